@@ -1,0 +1,10 @@
+//! Athos: from a TensorFlow inference graph to a fixed-point [`cryptflow_program::Program`].
+//!
+//! ```text
+//! import ──▶ Graph (float) ──passes──▶ Graph (fewer, cheaper nodes) ──fix──▶ Program + weights
+//! ```
+//! It knows neither protocols nor sockets.
+
+pub mod graph;
+
+pub use graph::{Array, Graph, Node, NodeId, Op};

@@ -1,0 +1,87 @@
+//! What an operation costs, as a formula of its shapes. The conformance suite checks the meters against it, to the byte.
+
+use std::ops::{Add, AddAssign};
+
+use cryptflow_ring::{LinearMap, Movement, Window};
+
+/// Rounds and payload bytes of an operation (frame headers are not counted).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Length of the longest chain of messages, each of which depends on the one before.
+    pub rounds: u64,
+    /// `bytes[i][j]`: payload bytes from party i to party j.
+    pub bytes: [[u64; 3]; 3],
+}
+
+impl Cost {
+    /// Nothing is sent.
+    pub const FREE: Cost = Cost { rounds: 0, bytes: [[0; 3]; 3] };
+
+    /// Bytes over all links.
+    pub fn total(&self) -> u64 {
+        self.bytes.iter().flatten().sum()
+    }
+
+    /// Bytes that the helper P2 sends, none of which depends on an input in a protocol where P2 only deals.
+    pub fn dealt(&self) -> u64 {
+        self.bytes[2].iter().sum()
+    }
+
+    /// Bytes that are not dealt.
+    pub fn online(&self) -> u64 {
+        self.total() - self.dealt()
+    }
+}
+
+impl Add for Cost {
+    type Output = Cost;
+    fn add(mut self, other: Cost) -> Cost {
+        self += other;
+        self
+    }
+}
+
+impl AddAssign for Cost {
+    /// One operation after another: rounds add up.
+    fn add_assign(&mut self, other: Cost) {
+        self.rounds += other.rounds;
+        for (row, more) in self.bytes.iter_mut().zip(other.bytes) {
+            for (cell, m) in row.iter_mut().zip(more) {
+                *cell += m;
+            }
+        }
+    }
+}
+
+/// What a cost formula needs to know of a value: how many elements, in a ring of how many bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Number of elements.
+    pub len: usize,
+    /// The value lives in Z_2^bits.
+    pub bits: u32,
+}
+
+/// The cost of each operation of [`crate::Protocol`], with the layout of its result. Same names, same attributes.
+pub trait CostModel {
+    /// The layout of a fresh input or of anything wide, in a program over Z_2^ring_bits.
+    fn wide(&self, len: usize, ring_bits: u32) -> Layout;
+    /// [`crate::Protocol::linear`].
+    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::scale_public`].
+    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::widen`].
+    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::relu`].
+    fn relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout);
+    /// [`crate::Protocol::clipped_relu`].
+    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout);
+    /// [`crate::Protocol::max_pool`].
+    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, compare_bits: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::sum_pool`].
+    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout);
+    /// [`crate::Protocol::add`] and [`crate::Protocol::sub`].
+    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout);
+    /// [`crate::Protocol::movement`]; `len` is the number of elements of the result.
+    fn movement(&self, movement: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout);
+}

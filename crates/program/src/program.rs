@@ -1,0 +1,140 @@
+//! A Program: values, weights and steps.
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::Operation;
+
+/// Index of a value of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ValueId(pub usize);
+
+/// Index of a weight of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WeightId(pub usize);
+
+/// A secret tensor that the program computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// The node of the source model whose result this is.
+    pub name: String,
+    /// Shape; the first axis is the batch.
+    pub shape: Vec<usize>,
+    /// Fractional bits: the real number is the integer divided by 2^scale.
+    pub scale: u32,
+    /// Smallest integer that the value may take, margin included.
+    pub low: i64,
+    /// Largest integer that the value may take, margin included.
+    pub high: i64,
+    /// Whether it lives in Z_2^K (see [`Operation`]).
+    pub wide: bool,
+}
+
+/// A secret tensor of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// The node of the source model.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Fractional bits.
+    pub scale: u32,
+}
+
+/// One operation, with its operands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The node of the source model that this step computes (the last one, where several were merged).
+    pub name: String,
+    /// What to do.
+    pub operation: Operation,
+    /// Operands.
+    pub inputs: Vec<ValueId>,
+    /// Result.
+    pub output: ValueId,
+    /// Values whose last use this is: their buffers can be reused after the step.
+    pub last_uses: Vec<ValueId>,
+}
+
+/// How a client prepares pictures or raw data for an input. Applied in this order: resize, crop, layout,
+/// channel order, divide, mean, standard deviation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Scale the picture to this height and width (bilinear).
+    pub resize: Option<[usize; 2]>,
+    /// Cut this height and width from the middle.
+    pub crop: Option<[usize; 2]>,
+    /// Turn red-green-blue into blue-green-red.
+    pub bgr: bool,
+    /// One channel (luma) in place of three.
+    pub grey: bool,
+    /// Divide every pixel (0 to 255) by this.
+    pub divide: Option<f64>,
+    /// Subtract, channel by channel (after `divide`).
+    pub mean: Vec<f64>,
+    /// Divide, channel by channel (after `mean`).
+    pub std: Vec<f64>,
+    /// Channels first (NCHW), for models that want it.
+    pub channels_first: bool,
+}
+
+/// An input of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Name of the placeholder.
+    pub name: String,
+    /// The value that holds it.
+    pub value: ValueId,
+    /// Smallest real number that was allowed for when bounds were computed.
+    pub low: f64,
+    /// Largest real number that was allowed for.
+    pub high: f64,
+    /// How raw data becomes this input.
+    pub preprocessing: Preprocessing,
+}
+
+/// What a client still applies to an opened output, in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputTransform {
+    /// Softmax along the last axis.
+    Softmax,
+    /// Index of the largest element along the last axis.
+    ArgMax,
+}
+
+/// An output of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// Name of the node in the source model.
+    pub name: String,
+    /// The value that is opened to the client (the logits, where the model ends in a softmax or an arg-max).
+    pub value: ValueId,
+    /// What the client applies to it.
+    pub transform: Option<OutputTransform>,
+}
+
+/// A model, compiled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Version of this form.
+    pub version: u32,
+    /// Name of the model.
+    pub name: String,
+    /// K: linear operations work over Z_2^K.
+    pub ring_bits: u32,
+    /// Fractional bits of activations.
+    pub scale: u32,
+    /// The inputs, in the order in which they are shared.
+    pub inputs: Vec<Input>,
+    /// The outputs, in the order in which they are opened.
+    pub outputs: Vec<Output>,
+    /// The values; inputs first.
+    pub values: Vec<Value>,
+    /// The weights.
+    pub weights: Vec<Weight>,
+    /// The steps, in the order in which they run.
+    pub steps: Vec<Step>,
+}

@@ -1,0 +1,62 @@
+//! What can go wrong on a link.
+
+/// Why a link failed. Names the peer, never a payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The peer closed the connection or died.
+    #[error("{peer} closed the connection: it stopped, crashed or was killed")]
+    Closed {
+        /// Name of the peer.
+        peer: String,
+    },
+    /// The peer gave up and said why.
+    #[error("{peer} aborted: {reason}")]
+    Aborted {
+        /// Name of the peer.
+        peer: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// Nothing came within the deadline.
+    #[error("{peer} has been silent for {seconds} s")]
+    Silent {
+        /// Name of the peer.
+        peer: String,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// A message of another length than the protocol demands.
+    #[error("{peer} sent a message of {received} bytes where {expected} were due: the parties do not run the same program")]
+    Length {
+        /// Name of the peer.
+        peer: String,
+        /// What the protocol demands.
+        expected: usize,
+        /// What came.
+        received: usize,
+    },
+    /// A frame that no party of this version sends.
+    #[error("{peer} sent a malformed frame: {reason}")]
+    Frame {
+        /// Name of the peer.
+        peer: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The connection could not be made.
+    #[error("cannot connect to {peer}: {reason}")]
+    Connect {
+        /// Name of the peer.
+        peer: String,
+        /// The operating system's or the handshake's reason.
+        reason: String,
+    },
+    /// Input or output failed.
+    #[error("the connection to {peer} failed: {reason}")]
+    Io {
+        /// Name of the peer.
+        peer: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+}

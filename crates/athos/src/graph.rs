@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use cryptflow_ring::{Movement, Window};
 
+use crate::operations::OpError;
+
 /// A constant tensor: contiguous, row-major. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
@@ -11,6 +13,35 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Elements.
     pub data: Arc<Vec<f32>>,
+}
+
+impl Array {
+    /// An array of this shape; the number of elements must agree.
+    pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Result<Array, OpError> {
+        let expected = cryptflow_ring::movement::elements(&shape)
+            .map_err(|source| OpError::Geometry { op: "array", source })?;
+        if expected != data.len() {
+            return Err(OpError::Elements { shape, given: data.len() });
+        }
+        Ok(Array { shape, data: Arc::new(data) })
+    }
+
+    /// A single number, of shape `[]`.
+    pub fn scalar(value: f32) -> Array {
+        Array { shape: Vec::new(), data: Arc::new(vec![value]) }
+    }
+
+    /// A vector, of shape `[length]`.
+    pub fn vector(values: Vec<f32>) -> Array {
+        Array { shape: vec![values.len()], data: Arc::new(values) }
+    }
+
+    /// An array with the same number everywhere. The shape must be one that fits memory.
+    pub fn filled(shape: Vec<usize>, value: f32) -> Result<Array, OpError> {
+        let n = cryptflow_ring::movement::elements(&shape)
+            .map_err(|source| OpError::Geometry { op: "array", source })?;
+        Ok(Array { shape, data: Arc::new(vec![value; n]) })
+    }
 }
 
 /// Index of a node of a [`Graph`].
@@ -41,6 +72,9 @@ pub struct Graph {
     pub inputs: Vec<NodeId>,
     /// The outputs, in the order in which a caller gets them.
     pub outputs: Vec<NodeId>,
+    /// What the source model calls each output; as many as `outputs`. It may differ from the name of the node, where
+    /// a pass has removed an Identity at the end.
+    pub output_names: Vec<String>,
 }
 
 /// The operations of a graph after import. Importers translate what they read into these; multi-output nodes of the
@@ -55,7 +89,8 @@ pub enum Op {
     Constant(Array),
 
     // operations/linear.rs
-    /// Convolution of x (NHWC) with w (HWIO); depth-wise where `groups` is the number of input channels (TensorFlow's
+    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one element an output
+    /// channel): two or three of them; a depth-wise convolution where `groups` is the number of input channels (TensorFlow's
     /// `[h, w, c, m]` depth-wise filter, read as `[h, w, 1, c·m]`).
     Conv2d {
         /// Kernel, stride, dilation, padding (zeros).
@@ -63,7 +98,8 @@ pub enum Op {
         /// Groups.
         groups: usize,
     },
-    /// `a · b` of two matrices, each read transposed on demand.
+    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
+    /// bias (one element a column of the result): two or three of them.
     MatMul {
         /// Read `a` transposed.
         transpose_a: bool,
@@ -75,6 +111,9 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f32,
     },
+    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation that no other layer
+    /// can take up); operands x, factor, offset, the last two vectors as long as the last axis.
+    Scale,
 
     // operations/arithmetic.rs
     /// `a + b`, broadcasting as in numpy.
@@ -109,6 +148,11 @@ pub enum Op {
         window: Window,
         /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does not.
         count_padding: bool,
+    },
+    /// Sum over windows of NHWC, padding counting as zero: an average whose factor a pass moved into later weights.
+    SumPool {
+        /// The window.
+        window: Window,
     },
 
     // operations/reduce.rs
@@ -152,6 +196,32 @@ impl Graph {
         NodeId(self.nodes.len() - 1)
     }
 
+    /// Adds a placeholder of this shape at the end of the inputs.
+    pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> NodeId {
+        let id = self.push(Node { name: name.into(), op: Op::Input, inputs: Vec::new(), shape });
+        self.inputs.push(id);
+        id
+    }
+
+    /// Adds a constant.
+    pub fn add_constant(&mut self, name: impl Into<String>, value: Array) -> NodeId {
+        let shape = value.shape.clone();
+        self.push(Node { name: name.into(), op: Op::Constant(value), inputs: Vec::new(), shape })
+    }
+
+    /// Adds an operation on nodes that are already there; its shape is computed. An error names what does not fit.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId, OpError> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.node(i).shape.as_slice()).collect();
+        let shape = op.shape(&shapes)?;
+        Ok(self.push(Node { name: name.into(), op, inputs: inputs.to_vec(), shape }))
+    }
+
+    /// Declares a node an output, under a name.
+    pub fn add_output(&mut self, name: impl Into<String>, id: NodeId) {
+        self.outputs.push(id);
+        self.output_names.push(name.into());
+    }
+
     /// For each node, the nodes that use its result, ascending (a node that uses it twice is listed twice).
     pub fn uses(&self) -> Vec<Vec<NodeId>> {
         let mut uses = vec![Vec::new(); self.nodes.len()];
@@ -170,4 +240,89 @@ impl Graph {
             _ => None,
         }
     }
+
+    /// For each node, the nodes whose values nothing after it needs, ascending (possibly itself, where nothing uses
+    /// it). Outputs are always needed.
+    pub fn last_uses(&self) -> Vec<Vec<NodeId>> {
+        let mut last: Vec<usize> = (0..self.nodes.len()).collect();
+        for (i, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                last[input.0] = i;
+            }
+        }
+        let mut result = vec![Vec::new(); self.nodes.len()];
+        for (value, user) in last.into_iter().enumerate() {
+            if !self.outputs.contains(&NodeId(value)) {
+                result[user].push(NodeId(value));
+            }
+        }
+        result
+    }
+
+    /// Makes every user of a node, and the outputs, use another one instead. The order may need
+    /// [`Graph::restore_order`] afterwards.
+    pub fn redirect(&mut self, from: NodeId, to: NodeId) {
+        for input in self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut()).chain(&mut self.outputs) {
+            if *input == from {
+                *input = to;
+            }
+        }
+    }
+
+    /// Puts the nodes back into topological order, moving as few as possible: a node that comes after its first user
+    /// moves in front of it. Passes edit nodes in place, append new ones at the end and then call this.
+    pub fn restore_order(&mut self) {
+        let mut order = Vec::with_capacity(self.nodes.len());
+        let mut state = vec![Visit::New; self.nodes.len()];
+        let mut stack = Vec::new();
+        for root in 0..self.nodes.len() {
+            stack.push(root);
+            while let Some(&i) = stack.last() {
+                match state[i] {
+                    Visit::New => {
+                        state[i] = Visit::Open;
+                        stack.extend(
+                            self.nodes[i]
+                                .inputs
+                                .iter()
+                                .rev()
+                                .map(|n| n.0)
+                                .filter(|&n| state[n] == Visit::New),
+                        );
+                    }
+                    Visit::Open => {
+                        state[i] = Visit::Done;
+                        order.push(i);
+                        stack.pop();
+                    }
+                    Visit::Done => {
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        self.keep(&order);
+    }
+
+    /// Keeps these nodes, in this order, and drops the others. Operands, inputs and outputs of what stays must stay.
+    pub(crate) fn keep(&mut self, order: &[usize]) {
+        let mut position = vec![usize::MAX; self.nodes.len()];
+        for (new, &old) in order.iter().enumerate() {
+            position[old] = new;
+        }
+        let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.iter().filter_map(|&old| nodes[old].take()).collect();
+        let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut());
+        for id in ids.chain(&mut self.inputs).chain(&mut self.outputs) {
+            id.0 = position[id.0];
+        }
+    }
+}
+
+/// Where a depth-first walk stands with a node.
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    New,
+    Open,
+    Done,
 }

@@ -6,5 +6,7 @@
 //! It knows neither protocols nor sockets.
 
 pub mod graph;
+pub mod operations;
 
 pub use graph::{Array, Graph, Node, NodeId, Op};
+pub use operations::OpError;

@@ -1,0 +1,78 @@
+//! Arithmetic of two tensors, broadcasting as numpy does.
+
+use super::{OpError, operands};
+use crate::graph::{Array, Op};
+
+pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+    let [a, b] = operands(op, "two", inputs)?;
+    broadcast(a, b).ok_or_else(|| {
+        OpError::shape(
+            op.name(),
+            format!("{a:?} and {b:?} do not broadcast: counted from the right, axes must be equal or 1"),
+        )
+    })
+}
+
+pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+    let [a, b] = operands(op, "two", inputs)?;
+    let data = match op {
+        Op::Add => combine(a, b, &result, |a, b| a + b),
+        Op::Sub => combine(a, b, &result, |a, b| a - b),
+        Op::Mul => combine(a, b, &result, |a, b| a * b),
+        _ => combine(a, b, &result, |a, b| a / b),
+    };
+    Array::new(result, data)
+}
+
+/// The shape to which both broadcast, if they do.
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let axis =
+        |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).and_then(|i| s.get(i)).copied().unwrap_or(1);
+    (0..rank)
+        .map(|i| match (axis(a, i), axis(b, i)) {
+            (m, n) if m == n => Some(m),
+            (1, n) => Some(n),
+            (m, 1) => Some(m),
+            _ => None,
+        })
+        .collect()
+}
+
+fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    if a.shape == b.shape {
+        return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
+    }
+    let Some((&columns, leading)) = result.split_last() else {
+        return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
+    };
+    let (sa, sb) = (steps(&a.shape, result.len()), steps(&b.shape, result.len()));
+    let rows: usize = leading.iter().product();
+    let mut out = Vec::with_capacity(rows * columns);
+    let mut index = vec![0; leading.len()];
+    for _ in 0..rows {
+        let at = |s: &[usize]| index.iter().zip(s).map(|(i, s)| i * s).sum::<usize>();
+        let (pa, pb) = (at(&sa), at(&sb));
+        let (ca, cb) = (sa[leading.len()], sb[leading.len()]);
+        out.extend((0..columns).map(|c| f(a.data[pa + c * ca], b.data[pb + c * cb])));
+        for (i, &n) in index.iter_mut().zip(leading).rev() {
+            *i += 1;
+            if *i < n {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    out
+}
+
+/// Distance of elements along each axis of a result of that rank; 0 along an axis that repeats.
+fn steps(shape: &[usize], rank: usize) -> Vec<usize> {
+    let mut steps = vec![0; rank];
+    let mut step = 1;
+    for (s, &n) in steps.iter_mut().rev().zip(shape.iter().rev()) {
+        *s = if n == 1 { 0 } else { step };
+        step *= n;
+    }
+    steps
+}

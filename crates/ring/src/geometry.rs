@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::movement::elements;
+
 /// What makes an operation impossible on the shapes that it was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GeometryError {
@@ -48,8 +50,11 @@ impl Window {
             if self.stride[axis] == 0 || self.dilation[axis] == 0 {
                 return Err(GeometryError::Zero("a stride or dilation"));
             }
-            let padded = input[axis] + self.padding[axis][0] + self.padding[axis][1];
-            let extent = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            let [before, after] = self.padding[axis];
+            let padded = input[axis].checked_add(before).and_then(|n| n.checked_add(after));
+            let padded = padded.ok_or_else(|| GeometryError::TooLarge(vec![input[axis], before, after]))?;
+            let extent = (self.kernel[axis] - 1).checked_mul(self.dilation[axis]);
+            let extent = extent.and_then(|n| n.checked_add(1)).unwrap_or(usize::MAX);
             if extent > padded {
                 return Err(GeometryError::WindowTooLarge { window: extent, input: padded });
             }
@@ -108,10 +113,27 @@ pub enum LinearMap {
 }
 
 impl LinearMap {
-    /// The map with its shapes checked.
+    /// Whether the map's shapes go together, and all its tensors can be counted. The other methods are exact on a
+    /// map that passed this check.
     pub fn check(&self) -> Result<(), GeometryError> {
+        match self {
+            LinearMap::MatMul { rows, inner, columns } => {
+                elements(&[*rows, *inner])?;
+                elements(&[*inner, *columns])?;
+                elements(&[*rows, *columns])?;
+            }
+            LinearMap::Scale { rows, channels } => {
+                elements(&[*rows, *channels])?;
+            }
+            LinearMap::Conv2d(c) => {
+                let [h, w] = c.window.output(c.input)?;
+                let [kh, kw] = c.window.kernel;
+                elements(&[c.batch, c.input[0], c.input[1], c.in_channels])?;
+                elements(&[c.batch, h, w, c.out_channels])?;
+                elements(&[kh, kw, c.in_channels, c.out_channels])?;
+            }
+        }
         if let LinearMap::Conv2d(c) = self {
-            c.window.output(c.input)?;
             if c.groups == 0 || c.in_channels == 0 || c.out_channels == 0 {
                 return Err(GeometryError::Zero("the number of channels or groups"));
             }

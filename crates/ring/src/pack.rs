@@ -1,0 +1,89 @@
+//! Packing words to their exact width: element `i` of `bits` bits is bits `i*bits ..` of the byte string, the lowest
+//! bit of a byte first.
+
+/// Bytes of `n` elements of `bits` bits.
+pub fn packed_len(n: usize, bits: u32) -> usize {
+    let (whole, rest) = (n / 8, n % 8);
+    whole * bits as usize + (rest * bits as usize).div_ceil(8)
+}
+
+/// The low `bits` of a word.
+fn mask(bits: u32) -> u64 {
+    u64::MAX >> (64 - bits)
+}
+
+/// Appends the low `bits` of each word to `out`: [`packed_len`] bytes. Spare bits of the last byte are zero.
+///
+/// # Panics
+/// Where `bits` is not in 1..=64.
+pub fn pack(words: &[u64], bits: u32, out: &mut Vec<u8>) {
+    assert!((1..=64).contains(&bits), "elements of {bits} bits: a word holds 1 to 64");
+    let begin = out.len();
+    out.resize(begin + packed_len(words.len(), bits), 0);
+    portable::pack(words, bits, &mut out[begin..]);
+}
+
+/// The inverse of [`pack`]: fills `out` from the first [`packed_len`] bytes. Spare bits of the last byte are not read.
+///
+/// # Panics
+/// Where `bits` is not in 1..=64, or `bytes` has fewer than [`packed_len`] bytes.
+pub fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
+    assert!((1..=64).contains(&bits), "elements of {bits} bits: a word holds 1 to 64");
+    let need = packed_len(out.len(), bits);
+    assert!(
+        bytes.len() >= need,
+        "{} elements of {bits} bits need {need} bytes, not {}",
+        out.len(),
+        bytes.len()
+    );
+    portable::unpack(&bytes[..need], bits, out);
+}
+
+mod portable {
+    use super::mask;
+
+    /// `out` has the packed length.
+    pub(super) fn pack(words: &[u64], bits: u32, out: &mut [u8]) {
+        let mask = mask(bits);
+        let mut at = 0;
+        // Bits that wait for their word to be full, and how many.
+        let (mut waiting, mut fill) = (0u64, 0u32);
+        for word in words {
+            let word = word & mask;
+            waiting |= word << fill;
+            fill += bits;
+            if fill >= 64 {
+                out[at..at + 8].copy_from_slice(&waiting.to_le_bytes());
+                at += 8;
+                fill -= 64;
+                waiting = if fill == 0 { 0 } else { word >> (bits - fill) };
+            }
+        }
+        let rest = out.len() - at;
+        out[at..].copy_from_slice(&waiting.to_le_bytes()[..rest]);
+    }
+
+    /// `bytes` has the packed length.
+    pub(super) fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
+        let mask = mask(bits);
+        let load = |at: usize| {
+            let mut word = [0; 8];
+            match bytes.get(at..at + 8) {
+                Some(whole) => word.copy_from_slice(whole),
+                None => {
+                    let rest = bytes.get(at..).unwrap_or_default();
+                    word[..rest.len()].copy_from_slice(rest);
+                }
+            }
+            u64::from_le_bytes(word)
+        };
+        for (i, out) in out.iter_mut().enumerate() {
+            let bit = i as u128 * u128::from(bits);
+            let (at, shift) = ((bit / 8) as usize, (bit % 8) as u32);
+            let low = load(at) >> shift;
+            // A wide element may reach into a ninth byte.
+            let high = if shift + bits > 64 { u64::from(bytes[at + 8]) << (64 - shift) } else { 0 };
+            *out = (low | high) & mask;
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! What a three-party protocol is to the rest of the project: the [`Protocol`] trait, the declared [`Cost`] of each
 //! operation, the plaintext reference [`clear::Clear`], and the conformance suite that every protocol runs.
 
+pub mod clear;
 pub mod cost;
 pub mod protocol;
 
+pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout};
 pub use protocol::{Error, Owner, Party, Protocol, Term};

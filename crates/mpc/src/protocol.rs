@@ -123,7 +123,8 @@ pub trait Protocol {
         compare_bits: u32,
     ) -> Result<Self::Value, Error>;
     /// Sum over windows of NHWC.
-    fn sum_pool(&mut self, x: &Self::Value, input: [usize; 4], window: &Window) -> Result<Self::Value, Error>;
+    fn sum_pool(&mut self, x: &Self::Value, input: [usize; 4], window: &Window)
+    -> Result<Self::Value, Error>;
     /// `x + y`, in the smaller of their rings.
     fn add(&mut self, x: &Self::Value, y: &Self::Value) -> Result<Self::Value, Error>;
     /// `x − y`, in the smaller of their rings.

@@ -1,0 +1,367 @@
+//! [`Clear`]: fixed point without secrets. It is what every protocol is compared with, and what the compiler runs to
+//! see which values a program takes.
+//!
+//! Every party holds the plain values and nothing is sent. The rings are those of a protocol with two of them: inputs
+//! live in Z_2^K (*wide*), a truncation by `shift` bits leaves Z_2^(K − shift − 1), so that a value which would not fit
+//! there wraps here as well. [`Clear::checked`] turns each broken precondition into an [`Error::Range`] instead.
+
+mod checks;
+mod owner;
+mod pool;
+
+use cryptflow_ring::{LinearMap, Movement, Window, bilinear};
+
+use crate::{Cost, CostModel, Error, Layout, Party, Protocol, Term};
+
+/// The plaintext reference.
+#[derive(Clone, Debug)]
+pub struct Clear {
+    party: Party,
+    ring_bits: u32,
+    checked: bool,
+}
+
+/// A tensor in the plain: elements of Z_2^bits, each below 2^bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearValue {
+    /// The elements, modulo 2^bits.
+    pub data: Vec<u64>,
+    /// Bits of the ring.
+    pub bits: u32,
+}
+
+impl ClearValue {
+    /// Integers as elements of Z_2^bits.
+    pub fn from_signed(x: &[i64], bits: u32) -> ClearValue {
+        ClearValue { data: x.iter().map(|&v| reduce(v as u64, bits)).collect(), bits }
+    }
+
+    /// The signed integers that the elements stand for, in [−2^(bits−1), 2^(bits−1)).
+    pub fn signed(&self) -> Vec<i64> {
+        self.data.iter().map(|&v| sign_extend(v, self.bits)).collect()
+    }
+
+    /// The same integers modulo a smaller or larger power of two; sign-extended where the ring grows.
+    fn resized(&self, bits: u32) -> ClearValue {
+        match bits.cmp(&self.bits) {
+            std::cmp::Ordering::Equal => self.clone(),
+            std::cmp::Ordering::Less => {
+                ClearValue { data: self.data.iter().map(|&v| reduce(v, bits)).collect(), bits }
+            }
+            std::cmp::Ordering::Greater => ClearValue::from_signed(&self.signed(), bits),
+        }
+    }
+}
+
+/// `v` modulo 2^bits, for 1 to 64 bits.
+pub fn reduce(v: u64, bits: u32) -> u64 {
+    if bits >= 64 { v } else { v & ((1 << bits) - 1) }
+}
+
+/// The signed integer that an element of Z_2^bits stands for, for 1 to 64 bits.
+pub fn sign_extend(v: u64, bits: u32) -> i64 {
+    let unused = 64 - bits.clamp(1, 64);
+    ((v << unused) as i64) >> unused
+}
+
+impl Clear {
+    /// A party of a program over Z_2^ring_bits (at most 64). Values that do not fit wrap around, as they would in a
+    /// protocol.
+    pub fn new(party: Party, ring_bits: u32) -> Clear {
+        Clear { party, ring_bits: ring_bits.clamp(1, 64), checked: false }
+    }
+
+    /// The same, but a value that breaks a precondition of its operation is an [`Error::Range`] that names the
+    /// operation, the first such value and its place.
+    pub fn checked(party: Party, ring_bits: u32) -> Clear {
+        Clear { checked: true, ..Clear::new(party, ring_bits) }
+    }
+
+    /// K: bits of the ring of wide values.
+    pub fn ring_bits(&self) -> u32 {
+        self.ring_bits
+    }
+
+    fn need_wide(&self, operation: &'static str, x: &ClearValue) -> Result<(), Error> {
+        if x.bits == self.ring_bits {
+            return Ok(());
+        }
+        Err(Error::Range {
+            operation,
+            reason: format!(
+                "its input lives in a ring of {} bits; widen it to {} bits",
+                x.bits, self.ring_bits
+            ),
+        })
+    }
+
+    /// The ring in which a product at double scale lands after a shift.
+    fn narrow(&self, operation: &'static str, lost: u32) -> Result<u32, Error> {
+        self.ring_bits.checked_sub(lost).filter(|&k| k >= 1).ok_or_else(|| Error::Range {
+            operation,
+            reason: format!("a shift by {lost} bits leaves nothing of a ring of {} bits", self.ring_bits),
+        })
+    }
+
+    fn widened(&self, x: ClearValue, widen: bool) -> ClearValue {
+        if widen { x.resized(self.ring_bits) } else { x }
+    }
+
+    fn combine(
+        &self,
+        operation: &'static str,
+        x: &ClearValue,
+        y: &ClearValue,
+        f: impl Fn(u64, u64) -> u64,
+        exact: impl Fn(i128, i128) -> i128,
+    ) -> Result<ClearValue, Error> {
+        checks::same_length(operation, x.data.len(), y.data.len())?;
+        let bits = x.bits.min(y.bits);
+        if self.checked {
+            let sums = x.signed().into_iter().zip(y.signed()).map(|(a, b)| exact(a.into(), b.into()));
+            checks::fits(operation, sums, bits)?;
+        }
+        let data = x.data.iter().zip(&y.data).map(|(&a, &b)| reduce(f(a, b), bits)).collect();
+        Ok(ClearValue { data, bits })
+    }
+}
+
+impl Protocol for Clear {
+    type Value = ClearValue;
+    type Weight = ClearValue;
+
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    fn party(&self) -> Party {
+        self.party
+    }
+
+    fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
+        owner::parse(name, len, &part, self.ring_bits)
+    }
+
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
+        owner::parse(name, len, &part, self.ring_bits)
+    }
+
+    fn reveal(&mut self, x: &ClearValue) -> Result<Vec<u8>, Error> {
+        Ok(x.signed().into_iter().flat_map(i64::to_le_bytes).collect())
+    }
+
+    /// Rounded half up: `(z + 2^(shift−1)) >> shift` for the signed K-bit z. The result has K − shift − 1 bits.
+    fn linear(
+        &mut self,
+        terms: &[Term<'_, Self>],
+        bias: Option<&ClearValue>,
+        shift: u32,
+    ) -> Result<ClearValue, Error> {
+        const NAME: &str = "linear";
+        let bits = self.narrow(NAME, shift + 1)?;
+        let mut sum = checks::empty_sum(NAME, terms.iter().map(|t| t.map), bias.map(|b| b.data.len()))?;
+        let mut bound = checks::SumBound::default();
+        for term in terms {
+            self.need_wide(NAME, term.x)?;
+            let (x, w) = (term.x.resized(64), term.w.resized(64));
+            bound.add_term(term.map, &x.data, &w.data);
+            for (s, p) in sum.iter_mut().zip(bilinear(term.map, &x.data, &w.data, 64)?) {
+                *s = s.wrapping_add(p);
+            }
+        }
+        if let Some(bias) = bias {
+            let bias = bias.resized(64);
+            bound.add_bias(&bias.data);
+            for row in sum.chunks_mut(bias.data.len().max(1)) {
+                for (s, &b) in row.iter_mut().zip(&bias.data) {
+                    *s = s.wrapping_add(b);
+                }
+            }
+        }
+        if self.checked {
+            checks::linear_range(terms, bias, &sum, bound, self.ring_bits, shift)?;
+        }
+        let data =
+            sum.into_iter().map(|z| reduce(shifted(sign_extend(z, self.ring_bits), shift), bits)).collect();
+        Ok(ClearValue { data, bits })
+    }
+
+    /// Rounded half up. The result has K − shift bits. Factors are signed (two's complement).
+    fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
+        const NAME: &str = "scale_public";
+        self.need_wide(NAME, x)?;
+        checks::repeats(NAME, x.data.len(), factors.len())?;
+        let bits = self.narrow(NAME, shift)?;
+        let signed = x.signed();
+        if self.checked {
+            let products =
+                signed.iter().zip(factors.iter().cycle()).map(|(&v, &c)| v as i128 * c as i64 as i128);
+            let (half, unit) = (1i128 << (self.ring_bits - 1), 1i128 << shift);
+            checks::between(NAME, "x * factor", products, -half + unit, half - 1 - unit)?;
+        }
+        let data = signed
+            .iter()
+            .zip(factors.iter().cycle())
+            .map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), self.ring_bits))
+            .map(|z| reduce(shifted(z, shift), bits))
+            .collect();
+        Ok(ClearValue { data, bits })
+    }
+
+    fn widen(&mut self, x: &ClearValue) -> Result<ClearValue, Error> {
+        if self.checked && x.bits < self.ring_bits {
+            let limit = if x.bits >= 2 { 1i128 << (x.bits - 2) } else { 0 };
+            checks::between("widen", "x", x.signed().into_iter().map(i128::from), -limit, limit)?;
+        }
+        Ok(x.resized(self.ring_bits))
+    }
+
+    fn relu(&mut self, x: &ClearValue, compare_bits: u32, widen: bool) -> Result<ClearValue, Error> {
+        const NAME: &str = "relu";
+        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        let signed = x.signed();
+        if self.checked {
+            checks::fits(NAME, signed.iter().map(|&v| v.into()), compare_bits)?;
+        }
+        let data = signed.into_iter().map(|v| reduce(v.max(0) as u64, x.bits)).collect();
+        Ok(self.widened(ClearValue { data, bits: x.bits }, widen))
+    }
+
+    fn clipped_relu(
+        &mut self,
+        x: &ClearValue,
+        limit: u64,
+        compare_bits: u32,
+        widen: bool,
+    ) -> Result<ClearValue, Error> {
+        const NAME: &str = "clipped_relu";
+        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        let top = checks::limit(NAME, limit, compare_bits)?;
+        let signed = x.signed();
+        if self.checked {
+            checks::fits(NAME, signed.iter().map(|&v| v.into()), compare_bits)?;
+            checks::fits(NAME, signed.iter().map(|&v| i128::from(v) - i128::from(top)), compare_bits)?;
+        }
+        let data = signed.into_iter().map(|v| reduce(v.clamp(0, top) as u64, x.bits)).collect();
+        Ok(self.widened(ClearValue { data, bits: x.bits }, widen))
+    }
+
+    fn max_pool(
+        &mut self,
+        x: &ClearValue,
+        input: [usize; 4],
+        window: &Window,
+        compare_bits: u32,
+    ) -> Result<ClearValue, Error> {
+        const NAME: &str = "max_pool";
+        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        let signed = x.signed();
+        let (mut data, mut spread) = (Vec::new(), Vec::new());
+        pool::each_window(&signed, input, window, |taps| {
+            let (Some(&low), Some(&high)) = (taps.iter().min(), taps.iter().max()) else {
+                return Err(Error::Range { operation: NAME, reason: "a window sees only padding".into() });
+            };
+            data.push(reduce(high as u64, x.bits));
+            if self.checked {
+                spread.push(i128::from(high) - i128::from(low));
+            }
+            Ok(())
+        })?;
+        checks::fits(NAME, spread.into_iter(), compare_bits)?;
+        Ok(ClearValue { data, bits: x.bits })
+    }
+
+    fn sum_pool(&mut self, x: &ClearValue, input: [usize; 4], window: &Window) -> Result<ClearValue, Error> {
+        let signed = x.signed();
+        let mut sums: Vec<i128> = Vec::new();
+        pool::each_window(&signed, input, window, |taps| {
+            sums.push(taps.iter().map(|&v| i128::from(v)).sum());
+            Ok(())
+        })?;
+        if self.checked {
+            checks::fits("sum_pool", sums.iter().copied(), x.bits)?;
+        }
+        Ok(ClearValue { data: sums.into_iter().map(|s| reduce(s as u64, x.bits)).collect(), bits: x.bits })
+    }
+
+    fn add(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+        self.combine("add", x, y, u64::wrapping_add, |a, b| a + b)
+    }
+
+    fn sub(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+        self.combine("sub", x, y, u64::wrapping_sub, |a, b| a - b)
+    }
+
+    fn movement(
+        &mut self,
+        movement: &Movement,
+        inputs: &[(&[usize], &ClearValue)],
+    ) -> Result<ClearValue, Error> {
+        let bits = inputs.iter().map(|(_, v)| v.bits).min().unwrap_or(self.ring_bits);
+        if self.checked {
+            for (_, v) in inputs {
+                checks::fits("movement", v.signed().into_iter().map(i128::from), bits)?;
+            }
+        }
+        let resized: Vec<ClearValue> = inputs.iter().map(|(_, v)| v.resized(bits)).collect();
+        let parts: Vec<(&[usize], &[u64])> =
+            inputs.iter().zip(&resized).map(|((shape, _), v)| (*shape, v.data.as_slice())).collect();
+        Ok(ClearValue { data: movement.apply(&parts)?, bits })
+    }
+
+    fn metered(&self) -> Cost {
+        Cost::FREE
+    }
+}
+
+/// `(z + 2^(shift−1)) >> shift`, the sum without overflow.
+fn shifted(z: i64, shift: u32) -> u64 {
+    match shift {
+        0 => z as u64,
+        _ => ((i128::from(z) + (1i128 << (shift - 1))) >> shift) as u64,
+    }
+}
+
+/// Nothing is sent; the layouts are those of the values.
+impl CostModel for Clear {
+    fn wide(&self, len: usize, ring_bits: u32) -> Layout {
+        Layout { len, bits: ring_bits }
+    }
+
+    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
+        let bits = inputs.first().map_or(self.ring_bits, |x| x.bits).saturating_sub(shift + 1);
+        (Cost::FREE, Layout { len: maps.first().map_or(0, |m| m.output_len()), bits })
+    }
+
+    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
+        (Cost::FREE, Layout { bits: x.bits.saturating_sub(shift), ..x })
+    }
+
+    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout) {
+        (Cost::FREE, Layout { bits: ring_bits, ..x })
+    }
+
+    fn relu(&self, x: Layout, _compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        (Cost::FREE, Layout { bits: widen_to.unwrap_or(x.bits), ..x })
+    }
+
+    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        CostModel::relu(self, x, compare_bits, widen_to)
+    }
+
+    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, _: u32) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len: pool::output_len(input, window), ..x })
+    }
+
+    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len: pool::output_len(input, window), ..x })
+    }
+
+    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout) {
+        (Cost::FREE, Layout { bits: x.bits.min(y.bits), ..x })
+    }
+
+    fn movement(&self, _movement: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len, bits: inputs.iter().map(|x| x.bits).min().unwrap_or(self.ring_bits) })
+    }
+}

@@ -9,11 +9,23 @@ pub enum WireError {
         /// Name of the peer.
         peer: String,
     },
+    /// The peer closed the link in good order, but more was due from it.
+    #[error("{peer} ended the session before this party did: the parties do not run the same program")]
+    Finished {
+        /// Name of the peer.
+        peer: String,
+    },
     /// The peer gave up and said why.
     #[error("{peer} aborted: {reason}")]
     Aborted {
         /// Name of the peer.
         peer: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// This party itself gave up.
+    #[error("this party gave up: {reason}")]
+    GaveUp {
         /// Its reason.
         reason: String,
     },
@@ -26,7 +38,9 @@ pub enum WireError {
         seconds: u64,
     },
     /// A message of another length than the protocol demands.
-    #[error("{peer} sent a message of {received} bytes where {expected} were due: the parties do not run the same program")]
+    #[error(
+        "{peer} sent a message of {received} bytes where {expected} were due: the parties do not run the same program"
+    )]
     Length {
         /// Name of the peer.
         peer: String,
@@ -34,6 +48,16 @@ pub enum WireError {
         expected: usize,
         /// What came.
         received: usize,
+    },
+    /// A control message longer than its receiver accepts.
+    #[error("{peer} announced a message of {announced} bytes where at most {limit} are accepted")]
+    TooLong {
+        /// Name of the peer.
+        peer: String,
+        /// What the peer announced.
+        announced: u64,
+        /// What is accepted.
+        limit: usize,
     },
     /// A frame that no party of this version sends.
     #[error("{peer} sent a malformed frame: {reason}")]
@@ -51,6 +75,9 @@ pub enum WireError {
         /// The operating system's or the handshake's reason.
         reason: String,
     },
+    /// The operating system gives no randomness for a session's token or a handshake.
+    #[error("the operating system gives no randomness: {0}")]
+    Randomness(String),
     /// Input or output failed.
     #[error("the connection to {peer} failed: {reason}")]
     Io {
@@ -59,4 +86,14 @@ pub enum WireError {
         /// The operating system's reason.
         reason: String,
     },
+}
+
+impl WireError {
+    /// What the other peers are told when this breaks a party's links.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            WireError::GaveUp { reason } => reason.clone(),
+            error => error.to_string(),
+        }
+    }
 }

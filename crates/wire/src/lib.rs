@@ -8,7 +8,29 @@
 //!   name when the peer is gone, aborts, or stays silent past the deadline.
 //! * Every frame carries the sender's round clock (Lamport's): receiving moves the receiver's clock past it. A party's
 //!   clock is thus the length of the longest chain of dependent messages so far: the protocol's rounds.
+//! * When one link of a party fails, all of its [`Links`] fail with the same error, and the other peers are told why.
 
+mod clock;
+mod emulate;
 mod error;
+mod frame;
+mod hello;
+mod link;
+mod links;
+pub mod local;
+mod meter;
+mod options;
+mod pump;
+mod stream;
+pub mod tcp;
+mod token;
 
+pub use clock::Clock;
+pub use emulate::Network;
 pub use error::WireError;
+pub use hello::Role;
+pub use link::Link;
+pub use links::{Breaker, Links};
+pub use meter::LinkMeter;
+pub use options::LinkOptions;
+pub use token::Token;

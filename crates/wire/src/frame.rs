@@ -1,0 +1,122 @@
+//! Frames: a header of sixteen bytes, little endian, and a payload.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0 | kind: 1 data, 2 abort, 3 close |
+//! | 1..4 | zero |
+//! | 4..8 | the sender's round clock plus one |
+//! | 8..16 | length of the payload in bytes |
+
+/// Bytes of a header.
+pub(crate) const HEADER_LEN: usize = 16;
+/// Longest reason of an abort.
+pub(crate) const MAX_REASON: usize = 4096;
+
+/// What a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A message of the protocol.
+    Data,
+    /// The sender gives up; the payload says why, in UTF-8.
+    Abort,
+    /// The sender has sent all that it will send.
+    Close,
+}
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) clock: u32,
+    pub(crate) len: u64,
+}
+
+impl Header {
+    pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
+        let kind = match self.kind {
+            Kind::Data => 1,
+            Kind::Abort => 2,
+            Kind::Close => 3,
+        };
+        let mut bytes = [0; HEADER_LEN];
+        bytes[0] = kind;
+        bytes[4..8].copy_from_slice(&self.clock.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.len.to_le_bytes());
+        bytes
+    }
+
+    /// The header in these bytes, or what is wrong with them. `max_message` bounds the length of data.
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], max_message: u64) -> Result<Header, String> {
+        let [kind, zero @ .., c0, c1, c2, c3, l0, l1, l2, l3, l4, l5, l6, l7] = *bytes;
+        let zero: [u8; 3] = zero;
+        let clock = u32::from_le_bytes([c0, c1, c2, c3]);
+        let len = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+        let (kind, limit) = match kind {
+            1 => (Kind::Data, max_message),
+            2 => (Kind::Abort, MAX_REASON as u64),
+            3 => (Kind::Close, 0),
+            other => return Err(format!("there is no frame of kind {other}")),
+        };
+        if zero != [0; 3] {
+            return Err("reserved bytes are not zero".into());
+        }
+        if len > limit {
+            return Err(format!("it announces {len} bytes, and at most {limit} are allowed"));
+        }
+        Ok(Header { kind, clock, len })
+    }
+}
+
+/// A reason as it is sent: cut to its longest length between two characters.
+pub(crate) fn encode_reason(reason: &str) -> Vec<u8> {
+    reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON)].to_vec()
+}
+
+/// A reason as it is shown: it comes from outside, so nothing in it may steer a terminal.
+pub(crate) fn decode_reason(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back() {
+        for header in [
+            Header { kind: Kind::Data, clock: 7, len: 0 },
+            Header { kind: Kind::Data, clock: u32::MAX, len: 1 << 33 },
+            Header { kind: Kind::Abort, clock: 0, len: 4096 },
+            Header { kind: Kind::Close, clock: 1, len: 0 },
+        ] {
+            assert_eq!(Header::decode(&header.encode(), 1 << 33), Ok(header));
+        }
+    }
+
+    #[test]
+    fn malformed_headers_are_refused() {
+        let data = Header { kind: Kind::Data, clock: 7, len: 1 << 60 }.encode();
+        let long_reason = Header { kind: Kind::Abort, clock: 7, len: 4097 }.encode();
+        let close = Header { kind: Kind::Close, clock: 7, len: 1 }.encode();
+        let mut reserved = Header { kind: Kind::Data, clock: 7, len: 1 }.encode();
+        reserved[2] = 1;
+        for (bytes, reason) in [
+            (data, "announces 1152921504606846976 bytes"),
+            (long_reason, "announces 4097 bytes"),
+            (close, "announces 1 bytes"),
+            (reserved, "reserved"),
+            ([0; HEADER_LEN], "kind 0"),
+            (*b"GET / HTTP/1.1\r\n", "kind 71"),
+        ] {
+            let error = Header::decode(&bytes, 1 << 34).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_cut_and_cleaned() {
+        let long = "é".repeat(3000);
+        assert_eq!(encode_reason(&long).len(), MAX_REASON);
+        assert_eq!(decode_reason(b"a\x1b[2Jb\xff\n"), "a [2Jb\u{fffd} ");
+    }
+}

@@ -1,0 +1,164 @@
+//! The handshake: before anything else, both ends prove that they hold the session's token.
+//!
+//! Each side sends `magic, version, role, nonce` and reads the other's; then each sends a keyed hash over both hellos, with the
+//! token as its key, and checks the other's. The nonces are fresh, so a proof is good for one connection; the order and the
+//! roles are hashed, so a proof cannot be sent back to its maker.
+
+use std::io::{Read, Write};
+
+use crate::error::WireError;
+use crate::token::{Token, random};
+
+const MAGIC: [u8; 8] = *b"CRYPTFLO";
+const VERSION: u16 = 1;
+const HELLO_LEN: usize = 8 + 2 + 1 + 32;
+const CONTEXT: &[u8] = b"cryptflow wire hello v1";
+
+/// What somebody is in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// One of the three parties.
+    Party(u8),
+    /// Whoever brings weights and inputs, and takes outputs.
+    Client,
+}
+
+impl Role {
+    fn code(self) -> u8 {
+        match self {
+            Role::Party(index) => index,
+            Role::Client => 3,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Role> {
+        match code {
+            0..=2 => Some(Role::Party(code)),
+            3 => Some(Role::Client),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Role::Party(index) => write!(f, "P{index}"),
+            Role::Client => f.write_str("the client"),
+        }
+    }
+}
+
+/// Shakes hands over a fresh connection. `accept` says which roles are welcome; returns the peer's. `peer` names the peer
+/// in errors.
+pub(crate) fn shake_hands(
+    stream: &mut (impl Read + Write),
+    own: Role,
+    accept: impl Fn(Role) -> bool,
+    token: &Token,
+    peer: &str,
+) -> Result<Role, WireError> {
+    let refused = |reason: String| WireError::Connect { peer: peer.to_string(), reason };
+    let io = |e: std::io::Error| refused(format!("the handshake failed: {e}"));
+
+    let mine = encode(own, &random()?);
+    stream.write_all(&mine).and_then(|()| stream.flush()).map_err(io)?;
+    let mut theirs = [0; HELLO_LEN];
+    stream.read_exact(&mut theirs).map_err(io)?;
+    let role = decode(&theirs).map_err(refused)?;
+    if role == own || !accept(role) {
+        return Err(refused(format!("{role} is not expected here")));
+    }
+    stream.write_all(prove(token, &mine, &theirs).as_bytes()).and_then(|()| stream.flush()).map_err(io)?;
+    let mut proof = [0; blake3::OUT_LEN];
+    stream.read_exact(&mut proof).map_err(io)?;
+    // `Hash == Hash` takes the same time wherever they differ.
+    if blake3::Hash::from_bytes(proof) != prove(token, &theirs, &mine) {
+        return Err(refused("it does not hold this session's token".into()));
+    }
+    Ok(role)
+}
+
+fn encode(role: Role, nonce: &[u8; 32]) -> [u8; HELLO_LEN] {
+    let mut hello = [0; HELLO_LEN];
+    hello[..8].copy_from_slice(&MAGIC);
+    hello[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    hello[10] = role.code();
+    hello[11..].copy_from_slice(nonce);
+    hello
+}
+
+/// The role in a hello, or what is wrong with it.
+fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, String> {
+    if hello[..8] != MAGIC {
+        return Err("it does not speak CrypTFlow's protocol".into());
+    }
+    let version = u16::from_le_bytes([hello[8], hello[9]]);
+    if version != VERSION {
+        return Err(format!("it speaks version {version} of the protocol, and this is version {VERSION}"));
+    }
+    Role::from_code(hello[10]).ok_or_else(|| format!("there is no role {}", hello[10]))
+}
+
+/// Proof that whoever said `prover` to whoever said `verifier` holds the token.
+fn prove(token: &Token, prover: &[u8; HELLO_LEN], verifier: &[u8; HELLO_LEN]) -> blake3::Hash {
+    blake3::Hasher::new_keyed(token.as_bytes()).update(CONTEXT).update(prover).update(verifier).finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_hellos_are_refused() {
+        let good = encode(Role::Party(2), &[7; 32]);
+        assert_eq!(decode(&good), Ok(Role::Party(2)));
+        let with = |at: usize, byte: u8| {
+            let mut bad = good;
+            bad[at] = byte;
+            decode(&bad).unwrap_err()
+        };
+        assert!(with(0, b'G').contains("does not speak"));
+        assert!(with(8, 9).contains("version 9"));
+        assert!(with(10, 4).contains("no role 4"));
+    }
+
+    #[test]
+    fn proofs_bind_token_roles_nonces_and_direction() {
+        let (token, other) = (Token::from_bytes([1; 32]), Token::from_bytes([2; 32]));
+        let (a, b) = (encode(Role::Party(0), &[3; 32]), encode(Role::Party(1), &[4; 32]));
+        let proof = prove(&token, &a, &b);
+        assert_eq!(proof, prove(&token, &a, &b));
+        for different in [
+            prove(&other, &a, &b),
+            prove(&token, &b, &a),
+            prove(&token, &encode(Role::Party(2), &[3; 32]), &b),
+            prove(&token, &encode(Role::Party(0), &[5; 32]), &b),
+            prove(&token, &a, &encode(Role::Party(1), &[5; 32])),
+        ] {
+            assert_ne!(proof, different);
+        }
+    }
+
+    /// A peer that sends back whatever it gets holds no token, and must not pass for one that does.
+    #[test]
+    fn an_echo_is_refused() {
+        struct Echo(std::collections::VecDeque<u8>);
+        impl Read for Echo {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(buffer)
+            }
+        }
+        impl Write for Echo {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let token = Token::from_bytes([1; 32]);
+        let error = shake_hands(&mut Echo(Default::default()), Role::Client, |_| true, &token, "it");
+        assert!(matches!(error, Err(WireError::Connect { .. })), "{error:?}");
+    }
+}

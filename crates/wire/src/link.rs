@@ -1,0 +1,340 @@
+//! [`Link`]: an ordered, metered, two-way connection to one peer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::error::WireError;
+use crate::links::Group;
+use crate::meter::LinkMeter;
+use crate::options::LinkOptions;
+use crate::pump;
+use crate::stream::{Control, Transport};
+
+/// How long a link that ends in an error waits for its peer to take note of the reason.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// The peer's last message was read; what waits in the inbox may still be received.
+    AfterInbox(WireError),
+    /// The link is broken at once.
+    Now(WireError),
+}
+
+/// A message on its way out.
+pub(crate) struct Outgoing {
+    pub(crate) clock: u32,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) handed_over: Instant,
+}
+
+/// What the link's two threads and its users share.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) outbox: VecDeque<Outgoing>,
+    /// Payload bytes in the outbox and in the sender's hands.
+    pub(crate) out_bytes: usize,
+    /// What the peer shall be told before the link goes down.
+    pub(crate) abort: Option<String>,
+    /// The link was dropped: flush, close, read no more.
+    pub(crate) dropped: bool,
+    /// The sender thread writes no more.
+    pub(crate) writes_done: bool,
+
+    pub(crate) inbox: VecDeque<(u32, Vec<u8>)>,
+    pub(crate) in_bytes: usize,
+    /// Length of a message whose header was read and whose payload was not.
+    pub(crate) announced: Option<u64>,
+    /// Somebody waits for a message, of at most this length.
+    pub(crate) wanted: Option<u64>,
+    /// The receiver thread reads no more.
+    pub(crate) reads_done: bool,
+
+    pub(crate) end: Option<End>,
+    pub(crate) meter: LinkMeter,
+}
+
+/// The part of a link that outlives its handle until its threads are done.
+pub(crate) struct Shared {
+    pub(crate) peer: String,
+    pub(crate) options: LinkOptions,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) group: OnceLock<Arc<Group>>,
+    pub(crate) changed: Condvar,
+    state: Mutex<State>,
+    born: Instant,
+    last_in: AtomicU64,
+    last_out: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something changes, at most so long.
+    pub(crate) fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes arrived.
+    pub(crate) fn alive_in(&self) {
+        self.last_in.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Bytes were taken by the network.
+    pub(crate) fn alive_out(&self) {
+        self.last_out.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// What is left of the deadline of someone who waits since `since`, with the last sign of life at `last`.
+    fn left(&self, since: u64, last: &AtomicU64) -> Option<Duration> {
+        let silent = self.now().saturating_sub(since.max(last.load(Ordering::Relaxed)));
+        self.options.deadline.checked_sub(Duration::from_millis(silent)).filter(|d| !d.is_zero())
+    }
+
+    fn silent(&self) -> WireError {
+        WireError::Silent { peer: self.peer.clone(), seconds: self.options.deadline.as_secs() }
+    }
+
+    /// Breaks this link and those of the same party, unless it is broken already. The peers are told why. Returns the
+    /// error that broke the link first.
+    pub(crate) fn fail(&self, error: WireError) -> WireError {
+        let first = self.break_off(error);
+        if let Some(group) = self.group.get() {
+            group.fail(&first);
+        }
+        first
+    }
+
+    /// Breaks this link alone.
+    pub(crate) fn break_off(&self, error: WireError) -> WireError {
+        let mut state = self.lock();
+        if let Some(End::Now(first)) = &state.end {
+            return first.clone();
+        }
+        let told = matches!(&error, WireError::Aborted { peer, .. } if *peer == self.peer);
+        if !told && !state.dropped {
+            state.abort = Some(error.told());
+        }
+        state.end = Some(End::Now(error.clone()));
+        self.changed.notify_all();
+        error
+    }
+}
+
+/// A connection to one peer. Messages arrive whole and in order.
+///
+/// The link's own threads write and read: see the crate's documentation for what protocols may rely on. Dropping a link sends
+/// what is queued and closes it in good order; the peer can tell this from a crash.
+pub struct Link {
+    shared: Arc<Shared>,
+    control: Option<Arc<dyn Control>>,
+}
+
+impl Link {
+    /// Starts a link over a transport.
+    pub(crate) fn start(
+        peer: String,
+        transport: Transport,
+        clock: Arc<Clock>,
+        options: LinkOptions,
+    ) -> Result<Link, WireError> {
+        let shared = Shared::new(peer, clock, options);
+        let control: Arc<dyn Control> = Arc::from(transport.control);
+        let link = Link { shared: Arc::clone(&shared), control: Some(Arc::clone(&control)) };
+        pump::start(shared, control, transport.sink, transport.source)?;
+        Ok(link)
+    }
+
+    /// The link of a party to itself: nothing can be sent over it.
+    pub(crate) fn to_itself() -> Link {
+        let shared = Shared::new("this party".into(), Arc::default(), LinkOptions::default());
+        shared.break_off(WireError::Io {
+            peer: "this party itself".into(),
+            reason: "a party has no link to itself".into(),
+        });
+        Link { shared, control: None }
+    }
+
+    /// Name of the peer.
+    pub fn peer(&self) -> &str {
+        &self.shared.peer
+    }
+
+    /// Hands over a message. Blocks only while more than [`LinkOptions::send_limit`] bytes are queued.
+    ///
+    /// # Errors
+    /// The link is broken, or the peer took nothing of a full queue for [`LinkOptions::deadline`]. That a message was handed
+    /// over does not say that it arrived.
+    pub fn send(&self, bytes: Vec<u8>) -> Result<(), WireError> {
+        let shared = &*self.shared;
+        let since = shared.now();
+        let mut state = shared.lock();
+        loop {
+            match &state.end {
+                Some(End::Now(error)) => return Err(error.clone()),
+                Some(End::AfterInbox(error)) => {
+                    let error = error.clone();
+                    drop(state);
+                    return Err(shared.fail(error));
+                }
+                None if state.out_bytes <= shared.options.send_limit => break,
+                None => {}
+            }
+            let Some(left) = shared.left(since, &shared.last_out) else {
+                drop(state);
+                return Err(shared.fail(shared.silent()));
+            };
+            state = shared.wait(state, left);
+        }
+        state.meter.sent_bytes += bytes.len() as u64;
+        state.meter.sent_messages += 1;
+        state.out_bytes += bytes.len();
+        let clock = shared.clock.next();
+        state.outbox.push_back(Outgoing { clock, payload: bytes, handed_over: Instant::now() });
+        shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits for the next message, which must have exactly `expected` bytes.
+    ///
+    /// # Errors
+    /// Another length, a peer that is gone, aborted or sent garbage, or silence for [`LinkOptions::deadline`]. All of the
+    /// party's links are broken then, and the other peers are told why.
+    pub fn recv(&self, expected: usize) -> Result<Vec<u8>, WireError> {
+        self.receive(expected, |len| {
+            (len != expected as u64).then(|| WireError::Length {
+                peer: self.shared.peer.clone(),
+                expected,
+                received: usize::try_from(len).unwrap_or(usize::MAX),
+            })
+        })
+    }
+
+    /// Waits for the next message, which must have at most `limit` bytes: for control messages of clients. With a
+    /// [`LinkOptions::receive_limit`] of zero, a longer message is refused before a byte of it is read.
+    ///
+    /// # Errors
+    /// As [`Link::recv`].
+    pub fn recv_any(&self, limit: usize) -> Result<Vec<u8>, WireError> {
+        self.receive(limit, |len| {
+            (len > limit as u64).then(|| WireError::TooLong {
+                peer: self.shared.peer.clone(),
+                announced: len,
+                limit,
+            })
+        })
+    }
+
+    fn receive(
+        &self,
+        wanted: usize,
+        refuse: impl Fn(u64) -> Option<WireError>,
+    ) -> Result<Vec<u8>, WireError> {
+        let shared = &*self.shared;
+        let since = shared.now();
+        let mut state = shared.lock();
+        let error = loop {
+            if let Some(End::Now(error)) = &state.end {
+                return Err(error.clone());
+            }
+            if let Some((clock, bytes)) = state.inbox.pop_front() {
+                state.in_bytes -= bytes.len();
+                state.wanted = None;
+                shared.changed.notify_all();
+                if let Some(error) = refuse(bytes.len() as u64) {
+                    break error;
+                }
+                state.meter.received_bytes += bytes.len() as u64;
+                state.meter.received_messages += 1;
+                shared.clock.observe(clock);
+                return Ok(bytes);
+            }
+            if let Some(End::AfterInbox(error)) = &state.end {
+                break error.clone();
+            }
+            if let Some(error) = state.announced.and_then(&refuse) {
+                break error;
+            }
+            let Some(left) = shared.left(since, &shared.last_in) else {
+                break shared.silent();
+            };
+            state.wanted = Some(wanted as u64);
+            shared.changed.notify_all();
+            state = shared.wait(state, left);
+        };
+        drop(state);
+        Err(shared.fail(error))
+    }
+
+    /// Gives up: the peer is told why, as far as it still listens, and nothing more can be sent or received.
+    pub fn abort(&self, reason: &str) {
+        self.shared.break_off(WireError::Aborted { peer: "this party".into(), reason: reason.to_string() });
+    }
+
+    /// What went over the link so far.
+    pub fn meter(&self) -> LinkMeter {
+        self.shared.lock().meter
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    fn new(peer: String, clock: Arc<Clock>, options: LinkOptions) -> Arc<Shared> {
+        Arc::new(Shared {
+            peer,
+            options,
+            clock,
+            group: OnceLock::new(),
+            changed: Condvar::new(),
+            state: Mutex::default(),
+            born: Instant::now(),
+            last_in: AtomicU64::new(0),
+            last_out: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Drop for Link {
+    /// Waits until everything queued is written: as long as the peer keeps taking it, or, where the link is broken, as
+    /// long as the peer needs to take note of the reason.
+    fn drop(&mut self) {
+        let Some(control) = &self.control else { return };
+        let shared = &*self.shared;
+        let since = shared.now();
+        let started = Instant::now();
+        let mut state = shared.lock();
+        state.dropped = true;
+        state.inbox.clear();
+        state.in_bytes = 0;
+        shared.changed.notify_all();
+        loop {
+            let broken = matches!(state.end, Some(End::Now(_)));
+            if state.writes_done && (!broken || state.reads_done) {
+                break;
+            }
+            let left = if broken {
+                LINGER.checked_sub(started.elapsed())
+            } else {
+                shared.left(since, &shared.last_out)
+            };
+            let Some(left) = left else { break };
+            state = shared.wait(state, left);
+        }
+        if !state.writes_done {
+            control.stop();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! [`Links`]: what a protocol gets.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::clock::Clock;
+use crate::error::WireError;
+use crate::link::{Link, Shared};
+use crate::meter::LinkMeter;
+
+/// The links of one party that fail together.
+#[derive(Default)]
+pub(crate) struct Group(Mutex<Members>);
+
+#[derive(Default)]
+struct Members {
+    links: Vec<Weak<Shared>>,
+    failed: Option<WireError>,
+}
+
+impl Group {
+    fn add(self: &Arc<Group>, shared: &Arc<Shared>) {
+        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A link belongs to one party for good: `Links::new` takes it by value.
+        let _ = shared.group.set(Arc::clone(self));
+        members.links.push(Arc::downgrade(shared));
+        let failed = members.failed.clone();
+        drop(members);
+        if let Some(error) = failed {
+            shared.break_off(error);
+        }
+    }
+
+    /// Breaks every link with the first error.
+    pub(crate) fn fail(&self, error: &WireError) {
+        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if members.failed.is_some() {
+            return;
+        }
+        members.failed = Some(error.clone());
+        let links: Vec<_> = members.links.iter().filter_map(Weak::upgrade).collect();
+        drop(members);
+        for link in links {
+            link.break_off(error.clone());
+        }
+    }
+}
+
+/// A party's links to the two others.
+pub struct Links {
+    index: usize,
+    links: [Link; 3],
+    clock: Arc<Clock>,
+    group: Arc<Group>,
+}
+
+impl Links {
+    /// The links of party `index`, to the two others in the order of their indices. They must share `clock`.
+    pub(crate) fn new(index: usize, peers: [Link; 2], clock: Arc<Clock>) -> Links {
+        let group = Arc::new(Group::default());
+        for link in &peers {
+            group.add(link.shared());
+        }
+        let [a, b] = peers;
+        let own = Link::to_itself();
+        let links = match index {
+            0 => [own, a, b],
+            1 => [a, own, b],
+            _ => [a, b, own],
+        };
+        Links { index: index.min(2), links, clock, group }
+    }
+
+    /// Which party this is: 0, 1 or 2.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The link to party `j`. There is none to the party itself: sending there is an error.
+    pub fn to(&self, j: usize) -> &Link {
+        self.links.get(j).unwrap_or(&self.links[self.index])
+    }
+
+    /// What went over each link, by the peer's index.
+    pub fn meters(&self) -> [LinkMeter; 3] {
+        self.links.each_ref().map(Link::meter)
+    }
+
+    /// Payload bytes sent, by the peer's index.
+    pub fn sent(&self) -> [u64; 3] {
+        self.meters().map(|m| m.sent_bytes)
+    }
+
+    /// Rounds so far: this party's clock.
+    pub fn rounds(&self) -> u64 {
+        u64::from(self.clock.now())
+    }
+
+    /// Gives up on all links; the peers are told why.
+    pub fn abort_all(&self, reason: &str) {
+        self.breaker().abort_all(reason);
+    }
+
+    /// A handle that can break the links after they were handed to a protocol.
+    pub fn breaker(&self) -> Breaker {
+        Breaker(Arc::clone(&self.group))
+    }
+}
+
+/// Breaks a party's links from outside, for instance when the client is gone.
+#[derive(Clone)]
+pub struct Breaker(Arc<Group>);
+
+impl Breaker {
+    /// As [`Links::abort_all`].
+    pub fn abort_all(&self, reason: &str) {
+        self.0.fail(&WireError::GaveUp { reason: reason.to_string() });
+    }
+}

@@ -1,0 +1,144 @@
+//! Links within one process: the same [`Link`], its threads, frames, limits and meters; only the bytes stay where they are.
+
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::Clock;
+use crate::error::WireError;
+use crate::frame::{HEADER_LEN, Header};
+use crate::link::Link;
+use crate::links::Links;
+use crate::options::LinkOptions;
+use crate::stream::{Control, Sink, Source, Transport};
+
+/// Two ends of one link, each with a clock of its own.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
+    let (a, b) = transports();
+    Ok((
+        Link::start("the other end".into(), a, Arc::default(), options.clone())?,
+        Link::start("the other end".into(), b, Arc::default(), options)?,
+    ))
+}
+
+/// The links of three parties in one process. The link between the evaluators P0 and P1 has no limits.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn mesh(options: LinkOptions) -> Result<[Links; 3], WireError> {
+    let clocks: [Arc<Clock>; 3] = Default::default();
+    let link = |from: usize, to: usize, transport| {
+        Link::start(format!("P{to}"), transport, Arc::clone(&clocks[from]), options.between(from, to))
+    };
+    let ((t01, t10), (t02, t20), (t12, t21)) = (transports(), transports(), transports());
+    Ok([
+        Links::new(0, [link(0, 1, t01)?, link(0, 2, t02)?], Arc::clone(&clocks[0])),
+        Links::new(1, [link(1, 0, t10)?, link(1, 2, t12)?], Arc::clone(&clocks[1])),
+        Links::new(2, [link(2, 0, t20)?, link(2, 1, t21)?], Arc::clone(&clocks[2])),
+    ])
+}
+
+fn transports() -> (Transport, Transport) {
+    let (there, back) = (Arc::<Conduit>::default(), Arc::<Conduit>::default());
+    let end = |out: &Arc<Conduit>, into: &Arc<Conduit>| Transport {
+        sink: Box::new(Inlet(Arc::clone(out))),
+        source: Box::new(Outlet { conduit: Arc::clone(into), payload: Vec::new() }),
+        control: Box::new(Valve { out: Arc::clone(out), into: Arc::clone(into) }),
+    };
+    (end(&there, &back), end(&back, &there))
+}
+
+/// One direction: room for one frame, so that queues fill up and hold the sender back as on a network.
+#[derive(Default)]
+struct Conduit {
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Slot {
+    frame: Option<([u8; HEADER_LEN], Vec<u8>)>,
+    closed: bool,
+}
+
+impl Conduit {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, slot: MutexGuard<'a, Slot>) -> MutexGuard<'a, Slot> {
+        self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+struct Inlet(Arc<Conduit>);
+
+impl Sink for Inlet {
+    fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()> {
+        pace(HEADER_LEN + payload.len());
+        let mut slot = self.0.lock();
+        while slot.frame.is_some() && !slot.closed {
+            slot = self.0.wait(slot);
+        }
+        if slot.closed {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        slot.frame = Some((header.encode(), payload));
+        self.0.changed.notify_all();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Outlet {
+    conduit: Arc<Conduit>,
+    payload: Vec<u8>,
+}
+
+impl Source for Outlet {
+    fn header(&mut self) -> io::Result<Option<[u8; HEADER_LEN]>> {
+        let mut slot = self.conduit.lock();
+        loop {
+            if let Some((header, payload)) = slot.frame.take() {
+                self.payload = payload;
+                self.conduit.changed.notify_all();
+                return Ok(Some(header));
+            }
+            if slot.closed {
+                return Ok(None);
+            }
+            slot = self.conduit.wait(slot);
+        }
+    }
+
+    fn payload(&mut self, _len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>> {
+        alive();
+        Ok(std::mem::take(&mut self.payload))
+    }
+}
+
+struct Valve {
+    out: Arc<Conduit>,
+    into: Arc<Conduit>,
+}
+
+impl Control for Valve {
+    fn finish(&self) {
+        self.out.close();
+    }
+
+    fn stop(&self) {
+        self.out.close();
+        self.into.close();
+    }
+}

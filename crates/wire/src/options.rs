@@ -1,0 +1,46 @@
+//! What can be chosen for a link.
+
+use std::time::Duration;
+
+use crate::emulate::Network;
+
+/// Limits, deadlines and emulation of a link. The two ends may differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkOptions {
+    /// [`crate::Link::send`] blocks while more bytes than this are queued; `usize::MAX` is no limit.
+    pub send_limit: usize,
+    /// The link reads ahead until this many bytes wait to be received; `usize::MAX` is no limit. A message that does not
+    /// fit is neither read nor allocated before somebody asks for a message of its length.
+    pub receive_limit: usize,
+    /// Longest message that may be announced at all.
+    pub max_message: u64,
+    /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives starts it anew.
+    pub deadline: Duration,
+    /// A slower network than the real one.
+    pub network: Option<Network>,
+}
+
+impl Default for LinkOptions {
+    fn default() -> LinkOptions {
+        LinkOptions {
+            send_limit: 64 << 20,
+            receive_limit: 64 << 20,
+            max_message: 16 << 30,
+            deadline: Duration::from_secs(60),
+            network: None,
+        }
+    }
+}
+
+impl LinkOptions {
+    /// The options of the link between parties `i` and `j`: evaluators exchange messages of any size at once, so
+    /// their link has no limits. The helper, who deals ahead, is held back by them.
+    pub(crate) fn between(&self, i: usize, j: usize) -> LinkOptions {
+        let mut options = self.clone();
+        if i < 2 && j < 2 {
+            options.send_limit = usize::MAX;
+            options.receive_limit = usize::MAX;
+        }
+        options
+    }
+}

@@ -1,0 +1,249 @@
+//! The two threads of a link.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::emulate::Line;
+use crate::error::WireError;
+use crate::frame::{Header, Kind, MAX_REASON, decode_reason, encode_reason};
+use crate::link::{End, LINGER, Outgoing, Shared};
+use crate::stream::{Control, Sink, Source};
+
+/// Longer than any wait: whoever waits is woken by changes, not by time.
+const FOREVER: Duration = Duration::from_secs(1 << 30);
+/// After a failed write, how long the receiver thread has to find out why (the peer's own reason is the better one).
+const VERDICT: Duration = Duration::from_millis(500);
+
+/// Starts the threads. They end when the link is dropped or broken.
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    control: Arc<dyn Control>,
+    sink: Box<dyn Sink>,
+    source: Box<dyn Source>,
+) -> Result<(), WireError> {
+    let failed =
+        |e: io::Error| WireError::Io { peer: shared.peer.clone(), reason: format!("no thread for it: {e}") };
+    let (for_sender, for_receiver) = (Arc::clone(&shared), Arc::clone(&shared));
+    let receiver_control = Arc::clone(&control);
+    thread::Builder::new()
+        .name(format!("from {}", shared.peer))
+        .spawn(move || receive(&for_receiver, source))
+        .map_err(failed)?;
+    let sender = thread::Builder::new()
+        .name(format!("to {}", shared.peer))
+        .spawn(move || send(&for_sender, &*control, sink));
+    if let Err(e) = sender {
+        receiver_control.stop();
+        shared.lock().writes_done = true;
+        return Err(failed(e));
+    }
+    Ok(())
+}
+
+/// The sender thread: writes what is queued, then says good-bye.
+fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
+    let last_words = match write_messages(shared, &mut *sink) {
+        Ok(Some(reason)) => Some((Kind::Abort, encode_reason(&reason))),
+        Ok(None) if shared.lock().end.is_none() => Some((Kind::Close, Vec::new())),
+        Ok(None) => None,
+        Err(error) => {
+            write_failed(shared, &error);
+            None
+        }
+    };
+    if let Some((kind, payload)) = last_words {
+        let header = Header { kind, clock: 0, len: payload.len() as u64 };
+        // Best effort: a peer that does not listen any more has found out by itself.
+        let _ = sink.write(header, payload, &mut |_| ()).and_then(|()| sink.flush());
+    }
+    control.finish();
+    drop(sink);
+    let mut state = shared.lock();
+    state.writes_done = true;
+    state.outbox.clear();
+    shared.changed.notify_all();
+    // Closing a socket while the peer still writes to it could destroy what was just sent: let the receiver thread drain it.
+    let end = Instant::now() + LINGER;
+    while !state.reads_done {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            control.stop();
+            return;
+        }
+        state = shared.wait(state, left);
+    }
+}
+
+/// Writes messages until the link is dropped and everything is written, or the link ends. Returns the reason that the peer
+/// shall be told, if any.
+fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<String>> {
+    let mut line = shared.options.network.map(Line::new);
+    let mut state = shared.lock();
+    loop {
+        if state.abort.is_some() || state.end.is_some() {
+            return Ok(state.abort.take());
+        }
+        let Some(message) = state.outbox.pop_front() else {
+            if state.dropped {
+                return Ok(None);
+            }
+            state = shared.wait(state, FOREVER);
+            continue;
+        };
+        drop(state);
+        let Outgoing { clock, payload, handed_over } = message;
+        let len = payload.len();
+        let header = Header { kind: Kind::Data, clock, len: len as u64 };
+        sink.write(header, payload, &mut |part| {
+            if let Some(line) = &mut line {
+                hold_back(shared, line.due(handed_over, part));
+            }
+            shared.alive_out();
+        })?;
+        // An emulated arrival is due now, whatever follows.
+        if line.is_some() || shared.lock().outbox.is_empty() {
+            sink.flush()?;
+        }
+        shared.alive_out();
+        state = shared.lock();
+        state.out_bytes -= len;
+        shared.changed.notify_all();
+    }
+}
+
+/// Waits until `due`, or until the link breaks.
+fn hold_back(shared: &Shared, due: Instant) {
+    let mut state = shared.lock();
+    while state.end.is_none() {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        state = shared.wait(state, left);
+    }
+}
+
+/// A write failed: the peer is gone. If it left a reason, the receiver thread finds it.
+fn write_failed(shared: &Shared, error: &io::Error) {
+    let end = Instant::now() + VERDICT;
+    let mut state = shared.lock();
+    while state.end.is_none() && !state.reads_done {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        state = shared.wait(state, left);
+    }
+    let (known, dropped) = (state.end.is_some(), state.dropped);
+    drop(state);
+    if !known && !dropped {
+        shared.fail(lost(shared, error));
+    }
+}
+
+/// The receiver thread: reads ahead, up to the link's limit.
+fn receive(shared: &Shared, mut source: Box<dyn Source>) {
+    let end = read_messages(shared, &mut *source);
+    drop(source);
+    let mut state = shared.lock();
+    state.reads_done = true;
+    state.announced = None;
+    shared.changed.notify_all();
+    // Once the link is broken or given up, the peer's going is no news.
+    if state.dropped || matches!(state.end, Some(End::Now(_))) {
+        return;
+    }
+    match end {
+        End::Now(error) => {
+            drop(state);
+            shared.fail(error);
+        }
+        // What came before the peer left can still be received.
+        End::AfterInbox(error) => {
+            state.end = Some(End::AfterInbox(error.clone()));
+            drop(state);
+            if let (Some(group), false) = (shared.group.get(), matches!(error, WireError::Finished { .. })) {
+                group.fail(&error);
+            }
+        }
+    }
+}
+
+/// Reads until nothing more comes; returns why.
+fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
+    let closed = || End::AfterInbox(WireError::Closed { peer: shared.peer.clone() });
+    let malformed = |reason| End::Now(WireError::Frame { peer: shared.peer.clone(), reason });
+    loop {
+        let header = match source.header() {
+            Ok(Some(bytes)) => Header::decode(&bytes, shared.options.max_message),
+            Ok(None) => return closed(),
+            Err(error) => return End::AfterInbox(lost(shared, &error)),
+        };
+        shared.alive_in();
+        let header = match header {
+            Ok(header) => header,
+            Err(reason) => return malformed(reason),
+        };
+        match header.kind {
+            Kind::Close => return End::AfterInbox(WireError::Finished { peer: shared.peer.clone() }),
+            Kind::Abort => {
+                let len = usize::try_from(header.len).unwrap_or(MAX_REASON).min(MAX_REASON);
+                return match source.payload(len, &mut || ()) {
+                    Ok(reason) => End::Now(WireError::Aborted {
+                        peer: shared.peer.clone(),
+                        reason: decode_reason(&reason),
+                    }),
+                    Err(_) => closed(),
+                };
+            }
+            Kind::Data => {}
+        }
+        let Ok(len) = usize::try_from(header.len) else {
+            return malformed(format!("{} bytes do not fit this machine's memory", header.len));
+        };
+        await_room(shared, len);
+        match source.payload(len, &mut || shared.alive_in()) {
+            Ok(payload) => {
+                let mut state = shared.lock();
+                state.announced = None;
+                if !state.dropped {
+                    state.in_bytes += len;
+                    state.inbox.push_back((header.clock, payload));
+                }
+                shared.changed.notify_all();
+            }
+            Err(error) => return End::AfterInbox(lost(shared, &error)),
+        }
+    }
+}
+
+/// Waits until an announced message may be read: it fits the limit, or it is the one that somebody waits for, or
+/// nobody will ever ask for it.
+fn await_room(shared: &Shared, len: usize) {
+    let mut state = shared.lock();
+    state.announced = Some(len as u64);
+    shared.changed.notify_all();
+    loop {
+        let fits = state.in_bytes.saturating_add(len) <= shared.options.receive_limit;
+        let wanted = state.inbox.is_empty() && state.wanted.is_some_and(|wanted| len as u64 <= wanted);
+        if fits || wanted || state.dropped || matches!(state.end, Some(End::Now(_))) {
+            return;
+        }
+        state = shared.wait(state, FOREVER);
+    }
+}
+
+/// The error behind a failed read or write.
+fn lost(shared: &Shared, error: &io::Error) -> WireError {
+    let peer = shared.peer.clone();
+    match error.kind() {
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::NotConnected => WireError::Closed { peer },
+        _ => WireError::Io { peer, reason: error.to_string() },
+    }
+}

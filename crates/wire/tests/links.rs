@@ -1,0 +1,406 @@
+//! What protocols rely on, over every kind of link.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_wire::tcp::{Connection, Listener, connect};
+use cryptflow_wire::{Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A way to make the links of three parties.
+type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;
+
+const MESHES: [(&str, Mesh); 2] = [("local", local::mesh), ("tcp", tcp::mesh_on_loopback)];
+
+fn each_mesh(options: &LinkOptions, test: impl Fn(&str, [Links; 3])) {
+    for (name, mesh) in MESHES {
+        test(name, mesh(options.clone()).unwrap());
+    }
+}
+
+fn short() -> LinkOptions {
+    LinkOptions { deadline: Duration::from_millis(200), ..LinkOptions::default() }
+}
+
+/// Two connected ends over TCP: a client's and a party's.
+fn connections() -> (Connection, Connection) {
+    let token = Token::fresh().unwrap();
+    let listener = Listener::loopback().unwrap();
+    let (address, theirs) = (listener.address(), token.clone());
+    let client =
+        thread::spawn(move || connect(address, Role::Client, Role::Party(0), &theirs, SOON).unwrap());
+    let mut party = listener.accept(Role::Party(0), &[Role::Client], &token, SOON).unwrap();
+    (client.join().unwrap(), party.remove(0))
+}
+
+/// A link, and the bare socket at its other end.
+fn half_open(options: LinkOptions) -> (Link, TcpStream) {
+    let (client, party) = connections();
+    (client.into_link(Arc::default(), options).unwrap(), party.into_stream())
+}
+
+fn frame(kind: u8, len: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind, 0, 0, 0, 1, 0, 0, 0];
+    bytes.extend(len.to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn messages_arrive_whole_and_in_order() {
+    each_mesh(&LinkOptions::default(), |_, links| {
+        let lengths = [0, 1, 7, 100_000, 3_000_001, 0, 5];
+        for (i, j) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
+            for (k, &len) in lengths.iter().enumerate() {
+                links[i].to(j).send(vec![k as u8; len]).unwrap();
+            }
+            for (k, &len) in lengths.iter().enumerate() {
+                assert_eq!(links[j].to(i).recv(len).unwrap(), vec![k as u8; len]);
+            }
+        }
+        assert_eq!(links[0].to(1).peer(), "P1");
+        assert_eq!(links[2].index(), 2);
+    });
+}
+
+#[test]
+fn both_directions_carry_big_messages_at_once() {
+    const LEN: usize = 100 << 20;
+    each_mesh(&LinkOptions::default(), |_, [p0, p1, _p2]| {
+        let run = |links: Links, peer: usize| {
+            thread::spawn(move || {
+                links.to(peer).send(vec![peer as u8; LEN]).unwrap();
+                let got = links.to(peer).recv(LEN).unwrap();
+                assert!(got.iter().all(|&b| b == 1 - peer as u8));
+            })
+        };
+        let threads = [run(p0, 1), run(p1, 0)];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn another_length_fails_everybody_and_names_who_sent_it() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, p2]| {
+        p0.to(1).send(vec![0; 10]).unwrap();
+        let error = p1.to(0).recv(11).unwrap_err();
+        assert_eq!(error, WireError::Length { peer: "P0".into(), expected: 11, received: 10 }, "{name}");
+        // P1's other link is broken too, and the two peers learn why.
+        assert_eq!(p1.to(2).send(vec![1]).unwrap_err(), error);
+        for peer in [&p0, &p2] {
+            let told = peer.to(1).recv(1).unwrap_err();
+            assert!(told.to_string().contains("P1 aborted: P0 sent a message of 10 bytes"), "{name}: {told}");
+        }
+    });
+}
+
+#[test]
+fn an_abort_arrives_before_what_is_queued() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, p2]| {
+        p0.to(1).send(vec![0; 10]).unwrap();
+        p0.abort_all("the disk is full");
+        let told = "P0 aborted: the disk is full";
+        // Whether P1 still gets the message depends on the moment; the abort comes at the latest after it.
+        let error = p1.to(0).recv(10).and_then(|_| p1.to(0).recv(10)).unwrap_err();
+        assert!(error.to_string().contains(told), "{name}: {error}");
+        // P2 hears it from P0, or from P1, who passes it on.
+        let error = p2.to(0).recv(1).unwrap_err();
+        assert!(error.to_string().contains(told), "{name}: {error}");
+        assert!(p0.to(1).send(vec![1]).is_err());
+        assert!(p0.to(2).recv(1).is_err());
+    });
+}
+
+#[test]
+fn silence_is_noticed_by_whoever_waits() {
+    each_mesh(&short(), |name, [p0, p1, p2]| {
+        let started = Instant::now();
+        assert_eq!(
+            p0.to(1).recv(1).unwrap_err(),
+            WireError::Silent { peer: "P1".into(), seconds: 0 },
+            "{name}"
+        );
+        assert!(started.elapsed() < SOON);
+        for peer in [&p1, &p2] {
+            let told = peer.to(0).recv(1).unwrap_err();
+            assert!(told.to_string().contains("P1 has been silent"), "{name}: {told}");
+        }
+    });
+}
+
+#[test]
+fn the_end_in_good_order_is_told_from_a_crash() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, p2]| {
+        p0.to(1).send(vec![5; 3]).unwrap();
+        drop(p0);
+        assert_eq!(p1.to(0).recv(3).unwrap(), [5; 3], "{name}");
+        // P0's end is no failure of the others, as long as they want nothing of it.
+        p2.to(1).send(vec![1]).unwrap();
+        assert_eq!(p1.to(2).recv(1).unwrap(), [1], "{name}");
+        assert_eq!(p1.to(0).recv(1).unwrap_err(), WireError::Finished { peer: "P0".into() }, "{name}");
+    });
+
+    // A process that dies leaves no close frame.
+    let (link, stream) = half_open(LinkOptions::default());
+    drop(stream);
+    assert_eq!(link.recv(1).unwrap_err(), WireError::Closed { peer: "P0".into() });
+}
+
+#[test]
+fn a_crash_breaks_all_links_of_a_party_at_once() {
+    // P2's socket to P0 closes without a close frame; P1 waits for P0, who never receives anything.
+    let token = Token::fresh().unwrap();
+    let listeners = [0, 1].map(|_| Listener::loopback().unwrap());
+    let addresses = [listeners[0].address(), listeners[1].address(), "127.0.0.1:9".parse().unwrap()];
+    let spawn = |index: usize, listener: Listener| {
+        let token = token.clone();
+        thread::spawn(move || {
+            tcp::join(index, &listener, &addresses, &[], &token, &LinkOptions::default(), SOON).unwrap().0
+        })
+    };
+    let [l0, l1] = listeners;
+    let threads = [spawn(0, l0), spawn(1, l1)];
+    let sockets = [0, 1].map(|i| {
+        connect(addresses[i], Role::Party(2), Role::Party(i as u8), &token, SOON).unwrap().into_stream()
+    });
+    let [p0, p1] = threads.map(|t| t.join().unwrap());
+    let waiter = thread::spawn(move || p1.to(0).recv(1).unwrap_err());
+    drop(sockets);
+    let error = waiter.join().unwrap();
+    assert!(error.to_string().contains("P2 closed the connection"), "{error}");
+    let error = p0.to(1).recv(1).unwrap_err();
+    assert!(error.to_string().contains("P2 closed the connection"), "{error}");
+}
+
+#[test]
+fn broken_bytes_end_the_link_with_a_reason() {
+    // (what the peer sends before it closes, what the error says)
+    let table: [(Vec<u8>, &str); 8] = [
+        (vec![], "P0 closed the connection"),
+        (frame(1, 10, &[])[..9].to_vec(), "P0 closed the connection"),
+        (frame(1, 10, &[0; 9]), "P0 closed the connection"),
+        (frame(1, 1 << 60, &[]), "announces 1152921504606846976 bytes"),
+        (frame(9, 0, &[]), "no frame of kind 9"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), "no frame of kind 71"),
+        (frame(2, 4, b"why?"), "P0 aborted: why?"),
+        (frame(3, 0, &[]), "P0 ended the session"),
+    ];
+    for (bytes, expected) in table {
+        let (link, mut stream) = half_open(LinkOptions::default());
+        stream.write_all(&bytes).unwrap();
+        drop(stream);
+        let error = link.recv(10).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}, not: {expected}");
+    }
+}
+
+#[test]
+fn long_announcements_are_refused_before_they_are_read() {
+    let (link, mut stream) = half_open(LinkOptions { receive_limit: 0, ..LinkOptions::default() });
+    // Only the header ever comes: had the link waited for the payload, the test would not end.
+    stream.write_all(&frame(1, 1 << 30, &[])).unwrap();
+    let error = link.recv_any(1 << 20).unwrap_err();
+    assert_eq!(
+        error,
+        WireError::TooLong { peer: "P0".into(), announced: 1 << 30, limit: 1 << 20 },
+        "{error}"
+    );
+    // The peer is told.
+    let mut told = Vec::new();
+    stream.read_to_end(&mut told).unwrap();
+    assert!(String::from_utf8_lossy(&told).contains("announced a message of 1073741824 bytes"));
+}
+
+#[test]
+fn control_messages_have_any_length_up_to_a_limit() {
+    let (a, b) = local::pair(LinkOptions { receive_limit: 0, ..LinkOptions::default() }).unwrap();
+    for len in [0, 10, 20] {
+        a.send(vec![1; len]).unwrap();
+        assert_eq!(b.recv_any(20).unwrap().len(), len);
+    }
+    a.send(vec![1; 21]).unwrap();
+    assert!(matches!(b.recv_any(20), Err(WireError::TooLong { announced: 21, limit: 20, .. })));
+}
+
+#[test]
+fn only_holders_of_the_token_get_in() {
+    let (token, wrong) = (Token::fresh().unwrap(), Token::fresh().unwrap());
+    let listener = Listener::loopback().unwrap();
+    let (address, right) = (listener.address(), token.clone());
+    let strangers = thread::spawn(move || {
+        TcpStream::connect(address).unwrap().write_all(&[0xee; 200]).unwrap();
+        let silent = TcpStream::connect(address).unwrap();
+        // (own role, the role that the peer should have, token)
+        for (own, peer, token) in [
+            (Role::Party(1), Role::Party(0), &wrong),
+            (Role::Client, Role::Party(0), &wrong),
+            (Role::Party(2), Role::Party(0), &right),
+            (Role::Party(0), Role::Party(0), &right),
+            (Role::Party(1), Role::Party(2), &right),
+        ] {
+            let error = connect(address, own, peer, token, SOON).unwrap_err();
+            assert!(matches!(error, WireError::Connect { .. }), "{own} to {peer}: {error}");
+        }
+        let connection = connect(address, Role::Party(1), Role::Party(0), &right, SOON).unwrap();
+        drop(silent);
+        connection
+    });
+    let arrived = listener.accept(Role::Party(0), &[Role::Party(1)], &token, SOON).unwrap();
+    assert_eq!(arrived[0].peer(), Role::Party(1));
+    strangers.join().unwrap();
+}
+
+#[test]
+fn who_does_not_come_is_named() {
+    let token = Token::fresh().unwrap();
+    let listener = Listener::loopback().unwrap();
+    let wanted = [Role::Party(1), Role::Client];
+    let soon = Duration::from_millis(50);
+    let error = listener.accept(Role::Party(0), &wanted, &token, soon).unwrap_err().to_string();
+    assert!(error.contains("cannot connect to P1 and the client"), "{error}");
+    let nobody = listener.address();
+    drop(listener);
+    let error = connect(nobody, Role::Party(1), Role::Party(0), &token, soon).unwrap_err().to_string();
+    assert!(error.contains("cannot connect to P0"), "{error}");
+}
+
+#[test]
+fn meters_count_payloads_to_the_byte() {
+    each_mesh(&LinkOptions::default(), |_, [p0, p1, p2]| {
+        p0.to(1).send(vec![0; 10]).unwrap();
+        p0.to(1).send(vec![]).unwrap();
+        p0.to(2).send(vec![0; 1_000_000]).unwrap();
+        p1.to(0).recv(10).unwrap();
+        let nothing = LinkMeter::default();
+        let sent = |sent_bytes, sent_messages| LinkMeter { sent_bytes, sent_messages, ..nothing };
+        assert_eq!(p0.meters(), [nothing, sent(10, 2), sent(1_000_000, 1)]);
+        assert_eq!(p0.sent(), [0, 10, 1_000_000]);
+        let received = LinkMeter { received_bytes: 10, received_messages: 1, ..nothing };
+        assert_eq!(p1.meters(), [received, nothing, nothing]);
+        assert_eq!(p2.meters(), [nothing; 3]);
+        assert_eq!((p0.to(1).meter().sent_framing(), p1.to(0).meter().received_framing()), (32, 16));
+    });
+}
+
+#[test]
+fn clocks_count_the_longest_chain_of_messages() {
+    let rounds = |links: &[Links; 3]| links.each_ref().map(Links::rounds);
+    let pass = |links: &[Links; 3], i: usize, j: usize| {
+        links[i].to(j).send(vec![0]).unwrap();
+        links[j].to(i).recv(1).unwrap();
+    };
+    each_mesh(&LinkOptions::default(), |name, links| {
+        // A helper that deals ahead starts no chain of its own.
+        for _ in 0..5 {
+            links[2].to(0).send(vec![0]).unwrap();
+        }
+        // An exchange is one round.
+        links[0].to(1).send(vec![0]).unwrap();
+        links[1].to(0).send(vec![0]).unwrap();
+        links[0].to(1).recv(1).unwrap();
+        links[1].to(0).recv(1).unwrap();
+        assert_eq!(rounds(&links), [1, 1, 0], "{name}: exchange");
+        // A stream is one round.
+        for _ in 0..10 {
+            links[0].to(1).send(vec![0]).unwrap();
+        }
+        for _ in 0..10 {
+            links[1].to(0).recv(1).unwrap();
+        }
+        assert_eq!(rounds(&links), [1, 2, 0], "{name}: stream");
+        for _ in 0..5 {
+            links[0].to(2).recv(1).unwrap();
+        }
+        assert_eq!(rounds(&links), [1, 2, 0], "{name}: dealt");
+        // A chain is as long as it has links.
+        pass(&links, 1, 0);
+        pass(&links, 0, 2);
+        pass(&links, 2, 1);
+        assert_eq!(rounds(&links), [3, 5, 4], "{name}: chain");
+    });
+}
+
+#[test]
+fn a_sender_is_held_back_at_its_limit_and_goes_on() {
+    const LEN: usize = 1 << 20;
+    let options = LinkOptions { send_limit: 4 * LEN, receive_limit: 4 * LEN, ..LinkOptions::default() };
+    each_mesh(&options, |name, [p0, _p1, p2]| {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&sent);
+        let helper = thread::spawn(move || {
+            for i in 0..200u8 {
+                p2.to(0).send(vec![i; LEN]).unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+            p2
+        });
+        // It fills the two queues and what the system buffers between them, and then waits.
+        let mut before = usize::MAX;
+        while sent.load(Ordering::SeqCst) != before {
+            before = sent.load(Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(300));
+        }
+        assert!((8..60).contains(&before), "{name}: {before} messages went through");
+        for i in 0..200u8 {
+            assert_eq!(p0.to(2).recv(LEN).unwrap()[LEN - 1], i);
+        }
+        drop(helper.join().unwrap());
+    });
+}
+
+#[test]
+fn a_sender_that_nobody_listens_to_gives_up() {
+    let (link, stream) = half_open(LinkOptions { send_limit: 1 << 20, ..short() });
+    let error = (0..1000).find_map(|_| link.send(vec![0; 1 << 20]).err()).unwrap();
+    assert_eq!(error, WireError::Silent { peer: "P0".into(), seconds: 0 });
+    drop(stream);
+}
+
+#[test]
+fn a_network_delays_but_does_not_serialise_what_is_in_flight() {
+    let rtt = Duration::from_millis(100);
+    let options =
+        LinkOptions { network: Some(Network { rtt, bandwidth_bits_per_s: 0 }), ..LinkOptions::default() };
+    each_mesh(&options, |name, [p0, p1, _p2]| {
+        let started = Instant::now();
+        for _ in 0..20 {
+            p0.to(1).send(vec![0; 1000]).unwrap();
+        }
+        for _ in 0..20 {
+            p1.to(0).recv(1000).unwrap();
+        }
+        let elapsed = started.elapsed();
+        assert!(elapsed >= rtt / 2, "{name}: {elapsed:?}");
+        // Twenty half round trips one after another would take a second.
+        assert!(elapsed < rtt * 8, "{name}: {elapsed:?}");
+    });
+}
+
+#[test]
+fn a_party_has_no_link_to_itself() {
+    let [p0, ..] = local::mesh(LinkOptions::default()).unwrap();
+    for j in [0, 3, 100] {
+        assert!(p0.to(j).send(vec![]).unwrap_err().to_string().contains("itself"));
+        assert!(p0.to(j).recv(0).is_err());
+    }
+}
+
+#[test]
+fn a_breaker_wakes_a_protocol_that_waits() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, _p2]| {
+        let breaker = p0.breaker();
+        let waiter = thread::spawn(move || p0.to(1).recv(1).unwrap_err());
+        breaker.abort_all("the client is gone");
+        assert!(waiter.join().unwrap().to_string().contains("the client is gone"), "{name}");
+        let told = p1.to(0).recv(1).unwrap_err();
+        assert!(told.to_string().contains("P0 aborted: the client is gone"), "{name}: {told}");
+    });
+}

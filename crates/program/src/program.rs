@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Operation;
 
+/// The version of [`Program`] and of its file that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
 /// Index of a value of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,0 +1,252 @@
+//! The file of a compiled model: one safetensors file, with the fixed-point weights as tensors and the rest as metadata.
+//!
+//! | metadata | |
+//! |---|---|
+//! | `format` | `cryptflow` |
+//! | `version` | [`VERSION`] |
+//! | `content` | `model` (with weights) or `public` (without) |
+//! | `program` | the [`Program`] as JSON |
+//! | `digest` | [`crate::digest`] of it, in hexadecimal |
+//! | `weights_digest` | [`weights_digest`], in hexadecimal; only with weights |
+//! | `report` | the compiler's report as JSON; only if there is one |
+//!
+//! Weight `i` is the tensor `weight.i`, in the smallest of I8, I16, I32 and I64 that holds it.
+
+mod error;
+mod narrow;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{SafeTensorError, SafeTensors};
+
+pub use error::FileError;
+
+use crate::digest::{of_json, weights_digest};
+use crate::program::{Program, VERSION};
+use crate::validate::validate;
+
+const FORMAT: &str = "cryptflow";
+
+/// A compiled model, as its file holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The program.
+    pub program: Program,
+    /// The fixed-point weights, by id, each row-major; none in a public part.
+    pub weights: Option<Vec<Vec<i64>>>,
+    /// The compiler's report.
+    pub report: Option<serde_json::Value>,
+}
+
+/// Writes a compiled model with its weights. The file appears whole or not at all: what was at `path` before stays there
+/// until the new file is complete and on disk.
+///
+/// # Errors
+/// Where the program or the weights are invalid, and where the file cannot be written.
+pub fn write(
+    path: &Path,
+    program: &Program,
+    weights: &[Vec<i64>],
+    report: Option<&serde_json::Value>,
+) -> Result<(), FileError> {
+    write_bytes(path, &to_bytes(program, Some(weights), report)?)
+}
+
+/// Writes the public part of a compiled model: what a party and a client need, without weights and report.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_public(path: &Path, program: &Program) -> Result<(), FileError> {
+    write_bytes(path, &to_bytes(program, None, None)?)
+}
+
+/// Whether a file could be written at `path`, so that a long compilation does not end in vain.
+///
+/// # Errors
+/// Where the folder does not exist or cannot be written to.
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(FileError::io(path, "write", "it is a folder"));
+    }
+    temporary(path).map(drop)
+}
+
+/// The bytes of a file: with weights, or the public part.
+///
+/// # Errors
+/// Where the program or the weights are invalid.
+pub fn to_bytes(
+    program: &Program,
+    weights: Option<&[Vec<i64>]>,
+    report: Option<&serde_json::Value>,
+) -> Result<Vec<u8>, FileError> {
+    validate(program)?;
+    let json = serde_json::to_string(program).map_err(|e| FileError::Json(e.to_string()))?;
+    let mut metadata = HashMap::from([
+        ("format".to_string(), FORMAT.to_string()),
+        ("version".to_string(), VERSION.to_string()),
+        ("content".to_string(), if weights.is_some() { "model" } else { "public" }.to_string()),
+        ("digest".to_string(), of_json(&json).to_string()),
+        ("program".to_string(), json),
+    ]);
+    if let Some(report) = report {
+        metadata.insert("report".to_string(), report.to_string());
+    }
+    let mut tensors = Vec::new();
+    if let Some(weights) = weights {
+        if weights.len() != program.weights.len() {
+            return Err(FileError::Weights(format!(
+                "{} tensors were given for {} weights",
+                weights.len(),
+                program.weights.len()
+            )));
+        }
+        for (index, (data, weight)) in weights.iter().zip(&program.weights).enumerate() {
+            if weight.shape.iter().product::<usize>() != data.len() {
+                return Err(FileError::Weights(format!(
+                    "weight {index} ({}) has {} elements, not the shape {:?}",
+                    weight.name,
+                    data.len(),
+                    weight.shape
+                )));
+            }
+            tensors.push((tensor_name(index), narrow::Narrow::new(data, &weight.shape)));
+        }
+        metadata.insert("weights_digest".to_string(), weights_digest(weights).to_string());
+    }
+    safetensors::serialize(tensors, Some(metadata)).map_err(|e| FileError::Json(e.to_string()))
+}
+
+/// Reads a compiled model, or its public part.
+///
+/// # Errors
+/// Where the file cannot be read, and for every way in which it can be wrong: see [`FileError`].
+pub fn read(path: &Path) -> Result<Model, FileError> {
+    let fail = |e: std::io::Error| FileError::io(path, "read", e);
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(fail)?;
+    from_bytes(&bytes).map_err(|e| FileError::At { path: path.to_path_buf(), error: Box::new(e) })
+}
+
+/// Reads a compiled model from the bytes of its file. Allocates in proportion to their number, whatever they claim.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
+    header(bytes)?;
+    let damaged = |error: SafeTensorError| match error {
+        SafeTensorError::MetadataIncompleteBuffer => FileError::Truncated,
+        other => FileError::NotSafetensors(other.to_string()),
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let empty = HashMap::new();
+    let texts = metadata.metadata().as_ref().unwrap_or(&empty);
+    let text = |key: &'static str| texts.get(key).map(String::as_str).ok_or(FileError::Missing(key));
+    if texts.get("format").map(String::as_str) != Some(FORMAT) {
+        return Err(FileError::NotCompiled);
+    }
+    if text("version")? != VERSION.to_string() {
+        return Err(FileError::Version { found: text("version")?.to_string(), understood: VERSION });
+    }
+    let json = text("program")?;
+    if of_json(json).to_string() != text("digest")? {
+        return Err(FileError::Digest("program"));
+    }
+    let program: Program = serde_json::from_str(json).map_err(|e| FileError::Json(e.to_string()))?;
+    validate(&program)?;
+    let report = match texts.get("report") {
+        Some(report) => Some(serde_json::from_str(report).map_err(|e| FileError::Json(e.to_string()))?),
+        None => None,
+    };
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let weights = match text("content")? {
+        "model" => {
+            let weights = read_weights(&program, &tensors)?;
+            if weights_digest(&weights).to_string() != text("weights_digest")? {
+                return Err(FileError::Digest("weights"));
+            }
+            Some(weights)
+        }
+        "public" => {
+            no_others(&tensors, 0)?;
+            None
+        }
+        other => return Err(FileError::Content(other.to_string())),
+    };
+    Ok(Model { program, weights, report })
+}
+
+/// Whether the bytes begin as a safetensors file does, with a whole header; tells a file that was cut off from another
+/// kind of file.
+fn header(bytes: &[u8]) -> Result<(), FileError> {
+    let not = |reason: &str| Err(FileError::NotSafetensors(reason.to_string()));
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return not("it is shorter than a header");
+    };
+    if rest.first() != Some(&b'{') {
+        return not(if rest.is_empty() { "it ends within its header" } else { "it has no header" });
+    }
+    match usize::try_from(u64::from_le_bytes(*length)) {
+        Ok(length) if length <= rest.len() => Ok(()),
+        _ => Err(FileError::Truncated),
+    }
+}
+
+fn tensor_name(index: usize) -> String {
+    format!("weight.{index}")
+}
+
+fn read_weights(program: &Program, tensors: &SafeTensors<'_>) -> Result<Vec<Vec<i64>>, FileError> {
+    let mut weights = Vec::with_capacity(program.weights.len());
+    for (index, weight) in program.weights.iter().enumerate() {
+        let name = tensor_name(index);
+        let wrong =
+            |reason: String| FileError::Tensor { name: name.clone(), weight: weight.name.clone(), reason };
+        let view: TensorView<'_> = tensors.tensor(&name).map_err(|_| wrong("is missing".into()))?;
+        if view.shape() != weight.shape {
+            return Err(wrong(format!("has the shape {:?} in place of {:?}", view.shape(), weight.shape)));
+        }
+        weights.push(narrow::read(&view).map_err(wrong)?);
+    }
+    no_others(tensors, program.weights.len())?;
+    Ok(weights)
+}
+
+/// No tensors beside the weights, of which there are so many.
+fn no_others(tensors: &SafeTensors<'_>, weights: usize) -> Result<(), FileError> {
+    let known: std::collections::HashSet<String> = (0..weights).map(tensor_name).collect();
+    match tensors.names().into_iter().find(|name| !known.contains(*name)) {
+        Some(name) => Err(FileError::Extra(name.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".cryptflow-").suffix(".partial");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What an ordinary new file has; the process' umask applies.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder).map_err(|e| FileError::io(path, "write", e))
+}
+
+/// Writes beside the target, brings it to the disk, and renames: a failure leaves nothing behind.
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let fail = |e: std::io::Error| FileError::io(path, "write", e);
+    if path.is_dir() {
+        return Err(FileError::io(path, "write", "it is a folder"));
+    }
+    let mut file = temporary(path)?;
+    file.write_all(bytes).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(path).map_err(|e| fail(e.error))?;
+    Ok(())
+}

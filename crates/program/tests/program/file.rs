@@ -1,0 +1,225 @@
+//! The file: written, read, damaged.
+
+use crate::sample;
+
+use std::collections::HashMap;
+use std::fs;
+
+use cryptflow_program::file::{FileError, check_writable, from_bytes, read, to_bytes, write, write_public};
+use cryptflow_program::weights_digest;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+fn report() -> serde_json::Value {
+    serde_json::json!({ "layers": [1, 2.5, "three"] })
+}
+
+#[test]
+fn written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let (program, weights) = (sample::program(), sample::weights());
+    write(&path, &program, &weights, Some(&report())).unwrap();
+    let model = read(&path).unwrap();
+    assert_eq!((&model.program, &model.weights, &model.report), (&program, &Some(weights), &Some(report())));
+    let bytes = fs::read(&path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let dtypes: Vec<Dtype> =
+        (0..3).map(|i| tensors.tensor(&format!("weight.{i}")).unwrap().dtype()).collect();
+    assert_eq!(dtypes, [Dtype::I8, Dtype::I32, Dtype::I16]);
+
+    write_public(&path, &program).unwrap();
+    let public = read(&path).unwrap();
+    assert_eq!((public.program, public.weights, public.report), (program, None, None));
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["m.safetensors"], "nothing but the file is left");
+}
+
+#[test]
+fn every_width() {
+    let edges: [(&[i64], usize); 8] = [
+        (&[-128, 127, 0], 1),
+        (&[-129, 0, 0], 2),
+        (&[0, 128, 0], 2),
+        (&[-32768, 32767, 0], 2),
+        (&[0, 32768, 0], 4),
+        (&[i32::MIN as i64, i32::MAX as i64, 0], 4),
+        (&[0, i32::MAX as i64 + 1, 0], 8),
+        (&[i64::MIN, i64::MAX, -1], 8),
+    ];
+    for (data, width) in edges {
+        let mut weights = sample::weights();
+        weights[1] = data.to_vec();
+        let bytes = to_bytes(&sample::program(), Some(&weights), None).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("weight.1").unwrap().data().len(), 3 * width, "{data:?}");
+        assert_eq!(from_bytes(&bytes).unwrap().weights.unwrap(), weights);
+    }
+}
+
+#[test]
+fn nothing_is_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    fs::write(&path, "what was there").unwrap();
+    let mut weights = sample::weights();
+    weights[0].pop();
+    assert!(matches!(write(&path, &sample::program(), &weights, None), Err(FileError::Weights(_))));
+    let mut program = sample::program();
+    program.values[3].high = 0;
+    assert!(matches!(write(&path, &program, &sample::weights(), None), Err(FileError::Invalid(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "what was there");
+
+    let nowhere = folder.path().join("no/such/folder/m.safetensors");
+    for result in [write(&nowhere, &sample::program(), &sample::weights(), None), check_writable(&nowhere)] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("cannot write") && error.contains("no/such/folder"), "{error}");
+    }
+    assert!(write(folder.path(), &sample::program(), &sample::weights(), None).is_err());
+    assert!(check_writable(folder.path()).is_err());
+    check_writable(&path).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A disk with no room: nothing appears, and what was there stays.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error() {
+    // A file size limit is what a test can impose without privileges; the kernel answers as a full disk does, with a
+    // failed write, in a child process of its own.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let status = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact file::write_for_the_full_disk --nocapture --ignored",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("TARGET_OF_TEST", &path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(text.contains("refused: cannot write"), "{text}\n{}", String::from_utf8_lossy(&status.stderr));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+#[ignore = "runs inside a_full_disk_is_an_error"]
+fn write_for_the_full_disk() {
+    let path = std::path::PathBuf::from(std::env::var_os("TARGET_OF_TEST").unwrap());
+    let error = write(&path, &sample::program(), &sample::weights(), None).unwrap_err();
+    println!("refused: {error}");
+}
+
+#[test]
+fn reading_what_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = read(&folder.path().join("absent.safetensors")).unwrap_err().to_string();
+    assert!(error.contains("cannot read") && error.contains("absent.safetensors"), "{error}");
+    fs::write(folder.path().join("text"), "hello, this is not a model").unwrap();
+    let error = read(&folder.path().join("text")).unwrap_err().to_string();
+    assert!(error.contains("not a safetensors file") && error.contains("text"), "{error}");
+}
+
+/// Cut at every length, and one byte changed at every place: an error, and never a panic or another model.
+#[test]
+fn damage_is_found() {
+    let bytes = to_bytes(&sample::program(), Some(&sample::weights()), None).unwrap();
+    let model = from_bytes(&bytes).unwrap();
+    for length in 0..bytes.len() {
+        let error = from_bytes(&bytes[..length]).expect_err("a file that was cut off is read");
+        assert!(
+            matches!(error, FileError::NotSafetensors(_) | FileError::Truncated),
+            "cut at {length}: {error}"
+        );
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert!(matches!(from_bytes(&longer), Err(FileError::Truncated)));
+    let mut damaged = bytes.clone();
+    for place in 0..bytes.len() {
+        for change in [0x01, 0x80] {
+            damaged[place] ^= change;
+            if let Ok(other) = from_bytes(&damaged) {
+                // Blanks in the header, and names of unused metadata, may change; the model may not.
+                assert_eq!(other.program, model.program, "byte {place}");
+                assert_eq!(other.weights, model.weights, "byte {place}");
+            }
+            damaged[place] = bytes[place];
+        }
+    }
+}
+
+/// A header that claims more than there is must not make the reader allocate it.
+#[test]
+fn claims_are_not_believed() {
+    let mut bytes = u64::MAX.to_le_bytes().to_vec();
+    bytes.extend(b"{}");
+    assert!(matches!(from_bytes(&bytes), Err(FileError::Truncated)));
+    for header in [
+        r#"{"weight.0":{"dtype":"I64","shape":[1152921504606846976],"data_offsets":[0,9223372036854775808]}}"#,
+        r#"{"weight.0":{"dtype":"I64","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#,
+        r#"{"weight.0":{"dtype":"I64","shape":[18446744073709551616],"data_offsets":[0,0]}}"#,
+    ] {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        assert!(from_bytes(&bytes).is_err(), "{header}");
+    }
+}
+
+type Metadata = HashMap<String, String>;
+type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
+
+/// The file with its metadata and tensors changed, as another writer of safetensors could.
+fn rewritten(change: impl FnOnce(&mut Metadata, &mut Tensors)) -> FileError {
+    let bytes = to_bytes(&sample::program(), Some(&sample::weights()), None).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let mut metadata = header.metadata().clone().unwrap();
+    let mut tensors: Tensors = SafeTensors::deserialize(&bytes)
+        .unwrap()
+        .iter()
+        .map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+        .collect();
+    tensors.sort();
+    change(&mut metadata, &mut tensors);
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, data)| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    from_bytes(&safetensors::serialize(views, Some(metadata)).unwrap()).expect_err("a changed file is read")
+}
+
+#[test]
+fn every_way_to_be_wrong_has_its_error() {
+    let e = rewritten(|m, _| m.clear());
+    assert!(matches!(e, FileError::NotCompiled), "{e}");
+    let e = rewritten(|m, _| drop(m.insert("format".into(), "gguf".into())));
+    assert!(matches!(e, FileError::NotCompiled), "{e}");
+    let e = rewritten(|m, _| drop(m.insert("version".into(), "2".into())));
+    assert!(
+        matches!(e, FileError::Version { .. }) && e.to_string().contains("compile the model again"),
+        "{e}"
+    );
+    for key in ["version", "program", "digest", "content", "weights_digest"] {
+        let e = rewritten(|m, _| drop(m.remove(key)));
+        assert!(matches!(e, FileError::Missing(k) if k == key), "{key}: {e}");
+    }
+    let e = rewritten(|m, _| drop(m.insert("content".into(), "share".into())));
+    assert!(matches!(e, FileError::Content(_)), "{e}");
+    let e = rewritten(|m, _| drop(m.insert("content".into(), "public".into())));
+    assert!(matches!(e, FileError::Extra(_)), "{e}");
+    let e = rewritten(|m, _| m.get_mut("program").unwrap().push(' '));
+    assert!(matches!(e, FileError::Digest("program")), "{e}");
+    let e = rewritten(|m, _| drop(m.insert("weights_digest".into(), weights_digest(&[]).to_string())));
+    assert!(matches!(e, FileError::Digest("weights")), "{e}");
+    let e = rewritten(|_, t| drop(t.remove(1)));
+    assert!(matches!(&e, FileError::Tensor { name, .. } if name == "weight.1"), "{e}");
+    assert!(e.to_string().contains("conv/b") && e.to_string().contains("is missing"), "{e}");
+    let e = rewritten(|_, t| t.push(("weight.3".into(), Dtype::I8, vec![1], vec![0])));
+    assert!(matches!(e, FileError::Extra(_)), "{e}");
+    let e = rewritten(|_, t| t[0].2.swap(2, 3));
+    assert!(matches!(&e, FileError::Tensor { .. }) && e.to_string().contains("shape"), "{e}");
+    let e = rewritten(|_, t| t[1].1 = Dtype::F32);
+    assert!(matches!(&e, FileError::Tensor { .. }) && e.to_string().contains("not integers"), "{e}");
+    let e = rewritten(|_, t| t[2].3[0] ^= 1);
+    assert!(matches!(e, FileError::Digest("weights")), "{e}");
+}

@@ -1,0 +1,6 @@
+//! The compiled form and its file, from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod file;
+mod sample;
+mod validate;

@@ -1,8 +1,9 @@
 //! Linear maps over Z_2^64.
 
-use crate::geometry::{GeometryError, LinearMap};
-
-mod reference;
+use crate::gemm::kernel::Kernel;
+use crate::gemm::rows::Rows;
+use crate::gemm::{Columns, Target, multiply, thin};
+use crate::geometry::{Conv2d, GeometryError, LinearMap};
 
 /// `map(x, w)` over Z_2^64, or, where `bits < 64`, any result that is congruent to it modulo 2^`bits`: the caller
 /// masks. `x` is NHWC or row-major, `w` is HWIO or `[inner, columns]`.
@@ -42,6 +43,53 @@ pub fn bilinear_into(
             return Err(GeometryError::Mismatch(message));
         }
     }
-    reference::bilinear_into(map, x, w, out);
+    if x.is_empty() || w.is_empty() || out.is_empty() {
+        return Ok(());
+    }
+    match map {
+        LinearMap::MatMul { rows, inner, columns } => product(x, w, [*rows, *inner, *columns], bits, out),
+        LinearMap::Scale { .. } => thin::scale(x, w, out),
+        LinearMap::Conv2d(conv) => convolution(conv, x, w, bits, out)?,
+    }
+    Ok(())
+}
+
+/// The kernel that linear maps over Z_2^`bits` run on, on this machine: `avx512ifma`, `portable` and the like.
+pub fn kernel_name(bits: u32) -> &'static str {
+    Kernel::best(bits).name
+}
+
+/// Up to this many rows, reading the weights costs more than multiplying by them.
+const FEW_ROWS: usize = 4;
+
+fn product(x: &[u64], w: &[u64], [rows, inner, columns]: [usize; 3], bits: u32, out: &mut [u64]) {
+    let right = Columns { w, stride: columns, inner, columns };
+    if rows <= FEW_ROWS {
+        return thin::few_rows(x, &right, out);
+    }
+    multiply(&Rows::Matrix { x, stride: inner }, rows, &right, bits, &Target::new(out, columns, columns));
+}
+
+fn convolution(c: &Conv2d, x: &[u64], w: &[u64], bits: u32, out: &mut [u64]) -> Result<(), GeometryError> {
+    let output = c.window.output(c.input)?;
+    let rows = c.batch * output[0] * output[1];
+    let window = &c.window;
+    if c.groups == 1 && window.kernel == [1, 1] && window.stride == [1, 1] && !window.is_padded() {
+        product(x, w, [rows, c.in_channels, c.out_channels], bits, out);
+        return Ok(());
+    }
+    if c.groups == c.in_channels && c.groups > 1 {
+        thin::depth_wise(c, output, x, w, out);
+        return Ok(());
+    }
+    let columns = c.out_channels / c.groups;
+    let inner = window.kernel[0] * window.kernel[1] * (c.in_channels / c.groups);
+    for group in 0..c.groups {
+        let first = group * columns;
+        let left = Rows::Windows { x, conv: c, output, group };
+        let right = Columns { w: &w[first..], stride: c.out_channels, inner, columns };
+        let target = Target::new(&mut out[first..], c.out_channels, columns);
+        multiply(&left, rows, &right, bits, &target);
+    }
     Ok(())
 }

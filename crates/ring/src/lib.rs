@@ -8,6 +8,7 @@
 //! state the lengths that they need, and panic like [`slice::copy_from_slice`] where the caller breaks them.
 
 pub mod bilinear;
+mod gemm;
 pub mod geometry;
 pub mod movement;
 pub mod pack;

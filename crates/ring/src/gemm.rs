@@ -1,0 +1,181 @@
+//! Matrix products over Z_2^64: `out += rows · columns`.
+//!
+//! The product is cut into blocks as in BLIS. The right operand is packed once into panels of a few vectors' width;
+//! the left operand is copied, a block of rows and [`DEPTH`] of the inner axis at a time, so that it lies dense in the
+//! second cache (this copy is what turns a convolution's windows into rows: the whole image is never unrolled). A
+//! kernel then keeps a tile of the result in registers. Threads take blocks of rows, and of columns where the rows
+//! are few.
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+pub(crate) mod kernel;
+pub(crate) mod rows;
+pub(crate) mod thin;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use kernel::{Kernel, LANES, TILE_COLUMNS, TILE_LEN};
+use rows::Rows;
+
+/// Inner products are cut to this length: a panel of the right operand then fits the first cache.
+const DEPTH: usize = 128;
+/// Rows of a block of the left operand: it then fits the second cache with room for the result.
+const BLOCK_ROWS: usize = 96;
+
+/// The right operand: `inner` rows of `columns` words, `stride` words apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a> {
+    pub(crate) w: &'a [u64],
+    pub(crate) stride: usize,
+    pub(crate) inner: usize,
+    pub(crate) columns: usize,
+}
+
+impl Columns<'_> {
+    fn row(&self, k: usize) -> &[u64] {
+        &self.w[k * self.stride..][..self.columns]
+    }
+}
+
+/// The result: rows of `columns` words, `stride` words apart, to which threads add blocks that do not overlap.
+pub(crate) struct Target<'a> {
+    out: *mut u64,
+    len: usize,
+    stride: usize,
+    columns: usize,
+    borrow: PhantomData<&'a mut [u64]>,
+}
+
+#[allow(unsafe_code)]
+// SAFETY: the pointer stands for an exclusive borrow, and `Target::row` asks its callers for disjoint ranges.
+unsafe impl Sync for Target<'_> {}
+
+impl<'a> Target<'a> {
+    /// `columns` words of every `stride` of `out`, from its beginning.
+    pub(crate) fn new(out: &'a mut [u64], stride: usize, columns: usize) -> Target<'a> {
+        Target { out: out.as_mut_ptr(), len: out.len(), stride, columns, borrow: PhantomData }
+    }
+
+    /// Columns `first .. first + len` of a row.
+    ///
+    /// # Safety
+    /// No other thread may hold an overlapping range.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    unsafe fn row(&self, row: usize, first: usize, len: usize) -> &mut [u64] {
+        let begin = row * self.stride + first;
+        assert!(first + len <= self.columns && begin + len <= self.len);
+        // SAFETY: inside the borrow, as asserted; disjoint, as the caller says.
+        unsafe { std::slice::from_raw_parts_mut(self.out.add(begin), len) }
+    }
+}
+
+/// The right operand in panels. For each block of `DEPTH` rows, for each panel of the kernel's width, its rows one
+/// after another. The last panel is narrower, and padded with zeros to whole vectors.
+struct Panels {
+    words: Vec<u64>,
+    padded: usize,
+    inner: usize,
+}
+
+impl Panels {
+    fn pack(w: &Columns<'_>, width: usize) -> Panels {
+        let padded = w.columns.next_multiple_of(LANES);
+        let mut words = vec![0; padded * w.inner];
+        words.par_chunks_mut(DEPTH * padded).enumerate().for_each(|(block, words)| {
+            let depth = words.len() / padded;
+            for first in (0..w.columns).step_by(width) {
+                let columns = width.min(w.columns - first);
+                let panel = &mut words[first * depth..];
+                for (k, line) in panel.chunks_mut(width.min(padded - first)).take(depth).enumerate() {
+                    line[..columns].copy_from_slice(&w.row(block * DEPTH + k)[first..first + columns]);
+                }
+            }
+        });
+        Panels { words, padded, inner: w.inner }
+    }
+
+    /// The panel from column `first` on of the block from row `k` on, and its depth.
+    fn panel(&self, k: usize, first: usize) -> (&[u64], usize) {
+        let depth = DEPTH.min(self.inner - k);
+        (&self.words[k * self.padded + first * depth..], depth)
+    }
+}
+
+/// Adds the product of `rows` rows and `w` to `out`. The result is right modulo 2^`bits`.
+pub(crate) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, bits: u32, out: &Target<'_>) {
+    if rows == 0 || w.columns == 0 || w.inner == 0 {
+        return;
+    }
+    multiply_with(&Kernel::best(bits), left, rows, w, out);
+}
+
+fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>, out: &Target<'_>) {
+    let width = kernel.lanes * LANES;
+    let panels = Panels::pack(w, width);
+    let row_blocks = rows.div_ceil(BLOCK_ROWS);
+    let wanted = 2 * rayon::current_num_threads();
+    let splits = wanted.div_ceil(row_blocks).min(w.columns.div_ceil(width));
+    let split_columns = w.columns.div_ceil(splits).next_multiple_of(width);
+    let tasks = row_blocks * splits;
+    (0..tasks).into_par_iter().for_each_init(
+        || vec![0; BLOCK_ROWS * DEPTH],
+        |scratch, task| {
+            let first_row = task / splits * BLOCK_ROWS;
+            let rows = first_row..rows.min(first_row + BLOCK_ROWS);
+            let first = (task % splits * split_columns).min(w.columns);
+            let columns = first..w.columns.min(first + split_columns);
+            block(kernel, left, rows, &panels, columns, scratch, out);
+        },
+    );
+}
+
+/// One thread's block of the result.
+fn block(
+    kernel: &Kernel,
+    left: &Rows<'_>,
+    rows: std::ops::Range<usize>,
+    panels: &Panels,
+    columns: std::ops::Range<usize>,
+    scratch: &mut [u64],
+    out: &Target<'_>,
+) {
+    let width = kernel.lanes * LANES;
+    let mut tile = [0; TILE_LEN];
+    for k in (0..panels.inner).step_by(DEPTH) {
+        let inner = k..panels.inner.min(k + DEPTH);
+        // A row that is used for one panel only is not worth its copy.
+        let dense = if columns.len() <= width { left.dense(rows.clone(), inner.clone()) } else { None };
+        let (a, stride) = match dense {
+            Some(dense) => dense,
+            None => {
+                left.copy(rows.clone(), inner.clone(), scratch);
+                (&*scratch, inner.len())
+            }
+        };
+        for first in columns.clone().step_by(width) {
+            let (panel, depth) = panels.panel(k, first);
+            let tile_columns = width.min(columns.end - first);
+            let lanes = tile_columns.div_ceil(LANES);
+            for top in (0..rows.len()).step_by(kernel.rows) {
+                let tile_rows = kernel.rows.min(rows.len() - top);
+                kernel.tile(tile_rows, lanes, &a[top * stride..], stride, panel, depth, &mut tile);
+                for (i, sums) in tile.chunks_exact(TILE_COLUMNS).take(tile_rows).enumerate() {
+                    #[allow(unsafe_code)]
+                    // SAFETY: this block is this thread's alone.
+                    let line = unsafe { out.row(rows.start + top + i, first, tile_columns) };
+                    for (o, s) in line.iter_mut().zip(sums) {
+                        *o = o.wrapping_add(*s);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

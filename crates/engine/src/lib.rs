@@ -1,1 +1,12 @@
-//! Engine.
+//! Runs a [`cryptflow_program::Program`] over any [`cryptflow_mpc::Protocol`], once for each party, and says beforehand what
+//! that will cost. It knows neither TensorFlow nor sockets.
+
+mod error;
+mod estimate;
+mod execute;
+mod timeline;
+
+pub use error::EngineError;
+pub use estimate::{Estimate, estimate};
+pub use execute::execute;
+pub use timeline::{Observer, Silent, StepRecord, Timeline};

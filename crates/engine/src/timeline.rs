@@ -1,0 +1,70 @@
+//! What happens while a program runs, step by step: for progress bars and for finding out where the time goes.
+
+use cryptflow_program::{Program, Step};
+use serde::{Deserialize, Serialize};
+
+/// What one step took, as one party saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Wall-clock time, waiting included.
+    pub seconds: f64,
+    /// By how much the party's round clock moved.
+    pub rounds: u64,
+    /// Payload bytes that the party sent, by receiver.
+    pub sent: [u64; 3],
+}
+
+/// Somebody who watches a program run.
+pub trait Observer {
+    /// A step (counted from 0) begins.
+    fn started(&mut self, index: usize, step: &Step) {
+        let _ = (index, step);
+    }
+
+    /// A step is done.
+    fn finished(&mut self, index: usize, step: &Step, record: &StepRecord) {
+        let _ = (index, step, record);
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// Keeps the record of every step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// The records of the steps that are done, in order.
+    pub records: Vec<StepRecord>,
+}
+
+impl Timeline {
+    /// Seconds, rounds and bytes by kind of operation, the slowest first.
+    pub fn by_operation(&self, program: &Program) -> Vec<(&'static str, StepRecord)> {
+        let mut sums: Vec<(&'static str, StepRecord)> = Vec::new();
+        for (step, record) in program.steps.iter().zip(&self.records) {
+            let name = step.operation.name();
+            let at = sums.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
+                sums.push((name, StepRecord::default()));
+                sums.len() - 1
+            });
+            if let Some((_, sum)) = sums.get_mut(at) {
+                sum.seconds += record.seconds;
+                sum.rounds += record.rounds;
+                for (a, b) in sum.sent.iter_mut().zip(record.sent) {
+                    *a += b;
+                }
+            }
+        }
+        sums.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
+        sums
+    }
+}
+
+impl Observer for Timeline {
+    fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
+        self.records.push(*record);
+    }
+}

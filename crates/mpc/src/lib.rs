@@ -3,6 +3,7 @@
 
 pub mod clear;
 pub mod cost;
+pub mod keys;
 pub mod protocol;
 
 pub use clear::{Clear, ClearValue};

@@ -22,6 +22,16 @@ impl Party {
     pub fn index(self) -> usize {
         self as usize
     }
+
+    /// P0 → P1 → P2 → P0.
+    pub fn next(self) -> Party {
+        Party::ALL[(self.index() + 1) % 3]
+    }
+
+    /// P0 → P2 → P1 → P0.
+    pub fn previous(self) -> Party {
+        Party::ALL[(self.index() + 2) % 3]
+    }
 }
 
 impl std::fmt::Display for Party {

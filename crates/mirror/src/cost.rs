@@ -1,0 +1,194 @@
+//! Mirror's costs, step by step, as functions of lengths and widths. Rounds count messages between the evaluators: what P2
+//! deals depends on no input and is on its way before it is needed.
+
+use cryptflow_mpc::{Cost, CostModel, Layout};
+use cryptflow_ring::pack::packed_len;
+use cryptflow_ring::planes::plane_bytes;
+use cryptflow_ring::pool::taps;
+use cryptflow_ring::{LinearMap, Movement, Window};
+
+use crate::plan::{Plan, Tuning};
+use crate::session::{BLOCK, WAVE, blocks, cut};
+
+/// What Mirror's operations cost under a tuning.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MirrorCosts {
+    /// The tuning that the parties run with.
+    pub tuning: Tuning,
+}
+
+/// Sums a size over the blocks of a tensor; all blocks but the last are alike.
+fn over_blocks(len: usize, size: impl Fn(usize) -> usize) -> u64 {
+    let full = len / BLOCK;
+    let rest = len % BLOCK;
+    (full * size(BLOCK) + if rest > 0 { size(rest) } else { 0 }) as u64
+}
+
+/// P2 deals a block of which P1 is sent the first part and P0 the rest.
+fn dealt(len: usize, size: impl Fn(usize) -> usize) -> Cost {
+    let mut cost = Cost::FREE;
+    cost.bytes[2][0] = over_blocks(len, |n| size(n - cut(n)));
+    cost.bytes[2][1] = over_blocks(len, |n| size(cut(n)));
+    cost
+}
+
+/// Each evaluator sends the other a message for each block.
+fn opened(len: usize, size: impl Fn(usize) -> usize) -> Cost {
+    let bytes = over_blocks(len, size);
+    let mut cost = Cost { rounds: u64::from(bytes > 0), ..Cost::FREE };
+    cost.bytes[0][1] = bytes;
+    cost.bytes[1][0] = bytes;
+    cost
+}
+
+fn deal_values(len: usize, bits: u32) -> Cost {
+    dealt(len, |n| packed_len(n, bits))
+}
+
+fn open_values(len: usize, bits: u32) -> Cost {
+    opened(len, |n| packed_len(n, bits))
+}
+
+/// One step on at most [`WAVE`] elements after another.
+fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
+    let mut cost = Cost::FREE;
+    for start in (0..len).step_by(WAVE) {
+        cost += step(WAVE.min(len - start));
+    }
+    cost
+}
+
+impl MirrorCosts {
+    /// The comparison's tree: every level one round; leaves, products and r's sign bit dealt; then β opened.
+    fn sign(&self, len: usize, compare_bits: u32) -> Cost {
+        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, self.tuning);
+        let circuit = crate::circuit::Circuit::new(&plan);
+        let mut cost = dealt(len, |n| (circuit.dealt + 1) * plane_bytes(n));
+        for level in &circuit.levels {
+            let count = crate::circuit::Circuit::opened(level);
+            cost += opened(len, |n| count * plane_bytes(n));
+        }
+        cost + opened(len, plane_bytes)
+    }
+
+    fn choose(len: usize, bits: u32) -> Cost {
+        deal_values(len, bits) + deal_values(len, bits)
+    }
+
+    fn lift(len: usize, from: u32, to: u32) -> Cost {
+        if from >= to {
+            return Cost::FREE;
+        }
+        deal_values(len, to - from) + deal_values(len, to - from) + open_values(len, to - from)
+    }
+
+    /// `inputs` comparisons for each of `len` results.
+    fn activation(
+        &self,
+        x: Layout,
+        inputs: usize,
+        compare_bits: u32,
+        widen_to: Option<u32>,
+    ) -> (Cost, Layout) {
+        let bits = widen_to.map_or(x.bits, |to| to.max(x.bits));
+        let cost = in_waves(x.len, |n| {
+            self.sign(inputs * n, compare_bits)
+                + Self::choose(inputs * n, x.bits)
+                + open_values(n, x.bits)
+                + Self::lift(n, x.bits, bits)
+        });
+        (cost, Layout { len: x.len, bits })
+    }
+
+    /// The tournament over `taps` candidates of `len` outputs.
+    fn max_along(&self, len: usize, taps: usize, bits: u32, compare_bits: u32) -> Cost {
+        let mut cost = Cost::FREE;
+        let mut candidates = taps;
+        while candidates > 1 {
+            let pairs = candidates / 2;
+            cost += self.activation(Layout { len: pairs * len, bits }, 1, compare_bits, None).0;
+            candidates -= pairs;
+        }
+        cost
+    }
+}
+
+impl CostModel for MirrorCosts {
+    fn wide(&self, len: usize, ring_bits: u32) -> Layout {
+        Layout { len, bits: ring_bits }
+    }
+
+    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
+        let len = maps.first().map_or(0, |m| m.output_len());
+        let bits = inputs.first().map_or(64, |l| l.bits).saturating_sub(shift + 1);
+        (deal_values(len, bits) + open_values(len, bits), Layout { len, bits })
+    }
+
+    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
+        let bits = x.bits.saturating_sub(shift);
+        (open_values(x.len, bits), Layout { len: x.len, bits })
+    }
+
+    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout) {
+        let bits = ring_bits.max(x.bits);
+        (in_waves(x.len, |n| Self::lift(n, x.bits, bits)), Layout { len: x.len, bits })
+    }
+
+    fn relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        self.activation(x, 1, compare_bits, widen_to)
+    }
+
+    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        self.activation(x, 2, compare_bits, widen_to)
+    }
+
+    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, compare_bits: u32) -> (Cost, Layout) {
+        let [n, h, w, c] = input;
+        let along = |i: usize, len: usize| {
+            taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
+                .map_or((0, 0), |t| (t.len(), t.first().map_or(0, Vec::len)))
+        };
+        let ((rows, row_taps), (columns, column_taps)) = (along(0, h), along(1, w));
+        let cost = self.max_along(n * h * columns * c, column_taps, x.bits, compare_bits)
+            + self.max_along(n * rows * columns * c, row_taps, x.bits, compare_bits);
+        (cost, Layout { len: n * rows * columns * c, bits: x.bits })
+    }
+
+    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout) {
+        let [n, h, w, c] = input;
+        let len = window.output([h, w]).map_or(0, |[h, w]| n * h * w * c);
+        (Cost::FREE, Layout { len, bits: x.bits })
+    }
+
+    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len: x.len, bits: x.bits.min(y.bits) })
+    }
+
+    fn movement(&self, _: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len, bits: inputs.iter().map(|l| l.bits).min().unwrap_or(64) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the specification: bytes of an activation, convolution, truncation and ReLU together.
+    #[test]
+    fn bytes_of_an_activation() {
+        let costs = MirrorCosts { tuning: Tuning { bits_per_round: 600_000 } };
+        let n = 1 << 20;
+        for (ring, compare, at_most) in [(64, 32, 70.5), (64, 24, 64.5), (37, 24, 40.9)] {
+            let map = LinearMap::Scale { rows: n / 64, channels: 64 };
+            let (linear, narrow) = costs.linear(&[&map], &[Layout { len: n, bits: ring }], 12);
+            let (relu, wide) = costs.relu(narrow, compare, Some(ring));
+            assert_eq!(wide, Layout { len: n, bits: ring });
+            let bytes = (linear + relu).total() as f64 / n as f64;
+            assert!(bytes <= at_most + 0.01, "K = {ring}, c = {compare}: {bytes} bytes an activation");
+            assert_eq!(linear.rounds, 1);
+            let dealt = (linear + relu).bytes[2];
+            assert_eq!(dealt[0], dealt[1], "both of P2's links carry the same");
+            assert_eq!(blocks(n).count(), n / BLOCK);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! From the ring after a truncation back to Z_2^K.
+
+use cryptflow_mpc::Error;
+
+use crate::Mirror;
+use crate::share::{Masked, low_bits};
+
+impl Mirror {
+    /// Masked over Z_2^k to masked over Z_2^K: m and the masks stay, only the K − k high bits are opened. One round.
+    ///
+    /// As integers, with 0 <= x + offset <= 2^(k−1): x = m − r0 − r1 + 2^k (q + (1 − msb m)·msb r), where q is the wrap of
+    /// r0 + r1. Offset 0 serves after a ReLU; 2^(k−2) for signed x, exact for |x| <= 2^(k−2).
+    pub(crate) fn lift(&mut self, x: Masked, offset: u64) -> Result<Masked, Error> {
+        let (k, ring) = (x.bits, self.session.ring_bits);
+        if k >= ring {
+            return Ok(x);
+        }
+        let (high_bits, mask) = (ring - k, low_bits(k));
+        let len = x.len();
+        // x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit k.
+        let wrap = self.session.deal_values(len, high_bits, |range, out| {
+            for (i, out) in range.zip(out) {
+                *out = x.a[i].wrapping_add(x.b[i]) >> k & 1;
+            }
+        })?;
+        let top_of_r = self.session.deal_values(len, high_bits, |range, out| {
+            for (i, out) in range.zip(out) {
+                *out = x.a[i].wrapping_add(x.b[i]) >> (k - 1) & 1;
+            }
+        })?;
+        let shifted = |m: u64| m.wrapping_add(offset) & mask;
+        let high = self.session.open_values(len, high_bits, |range, out| {
+            for (i, out) in range.zip(out) {
+                let clear = (shifted(x.a[i]) >> (k - 1)).wrapping_sub(1);
+                *out = wrap[i].wrapping_add(clear & top_of_r[i]);
+            }
+        })?;
+        let mut y = x;
+        let (dealer, ring_mask) = (self.session.is_dealer(), low_bits(ring));
+        for (a, h) in y.a.iter_mut().zip(&high.a) {
+            let low = if dealer { *a } else { shifted(*a).wrapping_sub(offset) };
+            *a = low.wrapping_add(h << k) & ring_mask;
+        }
+        for (b, h) in y.b.iter_mut().zip(&high.b) {
+            *b = b.wrapping_add(h << k) & ring_mask;
+        }
+        y.bits = ring;
+        Ok(y)
+    }
+
+    /// [`Mirror::lift`] for signed values.
+    pub(crate) fn widen_step(&mut self, x: &Masked) -> Result<Masked, Error> {
+        if x.bits < 2 {
+            return Err(Error::Range { operation: "widen", reason: format!("a ring of {} bits", x.bits) });
+        }
+        let offset = 1 << (x.bits - 2);
+        self.in_waves(x, |mirror, x| mirror.lift(x.clone(), offset))
+    }
+}

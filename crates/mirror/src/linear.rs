@@ -1,0 +1,134 @@
+//! Linear maps of secrets, and truncation: one local product a party, whatever the bilinear map B, since
+//!
+//! ```text
+//! B(x − d, w − e) + B(x + d, w + e) − 2·B(d, e) = 2·B(x, w)
+//! ```
+//!
+//! Each of the three addends is shifted right by s = shift + 1 bits on its own. The wraps of their sum are multiples of
+//! 2^K, after the shift of 2^k with k = K − s: they vanish mod 2^k. The result is z / 2^shift rounded, −1, 0 or +1 unit in
+//! the last place, with mean error zero, for −2^(K−2) + 2^(shift−1) <= z <= 2^(K−2) − 3·2^(shift−1) − 1.
+
+use cryptflow_mpc::{Error, Term};
+use cryptflow_ring::bilinear::bilinear_into;
+use rayon::prelude::*;
+
+use crate::Mirror;
+use crate::session::BLOCK;
+use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits};
+
+impl Mirror {
+    /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
+    pub(crate) fn linear_step(
+        &mut self,
+        terms: &[Term<'_, Mirror>],
+        bias: Option<&MirroredWeight>,
+        shift: u32,
+    ) -> Result<Masked, Error> {
+        let ring = self.session.ring_bits;
+        let range = |reason: String| Error::Range { operation: "linear", reason };
+        let len = terms.first().map(|t| t.map.output_len()).ok_or_else(|| range("it has no terms".into()))?;
+        let s = shift + 1;
+        if s >= ring {
+            return Err(range(format!("a shift by {shift} bits leaves nothing of {ring} bits")));
+        }
+        let k = ring - s;
+        let mut z = vec![0; len];
+        for term in terms {
+            if term.x.bits != ring {
+                return Err(range(format!("its input has {} bits, not {ring}: widen it first", term.x.bits)));
+            }
+            if term.map.output_len() != len {
+                return Err(range("its terms have different shapes".into()));
+            }
+            let x = term.x.mirrored(self.session.is_dealer());
+            match &term.w.part {
+                WeightPart::Evaluator(w) => bilinear_into(term.map, &x, w, ring, &mut z)?,
+                WeightPart::Dealer(prf) => {
+                    bilinear_into(term.map, &x, &expand(prf, term.w.len, ring), ring, &mut z)?;
+                }
+            }
+        }
+        let (ring_mask, first) = (low_bits(ring), self.session.is_first());
+        if self.session.is_dealer() {
+            z.par_iter_mut().for_each(|z| *z = (z.wrapping_mul(2).wrapping_neg() & ring_mask) >> s);
+        } else {
+            // Both evaluators add their half of the bias: twice the bias, as there is twice the product.
+            let bias = match bias.map(|b| &b.part) {
+                Some(WeightPart::Evaluator(b)) => b.as_slice(),
+                _ => &[],
+            };
+            // Half a unit, less what P2's even addend brings: with the 1 below, the mean error is zero.
+            let half = (1u64 << shift).wrapping_sub(2);
+            let channels = bias.len().max(1);
+            z.par_chunks_mut(channels * (BLOCK / channels).max(1)).for_each(|chunk| {
+                for row in chunk.chunks_mut(channels) {
+                    for (z, b) in row.iter_mut().zip(bias) {
+                        *z = z.wrapping_add(*b);
+                    }
+                    for z in row {
+                        *z = if first {
+                            (z.wrapping_add(half) & ring_mask) >> s
+                        } else {
+                            ((*z & ring_mask) >> s).wrapping_add(1)
+                        };
+                    }
+                }
+            });
+        }
+        let addend = self.session.deal_values(len, k, |range, out| out.copy_from_slice(&z[range]))?;
+        self.session.open_values(len, k, |range, out| {
+            for ((out, z), a) in out.iter_mut().zip(&z[range.clone()]).zip(&addend[range]) {
+                *out = z.wrapping_add(*a);
+            }
+        })
+    }
+
+    /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing dealt, the error in
+    /// (−1, 1) with mean zero. One round.
+    pub(crate) fn scale_public_step(
+        &mut self,
+        x: &Masked,
+        factors: &[u64],
+        shift: u32,
+    ) -> Result<Masked, Error> {
+        let range = |reason: String| Error::Range { operation: "scale public", reason };
+        if factors.is_empty() || !x.len().is_multiple_of(factors.len()) {
+            return Err(range(format!("{} factors do not go with {} elements", factors.len(), x.len())));
+        }
+        if shift >= x.bits {
+            return Err(range(format!("a shift by {shift} bits leaves nothing of {} bits", x.bits)));
+        }
+        let (k, mask, first) = (x.bits - shift, low_bits(x.bits), self.session.is_first());
+        self.session.open_values(x.len(), k, |range, out| {
+            for (i, out) in range.zip(out) {
+                let c = factors[i % factors.len()];
+                *out = if first {
+                    // Half a unit, less what the factor's low zero bits leave of the mean.
+                    let low = c & c.wrapping_neg();
+                    let half = if low < 1 << shift { (1 << shift) - low } else { 0 };
+                    c.wrapping_mul(x.a[i].wrapping_sub(x.b[i])).wrapping_add(half)
+                } else {
+                    c.wrapping_mul(x.b[i]).wrapping_neg()
+                };
+                *out = (*out & mask) >> shift;
+            }
+        })
+    }
+}
+
+impl Masked {
+    /// This party's element of the mirrored view: x − d, x + d or d, with d = r0 − r1.
+    fn mirrored(&self, dealer: bool) -> Vec<u64> {
+        let times = if dealer { 1 } else { 2 };
+        let mask = low_bits(self.bits);
+        let mut out = vec![0; self.len()];
+        out.par_chunks_mut(BLOCK).zip(self.a.par_chunks(BLOCK).zip(self.b.par_chunks(BLOCK))).for_each(
+            |(out, (a, b))| {
+                for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *out = a.wrapping_sub(b.wrapping_mul(times)) & mask;
+                }
+            },
+        );
+        out
+    }
+}

@@ -1,0 +1,203 @@
+//! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
+
+use cryptflow_mpc::keys::Keys;
+use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
+use cryptflow_ring::pack::pack;
+use cryptflow_ring::{Movement, Window, pool};
+use cryptflow_wire::Links;
+
+use crate::plan::Tuning;
+use crate::session::Session;
+use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits, read_part};
+
+/// Bytes of the message in which the evaluators confirm that they agree.
+const CONFIRMATION: usize = 32;
+
+/// A party of the Mirror protocol, in a session of its own.
+pub struct Mirror {
+    pub(crate) session: Session,
+    start: Cost,
+}
+
+impl Mirror {
+    /// Begins a session over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which must be authenticated and
+    /// confidential. P0 and P1 confirm to each other that they run with the same parameters.
+    pub fn new(links: Links, ring_bits: u32, tuning: Tuning) -> Result<Mirror, Error> {
+        if !(2..=64).contains(&ring_bits) {
+            return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
+        }
+        let party = Party::ALL[links.party() % 3];
+        let keys = Keys::agree(&links)?;
+        if party != Party::P2 {
+            let peer = links.to(if party == Party::P0 { 1 } else { 0 });
+            let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 mirror parameters v1");
+            hasher.update(&ring_bits.to_le_bytes()).update(&tuning.bits_per_round.to_le_bytes());
+            let parameters = hasher.finalize();
+            peer.send(parameters.as_bytes().to_vec())?;
+            if peer.recv(CONFIRMATION)? != parameters.as_bytes() {
+                return Err(Error::Range {
+                    operation: "session",
+                    reason: "P0 and P1 do not run with the same ring and tuning".into(),
+                });
+            }
+        }
+        let session = Session { party, links, keys, ring_bits, tuning };
+        let start = session.total();
+        Ok(Mirror { session, start })
+    }
+
+    /// The links of the session, for whoever must abort it.
+    pub fn links(&self) -> &Links {
+        &self.session.links
+    }
+}
+
+impl Session {
+    fn total(&self) -> Cost {
+        let mut cost = Cost { rounds: u64::from(self.links.rounds()), ..Cost::FREE };
+        cost.bytes[self.party.index()] = self.links.sent();
+        cost
+    }
+}
+
+impl Protocol for Mirror {
+    type Value = Masked;
+    type Weight = MirroredWeight;
+
+    fn name(&self) -> &'static str {
+        "mirror"
+    }
+
+    fn party(&self) -> Party {
+        self.session.party
+    }
+
+    fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Masked, Error> {
+        let bits = self.session.ring_bits;
+        if self.session.is_dealer() {
+            let (seeds, _) = read_part(name, &part, 2, 0, bits)?;
+            let mut masks = seeds.iter().map(|seed| expand(seed, len, bits));
+            let (a, b) = (masks.next().unwrap_or_default(), masks.next().unwrap_or_default());
+            Ok(Masked { a, b, bits })
+        } else {
+            let (seeds, a) = read_part(name, &part, 1, len, bits)?;
+            let b = seeds.first().map(|seed| expand(seed, len, bits)).unwrap_or_default();
+            Ok(Masked { a, b, bits })
+        }
+    }
+
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<MirroredWeight, Error> {
+        let bits = self.session.ring_bits;
+        let part = if self.session.is_dealer() {
+            let (mut seeds, _) = read_part(name, &part, 1, 0, bits)?;
+            let missing = || Error::Share { name: name.into(), reason: "its seed is missing".into() };
+            WeightPart::Dealer(seeds.pop().ok_or_else(missing)?)
+        } else {
+            WeightPart::Evaluator(read_part(name, &part, 0, len, bits)?.1)
+        };
+        Ok(MirroredWeight { part, len })
+    }
+
+    /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have; P2 sends nothing.
+    fn reveal(&mut self, x: &Masked) -> Result<Vec<u8>, Error> {
+        let first = self.session.is_first();
+        if self.session.is_dealer() {
+            return Ok(Vec::new());
+        }
+        let other = if first { Party::P1 } else { Party::P0 };
+        let mut zero = vec![0; x.len()];
+        self.session.keys.with(other).stream().words(0, &mut zero);
+        let mask = low_bits(x.bits);
+        for (i, z) in zero.iter_mut().enumerate() {
+            let share =
+                if first { x.a[i].wrapping_sub(x.b[i]).wrapping_add(*z) } else { x.b[i].wrapping_add(*z).wrapping_neg() };
+            *z = share & mask;
+        }
+        let mut out = vec![x.bits as u8];
+        pack(&zero, x.bits, &mut out);
+        Ok(out)
+    }
+
+    fn linear(
+        &mut self,
+        terms: &[Term<'_, Mirror>],
+        bias: Option<&MirroredWeight>,
+        shift: u32,
+    ) -> Result<Masked, Error> {
+        self.linear_step(terms, bias, shift)
+    }
+
+    fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {
+        self.scale_public_step(x, factors, shift)
+    }
+
+    fn widen(&mut self, x: &Masked) -> Result<Masked, Error> {
+        self.widen_step(x)
+    }
+
+    fn relu(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
+        self.relu_step(x, compare_bits, widen)
+    }
+
+    fn clipped_relu(
+        &mut self,
+        x: &Masked,
+        limit: u64,
+        compare_bits: u32,
+        widen: bool,
+    ) -> Result<Masked, Error> {
+        self.clipped_relu_step(x, limit, compare_bits, widen)
+    }
+
+    fn max_pool(
+        &mut self,
+        x: &Masked,
+        input: [usize; 4],
+        window: &Window,
+        compare_bits: u32,
+    ) -> Result<Masked, Error> {
+        self.max_pool_step(x, input, window, compare_bits)
+    }
+
+    fn sum_pool(&mut self, x: &Masked, input: [usize; 4], window: &Window) -> Result<Masked, Error> {
+        let sum = |v: &[u64]| pool::sum_pool(v, input, window);
+        Ok(Masked { a: sum(&x.a)?, b: sum(&x.b)?, bits: x.bits }.reduced(x.bits))
+    }
+
+    fn add(&mut self, x: &Masked, y: &Masked) -> Result<Masked, Error> {
+        same_length(x, y)?;
+        Ok(x.add(y))
+    }
+
+    fn sub(&mut self, x: &Masked, y: &Masked) -> Result<Masked, Error> {
+        same_length(x, y)?;
+        Ok(x.sub(y))
+    }
+
+    fn movement(&mut self, movement: &Movement, inputs: &[(&[usize], &Masked)]) -> Result<Masked, Error> {
+        let bits = inputs.iter().map(|(_, x)| x.bits).min().unwrap_or(self.session.ring_bits);
+        let a: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.a.as_slice())).collect();
+        let b: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.b.as_slice())).collect();
+        let moved = Masked { a: movement.apply(&a)?, b: movement.apply(&b)?, bits };
+        let narrowed = inputs.iter().any(|(_, x)| x.bits != bits);
+        Ok(if narrowed { moved.reduced(bits) } else { moved })
+    }
+
+    fn metered(&self) -> Cost {
+        let mut cost = self.session.total();
+        cost.rounds -= self.start.rounds;
+        for (row, start) in cost.bytes.iter_mut().zip(self.start.bytes) {
+            for (cell, s) in row.iter_mut().zip(start) {
+                *cell -= s;
+            }
+        }
+        cost
+    }
+}
+
+fn same_length(x: &Masked, y: &Masked) -> Result<(), Error> {
+    if x.len() == y.len() {
+        return Ok(());
+    }
+    Err(Error::Range { operation: "add", reason: format!("{} and {} elements", x.len(), y.len()) })
+}

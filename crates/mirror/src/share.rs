@@ -1,0 +1,188 @@
+//! Mirror's sharings, and what the owner of a secret does with them.
+//!
+//! | | P0 | P1 | P2 |
+//! |---|---|---|---|
+//! | masked: x = m − r0 − r1 | m, r0 | m, r1 | r0, r1 |
+//! | mirrored (local: m − 2·r0, m − 2·r1, r0 − r1) | x − d | x + d | d |
+
+use cryptflow_mpc::{Error, Owner, keys};
+use cryptflow_ring::pack::{pack, packed_len, unpack};
+use cryptflow_ring::prf::Prf;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+/// Bytes of a seed.
+pub(crate) const SEED: usize = 16;
+
+/// The low `bits` bits.
+pub(crate) fn low_bits(bits: u32) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
+
+/// A party's part of a secret tensor over Z_2^bits in masked form. For the evaluators `a` is the public m and `b` their
+/// own r_i; for P2 they are r0 and r1. Both are reduced mod 2^bits.
+#[derive(Clone)]
+pub struct Masked {
+    pub(crate) a: Vec<u64>,
+    pub(crate) b: Vec<u64>,
+    pub(crate) bits: u32,
+}
+
+impl Masked {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.a.len()
+    }
+
+    /// True for a tensor without elements.
+    pub fn is_empty(&self) -> bool {
+        self.a.is_empty()
+    }
+
+    /// The value lives in Z_2^bits.
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// The same value in a smaller ring: everything reduced.
+    pub(crate) fn reduced(&self, bits: u32) -> Masked {
+        let mask = low_bits(bits);
+        let cut = |v: &[u64]| v.iter().map(|x| x & mask).collect();
+        Masked { a: cut(&self.a), b: cut(&self.b), bits }
+    }
+}
+
+impl std::fmt::Debug for Masked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Masked").field("len", &self.len()).field("bits", &self.bits).finish_non_exhaustive()
+    }
+}
+
+/// A party's part of a weight, in mirrored form: w − e, w + e, or the seed of e.
+pub struct MirroredWeight {
+    pub(crate) part: WeightPart,
+    pub(crate) len: usize,
+}
+
+pub(crate) enum WeightPart {
+    /// P0: w − e, P1: w + e.
+    Evaluator(Vec<u64>),
+    /// P2: e is a stream of its own; nothing else is stored.
+    Dealer(Prf),
+}
+
+impl std::fmt::Debug for MirroredWeight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MirroredWeight").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// The owner of an input or of a model, for programs over Z_2^ring_bits. Every tensor gets fresh seeds: new weights, new mask.
+#[derive(Clone, Copy, Debug)]
+pub struct MirrorOwner {
+    ring_bits: u32,
+}
+
+impl MirrorOwner {
+    /// An owner for programs over Z_2^ring_bits.
+    pub fn new(ring_bits: u32) -> MirrorOwner {
+        MirrorOwner { ring_bits }
+    }
+}
+
+fn fresh_seed() -> Result<Zeroizing<[u8; SEED]>, Error> {
+    let mut seed = Zeroizing::new([0; SEED]);
+    keys::random(seed.as_mut_slice())?;
+    Ok(seed)
+}
+
+/// All of a seed's stream: the mask of one tensor.
+pub(crate) fn expand(prf: &Prf, len: usize, bits: u32) -> Vec<u64> {
+    let mut out = vec![0; len];
+    prf.fill_words(0, 0, &mut out);
+    let mask = low_bits(bits);
+    out.par_iter_mut().for_each(|x| *x &= mask);
+    out
+}
+
+/// A seed, followed by packed words.
+fn part(seed: Option<&[u8; SEED]>, words: &[u64], bits: u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(SEED + packed_len(words.len(), bits));
+    out.extend_from_slice(seed.map_or(&[], |s| s.as_slice()));
+    pack(words, bits, &mut out);
+    out
+}
+
+impl Owner for MirrorOwner {
+    /// A seed to P0 and P2, one to P1 and P2, and m = x + r0 + r1 to P0 and P1.
+    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+        let (seed0, seed1) = (fresh_seed()?, fresh_seed()?);
+        let r0 = expand(&Prf::new(*seed0), x.len(), self.ring_bits);
+        let r1 = expand(&Prf::new(*seed1), x.len(), self.ring_bits);
+        let m: Vec<u64> =
+            x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
+        let helper = [seed0.as_slice(), seed1.as_slice()].concat();
+        Ok([part(Some(&seed0), &m, self.ring_bits), part(Some(&seed1), &m, self.ring_bits), helper])
+    }
+
+    /// w − e to P0, w + e to P1, the seed of e to P2.
+    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+        let seed = fresh_seed()?;
+        let e = expand(&Prf::new(*seed), w.len(), self.ring_bits);
+        let minus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_sub(*e)).collect();
+        let plus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_add(*e)).collect();
+        Ok([part(None, &minus, self.ring_bits), part(None, &plus, self.ring_bits), seed.to_vec()])
+    }
+
+    /// The sum of what P0 and P1 sent: shares re-randomised by a zero share that P2 does not know.
+    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error> {
+        let malformed = |reason: String| Error::Share { name: "the output".into(), reason };
+        let [(bits0, y0), (bits1, y1)] =
+            [parts[0], parts[1]].map(|p| p.split_first().map_or((0, p), |(b, rest)| (u32::from(*b), rest)));
+        if bits0 != bits1 || !(1..=64).contains(&bits0) {
+            return Err(malformed(format!("P0 speaks of {bits0} bits, P1 of {bits1}")));
+        }
+        let mut sum = vec![0; len];
+        let mut other = vec![0; len];
+        for (name, y, out) in [("P0", y0, &mut sum), ("P1", y1, &mut other)] {
+            let due = packed_len(len, bits0);
+            if y.len() != due {
+                return Err(malformed(format!("{name} sent {} bytes where {due} were due", y.len())));
+            }
+            unpack(y, bits0, out);
+        }
+        let spare = 64 - bits0;
+        Ok(sum.iter().zip(&other).map(|(a, b)| ((a.wrapping_add(*b) << spare) as i64) >> spare).collect())
+    }
+}
+
+/// Reads a seed and packed words from an owner's part.
+pub(crate) fn read_part(
+    name: &str,
+    bytes: &[u8],
+    seeds: usize,
+    len: usize,
+    bits: u32,
+) -> Result<(Vec<Prf>, Vec<u64>), Error> {
+    let due = seeds * SEED + packed_len(len, bits);
+    if bytes.len() != due {
+        return Err(Error::Share {
+            name: name.into(),
+            reason: format!("{} bytes came where {due} were due", bytes.len()),
+        });
+    }
+    let (head, body) = bytes.split_at(seeds * SEED);
+    let prfs = head
+        .chunks_exact(SEED)
+        .map(|chunk| {
+            let mut seed = Zeroizing::new([0; SEED]);
+            seed.copy_from_slice(chunk);
+            Prf::new(*seed)
+        })
+        .collect();
+    let mut words = vec![0; len];
+    if len > 0 {
+        unpack(body, bits, &mut words);
+    }
+    Ok((prfs, words))
+}

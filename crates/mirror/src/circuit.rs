@@ -226,8 +226,12 @@ impl Node {
             let variables: Vec<usize> = ones(product).collect();
             scratch.clear();
             for subset in 0u32..1 << variables.len() {
-                let set: u32 =
-                    variables.iter().enumerate().filter(|(b, _)| subset >> b & 1 == 1).map(|(_, p)| 1 << p).sum();
+                let set: u32 = variables
+                    .iter()
+                    .enumerate()
+                    .filter(|(b, _)| subset >> b & 1 == 1)
+                    .map(|(_, p)| 1 << p)
+                    .sum();
                 match set.count_ones() {
                     0 => scratch.resize(words, if first_party { !0 } else { 0 }),
                     1 => scratch.extend_from_slice(&hidden[plane(hidden, set.trailing_zeros() as usize)]),

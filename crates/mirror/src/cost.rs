@@ -8,7 +8,7 @@ use cryptflow_ring::pool::taps;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
 use crate::plan::{Plan, Tuning};
-use crate::session::{BLOCK, WAVE, blocks, cut};
+use crate::session::{BLOCK, WAVE, cut};
 
 /// What Mirror's operations cost under a tuning.
 #[derive(Clone, Copy, Debug, Default)]
@@ -188,7 +188,6 @@ mod tests {
             assert_eq!(linear.rounds, 1);
             let dealt = (linear + relu).bytes[2];
             assert_eq!(dealt[0], dealt[1], "both of P2's links carry the same");
-            assert_eq!(blocks(n).count(), n / BLOCK);
         }
     }
 }

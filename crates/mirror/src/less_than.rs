@@ -144,15 +144,13 @@ fn evaluate_level(
     first: bool,
 ) {
     use rayon::prelude::*;
-    blocks
-        .par_iter_mut()
-        .zip(&public.blocks)
-        .zip(hidden.blocks.par_iter().zip(&dealt.blocks))
-        .for_each(|((block, public), (hidden, dealt))| {
+    blocks.par_iter_mut().zip(&public.blocks).zip(hidden.blocks.par_iter().zip(&dealt.blocks)).for_each(
+        |((block, public), (hidden, dealt))| {
             let words = block.m.len() / planes;
             let mut scratch = Vec::new();
             for node in level {
                 node.evaluate(public, hidden, dealt, first, &mut block.state, words, &mut scratch);
             }
-        });
+        },
+    );
 }

@@ -104,8 +104,8 @@ impl Mirror {
                 let c = factors[i % factors.len()];
                 *out = if first {
                     // Half a unit, less what the factor's low zero bits leave of the mean.
-                    let low = c & c.wrapping_neg();
-                    let half = if low < 1 << shift { (1 << shift) - low } else { 0 };
+                    let low = if c == 0 { 1 << shift } else { c & c.wrapping_neg() };
+                    let half = (1u64 << shift).saturating_sub(low);
                     c.wrapping_mul(x.a[i].wrapping_sub(x.b[i])).wrapping_add(half)
                 } else {
                     c.wrapping_mul(x.b[i]).wrapping_neg()

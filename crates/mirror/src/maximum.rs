@@ -31,8 +31,9 @@ impl Mirror {
                 reason: format!("{} elements do not make {input:?}", x.len()),
             });
         }
-        let axis =
-            |i: usize, len| taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i]);
+        let axis = |i: usize, len| {
+            taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
+        };
         let (rows, columns) = (axis(0, h)?, axis(1, w)?);
         let across = self.max_along(x, n * h, w, c, &columns, compare_bits)?;
         self.max_along(&across, n, h, columns.len() * c, &rows, compare_bits)

@@ -26,7 +26,7 @@ impl Mirror {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
-        let party = Party::ALL[links.party() % 3];
+        let party = Party::ALL[links.index() % 3];
         let keys = Keys::agree(&links)?;
         if party != Party::P2 {
             let peer = links.to(if party == Party::P0 { 1 } else { 0 });
@@ -54,7 +54,7 @@ impl Mirror {
 
 impl Session {
     fn total(&self) -> Cost {
-        let mut cost = Cost { rounds: u64::from(self.links.rounds()), ..Cost::FREE };
+        let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
         cost.bytes[self.party.index()] = self.links.sent();
         cost
     }
@@ -91,7 +91,7 @@ impl Protocol for Mirror {
         let part = if self.session.is_dealer() {
             let (mut seeds, _) = read_part(name, &part, 1, 0, bits)?;
             let missing = || Error::Share { name: name.into(), reason: "its seed is missing".into() };
-            WeightPart::Dealer(seeds.pop().ok_or_else(missing)?)
+            WeightPart::Dealer(Box::new(seeds.pop().ok_or_else(missing)?))
         } else {
             WeightPart::Evaluator(read_part(name, &part, 0, len, bits)?.1)
         };
@@ -109,8 +109,11 @@ impl Protocol for Mirror {
         self.session.keys.with(other).stream().words(0, &mut zero);
         let mask = low_bits(x.bits);
         for (i, z) in zero.iter_mut().enumerate() {
-            let share =
-                if first { x.a[i].wrapping_sub(x.b[i]).wrapping_add(*z) } else { x.b[i].wrapping_add(*z).wrapping_neg() };
+            let share = if first {
+                x.a[i].wrapping_sub(x.b[i]).wrapping_add(*z)
+            } else {
+                x.b[i].wrapping_add(*z).wrapping_neg()
+            };
             *z = share & mask;
         }
         let mut out = vec![x.bits as u8];

@@ -3,6 +3,8 @@
 //! A comparison of `bits` bits is cut into leaves of a few bits, which need no message between the evaluators, and joined by nodes, each
 //! of which takes one round. Leaves of many bits and nodes of many children save rounds and cost dealt bits.
 
+use std::sync::OnceLock;
+
 /// A comparison's tree, least significant part first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
@@ -85,7 +87,7 @@ impl Plan {
     /// The plan for `bits` bits and `len` elements that minimises traffic plus rounds, a round counted as
     /// [`Tuning::bits_per_round`] bits.
     pub fn best(bits: u32, len: usize, tuning: Tuning) -> Plan {
-        let table = Table::new(bits);
+        let table = Table::shared();
         let weight = |plan: &Plan| {
             let c = plan.cost();
             (c.dealt + 2 * c.opened) * len as u64 + c.rounds * tuning.bits_per_round
@@ -144,17 +146,25 @@ fn node_cost(arity: usize, need_equal: bool) -> PlanCost {
     }
 }
 
+/// The cheapest tree for each number of bits, with its bits of traffic.
+type Best<T> = Vec<Option<(u64, T)>>;
+
 /// Cheapest trees by dynamic programming: `entries[height][need_equal][bits]`.
 struct Table {
-    entries: Vec<[Vec<Option<(u64, Plan)>>; 2]>,
+    entries: Vec<[Best<Plan>; 2]>,
 }
 
 impl Table {
+    /// The table for every width that a comparison can have, made once.
+    fn shared() -> &'static Table {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(|| Table::new(63))
+    }
+
     fn new(bits: u32) -> Table {
-        let mut entries: Vec<[Vec<Option<(u64, Plan)>>; 2]> = Vec::new();
-        let leaves: Vec<Option<(u64, Plan)>> = (0..=bits)
-            .map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Plan::Leaf(b))))
-            .collect();
+        let mut entries: Vec<[Best<Plan>; 2]> = Vec::new();
+        let leaves: Best<Plan> =
+            (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Plan::Leaf(b)))).collect();
         entries.push([leaves.clone(), leaves]);
         for height in 1..=MAX_HEIGHT {
             let below = &entries[height - 1];
@@ -164,7 +174,7 @@ impl Table {
                     let node = node_cost(arity, need);
                     let base = node.dealt + 2 * node.opened;
                     // `rest[b]`: the children so far cover the low b bits.
-                    let mut rest: Vec<Option<(u64, Vec<Plan>)>> = below[usize::from(need)]
+                    let mut rest: Best<Vec<Plan>> = below[usize::from(need)]
                         .iter()
                         .map(|e| e.as_ref().map(|(c, p)| (*c, vec![p.clone()])))
                         .collect();
@@ -193,11 +203,8 @@ impl Table {
     }
 }
 
-fn add_child(
-    rest: &[Option<(u64, Vec<Plan>)>],
-    child: &[Option<(u64, Plan)>],
-) -> Vec<Option<(u64, Vec<Plan>)>> {
-    let mut out: Vec<Option<(u64, Vec<Plan>)>> = vec![None; rest.len()];
+fn add_child(rest: &[Option<(u64, Vec<Plan>)>], child: &[Option<(u64, Plan)>]) -> Best<Vec<Plan>> {
+    let mut out: Best<Vec<Plan>> = vec![None; rest.len()];
     for (b, entry) in rest.iter().enumerate() {
         let Some((cost, plans)) = entry else { continue };
         for (c, other) in child.iter().enumerate().take(rest.len() - b) {
@@ -224,8 +231,7 @@ mod tests {
     /// The plans and bits of the specification (dealt plus twice the opened ones).
     #[test]
     fn costs_of_the_specified_plans() {
-        let two_levels =
-            Plan::Node(vec![leaves(&[3, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 2])]);
+        let two_levels = Plan::Node(vec![leaves(&[3, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 2])]);
         let three_levels = Plan::Node(vec![
             Plan::Node(vec![leaves(&[3, 3, 3]), leaves(&[3, 3]), leaves(&[3, 3])]),
             Plan::Leaf(2),
@@ -238,7 +244,11 @@ mod tests {
             (wide, 31, 152, 2),
         ] {
             let cost = plan.cost();
-            assert_eq!((plan.bits(), cost.dealt + 2 * cost.opened, cost.rounds), (bits, total, rounds), "{plan:?}");
+            assert_eq!(
+                (plan.bits(), cost.dealt + 2 * cost.opened, cost.rounds),
+                (bits, total, rounds),
+                "{plan:?}"
+            );
         }
     }
 

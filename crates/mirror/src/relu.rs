@@ -37,7 +37,12 @@ impl Mirror {
             let sign = mirror.sign(&both, compare_bits)?;
             let y = mirror.choose(&both, &sign)?;
             let y = Additive {
-                shares: y.shares.iter().zip(y.shares.get(n..).unwrap_or(&[])).map(|(a, b)| a.wrapping_sub(*b)).collect(),
+                shares: y
+                    .shares
+                    .iter()
+                    .zip(y.shares.get(n..).unwrap_or(&[]))
+                    .map(|(a, b)| a.wrapping_sub(*b))
+                    .collect(),
             };
             let y = mirror.open_additive(n, x.bits, &y)?;
             if widen { mirror.lift(y, 0) } else { Ok(y) }

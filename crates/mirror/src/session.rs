@@ -129,20 +129,22 @@ impl Session {
                         .chunks(BLOCK)
                         .map(|block| receive(link, received(block.len())))
                         .collect::<Result<_, _>>()?;
-                    window.par_chunks_mut(BLOCK).zip(messages).enumerate().for_each(|(j, (block, message))| {
-                        let start = (i * WINDOW + j) * BLOCK;
-                        let half = cut(block.len());
-                        let (head, tail) = block.split_at_mut(half);
-                        let (pad, at, corrected) =
-                            if first { (head, start, tail) } else { (tail, start + half, head) };
-                        own.words(at, pad);
-                        for p in pad.iter_mut() {
-                            *p &= mask;
-                        }
-                        if !corrected.is_empty() {
-                            unpack(&message, bits, corrected);
-                        }
-                    });
+                    window.par_chunks_mut(BLOCK).zip(messages).enumerate().for_each(
+                        |(j, (block, message))| {
+                            let start = (i * WINDOW + j) * BLOCK;
+                            let half = cut(block.len());
+                            let (head, tail) = block.split_at_mut(half);
+                            let (pad, at, corrected) =
+                                if first { (head, start, tail) } else { (tail, start + half, head) };
+                            own.words(at, pad);
+                            for p in pad.iter_mut() {
+                                *p &= mask;
+                            }
+                            if !corrected.is_empty() {
+                                unpack(&message, bits, corrected);
+                            }
+                        },
+                    );
                 }
                 Ok(shares)
             }

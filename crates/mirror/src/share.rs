@@ -68,7 +68,7 @@ pub(crate) enum WeightPart {
     /// P0: w − e, P1: w + e.
     Evaluator(Vec<u64>),
     /// P2: e is a stream of its own; nothing else is stored.
-    Dealer(Prf),
+    Dealer(Box<Prf>),
 }
 
 impl std::fmt::Debug for MirroredWeight {

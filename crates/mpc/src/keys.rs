@@ -62,7 +62,7 @@ impl Keys {
     /// the key is a hash of both contributions, so neither can choose it. The links must be authenticated, and
     /// confidential against the third party.
     pub fn agree(links: &Links) -> Result<Keys, Error> {
-        let party = Party::ALL[links.party() % 3];
+        let party = Party::ALL[links.index() % 3];
         let contribute = |other: Party| -> Result<_, Error> {
             let mut own = Zeroizing::new([0; CONTRIBUTION]);
             random(own.as_mut_slice())?;

@@ -15,6 +15,7 @@ pub mod pack;
 pub mod planes;
 pub mod pool;
 pub mod prf;
+mod simd;
 
 pub use bilinear::{bilinear, bilinear_into};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};

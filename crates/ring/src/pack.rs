@@ -1,6 +1,9 @@
 //! Packing words to their exact width: element `i` of `bits` bits is bits `i*bits ..` of the byte string, the lowest
 //! bit of a byte first.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 /// Bytes of `n` elements of `bits` bits.
 pub fn packed_len(n: usize, bits: u32) -> usize {
     let (whole, rest) = (n / 8, n % 8);
@@ -20,7 +23,12 @@ pub fn pack(words: &[u64], bits: u32, out: &mut Vec<u8>) {
     assert!((1..=64).contains(&bits), "elements of {bits} bits: a word holds 1 to 64");
     let begin = out.len();
     out.resize(begin + packed_len(words.len(), bits), 0);
-    portable::pack(words, bits, &mut out[begin..]);
+    let out = &mut out[begin..];
+    #[cfg(target_arch = "x86_64")]
+    if avx512::fits(bits) {
+        return avx512::pack(words, bits, out);
+    }
+    portable::pack(words, bits, out);
 }
 
 /// The inverse of [`pack`]: fills `out` from the first [`packed_len`] bytes. Spare bits of the last byte are not read.
@@ -36,7 +44,12 @@ pub fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
         out.len(),
         bytes.len()
     );
-    portable::unpack(&bytes[..need], bits, out);
+    let bytes = &bytes[..need];
+    #[cfg(target_arch = "x86_64")]
+    if avx512::fits(bits) {
+        return avx512::unpack(bytes, bits, out);
+    }
+    portable::unpack(bytes, bits, out);
 }
 
 mod portable {
@@ -77,13 +90,37 @@ mod portable {
             }
             u64::from_le_bytes(word)
         };
-        for (i, out) in out.iter_mut().enumerate() {
-            let bit = i as u128 * u128::from(bits);
-            let (at, shift) = ((bit / 8) as usize, (bit % 8) as u32);
+        let (mut at, mut shift) = (0, 0);
+        for out in out {
             let low = load(at) >> shift;
             // A wide element may reach into a ninth byte.
             let high = if shift + bits > 64 { u64::from(bytes[at + 8]) << (64 - shift) } else { 0 };
             *out = (low | high) & mask;
+            at += ((shift + bits) / 8) as usize;
+            shift = (shift + bits) % 8;
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_agree_with_the_portable_loops() {
+        for bits in (1..=64).filter(|bits| avx512::fits(*bits)) {
+            for n in [0, 1, 7, 8, 9, 16, 63, 100] {
+                let words: Vec<u64> = (0..n).map(|i: u64| (!i).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+                let mut bytes =
+                    [vec![0; packed_len(words.len(), bits)], vec![0; packed_len(words.len(), bits)]];
+                portable::pack(&words, bits, &mut bytes[0]);
+                avx512::pack(&words, bits, &mut bytes[1]);
+                assert_eq!(bytes[0], bytes[1], "{n} of {bits} bits");
+                let mut back = [vec![0; words.len()], vec![0; words.len()]];
+                portable::unpack(&bytes[0], bits, &mut back[0]);
+                avx512::unpack(&bytes[0], bits, &mut back[1]);
+                assert_eq!(back[0], back[1], "{n} of {bits} bits");
+            }
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Bit planes: plane `p` of `n` elements holds bit `p` of each, 64 elements to a word: element `i` is bit `i % 64` of
 //! word `i / 64`. Spare bits of the last word are zero.
 
+use crate::simd::for_this_machine;
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
 /// Words of a plane of `n` elements.
 pub fn plane_words(n: usize) -> usize {
     n.div_ceil(64)
@@ -19,13 +25,14 @@ pub fn plane_bytes(n: usize) -> usize {
 pub fn to_planes(values: &[u64], low: u32, count: u32, planes: &mut [u64]) {
     let words = plane_words(values.len());
     check(low, count, planes.len(), words);
-    for (i, values) in values.chunks(64).enumerate() {
-        for p in 0..count as usize {
-            let bit = low as usize + p;
-            let word = values.iter().enumerate().fold(0, |word, (j, v)| word | ((v >> bit) & 1) << j);
-            planes[p * words + i] = word;
-        }
+    if count == 0 {
+        return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx512::available() {
+        return avx512::to_planes(values, low, count, planes);
+    }
+    portable::to_planes(values, low, count, planes);
 }
 
 /// The inverse of [`to_planes`] from bit 0: bit `p` of each value is its bit in plane `p`, the bits from `count` on
@@ -36,11 +43,14 @@ pub fn to_planes(values: &[u64], low: u32, count: u32, planes: &mut [u64]) {
 pub fn from_planes(planes: &[u64], count: u32, values: &mut [u64]) {
     let words = plane_words(values.len());
     check(0, count, planes.len(), words);
-    for (i, values) in values.chunks_mut(64).enumerate() {
-        for (j, v) in values.iter_mut().enumerate() {
-            *v = (0..count as usize).fold(0, |v, p| v | ((planes[p * words + i] >> j) & 1) << p);
-        }
+    if count == 0 {
+        return values.fill(0);
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx512::available() {
+        return avx512::from_planes(planes, count, values);
+    }
+    portable::from_planes(planes, count, values);
 }
 
 fn check(low: u32, count: u32, len: usize, words: usize) {
@@ -55,8 +65,24 @@ fn check(low: u32, count: u32, len: usize, words: usize) {
 /// Where `plane` has fewer than `plane_words(out.len())` words.
 pub fn expand_masks(plane: &[u64], out: &mut [u64]) {
     assert!(plane.len() >= plane_words(out.len()), "a plane of {} words is too short", plane.len());
-    for (word, out) in plane.iter().zip(out.chunks_mut(64)) {
+    expand(plane, out);
+}
+
+fn expand(plane: &[u64], out: &mut [u64]) {
+    for_this_machine!(expand_plain(plane: &[u64], out: &mut [u64]))
+}
+
+#[inline(always)]
+fn expand_plain(plane: &[u64], out: &mut [u64]) {
+    let (whole, rest) = out.as_chunks_mut::<64>();
+    let last = plane.get(whole.len());
+    for (word, out) in plane.iter().zip(whole) {
         for (j, out) in out.iter_mut().enumerate() {
+            *out = ((word >> j) & 1).wrapping_neg();
+        }
+    }
+    if let Some(word) = last {
+        for (j, out) in rest.iter_mut().enumerate() {
             *out = ((word >> j) & 1).wrapping_neg();
         }
     }
@@ -92,5 +118,32 @@ pub fn read_plane(bytes: &[u8], n: usize, plane: &mut [u64]) {
     }
     if let Some(last) = plane.last_mut().filter(|_| !n.is_multiple_of(64)) {
         *last &= u64::MAX >> (64 - n % 64);
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_agree_with_the_portable_loops() {
+        if !avx512::available() {
+            println!("skipped: this machine has no AVX-512 with GFNI");
+            return;
+        }
+        for n in [1, 63, 64, 65, 200, 512] {
+            let values: Vec<u64> = (0..n).map(|i: u64| (!i).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            let words = plane_words(values.len());
+            for (low, count) in [(0, 1), (0, 64), (3, 24), (40, 24), (63, 1), (13, 51), (0, 33), (8, 8)] {
+                let mut planes = [vec![0; words * count as usize], vec![0; words * count as usize]];
+                portable::to_planes(&values, low, count, &mut planes[0]);
+                avx512::to_planes(&values, low, count, &mut planes[1]);
+                assert_eq!(planes[0], planes[1], "{count} planes from bit {low} of {n} elements");
+                let mut back = [vec![0; values.len()], vec![0; values.len()]];
+                portable::from_planes(&planes[0], count, &mut back[0]);
+                avx512::from_planes(&planes[0], count, &mut back[1]);
+                assert_eq!(back[0], back[1], "{count} planes of {n} elements");
+            }
+        }
     }
 }

@@ -91,7 +91,9 @@ fn random_case(random: &mut Random) -> (Movement, Vec<Vec<usize>>) {
             let (mut begin, mut size, mut stride) = (vec![], vec![], vec![]);
             for &n in &shape {
                 if n == 0 {
-                    (begin.push(0), size.push(0), stride.push(1));
+                    begin.push(0);
+                    size.push(0);
+                    stride.push(1);
                     continue;
                 }
                 let b = random.within(0, n - 1);

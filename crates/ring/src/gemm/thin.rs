@@ -5,31 +5,10 @@ use rayon::prelude::*;
 
 use super::Columns;
 use crate::geometry::Conv2d;
+use crate::simd::for_this_machine;
 
 /// Columns of a thread's part of a few rows: their sums stay in the first cache while the weights stream by.
 const PART: usize = 512;
-
-/// Compiles a function for the vectors that the machine may have, and calls the best.
-macro_rules! for_this_machine {
-    ($function:ident($($name:ident: $type:ty),* $(,)?)) => {{
-        #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx512f,avx512dq")]
-            fn avx512($($name: $type),*) { $function($($name),*) }
-            #[target_feature(enable = "avx2")]
-            fn avx2($($name: $type),*) { $function($($name),*) }
-            #[allow(unsafe_code)]
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-                // SAFETY: the machine has what the function needs.
-                return unsafe { avx512($($name),*) };
-            } else if is_x86_feature_detected!("avx2") {
-                // SAFETY: as above.
-                return unsafe { avx2($($name),*) };
-            }
-        }
-        $function($($name),*)
-    }};
-}
 
 /// Adds a few dense rows (`x`, of `w.inner` words each) times `w` to dense rows of `out`.
 pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &mut [u64]) {

@@ -15,10 +15,9 @@ pub(crate) struct Sign {
 }
 
 impl Sign {
-    /// The bit that this party holds for an element.
-    pub(crate) fn get(&self, i: usize) -> u64 {
-        let at = i % BLOCK;
-        self.planes.blocks[i / BLOCK][at / 64] >> (at % 64) & 1
+    /// The plane of bits that this party holds for a block.
+    pub(crate) fn block(&self, index: usize) -> &[u64] {
+        &self.planes.blocks[index]
     }
 }
 

@@ -1,8 +1,10 @@
 //! From the ring after a truncation back to Z_2^K.
 
 use cryptflow_mpc::Error;
+use rayon::prelude::*;
 
 use crate::Mirror;
+use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
 
 impl Mirror {
@@ -37,13 +39,13 @@ impl Mirror {
         })?;
         let mut y = x;
         let (dealer, ring_mask) = (self.session.is_dealer(), low_bits(ring));
-        for (a, h) in y.a.iter_mut().zip(&high.a) {
+        y.a.par_iter_mut().with_min_len(BLOCK).zip(&high.a).for_each(|(a, h)| {
             let low = if dealer { *a } else { shifted(*a).wrapping_sub(offset) };
             *a = low.wrapping_add(h << k) & ring_mask;
-        }
-        for (b, h) in y.b.iter_mut().zip(&high.b) {
+        });
+        y.b.par_iter_mut().with_min_len(BLOCK).zip(&high.b).for_each(|(b, h)| {
             *b = b.wrapping_add(h << k) & ring_mask;
-        }
+        });
         y.bits = ring;
         Ok(y)
     }

@@ -1,10 +1,12 @@
 //! ReLU: compare, choose, open, lift.
 
 use cryptflow_mpc::Error;
+use cryptflow_ring::planes::expand_masks;
+use rayon::prelude::*;
 
 use crate::Mirror;
 use crate::less_than::Sign;
-use crate::session::WAVE;
+use crate::session::{BLOCK, WAVE};
 use crate::share::{Masked, low_bits};
 
 /// Additive shares over Z_2^bits; P2's is empty, as it holds none.
@@ -56,28 +58,32 @@ impl Mirror {
     pub(crate) fn choose(&mut self, x: &Masked, sign: &Sign) -> Result<Additive, Error> {
         let (len, bits) = (x.len(), x.bits);
         let rho = self.session.deal_values(len, bits, |range, out| {
-            for (i, out) in range.zip(out) {
-                *out = sign.get(i);
+            expand_masks(sign.block(range.start / BLOCK), out);
+            for rho in out {
+                *rho &= 1;
             }
         })?;
         let rho_r = self.session.deal_values(len, bits, |range, out| {
-            for (i, out) in range.zip(out) {
-                *out = sign.get(i).wrapping_neg() & x.a[i].wrapping_add(x.b[i]);
+            expand_masks(sign.block(range.start / BLOCK), out);
+            for ((rho, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
+                *rho &= r0.wrapping_add(*r1);
             }
         })?;
         let first = if self.session.is_first() { u64::MAX } else { 0 };
-        let shares = rho
-            .iter()
-            .zip(&rho_r)
-            .enumerate()
-            .map(|(i, (g0, g1))| {
-                let beta = sign.get(i).wrapping_neg();
-                let plain = (x.a[i] & first).wrapping_sub(x.b[i]);
-                let product = x.a[i].wrapping_mul(*g0).wrapping_sub(*g1);
+        let mut shares = vec![0; rho.len()];
+        shares.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
+            let range = block * BLOCK..block * BLOCK + out.len();
+            let mut beta = vec![0; out.len()];
+            expand_masks(sign.block(block), &mut beta);
+            let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
+            let dealt = rho[range.clone()].iter().zip(&rho_r[range]);
+            for (((out, beta), (m, r)), (g0, g1)) in out.iter_mut().zip(&beta).zip(x).zip(dealt) {
+                let plain = (m & first).wrapping_sub(*r);
+                let product = m.wrapping_mul(*g0).wrapping_sub(*g1);
                 // β·plain + (1 − 2β)·product without a branch: negate under the mask β.
-                (beta & plain).wrapping_add((product ^ beta).wrapping_sub(beta))
-            })
-            .collect();
+                *out = (beta & plain).wrapping_add((product ^ beta).wrapping_sub(*beta));
+            }
+        });
         Ok(Additive { shares })
     }
 

@@ -11,21 +11,39 @@ use crate::{Error, Party};
 /// Bytes that each party of a pair contributes to their key.
 const CONTRIBUTION: usize = 32;
 
+/// Where the words of a key's streams come from: AES in counter mode, [`Prf`], in every session.
+pub trait Source: Send + Sync {
+    /// Words `first..first + out.len()` of the stream `domain`.
+    fn words(&self, domain: u64, first: u64, out: &mut [u64]);
+}
+
+impl Source for Prf {
+    fn words(&self, domain: u64, first: u64, out: &mut [u64]) {
+        self.fill_words(domain, first, out);
+    }
+}
+
 /// A key that exactly two parties know, with the number of streams drawn from it so far.
 ///
 /// Both parties draw streams in the same order, because both run the same program; the number of a stream is its domain, so
 /// no two streams of a session overlap. Keys are not stored: a session that broke cannot be resumed.
 pub struct Key {
-    prf: Arc<Prf>,
+    source: Arc<dyn Source>,
     next: u64,
 }
 
 impl Key {
+    /// A key whose streams are written down in advance. Nothing is secret under it: it serves to enumerate what a party can
+    /// see, over every pad that it does not know.
+    pub fn insecure_from_source(source: Arc<dyn Source>) -> Key {
+        Key { source, next: 0 }
+    }
+
     /// The next stream. It serves for one purpose in one step; it cannot be cloned.
     pub fn stream(&mut self) -> Stream {
         let domain = self.next;
         self.next += 1;
-        Stream { prf: Arc::clone(&self.prf), domain }
+        Stream { source: Arc::clone(&self.source), domain }
     }
 }
 
@@ -36,16 +54,21 @@ impl std::fmt::Debug for Key {
 }
 
 /// A pseudo-random stream of words, random access. Whatever uses a word of it as a pad uses it once.
-#[derive(Debug)]
 pub struct Stream {
-    prf: Arc<Prf>,
+    source: Arc<dyn Source>,
     domain: u64,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("domain", &self.domain).finish_non_exhaustive()
+    }
 }
 
 impl Stream {
     /// Words `first..first + out.len()` of the stream.
     pub fn words(&self, first: usize, out: &mut [u64]) {
-        self.prf.fill_words(self.domain, first as u64, out);
+        self.source.words(self.domain, first as u64, out);
     }
 }
 
@@ -77,7 +100,7 @@ impl Keys {
             hasher.update(low).update(high);
             let mut key = Zeroizing::new([0; 16]);
             hasher.finalize_xof().fill(key.as_mut_slice());
-            Ok(Key { prf: Arc::new(Prf::new(*key)), next: 0 })
+            Ok(Key { source: Arc::new(Prf::new(*key)), next: 0 })
         };
         let (next, previous) = (party.next(), party.previous());
         let (own_next, own_previous) = (contribute(next)?, contribute(previous)?);
@@ -86,6 +109,12 @@ impl Keys {
             next: derive(next, own_next.as_slice())?,
             previous: derive(previous, own_previous.as_slice())?,
         })
+    }
+
+    /// Keys that were not agreed on: see [`Key::insecure_from_source`]. `next` is the key with the party's
+    /// [`Party::next`], `previous` that with its [`Party::previous`].
+    pub fn insecure_from_keys(party: Party, next: Key, previous: Key) -> Keys {
+        Keys { party, next, previous }
     }
 
     /// The key with another party.

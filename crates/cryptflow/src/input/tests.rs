@@ -1,0 +1,204 @@
+use std::io::Write;
+
+use super::*;
+use crate::npy::{Tensor, write_npy};
+
+fn spec(shape: &[usize]) -> InputSpec {
+    InputSpec {
+        name: "x".into(),
+        shape: shape.to_vec(),
+        low: -5000.0,
+        high: 5000.0,
+        preprocessing: Preprocessing::default(),
+    }
+}
+
+fn floats(shape: &[usize]) -> Vec<u8> {
+    let data = (0..shape.iter().product::<usize>()).map(|i| i as f32).collect();
+    let mut bytes = Vec::new();
+    write_npy(&mut bytes, &Tensor { shape: shape.to_vec(), data }).unwrap();
+    bytes
+}
+
+/// An array of bytes that counts up.
+fn bytes(shape: &[usize]) -> Vec<u8> {
+    let axes: String = shape.iter().map(|d| format!("{d},")).collect();
+    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({axes}), }}\n");
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((text.len() as u16).to_le_bytes());
+    out.extend(text.as_bytes());
+    out.extend((0..shape.iter().product::<usize>()).map(|i| i as u8));
+    out
+}
+
+fn png(width: u32, height: u32, colour: image::ExtendedColorType, pixels: &[u8]) -> Vec<u8> {
+    use image::ImageEncoder;
+    let mut out = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut out).write_image(pixels, width, height, colour).unwrap();
+    out
+}
+
+/// Reads one file with this content.
+fn read_one(content: &[u8], spec: &InputSpec) -> Result<Vec<Row>, InputError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content).unwrap();
+    read(&[file.path().to_path_buf()], spec)
+}
+
+#[test]
+fn shapes_of_arrays() {
+    // Shape of the array, shape of a row, number of rows or a part of the message.
+    let cases: [(&[usize], &[usize], Result<usize, &str>); 16] = [
+        (&[4, 2, 3], &[2, 3], Ok(4)),
+        (&[2, 3], &[2, 3], Ok(1)),
+        (&[1, 2, 3], &[2, 3], Ok(1)),
+        (&[5, 28, 28], &[784], Ok(5)),
+        (&[28, 28], &[784], Ok(1)),
+        (&[5, 784], &[28, 28, 1], Ok(5)),
+        (&[5, 28, 28], &[28, 28, 1], Ok(5)),
+        (&[5, 28, 28, 1], &[1, 28, 28], Ok(5)),
+        (&[784], &[784], Ok(1)),
+        (&[3], &[1], Ok(3)),
+        (&[], &[1], Ok(1)),
+        (&[2, 3, 4, 4], &[4, 4, 3], Err("channels come first")),
+        (&[3, 4, 4], &[4, 4, 3], Err("channels come first")),
+        (&[2, 4, 4, 3], &[3, 4, 4], Err("channels come last")),
+        (&[0, 4], &[4], Err("no rows")),
+        (&[2, 0], &[4], Err("no rows")),
+    ];
+    for (array, row, expected) in cases {
+        for content in [floats(array), bytes(array)] {
+            let found = read_one(&content, &spec(row));
+            match (found, expected) {
+                (Ok(rows), Ok(n)) => {
+                    assert_eq!(rows.len(), n, "{array:?} as {row:?}");
+                    assert!(rows.iter().all(|r| r.data.len() == row.iter().product::<usize>()));
+                    let wide = rows.iter().flat_map(|r| &r.data).enumerate();
+                    wide.for_each(|(i, &v)| assert!(v == i as f32 || v == (i % 256) as f32, "{array:?}"));
+                }
+                (Err(error), Err(message)) => {
+                    assert!(error.to_string().contains(message), "{error} does not say {message:?}");
+                }
+                (found, _) => panic!("{array:?} as {row:?}: {found:?} where {expected:?} was due"),
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_and_pictures_are_preprocessed() {
+    let p = |text: &str| serde_json::from_str::<Preprocessing>(text).unwrap();
+    let rgb = png(2, 1, image::ExtendedColorType::Rgb8, &[10, 20, 30, 40, 50, 60]);
+    let rgba = png(1, 1, image::ExtendedColorType::Rgba8, &[10, 20, 30, 0]);
+    let grey = png(2, 1, image::ExtendedColorType::L8, &[100, 200]);
+    let deep = png(1, 1, image::ExtendedColorType::L16, &0x8000u16.to_ne_bytes());
+    let cases: Vec<(Vec<u8>, &[usize], Preprocessing, &[f32])> = vec![
+        (rgb.clone(), &[1, 2, 3], p(r#"{"bgr":true,"mean":[1,2,3]}"#), &[29., 18., 7., 59., 48., 37.]),
+        (rgb.clone(), &[3, 1, 2], p(r#"{"channels_first":true}"#), &[10., 40., 20., 50., 30., 60.]),
+        (rgb, &[6], p(r#"{"divide":10}"#), &[1., 2., 3., 4., 5., 6.]),
+        (rgba, &[1, 1, 3], p("{}"), &[10., 20., 30.]),
+        (grey, &[1, 2, 3], p(r#"{"divide":100}"#), &[1., 1., 1., 2., 2., 2.]),
+        (deep, &[1, 1, 1], p("{}"), &[128.]),
+        (bytes(&[2, 4]), &[4], p(r#"{"divide":2}"#), &[0., 0.5, 1., 1.5, 2., 2.5, 3., 3.5]),
+        (bytes(&[2, 3, 3, 1]), &[1, 1, 1], p(r#"{"crop":[1,1]}"#), &[4., 13.]),
+        (bytes(&[2, 5, 5]), &[1], p(r#"{"crop":[1,1]}"#), &[12., 37.]),
+        (bytes(&[3, 3]), &[1, 1], p(r#"{"crop":[1,1]}"#), &[4.]),
+        (bytes(&[1, 1, 1, 3]), &[1, 1, 1], p(r#"{"grey":true}"#), &[1.]),
+        (bytes(&[6]), &[1, 2, 3], p(r#"{"bgr":true}"#), &[2., 1., 0., 5., 4., 3.]),
+        (bytes(&[1, 2, 3]), &[3, 1, 2], p(r#"{"channels_first":true}"#), &[0., 3., 1., 4., 2., 5.]),
+        (
+            bytes(&[1, 3, 1, 2]),
+            &[3, 1, 2],
+            p(r#"{"channels_first":true,"mean":[0,1,2]}"#),
+            &[0., 1., 1., 2., 2., 3.],
+        ),
+        (floats(&[1, 2]), &[2], p(r#"{"divide":2,"mean":[1]}"#), &[0., 1.]),
+    ];
+    for (content, shape, preprocessing, expected) in cases {
+        let rows =
+            read_one(&content, &InputSpec { preprocessing: preprocessing.clone(), ..spec(shape) }).unwrap();
+        let all: Vec<f32> = rows.into_iter().flat_map(|r| r.data).collect();
+        assert_eq!(all, expected, "{preprocessing:?}");
+    }
+}
+
+#[test]
+fn bad_files_are_refused() {
+    let picture = png(2, 1, image::ExtendedColorType::Rgb8, &[0; 6]);
+    let crop = Preprocessing { crop: Some([2, 2]), ..Preprocessing::default() };
+    // A signature and a header that claims 16384 × 16384 pixels, and no pixel.
+    let mut huge =
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x40\x00\x00\x00\x40\x00\x08\x02\x00\x00\x00".to_vec();
+    huge.extend([0xa7, 0x8e, 0xf7, 0x6d]);
+    let cases: Vec<(Vec<u8>, InputSpec, &str)> = vec![
+        (vec![], spec(&[4]), "is no .npy"),
+        (b"GIF89a..".to_vec(), spec(&[4]), "is no .npy"),
+        (picture[..30].to_vec(), spec(&[4]), "cannot decode the picture"),
+        (picture[..picture.len() - 20].to_vec(), spec(&[6]), "cannot decode the picture"),
+        (huge, spec(&[4]), "cannot decode the picture"),
+        (picture.clone(), spec(&[4, 4, 3]), "--resize 4x4"),
+        (picture, InputSpec { preprocessing: crop.clone(), ..spec(&[2, 2, 3]) }, "cut from its middle"),
+        (bytes(&[4]), InputSpec { preprocessing: crop, ..spec(&[4]) }, "holds an array of shape [4]"),
+        (floats(&[10, 5]), spec(&[4]), "shape [10, 5]; the input \"x\" needs [N, 4]"),
+        (bytes(&[10, 5]), spec(&[4]), "10×5 pixels with 1 channel, the model needs 4 numbers"),
+        (floats(&[4])[..100].to_vec(), spec(&[4]), "claims to be"),
+    ];
+    for (content, spec, message) in cases {
+        let error = read_one(&content, &spec).unwrap_err().to_string();
+        assert!(error.contains(message), "{error:?} does not say {message:?}");
+    }
+    let missing = read(&["no/such/file.npy".into()], &spec(&[1])).unwrap_err().to_string();
+    assert!(missing.contains("cannot read no/such/file.npy"), "{missing}");
+    assert!(matches!(read(&[], &spec(&[1])), Err(InputError::Nothing)));
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let array = |data: Vec<f32>| {
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, &Tensor { shape: vec![data.len() / 2, 2], data }).unwrap();
+        bytes
+    };
+    let narrow = InputSpec { low: -1.0, high: 1.0, ..spec(&[2]) };
+    let wide = InputSpec { low: -1.0, high: 9.0, ..spec(&[2]) };
+    let cases: [(Vec<f32>, &InputSpec, &str); 6] = [
+        (vec![0.0, 1.0, -1.0, 0.5], &narrow, ""),
+        (vec![1.000_000_1, -1.000_000_1], &narrow, ""),
+        (vec![0.0, 0.0, 0.5, -3.25], &narrow, "[1]: element 1 is -3.25, outside of the range -1 to 1"),
+        (
+            vec![0.0, 255.0, 3.0, 0.0],
+            &narrow,
+            "[0]: element 1 is 255, outside of the range -1 to 1 that the model was compiled for; are these pixels",
+        ),
+        (vec![9.5, 10.5], &wide, "element 1 is 10.5"),
+        (vec![0.0, f32::NAN], &narrow, "element 1 is NaN"),
+    ];
+    for (data, spec, message) in cases {
+        match read_one(&array(data), spec) {
+            Ok(_) => assert_eq!(message, ""),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!message.is_empty() && error.contains(message), "{error:?} does not say {message:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_and_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
+    let grey = |v: u8| png(1, 1, image::ExtendedColorType::L8, &[v]);
+    write("b.png", &grey(2));
+    write("a.PNG", &grey(1));
+    write("c.npy", &floats(&[2, 1, 1, 1]));
+    write("labels.txt", b"passed over");
+    let single = folder.path().join("b.png");
+    let rows = read(&[single, folder.path().to_path_buf()], &spec(&[1, 1, 1])).unwrap();
+    let found: Vec<(&str, f32)> = rows.iter().map(|r| (r.name.as_str(), r.data[0])).collect();
+    assert_eq!(found, [("b.png", 2.0), ("a.PNG", 1.0), ("b.png", 2.0), ("c.npy[0]", 0.0), ("c.npy[1]", 1.0)]);
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = read(&[empty.path().to_path_buf()], &spec(&[1])).unwrap_err().to_string();
+    assert!(error.contains("holds no .npy"), "{error}");
+}

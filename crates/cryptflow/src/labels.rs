@@ -1,0 +1,161 @@
+//! Names of classes, and the classes with the largest values.
+
+use std::path::{Path, PathBuf};
+
+/// Names of a model's classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    names: Vec<String>,
+}
+
+/// Why a file of labels cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LabelsError {
+    /// The operating system refuses.
+    #[error("cannot read the labels {}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// A line that cannot be understood.
+    #[error("{}, line {line}: {reason}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another number of names than the model has classes.
+    #[error("{} holds {found} labels, the model has {classes} classes", file.display())]
+    Count {
+        /// The file.
+        file: PathBuf,
+        /// Labels that are there.
+        found: usize,
+        /// Classes of the model.
+        classes: usize,
+    },
+}
+
+impl Labels {
+    /// Reads the names of `classes` classes, in one of three forms: a name a line, in the order of the classes;
+    /// `index<TAB>name`, in any order; or ImageNet's `n01440764 tench, Tinca tinca`, in the order of the classes.
+    ///
+    /// # Errors
+    /// With the line that is wrong.
+    pub fn read(file: &Path, classes: usize) -> Result<Labels, LabelsError> {
+        let text = std::fs::read(file).map_err(|source| LabelsError::Io { file: file.into(), source })?;
+        Self::parse(&text, classes, file)
+    }
+
+    fn parse(text: &[u8], classes: usize, file: &Path) -> Result<Labels, LabelsError> {
+        let wrong = |line: usize, reason: String| LabelsError::Line { file: file.into(), line, reason };
+        let mut lines: Vec<&str> = Vec::new();
+        for (i, line) in text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).split(|&b| b == b'\n').enumerate()
+        {
+            lines.push(
+                std::str::from_utf8(line).map_err(|_| wrong(i + 1, "this is not UTF-8 text".into()))?.trim(),
+            );
+        }
+        while lines.last() == Some(&"") {
+            lines.pop();
+        }
+        if let Some(empty) = lines.iter().position(|l| l.is_empty()) {
+            return Err(wrong(empty + 1, "the line is empty".into()));
+        }
+        if lines.len() != classes {
+            return Err(LabelsError::Count { file: file.into(), found: lines.len(), classes });
+        }
+        if !lines.iter().any(|l| l.contains('\t')) {
+            let synsets = lines.iter().all(|l| synset(l).is_some());
+            let name = |l: &&str| if synsets { synset(l).unwrap_or(l) } else { l }.to_owned();
+            return Ok(Labels { names: lines.iter().map(name).collect() });
+        }
+        let mut names = vec![None; classes];
+        for (i, line) in lines.iter().enumerate() {
+            let parts = line
+                .split_once('\t')
+                .and_then(|(n, name)| Some((n.trim().parse::<usize>().ok()?, name.trim())));
+            let (index, name) =
+                parts.ok_or_else(|| wrong(i + 1, "an index, a tab and a name were expected".into()))?;
+            match names.get_mut(index) {
+                Some(slot @ None) => *slot = Some(name.to_owned()),
+                Some(Some(_)) => return Err(wrong(i + 1, format!("class {index} has a name already"))),
+                None => {
+                    return Err(wrong(i + 1, format!("class {index} does not exist: there are {classes}")));
+                }
+            }
+        }
+        // As many lines as classes, and none twice: all are there.
+        Ok(Labels { names: names.into_iter().flatten().collect() })
+    }
+
+    /// The name of a class.
+    pub fn name(&self, class: usize) -> Option<&str> {
+        self.names.get(class).map(String::as_str)
+    }
+}
+
+/// The name in a line such as `n01440764 tench, Tinca tinca`.
+fn synset(line: &str) -> Option<&str> {
+    let (id, name) = line.split_once(' ')?;
+    let digits = id.strip_prefix('n')?;
+    (digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit())).then_some(name)
+}
+
+/// The `k` largest values with their classes, the largest first; of equal ones, the lower class first.
+pub fn top(values: &[f32], k: usize) -> Vec<(usize, f32)> {
+    let mut all: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_forms() {
+        let cases: [(&str, &[&str]); 5] = [
+            ("cat\nblack dog\n", &["cat", "black dog"]),
+            ("\u{feff}cat\r\ndog\r\n\r\n", &["cat", "dog"]),
+            ("1\tdog\n0\tcat", &["cat", "dog"]),
+            ("n01440764 tench, Tinca tinca\nn01443537 goldfish", &["tench, Tinca tinca", "goldfish"]),
+            ("n01440764 tench\nnewt", &["n01440764 tench", "newt"]),
+        ];
+        for (text, names) in cases {
+            let labels = Labels::parse(text.as_bytes(), 2, Path::new("labels.txt")).unwrap();
+            assert_eq!(labels.names, names, "{text:?}");
+            assert_eq!((labels.name(1), labels.name(2)), (names.get(1).copied(), None));
+        }
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"cat\n\ndog", "labels.txt, line 2: the line is empty"),
+            (b"cat\n\xff\n", "line 2: this is not UTF-8"),
+            (b"cat", "1 labels, the model has 2"),
+            (b"", "0 labels"),
+            (b"0\tcat\ndog", "line 2: an index, a tab and a name"),
+            (b"0\tcat\n0\tdog", "line 2: class 0 has a name already"),
+            (b"0\tcat\n2\tdog", "line 2: class 2 does not exist"),
+        ];
+        for (text, message) in cases {
+            let error = Labels::parse(text, 2, Path::new("labels.txt")).unwrap_err().to_string();
+            assert!(error.contains(message), "{error:?} does not say {message:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_first() {
+        assert_eq!(top(&[1.0, 3.0, 3.0, 2.0], 3), [(1, 3.0), (2, 3.0), (3, 2.0)]);
+        assert_eq!(top(&[1.0], 5), [(0, 1.0)]);
+        assert_eq!(top(&[f32::NAN, 1.0], 1).len(), 1);
+    }
+}

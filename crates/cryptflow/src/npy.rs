@@ -1,0 +1,202 @@
+//! NumPy's array files: `.npy` of every numeric type, and the archives `.npz`.
+//!
+//! A file may come from anywhere: every size that it claims is checked against the bytes that are there before
+//! memory is taken, and nothing in it can make the reader panic.
+
+mod header;
+mod npz;
+
+use std::io::{Read, Write};
+
+pub use npz::read_npz;
+
+use header::{DType, Header, Kind};
+
+/// A tensor of floats: contiguous, row-major. The first axis counts the rows of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Elements; as many as the product of the shape.
+    pub data: Vec<f32>,
+}
+
+/// The elements of an array: bytes are kept apart, because they usually are the pixels of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Elements {
+    /// Of type `uint8`.
+    Bytes(Vec<u8>),
+    /// Of any other type, as the nearest 32-bit float.
+    Floats(Vec<f32>),
+}
+
+/// An array as read: contiguous, row-major (Fortran's order is turned).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NpyArray {
+    /// Shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Elements; as many as the product of the shape.
+    pub elements: Elements,
+}
+
+/// Why a `.npy` or `.npz` file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyError {
+    /// Reading failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// It does not begin as such a file does.
+    #[error("this is not a .npy file: it does not begin with NumPy's signature")]
+    Signature,
+    /// The header makes no sense.
+    #[error("the header of the .npy file is malformed: {0}")]
+    Header(String),
+    /// Elements that are no numbers.
+    #[error("elements of type {0} cannot be used: save the array as float32 (or uint8 for pictures)")]
+    DType(String),
+    /// Fewer bytes than the header promises.
+    #[error("the file is truncated: the shape {shape:?} needs {needed} bytes of elements, {found} are there")]
+    Truncated {
+        /// Shape in the header.
+        shape: Vec<usize>,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that follow the header.
+        found: u64,
+    },
+    /// More bytes than the header promises.
+    #[error("{extra} bytes follow the elements of the shape {shape:?}: is this one array?")]
+    Trailing {
+        /// Shape in the header.
+        shape: Vec<usize>,
+        /// Bytes that are too many.
+        extra: u64,
+    },
+    /// The archive is damaged.
+    #[error("the .npz archive cannot be read: {0}")]
+    Archive(String),
+    /// Several arrays, none of the wanted name.
+    #[error(
+        "the .npz archive holds {}, but none is called {wanted:?}: save one array, or the wanted one under that name",
+        list(found)
+    )]
+    NoSuchArray {
+        /// The name that is wanted.
+        wanted: String,
+        /// The names that are there.
+        found: Vec<String>,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "no arrays".into(),
+        names if names.len() > 8 => format!("{} arrays", names.len()),
+        names => format!("the arrays {}", names.join(", ")),
+    }
+}
+
+/// Reads one `.npy` array from `reader`, which holds `length` bytes as far as is known. Memory is taken ahead of
+/// reading only when `trusted` says that these bytes are really there.
+pub fn read_npy(mut reader: impl Read, length: u64, trusted: bool) -> Result<NpyArray, NpyError> {
+    let Header { dtype, fortran, shape, bytes: header } = Header::read(&mut reader, length)?;
+    let found = length.saturating_sub(header);
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    let sizes = count.and_then(|n| Some((n, u64::try_from(n.checked_mul(dtype.size)?).ok()?)));
+    let Some((count, needed)) = sizes else {
+        return Err(NpyError::Truncated { shape, needed: u64::MAX, found });
+    };
+    if needed > found {
+        return Err(NpyError::Truncated { shape, needed, found });
+    }
+    if needed < found {
+        return Err(NpyError::Trailing { shape, extra: found - needed });
+    }
+    let room = if trusted { count } else { count.min(1 << 16) };
+    let elements = if dtype == (DType { kind: Kind::Unsigned, size: 1, big_endian: false }) {
+        let mut bytes = Vec::with_capacity(room);
+        chunks(&mut reader, count, 1, &shape, |chunk| bytes.extend_from_slice(chunk))?;
+        Elements::Bytes(if fortran { row_major(&bytes, &shape) } else { bytes })
+    } else {
+        let mut floats = Vec::with_capacity(room);
+        chunks(&mut reader, count, dtype.size, &shape, |chunk| dtype.decode(chunk, &mut floats))?;
+        Elements::Floats(if fortran { row_major(&floats, &shape) } else { floats })
+    };
+    Ok(NpyArray { shape, elements })
+}
+
+/// Hands `count` elements of `size` bytes to `take`, in pieces of whole elements.
+fn chunks(
+    reader: &mut impl Read,
+    count: usize,
+    size: usize,
+    shape: &[usize],
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), NpyError> {
+    const PIECE: usize = 1 << 16; // a multiple of every element size
+    let mut buffer = vec![0; PIECE];
+    let total = count * size;
+    let mut done = 0;
+    while done < total {
+        let piece = PIECE.min(total - done);
+        let chunk = buffer.get_mut(..piece).unwrap_or_default();
+        reader.read_exact(chunk).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                NpyError::Truncated { shape: shape.to_vec(), needed: total as u64, found: done as u64 }
+            }
+            _ => NpyError::Io(e),
+        })?;
+        take(chunk);
+        done += piece;
+    }
+    Ok(())
+}
+
+/// Turns column-major elements into row-major ones.
+fn row_major<T: Copy>(elements: &[T], shape: &[usize]) -> Vec<T> {
+    let strides: Vec<usize> = shape
+        .iter()
+        .scan(1, |next, d| {
+            let stride = *next;
+            *next *= d;
+            Some(stride)
+        })
+        .collect();
+    let mut index = vec![0usize; shape.len()];
+    let mut at = 0usize;
+    let mut out = Vec::with_capacity(elements.len());
+    for _ in 0..elements.len() {
+        out.extend(elements.get(at).copied());
+        for ((i, &extent), &stride) in index.iter_mut().zip(shape).zip(&strides).rev() {
+            *i += 1;
+            at += stride;
+            if *i < extent {
+                break;
+            }
+            at -= *i * stride;
+            *i = 0;
+        }
+    }
+    out
+}
+
+/// Writes a tensor as `.npy`, version 1.0, little-endian float32, row-major.
+pub fn write_npy(writer: &mut (impl Write + ?Sized), tensor: &Tensor) -> std::io::Result<()> {
+    let count = tensor.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    if count != Some(tensor.data.len()) {
+        let found = tensor.data.len();
+        let message = format!("a tensor of shape {:?} cannot have {found} elements", tensor.shape);
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+    }
+    writer.write_all(&header::encode(&tensor.shape)?)?;
+    let mut buffer = Vec::with_capacity(1 << 16);
+    for chunk in tensor.data.chunks(1 << 14) {
+        buffer.clear();
+        buffer.extend(chunk.iter().flat_map(|v| v.to_le_bytes()));
+        writer.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

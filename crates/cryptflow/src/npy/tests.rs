@@ -1,0 +1,156 @@
+use super::*;
+
+/// A file with this element type, order, shape text and bytes of elements.
+fn file(descr: &str, fortran: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((text.len() as u16).to_le_bytes());
+    out.extend(text.as_bytes());
+    out.extend(elements);
+    out
+}
+
+fn read(bytes: &[u8]) -> Result<NpyArray, NpyError> {
+    read_npy(bytes, bytes.len() as u64, true)
+}
+
+#[test]
+fn every_numeric_type_is_read() {
+    let cases: [(&str, &[u8], f32); 17] = [
+        ("<f4", &1.5f32.to_le_bytes(), 1.5),
+        (">f4", &1.5f32.to_be_bytes(), 1.5),
+        ("<f8", &(-0.1f64).to_le_bytes(), -0.1),
+        (">f8", &(-0.1f64).to_be_bytes(), -0.1),
+        ("<f2", &0x3e00u16.to_le_bytes(), 1.5),
+        (">f2", &0xc000u16.to_be_bytes(), -2.0),
+        ("<f2", &0x0001u16.to_le_bytes(), 5.960_464_5e-8),
+        ("|i1", &[0xff], -1.0),
+        ("<i2", &(-300i16).to_le_bytes(), -300.0),
+        (">i2", &(-300i16).to_be_bytes(), -300.0),
+        ("<i4", &(-70_000i32).to_le_bytes(), -70_000.0),
+        ("<i8", &(-5i64).to_le_bytes(), -5.0),
+        (">i8", &(1i64 << 40).to_be_bytes(), 1_099_511_627_776.0),
+        ("<u2", &60_000u16.to_le_bytes(), 60_000.0),
+        ("<u4", &4_000_000_000u32.to_le_bytes(), 4e9),
+        ("<u8", &u64::MAX.to_le_bytes(), 18_446_744_073_709_551_615.0),
+        ("|b1", &[1], 1.0),
+    ];
+    for (descr, bytes, expected) in cases {
+        let array = read(&file(descr, "False", "(1,)", bytes)).unwrap();
+        assert_eq!(array.elements, Elements::Floats(vec![expected]), "{descr}");
+        assert_eq!(array.shape, [1], "{descr}");
+    }
+}
+
+#[test]
+fn shapes_and_orders() {
+    let bytes: Vec<u8> = (0..6).collect();
+    let cases: [(&str, &str, &[usize], [u8; 6]); 4] = [
+        ("(2, 3)", "False", &[2, 3], [0, 1, 2, 3, 4, 5]),
+        ("(2, 3)", "True", &[2, 3], [0, 2, 4, 1, 3, 5]),
+        ("(1, 2, 3)", "True", &[1, 2, 3], [0, 2, 4, 1, 3, 5]),
+        ("(6L,)", "True", &[6], [0, 1, 2, 3, 4, 5]),
+    ];
+    for (text, fortran, shape, elements) in cases {
+        let array = read(&file("|u1", fortran, text, &bytes)).unwrap();
+        assert_eq!(
+            (array.shape.as_slice(), array.elements),
+            (shape, Elements::Bytes(elements.into())),
+            "{text}"
+        );
+    }
+    assert_eq!(read(&file("|u1", "False", "()", &[7])).unwrap().elements, Elements::Bytes(vec![7]));
+    assert_eq!(read(&file("|u1", "True", "(0, 3)", &[])).unwrap().shape, [0, 3]);
+}
+
+#[test]
+fn bad_files_are_refused() {
+    let good = file("<f4", "False", "(2, 2)", &[0; 16]);
+    let longer = [good.as_slice(), &[0]].concat();
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (vec![], "signature"),
+        (b"PK\x03\x04 and more".to_vec(), "signature"),
+        (good[..5].to_vec(), "signature"),
+        (good[..40].to_vec(), "claims to be"),
+        (good[..good.len() - 1].to_vec(), "truncated: the shape [2, 2] needs 16 bytes of elements, 15"),
+        (longer, "1 bytes follow"),
+        (file("<f4", "False", "(99999999999, 99999999999)", &[]), "truncated"),
+        (file("<f4", "False", "(4611686018427387904, 4)", &[]), "truncated"),
+        (file("<f4", "False", "(99999999999999999999999,)", &[]), "no extent"),
+        (file("<f4", "False", "(-1,)", &[]), "no extent"),
+        (file("<f4", "False", "2", &[]), "\"(\" was expected"),
+        (file("<f4", "Maybe", "(2,)", &[]), "\"False\" was expected"),
+        (file("|O", "False", "(1,)", &[0; 8]), "type |O"),
+        (file("<c8", "False", "(1,)", &[0; 8]), "type <c8"),
+        (file("<U3", "False", "(1,)", &[0; 12]), "type <U3"),
+        (file("é", "False", "(1,)", &[0; 12]), "type é"),
+        (b"\x93NUMPY\x01\x00\x02\x00{}".to_vec(), "descr is missing"),
+        (b"\x93NUMPY\x09\x00\x02\x00{}".to_vec(), "version 9"),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}".to_vec(), "claims to be"),
+        (b"\x93NUMPY\x01\x00\x04\x00\xff\xfe{}".to_vec(), "not text"),
+    ];
+    for (bytes, message) in cases {
+        let error = read(&bytes).unwrap_err().to_string();
+        assert!(error.contains(message), "{error:?} does not say {message:?}");
+    }
+}
+
+#[test]
+fn a_claimed_size_takes_no_memory() {
+    // The archive claims 2^40 bytes; nothing is there. Taking them ahead would abort the process.
+    let bytes = file("<f4", "False", "(274877906944,)", &[]);
+    let error = read_npy(bytes.as_slice(), bytes.len() as u64 + (1 << 40), false).unwrap_err();
+    assert!(error.to_string().contains("truncated"), "{error}");
+}
+
+#[test]
+fn what_is_written_is_read() {
+    for shape in [vec![], vec![3], vec![2, 3], vec![1, 2, 2, 5], vec![0, 4]] {
+        let count = shape.iter().product::<usize>();
+        let tensor = Tensor { shape, data: (0..count).map(|i| i as f32 - 0.5).collect() };
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, &tensor).unwrap();
+        assert_eq!((bytes.len() - 4 * count) % 64, 0);
+        let array = read(&bytes).unwrap();
+        assert_eq!((array.shape, array.elements), (tensor.shape, Elements::Floats(tensor.data)));
+    }
+    let wrong = Tensor { shape: vec![2, 2], data: vec![0.0; 3] };
+    assert!(write_npy(&mut Vec::new(), &wrong).is_err());
+}
+
+/// An archive of members, compressed where `deflate`.
+fn archive(members: &[(&str, &[u8])], deflate: bool) -> Vec<u8> {
+    let method = if deflate { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        writer.start_file(*name, options).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn archives() {
+    let (one, two) = (file("|u1", "False", "(1,)", &[1]), file("|u1", "False", "(1,)", &[2]));
+    for deflate in [false, true] {
+        let cases: Vec<(Vec<u8>, Result<(&str, u8), &str>)> = vec![
+            (archive(&[("anything.npy", &one)], deflate), Ok(("anything", 1))),
+            (archive(&[("a.npy", &one), ("x.npy", &two)], deflate), Ok(("x", 2))),
+            (archive(&[("a.npy", &one), ("b.npy", &two)], deflate), Err("the arrays a, b, but none")),
+            (archive(&[("readme.txt", b"hello")], deflate), Err("no arrays")),
+            (archive(&[("x.npy", &one[..one.len() - 1])], deflate), Err("truncated")),
+            (b"PK\x03\x04 and nonsense".to_vec(), Err("archive cannot be read")),
+        ];
+        for (bytes, expected) in cases {
+            let found = read_npz(std::io::Cursor::new(bytes), "x");
+            match (found, expected) {
+                (Ok((name, array)), Ok((expected, value))) => {
+                    assert_eq!((name.as_str(), array.elements), (expected, Elements::Bytes(vec![value])));
+                }
+                (Err(error), Err(message)) => assert!(error.to_string().contains(message), "{error}"),
+                (found, expected) => panic!("{found:?} where {expected:?} was due"),
+            }
+        }
+    }
+}

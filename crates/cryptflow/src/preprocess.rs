@@ -1,0 +1,356 @@
+//! From the pixels of a picture to a row of a model's input, in the order that [`Preprocessing`] documents: resize,
+//! crop, layout and channels, divide, mean, standard deviation.
+
+mod resize;
+
+use cryptflow_program::Preprocessing;
+
+/// Rows and columns of the largest picture.
+pub(crate) const LARGEST: usize = 16_384;
+
+/// A picture: bytes from 0 to 255, rows from the top, channels of a pixel side by side (red, green, blue).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    height: usize,
+    width: usize,
+    channels: usize,
+    pixels: Vec<u8>,
+}
+
+/// Why a picture cannot become an input.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum PreprocessError {
+    /// The numbers of pixels and extents disagree, or one is zero.
+    #[error("a picture of {height}×{width} pixels with {channels} channels cannot have {bytes} bytes")]
+    Pixels {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Channels.
+        channels: usize,
+        /// Bytes that are there.
+        bytes: usize,
+    },
+    /// The picture, resized and cropped, does not have the shape of the model's input.
+    #[error("the picture has {found}, the model needs {needed}: {advice}")]
+    Shape {
+        /// What the picture has.
+        found: String,
+        /// What the model needs.
+        needed: String,
+        /// Which option to give when compiling.
+        advice: String,
+    },
+    /// What the compiled model says of preprocessing makes no sense.
+    #[error("the model's preprocessing cannot be applied: {0}")]
+    Settings(String),
+}
+
+impl Picture {
+    /// A picture of these extents; `pixels` holds `height * width * channels` bytes, with 1 or 3 channels for
+    /// anything that is to be resized or made grey.
+    pub fn new(
+        height: usize,
+        width: usize,
+        channels: usize,
+        pixels: Vec<u8>,
+    ) -> Result<Picture, PreprocessError> {
+        let bytes = height.checked_mul(width).and_then(|n| n.checked_mul(channels));
+        if bytes != Some(pixels.len()) || pixels.is_empty() {
+            return Err(PreprocessError::Pixels { height, width, channels, bytes: pixels.len() });
+        }
+        Ok(Picture { height, width, channels, pixels })
+    }
+
+    /// Scales to this height and width: bilinear, averaging over all pixels that a new one covers (as Pillow does).
+    fn resize(&mut self, [height, width]: [usize; 2]) -> Result<(), PreprocessError> {
+        if (self.height, self.width) == (height, width) {
+            return Ok(());
+        }
+        let limits = 1..=LARGEST;
+        if !limits.contains(&height) || !limits.contains(&width) {
+            let text = format!("resizing to {height}×{width}: pictures have 1 to {LARGEST} rows and columns");
+            return Err(PreprocessError::Settings(text));
+        }
+        self.pixels =
+            resize::bilinear(&self.pixels, self.channels, [self.height, self.width], [height, width]);
+        (self.height, self.width) = (height, width);
+        Ok(())
+    }
+
+    /// Cuts this height and width from the middle (half a pixel to the top left of it where it must be).
+    fn crop(&mut self, [height, width]: [usize; 2]) -> Result<(), PreprocessError> {
+        if height > self.height || width > self.width {
+            return Err(PreprocessError::Shape {
+                found: self.extents(),
+                needed: format!("at least {height}×{width}, which is cut from its middle"),
+                advice: format!("give a larger picture, or compile with --resize {height}x{width} or larger"),
+            });
+        }
+        let (top, left) = ((self.height - height) / 2, (self.width - width) / 2);
+        let line = self.width * self.channels;
+        self.pixels = self
+            .pixels
+            .chunks_exact(line)
+            .skip(top)
+            .take(height)
+            .flat_map(|row| row.iter().skip(left * self.channels).take(width * self.channels))
+            .copied()
+            .collect();
+        (self.height, self.width) = (height, width);
+        Ok(())
+    }
+
+    /// One channel, the luma of ITU-R BT.601 (as Pillow's "L" and TensorFlow's `rgb_to_grayscale`).
+    fn grey(&mut self) -> Result<(), PreprocessError> {
+        if self.channels == 1 {
+            return Ok(());
+        }
+        if self.channels != 3 {
+            let n = self.channels;
+            return Err(PreprocessError::Settings(format!("a picture of {n} channels cannot be made grey")));
+        }
+        let luma = |pixel: &[u8]| match *pixel {
+            [r, g, b] => {
+                ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
+            }
+            _ => 0,
+        };
+        self.pixels = self.pixels.chunks_exact(3).map(luma).collect();
+        self.channels = 1;
+        Ok(())
+    }
+
+    /// The height, width and channels, in words.
+    fn extents(&self) -> String {
+        extents(self.height, self.width, self.channels)
+    }
+}
+
+fn extents(height: usize, width: usize, channels: usize) -> String {
+    let plural = if channels == 1 { "" } else { "s" };
+    format!("{height}×{width} pixels with {channels} channel{plural}")
+}
+
+/// Whether the result has another number of elements than the picture.
+pub(crate) fn changes_size(p: &Preprocessing) -> bool {
+    p.resize.is_some() || p.crop.is_some() || p.grey
+}
+
+/// Turns a picture into one row of an input of shape `shape` (without the batch axis): `[h, w, c]` (`[c, h, w]` with
+/// channels first), `[h, w]`, or any other shape with as many elements.
+pub fn apply(mut picture: Picture, p: &Preprocessing, shape: &[usize]) -> Result<Vec<f32>, PreprocessError> {
+    if let Some(size) = p.resize {
+        picture.resize(size)?;
+    }
+    if let Some(size) = p.crop {
+        picture.crop(size)?;
+    }
+    if p.grey {
+        picture.grey()?;
+    }
+    fit(&mut picture, p, shape)?;
+    if p.bgr {
+        if picture.channels != 3 {
+            let n = picture.channels;
+            return Err(PreprocessError::Settings(format!("blue-green-red needs 3 channels, here are {n}")));
+        }
+        picture.pixels.chunks_exact_mut(3).for_each(<[u8]>::reverse);
+    }
+    let tables = tables(p, picture.channels)?;
+    let pixels = picture.pixels.iter().zip(tables.iter().cycle());
+    let value = |(&pixel, table): (&u8, &[f32; 256])| table.get(usize::from(pixel)).copied().unwrap_or(0.0);
+    if !p.channels_first {
+        return Ok(pixels.map(value).collect());
+    }
+    let (plane, channels) = (picture.height * picture.width, picture.channels);
+    let mut row = Vec::with_capacity(plane * channels);
+    for (channel, table) in tables.iter().enumerate() {
+        let pixels = picture.pixels.iter().skip(channel).step_by(channels);
+        row.extend(pixels.map(|pixel| value((pixel, table))));
+    }
+    Ok(row)
+}
+
+/// Checks the extents against the shape of the input; a grey picture is repeated for a model that wants three channels.
+fn fit(picture: &mut Picture, p: &Preprocessing, shape: &[usize]) -> Result<(), PreprocessError> {
+    let (height, width) = (picture.height, picture.width);
+    let wanted = match *shape {
+        [c, h, w] if p.channels_first => Some((h, w, c)),
+        [h, w, c] => Some((h, w, c)),
+        [h, w] => Some((h, w, 1)),
+        _ => None,
+    };
+    let count: usize = shape.iter().product();
+    let channels = match wanted {
+        Some((h, w, c)) if (h, w) == (height, width) => Some(c),
+        Some((h, w, c)) => return Err(wrong(picture, &extents(h, w, c), advice(h, w))),
+        None => [1, 3].into_iter().find(|c| height * width * c == count),
+    };
+    match channels {
+        Some(n) if n == picture.channels => Ok(()),
+        Some(3) if picture.channels == 1 => {
+            picture.pixels = picture.pixels.iter().flat_map(|&v| [v; 3]).collect();
+            picture.channels = 3;
+            Ok(())
+        }
+        Some(1) => Err(wrong(
+            picture,
+            &extents(height, width, 1),
+            "compile with --grey to make pictures grey".into(),
+        )),
+        Some(n) => {
+            let advice = format!("give pictures of {n} channels");
+            Err(wrong(picture, &extents(height, width, n), advice))
+        }
+        None => {
+            let needed = format!("{count} numbers (shape {shape:?})");
+            Err(wrong(picture, &needed, "compile with --resize HxW or --crop HxW".into()))
+        }
+    }
+}
+
+fn wrong(picture: &Picture, needed: &str, advice: String) -> PreprocessError {
+    PreprocessError::Shape { found: picture.extents(), needed: needed.into(), advice }
+}
+
+fn advice(height: usize, width: usize) -> String {
+    format!(
+        "compile with --resize {height}x{width} to scale pictures, or --crop {height}x{width} to cut their middle"
+    )
+}
+
+/// For every channel, what becomes of each of the 256 values of a byte.
+fn tables(p: &Preprocessing, channels: usize) -> Result<Vec<[f32; 256]>, PreprocessError> {
+    let settings = |text: String| Err(PreprocessError::Settings(text));
+    if p.divide.is_some_and(|d| d == 0.0 || !d.is_finite()) {
+        return settings("it divides by zero".into());
+    }
+    for (what, values) in [("mean", &p.mean), ("std", &p.std)] {
+        if !matches!(values.len(), 0 | 1) && values.len() != channels {
+            return settings(format!("{what} has {} numbers for {channels} channels", values.len()));
+        }
+        if values.iter().any(|v| !v.is_finite()) || what == "std" && values.contains(&0.0) {
+            return settings(format!("{what} holds a number that cannot be used"));
+        }
+    }
+    let of = |values: &[f64], channel: usize, otherwise: f64| match values {
+        [] => otherwise,
+        [one] => *one,
+        all => all.get(channel).copied().unwrap_or(otherwise),
+    };
+    Ok((0..channels)
+        .map(|channel| {
+            let (mean, std) = (of(&p.mean, channel, 0.0), of(&p.std, channel, 1.0));
+            std::array::from_fn(|v| ((v as f64 / p.divide.unwrap_or(1.0) - mean) / std) as f32)
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red counts rows, green counts columns, blue is 200.
+    fn gradient(height: usize, width: usize) -> Picture {
+        let pixels =
+            (0..height).flat_map(|y| (0..width).flat_map(move |x| [y as u8, x as u8, 200])).collect();
+        Picture::new(height, width, 3, pixels).unwrap()
+    }
+
+    #[test]
+    fn steps_in_order() {
+        let none = Preprocessing::default;
+        let cases: Vec<(&str, Picture, Preprocessing, Vec<usize>, Vec<f32>)> = vec![
+            ("as it is", gradient(1, 2), none(), vec![1, 2, 3], vec![0., 0., 200., 0., 1., 200.]),
+            ("flat", gradient(1, 2), none(), vec![6], vec![0., 0., 200., 0., 1., 200.]),
+            (
+                "middle of an odd rest",
+                gradient(4, 5),
+                Preprocessing { crop: Some([1, 2]), ..none() },
+                vec![1, 2, 3],
+                vec![1., 1., 200., 1., 2., 200.],
+            ),
+            (
+                "channels first",
+                gradient(1, 2),
+                Preprocessing { channels_first: true, ..none() },
+                vec![3, 1, 2],
+                vec![0., 0., 0., 1., 200., 200.],
+            ),
+            (
+                "mean and standard deviation belong to the turned channels",
+                gradient(1, 1),
+                Preprocessing {
+                    bgr: true,
+                    divide: Some(2.0),
+                    mean: vec![50., 1., 2.],
+                    std: vec![10., 1., 4.],
+                    ..none()
+                },
+                vec![1, 1, 3],
+                vec![5., -1., -0.5],
+            ),
+            (
+                "grey",
+                Picture::new(1, 3, 3, vec![255, 0, 0, 0, 255, 0, 0, 0, 255]).unwrap(),
+                Preprocessing { grey: true, ..none() },
+                vec![1, 3],
+                vec![76., 150., 29.],
+            ),
+            (
+                "grey repeated",
+                Picture::new(1, 1, 1, vec![9]).unwrap(),
+                Preprocessing { mean: vec![1.0], ..none() },
+                vec![1, 1, 3],
+                vec![8., 8., 8.],
+            ),
+            (
+                "halved: each pixel the weighted mean of four",
+                Picture::new(2, 4, 1, vec![0, 0, 100, 100, 0, 0, 100, 100]).unwrap(),
+                Preprocessing { resize: Some([1, 2]), ..none() },
+                vec![1, 2, 1],
+                vec![14., 86.],
+            ),
+        ];
+        for (what, picture, p, shape, expected) in cases {
+            assert_eq!(apply(picture, &p, &shape).unwrap(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let none = Preprocessing::default;
+        let cases: Vec<(Picture, Preprocessing, Vec<usize>, &str)> = vec![
+            (gradient(3, 4), none(), vec![2, 2, 3], "3×4 pixels with 3 channels, the model needs 2×2 pixels"),
+            (gradient(3, 4), none(), vec![2, 2, 3], "--resize 2x2"),
+            (gradient(2, 2), none(), vec![2, 2, 1], "--grey"),
+            (gradient(2, 2), none(), vec![2, 2, 4], "pictures of 4 channels"),
+            (gradient(2, 2), none(), vec![7], "7 numbers"),
+            (gradient(2, 2), Preprocessing { crop: Some([3, 1]), ..none() }, vec![3, 1, 3], "at least 3×1"),
+            (gradient(2, 2), Preprocessing { resize: Some([0, 1]), ..none() }, vec![3, 1, 3], "1 to 16384"),
+            (
+                gradient(1, 1),
+                Preprocessing { mean: vec![1., 2.], ..none() },
+                vec![3],
+                "mean has 2 numbers for 3",
+            ),
+            (gradient(1, 1), Preprocessing { std: vec![0.0], ..none() }, vec![3], "std holds"),
+            (gradient(1, 1), Preprocessing { divide: Some(0.0), ..none() }, vec![3], "divides by zero"),
+            (
+                Picture::new(1, 1, 1, vec![1]).unwrap(),
+                Preprocessing { bgr: true, ..none() },
+                vec![1, 1, 1],
+                "needs 3 channels",
+            ),
+        ];
+        for (picture, p, shape, message) in cases {
+            let error = apply(picture, &p, &shape).unwrap_err().to_string();
+            assert!(error.contains(message), "{error:?} does not say {message:?}");
+        }
+        assert!(Picture::new(0, 4, 3, vec![]).is_err());
+        assert!(Picture::new(1, 4, 3, vec![0; 11]).is_err());
+        assert!(Picture::new(usize::MAX, 4, 3, vec![0; 12]).is_err());
+    }
+}

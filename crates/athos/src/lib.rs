@@ -5,7 +5,9 @@
 //! ```
 //! It knows neither protocols nor sockets.
 
+pub mod float;
 pub mod graph;
+pub mod import;
 pub mod operations;
 
 pub use graph::{Array, Graph, Node, NodeId, Op};

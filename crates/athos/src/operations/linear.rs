@@ -46,7 +46,7 @@ pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result
             if c.in_channels == c.groups && c.groups > 1 {
                 c.depth_wise(&x.data, &w.data, &mut out);
             } else {
-                c.gathered(&x.data, &w.data, &mut out);
+                c.gathered(&x.data, &w.data, &mut out)?;
             }
             add_bias(&mut out, bias);
             Array::new(result, out)
@@ -59,7 +59,7 @@ pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result
             let lb =
                 if *transpose_b { Layout::rows(size.inner).transposed() } else { Layout::rows(size.columns) };
             let mut out = vec![0.0; size.rows * size.columns];
-            gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, Layout::rows(size.columns));
+            gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, Layout::rows(size.columns))?;
             add_bias(&mut out, bias);
             Array::new(result, out)
         }
@@ -219,20 +219,20 @@ impl<'a> Conv<'a> {
     }
 
     /// Patches gathered into a matrix, block of rows by block of rows, times the weights.
-    fn gathered(&self, x: &[f32], w: &[f32], out: &mut [f32]) {
+    fn gathered(&self, x: &[f32], w: &[f32], out: &mut [f32]) -> Result<(), OpError> {
         let terms = self.terms();
         let group_in = self.in_channels / self.groups;
         let group_out = self.out_channels / self.groups;
         let row = self.output[1] * self.out_channels;
         let rows = self.batch * self.output[0];
         if row == 0 || rows == 0 {
-            return;
+            return Ok(());
         }
         // Enough blocks for all threads, none larger than BLOCK, at least one row of the output each.
         let per_row = (self.output[1] * terms).max(1);
         let block = (BLOCK / per_row).min(rows.div_ceil(rayon::current_num_threads())).max(1);
         let direct = self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded();
-        out.par_chunks_mut(block * row).enumerate().for_each_init(Vec::new, |patches, (b, out)| {
+        out.par_chunks_mut(block * row).enumerate().try_for_each_init(Vec::new, |patches, (b, out)| {
             let first = b * block;
             let pixels = out.len() / self.out_channels;
             for g in 0..self.groups {
@@ -250,9 +250,10 @@ impl<'a> Conv<'a> {
                 let lw = Layout { start: g * group_out, row: self.out_channels, column: 1 };
                 let lo = Layout { start: g * group_out, row: self.out_channels, column: 1 };
                 let size = Extent { rows: pixels, inner: terms, columns: group_out };
-                gemm::multiply(size, matrix, la, w, lw, out, lo);
+                gemm::multiply(size, matrix, la, w, lw, out, lo)?;
             }
-        });
+            Ok(())
+        })
     }
 
     /// The patches of one row of the output (counted over the batch), one after another; zeros are there already.

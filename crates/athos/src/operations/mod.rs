@@ -11,6 +11,8 @@ mod shape;
 
 use cryptflow_ring::{GeometryError, Movement};
 
+pub(crate) use arithmetic::broadcast;
+
 use crate::graph::{Array, Op};
 
 /// Why an operation cannot be applied to its operands.
@@ -110,7 +112,7 @@ impl Op {
             Op::Relu | Op::ClippedRelu { .. } | Op::Softmax | Op::Identity => activation::shape(self, inputs),
             Op::MaxPool { .. } | Op::AvgPool { .. } | Op::SumPool { .. } => pool::shape(self, inputs),
             Op::Mean { .. } | Op::Sum { .. } | Op::ArgMax { .. } => reduce::shape(self, inputs),
-            Op::Movement(movement) => shape::shape(self.name(), movement, inputs),
+            Op::Movement(movement) => shape::shape(self, movement, inputs),
         }
     }
 
@@ -132,7 +134,7 @@ impl Op {
                 pool::evaluate(self, inputs, result)
             }
             Op::Mean { .. } | Op::Sum { .. } | Op::ArgMax { .. } => reduce::evaluate(self, inputs, result),
-            Op::Movement(movement) => shape::evaluate(movement, inputs, result),
+            Op::Movement(movement) => shape::evaluate(self, movement, inputs, result),
         }
     }
 }

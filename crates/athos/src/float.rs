@@ -1,0 +1,128 @@
+//! The float interpreter: runs a graph in f32, node by node. It is the plaintext answer that fixed point is compared
+//! with, and the source of calibration data.
+
+use crate::graph::{Array, Graph, NodeId, Op};
+use crate::operations::OpError;
+
+/// Why a graph could not be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FloatError {
+    /// Too many or too few inputs.
+    #[error("the model has {expected} inputs ({names}), but {given} were given")]
+    Inputs {
+        /// Inputs of the graph.
+        expected: usize,
+        /// Their names.
+        names: String,
+        /// Inputs given.
+        given: usize,
+    },
+    /// An input of another shape than the placeholder's.
+    #[error("input {name:?} must have the shape {expected:?}, not {given:?}")]
+    InputShape {
+        /// The placeholder.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The shape of what was given.
+        given: Vec<usize>,
+    },
+    /// An operation that could not be evaluated.
+    #[error("node {node:?}: {source}")]
+    Operation {
+        /// The node.
+        node: String,
+        /// Why.
+        source: OpError,
+    },
+    /// A graph that is not in topological order.
+    #[error("node {node:?} uses a value that is not computed before it: the graph is not in order")]
+    Order {
+        /// The node.
+        node: String,
+    },
+}
+
+/// Runs a graph on one value for each of its inputs and returns its outputs, in order.
+///
+/// `observe` sees the result of every node, inputs and constants among them, in the order of the graph. A value is
+/// freed after its last use, so that no more memory is held than the widest place of the graph needs.
+pub fn run(
+    graph: &Graph,
+    inputs: &[Array],
+    observe: &mut dyn FnMut(NodeId, &Array),
+) -> Result<Vec<Array>, FloatError> {
+    let name = |id: NodeId| graph.node(id).name.clone();
+    if inputs.len() != graph.inputs.len() {
+        let names: Vec<String> = graph.inputs.iter().map(|&id| name(id)).collect();
+        return Err(FloatError::Inputs {
+            expected: graph.inputs.len(),
+            names: names.join(", "),
+            given: inputs.len(),
+        });
+    }
+    let mut values: Vec<Option<Array>> = vec![None; graph.nodes.len()];
+    for (&id, value) in graph.inputs.iter().zip(inputs) {
+        let expected = &graph.node(id).shape;
+        if *expected != value.shape {
+            return Err(FloatError::InputShape {
+                name: name(id),
+                expected: expected.clone(),
+                given: value.shape.clone(),
+            });
+        }
+        values[id.0] = Some(value.clone());
+    }
+    let last_uses = graph.last_uses();
+    for (i, node) in graph.nodes.iter().enumerate() {
+        if !matches!(node.op, Op::Input) {
+            let order = || FloatError::Order { node: node.name.clone() };
+            let operands: Option<Vec<&Array>> = node.inputs.iter().map(|id| values[id.0].as_ref()).collect();
+            let operation = |source| FloatError::Operation { node: node.name.clone(), source };
+            let value = node.op.evaluate(&operands.ok_or_else(order)?).map_err(operation)?;
+            values[i] = Some(value);
+        }
+        if let Some(value) = &values[i] {
+            observe(NodeId(i), value);
+        }
+        for dead in &last_uses[i] {
+            values[dead.0] = None;
+        }
+    }
+    let output = |&id: &NodeId| values[id.0].clone().ok_or_else(|| FloatError::Order { node: name(id) });
+    graph.outputs.iter().map(output).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_in_order_and_shows_every_value() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2, 2]);
+        let two = g.add_constant("two", Array::scalar(2.0));
+        let y = g.add("y", Op::Mul, &[x, two]).unwrap();
+        let z = g.add("z", Op::Sub, &[y, x]).unwrap();
+        g.add_output("y", y);
+        g.add_output("z", z);
+        let input = Array::new(vec![2, 2], vec![1.0, -2.0, 3.0, 4.0]).unwrap();
+        let mut seen = [0.0; 4];
+        let out = run(&g, std::slice::from_ref(&input), &mut |id, a| seen[id.0] = a.data[a.data.len() - 1])
+            .unwrap();
+        assert_eq!(out[0].data.as_slice(), [2.0, -4.0, 6.0, 8.0]);
+        assert_eq!(out[1], input);
+        assert_eq!(seen, [4.0, 2.0, 8.0, 4.0]);
+    }
+
+    #[test]
+    fn refuses_other_inputs() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2]);
+        g.add_output("x", x);
+        let wrong = run(&g, &[Array::scalar(1.0)], &mut |_, _| ()).unwrap_err();
+        assert_eq!(wrong.to_string(), "input \"x\" must have the shape [2], not []");
+        let none = run(&g, &[], &mut |_, _| ()).unwrap_err();
+        assert_eq!(none.to_string(), "the model has 1 inputs (x), but 0 were given");
+    }
+}

@@ -1,0 +1,132 @@
+//! Files that are often given in place of a frozen graph, known by their first bytes.
+
+/// What a file that is no GraphDef looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookalike {
+    /// A folder with a `saved_model.pb`.
+    SavedModelDirectory,
+    /// Another folder.
+    Directory,
+    /// The `saved_model.pb` of a SavedModel.
+    SavedModel,
+    /// A Keras `.h5` file.
+    Hdf5,
+    /// A zip archive: Keras' `.keras`, PyTorch's `.pt`.
+    Zip,
+    /// An ONNX model.
+    Onnx,
+    /// A TensorFlow Lite model.
+    TensorFlowLite,
+    /// A graph as text.
+    TextGraph,
+    /// A compressed file.
+    Compressed,
+    /// A numpy array.
+    Numpy,
+    /// The pointer that Git LFS leaves in place of a large file.
+    LfsPointer,
+    /// A safetensors file.
+    Safetensors,
+}
+
+impl std::fmt::Display for Lookalike {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Lookalike::SavedModelDirectory => "a SavedModel directory",
+            Lookalike::Directory => "a directory",
+            Lookalike::SavedModel => "the saved_model.pb of a SavedModel, which does not hold the weights",
+            Lookalike::Hdf5 => "an HDF5 file (Keras .h5)",
+            Lookalike::Zip => "a zip archive (Keras .keras, PyTorch .pt)",
+            Lookalike::Onnx => "an ONNX model",
+            Lookalike::TensorFlowLite => "a TensorFlow Lite model",
+            Lookalike::TextGraph => "a graph in text form (.pbtxt)",
+            Lookalike::Compressed => "a compressed file",
+            Lookalike::Numpy => "a numpy array",
+            Lookalike::LfsPointer => "a Git LFS pointer: the file itself has not been fetched",
+            Lookalike::Safetensors => "a safetensors file, perhaps one that is compiled already",
+        })
+    }
+}
+
+impl Lookalike {
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Lookalike::SavedModelDirectory | Lookalike::SavedModel => {
+                "Freeze it: load it in TensorFlow, take its signature's concrete function, call \
+                 convert_variables_to_constants_v2 on it and write the graph's as_graph_def() to a .pb file"
+            }
+            Lookalike::Hdf5 | Lookalike::Zip => {
+                "Load the model in Keras and freeze it: wrap it in a tf.function, take its concrete function, call \
+                 convert_variables_to_constants_v2 on it and write the graph's as_graph_def() to a .pb file"
+            }
+            Lookalike::Onnx => "Give a frozen TensorFlow graph instead; ONNX is not read yet",
+            Lookalike::TensorFlowLite => "Give the frozen graph from which it was converted",
+            Lookalike::TextGraph => {
+                "Write it in binary form: tf.io.write_graph(graph, folder, name, as_text=False)"
+            }
+            Lookalike::Compressed => "Decompress it first (xz -d, gunzip)",
+            Lookalike::Directory => "Give the .pb file in it",
+            Lookalike::Numpy => "Give the model, and this file as the data to calibrate with or as the input",
+            Lookalike::LfsPointer => "Run `git lfs pull`",
+            Lookalike::Safetensors => "Give the .pb file that it was made from",
+        }
+    }
+
+    /// Looks at the first bytes of a file; nothing where they may be a GraphDef.
+    pub fn of(bytes: &[u8]) -> Option<Lookalike> {
+        const MAGIC: [(&[u8], Lookalike); 13] = [
+            (b"\x89HDF\r\n\x1a\n", Lookalike::Hdf5),
+            (b"PK\x03\x04", Lookalike::Zip),
+            (b"\xfd7zXZ\0", Lookalike::Compressed),
+            (b"\x1f\x8b", Lookalike::Compressed),
+            (b"BZh", Lookalike::Compressed),
+            (b"\x28\xb5\x2f\xfd", Lookalike::Compressed),
+            (b"\x93NUMPY", Lookalike::Numpy),
+            (b"version https://git-lfs", Lookalike::LfsPointer),
+            (b"node {", Lookalike::TextGraph),
+            (b"node{", Lookalike::TextGraph),
+            (b"versions {", Lookalike::TextGraph),
+            // Protobuf field 1 is a number in a SavedModel (its version, 1) …
+            (b"\x08\x01\x12", Lookalike::SavedModel),
+            (b"\x08\x01\x1a", Lookalike::SavedModel),
+        ];
+        if let Some((_, found)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+            return Some(*found);
+        }
+        match bytes {
+            // … and in ONNX (the version of its form, 3 or more); in a GraphDef it is a node.
+            [0x08, 3..=40, 0x12 | 0x1a | 0x3a | 0x42, ..] => Some(Lookalike::Onnx),
+            [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some(Lookalike::TensorFlowLite),
+            [_, _, _, _, _, _, 0, 0, b'{', b'"', ..] => Some(Lookalike::Safetensors),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes() {
+        let table: [(&[u8], Option<Lookalike>); 12] = [
+            (b"", None),
+            (b"\x0a\x11\x0a\x01x", None),
+            (b"\x89HDF\r\n\x1a\n\0\0", Some(Lookalike::Hdf5)),
+            (b"PK\x03\x04\x14\0", Some(Lookalike::Zip)),
+            (b"\x08\x01\x12\x80\x02", Some(Lookalike::SavedModel)),
+            (b"\x08\x07\x12\x07pytorch", Some(Lookalike::Onnx)),
+            (b"\x1c\0\0\0TFL3", Some(Lookalike::TensorFlowLite)),
+            (b"node {\n  name: \"x\"", Some(Lookalike::TextGraph)),
+            (b"\xfd7zXZ\0\0\x04", Some(Lookalike::Compressed)),
+            (b"\x93NUMPY\x01\0", Some(Lookalike::Numpy)),
+            (b"version https://git-lfs.github.com/spec/v1", Some(Lookalike::LfsPointer)),
+            (b"\x10\x20\0\0\0\0\0\0{\"__metadata__\"", Some(Lookalike::Safetensors)),
+        ];
+        for (bytes, found) in table {
+            assert_eq!(Lookalike::of(bytes), found, "{bytes:?}");
+        }
+    }
+}

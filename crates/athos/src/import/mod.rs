@@ -1,0 +1,177 @@
+//! Importers: from the files that other tools write to a [`Graph`].
+
+mod lookalike;
+pub mod tensorflow;
+
+use std::path::{Path, PathBuf};
+
+use crate::graph::Graph;
+
+pub use lookalike::Lookalike;
+
+/// What the file does not say: shapes of inputs, which nodes are wanted, how large a batch is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Shapes of inputs, by name. A name that is no placeholder cuts the graph there: what the node computes becomes an
+    /// input.
+    pub inputs: Vec<(String, Vec<usize>)>,
+    /// The nodes to compute. None: those that no other node uses.
+    pub outputs: Vec<String>,
+    /// The first dimension of inputs that leave it open (`-1`); 1 where it is not given.
+    pub batch: Option<usize>,
+}
+
+/// A node that cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedNode {
+    /// Its name in the model.
+    pub name: String,
+    /// Its operation, as the model calls it.
+    pub op: String,
+    /// What is the matter, and what to do.
+    pub reason: String,
+}
+
+/// Why a file did not become a graph.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is of a known other kind.
+    #[error("this is not a frozen TensorFlow graph: it looks like {found}. {}", found.advice())]
+    NotAGraph {
+        /// What it looks like.
+        found: Lookalike,
+    },
+    /// The bytes do not decode.
+    #[error(
+        "this is not a whole frozen TensorFlow graph: at byte {offset} of {length}, {reason}. Copy the file again, \
+         or export it again"
+    )]
+    Decode {
+        /// Where the part that does not decode begins.
+        offset: usize,
+        /// Length of the file.
+        length: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A graph without nodes, or without anything to compute.
+    #[error("the graph has nothing to compute: {0}")]
+    Empty(String),
+    /// Two nodes of one name.
+    #[error("two nodes of the graph are called {0:?}: the file is damaged, export it again")]
+    Duplicate(String),
+    /// A node that the options name, and that is not there.
+    #[error("the graph has no node {name:?} to use as {role}. {hint}")]
+    UnknownName {
+        /// What it was to be: an input or an output.
+        role: &'static str,
+        /// The name.
+        name: String,
+        /// Near names.
+        hint: String,
+    },
+    /// A batch size was asked for, and the model fixes another.
+    #[error(
+        "a batch of {asked} was asked for, but the model fixes the first dimension of {input:?} to {fixed}. Give \
+         another shape with --input {input}=SHAPE, or export the model with an open batch dimension"
+    )]
+    Batch {
+        /// The placeholder.
+        input: String,
+        /// The batch that was asked for.
+        asked: usize,
+        /// The batch of the model.
+        fixed: usize,
+    },
+    /// Nodes that cannot be imported: all of them.
+    #[error("{}", unsupported(.0))]
+    Unsupported(Vec<UnsupportedNode>),
+}
+
+fn unsupported(nodes: &[UnsupportedNode]) -> String {
+    let lines: Vec<String> = nodes.iter().map(|n| format!("  {} ({}): {}", n.name, n.op, n.reason)).collect();
+    let (n, s, are) =
+        (nodes.len(), if nodes.len() == 1 { "" } else { "s" }, if nodes.len() == 1 { "is" } else { "are" });
+    format!("{n} node{s} of the model {are} not supported:\n{}", lines.join("\n"))
+}
+
+/// Reads a model from a file: a frozen TensorFlow graph. The graph gets the file's name.
+pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
+    let read = |source| ImportError::Read { path: path.to_path_buf(), source };
+    if path.is_dir() {
+        let found = if path.join("saved_model.pb").exists() || path.join("saved_model.pbtxt").exists() {
+            Lookalike::SavedModelDirectory
+        } else {
+            Lookalike::Directory
+        };
+        return Err(ImportError::NotAGraph { found });
+    }
+    let bytes = std::fs::read(path).map_err(read)?;
+    let mut graph = tensorflow::import(&bytes, options)?;
+    graph.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(graph)
+}
+
+/// A sentence that names what the reader may have meant.
+fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+    let wanted = name.to_lowercase();
+    let mut found: Vec<(usize, &str)> = candidates
+        .map(|c| {
+            let lower = c.to_lowercase();
+            let part = lower.rsplit('/').next().unwrap_or(&lower);
+            let far = distance(&wanted, &lower).min(distance(&wanted, part) + 1);
+            (if lower.contains(&wanted) { far.min(1) } else { far }, c)
+        })
+        .filter(|(far, _)| *far <= 1 + wanted.chars().count() / 2)
+        .collect();
+    found.sort();
+    found.dedup();
+    let names: Vec<String> = found.iter().take(5).map(|(_, c)| format!("{c:?}")).collect();
+    match names.as_slice() {
+        [] => "No name is near it".into(),
+        [one] => format!("Did you mean {one}?"),
+        _ => format!("Near names: {}", names.join(", ")),
+    }
+}
+
+/// Edits (Levenshtein) between two strings; long ones are compared by their first 64 characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names() {
+        let names = ["conv1/Relu", "logits", "prediction", "model/dense/Softmax"];
+        for (asked, hint) in [
+            ("logit", "Did you mean \"logits\"?"),
+            ("Logits", "Did you mean \"logits\"?"),
+            ("softmax", "Did you mean \"model/dense/Softmax\"?"),
+            ("xyzxyz", "No name is near it"),
+        ] {
+            assert_eq!(near(asked, names.into_iter()), hint, "{asked}");
+        }
+    }
+}

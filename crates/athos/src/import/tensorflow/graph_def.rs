@@ -1,0 +1,233 @@
+//! From a decoded graph to a [`Graph`]: which nodes are needed, in which order, and what to say about those that
+//! cannot be imported.
+
+use std::collections::{HashMap, HashSet};
+
+use super::decode;
+use super::messages::{GraphDef, NodeDef};
+use super::nodes::{self, Fault, Value};
+use crate::graph::Graph;
+use crate::import::{ImportError, ImportOptions, UnsupportedNode, near};
+
+/// Operations whose results nobody waits for when outputs are guessed.
+const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2"];
+
+/// Imports a frozen graph (a serialised GraphDef with its weights as constants).
+///
+/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
+/// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
+pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
+    Importer::new(&decode::graph_def(bytes)?, options)?.run()
+}
+
+/// A reference to a result: a node and which of its results.
+type Source = (usize, usize);
+
+struct Importer<'a> {
+    def: &'a GraphDef,
+    options: &'a ImportOptions,
+    by_name: HashMap<&'a str, usize>,
+    /// The shapes that the options give, by node.
+    given: HashMap<usize, &'a [usize]>,
+    outputs: Vec<usize>,
+    functions: HashSet<&'a str>,
+}
+
+impl<'a> Importer<'a> {
+    fn new(def: &'a GraphDef, options: &'a ImportOptions) -> Result<Importer<'a>, ImportError> {
+        if def.node.is_empty() {
+            return Err(ImportError::Empty("the file holds no nodes".into()));
+        }
+        let mut by_name = HashMap::with_capacity(def.node.len());
+        for (i, node) in def.node.iter().enumerate() {
+            if by_name.insert(node.name.as_str(), i).is_some() {
+                return Err(ImportError::Duplicate(node.name.clone()));
+            }
+        }
+        let library = def.library.iter().flat_map(|l| &l.function);
+        let functions = library.filter_map(|f| f.signature.as_ref()).map(|s| s.name.as_str()).collect();
+        let mut importer =
+            Importer { def, options, by_name, given: HashMap::new(), outputs: Vec::new(), functions };
+        for (name, shape) in &options.inputs {
+            let placeholders = |n: &NodeDef| n.op.starts_with("Placeholder");
+            let i = importer.find(name, "an input", placeholders)?;
+            importer.given.insert(i, shape);
+        }
+        for name in &options.outputs {
+            let i = importer.find(name, "an output", |n| !NO_OUTPUT.contains(&n.op.as_str()))?;
+            importer.outputs.push(i);
+        }
+        if options.outputs.is_empty() {
+            importer.outputs = importer.unused();
+        }
+        if importer.outputs.is_empty() {
+            let hint = "every node is used by another one; name what you want with --output NAME";
+            return Err(ImportError::Empty(hint.into()));
+        }
+        Ok(importer)
+    }
+
+    fn find(
+        &self,
+        name: &str,
+        role: &'static str,
+        wanted: impl Fn(&NodeDef) -> bool,
+    ) -> Result<usize, ImportError> {
+        let plain = name.strip_suffix(":0").unwrap_or(name);
+        self.by_name.get(plain).copied().ok_or_else(|| {
+            let nodes = || self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str());
+            let mut hint = near(plain, nodes());
+            if nodes().count() <= 8 {
+                hint += &format!(". The graph has: {}", nodes().collect::<Vec<_>>().join(", "));
+            }
+            ImportError::UnknownName { role, name: name.into(), hint }
+        })
+    }
+
+    /// The nodes that no other node uses, in the order of the file.
+    fn unused(&self) -> Vec<usize> {
+        let mut used = vec![false; self.def.node.len()];
+        for input in self.def.node.iter().flat_map(|n| &n.input) {
+            let name = input.strip_prefix('^').unwrap_or(input);
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            if let Some(&i) = self.by_name.get(name) {
+                used[i] = true;
+            }
+        }
+        let wanted = |&i: &usize| !used[i] && !NO_OUTPUT.contains(&self.def.node[i].op.as_str());
+        (0..used.len()).filter(wanted).collect()
+    }
+
+    /// The data operands of a node, or the reference that leads nowhere. Control operands (`^name`) only say what runs
+    /// first: nothing here has side effects.
+    fn operands(&self, i: usize) -> Result<Vec<Source>, String> {
+        if self.given.contains_key(&i) {
+            return Ok(Vec::new());
+        }
+        let data = self.def.node[i].input.iter().filter(|input| !input.starts_with('^'));
+        data.map(|input| {
+            let (name, port) = match input.split_once(':') {
+                Some((name, port)) => (name, port.parse().ok()),
+                None => (input.as_str(), Some(0)),
+            };
+            let node = self.by_name.get(name).copied();
+            node.zip(port)
+                .ok_or_else(|| format!("its operand {input:?} is not in the graph: the file is damaged"))
+        })
+        .collect()
+    }
+
+    fn run(self) -> Result<Graph, ImportError> {
+        let (order, looped) = self.order();
+        let mut graph = Graph::default();
+        let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
+        let mut unsupported = Vec::new();
+        for i in order {
+            let def = &self.def.node[i];
+            let result = if looped.contains(&i) {
+                Err(Fault::Unsupported(
+                    "is part of a loop. Loops have no place in a frozen inference graph: unroll it before exporting"
+                        .into(),
+                ))
+            } else {
+                self.node(i, &mut graph, &values)
+            };
+            match result {
+                Ok(results) => values[i] = Some(results),
+                Err(Fault::Fatal(error)) => return Err(error),
+                Err(Fault::Unknown) => {}
+                Err(Fault::Unsupported(reason)) => {
+                    unsupported.push(UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason });
+                }
+            }
+        }
+        for &i in &self.outputs {
+            let def = &self.def.node[i];
+            let value = values[i].as_ref().and_then(|v| v.first());
+            match value {
+                Some(Value::Tensor(id)) => graph.add_output(def.name.clone(), *id),
+                Some(_) => unsupported.push(UnsupportedNode {
+                    name: def.name.clone(),
+                    op: def.op.clone(),
+                    reason: "is an output, but it does not depend on an input. Name another one with --output NAME"
+                        .into(),
+                }),
+                None if unsupported.is_empty() => unsupported.push(UnsupportedNode {
+                    name: def.name.clone(),
+                    op: def.op.clone(),
+                    reason: "is an output without a value. Name another one with --output NAME".into(),
+                }),
+                None => {}
+            }
+        }
+        if unsupported.is_empty() { Ok(graph) } else { Err(ImportError::Unsupported(unsupported)) }
+    }
+
+    /// The nodes that the outputs need, operands first, and those of them that lie on a loop's way back.
+    fn order(&self) -> (Vec<usize>, HashSet<usize>) {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Visit {
+            New,
+            Open,
+            Done,
+        }
+        let mut state = vec![Visit::New; self.def.node.len()];
+        let mut order = Vec::new();
+        let mut looped = HashSet::new();
+        for &output in &self.outputs {
+            let mut stack = vec![output];
+            while let Some(&i) = stack.last() {
+                match state[i] {
+                    Visit::New => {
+                        state[i] = Visit::Open;
+                        for (j, _) in self.operands(i).unwrap_or_default().into_iter().rev() {
+                            match state[j] {
+                                Visit::New => stack.push(j),
+                                Visit::Open => {
+                                    looped.insert(i);
+                                }
+                                Visit::Done => {}
+                            }
+                        }
+                    }
+                    Visit::Open => {
+                        state[i] = Visit::Done;
+                        order.push(i);
+                        stack.pop();
+                    }
+                    Visit::Done => {
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        (order, looped)
+    }
+
+    fn node(&self, i: usize, graph: &mut Graph, values: &[Option<Vec<Value>>]) -> Result<Vec<Value>, Fault> {
+        let def = &self.def.node[i];
+        if let Some(&shape) = self.given.get(&i) {
+            return Ok(vec![Value::Tensor(graph.add_input(def.name.clone(), shape.to_vec()))]);
+        }
+        if self.functions.contains(def.op.as_str()) {
+            return Err(Fault::Unsupported(nodes::function_call()));
+        }
+        let import = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
+        let mut operands = Vec::new();
+        for (node, port) in self.operands(i).map_err(Fault::Unsupported)? {
+            operands.push(match &values[node] {
+                None => Value::Unknown,
+                Some(results) => results.get(port).cloned().ok_or_else(|| {
+                    let source = &self.def.node[node];
+                    Fault::Unsupported(format!(
+                        "uses result {port} of {:?} ({}), of which only the first {} can be used in inference",
+                        source.name,
+                        source.op,
+                        results.len()
+                    ))
+                })?,
+            });
+        }
+        import(&mut nodes::Node { def, operands, graph, batch: self.options.batch })
+    }
+}

@@ -1,0 +1,223 @@
+//! Arithmetic: of floats, of which some may be secret; of constants, where any function will do; of known integers.
+
+use super::neuron::one_constant;
+use super::{Fault, Import, Node, Results, Table, Value, advice};
+use crate::graph::{Array, NodeId, Op};
+use crate::import::tensorflow::tensor::{Ints, MAX_ELEMENTS};
+use crate::operations::broadcast;
+
+pub(super) const TABLE: Table = &[
+    ("Add", add),
+    ("AddV2", add),
+    ("AddN", add_n),
+    ("Sub", sub),
+    ("Mul", mul),
+    ("Div", div),
+    ("RealDiv", div),
+    ("FloorDiv", floor_div),
+    ("FloorMod", floor_mod),
+    ("Maximum", maximum),
+    ("Minimum", minimum),
+    ("SquaredDifference", squared_difference),
+    ("Neg", neg),
+    ("Abs", abs),
+    ("Square", square),
+    ("Sqrt", function),
+    ("Rsqrt", function),
+    ("Exp", function),
+    ("Log", function),
+    ("Reciprocal", function),
+    ("Inv", function),
+    ("Floor", function),
+    ("Ceil", function as Import),
+];
+
+fn add(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, |a, b| Some(a.wrapping_add(b)))? {
+        return Ok(ints);
+    }
+    binary(node, Op::Add)
+}
+
+fn sub(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, |a, b| Some(a.wrapping_sub(b)))? {
+        return Ok(ints);
+    }
+    binary(node, Op::Sub)
+}
+
+fn mul(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, |a, b| Some(a.wrapping_mul(b)))? {
+        return Ok(ints);
+    }
+    one_constant(node, node.tensor(0)?, node.tensor(1)?)?;
+    binary(node, Op::Mul)
+}
+
+fn div(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, i64::checked_div)? {
+        return Ok(ints);
+    }
+    let divisor = node.tensor(1)?;
+    match node.constant_of(divisor) {
+        None => {
+            return Err(
+                "divides by a value that depends on an input. Only constant divisors are supported".into()
+            );
+        }
+        Some(c) if c.data.contains(&0.0) => return Err("divides by a constant that is zero".into()),
+        Some(_) => {}
+    }
+    binary(node, Op::Div)
+}
+
+fn floor_div(node: &mut Node<'_>) -> Results {
+    let floor = |a: i64, b: i64| {
+        let q = a.checked_div(b)?;
+        Some(if a % b != 0 && (a < 0) != (b < 0) { q - 1 } else { q })
+    };
+    integers(node, floor)?.ok_or_else(|| Fault::Unsupported(advice("FloorDiv")))
+}
+
+fn floor_mod(node: &mut Node<'_>) -> Results {
+    let floor = |a: i64, b: i64| {
+        let r = a.checked_rem(b)?;
+        Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+    };
+    integers(node, floor)?.ok_or_else(|| Fault::Unsupported(advice("FloorMod")))
+}
+
+fn binary(node: &mut Node<'_>, op: Op) -> Results {
+    let operands = [node.tensor(0)?, node.tensor(1)?];
+    Ok(vec![Value::Tensor(node.add(op, &operands)?)])
+}
+
+fn add_n(node: &mut Node<'_>) -> Results {
+    let operands = (0..node.operands.len()).map(|i| node.tensor(i)).collect::<Result<Vec<_>, _>>()?;
+    let Some((&first, rest)) = operands.split_first() else {
+        return Err("adds nothing".into());
+    };
+    let mut sum = first;
+    for (i, &operand) in rest.iter().enumerate() {
+        let last = i + 1 == rest.len();
+        sum = if last {
+            node.add(Op::Add, &[sum, operand])?
+        } else {
+            node.add_part(&i.to_string(), Op::Add, &[sum, operand])?
+        };
+    }
+    Ok(vec![Value::Tensor(sum)])
+}
+
+/// `max(a, b) = b + relu(a − b)`; ReLU itself where b is zero.
+fn maximum(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, |a, b| Some(a.max(b)))? {
+        return Ok(ints);
+    }
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    for (x, limit) in [(a, b), (b, a)] {
+        if scalar(node, limit) == Some(0.0) {
+            return Ok(vec![Value::Tensor(node.add(Op::Relu, &[x])?)]);
+        }
+    }
+    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
+    let positive = node.add_part("relu", Op::Relu, &[difference])?;
+    Ok(vec![Value::Tensor(node.add(Op::Add, &[b, positive])?)])
+}
+
+/// `min(a, b) = a − relu(a − b)`; a clipped ReLU where a is a ReLU and b a positive constant.
+fn minimum(node: &mut Node<'_>) -> Results {
+    if let Some(ints) = integers(node, |a, b| Some(a.min(b)))? {
+        return Ok(ints);
+    }
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    for (x, limit) in [(a, b), (b, a)] {
+        if let (Op::Relu, Some(limit)) = (&node.graph.node(x).op, scalar(node, limit))
+            && limit > 0.0
+        {
+            let x = node.graph.node(x).inputs[0];
+            return Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit }, &[x])?)]);
+        }
+    }
+    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
+    let positive = node.add_part("relu", Op::Relu, &[difference])?;
+    Ok(vec![Value::Tensor(node.add(Op::Sub, &[a, positive])?)])
+}
+
+/// The number that a constant of one element holds.
+fn scalar(node: &Node<'_>, id: NodeId) -> Option<f32> {
+    match node.constant_of(id)?.data.as_slice() {
+        [value] => Some(*value),
+        _ => None,
+    }
+}
+
+fn neg(node: &mut Node<'_>) -> Results {
+    if let Value::Int(ints) = node.operand(0)? {
+        let data = ints.data.iter().map(|v| v.wrapping_neg()).collect();
+        return Ok(vec![Value::Int(Ints { shape: ints.shape.clone(), data })]);
+    }
+    let x = node.tensor(0)?;
+    let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
+    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, minus_one])?)])
+}
+
+/// `|x| = relu(x) + relu(−x)`.
+fn abs(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
+    let negated = node.add_part("negated", Op::Mul, &[x, minus_one])?;
+    let positive = node.add_part("positive", Op::Relu, &[x])?;
+    let negative = node.add_part("negative", Op::Relu, &[negated])?;
+    Ok(vec![Value::Tensor(node.add(Op::Add, &[positive, negative])?)])
+}
+
+fn square(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    one_constant(node, x, x)?;
+    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, x])?)])
+}
+
+fn squared_difference(node: &mut Node<'_>) -> Results {
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
+    one_constant(node, difference, difference)?;
+    Ok(vec![Value::Tensor(node.add(Op::Mul, &[difference, difference])?)])
+}
+
+/// Functions that constants may go through (a batch normalisation that is written out), and secrets may not.
+fn function(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let f: fn(f32) -> f32 = match node.def.op.as_str() {
+        "Sqrt" => f32::sqrt,
+        "Rsqrt" => |v| 1.0 / v.sqrt(),
+        "Exp" => f32::exp,
+        "Log" => f32::ln,
+        "Floor" => f32::floor,
+        "Ceil" => f32::ceil,
+        _ => f32::recip,
+    };
+    let Some(constant) = node.constant_of(x) else {
+        return Err(advice(&node.def.op).into());
+    };
+    let value = Array::new(constant.shape.clone(), constant.data.iter().map(|&v| f(v)).collect())?;
+    Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), value))])
+}
+
+/// Arithmetic of two tensors of known integers, broadcasting; nothing where an operand is no integer.
+fn integers(node: &Node<'_>, f: impl Fn(i64, i64) -> Option<i64>) -> Result<Option<Vec<Value>>, Fault> {
+    let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) else {
+        return Ok(None);
+    };
+    let shape = broadcast(&a.shape, &b.shape)
+        .ok_or_else(|| format!("{:?} and {:?} do not broadcast", a.shape, b.shape))?;
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
+    if n.is_none() {
+        return Err(format!("its result of the shape {shape:?} is too large").into());
+    }
+    let wide = |x: &Ints| x.moved(&cryptflow_ring::Movement::Broadcast { shape: shape.clone() }, &[]);
+    let (a, b) = (wide(a)?, wide(b)?);
+    let data = a.data.iter().zip(&b.data).map(|(&a, &b)| f(a, b)).collect::<Option<Vec<_>>>();
+    let data = data.ok_or("divides integers by zero")?;
+    Ok(Some(vec![Value::Int(Ints { shape, data })]))
+}

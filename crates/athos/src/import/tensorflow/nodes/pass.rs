@@ -1,0 +1,118 @@
+//! Inputs, constants, and nodes that pass their operand on.
+
+use super::{Fault, Import, Node, Results, Table, Value};
+use crate::graph::{Array, Op};
+use crate::import::ImportError;
+use crate::import::tensorflow::messages::{Attr, DataType};
+use crate::import::tensorflow::tensor::{self, Constant, Ints};
+
+pub(super) const TABLE: Table = &[
+    ("Placeholder", placeholder),
+    ("PlaceholderV2", placeholder),
+    ("PlaceholderWithDefault", identity),
+    ("Const", constant),
+    ("Identity", identity),
+    ("IdentityN", identity_n),
+    ("StopGradient", identity),
+    ("PreventGradient", identity),
+    ("CheckNumerics", identity),
+    ("Snapshot", identity),
+    ("EnsureShape", identity),
+    ("Cast", cast),
+    ("NoOp", nothing as Import),
+];
+
+fn placeholder(node: &mut Node<'_>) -> Results {
+    let name = &node.def.name;
+    let dtype = node.attr_type("dtype")?;
+    if !dtype.is_float() {
+        return Err(format!(
+            "is an input of the type {dtype:?}, and only floats can be shared between parties. If it is a switch \
+             between training and inference, freeze the graph for inference"
+        )
+        .into());
+    }
+    let dims = match node.attr("shape") {
+        Some(Attr::Shape(shape)) => tensor::static_shape(shape),
+        _ => None,
+    };
+    let Some(dims) = dims else {
+        return Err(format!("does not say its shape. Give it: --input {name}=N,H,W,C").into());
+    };
+    let mut shape = Vec::with_capacity(dims.len());
+    for (axis, &dim) in dims.iter().enumerate() {
+        match (usize::try_from(dim), axis) {
+            (Ok(dim), 0) if dims.len() > 1 && node.batch.is_some_and(|b| b != dim) => {
+                let asked = node.batch.unwrap_or(1);
+                return Err(Fault::Fatal(ImportError::Batch { input: name.clone(), asked, fixed: dim }));
+            }
+            (Ok(dim), _) => shape.push(dim),
+            (Err(_), 0) => shape.push(node.batch.unwrap_or(1)),
+            (Err(_), _) => {
+                return Err(format!(
+                    "has the open shape {dims:?}, and only the first axis may be open. Give it whole: --input \
+                     {name}=N,H,W,C"
+                )
+                .into());
+            }
+        }
+    }
+    Ok(vec![Value::Tensor(node.graph.add_input(name.clone(), shape))])
+}
+
+fn constant(node: &mut Node<'_>) -> Results {
+    let Some(Attr::Tensor(message)) = node.attr("value") else {
+        return Err(Node::wrong("value"));
+    };
+    Ok(vec![match tensor::constant(message)? {
+        Constant::Float(array) => Value::Tensor(node.graph.add_constant(node.def.name.clone(), array)),
+        Constant::Int(ints) => Value::Int(ints),
+        Constant::Opaque(dtype) => Value::Opaque(dtype),
+    }])
+}
+
+fn identity(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    Ok(vec![match value {
+        Value::Tensor(id) => Value::Tensor(node.add(Op::Identity, &[id])?),
+        other => other,
+    }])
+}
+
+/// Results that are not known stay so, without ending the others.
+fn identity_n(node: &mut Node<'_>) -> Results {
+    Ok(node.operands.clone())
+}
+
+fn cast(node: &mut Node<'_>) -> Results {
+    let (from, to) = (node.attr_type("SrcT")?, node.attr_type("DstT")?);
+    let value = node.operand(0)?.clone();
+    Ok(vec![match value {
+        Value::Int(ints) if to.is_float() => {
+            let data = ints.data.iter().map(|&v| v as f32).collect();
+            Value::Tensor(node.graph.add_constant(node.def.name.clone(), Array::new(ints.shape, data)?))
+        }
+        Value::Int(ints) if to == DataType::Bool => {
+            Value::Int(Ints { data: ints.data.iter().map(|&v| i64::from(v != 0)).collect(), ..ints })
+        }
+        Value::Int(ints) if to.is_integer() => Value::Int(ints),
+        // Floats to floats; and an arg-max, whose result is integers already.
+        Value::Tensor(id) if to.is_float() || (from.is_integer() && to != DataType::Bool) => {
+            Value::Tensor(node.add(Op::Identity, &[id])?)
+        }
+        Value::Tensor(id) if to.is_integer() => match node.constant_of(id) {
+            Some(array) => {
+                let data = array.data.iter().map(|&v| v as i64).collect();
+                Value::Int(Ints { shape: array.shape.clone(), data })
+            }
+            None => {
+                return Err("rounds secret floats to integers, for which there is no protocol here".into());
+            }
+        },
+        _ => return Err(format!("converts {from:?} to {to:?}, for which there is no rule here").into()),
+    }])
+}
+
+fn nothing(_: &mut Node<'_>) -> Results {
+    Ok(Vec::new())
+}

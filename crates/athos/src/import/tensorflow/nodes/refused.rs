@@ -1,0 +1,74 @@
+//! What to say about operations that have no function here.
+
+/// Why an operation is not supported, and what to do.
+pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
+    let reason = match op {
+        "VarHandleOp" | "ReadVariableOp" | "Variable" | "VariableV2" | "AssignVariableOp"
+        | "ResourceGather" | "VarIsInitializedOp" | "Assign" | "RestoreV2" | "HashTableV2"
+        | "LookupTableFindV2" => {
+            "keeps or reads a variable. The graph must be frozen, so that variables become constants: use \
+             convert_variables_to_constants_v2"
+        }
+        "Switch" | "Merge" | "RefSwitch" | "Enter" | "Exit" | "NextIteration" | "LoopCond" | "If"
+        | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "Select" | "SelectV2" | "Where" => {
+            "decides what to compute. Data-dependent control flow would show secrets: freeze the graph for inference, \
+             so that branches on the training phase disappear, and unroll loops"
+        }
+        "PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" | "SymbolicGradient" => {
+            return function_call();
+        }
+        "Sigmoid" | "Tanh" | "Elu" | "Selu" | "Softplus" | "Softsign" | "Erf" | "Exp" | "Log" | "Log1p"
+        | "Sqrt" | "Rsqrt" | "Pow" | "Sin" | "Cos" | "Reciprocal" | "Inv" | "LogSoftmax" | "Floor"
+        | "Ceil" | "Round" | "Sign" => {
+            "there is no protocol here for this function on secret values. Train the network with ReLU, ReLU6 or leaky \
+             ReLU in its place"
+        }
+        "Conv3D" | "MaxPool3D" | "AvgPool3D" | "Conv2DBackpropInput" | "Conv3DBackpropInputV2" => {
+            "only two-dimensional convolutions and pools are supported, and no transposed ones. Up-sample with \
+             nearest neighbours followed by a convolution in place of a transposed one"
+        }
+        "ResizeBilinear" | "ResizeBicubic" | "ResizeArea" | "CropAndResize" | "DecodeJpeg" | "DecodePng" => {
+            "prepares pictures. Do that before the input: cut the graph behind it with --input NAME=SHAPE"
+        }
+        "Equal" | "NotEqual" | "Less" | "LessEqual" | "Greater" | "GreaterEqual" | "LogicalAnd"
+        | "LogicalNot" | "LogicalOr" | "ArgMin" | "TopKV2" | "TopK" | "InTopKV2" => {
+            "compares secret values. End the model at its logits (--output NAME): the client can compare what it opens"
+        }
+        "RandomUniform"
+        | "RandomStandardNormal"
+        | "TruncatedNormal"
+        | "StatelessRandomUniformV2"
+        | "Dropout" => {
+            "draws random numbers, as in training. Freeze the graph for inference (training=False)"
+        }
+        "QuantizeV2"
+        | "Dequantize"
+        | "FakeQuantWithMinMaxVars"
+        | "FakeQuantWithMinMaxArgs"
+        | "QuantizedConv2D"
+        | "FakeQuantWithMinMaxVarsPerChannel"
+        | "QuantizeAndDequantizeV2" => {
+            "belongs to a quantised model. Export the float model: CrypTFlow chooses its own fixed point"
+        }
+        "_FusedConv2D" | "_FusedMatMul" | "_FusedBatchNormEx" => {
+            "was made by TensorFlow's own optimiser. Export the graph before it is optimised"
+        }
+        "LRN" | "L2Loss" | "L2Normalize" => {
+            "normalises by the values at hand, for which there is no protocol here. Use batch normalisation"
+        }
+        "IteratorGetNext" | "IteratorV2" | "QueueDequeueV2" | "FIFOQueueV2" | "ParseExample"
+        | "ParseExampleV2" => "reads the data. Cut the graph behind it with --input NAME=SHAPE",
+        _ => {
+            "there is no such operation here. If it prepares the input, cut the graph behind it with --input \
+             NAME=SHAPE; if it comes after the logits, end the graph there with --output NAME"
+        }
+    };
+    reason.into()
+}
+
+/// About nodes that call a function of the graph's library.
+pub(in crate::import::tensorflow) fn function_call() -> String {
+    "calls a function of the graph's library. Inline functions when freezing: \
+     convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
+        .into()
+}

@@ -1,0 +1,113 @@
+//! Values that follow from shapes alone.
+
+use super::{Fault, Import, Node, Results, Table, Value};
+use crate::graph::Array;
+use crate::import::tensorflow::tensor::{Ints, MAX_ELEMENTS};
+
+pub(super) const TABLE: Table = &[
+    ("Shape", shape),
+    ("ShapeN", shape),
+    ("Size", size),
+    ("Rank", rank),
+    ("Range", range),
+    ("Fill", fill),
+    ("ZerosLike", zeros_like),
+    ("OnesLike", ones_like),
+    ("GatherV2", gather),
+    ("Gather", gather as Import),
+];
+
+fn shape(node: &mut Node<'_>) -> Results {
+    let shapes = (0..node.operands.len()).map(|i| node.shape_of(node.operand(i)?));
+    let shapes = shapes.collect::<Result<Vec<_>, Fault>>()?;
+    Ok(shapes.into_iter().map(|s| Value::Int(Ints::vector(s.iter().map(|&d| d as i64).collect()))).collect())
+}
+
+fn size(node: &mut Node<'_>) -> Results {
+    let shape = node.shape_of(node.operand(0)?)?;
+    Ok(vec![Value::Int(Ints::scalar(shape.iter().product::<usize>() as i64))])
+}
+
+fn rank(node: &mut Node<'_>) -> Results {
+    let shape = node.shape_of(node.operand(0)?)?;
+    Ok(vec![Value::Int(Ints::scalar(shape.len() as i64))])
+}
+
+fn range(node: &mut Node<'_>) -> Results {
+    let (start, limit, delta) = (node.int(0)?, node.int(1)?, node.int(2)?);
+    if delta == 0 {
+        return Err("counts in steps of zero".into());
+    }
+    let (distance, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
+    let n =
+        if (distance > 0) == (step > 0) { distance.unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
+    if n > MAX_ELEMENTS as u128 {
+        return Err(format!("counts {n} numbers: too many").into());
+    }
+    let data = (0..n as i64).map(|i| start + i * delta).collect();
+    Ok(vec![Value::Int(Ints::vector(data))])
+}
+
+fn fill(node: &mut Node<'_>) -> Results {
+    let shape = node.lengths(0)?;
+    let value = node.operand(1)?.clone();
+    filled(node, shape, &value)
+}
+
+fn zeros_like(node: &mut Node<'_>) -> Results {
+    like(node, 0)
+}
+
+fn ones_like(node: &mut Node<'_>) -> Results {
+    like(node, 1)
+}
+
+fn like(node: &mut Node<'_>, value: i64) -> Results {
+    let operand = node.operand(0)?.clone();
+    let shape = node.shape_of(&operand)?;
+    let value = match operand {
+        Value::Int(_) => Value::Int(Ints::scalar(value)),
+        _ => Value::Tensor(node.add_constant("value", Array::scalar(value as f32))),
+    };
+    filled(node, shape, &value)
+}
+
+fn filled(node: &mut Node<'_>, shape: Vec<usize>, value: &Value) -> Results {
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
+    let n = n.ok_or_else(|| format!("its result of the shape {shape:?} is too large"))?;
+    match value {
+        Value::Int(Ints { data, .. }) if data.len() == 1 => {
+            Ok(vec![Value::Int(Ints { shape, data: vec![data[0]; n] })])
+        }
+        Value::Tensor(id) => match node.constant_of(*id).map(|a| a.data.as_slice()) {
+            Some(&[value]) => {
+                let array = Array::filled(shape, value)?;
+                Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), array))])
+            }
+            _ => Err("fills a tensor with a value that is not one constant".into()),
+        },
+        _ => Err("fills a tensor with a value that is not one constant".into()),
+    }
+}
+
+/// Picks entries of a known vector, such as axes of a shape.
+fn gather(node: &mut Node<'_>) -> Results {
+    let Value::Int(from) = node.operand(0)? else {
+        return Err(
+            "picks entries of a float tensor. Only entries of shapes and the like can be picked: use slices \
+                    instead"
+                .into(),
+        );
+    };
+    let indices = node.ints(1)?;
+    let axis = if node.operands.len() > 2 { node.int(2)? } else { 0 };
+    if from.shape.len() != 1 || (axis != 0 && axis != -1) || node.attr_int("batch_dims", 0)? != 0 {
+        return Err(
+            format!("picks entries of integers of the shape {:?} along axis {axis}", from.shape).into()
+        );
+    }
+    let pick = |&i: &i64| usize::try_from(i).ok().and_then(|i| from.data.get(i)).copied();
+    let data = indices.data.iter().map(pick).collect::<Option<Vec<_>>>();
+    let data = data.ok_or_else(|| format!("picks entries {:?} of {}", indices.data, from.data.len()))?;
+    Ok(vec![Value::Int(Ints { shape: indices.shape.clone(), data })])
+}

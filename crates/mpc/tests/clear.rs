@@ -80,10 +80,12 @@ fn sums_outside_of_the_range_of_linear_are_found() {
 /// One operation on one value.
 type Unary = fn(&mut Clear, &ClearValue) -> Result<ClearValue, Error>;
 
+/// Name, operation, bits of x, and for some x the result, or none where x breaks the precondition.
+type Row = (&'static str, Unary, u32, &'static [(i64, Option<i64>)]);
+
 #[test]
 fn element_wise_operations_at_their_bounds() {
-    // (name, operation, bits of x, (x, expected or none where x breaks the precondition))
-    let problems: [(&str, Unary, u32, &[(i64, Option<i64>)]); 8] = [
+    let problems: [Row; 8] = [
         ("widen", |c, x| c.widen(x), 8, &[(64, Some(64)), (-64, Some(-64)), (65, None), (-65, None)]),
         ("widen", |c, x| c.widen(x), 48, &[(i64::MAX >> 16, Some(i64::MAX >> 16)), (-1, Some(-1))]),
         (

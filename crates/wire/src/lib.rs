@@ -30,7 +30,7 @@ pub use emulate::Network;
 pub use error::WireError;
 pub use hello::Role;
 pub use link::Link;
-pub use links::{Breaker, Links};
+pub use links::{Breaker, Links, Watch};
 pub use meter::LinkMeter;
 pub use options::LinkOptions;
 pub use token::Token;

@@ -100,9 +100,33 @@ impl Links {
         self.breaker().abort_all(reason);
     }
 
+    /// A handle that reads the meters after the links were handed to a protocol.
+    pub fn watch(&self) -> Watch {
+        Watch { links: self.links.each_ref().map(|l| Arc::clone(l.shared())), clock: Arc::clone(&self.clock) }
+    }
+
     /// A handle that can break the links after they were handed to a protocol.
     pub fn breaker(&self) -> Breaker {
         Breaker(Arc::clone(&self.group))
+    }
+}
+
+/// Reads the meters of a party's links from outside, for reports and tests.
+#[derive(Clone)]
+pub struct Watch {
+    links: [Arc<Shared>; 3],
+    clock: Arc<Clock>,
+}
+
+impl Watch {
+    /// As [`Links::meters`].
+    pub fn meters(&self) -> [LinkMeter; 3] {
+        self.links.each_ref().map(|shared| shared.lock().meter)
+    }
+
+    /// As [`Links::rounds`].
+    pub fn rounds(&self) -> u64 {
+        u64::from(self.clock.now())
     }
 }
 

@@ -1,0 +1,345 @@
+//! The suite itself: it accepts the reference, over both transports, and rejects every planted fault.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use cryptflow_mpc::conformance::{self, Family, Subject, Traits, Transport};
+use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Party, Protocol, Term};
+use cryptflow_ring::{LinearMap, Movement, Window};
+use cryptflow_wire::Links;
+
+/// What a faulty protocol does wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Nothing.
+    None,
+    /// One element of a ReLU is one too large.
+    OffByOne,
+    /// One element of a truncation is two too large.
+    OffByTwo,
+    /// Truncations round up: each is within a unit, the mean is not.
+    Biased,
+    /// A product with a public factor is exactly one unit too large.
+    WholeUnit,
+    /// The result has an element too many.
+    Longer,
+    /// The result has the cost model's width, but not the value's.
+    WrongLayout,
+    /// One byte more than declared.
+    ExtraByte,
+    /// The bytes go where they should not.
+    WrongLink,
+    /// P1 answers after it has heard P0, where they should speak at once.
+    ExtraRound,
+    /// A message that nobody receives.
+    Leftover,
+    /// The bytes are not reported.
+    Unreported,
+    /// The parties do not agree on what they reveal.
+    Inconsistent,
+    /// A party panics.
+    Panics,
+    /// A party gives up.
+    Fails,
+    /// A party calls itself another.
+    Impostor,
+}
+
+/// [`Clear`], and an exchange of eight bytes between P0 and P1 in each ReLU.
+struct Chatty {
+    clear: Clear,
+    links: Links,
+    fault: Fault,
+}
+
+impl Chatty {
+    fn exchange(&mut self) -> Result<(), Error> {
+        let index = self.links.index();
+        let peer = match (self.fault, index) {
+            (Fault::WrongLink, 0) => 2,
+            (Fault::WrongLink, 2) => 0,
+            (Fault::WrongLink, _) | (_, 2) => return Ok(()),
+            (_, i) => 1 - i,
+        };
+        let bytes = if self.fault == Fault::ExtraByte && index == 1 { 9 } else { 8 };
+        let due = if self.fault == Fault::ExtraByte && index == 0 { 9 } else { 8 };
+        let link = self.links.to(peer);
+        match (self.fault, index) {
+            (Fault::ExtraRound, 1) => {
+                link.recv(due)?;
+                link.send(vec![0; bytes])?;
+            }
+            (Fault::Leftover, 0) => link.send(vec![0; bytes])?,
+            _ => {
+                link.send(vec![0; bytes])?;
+                link.recv(due)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Protocol for Chatty {
+    type Value = ClearValue;
+    type Weight = ClearValue;
+
+    fn name(&self) -> &'static str {
+        "chatty"
+    }
+
+    fn party(&self) -> Party {
+        if self.fault == Fault::Impostor { Party::P0 } else { self.clear.party() }
+    }
+
+    fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
+        self.clear.receive_value(name, len, part)
+    }
+
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
+        self.clear.receive_weight(name, len, part)
+    }
+
+    fn reveal(&mut self, x: &ClearValue) -> Result<Vec<u8>, Error> {
+        let mut bytes = self.clear.reveal(x)?;
+        if self.fault == Fault::Inconsistent && self.party() == Party::P1 && !bytes.is_empty() {
+            bytes[0] ^= 1;
+        }
+        Ok(bytes)
+    }
+
+    fn linear(
+        &mut self,
+        terms: &[Term<'_, Self>],
+        bias: Option<&ClearValue>,
+        shift: u32,
+    ) -> Result<ClearValue, Error> {
+        let terms: Vec<Term<'_, Clear>> = terms.iter().map(|t| Term { map: t.map, x: t.x, w: t.w }).collect();
+        let mut value = Protocol::linear(&mut self.clear, &terms, bias, shift)?;
+        let mask = u64::MAX >> (64 - value.bits);
+        match (self.fault, value.data.as_mut_slice()) {
+            (Fault::OffByTwo, [.., last]) => *last = (*last + 2) & mask,
+            (Fault::Biased, data) => data.iter_mut().step_by(2).for_each(|v| *v = (*v + 1) & mask),
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
+        let mut value = Protocol::scale_public(&mut self.clear, x, factors, shift)?;
+        let mask = u64::MAX >> (64 - value.bits);
+        if let (Fault::WholeUnit, [first, ..]) = (self.fault, value.data.as_mut_slice()) {
+            *first = (*first + 1) & mask;
+        }
+        Ok(value)
+    }
+
+    fn widen(&mut self, x: &ClearValue) -> Result<ClearValue, Error> {
+        Protocol::widen(&mut self.clear, x)
+    }
+
+    fn relu(&mut self, x: &ClearValue, compare_bits: u32, widen: bool) -> Result<ClearValue, Error> {
+        match self.fault {
+            Fault::Panics if self.party() == Party::P1 => panic!("planted"),
+            Fault::Fails if self.party() == Party::P2 => {
+                return Err(Error::Range { operation: "relu", reason: "planted".into() });
+            }
+            _ => {}
+        }
+        self.exchange()?;
+        let mut value = Protocol::relu(&mut self.clear, x, compare_bits, widen)?;
+        match (self.fault, value.data.as_mut_slice()) {
+            (Fault::OffByOne, [.., last]) => *last ^= 1,
+            (Fault::Longer, _) => value.data.push(0),
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn clipped_relu(
+        &mut self,
+        x: &ClearValue,
+        limit: u64,
+        compare_bits: u32,
+        widen: bool,
+    ) -> Result<ClearValue, Error> {
+        Protocol::clipped_relu(&mut self.clear, x, limit, compare_bits, widen)
+    }
+
+    fn max_pool(
+        &mut self,
+        x: &ClearValue,
+        input: [usize; 4],
+        window: &Window,
+        compare_bits: u32,
+    ) -> Result<ClearValue, Error> {
+        Protocol::max_pool(&mut self.clear, x, input, window, compare_bits)
+    }
+
+    fn sum_pool(&mut self, x: &ClearValue, input: [usize; 4], window: &Window) -> Result<ClearValue, Error> {
+        Protocol::sum_pool(&mut self.clear, x, input, window)
+    }
+
+    fn add(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+        Protocol::add(&mut self.clear, x, y)
+    }
+
+    fn sub(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+        Protocol::sub(&mut self.clear, x, y)
+    }
+
+    fn movement(
+        &mut self,
+        movement: &Movement,
+        inputs: &[(&[usize], &ClearValue)],
+    ) -> Result<ClearValue, Error> {
+        Protocol::movement(&mut self.clear, movement, inputs)
+    }
+
+    fn metered(&self) -> Cost {
+        let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
+        if self.fault != Fault::Unreported {
+            cost.bytes[self.links.index()] = self.links.sent();
+        }
+        cost
+    }
+}
+
+/// [`Clear`]'s costs, and the exchange.
+struct Costs {
+    clear: Clear,
+    fault: Fault,
+}
+
+impl CostModel for Costs {
+    fn wide(&self, len: usize, ring_bits: u32) -> Layout {
+        self.clear.wide(len, ring_bits)
+    }
+
+    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
+        CostModel::linear(&self.clear, maps, inputs, shift)
+    }
+
+    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
+        CostModel::scale_public(&self.clear, x, shift)
+    }
+
+    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout) {
+        CostModel::widen(&self.clear, x, ring_bits)
+    }
+
+    fn relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        let mut layout = CostModel::relu(&self.clear, x, compare_bits, widen_to).1;
+        if self.fault == Fault::WrongLayout {
+            layout.len += 1;
+        }
+        (Cost { rounds: 1, bytes: [[0, 8, 0], [8, 0, 0], [0; 3]] }, layout)
+    }
+
+    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
+        CostModel::clipped_relu(&self.clear, x, compare_bits, widen_to)
+    }
+
+    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, compare_bits: u32) -> (Cost, Layout) {
+        CostModel::max_pool(&self.clear, x, input, window, compare_bits)
+    }
+
+    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout) {
+        CostModel::sum_pool(&self.clear, x, input, window)
+    }
+
+    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout) {
+        CostModel::add(&self.clear, x, y)
+    }
+
+    fn movement(&self, movement: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout) {
+        CostModel::movement(&self.clear, movement, inputs, len)
+    }
+}
+
+struct Planted {
+    fault: Fault,
+    one_ring: bool,
+}
+
+impl Subject for Planted {
+    type Protocol = Chatty;
+    type Owner = Clear;
+    type Costs = Costs;
+
+    fn join(&self, links: Links, ring_bits: u32) -> Result<Chatty, Error> {
+        let clear = Clear::new(Party::ALL[links.index()], ring_bits);
+        Ok(Chatty { clear, links, fault: self.fault })
+    }
+
+    fn owner(&self, ring_bits: u32) -> Clear {
+        Clear::new(Party::P0, ring_bits)
+    }
+
+    fn costs(&self, ring_bits: u32) -> Costs {
+        Costs { clear: self.owner(ring_bits), fault: self.fault }
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            ring_bits: 4..=64,
+            compare_bits: 64,
+            local_truncation: self.one_ring,
+            // Halves are rounded up.
+            bias: 0.03,
+            blocks: vec![1 << 14],
+        }
+    }
+}
+
+fn solved(one_ring: bool, transport: Transport, families: &[Family]) -> usize {
+    let report = conformance::check(&Planted { fault: Fault::None, one_ring }, transport, families);
+    println!("{} problems, {} operations", report.problems, report.operations);
+    report.verdict().unwrap()
+}
+
+#[test]
+fn the_reference_solves_every_problem_in_one_process() {
+    assert!(solved(false, Transport::InProcess, Family::QUICK) > 500);
+}
+
+#[test]
+fn the_reference_solves_every_problem_over_tcp() {
+    assert!(solved(false, Transport::Tcp, Family::QUICK) > 500);
+}
+
+#[test]
+fn problems_for_local_truncation_are_problems_too() {
+    assert!(solved(true, Transport::InProcess, Family::QUICK) > 500);
+}
+
+#[test]
+fn the_reference_solves_a_million() {
+    assert_eq!(solved(false, Transport::InProcess, &[Family::Million]), 18);
+}
+
+#[test]
+fn every_fault_is_found() {
+    let long = [Family::Chain, Family::Length];
+    // (fault, families, what the report must say)
+    let faults: [(Fault, &[Family], &str); 15] = [
+        (Fault::OffByOne, &[Family::Chain], "elements are wrong"),
+        (Fault::OffByTwo, &[Family::Chain], "elements are wrong"),
+        (Fault::Biased, &long, "mean error"),
+        (Fault::WholeUnit, &[Family::Linear], "a unit or more"),
+        (Fault::Longer, &[Family::Activation], "cannot be opened"),
+        (Fault::WrongLayout, &[Family::Chain], "the cost model speaks of"),
+        (Fault::ExtraByte, &[Family::Chain], "sent 9 bytes"),
+        (Fault::WrongLink, &[Family::Chain], "sent 0 bytes"),
+        (Fault::ExtraRound, &[Family::Chain], "2 rounds"),
+        (Fault::Leftover, &[Family::Chain], "received 0 of the 1 messages"),
+        (Fault::Unreported, &[Family::Chain], "reports 0 bytes"),
+        (Fault::Inconsistent, &[Family::Chain], "cannot be opened"),
+        (Fault::Panics, &[Family::Chain], "P1: panicked"),
+        (Fault::Fails, &[Family::Chain], "P2: warm-up: relu"),
+        (Fault::Impostor, &[Family::Chain], "calls itself P0"),
+    ];
+    for (fault, families, expected) in faults {
+        let report = conformance::check(&Planted { fault, one_ring: false }, Transport::InProcess, families);
+        let verdict = report.verdict().expect_err(&format!("{fault:?} was not found"));
+        assert!(verdict.contains(expected), "{fault:?}: {verdict}");
+        assert!(verdict.len() < 10_000, "{fault:?}: the report is too long");
+    }
+}

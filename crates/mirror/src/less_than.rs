@@ -43,7 +43,11 @@ struct Block {
     state: Vec<u64>,
 }
 
-fn less_than_and_sign(session: &mut Session, x: &Masked, circuit: &Circuit) -> Result<Sign, Error> {
+pub(crate) fn less_than_and_sign(
+    session: &mut Session,
+    x: &Masked,
+    circuit: &Circuit,
+) -> Result<Sign, Error> {
     let (len, first) = (x.len(), session.is_first());
     // Bits of m or r: the compared ones and, above them, the sign.
     let planes = circuit.bits as usize + 1;

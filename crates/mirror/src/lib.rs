@@ -22,6 +22,8 @@ pub mod plan;
 mod relu;
 mod session;
 pub mod share;
+#[cfg(test)]
+mod views;
 
 pub use cost::MirrorCosts;
 pub use mirror::Mirror;

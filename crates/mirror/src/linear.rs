@@ -43,6 +43,8 @@ impl Mirror {
             let x = term.x.mirrored(self.session.is_dealer());
             match &term.w.part {
                 WeightPart::Evaluator(w) => bilinear_into(term.map, &x, w, ring, &mut z)?,
+                #[cfg(test)]
+                WeightPart::Fixed(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
                 WeightPart::Dealer(prf) => {
                     bilinear_into(term.map, &x, &expand(prf, term.w.len, ring), ring, &mut z)?;
                 }

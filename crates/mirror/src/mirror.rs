@@ -23,11 +23,21 @@ impl Mirror {
     /// Begins a session over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which must be authenticated and
     /// confidential. P0 and P1 confirm to each other that they run with the same parameters.
     pub fn new(links: Links, ring_bits: u32, tuning: Tuning) -> Result<Mirror, Error> {
+        let keys = Keys::agree(&links)?;
+        Mirror::insecure_with_keys(links, keys, ring_bits, tuning)
+    }
+
+    /// As [`Mirror::new`], with keys that were not agreed on in this session. Keys must never serve twice.
+    pub fn insecure_with_keys(
+        links: Links,
+        keys: Keys,
+        ring_bits: u32,
+        tuning: Tuning,
+    ) -> Result<Mirror, Error> {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
         let party = Party::ALL[links.index() % 3];
-        let keys = Keys::agree(&links)?;
         if party != Party::P2 {
             let peer = links.to(if party == Party::P0 { 1 } else { 0 });
             let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 mirror parameters v1");

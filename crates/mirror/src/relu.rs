@@ -114,7 +114,7 @@ impl Mirror {
 
 impl Masked {
     /// x, followed by x − c for a public constant c: only m moves.
-    fn with_shifted(&self, c: u64, dealer: bool) -> Masked {
+    pub(crate) fn with_shifted(&self, c: u64, dealer: bool) -> Masked {
         let mask = low_bits(self.bits);
         let c = if dealer { 0 } else { c };
         let a = self.a.iter().copied().chain(self.a.iter().map(|m| m.wrapping_sub(c) & mask)).collect();

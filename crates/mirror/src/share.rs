@@ -69,6 +69,9 @@ pub(crate) enum WeightPart {
     Evaluator(Vec<u64>),
     /// P2: e is a stream of its own; nothing else is stored.
     Dealer(Box<Prf>),
+    /// P2's e, written down: for tests that enumerate masks.
+    #[cfg(test)]
+    Fixed(Vec<u64>),
 }
 
 impl std::fmt::Debug for MirroredWeight {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
 use crate::error::WireError;
-use crate::frame::{HEADER_LEN, Header};
+use crate::frame::{HEADER_LEN, Header, Kind};
 use crate::link::Link;
 use crate::links::Links;
 use crate::options::LinkOptions;
@@ -16,7 +16,7 @@ use crate::stream::{Control, Sink, Source, Transport};
 /// # Errors
 /// The system gives no threads.
 pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
-    let (a, b) = transports();
+    let (a, b) = transports(None);
     Ok((
         Link::start("the other end".into(), a, Arc::default(), options.clone())?,
         Link::start("the other end".into(), b, Arc::default(), options)?,
@@ -28,11 +28,25 @@ pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
 /// # Errors
 /// The system gives no threads.
 pub fn mesh(options: LinkOptions) -> Result<[Links; 3], WireError> {
+    connect(options, None)
+}
+
+/// As [`mesh`], with a copy of every message: for tests of what a party can see.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn recorded_mesh(options: LinkOptions) -> Result<([Links; 3], Transcript), WireError> {
+    let transcript = Transcript::default();
+    Ok((connect(options, Some(&transcript))?, transcript))
+}
+
+fn connect(options: LinkOptions, transcript: Option<&Transcript>) -> Result<[Links; 3], WireError> {
     let clocks: [Arc<Clock>; 3] = Default::default();
     let link = |from: usize, to: usize, transport| {
         Link::start(format!("P{to}"), transport, Arc::clone(&clocks[from]), options.between(from, to))
     };
-    let ((t01, t10), (t02, t20), (t12, t21)) = (transports(), transports(), transports());
+    let between = |i, j| transports(transcript.map(|t| (t, i, j)));
+    let ((t01, t10), (t02, t20), (t12, t21)) = (between(0, 1), between(0, 2), between(1, 2));
     Ok([
         Links::new(0, [link(0, 1, t01)?, link(0, 2, t02)?], Arc::clone(&clocks[0])),
         Links::new(1, [link(1, 0, t10)?, link(1, 2, t12)?], Arc::clone(&clocks[1])),
@@ -40,14 +54,50 @@ pub fn mesh(options: LinkOptions) -> Result<[Links; 3], WireError> {
     ])
 }
 
-fn transports() -> (Transport, Transport) {
+/// The messages of a [`recorded_mesh`].
+#[derive(Clone, Default)]
+pub struct Transcript(Arc<Mutex<Vec<Recorded>>>);
+
+/// A message, with the indices of its sender and its receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Who sent it.
+    pub from: usize,
+    /// To whom.
+    pub to: usize,
+    /// What.
+    pub payload: Vec<u8>,
+}
+
+impl Transcript {
+    /// The messages so far; those of one sender to one receiver are in order.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where an end's messages are copied to.
+struct Tap {
+    transcript: Transcript,
+    from: usize,
+    to: usize,
+}
+
+/// The two ends of a connection between parties `i` and `j`, with a copy of each message where one is wanted.
+fn transports(record: Option<(&Transcript, usize, usize)>) -> (Transport, Transport) {
     let (there, back) = (Arc::<Conduit>::default(), Arc::<Conduit>::default());
-    let end = |out: &Arc<Conduit>, into: &Arc<Conduit>| Transport {
-        sink: Box::new(Inlet(Arc::clone(out))),
+    let tap = |swap: bool| {
+        record.map(|(transcript, i, j)| {
+            let (from, to) = if swap { (j, i) } else { (i, j) };
+            Tap { transcript: transcript.clone(), from, to }
+        })
+    };
+    let end = |out: &Arc<Conduit>, into: &Arc<Conduit>, tap: Option<Tap>| Transport {
+        sink: Box::new(Inlet { conduit: Arc::clone(out), tap }),
         source: Box::new(Outlet { conduit: Arc::clone(into), payload: Vec::new() }),
         control: Box::new(Valve { out: Arc::clone(out), into: Arc::clone(into) }),
     };
-    (end(&there, &back), end(&back, &there))
+    (end(&there, &back, tap(false)), end(&back, &there, tap(true)))
 }
 
 /// One direction: room for one frame, so that queues fill up and hold the sender back as on a network.
@@ -78,20 +128,27 @@ impl Conduit {
     }
 }
 
-struct Inlet(Arc<Conduit>);
+struct Inlet {
+    conduit: Arc<Conduit>,
+    tap: Option<Tap>,
+}
 
 impl Sink for Inlet {
     fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()> {
         pace(HEADER_LEN + payload.len());
-        let mut slot = self.0.lock();
+        if let Some(tap) = self.tap.as_ref().filter(|_| header.kind == Kind::Data) {
+            let recorded = Recorded { from: tap.from, to: tap.to, payload: payload.clone() };
+            tap.transcript.0.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+        }
+        let mut slot = self.conduit.lock();
         while slot.frame.is_some() && !slot.closed {
-            slot = self.0.wait(slot);
+            slot = self.conduit.wait(slot);
         }
         if slot.closed {
             return Err(ErrorKind::BrokenPipe.into());
         }
         slot.frame = Some((header.encode(), payload));
-        self.0.changed.notify_all();
+        self.conduit.changed.notify_all();
         Ok(())
     }
 

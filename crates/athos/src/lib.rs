@@ -5,6 +5,8 @@
 //! ```
 //! It knows neither protocols nor sockets.
 
+pub mod compile;
+pub mod fix;
 pub mod float;
 pub mod graph;
 pub mod import;

@@ -11,6 +11,8 @@ mod shape;
 
 use cryptflow_ring::{GeometryError, Movement};
 
+pub(crate) use linear::normalisation;
+
 pub(crate) use arithmetic::broadcast;
 
 use crate::graph::{Array, Op};

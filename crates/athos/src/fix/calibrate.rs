@@ -1,0 +1,64 @@
+//! Calibration: what every node of the graph takes on example inputs, through the float interpreter.
+
+use crate::float;
+use crate::graph::{Array, Graph, NodeId};
+
+use super::FixError;
+use super::plan::Range;
+
+/// What the examples showed.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    /// The range of every node, by its id.
+    pub ranges: Vec<Range>,
+    /// The outputs of the graph, for each example.
+    pub outputs: Vec<Vec<Array>>,
+}
+
+/// Runs the graph on examples, each one value for each input of the graph. `watch` names the nodes whose values
+/// [`Calibration::outputs`] keeps.
+///
+/// # Errors
+/// Where an example has another shape than the inputs, or a node gives infinite numbers or none.
+pub fn calibrate(
+    graph: &Graph,
+    examples: &[Vec<Array>],
+    watch: &[NodeId],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Calibration, FixError> {
+    let mut ranges = vec![Range::EMPTY; graph.nodes.len()];
+    let mut outputs = Vec::with_capacity(examples.len());
+    for (index, example) in examples.iter().enumerate() {
+        progress(index);
+        let mut kept: Vec<Option<Array>> = vec![None; watch.len()];
+        let mut broken = None;
+        float::run(graph, example, &mut |id, value| {
+            match extremes(&value.data) {
+                Some(range) => ranges[id.0] = ranges[id.0].union(range),
+                None => broken = broken.or(Some(id)),
+            }
+            for (slot, _) in kept.iter_mut().zip(watch).filter(|(_, watched)| **watched == id) {
+                *slot = Some(value.clone());
+            }
+        })
+        .map_err(|e| FixError::Example { index, reason: e.to_string() })?;
+        if let Some(id) = broken {
+            let reason = format!("node {} gives numbers that are infinite or undefined", graph.node(id).name);
+            return Err(FixError::Example { index, reason });
+        }
+        outputs.push(kept.into_iter().flatten().collect());
+    }
+    Ok(Calibration { ranges, outputs })
+}
+
+/// The smallest and largest element; none where one is not a finite number.
+fn extremes(data: &[f32]) -> Option<Range> {
+    let (mut low, mut high, mut sum) = (f32::INFINITY, f32::NEG_INFINITY, 0.0f32);
+    for &v in data {
+        low = low.min(v);
+        high = high.max(v);
+        // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of infinity.
+        sum += v * 0.0;
+    }
+    (sum == 0.0).then_some(Range { low: low.into(), high: high.into() })
+}

@@ -1,0 +1,63 @@
+//! Sums of linear maps: `conv(x) + conv(y)` is one linear operation with two terms, opened once.
+
+use super::super::plan::{Plan, PlanOp};
+
+/// Merges every sum or difference of two linear results that nothing else uses into one linear step.
+pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
+    let uses = plan.uses();
+    let mut maker: Vec<Option<usize>> = vec![None; plan.values.len()];
+    let mut gone = vec![false; plan.steps.len()];
+    for index in 0..plan.steps.len() {
+        if let Some(op) = merged(plan, &maker, &uses, index) {
+            let [left, right] = [0, 1].map(|i| maker[plan.steps[index].inputs[i]]);
+            let mut inputs = Vec::new();
+            for step in [left, right].into_iter().flatten() {
+                inputs.extend(plan.steps[step].inputs.iter().copied());
+                gone[step] = true;
+            }
+            plan.steps[index].inputs = inputs;
+            plan.steps[index].op = op;
+        }
+        maker[plan.steps[index].output] = Some(index);
+    }
+    let mut keep = gone.iter().map(|gone| !gone);
+    plan.steps.retain(|_| keep.next().unwrap_or(true));
+}
+
+fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize) -> Option<PlanOp> {
+    let step = &plan.steps[index];
+    let minus = match step.op {
+        PlanOp::Add => false,
+        PlanOp::Sub => true,
+        _ => return None,
+    };
+    let [x, y] = <[usize; 2]>::try_from(step.inputs.as_slice()).ok()?;
+    if x == y || uses[x] != 1 || uses[y] != 1 {
+        return None;
+    }
+    let (left, right) = (maker[x]?, maker[y]?);
+    let (PlanOp::Linear { terms, bias }, PlanOp::Linear { terms: more, bias: other }) =
+        (plan.steps[left].op.clone(), plan.steps[right].op.clone())
+    else {
+        return None;
+    };
+    let first = plan.steps[left].inputs.len();
+    let mut terms = terms;
+    for mut term in more {
+        term.input += first;
+        if minus {
+            let mut negated = plan.weights[term.weight].clone();
+            negated.data = negated.data.iter().map(|w| -w).collect::<Vec<f32>>().into();
+            plan.weights.push(negated);
+            term.weight = plan.weights.len() - 1;
+        }
+        terms.push(term);
+    }
+    let sign = if minus { -1.0 } else { 1.0 };
+    let bias = match (bias, other) {
+        (Some(a), Some(b)) => Some(a.iter().zip(&b).map(|(a, b)| a + sign * b).collect()),
+        (Some(a), None) => Some(a),
+        (None, b) => b.map(|b| b.iter().map(|b| sign * b).collect()),
+    };
+    Some(PlanOp::Linear { terms, bias })
+}

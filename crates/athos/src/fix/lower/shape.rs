@@ -1,0 +1,62 @@
+//! Movements, and what the client does at an output: softmax and arg-max.
+
+use cryptflow_program::OutputTransform;
+use cryptflow_ring::Movement;
+
+use crate::graph::NodeId;
+
+use super::super::plan::PlanOp;
+use super::{Lowered, Lowering, Refusal, inside};
+
+impl Lowering<'_> {
+    pub(super) fn movement(&mut self, id: NodeId, movement: &Movement) -> Result<Lowered, Refusal> {
+        let operands = self.graph.node(id).inputs.clone();
+        // The client may reshape what it has applied softmax to, as long as the classes stay the last axis.
+        if let ([only], Movement::Reshape { shape }) = (operands.as_slice(), movement)
+            && let Lowered::Client(value, OutputTransform::Softmax) = self.lowered[only.0]
+        {
+            let last = |s: &[usize]| s.last().copied();
+            if last(shape) != last(&self.plan.values[value].shape) {
+                return Err(inside(&self.graph.node(*only).name, "softmax"));
+            }
+            let range = self.plan.values[value].range;
+            let op = PlanOp::Movement(movement.clone());
+            let y = self.step(id, op, &[value], shape.clone(), range, false);
+            return Ok(Lowered::Client(y, OutputTransform::Softmax));
+        }
+        let mut values = Vec::with_capacity(operands.len());
+        for operand in operands {
+            if self.constant(operand).is_some() {
+                return Err("it puts constants beside secret values".into());
+            }
+            values.push(self.secret(operand)?);
+        }
+        Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &values))
+    }
+
+    pub(super) fn softmax(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
+        let value = self.secret(self.operand(id, 0)?)?;
+        Ok(Lowered::Client(value, OutputTransform::Softmax))
+    }
+
+    /// The arg-max of a softmax is that of its operand. The axis becomes the last one.
+    pub(super) fn arg_max(&mut self, id: NodeId, axis: usize) -> Result<Lowered, Refusal> {
+        let operand = self.operand(id, 0)?;
+        let mut value = match self.lowered[operand.0] {
+            Lowered::Client(value, OutputTransform::Softmax) => value,
+            _ => self.secret(operand)?,
+        };
+        let shape = self.plan.values[value].shape.clone();
+        if axis >= shape.len() {
+            return Err(format!("it has no axis {axis}"));
+        }
+        if axis + 1 != shape.len() {
+            let permutation: Vec<usize> = (0..shape.len()).filter(|&a| a != axis).chain([axis]).collect();
+            let shape = permutation.iter().map(|&a| shape[a]).collect();
+            let range = self.plan.values[value].range;
+            let op = PlanOp::Movement(Movement::Transpose { permutation });
+            value = self.step(id, op, &[value], shape, range, false);
+        }
+        Ok(Lowered::Client(value, OutputTransform::ArgMax))
+    }
+}

@@ -1,0 +1,152 @@
+//! The plan: a program in real numbers. Lowering makes it from the graph, scheduling places what widens, and quantising
+//! turns it into a fixed-point program for one scale and one ring; the search for a scale repeats only the last step.
+
+use std::sync::Arc;
+
+use cryptflow_program::OutputTransform;
+use cryptflow_ring::{LinearMap, Movement, Window};
+
+use crate::graph::NodeId;
+
+/// The smallest and the largest real number that a value takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// Smallest.
+    pub low: f64,
+    /// Largest.
+    pub high: f64,
+}
+
+impl Range {
+    /// The range that holds nothing yet.
+    pub const EMPTY: Range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
+
+    /// The smallest range that holds both.
+    pub fn union(self, other: Range) -> Range {
+        Range { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+
+    /// The smallest range that holds this one and zero.
+    pub fn with_zero(self) -> Range {
+        Range { low: self.low.min(0.0), high: self.high.max(0.0) }
+    }
+
+    /// The largest magnitude.
+    pub fn magnitude(self) -> f64 {
+        self.low.abs().max(self.high.abs())
+    }
+}
+
+/// A value of the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanValue {
+    /// The node of the source model.
+    pub(crate) name: String,
+    /// Shape.
+    pub(crate) shape: Vec<usize>,
+    /// What it may be, without margin.
+    pub(crate) range: Range,
+    /// The node of the graph whose result this is; none for the inner values of an operation that takes several steps.
+    pub(crate) node: Option<NodeId>,
+    /// Whether it lives in the large ring; scheduling decides.
+    pub(crate) wide: bool,
+}
+
+/// A secret tensor in real numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanWeight {
+    /// The node of the source model.
+    pub(crate) name: String,
+    /// Shape.
+    pub(crate) shape: Vec<usize>,
+    /// Elements.
+    pub(crate) data: Arc<Vec<f32>>,
+    /// The largest magnitude of an element.
+    pub(crate) largest: f32,
+}
+
+impl PlanWeight {
+    pub(crate) fn new(name: String, shape: Vec<usize>, data: Arc<Vec<f32>>) -> PlanWeight {
+        let largest = data.iter().fold(0.0f32, |m, w| m.max(w.abs()));
+        PlanWeight { name, shape, data, largest }
+    }
+}
+
+/// One term of a linear step.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanTerm {
+    /// The operand's index in the step's inputs.
+    pub(crate) input: usize,
+    /// Index of the weight.
+    pub(crate) weight: usize,
+    /// The map.
+    pub(crate) map: LinearMap,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(crate) enum PlanOp {
+    /// `Σ map(x, w) + bias`; the bias in real numbers.
+    Linear {
+        terms: Vec<PlanTerm>,
+        bias: Option<Vec<f64>>,
+    },
+    Widen,
+    Relu,
+    ClippedRelu(f64),
+    MaxPool([usize; 4], Window),
+    SumPool([usize; 4], Window),
+    /// Public factors, in real numbers.
+    ScalePublic(Vec<f64>),
+    Add,
+    Sub,
+    Movement(Movement),
+}
+
+/// A step.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanStep {
+    pub(crate) name: String,
+    pub(crate) op: PlanOp,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) output: usize,
+}
+
+/// An output.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanOutput {
+    pub(crate) name: String,
+    pub(crate) value: usize,
+    pub(crate) transform: Option<OutputTransform>,
+}
+
+/// The plan. Values are in no particular order, but the inputs are the first ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) inputs: usize,
+    pub(crate) values: Vec<PlanValue>,
+    pub(crate) weights: Vec<PlanWeight>,
+    pub(crate) steps: Vec<PlanStep>,
+    pub(crate) outputs: Vec<PlanOutput>,
+}
+
+impl Plan {
+    /// How often each value is used: by steps, and by outputs.
+    pub(crate) fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.values.len()];
+        let used = self.steps.iter().flat_map(|s| s.inputs.iter().copied());
+        for value in used.chain(self.outputs.iter().map(|o| o.value)) {
+            uses[value] += 1;
+        }
+        uses
+    }
+
+    /// Multiply-accumulate operations.
+    pub(crate) fn macs(&self) -> u64 {
+        let maps = self.steps.iter().flat_map(|s| match &s.op {
+            PlanOp::Linear { terms, .. } => terms.as_slice(),
+            _ => &[],
+        });
+        maps.map(|t| t.map.macs()).sum()
+    }
+}

@@ -1,0 +1,133 @@
+//! How many bits each step may shift out.
+//!
+//! A step that truncates by s bits leaves its result K − s − 1 bits (K − s where factors are public). What follows needs some of
+//! them: its comparisons, a lift, its own bounds, and that of every value that stays in this ring. Walking backwards gives
+//! the bits that each result needs; what the ring has left goes to the precision of the weights.
+
+use cryptflow_program::bounds;
+
+use super::{Choice, WEIGHT_BITS, exp2};
+use crate::fix::FixError;
+use crate::fix::plan::{Plan, PlanOp, PlanStep};
+
+/// Bits of magnitude below which weights are too coarse to compute with.
+const COARSEST_WEIGHT: u32 = 6;
+
+/// Bits of magnitude of the largest public factor.
+const FACTOR_BITS: u32 = 16;
+
+/// What a truncating step wants.
+struct Wish {
+    /// Bits to shift out, if the ring has room.
+    wanted: u32,
+    /// The fewest bits that still make sense.
+    coarsest: u32,
+    /// Bits of the ring that must be left after the shift.
+    kept: u32,
+}
+
+/// For each step the bits that it shifts out; zero where it shifts nothing.
+pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Result<Vec<u32>, FixError> {
+    let needed = needed_bits(plan, bounds, choice.scale);
+    for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
+        if needed[index] > choice.ring_bits {
+            return Err(misfit(&value.name, needed[index], choice));
+        }
+    }
+    let shift = |step: &PlanStep| {
+        let Some(wish) = wish(plan, step, needed[step.output], choice) else {
+            return Ok(0);
+        };
+        let shift = wish.wanted.min(choice.ring_bits.saturating_sub(wish.kept));
+        if shift < wish.coarsest {
+            return Err(misfit(&step.name, wish.kept + wish.coarsest, choice));
+        }
+        Ok(shift)
+    };
+    plan.steps.iter().map(shift).collect()
+}
+
+/// The bits of the smallest ring that the plan can do with, and of the smallest one in which no weight loses precision.
+pub(super) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
+    let needed = needed_bits(plan, bounds, choice.scale);
+    let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
+    plan.steps
+        .iter()
+        .filter_map(|step| wish(plan, step, needed[step.output], choice))
+        .fold((wide.max(8), wide.max(8)), |(least, most), wish| {
+            (least.max(wish.kept + wish.coarsest), most.max(wish.kept + wish.wanted))
+        })
+}
+
+/// What a step wants whose result needs so many bits; none if it does not truncate.
+fn wish(plan: &Plan, step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
+    match &step.op {
+        PlanOp::Linear { terms, bias } => {
+            let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
+            let wanted = fractional_bits(largest.into(), WEIGHT_BITS, choice.scale);
+            let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
+            let for_bias = fractional_bits(bias, 62, 124).saturating_sub(choice.scale);
+            let wanted = wanted.min(for_bias).max(1);
+            let spare = if choice.may_round_weights { WEIGHT_BITS - COARSEST_WEIGHT } else { 0 };
+            Some(Wish { wanted, coarsest: wanted.saturating_sub(spare).max(1), kept: needed + 1 })
+        }
+        PlanOp::ScalePublic(factors) => {
+            if let Some(exact) = exact_bits(factors) {
+                return Some(Wish { wanted: exact, coarsest: exact, kept: needed });
+            }
+            let largest = factors.iter().fold(0.0f64, |m, f| m.max(f.abs()));
+            let wanted = fractional_bits(largest, FACTOR_BITS, choice.scale).max(1);
+            let coarsest = wanted.saturating_sub(FACTOR_BITS - COARSEST_WEIGHT).max(1);
+            Some(Wish { wanted, coarsest, kept: needed })
+        }
+        _ => None,
+    }
+}
+
+fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
+    FixError::DoesNotFit { layer: name.to_string(), needed, there: choice.ring_bits, scale: choice.scale }
+}
+
+/// Bits of the ring that each value needs where it is: for its own bounds, and for what is done with it in that ring.
+fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
+    let mut needed: Vec<u32> =
+        bounds.iter().map(|&(low, high)| bounds::ring_bits(low, high).max(2)).collect();
+    for step in plan.steps.iter().rev() {
+        for &input in &step.inputs {
+            let (low, high) = bounds[input];
+            let (bits, same_ring) = match &step.op {
+                PlanOp::Widen => (bounds::widen_bits(low, high), false),
+                PlanOp::Relu => (bounds::signed_bits(low, high), !plan.values[step.output].wide),
+                PlanOp::ClippedRelu(limit) => {
+                    let limit = (limit * exp2(scale)).round().clamp(1.0, 9e18) as u64;
+                    let own = bounds::signed_bits_wide(0, limit.into());
+                    (bounds::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
+                }
+                PlanOp::MaxPool(..) => (bounds::difference_bits(low, high), true),
+                PlanOp::Add | PlanOp::Sub | PlanOp::Movement(_) => (0, true),
+                _ => (0, false),
+            };
+            let through = if same_ring { needed[step.output] } else { 0 };
+            needed[input] = needed[input].max(bits).max(through);
+        }
+    }
+    needed
+}
+
+/// The most fractional bits with which a number of this magnitude stays below `2^bits`; `otherwise` for zero.
+fn fractional_bits(magnitude: f64, bits: u32, otherwise: u32) -> u32 {
+    if magnitude == 0.0 {
+        return otherwise;
+    }
+    let room = ((exp2(bits) - 1.0) / magnitude).log2().floor();
+    room.clamp(0.0, 124.0) as u32
+}
+
+/// The fractional bits with which all factors are exact, if they are powers of two.
+fn exact_bits(factors: &[f64]) -> Option<u32> {
+    let bits = |f: f64| {
+        let n = -f.log2();
+        (n >= 0.0 && n.fract() == 0.0).then_some(n as u32)
+    };
+    factors.iter().map(|&f| bits(f)).try_fold(1, |most: u32, n| n.map(|n| most.max(n)))
+}

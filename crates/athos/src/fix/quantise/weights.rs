@@ -1,0 +1,53 @@
+//! Weights in fixed point, each rounded once for each scale at which it is used.
+
+use std::collections::HashMap;
+
+use cryptflow_program::{Weight, WeightId};
+
+use super::exp2;
+use crate::fix::plan::Plan;
+
+pub(super) struct Weights<'a> {
+    plan: &'a Plan,
+    scale: u32,
+    declared: Vec<Weight>,
+    data: Vec<Vec<i64>>,
+    known: HashMap<(usize, u32), WeightId>,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new(plan: &'a Plan, scale: u32) -> Weights<'a> {
+        Weights { plan, scale, declared: Vec::new(), data: Vec::new(), known: HashMap::new() }
+    }
+
+    /// Weight `index` of the plan with so many fractional bits.
+    pub(super) fn filter(&mut self, index: usize, scale: u32) -> WeightId {
+        if let Some(&id) = self.known.get(&(index, scale)) {
+            return id;
+        }
+        let weight = &self.plan.weights[index];
+        let unit = exp2(scale);
+        let data = weight.data.iter().map(|&w| (f64::from(w) * unit).round() as i64).collect();
+        let id = self.push(Weight { name: weight.name.clone(), shape: weight.shape.clone(), scale }, data);
+        self.known.insert((index, scale), id);
+        id
+    }
+
+    /// A bias at the scale of products with weights of so many fractional bits.
+    pub(super) fn bias(&mut self, name: &str, bias: &[f64], weight_scale: u32) -> WeightId {
+        let scale = self.scale + weight_scale;
+        let unit = exp2(scale);
+        let data = bias.iter().map(|b| (b * unit).round() as i64).collect();
+        self.push(Weight { name: format!("{name}/bias"), shape: vec![bias.len()], scale }, data)
+    }
+
+    fn push(&mut self, weight: Weight, data: Vec<i64>) -> WeightId {
+        self.declared.push(weight);
+        self.data.push(data);
+        WeightId(self.data.len() - 1)
+    }
+
+    pub(super) fn finish(self) -> (Vec<Weight>, Vec<Vec<i64>>) {
+        (self.declared, self.data)
+    }
+}

@@ -1,0 +1,141 @@
+//! Where values are widened.
+//!
+//! Truncations leave values in a small ring; linear maps and sums over windows need the large one. Going back costs a lift,
+//! so each value is lifted once at most, where it is made: a ReLU does it on the way, other makers get a
+//! [`PlanOp::Widen`] behind them. Movements pass the demand on to their operands, sums do not (their result is widened), and a
+//! maximum over windows is taken in the small ring wherever that is at hand, because its comparisons are cheaper there and
+//! fewer elements are left to lift.
+
+use cryptflow_ring::Movement;
+
+use super::plan::{Plan, PlanOp, PlanStep};
+
+/// What is known of a value: does something need it wide, does something gain from it narrow?
+#[derive(Clone, Copy, Default)]
+struct Demand {
+    wide: bool,
+    narrow: bool,
+}
+
+/// The forms in which a value of the old plan exists in the new one.
+#[derive(Clone, Copy, Default)]
+struct Forms {
+    narrow: Option<usize>,
+    wide: Option<usize>,
+}
+
+/// Places the widening steps and marks every value as wide or narrow.
+pub(crate) fn schedule(plan: &mut Plan) {
+    let demands = demands(plan);
+    let mut forms = vec![Forms::default(); plan.values.len()];
+    for (input, form) in forms.iter_mut().enumerate().take(plan.inputs) {
+        plan.values[input].wide = true;
+        form.wide = Some(input);
+    }
+    for step in std::mem::take(&mut plan.steps) {
+        let made = place(plan, &forms, &demands, step);
+        forms[made.0] = made.1;
+    }
+    for output in &mut plan.outputs {
+        let form = forms[output.value];
+        output.value = form.narrow.or(form.wide).unwrap_or(output.value);
+    }
+}
+
+fn demands(plan: &Plan) -> Vec<Demand> {
+    let mut demands = vec![Demand::default(); plan.values.len()];
+    for step in plan.steps.iter().rev() {
+        let result = demands[step.output];
+        let wanted = match &step.op {
+            PlanOp::Linear { .. } | PlanOp::ScalePublic(_) | PlanOp::SumPool(..) => {
+                Demand { wide: true, narrow: false }
+            }
+            PlanOp::MaxPool(..) => Demand { wide: false, narrow: true },
+            // Cutting leaves less to lift than there was.
+            PlanOp::Movement(Movement::Slice { .. }) => Demand { wide: false, narrow: result.narrow },
+            PlanOp::Movement(_) => result,
+            _ => Demand::default(),
+        };
+        for &input in &step.inputs {
+            demands[input].wide |= wanted.wide;
+            demands[input].narrow |= wanted.narrow;
+        }
+    }
+    demands
+}
+
+/// Appends a step in the form or forms that are wanted, and returns which value it makes, in which forms.
+fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanStep) -> (usize, Forms) {
+    let output = step.output;
+    let demand = demands[output];
+    let of = |ids: &[usize]| ids.iter().map(|&i| forms[i]).collect::<Vec<_>>();
+    let operands = of(&step.inputs);
+    // Narrow where there is such a form; or wide, if every operand is there in the wide form.
+    let narrow_first: Vec<usize> =
+        operands.iter().zip(&step.inputs).map(|(f, &i)| f.narrow.or(f.wide).unwrap_or(i)).collect();
+    let wide: Option<Vec<usize>> = operands.iter().map(|f| f.wide).collect();
+    let all_wide = |plan: &Plan, ids: &[usize]| ids.iter().all(|&i| plan.values[i].wide);
+
+    match &step.op {
+        PlanOp::Linear { .. } | PlanOp::ScalePublic(_) => {
+            step.inputs = wide.unwrap_or(narrow_first);
+            finish(plan, step, false, demand.wide)
+        }
+        PlanOp::SumPool(..) => {
+            step.inputs = wide.unwrap_or(narrow_first);
+            finish(plan, step, true, false)
+        }
+        PlanOp::Relu | PlanOp::ClippedRelu(_) => {
+            step.inputs = narrow_first;
+            let on_the_way = demand.wide && !demand.narrow;
+            let result = all_wide(plan, &step.inputs) || on_the_way;
+            finish(plan, step, result, demand.wide)
+        }
+        PlanOp::Movement(_) | PlanOp::Add | PlanOp::Sub => match wide {
+            Some(wide) if demand.wide => {
+                // A narrow twin costs nothing, if something gains from it.
+                let narrow = (demand.narrow && !all_wide(plan, &narrow_first)).then(|| {
+                    let copy = plan.values[output].clone();
+                    plan.values.push(copy);
+                    let twin = plan.values.len() - 1;
+                    plan.values[twin].wide = false;
+                    plan.steps.push(PlanStep { inputs: narrow_first, output: twin, ..step.clone() });
+                    twin
+                });
+                step.inputs = wide;
+                let (_, made) = finish(plan, step, true, false);
+                (output, Forms { narrow, ..made })
+            }
+            _ => {
+                step.inputs = narrow_first;
+                let result = all_wide(plan, &step.inputs);
+                finish(plan, step, result, demand.wide)
+            }
+        },
+        PlanOp::MaxPool(..) | PlanOp::Widen => {
+            step.inputs = narrow_first;
+            let result = all_wide(plan, &step.inputs);
+            finish(plan, step, result, demand.wide)
+        }
+    }
+}
+
+/// Appends the step, and a widening one where its result is narrow and needed wide.
+fn finish(plan: &mut Plan, step: PlanStep, wide: bool, needed_wide: bool) -> (usize, Forms) {
+    let (output, name) = (step.output, step.name.clone());
+    plan.values[output].wide = wide;
+    plan.steps.push(step);
+    if wide {
+        return (output, Forms { narrow: None, wide: Some(output) });
+    }
+    let widened = needed_wide.then(|| {
+        let mut value = plan.values[output].clone();
+        value.wide = true;
+        value.node = None;
+        plan.values.push(value);
+        let id = plan.values.len() - 1;
+        plan.steps.push(PlanStep { name, op: PlanOp::Widen, inputs: vec![output], output: id });
+        id
+    });
+    (output, Forms { narrow: Some(output), wide: widened })
+}

@@ -1,0 +1,97 @@
+//! Rings, margins and scales: what is chosen, and what is refused.
+
+use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Ring, Scale, compile};
+use cryptflow_athos::fix::{FixError, Range};
+use cryptflow_program::{Operation, validate};
+
+use crate::executor::Naive;
+use crate::graphs::GRAPHS;
+use crate::small::{compiled, examples};
+
+/// In every ring from the smallest that compiles, the program is valid, and one bit less is refused with advice.
+#[test]
+fn every_ring_that_compiles_is_valid() {
+    for (name, graph) in GRAPHS {
+        let graph = graph();
+        let attempt = |bits: u32| {
+            let options = CompileOptions {
+                scale: Scale::Bits(10),
+                ring: Ring::Bits(bits),
+                ..CompileOptions::default()
+            };
+            compile(&graph, Bounds::Examples(examples(&graph, 3, 5)), &options, &Naive::exact(), &mut |_| ())
+        };
+        let mut fits = false;
+        for bits in 16..=64 {
+            match attempt(bits) {
+                Ok(model) => {
+                    fits = true;
+                    validate(&model.program).unwrap();
+                }
+                Err(CompileError::Fix(FixError::DoesNotFit { needed, there, .. })) => {
+                    assert!(!fits, "{name}: fits {} bits, but not {bits}", bits - 1);
+                    assert!(needed > there && there == bits, "{name}: needs {needed} of {there}");
+                }
+                Err(other) => panic!("{name} in a ring of {bits}: {other}"),
+            }
+        }
+        assert!(fits, "{name} fits no ring");
+    }
+}
+
+#[test]
+fn margins_widen_comparisons() {
+    let graph = GRAPHS.iter().find(|(n, _)| *n == "two dense layers with relu").unwrap().1();
+    let bits = |margin: f64| {
+        let options =
+            CompileOptions { scale: Scale::Bits(12), margin: Some(margin), ..CompileOptions::default() };
+        let model = compiled(&graph, &options);
+        let compare = model.program.steps.iter().find_map(|s| match s.operation {
+            Operation::Activation { compare_bits, .. } => Some(compare_bits),
+            _ => None,
+        });
+        (compare.unwrap(), model.report)
+    };
+    let (none, report) = bits(0.0);
+    assert!(
+        report.warnings.iter().any(|w| w.contains("margin")) || report.layers.iter().all(|l| l.margin >= 0.5)
+    );
+    for margin in [1u32, 2, 5] {
+        let (more, report) = bits(margin.into());
+        assert_eq!(more, none + margin);
+        assert!(report.layers.iter().all(|l| l.margin >= f64::from(margin)), "margins are kept");
+        assert!(report.warnings.iter().all(|w| !w.contains("margin")), "{:?}", report.warnings);
+    }
+}
+
+#[test]
+fn a_value_that_cannot_fit_names_its_layer() {
+    let graph = GRAPHS.iter().find(|(n, _)| *n == "two dense layers with relu").unwrap().1();
+    let huge = vec![Range { low: -1e12, high: 1e12 }];
+    let options = CompileOptions { scale: Scale::Bits(20), ..CompileOptions::default() };
+    let error = compile(&graph, Bounds::Ranges(huge), &options, &Naive::exact(), &mut |_| ()).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, CompileError::Fix(FixError::DoesNotFit { .. })), "{text}");
+    assert!(text.contains("matmul") && text.contains("64") && text.contains("--scale"), "{text}");
+}
+
+#[test]
+fn options_are_checked() {
+    let graph = GRAPHS[0].1();
+    let attempt = |bounds: Bounds, options: CompileOptions| {
+        compile(&graph, bounds, &options, &Naive::exact(), &mut |_| ()).unwrap_err().to_string()
+    };
+    let some = || Bounds::Examples(examples(&graph, 1, 1));
+    let default = CompileOptions::default;
+    assert!(attempt(Bounds::Unknown, default()).contains("--calibrate"));
+    assert!(attempt(Bounds::Examples(vec![]), default()).contains("--calibrate"));
+    assert!(attempt(some(), CompileOptions { scale: Scale::Bits(31), ..default() }).contains("31"));
+    assert!(attempt(some(), CompileOptions { ring: Ring::Bits(65), ..default() }).contains("65"));
+    assert!(attempt(some(), CompileOptions { margin: Some(-1.0), ..default() }).contains("-1"));
+    assert!(attempt(some(), CompileOptions { margin: Some(f64::NAN), ..default() }).contains("NaN"));
+    assert!(attempt(Bounds::Ranges(vec![]), default()).contains("0 ranges"));
+    assert!(attempt(Bounds::Ranges(vec![Range { low: 1.0, high: -1.0 }]), default()).contains("not a range"));
+    let mut broken = examples(&graph, 1, 1);
+    std::sync::Arc::make_mut(&mut broken[0][0].data)[3] = f32::NAN;
+    assert!(attempt(Bounds::Examples(broken), default()).contains("example 0"));
+}

@@ -1,0 +1,46 @@
+//! What cannot be compiled: all of it, in one report.
+
+use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile, unsupported};
+use cryptflow_athos::fix::{FixError, Range};
+use cryptflow_athos::{Array, Graph, Op};
+
+use crate::executor::Naive;
+
+#[test]
+fn every_unsupported_node_is_named_once() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![2, 4]);
+    let softmax = g.add("attention/softmax", Op::Softmax, &[x]).unwrap();
+    let product = g.add("gate", Op::Mul, &[x, x]).unwrap();
+    let after = g.add("after", Op::Relu, &[product]).unwrap();
+    let inside = g.add("inside", Op::Add, &[softmax, x]).unwrap();
+    let quotient = g.add("quotient", Op::Div, &[x, x]).unwrap();
+    let sum = g.add("sum", Op::Add, &[after, inside]).unwrap();
+    let sum = g.add("sum2", Op::Add, &[sum, quotient]).unwrap();
+    let one = g.add_constant("one", Array::scalar(1.0));
+    let inverse = g.add("inverse", Op::Div, &[one, x]).unwrap();
+    let mean = g.add("mean", Op::ArgMax { axis: 1 }, &[x]).unwrap();
+    let floor = g.add("of indices", Op::Relu, &[mean]).unwrap();
+    g.add("dead", Op::Mul, &[x, x]).unwrap();
+    for (name, id) in [("y", sum), ("z", inverse), ("i", floor), ("one", one)] {
+        g.add_output(name, id);
+    }
+    let names = |nodes: &[cryptflow_athos::fix::Unsupported]| {
+        nodes.iter().map(|n| (n.name.clone(), n.operation.clone())).collect::<Vec<_>>()
+    };
+    let expected = [
+        ("gate", "mul"),
+        ("inside", "add"),
+        ("quotient", "div"),
+        ("inverse", "div"),
+        ("of indices", "relu"),
+        ("one", "constant"),
+    ]
+    .map(|(a, b)| (a.to_string(), b.to_string()));
+    assert_eq!(names(&unsupported(&g)), expected);
+    let bounds = Bounds::Ranges(vec![Range { low: 0.0, high: 1.0 }]);
+    let error = compile(&g, bounds, &CompileOptions::default(), &Naive::exact(), &mut |_| ()).unwrap_err();
+    let CompileError::Fix(FixError::Unsupported(nodes)) = error else { panic!("{error}") };
+    assert_eq!(names(&nodes), expected);
+    assert!(nodes[1].reason.contains("attention/softmax"), "{}", nodes[1].reason);
+}

@@ -11,6 +11,7 @@ pub mod float;
 pub mod graph;
 pub mod import;
 pub mod operations;
+pub mod passes;
 
 pub use graph::{Array, Graph, Node, NodeId, Op};
 pub use operations::OpError;

@@ -2,38 +2,115 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptflow_athos::import::{self, ImportOptions};
-use cryptflow_athos::{Array, Graph, Op, float};
+use cryptflow_athos::{Array, Graph, Op, float, passes};
 
-/// A graph: its name, the output to ask for (none: the default), the reference, the rows to compare, the nodes it has
-/// after import.
+/// A graph: its name, the output to ask for (none: the default), the reference, the rows to compare, and the operations
+/// that the passes leave.
 struct Row {
     name: &'static str,
     output: Option<&'static str>,
     reference: &'static str,
     rows: usize,
+    operations: &'static [(&'static str, usize)],
 }
 
-const fn row(name: &'static str, output: Option<&'static str>, reference: &'static str, rows: usize) -> Row {
-    Row { name, output, reference, rows }
+const fn row(
+    name: &'static str,
+    output: Option<&'static str>,
+    reference: &'static str,
+    rows: usize,
+    operations: &'static [(&'static str, usize)],
+) -> Row {
+    Row { name, output, reference, rows, operations }
 }
 
 const TABLE: [Row; 12] = [
-    row("mnist_logreg", Some("logits"), "logits", 16),
-    row("secureml_a", Some("logits"), "logits", 16),
-    row("minionn_b", Some("logits"), "logits", 16),
-    row("lenet_c", Some("logits"), "logits", 16),
-    row("chameleon_d", Some("logits"), "logits", 16),
-    row("lenet5_keras", None, "softmax", 16),
-    row("minionn_cifar10", Some("logits"), "logits", 8),
-    row("resnet20_cifar10", Some("logits"), "logits", 8),
-    row("squeezenet_imagenet", Some("logits"), "logits", 2),
-    row("resnet50", None, "logits", 1),
-    row("densenet121", None, "logits", 1),
-    row("mobilenet_v2", None, "logits", 1),
+    row("mnist_logreg", Some("logits"), "logits", 16, &[("matmul", 1)]),
+    row("secureml_a", Some("logits"), "logits", 16, &[("matmul", 3), ("relu", 2)]),
+    row(
+        "minionn_b",
+        Some("logits"),
+        "logits",
+        16,
+        &[("conv", 2), ("matmul", 2), ("max pool", 2), ("relu", 3), ("reshape", 2)],
+    ),
+    row(
+        "lenet_c",
+        Some("logits"),
+        "logits",
+        16,
+        &[("conv", 2), ("matmul", 2), ("max pool", 2), ("relu", 3), ("reshape", 2)],
+    ),
+    row(
+        "chameleon_d",
+        Some("logits"),
+        "logits",
+        16,
+        &[("conv", 1), ("matmul", 2), ("relu", 2), ("reshape", 2)],
+    ),
+    row(
+        "lenet5_keras",
+        None,
+        "softmax",
+        16,
+        &[("conv", 2), ("matmul", 3), ("relu", 4), ("reshape", 1), ("softmax", 1), ("sum pool", 2)],
+    ),
+    row(
+        "minionn_cifar10",
+        Some("logits"),
+        "logits",
+        8,
+        &[("average pool", 1), ("conv", 7), ("matmul", 1), ("relu", 7), ("reshape", 1), ("sum pool", 1)],
+    ),
+    row(
+        "resnet20_cifar10",
+        Some("logits"),
+        "logits",
+        8,
+        &[("add", 9), ("conv", 19), ("matmul", 1), ("pad", 2), ("relu", 19), ("slice", 2), ("sum", 1)],
+    ),
+    row(
+        "squeezenet_imagenet",
+        Some("logits"),
+        "logits",
+        2,
+        &[("average pool", 1), ("concat", 8), ("conv", 26), ("max pool", 3), ("relu", 26), ("reshape", 1)],
+    ),
+    row(
+        "resnet50",
+        None,
+        "logits",
+        1,
+        &[("add", 16), ("conv", 53), ("matmul", 1), ("max pool", 1), ("relu", 49), ("sum", 1)],
+    ),
+    row(
+        "densenet121",
+        None,
+        "logits",
+        1,
+        &[
+            ("average pool", 3),
+            ("concat", 58),
+            ("conv", 120),
+            ("matmul", 1),
+            ("max pool", 1),
+            ("relu", 121),
+            ("scale", 62),
+            ("sum", 1),
+        ],
+    ),
+    row(
+        "mobilenet_v2",
+        None,
+        "logits",
+        1,
+        &[("add", 10), ("clipped relu", 35), ("conv", 52), ("matmul", 1), ("sum", 1)],
+    ),
 ];
 
 fn data() -> Option<PathBuf> {
@@ -122,6 +199,19 @@ fn check(row: &Row) {
         start.elapsed()
     );
     assert!(imported < 1e-3, "{}: {imported}", row.name);
+
+    let reports = passes::optimise(&mut graph);
+    let start = std::time::Instant::now();
+    let optimised = difference(&logits(&graph, &input, n), &want.data);
+    println!("  optimised: {} nodes, {optimised:.1e}, {:?}", graph.nodes.len(), start.elapsed());
+    assert!(optimised < 1e-3, "{}: {optimised} after the passes", row.name);
+    let left: Vec<&str> =
+        graph.nodes.iter().map(|n| n.op.name()).filter(|n| !["input", "constant"].contains(n)).collect();
+    let kinds = left.iter().fold(BTreeMap::new(), |mut kinds, op| {
+        *kinds.entry(*op).or_insert(0) += 1;
+        kinds
+    });
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), row.operations, "{}: {reports:#?}", row.name);
 }
 
 #[test]

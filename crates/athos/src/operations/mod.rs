@@ -14,6 +14,8 @@ use cryptflow_ring::{GeometryError, Movement};
 pub(crate) use linear::normalisation;
 
 pub(crate) use arithmetic::broadcast;
+pub(crate) use linear::normalisation;
+pub(crate) use pool::{sees_elements, uniform_count};
 
 use crate::graph::{Array, Op};
 

@@ -79,3 +79,25 @@ fn inside(
         .filter_map(move |tap| (start + tap * dilation).checked_sub(before))
         .filter(move |&i| i < input)
 }
+
+/// How many elements of the input each window over an NHWC picture of this shape sees: the fewest and the most.
+fn counts(window: &Window, picture: &[usize]) -> Option<(usize, usize)> {
+    let &[_, height, width, _] = picture else { return None };
+    let output = window.output([height, width]).ok()?;
+    let along = |axis: usize, input: usize| {
+        let counts = (0..output[axis]).map(|o| inside(window, axis, o, input).count());
+        counts.fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)))
+    };
+    let (rows, columns) = (along(0, height), along(1, width));
+    Some((rows.0 * columns.0, rows.1 * columns.1))
+}
+
+/// Whether every window sees an element of the input, and not only padding.
+pub(crate) fn sees_elements(window: &Window, picture: &[usize]) -> bool {
+    counts(window, picture).is_some_and(|(fewest, _)| fewest > 0)
+}
+
+/// The number of elements that every window sees, if it is the same for all.
+pub(crate) fn uniform_count(window: &Window, picture: &[usize]) -> Option<usize> {
+    counts(window, picture).filter(|(fewest, most)| fewest == most).map(|(n, _)| n)
+}

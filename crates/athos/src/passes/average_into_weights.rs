@@ -1,0 +1,309 @@
+//! The division of an average moves into the weights of the layers behind it: what is left is a sum, which costs nothing.
+
+use std::collections::BTreeSet;
+
+use cryptflow_ring::Movement;
+
+use super::PassReport;
+use super::affine::Linear;
+use crate::graph::{Array, Graph, NodeId, Op};
+use crate::operations::uniform_count;
+
+/// Turns an average pool or a mean into a sum, and multiplies the weights of the next linear layers by 1/n instead. In
+/// between, the factor passes whatever commutes with a positive factor: ReLU, movements, pools, sums, and a
+/// concatenation all of whose operands are averages of as many elements. Where it would reach an output or anything
+/// else, or where windows see different numbers of elements, the average stays.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("averages into weights");
+    for i in 0..graph.nodes.len() {
+        let id = NodeId(i);
+        let name = graph.node(id).name.clone();
+        let count = match count(graph, id) {
+            Count::None => continue,
+            Count::Varying => {
+                report.leave(
+                    &name,
+                    "divides: its windows see different numbers of elements (padding does not count)",
+                );
+                continue;
+            }
+            Count::Of(count) => count,
+        };
+        match region(graph, id, count) {
+            Ok(region) => {
+                report.changed(&name, format!("division by {count} moved into {}", region.describe(graph)));
+                region.apply(graph, count);
+            }
+            Err(reason) => report.leave(&name, format!("divides: {reason}")),
+        }
+    }
+    graph.restore_order();
+    report
+}
+
+/// How many elements each element of an average is divided by.
+enum Count {
+    /// No average, or one of single elements.
+    None,
+    /// Not always as many.
+    Varying,
+    /// Always so many.
+    Of(usize),
+}
+
+fn count(graph: &Graph, id: NodeId) -> Count {
+    let node = graph.node(id);
+    let Some(x) = node.inputs.first().map(|&x| &graph.node(x).shape) else { return Count::None };
+    match &node.op {
+        Op::AvgPool { window, count_padding: true } => Count::Of(window.kernel[0] * window.kernel[1]),
+        Op::AvgPool { window, .. } => uniform_count(window, x).map_or(Count::Varying, Count::Of),
+        Op::Mean { axes, .. } => Count::Of(axes.iter().map(|&a| x[a]).product()),
+        _ => Count::None,
+    }
+}
+
+/// The nodes that a factor passes on its way into weights.
+#[derive(Default)]
+struct Region {
+    /// The averages that it comes from.
+    sources: BTreeSet<NodeId>,
+    /// The linear layers that take it up.
+    layers: BTreeSet<NodeId>,
+}
+
+/// Follows a factor from an average to the layers that take it up.
+fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
+    let uses = graph.uses();
+    let mut region = Region::default();
+    let mut reached = BTreeSet::from([start]);
+    let mut concatenations = BTreeSet::new();
+    let mut work = vec![start];
+    region.sources.insert(start);
+    while let Some(id) = work.pop() {
+        if graph.outputs.contains(&id) {
+            return Err(format!(
+                "{} is an output, with no layer before it to take the factor up",
+                graph.node(id).name
+            ));
+        }
+        for &user in &uses[id.0] {
+            let node = graph.node(user);
+            // It would carry the factor twice.
+            if region.sources.contains(&user) {
+                return Err(format!("{} behind it brings the same factor again", node.name));
+            }
+            match &node.op {
+                Op::Conv2d { .. } | Op::MatMul { .. } => {
+                    if Linear::of(graph, user).is_none_or(|layer| layer.x != id) {
+                        return Err(format!("{} has no constant weights to take the factor up", node.name));
+                    }
+                    region.layers.insert(user);
+                }
+                Op::Scale if node.inputs[0] == id && graph.constant(node.inputs[1]).is_some() => {
+                    region.layers.insert(user);
+                }
+                Op::Movement(Movement::Concat { .. }) => {
+                    concatenations.insert(user);
+                    if reached.insert(user) {
+                        work.push(user);
+                    }
+                }
+                Op::Relu
+                | Op::Identity
+                | Op::MaxPool { .. }
+                | Op::AvgPool { .. }
+                | Op::SumPool { .. }
+                | Op::Mean { .. }
+                | Op::Sum { .. }
+                | Op::Movement(_) => {
+                    if reached.insert(user) {
+                        work.push(user);
+                    }
+                }
+                _ => return Err(format!("{} ({}) does not pass the factor on", node.name, node.op.name())),
+            }
+        }
+        // The other operands of a concatenation must bring the same factor.
+        if work.is_empty() {
+            for &c in &concatenations {
+                for &operand in &graph.node(c).inputs {
+                    if reached.contains(&operand) {
+                        continue;
+                    }
+                    if !matches!(count(graph, operand), Count::Of(m) if m == n) {
+                        let other = &graph.node(operand).name;
+                        return Err(format!(
+                            "{} puts it beside {other}, which has not the same factor",
+                            graph.node(c).name
+                        ));
+                    }
+                    reached.insert(operand);
+                    region.sources.insert(operand);
+                    work.push(operand);
+                }
+            }
+        }
+    }
+    if region.layers.is_empty() {
+        return Err("nothing behind it takes the factor up".into());
+    }
+    Ok(region)
+}
+
+impl Region {
+    fn describe(&self, graph: &Graph) -> String {
+        let names: Vec<&str> = self.layers.iter().map(|&l| graph.node(l).name.as_str()).collect();
+        names.join(", ")
+    }
+
+    fn apply(&self, graph: &mut Graph, n: usize) {
+        let factor = 1.0 / n as f32;
+        for &id in &self.layers {
+            let weights = graph.node(id).inputs[1];
+            let name = graph.node(weights).name.clone();
+            let scaled = match Linear::of(graph, id) {
+                Some(layer) => layer.scaled(factor),
+                None => match graph.constant(weights) {
+                    Some(w) => Array::vector(w.data.iter().map(|w| w * factor).collect()),
+                    None => continue,
+                },
+            };
+            let weights = graph.add_constant(name, scaled);
+            graph.nodes[id.0].inputs[1] = weights;
+        }
+        for &id in &self.sources {
+            let node = &mut graph.nodes[id.0];
+            node.op = match &node.op {
+                Op::AvgPool { window, .. } => Op::SumPool { window: window.clone() },
+                Op::Mean { axes, keep_dims } => Op::Sum { axes: axes.clone(), keep_dims: *keep_dims },
+                other => other.clone(),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptflow_ring::Window;
+
+    use super::super::harness;
+    use super::*;
+
+    #[test]
+    fn preserves_random_graphs() {
+        harness::preserves(run);
+    }
+
+    fn average(g: &mut Graph, name: &str, x: NodeId, padding: usize, count_padding: bool) -> NodeId {
+        let window = Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], padding: [[padding; 2]; 2] };
+        g.add(name, Op::AvgPool { window, count_padding }, &[x]).unwrap()
+    }
+
+    fn layer(g: &mut Graph, x: NodeId) -> NodeId {
+        let n = g.node(x).shape.iter().skip(1).product();
+        let flat = g.add("flat", Op::Movement(Movement::Reshape { shape: vec![1, n] }), &[x]).unwrap();
+        let w = g.add_constant("w", harness::Random(5).array(&[n, 3]));
+        g.add("layer", Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, w]).unwrap()
+    }
+
+    #[test]
+    fn where_the_factor_goes() {
+        type Build = fn(&mut Graph, NodeId) -> NodeId;
+        let table: [(&str, Build, usize, usize); 9] = [
+            (
+                "into a matrix",
+                |g, x| {
+                    let y = average(g, "a", x, 0, false);
+                    layer(g, y)
+                },
+                1,
+                0,
+            ),
+            (
+                "of a mean, through a ReLU",
+                |g, x| {
+                    let y = g.add("a", Op::Mean { axes: vec![1, 2], keep_dims: true }, &[x]).unwrap();
+                    let y = g.add("relu", Op::Relu, &[y]).unwrap();
+                    layer(g, y)
+                },
+                1,
+                0,
+            ),
+            ("not out of the graph", |g, x| average(g, "a", x, 0, false), 0, 1),
+            (
+                "not of varying counts",
+                |g, x| {
+                    let y = average(g, "a", x, 1, false);
+                    layer(g, y)
+                },
+                0,
+                1,
+            ),
+            (
+                "of padding that counts",
+                |g, x| {
+                    let y = average(g, "a", x, 1, true);
+                    layer(g, y)
+                },
+                1,
+                0,
+            ),
+            (
+                "not past a clipped ReLU",
+                |g, x| {
+                    let y = average(g, "a", x, 0, false);
+                    let y = g.add("relu6", Op::ClippedRelu { limit: 6.0 }, &[y]).unwrap();
+                    layer(g, y)
+                },
+                0,
+                1,
+            ),
+            (
+                "beside another average",
+                |g, x| {
+                    let y = average(g, "a", x, 0, false);
+                    let r = g.add("relu", Op::Relu, &[x]).unwrap();
+                    let z = average(g, "b", r, 0, false);
+                    let c = g.add("c", Op::Movement(Movement::Concat { axis: 3 }), &[y, z]).unwrap();
+                    layer(g, c)
+                },
+                1,
+                0,
+            ),
+            (
+                "not beside a value",
+                |g, x| {
+                    let y = average(g, "a", x, 0, false);
+                    let begin = vec![0, 0, 0, 0];
+                    let cut = Movement::Slice { begin, size: vec![1, 3, 3, 2], stride: vec![1; 4] };
+                    let z = g.add("z", Op::Movement(cut), &[x]).unwrap();
+                    let c = g.add("c", Op::Movement(Movement::Concat { axis: 3 }), &[y, z]).unwrap();
+                    layer(g, c)
+                },
+                0,
+                1,
+            ),
+            (
+                "of one average after another",
+                |g, x| {
+                    let y = average(g, "a", x, 0, false);
+                    let y = g.add("b", Op::Mean { axes: vec![1], keep_dims: true }, &[y]).unwrap();
+                    layer(g, y)
+                },
+                2,
+                0,
+            ),
+        ];
+        for (what, build, changes, left) in table {
+            let mut g = Graph::default();
+            let x = g.add_input("x", vec![1, 6, 6, 2]);
+            let y = build(&mut g, x);
+            g.add_output("y", y);
+            let before = harness::outputs(&g);
+            let report = run(&mut g);
+            harness::check(&g);
+            assert_eq!((report.changes.len(), report.left.len()), (changes, left), "{what}: {report:?}");
+            harness::same(&before, &harness::outputs(&g));
+        }
+    }
+}

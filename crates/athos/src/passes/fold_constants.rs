@@ -1,0 +1,52 @@
+//! Operations on constants alone become constants.
+
+use super::PassReport;
+use crate::graph::{Array, Graph, NodeId, Op};
+
+/// Larger results than this (a broadcast, say) are left to be computed.
+const MAX_ELEMENTS: usize = 1 << 28;
+
+/// Evaluates every node all of whose operands are constants.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("fold constants");
+    for i in 0..graph.nodes.len() {
+        let node = graph.node(NodeId(i));
+        let elements = cryptflow_ring::movement::elements(&node.shape);
+        if node.inputs.is_empty() || elements.map_or(true, |n| n > MAX_ELEMENTS) {
+            continue;
+        }
+        let operands: Option<Vec<&Array>> = node.inputs.iter().map(|&i| graph.constant(i)).collect();
+        let Some(Ok(value)) = operands.map(|operands| node.op.evaluate(&operands)) else { continue };
+        let node = &mut graph.nodes[i];
+        report.changed(&node.name, format!("{} of constants", node.op.name()));
+        node.op = Op::Constant(value);
+        node.inputs.clear();
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness;
+    use super::*;
+
+    #[test]
+    fn preserves_random_graphs() {
+        harness::preserves(run);
+    }
+
+    #[test]
+    fn chains_of_constants_become_one() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2]);
+        let a = g.add_constant("a", Array::vector(vec![1.0, 2.0]));
+        let b = g.add("b", Op::Mul, &[a, a]).unwrap();
+        let c = g.add("c", Op::Add, &[b, a]).unwrap();
+        let y = g.add("y", Op::Add, &[x, c]).unwrap();
+        g.add_output("y", y);
+        let report = run(&mut g);
+        assert_eq!(report.changes.len(), 2);
+        assert_eq!(g.constant(c).unwrap().data.as_slice(), [2.0, 6.0]);
+        assert_eq!(g.node(y).op, Op::Add);
+    }
+}

@@ -1,0 +1,148 @@
+//! Zeros around a picture go into the window of the layer that sees them.
+
+use cryptflow_ring::{Movement, Window};
+
+use super::PassReport;
+use crate::graph::{Graph, NodeId, Op};
+use crate::operations::sees_elements;
+
+/// Folds a padding of height and width into the convolution or pool behind it:
+/// * a convolution and a sum pool see zeros either way;
+/// * an average pool without padding of its own counts the zeros, so its padding counts from now on;
+/// * a max pool ignores its own padding, which is the same where nothing is negative, as behind a ReLU.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("padding into layers");
+    for i in 0..graph.nodes.len() {
+        let node = graph.node(NodeId(i));
+        let Some(&pad) = node.inputs.first() else { continue };
+        let Some(padding) = spatial(graph, pad) else { continue };
+        let x = graph.node(pad).inputs[0];
+        let wider = |window: &Window| {
+            let mut window = window.clone();
+            for (own, new) in window.padding.iter_mut().zip(padding) {
+                own[0] += new[0];
+                own[1] += new[1];
+            }
+            window
+        };
+        let op = match &node.op {
+            // The padding must be of the picture, not of the weights.
+            Op::Conv2d { window, groups } if !node.inputs[1..].contains(&pad) => {
+                Op::Conv2d { window: wider(window), groups: *groups }
+            }
+            Op::SumPool { window } => Op::SumPool { window: wider(window) },
+            Op::AvgPool { window, count_padding } if *count_padding || !window.is_padded() => {
+                Op::AvgPool { window: wider(window), count_padding: true }
+            }
+            Op::AvgPool { .. } => {
+                report.leave(
+                    &graph.node(pad).name,
+                    format!("stays: {} counts only its own padding", node.name),
+                );
+                continue;
+            }
+            Op::MaxPool { window } => {
+                let window = wider(window);
+                if !non_negative(graph, x, 64) || !sees_elements(&window, &graph.node(x).shape) {
+                    let reason =
+                        format!("stays: its zeros may be the largest elements that {} sees", node.name);
+                    report.leave(&graph.node(pad).name, reason);
+                    continue;
+                }
+                Op::MaxPool { window }
+            }
+            _ => continue,
+        };
+        report.changed(&graph.node(pad).name, format!("folded into {}", node.name));
+        let node = &mut graph.nodes[i];
+        node.op = op;
+        node.inputs[0] = x;
+    }
+    report
+}
+
+/// The zeros that a node adds to height and width, if that is all that it does.
+fn spatial(graph: &Graph, id: NodeId) -> Option<[[usize; 2]; 2]> {
+    match &graph.node(id).op {
+        Op::Movement(Movement::Pad { before, after }) => match (before.as_slice(), after.as_slice()) {
+            (&[0, top, left, 0], &[0, bottom, right, 0]) => Some([[top, bottom], [left, right]]),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether no element of a node's result can be negative; looks back that many nodes at most.
+fn non_negative(graph: &Graph, id: NodeId, depth: usize) -> bool {
+    let node = graph.node(id);
+    match &node.op {
+        Op::Relu | Op::ClippedRelu { .. } | Op::Softmax => true,
+        Op::Constant(array) => array.data.iter().all(|&v| v >= 0.0),
+        Op::MaxPool { .. }
+        | Op::AvgPool { .. }
+        | Op::SumPool { .. }
+        | Op::Mean { .. }
+        | Op::Sum { .. }
+        | Op::Add
+        | Op::Mul
+        | Op::Identity
+        | Op::Movement(_) => depth > 0 && node.inputs.iter().all(|&i| non_negative(graph, i, depth - 1)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::harness;
+    use super::*;
+
+    #[test]
+    fn preserves_random_graphs() {
+        harness::preserves(run);
+    }
+
+    #[test]
+    fn only_where_it_is_exact() {
+        let window = |padding: usize| Window {
+            kernel: [3, 3],
+            stride: [2, 2],
+            dilation: [1, 1],
+            padding: [[padding; 2]; 2],
+        };
+        let max = |p| Op::MaxPool { window: window(p) };
+        let average = |p, count_padding| Op::AvgPool { window: window(p), count_padding };
+        let space = [[0, 1, 2, 0], [0, 2, 0, 0]];
+        let table = [
+            ("conv", Op::Conv2d { window: window(1), groups: 1 }, space, false, true),
+            ("sum", Op::SumPool { window: window(1) }, space, false, true),
+            ("average", average(0, false), space, false, true),
+            ("average that counts its padding", average(1, true), space, false, true),
+            ("average that does not", average(1, false), space, false, false),
+            ("maximum behind a ReLU", max(0), space, true, true),
+            ("maximum of anything", max(0), space, false, false),
+            ("maximum with windows of zeros", max(0), [[0, 4, 0, 0], [0; 4]], true, false),
+            ("channels", average(0, false), [[0, 0, 0, 1], [0; 4]], false, false),
+        ];
+        for (what, op, [before, after], relu, folds) in table {
+            let mut g = Graph::default();
+            let mut x = g.add_input("x", vec![1, 6, 7, 2]);
+            if relu {
+                x = g.add("relu", Op::Relu, &[x]).unwrap();
+            }
+            let pad = Movement::Pad { before: before.to_vec(), after: after.to_vec() };
+            let pad = g.add("pad", Op::Movement(pad), &[x]).unwrap();
+            let mut inputs = vec![pad];
+            if matches!(op, Op::Conv2d { .. }) {
+                inputs.push(g.add_constant("w", harness::Random(3).array(&[3, 3, 2, 4])));
+            }
+            let y = g.add("y", op, &inputs).unwrap();
+            g.add_output("y", y);
+            let expected = harness::outputs(&g);
+            let report = run(&mut g);
+            harness::check(&g);
+            assert_eq!(report.changes.len(), usize::from(folds), "{what}");
+            assert_eq!(g.node(y).inputs[0], if folds { x } else { pad }, "{what}");
+            harness::same(&expected, &harness::outputs(&g));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Nodes that return their operand go away; movements that follow each other become one.
+
+use cryptflow_ring::Movement;
+
+use super::PassReport;
+use crate::graph::{Graph, NodeId, Op};
+
+/// Removes identities and movements that move nothing, and joins reshapes with reshapes and transposes with transposes.
+/// Outputs keep their names.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("remove identities");
+    for i in 0..graph.nodes.len() {
+        let id = NodeId(i);
+        if let Some(joined) = joined(graph, id) {
+            report.changed(&graph.node(id).name, "joined with the movement before it");
+            let before = graph.node(id).inputs[0];
+            let operand = graph.node(before).inputs[0];
+            let node = &mut graph.nodes[i];
+            node.op = Op::Movement(joined);
+            node.inputs = vec![operand];
+        }
+        if moves_nothing(graph, id) {
+            let node = graph.node(id);
+            // An identity that nothing uses any more waits for the dead nodes to be removed.
+            let operand = node.inputs[0];
+            let name = node.name.clone();
+            let used = graph.outputs.contains(&id) || graph.nodes.iter().any(|n| n.inputs.contains(&id));
+            if used {
+                report.changed(&name, "removed: it returns its operand");
+                graph.redirect(id, operand);
+            }
+        }
+    }
+    report
+}
+
+fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let Some(&operand) = node.inputs.first() else { return false };
+    let same = graph.node(operand).shape == node.shape;
+    match &node.op {
+        Op::Identity => true,
+        Op::Movement(movement) => match movement {
+            Movement::Reshape { .. } | Movement::Broadcast { .. } | Movement::Pad { .. } => same,
+            Movement::Transpose { permutation } => permutation.is_sorted(),
+            // A slice of an axis may go backwards, except where there is one element.
+            Movement::Slice { stride, .. } => {
+                same && stride.iter().zip(&node.shape).all(|(&s, &n)| s == 1 || n <= 1)
+            }
+            Movement::Concat { .. } => node.inputs.len() == 1,
+        },
+        Op::Mean { axes, .. } | Op::Sum { axes, .. } => same && axes.iter().all(|&a| node.shape[a] == 1),
+        _ => false,
+    }
+}
+
+/// One movement in place of this one and the one before it.
+fn joined(graph: &Graph, id: NodeId) -> Option<Movement> {
+    let node = graph.node(id);
+    let before = &graph.node(*node.inputs.first()?).op;
+    match (before, &node.op) {
+        (Op::Movement(Movement::Reshape { .. }), Op::Movement(Movement::Reshape { shape })) => {
+            Some(Movement::Reshape { shape: shape.clone() })
+        }
+        (
+            Op::Movement(Movement::Transpose { permutation: first }),
+            Op::Movement(Movement::Transpose { permutation: second }),
+        ) => Some(Movement::Transpose { permutation: second.iter().map(|&p| first[p]).collect() }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{dead_nodes, harness};
+    use super::*;
+
+    #[test]
+    fn preserves_random_graphs() {
+        harness::preserves(run);
+    }
+
+    #[test]
+    fn names_of_outputs_stay() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![1, 2, 3, 4]);
+        let transpose = |p: [usize; 4]| Op::Movement(Movement::Transpose { permutation: p.to_vec() });
+        let a = g.add("a", transpose([0, 3, 1, 2]), &[x]).unwrap();
+        let b = g.add("b", transpose([0, 2, 3, 1]), &[a]).unwrap();
+        let c = g.add("c", Op::Relu, &[b]).unwrap();
+        let d = g.add("d", Op::Identity, &[c]).unwrap();
+        let e = g.add("e", Op::Identity, &[d]).unwrap();
+        g.add_output("e", e);
+        let report = run(&mut g);
+        let names: Vec<&str> = report.changes.iter().map(|c| c.node.as_str()).collect();
+        assert_eq!(names, ["b", "b", "d", "e"]);
+        dead_nodes::run(&mut g);
+        assert_eq!(g.nodes.len(), 2);
+        assert_eq!(
+            (g.outputs.as_slice(), g.output_names.as_slice()),
+            (&[NodeId(1)][..], &["e".to_owned()][..])
+        );
+        assert_eq!(run(&mut g).changes, []);
+    }
+}

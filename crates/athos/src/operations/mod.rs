@@ -11,8 +11,6 @@ mod shape;
 
 use cryptflow_ring::{GeometryError, Movement};
 
-pub(crate) use linear::normalisation;
-
 pub(crate) use arithmetic::broadcast;
 pub(crate) use linear::normalisation;
 pub(crate) use pool::{sees_elements, uniform_count};

@@ -115,6 +115,17 @@ impl Shared {
         first
     }
 
+    /// The error that broke the link, if it is broken. A peer that left in good order breaks nothing.
+    pub(crate) fn broken(&self) -> Option<WireError> {
+        match &self.lock().end {
+            Some(End::Now(error)) => Some(error.clone()),
+            Some(End::AfterInbox(error)) if !matches!(error, WireError::Finished { .. }) => {
+                Some(error.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// Breaks this link alone.
     pub(crate) fn break_off(&self, error: WireError) -> WireError {
         let mut state = self.lock();
@@ -278,7 +289,7 @@ impl Link {
 
     /// Gives up: the peer is told why, as far as it still listens, and nothing more can be sent or received.
     pub fn abort(&self, reason: &str) {
-        self.shared.break_off(WireError::Aborted { peer: "this party".into(), reason: reason.to_string() });
+        self.shared.break_off(WireError::GaveUp { reason: reason.to_string() });
     }
 
     /// What went over the link so far.

@@ -20,14 +20,24 @@ struct Members {
 impl Group {
     fn add(self: &Arc<Group>, shared: &Arc<Shared>) {
         let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A link belongs to one party for good: `Links::new` takes it by value.
-        let _ = shared.group.set(Arc::clone(self));
+        if shared.group.set(Arc::clone(self)).is_err() {
+            return;
+        }
         members.links.push(Arc::downgrade(shared));
         let failed = members.failed.clone();
         drop(members);
-        if let Some(error) = failed {
-            shared.break_off(error);
+        match failed {
+            Some(error) => drop(shared.break_off(error)),
+            None => {
+                if let Some(error) = shared.broken() {
+                    self.fail(&error);
+                }
+            }
         }
+    }
+
+    fn failure(&self) -> Option<WireError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 
     /// Breaks every link with the first error.
@@ -105,7 +115,7 @@ impl Links {
         Watch { links: self.links.each_ref().map(|l| Arc::clone(l.shared())), clock: Arc::clone(&self.clock) }
     }
 
-    /// A handle that can break the links after they were handed to a protocol.
+    /// The handle that breaks the links, also after they were handed to a protocol; other links can be tied to it.
     pub fn breaker(&self) -> Breaker {
         Breaker(Arc::clone(&self.group))
     }
@@ -130,13 +140,28 @@ impl Watch {
     }
 }
 
-/// Breaks a party's links from outside, for instance when the client is gone.
-#[derive(Clone)]
+/// Links that break together: when one fails, all do, with the same error, and every peer is told why.
+#[derive(Clone, Default)]
 pub struct Breaker(Arc<Group>);
 
 impl Breaker {
-    /// As [`Links::abort_all`].
+    /// A breaker that no link is tied to.
+    pub fn new() -> Breaker {
+        Breaker::default()
+    }
+
+    /// Ties a link to the others. A link that is tied already stays where it is.
+    pub fn tie(&self, link: &Link) {
+        self.0.add(link.shared());
+    }
+
+    /// Breaks all links; the peers are told why.
     pub fn abort_all(&self, reason: &str) {
         self.0.fail(&WireError::GaveUp { reason: reason.to_string() });
+    }
+
+    /// The error that broke the links, if they are broken.
+    pub fn failure(&self) -> Option<WireError> {
+        self.0.failure()
     }
 }

@@ -9,7 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_wire::tcp::{Connection, Listener, connect};
-use cryptflow_wire::{Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp};
+use cryptflow_wire::{
+    Breaker, Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -403,4 +405,30 @@ fn a_breaker_wakes_a_protocol_that_waits() {
         let told = p1.to(0).recv(1).unwrap_err();
         assert!(told.to_string().contains("P0 aborted: the client is gone"), "{name}: {told}");
     });
+}
+
+#[test]
+fn links_that_are_tied_break_together() {
+    let (near, _far) = local::pair(LinkOptions::default()).unwrap();
+    let (other, other_far) = local::pair(LinkOptions::default()).unwrap();
+    let breaker = Breaker::new();
+    breaker.tie(&near);
+    breaker.tie(&other);
+    assert_eq!(breaker.failure(), None);
+    other_far.abort("out of memory");
+    let error = WireError::Aborted { peer: "the other end".into(), reason: "out of memory".into() };
+    assert_eq!(near.recv(1).unwrap_err(), error);
+    assert_eq!(breaker.failure(), Some(error.clone()));
+    // A link that is tied later breaks at once, and one that is broken already breaks the others.
+    let (broken, well) =
+        (local::pair(LinkOptions::default()).unwrap(), local::pair(LinkOptions::default()).unwrap());
+    broken.1.abort("out of disk");
+    assert!(broken.0.recv(1).is_err());
+    let second = Breaker::new();
+    second.tie(&well.0);
+    second.tie(&broken.0);
+    assert!(well.0.recv(1).unwrap_err().to_string().contains("out of disk"));
+    let (late, _) = local::pair(LinkOptions::default()).unwrap();
+    breaker.tie(&late);
+    assert_eq!(late.send(vec![1]).unwrap_err(), error);
 }

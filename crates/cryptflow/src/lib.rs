@@ -1,10 +1,17 @@
 //! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the command.
 
+pub mod client;
+pub mod compare;
 pub mod error;
+pub mod fixed;
 pub mod input;
 pub mod labels;
+pub mod local;
 pub mod npy;
 pub mod output;
+pub mod party;
 pub mod preprocess;
+pub mod report;
+pub mod session;
 
 pub use error::Error;

@@ -1,13 +1,23 @@
 //! The commands, one file each. A command's module has its arguments (`Arguments`) and `run`.
 
+mod party_local;
+mod run;
+
 use clap::Subcommand;
 use cryptflow::error::Result;
 
 /// What to do.
 #[derive(Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    Run(run::Arguments),
+    #[command(hide = true)]
+    PartyLocal(party_local::Arguments),
+}
 
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<()> {
-    match command {}
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::PartyLocal(arguments) => party_local::run(&arguments),
+    }
 }

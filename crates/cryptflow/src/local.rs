@@ -1,0 +1,242 @@
+//! Three parties on this machine: a process each, which nobody but the process that started them can join.
+//!
+//! The launcher hands every party the session's token over its standard input: a command line or an environment can be read by
+//! others. A party answers with its port on its standard output, and learns the others' over its standard input. When that closes,
+//! the launcher is gone, and the party goes, too.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
+
+use crate::party;
+use crate::session::SessionError;
+
+/// Time for a process to start and to find the others.
+const START: Duration = Duration::from_secs(20);
+/// Time for a process to end once its session has ended.
+const END: Duration = Duration::from_secs(3);
+/// How much longer than a party the client is patient, so that it hears from the parties who is silent.
+const GRACE: Duration = Duration::from_secs(10);
+/// An idle session is no failure: a party notices by its link when its client dies.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the parties' processes did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A process cannot be started or spoken to.
+    #[error("cannot start the process of P{party}: {reason}")]
+    Process {
+        /// Which party.
+        party: usize,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// A link cannot be made.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+/// The processes of three parties. Dropping them ends them.
+pub struct Parties {
+    children: Vec<Running>,
+}
+
+struct Running {
+    process: Child,
+    /// Open as long as the party shall live.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Parties {
+    /// Starts three processes of this executable (each as `EXECUTABLE party-local INDEX`), links them with one another, and
+    /// connects to each as their client. `deadline` is the silence after which a party counts as gone.
+    ///
+    /// # Errors
+    /// A process does not start, or does not come up in time.
+    pub fn launch(executable: &Path, deadline: Duration) -> Result<(Parties, [Link; 3]), LaunchError> {
+        let token = Token::fresh()?;
+        let mut parties = Parties { children: Vec::with_capacity(3) };
+        let (ports_found, ports) = mpsc::channel();
+        for party in 0..3 {
+            let failed = |e: std::io::Error| LaunchError::Process { party, reason: e.to_string() };
+            let mut process = Command::new(executable)
+                .arg("party-local")
+                .arg(party.to_string())
+                .arg("--timeout")
+                .arg(deadline.as_secs_f64().to_string())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .map_err(failed)?;
+            let (mut stdin, stdout) = (process.stdin.take(), process.stdout.take());
+            let told = stdin.as_mut().map(|stdin| stdin.write_all(token.as_bytes()));
+            parties.children.push(Running { process, _stdin: stdin });
+            told.transpose().map_err(failed)?;
+            let ports_found = ports_found.clone();
+            std::thread::Builder::new()
+                .spawn(move || {
+                    // The launcher gave up if nobody takes the answer.
+                    let _ = ports_found.send((party, stdout.and_then(read_port)));
+                })
+                .map_err(failed)?;
+        }
+
+        let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 3];
+        let end = Instant::now() + START;
+        for _ in 0..3 {
+            let left = end.saturating_duration_since(Instant::now());
+            let (party, port) = ports.recv_timeout(left).map_err(|_| LaunchError::Process {
+                party: addresses.iter().position(|a| a.port() == 0).unwrap_or_default(),
+                reason: format!("it did not come up within {} s", START.as_secs()),
+            })?;
+            let port = port.ok_or_else(|| LaunchError::Process {
+                party,
+                reason: match parties.exit(party) {
+                    Some(status) => format!("it ended at once, {status}"),
+                    None => "it did not say where it listens".into(),
+                },
+            })?;
+            if let Some(address) = addresses.get_mut(party) {
+                address.set_port(port);
+            }
+        }
+        let ports: Vec<u8> = addresses.iter().flat_map(|a| a.port().to_le_bytes()).collect();
+        for (party, child) in parties.children.iter_mut().enumerate() {
+            if let Some(stdin) = &mut child._stdin {
+                stdin
+                    .write_all(&ports)
+                    .and_then(|()| stdin.flush())
+                    .map_err(|e| LaunchError::Process { party, reason: e.to_string() })?;
+            }
+        }
+
+        let options = LinkOptions { deadline: deadline.saturating_add(GRACE), ..LinkOptions::default() };
+        let clock = Arc::default();
+        let connect = |party: usize| {
+            let peer = Role::Party(party as u8);
+            tcp::connect(addresses[party], Role::Client, peer, &token, START)?
+                .into_link(Arc::clone(&clock), options.clone())
+        };
+        let links = [connect(0)?, connect(1)?, connect(2)?];
+        Ok((parties, links))
+    }
+
+    /// The process ids, for whoever watches them.
+    pub fn ids(&self) -> Vec<u32> {
+        self.children.iter().map(|child| child.process.id()).collect()
+    }
+
+    /// Waits for the processes to end by themselves, as they do when a session has ended, and ends those that do not. Returns
+    /// how each of them ended that did not end well by itself: `P1 was ended by signal 9`.
+    pub fn end(mut self) -> Vec<String> {
+        let end = Instant::now() + END;
+        let mut oddities = Vec::new();
+        for (party, child) in self.children.iter_mut().enumerate() {
+            loop {
+                match child.process.try_wait() {
+                    Ok(Some(status)) => {
+                        oddities.extend(odd(party, status));
+                        break;
+                    }
+                    Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+                    _ => {
+                        oddities.push(format!("the process of P{party} did not end and was killed"));
+                        break;
+                    }
+                }
+            }
+        }
+        oddities
+    }
+
+    fn exit(&mut self, party: usize) -> Option<ExitStatus> {
+        let child = self.children.get_mut(party)?;
+        // Its output is closed already: it is about to end.
+        for _ in 0..100 {
+            if let Ok(Some(status)) = child.process.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+}
+
+impl Drop for Parties {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // Both fail for a process that has ended, and was waited for, already.
+            let _ = child.process.kill();
+            let _ = child.process.wait();
+        }
+    }
+}
+
+/// How a process ended, if not by itself: a party that gives up says why over its links, and ends with status 1.
+fn odd(party: usize, status: ExitStatus) -> Option<String> {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Some(format!("the process of P{party} was ended by signal {signal}"));
+    }
+    match status.code() {
+        Some(0 | 1) => None,
+        _ => Some(format!("the process of P{party} ended with {status}")),
+    }
+}
+
+fn read_port(stdout: impl Read) -> Option<u16> {
+    let mut line = String::new();
+    BufReader::new(stdout.take(64)).read_line(&mut line).ok()?;
+    line.trim().strip_prefix("port ")?.parse().ok()
+}
+
+/// The process of one party: the other side of [`Parties::launch`]. Ends when its session ends, or with status 1 when its
+/// standard input closes.
+///
+/// # Errors
+/// Whatever ended the session before its time.
+pub fn run_party(index: usize, deadline: Duration) -> Result<(), SessionError> {
+    let broken = |e: std::io::Error| {
+        SessionError::Wire(WireError::Io { peer: "the launcher".into(), reason: e.to_string() })
+    };
+    let mut token = [0; 32];
+    std::io::stdin().read_exact(&mut token).map_err(broken)?;
+    let token = Token::from_bytes(token);
+    let listener = tcp::Listener::loopback()?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "port {}", listener.address().port()).and_then(|()| stdout.flush()).map_err(broken)?;
+    let mut ports = [[0; 2]; 3];
+    for port in &mut ports {
+        std::io::stdin().read_exact(port).map_err(broken)?;
+    }
+    let addresses = ports.map(|p| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_le_bytes(p))));
+    std::thread::Builder::new().name("launcher's watch".into()).spawn(end_with_launcher).map_err(broken)?;
+
+    let options = LinkOptions { deadline, ..LinkOptions::default() };
+    let (links, clients) = tcp::join(index, &listener, &addresses, &[Role::Client], &token, &options, START)?;
+    drop(listener);
+    let patient = LinkOptions { deadline: IDLE, ..options };
+    let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
+    match client {
+        Some(client) => party::serve(links, client?),
+        None => Err(SessionError::Manifest("no client came".into())),
+    }
+}
+
+/// Standard input says nothing more, and closes when the launcher ends, whatever ended it.
+fn end_with_launcher() {
+    let mut rest = [0; 64];
+    loop {
+        match std::io::stdin().read(&mut rest) {
+            Ok(n) if n > 0 => {}
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => std::process::exit(1),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What a run found, and what it took: as text for a person, as JSON for a program.
+
+use std::fmt::Write;
+
+use cryptflow_program::OutputTransform;
+use serde::Serialize;
+
+use crate::client::Answer;
+use crate::compare::Comparison;
+use crate::labels::{Labels, top};
+
+/// Everything that a run reports.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The top label of each input: its name, or the index of its class where no names were given.
+    pub labels: Vec<Label>,
+    /// The five top classes of each input.
+    pub top: Vec<Vec<Ranked>>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// What went over the links, in payload bytes.
+    pub bytes: Bytes,
+    /// The longest chain of messages, each of which depends on the one before; over all batches.
+    pub rounds: u64,
+    /// The most memory that each party's process ever held, in bytes.
+    pub peak_rss: PeakRss,
+    /// The difference from the float model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Comparison>,
+    /// The inputs, by name.
+    #[serde(skip)]
+    pub inputs: Vec<String>,
+    /// The protocol's name.
+    #[serde(skip)]
+    pub protocol: String,
+    /// How many batches there were.
+    #[serde(skip)]
+    pub batches: usize,
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// A class without a name.
+    Class(usize),
+    /// The name of a class.
+    Name(String),
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Label::Class(class) => write!(f, "class {class}"),
+            Label::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A class of an input, with its value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ranked {
+    /// Index of the class.
+    pub class: usize,
+    /// Its label.
+    pub label: Label,
+    /// Its logit.
+    pub logit: f32,
+    /// Its probability, where the model ends in a softmax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+}
+
+/// Wall-clock seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Seconds {
+    /// To share weights and inputs, until every party held them.
+    pub share: f64,
+    /// From then until the client held the outputs, dealing included; over all batches.
+    pub online: f64,
+}
+
+/// Payload bytes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Bytes {
+    /// Between the parties.
+    pub total: u64,
+    /// Of these, what the helper P2 sent.
+    pub dealt: u64,
+    /// Of these, the rest.
+    pub online: u64,
+    /// Between the parties, by link and direction: `p0_p1` is what P0 sent to P1.
+    pub links: std::collections::BTreeMap<String, u64>,
+    /// From the client to the parties: program, weights and inputs.
+    pub share: u64,
+}
+
+/// Bytes, by party; absent where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PeakRss {
+    /// Of P0's process.
+    pub p0: Option<u64>,
+    /// Of P1's process.
+    pub p1: Option<u64>,
+    /// Of P2's process.
+    pub p2: Option<u64>,
+}
+
+impl Report {
+    /// Adds what a batch took.
+    pub fn add(&mut self, answer: &Answer) {
+        self.batches += 1;
+        self.seconds.share += answer.share.as_secs_f64();
+        self.seconds.online += answer.online.as_secs_f64();
+        // Every party's clock ends at the longest chain that it saw the end of.
+        self.rounds += answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);
+        for (i, record) in answer.records.iter().enumerate() {
+            for (j, &sent) in record.sent.iter().enumerate().filter(|&(j, _)| j != i) {
+                *self.bytes.links.entry(format!("p{i}_p{j}")).or_default() += sent;
+                self.bytes.total += sent;
+                *(if i == 2 { &mut self.bytes.dealt } else { &mut self.bytes.online }) += sent;
+            }
+        }
+    }
+
+    /// Adds the logits of one input.
+    pub fn add_row(
+        &mut self,
+        name: &str,
+        logits: &[f32],
+        transform: Option<OutputTransform>,
+        labels: Option<&Labels>,
+    ) {
+        let softmax = (transform == Some(OutputTransform::Softmax)).then(|| softmax(logits));
+        let label = |class: usize| match labels.and_then(|labels| labels.name(class)) {
+            Some(name) => Label::Name(name.to_owned()),
+            None => Label::Class(class),
+        };
+        let ranked: Vec<Ranked> = top(logits, 5)
+            .into_iter()
+            .map(|(class, logit)| Ranked {
+                class,
+                label: label(class),
+                logit,
+                probability: softmax.as_ref().and_then(|p| p.get(class).copied()),
+            })
+            .collect();
+        self.inputs.push(name.to_owned());
+        self.labels.extend(ranked.first().map(|best| best.label.clone()));
+        self.top.push(ranked);
+    }
+
+    /// The report for a person.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let width = self.inputs.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
+        for (name, ranked) in self.inputs.iter().zip(&self.top) {
+            let classes: Vec<String> = ranked
+                .iter()
+                .take(3)
+                .map(|r| match r.probability {
+                    Some(p) => format!("{} {:.1}%", r.label, p * 100.0),
+                    None => format!("{} ({:.3})", r.label, r.logit),
+                })
+                .collect();
+            writeln!(out, "{name:width$}  {}", classes.join(", "))?;
+        }
+        let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let batches = if self.batches == 1 { "1 batch".into() } else { format!("{} batches", self.batches) };
+        writeln!(out, "\n{} in {batches}, protocol {}", plural(self.inputs.len(), "input"), self.protocol)?;
+        let (s, b) = (&self.seconds, &self.bytes);
+        writeln!(out, "seconds  {:.3} online, {:.3} to share weights and inputs", s.online, s.share)?;
+        writeln!(
+            out,
+            "bytes    {} between the parties: {} dealt by P2, {} online; {} from the client",
+            bytes(b.total),
+            bytes(b.dealt),
+            bytes(b.online),
+            bytes(b.share)
+        )?;
+        let links: Vec<String> = b
+            .links
+            .iter()
+            .filter(|&(_, &n)| n > 0)
+            .map(|(link, &n)| format!("{} {}", link.replace('_', "→"), bytes(n)))
+            .collect();
+        if !links.is_empty() {
+            writeln!(out, "links    {}", links.join(", "))?;
+        }
+        writeln!(out, "rounds   {}", self.rounds)?;
+        let peaks: Vec<String> =
+            [("p0", self.peak_rss.p0), ("p1", self.peak_rss.p1), ("p2", self.peak_rss.p2)]
+                .iter()
+                .filter_map(|(party, peak)| peak.map(|n| format!("{party} {}", bytes(n))))
+                .collect();
+        if !peaks.is_empty() {
+            writeln!(out, "memory   {} at most", peaks.join(", "))?;
+        }
+        if let Some(c) = &self.compare {
+            writeln!(
+                out,
+                "compare  top-1 as the float model on {} of {}; largest difference of a logit {:.5} (logits up to {:.3})",
+                c.same_top1, c.rows, c.largest_difference, c.largest_logit
+            )?;
+            for row in &c.different {
+                let name = self.inputs.get(*row).map_or("", String::as_str);
+                writeln!(out, "         another top-1: {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The probabilities behind logits.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}
+
+/// A number of bytes, as people read it.
+fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::session::BatchRecord;
+
+    fn answer() -> Answer {
+        let record = |rounds, sent| BatchRecord { seconds: 1.0, rounds, sent, steps: vec![] };
+        Answer {
+            outputs: vec![],
+            share: Duration::from_millis(500),
+            online: Duration::from_millis(1500),
+            records: [record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],
+        }
+    }
+
+    #[test]
+    fn json_has_the_fields_that_programs_read() {
+        let mut report = Report::default();
+        report.add(&answer());
+        report.add(&answer());
+        report.add_row("a.png", &[0.0, 2.0, 1.0], Some(OutputTransform::Softmax), None);
+        report.peak_rss.p0 = Some(123);
+        let json = serde_json::to_value(&report).unwrap();
+        let expected = [
+            ("/labels/0", "1"),
+            ("/seconds/share", "1.0"),
+            ("/seconds/online", "3.0"),
+            ("/bytes/total", "8660"),
+            ("/bytes/dealt", "8600"),
+            ("/bytes/online", "60"),
+            ("/bytes/links/p2_p1", "8000"),
+            ("/bytes/links/p0_p2", "0"),
+            ("/rounds", "16"),
+            ("/peak_rss/p0", "123"),
+            ("/peak_rss/p1", "null"),
+        ];
+        for (pointer, value) in expected {
+            assert_eq!(json.pointer(pointer).unwrap().to_string(), value, "{pointer}");
+        }
+        assert_eq!(json.pointer("/compare"), None);
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_softmax() {
+        let p = softmax(&[1000.0, 1000.0, f32::MIN]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn text_names_inputs_and_labels() {
+        let mut report = Report { protocol: "mirror".into(), ..Report::default() };
+        report.add(&answer());
+        report.add_row("a.png", &[0.0, 2.5], None, None);
+        let text = report.text();
+        for part in ["a.png  class 1 (2.500), class 0 (0.000)", "1 input in 1 batch", "p2→p1 4.0 kB", "8"] {
+            assert!(text.contains(part), "{text}\nlacks {part}");
+        }
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        for (n, text) in [(999, "999 B"), (1500, "1.5 kB"), (2_340_000, "2.3 MB"), (5_678_000_000, "5.68 GB")]
+        {
+            assert_eq!(bytes(n), text);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A client and three parties in one process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use cryptflow::client::Client;
+use cryptflow::session::{ProtocolName, SessionError};
+use cryptflow::{fixed, party};
+use cryptflow_wire::{Link, LinkOptions, Links, local};
+
+type Mesh = fn(LinkOptions) -> Result<[Links; 3], cryptflow_wire::WireError>;
+
+/// Three parties that wait for a client, and the client's links to them.
+fn parties(mesh: Mesh) -> ([Link; 3], [JoinHandle<Result<(), SessionError>>; 3]) {
+    let options = LinkOptions { deadline: Duration::from_secs(20), ..LinkOptions::default() };
+    let mut near = Vec::new();
+    let handles = mesh(options.clone()).unwrap().map(|links| {
+        let (mine, theirs) = local::pair(options.clone()).unwrap();
+        near.push(mine);
+        thread::spawn(move || party::serve(links, theirs))
+    });
+    (near.try_into().ok().unwrap(), handles)
+}
+
+#[test]
+fn answers_are_right_in_every_protocol() {
+    let (program, weights) = common::program();
+    let rows = common::rows(6);
+    let meshes: [(&str, Mesh); 2] = [("local", local::mesh), ("tcp", cryptflow_wire::tcp::mesh_on_loopback)];
+    for (name, mesh) in meshes {
+        for (protocol, units) in [(ProtocolName::Clear, 0.0), (ProtocolName::Mirror, 16.0)] {
+            let (links, handles) = parties(mesh);
+            let client = Client::begin(links, &program, protocol).unwrap();
+            client.deploy(&weights).unwrap();
+            for batch in rows.chunks(common::BATCH) {
+                let mut steps = vec![];
+                let input = fixed::encode(&batch.concat(), common::SCALE);
+                let answer = client.infer(&[input], &mut |step| steps.push(step)).unwrap();
+                let logits = fixed::decode(&answer.outputs[0], common::SCALE);
+                let expected: Vec<f32> = batch.iter().flat_map(common::expected).collect();
+                for (a, b) in logits.iter().zip(&expected) {
+                    assert!(
+                        (a - b).abs() <= units / 4096.0,
+                        "{protocol} over {name}: {logits:?}, {expected:?}"
+                    );
+                }
+                assert!(steps.starts_with(&[0]));
+                let sent: u64 = answer.records.iter().flat_map(|r| r.sent).sum();
+                assert_eq!(sent > 0, protocol == ProtocolName::Mirror);
+                assert_eq!(answer.records[0].steps.len(), program.steps.len());
+            }
+            assert!(client.sent() > 0);
+            client.finish().unwrap();
+            for handle in handles {
+                handle.join().unwrap().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn everybody_hears_of_a_failure() {
+    type Change = fn(&mut cryptflow_program::Program, &mut Vec<Vec<i64>>);
+    // (what is wrong, what the client hears)
+    let table: [(Change, &str); 3] = [
+        (|_, w| drop(w.pop()), "the program has 3 weights, and 2 were given"),
+        (|_, w| w[1].push(1), "the weight \"b0\" has 3 elements, and 4 were given"),
+        (|p, _| p.steps.truncate(2), "the session cannot begin: output softmax: value 3 is never computed"),
+    ];
+    for (change, expected) in table {
+        let (mut program, mut weights) = common::program();
+        change(&mut program, &mut weights);
+        let (links, handles) = parties(local::mesh);
+        let result =
+            Client::begin(links, &program, ProtocolName::Clear).and_then(|client| client.deploy(&weights));
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}\nnot: {expected}");
+        for handle in handles {
+            assert!(handle.join().unwrap().is_err());
+        }
+    }
+}
+
+#[test]
+fn a_client_that_goes_frees_the_parties() {
+    let (program, weights) = common::program();
+    let (links, handles) = parties(local::mesh);
+    let client = Client::begin(links, &program, ProtocolName::Mirror).unwrap();
+    client.deploy(&weights).unwrap();
+    drop(client);
+    for handle in handles {
+        let error = handle.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("ended the session"), "{error}");
+    }
+}
+
+#[test]
+fn parties_that_were_asked_for_different_things_run_nothing() {
+    // Each party has a client of its own, and these do not want the same.
+    let (program, _) = common::program();
+    let mut other = program.clone();
+    other.name = "another".into();
+    let (links, handles) = parties(local::mesh);
+    let [a, b, c] = links;
+    let (spare, _kept) = local::pair(LinkOptions::default()).unwrap();
+    let begin = |links: [Link; 3], program: cryptflow_program::Program| {
+        thread::spawn(move || Client::begin(links, &program, ProtocolName::Clear).map(|_| ()).unwrap_err())
+    };
+    let (spare2, _kept2) = local::pair(LinkOptions::default()).unwrap();
+    let (spare3, _kept3) = local::pair(LinkOptions::default()).unwrap();
+    let first = begin([a, b, spare], program);
+    let second = begin([spare2, spare3, c], other);
+    let errors = [first, second].map(|t| t.join().unwrap().to_string());
+    assert!(errors[0].contains("were asked to run different programs"), "{errors:?}");
+    for handle in handles {
+        assert!(handle.join().unwrap().is_err());
+    }
+    drop((_kept, _kept2, _kept3));
+}

@@ -16,6 +16,7 @@ pub mod planes;
 pub mod pool;
 pub mod prf;
 mod simd;
+pub mod small_field;
 
 pub use bilinear::{bilinear, bilinear_into};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};

@@ -5,12 +5,16 @@ macro_rules! for_this_machine {
     ($function:ident($($name:ident: $type:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         {
-            #[target_feature(enable = "avx512f,avx512dq")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
             fn avx512($($name: $type),*) { $function($($name),*) }
             #[target_feature(enable = "avx2")]
             fn avx2($($name: $type),*) { $function($($name),*) }
             #[allow(unsafe_code)]
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+            {
                 // SAFETY: the machine has what the function needs.
                 return unsafe { avx512($($name),*) };
             } else if is_x86_feature_detected!("avx2") {

@@ -1,0 +1,72 @@
+//! ComputeMSB: shares modulo N = 2^64 − 1 become shares modulo 2^64 of the most significant bit. 264 bytes for each element, four
+//! messages one after another.
+//!
+//! N is odd, so MSB(a) = LSB(2a). P0 and P1 open r = 2a + x under P2's random x; then LSB(2a) = r_0 ⊕ x_0 ⊕ (x > r), where the last
+//! is the wrap of r − x, which PrivateCompare finds.
+
+use cryptflow_mpc::Error;
+use cryptflow_ring::small_field::Thresholds;
+
+use crate::odd;
+use crate::private_compare::{Question, coins, group_of};
+use crate::session::{Dealt, Session, draw};
+
+impl Session {
+    /// Shares modulo 2^64 of the most significant bit of what `y` shares modulo N.
+    pub(crate) fn msb(&mut self, y: &[u64], len: usize) -> Result<Vec<u64>, Error> {
+        let Some(k_beta) = self.common() else { return self.help_msb(len) };
+        let Dealt::Evaluator(k_x) = self.dealt() else { return Ok(Vec::new()) };
+        // 5. r = 2y + x, opened to P0 and P1.
+        let mut r = draw(&k_x, len);
+        for (r, y) in r.iter_mut().zip(y) {
+            *r = odd::add(odd::element(*r), odd::add(*y, *y));
+        }
+        self.exchange(&mut r, odd::add)?;
+        // 6. Is x > r, or, if turned, x < r + 1? (r is at most N − 1.)
+        let x0 = self.deal_words(len, &[])?;
+        let thresholds = |group: usize| {
+            let (r, turned) = (group_of(&r, group), coins(&k_beta, group));
+            let word = std::array::from_fn(|e| r[e] + u64::from(turned[e] & 1));
+            Thresholds { word, greater: turned.map(|t| !t), always: [0; 64] }
+        };
+        self.ask(len, &Question { thresholds: &thresholds })?;
+        // 7. γ = β' ⊕ β and δ = x_0 ⊕ r_0, both with one public side.
+        let mut gamma = self.deal_words(len, &[])?;
+        let mut delta = x0;
+        let one = self.one();
+        let mut turned = [0; 64];
+        for (i, ((g, d), r)) in gamma.iter_mut().zip(&mut delta).zip(&r).enumerate() {
+            if i % 64 == 0 {
+                turned = coins(&k_beta, i / 64);
+            }
+            *g = exclusive_or(*g, u64::from(turned[i % 64] & 1), one);
+            *d = exclusive_or(*d, r & 1, one);
+        }
+        // 8. γ ⊕ δ = γ + δ − 2γδ.
+        let mut both = self.multiply(&gamma, &delta, len)?;
+        for ((b, g), d) in both.iter_mut().zip(&gamma).zip(&delta) {
+            *b = g.wrapping_add(*d).wrapping_sub(b.wrapping_mul(2));
+        }
+        Ok(both)
+    }
+
+    /// P2's part.
+    fn help_msb(&mut self, len: usize) -> Result<Vec<u64>, Error> {
+        let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(Vec::new()) };
+        let (mut x, other) = (draw(&k02, len), draw(&k12, len));
+        for (x, o) in x.iter_mut().zip(&other) {
+            *x = odd::add(odd::element(*x), odd::element(*o));
+        }
+        let lowest: Vec<u64> = x.iter().map(|x| x & 1).collect();
+        self.deal_words(len, &lowest)?;
+        self.deal_bits(&x)?;
+        let beta = self.answer(len)?;
+        self.deal_words(len, &beta)?;
+        self.multiply(&[], &[], len)
+    }
+}
+
+/// A share of `v ⊕ bit`, for a shared v and a public bit; `one` is 1 for the party that adds constants.
+fn exclusive_or(share: u64, bit: u64, one: u64) -> u64 {
+    share.wrapping_mul(1u64.wrapping_sub(2 * bit)).wrapping_add(one * bit)
+}

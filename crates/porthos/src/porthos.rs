@@ -1,0 +1,182 @@
+//! A party of Porthos: the [`Protocol`] trait, each operation handed to the step that computes it.
+
+use cryptflow_mpc::keys::Keys;
+use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
+use cryptflow_ring::{GeometryError, Movement, Window, movement::elements, sum_pool};
+use cryptflow_wire::Links;
+
+use crate::relu::COMPARE_BITS;
+use crate::session::{Session, draw, to_bytes};
+use crate::share::{Share, from_nothing, from_seed, from_words};
+use crate::truncation::truncate;
+
+/// A party of the Porthos protocol, in a session of its own.
+pub struct Porthos {
+    pub(crate) session: Session,
+    start: Cost,
+}
+
+impl Porthos {
+    /// Begins a session of a program over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which must be
+    /// authenticated and confidential. Shares are modulo 2^64 whatever the program's ring is.
+    pub fn new(links: Links, ring_bits: u32) -> Result<Porthos, Error> {
+        if !(2..=64).contains(&ring_bits) {
+            return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
+        }
+        let party = Party::ALL[links.index() % 3];
+        let keys = Keys::agree(&links)?;
+        let session = Session { party, links, keys };
+        let start = session.total();
+        Ok(Porthos { session, start })
+    }
+
+    /// The links of the session, for whoever must abort it.
+    pub fn links(&self) -> &Links {
+        &self.session.links
+    }
+
+    fn receive(&self, name: &str, len: usize, part: &[u8]) -> Result<Share, Error> {
+        match self.session.party {
+            Party::P0 => from_seed(name, part, len),
+            Party::P1 => from_words(name, part, len),
+            Party::P2 => from_nothing(name, part, len),
+        }
+    }
+}
+
+fn compared(operation: &'static str, compare_bits: u32) -> Result<(), Error> {
+    if (2..=COMPARE_BITS).contains(&compare_bits) {
+        return Ok(());
+    }
+    let reason = format!("comparisons are exact on 2 to {COMPARE_BITS} bits, not on {compare_bits}");
+    Err(Error::Range { operation, reason })
+}
+
+fn combine(operation: &str, x: &Share, y: &Share, f: fn(u64, u64) -> u64) -> Result<Share, Error> {
+    if x.len != y.len {
+        let reason = format!("{operation} of {} and {} elements", x.len, y.len);
+        return Err(GeometryError::Mismatch(reason).into());
+    }
+    Ok(Share { data: x.data.iter().zip(&y.data).map(|(a, b)| f(*a, *b)).collect(), len: x.len })
+}
+
+impl Protocol for Porthos {
+    type Value = Share;
+    type Weight = Share;
+
+    fn name(&self) -> &'static str {
+        "porthos"
+    }
+
+    fn party(&self) -> Party {
+        self.session.party
+    }
+
+    fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Share, Error> {
+        self.receive(name, len, &part)
+    }
+
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Share, Error> {
+        self.receive(name, len, &part)
+    }
+
+    /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends nothing.
+    fn reveal(&mut self, x: &Share) -> Result<Vec<u8>, Error> {
+        let Some(zero) = self.session.common() else { return Ok(Vec::new()) };
+        let mut out = draw(&zero, x.len);
+        let first = self.session.is_first();
+        for (z, v) in out.iter_mut().zip(&x.data) {
+            *z = if first { v.wrapping_add(*z) } else { v.wrapping_sub(*z) };
+        }
+        Ok(to_bytes(&out))
+    }
+
+    fn linear(
+        &mut self,
+        terms: &[Term<'_, Porthos>],
+        bias: Option<&Share>,
+        shift: u32,
+    ) -> Result<Share, Error> {
+        self.linear_step(terms, bias, shift)
+    }
+
+    /// Local, with the truncation's failure probability.
+    fn scale_public(&mut self, x: &Share, factors: &[u64], shift: u32) -> Result<Share, Error> {
+        let fits = x.len == 0 && !factors.is_empty() || x.len.checked_rem(factors.len()) == Some(0);
+        if !fits || shift > 62 {
+            let reason =
+                format!("{} factors for {} elements, and a shift by {shift} bits", factors.len(), x.len);
+            return Err(Error::Range { operation: "scale_public", reason });
+        }
+        let mut data: Vec<u64> =
+            x.data.iter().zip(factors.iter().cycle()).map(|(v, c)| v.wrapping_mul(*c)).collect();
+        truncate(self.session.party, &mut data, shift);
+        Ok(Share { data, len: x.len })
+    }
+
+    /// There is one ring: nothing to do.
+    fn widen(&mut self, x: &Share) -> Result<Share, Error> {
+        Ok(x.clone())
+    }
+
+    fn relu(&mut self, x: &Share, compare_bits: u32, _widen: bool) -> Result<Share, Error> {
+        compared("relu", compare_bits)?;
+        self.relu_step(x)
+    }
+
+    fn clipped_relu(
+        &mut self,
+        x: &Share,
+        limit: u64,
+        compare_bits: u32,
+        _widen: bool,
+    ) -> Result<Share, Error> {
+        compared("clipped_relu", compare_bits)?;
+        self.clipped_relu_step(x, limit)
+    }
+
+    fn max_pool(
+        &mut self,
+        x: &Share,
+        input: [usize; 4],
+        window: &Window,
+        compare_bits: u32,
+    ) -> Result<Share, Error> {
+        compared("max_pool", compare_bits)?;
+        self.max_pool_step(x, input, window)
+    }
+
+    fn sum_pool(&mut self, x: &Share, input: [usize; 4], window: &Window) -> Result<Share, Error> {
+        let [rows, columns] = window.output([input[1], input[2]])?;
+        let len = elements(&[input[0], rows, columns, input[3]])?;
+        let data = if self.session.is_dealer() { Vec::new() } else { sum_pool(&x.data, input, window)? };
+        Ok(Share { data, len })
+    }
+
+    fn add(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
+        combine("add", x, y, u64::wrapping_add)
+    }
+
+    fn sub(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
+        combine("sub", x, y, u64::wrapping_sub)
+    }
+
+    fn movement(&mut self, movement: &Movement, inputs: &[(&[usize], &Share)]) -> Result<Share, Error> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|(shape, _)| *shape).collect();
+        let len = elements(&movement.output_shape(&shapes)?)?;
+        if self.session.is_dealer() {
+            return Ok(Share { data: Vec::new(), len });
+        }
+        let parts: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.data.as_slice())).collect();
+        Ok(Share { data: movement.apply(&parts)?, len })
+    }
+
+    fn metered(&self) -> Cost {
+        let mut cost = self.session.total();
+        cost.rounds -= self.start.rounds;
+        for (row, start) in cost.bytes.iter_mut().zip(self.start.bytes) {
+            row.iter_mut().zip(start).for_each(|(cell, s)| *cell -= s);
+        }
+        cost
+    }
+}

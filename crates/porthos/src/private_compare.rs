@@ -1,0 +1,181 @@
+//! PrivateCompare: P0 and P1 hold shares over Z_p of the bits of a word x, and know t and a random bit β; P2 learns
+//! β' = β ⊕ (x > t), which says nothing without β. 128 bytes for each element; one message from each of P0 and P1.
+//!
+//! For the bits from the top, w_i = x_i ⊕ t_i and c_i = t_i − x_i + 1 + Σ_{k>i} w_k: exactly one c_i is zero if x > t, and none
+//! otherwise. For β = 1 the question is turned round, x < t + 1, so that a zero means β' = 1 in both cases. The c_i are multiplied by
+//! random factors, put in a random order, and re-randomised by a share of zero: P2, which knows the shares of x_i, sees uniform
+//! bytes, and one zero at a random place or none.
+
+use cryptflow_mpc::Error;
+use cryptflow_mpc::keys::Stream;
+use cryptflow_ring::small_field::{
+    Blinds, GROUP, Group, LANES, Row, Thresholds, any_zero, bits, compare, nonzero, subtract, uniform,
+};
+use rayon::prelude::*;
+
+use crate::session::{BLOCK, Dealt, Session, blocks, cut};
+
+/// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the bytes themselves.
+const SPARE: usize = 1 << 48;
+/// Words set aside for the replacements of one group.
+const SPARE_WORDS: usize = 1 << 12;
+/// Words of a group.
+const GROUP_WORDS: usize = GROUP / 8;
+
+/// A group of uniform elements (nonzero ones, if so said) from a stream, by its number.
+fn sample(stream: &Stream, group: usize, nonzero_only: bool) -> Group {
+    let mut random = [0; GROUP_WORDS];
+    stream.words(group * GROUP_WORDS, &mut random);
+    let mut spare = [0u64; 8];
+    let mut used = 0;
+    let redraw = || {
+        if used % 64 == 0 {
+            stream.words(SPARE + group * SPARE_WORDS + used / 8, &mut spare);
+        }
+        let byte = spare[used % 64 / 8].to_le_bytes()[used % 8];
+        used += 1;
+        byte
+    };
+    let mut out = Group::default();
+    if nonzero_only {
+        nonzero(&random, redraw, &mut out);
+    } else {
+        uniform(&random, redraw, &mut out);
+    }
+    out
+}
+
+/// Reads a group of `lanes` lanes from a message of `LANES · lanes` bytes.
+fn read_group(bytes: &[u8], lanes: usize) -> Group {
+    let mut group = Group::default();
+    for (row, bytes) in group.0.iter_mut().zip(bytes.chunks_exact(lanes.max(1))) {
+        row[..lanes].copy_from_slice(bytes);
+    }
+    group
+}
+
+/// Writes a group of as many lanes as there is room for.
+fn write_group(group: &Group, bytes: &mut [u8]) {
+    let lanes = bytes.len() / LANES;
+    for (row, bytes) in group.0.iter().zip(bytes.chunks_exact_mut(lanes.max(1))) {
+        bytes.copy_from_slice(&row[..lanes]);
+    }
+}
+
+/// Up to 64 words, the rest zero.
+fn lanes(words: &[u64]) -> [u64; LANES] {
+    let mut all = [0; LANES];
+    all[..words.len()].copy_from_slice(words);
+    all
+}
+
+/// What P0 and P1 ask of x: for each element, is x > t (or x >= t + 1), or, if turned, the contrary.
+pub(crate) struct Question<'a> {
+    /// Makes the thresholds of a group: the words, whether "greater" is asked, whether the answer is yes anyhow.
+    pub(crate) thresholds: &'a (dyn Fn(usize) -> Thresholds + Sync),
+}
+
+impl Session {
+    /// P2's part of the dealing of x's bits, block by block: 64 bytes for each element, to one of the evaluators.
+    pub(crate) fn deal_bits(&mut self, x: &[u64]) -> Result<(), Error> {
+        let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(()) };
+        for block in blocks(x.len()) {
+            let x = &x[block.clone()];
+            let half = cut(x.len());
+            for (to, key, part) in [(1, &k02, 0..half), (0, &k12, half..x.len())] {
+                if part.is_empty() {
+                    continue;
+                }
+                let first = (block.start + part.start) / LANES;
+                let mut message = vec![0; part.len() * LANES];
+                let groups = message.par_chunks_mut(GROUP).zip(x[part].par_chunks(LANES)).enumerate();
+                groups.for_each(|(i, (out, x))| {
+                    let mut correction = Group::default();
+                    bits(&lanes(x), &mut correction);
+                    subtract(&mut correction, &sample(key, first + i, false));
+                    write_group(&correction, out);
+                });
+                self.links.to(to).send(message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The evaluators' part: their shares of x's bits, received or drawn, become what P2 is sent.
+    pub(crate) fn ask(&mut self, len: usize, question: &Question<'_>) -> Result<(), Error> {
+        let streams = [self.common(), self.common(), self.common()];
+        let ([Some(factors), Some(zeros), Some(places)], Dealt::Evaluator(own)) = (streams, self.dealt())
+        else {
+            return Ok(());
+        };
+        let first_party = self.is_first();
+        let one = self.one() as u8;
+        for block in blocks(len) {
+            let n = block.len();
+            let (sent, drawn) = (self.sent_part(n), self.drawn_part(n));
+            let dealt = if sent.is_empty() { Vec::new() } else { self.helper().recv(sent.len() * LANES)? };
+            let mut message = vec![0; n * LANES];
+            message.par_chunks_mut(GROUP).enumerate().for_each(|(i, out)| {
+                let group = block.start / LANES + i;
+                let count = out.len() / LANES;
+                let x = if drawn.contains(&(i * LANES)) {
+                    sample(&own, group, false)
+                } else {
+                    let at = (i * LANES - sent.start) * LANES;
+                    read_group(&dealt[at..at + count * LANES], count)
+                };
+                let mut zero = sample(&zeros, group, false);
+                if !first_party {
+                    let mut negative = Group::default();
+                    subtract(&mut negative, &zero);
+                    zero = negative;
+                }
+                let mut place: Row = [0; LANES];
+                let mut random = [0; LANES / 8];
+                places.words(group * random.len(), &mut random);
+                for (p, r) in place.as_chunks_mut::<8>().0.iter_mut().zip(random) {
+                    *p = r.to_le_bytes();
+                }
+                let factors = sample(&factors, group, true);
+                let blinds = Blinds { factors: &factors, zero: &zero, place: &place };
+                let mut cells = Group::default();
+                compare(one, &x, &(question.thresholds)(group), &blinds, &mut cells);
+                write_group(&cells, out);
+            });
+            self.helper().send(message)?;
+        }
+        Ok(())
+    }
+
+    /// P2's part: β' for each element.
+    pub(crate) fn answer(&self, len: usize) -> Result<Vec<u64>, Error> {
+        let mut answers = Vec::with_capacity(len);
+        for block in blocks(len) {
+            let bytes = block.len() * LANES;
+            let (from0, from1) = (self.links.to(0).recv(bytes)?, self.links.to(1).recv(bytes)?);
+            let mut yes = vec![0; block.len()];
+            let groups = from0.par_chunks(GROUP).zip(from1.par_chunks(GROUP)).zip(yes.par_chunks_mut(LANES));
+            groups.for_each(|((a, b), yes)| {
+                let mut row = [0; LANES];
+                any_zero(&read_group(a, yes.len()), &read_group(b, yes.len()), &mut row);
+                yes.iter_mut().zip(row).for_each(|(y, r)| *y = u64::from(r));
+            });
+            answers.extend(yes);
+        }
+        debug_assert!(len.div_ceil(BLOCK) * BLOCK >= answers.len());
+        Ok(answers)
+    }
+}
+
+/// Random bits β for a group of elements, 0 or 0xff.
+pub(crate) fn coins(stream: &Stream, group: usize) -> Row {
+    let mut word = [0];
+    stream.words(group, &mut word);
+    std::array::from_fn(|lane| 0u8.wrapping_sub((word[0] >> lane) as u8 & 1))
+}
+
+/// The elements of a group among `words`.
+pub(crate) fn group_of(words: &[u64], group: usize) -> [u64; LANES] {
+    let at = (group * LANES).min(words.len());
+    lanes(&words[at..(at + LANES).min(words.len())])
+}

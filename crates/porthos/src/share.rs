@@ -1,0 +1,118 @@
+//! Shares, and what the owner of a secret does.
+
+use cryptflow_mpc::clear::sign_extend;
+use cryptflow_mpc::{Error, Owner, keys};
+use cryptflow_ring::Prf;
+use zeroize::Zeroizing;
+
+use crate::session::{WORD, from_bytes, to_bytes};
+
+/// Bytes of a seed.
+const SEED: usize = 16;
+
+/// A party's part of a secret tensor: x = x0 + x1 modulo 2^64. P2 knows the length alone.
+#[derive(Clone)]
+pub struct Share {
+    /// The evaluator's share; empty for P2.
+    pub(crate) data: Vec<u64>,
+    pub(crate) len: usize,
+}
+
+impl Share {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True for a tensor without elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl std::fmt::Debug for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// The owner of an input or of a model, in a program over Z_2^ring_bits. Porthos itself computes modulo 2^64 whatever the
+/// program's ring is: the owner extends the sign.
+#[derive(Clone, Copy, Debug)]
+pub struct PorthosOwner {
+    ring_bits: u32,
+}
+
+impl PorthosOwner {
+    /// An owner for programs over Z_2^ring_bits, at most 64.
+    pub fn new(ring_bits: u32) -> PorthosOwner {
+        PorthosOwner { ring_bits }
+    }
+}
+
+/// P0's part is the seed of its share, P1's the difference, P2's empty. Every tensor has a fresh seed.
+impl Owner for PorthosOwner {
+    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+        let mut seed = Zeroizing::new([0; SEED]);
+        keys::random(seed.as_mut_slice())?;
+        let mut difference = expand(&seed, x.len());
+        for (d, &v) in difference.iter_mut().zip(x) {
+            *d = (sign_extend(v, self.ring_bits) as u64).wrapping_sub(*d);
+        }
+        Ok([seed.to_vec(), to_bytes(&difference), Vec::new()])
+    }
+
+    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+        self.share_value(w)
+    }
+
+    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error> {
+        const NAME: &str = "the output";
+        check_length(NAME, parts[2], 0)?;
+        let mut sum = read_words(NAME, parts[0], len)?;
+        for (a, b) in sum.iter_mut().zip(read_words(NAME, parts[1], len)?) {
+            *a = a.wrapping_add(b);
+        }
+        Ok(sum.into_iter().map(|v| v as i64).collect())
+    }
+}
+
+fn expand(seed: &[u8; SEED], len: usize) -> Vec<u64> {
+    let mut share = vec![0; len];
+    Prf::new(*seed).fill_words(0, 0, &mut share);
+    share
+}
+
+fn check_length(name: &str, part: &[u8], due: usize) -> Result<(), Error> {
+    if part.len() == due {
+        return Ok(());
+    }
+    let reason = format!("{} bytes came where {due} were due", part.len());
+    Err(Error::Share { name: name.into(), reason })
+}
+
+fn read_words(name: &str, part: &[u8], len: usize) -> Result<Vec<u64>, Error> {
+    check_length(name, part, len.saturating_mul(WORD))?;
+    let mut words = vec![0; len];
+    from_bytes(part, &mut words);
+    Ok(words)
+}
+
+/// P0's share, from its seed.
+pub(crate) fn from_seed(name: &str, part: &[u8], len: usize) -> Result<Share, Error> {
+    check_length(name, part, SEED)?;
+    let mut seed = Zeroizing::new([0; SEED]);
+    seed.copy_from_slice(part);
+    Ok(Share { data: expand(&seed, len), len })
+}
+
+/// P1's share.
+pub(crate) fn from_words(name: &str, part: &[u8], len: usize) -> Result<Share, Error> {
+    Ok(Share { data: read_words(name, part, len)?, len })
+}
+
+/// P2's.
+pub(crate) fn from_nothing(name: &str, part: &[u8], len: usize) -> Result<Share, Error> {
+    check_length(name, part, 0)?;
+    Ok(Share { data: Vec::new(), len })
+}

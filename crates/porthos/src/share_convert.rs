@@ -1,0 +1,83 @@
+//! ShareConvert: shares modulo L = 2^64 become shares of the same number modulo N = 2^64 − 1. The number must not be N itself.
+//! 232 bytes for each element, four messages one after another.
+//!
+//! The number c = c0 + c1 − θL, so modulo N it is c0 + c1 − θ: what is to be shared is the wrap θ. P0 and P1 hide
+//! c under r = r0 + r1 − αL, and P2 sees c̃ = c + r and the wrap δ of its shares; with β_j the wrap of c_j + r_j and
+//! η = (c̃ >= r) (no wrap of c + r): θ = β0 + β1 + δ − α − 1 + η. PrivateCompare finds η, hidden from P2 by a bit that P0 and P1 know.
+
+use cryptflow_mpc::Error;
+use cryptflow_ring::small_field::Thresholds;
+
+use crate::odd;
+use crate::private_compare::{Question, coins, group_of};
+use crate::session::{Dealt, Session, WORD, blocks, draw, from_bytes, receive_words, to_bytes};
+
+impl Session {
+    /// Shares modulo N of the number that `c` shares modulo L.
+    pub(crate) fn share_convert(&mut self, c: &[u64], len: usize) -> Result<Vec<u64>, Error> {
+        let common = [self.common(), self.common(), self.common()];
+        let [Some(k_r0), Some(k_r1), Some(k_beta)] = common else { return self.help_convert(len) };
+        let (r0, r1) = (draw(&k_r0, len), draw(&k_r1, len));
+        let own = if self.is_first() { &r0 } else { &r1 };
+        // 1. c̃_j = c_j + r_j to P2.
+        let hidden: Vec<u64> = c.iter().zip(own).map(|(c, r)| c.wrapping_add(*r)).collect();
+        for block in blocks(len) {
+            self.helper().send(to_bytes(&hidden[block]))?;
+        }
+        // 2. and 3. δ, the bits of c̃, and the question c̃ > r − 1 or, if turned, c̃ < r.
+        let delta = self.deal_with(len, &[], odd::sub, odd::element)?;
+        let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| a.wrapping_add(*b)).collect();
+        let thresholds = |group: usize| {
+            let (r, turned) = (group_of(&r, group), coins(&k_beta, group));
+            let greater = turned.map(|t| !t);
+            // c̃ >= 0 is true whatever c̃ is.
+            let always = std::array::from_fn(|e| if r[e] == 0 { greater[e] } else { 0 });
+            let word = std::array::from_fn(|e| r[e].wrapping_sub(u64::from(greater[e] & 1)));
+            Thresholds { word, greater, always }
+        };
+        self.ask(len, &Question { thresholds: &thresholds })?;
+        // 4. Shares of η' = η ⊕ β; both travel, as published.
+        let Dealt::Evaluator(_) = self.dealt() else { return Ok(Vec::new()) };
+        let mut eta = vec![0; len];
+        for block in blocks(len) {
+            receive_words(self.helper(), &mut eta[block])?;
+        }
+        let (first, one) = (self.is_first(), self.one());
+        let mut turned = [0; 64];
+        for (i, (y, c)) in eta.iter_mut().zip(c).enumerate() {
+            if i % 64 == 0 {
+                turned = coins(&k_beta, i / 64);
+            }
+            let eta = if turned[i % 64] == 0 { *y } else { odd::sub(one, *y) };
+            let beta = u64::from(c.overflowing_add(own[i]).1);
+            let mut theta = odd::add(odd::add(beta, delta[i]), eta);
+            if first {
+                let alpha = u64::from(r0[i].overflowing_add(r1[i]).1);
+                theta = odd::sub(theta, alpha + 1);
+            }
+            *y = odd::sub(odd::element(*c), theta);
+        }
+        Ok(eta)
+    }
+
+    /// P2's part.
+    fn help_convert(&mut self, len: usize) -> Result<Vec<u64>, Error> {
+        let (mut x, mut delta) = (vec![0; len], vec![0; len]);
+        for block in blocks(len) {
+            let bytes = block.len() * WORD;
+            let (from0, from1) = (self.links.to(0).recv(bytes)?, self.links.to(1).recv(bytes)?);
+            let mut other = vec![0; block.len()];
+            from_bytes(&from0, &mut x[block.clone()]);
+            from_bytes(&from1, &mut other);
+            for ((x, d), o) in x[block.clone()].iter_mut().zip(&mut delta[block]).zip(other) {
+                let (sum, wrapped) = x.overflowing_add(o);
+                (*x, *d) = (sum, u64::from(wrapped));
+            }
+        }
+        self.deal_with(len, &delta, odd::sub, odd::element)?;
+        self.deal_bits(&x)?;
+        let eta = self.answer(len)?;
+        self.send_both_shares(&eta)?;
+        Ok(Vec::new())
+    }
+}

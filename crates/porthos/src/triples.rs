@@ -1,0 +1,219 @@
+//! Products of secrets, with triples that P2 deals (Beaver): P2 knows A, B and C = A·B, and P0 and P1 hold shares of them.
+//!
+//! The evaluators open E = x − A and F = w − B; then `x·w = x·F + E·w − E·F + A·B`, for every bilinear map. A's and B's shares
+//! come from keys; of C's, half are sent.
+//!
+//! A convolution's E is opened before the input is reshaped into a matrix, which repeats elements, or after, where strides leave
+//! elements out: whichever has fewer elements.
+
+use cryptflow_mpc::{Error, Term};
+use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
+use rayon::prelude::*;
+
+use crate::porthos::Porthos;
+use crate::session::{Dealt, PIECE, Session, draw};
+use crate::share::Share;
+use crate::truncation::truncate;
+
+/// A map, and which elements of x it is applied to, where those are not all.
+pub(crate) struct Masked {
+    pub(crate) map: LinearMap,
+    /// For each element of the map's x the element of the tensor, or nothing for padding.
+    pick: Option<Vec<Option<usize>>>,
+}
+
+impl Masked {
+    /// Chooses where to mask.
+    pub(crate) fn new(map: &LinearMap) -> Result<Masked, GeometryError> {
+        map.check()?;
+        if let LinearMap::Conv2d(conv) = map
+            && reshaped_len(conv)? < map.input_len()
+        {
+            return reshape(conv);
+        }
+        Ok(Masked { map: map.clone(), pick: None })
+    }
+
+    /// Elements of E.
+    pub(crate) fn len(map: &LinearMap) -> usize {
+        match map {
+            LinearMap::Conv2d(conv) => reshaped_len(conv).map_or(0, |len| len.min(map.input_len())),
+            _ => map.input_len(),
+        }
+    }
+
+    fn pick(&self, x: &[u64]) -> Vec<u64> {
+        match &self.pick {
+            None => x.to_vec(),
+            Some(pick) => pick.iter().map(|i| i.and_then(|i| x.get(i)).copied().unwrap_or(0)).collect(),
+        }
+    }
+}
+
+/// Elements of a convolution's input when it is a matrix.
+fn reshaped_len(conv: &Conv2d) -> Result<usize, GeometryError> {
+    let [rows, columns] = conv.window.output(conv.input)?;
+    Ok(conv.batch * rows * columns * conv.window.kernel[0] * conv.window.kernel[1] * conv.in_channels)
+}
+
+/// The convolution that sees each window's elements side by side, and no others: its stride is its kernel.
+fn reshape(conv: &Conv2d) -> Result<Masked, GeometryError> {
+    let Window { kernel, stride, dilation, padding } = &conv.window;
+    let [rows, columns] = conv.window.output(conv.input)?;
+    let place = |axis: usize, at: usize| {
+        let (output, tap) = (at / kernel[axis], at % kernel[axis]);
+        (output * stride[axis] + tap * dilation[axis])
+            .checked_sub(padding[axis][0])
+            .filter(|&i| i < conv.input[axis])
+    };
+    let mut pick = Vec::with_capacity(reshaped_len(conv)?);
+    for image in 0..conv.batch {
+        for row in 0..rows * kernel[0] {
+            for column in 0..columns * kernel[1] {
+                let at = place(0, row)
+                    .zip(place(1, column))
+                    .map(|(i, j)| ((image * conv.input[0] + i) * conv.input[1] + j) * conv.in_channels);
+                pick.extend((0..conv.in_channels).map(|channel| at.map(|at| at + channel)));
+            }
+        }
+    }
+    let window = Window { kernel: *kernel, stride: *kernel, dilation: [1; 2], padding: [[0; 2]; 2] };
+    let input = [rows * kernel[0], columns * kernel[1]];
+    let map = LinearMap::Conv2d(Conv2d { input, window, ..conv.clone() });
+    Ok(Masked { map, pick: Some(pick) })
+}
+
+impl Session {
+    /// A mask's share, or for P2 the mask itself.
+    fn mask(&mut self, len: usize) -> Vec<u64> {
+        match self.dealt() {
+            Dealt::Evaluator(own) => draw(&own, len),
+            Dealt::Dealer([k02, k12]) => {
+                let (mut sum, other) = (draw(&k02, len), draw(&k12, len));
+                add_into(&mut sum, &other);
+                sum
+            }
+        }
+    }
+
+    /// Shares of `x·y`, element by element. 40 bytes for each; one round.
+    pub(crate) fn multiply(&mut self, x: &[u64], y: &[u64], len: usize) -> Result<Vec<u64>, Error> {
+        let (a, b) = (self.mask(len), self.mask(len));
+        if self.is_dealer() {
+            let products: Vec<u64> = a.par_iter().zip(&b).map(|(a, b)| a.wrapping_mul(*b)).collect();
+            return self.deal_words(len, &products);
+        }
+        let mut opened = [difference(x, &a), difference(y, &b)].concat();
+        self.exchange(&mut opened, u64::wrapping_add)?;
+        let (e, f) = opened.split_at(len);
+        let mut product = self.deal_words(len, &[])?;
+        let first = self.is_first();
+        product.par_chunks_mut(PIECE).enumerate().for_each(|(i, piece)| {
+            let at = i * PIECE;
+            let operands = x[at..].iter().zip(&y[at..]).zip(e[at..].iter().zip(&f[at..]));
+            for (p, ((x, y), (e, f))) in piece.iter_mut().zip(operands) {
+                let x = if first { x.wrapping_sub(*e) } else { *x };
+                *p = p.wrapping_add(x.wrapping_mul(*f)).wrapping_add(e.wrapping_mul(*y));
+            }
+        });
+        Ok(product)
+    }
+}
+
+impl Porthos {
+    /// `(Σ map(x, w) + bias) / 2^shift`, truncated locally. One round.
+    pub(crate) fn linear_step(
+        &mut self,
+        terms: &[Term<'_, Porthos>],
+        bias: Option<&Share>,
+        shift: u32,
+    ) -> Result<Share, Error> {
+        let session = &mut self.session;
+        let len = check(terms, bias, shift)?;
+        if len == 0 {
+            return Ok(Share { data: Vec::new(), len });
+        }
+        let mut masked = Vec::with_capacity(terms.len());
+        for term in terms {
+            let m = Masked::new(term.map)?;
+            let (a, b) = (session.mask(m.map.input_len()), session.mask(m.map.weight_len()));
+            masked.push((m, a, b));
+        }
+        let mut sum = vec![0; len];
+        if session.is_dealer() {
+            for (m, a, b) in &masked {
+                bilinear_into(&m.map, a, b, 64, &mut sum)?;
+            }
+            session.deal_words(len, &sum)?;
+            return Ok(Share { data: Vec::new(), len });
+        }
+        // All terms' E and F are one message a block: one round whatever their number.
+        let mut opened = Vec::new();
+        let mut picked = Vec::with_capacity(terms.len());
+        for (term, (m, a, b)) in terms.iter().zip(&masked) {
+            let x = m.pick(&term.x.data);
+            opened.extend(difference(&x, a));
+            opened.extend(difference(&term.w.data, b));
+            picked.push(x);
+        }
+        session.exchange(&mut opened, u64::wrapping_add)?;
+        let mut rest = opened.as_slice();
+        for ((term, (m, ..)), mut x) in terms.iter().zip(&masked).zip(picked) {
+            let (e, after) = rest.split_at(m.map.input_len());
+            let (f, after) = after.split_at(m.map.weight_len());
+            rest = after;
+            if session.is_first() {
+                x = difference(&x, e);
+            }
+            bilinear_into(&m.map, &x, f, 64, &mut sum)?;
+            add_into(&mut sum, &bilinear(&m.map, e, &term.w.data, 64)?);
+        }
+        add_into(&mut sum, &session.deal_words(len, &[])?);
+        if let Some(bias) = bias {
+            for row in sum.chunks_mut(bias.len.max(1)) {
+                add_into(row, &bias.data);
+            }
+        }
+        truncate(session.party, &mut sum, shift);
+        Ok(Share { data: sum, len })
+    }
+}
+
+/// Elements of the result, after a look at the lengths of the parts.
+fn check(terms: &[Term<'_, Porthos>], bias: Option<&Share>, shift: u32) -> Result<usize, Error> {
+    let mismatch = |reason: String| Error::Geometry(GeometryError::Mismatch(reason));
+    let first = terms.first().ok_or_else(|| mismatch("a linear operation without a term".into()))?;
+    if shift > 62 {
+        return Err(Error::Range { operation: "linear", reason: format!("a shift by {shift} bits") });
+    }
+    for term in terms {
+        term.map.check()?;
+        for (what, is, due) in [
+            ("input", term.x.len, term.map.input_len()),
+            ("weight", term.w.len, term.map.weight_len()),
+            ("result", term.map.output_len(), first.map.output_len()),
+        ] {
+            if is != due {
+                return Err(mismatch(format!("the {what} has {is} elements where {due} are due")));
+            }
+        }
+    }
+    match bias {
+        Some(bias) if bias.len != first.map.out_channels() => Err(mismatch(format!(
+            "a bias of {} elements for {} channels",
+            bias.len,
+            first.map.out_channels()
+        ))),
+        _ => Ok(first.map.output_len()),
+    }
+}
+
+fn difference(x: &[u64], y: &[u64]) -> Vec<u64> {
+    x.par_iter().zip(y).map(|(x, y)| x.wrapping_sub(*y)).collect()
+}
+
+fn add_into(x: &mut [u64], y: &[u64]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = x.wrapping_add(*y);
+    }
+}

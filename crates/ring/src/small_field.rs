@@ -1,0 +1,317 @@
+//! Arithmetic modulo the prime 127, a byte for each element, on 64 lanes at once.
+//!
+//! A [`Group`] holds 64 rows of 64 lanes: row `i` of a lane belongs to bit `i` of the lane's word. Elements are always
+//! reduced: 0 to 126. No step branches on a value or indexes by one, except where unfit random bytes are replaced, which
+//! says nothing of those that are used.
+
+use crate::simd::for_this_machine;
+
+/// The prime.
+pub const PRIME: u8 = 127;
+/// Lanes of a row, and rows of a group.
+pub const LANES: usize = 64;
+/// Bytes of a group.
+pub const GROUP: usize = LANES * LANES;
+
+/// A byte for each lane.
+pub type Row = [u8; LANES];
+
+/// 64 rows of 64 lanes.
+#[derive(Clone)]
+#[repr(align(64))]
+pub struct Group(pub [Row; LANES]);
+
+impl Default for Group {
+    fn default() -> Group {
+        Group([[0; LANES]; LANES])
+    }
+}
+
+/// `v` modulo the prime, for v up to 253.
+#[inline(always)]
+fn reduced(v: u8) -> u8 {
+    v.min(v.wrapping_sub(PRIME))
+}
+
+/// The bits of 64 words: 0 or 1 in row `i`, for bit `i`.
+pub fn bits(words: &[u64; LANES], out: &mut Group) {
+    for_this_machine!(bits_here(words: &[u64; LANES], out: &mut Group))
+}
+
+#[inline(always)]
+fn bits_here(words: &[u64; LANES], out: &mut Group) {
+    let bytes = byte_rows(words);
+    for (i, row) in out.0.iter_mut().enumerate() {
+        for (o, b) in row.iter_mut().zip(&bytes[i / 8]) {
+            *o = (b >> (i % 8)) & 1;
+        }
+    }
+}
+
+/// Byte `b` of every word in row `b`.
+#[inline(always)]
+fn byte_rows(words: &[u64; LANES]) -> [Row; 8] {
+    let mut rows = [[0; LANES]; 8];
+    for (lane, word) in words.iter().enumerate() {
+        for (row, byte) in rows.iter_mut().zip(word.to_le_bytes()) {
+            row[lane] = byte;
+        }
+    }
+    rows
+}
+
+/// `x −= y`, element by element.
+pub fn subtract(x: &mut Group, y: &Group) {
+    for_this_machine!(subtract_here(x: &mut Group, y: &Group))
+}
+
+#[inline(always)]
+fn subtract_here(x: &mut Group, y: &Group) {
+    for (x, y) in x.0.as_flattened_mut().iter_mut().zip(y.0.as_flattened()) {
+        *x = reduced(*x + (PRIME - *y));
+    }
+}
+
+/// 1 in each lane in which `x + y` is zero in some row, 0 in the others.
+pub fn any_zero(x: &Group, y: &Group, out: &mut Row) {
+    for_this_machine!(any_zero_here(x: &Group, y: &Group, out: &mut Row))
+}
+
+#[inline(always)]
+fn any_zero_here(x: &Group, y: &Group, out: &mut Row) {
+    let mut smallest = [u8::MAX; LANES];
+    for (x, y) in x.0.iter().zip(&y.0) {
+        for ((s, x), y) in smallest.iter_mut().zip(x).zip(y) {
+            *s = (*s).min(reduced(*x + *y));
+        }
+    }
+    for (o, s) in out.iter_mut().zip(&smallest) {
+        *o = u8::from(*s == 0);
+    }
+}
+
+/// Uniform elements from random bytes: their low seven bits, and `redraw` where these are the prime.
+pub fn uniform(random: &[u64; GROUP / 8], mut redraw: impl FnMut() -> u8, out: &mut Group) {
+    sample(random, 0x80, || next(&mut redraw, 0), out);
+}
+
+/// Uniform elements but zero.
+pub fn nonzero(random: &[u64; GROUP / 8], mut redraw: impl FnMut() -> u8, out: &mut Group) {
+    sample(random, 0, || next(&mut redraw, 1), out);
+}
+
+fn next(redraw: &mut impl FnMut() -> u8, smallest: u8) -> u8 {
+    loop {
+        let v = redraw() & 0x7f;
+        if (smallest..PRIME).contains(&v) {
+            return v;
+        }
+    }
+}
+
+/// Whether zero is fit is told by `zero_is_fit`: 0x80 or 0.
+#[inline(always)]
+fn sample(random: &[u64; GROUP / 8], zero_is_fit: u8, mut next: impl FnMut() -> u8, out: &mut Group) {
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let zero_is_fit = u64::from_le_bytes([zero_is_fit; 8]);
+    for (bytes, word) in out.0.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut().zip(random) {
+        let word = word & LOW;
+        *bytes = word.to_le_bytes();
+        // The high bit of a byte of v + 127 is clear for v = 0 alone; that of v + 1 is set for v = 127 alone.
+        let zero = !((word + LOW) | zero_is_fit);
+        let prime = word + u64::from_le_bytes([1; 8]);
+        let mut unfit = (zero | prime) & !LOW;
+        while unfit != 0 {
+            bytes[unfit.trailing_zeros() as usize / 8] = next();
+            unfit &= unfit - 1;
+        }
+    }
+}
+
+/// What [`compare`] compares with, for each lane.
+pub struct Thresholds {
+    /// The public word t.
+    pub word: [u64; LANES],
+    /// 0xff: is x > t? 0: is x < t?
+    pub greater: Row,
+    /// 0xff: the answer is yes whatever x is.
+    pub always: Row,
+}
+
+/// What [`compare`] hides its result with.
+pub struct Blinds<'a> {
+    /// Factors, none of them zero.
+    pub factors: &'a Group,
+    /// A share of zero.
+    pub zero: &'a Group,
+    /// Six bits for each lane: row `i` goes to row `i ^ place`.
+    pub place: &'a Row,
+}
+
+/// An additive share of cells of which exactly one is zero where the answer to a comparison is yes, and none where
+/// it is no. `x` is a share of the bits of a word; `one` is 1 for the party that adds public constants and 0 for the other.
+///
+/// With v_i = x_i − t_i and w_i = x_i ⊕ t_i, cell i is `1 ∓ v_i + Σ_{k>i} w_k` (− where x < t is asked ... as SecureNN's
+/// c_i), times a factor, plus a share of zero, and moved to another row.
+pub fn compare(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group) {
+    for_this_machine!(compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group))
+}
+
+#[inline(always)]
+fn compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group) {
+    let bytes = byte_rows(&t.word);
+    let one_less = (PRIME - one) % PRIME;
+    // 1 + Σ_{k>i} w_k.
+    let mut above = [one; LANES];
+    for i in (0..LANES).rev() {
+        let (x, t_byte, out) = (&x.0[i], &bytes[i / 8], &mut out.0[i]);
+        let (factors, zero) = (&blinds.factors.0[i], &blinds.zero.0[i]);
+        // Where the answer is always yes, the first cell is 0 and the others are 1.
+        let forced = if i == 0 { 0 } else { one };
+        for e in 0..LANES {
+            let bit = 0u8.wrapping_sub((t_byte[e] >> (i % 8)) & 1);
+            let v = reduced(x[e] + (one_less & bit));
+            let minus_v = reduced(PRIME - v);
+            let (greater, always) = (t.greater[e], t.always[e]);
+            let signed = (minus_v & greater) | (v & !greater);
+            let cell = reduced(above[e] + signed);
+            let cell = (forced & always) | (cell & !always);
+            above[e] = reduced(above[e] + ((minus_v & bit) | (v & !bit)));
+            let product = u16::from(cell) * u16::from(factors[e]);
+            let product = reduced(((product & 0x7f) + (product >> 7)) as u8);
+            out[e] = reduced(product + zero[e]);
+        }
+    }
+    for stage in 0..6 {
+        let mut mask = [0u8; LANES];
+        for (m, place) in mask.iter_mut().zip(blinds.place) {
+            *m = 0u8.wrapping_sub((place >> stage) & 1);
+        }
+        for i in (0..LANES).filter(|i| i >> stage & 1 == 0) {
+            let (low, high) = out.0.split_at_mut(i + (1 << stage));
+            let (a, b) = (&mut low[i], &mut high[0]);
+            for e in 0..LANES {
+                let swap = (a[e] ^ b[e]) & mask[e];
+                a[e] ^= swap;
+                b[e] ^= swap;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reproducible words.
+    fn words<const N: usize>(seed: u64) -> [u64; N] {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        std::array::from_fn(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        })
+    }
+
+    fn group(seed: u64, nonzero_only: bool) -> Group {
+        let mut out = Group::default();
+        let mut more = words::<4096>(seed + 1000).into_iter().cycle();
+        let redraw = || more.next().unwrap_or(1) as u8;
+        if nonzero_only {
+            nonzero(&words(seed), redraw, &mut out);
+        } else {
+            uniform(&words(seed), redraw, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn samples_are_in_range_and_even() {
+        for (nonzero_only, smallest) in [(false, 0u8), (true, 1)] {
+            let mut counts = [0u32; 256];
+            for seed in 1..200 {
+                for row in group(seed, nonzero_only).0 {
+                    row.iter().for_each(|&v| counts[usize::from(v)] += 1);
+                }
+            }
+            let fit = usize::from(smallest)..usize::from(PRIME);
+            let mean = 199.0 * 4096.0 / fit.len() as f64;
+            for (v, &count) in counts.iter().enumerate() {
+                let expected = if fit.contains(&v) { mean } else { 0.0 };
+                assert!(
+                    (f64::from(count) - expected).abs()
+                        < 6.0 * mean.sqrt() * f64::from(u8::from(expected > 0.0)) + 0.5
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_unfit_byte_is_replaced() {
+        let all = [u64::from_le_bytes([0x00, 0x7f, 0xff, 0x80, 0x01, 0x7e, 0x81, 0xfe]); GROUP / 8];
+        let (mut a, mut b) = (Group::default(), Group::default());
+        let mut bytes = [0x7f, 0xff, 5].into_iter().cycle();
+        uniform(&all, || bytes.next().unwrap_or(0), &mut a);
+        let mut bytes = [0x80, 0x7f, 5].into_iter().cycle();
+        nonzero(&all, || bytes.next().unwrap_or(0), &mut b);
+        for (a, b) in a.0.as_flattened().chunks(8).zip(b.0.as_flattened().chunks(8)) {
+            assert_eq!(a, [0, 5, 5, 0, 1, 126, 1, 126]);
+            assert_eq!(b, [5, 5, 5, 5, 1, 126, 1, 126]);
+        }
+    }
+
+    /// Words that agree in their highest bits, and the ends.
+    fn near(t: u64, lane: usize) -> u64 {
+        match lane % 8 {
+            0 => t,
+            1 => t.wrapping_add(1),
+            2 => t.wrapping_sub(1),
+            3 => t ^ (1 << (lane / 8 * 8)),
+            4 => !t,
+            5 => 0,
+            6 => u64::MAX,
+            _ => t ^ (t >> 7),
+        }
+    }
+
+    #[test]
+    fn comparisons_agree_with_integers_and_hide_the_place() {
+        let mut places = [0u32; LANES];
+        for seed in 1..60u64 {
+            let word: [u64; LANES] = words(seed);
+            let x: [u64; LANES] = std::array::from_fn(|lane| near(word[lane], lane));
+            let mut bits_of_x = Group::default();
+            bits(&x, &mut bits_of_x);
+            let (share, factors, zero) =
+                (group(seed, false), group(seed + 300, true), group(seed + 600, false));
+            subtract(&mut bits_of_x, &share);
+            let mut minus_zero = Group::default();
+            subtract(&mut minus_zero, &zero);
+            let choices: [u64; LANES] = words(seed + 900);
+            let greater = choices.map(|c| 0u8.wrapping_sub((c & 1) as u8));
+            let always = choices.map(|c| if c % 16 == 15 { 0xff } else { 0 });
+            let place = choices.map(|c| (c >> 20) as u8 & 63);
+            let t = Thresholds { word, greater, always };
+            let mut shares = [Group::default(), Group::default()];
+            let blind = |zero| Blinds { factors: &factors, zero, place: &place };
+            compare(0, &share, &t, &blind(&zero), &mut shares[0]);
+            compare(1, &bits_of_x, &t, &blind(&minus_zero), &mut shares[1]);
+            let mut yes = [0; LANES];
+            any_zero(&shares[0], &shares[1], &mut yes);
+            for lane in 0..LANES {
+                let (x, t) = (x[lane], word[lane]);
+                let answer = if greater[lane] == 0xff { x > t } else { x < t };
+                let expected = answer || always[lane] == 0xff;
+                assert_eq!(yes[lane], u8::from(expected), "{x:x} and {t:x}");
+                let zeros: Vec<usize> = (0..LANES)
+                    .filter(|&i| (shares[0].0[i][lane] + shares[1].0[i][lane]).is_multiple_of(PRIME))
+                    .collect();
+                assert_eq!(zeros.len(), usize::from(expected), "at most one cell is zero");
+                zeros.iter().for_each(|&i| places[i] += 1);
+                assert!((0..LANES).all(|i| shares.iter().all(|s| s.0[i][lane] < PRIME)));
+            }
+        }
+        assert!(places.iter().all(|&n| n > 0), "every row can hold the zero");
+    }
+}

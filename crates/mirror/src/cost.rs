@@ -71,8 +71,9 @@ impl MirrorCosts {
         cost + opened(len, plane_bytes)
     }
 
-    fn choose(len: usize, bits: u32) -> Cost {
-        deal_values(len, bits) + deal_values(len, bits)
+    /// Two values dealt for each of `copies` comparisons, one opening.
+    fn choose(len: usize, copies: usize, bits: u32) -> Cost {
+        (0..2 * copies).fold(open_values(len, bits), |cost, _| cost + deal_values(len, bits))
     }
 
     fn lift(len: usize, from: u32, to: u32) -> Cost {
@@ -93,8 +94,7 @@ impl MirrorCosts {
         let bits = widen_to.map_or(x.bits, |to| to.max(x.bits));
         let cost = in_waves(x.len, |n| {
             self.sign(inputs * n, compare_bits)
-                + Self::choose(inputs * n, x.bits)
-                + open_values(n, x.bits)
+                + Self::choose(n, inputs, x.bits)
                 + Self::lift(n, x.bits, bits)
         });
         (cost, Layout { len: x.len, bits })

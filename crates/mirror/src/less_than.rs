@@ -1,7 +1,9 @@
 //! The comparison [m < r] of a public m with a dealer-known r, and from it the sign of a masked value.
 
+use std::ops::Range;
+
 use cryptflow_mpc::Error;
-use cryptflow_ring::planes::{plane_words, to_planes};
+use cryptflow_ring::planes::{expand_masks, plane_words, to_planes};
 
 use crate::Mirror;
 use crate::circuit::{Circuit, Node};
@@ -15,11 +17,22 @@ pub(crate) struct Sign {
 }
 
 impl Sign {
-    /// The plane of bits that this party holds for a block.
-    pub(crate) fn block(&self, index: usize) -> &[u64] {
-        &self.planes.blocks[index]
+    /// For each element of a range 0 or `u64::MAX`, as this party's bit is 0 or 1.
+    pub(crate) fn masks(&self, range: Range<usize>, out: &mut [u64]) {
+        let word = |index: usize| {
+            let block = self.planes.blocks.get(index / BLOCK_WORDS);
+            block.and_then(|b| b.get(index % BLOCK_WORDS)).copied().unwrap_or(0)
+        };
+        for (start, out) in range.step_by(64).zip(out.chunks_mut(64)) {
+            let (at, shift) = (start / 64, start % 64);
+            let bits = if shift == 0 { word(at) } else { word(at) >> shift | word(at + 1) << (64 - shift) };
+            expand_masks(&[bits], out);
+        }
     }
 }
+
+/// Words of a plane of a full block.
+const BLOCK_WORDS: usize = BLOCK / 64;
 
 impl Mirror {
     /// [x >= 0] under a mask, from the low `compare_bits` bits of x: exact where −2^(c−1) <= x < 2^(c−1). One round for each level

@@ -19,24 +19,26 @@ impl Mirror {
         }
         let (high_bits, mask) = (ring - k, low_bits(k));
         let len = x.len();
-        // x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit k.
-        let wrap = self.session.deal_values(len, high_bits, |range, out| {
-            for (i, out) in range.zip(out) {
-                *out = x.a[i].wrapping_add(x.b[i]) >> k & 1;
-            }
-        })?;
-        let top_of_r = self.session.deal_values(len, high_bits, |range, out| {
-            for (i, out) in range.zip(out) {
-                *out = x.a[i].wrapping_add(x.b[i]) >> (k - 1) & 1;
-            }
-        })?;
         let shifted = |m: u64| m.wrapping_add(offset) & mask;
-        let high = self.session.open_values(len, high_bits, |range, out| {
-            for (i, out) in range.zip(out) {
-                let clear = (shifted(x.a[i]) >> (k - 1)).wrapping_sub(1);
-                *out = wrap[i].wrapping_add(clear & top_of_r[i]);
-            }
-        })?;
+        let high = self.session.deal_and_open(
+            len,
+            &[high_bits, high_bits],
+            high_bits,
+            // q, then msb r. x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit k.
+            |v, range, out| {
+                let bit = if v == 0 { k } else { k - 1 };
+                for ((out, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
+                    *out = r0.wrapping_add(*r1) >> bit & 1;
+                }
+            },
+            |range, dealt, out| {
+                let dealt = dealt[0].iter().zip(&dealt[1]);
+                for ((out, m), (wrap, top)) in out.iter_mut().zip(&x.a[range]).zip(dealt) {
+                    let clear = (shifted(*m) >> (k - 1)).wrapping_sub(1);
+                    *out = wrap.wrapping_add(clear & top);
+                }
+            },
+        )?;
         let mut y = x;
         let (dealer, ring_mask) = (self.session.is_dealer(), low_bits(ring));
         y.a.par_iter_mut().with_min_len(BLOCK).zip(&high.a).for_each(|(a, h)| {

@@ -8,6 +8,8 @@
 //! 2^K, after the shift of 2^k with k = K − s: they vanish mod 2^k. The result is z / 2^shift rounded, −1, 0 or +1 unit in
 //! the last place, with mean error zero, for −2^(K−2) + 2^(shift−1) <= z <= 2^(K−2) − 3·2^(shift−1) − 1.
 
+use std::ops::Range;
+
 use cryptflow_mpc::{Error, Term};
 use cryptflow_ring::bilinear::bilinear_into;
 use rayon::prelude::*;
@@ -77,12 +79,17 @@ impl Mirror {
                 }
             });
         }
-        let addend = self.session.deal_values(len, k, |range, out| out.copy_from_slice(&z[range]))?;
-        self.session.open_values(len, k, |range, out| {
-            for ((out, z), a) in out.iter_mut().zip(&z[range.clone()]).zip(&addend[range]) {
-                *out = z.wrapping_add(*a);
-            }
-        })
+        self.session.deal_and_open(
+            len,
+            &[k],
+            k,
+            |_, range, out| out.copy_from_slice(&z[range]),
+            |range, addend, out| {
+                for ((out, z), a) in out.iter_mut().zip(&z[range]).zip(&addend[0]) {
+                    *out = z.wrapping_add(*a);
+                }
+            },
+        )
     }
 
     /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing dealt, the error in
@@ -101,7 +108,8 @@ impl Mirror {
             return Err(range(format!("a shift by {shift} bits leaves nothing of {} bits", x.bits)));
         }
         let (k, mask, first) = (x.bits - shift, low_bits(x.bits), self.session.is_first());
-        self.session.open_values(x.len(), k, |range, out| {
+        let nothing = |_, _: Range<usize>, _: &mut [u64]| {};
+        self.session.deal_and_open(x.len(), &[], k, nothing, |range, _, out| {
             for (i, out) in range.zip(out) {
                 let c = factors[i % factors.len()];
                 *out = if first {

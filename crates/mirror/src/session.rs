@@ -87,66 +87,79 @@ impl Session {
         }
     }
 
-    /// P2 shares what it knows, over Z_2^bits: `values` writes the elements of a range. In the first half of a block P0's
-    /// share is a pad and P1 is sent the correction, in the second the other way round. Returns this evaluator's shares.
-    pub(crate) fn deal_values(
+    /// P2 deals values that it knows, and the evaluators open what they make of their shares of them: additive shares over
+    /// Z_2^bits become masked form. One message of P2's a block, and one round.
+    ///
+    /// `dealt` holds the widths of the values dealt for each element; `values(v, range, out)` is P2's, and writes value v of a range;
+    /// `share(range, shares, out)` is an evaluator's, and writes its share of the result from its shares of the dealt values.
+    ///
+    /// Dealing: in the first half of a block P0's share is a pad and P1 is sent the correction, in the second the other way
+    /// round. Opening: each evaluator sends its share under a pad that only it and P2 know; the sum of both messages is m.
+    pub(crate) fn deal_and_open(
         &mut self,
         len: usize,
+        dealt: &[u32],
         bits: u32,
-        values: impl Fn(Range<usize>, &mut [u64]) + Sync,
-    ) -> Result<Vec<u64>, Error> {
-        let mask = low_bits(bits);
+        values: impl Fn(usize, Range<usize>, &mut [u64]) + Sync,
+        share: impl Fn(Range<usize>, &[Vec<u64>], &mut [u64]) + Sync,
+    ) -> Result<Masked, Error> {
+        let deal_pads: Vec<Pads> = dealt.iter().map(|_| self.pads()).collect();
         match self.pads() {
             Pads::Dealer(k02, k12) => {
-                self.send_blocks(len, |block| {
-                    let half = cut(block.len());
-                    let mut v = vec![0; block.len()];
-                    values(block.clone(), &mut v);
-                    let mut pad = vec![0; block.len()];
-                    let (pad0, pad1) = pad.split_at_mut(half);
-                    k02.words(block.start, pad0);
-                    k12.words(block.start + half, pad1);
-                    for (v, p) in v.iter_mut().zip(&pad) {
-                        *v = v.wrapping_sub(*p);
-                    }
-                    let mut messages = [Vec::new(), Vec::new()];
-                    pack(&v[half..], bits, &mut messages[0]);
-                    pack(&v[..half], bits, &mut messages[1]);
-                    messages
-                })?;
-                Ok(Vec::new())
+                if !dealt.is_empty() {
+                    self.send_blocks(len, |block| deal_block(block, dealt, &deal_pads, &values))?;
+                }
+                Ok(Masked { a: draw(&k02, len, bits), b: draw(&k12, len, bits), bits })
             }
             Pads::Evaluator(own) => {
-                let mut shares = vec![0; len];
+                let mask = low_bits(bits);
                 let first = self.is_first();
-                let received = |block: usize| {
-                    let half = cut(block);
-                    packed_len(if first { block - half } else { half }, bits)
-                };
-                let link = self.dealer();
-                for (i, window) in shares.chunks_mut(BLOCK * WINDOW).enumerate() {
+                let (mut m, mut r) = (vec![0; len], vec![0; len]);
+                let (dealer, peer) = (self.dealer(), self.peer());
+                let windows = m.chunks_mut(BLOCK * WINDOW).zip(r.chunks_mut(BLOCK * WINDOW));
+                for (i, (m, r)) in windows.enumerate() {
+                    let corrections: Vec<Vec<u8>> = m
+                        .chunks(BLOCK)
+                        .map(|b| receive(dealer, correction_bytes(b.len(), dealt, first)))
+                        .collect::<Result<_, _>>()?;
+                    let messages: Vec<Vec<u8>> = m
+                        .par_chunks_mut(BLOCK)
+                        .zip(r.par_chunks_mut(BLOCK))
+                        .zip(corrections)
+                        .enumerate()
+                        .map(|(j, ((m, r), correction))| {
+                            let start = (i * WINDOW + j) * BLOCK;
+                            let range = start..start + m.len();
+                            let shares = dealt_shares(range.clone(), dealt, &deal_pads, &correction, first);
+                            share(range, &shares, m);
+                            own.words(start, r);
+                            for (m, r) in m.iter_mut().zip(r.iter_mut()) {
+                                *r &= mask;
+                                *m = m.wrapping_add(*r);
+                            }
+                            let mut message = Vec::with_capacity(packed_len(m.len(), bits));
+                            pack(m, bits, &mut message);
+                            message
+                        })
+                        .collect();
+                    for message in messages {
+                        peer.send(message)?;
+                    }
+                }
+                for window in m.chunks_mut(BLOCK * WINDOW) {
                     let messages: Vec<Vec<u8>> = window
                         .chunks(BLOCK)
-                        .map(|block| receive(link, received(block.len())))
+                        .map(|block| receive(peer, packed_len(block.len(), bits)))
                         .collect::<Result<_, _>>()?;
-                    window.par_chunks_mut(BLOCK).zip(messages).enumerate().for_each(
-                        |(j, (block, message))| {
-                            let start = (i * WINDOW + j) * BLOCK;
-                            let half = cut(block.len());
-                            let (head, tail) = block.split_at_mut(half);
-                            let (pad, at, corrected) =
-                                if first { (head, start, tail) } else { (tail, start + half, head) };
-                            own.words(at, pad);
-                            for p in pad.iter_mut() {
-                                *p &= mask;
-                            }
-                            if !corrected.is_empty() {
-                                unpack(&message, bits, corrected);
-                            }
-                        },
-                    );
+                    window.par_chunks_mut(BLOCK).zip(messages).for_each(|(m, message)| {
+                        let mut theirs = vec![0; m.len()];
+                        unpack(&message, bits, &mut theirs);
+                        for (m, t) in m.iter_mut().zip(&theirs) {
+                            *m = m.wrapping_add(*t) & mask;
+                        }
+                    });
                 }
-                Ok(shares)
+                Ok(Masked { a: m, b: r, bits })
             }
         }
     }
@@ -223,73 +236,6 @@ impl Session {
                     all.extend(planes);
                 }
                 Ok(Planes { blocks: all })
-            }
-        }
-    }
-
-    /// Additive shares of P0 and P1 over Z_2^bits become masked form: each sends its share under a pad that only it and P2
-    /// know, and the sum of both messages is m. `share` writes an evaluator's share of a range. One round.
-    pub(crate) fn open_values(
-        &mut self,
-        len: usize,
-        bits: u32,
-        share: impl Fn(Range<usize>, &mut [u64]) + Sync,
-    ) -> Result<Masked, Error> {
-        let mask = low_bits(bits);
-        match self.pads() {
-            Pads::Dealer(k02, k12) => {
-                let draw = |stream: &Stream| {
-                    let mut r = vec![0; len];
-                    r.par_chunks_mut(BLOCK).enumerate().for_each(|(i, block)| {
-                        stream.words(i * BLOCK, block);
-                        for x in block {
-                            *x &= mask;
-                        }
-                    });
-                    r
-                };
-                Ok(Masked { a: draw(&k02), b: draw(&k12), bits })
-            }
-            Pads::Evaluator(own) => {
-                let (mut m, mut r) = (vec![0; len], vec![0; len]);
-                let link = self.peer();
-                let windows = m.chunks_mut(BLOCK * WINDOW).zip(r.chunks_mut(BLOCK * WINDOW));
-                for (i, (m, r)) in windows.enumerate() {
-                    let messages: Vec<Vec<u8>> = m
-                        .par_chunks_mut(BLOCK)
-                        .zip(r.par_chunks_mut(BLOCK))
-                        .enumerate()
-                        .map(|(j, (m, r))| {
-                            let start = (i * WINDOW + j) * BLOCK;
-                            own.words(start, r);
-                            share(start..start + m.len(), m);
-                            for (m, r) in m.iter_mut().zip(r.iter_mut()) {
-                                *r &= mask;
-                                *m = m.wrapping_add(*r);
-                            }
-                            let mut message = Vec::new();
-                            pack(m, bits, &mut message);
-                            message
-                        })
-                        .collect();
-                    for message in messages {
-                        link.send(message)?;
-                    }
-                }
-                for window in m.chunks_mut(BLOCK * WINDOW) {
-                    let messages: Vec<Vec<u8>> = window
-                        .chunks(BLOCK)
-                        .map(|block| receive(link, packed_len(block.len(), bits)))
-                        .collect::<Result<_, _>>()?;
-                    window.par_chunks_mut(BLOCK).zip(messages).for_each(|(m, message)| {
-                        let mut theirs = vec![0; m.len()];
-                        unpack(&message, bits, &mut theirs);
-                        for (m, t) in m.iter_mut().zip(&theirs) {
-                            *m = m.wrapping_add(*t) & mask;
-                        }
-                    });
-                }
-                Ok(Masked { a: m, b: r, bits })
             }
         }
     }
@@ -388,6 +334,82 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// P2's corrections of a block's dealt values, for P0 and for P1.
+fn deal_block(
+    block: Range<usize>,
+    dealt: &[u32],
+    pads: &[Pads],
+    values: impl Fn(usize, Range<usize>, &mut [u64]),
+) -> [Vec<u8>; 2] {
+    let half = cut(block.len());
+    let mut messages = [Vec::new(), Vec::new()];
+    let (mut v, mut pad) = (vec![0; block.len()], vec![0; block.len()]);
+    for (i, (bits, pads)) in dealt.iter().zip(pads).enumerate() {
+        let Pads::Dealer(k02, k12) = pads else { continue };
+        values(i, block.clone(), &mut v);
+        let (pad0, pad1) = pad.split_at_mut(half);
+        k02.words(block.start, pad0);
+        k12.words(block.start + half, pad1);
+        for (v, p) in v.iter_mut().zip(&pad) {
+            *v = v.wrapping_sub(*p);
+        }
+        pack(&v[half..], *bits, &mut messages[0]);
+        pack(&v[..half], *bits, &mut messages[1]);
+    }
+    messages
+}
+
+/// Bytes of the corrections that an evaluator is sent for a block of `len` elements.
+fn correction_bytes(len: usize, dealt: &[u32], first: bool) -> usize {
+    let corrected = if first { len - cut(len) } else { cut(len) };
+    dealt.iter().map(|bits| packed_len(corrected, *bits)).sum()
+}
+
+/// An evaluator's shares of a block's dealt values: its own pads in one half, P2's corrections in the other.
+fn dealt_shares(
+    block: Range<usize>,
+    dealt: &[u32],
+    pads: &[Pads],
+    correction: &[u8],
+    first: bool,
+) -> Vec<Vec<u64>> {
+    let half = cut(block.len());
+    let mut rest = correction;
+    let mut all = Vec::with_capacity(dealt.len());
+    for (bits, pads) in dealt.iter().zip(pads) {
+        let Pads::Evaluator(own) = pads else { continue };
+        let mut shares = vec![0; block.len()];
+        let (head, tail) = shares.split_at_mut(half);
+        let (pad, at, corrected) =
+            if first { (head, block.start, tail) } else { (tail, block.start + half, head) };
+        own.words(at, pad);
+        let mask = low_bits(*bits);
+        for p in pad.iter_mut() {
+            *p &= mask;
+        }
+        let (message, next) = rest.split_at(packed_len(corrected.len(), *bits));
+        if !corrected.is_empty() {
+            unpack(message, *bits, corrected);
+        }
+        rest = next;
+        all.push(shares);
+    }
+    all
+}
+
+/// All of a stream's first `len` words, reduced.
+fn draw(stream: &Stream, len: usize, bits: u32) -> Vec<u64> {
+    let mask = low_bits(bits);
+    let mut r = vec![0; len];
+    r.par_chunks_mut(BLOCK).enumerate().for_each(|(i, block)| {
+        stream.words(i * BLOCK, block);
+        for x in block {
+            *x &= mask;
+        }
+    });
+    r
 }
 
 /// A message of known length; one of length 0 is never sent.

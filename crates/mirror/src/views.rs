@@ -35,17 +35,30 @@ enum Use {
     /// Shares that P2 deals, or pads of values: one word an element.
     Values { bits: usize, dealt: bool },
     /// Pads of opened planes.
-    Planes { count: usize },
+    Planes { count: usize, copies: usize },
     /// Shares of planes that P2 deals.
-    DealtPlanes { count: usize },
+    DealtPlanes { count: usize, copies: usize },
 }
 
 impl Use {
+    /// Bits for one copy of an element.
     fn bits(self) -> usize {
         match self {
             Use::Values { bits, .. } => bits,
-            Use::Planes { count } | Use::DealtPlanes { count } => count,
+            Use::Planes { count, .. } | Use::DealtPlanes { count, .. } => count,
         }
+    }
+
+    /// Copies of the enumerated elements in the stream's tensor.
+    fn copies(self) -> usize {
+        match self {
+            Use::Values { .. } => 1,
+            Use::Planes { copies, .. } | Use::DealtPlanes { copies, .. } => copies,
+        }
+    }
+
+    fn width(uses: &[Use]) -> usize {
+        uses.iter().map(|u| u.bits() * u.copies()).sum()
     }
 }
 
@@ -61,7 +74,6 @@ struct Enumerated {
     uses: Vec<Use>,
     /// Elements enumerated; a stream's second copy has pads of its own.
     n: usize,
-    copies: usize,
     /// Which half of a block the key's pads serve where P2 deals: k02 the first, k12 the second.
     second_half: bool,
     bug: Option<Bug>,
@@ -73,18 +85,10 @@ fn assignment(element: usize) -> usize {
 }
 
 impl Enumerated {
-    fn offset(&self, domain: usize) -> usize {
-        self.uses[..domain].iter().map(|u| u.bits() * self.copies).sum()
-    }
-
-    fn width(uses: &[Use], copies: usize) -> usize {
-        uses.iter().map(|u| u.bits() * copies).sum()
-    }
-
     /// Bit `bit` of what the stream `domain` gives to an element.
     fn bit(&self, domain: usize, element: usize, bit: usize) -> u64 {
         let (copy, element) = (element / self.n, element % self.n);
-        let at = self.offset(domain) + copy * self.uses[domain].bits() + bit;
+        let at = Use::width(&self.uses[..domain]) + copy * self.uses[domain].bits() + bit;
         (assignment(element) >> at & 1) as u64
     }
 }
@@ -106,8 +110,8 @@ impl Source for Enumerated {
             };
             *out = match self.uses[domain] {
                 Use::Values { bits, .. } => (0..bits).map(|b| self.bit(domain, word, b) << b).sum(),
-                Use::Planes { count } => plane(count, BLOCK / 64, 0),
-                Use::DealtPlanes { count } => {
+                Use::Planes { count, .. } => plane(count, BLOCK / 64, 0),
+                Use::DealtPlanes { count, .. } => {
                     plane(count, HALF_WORDS, if self.second_half { HALF_WORDS } else { 0 })
                 }
             };
@@ -131,7 +135,6 @@ struct Problem {
     /// The ring of the input.
     bits: u32,
     uses: Vec<Use>,
-    copies: usize,
     /// Secret inputs and weights.
     secrets: Vec<(u64, u64)>,
     step: fn(&mut Mirror, &Masked, &MirroredWeight),
@@ -144,14 +147,9 @@ fn transcript(
     secret: (u64, u64),
     bug: Option<Bug>,
 ) -> (usize, Vec<Recorded>) {
-    let n = (2usize << Enumerated::width(&problem.uses, problem.copies)).max(BLOCK);
-    let enumerated: Arc<dyn Source> = Arc::new(Enumerated {
-        uses: problem.uses.clone(),
-        n,
-        copies: problem.copies,
-        second_half: corrupted == Party::P0,
-        bug,
-    });
+    let n = (2usize << Use::width(&problem.uses)).max(BLOCK);
+    let enumerated: Arc<dyn Source> =
+        Arc::new(Enumerated { uses: problem.uses.clone(), n, second_half: corrupted == Party::P0, bug });
     let known: Arc<dyn Source> = Arc::new(Known);
     let key = |a: Party, b: Party| {
         let hidden = a != corrupted && b != corrupted;
@@ -198,19 +196,27 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
     let (mut dealer, mut peer) = (from(2), from(1 - corrupted.index()));
     // Streams are drawn in another order than messages come in (planes are dealt before the openings whose pads were drawn
     // first), but each sender's messages come in the order of its streams.
+    // What is left of P2's message for a block: one message holds all that is dealt for one opening.
+    let mut rests: HashMap<usize, &[u8]> = HashMap::new();
     for using in &problem.uses {
-        // Where the pads hide several copies, an opening may be of fewer (the difference of two is opened once).
-        for block in blocks(n * problem.copies) {
+        for block in blocks(n * using.copies()) {
             let half = cut(block.len());
             let mine = match corrupted {
                 Party::P0 => block.start + half..block.end,
                 _ => block.start..block.start + half,
             };
             let (message, range) = match using {
-                Use::Values { dealt: true, .. } | Use::DealtPlanes { .. } => (dealer.next(), mine),
-                _ => (peer.next(), block),
+                Use::Values { bits, dealt: true } => {
+                    let rest = rests.remove(&block.start).or_else(|| dealer.next()).unwrap();
+                    let (message, rest) = rest.split_at(packed_len(mine.len(), *bits as u32));
+                    if !rest.is_empty() {
+                        rests.insert(block.start, rest);
+                    }
+                    (message, mine)
+                }
+                Use::DealtPlanes { .. } => (dealer.next().unwrap(), mine),
+                _ => (peer.next().unwrap(), block),
             };
-            let Some(message) = message else { continue };
             let len = range.len();
             let mut values = vec![0; len];
             match using {
@@ -218,7 +224,7 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
                     assert_eq!(message.len(), packed_len(len, *bits as u32), "{}", problem.name);
                     unpack(message, *bits as u32, &mut values);
                 }
-                Use::Planes { count } | Use::DealtPlanes { count } => {
+                Use::Planes { count, .. } | Use::DealtPlanes { count, .. } => {
                     assert_eq!(message.len(), count * plane_bytes(len), "{}", problem.name);
                     for (p, plane) in message.chunks_exact(plane_bytes(len)).enumerate() {
                         for (i, v) in values.iter_mut().enumerate() {
@@ -232,9 +238,13 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
                 views[element % n] |= u128::from(v) << (width + copy * using.bits());
             }
         }
-        width += using.bits() * problem.copies;
+        width += using.bits() * using.copies();
     }
-    assert!(dealer.next().is_none() && peer.next().is_none(), "{}: messages are left", problem.name);
+    assert!(
+        rests.is_empty() && dealer.next().is_none() && peer.next().is_none(),
+        "{}: messages are left",
+        problem.name
+    );
     views
 }
 
@@ -259,7 +269,7 @@ fn uniform(problem: &Problem, corrupted: Party, secret: (u64, u64), bug: Option<
         }
         seen = seen.max(ones.count_ones() as usize);
     }
-    let all = Enumerated::width(&problem.uses, problem.copies);
+    let all = Use::width(&problem.uses);
     if seen == all { Ok(()) } else { Err(format!("{seen} of {all} bits vary")) }
 }
 
@@ -269,6 +279,14 @@ const fn dealt(bits: usize) -> Use {
 
 const fn opened(bits: usize) -> Use {
     Use::Values { bits, dealt: false }
+}
+
+const fn planes(count: usize) -> Use {
+    Use::Planes { count, copies: 1 }
+}
+
+const fn dealt_planes(count: usize) -> Use {
+    Use::DealtPlanes { count, copies: 1 }
 }
 
 fn leaves(sizes: &[u32]) -> Plan {
@@ -287,8 +305,7 @@ fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
 fn problems() -> Vec<Problem> {
     let all = |bits: u32| (0..1 << bits).map(|x| (x, 0)).collect::<Vec<_>>();
     let pairs = vec![(0, 0), (1, 1), (31, 0), (7, 19), (16, 16), (15, 31)];
-    let problem =
-        |name, ring, bits, uses, secrets, step| Problem { name, ring, bits, uses, copies: 1, secrets, step };
+    let problem = |name, ring, bits, uses, secrets, step| Problem { name, ring, bits, uses, secrets, step };
     vec![
         problem("linear", 5, 5, vec![dealt(3), opened(3)], pairs.clone(), |m, x, w| {
             multiply(m, x, w);
@@ -307,21 +324,14 @@ fn problems() -> Vec<Problem> {
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
             m.scale_public_step(x, &[3], 2).unwrap();
         }),
-        problem(
-            "leaf of three bits",
-            4,
-            4,
-            vec![Use::Planes { count: 1 }, Use::DealtPlanes { count: 8 }],
-            all(4),
-            |m, x, _| {
-                compare(m, x, &Plan::Leaf(3));
-            },
-        ),
+        problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
+            compare(m, x, &Plan::Leaf(3));
+        }),
         problem(
             "node of two leaves",
             4,
             4,
-            vec![Use::Planes { count: 2 }, Use::Planes { count: 1 }, Use::DealtPlanes { count: 6 }],
+            vec![planes(2), planes(1), dealt_planes(6)],
             all(4),
             |m, x, _| compare(m, x, &leaves(&[1, 2])),
         ),
@@ -329,7 +339,7 @@ fn problems() -> Vec<Problem> {
             "node of three leaves",
             4,
             4,
-            vec![Use::Planes { count: 4 }, Use::Planes { count: 1 }, Use::DealtPlanes { count: 9 }],
+            vec![planes(4), planes(1), dealt_planes(9)],
             all(4),
             |m, x, _| compare(m, x, &leaves(&[1, 1, 1])),
         ),
@@ -337,12 +347,7 @@ fn problems() -> Vec<Problem> {
             "two levels",
             4,
             4,
-            vec![
-                Use::Planes { count: 3 },
-                Use::Planes { count: 2 },
-                Use::Planes { count: 1 },
-                Use::DealtPlanes { count: 7 },
-            ],
+            vec![planes(3), planes(2), planes(1), dealt_planes(7)],
             all(4),
             |m, x, _| compare(m, x, &Plan::Node(vec![Plan::Leaf(1), leaves(&[1, 1])])),
         ),
@@ -350,16 +355,7 @@ fn problems() -> Vec<Problem> {
             "relu, widened",
             4,
             3,
-            vec![
-                Use::Planes { count: 1 },
-                Use::DealtPlanes { count: 4 },
-                dealt(3),
-                dealt(3),
-                opened(3),
-                dealt(1),
-                dealt(1),
-                opened(1),
-            ],
+            vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
             all(3),
             |m, x, _| {
                 m.relu_step(x, 3, true).unwrap();
@@ -368,19 +364,24 @@ fn problems() -> Vec<Problem> {
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
             m.widen_step(x).unwrap();
         }),
-        Problem {
-            name: "both comparisons of a clipped relu",
-            ring: 2,
-            bits: 2,
-            uses: vec![Use::Planes { count: 1 }, Use::DealtPlanes { count: 2 }, dealt(2), dealt(2)],
-            copies: 2,
-            secrets: all(2),
-            step: |m, x, _| {
-                let both = x.with_shifted(1, m.session.is_dealer());
-                let sign = m.sign(&both, 2).unwrap();
-                m.choose(&both, &sign).unwrap();
+        problem(
+            "clipped relu",
+            2,
+            2,
+            vec![
+                Use::Planes { count: 1, copies: 2 },
+                Use::DealtPlanes { count: 2, copies: 2 },
+                dealt(2),
+                dealt(2),
+                dealt(2),
+                dealt(2),
+                opened(2),
+            ],
+            all(2),
+            |m, x, _| {
+                m.clipped_relu_step(x, 1, 2, false).unwrap();
             },
-        },
+        ),
     ]
 }
 

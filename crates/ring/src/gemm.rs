@@ -15,6 +15,8 @@ pub(crate) mod rows;
 pub(crate) mod thin;
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -111,7 +113,12 @@ pub(crate) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, bits: u32,
     if rows == 0 || w.columns == 0 || w.inner == 0 {
         return;
     }
-    multiply_with(&Kernel::best(bits), left, rows, w, out);
+    let kernel = Kernel::best(bits);
+    #[cfg(target_arch = "x86_64")]
+    if amx::available() && amx::pays([rows, w.inner, w.columns], bits, &kernel) {
+        return amx::multiply(left, rows, w, bits.div_ceil(8) as usize, out);
+    }
+    multiply_with(&kernel, left, rows, w, out);
 }
 
 fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>, out: &Target<'_>) {

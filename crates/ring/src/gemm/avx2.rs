@@ -8,7 +8,7 @@ use super::kernel::{Kernel, LANES, TILE_COLUMNS, TILE_LEN, Tile, check, sizes};
 
 /// The kernel, where the machine has it.
 pub(super) fn kernel() -> Option<Kernel> {
-    is_x86_feature_detected!("avx2").then(|| Kernel::new("avx2", [4, 1], 64, select))
+    is_x86_feature_detected!("avx2").then(|| Kernel::new("avx2", [4, 1], 64, 1.5, select))
 }
 
 fn select(rows: usize, _: usize) -> Tile {

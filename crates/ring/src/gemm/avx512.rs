@@ -17,10 +17,10 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
     if is_x86_feature_detected!("avx512f") {
         if is_x86_feature_detected!("avx512ifma") {
-            all.push(Kernel::new("avx512ifma", [6, 4], 52, select_ifma));
+            all.push(Kernel::new("avx512ifma", [6, 4], 52, 11.0, select_ifma));
         }
         if is_x86_feature_detected!("avx512dq") {
-            all.push(Kernel::new("avx512dq", [6, 4], 64, select_mullo));
+            all.push(Kernel::new("avx512dq", [6, 4], 64, 3.0, select_mullo));
         }
     }
     all

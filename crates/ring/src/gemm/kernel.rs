@@ -25,6 +25,8 @@ pub(crate) struct Kernel {
     pub(crate) lanes: usize,
     /// The widest ring in which the result is right.
     pub(crate) bits: u32,
+    /// Roughly how many products it does in a cycle of a core.
+    pub(crate) products_a_cycle: f64,
     /// The kernel of a number of rows and vectors, both from 1.
     select: fn(usize, usize) -> Tile,
 }
@@ -35,9 +37,10 @@ impl Kernel {
         name: &'static str,
         [rows, lanes]: [usize; 2],
         bits: u32,
+        products_a_cycle: f64,
         select: fn(usize, usize) -> Tile,
     ) -> Kernel {
-        Kernel { name, rows, lanes, bits, select }
+        Kernel { name, rows, lanes, bits, products_a_cycle, select }
     }
 
     /// The fastest kernel of this machine whose results are right modulo 2^`bits`.
@@ -96,7 +99,8 @@ pub(super) fn check(rows: usize, lanes: usize, a: &[u64], stride: usize, b: &[u6
     assert!(b.len() >= depth * lanes * LANES, "the panel of a tile is too short");
 }
 
-const PORTABLE: Kernel = Kernel { name: "portable", rows: 4, lanes: 1, bits: 64, select: select_portable };
+const PORTABLE: Kernel =
+    Kernel { name: "portable", rows: 4, lanes: 1, bits: 64, products_a_cycle: 0.7, select: select_portable };
 
 fn select_portable(rows: usize, _: usize) -> Tile {
     const KERNELS: [[Tile; 1]; 4] = sizes!(portable, [1 2 3 4], [1]);

@@ -37,6 +37,24 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The block as it lies in memory, or else as a copy in `scratch`, and the distance of its rows.
+    pub(crate) fn block<'s>(
+        &self,
+        rows: Range<usize>,
+        inner: Range<usize>,
+        scratch: &'s mut [u64],
+    ) -> (&'s [u64], usize)
+    where
+        'a: 's,
+    {
+        if let Some(dense) = self.dense(rows.clone(), inner.clone()) {
+            return dense;
+        }
+        let stride = inner.len();
+        self.copy(rows, inner, scratch);
+        (scratch, stride)
+    }
+
     /// Copies a block, row after row, to the beginning of `out`.
     pub(crate) fn copy(&self, rows: Range<usize>, inner: Range<usize>, out: &mut [u64]) {
         let lines = out.chunks_exact_mut(inner.len()).zip(rows);

@@ -9,11 +9,12 @@
 use cryptflow_mpc::Error;
 use cryptflow_mpc::keys::Stream;
 use cryptflow_ring::small_field::{
-    Blinds, GROUP, Group, LANES, Row, Thresholds, any_zero, bits, compare, nonzero, subtract, uniform,
+    Blinds, GROUP, Group, GroupWords, LANES, Row, Thresholds, any_zero, as_group, bits_less, compare,
+    nonzero, uniform,
 };
 use rayon::prelude::*;
 
-use crate::session::{BLOCK, Dealt, Session, blocks, cut};
+use crate::session::{Dealt, Session, blocks, cut};
 
 /// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the bytes themselves.
 const SPARE: usize = 1 << 48;
@@ -22,10 +23,31 @@ const SPARE_WORDS: usize = 1 << 12;
 /// Words of a group.
 const GROUP_WORDS: usize = GROUP / 8;
 
+/// What a thread needs while it works on a group.
+#[repr(align(64))]
+struct Scratch {
+    x: GroupWords,
+    factors: GroupWords,
+    zero: GroupWords,
+    cells: Group,
+    other: Group,
+}
+
+impl Scratch {
+    fn new() -> Box<Scratch> {
+        Box::new(Scratch {
+            x: [0; GROUP_WORDS],
+            factors: [0; GROUP_WORDS],
+            zero: [0; GROUP_WORDS],
+            cells: [[0; LANES]; LANES],
+            other: [[0; LANES]; LANES],
+        })
+    }
+}
+
 /// A group of uniform elements (nonzero ones, if so said) from a stream, by its number.
-fn sample(stream: &Stream, group: usize, nonzero_only: bool) -> Group {
-    let mut random = [0; GROUP_WORDS];
-    stream.words(group * GROUP_WORDS, &mut random);
+fn sample(stream: &Stream, group: usize, nonzero_only: bool, out: &mut GroupWords) {
+    stream.words(group * GROUP_WORDS, out);
     let mut spare = [0u64; 8];
     let mut used = 0;
     let redraw = || {
@@ -36,28 +58,29 @@ fn sample(stream: &Stream, group: usize, nonzero_only: bool) -> Group {
         used += 1;
         byte
     };
-    let mut out = Group::default();
-    if nonzero_only {
-        nonzero(&random, redraw, &mut out);
-    } else {
-        uniform(&random, redraw, &mut out);
-    }
-    out
+    if nonzero_only { nonzero(out, redraw) } else { uniform(out, redraw) }
 }
 
-/// Reads a group of `lanes` lanes from a message of `LANES · lanes` bytes.
-fn read_group(bytes: &[u8], lanes: usize) -> Group {
-    let mut group = Group::default();
-    for (row, bytes) in group.0.iter_mut().zip(bytes.chunks_exact(lanes.max(1))) {
+/// The group in a message of `LANES · lanes` bytes: as it lies there, or copied where it has fewer lanes.
+fn read_group<'a>(bytes: &'a [u8], copy: &'a mut Group) -> &'a Group {
+    if let Ok(whole) = <&Group>::try_from(bytes.as_chunks::<LANES>().0) {
+        return whole;
+    }
+    let lanes = (bytes.len() / LANES).max(1);
+    for (row, bytes) in copy.iter_mut().zip(bytes.chunks_exact(lanes)) {
         row[..lanes].copy_from_slice(bytes);
     }
-    group
+    copy
 }
 
-/// Writes a group of as many lanes as there is room for.
-fn write_group(group: &Group, bytes: &mut [u8]) {
-    let lanes = bytes.len() / LANES;
-    for (row, bytes) in group.0.iter().zip(bytes.chunks_exact_mut(lanes.max(1))) {
+/// Lets `make` write a group into a message: where it shall lie, or by a copy where it has fewer lanes.
+fn write_group(bytes: &mut [u8], copy: &mut Group, make: impl FnOnce(&mut Group)) {
+    let lanes = (bytes.len() / LANES).max(1);
+    if let Ok(whole) = <&mut Group>::try_from(bytes.as_chunks_mut::<LANES>().0) {
+        return make(whole);
+    }
+    make(copy);
+    for (row, bytes) in copy.iter().zip(bytes.chunks_exact_mut(lanes)) {
         bytes.copy_from_slice(&row[..lanes]);
     }
 }
@@ -89,11 +112,10 @@ impl Session {
                 let first = (block.start + part.start) / LANES;
                 let mut message = vec![0; part.len() * LANES];
                 let groups = message.par_chunks_mut(GROUP).zip(x[part].par_chunks(LANES)).enumerate();
-                groups.for_each(|(i, (out, x))| {
-                    let mut correction = Group::default();
-                    bits(&lanes(x), &mut correction);
-                    subtract(&mut correction, &sample(key, first + i, false));
-                    write_group(&correction, out);
+                groups.for_each_init(Scratch::new, |scratch, (i, (out, x))| {
+                    sample(key, first + i, false, &mut scratch.x);
+                    let pad = as_group(&scratch.x);
+                    write_group(out, &mut scratch.cells, |group| bits_less(&lanes(x), pad, group));
                 });
                 self.links.to(to).send(message)?;
             }
@@ -104,43 +126,38 @@ impl Session {
     /// The evaluators' part: their shares of x's bits, received or drawn, become what P2 is sent.
     pub(crate) fn ask(&mut self, len: usize, question: &Question<'_>) -> Result<(), Error> {
         let streams = [self.common(), self.common(), self.common()];
-        let ([Some(factors), Some(zeros), Some(places)], Dealt::Evaluator(own)) = (streams, self.dealt())
+        let ([Some(k_factors), Some(k_zeros), Some(k_places)], Dealt::Evaluator(own)) =
+            (streams, self.dealt())
         else {
             return Ok(());
         };
-        let first_party = self.is_first();
         let one = self.one() as u8;
         for block in blocks(len) {
             let n = block.len();
             let (sent, drawn) = (self.sent_part(n), self.drawn_part(n));
             let dealt = if sent.is_empty() { Vec::new() } else { self.helper().recv(sent.len() * LANES)? };
             let mut message = vec![0; n * LANES];
-            message.par_chunks_mut(GROUP).enumerate().for_each(|(i, out)| {
+            message.par_chunks_mut(GROUP).enumerate().for_each_init(Scratch::new, |scratch, (i, out)| {
+                let Scratch { x, factors, zero, cells, other } = &mut **scratch;
                 let group = block.start / LANES + i;
-                let count = out.len() / LANES;
                 let x = if drawn.contains(&(i * LANES)) {
-                    sample(&own, group, false)
+                    sample(&own, group, false, x);
+                    as_group(x)
                 } else {
                     let at = (i * LANES - sent.start) * LANES;
-                    read_group(&dealt[at..at + count * LANES], count)
+                    read_group(&dealt[at..at + out.len()], other)
                 };
-                let mut zero = sample(&zeros, group, false);
-                if !first_party {
-                    let mut negative = Group::default();
-                    subtract(&mut negative, &zero);
-                    zero = negative;
-                }
+                sample(&k_factors, group, true, factors);
+                sample(&k_zeros, group, false, zero);
                 let mut place: Row = [0; LANES];
                 let mut random = [0; LANES / 8];
-                places.words(group * random.len(), &mut random);
+                k_places.words(group * random.len(), &mut random);
                 for (p, r) in place.as_chunks_mut::<8>().0.iter_mut().zip(random) {
                     *p = r.to_le_bytes();
                 }
-                let factors = sample(&factors, group, true);
-                let blinds = Blinds { factors: &factors, zero: &zero, place: &place };
-                let mut cells = Group::default();
-                compare(one, &x, &(question.thresholds)(group), &blinds, &mut cells);
-                write_group(&cells, out);
+                let blinds = Blinds { factors: as_group(factors), zero: as_group(zero), place: &place };
+                let thresholds = (question.thresholds)(group);
+                write_group(out, cells, |group| compare(one, x, &thresholds, &blinds, group));
             });
             self.helper().send(message)?;
         }
@@ -155,14 +172,14 @@ impl Session {
             let (from0, from1) = (self.links.to(0).recv(bytes)?, self.links.to(1).recv(bytes)?);
             let mut yes = vec![0; block.len()];
             let groups = from0.par_chunks(GROUP).zip(from1.par_chunks(GROUP)).zip(yes.par_chunks_mut(LANES));
-            groups.for_each(|((a, b), yes)| {
+            groups.for_each_init(Scratch::new, |scratch, ((a, b), yes)| {
                 let mut row = [0; LANES];
-                any_zero(&read_group(a, yes.len()), &read_group(b, yes.len()), &mut row);
+                let (a, b) = (read_group(a, &mut scratch.cells), read_group(b, &mut scratch.other));
+                any_zero(a, b, &mut row);
                 yes.iter_mut().zip(row).for_each(|(y, r)| *y = u64::from(r));
             });
             answers.extend(yes);
         }
-        debug_assert!(len.div_ceil(BLOCK) * BLOCK >= answers.len());
         Ok(answers)
     }
 }

@@ -17,14 +17,13 @@ pub const GROUP: usize = LANES * LANES;
 pub type Row = [u8; LANES];
 
 /// 64 rows of 64 lanes.
-#[derive(Clone)]
-#[repr(align(64))]
-pub struct Group(pub [Row; LANES]);
+pub type Group = [Row; LANES];
+/// The same bytes as words, lowest byte first.
+pub type GroupWords = [u64; GROUP / 8];
 
-impl Default for Group {
-    fn default() -> Group {
-        Group([[0; LANES]; LANES])
-    }
+/// A group of which the words were drawn.
+pub fn as_group(words: &GroupWords) -> &Group {
+    bytemuck::cast_ref(words)
 }
 
 /// `v` modulo the prime, for v up to 253.
@@ -33,17 +32,17 @@ fn reduced(v: u8) -> u8 {
     v.min(v.wrapping_sub(PRIME))
 }
 
-/// The bits of 64 words: 0 or 1 in row `i`, for bit `i`.
-pub fn bits(words: &[u64; LANES], out: &mut Group) {
-    for_this_machine!(bits_here(words: &[u64; LANES], out: &mut Group))
+/// The bits of 64 words, less `pad`: row `i` belongs to bit `i`.
+pub fn bits_less(words: &[u64; LANES], pad: &Group, out: &mut Group) {
+    for_this_machine!(bits_less_here(words: &[u64; LANES], pad: &Group, out: &mut Group))
 }
 
 #[inline(always)]
-fn bits_here(words: &[u64; LANES], out: &mut Group) {
+fn bits_less_here(words: &[u64; LANES], pad: &Group, out: &mut Group) {
     let bytes = byte_rows(words);
-    for (i, row) in out.0.iter_mut().enumerate() {
-        for (o, b) in row.iter_mut().zip(&bytes[i / 8]) {
-            *o = (b >> (i % 8)) & 1;
+    for (i, (row, pad)) in out.iter_mut().zip(pad).enumerate() {
+        for ((o, b), p) in row.iter_mut().zip(&bytes[i / 8]).zip(pad) {
+            *o = reduced(((b >> (i % 8)) & 1) + (PRIME - *p));
         }
     }
 }
@@ -60,18 +59,6 @@ fn byte_rows(words: &[u64; LANES]) -> [Row; 8] {
     rows
 }
 
-/// `x −= y`, element by element.
-pub fn subtract(x: &mut Group, y: &Group) {
-    for_this_machine!(subtract_here(x: &mut Group, y: &Group))
-}
-
-#[inline(always)]
-fn subtract_here(x: &mut Group, y: &Group) {
-    for (x, y) in x.0.as_flattened_mut().iter_mut().zip(y.0.as_flattened()) {
-        *x = reduced(*x + (PRIME - *y));
-    }
-}
-
 /// 1 in each lane in which `x + y` is zero in some row, 0 in the others.
 pub fn any_zero(x: &Group, y: &Group, out: &mut Row) {
     for_this_machine!(any_zero_here(x: &Group, y: &Group, out: &mut Row))
@@ -80,7 +67,7 @@ pub fn any_zero(x: &Group, y: &Group, out: &mut Row) {
 #[inline(always)]
 fn any_zero_here(x: &Group, y: &Group, out: &mut Row) {
     let mut smallest = [u8::MAX; LANES];
-    for (x, y) in x.0.iter().zip(&y.0) {
+    for (x, y) in x.iter().zip(y) {
         for ((s, x), y) in smallest.iter_mut().zip(x).zip(y) {
             *s = (*s).min(reduced(*x + *y));
         }
@@ -90,14 +77,14 @@ fn any_zero_here(x: &Group, y: &Group, out: &mut Row) {
     }
 }
 
-/// Uniform elements from random bytes: their low seven bits, and `redraw` where these are the prime.
-pub fn uniform(random: &[u64; GROUP / 8], mut redraw: impl FnMut() -> u8, out: &mut Group) {
-    sample(random, 0x80, || next(&mut redraw, 0), out);
+/// Makes random bytes uniform elements: their low seven bits, and `redraw` where these are the prime.
+pub fn uniform(random: &mut GroupWords, mut redraw: impl FnMut() -> u8) {
+    sample(random, 0x80, || next(&mut redraw, 0));
 }
 
-/// Uniform elements but zero.
-pub fn nonzero(random: &[u64; GROUP / 8], mut redraw: impl FnMut() -> u8, out: &mut Group) {
-    sample(random, 0, || next(&mut redraw, 1), out);
+/// Makes random bytes uniform elements other than zero.
+pub fn nonzero(random: &mut GroupWords, mut redraw: impl FnMut() -> u8) {
+    sample(random, 0, || next(&mut redraw, 1));
 }
 
 fn next(redraw: &mut impl FnMut() -> u8, smallest: u8) -> u8 {
@@ -111,20 +98,21 @@ fn next(redraw: &mut impl FnMut() -> u8, smallest: u8) -> u8 {
 
 /// Whether zero is fit is told by `zero_is_fit`: 0x80 or 0.
 #[inline(always)]
-fn sample(random: &[u64; GROUP / 8], zero_is_fit: u8, mut next: impl FnMut() -> u8, out: &mut Group) {
+fn sample(random: &mut GroupWords, zero_is_fit: u8, mut next: impl FnMut() -> u8) {
     const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
     let zero_is_fit = u64::from_le_bytes([zero_is_fit; 8]);
-    for (bytes, word) in out.0.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut().zip(random) {
-        let word = word & LOW;
-        *bytes = word.to_le_bytes();
+    for word in random {
+        *word &= LOW;
         // The high bit of a byte of v + 127 is clear for v = 0 alone; that of v + 1 is set for v = 127 alone.
-        let zero = !((word + LOW) | zero_is_fit);
-        let prime = word + u64::from_le_bytes([1; 8]);
+        let zero = !((*word + LOW) | zero_is_fit);
+        let prime = *word + u64::from_le_bytes([1; 8]);
         let mut unfit = (zero | prime) & !LOW;
         while unfit != 0 {
-            bytes[unfit.trailing_zeros() as usize / 8] = next();
+            let at = unfit.trailing_zeros() - 7;
+            *word = (*word & !(0xff << at)) | (u64::from(next()) << at);
             unfit &= unfit - 1;
         }
+        *word = word.to_le();
     }
 }
 
@@ -142,17 +130,18 @@ pub struct Thresholds {
 pub struct Blinds<'a> {
     /// Factors, none of them zero.
     pub factors: &'a Group,
-    /// A share of zero.
+    /// Uniform elements: one party adds them, the other subtracts them.
     pub zero: &'a Group,
     /// Six bits for each lane: row `i` goes to row `i ^ place`.
     pub place: &'a Row,
 }
 
 /// An additive share of cells of which exactly one is zero where the answer to a comparison is yes, and none where
-/// it is no. `x` is a share of the bits of a word; `one` is 1 for the party that adds public constants and 0 for the other.
+/// it is no. `x` is a share of the bits of a word; `one` is 1 for the party that adds public constants (and subtracts the
+/// share of zero) and 0 for the other.
 ///
-/// With v_i = x_i − t_i and w_i = x_i ⊕ t_i, cell i is `1 ∓ v_i + Σ_{k>i} w_k` (− where x < t is asked ... as SecureNN's
-/// c_i), times a factor, plus a share of zero, and moved to another row.
+/// With v_i = x_i − t_i and w_i = x_i ⊕ t_i, cell i is `1 − v_i + Σ_{k>i} w_k` where x > t is asked, and `1 + v_i + Σ_{k>i} w_k`
+/// where x < t is, times a factor, plus a share of zero, and moved to another row.
 pub fn compare(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group) {
     for_this_machine!(compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group))
 }
@@ -161,11 +150,12 @@ pub fn compare(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mu
 fn compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group) {
     let bytes = byte_rows(&t.word);
     let one_less = (PRIME - one) % PRIME;
+    let subtracts = 0u8.wrapping_sub(one);
     // 1 + Σ_{k>i} w_k.
     let mut above = [one; LANES];
     for i in (0..LANES).rev() {
-        let (x, t_byte, out) = (&x.0[i], &bytes[i / 8], &mut out.0[i]);
-        let (factors, zero) = (&blinds.factors.0[i], &blinds.zero.0[i]);
+        let (x, t_byte, out) = (&x[i], &bytes[i / 8], &mut out[i]);
+        let (factors, zero) = (&blinds.factors[i], &blinds.zero[i]);
         // Where the answer is always yes, the first cell is 0 and the others are 1.
         let forced = if i == 0 { 0 } else { one };
         for e in 0..LANES {
@@ -179,7 +169,8 @@ fn compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &m
             above[e] = reduced(above[e] + ((minus_v & bit) | (v & !bit)));
             let product = u16::from(cell) * u16::from(factors[e]);
             let product = reduced(((product & 0x7f) + (product >> 7)) as u8);
-            out[e] = reduced(product + zero[e]);
+            let zero = ((PRIME - zero[e]) & subtracts) | (zero[e] & !subtracts);
+            out[e] = reduced(product + zero);
         }
     }
     for stage in 0..6 {
@@ -188,7 +179,7 @@ fn compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &m
             *m = 0u8.wrapping_sub((place >> stage) & 1);
         }
         for i in (0..LANES).filter(|i| i >> stage & 1 == 0) {
-            let (low, high) = out.0.split_at_mut(i + (1 << stage));
+            let (low, high) = out.split_at_mut(i + (1 << stage));
             let (a, b) = (&mut low[i], &mut high[0]);
             for e in 0..LANES {
                 let swap = (a[e] ^ b[e]) & mask[e];
@@ -215,15 +206,15 @@ mod tests {
     }
 
     fn group(seed: u64, nonzero_only: bool) -> Group {
-        let mut out = Group::default();
+        let mut out = words(seed);
         let mut more = words::<4096>(seed + 1000).into_iter().cycle();
         let redraw = || more.next().unwrap_or(1) as u8;
         if nonzero_only {
-            nonzero(&words(seed), redraw, &mut out);
+            nonzero(&mut out, redraw)
         } else {
-            uniform(&words(seed), redraw, &mut out);
+            uniform(&mut out, redraw)
         }
-        out
+        *as_group(&out)
     }
 
     #[test]
@@ -231,18 +222,15 @@ mod tests {
         for (nonzero_only, smallest) in [(false, 0u8), (true, 1)] {
             let mut counts = [0u32; 256];
             for seed in 1..200 {
-                for row in group(seed, nonzero_only).0 {
+                for row in group(seed, nonzero_only) {
                     row.iter().for_each(|&v| counts[usize::from(v)] += 1);
                 }
             }
             let fit = usize::from(smallest)..usize::from(PRIME);
             let mean = 199.0 * 4096.0 / fit.len() as f64;
             for (v, &count) in counts.iter().enumerate() {
-                let expected = if fit.contains(&v) { mean } else { 0.0 };
-                assert!(
-                    (f64::from(count) - expected).abs()
-                        < 6.0 * mean.sqrt() * f64::from(u8::from(expected > 0.0)) + 0.5
-                );
+                let (expected, off) = if fit.contains(&v) { (mean, 6.0 * mean.sqrt()) } else { (0.0, 0.0) };
+                assert!((f64::from(count) - expected).abs() <= off, "{v}: {count}");
             }
         }
     }
@@ -250,12 +238,12 @@ mod tests {
     #[test]
     fn every_unfit_byte_is_replaced() {
         let all = [u64::from_le_bytes([0x00, 0x7f, 0xff, 0x80, 0x01, 0x7e, 0x81, 0xfe]); GROUP / 8];
-        let (mut a, mut b) = (Group::default(), Group::default());
+        let (mut a, mut b) = (all, all);
         let mut bytes = [0x7f, 0xff, 5].into_iter().cycle();
-        uniform(&all, || bytes.next().unwrap_or(0), &mut a);
+        uniform(&mut a, || bytes.next().unwrap_or(0));
         let mut bytes = [0x80, 0x7f, 5].into_iter().cycle();
-        nonzero(&all, || bytes.next().unwrap_or(0), &mut b);
-        for (a, b) in a.0.as_flattened().chunks(8).zip(b.0.as_flattened().chunks(8)) {
+        nonzero(&mut b, || bytes.next().unwrap_or(0));
+        for (a, b) in as_group(&a).as_flattened().chunks(8).zip(as_group(&b).as_flattened().chunks(8)) {
             assert_eq!(a, [0, 5, 5, 0, 1, 126, 1, 126]);
             assert_eq!(b, [5, 5, 5, 5, 1, 126, 1, 126]);
         }
@@ -281,22 +269,19 @@ mod tests {
         for seed in 1..60u64 {
             let word: [u64; LANES] = words(seed);
             let x: [u64; LANES] = std::array::from_fn(|lane| near(word[lane], lane));
-            let mut bits_of_x = Group::default();
-            bits(&x, &mut bits_of_x);
             let (share, factors, zero) =
                 (group(seed, false), group(seed + 300, true), group(seed + 600, false));
-            subtract(&mut bits_of_x, &share);
-            let mut minus_zero = Group::default();
-            subtract(&mut minus_zero, &zero);
+            let mut other_share = [[0; LANES]; LANES];
+            bits_less(&x, &share, &mut other_share);
             let choices: [u64; LANES] = words(seed + 900);
             let greater = choices.map(|c| 0u8.wrapping_sub((c & 1) as u8));
             let always = choices.map(|c| if c % 16 == 15 { 0xff } else { 0 });
             let place = choices.map(|c| (c >> 20) as u8 & 63);
             let t = Thresholds { word, greater, always };
-            let mut shares = [Group::default(), Group::default()];
-            let blind = |zero| Blinds { factors: &factors, zero, place: &place };
-            compare(0, &share, &t, &blind(&zero), &mut shares[0]);
-            compare(1, &bits_of_x, &t, &blind(&minus_zero), &mut shares[1]);
+            let mut shares = [[[0; LANES]; LANES]; 2];
+            let blinds = Blinds { factors: &factors, zero: &zero, place: &place };
+            compare(0, &share, &t, &blinds, &mut shares[0]);
+            compare(1, &other_share, &t, &blinds, &mut shares[1]);
             let mut yes = [0; LANES];
             any_zero(&shares[0], &shares[1], &mut yes);
             for lane in 0..LANES {
@@ -305,11 +290,11 @@ mod tests {
                 let expected = answer || always[lane] == 0xff;
                 assert_eq!(yes[lane], u8::from(expected), "{x:x} and {t:x}");
                 let zeros: Vec<usize> = (0..LANES)
-                    .filter(|&i| (shares[0].0[i][lane] + shares[1].0[i][lane]).is_multiple_of(PRIME))
+                    .filter(|&i| (shares[0][i][lane] + shares[1][i][lane]).is_multiple_of(PRIME))
                     .collect();
                 assert_eq!(zeros.len(), usize::from(expected), "at most one cell is zero");
                 zeros.iter().for_each(|&i| places[i] += 1);
-                assert!((0..LANES).all(|i| shares.iter().all(|s| s.0[i][lane] < PRIME)));
+                assert!((0..LANES).all(|i| shares.iter().all(|s| s[i][lane] < PRIME)));
             }
         }
         assert!(places.iter().all(|&n| n > 0), "every row can hold the zero");

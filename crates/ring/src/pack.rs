@@ -24,6 +24,9 @@ pub fn pack(words: &[u64], bits: u32, out: &mut Vec<u8>) {
     let begin = out.len();
     out.resize(begin + packed_len(words.len(), bits), 0);
     let out = &mut out[begin..];
+    if bits == 64 {
+        return out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(out, word)| *out = word.to_le_bytes());
+    }
     #[cfg(target_arch = "x86_64")]
     if avx512::fits(bits) {
         return avx512::pack(words, bits, out);
@@ -45,6 +48,12 @@ pub fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
         bytes.len()
     );
     let bytes = &bytes[..need];
+    if bits == 64 {
+        return out
+            .iter_mut()
+            .zip(bytes.as_chunks().0)
+            .for_each(|(out, word)| *out = u64::from_le_bytes(*word));
+    }
     #[cfg(target_arch = "x86_64")]
     if avx512::fits(bits) {
         return avx512::unpack(bytes, bits, out);

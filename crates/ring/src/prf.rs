@@ -8,10 +8,35 @@ use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
+#[cfg(target_arch = "x86_64")]
+mod vaes;
+
 /// A keyed family of pseudo-random streams. The key schedule is wiped from memory when it is dropped.
 #[derive(Clone)]
 pub struct Prf {
-    cipher: Aes128,
+    cipher: Cipher,
+}
+
+#[derive(Clone)]
+enum Cipher {
+    /// The `aes` crate: AES-NI, NEON, or constant-time code.
+    Library(Box<Aes128>),
+    #[cfg(target_arch = "x86_64")]
+    Vaes(vaes::RoundKeys),
+}
+
+impl Cipher {
+    fn library(key: &[u8; BLOCK]) -> Cipher {
+        Cipher::Library(Box::new(Aes128::new(key.into())))
+    }
+
+    fn best(key: &[u8; BLOCK]) -> Cipher {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(keys) = vaes::RoundKeys::new(key) {
+            return Cipher::Vaes(keys);
+        }
+        Cipher::library(key)
+    }
 }
 
 impl std::fmt::Debug for Prf {
@@ -28,7 +53,7 @@ const BLOCK: usize = 16;
 impl Prf {
     /// The streams of a key.
     pub fn new(mut key: [u8; 16]) -> Prf {
-        let cipher = Aes128::new((&key).into());
+        let cipher = Cipher::best(&key);
         key.zeroize();
         Prf { cipher }
     }
@@ -95,10 +120,36 @@ impl Prf {
 
     /// One thread's work.
     fn blocks(&self, domain: u64, first_block: u64, out: &mut [[u8; BLOCK]]) {
+        let library = match &self.cipher {
+            Cipher::Library(library) => library,
+            #[cfg(target_arch = "x86_64")]
+            Cipher::Vaes(keys) => return keys.fill(domain, first_block, out),
+        };
         for (i, block) in out.iter_mut().enumerate() {
             let counter = first_block.wrapping_add(i as u64);
             *block = (u128::from(domain) | u128::from(counter) << 64).to_le_bytes();
         }
-        self.cipher.encrypt_blocks(Array::cast_slice_from_core_mut(out));
+        library.encrypt_blocks(Array::cast_slice_from_core_mut(out));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_cipher_agrees_with_the_library() {
+        for (i, n) in [0, 1, 3, 31, 32, 33, 64, 100, 257].into_iter().enumerate() {
+            let key = [0x1b * (i as u8 + 1); BLOCK];
+            let domain = 0x0123_4567_89ab_cdef_u64.rotate_left(i as u32);
+            for first in [0, 5, u64::MAX - 20] {
+                let fill = |cipher| {
+                    let mut out = vec![[0; BLOCK]; n];
+                    Prf { cipher }.blocks(domain, first, &mut out);
+                    out
+                };
+                assert_eq!(fill(Cipher::best(&key)), fill(Cipher::library(&key)), "{n} blocks from {first}");
+            }
+        }
     }
 }

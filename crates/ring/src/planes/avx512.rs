@@ -35,23 +35,41 @@ pub(super) fn from_planes(planes: &[u64], count: u32, values: &mut [u64]) {
     unsafe { from_planes_here(planes, count, values) }
 }
 
+/// Blocks that are done together, so that a plane is read and written in whole lines.
+const BLOCKS: usize = 8;
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 fn to_planes_here(values: &[u64], low: u32, count: u32, planes: &mut [u64]) {
     let words = values.len().div_ceil(64);
-    let (whole, rest) = values.as_chunks::<64>();
-    for (i, values) in whole.iter().enumerate() {
-        block_to_planes(values, low, count, words, i, planes);
-    }
-    if !rest.is_empty() {
-        let mut last = [0; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        block_to_planes(&last, low, count, words, whole.len(), planes);
+    let used = count.div_ceil(8) as usize;
+    for (i, values) in values.chunks(64 * BLOCKS).enumerate() {
+        // Plane words by block, byte and bit.
+        let mut staged = [[_mm512_setzero_si512(); 8]; BLOCKS];
+        let (whole, rest) = values.as_chunks::<64>();
+        for (values, staged) in whole.iter().zip(&mut staged) {
+            *staged = block_to_planes(values, low, used);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 64];
+            last[..rest.len()].copy_from_slice(rest);
+            staged[whole.len()] = block_to_planes(&last, low, used);
+        }
+        let mask = (0xff >> (BLOCKS - values.len().div_ceil(64))) as __mmask8;
+        for (byte, planes) in planes.chunks_mut(8 * words).enumerate() {
+            let lines = transpose_words(staged.map(|block| block[byte]));
+            for (line, plane) in lines.iter().zip(planes.chunks_exact_mut(words)) {
+                let plane = &mut plane[i * BLOCKS..];
+                // SAFETY: as many words are there to write as the mask has bits.
+                unsafe { _mm512_mask_storeu_epi64(plane.as_mut_ptr().cast(), mask, *line) };
+            }
+        }
     }
 }
 
+/// The plane words of 64 values: word `j` of vector `b` is of bit `low + 8b + j`. Only `used` vectors are made.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn block_to_planes(values: &[u64; 64], low: u32, count: u32, words: usize, i: usize, planes: &mut [u64]) {
+fn block_to_planes(values: &[u64; 64], low: u32, used: usize) -> [__m512i; 8] {
     let (shift, unit) = (_mm_cvtsi32_si128(low as i32), _mm512_set1_epi64(UNIT));
     let (sort, reversed) = (table(&SORT), table(&SORT_REVERSED));
     let mut z = [_mm512_setzero_si512(); 8];
@@ -61,47 +79,52 @@ fn block_to_planes(values: &[u64; 64], low: u32, count: u32, words: usize, i: us
         // Word b: byte b of the 8 elements, the last one first.
         *z = _mm512_permutexvar_epi8(reversed, _mm512_srl_epi64(values, shift));
     }
-    let bytes = transpose_words(z);
-    for (eight, bytes) in planes.chunks_mut(8 * words).zip(bytes).take(count.div_ceil(8) as usize) {
-        let bits = _mm512_gf2p8affine_epi64_epi8::<0>(unit, bytes);
-        let mut lines = [0; 8];
-        // SAFETY: 8 words are there to write.
-        unsafe { _mm512_storeu_si512(lines.as_mut_ptr().cast(), _mm512_permutexvar_epi8(sort, bits)) };
-        for (plane, line) in eight.chunks_exact_mut(words).zip(lines) {
-            plane[i] = line;
-        }
+    let mut bytes = transpose_words(z);
+    for bytes in &mut bytes[..used] {
+        *bytes = _mm512_permutexvar_epi8(sort, _mm512_gf2p8affine_epi64_epi8::<0>(unit, *bytes));
     }
+    bytes
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 fn from_planes_here(planes: &[u64], count: u32, values: &mut [u64]) {
     let words = values.len().div_ceil(64);
-    let (whole, rest) = values.as_chunks_mut::<64>();
-    let blocks = whole.len();
-    for (i, values) in whole.iter_mut().enumerate() {
-        block_from_planes(planes, count, words, i, values);
-    }
-    if !rest.is_empty() {
-        let mut last = [0; 64];
-        block_from_planes(planes, count, words, blocks, &mut last);
-        rest.copy_from_slice(&last[..rest.len()]);
+    let used = count.div_ceil(8) as usize;
+    for (i, values) in values.chunks_mut(64 * BLOCKS).enumerate() {
+        let mut staged = [[_mm512_setzero_si512(); 8]; BLOCKS];
+        let mask = (0xff >> (BLOCKS - values.len().div_ceil(64))) as __mmask8;
+        for (byte, planes) in planes.chunks(8 * words).enumerate() {
+            let mut lines = [_mm512_setzero_si512(); 8];
+            for (line, plane) in lines.iter_mut().zip(planes.chunks_exact(words)) {
+                let plane = &plane[i * BLOCKS..];
+                // SAFETY: as many words are there to read as the mask has bits.
+                *line = unsafe { _mm512_maskz_loadu_epi64(mask, plane.as_ptr().cast()) };
+            }
+            for (block, line) in staged.iter_mut().zip(transpose_words(lines)) {
+                block[byte] = line;
+            }
+        }
+        let (whole, rest) = values.as_chunks_mut::<64>();
+        for (values, staged) in whole.iter_mut().zip(&staged) {
+            block_from_planes(staged, used, values);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 64];
+            block_from_planes(&staged[whole.len()], used, &mut last);
+            rest.copy_from_slice(&last[..rest.len()]);
+        }
     }
 }
 
+/// The inverse of [`block_to_planes`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn block_from_planes(planes: &[u64], count: u32, words: usize, i: usize, values: &mut [u64; 64]) {
+fn block_from_planes(planes: &[__m512i; 8], used: usize, values: &mut [u64; 64]) {
     let unit = _mm512_set1_epi64(UNIT);
     let (sort, reversed) = (table(&SORT), table(&SORT_REVERSED));
     let mut bytes = [_mm512_setzero_si512(); 8];
-    for (eight, bytes) in planes.chunks(8 * words).zip(&mut bytes).take(count.div_ceil(8) as usize) {
-        let mut lines = [0; 8];
-        for (plane, line) in eight.chunks_exact(words).zip(&mut lines) {
-            *line = plane[i];
-        }
-        // SAFETY: 8 words are there to read.
-        let lines = unsafe { _mm512_loadu_si512(lines.as_ptr().cast()) };
-        *bytes = _mm512_gf2p8affine_epi64_epi8::<0>(unit, _mm512_permutexvar_epi8(reversed, lines));
+    for (bytes, planes) in bytes.iter_mut().zip(planes).take(used) {
+        *bytes = _mm512_gf2p8affine_epi64_epi8::<0>(unit, _mm512_permutexvar_epi8(reversed, *planes));
     }
     for (values, z) in values.as_chunks_mut::<8>().0.iter_mut().zip(transpose_words(bytes)) {
         // SAFETY: 8 words are there to write.

@@ -1,5 +1,6 @@
 //! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the command.
 
+pub mod clear_runner;
 pub mod client;
 pub mod compare;
 pub mod error;
@@ -13,5 +14,6 @@ pub mod party;
 pub mod preprocess;
 pub mod report;
 pub mod session;
+pub mod table;
 
 pub use error::Error;

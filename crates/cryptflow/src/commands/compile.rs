@@ -1,0 +1,234 @@
+//! `cryptflow compile`: a TensorFlow model to a compiled one.
+
+mod examples;
+mod parse;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow::error::{Error, Result};
+use cryptflow::table::{bytes, count, table};
+use cryptflow_athos::compile::{
+    Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
+};
+use cryptflow_athos::fix::FixError;
+use cryptflow_athos::import::{self, ImportError, ImportOptions};
+use cryptflow_engine::estimate;
+use cryptflow_mirror::{MirrorCosts, Tuning};
+use cryptflow_program::{Preprocessing, file};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Layers of the summary's list of thin margins, at most.
+const THIN_LISTED: usize = 5;
+
+/// Compile a TensorFlow model for private inference.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The model: a frozen TensorFlow graph (.pb).
+    model: PathBuf,
+    /// Where the compiled model goes.
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    out: PathBuf,
+    /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .png, .jpg files, or folders of them. Float
+    /// arrays are taken as they are, bytes and pictures are prepared first (see below).
+    #[arg(long, value_name = "DATA", num_args = 1..)]
+    calibrate: Vec<PathBuf>,
+    /// At most so many rows of the examples are used.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    rows: usize,
+    /// The range of the inputs, where there are no examples.
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse::range, allow_hyphen_values = true)]
+    range: Option<(f64, f64)>,
+    /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
+    #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]
+    input: Vec<(String, Vec<usize>)>,
+    /// A node to compute; the ones at the end of the graph, if none is named.
+    #[arg(long, value_name = "NAME")]
+    output: Vec<String>,
+    /// Rows that are computed at once.
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's answers.
+    #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = parse::scale)]
+    scale: Scale,
+    /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers.
+    #[arg(long, value_name = "auto|BITS", default_value = "64", value_parser = parse::ring)]
+    ring: Ring,
+    /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than 32 rows).
+    #[arg(long, value_name = "BITS")]
+    margin: Option<f64>,
+    /// The model's name in reports.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    prepare: Prepare,
+}
+
+/// How pictures and bytes become inputs.
+#[derive(Args)]
+#[command(next_help_heading = "How pictures and bytes become inputs (stored in the compiled model)")]
+struct Prepare {
+    /// Scale pictures to this height and width.
+    #[arg(long, value_name = "HxW", value_parser = parse::size)]
+    resize: Option<[usize; 2]>,
+    /// Cut this height and width from the middle.
+    #[arg(long, value_name = "HxW", value_parser = parse::size)]
+    crop: Option<[usize; 2]>,
+    /// Blue, green, red instead of red, green, blue.
+    #[arg(long)]
+    bgr: bool,
+    /// One channel of brightness.
+    #[arg(long)]
+    grey: bool,
+    /// Divide by this (255 for pixels between 0 and 1).
+    #[arg(long, value_name = "X")]
+    divide: Option<f64>,
+    /// Subtract these, one a channel.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true)]
+    mean: Vec<f64>,
+    /// Divide by these, one a channel.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    std: Vec<f64>,
+    /// Channels before height and width.
+    #[arg(long)]
+    channels_first: bool,
+}
+
+impl Prepare {
+    fn preprocessing(&self) -> Preprocessing {
+        Preprocessing {
+            resize: self.resize,
+            crop: self.crop,
+            bgr: self.bgr,
+            grey: self.grey,
+            divide: self.divide,
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+            channels_first: self.channels_first,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    file::check_writable(&arguments.out).map_err(Error::new)?;
+    let options = ImportOptions {
+        inputs: arguments.input.clone(),
+        outputs: arguments.output.clone(),
+        batch: arguments.batch,
+    };
+    let mut graph = import::from_path(&arguments.model, &options).map_err(|e| match e {
+        ImportError::Unsupported(nodes) => {
+            unsupported(nodes.into_iter().map(|n| [n.name, n.op, n.reason]).collect())
+        }
+        other => Error::at(&arguments.model, other),
+    })?;
+    cryptflow_athos::passes::optimise(&mut graph);
+    let preprocessing = arguments.prepare.preprocessing();
+    let bounds = if arguments.calibrate.is_empty() {
+        match arguments.range.or_else(|| examples::pixel_range(&preprocessing)) {
+            Some((low, high)) => {
+                Bounds::Ranges(vec![cryptflow_athos::fix::Range { low, high }; graph.inputs.len()])
+            }
+            None => Bounds::Unknown,
+        }
+    } else {
+        Bounds::Examples(examples::read(&graph, &arguments.calibrate, &preprocessing, arguments.rows)?)
+    };
+    let options = CompileOptions {
+        name: arguments.name.clone(),
+        scale: arguments.scale,
+        ring: arguments.ring,
+        margin: arguments.margin,
+        preprocessing: vec![preprocessing; graph.inputs.len()],
+    };
+    let bar = ProgressBar::no_length().with_style(style());
+    let compiled = compile(&graph, bounds, &options, &ClearRunner, &mut |p| show(&bar, &p));
+    bar.finish_and_clear();
+    let compiled = compiled.map_err(|e| match e {
+        CompileError::Fix(FixError::Unsupported(nodes)) => {
+            unsupported(nodes.into_iter().map(|n| [n.name, n.operation, n.reason]).collect())
+        }
+        other => Error::new(other),
+    })?;
+    let report = serde_json::to_value(&compiled.report).map_err(Error::new)?;
+    file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
+    summary(arguments, &compiled)
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// Progress on standard error: a moving line for what goes fast, a line of its own for each trial.
+fn show(bar: &ProgressBar, progress: &Progress) {
+    match progress {
+        Progress::Tried { .. } => bar.suspend(|| eprintln!("{progress}")),
+        _ => {
+            bar.set_message(progress.to_string());
+            bar.tick();
+        }
+    }
+}
+
+/// One table with everything that stands in the way.
+fn unsupported(nodes: Vec<[String; 3]>) -> Error {
+    let mut rows = vec![vec!["node".into(), "operation".into(), "reason".into()]];
+    let n = nodes.len();
+    rows.extend(nodes.into_iter().map(|n| n.to_vec()));
+    Error::new(format_args!(
+        "{n} node{} of the model cannot be compiled; nothing was written\n{}",
+        if n == 1 { "" } else { "s" },
+        table(&rows, 3).trim_end()
+    ))
+}
+
+fn summary(arguments: &Arguments, compiled: &Compiled) -> Result<()> {
+    let (program, report) = (&compiled.program, &compiled.report);
+    let cost = estimate(program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?;
+    let row = |name: &str, text: String| vec![name.to_string(), text];
+    let mut rows = vec![
+        row("model", format!("{} -> {}", arguments.model.display(), arguments.out.display())),
+        row(
+            "size",
+            format!(
+                "{} layers, {} parameters, {} multiplications; at most {} values at a time",
+                report.layers.len(),
+                count(report.parameters),
+                count(report.macs),
+                count(report.peak_elements)
+            ),
+        ),
+        row("scale", format!("{} fractional bits: {}", program.scale, report.scale_reason)),
+        row("ring", format!("{} bits: {}", program.ring_bits, report.ring_reason)),
+    ];
+    if let Some(a) = &report.agreement {
+        rows.push(row(
+            "agreement",
+            format!(
+                "largest error of an output {:.3e}; {} of {} arg-max differ",
+                a.largest_error, a.flips, a.rows
+            ),
+        ));
+    }
+    let mut thin: Vec<_> = report.layers.iter().collect();
+    thin.sort_by(|a, b| a.margin.total_cmp(&b.margin));
+    let thin: Vec<String> =
+        thin.iter().take(THIN_LISTED).map(|l| format!("{} {:.1}", l.name, l.margin)).collect();
+    rows.push(row("margins", format!("{} bits; the thinnest: {}", report.margin_bits, thin.join(", "))));
+    rows.push(row(
+        "cost",
+        format!(
+            "mirror: {} ({} dealt, {} online), {} rounds a run",
+            bytes(cost.total.total()),
+            bytes(cost.total.dealt()),
+            bytes(cost.total.online()),
+            cost.total.rounds
+        ),
+    ));
+    print!("{}", table(&rows, 2));
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(())
+}

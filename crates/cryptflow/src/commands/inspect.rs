@@ -1,0 +1,248 @@
+//! `cryptflow inspect`: what a compiled model does, layer by layer, and what it will cost.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use cryptflow::error::{Error, Result};
+use cryptflow::table::{bytes, count, shape, table};
+use cryptflow_engine::{Estimate, estimate};
+use cryptflow_mirror::{MirrorCosts, Tuning};
+use cryptflow_mpc::Party;
+use cryptflow_mpc::clear::Clear;
+use cryptflow_program::file::{self, Model};
+use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};
+use serde::Serialize;
+
+/// Show a compiled model: layers, shapes, scales, bounds, costs.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The compiled model.
+    model: PathBuf,
+    /// The protocol whose costs are shown.
+    #[arg(long, value_enum, default_value_t = Costs::Mirror)]
+    protocol: Costs,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Protocols that state their costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Costs {
+    /// Three-party inference with one ring product a party.
+    Mirror,
+    /// Without secrets.
+    Clear,
+}
+
+impl Costs {
+    fn estimate(self, program: &Program) -> Result<Estimate> {
+        match self {
+            Costs::Mirror => estimate(program, &MirrorCosts { tuning: Tuning::default() }),
+            Costs::Clear => estimate(program, &Clear::new(Party::P0, program.ring_bits)),
+        }
+        .map_err(Error::new)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Costs::Mirror => "mirror",
+            Costs::Clear => "clear",
+        }
+    }
+}
+
+/// A step, as it is shown.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    operation: &'static str,
+    shape: Vec<usize>,
+    /// Fractional bits of the result.
+    scale: u32,
+    /// Bits of the ring of the result.
+    ring_bits: u32,
+    wide: bool,
+    /// Bounds of the result, in real numbers.
+    low: f64,
+    high: f64,
+    /// Bits that a comparison looks at.
+    compare_bits: Option<u32>,
+    macs: u64,
+    rounds: u64,
+    dealt_bytes: u64,
+    online_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    steps: usize,
+    parameters: u64,
+    macs: u64,
+    peak_elements: u64,
+    rounds: u64,
+    dealt_bytes: u64,
+    online_bytes: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    name: &'a str,
+    digest: String,
+    protocol: &'static str,
+    ring_bits: u32,
+    scale: u32,
+    inputs: &'a [cryptflow_program::Input],
+    outputs: &'a [Output],
+    layers: Vec<Line>,
+    totals: Totals,
+    report: Option<&'a serde_json::Value>,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    let model = file::read(&arguments.model).map_err(Error::new)?;
+    let estimate = arguments.protocol.estimate(&model.program)?;
+    let listing = listing(&model, &estimate, arguments.protocol)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&listing).map_err(Error::new)?);
+    } else {
+        print!("{}", text(&listing, &model.program));
+    }
+    Ok(())
+}
+
+fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result<Listing<'a>> {
+    let program = &model.program;
+    let rings = bounds::rings(program);
+    let layers: Vec<Line> = program
+        .steps
+        .iter()
+        .zip(&estimate.steps)
+        .filter_map(|(step, cost)| {
+            let value = program.values.get(step.output.0)?;
+            let real = |v: i64| v as f64 / f64::from(value.scale).exp2();
+            Some(Line {
+                name: step.name.clone(),
+                operation: step.operation.name(),
+                shape: value.shape.clone(),
+                scale: value.scale,
+                ring_bits: rings.get(step.output.0).copied().unwrap_or(program.ring_bits),
+                wide: value.wide,
+                low: real(value.low),
+                high: real(value.high),
+                compare_bits: compare_bits(step),
+                macs: macs(step),
+                rounds: cost.rounds,
+                dealt_bytes: cost.dealt(),
+                online_bytes: cost.online(),
+            })
+        })
+        .collect();
+    let totals = Totals {
+        steps: layers.len(),
+        parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
+        macs: layers.iter().map(|l| l.macs).sum(),
+        peak_elements: liveness::peak_elements(program),
+        rounds: estimate.total.rounds,
+        dealt_bytes: estimate.total.dealt(),
+        online_bytes: estimate.total.online(),
+        bytes: estimate.total.total(),
+    };
+    Ok(Listing {
+        name: &program.name,
+        digest: digest(program).map_err(Error::new)?.to_string(),
+        protocol: protocol.name(),
+        ring_bits: program.ring_bits,
+        scale: program.scale,
+        inputs: &program.inputs,
+        outputs: &program.outputs,
+        layers,
+        totals,
+        report: model.report.as_ref(),
+    })
+}
+
+fn compare_bits(step: &Step) -> Option<u32> {
+    match &step.operation {
+        Operation::Activation { compare_bits, .. } | Operation::MaxPool { compare_bits, .. } => {
+            Some(*compare_bits)
+        }
+        _ => None,
+    }
+}
+
+fn macs(step: &Step) -> u64 {
+    match &step.operation {
+        Operation::Linear { terms, .. } => terms.iter().map(|t| t.map.macs()).sum(),
+        _ => 0,
+    }
+}
+
+fn text(listing: &Listing<'_>, program: &Program) -> String {
+    let mut text = format!(
+        "{}: ring of {} bits, {} fractional bits, digest {}\n",
+        listing.name, listing.ring_bits, listing.scale, listing.digest
+    );
+    for input in listing.inputs {
+        let dimensions = program.values.get(input.value.0).map_or(String::new(), |v| shape(&v.shape));
+        text += &format!("input {} {dimensions}, from {:.4} to {:.4}\n", input.name, input.low, input.high);
+    }
+    for output in listing.outputs {
+        let dimensions = program.values.get(output.value.0).map_or(String::new(), |v| shape(&v.shape));
+        let client = match output.transform {
+            Some(OutputTransform::Softmax) => ", the client applies softmax",
+            Some(OutputTransform::ArgMax) => ", the client applies arg-max",
+            None => "",
+        };
+        text += &format!("output {} {dimensions}{client}\n", output.name);
+    }
+    text.push('\n');
+    let header = [
+        "",
+        "layer",
+        "operation",
+        "shape",
+        "ring",
+        "from",
+        "to",
+        "bits",
+        "MACs",
+        "dealt",
+        "online",
+        "rounds",
+    ];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let nothing = |n: u64, shown: String| if n == 0 { String::new() } else { shown };
+    for (index, l) in listing.layers.iter().enumerate() {
+        rows.push(vec![
+            index.to_string(),
+            l.name.clone(),
+            l.operation.to_string(),
+            shape(&l.shape),
+            l.ring_bits.to_string(),
+            format!("{:.4}", l.low),
+            format!("{:.4}", l.high),
+            l.compare_bits.map_or(String::new(), |b| b.to_string()),
+            nothing(l.macs, count(l.macs)),
+            nothing(l.dealt_bytes, bytes(l.dealt_bytes)),
+            nothing(l.online_bytes, bytes(l.online_bytes)),
+            nothing(l.rounds, l.rounds.to_string()),
+        ]);
+    }
+    text += &table(&rows, 4);
+    let t = &listing.totals;
+    text += &format!(
+        "\n{} steps, {} parameters, {} multiplications, at most {} values at a time\n{}: {} a run ({} dealt, {} online), {} rounds\n",
+        t.steps,
+        count(t.parameters),
+        count(t.macs),
+        count(t.peak_elements),
+        listing.protocol,
+        bytes(t.bytes),
+        bytes(t.dealt_bytes),
+        bytes(t.online_bytes),
+        t.rounds
+    );
+    text
+}

@@ -78,6 +78,12 @@ pub enum ImportError {
         /// Near names.
         hint: String,
     },
+    /// An input that the options name, and that no output needs.
+    #[error(
+        "a shape was given for {0:?}, but no output depends on it. Leave it away, or name the output that you mean with \
+         --output NAME"
+    )]
+    UnneededInput(String),
     /// A batch size was asked for, and the model fixes another.
     #[error(
         "a batch of {asked} was asked for, but the model fixes the first dimension of {input:?} to {fixed}. Give \

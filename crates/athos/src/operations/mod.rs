@@ -21,7 +21,7 @@ use crate::graph::{Array, Op};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpError {
     /// The wrong number of operands.
-    #[error("{op} takes {expected} operands, not {given}")]
+    #[error("{op} needs {expected} operand(s), not {given}")]
     Operands {
         /// The operation.
         op: &'static str,

@@ -12,6 +12,7 @@ use crate::operations::sees_elements;
 /// * a max pool ignores its own padding, which is the same where nothing is negative, as behind a ReLU.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("padding into layers");
+    let non_negative = non_negative(graph);
     for i in 0..graph.nodes.len() {
         let node = graph.node(NodeId(i));
         let Some(&pad) = node.inputs.first() else { continue };
@@ -43,7 +44,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
             }
             Op::MaxPool { window } => {
                 let window = wider(window);
-                if !non_negative(graph, x, 64) || !sees_elements(&window, &graph.node(x).shape) {
+                if !non_negative[x.0] || !sees_elements(&window, &graph.node(x).shape) {
                     let reason =
                         format!("stays: its zeros may be the largest elements that {} sees", node.name);
                     report.leave(&graph.node(pad).name, reason);
@@ -72,23 +73,27 @@ fn spatial(graph: &Graph, id: NodeId) -> Option<[[usize; 2]; 2]> {
     }
 }
 
-/// Whether no element of a node's result can be negative; looks back that many nodes at most.
-fn non_negative(graph: &Graph, id: NodeId, depth: usize) -> bool {
-    let node = graph.node(id);
-    match &node.op {
-        Op::Relu | Op::ClippedRelu { .. } | Op::Softmax => true,
-        Op::Constant(array) => array.data.iter().all(|&v| v >= 0.0),
-        Op::MaxPool { .. }
-        | Op::AvgPool { .. }
-        | Op::SumPool { .. }
-        | Op::Mean { .. }
-        | Op::Sum { .. }
-        | Op::Add
-        | Op::Mul
-        | Op::Identity
-        | Op::Movement(_) => depth > 0 && node.inputs.iter().all(|&i| non_negative(graph, i, depth - 1)),
-        _ => false,
+/// For each node, whether no element of its result can be negative.
+fn non_negative(graph: &Graph) -> Vec<bool> {
+    let mut result: Vec<bool> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let known = match &node.op {
+            Op::Relu | Op::ClippedRelu { .. } | Op::Softmax => true,
+            Op::Constant(array) => array.data.iter().all(|&v| v >= 0.0),
+            Op::MaxPool { .. }
+            | Op::AvgPool { .. }
+            | Op::SumPool { .. }
+            | Op::Mean { .. }
+            | Op::Sum { .. }
+            | Op::Add
+            | Op::Mul
+            | Op::Identity
+            | Op::Movement(_) => node.inputs.iter().all(|i| result[i.0]),
+            _ => false,
+        };
+        result.push(known);
     }
+    result
 }
 
 #[cfg(test)]

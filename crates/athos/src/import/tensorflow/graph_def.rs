@@ -160,7 +160,27 @@ impl<'a> Importer<'a> {
                 None => {}
             }
         }
-        if unsupported.is_empty() { Ok(graph) } else { Err(ImportError::Unsupported(unsupported)) }
+        if !unsupported.is_empty() {
+            return Err(ImportError::Unsupported(unsupported));
+        }
+        let unneeded = self.given.keys().find(|&&i| values[i].is_none());
+        if let Some(&i) = unneeded {
+            return Err(ImportError::UnneededInput(self.def.node[i].name.clone()));
+        }
+        self.order_inputs(&mut graph);
+        Ok(graph)
+    }
+
+    /// Inputs come in the order in which the options name them, then in that of the file.
+    fn order_inputs(&self, graph: &mut Graph) {
+        let mut inputs = std::mem::take(&mut graph.inputs);
+        inputs.sort_by_key(|&id| {
+            let name = graph.node(id).name.as_str();
+            let plain = |n: &str| n.strip_suffix(":0").unwrap_or(n) == name;
+            let named = self.options.inputs.iter().position(|(n, _)| plain(n));
+            (named.unwrap_or(usize::MAX), self.by_name.get(name).copied())
+        });
+        graph.inputs = inputs;
     }
 
     /// The nodes that the outputs need, operands first, and those of them that lie on a loop's way back.

@@ -5,6 +5,7 @@ use cryptflow_ring::Movement;
 
 use super::movement::{pairs, parts, repeated};
 use super::{Fault, Node, Results, Value};
+use crate::import::tensorflow::tensor::MAX_ELEMENTS;
 
 fn reshape(shape: Vec<usize>) -> Movement {
     Movement::Reshape { shape }
@@ -56,7 +57,8 @@ pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
 /// The lengths of the blocks in operand 1: one for each of the first axes after the batch.
 fn block_shape(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
     let blocks = node.lengths(1)?;
-    if blocks.contains(&0) || blocks.len() + 1 > rank {
+    let all = blocks.iter().try_fold(1usize, |n, &b| n.checked_mul(b)).filter(|&n| n <= MAX_ELEMENTS);
+    if blocks.contains(&0) || blocks.len() + 1 > rank || all.is_none() {
         return Err(format!("has blocks of {blocks:?} for an operand of {rank} axes").into());
     }
     Ok(blocks)

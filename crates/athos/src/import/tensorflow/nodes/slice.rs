@@ -6,6 +6,9 @@ use super::movement::parts;
 use super::{Fault, Node, Results, Value};
 use crate::graph::Op;
 
+/// No split has more results.
+const MAX_PARTS: usize = 1 << 16;
+
 /// `size` elements of one axis, from `first`, `stride` apart; all of the others.
 pub(super) fn along(shape: &[usize], axis: usize, first: usize, size: usize, stride: isize) -> Movement {
     let (mut begin, mut sizes, mut strides) = (vec![0; shape.len()], shape.to_vec(), vec![1; shape.len()]);
@@ -142,7 +145,7 @@ pub(super) fn split(node: &mut Node<'_>) -> Results {
     let from = node.shape_of(&value)?;
     let axis = node.axis(axis, from.len())?;
     let n = usize::try_from(node.attr_int("num_split", 0)?).unwrap_or(0);
-    if n == 0 || !from[axis].is_multiple_of(n) {
+    if !(1..=MAX_PARTS).contains(&n) || !from[axis].is_multiple_of(n) {
         return Err(format!("splits axis {axis} of {from:?} in {n} equal parts").into());
     }
     cut(node, &value, axis, &vec![from[axis] / n; n], false)
@@ -167,7 +170,7 @@ pub(super) fn unpack(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
     let from = node.shape_of(&value)?;
     let axis = node.axis(node.attr_int("axis", 0)?, from.len())?;
-    if from[axis] > 1 << 16 {
+    if from[axis] > MAX_PARTS {
         return Err(format!("unpacks {} parts: too many", from[axis]).into());
     }
     cut(node, &value, axis, &vec![1; from[axis]], true)

@@ -44,7 +44,7 @@ fn range(node: &mut Node<'_>) -> Results {
     if n > MAX_ELEMENTS as u128 {
         return Err(format!("counts {n} numbers: too many").into());
     }
-    let data = (0..n as i64).map(|i| start + i * delta).collect();
+    let data = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
     Ok(vec![Value::Int(Ints::vector(data))])
 }
 

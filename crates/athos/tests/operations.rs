@@ -1,0 +1,289 @@
+//! Every operation's float evaluation against loops written out from its definition.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use cryptflow_athos::{Array, Op};
+use cryptflow_ring::{Movement, Window};
+
+fn numbers(shape: &[usize], seed: usize) -> Array {
+    let n = shape.iter().product::<usize>();
+    let data = (0..n).map(|i| ((i * 7 + seed * 13 + i * i % 5) % 23) as f32 / 8.0 - 1.25).collect();
+    Array::new(shape.to_vec(), data).unwrap()
+}
+
+fn close(got: &Array, shape: &[usize], want: &[f32], what: &str) {
+    assert_eq!(got.shape, shape, "{what}");
+    for (i, (a, b)) in got.data.iter().zip(want).enumerate() {
+        assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()) || a == b, "{what}: element {i} is {a}, not {b}");
+    }
+}
+
+fn window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], padding: [[usize; 2]; 2]) -> Window {
+    Window { kernel, stride, dilation, padding }
+}
+
+/// The pixels under a window: for each tap, the row and column of the input, or nothing in the padding.
+fn taps(w: &Window, input: [usize; 2], oy: usize, ox: usize) -> Vec<Option<[usize; 2]>> {
+    let mut taps = Vec::new();
+    for ky in 0..w.kernel[0] {
+        for kx in 0..w.kernel[1] {
+            let y = (oy * w.stride[0] + ky * w.dilation[0]) as isize - w.padding[0][0] as isize;
+            let x = (ox * w.stride[1] + kx * w.dilation[1]) as isize - w.padding[1][0] as isize;
+            let inside = (0..input[0] as isize).contains(&y) && (0..input[1] as isize).contains(&x);
+            taps.push(inside.then_some([y as usize, x as usize]));
+        }
+    }
+    taps
+}
+
+fn windows() -> Vec<Window> {
+    vec![
+        window([1, 1], [1, 1], [1, 1], [[0, 0], [0, 0]]),
+        window([3, 3], [1, 1], [1, 1], [[1, 1], [1, 1]]),
+        window([3, 2], [2, 1], [1, 1], [[0, 1], [1, 0]]),
+        window([2, 3], [1, 2], [2, 2], [[2, 1], [0, 3]]),
+        window([5, 6], [1, 1], [1, 1], [[0, 0], [0, 0]]),
+        window([1, 1], [2, 2], [1, 1], [[0, 0], [0, 0]]),
+    ]
+}
+
+#[test]
+fn convolution() {
+    for w in windows() {
+        for (channels, groups, out) in [(1, 1, 2), (4, 1, 3), (4, 2, 6), (4, 4, 4), (3, 3, 6), (2, 1, 1)] {
+            for bias in [false, true] {
+                let x = numbers(&[2, 5, 6, channels], 1);
+                let f = numbers(&[w.kernel[0], w.kernel[1], channels / groups, out], 2);
+                let b = numbers(&[out], 3);
+                let op = Op::Conv2d { window: w.clone(), groups };
+                let got = if bias { op.evaluate(&[&x, &f, &b]) } else { op.evaluate(&[&x, &f]) }.unwrap();
+                let [h, wide] = w.output([5, 6]).unwrap();
+                let mut want = Vec::new();
+                for n in 0..2 {
+                    for oy in 0..h {
+                        for ox in 0..wide {
+                            for o in 0..out {
+                                let group = o / (out / groups);
+                                let mut sum = if bias { b.data[o] } else { 0.0 };
+                                for (t, tap) in taps(&w, [5, 6], oy, ox).into_iter().enumerate() {
+                                    let Some([y, x0]) = tap else { continue };
+                                    for i in 0..channels / groups {
+                                        let c = group * (channels / groups) + i;
+                                        sum += x.data[((n * 5 + y) * 6 + x0) * channels + c]
+                                            * f.data[(t * (channels / groups) + i) * out + o];
+                                    }
+                                }
+                                want.push(sum);
+                            }
+                        }
+                    }
+                }
+                close(&got, &[2, h, wide, out], &want, &format!("{w:?}, {channels}/{groups} to {out}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling() {
+    for w in windows() {
+        let x = numbers(&[2, 5, 6, 3], 4);
+        let [h, wide] = w.output([5, 6]).unwrap();
+        let mut want: [Vec<f32>; 4] = Default::default();
+        for n in 0..2 {
+            for oy in 0..h {
+                for ox in 0..wide {
+                    for c in 0..3 {
+                        let all = taps(&w, [5, 6], oy, ox);
+                        let seen: Vec<f32> = all
+                            .iter()
+                            .flatten()
+                            .map(|[y, x0]| x.data[((n * 5 + y) * 6 + x0) * 3 + c])
+                            .collect();
+                        let sum: f32 = seen.iter().sum();
+                        want[0].push(seen.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+                        want[1].push(sum / seen.len() as f32);
+                        want[2].push(sum / all.len() as f32);
+                        want[3].push(sum);
+                    }
+                }
+            }
+        }
+        let ops = [
+            Op::MaxPool { window: w.clone() },
+            Op::AvgPool { window: w.clone(), count_padding: false },
+            Op::AvgPool { window: w.clone(), count_padding: true },
+            Op::SumPool { window: w.clone() },
+        ];
+        for (op, want) in ops.iter().zip(&want) {
+            // An average over padding alone is 0 / 0 in both.
+            let want: Vec<f32> = want.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect();
+            let mut got = op.evaluate(&[&x]).unwrap();
+            got.data = got.data.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<_>>().into();
+            close(&got, &[2, h, wide, 3], &want, &format!("{op:?}"));
+        }
+    }
+}
+
+#[test]
+fn matrices() {
+    let (m, k, n) = (3, 5, 4);
+    for (transpose_a, transpose_b, bias) in
+        [(false, false, false), (true, false, true), (false, true, true), (true, true, false)]
+    {
+        let a = numbers(&if transpose_a { [k, m] } else { [m, k] }, 1);
+        let b = numbers(&if transpose_b { [n, k] } else { [k, n] }, 2);
+        let c = numbers(&[n], 3);
+        let op = Op::MatMul { transpose_a, transpose_b };
+        let got = if bias { op.evaluate(&[&a, &b, &c]) } else { op.evaluate(&[&a, &b]) }.unwrap();
+        let mut want = Vec::new();
+        for i in 0..m {
+            for j in 0..n {
+                let a = |l: usize| a.data[if transpose_a { l * m + i } else { i * k + l }];
+                let b = |l: usize| b.data[if transpose_b { j * k + l } else { l * n + j }];
+                want.push((0..k).map(|l| a(l) * b(l)).sum::<f32>() + if bias { c.data[j] } else { 0.0 });
+            }
+        }
+        close(&got, &[m, n], &want, &format!("{op:?}"));
+    }
+}
+
+#[test]
+fn diagonal_layers() {
+    let x = numbers(&[2, 3, 4], 1);
+    let v: Vec<Array> = (2..6).map(|s| numbers(&[4], s)).collect();
+    let variance = Array::vector(v[3].data.iter().map(|v| v.abs() + 0.1).collect());
+    let got = Op::Scale.evaluate(&[&x, &v[0], &v[1]]).unwrap();
+    let want: Vec<f32> = (0..24).map(|i| x.data[i] * v[0].data[i % 4] + v[1].data[i % 4]).collect();
+    close(&got, &[2, 3, 4], &want, "scale");
+    let got = Op::BatchNorm { epsilon: 0.01 }.evaluate(&[&x, &v[0], &v[1], &v[2], &variance]).unwrap();
+    let normal = |i: usize| (x.data[i] - v[2].data[i % 4]) / (variance.data[i % 4] + 0.01).sqrt();
+    let want: Vec<f32> = (0..24).map(|i| v[0].data[i % 4] * normal(i) + v[1].data[i % 4]).collect();
+    close(&got, &[2, 3, 4], &want, "batch norm");
+}
+
+#[test]
+fn arithmetic_broadcasts() {
+    let table: [(&[usize], &[usize], &[usize]); 8] = [
+        (&[4, 4], &[4, 4], &[4, 4]),
+        (&[2, 2], &[1], &[2, 2]),
+        (&[3, 1, 2, 1], &[2, 1, 4], &[3, 2, 2, 4]),
+        (&[2, 2], &[], &[2, 2]),
+        (&[], &[], &[]),
+        (&[], &[3], &[3]),
+        (&[0, 3], &[3], &[0, 3]),
+        (&[2, 1], &[1, 3], &[2, 3]),
+    ];
+    for (sa, sb, shape) in table {
+        let (a, b) = (numbers(sa, 1), numbers(sb, 2));
+        let b = Array::new(b.shape.clone(), b.data.iter().map(|v| v + 5.0).collect()).unwrap();
+        let at = |x: &Array, index: &[usize]| {
+            let skip = index.len() - x.shape.len();
+            let place =
+                x.shape.iter().zip(&index[skip..]).fold(0, |p, (&n, &i)| p * n + if n == 1 { 0 } else { i });
+            x.data[place]
+        };
+        let n: usize = shape.iter().product();
+        for (op, f) in [
+            (Op::Add, (|a, b| a + b) as fn(f32, f32) -> f32),
+            (Op::Sub, |a, b| a - b),
+            (Op::Mul, |a, b| a * b),
+            (Op::Div, |a, b| a / b),
+        ] {
+            let want: Vec<f32> = (0..n)
+                .map(|mut i| {
+                    let mut index = vec![0; shape.len()];
+                    for (j, &n) in index.iter_mut().zip(shape).rev() {
+                        (*j, i) = (i % n, i / n);
+                    }
+                    f(at(&a, &index), at(&b, &index))
+                })
+                .collect();
+            close(&op.evaluate(&[&a, &b]).unwrap(), shape, &want, &format!("{op:?} {sa:?} {sb:?}"));
+        }
+    }
+}
+
+#[test]
+fn reductions() {
+    let table: [(&[usize], &[usize], bool, &[usize]); 8] = [
+        (&[3, 2], &[0, 1], false, &[]),
+        (&[3, 2], &[0], false, &[2]),
+        (&[3, 2], &[1], false, &[3]),
+        (&[3, 2, 4], &[1], false, &[3, 4]),
+        (&[3, 2, 4], &[1, 2], false, &[3]),
+        (&[3, 2, 4], &[0, 2], true, &[1, 2, 1]),
+        (&[3, 2], &[0], true, &[1, 2]),
+        (&[], &[], false, &[]),
+    ];
+    for (from, axes, keep_dims, shape) in table {
+        let x = numbers(from, 3);
+        let mut sums = vec![0.0f32; shape.iter().product()];
+        for (i, v) in x.data.iter().enumerate() {
+            let mut rest = i;
+            let mut index = vec![0; from.len()];
+            for (j, &n) in index.iter_mut().zip(from).rev() {
+                (*j, rest) = (rest % n, rest / n);
+            }
+            let place = (0..from.len()).filter(|a| !axes.contains(a)).fold(0, |p, a| p * from[a] + index[a]);
+            sums[place] += v;
+        }
+        let n = (x.data.len() / sums.len()) as f32;
+        let axes = axes.to_vec();
+        let got = Op::Sum { axes: axes.clone(), keep_dims }.evaluate(&[&x]).unwrap();
+        close(&got, shape, &sums, &format!("sum of {from:?} over {axes:?}"));
+        let means: Vec<f32> = sums.iter().map(|s| s / n).collect();
+        close(&Op::Mean { axes, keep_dims }.evaluate(&[&x]).unwrap(), shape, &means, "mean");
+    }
+}
+
+#[test]
+fn arg_max_takes_the_first_of_several() {
+    let x = Array::new(vec![2, 3], vec![1.0, 5.0, 5.0, -2.0, -7.0, -2.0]).unwrap();
+    close(&Op::ArgMax { axis: 1 }.evaluate(&[&x]).unwrap(), &[2], &[1.0, 0.0], "along rows");
+    close(&Op::ArgMax { axis: 0 }.evaluate(&[&x]).unwrap(), &[3], &[0.0, 0.0, 0.0], "along columns");
+}
+
+#[test]
+fn activations() {
+    let x = Array::new(vec![2, 3], vec![-1.0, 0.5, 7.0, 1000.0, 1001.0, -1000.0]).unwrap();
+    let e = std::f32::consts::E;
+    let row: Vec<f32> = [-1.0f32, 0.5, 7.0].iter().map(|v| v.exp()).collect();
+    let sum: f32 = row.iter().sum();
+    let softmax = [row[0] / sum, row[1] / sum, row[2] / sum, 1.0 / (1.0 + e), e / (1.0 + e), 0.0];
+    for (op, want) in [
+        (Op::Relu, [0.0, 0.5, 7.0, 1000.0, 1001.0, 0.0]),
+        (Op::ClippedRelu { limit: 6.0 }, [0.0, 0.5, 6.0, 6.0, 6.0, 0.0]),
+        (Op::Softmax, softmax),
+        (Op::Identity, [-1.0, 0.5, 7.0, 1000.0, 1001.0, -1000.0]),
+    ] {
+        close(&op.evaluate(&[&x]).unwrap(), &[2, 3], &want, op.name());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let conv = |groups| Op::Conv2d { window: windows()[1].clone(), groups };
+    let plain = Op::MatMul { transpose_a: false, transpose_b: false };
+    let reshape = Op::Movement(Movement::Reshape { shape: vec![5] });
+    let table: [(Op, &[&[usize]], &str); 14] = [
+        (Op::Input, &[], "given from outside"),
+        (Op::Relu, &[&[1], &[1]], "needs one operand(s), not 2"),
+        (plain.clone(), &[&[2, 3], &[4, 5]], "the inner extents differ"),
+        (plain.clone(), &[&[2, 3, 4], &[4, 5]], "must be matrices"),
+        (plain, &[&[2, 3], &[3, 5], &[4]], "the bias must have the shape [5]"),
+        (conv(1), &[&[1, 5, 5, 3], &[3, 3, 2, 4]], "do not go with 3 channels"),
+        (conv(2), &[&[1, 5, 5, 4], &[3, 3, 2, 3]], "in 2 groups"),
+        (conv(1), &[&[1, 5, 5, 3], &[2, 2, 3, 4]], "the window is [3, 3]"),
+        (conv(1), &[&[5, 5, 3], &[3, 3, 3, 4]], "four axes"),
+        (Op::MaxPool { window: windows()[4].clone() }, &[&[1, 4, 6, 1]], "does not fit an input of 4"),
+        (Op::Add, &[&[2, 3], &[2]], "do not broadcast"),
+        (Op::Scale, &[&[2, 3], &[3], &[2]], "a vector has the shape [2]"),
+        (Op::Mean { axes: vec![2], keep_dims: false }, &[&[2, 3]], "has no axis 2"),
+        (reshape, &[&[2, 3]], "[2, 3]"),
+    ];
+    for (op, shapes, reason) in table {
+        let error = op.shape(shapes).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}

@@ -1,0 +1,276 @@
+//! What is said about files that do not become graphs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{Builder, ints, numbers, outputs, shape, text};
+use cryptflow_athos::import::tensorflow::import;
+use cryptflow_athos::import::tensorflow::messages::{
+    Attr, DataType, FunctionDef, FunctionDefLibrary, OpDef, TensorProto,
+};
+use cryptflow_athos::import::{ImportError, ImportOptions, from_path};
+
+fn fails(b: &Builder, options: &ImportOptions) -> String {
+    import(&b.bytes(), options).unwrap_err().to_string()
+}
+
+/// A small network with a bit of everything.
+fn network() -> Builder {
+    let mut b = Builder::default();
+    b.input("x", &[-1, 6, 6, 2]).floats("w", &[3, 3, 2, 4], &numbers(72)).floats("b", &[4], &numbers(4));
+    let conv = [("strides", ints(&[1, 1, 1, 1])), ("padding", text("SAME"))];
+    let pool = [("ksize", ints(&[1, 2, 2, 1])), ("strides", ints(&[1, 2, 2, 1])), ("padding", text("VALID"))];
+    b.node("conv", "Conv2D", &["x", "w"], &conv).node("bias", "BiasAdd", &["conv", "b"], &[]);
+    b.node("relu", "Relu", &["bias"], &[]).node("pool", "MaxPool", &["relu"], &pool);
+    b.integers("flat", &[2], &[-1, 36]).node("reshape", "Reshape", &["pool", "flat"], &[]);
+    b.floats("m", &[36, 3], &numbers(108)).node("logits", "MatMul", &["reshape", "m"], &[]);
+    b.node("softmax", "Softmax", &["logits"], &[]).node("nothing", "NoOp", &[], &[]);
+    b.node("Identity", "Identity", &["softmax:0", "^nothing"], &[]);
+    b
+}
+
+#[test]
+fn the_small_network_is_fine() {
+    let graph = import(&network().bytes(), &ImportOptions::default()).unwrap();
+    assert_eq!(graph.output_names, ["Identity"]);
+    assert_eq!(graph.node(graph.inputs[0]).shape, [1, 6, 6, 2]);
+    let batch = ImportOptions { batch: Some(5), ..outputs(&["logits:0", "relu"]) };
+    let graph = import(&network().bytes(), &batch).unwrap();
+    assert_eq!(graph.output_names, ["logits", "relu"]);
+    assert_eq!(graph.node(graph.outputs[0]).shape, [5, 3]);
+    // Cut in the middle: what a node computes becomes the input.
+    let cut = ImportOptions { inputs: vec![("pool".into(), vec![2, 3, 3, 4])], ..outputs(&["logits"]) };
+    let graph = import(&network().bytes(), &cut).unwrap();
+    assert_eq!(graph.node(graph.inputs[0]).name, "pool");
+    assert_eq!(graph.nodes.iter().filter(|n| n.op.name() == "conv").count(), 0);
+}
+
+#[test]
+fn every_unsupported_node_is_reported() {
+    let mut b = network();
+    b.node("sigmoid", "Sigmoid", &["logits"], &[]).node("gate", "Mul", &["sigmoid", "logits"], &[]);
+    b.node("product", "Mul", &["logits", "softmax"], &[]).node("made_up", "FooBar", &["product"], &[]);
+    b.node("last", "AddN", &["gate", "made_up", "relu"], &[]).node("unneeded", "Tanh", &["x"], &[]);
+    let error = import(&b.bytes(), &outputs(&["last"])).unwrap_err();
+    let text = error.to_string();
+    let ImportError::Unsupported(nodes) = error else { panic!("{text}") };
+    let names: Vec<(&str, &str)> = nodes.iter().map(|n| (n.name.as_str(), n.op.as_str())).collect();
+    // An operation that does not exist here is reported wherever it is; one that only depends on such a node is not, nor
+    // is what no output needs.
+    assert_eq!(names, [("sigmoid", "Sigmoid"), ("product", "Mul"), ("made_up", "FooBar")]);
+    assert!(
+        text.starts_with(
+            "3 nodes of the model are not supported:\n  sigmoid (Sigmoid): there is no protocol"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn unsupported_nodes_say_what_to_do() {
+    type Build = fn(&mut Builder);
+    let table: [(&str, Build); 22] = [
+        ("must be frozen", |b| {
+            b.node("y", "ReadVariableOp", &["x"], &[]);
+        }),
+        ("control flow", |b| {
+            b.node("y", "Switch", &["x", "x"], &[]);
+        }),
+        ("Inline functions", |b| {
+            b.node("y", "StatefulPartitionedCall", &["x"], &[]);
+        }),
+        ("Inline functions", |b| {
+            b.node("y", "my_function", &["x"], &[]);
+            let signature = Some(OpDef { name: "my_function".into(), ..OpDef::default() });
+            let function = vec![FunctionDef { signature, ..FunctionDef::default() }];
+            b.0.library = Some(FunctionDefLibrary { function });
+        }),
+        ("part of a loop", |b| {
+            b.node("y", "AddV2", &["x", "z"], &[]).node("z", "Relu", &["y"], &[]);
+        }),
+        ("there is no such operation here", |b| {
+            b.node("y", "Quux", &["x"], &[]);
+        }),
+        ("training=False", |b| {
+            b.node("y", "FusedBatchNormV3", &["x"; 5], &[]);
+        }),
+        ("result 1 of \"n\"", |b| {
+            b.floats("g", &[2], &[1.0, 2.0]);
+            b.node("n", "FusedBatchNormV3", &["x", "g", "g", "g", "g"], &[("is_training", Attr::B(false))]);
+            b.node("y", "Relu", &["n:1"], &[]);
+        }),
+        ("not in the graph", |b| {
+            b.node("y", "Relu", &["nowhere"], &[]);
+        }),
+        ("not in the graph", |b| {
+            b.node("y", "Relu", &["x:one"], &[]);
+        }),
+        ("both depend on inputs", |b| {
+            b.node("y", "Mul", &["x", "x"], &[]);
+        }),
+        ("filter is computed from an input", |b| {
+            b.node("y", "Conv2D", &["x", "x"], &[]);
+        }),
+        ("Only constant divisors", |b| {
+            b.floats("c", &[], &[1.0]).node("y", "RealDiv", &["c", "x"], &[]);
+        }),
+        ("known when compiling", |b| {
+            b.node("y", "Reshape", &["x", "x"], &[]);
+        }),
+        ("cannot become", |b| {
+            b.integers("s", &[2], &[7, -1]).node("y", "Reshape", &["x", "s"], &[]);
+        }),
+        ("no axis 4", |b| {
+            b.integers("s", &[], &[4]).node("y", "Mean", &["x", "s"], &[]);
+        }),
+        ("needs 1 operand", |b| {
+            b.node("y", "Relu", &[], &[]);
+        }),
+        ("--input z=", |b| {
+            b.node("z", "Placeholder", &[], &[("dtype", Attr::Type(1))]).node("y", "Relu", &["z"], &[]);
+        }),
+        ("only the first axis may be open", |b| {
+            b.input("z", &[-1, -1, 3]).node("y", "Relu", &["z"], &[]);
+        }),
+        ("only floats can be shared", |b| {
+            b.node("z", "Placeholder", &[], &[("dtype", Attr::Type(DataType::Bool as i32))]).node(
+                "y",
+                "Relu",
+                &["z"],
+                &[],
+            );
+        }),
+        ("does not fit an input of 6", |b| {
+            let same = [
+                ("ksize", ints(&[1, 9, 9, 1])),
+                ("strides", ints(&[1, 1, 1, 1])),
+                ("padding", text("VALID")),
+            ];
+            b.node("y", "MaxPool", &["x"], &same);
+        }),
+        ("more than", |b| {
+            let tensor =
+                TensorProto { dtype: 1, tensor_shape: Some(shape(&[1 << 40])), ..TensorProto::default() };
+            b.node("c", "Const", &[], &[("value", Attr::Tensor(tensor))]).node(
+                "y",
+                "AddV2",
+                &["x", "c"],
+                &[],
+            );
+        }),
+    ];
+    for (reason, build) in table {
+        let mut b = Builder::default();
+        b.input("x", &[1, 6, 6, 2]);
+        build(&mut b);
+        let error = fails(&b, &outputs(&["y"]));
+        let reason = if reason == "needs 1 operand" { "operand 0 is needed" } else { reason };
+        assert!(error.contains(reason), "{reason:?} is not in {error}");
+    }
+}
+
+#[test]
+fn names_and_batches() {
+    let b = network();
+    let input = |name: &str, shape: &[usize]| ImportOptions {
+        inputs: vec![(name.into(), shape.to_vec())],
+        ..ImportOptions::default()
+    };
+    let fixed = {
+        let mut b = Builder::default();
+        b.input("x", &[1, 3]).node("y", "Relu", &["x"], &[]);
+        b
+    };
+    let mut twice = network();
+    twice.node("relu", "Relu", &["x"], &[]);
+    let table = [
+        (fails(&b, &outputs(&["logit"])), "no node \"logit\" to use as an output. Did you mean \"logits\"?"),
+        (fails(&b, &input("input", &[1])), "The graph has: x"),
+        (
+            fails(&fixed, &ImportOptions { batch: Some(2), ..Default::default() }),
+            "fixes the first dimension of \"x\" to 1",
+        ),
+        (fails(&twice, &ImportOptions::default()), "two nodes of the graph are called \"relu\""),
+        (
+            fails(
+                &b,
+                &ImportOptions { inputs: vec![("softmax".into(), vec![1, 3])], ..outputs(&["logits"]) },
+            ),
+            "no output depends on it",
+        ),
+        (fails(&b, &outputs(&["flat"])), "does not depend on an input"),
+        (fails(&Builder::default(), &ImportOptions::default()), "holds no nodes"),
+    ];
+    for (error, reason) in table {
+        assert!(error.contains(reason), "{reason:?} is not in {error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_says_where() {
+    let bytes = network().bytes();
+    let mut seen = 0;
+    for n in 0..bytes.len() {
+        match import(&bytes[..n], &outputs(&["softmax"])) {
+            Err(ImportError::Decode { offset, length, .. }) => {
+                assert!(offset < n && length == n);
+                seen += 1;
+            }
+            // Cut between two nodes.
+            Err(ImportError::Empty(_) | ImportError::UnknownName { .. } | ImportError::Unsupported(_)) => {}
+            // Cut behind the softmax.
+            Ok(_) => assert!(n > bytes.len() - 80),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(seen > bytes.len() / 2);
+    let error = import(&bytes[..bytes.len() - 3], &ImportOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("the file is cut off. Copy the file again"), "{error}");
+}
+
+#[test]
+fn damaged_files_never_panic() {
+    let bytes = network().bytes();
+    let mut state = 1u64;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n
+    };
+    for _ in 0..20_000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..1 + random(4) {
+            let at = random(damaged.len());
+            damaged[at] = random(256) as u8;
+        }
+        // Whatever it says, it says it without a panic and without taking all memory.
+        let _ = import(&damaged, &ImportOptions::default());
+    }
+    for n in 0..2000 {
+        let noise: Vec<u8> = (0..n % 64).map(|_| random(256) as u8).collect();
+        let _ = import(&noise, &ImportOptions::default());
+    }
+}
+
+#[test]
+fn other_files_are_known() {
+    let folder = std::env::temp_dir().join(format!("athos-errors-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("model")).unwrap();
+    std::fs::write(folder.join("model/saved_model.pb"), [8, 1, 18, 0]).unwrap();
+    std::fs::write(folder.join("model.h5"), b"\x89HDF\r\n\x1a\n").unwrap();
+    let mut good = Builder::default();
+    good.input("x", &[1, 3]).node("y", "Relu", &["x"], &[]);
+    std::fs::write(folder.join("good.pb"), good.bytes()).unwrap();
+    let table = [
+        ("model", "looks like a SavedModel directory. Freeze it"),
+        ("model/saved_model.pb", "the saved_model.pb of a SavedModel"),
+        ("model.h5", "an HDF5 file (Keras .h5). Load the model in Keras and freeze it"),
+        ("missing.pb", "cannot read"),
+    ];
+    for (file, reason) in table {
+        let error = from_path(&folder.join(file), &ImportOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason:?} is not in {error}");
+    }
+    assert_eq!(from_path(&folder.join("good.pb"), &ImportOptions::default()).unwrap().name, "good");
+    std::fs::remove_dir_all(folder).unwrap();
+}

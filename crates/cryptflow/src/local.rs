@@ -23,7 +23,7 @@ const START: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(3);
 /// How much longer than a party the client is patient, so that it hears from the parties who is silent.
 const GRACE: Duration = Duration::from_secs(10);
-/// An idle session is no failure: a party notices by its link when its client dies.
+/// A session may be idle, and a batch may take long: neither is a failure, as long as both sides give signs of life.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Why the parties' processes did not come up.
@@ -116,7 +116,8 @@ impl Parties {
             }
         }
 
-        let options = LinkOptions { deadline: deadline.saturating_add(GRACE), ..LinkOptions::default() };
+        let deadline = deadline.saturating_add(GRACE);
+        let options = LinkOptions { deadline, stall_limit: IDLE, ..LinkOptions::default() };
         let clock = Arc::default();
         let connect = |party: usize| {
             let peer = Role::Party(party as u8);
@@ -221,7 +222,7 @@ pub fn run_party(index: usize, deadline: Duration) -> Result<(), SessionError> {
     let options = LinkOptions { deadline, ..LinkOptions::default() };
     let (links, clients) = tcp::join(index, &listener, &addresses, &[Role::Client], &token, &options, START)?;
     drop(listener);
-    let patient = LinkOptions { deadline: IDLE, ..options };
+    let patient = LinkOptions { stall_limit: IDLE, ..options };
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
         Some(client) => party::serve(links, client?),

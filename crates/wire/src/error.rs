@@ -29,12 +29,22 @@ pub enum WireError {
         /// Its reason.
         reason: String,
     },
-    /// Nothing came within the deadline.
-    #[error("{peer} has been silent for {seconds} s")]
+    /// Nothing came within the deadline, not even a sign of life.
+    #[error("{peer} has been silent for {seconds} s: its process or its network stands still")]
     Silent {
         /// Name of the peer.
         peer: String,
         /// The deadline.
+        seconds: u64,
+    },
+    /// The peer is alive, but nothing moves.
+    #[error(
+        "{peer} is alive, but nothing has moved between it and this party for {seconds} s: the parties wait for one another"
+    )]
+    Stalled {
+        /// Name of the peer.
+        peer: String,
+        /// The limit.
         seconds: u64,
     },
     /// A message of another length than the protocol demands.

@@ -2,7 +2,7 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 0 | kind: 1 data, 2 abort, 3 close |
+//! | 0 | kind: 1 data, 2 abort, 3 close, 4 alive |
 //! | 1..4 | zero |
 //! | 4..8 | the sender's round clock plus one |
 //! | 8..16 | length of the payload in bytes |
@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Abort,
     /// The sender has sent all that it will send.
     Close,
+    /// The sender has nothing to send just now: it computes, or waits for somebody else.
+    Alive,
 }
 
 /// The header of a frame.
@@ -37,6 +39,7 @@ impl Header {
             Kind::Data => 1,
             Kind::Abort => 2,
             Kind::Close => 3,
+            Kind::Alive => 4,
         };
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = kind;
@@ -55,6 +58,7 @@ impl Header {
             1 => (Kind::Data, max_message),
             2 => (Kind::Abort, MAX_REASON as u64),
             3 => (Kind::Close, 0),
+            4 => (Kind::Alive, 0),
             other => return Err(format!("there is no frame of kind {other}")),
         };
         if zero != [0; 3] {
@@ -88,6 +92,7 @@ mod tests {
             Header { kind: Kind::Data, clock: u32::MAX, len: 1 << 33 },
             Header { kind: Kind::Abort, clock: 0, len: 4096 },
             Header { kind: Kind::Close, clock: 1, len: 0 },
+            Header { kind: Kind::Alive, clock: 0, len: 0 },
         ] {
             assert_eq!(Header::decode(&header.encode(), 1 << 33), Ok(header));
         }

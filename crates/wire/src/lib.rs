@@ -20,6 +20,7 @@ mod links;
 pub mod local;
 mod meter;
 mod options;
+mod patience;
 mod pump;
 mod stream;
 pub mod tcp;

@@ -10,6 +10,7 @@ use crate::error::WireError;
 use crate::links::Group;
 use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
+use crate::patience::Patience;
 use crate::pump;
 use crate::stream::{Control, Transport};
 
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) announced: Option<u64>,
     /// Somebody waits for a message, of at most this length.
     pub(crate) wanted: Option<u64>,
+    /// The receiver thread waits for room: what the peer sends is not seen.
+    pub(crate) paused: bool,
     /// The receiver thread reads no more.
     pub(crate) reads_done: bool,
 
@@ -66,9 +69,10 @@ pub(crate) struct Shared {
     pub(crate) group: OnceLock<Arc<Group>>,
     pub(crate) changed: Condvar,
     state: Mutex<State>,
-    born: Instant,
-    last_in: AtomicU64,
-    last_out: AtomicU64,
+    /// Counters: bytes of any kind came, bytes of a message came, the network took bytes of a message.
+    signs: AtomicU64,
+    moved_in: AtomicU64,
+    moved_out: AtomicU64,
 }
 
 impl Shared {
@@ -81,28 +85,36 @@ impl Shared {
         self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// A sign of life arrived.
+    pub(crate) fn alive(&self) {
+        self.signs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes arrived.
-    pub(crate) fn alive_in(&self) {
-        self.last_in.store(self.now(), Ordering::Relaxed);
+    /// Bytes of a message arrived.
+    pub(crate) fn moved_in(&self) {
+        self.alive();
+        self.moved_in.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Bytes were taken by the network.
-    pub(crate) fn alive_out(&self) {
-        self.last_out.store(self.now(), Ordering::Relaxed);
+    /// Bytes of a message were taken by the network.
+    pub(crate) fn moved_out(&self) {
+        self.moved_out.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What is left of the deadline of someone who waits since `since`, with the last sign of life at `last`.
-    fn left(&self, since: u64, last: &AtomicU64) -> Option<Duration> {
-        let silent = self.now().saturating_sub(since.max(last.load(Ordering::Relaxed)));
-        self.options.deadline.checked_sub(Duration::from_millis(silent)).filter(|d| !d.is_zero())
+    /// The patience of a wait that begins now, for bytes to move in or out.
+    fn patience(&self, moved: &AtomicU64) -> Patience {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Patience::new(Instant::now(), &self.options, count(&self.signs), count(moved))
     }
 
-    fn silent(&self) -> WireError {
-        WireError::Silent { peer: self.peer.clone(), seconds: self.options.deadline.as_secs() }
+    /// How long to wait before asking again; or why no longer.
+    fn left(&self, state: &State, patience: &mut Patience, moved: &AtomicU64) -> Result<Duration, WireError> {
+        if state.paused {
+            // Signs of life wait behind a message that is not read.
+            self.alive();
+        }
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        patience.left(Instant::now(), &self.options, &self.peer, count(&self.signs), count(moved))
     }
 
     /// Breaks this link and those of the same party, unless it is broken already. The peers are told why. Returns the
@@ -184,11 +196,11 @@ impl Link {
     /// Hands over a message. Blocks only while more than [`LinkOptions::send_limit`] bytes are queued.
     ///
     /// # Errors
-    /// The link is broken, or the peer took nothing of a full queue for [`LinkOptions::deadline`]. That a message was handed
+    /// The link is broken, or the peer took nothing of a full queue: see [`LinkOptions::deadline`]. That a message was handed
     /// over does not say that it arrived.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), WireError> {
         let shared = &*self.shared;
-        let since = shared.now();
+        let mut patience = shared.patience(&shared.moved_out);
         let mut state = shared.lock();
         loop {
             match &state.end {
@@ -201,11 +213,13 @@ impl Link {
                 None if state.out_bytes <= shared.options.send_limit => break,
                 None => {}
             }
-            let Some(left) = shared.left(since, &shared.last_out) else {
-                drop(state);
-                return Err(shared.fail(shared.silent()));
-            };
-            state = shared.wait(state, left);
+            match shared.left(&state, &mut patience, &shared.moved_out) {
+                Ok(left) => state = shared.wait(state, left),
+                Err(error) => {
+                    drop(state);
+                    return Err(shared.fail(error));
+                }
+            }
         }
         state.meter.sent_bytes += bytes.len() as u64;
         state.meter.sent_messages += 1;
@@ -219,7 +233,7 @@ impl Link {
     /// Waits for the next message, which must have exactly `expected` bytes.
     ///
     /// # Errors
-    /// Another length, a peer that is gone, aborted or sent garbage, or silence for [`LinkOptions::deadline`]. All of the
+    /// Another length, a peer that is gone, aborted or sent garbage, or silence: see [`LinkOptions::deadline`]. All of the
     /// party's links are broken then, and the other peers are told why.
     pub fn recv(&self, expected: usize) -> Result<Vec<u8>, WireError> {
         self.receive(expected, |len| {
@@ -252,7 +266,7 @@ impl Link {
         refuse: impl Fn(u64) -> Option<WireError>,
     ) -> Result<Vec<u8>, WireError> {
         let shared = &*self.shared;
-        let since = shared.now();
+        let mut patience = shared.patience(&shared.moved_in);
         let mut state = shared.lock();
         let error = loop {
             if let Some(End::Now(error)) = &state.end {
@@ -276,8 +290,9 @@ impl Link {
             if let Some(error) = state.announced.and_then(&refuse) {
                 break error;
             }
-            let Some(left) = shared.left(since, &shared.last_in) else {
-                break shared.silent();
+            let left = match shared.left(&state, &mut patience, &shared.moved_in) {
+                Ok(left) => left,
+                Err(error) => break error,
             };
             state.wanted = Some(wanted as u64);
             shared.changed.notify_all();
@@ -311,9 +326,9 @@ impl Shared {
             group: OnceLock::new(),
             changed: Condvar::new(),
             state: Mutex::default(),
-            born: Instant::now(),
-            last_in: AtomicU64::new(0),
-            last_out: AtomicU64::new(0),
+            signs: AtomicU64::new(0),
+            moved_in: AtomicU64::new(0),
+            moved_out: AtomicU64::new(0),
         })
     }
 }
@@ -324,7 +339,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         let Some(control) = &self.control else { return };
         let shared = &*self.shared;
-        let since = shared.now();
+        let mut patience = shared.patience(&shared.moved_out);
         let started = Instant::now();
         let mut state = shared.lock();
         state.dropped = true;
@@ -339,7 +354,7 @@ impl Drop for Link {
             let left = if broken {
                 LINGER.checked_sub(started.elapsed())
             } else {
-                shared.left(since, &shared.last_out)
+                shared.left(&state, &mut patience, &shared.moved_out).ok()
             };
             let Some(left) = left else { break };
             state = shared.wait(state, left);

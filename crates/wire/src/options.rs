@@ -14,8 +14,11 @@ pub struct LinkOptions {
     pub receive_limit: usize,
     /// Longest message that may be announced at all.
     pub max_message: u64,
-    /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives starts it anew.
+    /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives starts it anew, and a link
+    /// that has nothing to send sends a sign of life every second: however long a party computes, it is not silent.
     pub deadline: Duration,
+    /// How long somebody waits for a peer that is alive, while nothing moves: a deadlock.
+    pub stall_limit: Duration,
     /// A slower network than the real one.
     pub network: Option<Network>,
 }
@@ -27,12 +30,18 @@ impl Default for LinkOptions {
             receive_limit: 64 << 20,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),
+            stall_limit: Duration::from_secs(1800),
             network: None,
         }
     }
 }
 
 impl LinkOptions {
+    /// Time between two signs of life.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        (self.deadline / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
     /// The options of the link between parties `i` and `j`: evaluators exchange messages of any size at once, so
     /// their link has no limits. The helper, who deals ahead, is held back by them.
     pub(crate) fn between(&self, i: usize, j: usize) -> LinkOptions {

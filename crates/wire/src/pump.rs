@@ -80,6 +80,8 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
 /// shall be told, if any.
 fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<String>> {
     let mut line = shared.options.network.map(Line::new);
+    let heartbeat = shared.options.heartbeat();
+    let mut last = Instant::now();
     let mut state = shared.lock();
     loop {
         if state.abort.is_some() || state.end.is_some() {
@@ -89,7 +91,17 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
             if state.dropped {
                 return Ok(None);
             }
-            state = shared.wait(state, FOREVER);
+            let idle = heartbeat.saturating_sub(last.elapsed());
+            if !idle.is_zero() {
+                state = shared.wait(state, idle);
+                continue;
+            }
+            drop(state);
+            let header = Header { kind: Kind::Alive, clock: 0, len: 0 };
+            sink.write(header, Vec::new(), &mut |_| ())?;
+            sink.flush()?;
+            last = Instant::now();
+            state = shared.lock();
             continue;
         };
         drop(state);
@@ -100,13 +112,14 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
             if let Some(line) = &mut line {
                 hold_back(shared, line.due(handed_over, part));
             }
-            shared.alive_out();
+            shared.moved_out();
         })?;
         // An emulated arrival is due now, whatever follows.
         if line.is_some() || shared.lock().outbox.is_empty() {
             sink.flush()?;
         }
-        shared.alive_out();
+        shared.moved_out();
+        last = Instant::now();
         state = shared.lock();
         state.out_bytes -= len;
         shared.changed.notify_all();
@@ -181,7 +194,7 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
             Ok(None) => return closed(),
             Err(error) => return End::AfterInbox(lost(shared, &error)),
         };
-        shared.alive_in();
+        shared.alive();
         let header = match header {
             Ok(header) => header,
             Err(reason) => return malformed(reason),
@@ -198,13 +211,14 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
                     Err(_) => closed(),
                 };
             }
+            Kind::Alive => continue,
             Kind::Data => {}
         }
         let Ok(len) = usize::try_from(header.len) else {
             return malformed(format!("{} bytes do not fit this machine's memory", header.len));
         };
         await_room(shared, len);
-        match source.payload(len, &mut || shared.alive_in()) {
+        match source.payload(len, &mut || shared.moved_in()) {
             Ok(payload) => {
                 let mut state = shared.lock();
                 state.announced = None;
@@ -228,7 +242,8 @@ fn await_room(shared: &Shared, len: usize) {
     loop {
         let fits = state.in_bytes.saturating_add(len) <= shared.options.receive_limit;
         let wanted = state.inbox.is_empty() && state.wanted.is_some_and(|wanted| len as u64 <= wanted);
-        if fits || wanted || state.dropped || matches!(state.end, Some(End::Now(_))) {
+        state.paused = !(fits || wanted || state.dropped || matches!(state.end, Some(End::Now(_))));
+        if !state.paused {
             return;
         }
         state = shared.wait(state, FOREVER);

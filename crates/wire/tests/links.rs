@@ -123,17 +123,36 @@ fn an_abort_arrives_before_what_is_queued() {
 
 #[test]
 fn silence_is_noticed_by_whoever_waits() {
-    each_mesh(&short(), |name, [p0, p1, p2]| {
-        let started = Instant::now();
-        assert_eq!(
-            p0.to(1).recv(1).unwrap_err(),
-            WireError::Silent { peer: "P1".into(), seconds: 0 },
-            "{name}"
-        );
-        assert!(started.elapsed() < SOON);
+    let (link, stream) = half_open(short());
+    let started = Instant::now();
+    let error = link.recv(1).unwrap_err();
+    assert_eq!(error, WireError::Silent { peer: "P0".into(), seconds: 0 });
+    assert!(started.elapsed() < SOON);
+    drop(stream);
+}
+
+#[test]
+fn a_peer_that_computes_is_not_silent() {
+    each_mesh(&short(), |name, [p0, p1, _p2]| {
+        let slow = thread::spawn(move || {
+            thread::sleep(short().deadline * 4);
+            p1.to(0).send(vec![7]).unwrap();
+            p1
+        });
+        assert_eq!(p0.to(1).recv(1).unwrap(), [7], "{name}");
+        drop(slow.join().unwrap());
+    });
+}
+
+#[test]
+fn parties_that_wait_for_one_another_give_up() {
+    let options = LinkOptions { stall_limit: Duration::from_millis(400), ..short() };
+    each_mesh(&options, |name, [p0, p1, p2]| {
+        let error = p0.to(1).recv(1).unwrap_err();
+        assert_eq!(error, WireError::Stalled { peer: "P1".into(), seconds: 0 }, "{name}");
         for peer in [&p1, &p2] {
             let told = peer.to(0).recv(1).unwrap_err();
-            assert!(told.to_string().contains("P1 has been silent"), "{name}: {told}");
+            assert!(told.to_string().contains("P1 is alive, but nothing has moved"), "{name}: {told}");
         }
     });
 }

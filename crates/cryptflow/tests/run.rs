@@ -195,7 +195,7 @@ fn a_lost_party_ends_the_run_and_is_named() {
     ];
     for (protocol, how, party, named, told) in table {
         let arguments = ["run", text(&model), "--input", text(&input), "--protocol", protocol];
-        let more = ["--output", text(&logits), "--timeout", "1"];
+        let more = ["--output", text(&logits), "--timeout", "3"];
         let child = cryptflow(&[&arguments[..], &more[..]].concat()).spawn().unwrap();
         let pid = child.id();
         await_that("three parties run", || children_of(pid).len() == 3);

@@ -15,7 +15,8 @@ pub struct LinkOptions {
     /// Longest message that may be announced at all.
     pub max_message: u64,
     /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives starts it anew, and a link
-    /// that has nothing to send sends a sign of life every second: however long a party computes, it is not silent.
+    /// that has nothing to send sends a sign of life four times a second: a party that computes is not silent, however
+    /// long it does. Where the two ends differ, the shorter one must be longer than a second.
     pub deadline: Duration,
     /// How long somebody waits for a peer that is alive, while nothing moves: a deadlock.
     pub stall_limit: Duration,
@@ -39,7 +40,7 @@ impl Default for LinkOptions {
 impl LinkOptions {
     /// Time between two signs of life.
     pub(crate) fn heartbeat(&self) -> Duration {
-        (self.deadline / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+        (self.deadline / 4).clamp(Duration::from_millis(10), Duration::from_millis(250))
     }
 
     /// The options of the link between parties `i` and `j`: evaluators exchange messages of any size at once, so

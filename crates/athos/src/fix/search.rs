@@ -3,7 +3,7 @@
 //! **Scale.** The smallest number of fractional bits from 8 to 20 at which the fixed-point program agrees with the float model
 //! on the calibration examples (the hardest ones, where there are many: those with the thinnest margin between the best and the
 //! second class). To agree means that every arg-max is the same (ties of the float model, within a 1024th of the largest
-//! output, do not count), and that no output is further off than a 32nd of the median margin; for outputs that are
+//! output, do not count), and that no output is further off than a 64th of the median margin; for outputs that are
 //! no choice among classes, than a 256th of the largest output. Fewer bits make comparisons, and so ReLUs, cheaper.
 //!
 //! **Ring.** 64 bits, unless asked otherwise. `auto`: the smallest ring in which the bounds fit and the program still agrees; where

@@ -71,7 +71,7 @@ impl Examples {
         margins
     }
 
-    /// The largest error that is allowed: a 32nd of the median margin between the best and the second class; for outputs that are
+    /// The largest error that is allowed: a 64th of the median margin between the best and the second class; for outputs that are
     /// no choice among classes, a 256th of the largest output.
     pub(crate) fn tolerance(&self) -> f64 {
         let largest = self.outputs.iter().flatten().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
@@ -79,7 +79,7 @@ impl Examples {
         let mut margins = self.margins();
         margins.sort_by(f64::total_cmp);
         match margins.get(margins.len() / 2) {
-            Some(median) => (median / 32.0).max(floor),
+            Some(median) => (median / 64.0).max(floor),
             None => largest / 256.0,
         }
     }

@@ -80,10 +80,15 @@ fn the_shipped_model() {
 
         let text = stdout(&cryptflow(&["inspect".as_ref(), out.as_os_str()]));
         assert!(text.contains("max pool") && text.contains("mirror:") && text.contains("conv"), "{text}");
-        let json: Value =
-            serde_json::from_str(&stdout(&cryptflow(&["inspect".as_ref(), out.as_os_str(), "--json".as_ref()]))).unwrap();
+        let json: Value = serde_json::from_str(&stdout(&cryptflow(&[
+            "inspect".as_ref(),
+            out.as_os_str(),
+            "--json".as_ref(),
+        ])))
+        .unwrap();
         assert_eq!(json["layers"].as_array().unwrap().len(), model.program.steps.len());
-        let sum: u64 = json["layers"].as_array().unwrap().iter().map(|l| l["online_bytes"].as_u64().unwrap()).sum();
+        let sum: u64 =
+            json["layers"].as_array().unwrap().iter().map(|l| l["online_bytes"].as_u64().unwrap()).sum();
         assert_eq!(json["totals"]["online_bytes"], sum);
         assert!(sum > 0 && json["totals"]["rounds"].as_u64().unwrap() > 0);
         assert_eq!(json["report"]["layers"][0]["operation"], "conv");
@@ -99,7 +104,11 @@ fn pictures_and_worst_cases() {
     let out = folder.path().join("m.safetensors");
     let picture = digits("digit_four.png");
     let prepared = ["--divide", "255", "--output", "logits"];
-    let said = compile(&digits("model.pb"), &out, &[&["--calibrate", picture.to_str().unwrap()], &prepared[..]].concat());
+    let said = compile(
+        &digits("model.pb"),
+        &out,
+        &[&["--calibrate", picture.to_str().unwrap()], &prepared[..]].concat(),
+    );
     assert!(String::from_utf8_lossy(&said.stderr).contains("1 examples only"), "{said:?}");
     stdout(&said);
     let preprocessing = file::read(&out).unwrap().program.inputs[0].preprocessing.clone();
@@ -172,7 +181,12 @@ fn a_full_disk() {
     let out = folder.path().join("m.safetensors");
     // A limit on file sizes makes the write fail as a full disk does.
     let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_cryptflow"), "compile"])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_cryptflow"),
+            "compile",
+        ])
         .args([digits("model.pb").as_os_str(), "-o".as_ref(), out.as_os_str(), "--calibrate".as_ref()])
         .arg(digits("calibration.npy"))
         .output()
@@ -212,7 +226,9 @@ fn frozen(data: &Path, name: &str) {
         println!("{name}: no logits to compare with");
         return;
     };
-    let classes = 1000.min(want.len() / (floats(&input).len() / compiled.program.values[0].shape.iter().product::<usize>()));
+    let classes = 1000.min(
+        want.len() / (floats(&input).len() / compiled.program.values[0].shape.iter().product::<usize>()),
+    );
     let got = run(&compiled, &floats(&input));
     let logits = &got[0];
     assert_eq!(logits.len(), want.len(), "{name}");
@@ -227,7 +243,15 @@ fn frozen(data: &Path, name: &str) {
 #[test]
 fn frozen_graphs_of_the_literature() {
     let Some(data) = shared_data() else { return };
-    for name in ["mnist_logreg", "secureml_a", "minionn_b", "lenet_c", "chameleon_d", "lenet5_keras", "minionn_cifar10"] {
+    for name in [
+        "mnist_logreg",
+        "secureml_a",
+        "minionn_b",
+        "lenet_c",
+        "chameleon_d",
+        "lenet5_keras",
+        "minionn_cifar10",
+    ] {
         frozen(&data, name);
     }
 }

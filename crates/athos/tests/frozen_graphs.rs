@@ -94,7 +94,6 @@ const TABLE: [Row; 12] = [
         "logits",
         1,
         &[
-            ("average pool", 3),
             ("concat", 58),
             ("conv", 120),
             ("matmul", 1),

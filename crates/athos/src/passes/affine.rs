@@ -155,8 +155,7 @@ impl<'a> Linear<'a> {
         self.bias.map_or_else(|| vec![0.0; self.out_channels()], |b| b.data.to_vec())
     }
 
-    fn with(&self, weights: Vec<f32>, bias: Vec<f32>) -> Weights {
-        let shape = self.weights.shape.clone();
+    fn with(&self, shape: Vec<usize>, weights: Vec<f32>, bias: Vec<f32>) -> Weights {
         let weights = Array { shape, data: weights.into() };
         Weights {
             weights: (self.weights_name.to_owned(), weights),
@@ -168,7 +167,7 @@ impl<'a> Linear<'a> {
     pub(super) fn then(&self, affine: &Affine) -> Weights {
         let weights = self.map(|w, _, o| w * affine.factor[o]);
         let bias = self.bias_or_zeros().into_iter().zip(&affine.factor).zip(&affine.offset);
-        self.with(weights, bias.map(|((b, f), o)| b * f + o).collect())
+        self.with(self.weights.shape.clone(), weights, bias.map(|((b, f), o)| b * f + o).collect())
     }
 
     /// Whether [`Linear::after`] is exact: the layer sees no padding, which the offset would not reach.
@@ -188,7 +187,16 @@ impl<'a> Linear<'a> {
             bias[o] += f64::from(w) * f64::from(affine.offset[i]);
             w * affine.factor[i]
         });
-        self.with(weights, bias.into_iter().map(|b| b as f32).collect())
+        self.with(self.weights.shape.clone(), weights, bias.into_iter().map(|b| b as f32).collect())
+    }
+
+    /// The weights of a 1 × 1 convolution, multiplied by a number and repeated for each tap of a kernel, and its bias
+    /// multiplied by another.
+    pub(super) fn repeated(&self, kernel: [usize; 2], factor: f32, bias_factor: f32) -> Weights {
+        let weights = self.map(|w, _, _| w * factor).repeat(kernel[0] * kernel[1]);
+        let shape = kernel.iter().chain(&self.weights.shape[2..]).copied().collect();
+        let bias = self.bias_or_zeros().iter().map(|b| b * bias_factor).collect();
+        self.with(shape, weights, bias)
     }
 
     /// The weights, all multiplied by a number.
@@ -200,6 +208,11 @@ impl<'a> Linear<'a> {
 /// Turns node `at` into the linear layer `layer`, on `x`, with other weights.
 pub(super) fn become_layer(graph: &mut Graph, at: NodeId, layer: NodeId, x: NodeId, new: Weights) {
     let op = graph.node(layer).op.clone();
+    become_op(graph, at, op, x, new);
+}
+
+/// Turns node `at` into the linear operation `op`, on `x`, with these weights.
+pub(super) fn become_op(graph: &mut Graph, at: NodeId, op: Op, x: NodeId, new: Weights) {
     let weights = graph.add_constant(new.weights.0, new.weights.1);
     let bias = graph.add_constant(new.bias.0, new.bias.1);
     let node = &mut graph.nodes[at.0];

@@ -101,7 +101,7 @@ impl Builder {
         let shape = self.g.node(x).shape.clone();
         let c = *shape.last()?;
         let padded = self.r.flag();
-        match self.r.below(16) {
+        match self.r.below(17) {
             0 | 1 => {
                 let window = self.window(padded);
                 let groups = if self.r.below(3) == 0 { c } else { 1 };
@@ -180,6 +180,15 @@ impl Builder {
                     return self.add(op, &[x, by]);
                 }
                 self.add(op, &[x])
+            }
+            15 => {
+                let window =
+                    Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
+                let w = self.constant(&[1, 1, c, 2]);
+                let y = self.add(Op::Conv2d { window, groups: 1 }, &[x, w])?;
+                let window =
+                    Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], padding: [[0; 2]; 2] };
+                self.add(Op::AvgPool { window, count_padding: false }, &[y])
             }
             _ => {
                 let a = self.window(false);

@@ -4,6 +4,7 @@
 //! name, appends new nodes at the end, and restores the order. What it leaves unused, [`dead_nodes`] removes.
 
 mod affine;
+pub mod average_into_conv;
 pub mod average_into_weights;
 pub mod dead_nodes;
 pub mod fold_arithmetic;
@@ -55,13 +56,14 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 7] = [
+pub const PASSES: [Pass; 8] = [
     fold_constants::run,
     remove_identities::run,
     fold_arithmetic::run,
     fold_batch_norm::run,
     padding_into_conv::run,
     relu_after_max_pool::run,
+    average_into_conv::run,
     average_into_weights::run,
 ];
 

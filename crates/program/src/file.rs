@@ -17,7 +17,7 @@ mod narrow;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -28,6 +28,7 @@ pub use error::FileError;
 use crate::digest::{of_json, weights_digest};
 use crate::program::{Program, VERSION};
 use crate::validate::validate;
+use crate::whole_file;
 
 const FORMAT: &str = "cryptflow";
 
@@ -69,10 +70,7 @@ pub fn write_public(path: &Path, program: &Program) -> Result<(), FileError> {
 /// # Errors
 /// Where the folder does not exist or cannot be written to.
 pub fn check_writable(path: &Path) -> Result<(), FileError> {
-    if path.is_dir() {
-        return Err(FileError::io(path, "write", "it is a folder"));
-    }
-    temporary(path).map(drop)
+    whole_file::check_writable(path).map_err(|e| FileError::io(path, "write", e))
 }
 
 /// The bytes of a file: with weights, or the public part.
@@ -225,28 +223,7 @@ fn no_others(tensors: &SafeTensors<'_>, weights: usize) -> Result<(), FileError>
     }
 }
 
-fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, FileError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".cryptflow-").suffix(".partial");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // What an ordinary new file has; the process' umask applies.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder).map_err(|e| FileError::io(path, "write", e))
-}
-
-/// Writes beside the target, brings it to the disk, and renames: a failure leaves nothing behind.
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let fail = |e: std::io::Error| FileError::io(path, "write", e);
-    if path.is_dir() {
-        return Err(FileError::io(path, "write", "it is a folder"));
-    }
-    let mut file = temporary(path)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
+    whole_file::write_whole(path, |writer| writer.write_all(bytes))
+        .map_err(|e| FileError::io(path, "write", e))
 }

@@ -8,6 +8,7 @@ pub mod liveness;
 pub mod operation;
 pub mod program;
 mod validate;
+mod whole_file;
 
 pub use digest::{Digest, digest, weights_digest};
 pub use operation::{Activation, LinearTerm, Operation};
@@ -15,3 +16,4 @@ pub use program::{
     Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight, WeightId,
 };
 pub use validate::{Invalid, validate};
+pub use whole_file::write_whole;

@@ -1,0 +1,113 @@
+//! Writing files whole, or not at all.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Writes a file through a temporary one beside it, which takes its place only once everything is on the disk: who
+/// reads `path` sees the old content or the new one, never a part. A device or a pipe is written to as it is.
+///
+/// # Errors
+/// Where the folder cannot be written to or the disk is full; a file that was there stays as it was.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    check_kind(path)?;
+    if let Some(device) = device(path)? {
+        let mut writer = BufWriter::new(device);
+        write(&mut writer)?;
+        return writer.flush();
+    }
+    let mut writer = BufWriter::new(temporary(path)?);
+    write(&mut writer)?;
+    let temporary = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    // The new name must reach the disk, too. Some file systems cannot do that for a folder; the file is whole anyway.
+    if let Ok(folder) = std::fs::File::open(folder(path)) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Whether a file could be written at `path`, so that long work does not end in vain. Writes nothing.
+///
+/// # Errors
+/// Where `path` is a folder, or its folder does not exist or cannot be written to.
+pub(crate) fn check_writable(path: &Path) -> std::io::Result<()> {
+    check_kind(path)?;
+    if device(path)?.is_none() {
+        temporary(path)?;
+    }
+    Ok(())
+}
+
+fn check_kind(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder"));
+    }
+    Ok(())
+}
+
+/// What is at `path` already, opened, where that is no ordinary file: it must not be replaced by one.
+fn device(path: &Path) -> std::io::Result<Option<std::fs::File>> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => std::fs::OpenOptions::new().write(true).open(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".cryptflow-").suffix(".partial");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What an ordinary new file has; the process' umask applies.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("y.npy");
+        write_whole(&file, |w| w.write_all(b"first")).unwrap();
+        let error = write_whole(&file, |w| {
+            w.write_all(&[0; 100_000])?;
+            Err(std::io::Error::other("the disk is full"))
+        });
+        assert!(error.unwrap_err().to_string().contains("the disk is full"));
+        assert_eq!(std::fs::read(&file).unwrap(), b"first", "the old content stays");
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else stays");
+
+        let missing = folder.path().join("no/such/folder.npy");
+        for wrong in [folder.path(), missing.as_path()] {
+            assert!(check_writable(wrong).is_err(), "{}", wrong.display());
+            assert!(write_whole(wrong, |_| Ok(())).is_err(), "{}", wrong.display());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_and_stays_a_device() {
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            println!("skipped: there is no /dev/full");
+            return;
+        }
+        check_writable(full).unwrap();
+        assert!(write_whole(full, |w| w.write_all(b"y")).is_err());
+        assert!(!std::fs::metadata(full).unwrap().is_file());
+    }
+}

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::labels::top;
+use crate::report::Ranked;
 
 /// The difference of two sets of logits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,6 +24,8 @@ pub struct Comparison {
     pub largest_logit: f64,
     /// The rows whose largest element is elsewhere.
     pub different: Vec<usize>,
+    /// The float model's top class of each row; filled in by who knows the labels.
+    pub top1: Vec<Ranked>,
 }
 
 impl Comparison {
@@ -102,7 +105,8 @@ mod tests {
                 rows: 3,
                 largest_difference: 1.0,
                 largest_logit: 3.5,
-                different: vec![1]
+                different: vec![1],
+                top1: vec![]
             }
         );
     }

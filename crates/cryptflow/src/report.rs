@@ -106,6 +106,15 @@ pub struct PeakRss {
     pub p2: Option<u64>,
 }
 
+impl Ranked {
+    fn text(&self) -> String {
+        match self.probability {
+            Some(p) => format!("{} {:.1}%", self.label, p * 100.0),
+            None => format!("{} ({:.3})", self.label, self.logit),
+        }
+    }
+}
+
 impl Report {
     /// Adds what a batch took.
     pub fn add(&mut self, answer: &Answer) {
@@ -131,23 +140,18 @@ impl Report {
         transform: Option<OutputTransform>,
         labels: Option<&Labels>,
     ) {
-        let softmax = (transform == Some(OutputTransform::Softmax)).then(|| softmax(logits));
-        let label = |class: usize| match labels.and_then(|labels| labels.name(class)) {
-            Some(name) => Label::Name(name.to_owned()),
-            None => Label::Class(class),
-        };
-        let ranked: Vec<Ranked> = top(logits, 5)
-            .into_iter()
-            .map(|(class, logit)| Ranked {
-                class,
-                label: label(class),
-                logit,
-                probability: softmax.as_ref().and_then(|p| p.get(class).copied()),
-            })
-            .collect();
+        let ranked = rank(logits, transform, labels);
         self.inputs.push(name.to_owned());
         self.labels.extend(ranked.first().map(|best| best.label.clone()));
         self.top.push(ranked);
+    }
+
+    /// Adds the comparison of all rows with the float model's.
+    pub fn add_comparison(&mut self, secure: &[Vec<f32>], float: &[Vec<f32>], labels: Option<&Labels>) {
+        let mut comparison = Comparison::new(secure, float);
+        comparison.top1 =
+            float.iter().filter_map(|logits| rank(logits, None, labels).into_iter().next()).collect();
+        self.compare = Some(comparison);
     }
 
     /// The report for a person.
@@ -160,16 +164,20 @@ impl Report {
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let width = self.inputs.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
-        for (name, ranked) in self.inputs.iter().zip(&self.top) {
-            let classes: Vec<String> = ranked
-                .iter()
-                .take(3)
-                .map(|r| match r.probability {
-                    Some(p) => format!("{} {:.1}%", r.label, p * 100.0),
-                    None => format!("{} ({:.3})", r.label, r.logit),
-                })
-                .collect();
-            writeln!(out, "{name:width$}  {}", classes.join(", "))?;
+        let answers: Vec<String> = self
+            .top
+            .iter()
+            .map(|ranked| ranked.iter().take(3).map(Ranked::text).collect::<Vec<_>>().join(", "))
+            .collect();
+        let answer_width = answers.iter().map(|answer| answer.chars().count()).max().unwrap_or(0);
+        let plain = self.compare.as_ref().map_or(&[][..], |c| &c.top1);
+        for (row, (name, answer)) in self.inputs.iter().zip(&answers).enumerate() {
+            match plain.get(row) {
+                Some(plain) => {
+                    writeln!(out, "{name:width$}  {answer:answer_width$}  | plaintext: {}", plain.text())?;
+                }
+                None => writeln!(out, "{name:width$}  {answer}")?,
+            }
         }
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let batches = if self.batches == 1 { "1 batch".into() } else { format!("{} batches", self.batches) };
@@ -215,6 +223,24 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// The five top classes.
+fn rank(logits: &[f32], transform: Option<OutputTransform>, labels: Option<&Labels>) -> Vec<Ranked> {
+    let softmax = (transform == Some(OutputTransform::Softmax)).then(|| softmax(logits));
+    let label = |class: usize| match labels.and_then(|labels| labels.name(class)) {
+        Some(name) => Label::Name(name.to_owned()),
+        None => Label::Class(class),
+    };
+    top(logits, 5)
+        .into_iter()
+        .map(|(class, logit)| Ranked {
+            class,
+            label: label(class),
+            logit,
+            probability: softmax.as_ref().and_then(|p| p.get(class).copied()),
+        })
+        .collect()
 }
 
 /// The probabilities behind logits.

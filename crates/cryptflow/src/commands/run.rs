@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use cryptflow::client::Client;
-use cryptflow::compare::{Comparison, FloatModel};
+use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow::input::{self, InputSpec, Row};
 use cryptflow::labels::Labels;
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     if let Some(float) = float {
-        report.compare = Some(Comparison::new(&logits, &job.float_logits(&float)?));
+        report.add_comparison(&logits, &job.float_logits(&float)?, labels.as_ref());
     }
     if let Some(path) = &arguments.output {
         let mut shape = vec![logits.len()];

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 
 use cryptflow_athos::import::{self, ImportOptions};
-use cryptflow_athos::{Array, float};
+use cryptflow_athos::{Array, Graph, float, passes};
 
 /// The arrays of an `.npz`, by name.
 fn arrays(path: &Path) -> BTreeMap<String, Array> {
@@ -47,14 +47,19 @@ fn answers_are_tensorflows() {
 }
 
 fn check(path: &Path) -> Result<(), String> {
+    let mut graph = import::from_path(path, &ImportOptions::default()).map_err(|e| e.to_string())?;
+    compare(&graph, path).map_err(|e| format!("as imported: {e}"))?;
+    passes::optimise(&mut graph);
+    compare(&graph, path).map_err(|e| format!("after the passes: {e}"))
+}
+
+fn compare(graph: &Graph, path: &Path) -> Result<(), String> {
     let mut arrays = arrays(&path.with_extension("npz"));
-    let graph = import::from_path(path, &ImportOptions::default()).map_err(|e| e.to_string())?;
     let mut take = |name: &str| arrays.remove(name).ok_or(format!("{name} is not in the .npz"));
     let inputs: Vec<Array> =
         graph.inputs.iter().map(|&id| take(&graph.node(id).name)).collect::<Result<_, _>>()?;
-    let found = float::run(&graph, &inputs, &mut |_, _| {}).map_err(|e| e.to_string())?;
-    for (&id, found) in graph.outputs.iter().zip(&found) {
-        let name = &graph.node(id).name;
+    let found = float::run(graph, &inputs, &mut |_, _| {}).map_err(|e| e.to_string())?;
+    for (name, found) in graph.output_names.iter().zip(&found) {
         let expected = take(name)?;
         if found.shape != expected.shape {
             return Err(format!("{name} has shape {:?}, TensorFlow's {:?}", found.shape, expected.shape));

@@ -1,0 +1,271 @@
+//! The commands as their users run them, on the network that ships with the project: real processes, real files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod digits;
+
+use std::path::Path;
+use std::process::Command;
+
+use digits::{Scratch, array, cryptflow, digits, finish, largest_difference, start};
+
+#[test]
+fn answers_are_tensorflows() {
+    let scratch = Scratch::new();
+    let model = scratch.compiled(&[]);
+    let expected = array(&digits("expected.npy"));
+    let (rows, classes) = (expected.shape[0], expected.shape[1]);
+    for protocol in ["mirror", "clear"] {
+        let output = scratch.path("y.npy");
+        let run = cryptflow(&[
+            "run".as_ref(),
+            model.as_os_str(),
+            "--input".as_ref(),
+            digits("inputs.npy").as_os_str(),
+            "--labels".as_ref(),
+            digits("labels.txt").as_os_str(),
+            "--compare".as_ref(),
+            digits("model.pb").as_os_str(),
+            "--protocol".as_ref(),
+            protocol.as_ref(),
+            "--output".as_ref(),
+            output.as_os_str(),
+            "--json".as_ref(),
+        ]);
+        let report = run.json();
+
+        let found = array(&output);
+        assert_eq!(found.shape, expected.shape, "{protocol}");
+        // Logits up to 36 at 8 fractional bits.
+        let far = largest_difference(&found.data, &expected.data);
+        assert!(far < 0.2, "{protocol}: a logit differs from TensorFlow's by {far}");
+        let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+        for (row, logits) in expected.data.chunks(classes).enumerate() {
+            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            assert_eq!(report["labels"][row], names[best], "{protocol}, row {row}");
+        }
+        assert_eq!(report["labels"].as_array().unwrap().len(), rows);
+
+        assert!(report["seconds"]["online"].as_f64().unwrap() > 0.0);
+        assert!(report["seconds"]["share"].as_f64().unwrap() > 0.0);
+        for party in ["p0", "p1", "p2"] {
+            assert!(report["peak_rss"][party].as_u64().is_none_or(|bytes| bytes > 1 << 16), "{party}");
+        }
+        let bytes = |field: &str| report["bytes"][field].as_u64().unwrap();
+        assert_eq!(bytes("total"), bytes("dealt") + bytes("online"), "{protocol}");
+        let links = report["bytes"]["links"].as_object().unwrap();
+        assert_eq!(bytes("total"), links.values().map(|n| n.as_u64().unwrap()).sum::<u64>());
+        if protocol == "mirror" {
+            assert!(bytes("dealt") > 0 && bytes("online") > 0);
+            assert!(report["rounds"].as_u64().unwrap() > 0);
+            // The helper only deals: from the keys' agreement on, it receives nothing.
+            assert_eq!((&links["p0_p2"], &links["p1_p2"]), (&0.into(), &0.into()));
+        }
+        assert_eq!(report["compare"]["same_top1"].as_u64(), Some(rows as u64));
+        assert!(report["compare"]["largest_difference"].as_f64().unwrap() < 0.2);
+    }
+}
+
+#[test]
+fn more_rows_than_the_batch_and_pictures() {
+    let scratch = Scratch::new();
+    // A batch of 3 and 20 rows: seven batches, the last one not full.
+    let model = scratch.compiled(&["--batch", "3", "--divide", "255"]);
+    let output = scratch.path("y.npy");
+    let run = cryptflow(&[
+        "run".as_ref(),
+        model.as_os_str(),
+        "--input".as_ref(),
+        digits("inputs.npy").as_os_str(),
+        digits("digit_seven.png").as_os_str(),
+        digits("digit_four.png").as_os_str(),
+        "--labels".as_ref(),
+        digits("labels.txt").as_os_str(),
+        "--output".as_ref(),
+        output.as_os_str(),
+        "--json".as_ref(),
+    ]);
+    let labels: Vec<String> =
+        run.json()["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
+    assert_eq!(labels.len(), 22);
+    assert_eq!(labels[20..], ["seven", "four"]);
+    let (found, expected) = (array(&output), array(&digits("expected.npy")));
+    assert_eq!(found.shape, [22, 10]);
+    assert!(largest_difference(&found.data[..200], &expected.data) < 0.2);
+}
+
+#[test]
+fn text_for_people() {
+    let scratch = Scratch::new();
+    let model = scratch.compiled(&[]);
+    let inspect = cryptflow(&["inspect".as_ref(), model.as_os_str()]);
+    assert!(inspect.ok(), "{}", inspect.stderr);
+    for part in ["BiasAdd_1", "pool2", "Relu_2", "logits", "max pool", "arg-max", "rounds", "dealt"] {
+        assert!(inspect.stdout.contains(part), "no {part} in\n{}", inspect.stdout);
+    }
+    let run = cryptflow(&[
+        "run".as_ref(),
+        model.as_os_str(),
+        "--input".as_ref(),
+        digits("inputs.npy").as_os_str(),
+        "--labels".as_ref(),
+        digits("labels.txt").as_os_str(),
+        "--compare".as_ref(),
+        digits("model.pb").as_os_str(),
+    ]);
+    assert!(run.ok(), "{}", run.stderr);
+    for part in ["| plaintext: seven", "seconds", "bytes", "rounds", "20 of 20"] {
+        assert!(run.stdout.contains(part), "no {part} in\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let scratch = Scratch::new();
+    let model = scratch.compiled(&[]);
+    let truncated = scratch.file("truncated.npy", &std::fs::read(digits("inputs.npy")).unwrap()[..2000]);
+    let pixels = scratch.npy("pixels.npy", &[1, 8, 8, 1], |i| (i % 256) as f32 * 4.0);
+    let nan = scratch.npy("nan.npy", &[2, 8, 8, 1], |i| if i == 70 { f32::NAN } else { 0.5 });
+    let wrong = scratch.npy("wrong.npy", &[1, 9, 8, 1], |_| 0.5);
+    let none = scratch.npy("none.npy", &[0, 8, 8, 1], |_| 0.5);
+    let labels = scratch.file("labels.txt", b"one\ntwo\n");
+    let inputs = digits("inputs.npy");
+    let cases: [(&str, &Path, Option<&Path>, &[&str]); 8] = [
+        ("another shape", &wrong, None, &["wrong.npy", "[1, 9, 8, 1]", "8, 8, 1"]),
+        ("a truncated array", &truncated, None, &["truncated.npy", "truncated", "bytes"]),
+        ("values out of range", &pixels, None, &["pixels.npy", "252", "range"]),
+        ("no number", &nan, None, &["nan.npy[1]", "element 6", "NaN"]),
+        ("no rows", &none, None, &["none.npy", "no rows"]),
+        ("no file", Path::new("missing.npy"), None, &["missing.npy", "cannot read"]),
+        ("another kind of file", &labels, None, &["labels.txt", "no .npy"]),
+        ("too few labels", &inputs, Some(&labels), &["labels.txt", "2 labels", "10 classes"]),
+    ];
+    for (what, input, labels, parts) in cases {
+        let output = scratch.path("y.npy");
+        let mut arguments = vec!["run".as_ref(), model.as_os_str(), "--input".as_ref(), input.as_os_str()];
+        arguments.extend(["--output".as_ref(), output.as_os_str(), "--json".as_ref()]);
+        if let Some(labels) = labels {
+            arguments.extend(["--labels".as_ref(), labels.as_os_str()]);
+        }
+        let run = cryptflow(&arguments);
+        run.fails(what, parts);
+        assert!(!output.exists(), "{what}: an output was written");
+        assert_eq!(run.stdout, "", "{what}: something was printed");
+    }
+}
+
+#[test]
+fn models_that_cannot_be_compiled_are_refused() {
+    let scratch = Scratch::new();
+    let model = std::fs::read(digits("model.pb")).unwrap();
+    let truncated = scratch.file("truncated.pb", &model[..model.len() / 2]);
+    let text = scratch.file("text.pb", b"node { name: \"x\" op: \"Placeholder\" }");
+    let empty = scratch.file("empty.pb", b"");
+    // The three ReLUs, by their operation (field 2, four letters), become something that cannot be computed.
+    let mut unsupported = model.clone();
+    let places: Vec<usize> =
+        (0..model.len() - 6).filter(|&i| model[i..].starts_with(b"\x12\x04Relu")).collect();
+    assert_eq!(places.len(), 3);
+    places.iter().for_each(|&i| unsupported[i + 2..i + 6].copy_from_slice(b"Erfc"));
+    let unsupported = scratch.file("unsupported.pb", &unsupported);
+    let cases: [(&str, &Path, &[&str]); 5] = [
+        ("a truncated graph", &truncated, &["truncated.pb", "byte"]),
+        ("a graph as text", &text, &["text.pb"]),
+        ("an empty file", &empty, &["empty.pb"]),
+        ("no file", Path::new("missing.pb"), &["missing.pb"]),
+        // All of them at once, by name and operation.
+        ("unsupported nodes", &unsupported, &["3 nodes", "Relu    Erfc", "Relu_1  Erfc", "Relu_2  Erfc"]),
+    ];
+    for (what, path, parts) in cases {
+        let output = scratch.path("m.safetensors");
+        let compile = cryptflow(&[
+            "compile".as_ref(),
+            path.as_os_str(),
+            "--calibrate".as_ref(),
+            digits("calibration.npy").as_os_str(),
+            "-o".as_ref(),
+            output.as_os_str(),
+        ]);
+        compile.fails(what, parts);
+        assert_eq!(compile.code, Some(1), "{what}");
+        assert!(!output.exists(), "{what}: a model was written");
+    }
+}
+
+#[test]
+fn compiled_models_that_are_damaged_are_refused() {
+    let scratch = Scratch::new();
+    let model = std::fs::read(scratch.compiled(&[])).unwrap();
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("truncated", model[..model.len() - 100].to_vec()),
+        ("header cut", model[..100].to_vec()),
+        ("empty", vec![]),
+        ("another file", std::fs::read(digits("model.pb")).unwrap()),
+    ];
+    for (what, bytes) in cases {
+        let file = scratch.file("damaged.safetensors", &bytes);
+        for command in ["inspect", "run"] {
+            let mut arguments = vec![command.as_ref(), file.as_os_str()];
+            let inputs = digits("inputs.npy");
+            if command == "run" {
+                arguments.extend(["--input".as_ref(), inputs.as_os_str()]);
+            }
+            cryptflow(&arguments).fails(what, &["damaged.safetensors"]);
+        }
+    }
+}
+
+/// The command, with a limit on the size of files so low that writing fails in the middle, as on a full disk.
+#[cfg(target_os = "linux")]
+fn with_a_small_disk(blocks: u32, words: &[&Path]) -> digits::Finished {
+    // Writing past the limit is an error, and no longer a signal, where the signal is ignored.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_cryptflow")).args(words);
+    finish(start(&mut shell))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let scratch = Scratch::new();
+    let (model, calibration) = (digits("model.pb"), digits("calibration.npy"));
+    let output = scratch.path("m.safetensors");
+    let words: [&Path; 6] =
+        ["compile".as_ref(), &model, "--calibrate".as_ref(), &calibration, "-o".as_ref(), &output];
+    with_a_small_disk(32, &words).fails("compile", &["m.safetensors"]);
+    assert_eq!(scratch.names(), [""; 0], "compile");
+
+    // What was there stays as it was.
+    scratch.file("m.safetensors", b"before");
+    with_a_small_disk(32, &words).fails("compile over a file", &["m.safetensors"]);
+    assert_eq!(scratch.names(), ["m.safetensors"]);
+    assert_eq!(std::fs::read(&output).unwrap(), b"before");
+
+    let compiled = scratch.compiled(&[]);
+    let (inputs, y) = (digits("inputs.npy"), scratch.path("y.npy"));
+    let words: [&Path; 6] = ["run".as_ref(), &compiled, "--input".as_ref(), &inputs, "--output".as_ref(), &y];
+    let before = scratch.names();
+    with_a_small_disk(0, &words).fails("run", &["y.npy"]);
+    assert_eq!(scratch.names(), before, "run");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_is_an_error_and_stays_a_device() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        println!("skipped: there is no /dev/full");
+        return;
+    }
+    let compile = cryptflow(&[
+        "compile".as_ref(),
+        digits("model.pb").as_os_str(),
+        "--calibrate".as_ref(),
+        digits("calibration.npy").as_os_str(),
+        "-o".as_ref(),
+        full.as_os_str(),
+    ]);
+    compile.fails("compile", &["/dev/full"]);
+    assert!(!std::fs::metadata(full).unwrap().is_file(), "the device was replaced");
+}

@@ -94,6 +94,10 @@ impl Search<'_> {
     pub(crate) fn ring(&mut self, choice: Choice) -> Result<u32, FixError> {
         let (chosen, tolerance) = (self.chosen(), self.examples.tolerance());
         let (least, roomy) = ring_limits(self.plan, choice);
+        if least > 64 {
+            // The error names the layer.
+            self.trial(Choice { ring_bits: 64, ..choice }, &chosen, tolerance)?;
+        }
         let (mut low, mut high) = (least, roomy.min(64));
         // In the roomy ring every weight has full precision: nothing is to be gained from a larger one.
         let mut best = high;

@@ -27,11 +27,11 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    fn new(seed: u64) -> Builder {
+    pub(crate) fn new(seed: u64) -> Builder {
         Builder { graph: Graph { name: "small".into(), ..Graph::default() }, random: Random(seed) }
     }
 
-    fn input(&mut self, shape: &[usize]) -> NodeId {
+    pub(crate) fn input(&mut self, shape: &[usize]) -> NodeId {
         self.graph.add_input("x", shape.to_vec())
     }
 
@@ -45,12 +45,12 @@ impl Builder {
         self.graph.add_constant(format!("c{}", self.graph.nodes.len()), array)
     }
 
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+    pub(crate) fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
         let name = format!("{}{}", op.name().replace(' ', "_"), self.graph.nodes.len());
         self.graph.add(name, op, inputs).unwrap()
     }
 
-    fn conv(
+    pub(crate) fn conv(
         &mut self,
         x: NodeId,
         filter: [usize; 4],
@@ -76,7 +76,7 @@ impl Builder {
         self.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, b])
     }
 
-    fn relu(&mut self, x: NodeId) -> NodeId {
+    pub(crate) fn relu(&mut self, x: NodeId) -> NodeId {
         self.add(Op::Relu, &[x])
     }
 
@@ -84,7 +84,7 @@ impl Builder {
         self.add(Op::Movement(Movement::Reshape { shape: shape.to_vec() }), &[x])
     }
 
-    fn output(mut self, id: NodeId) -> Graph {
+    pub(crate) fn output(mut self, id: NodeId) -> Graph {
         self.graph.add_output("y", id);
         self.graph
     }
@@ -340,6 +340,14 @@ pub(crate) const GRAPHS: &[Case] = &[
         let y = b.relu(y);
         let w = b.constant(&[4, 3], 1e-3);
         let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[y, w]);
+        b.output(y)
+    }),
+    ("weights that do not matter", || {
+        let mut b = Builder::new(28);
+        let x = b.input(&[2, 6]);
+        let w = b.constant(&[6, 4], 1e-30);
+        let c = b.constant(&[4], 1.0);
+        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, c]);
         b.output(y)
     }),
     ("zero weights", || {

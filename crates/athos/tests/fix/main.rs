@@ -4,6 +4,7 @@
 mod bounds;
 mod executor;
 mod graphs;
+mod property;
 mod refused;
 mod small;
 mod widths;

@@ -13,6 +13,9 @@ use crate::fix::plan::{Plan, PlanOp, PlanStep};
 /// Bits of magnitude below which weights are too coarse to compute with.
 const COARSEST_WEIGHT: u32 = 6;
 
+/// Units below which the products of a layer do not matter, and neither does the precision of its weights.
+const NEGLIGIBLE: f64 = 0.25;
+
 /// Bits of magnitude of the largest public factor.
 const FACTOR_BITS: u32 = 16;
 
@@ -35,7 +38,7 @@ pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
         }
     }
     let shift = |step: &PlanStep| {
-        let Some(wish) = wish(plan, step, needed[step.output], choice) else {
+        let Some(wish) = wish(plan, bounds, step, needed[step.output], choice) else {
             return Ok(0);
         };
         let shift = wish.wanted.min(choice.ring_bits.saturating_sub(wish.kept));
@@ -53,14 +56,14 @@ pub(super) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
     plan.steps
         .iter()
-        .filter_map(|step| wish(plan, step, needed[step.output], choice))
+        .filter_map(|step| wish(plan, bounds, step, needed[step.output], choice))
         .fold((wide.max(8), wide.max(8)), |(least, most), wish| {
             (least.max(wish.kept + wish.coarsest), most.max(wish.kept + wish.wanted))
         })
 }
 
 /// What a step wants whose result needs so many bits; none if it does not truncate.
-fn wish(plan: &Plan, step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
+fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
     match &step.op {
         PlanOp::Linear { terms, bias } => {
             let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
@@ -68,6 +71,15 @@ fn wish(plan: &Plan, step: &PlanStep, needed: u32, choice: Choice) -> Option<Wis
             let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
             let for_bias = fractional_bits(bias, 62, 124).saturating_sub(choice.scale);
             let wanted = wanted.min(for_bias).max(1);
+            // The most, in units, that all products together can come to.
+            let products = terms.iter().map(|t| {
+                let (low, high) = bounds[step.inputs[t.input]];
+                let x = low.unsigned_abs().max(high.unsigned_abs()) as f64;
+                x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
+            });
+            if products.sum::<f64>() < NEGLIGIBLE {
+                return Some(Wish { wanted: wanted.min(30), coarsest: 1, kept: needed + 1 });
+            }
             let spare = if choice.may_round_weights { WEIGHT_BITS - COARSEST_WEIGHT } else { 0 };
             Some(Wish { wanted, coarsest: wanted.saturating_sub(spare).max(1), kept: needed + 1 })
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use cryptflow_wire::Network;
 use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
 use crate::party;
@@ -55,11 +56,16 @@ struct Running {
 
 impl Parties {
     /// Starts three processes of this executable (each as `EXECUTABLE party-local INDEX`), links them with one another, and
-    /// connects to each as their client. `deadline` is the silence after which a party counts as gone.
+    /// connects to each as their client. `deadline` is the silence after which a party counts as gone; `network` is
+    /// what the parties' links among themselves shall be like, where that is not this machine.
     ///
     /// # Errors
     /// A process does not start, or does not come up in time.
-    pub fn launch(executable: &Path, deadline: Duration) -> Result<(Parties, [Link; 3]), LaunchError> {
+    pub fn launch(
+        executable: &Path,
+        deadline: Duration,
+        network: Option<Network>,
+    ) -> Result<(Parties, [Link; 3]), LaunchError> {
         let token = Token::fresh()?;
         let mut parties = Parties { children: Vec::with_capacity(3) };
         let (ports_found, ports) = mpsc::channel();
@@ -70,6 +76,7 @@ impl Parties {
                 .arg(party.to_string())
                 .arg("--timeout")
                 .arg(deadline.as_secs_f64().to_string())
+                .args(network.iter().flat_map(emulation))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -179,6 +186,15 @@ impl Drop for Parties {
     }
 }
 
+/// The arguments that tell a party of its network.
+fn emulation(network: &Network) -> Vec<String> {
+    let mut arguments = vec!["--rtt".into(), (network.rtt.as_secs_f64() * 1e3).to_string()];
+    if network.bandwidth_bits_per_s > 0 {
+        arguments.extend(["--bandwidth".into(), (network.bandwidth_bits_per_s as f64 / 1e6).to_string()]);
+    }
+    arguments
+}
+
 /// How a process ended, if not by itself: a party that gives up says why over its links, and ends with status 1.
 fn odd(party: usize, status: ExitStatus) -> Option<String> {
     #[cfg(unix)]
@@ -202,7 +218,7 @@ fn read_port(stdout: impl Read) -> Option<u16> {
 ///
 /// # Errors
 /// Whatever ended the session before its time.
-pub fn run_party(index: usize, deadline: Duration) -> Result<(), SessionError> {
+pub fn run_party(index: usize, deadline: Duration, network: Option<Network>) -> Result<(), SessionError> {
     let broken = |e: std::io::Error| {
         SessionError::Wire(WireError::Io { peer: "the launcher".into(), reason: e.to_string() })
     };
@@ -219,10 +235,10 @@ pub fn run_party(index: usize, deadline: Duration) -> Result<(), SessionError> {
     let addresses = ports.map(|p| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_le_bytes(p))));
     std::thread::Builder::new().name("launcher's watch".into()).spawn(end_with_launcher).map_err(broken)?;
 
-    let options = LinkOptions { deadline, ..LinkOptions::default() };
+    let options = LinkOptions { deadline, network, ..LinkOptions::default() };
     let (links, clients) = tcp::join(index, &listener, &addresses, &[Role::Client], &token, &options, START)?;
     drop(listener);
-    let patient = LinkOptions { stall_limit: IDLE, ..options };
+    let patient = LinkOptions { stall_limit: IDLE, network: None, ..options };
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
         Some(client) => party::serve(links, client?),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use cryptflow_program::OutputTransform;
+use cryptflow_wire::Network;
 use serde::Serialize;
 
 use crate::client::Answer;
@@ -24,6 +25,9 @@ pub struct Report {
     pub rounds: u64,
     /// The most memory that each party's process ever held, in bytes.
     pub peak_rss: PeakRss,
+    /// The network between the parties, where it was emulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<EmulatedNetwork>,
     /// The difference from the float model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare: Option<Comparison>,
@@ -69,6 +73,35 @@ pub struct Ranked {
     /// Its probability, where the model ends in a softmax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
+}
+
+/// A network that was emulated between the parties.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EmulatedNetwork {
+    /// Time of a message there and of its answer back.
+    pub rtt_ms: f64,
+    /// What each direction of a link carries; absent where that was not limited.
+    pub mbit_per_s: Option<f64>,
+}
+
+impl From<Network> for EmulatedNetwork {
+    fn from(network: Network) -> EmulatedNetwork {
+        let bits = network.bandwidth_bits_per_s;
+        EmulatedNetwork {
+            rtt_ms: network.rtt.as_secs_f64() * 1e3,
+            mbit_per_s: (bits > 0).then_some(bits as f64 / 1e6),
+        }
+    }
+}
+
+impl std::fmt::Display for EmulatedNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "emulated: {} ms round trip, ", self.rtt_ms)?;
+        match self.mbit_per_s {
+            Some(mbit) => write!(f, "{mbit} Mbit/s each way"),
+            None => f.write_str("bandwidth not limited"),
+        }
+    }
 }
 
 /// Wall-clock seconds.
@@ -182,6 +215,9 @@ impl Report {
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let batches = if self.batches == 1 { "1 batch".into() } else { format!("{} batches", self.batches) };
         writeln!(out, "\n{} in {batches}, protocol {}", plural(self.inputs.len(), "input"), self.protocol)?;
+        if let Some(network) = &self.network {
+            writeln!(out, "network  {network}")?;
+        }
         let (s, b) = (&self.seconds, &self.bytes);
         writeln!(out, "seconds  {:.3} online, {:.3} to share weights and inputs", s.online, s.share)?;
         writeln!(
@@ -285,6 +321,8 @@ mod tests {
         report.add(&answer());
         report.add_row("a.png", &[0.0, 2.0, 1.0], Some(OutputTransform::Softmax), None);
         report.peak_rss.p0 = Some(123);
+        let wan = Network { rtt: Duration::from_millis(40), bandwidth_bits_per_s: 100_000_000 };
+        report.network = Some(wan.into());
         let json = serde_json::to_value(&report).unwrap();
         let expected = [
             ("/labels/0", "1"),
@@ -298,6 +336,8 @@ mod tests {
             ("/rounds", "16"),
             ("/peak_rss/p0", "123"),
             ("/peak_rss/p1", "null"),
+            ("/network/rtt_ms", "40.0"),
+            ("/network/mbit_per_s", "100.0"),
         ];
         for (pointer, value) in expected {
             assert_eq!(json.pointer(pointer).unwrap().to_string(), value, "{pointer}");

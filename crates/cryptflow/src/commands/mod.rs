@@ -2,6 +2,7 @@
 
 mod compile;
 mod inspect;
+mod network;
 mod party_local;
 mod run;
 

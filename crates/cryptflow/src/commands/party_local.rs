@@ -6,6 +6,8 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow::local;
 
+use super::network::Emulated;
+
 /// Serves one session with the parties that the same command started.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -15,12 +17,14 @@ pub(crate) struct Arguments {
     /// Seconds of silence after which a party counts as gone.
     #[arg(long, default_value_t = 60.0)]
     timeout: f64,
+    #[command(flatten)]
+    network: Emulated,
 }
 
 /// Runs the command. The client tells what went wrong, so an error prints nothing here.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let deadline = Duration::try_from_secs_f64(arguments.timeout).map_err(Error::new)?;
-    match local::run_party(arguments.index.into(), deadline) {
+    match local::run_party(arguments.index.into(), deadline, arguments.network.network()?) {
         Ok(()) => Ok(()),
         Err(_) => std::process::exit(1),
     }

@@ -19,6 +19,8 @@ use cryptflow_program::{Input, Program, Value, file};
 use cryptflow_wire::Link;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::network::Emulated;
+
 /// Run a compiled model on inputs that no party sees, between three processes on this machine.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -45,6 +47,8 @@ pub(crate) struct Arguments {
     /// Seconds of silence after which a party counts as gone.
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
     timeout: f64,
+    #[command(flatten)]
+    network: Emulated,
 }
 
 /// Everything that is known before a party is started.
@@ -61,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .ok()
         .filter(|t| !t.is_zero())
         .ok_or_else(|| Error::new(format!("--timeout {}: give a number of seconds", arguments.timeout)))?;
+    let network = arguments.network.network()?;
     let model = file::read(&arguments.model).map_err(Error::new)?;
     let weights = model.weights.ok_or_else(|| {
         Error::at(&arguments.model, "this is the public part of a model; give the file with its weights")
@@ -91,13 +96,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let executable = std::env::current_exe().map_err(|e| {
         Error::new(format!("cannot find the file of this command, which the parties run: {e}"))
     })?;
-    let (parties, links) = Parties::launch(&executable, timeout).map_err(Error::new)?;
+    let (parties, links) = Parties::launch(&executable, timeout, network).map_err(Error::new)?;
     let result = job.run(links);
     let oddities = parties.end();
     let (mut report, logits) = result.map_err(|error| {
         Error::new(std::iter::once(error.to_string()).chain(oddities).collect::<Vec<_>>().join("; "))
     })?;
 
+    report.network = network.map(Into::into);
     for (row, logits) in job.rows.iter().zip(&logits) {
         report.add_row(
             &row.name,

@@ -11,7 +11,7 @@ use crate::graph::{Array, Graph, NodeId, Op};
 use crate::operations::normalisation;
 
 use super::plan::Range;
-use super::quantise::{WEIGHT_BITS, exp2};
+use super::quantise::{WORST_CASE_WEIGHT_BITS, exp2};
 
 /// The ranges of all nodes, by id, where the inputs take values in these ranges and activations have at least so many fractional
 /// bits. A constant has the range of its elements. Nodes of operations that cannot be lowered have an empty range.
@@ -163,7 +163,7 @@ impl Node<'_> {
 
     /// By how much one product can be off because its weight is rounded, for weights up to this magnitude.
     fn weight_error(largest: f32) -> f64 {
-        f64::from(largest) / exp2(WEIGHT_BITS)
+        f64::from(largest) / exp2(WORST_CASE_WEIGHT_BITS)
     }
 
     fn conv(&self, x: &[Range], window: &Window, groups: usize) -> Vec<Range> {
@@ -229,7 +229,7 @@ impl Node<'_> {
                 let largest = c.data.iter().fold(1.0f32, |m, v| m.max(v.abs())).max(1.0);
                 let x = if self.constant(0).is_some() { b } else { a };
                 let error = Self::weight_error(largest) * all(x).magnitude() + 2.0 * self.unit;
-                result.map(|r| grown(r, error + r.magnitude() / exp2(WEIGHT_BITS))).collect()
+                result.map(|r| grown(r, error + r.magnitude() / exp2(WORST_CASE_WEIGHT_BITS))).collect()
             }
             None => result.collect(),
         }

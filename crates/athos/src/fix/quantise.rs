@@ -34,8 +34,12 @@ pub(crate) struct Quantised {
     pub(crate) values: Vec<usize>,
 }
 
-/// Bits of magnitude that a layer's largest weight gets.
-pub(crate) const WEIGHT_BITS: u32 = 15;
+/// Bits of magnitude that a layer's largest weight gets, if the ring has room: as many as a float has. More precision than that
+/// of activations costs no traffic; on the contrary, what a truncation shifts out, later messages need not carry.
+pub(crate) const WEIGHT_BITS: u32 = 24;
+
+/// Bits of magnitude that it must have where bounds are worst cases, which allow for this much rounding and no more.
+pub(crate) const WORST_CASE_WEIGHT_BITS: u32 = 15;
 
 /// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding is within 1.5.
 const ROUNDING: i64 = 2;

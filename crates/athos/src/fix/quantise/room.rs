@@ -6,7 +6,7 @@
 
 use cryptflow_program::bounds;
 
-use super::{Choice, WEIGHT_BITS, exp2};
+use super::{Choice, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS, exp2};
 use crate::fix::FixError;
 use crate::fix::plan::{Plan, PlanOp, PlanStep};
 
@@ -80,8 +80,9 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
             if products.sum::<f64>() < NEGLIGIBLE {
                 return Some(Wish { wanted: wanted.min(30), coarsest: 1, kept: needed + 1 });
             }
-            let spare = if choice.may_round_weights { WEIGHT_BITS - COARSEST_WEIGHT } else { 0 };
-            Some(Wish { wanted, coarsest: wanted.saturating_sub(spare).max(1), kept: needed + 1 })
+            let fewest = if choice.may_round_weights { COARSEST_WEIGHT } else { WORST_CASE_WEIGHT_BITS };
+            let coarsest = wanted.saturating_sub(WEIGHT_BITS - fewest).max(1);
+            Some(Wish { wanted, coarsest, kept: needed + 1 })
         }
         PlanOp::ScalePublic(factors) => {
             if let Some(exact) = exact_bits(factors) {

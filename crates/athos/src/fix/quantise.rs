@@ -34,9 +34,9 @@ pub(crate) struct Quantised {
     pub(crate) values: Vec<usize>,
 }
 
-/// Bits of magnitude that a layer's largest weight gets, if the ring has room: as many as a float has. More precision than that
-/// of activations costs no traffic; on the contrary, what a truncation shifts out, later messages need not carry.
-pub(crate) const WEIGHT_BITS: u32 = 24;
+/// Bits of magnitude that a layer's largest weight gets, if the ring has room: all that 32 bits in the file hold, which is more than
+/// a float has. It costs no traffic; on the contrary, what a truncation shifts out, later messages need not carry.
+pub(crate) const WEIGHT_BITS: u32 = 31;
 
 /// Bits of magnitude that it must have where bounds are worst cases, which allow for this much rounding and no more.
 pub(crate) const WORST_CASE_WEIGHT_BITS: u32 = 15;

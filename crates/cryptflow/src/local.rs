@@ -27,6 +27,15 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A session may be idle, and a batch may take long: neither is a failure, as long as both sides give signs of life.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
+/// Settings of the C library's allocator, for the parties' processes: every step takes and returns buffers of many megabytes,
+/// and by default each of them is given back to the system and cleared anew. One arena keeps the memory of all threads
+/// together. Neither changes what is computed; a setting of the user's own is left alone.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
+    ("MALLOC_ARENA_MAX", "1"),
+];
+
 /// Why the parties' processes did not come up.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
@@ -77,6 +86,7 @@ impl Parties {
                 .arg("--timeout")
                 .arg(deadline.as_secs_f64().to_string())
                 .args(network.iter().flat_map(emulation))
+                .envs(ALLOCATOR.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()

@@ -226,7 +226,7 @@ fn summary(arguments: &Arguments, compiled: &Compiled) -> Result<()> {
             cost.total.rounds
         ),
     ));
-    print!("{}", table(&rows, 2));
+    super::print(&table(&rows, 2))?;
     for warning in &report.warnings {
         eprintln!("warning: {warning}");
     }

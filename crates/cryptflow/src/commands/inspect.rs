@@ -105,11 +105,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let estimate = arguments.protocol.estimate(&model.program)?;
     let listing = listing(&model, &estimate, arguments.protocol)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&listing).map_err(Error::new)?);
+        super::print(&serde_json::to_string_pretty(&listing).map_err(Error::new)?)
     } else {
-        print!("{}", text(&listing, &model.program));
+        super::print(&text(&listing, &model.program))
     }
-    Ok(())
 }
 
 fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result<Listing<'a>> {

@@ -6,8 +6,10 @@ mod network;
 mod party_local;
 mod run;
 
+use std::io::{ErrorKind, Write};
+
 use clap::Subcommand;
-use cryptflow::error::Result;
+use cryptflow::error::{Error, Result};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -26,5 +28,20 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
+    }
+}
+
+/// Prints what a command found. A reader that has seen enough and went away (`| head`) is no failure.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
+        true => stdout.flush(),
+        false => stdout.write_all(b"\n").and_then(|()| stdout.flush()),
+    });
+    match written {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new(format_args!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(()),
     }
 }

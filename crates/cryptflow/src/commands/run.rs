@@ -1,6 +1,5 @@
 //! `cryptflow run`: a compiled model on inputs that no party sees, between three processes on this machine.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -120,20 +119,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         shape.extend(output_value(&job.program)?.shape.iter().skip(1));
         output::write_npy(path, &Tensor { shape, data: logits.concat() }).map_err(Error::new)?;
     }
-    let mut text = if arguments.json {
-        serde_json::to_string_pretty(&report).map_err(Error::new)?
+    if arguments.json {
+        super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)
     } else {
-        report.text()
-    };
-    if !text.ends_with('\n') {
-        text.push('\n');
+        super::print(&report.text())
     }
-    let mut stdout = std::io::stdout();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|e| Error::new(format!("cannot write the report to standard output: {e}")))?;
-    Ok(())
 }
 
 impl Job {

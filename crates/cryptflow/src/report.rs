@@ -180,10 +180,16 @@ impl Report {
     }
 
     /// Adds the comparison of all rows with the float model's.
-    pub fn add_comparison(&mut self, secure: &[Vec<f32>], float: &[Vec<f32>], labels: Option<&Labels>) {
+    pub fn add_comparison(
+        &mut self,
+        secure: &[Vec<f32>],
+        float: &[Vec<f32>],
+        transform: Option<OutputTransform>,
+        labels: Option<&Labels>,
+    ) {
         let mut comparison = Comparison::new(secure, float);
-        comparison.top1 =
-            float.iter().filter_map(|logits| rank(logits, None, labels).into_iter().next()).collect();
+        let best = |logits: &Vec<f32>| rank(logits, transform, labels).into_iter().next();
+        comparison.top1 = float.iter().filter_map(best).collect();
         self.compare = Some(comparison);
     }
 

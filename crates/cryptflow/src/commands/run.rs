@@ -103,16 +103,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
 
     report.network = network.map(Into::into);
+    let transform = job.program.outputs.first().and_then(|output| output.transform);
     for (row, logits) in job.rows.iter().zip(&logits) {
-        report.add_row(
-            &row.name,
-            logits,
-            job.program.outputs.first().and_then(|o| o.transform),
-            labels.as_ref(),
-        );
+        report.add_row(&row.name, logits, transform, labels.as_ref());
     }
     if let Some(float) = float {
-        report.add_comparison(&logits, &job.float_logits(&float)?, labels.as_ref());
+        report.add_comparison(&logits, &job.float_logits(&float)?, transform, labels.as_ref());
     }
     if let Some(path) = &arguments.output {
         let mut shape = vec![logits.len()];

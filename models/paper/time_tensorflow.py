@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Prints the seconds that TensorFlow takes for one example: the median of some runs, after one that warms up.
+"""Times TensorFlow on single examples: prints its version and the median seconds of some runs, after one that warms up.
 
     pip install tensorflow
     python3 models/paper/time_tensorflow.py NAME.pb NAME.npy [RUNS]
 
-The benchmark runs this where TensorFlow is installed.
+`cryptflow bench` runs this where TensorFlow is installed.
 """
 
+import json
 import os
 import statistics
 import sys
@@ -29,16 +30,17 @@ def main():
     with graph.as_default():
         tf.import_graph_def(nodes, name="")
     used = {part.split(":")[0].lstrip("^") for node in nodes.node for part in node.input}
-    output = [node.name for node in nodes.node if node.name not in used and node.op != "NoOp"][-1] + ":0"
+    outputs = [node.name + ":0" for node in nodes.node if node.name not in used and node.op != "NoOp"]
+    inputs = [node.name + ":0" for node in nodes.node if node.op == "Placeholder"]
     config = v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     seconds = []
     with v1.Session(graph=graph, config=config) as session:
         for run in range(runs + 1):
             begun = time.perf_counter()
-            session.run(output, {"x:0": examples[run % len(examples)][None]})
+            session.run(outputs, {inputs[0]: examples[run % len(examples)][None]})
             seconds.append(time.perf_counter() - begun)
-    print(statistics.median(seconds[1:]))
+    print(json.dumps({"version": tf.__version__, "seconds": statistics.median(seconds[1:])}))
 
 
 if __name__ == "__main__":

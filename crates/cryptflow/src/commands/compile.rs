@@ -1,7 +1,7 @@
 //! `cryptflow compile`: a TensorFlow model to a compiled one.
 
-mod examples;
-mod parse;
+pub(super) mod examples;
+pub(super) mod parse;
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! The commands, one file each. A command's module has its arguments (`Arguments`) and `run`.
 
+mod bench;
 mod compile;
 mod inspect;
 mod network;
@@ -17,6 +18,7 @@ pub(crate) enum Command {
     Compile(Box<compile::Arguments>),
     Inspect(inspect::Arguments),
     Run(run::Arguments),
+    Bench(Box<bench::Arguments>),
     #[command(hide = true)]
     PartyLocal(party_local::Arguments),
 }
@@ -27,6 +29,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
     }
 }

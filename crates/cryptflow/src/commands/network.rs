@@ -11,10 +11,10 @@ use cryptflow_wire::Network;
 #[command(next_help_heading = "An emulated network between the parties (not to the client)")]
 pub(crate) struct Emulated {
     /// Time of a message there and of its answer back, in milliseconds.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     rtt: Option<f64>,
     /// Megabits (10^6) that each direction of each link carries in a second.
-    #[arg(long, value_name = "MBIT")]
+    #[arg(long, value_name = "MBIT", allow_negative_numbers = true)]
     bandwidth: Option<f64>,
 }
 

@@ -9,7 +9,7 @@ use cryptflow_program::Preprocessing;
 
 /// Reads at most `most` rows for each input, spread evenly over what there is, and puts them together in batches. Where the last
 /// batch is not full, rows from the beginning fill it.
-pub(super) fn read(
+pub(crate) fn read(
     graph: &Graph,
     paths: &[PathBuf],
     preprocessing: &Preprocessing,

@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Ring, Scale};
 
 /// `auto`, or a number of bits.
-pub(super) fn scale(text: &str) -> Result<Scale, String> {
+pub(crate) fn scale(text: &str) -> Result<Scale, String> {
     bits(text).map(|b| b.map_or(Scale::Auto, Scale::Bits))
 }
 

@@ -1,0 +1,229 @@
+//! A benchmark as bar charts (SVG), with logarithmic axes: what is measured spans five orders of magnitude.
+
+use std::fmt::Write;
+
+use super::Results;
+use super::markdown::seconds;
+use crate::table;
+
+const LEFT: f64 = 160.0;
+const PLOT: f64 = 520.0;
+const RIGHT: f64 = 90.0;
+const TOP: f64 = 70.0;
+const BAR: f64 = 14.0;
+const GAP: f64 = 12.0;
+const COLOURS: [&str; 5] = ["#9aa0a6", "#1a73e8", "#e8710a", "#188038", "#a142f4"];
+
+/// The bars of a chart.
+struct Chart<'a> {
+    title: &'a str,
+    /// Names of the bars of a group.
+    series: Vec<String>,
+    /// A group's name, and its bars' lengths; absent ones take their place all the same.
+    groups: Vec<(String, Vec<Option<f64>>)>,
+    show: fn(f64) -> String,
+}
+
+/// Bytes between the parties: published, and measured with each protocol.
+pub fn bytes(results: &Results) -> String {
+    let protocols = results.protocols();
+    let groups = results.networks.iter().map(|n| {
+        let published = n.published.as_ref().map(|p| p.bytes as f64);
+        let measured = protocols.iter().map(|p| n.taken(p).map(|t| t.bytes as f64));
+        (n.title.clone(), std::iter::once(published).chain(measured).collect())
+    });
+    let series = std::iter::once("published").chain(protocols.iter().copied());
+    svg(&Chart {
+        title: "Bytes between the parties, one inference",
+        series: series.map(String::from).collect(),
+        groups: groups.collect(),
+        show: |b| table::bytes(b.round() as u64),
+    })
+}
+
+/// Seconds of an inference with each protocol, and TensorFlow's in the clear where it was measured.
+pub fn times(results: &Results) -> String {
+    let protocols = results.protocols();
+    let plain = results.networks.iter().any(|n| n.tensorflow_seconds.is_some());
+    let groups = results.networks.iter().map(|n| {
+        let published = n.published.as_ref().and_then(|p| p.seconds);
+        let measured = protocols.iter().map(|p| n.taken(p).map(|t| t.median_seconds));
+        let plain = plain.then_some(n.tensorflow_seconds);
+        (n.title.clone(), std::iter::once(published).chain(measured).chain(plain).collect())
+    });
+    let series = std::iter::once("published")
+        .chain(protocols.iter().copied())
+        .chain(plain.then_some("TensorFlow, in the clear"));
+    svg(&Chart {
+        title: "Seconds of one inference",
+        series: series.map(String::from).collect(),
+        groups: groups.collect(),
+        show: |s| format!("{} s", seconds(s)),
+    })
+}
+
+fn svg(chart: &Chart<'_>) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_svg(&mut out, chart);
+    out
+}
+
+fn write_svg(out: &mut String, chart: &Chart<'_>) -> std::fmt::Result {
+    let group = BAR * chart.series.len() as f64 + GAP;
+    let bottom = TOP + group * chart.groups.len() as f64;
+    let (width, height) = (LEFT + PLOT + RIGHT, bottom + 30.0);
+    let (low, high) = decades(chart);
+    let x = |value: f64| LEFT + PLOT * (value.log10() - low) / (high - low);
+
+    writeln!(
+        out,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">"#
+    )?;
+    writeln!(out, r##"<rect width="{width}" height="{height}" fill="#ffffff"/>"##)?;
+    writeln!(out, r#"<text x="12" y="22" font-size="15">{}</text>"#, escaped(chart.title))?;
+    let mut at = 12.0;
+    for (name, colour) in chart.series.iter().zip(COLOURS.iter().cycle()) {
+        writeln!(out, r#"<rect x="{at}" y="36" width="10" height="10" fill="{colour}"/>"#)?;
+        writeln!(out, r#"<text x="{}" y="45">{}</text>"#, at + 14.0, escaped(name))?;
+        at += 30.0 + 7.0 * name.chars().count() as f64;
+    }
+    for decade in 0..=(high - low).round() as i32 {
+        let power = low as i32 + decade;
+        let line = x(10f64.powi(power));
+        writeln!(
+            out,
+            r##"<line x1="{line:.1}" y1="{TOP}" x2="{line:.1}" y2="{bottom}" stroke="#e0e0e0"/>"##
+        )?;
+        writeln!(
+            out,
+            r#"<text x="{line:.1}" y="{}" text-anchor="middle">{}</text>"#,
+            bottom + 16.0,
+            escaped(&tick(chart, power))
+        )?;
+    }
+    for (index, (name, bars)) in chart.groups.iter().enumerate() {
+        let top = TOP + GAP / 2.0 + group * index as f64;
+        let middle = top + (group - GAP) / 2.0 + 4.0;
+        writeln!(
+            out,
+            r#"<text x="{}" y="{middle:.1}" text-anchor="end">{}</text>"#,
+            LEFT - 8.0,
+            escaped(name)
+        )?;
+        for ((place, bar), colour) in bars.iter().enumerate().zip(COLOURS.iter().cycle()) {
+            let Some(value) = bar.filter(|v| *v > 0.0) else { continue };
+            let (y, end) = (top + BAR * place as f64, x(value));
+            writeln!(
+                out,
+                r#"<rect x="{LEFT}" y="{y:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
+                (end - LEFT).max(1.0),
+                BAR - 2.0
+            )?;
+            writeln!(
+                out,
+                r#"<text x="{:.1}" y="{:.1}">{}</text>"#,
+                end + 4.0,
+                y + BAR - 4.0,
+                escaped(&(chart.show)(value))
+            )?;
+        }
+    }
+    writeln!(out, "</svg>")
+}
+
+/// What a power of ten is called on the axis.
+fn tick(chart: &Chart<'_>, power: i32) -> String {
+    let text = (chart.show)(10f64.powi(power));
+    // 1.00 MB is 1 MB there.
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text,
+    }
+}
+
+/// The powers of ten between which all bars end.
+fn decades(chart: &Chart<'_>) -> (f64, f64) {
+    let values = || chart.groups.iter().flat_map(|(_, bars)| bars.iter().flatten()).filter(|v| **v > 0.0);
+    let low = values().copied().fold(f64::INFINITY, f64::min);
+    let high = values().copied().fold(0.0, f64::max);
+    if low > high {
+        return (0.0, 1.0);
+    }
+    // The shortest bar is to be seen, too.
+    let low = (low.log10() - 0.1).floor();
+    (low, high.log10().ceil().max(low + 1.0))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tests::results;
+
+    /// The texts of an XML document; panics where its tags do not match.
+    fn texts(xml: &str) -> Vec<String> {
+        let (mut open, mut texts) = (Vec::new(), Vec::new());
+        let mut rest = xml.trim();
+        while let Some(start) = rest.find('<') {
+            let text = rest[..start].trim();
+            assert!(text.is_empty() || !open.is_empty(), "text outside: {text}");
+            assert!(!text.contains('>'), "{text}");
+            for entity in text.split('&').skip(1) {
+                assert!(["amp;", "lt;", "gt;", "quot;"].iter().any(|e| entity.starts_with(e)), "{text}");
+            }
+            texts.extend((!text.is_empty()).then(|| text.to_owned()));
+            let end = start + rest[start..].find('>').expect("a tag ends");
+            let tag = &rest[start + 1..end];
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            assert!(!tag.contains("NaN") && !tag.contains("inf"), "{tag}");
+            match tag.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name), "{xml}"),
+                None if tag.ends_with('/') => {}
+                None => open.push(tag.split(' ').next().unwrap_or_default()),
+            }
+            rest = &rest[end + 1..];
+            assert!(!open.is_empty() || rest.is_empty(), "something after the end: {rest}");
+        }
+        assert!(open.is_empty() && rest.is_empty());
+        texts
+    }
+
+    #[test]
+    fn charts_are_well_formed_and_show_every_number() {
+        let results = results();
+        let all = [
+            (bytes(&results), &["published", "mirror", "porthos", "6.87 GB", "545 MB", "own&lt;net&gt;"][..]),
+            (times(&results), &["TensorFlow, in the clear", "30.0 s", "3.00 s", "0.0010 s", "10 s"]),
+        ];
+        for (svg, expected) in all {
+            let texts = texts(&svg);
+            for text in expected {
+                assert!(texts.iter().any(|t| t == text), "{texts:?} lacks {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chart_of_nothing_is_well_formed() {
+        let mut results = results();
+        results.networks.clear();
+        assert_eq!(texts(&times(&results)).first().map(String::as_str), Some("Seconds of one inference"));
+    }
+
+    #[test]
+    fn longer_bars_are_of_larger_values() {
+        let svg = bytes(&results());
+        let bars = svg.lines().filter(|l| l.starts_with(&format!("<rect x=\"{LEFT}\"")));
+        let widths: Vec<f64> = bars
+            .map(|l| l.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+            .collect();
+        let [published, mirror, porthos, own] = widths[..] else { panic!("{widths:?}") };
+        assert!(own < mirror && mirror < porthos && porthos < published && published <= PLOT, "{widths:?}");
+    }
+}

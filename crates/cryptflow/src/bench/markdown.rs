@@ -1,0 +1,235 @@
+//! A benchmark as Markdown.
+
+use std::fmt::Write;
+
+use super::published::{BYTES_SOURCE, SECONDS_SOURCE};
+use super::{Network, Outcome, Results, Taken};
+use crate::table;
+
+/// The whole report: where it was measured, bytes, seconds, and the details of each run.
+pub fn report(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut text, results);
+    text
+}
+
+fn write(out: &mut String, results: &Results) -> std::fmt::Result {
+    let machine = &results.machine;
+    write!(out, "Measured {} with `{}`\n\n", results.date, results.command)?;
+    write!(out, "* machine: {}, {} cores", machine.cpu, machine.cores)?;
+    if let Some(memory) = machine.memory {
+        write!(out, ", {} of memory", table::bytes(memory))?;
+    }
+    write!(out, ", {}; all three parties on it", machine.system)?;
+    match machine.load {
+        Some(load) => writeln!(out, "; load {load} when it began")?,
+        None => writeln!(out)?,
+    }
+    match &results.network {
+        Some(network) => writeln!(out, "* network between the parties, {network}")?,
+        None => writeln!(out, "* network between the parties: this machine's own")?,
+    }
+    let tensorflow = results.tensorflow.as_deref().unwrap_or("not installed");
+    writeln!(out, "* cryptflow {}; TensorFlow {tensorflow}", results.cryptflow)?;
+    write!(
+        out,
+        "* batch 1; the median of {} run{} of each network\n\n",
+        results.runs,
+        if results.runs == 1 { "" } else { "s" }
+    )?;
+
+    let protocols = results.protocols();
+    let pair = protocols.contains(&"porthos") && protocols.contains(&"mirror");
+    writeln!(out, "### Bytes between the parties\n")?;
+    let mut head = vec!["network".to_owned(), "published".into()];
+    head.extend(protocols.iter().map(ToString::to_string));
+    head.push("published : mirror".into());
+    head.extend(pair.then(|| "porthos : mirror".into()));
+    let rows = results.networks.iter().map(|n| {
+        let published = n.published.as_ref().map(|p| p.bytes as f64);
+        let mut row = vec![n.title.clone(), published.map_or_else(none, |b| table::bytes(b as u64))];
+        row.extend(protocols.iter().map(|p| cell(n, p, |t| table::bytes(t.bytes))));
+        let bytes = |p: &str| n.taken(p).map(|t| t.bytes as f64);
+        row.push(ratio(published, bytes("mirror")));
+        row.extend(pair.then(|| ratio(bytes("porthos"), bytes("mirror"))));
+        row
+    });
+    markdown_table(out, &head, 1, rows)?;
+    write!(out, "\nPublished: {BYTES_SOURCE}.\n\n")?;
+
+    writeln!(out, "### Seconds of an inference\n")?;
+    let mut head = vec!["network".to_owned(), "published".into()];
+    head.extend(protocols.iter().map(ToString::to_string));
+    head.extend(pair.then(|| "porthos : mirror".into()));
+    head.push("TensorFlow, in the clear".into());
+    let rows = results.networks.iter().map(|n| {
+        let published = n.published.as_ref().and_then(|p| p.seconds);
+        let mut row = vec![n.title.clone(), published.map_or_else(none, |s| format!("about {s}"))];
+        row.extend(protocols.iter().map(|p| cell(n, p, |t| seconds(t.median_seconds))));
+        let time = |p: &str| n.taken(p).map(|t| t.median_seconds);
+        row.extend(pair.then(|| ratio(time("porthos"), time("mirror"))));
+        row.push(n.tensorflow_seconds.map_or_else(none, seconds));
+        row
+    });
+    markdown_table(out, &head, 1, rows)?;
+    write!(out, "\nPublished: {SECONDS_SOURCE}.\n\n")?;
+
+    writeln!(out, "### Details\n")?;
+    let head = [
+        "network",
+        "protocol",
+        "seconds",
+        "CPU seconds P0 / P1 / P2",
+        "dealt by P2",
+        "online",
+        "rounds",
+        "memory P0 / P1 / P2",
+        "top-1 as float",
+        "largest difference",
+    ]
+    .map(String::from);
+    let rows = results.networks.iter().flat_map(|n| {
+        n.measurements.iter().map(|m| {
+            let mut row = vec![n.title.clone(), m.protocol.clone()];
+            match &m.outcome {
+                Outcome::Ran(taken) => row.extend(details(taken)),
+                Outcome::Failed(_) => row.push("failed".into()),
+            }
+            row
+        })
+    });
+    markdown_table(out, &head, 2, rows)?;
+    let failures = results.networks.iter().flat_map(|n| n.measurements.iter().map(move |m| (n, m)));
+    for (n, m) in failures {
+        if let Outcome::Failed(reason) = &m.outcome {
+            write!(out, "\n{} with {} failed: {}\n", n.title, m.protocol, reason.trim())?;
+        }
+    }
+    Ok(())
+}
+
+fn details(t: &Taken) -> [String; 8] {
+    let least = t.seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = t.seconds.iter().copied().fold(0.0, f64::max);
+    let spread = if t.seconds.len() > 1 {
+        format!(" ({} to {})", seconds(least), seconds(most))
+    } else {
+        String::new()
+    };
+    [
+        seconds(t.median_seconds) + &spread,
+        t.cpu_seconds.map_or_else(none, |cpu| cpu.map(seconds).join(" / ")),
+        table::bytes(t.dealt),
+        table::bytes(t.online),
+        t.rounds.to_string(),
+        t.peak_rss.map(|peak| peak.map_or_else(none, table::bytes)).join(" / "),
+        format!("{} of {}", t.same_top1, t.examples),
+        format!("{:.1e}", t.largest_difference),
+    ]
+}
+
+fn none() -> String {
+    "–".into()
+}
+
+fn cell(network: &Network, protocol: &str, show: impl Fn(&Taken) -> String) -> String {
+    network.taken(protocol).map_or_else(|| "failed".into(), show)
+}
+
+/// How many times as much.
+fn ratio(much: Option<f64>, little: Option<f64>) -> String {
+    match much.zip(little) {
+        Some((much, little)) if little > 0.0 => {
+            let ratio = much / little;
+            if ratio < 99.5 { format!("{ratio:.1}") } else { format!("{ratio:.0}") }
+        }
+        _ => none(),
+    }
+}
+
+/// Three digits or so.
+pub(super) fn seconds(s: f64) -> String {
+    match s {
+        s if s < 0.0995 => format!("{s:.4}"),
+        s if s < 9.95 => format!("{s:.2}"),
+        _ => format!("{s:.1}"),
+    }
+}
+
+/// A table whose columns from `right` on are numbers. Short rows are filled up.
+fn markdown_table(
+    out: &mut String,
+    head: &[String],
+    right: usize,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> std::fmt::Result {
+    let line = |row: &[String]| {
+        let cells = row.iter().map(|cell| cell.replace('|', "\\|").replace('<', "&lt;"));
+        format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
+    };
+    writeln!(out, "{}", line(head))?;
+    let rule = (0..head.len()).map(|c| if c < right { "---" } else { "---:" });
+    writeln!(out, "|{}|", rule.collect::<Vec<_>>().join("|"))?;
+    for mut row in rows {
+        row.resize_with(head.len(), none);
+        writeln!(out, "{}", line(&row))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::tests::results;
+
+    #[test]
+    fn report_has_ratios_failures_and_sources() {
+        let text = report(&results());
+        for part in [
+            "Measured 2026-02-03 04:05 UTC with `cryptflow bench paper --models DIR`",
+            "Some & Processor, 2 cores, 24.0 GB of memory",
+            "TensorFlow 2.21.0",
+            "the median of 3 runs",
+            "| ResNet50 | 6.87 GB | 545 MB | 6.54 GB | 12.6 | 12.0 |",
+            "| own&lt;net> | – | 1.00 kB | failed | – | – |",
+            "| ResNet50 | about 30 | 3.00 | 24.0 | 8.0 | 0.30 |",
+            "| ResNet50 | mirror | 3.00 (2.00 to 9.00) | 1.00 / 1.50 / 0.25 | 136 MB | 409 MB | 391 | 420 MB / 430 MB / – | 2 of 3 | 1.0e-2 |",
+            "own<net> with porthos failed: a ring of 3 bits | too small",
+        ] {
+            assert!(text.contains(part), "{text}\nlacks {part}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_a_table_has_as_many_cells_as_its_head() {
+        for only in [None, Some("mirror")] {
+            let mut results = results();
+            for n in &mut results.networks {
+                n.measurements.retain(|m| only.is_none_or(|only| m.protocol == only));
+            }
+            let text = report(&results).replace("\\|", "");
+            let mut cells = 0;
+            for line in text.lines() {
+                let bars = line.matches('|').count();
+                if !line.starts_with('|') {
+                    cells = 0;
+                } else if cells == 0 {
+                    cells = bars;
+                } else {
+                    assert_eq!(bars, cells, "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        for (s, text) in [(0.00123, "0.0012"), (0.25, "0.25"), (7.654, "7.65"), (25.94, "25.9")] {
+            assert_eq!(seconds(s), text);
+        }
+        assert_eq!(ratio(Some(10.0), Some(4.0)), "2.5");
+        assert_eq!(ratio(Some(800.0), Some(1.0)), "800");
+        assert_eq!(ratio(Some(1.0), Some(0.0)), "–");
+    }
+}

@@ -1,0 +1,109 @@
+//! The networks of a folder, and how they are compiled for the benchmark.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cryptflow::bench::published;
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow::compare::FloatModel;
+use cryptflow::error::{Error, Result};
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
+use cryptflow_athos::import::{self, ImportOptions};
+use cryptflow_program::Preprocessing;
+
+use crate::commands::compile::examples;
+
+/// Examples that the compiler takes its bounds from, at most.
+const CALIBRATION_ROWS: usize = 64;
+
+/// The files of a network.
+#[derive(Debug, PartialEq)]
+pub(super) struct Files {
+    pub(super) name: String,
+    pub(super) model: PathBuf,
+    calibration: PathBuf,
+    pub(super) examples: PathBuf,
+}
+
+/// A network that can be run.
+pub(super) struct Ready {
+    pub(super) compiled: Compiled,
+    /// Time to compile it.
+    pub(super) seconds: f64,
+    /// Inputs.
+    pub(super) examples: Vec<Vec<f32>>,
+    /// What the float model says of them.
+    pub(super) expected: Vec<Vec<f32>>,
+}
+
+/// The networks of a folder: the published ones first, in their order, then all others. `only` chooses, where it names any.
+pub(super) fn find(folder: &Path, only: &[String]) -> Result<Vec<Files>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::at(folder, e))? {
+        let model = entry.map_err(|e| Error::at(folder, e))?.path();
+        let Some(name) = model.file_stem().and_then(|s| s.to_str()).map(String::from) else { continue };
+        if model.extension().is_some_and(|e| e == "pb") && (only.is_empty() || only.contains(&name)) {
+            let [calibration, examples] = ["calibration.npy", "npy"].map(|e| model.with_extension(e));
+            found.push(Files { name, model, calibration, examples });
+        }
+    }
+    if let Some(missing) = only.iter().find(|&name| found.iter().all(|f| f.name != *name)) {
+        return Err(Error::at(folder, format!("there is no {missing}.pb")));
+    }
+    if found.is_empty() {
+        return Err(Error::at(folder, "there are no networks (.pb); models/paper/make.py makes them"));
+    }
+    found.sort_by_key(|f| (published::place(&f.name), f.name.clone()));
+    Ok(found)
+}
+
+/// Compiles a network for batches of one row, as `cryptflow compile` does, and reads examples for so many runs.
+pub(super) fn compile(files: &Files, scale: Scale, runs: usize) -> Result<Ready> {
+    let begun = Instant::now();
+    let options = ImportOptions { batch: Some(1), ..ImportOptions::default() };
+    let mut graph = import::from_path(&files.model, &options).map_err(|e| Error::at(&files.model, e))?;
+    cryptflow_athos::passes::optimise(&mut graph);
+    if graph.inputs.len() != 1 {
+        let reason =
+            format!("it has {} inputs, and the benchmark runs networks with one", graph.inputs.len());
+        return Err(Error::at(&files.model, reason));
+    }
+    let none = Preprocessing::default();
+    let read = |file: &Path, rows| examples::read(&graph, &[file.to_path_buf()], &none, rows);
+    let bounds = Bounds::Examples(read(&files.calibration, CALIBRATION_ROWS)?);
+    let rows = read(&files.examples, runs)?;
+    let options = CompileOptions { name: Some(files.name.clone()), scale, ..CompileOptions::default() };
+    let compiled = compile_graph(&graph, bounds, &options, &ClearRunner, &mut |_| ())
+        .map_err(|e| Error::at(&files.model, e))?;
+    let seconds = begun.elapsed().as_secs_f64();
+
+    let float = FloatModel::read(&files.model, &compiled.program)?;
+    let examples: Vec<Vec<f32>> =
+        rows.into_iter().filter_map(|row| row.into_iter().next()).map(|x| x.data.to_vec()).collect();
+    let expected = examples.iter().map(|x| float.run(x.clone())).collect::<Result<_>>()?;
+    Ok(Ready { compiled, seconds, examples, expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_found_in_the_papers_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["own.pb", "own.npy", "resnet50.pb", "another.pb", "logreg.pb", "readme.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let names = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(ToString::to_string).collect();
+            find(folder.path(), &only).map(|f| f.into_iter().map(|f| f.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap(), ["logreg", "resnet50", "another", "own"]);
+        assert_eq!(names(&["own", "logreg"]).unwrap(), ["logreg", "own"]);
+        assert!(names(&["lenet"]).unwrap_err().to_string().contains("no lenet.pb"));
+        let files = find(folder.path(), &["own".into()]).unwrap();
+        assert_eq!(files[0].calibration, folder.path().join("own.calibration.npy"));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(find(empty.path(), &[]).unwrap_err().to_string().contains("make.py"));
+    }
+}

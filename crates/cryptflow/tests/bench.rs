@@ -1,0 +1,80 @@
+//! `cryptflow bench` with real processes, on a small network.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs `cryptflow bench paper --models MODELS ARGUMENTS` where there is no Python.
+fn bench(models: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
+    command.args(["bench", "paper", "--models"]).arg(models).args(arguments);
+    command.env("PATH", models).output().unwrap()
+}
+
+fn models() -> tempfile::TempDir {
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digits");
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("model.pb", "digits.pb"),
+        ("calibration.npy", "digits.calibration.npy"),
+        ("inputs.npy", "digits.npy"),
+    ] {
+        std::fs::copy(digits.join(from), folder.path().join(to)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_network_is_compiled_run_and_reported() {
+    let models = models();
+    let out = models.path().join("out");
+    let arguments =
+        ["--protocol", "mirror,clear", "--runs", "2", "--rtt", "2", "--bandwidth", "500", "--out"];
+    let output = bench(models.path(), &[&arguments[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(std::fs::read_to_string(out.join("bench.md")).unwrap(), text);
+    for part in
+        ["| digits | mirror |", "| digits | clear |", "2 of 2", "emulated: 2 ms round trip, 500 Mbit/s"]
+    {
+        assert!(text.contains(part), "{text}\nlacks {part}");
+    }
+    assert!(text.contains("TensorFlow not installed"), "{text}");
+    for chart in ["bytes.svg", "seconds.svg"] {
+        assert!(std::fs::read_to_string(out.join(chart)).unwrap().ends_with("</svg>\n"));
+    }
+
+    let json: Value = serde_json::from_slice(&std::fs::read(out.join("bench.json")).unwrap()).unwrap();
+    let number = |pointer: &str| json.pointer(pointer).and_then(Value::as_f64).expect(pointer);
+    let mirror = "/networks/0/measurements/0/ran";
+    assert_eq!(number("/runs"), 2.0);
+    assert_eq!(json.pointer(&format!("{mirror}/seconds")).unwrap().as_array().unwrap().len(), 2);
+    let (bytes, rounds) = (number(&format!("{mirror}/bytes")), number(&format!("{mirror}/rounds")));
+    assert!(bytes > 0.0 && rounds > 0.0);
+    assert_eq!(bytes, number(&format!("{mirror}/dealt")) + number(&format!("{mirror}/online")));
+    // A round is a message that waited for another: on this network none is faster than a millisecond.
+    assert!(number(&format!("{mirror}/median_seconds")) >= rounds * 0.001);
+    assert_eq!(number("/networks/0/measurements/1/ran/bytes"), 0.0);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let models = models();
+    let cases: [(&[&str], &str); 3] = [
+        (&["--only", "lenet"], "no lenet.pb"),
+        (&["--rtt", "-1"], "--rtt"),
+        (&["--protocol", "other"], "other"),
+    ];
+    for (arguments, part) in cases {
+        let output = bench(models.path(), arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(part), "{arguments:?}: {said}");
+    }
+    std::fs::remove_file(models.path().join("digits.calibration.npy")).unwrap();
+    let output = bench(models.path(), &["--protocol", "mirror"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("digits.calibration.npy"), "{said}");
+}

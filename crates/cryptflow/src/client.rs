@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use cryptflow_mirror::MirrorOwner;
 use cryptflow_mpc::{Clear, Owner, Party};
+use cryptflow_porthos::PorthosOwner;
 use cryptflow_program::Program;
 use cryptflow_wire::{Breaker, Link};
 
@@ -49,6 +50,7 @@ impl<'a> Client<'a> {
         }
         let owner: Box<dyn Owner> = match protocol {
             ProtocolName::Mirror => Box::new(MirrorOwner::new(program.ring_bits)),
+            ProtocolName::Porthos => Box::new(PorthosOwner::new(program.ring_bits)),
             ProtocolName::Clear => Box::new(Clear::new(Party::P0, program.ring_bits)),
         };
         let client = Client { links, breaker, owner, program };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cryptflow_engine::{Observer, StepRecord, execute};
 use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::{Clear, Party, Protocol};
+use cryptflow_porthos::Porthos;
 use cryptflow_program::{Program, Step, digest, validate};
 use cryptflow_wire::{Link, Links};
 
@@ -46,6 +47,7 @@ fn set_up(links: Links, client: &Link) -> Result<(), SessionError> {
             // The links stay open: it is they that notice when a party dies.
             run(Clear::new(party, ring_bits), &program, client)
         }
+        ProtocolName::Porthos => run(Porthos::new(links, ring_bits)?, &program, client),
         ProtocolName::Mirror => run(Mirror::new(links, ring_bits, Tuning::default())?, &program, client),
     }
 }

@@ -30,6 +30,8 @@ const MESSAGE_LIMIT: usize = 256 << 20;
 pub enum ProtocolName {
     /// Mirror: nobody sees anything; at most one party may be curious.
     Mirror,
+    /// Porthos, as published in CrypTFlow: for comparison. At most one party may be curious; a truncation can fail.
+    Porthos,
     /// Fixed point without any protection, every party sees everything: for finding errors.
     Clear,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for ProtocolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ProtocolName::Mirror => "mirror",
+            ProtocolName::Porthos => "porthos",
             ProtocolName::Clear => "clear",
         })
     }

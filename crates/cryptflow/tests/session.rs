@@ -31,7 +31,9 @@ fn answers_are_right_in_every_protocol() {
     let rows = common::rows(6);
     let meshes: [(&str, Mesh); 2] = [("local", local::mesh), ("tcp", cryptflow_wire::tcp::mesh_on_loopback)];
     for (name, mesh) in meshes {
-        for (protocol, units) in [(ProtocolName::Clear, 0.0), (ProtocolName::Mirror, 16.0)] {
+        for (protocol, units) in
+            [(ProtocolName::Clear, 0.0), (ProtocolName::Mirror, 16.0), (ProtocolName::Porthos, 16.0)]
+        {
             let (links, handles) = parties(mesh);
             let client = Client::begin(links, &program, protocol).unwrap();
             client.deploy(&weights).unwrap();
@@ -49,7 +51,7 @@ fn answers_are_right_in_every_protocol() {
                 }
                 assert!(steps.starts_with(&[0]));
                 let sent: u64 = answer.records.iter().flat_map(|r| r.sent).sum();
-                assert_eq!(sent > 0, protocol == ProtocolName::Mirror);
+                assert_eq!(sent > 0, protocol != ProtocolName::Clear);
                 assert_eq!(answer.records[0].steps.len(), program.steps.len());
             }
             assert!(client.sent() > 0);

@@ -8,7 +8,7 @@ use cryptflow_mpc::Error;
 use cryptflow_ring::small_field::Thresholds;
 
 use crate::odd;
-use crate::private_compare::{Question, coins, group_of};
+use crate::private_compare::{Coins, Question, group_of};
 use crate::session::{Dealt, Session, draw};
 
 impl Session {
@@ -24,8 +24,9 @@ impl Session {
         self.exchange(&mut r, odd::add)?;
         // 6. Is x > r, or, if turned, x < r + 1? (r is at most N − 1.)
         let x0 = self.deal_words(len, &[])?;
+        let coins = Coins::draw(&k_beta, len);
         let thresholds = |group: usize| {
-            let (r, turned) = (group_of(&r, group), coins(&k_beta, group));
+            let (r, turned) = (group_of(&r, group), coins.group(group));
             let word = std::array::from_fn(|e| r[e] + u64::from(turned[e] & 1));
             Thresholds { word, greater: turned.map(|t| !t), always: [0; 64] }
         };
@@ -34,12 +35,8 @@ impl Session {
         let mut gamma = self.deal_words(len, &[])?;
         let mut delta = x0;
         let one = self.one();
-        let mut turned = [0; 64];
         for (i, ((g, d), r)) in gamma.iter_mut().zip(&mut delta).zip(&r).enumerate() {
-            if i % 64 == 0 {
-                turned = coins(&k_beta, i / 64);
-            }
-            *g = exclusive_or(*g, u64::from(turned[i % 64] & 1), one);
+            *g = exclusive_or(*g, coins.bit(i), one);
             *d = exclusive_or(*d, r & 1, one);
         }
         // 8. γ ⊕ δ = γ + δ − 2γδ.

@@ -14,7 +14,7 @@ use cryptflow_ring::small_field::{
 };
 use rayon::prelude::*;
 
-use crate::session::{Dealt, Session, blocks, cut};
+use crate::session::{Dealt, Session, blocks, cut, draw};
 
 /// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the bytes themselves.
 const SPARE: usize = 1 << 48;
@@ -184,11 +184,24 @@ impl Session {
     }
 }
 
-/// Random bits β for a group of elements, 0 or 0xff.
-pub(crate) fn coins(stream: &Stream, group: usize) -> Row {
-    let mut word = [0];
-    stream.words(group, &mut word);
-    std::array::from_fn(|lane| 0u8.wrapping_sub((word[0] >> lane) as u8 & 1))
+/// The bits β of a tensor, which P0 and P1 draw from their key.
+pub(crate) struct Coins(Vec<u64>);
+
+impl Coins {
+    pub(crate) fn draw(stream: &Stream, len: usize) -> Coins {
+        Coins(draw(stream, len.div_ceil(LANES)))
+    }
+
+    /// β of element `i`: 0 or 1.
+    pub(crate) fn bit(&self, i: usize) -> u64 {
+        self.0.get(i / LANES).map_or(0, |word| word >> (i % LANES) & 1)
+    }
+
+    /// β of the elements of a group: 0 or 0xff.
+    pub(crate) fn group(&self, group: usize) -> Row {
+        let word = self.0.get(group).copied().unwrap_or(0);
+        std::array::from_fn(|lane| 0u8.wrapping_sub((word >> lane) as u8 & 1))
+    }
 }
 
 /// The elements of a group among `words`.

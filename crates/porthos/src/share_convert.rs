@@ -9,7 +9,7 @@ use cryptflow_mpc::Error;
 use cryptflow_ring::small_field::Thresholds;
 
 use crate::odd;
-use crate::private_compare::{Question, coins, group_of};
+use crate::private_compare::{Coins, Question, group_of};
 use crate::session::{Dealt, Session, WORD, blocks, draw, from_bytes, receive_words, to_bytes};
 
 impl Session {
@@ -27,8 +27,9 @@ impl Session {
         // 2. and 3. δ, the bits of c̃, and the question c̃ > r − 1 or, if turned, c̃ < r.
         let delta = self.deal_with(len, &[], odd::sub, odd::element)?;
         let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| a.wrapping_add(*b)).collect();
+        let coins = Coins::draw(&k_beta, len);
         let thresholds = |group: usize| {
-            let (r, turned) = (group_of(&r, group), coins(&k_beta, group));
+            let (r, turned) = (group_of(&r, group), coins.group(group));
             let greater = turned.map(|t| !t);
             // c̃ >= 0 is true whatever c̃ is.
             let always = std::array::from_fn(|e| if r[e] == 0 { greater[e] } else { 0 });
@@ -43,12 +44,8 @@ impl Session {
             receive_words(self.helper(), &mut eta[block])?;
         }
         let (first, one) = (self.is_first(), self.one());
-        let mut turned = [0; 64];
         for (i, (y, c)) in eta.iter_mut().zip(c).enumerate() {
-            if i % 64 == 0 {
-                turned = coins(&k_beta, i / 64);
-            }
-            let eta = if turned[i % 64] == 0 { *y } else { odd::sub(one, *y) };
+            let eta = if coins.bit(i) == 0 { *y } else { odd::sub(one, *y) };
             let beta = u64::from(c.overflowing_add(own[i]).1);
             let mut theta = odd::add(odd::add(beta, delta[i]), eta);
             if first {

@@ -9,6 +9,7 @@ use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::Clear;
+use cryptflow_porthos::{PorthosCosts, truncation};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
 enum Costs {
     /// Three-party inference with one ring product a party.
     Mirror,
+    /// As published in CrypTFlow.
+    Porthos,
     /// Without secrets.
     Clear,
 }
@@ -39,6 +42,7 @@ impl Costs {
     fn estimate(self, program: &Program) -> Result<Estimate> {
         match self {
             Costs::Mirror => estimate(program, &MirrorCosts { tuning: Tuning::default() }),
+            Costs::Porthos => estimate(program, &PorthosCosts),
             Costs::Clear => estimate(program, &Clear::new(Party::P0, program.ring_bits)),
         }
         .map_err(Error::new)
@@ -47,6 +51,7 @@ impl Costs {
     fn name(self) -> &'static str {
         match self {
             Costs::Mirror => "mirror",
+            Costs::Porthos => "porthos",
             Costs::Clear => "clear",
         }
     }
@@ -84,6 +89,8 @@ struct Totals {
     dealt_bytes: u64,
     online_bytes: u64,
     bytes: u64,
+    /// An upper bound of the probability that a truncation of a run fails, where the protocol's can.
+    truncation_failure: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -147,6 +154,7 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
         dealt_bytes: estimate.total.dealt(),
         online_bytes: estimate.total.online(),
         bytes: estimate.total.total(),
+        truncation_failure: (protocol == Costs::Porthos).then(|| truncation_failure(program)),
     };
     Ok(Listing {
         name: &program.name,
@@ -160,6 +168,21 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
         totals,
         report: model.report.as_ref(),
     })
+}
+
+/// The bounds before a shift are those of the result, shifted back.
+fn truncation_failure(program: &Program) -> f64 {
+    let failure = |step: &Step| {
+        let (Operation::Linear { shift, .. } | Operation::ScalePublic { shift, .. }) = step.operation else {
+            return 0.0;
+        };
+        program.values.get(step.output.0).map_or(0.0, |value| {
+            let largest = value.low.unsigned_abs().max(value.high.unsigned_abs());
+            let len: usize = value.shape.iter().product();
+            truncation::failure_probability(len as u64, largest.saturating_mul(1 << shift.min(63)))
+        })
+    };
+    program.steps.iter().map(failure).sum::<f64>().min(1.0)
 }
 
 fn compare_bits(step: &Step) -> Option<u32> {
@@ -243,5 +266,10 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.online_bytes),
         t.rounds
     );
+    if let Some(failure) = t.truncation_failure {
+        text += &format!(
+            "a truncation of a run fails with a probability of at most {failure:.1e}; mirror's never does\n"
+        );
+    }
     text
 }

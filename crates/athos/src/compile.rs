@@ -5,7 +5,7 @@ use std::fmt;
 use cryptflow_program::{OutputTransform, Preprocessing, Program};
 
 use crate::fix::plan::Plan;
-use crate::fix::quantise::{Choice, Quantised, check, quantise};
+use crate::fix::quantise::{Choice, Quantised, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS, check, quantise};
 use crate::fix::report::{CompileReport, measure};
 use crate::fix::search::Search;
 use crate::fix::trial::{Agreement, Examples, opened};
@@ -66,6 +66,9 @@ pub struct CompileOptions {
     pub ring: Ring,
     /// Bits by which bounds exceed the extremes of the examples: 1 by default, 2 where there are fewer than 32 examples.
     pub margin: Option<f64>,
+    /// Bits of magnitude of a layer's largest weight at most, 7 to 31; all 31 by default. What is shifted out after a layer grows with
+    /// them, and so does the probability that a local truncation fails (Porthos'): fewer are wanted there.
+    pub weight_bits: Option<u32>,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.
     pub preprocessing: Vec<Preprocessing>,
 }
@@ -170,6 +173,9 @@ fn check_options(options: &CompileOptions) -> Result<(), CompileError> {
         (_, Ring::Bits(bits)) if !(16..=64).contains(&bits) => {
             fail(format!("a ring of {bits} bits is outside of 16 to 64"))
         }
+        _ if options.weight_bits.is_some_and(|bits| !(7..=WEIGHT_BITS).contains(&bits)) => {
+            fail(format!("weights have 7 to {WEIGHT_BITS} bits of magnitude"))
+        }
         _ => match options.margin {
             Some(margin) if !(0.0..=20.0).contains(&margin) => {
                 fail(format!("a margin of {margin} bits is outside of 0 to 20"))
@@ -226,7 +232,8 @@ fn with_examples(
         Ring::Bits(bits) => bits,
         Ring::Auto => 64,
     };
-    let mut choice = Choice { scale: DEFAULT_SCALE, ring_bits, margin, may_round_weights: true };
+    let weight_bits = options.weight_bits.unwrap_or(WEIGHT_BITS);
+    let mut choice = Choice { scale: DEFAULT_SCALE, ring_bits, margin, may_round_weights: true, weight_bits };
     let tolerance = examples.tolerance();
     let mut tell = |choice: Choice, result: &Result<Agreement, FixError>| progress(tried(choice, result));
     let mut search = Search { plan: &plan, examples: &examples, runner, progress: &mut tell };
@@ -320,7 +327,9 @@ fn without_examples(
         Scale::Auto => (DEFAULT_SCALE, "the default, as there are no examples to search with"),
     };
     let (plan, _) = planned(graph, &interval::interval(graph, ranges, scale))?;
-    let mut choice = Choice { scale, ring_bits: 64, margin: 0.0, may_round_weights: false };
+    // Worst-case bounds allow for so much rounding of weights and no more.
+    let weight_bits = options.weight_bits.unwrap_or(WEIGHT_BITS).max(WORST_CASE_WEIGHT_BITS);
+    let mut choice = Choice { scale, ring_bits: 64, margin: 0.0, may_round_weights: false, weight_bits };
     choice.ring_bits = match options.ring {
         Ring::Bits(bits) => bits,
         Ring::Auto => crate::fix::quantise::ring_limits(&plan, choice).1.min(64),

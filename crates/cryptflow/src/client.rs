@@ -10,7 +10,8 @@ use cryptflow_program::Program;
 use cryptflow_wire::{Breaker, Link};
 
 use crate::session::{
-    BatchRecord, Manifest, ProtocolName, Reply, Request, SessionError, elements, receive, send, unexpected,
+    BatchRecord, Manifest, ProtocolName, Reply, Request, SessionError, elements, receive, send, supported,
+    unexpected,
 };
 
 /// A session with three parties.
@@ -44,13 +45,16 @@ impl<'a> Client<'a> {
         program: &'a Program,
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
+        supported(protocol, program)?;
         let breaker = Breaker::new();
         for link in &links {
             breaker.tie(link);
         }
         let owner: Box<dyn Owner> = match protocol {
             ProtocolName::Mirror => Box::new(MirrorOwner::new(program.ring_bits)),
-            ProtocolName::Porthos => Box::new(PorthosOwner::new(program.ring_bits)),
+            ProtocolName::Porthos | ProtocolName::PorthosExact => {
+                Box::new(PorthosOwner::new(program.ring_bits))
+            }
             ProtocolName::Clear => Box::new(Clear::new(Party::P0, program.ring_bits)),
         };
         let client = Client { links, breaker, owner, program };

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use cryptflow_engine::{Observer, StepRecord, execute};
 use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::{Clear, Party, Protocol};
-use cryptflow_porthos::Porthos;
+use cryptflow_porthos::{Porthos, Truncation};
 use cryptflow_program::{Program, Step, digest, validate};
 use cryptflow_wire::{Link, Links};
 
 use crate::session::{
     BatchRecord, Manifest, ProtocolName, Reply, Request, SessionError, VERSION, elements, part_limit,
-    receive, send, unexpected,
+    receive, send, supported, unexpected,
 };
 
 /// Two messages of progress are at least so far apart.
@@ -48,6 +48,10 @@ fn set_up(links: Links, client: &Link) -> Result<(), SessionError> {
             run(Clear::new(party, ring_bits), &program, client)
         }
         ProtocolName::Porthos => run(Porthos::new(links, ring_bits)?, &program, client),
+        ProtocolName::PorthosExact => {
+            let porthos = Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt);
+            run(porthos, &program, client)
+        }
         ProtocolName::Mirror => run(Mirror::new(links, ring_bits, Tuning::default())?, &program, client),
     }
 }
@@ -61,6 +65,7 @@ fn check(manifest: &Manifest, program: &Program) -> Result<(), SessionError> {
     if let Err(invalid) = validate(program) {
         return refused(invalid.to_string());
     }
+    supported(manifest.protocol, program)?;
     let own = digest(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
     if own.0 != manifest.program {
         return refused("the program that came is not the one in the manifest".into());

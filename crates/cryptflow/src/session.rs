@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cryptflow_engine::StepRecord;
-use cryptflow_program::{Digest, Program};
+use cryptflow_program::{Digest, Operation, Program};
 use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -32,6 +32,8 @@ pub enum ProtocolName {
     Mirror,
     /// Porthos, as published in CrypTFlow: for comparison. At most one party may be curious; a truncation can fail.
     Porthos,
+    /// Porthos with a truncation that never fails: 32 bytes an element and one round more.
+    PorthosExact,
     /// Fixed point without any protection, every party sees everything: for finding errors.
     Clear,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for ProtocolName {
         f.write_str(match self {
             ProtocolName::Mirror => "mirror",
             ProtocolName::Porthos => "porthos",
+            ProtocolName::PorthosExact => "porthos-exact",
             ProtocolName::Clear => "clear",
         })
     }
@@ -51,6 +54,30 @@ impl FromStr for ProtocolName {
     fn from_str(name: &str) -> Result<ProtocolName, String> {
         clap::ValueEnum::from_str(name, false)
     }
+}
+
+/// Whether a protocol computes every step of a program within its exact range.
+///
+/// # Errors
+/// A step lies outside; it is named.
+pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), SessionError> {
+    if protocol != ProtocolName::PorthosExact {
+        return Ok(());
+    }
+    for step in &program.steps {
+        let Operation::ScalePublic { shift, .. } = step.operation else { continue };
+        let Some(value) = program.values.get(step.output.0) else { continue };
+        let largest = u128::from(value.low.unsigned_abs().max(value.high.unsigned_abs())) << shift;
+        if largest >= 1 << 62 {
+            return Err(SessionError::Manifest(format!(
+                "{} multiplies values of up to 2^{} before it shifts, and {protocol} truncates exactly below 2^62: compile with \
+                 --ring 62, or run with mirror",
+                step.name,
+                128 - largest.leading_zeros()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What everybody in a session must agree on.

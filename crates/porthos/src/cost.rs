@@ -16,10 +16,14 @@ use cryptflow_ring::{LinearMap, Movement, Window};
 use crate::max_pool::levels;
 use crate::session::{BLOCK, WAVE, WORD, cut};
 use crate::triples::Masked;
+use crate::truncation::Truncation;
 
 /// What Porthos' operations cost. Values live in one ring, Z_2^64, whatever the program's rings are.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PorthosCosts;
+pub struct PorthosCosts {
+    /// How the parties truncate.
+    pub truncation: Truncation,
+}
 
 /// The elements of a tensor that P0 and P1 are sent, where P2 sends each of them to one of the two.
 fn halves(len: usize) -> [u64; 2] {
@@ -78,23 +82,33 @@ fn pooled(x: Layout, input: [usize; 4], window: &Window) -> Layout {
     Layout { len: input[0] * rows * columns * input[3], ..x }
 }
 
+impl PorthosCosts {
+    /// Nothing, or an opening and two dealt words an element.
+    fn truncate(&self, len: usize, shift: u32) -> Cost {
+        if self.truncation == Truncation::Local || shift == 0 || len == 0 {
+            return Cost::FREE;
+        }
+        exchanged(len as u64, len, 2 * WORD as u64)
+    }
+}
+
 impl CostModel for PorthosCosts {
     fn wide(&self, len: usize, _ring_bits: u32) -> Layout {
         Layout { len, bits: 64 }
     }
 
-    fn linear(&self, maps: &[&LinearMap], _inputs: &[Layout], _shift: u32) -> (Cost, Layout) {
+    fn linear(&self, maps: &[&LinearMap], _inputs: &[Layout], shift: u32) -> (Cost, Layout) {
         let len = maps.first().map_or(0, |m| m.output_len());
         let layout = Layout { len, bits: 64 };
         if len == 0 {
             return (Cost::FREE, layout);
         }
         let opened: usize = maps.iter().map(|m| Masked::len(m) + m.weight_len()).sum();
-        (exchanged(opened as u64, len, WORD as u64), layout)
+        (exchanged(opened as u64, len, WORD as u64) + self.truncate(len, shift), layout)
     }
 
-    fn scale_public(&self, x: Layout, _shift: u32) -> (Cost, Layout) {
-        (Cost::FREE, x)
+    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
+        (self.truncate(x.len, shift), x)
     }
 
     fn widen(&self, x: Layout, _ring_bits: u32) -> (Cost, Layout) {
@@ -148,7 +162,7 @@ mod tests {
         }
         assert_eq!(relu(WAVE).rounds, 9);
         let matmul = LinearMap::MatMul { rows: 3, inner: 5, columns: 7 };
-        let cost = PorthosCosts.linear(&[&matmul], &[], 12).0;
+        let cost = PorthosCosts::default().linear(&[&matmul], &[], 12).0;
         assert_eq!(cost.total() * 8, (2 * 15 + 2 * 35 + 21) * l);
     }
 }

@@ -32,3 +32,4 @@ pub mod truncation;
 pub use cost::PorthosCosts;
 pub use porthos::Porthos;
 pub use share::{PorthosOwner, Share};
+pub use truncation::Truncation;

@@ -8,7 +8,7 @@ use cryptflow_wire::Links;
 use crate::relu::COMPARE_BITS;
 use crate::session::{Session, draw, to_bytes};
 use crate::share::{Share, from_nothing, from_seed, from_words};
-use crate::truncation::truncate;
+use crate::truncation::Truncation;
 
 /// A party of the Porthos protocol, in a session of its own.
 pub struct Porthos {
@@ -29,9 +29,16 @@ impl Porthos {
 
     /// A party with keys that were not agreed on: for tests of what a party can see.
     pub fn insecure_with_keys(links: Links, keys: Keys) -> Porthos {
-        let session = Session { party: Party::ALL[links.index() % 3], links, keys };
+        let truncation = Truncation::Local;
+        let session = Session { party: Party::ALL[links.index() % 3], links, keys, truncation };
         let start = session.total();
         Porthos { session, start }
+    }
+
+    /// The same party with another truncation; all three must choose the same.
+    pub fn with_truncation(mut self, truncation: Truncation) -> Porthos {
+        self.session.truncation = truncation;
+        self
     }
 
     /// The links of the session, for whoever must abort it.
@@ -69,7 +76,10 @@ impl Protocol for Porthos {
     type Weight = Share;
 
     fn name(&self) -> &'static str {
-        "porthos"
+        match self.session.truncation {
+            Truncation::Local => "porthos",
+            Truncation::Dealt => "porthos-exact",
+        }
     }
 
     fn party(&self) -> Party {
@@ -104,7 +114,7 @@ impl Protocol for Porthos {
         self.linear_step(terms, bias, shift)
     }
 
-    /// Local, with the truncation's failure probability.
+    /// A product of each share, and a truncation.
     fn scale_public(&mut self, x: &Share, factors: &[u64], shift: u32) -> Result<Share, Error> {
         let fits = x.len == 0 && !factors.is_empty() || x.len.checked_rem(factors.len()) == Some(0);
         if !fits || shift > 62 {
@@ -114,7 +124,7 @@ impl Protocol for Porthos {
         }
         let mut data: Vec<u64> =
             x.data.iter().zip(factors.iter().cycle()).map(|(v, c)| v.wrapping_mul(*c)).collect();
-        truncate(self.session.party, &mut data, shift);
+        self.session.truncate(&mut data, x.len, shift)?;
         Ok(Share { data, len: x.len })
     }
 

@@ -9,6 +9,7 @@ use cryptflow_wire::{Link, Links};
 use rayon::prelude::*;
 
 use crate::odd;
+use crate::truncation::Truncation;
 
 /// Elements of a block: one message each. A multiple of 2 · [`LANES`].
 pub(crate) const BLOCK: usize = 1 << 14;
@@ -43,6 +44,7 @@ pub(crate) struct Session {
     pub(crate) party: Party,
     pub(crate) links: Links,
     pub(crate) keys: Keys,
+    pub(crate) truncation: Truncation,
 }
 
 impl Session {

@@ -13,7 +13,6 @@ use rayon::prelude::*;
 use crate::porthos::Porthos;
 use crate::session::{Dealt, PIECE, Session, draw};
 use crate::share::Share;
-use crate::truncation::truncate;
 
 /// A map, and which elements of x it is applied to, where those are not all.
 pub(crate) struct Masked {
@@ -121,7 +120,7 @@ impl Session {
 }
 
 impl Porthos {
-    /// `(Σ map(x, w) + bias) / 2^shift`, truncated locally. One round.
+    /// `(Σ map(x, w) + bias) / 2^shift`, truncated as the session does. One round, and one more if truncations are dealt.
     pub(crate) fn linear_step(
         &mut self,
         terms: &[Term<'_, Porthos>],
@@ -145,6 +144,7 @@ impl Porthos {
                 bilinear_into(&m.map, a, b, 64, &mut sum)?;
             }
             session.deal_words(len, &sum)?;
+            session.truncate(&mut [], len, shift)?;
             return Ok(Share { data: Vec::new(), len });
         }
         // All terms' E and F are one message a block: one round whatever their number.
@@ -174,7 +174,7 @@ impl Porthos {
                 add_into(row, &bias.data);
             }
         }
-        truncate(session.party, &mut sum, shift);
+        session.truncate(&mut sum, len, shift)?;
         Ok(Share { data: sum, len })
     }
 }

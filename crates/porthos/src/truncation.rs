@@ -1,10 +1,72 @@
-//! Truncation as published (from SecureML): each evaluator shifts its own share, and nothing is sent.
+//! Truncation, in two ways.
+//!
+//! **Local**, as published (from SecureML): each evaluator shifts its own share, and nothing is sent.
 //!
 //! For z = z0 + z1 mod 2^64 the result is ⌊z / 2^f⌋ or one more, and exact where 2^f divides z; its mean error is zero. With
 //! probability |z| / 2^64 (over the shares) the shares wrap around otherwise than z, and the result is off by 2^(64 − f). The
 //! number of elements, their size and their scale make this a property of a program: see [`failure_probability`].
 
-use cryptflow_mpc::Party;
+//!
+//! **Dealt**, which never fails: P0 and P1 open m = z + 2^62 + r for a mask r that P2 knows, and P2 deals r >> f and the top bit of r. For
+//! |z| < 2^62 the sum z + 2^62 lies below 2^63, so it wraps past m exactly where m's top bit is 0 and r's is 1:
+//! (z + 2^62) / 2^f = (m >> f) − (r >> f) + 2^(64−f)·(1 − msb m)·msb r, rounded down or one more. Each evaluator sees m under the other's
+//! half of r; P2 sees nothing. 32 bytes an element, and one round.
+
+use cryptflow_mpc::{Error, Party};
+
+use crate::session::{Dealt, Session, draw};
+
+/// How products come back to the scale of their factors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Truncation {
+    /// As published: nothing is sent, and it fails with probability |z| / 2^64.
+    #[default]
+    Local,
+    /// With P2's help, for |z| < 2^62: it never fails.
+    Dealt,
+}
+
+/// Added to z, so that it is not negative.
+const OFFSET: u64 = 1 << 62;
+
+impl Session {
+    /// `share / 2^shift`, as the session truncates. All three parties call it; P2's share is empty.
+    pub(crate) fn truncate(&mut self, share: &mut [u64], len: usize, shift: u32) -> Result<(), Error> {
+        match self.truncation {
+            Truncation::Local => truncate(self.party, share, shift),
+            Truncation::Dealt if shift > 0 && len > 0 => self.truncate_dealt(share, len, shift)?,
+            Truncation::Dealt => {}
+        }
+        Ok(())
+    }
+
+    fn truncate_dealt(&mut self, share: &mut [u64], len: usize, shift: u32) -> Result<(), Error> {
+        match self.dealt() {
+            Dealt::Dealer([k02, k12]) => {
+                let (r0, r1) = (draw(&k02, len), draw(&k12, len));
+                let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| a.wrapping_add(*b)).collect();
+                self.deal_words(len, &r.iter().map(|r| r >> shift).collect::<Vec<_>>())?;
+                self.deal_words(len, &r.iter().map(|r| r >> 63).collect::<Vec<_>>())?;
+            }
+            Dealt::Evaluator(own) => {
+                let first = self.is_first();
+                let offset = if first { OFFSET } else { 0 };
+                let mut m = draw(&own, len);
+                for (m, z) in m.iter_mut().zip(share.iter()) {
+                    *m = m.wrapping_add(*z).wrapping_add(offset);
+                }
+                self.exchange(&mut m, u64::wrapping_add)?;
+                let (low, top) = (self.deal_words(len, &[])?, self.deal_words(len, &[])?);
+                for (((z, m), low), top) in share.iter_mut().zip(&m).zip(&low).zip(&top) {
+                    let public = if first { (m >> shift).wrapping_sub(OFFSET >> shift) } else { 0 };
+                    let wrap = (1 - (m >> 63)).wrapping_mul(*top) << (64 - shift);
+                    *z = public.wrapping_sub(*low).wrapping_add(wrap);
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Shifts a share in place: P0's as a signed number, P1's negated, so that one rounds down and the other up.
 pub(crate) fn truncate(party: Party, share: &mut [u64], shift: u32) {

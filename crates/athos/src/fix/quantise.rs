@@ -24,6 +24,8 @@ pub(crate) struct Choice {
     pub(crate) margin: f64,
     /// Whether weights may lose precision where the ring is small.
     pub(crate) may_round_weights: bool,
+    /// Bits of magnitude of a layer's largest weight, at most.
+    pub(crate) weight_bits: u32,
 }
 
 /// A quantised plan. Value `i` of the program is value `values[i]` of the plan.

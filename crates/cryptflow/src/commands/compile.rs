@@ -58,6 +58,9 @@ pub(crate) struct Arguments {
     /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than 32 rows).
     #[arg(long, value_name = "BITS")]
     margin: Option<f64>,
+    /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as Porthos', fail more rarely.
+    #[arg(long, value_name = "BITS")]
+    weight_bits: Option<u32>,
     /// The model's name in reports.
     #[arg(long)]
     name: Option<String>,
@@ -140,6 +143,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         scale: arguments.scale,
         ring: arguments.ring,
         margin: arguments.margin,
+        weight_bits: arguments.weight_bits,
         preprocessing: vec![preprocessing; graph.inputs.len()],
     };
     let bar = ProgressBar::no_length().with_style(style());

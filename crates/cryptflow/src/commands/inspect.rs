@@ -9,7 +9,7 @@ use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::Clear;
-use cryptflow_porthos::{PorthosCosts, truncation};
+use cryptflow_porthos::{PorthosCosts, Truncation, truncation};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};
 use serde::Serialize;
@@ -34,6 +34,8 @@ enum Costs {
     Mirror,
     /// As published in CrypTFlow.
     Porthos,
+    /// Porthos with a truncation that never fails.
+    PorthosExact,
     /// Without secrets.
     Clear,
 }
@@ -42,7 +44,8 @@ impl Costs {
     fn estimate(self, program: &Program) -> Result<Estimate> {
         match self {
             Costs::Mirror => estimate(program, &MirrorCosts { tuning: Tuning::default() }),
-            Costs::Porthos => estimate(program, &PorthosCosts),
+            Costs::Porthos => estimate(program, &PorthosCosts { truncation: Truncation::Local }),
+            Costs::PorthosExact => estimate(program, &PorthosCosts { truncation: Truncation::Dealt }),
             Costs::Clear => estimate(program, &Clear::new(Party::P0, program.ring_bits)),
         }
         .map_err(Error::new)
@@ -52,6 +55,7 @@ impl Costs {
         match self {
             Costs::Mirror => "mirror",
             Costs::Porthos => "porthos",
+            Costs::PorthosExact => "porthos-exact",
             Costs::Clear => "clear",
         }
     }
@@ -268,7 +272,7 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
     );
     if let Some(failure) = t.truncation_failure {
         text += &format!(
-            "a truncation of a run fails with a probability of at most {failure:.1e}; mirror's never does\n"
+            "a truncation of a run fails with a probability of at most {failure:.1e}; mirror's and porthos-exact's never does\n"
         );
     }
     text

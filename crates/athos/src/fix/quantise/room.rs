@@ -6,7 +6,7 @@
 
 use cryptflow_program::bounds;
 
-use super::{Choice, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS, exp2};
+use super::{Choice, WORST_CASE_WEIGHT_BITS, exp2};
 use crate::fix::FixError;
 use crate::fix::plan::{Plan, PlanOp, PlanStep};
 
@@ -67,7 +67,7 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
     match &step.op {
         PlanOp::Linear { terms, bias } => {
             let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
-            let wanted = fractional_bits(largest.into(), WEIGHT_BITS, choice.scale);
+            let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
             let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
             let for_bias = fractional_bits(bias, 62, 124).saturating_sub(choice.scale);
             let wanted = wanted.min(for_bias).max(1);
@@ -81,7 +81,7 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
                 return Some(Wish { wanted: wanted.min(30), coarsest: 1, kept: needed + 1 });
             }
             let fewest = if choice.may_round_weights { COARSEST_WEIGHT } else { WORST_CASE_WEIGHT_BITS };
-            let coarsest = wanted.saturating_sub(WEIGHT_BITS - fewest).max(1);
+            let coarsest = wanted.saturating_sub(choice.weight_bits.saturating_sub(fewest)).max(1);
             Some(Wish { wanted, coarsest, kept: needed + 1 })
         }
         PlanOp::ScalePublic(factors) => {

@@ -79,6 +79,7 @@ fn write(out: &mut String, results: &Results) -> std::fmt::Result {
     let head = [
         "network",
         "protocol",
+        "bits of weights",
         "seconds",
         "CPU seconds P0 / P1 / P2",
         "dealt by P2",
@@ -91,7 +92,7 @@ fn write(out: &mut String, results: &Results) -> std::fmt::Result {
     .map(String::from);
     let rows = results.networks.iter().flat_map(|n| {
         n.measurements.iter().map(|m| {
-            let mut row = vec![n.title.clone(), m.protocol.clone()];
+            let mut row = vec![n.title.clone(), m.protocol.clone(), m.weight_bits.to_string()];
             match &m.outcome {
                 Outcome::Ran(taken) => row.extend(details(taken)),
                 Outcome::Failed(_) => row.push("failed".into()),
@@ -194,7 +195,7 @@ mod tests {
             "| ResNet50 | 6.87 GB | 545 MB | 6.54 GB | 12.6 | 12.0 |",
             "| own&lt;net> | – | 1.00 kB | failed | – | – |",
             "| ResNet50 | about 30 | 3.00 | 24.0 | 8.0 | 0.30 |",
-            "| ResNet50 | mirror | 3.00 (2.00 to 9.00) | 1.00 / 1.50 / 0.25 | 136 MB | 409 MB | 391 | 420 MB / 430 MB / – | 2 of 3 | 1.0e-2 |",
+            "| ResNet50 | mirror | 31 | 3.00 (2.00 to 9.00) | 1.00 / 1.50 / 0.25 | 136 MB | 409 MB | 391 | 420 MB / 430 MB / – | 2 of 3 | 1.0e-2 |",
             "own<net> with porthos failed: a ring of 3 bits | too small",
         ] {
             assert!(text.contains(part), "{text}\nlacks {part}");

@@ -64,6 +64,8 @@ pub struct Network {
 pub struct Measurement {
     /// The protocol.
     pub protocol: String,
+    /// Bits of a layer's largest weight, at most.
+    pub weight_bits: u32,
     /// What was measured, or why nothing was.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -175,7 +177,11 @@ pub(crate) mod tests {
             published: published::of(name).cloned(),
             tensorflow_seconds,
             measurements: measurements
-                .map(|(protocol, outcome)| Measurement { protocol: protocol.into(), outcome })
+                .map(|(protocol, outcome)| Measurement {
+                    protocol: protocol.into(),
+                    weight_bits: 31,
+                    outcome,
+                })
                 .into(),
         };
         Results {

@@ -19,6 +19,11 @@ use super::compile::parse;
 use super::network::Emulated;
 use networks::{Files, Ready};
 
+/// Bits of weights: as many as there are.
+const PRECISE_WEIGHTS: u32 = 31;
+/// And for Porthos, whose published truncation would fail all the time above products that fill the ring.
+const ROUGH_WEIGHTS: u32 = 15;
+
 /// Measure what secure runs of networks take.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -39,7 +44,7 @@ struct Paper {
     #[arg(long, value_name = "DIR")]
     models: PathBuf,
     /// The protocols.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "mirror")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "mirror,porthos")]
     protocol: Vec<ProtocolName>,
     /// Runs of each network with each protocol, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -113,7 +118,12 @@ fn one(
 ) -> Result<Network> {
     let say = |text: String| eprintln!("{}: {text}", files.name);
     say("compiling".into());
-    let ready: Ready = networks::compile(files, arguments.scale, arguments.runs.into())?;
+    let compile = |weight_bits| networks::compile(files, arguments.scale, weight_bits, arguments.runs.into());
+    let precise: Ready = compile(PRECISE_WEIGHTS)?;
+    let rough: Option<Ready> = match arguments.protocol.contains(&ProtocolName::Porthos) {
+        true => Some(compile(ROUGH_WEIGHTS)?),
+        false => None,
+    };
     let tensorflow_seconds = if tensorflow {
         let timed = tensorflow::time(&files.model, &files.examples, 5)?;
         *version = Some(timed.version);
@@ -123,6 +133,10 @@ fn one(
     };
     let mut measurements = Vec::with_capacity(arguments.protocol.len());
     for &protocol in &arguments.protocol {
+        let (ready, weight_bits) = match &rough {
+            Some(rough) if protocol == ProtocolName::Porthos => (rough, ROUGH_WEIGHTS),
+            _ => (&precise, PRECISE_WEIGHTS),
+        };
         let job = Job {
             program: &ready.compiled.program,
             weights: &ready.compiled.weights,
@@ -141,15 +155,15 @@ fn one(
                 Outcome::Failed(error.to_string())
             }
         };
-        measurements.push(Measurement { protocol: protocol.to_string(), outcome });
+        measurements.push(Measurement { protocol: protocol.to_string(), weight_bits, outcome });
     }
     Ok(Network {
         name: files.name.clone(),
         title: published::title(&files.name),
-        parameters: ready.compiled.report.parameters,
-        macs: ready.compiled.report.macs,
-        scale: ready.compiled.program.scale,
-        compile_seconds: ready.seconds,
+        parameters: precise.compiled.report.parameters,
+        macs: precise.compiled.report.macs,
+        scale: precise.compiled.program.scale,
+        compile_seconds: precise.seconds,
         published: published::of(&files.name).cloned(),
         tensorflow_seconds,
         measurements,

@@ -58,7 +58,7 @@ pub(super) fn find(folder: &Path, only: &[String]) -> Result<Vec<Files>> {
 }
 
 /// Compiles a network for batches of one row, as `cryptflow compile` does, and reads examples for so many runs.
-pub(super) fn compile(files: &Files, scale: Scale, runs: usize) -> Result<Ready> {
+pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize) -> Result<Ready> {
     let begun = Instant::now();
     let options = ImportOptions { batch: Some(1), ..ImportOptions::default() };
     let mut graph = import::from_path(&files.model, &options).map_err(|e| Error::at(&files.model, e))?;
@@ -72,7 +72,12 @@ pub(super) fn compile(files: &Files, scale: Scale, runs: usize) -> Result<Ready>
     let read = |file: &Path, rows| examples::read(&graph, &[file.to_path_buf()], &none, rows);
     let bounds = Bounds::Examples(read(&files.calibration, CALIBRATION_ROWS)?);
     let rows = read(&files.examples, runs)?;
-    let options = CompileOptions { name: Some(files.name.clone()), scale, ..CompileOptions::default() };
+    let options = CompileOptions {
+        name: Some(files.name.clone()),
+        scale,
+        weight_bits: Some(weight_bits),
+        ..CompileOptions::default()
+    };
     let compiled = compile_graph(&graph, bounds, &options, &ClearRunner, &mut |_| ())
         .map_err(|e| Error::at(&files.model, e))?;
     let seconds = begun.elapsed().as_secs_f64();

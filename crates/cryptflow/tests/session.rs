@@ -95,7 +95,9 @@ fn a_client_that_goes_frees_the_parties() {
     drop(client);
     for handle in handles {
         let error = handle.join().unwrap().unwrap_err().to_string();
-        assert!(error.contains("ended the session"), "{error}");
+        // On a machine that is busy elsewhere, the end of the connection can overtake the farewell.
+        let told = error.contains("ended the session") || error.contains("closed the connection");
+        assert!(told, "{error}");
     }
 }
 

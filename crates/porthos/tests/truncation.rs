@@ -1,0 +1,59 @@
+//! Dealt truncation never fails where local truncation would, up to the ends of its range.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::thread;
+
+use cryptflow_mpc::{Owner, Party, Protocol, Term};
+use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
+use cryptflow_ring::LinearMap;
+use cryptflow_wire::{LinkOptions, local};
+
+/// x·1 / 2^shift, opened.
+fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
+    let owner = PorthosOwner::new(64);
+    let words: Vec<u64> = x.iter().map(|&v| v as u64).collect();
+    let (inputs, ones) = (owner.share_value(&words).unwrap(), owner.share_weight(&[1]).unwrap());
+    let map = LinearMap::MatMul { rows: x.len(), inner: 1, columns: 1 };
+    let links = local::mesh(LinkOptions::default()).unwrap();
+    let parts: Vec<Vec<u8>> = thread::scope(|scope| {
+        let map = &map;
+        let threads: Vec<_> = links
+            .into_iter()
+            .zip(inputs.into_iter().zip(ones))
+            .map(|(links, (input, one))| {
+                scope.spawn(move || {
+                    let mut party = Porthos::new(links, 64).unwrap().with_truncation(truncation);
+                    assert!(Party::ALL.contains(&party.party()));
+                    let value = party.receive_value("x", map.input_len(), input).unwrap();
+                    let weight = party.receive_weight("w", 1, one).unwrap();
+                    let z = party.linear(&[Term { map, x: &value, w: &weight }], None, shift).unwrap();
+                    party.reveal(&z).unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    owner.open(x.len(), [&parts[0], &parts[1], &parts[2]]).unwrap()
+}
+
+#[test]
+fn dealt_truncation_is_within_a_unit_up_to_both_ends() {
+    let end = 1i64 << 62;
+    let edges = [-end, end - 1, 0, 1, -1, end / 2, -end / 2, 4096, -4096, 12345, 1 - end];
+    let x: Vec<i64> = edges.into_iter().cycle().take(100_000).collect();
+    for shift in [1, 12, 25, 40, 62] {
+        for (x, y) in x.iter().zip(truncated(&x, shift, Truncation::Dealt)) {
+            let error = (i128::from(y) << shift) - i128::from(*x);
+            assert!(error.abs() < 1 << shift, "{x} >> {shift} gives {y}");
+        }
+    }
+}
+
+#[test]
+fn local_truncation_fails_as_often_as_is_said() {
+    // A quarter of all shares fail.
+    let x = vec![1i64 << 62; 100_000];
+    let failures =
+        truncated(&x, 12, Truncation::Local).into_iter().filter(|y| (y - (1 << 50)).abs() > 1).count();
+    assert!((failures as f64 / 25_000.0 - 1.0).abs() < 0.03, "{failures}");
+}

@@ -262,9 +262,13 @@ fn resnet_20() {
     frozen(&data, "resnet20_cifar10");
 }
 
+/// Takes minutes, and runs where CRYPTFLOW_SLOW_TESTS is set.
 #[test]
-#[ignore = "takes minutes: run it with --ignored"]
 fn frozen_graphs_for_imagenet() {
+    if std::env::var_os("CRYPTFLOW_SLOW_TESTS").is_none() {
+        println!("skipped: it takes minutes; set CRYPTFLOW_SLOW_TESTS=1");
+        return;
+    }
     let Some(data) = shared_data() else { return };
     for name in ["squeezenet_imagenet", "mobilenet_v2", "densenet121", "resnet50"] {
         frozen(&data, name);

@@ -224,7 +224,7 @@ fn a_lost_party_ends_the_run_and_is_named() {
 fn parties_end_with_their_launcher() {
     let folder = tempfile::tempdir().unwrap();
     let (model, input) = common::write(folder.path(), 200_000);
-    for how in ["-INT", "-KILL"] {
+    for how in ["-TERM", "-KILL"] {
         let child = cryptflow(&["run", text(&model), "--input", text(&input), "--protocol", "clear"])
             .spawn()
             .unwrap();

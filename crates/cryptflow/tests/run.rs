@@ -185,15 +185,8 @@ fn a_full_disk_leaves_nothing_half_written() {
 fn a_lost_party_ends_the_run_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (model, input) = common::write(folder.path(), 200_000);
-    let logits = folder.path().join("y.npy");
-    let table = [
-        ("clear", "-KILL", 1, "P1 closed the connection", Some("the process of P1 was ended by signal 9")),
-        ("mirror", "-KILL", 0, "P0 closed the connection", Some("the process of P0 was ended by signal 9")),
-        ("mirror", "-KILL", 2, "P2 closed the connection", Some("the process of P2 was ended by signal 9")),
-        ("mirror", "-STOP", 1, "P1 has been silent", None),
-        ("mirror", "-STOP", 2, "P2 has been silent", None),
-    ];
-    for (protocol, how, party, named, told) in table {
+    let lose = &|protocol: &str, how: &str, party: usize, named: &str, told: Option<&str>| {
+        let logits = folder.path().join(format!("{protocol}{how}{party}.npy"));
         let arguments = ["run", text(&model), "--input", text(&input), "--protocol", protocol];
         let more = ["--output", text(&logits), "--timeout", "3"];
         let child = cryptflow(&[&arguments[..], &more[..]].concat()).spawn().unwrap();
@@ -213,7 +206,20 @@ fn a_lost_party_ends_the_run_and_is_named() {
         for pid in parties {
             assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{case}: process {pid} is left");
         }
-    }
+    };
+    let table = [
+        ("clear", "-KILL", 1, "P1 closed the connection", Some("the process of P1 was ended by signal 9")),
+        ("mirror", "-KILL", 0, "P0 closed the connection", Some("the process of P0 was ended by signal 9")),
+        ("mirror", "-KILL", 2, "P2 closed the connection", Some("the process of P2 was ended by signal 9")),
+        ("mirror", "-STOP", 1, "P1 has been silent", None),
+        ("mirror", "-STOP", 2, "P2 has been silent", None),
+    ];
+    // They mostly wait: at once, so that the waits are one.
+    std::thread::scope(|scope| {
+        for (protocol, how, party, named, told) in table {
+            scope.spawn(move || lose(protocol, how, party, named, told));
+        }
+    });
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }

@@ -8,7 +8,7 @@ use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::{Clear, Party, Protocol};
 use cryptflow_porthos::{Porthos, Truncation};
 use cryptflow_program::{Program, Step, digest, validate};
-use cryptflow_wire::{Link, Links};
+use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::session::{
     BatchRecord, Manifest, ProtocolName, Reply, Request, SessionError, VERSION, elements, part_limit,
@@ -25,35 +25,47 @@ const PROGRESS: Duration = Duration::from_millis(40);
 pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(&client);
-    let result = set_up(links, &client);
+    let (manifest, program) = told(&breaker, set_up(&links, &client))?;
+    let ring_bits = manifest.ring_bits;
+    match manifest.protocol {
+        ProtocolName::Clear => {
+            // The links stay open beside it: it is they that notice when a party dies.
+            let mut clear = Clear::new(Party::ALL[links.index() % 3], ring_bits);
+            told(&breaker, run(&mut clear, &program, &client))
+        }
+        ProtocolName::Porthos | ProtocolName::PorthosExact => {
+            let porthos = Porthos::new(links, ring_bits).map_err(SessionError::from);
+            let mut porthos = told(&breaker, porthos)?;
+            if manifest.protocol == ProtocolName::PorthosExact {
+                porthos = porthos.with_truncation(Truncation::Dealt);
+            }
+            told(&breaker, run(&mut porthos, &program, &client))
+        }
+        ProtocolName::Mirror => {
+            let mirror = Mirror::new(links, ring_bits, Tuning::default()).map_err(SessionError::from);
+            let mut mirror = told(&breaker, mirror)?;
+            told(&breaker, run(&mut mirror, &program, &client))
+        }
+    }
+}
+
+/// Breaks the links after an error, while they are still open: whoever drops them first says good-bye instead of why. If
+/// it was the links that broke, everybody has been told already.
+fn told<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
     if let Err(error) = &result {
-        // Whatever broke the links was told already; this tells the rest.
         breaker.abort_all(&error.to_string());
     }
     result
 }
 
-fn set_up(links: Links, client: &Link) -> Result<(), SessionError> {
+fn set_up(links: &Links, client: &Link) -> Result<(Manifest, Program), SessionError> {
     let Request::Setup { manifest, program } = receive(client)? else {
         return Err(unexpected(client, "a session begins with its setup"));
     };
     let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
     check(&manifest, &program)?;
-    agree(&links, &manifest)?;
-    let ring_bits = manifest.ring_bits;
-    match manifest.protocol {
-        ProtocolName::Clear => {
-            let party = Party::ALL[links.index() % 3];
-            // The links stay open: it is they that notice when a party dies.
-            run(Clear::new(party, ring_bits), &program, client)
-        }
-        ProtocolName::Porthos => run(Porthos::new(links, ring_bits)?, &program, client),
-        ProtocolName::PorthosExact => {
-            let porthos = Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt);
-            run(porthos, &program, client)
-        }
-        ProtocolName::Mirror => run(Mirror::new(links, ring_bits, Tuning::default())?, &program, client),
-    }
+    agree(links, &manifest)?;
+    Ok((manifest, program))
 }
 
 /// Whether the manifest speaks of this program.
@@ -98,7 +110,7 @@ fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
 }
 
 /// The session after its setup.
-fn run<P: Protocol>(mut protocol: P, program: &Program, client: &Link) -> Result<(), SessionError> {
+fn run<P: Protocol>(protocol: &mut P, program: &Program, client: &Link) -> Result<(), SessionError> {
     send(client, &Reply::Ready)?;
     let mut weights = None;
     let mut inputs = None;
@@ -129,7 +141,7 @@ fn run<P: Protocol>(mut protocol: P, program: &Program, client: &Link) -> Result
                 let (Some(weights), Some(inputs)) = (&weights, inputs.take()) else {
                     return Err(unexpected(client, "it starts a program without weights or inputs"));
                 };
-                let reply = batch(&mut protocol, program, weights, inputs, client)?;
+                let reply = batch(protocol, program, weights, inputs, client)?;
                 send(client, &reply)?;
             }
             Request::Finish => {

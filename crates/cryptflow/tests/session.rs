@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use cryptflow::client::Client;
-use cryptflow::session::{ProtocolName, SessionError};
+use cryptflow::session::{Manifest, ProtocolName, Request, SessionError};
 use cryptflow::{fixed, party};
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
@@ -80,6 +80,36 @@ fn everybody_hears_of_a_failure() {
             Client::begin(links, &program, ProtocolName::Clear).and_then(|client| client.deploy(&weights));
         let error = result.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}\nnot: {expected}");
+        for handle in handles {
+            assert!(handle.join().unwrap().is_err());
+        }
+    }
+}
+
+/// A party that refuses its part tells everybody why; the others say whose fault it is.
+#[test]
+fn a_party_that_fails_says_why() {
+    let (program, _) = common::program();
+    let send = |link: &Link, request: &Request| link.send(postcard::to_stdvec(request).unwrap()).unwrap();
+    for protocol in [ProtocolName::Clear, ProtocolName::Mirror] {
+        let (links, handles) = parties(cryptflow_wire::tcp::mesh_on_loopback);
+        for (party, link) in links.iter().enumerate() {
+            let manifest = Manifest::new(&program, protocol).unwrap();
+            send(link, &Request::Setup { manifest, program: serde_json::to_string(&program).unwrap() });
+            send(link, &Request::Weights);
+            if party == 1 {
+                link.send(vec![1, 2, 3]).unwrap();
+            }
+        }
+        // An abort may overtake what was said before it.
+        let errors = links.each_ref().map(|link| {
+            let error = (0..2).find_map(|_| link.recv_any(100).err());
+            error.unwrap().to_string()
+        });
+        assert!(errors[1].contains("aborted: a share of w0 is malformed"), "{protocol}: {errors:?}");
+        for error in errors {
+            assert!(error.contains("a share of w0 is malformed"), "{protocol}: {error}");
+        }
         for handle in handles {
             assert!(handle.join().unwrap().is_err());
         }

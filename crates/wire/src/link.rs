@@ -334,8 +334,9 @@ impl Shared {
 }
 
 impl Drop for Link {
-    /// Waits until everything queued is written: as long as the peer keeps taking it, or, where the link is broken, as
-    /// long as the peer needs to take note of the reason.
+    /// Waits until the peer has read everything: as long as it keeps taking it, or, where the link is broken, as long as the
+    /// peer needs to take note of the reason. (The peer ends its side when it has read the close frame. A socket that is
+    /// closed before could destroy what is still under way.)
     fn drop(&mut self) {
         let Some(control) = &self.control else { return };
         let shared = &*self.shared;
@@ -346,21 +347,16 @@ impl Drop for Link {
         state.inbox.clear();
         state.in_bytes = 0;
         shared.changed.notify_all();
-        loop {
-            let broken = matches!(state.end, Some(End::Now(_)));
-            if state.writes_done && (!broken || state.reads_done) {
-                break;
-            }
-            let left = if broken {
-                LINGER.checked_sub(started.elapsed())
-            } else {
-                shared.left(&state, &mut patience, &shared.moved_out).ok()
+        while !(state.writes_done && state.reads_done) {
+            let left = match state.end {
+                Some(End::Now(_)) => LINGER.checked_sub(started.elapsed()),
+                _ => shared.left(&state, &mut patience, &shared.moved_out).ok(),
             };
-            let Some(left) = left else { break };
+            let Some(left) = left else {
+                control.stop();
+                return;
+            };
             state = shared.wait(state, left);
-        }
-        if !state.writes_done {
-            control.stop();
         }
     }
 }

@@ -31,7 +31,7 @@ impl Default for LinkOptions {
             receive_limit: 64 << 20,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),
-            stall_limit: Duration::from_secs(1800),
+            stall_limit: Duration::from_secs(600),
             network: None,
         }
     }

@@ -53,6 +53,7 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
             None
         }
     };
+    let said_close = matches!(last_words, Some((Kind::Close, _)));
     if let Some((kind, payload)) = last_words {
         let header = Header { kind, clock: 0, len: payload.len() as u64 };
         // Best effort: a peer that does not listen any more has found out by itself.
@@ -64,10 +65,11 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
     state.writes_done = true;
     state.outbox.clear();
     shared.changed.notify_all();
-    // Closing a socket while the peer still writes to it could destroy what was just sent: let the receiver thread drain it.
+    // The receiver thread goes on until the peer has ended its side. After an abort that may take only so long; after a
+    // good-bye, whoever dropped the link watches over it.
     let end = Instant::now() + LINGER;
     while !state.reads_done {
-        let left = end.saturating_duration_since(Instant::now());
+        let left = if said_close { FOREVER } else { end.saturating_duration_since(Instant::now()) };
         if left.is_zero() {
             control.stop();
             return;

@@ -176,6 +176,28 @@ fn the_end_in_good_order_is_told_from_a_crash() {
 }
 
 #[test]
+fn what_was_sent_before_the_end_arrives_however_slowly_it_is_read() {
+    const LEN: usize = 4 << 20;
+    let options = LinkOptions { receive_limit: LEN, ..LinkOptions::default() };
+    each_mesh(&options, |name, [p0, _p1, p2]| {
+        let helper = thread::spawn(move || {
+            for i in 0..20u8 {
+                p2.to(0).send(vec![i; LEN]).unwrap();
+            }
+            // The helper is done, and ends its links while most of it is still under way.
+            drop(p2);
+        });
+        for i in 0..20u8 {
+            if i == 18 {
+                thread::sleep(Duration::from_millis(2500));
+            }
+            assert_eq!(p0.to(2).recv(LEN).unwrap()[LEN - 1], i, "{name}");
+        }
+        helper.join().unwrap();
+    });
+}
+
+#[test]
 fn a_crash_breaks_all_links_of_a_party_at_once() {
     // P2's socket to P0 closes without a close frame; P1 waits for P0, who never receives anything.
     let token = Token::fresh().unwrap();

@@ -14,7 +14,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use cryptflow_engine::StepRecord;
-use cryptflow_program::{Digest, Operation, Program};
+use cryptflow_porthos::truncation;
+use cryptflow_program::{Digest, Operation, Program, Step};
 use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -56,11 +57,39 @@ impl FromStr for ProtocolName {
     }
 }
 
+/// A bound of the probability that a local truncation fails above which a program is not run.
+const TOO_LIKELY: f64 = 0.05;
+
+/// A bound of the probability that any truncation of a run fails under Porthos as published. The bounds before a shift are
+/// those of the result, shifted back.
+pub fn truncation_failure(program: &Program) -> f64 {
+    let failure = |step: &Step| {
+        let (Operation::Linear { shift, .. } | Operation::ScalePublic { shift, .. }) = step.operation else {
+            return 0.0;
+        };
+        program.values.get(step.output.0).map_or(0.0, |value| {
+            let largest = value.low.unsigned_abs().max(value.high.unsigned_abs());
+            let len: usize = value.shape.iter().product();
+            truncation::failure_probability(len as u64, largest.saturating_mul(1 << shift.min(63)))
+        })
+    };
+    program.steps.iter().map(failure).sum::<f64>().min(1.0)
+}
+
 /// Whether a protocol computes every step of a program within its exact range.
 ///
 /// # Errors
 /// A step lies outside; it is named.
 pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), SessionError> {
+    if protocol == ProtocolName::Porthos {
+        let failure = truncation_failure(program);
+        if failure > TOO_LIKELY {
+            return Err(SessionError::Manifest(format!(
+                "a truncation of this program fails with a probability of up to {failure:.1e} under {protocol}, and the output is \
+                 garbage then: compile with --weight-bits 15, or run with porthos-exact or mirror, whose truncations never fail"
+            )));
+        }
+    }
     if protocol != ProtocolName::PorthosExact {
         return Ok(());
     }

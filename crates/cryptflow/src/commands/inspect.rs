@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cryptflow::error::{Error, Result};
+use cryptflow::session::truncation_failure;
 use cryptflow::table::{bytes, count, shape, table};
 use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::Clear;
-use cryptflow_porthos::{PorthosCosts, Truncation, truncation};
+use cryptflow_porthos::{PorthosCosts, Truncation};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};
 use serde::Serialize;
@@ -172,21 +173,6 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
         totals,
         report: model.report.as_ref(),
     })
-}
-
-/// The bounds before a shift are those of the result, shifted back.
-fn truncation_failure(program: &Program) -> f64 {
-    let failure = |step: &Step| {
-        let (Operation::Linear { shift, .. } | Operation::ScalePublic { shift, .. }) = step.operation else {
-            return 0.0;
-        };
-        program.values.get(step.output.0).map_or(0.0, |value| {
-            let largest = value.low.unsigned_abs().max(value.high.unsigned_abs());
-            let len: usize = value.shape.iter().product();
-            truncation::failure_probability(len as u64, largest.saturating_mul(1 << shift.min(63)))
-        })
-    };
-    program.steps.iter().map(failure).sum::<f64>().min(1.0)
 }
 
 fn compare_bits(step: &Step) -> Option<u32> {

@@ -153,7 +153,8 @@ fn check(path: &Path) -> Result<(), String> {
             }
             let largest = expected.data.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
             let far = found.iter().zip(expected.data.iter()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            if far.is_nan() || far > 0.01 * largest {
+            // Each truncation on the way rounds as its shares have it: a few units, whatever the size of the output.
+            if far.is_nan() || far > 0.01 * largest + 8.0 * unit {
                 let scale = program.scale;
                 return Err(format!(
                     "{protocol}: {} differs by {far} of {largest}, scale {scale}",

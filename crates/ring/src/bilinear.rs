@@ -1,6 +1,5 @@
 //! Linear maps over Z_2^64.
 
-use crate::gemm::kernel::Kernel;
 use crate::gemm::rows::Rows;
 use crate::gemm::{Columns, Target, multiply, thin};
 use crate::geometry::{Conv2d, GeometryError, LinearMap};
@@ -54,20 +53,40 @@ pub fn bilinear_into(
     Ok(())
 }
 
-/// The kernel that linear maps over Z_2^`bits` run on, on this machine: `avx512ifma`, `portable` and the like.
-pub fn kernel_name(bits: u32) -> &'static str {
-    Kernel::best(bits).name
+/// The kernels of this machine one by one, for benchmarks.
+#[doc(hidden)]
+pub mod kernels {
+    use crate::gemm::rows::Rows;
+    use crate::gemm::{Columns, Target, multiply_by, names};
+
+    /// The kernels that can multiply modulo 2^`bits` here: `amx`, `avx512ifma`, `portable` and the like.
+    pub fn available(bits: u32) -> Vec<&'static str> {
+        names(bits)
+    }
+
+    /// Adds `x · w`, a product of `[rows, inner, columns]`, to `out`, by the kernel of this name.
+    ///
+    /// # Panics
+    /// Where the kernel is not among the [`available`] ones, or a slice is too short.
+    pub fn product(name: &str, x: &[u64], w: &[u64], shape: [usize; 3], bits: u32, out: &mut [u64]) {
+        let [rows, inner, columns] = shape;
+        let right = Columns { w, stride: columns, inner, columns };
+        let left = Rows::Matrix { x, stride: inner };
+        let known = multiply_by(name, &left, rows, &right, bits, &Target::new(out, columns, columns));
+        assert!(known, "no kernel {name} for {bits} bits on this machine");
+    }
 }
 
 /// Up to this many rows, reading the weights costs more than multiplying by them.
-const FEW_ROWS: usize = 4;
+const FEW_ROWS: usize = 8;
 
 fn product(x: &[u64], w: &[u64], [rows, inner, columns]: [usize; 3], bits: u32, out: &mut [u64]) {
     let right = Columns { w, stride: columns, inner, columns };
+    let target = Target::new(out, columns, columns);
     if rows <= FEW_ROWS {
-        return thin::few_rows(x, &right, out);
+        return thin::few_rows(x, &right, &target);
     }
-    multiply(&Rows::Matrix { x, stride: inner }, rows, &right, bits, &Target::new(out, columns, columns));
+    multiply(&Rows::Matrix { x, stride: inner }, rows, &right, bits, &target);
 }
 
 fn convolution(c: &Conv2d, x: &[u64], w: &[u64], bits: u32, out: &mut [u64]) -> Result<(), GeometryError> {

@@ -121,6 +121,37 @@ pub(crate) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, bits: u32,
     multiply_with(&kernel, left, rows, w, out);
 }
 
+/// The kernels of this machine that are right modulo 2^`bits`.
+pub(crate) fn names(bits: u32) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    if amx::available() {
+        names.push("amx");
+    }
+    names.extend(Kernel::available().iter().filter(|kernel| bits <= kernel.bits).map(|kernel| kernel.name));
+    names
+}
+
+/// As [`multiply`], by the kernel of this name; false if there is none.
+pub(crate) fn multiply_by(
+    name: &str,
+    left: &Rows<'_>,
+    rows: usize,
+    w: &Columns<'_>,
+    bits: u32,
+    out: &Target<'_>,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if name == "amx" && amx::available() {
+        amx::multiply(left, rows, w, bits.div_ceil(8) as usize, out);
+        return true;
+    }
+    let kernels = Kernel::available();
+    let Some(kernel) = kernels.iter().find(|k| k.name == name && bits <= k.bits) else { return false };
+    multiply_with(kernel, left, rows, w, out);
+    true
+}
+
 fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>, out: &Target<'_>) {
     let width = kernel.lanes * LANES;
     let panels = Panels::pack(w, width);

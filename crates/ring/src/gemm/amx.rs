@@ -14,7 +14,6 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -23,7 +22,12 @@ use rayon::prelude::*;
 use super::kernel::Kernel;
 use super::rows::Rows;
 use super::{Columns, Target};
-use crate::simd::vectors::{swap_bytes_and_words, table, transpose_words};
+
+mod encode;
+mod tiles;
+
+use encode::{Panels, encode_rows};
+use tiles::{Fold, diagonals};
 
 /// Rows or columns of a tile.
 const SIDE: usize = 16;
@@ -156,118 +160,6 @@ impl Scratch {
     }
 }
 
-/// The right operand, encoded: for each block of `DEPTH`, for each 16 columns, for each byte, for each tile of the
-/// inner axis: 16 lines, of 16 columns of 4 bytes each. What is missing of the last tiles is zero.
-struct Panels {
-    lines: Vec<Line>,
-    inner: usize,
-    columns: usize,
-    limbs: usize,
-}
-
-impl Panels {
-    fn encode(w: &Columns<'_>, limbs: usize) -> Panels {
-        let tile_columns = w.columns.div_ceil(SIDE);
-        let per_tile = limbs * SIDE;
-        let len = w.inner.div_ceil(RUN) * tile_columns * per_tile;
-        let mut lines = Vec::with_capacity(len);
-        let spare = &mut lines.spare_capacity_mut()[..len];
-        spare.par_chunks_mut(TILES * tile_columns * per_tile).enumerate().for_each(|(block, lines)| {
-            let tiles = lines.len() / (tile_columns * per_tile);
-            for (i, lines) in lines.chunks_exact_mut(tiles * per_tile).enumerate() {
-                // SAFETY: the machine has the instructions.
-                unsafe { encode_columns(w, block * DEPTH, i * SIDE, tiles, lines) };
-            }
-        });
-        // SAFETY: `encode_columns` wrote every line of its chunk, and the chunks are all of `len`.
-        unsafe { lines.set_len(len) };
-        Panels { lines, inner: w.inner, columns: w.columns, limbs }
-    }
-
-    /// The 16 columns of tile `i` of the block from `k` on, and the number of tiles of that block.
-    fn panel(&self, k: usize, i: usize) -> (&[Line], usize) {
-        let tiles = (self.inner - k).div_ceil(RUN).min(TILES);
-        let per_tile = self.limbs * SIDE;
-        let begin = k / RUN * self.columns.div_ceil(SIDE) * per_tile + i * tiles * per_tile;
-        (&self.lines[begin..begin + tiles * per_tile], tiles)
-    }
-}
-
-const SORT: [u8; 64] = swap_bytes_and_words(false);
-/// Byte `32h + 4c + k` of the result is byte `8(4h + k) + c`: from 4 lines of 16 bytes to 16 columns of 4.
-const COLUMNS: [u8; 64] = {
-    let mut table = [0; 64];
-    let mut i = 0;
-    while i < 64 {
-        let (h, c, k) = (i / 32, i / 4 % 8, i % 4);
-        table[i] = (8 * (4 * h + k) + c) as u8;
-        i += 1;
-    }
-    table
-};
-
-/// Writes every line of `tiles` tiles of each byte of 16 columns.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn encode_columns(
-    w: &Columns<'_>,
-    first_k: usize,
-    first: usize,
-    tiles: usize,
-    lines: &mut [MaybeUninit<Line>],
-) {
-    let columns = SIDE.min(w.columns - first);
-    let (sort, place) = (table(&SORT), table(&COLUMNS));
-    for tile in 0..tiles {
-        for group in 0..SIDE {
-            let k = first_k + tile * RUN + group * 4;
-            let mut z = [_mm512_setzero_si512(); 8];
-            for j in 0..4.min(w.inner.saturating_sub(k)) {
-                let row = &w.row(k + j)[first..first + columns];
-                for (half, words) in row.chunks(8).enumerate() {
-                    let mask = (0xff >> (8 - words.len())) as __mmask8;
-                    // SAFETY: as many words are there to read as the mask has bits.
-                    let words = unsafe { _mm512_maskz_loadu_epi64(mask, words.as_ptr().cast()) };
-                    z[4 * half + j] = _mm512_permutexvar_epi8(sort, words);
-                }
-            }
-            let bytes = transpose_words(z);
-            for (lines, bytes) in lines.chunks_exact_mut(tiles * SIDE).zip(bytes) {
-                let line = &mut lines[tile * SIDE + group];
-                // SAFETY: a line is 64 bytes.
-                unsafe {
-                    _mm512_store_si512(line.as_mut_ptr().cast(), _mm512_permutexvar_epi8(place, bytes))
-                };
-            }
-        }
-    }
-}
-
-/// Encodes rows of `depth` words, `stride` apart: for each 16 rows, for each byte, for each tile of the inner axis,
-/// 16 lines.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn encode_rows(words: &[u64], stride: usize, [rows, depth]: [usize; 2], limbs: usize, lines: &mut [Line]) {
-    let tiles = depth.div_ceil(RUN);
-    let sort = table(&SORT);
-    for r in 0..rows {
-        let row = &words[r * stride..][..depth];
-        let lines = &mut lines[r / SIDE * (limbs * tiles * SIDE)..][..limbs * tiles * SIDE];
-        for (tile, run) in row.chunks(RUN).enumerate() {
-            let mut z = [_mm512_setzero_si512(); 8];
-            for (z, words) in z.iter_mut().zip(run.chunks(8)) {
-                let mask = (0xff >> (8 - words.len())) as __mmask8;
-                // SAFETY: as many words are there to read as the mask has bits.
-                let words = unsafe { _mm512_maskz_loadu_epi64(mask, words.as_ptr().cast()) };
-                *z = _mm512_permutexvar_epi8(sort, words);
-            }
-            for (lines, bytes) in lines.chunks_exact_mut(tiles * SIDE).zip(transpose_words(z)) {
-                let line = &mut lines[tile * SIDE + r % SIDE];
-                // SAFETY: a line is 64 bytes.
-                unsafe { _mm512_storeu_si512(line.0.as_mut_ptr().cast(), bytes) };
-            }
-        }
-    }
-}
-
 /// What `ldtilecfg` reads.
 #[repr(C, align(64))]
 struct Configuration {
@@ -363,171 +255,4 @@ unsafe fn slice<const L: usize>(
         }
     }
     fold.rest::<L>();
-}
-
-/// Loads the tile of 16 lines at a pointer.
-macro_rules! load {
-    ($tile:literal, $from:expr) => {
-        asm!(concat!("tileloadd tmm", $tile, ", [{from} + {line}*1]"), from = in(reg) $from, line = in(reg) RUN,
-            options(nostack, readonly))
-    };
-}
-
-/// Stores a tile.
-macro_rules! store {
-    ($tile:literal, $to:expr) => {
-        asm!(concat!("tilestored [{to} + {line}*1], tmm", $tile), to = in(reg) $to, line = in(reg) RUN,
-            options(nostack))
-    };
-}
-
-/// `tile += a · b`.
-macro_rules! add {
-    ($tile:literal, $a:literal, $b:literal) => {
-        asm!(concat!("tdpbuud tmm", $tile, ", tmm", $a, ", tmm", $b), options(nostack, nomem))
-    };
-}
-
-macro_rules! zero {
-    ($($tile:literal)*) => {
-        $(asm!(concat!("tilezero tmm", $tile), options(nostack, nomem));)*
-    };
-}
-
-/// Block diagonal `D`: all pairs of two bytes with `I + J = D`. `$c0` is diagonal `2D`, which comes from the block
-/// diagonal before, tiles 1 and 2 are `2D + 1`, `$c2` is `2D + 2`. Sums `3D ..` are stored, `$c2` goes on.
-macro_rules! block_diagonal {
-    ($c0:literal, $c2:literal, $d:expr, $a:expr, $b:expr, $tiles:expr, $limbs:ident, $sums:expr, $fold:expr) => {{
-        let (diagonal, tiles, limbs): (usize, usize, usize) = ($d, $tiles, $limbs);
-        zero!(1 2 $c2);
-        let byte = tiles * SIDE;
-        for i in 0..=diagonal {
-            let j = diagonal - i;
-            for tile in 0..tiles {
-                let a = $a.add((2 * i * tiles + tile) * SIDE);
-                let b = $b.add((2 * j * tiles + tile) * SIDE);
-                if 2 * diagonal + 1 < limbs {
-                    load!(4, a);
-                    load!(6, b);
-                    load!(5, a.add(byte));
-                    load!(7, b.add(byte));
-                    add!($c0, 4, 6);
-                    add!(1, 4, 7);
-                    add!(2, 5, 6);
-                    if 2 * diagonal + 2 < limbs {
-                        add!($c2, 5, 7);
-                    }
-                } else {
-                    // An odd number of bytes: only diagonal `2D` is left. Its sums take turns.
-                    load!(4, a);
-                    load!(6, b);
-                    match (i * tiles + tile) % 3 {
-                        0 => add!($c0, 4, 6),
-                        1 => add!(1, 4, 6),
-                        _ => add!(2, 4, 6),
-                    }
-                }
-                $fold.next_row::<$limbs>();
-            }
-        }
-        let sums: *mut [Line; SIDE] = $sums.add(3 * diagonal);
-        store!($c0, sums);
-        store!(1, sums.add(1));
-        store!(2, sums.add(2));
-    }};
-}
-
-/// The sums of all diagonals: sums `3D`, `3D + 1` and `3D + 2` are diagonals `2D`, `2D + 1` and `2D + 1`, or all
-/// `2D` where that is the last.
-///
-/// # Safety
-/// The machine must have the instructions; `a` and `b` must have `L * tiles` tiles.
-#[target_feature(enable = "avx512f")]
-unsafe fn diagonals<const L: usize>(
-    a: &[Line],
-    b: &[Line],
-    tiles: usize,
-    sums: &mut Sums,
-    fold: &mut Fold<'_>,
-) {
-    const { assert!(L >= 1 && L <= 8) };
-    assert!(a.len() >= L * tiles * SIDE && b.len() >= L * tiles * SIDE);
-    let (a, b, sums) = (a.as_ptr(), b.as_ptr(), sums.as_mut_ptr());
-    // SAFETY: `2i + 1 < L` and `2j + 1 < L` wherever the second byte is loaded, as 2D + 1 < L there;
-    // sums up to 3·3 + 2 are stored.
-    unsafe {
-        zero!(0);
-        block_diagonal!(0, 3, 0, a, b, tiles, L, sums, fold);
-        if L > 2 {
-            block_diagonal!(3, 0, 1, a, b, tiles, L, sums, fold);
-        }
-        if L > 4 {
-            block_diagonal!(0, 3, 2, a, b, tiles, L, sums, fold);
-        }
-        if L > 6 {
-            block_diagonal!(3, 0, 3, a, b, tiles, L, sums, fold);
-        }
-    }
-    fold.rest::<L>();
-}
-
-/// A tile of the result whose sums are still to be folded: `tile += Σ_d 2^(8d)·C_d`, a row at a time.
-struct Fold<'a> {
-    sums: &'a mut Sums,
-    /// What is left of the tile; its last rows are folded first.
-    tile: &'a mut [Words],
-    /// Which words of the tile are added to: none in the first slice.
-    kept: __mmask8,
-}
-
-impl Fold<'_> {
-    #[target_feature(enable = "avx512f")]
-    fn rest<const L: usize>(&mut self) {
-        while !self.tile.is_empty() {
-            self.next_row::<L>();
-        }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn next_row<const L: usize>(&mut self) {
-        let Some((rest, line)) = std::mem::take(&mut self.tile).split_last_chunk_mut::<2>() else { return };
-        let r = rest.len() / 2;
-        self.tile = rest;
-        let sum = |s: usize| {
-            // SAFETY: a line is 64 bytes.
-            unsafe { _mm512_load_si512(self.sums[s][r].0.as_ptr().cast()) }
-        };
-        // Diagonals 0 to 3 need 64 bits; of the others, 32 bits are left.
-        let (mut low, mut high) = ([_mm512_setzero_si512(); 2], _mm512_setzero_si512());
-        for d in 0..L {
-            let (first, odd) = (3 * (d / 2), d % 2 == 1);
-            let c = if odd {
-                _mm512_add_epi32(sum(first + 1), sum(first + 2))
-            } else if d + 1 == L {
-                _mm512_add_epi32(sum(first), _mm512_add_epi32(sum(first + 1), sum(first + 2)))
-            } else {
-                sum(first)
-            };
-            if d < 4 {
-                let shift = _mm_cvtsi32_si128(8 * d as i32);
-                let halves = [_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64::<1>(c)];
-                for (low, half) in low.iter_mut().zip(halves) {
-                    *low = _mm512_add_epi64(*low, _mm512_sll_epi64(_mm512_cvtepu32_epi64(half), shift));
-                }
-            } else {
-                high = _mm512_add_epi32(high, _mm512_sll_epi32(c, _mm_cvtsi32_si128(8 * (d as i32 - 4))));
-            }
-        }
-        let halves = [_mm512_castsi512_si256(high), _mm512_extracti64x4_epi64::<1>(high)];
-        for ((low, half), line) in low.iter().zip(halves).zip(line) {
-            let sum = _mm512_add_epi64(*low, _mm512_slli_epi64::<32>(_mm512_cvtepu32_epi64(half)));
-            let line = line.0.as_mut_ptr().cast();
-            // SAFETY: a line is 64 bytes.
-            unsafe {
-                let before = _mm512_maskz_load_epi64(self.kept, line);
-                _mm512_store_epi64(line, _mm512_add_epi64(before, sum));
-            };
-        }
-    }
 }

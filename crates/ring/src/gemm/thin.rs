@@ -3,44 +3,72 @@
 
 use rayon::prelude::*;
 
-use super::Columns;
+use super::{Columns, Target};
 use crate::geometry::Conv2d;
 use crate::simd::for_this_machine;
 
 /// Columns of a thread's part of a few rows: their sums stay in the first cache while the weights stream by.
-const PART: usize = 512;
+const PART: usize = 256;
+/// Most rows that go through the weights together.
+const ROWS: usize = 4;
 
-/// Adds a few dense rows (`x`, of `w.inner` words each) times `w` to dense rows of `out`.
-pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &mut [u64]) {
-    for (x, out) in x.chunks_exact(w.inner).zip(out.chunks_exact_mut(w.columns)) {
-        out.par_chunks_mut(PART).enumerate().for_each(|(i, out)| {
-            part_of_row(x, &w.w[i * PART..], w.stride, out);
-        });
-    }
+/// Adds a few dense rows (`x`, of `w.inner` words each) times `w` to `out`.
+pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
+    (0..w.columns.div_ceil(PART)).into_par_iter().for_each(|part| {
+        let first = part * PART;
+        let columns = PART.min(w.columns - first);
+        for (i, x) in x.chunks(ROWS * w.inner).enumerate() {
+            let mut sums = [[0; PART]; ROWS];
+            part_of_rows(x, w, first, columns, &mut sums);
+            for (r, sums) in sums.iter().take(x.len() / w.inner).enumerate() {
+                #[allow(unsafe_code)]
+                // SAFETY: these columns are this thread's alone.
+                let line = unsafe { out.row(i * ROWS + r, first, columns) };
+                for (o, s) in line.iter_mut().zip(sums) {
+                    *o = o.wrapping_add(*s);
+                }
+            }
+        }
+    });
 }
 
-fn part_of_row(x: &[u64], w: &[u64], stride: usize, out: &mut [u64]) {
-    for_this_machine!(part_of_row_plain(x: &[u64], w: &[u64], stride: usize, out: &mut [u64]))
+type Sums = [[u64; PART]; ROWS];
+
+fn part_of_rows(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
+    for_this_machine!(part_of_rows_plain(
+        x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums,
+    ))
 }
 
 #[inline(always)]
-fn part_of_row_plain(x: &[u64], w: &[u64], stride: usize, out: &mut [u64]) {
-    let columns = out.len();
-    let (fours, rest) = x.as_chunks::<4>();
-    let line = |k: usize| &w[k * stride..][..columns];
-    for (i, x) in fours.iter().enumerate() {
-        let lines = [line(4 * i), line(4 * i + 1), line(4 * i + 2), line(4 * i + 3)];
-        for (j, o) in out.iter_mut().enumerate() {
-            let mut sum = *o;
-            for (x, line) in x.iter().zip(lines) {
-                sum = sum.wrapping_add(x.wrapping_mul(line[j]));
-            }
-            *o = sum;
-        }
+fn part_of_rows_plain(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
+    match x.len() / w.inner {
+        1 => rows_plain::<1>(x, w, first, columns, sums),
+        2 => rows_plain::<2>(x, w, first, columns, sums),
+        3 => rows_plain::<3>(x, w, first, columns, sums),
+        _ => rows_plain::<4>(x, w, first, columns, sums),
     }
-    for (i, x) in rest.iter().enumerate() {
-        for (o, w) in out.iter_mut().zip(line(4 * fours.len() + i)) {
-            *o = o.wrapping_add(x.wrapping_mul(*w));
+}
+
+/// `R` rows. Four weights of a column at a time, so that a sum is read and written once for four products.
+#[inline(always)]
+fn rows_plain<const R: usize>(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
+    const NONE: [u64; PART] = [0; PART];
+    for k in (0..w.inner).step_by(4) {
+        let line =
+            |i: usize| if k + i < w.inner { &w.row(k + i)[first..][..columns] } else { &NONE[..columns] };
+        let factor = |r: usize, i: usize| if k + i < w.inner { x[r * w.inner + k + i] } else { 0 };
+        let lines = [line(0), line(1), line(2), line(3)];
+        let mut factors = [[0; 4]; R];
+        for (r, factors) in factors.iter_mut().enumerate() {
+            *factors = [factor(r, 0), factor(r, 1), factor(r, 2), factor(r, 3)];
+        }
+        for (sums, f) in sums.iter_mut().zip(&factors) {
+            for (j, sum) in sums[..columns].iter_mut().enumerate() {
+                let low = f[0].wrapping_mul(lines[0][j]).wrapping_add(f[1].wrapping_mul(lines[1][j]));
+                let high = f[2].wrapping_mul(lines[2][j]).wrapping_add(f[3].wrapping_mul(lines[3][j]));
+                *sum = sum.wrapping_add(low).wrapping_add(high);
+            }
         }
     }
 }

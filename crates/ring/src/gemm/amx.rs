@@ -37,10 +37,8 @@ const RUN: usize = 64;
 /// operands of a tile of the result fit the first cache.
 const TILES: usize = 2;
 const DEPTH: usize = TILES * RUN;
-/// Rows of a thread's block.
-const BLOCK_ROWS: usize = 6 * SIDE;
-/// Tiles across a thread's block, at most: its result then fits the second cache, with both operands.
-const BLOCK_TILES: usize = 32;
+/// Tiles down and across a thread's block, at most: its result then fits the second cache, with both operands.
+const BLOCK_TILES: [usize; 2] = [16, 32];
 /// Most sums of a tile of the result.
 const SUMS: usize = 12;
 
@@ -95,15 +93,16 @@ fn permitted() -> bool {
 }
 
 /// Whether AMX is faster than a kernel for a product of `[rows, inner, columns]`: its tiles may be half empty, and
-/// encoding costs a fixed time for each word. In cycles of one core, by measurement.
+/// encoding and folding cost a time for each word. In cycles of one core, by
+/// measurement.
 pub(super) fn pays([rows, inner, columns]: [usize; 3], bits: u32, kernel: &Kernel) -> bool {
     let limbs = bits.div_ceil(8) as f64;
     let full =
         (rows.next_multiple_of(SIDE) * inner.next_multiple_of(RUN) * columns.next_multiple_of(SIDE)) as f64;
     let byte_products = limbs * (limbs + 1.0) / 2.0;
-    let encoding = (rows * inner + inner * columns) as f64;
-    let here = full * byte_products / 700.0 + encoding;
-    let there = (rows * inner * columns) as f64 / kernel.products_a_cycle + encoding / 2.0;
+    let [left, right, result] = [rows * inner, inner * columns, rows * columns].map(|words| words as f64);
+    let here = full * byte_products / 700.0 + 3.0 * left + 5.0 * right + 4.0 * result;
+    let there = left * columns as f64 / kernel.products_a_cycle + left + 4.0 * right + result;
     here < there
 }
 
@@ -123,13 +122,15 @@ pub(super) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, limbs: usi
     };
     let panels = Panels::encode(w, limbs);
     let tile_columns = w.columns.div_ceil(SIDE);
-    let row_blocks = rows.div_ceil(BLOCK_ROWS);
+    let tile_rows = rows.div_ceil(SIDE);
+    let row_blocks = tile_rows.div_ceil(BLOCK_TILES[0]);
+    let block_rows = tile_rows.div_ceil(row_blocks) * SIDE;
     let wanted = 2 * rayon::current_num_threads();
-    let splits = wanted.div_ceil(row_blocks).max(tile_columns.div_ceil(BLOCK_TILES)).min(tile_columns);
+    let splits = wanted.div_ceil(row_blocks).max(tile_columns.div_ceil(BLOCK_TILES[1])).min(tile_columns);
     let each = tile_columns.div_ceil(splits);
     (0..row_blocks * splits).into_par_iter().for_each_init(Scratch::new, |scratch, task| {
-        let first_row = task / splits * BLOCK_ROWS;
-        let rows = first_row..rows.min(first_row + BLOCK_ROWS);
+        let first_row = (task / splits * block_rows).min(rows);
+        let rows = first_row..rows.min(first_row + block_rows);
         let first = (task % splits * each).min(tile_columns);
         let tiles = first..tile_columns.min(first + each);
         // SAFETY: the machine has the instructions; this block of the result is this thread's alone.
@@ -152,8 +153,8 @@ type Sums = [[Line; SIDE]; SUMS];
 impl Scratch {
     fn new() -> Scratch {
         Scratch {
-            words: vec![0; BLOCK_ROWS * DEPTH],
-            encoded: vec![ZERO; BLOCK_ROWS * TILES * 8],
+            words: vec![0; BLOCK_TILES[0] * SIDE * DEPTH],
+            encoded: vec![ZERO; BLOCK_TILES[0] * SIDE * TILES * 8],
             result: Vec::new(),
             sums: [[[ZERO; SIDE]; SUMS]; 2],
         }
@@ -245,9 +246,15 @@ unsafe fn slice<const L: usize>(
     let mut now = now;
     // Folding a tile's sums hides behind the multiplications of the next tile.
     let mut fold = Fold { sums: before, tile: &mut [], kept: if k == 0 { 0 } else { 0xff } };
-    for i in tile_columns {
+    for i in tile_columns.clone() {
         let (panel, tiles) = panels.panel(k, i);
+        // The next panel comes from far away: each tile fetches its part of it.
+        let next = if i + 1 < tile_columns.end { panels.panel(k, i + 1).0 } else { &[] };
+        let mut next = next.chunks(next.len().div_ceil(tile_rows).max(1));
         for a in encoded.chunks_exact(L * tiles * SIDE).take(tile_rows) {
+            for line in next.next().unwrap_or_default() {
+                _mm_prefetch::<_MM_HINT_T1>(line.0.as_ptr().cast());
+            }
             // SAFETY: both operands have `L * tiles` tiles.
             unsafe { diagonals::<L>(a, panel, tiles, now, &mut fold) };
             std::mem::swap(&mut now, &mut fold.sums);

@@ -47,6 +47,9 @@ impl Panels {
     }
 }
 
+/// Rows that are fetched ahead of their encoding.
+const AHEAD: usize = 4;
+
 const SORT: [u8; 64] = swap_bytes_and_words(false);
 /// Byte `32h + 4c + k` of the result is byte `8(4h + k) + c`: from 4 lines of 16 bytes to 16 columns of 4.
 const COLUMNS: [u8; 64] = {
@@ -78,6 +81,8 @@ fn encode_columns(
             for j in 0..4.min(w.inner.saturating_sub(k)) {
                 let row = &w.row(k + j)[first..first + columns];
                 for (half, words) in row.chunks(8).enumerate() {
+                    // The next 16 columns of this row: their page is known now.
+                    _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(SIDE).cast());
                     let mask = (0xff >> (8 - words.len())) as __mmask8;
                     // SAFETY: as many words are there to read as the mask has bits.
                     let words = unsafe { _mm512_maskz_loadu_epi64(mask, words.as_ptr().cast()) };
@@ -110,6 +115,10 @@ pub(super) fn encode_rows(
     let sort = table(&SORT);
     for r in 0..rows {
         let row = &words[r * stride..][..depth];
+        // The rows of a wide matrix lie in different pages, where the machine does not look ahead by itself.
+        for words in words.get((r + AHEAD) * stride..).unwrap_or_default().chunks(8).take(depth / 8) {
+            _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().cast());
+        }
         let lines = &mut lines[r / SIDE * (limbs * tiles * SIDE)..][..limbs * tiles * SIDE];
         for (tile, run) in row.chunks(RUN).enumerate() {
             let mut z = [_mm512_setzero_si512(); 8];

@@ -21,6 +21,7 @@
 
 mod appraisal;
 pub mod collateral;
+mod contents;
 pub mod evidence;
 pub mod hex;
 pub mod policy;
@@ -32,6 +33,7 @@ pub mod verify;
 
 pub use appraisal::{Appraisal, Measurement, TcbStatus, TeeKind};
 pub use collateral::Collateral;
+pub use contents::{Contents, Source};
 pub use evidence::{Attester, Evidence, GatherError};
 pub use policy::Policy;
 pub use refusal::Refusal;

@@ -125,8 +125,11 @@ impl Policy {
         canonical.normalise();
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"cryptflow/aramis/policy/v1\0");
-        // Structs and lists of strings and numbers always have a JSON form, with fields in the order of the source.
-        context.update(serde_json::to_string(&canonical).unwrap_or_default().as_bytes());
+        // Structs and lists of strings and numbers always have a JSON form, with fields in the order of the source; the other arm only spares a panic.
+        match serde_json::to_vec(&canonical) {
+            Ok(json) => context.update(&json),
+            Err(_) => context.update(format!("{canonical:?}").as_bytes()),
+        }
         let mut digest = [0; 32];
         digest.copy_from_slice(context.finish().as_ref());
         digest

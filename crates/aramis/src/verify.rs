@@ -1,7 +1,7 @@
 //! Judging evidence.
 
-mod dcap;
-mod snp;
+pub(crate) mod dcap;
+pub(crate) mod snp;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -114,7 +114,7 @@ fn status(status: IntelStatus) -> TcbStatus {
     }
 }
 
-fn measurement(report: &Report) -> Measurement {
+pub(crate) fn measurement(report: &Report) -> Measurement {
     match report {
         Report::SgxEnclave(report) => Measurement::Enclave {
             mrenclave: Hex(report.mr_enclave),
@@ -136,7 +136,7 @@ fn trust_domain(td: &dcap_qvl::quote::TDReport10) -> Measurement {
     }
 }
 
-fn report_data(report: &Report) -> [u8; 64] {
+pub(crate) fn report_data(report: &Report) -> [u8; 64] {
     match report {
         Report::SgxEnclave(report) => report.report_data,
         Report::TD10(td) => td.report_data,
@@ -179,7 +179,7 @@ fn explain(tee: TeeKind, reason: String) -> Refusal {
         ("in the future", early),
         ("CertNotValidYet", early),
         ("CertRevoked", revoked),
-        ("Revoked", revoked),
+        ("TCB status is invalid: Revoked", revoked),
         ("No matching TCB level found", outdated),
         ("is below minimum required", outdated),
         ("Fmspc mismatch", broken),

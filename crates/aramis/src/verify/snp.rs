@@ -124,7 +124,7 @@ pub(crate) fn measurement(report: &AttestationReport) -> Measurement {
 }
 
 /// A chip's number: 8 bytes and zeros on Turin, 64 bytes before.
-fn chip(id: &[u8; 64]) -> &[u8] {
+pub(crate) fn chip(id: &[u8; 64]) -> &[u8] {
     match id.split_at(8) {
         (short, rest) if rest.iter().all(|byte| *byte == 0) => short,
         _ => id,
@@ -165,7 +165,7 @@ fn is_at_least(tcb: &TcbVersion, minimum: &SnpMinimum) -> bool {
         && tcb.fmc.unwrap_or(0) >= minimum.fmc
 }
 
-fn versions(tcb: &TcbVersion) -> String {
+pub(crate) fn versions(tcb: &TcbVersion) -> String {
     let fmc = tcb.fmc.map(|fmc| format!("fmc {fmc}, ")).unwrap_or_default();
     format!(
         "{fmc}bootloader {}, tee {}, snp {}, microcode {}",

@@ -1,5 +1,6 @@
 //! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the command.
 
+pub mod attest;
 pub mod bench;
 pub mod clear_runner;
 pub mod client;

@@ -171,7 +171,7 @@ fn explain(tee: TeeKind, reason: String) -> Refusal {
     };
     let broken: Name = |tee, reason| Refusal::CollateralBroken { tee, reason };
     let debug: Name = |tee, reason| Refusal::Debug { tee, reason };
-    let names: [(&str, Name); 22] = [
+    let names: [(&str, Name); 24] = [
         ("TCBInfo expired", expired),
         ("QE Identity expired", expired),
         ("CrlExpired", expired),
@@ -192,6 +192,8 @@ fn explain(tee: TeeKind, reason: String) -> Refusal {
         ("CRL", broken),
         ("UnknownRevocationStatus", broken),
         ("migration is enabled", debug),
+        ("Invalid MR service TD", debug),
+        ("Reserved bits in TD attributes", debug),
         ("SERVTD_EXT is enabled", debug),
         ("SEPT_VE_DISABLE is not enabled", debug),
     ];

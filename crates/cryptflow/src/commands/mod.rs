@@ -1,5 +1,6 @@
 //! The commands, one file each. A command's module has its arguments (`Arguments`) and `run`.
 
+mod attest;
 mod bench;
 mod compile;
 mod inspect;
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Inspect(inspect::Arguments),
     Run(run::Arguments),
     Bench(Box<bench::Arguments>),
+    Attest(attest::Arguments),
     #[command(hide = true)]
     PartyLocal(party_local::Arguments),
 }
@@ -30,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Attest(arguments) => attest::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
     }
 }

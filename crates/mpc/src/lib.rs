@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod cost;
 pub mod keys;
 pub mod protocol;
+pub mod secrecy;
 
 pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout};

@@ -28,6 +28,8 @@ pub mod share;
 pub mod share_convert;
 pub mod triples;
 pub mod truncation;
+#[cfg(test)]
+mod views;
 
 pub use cost::PorthosCosts;
 pub use porthos::Porthos;

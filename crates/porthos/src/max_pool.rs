@@ -4,7 +4,7 @@ use cryptflow_mpc::Error;
 use cryptflow_ring::{GeometryError, Window, taps};
 use rayon::prelude::*;
 
-use crate::porthos::Porthos;
+use crate::session::Session;
 use crate::share::Share;
 
 /// For each tap of the window, the element that each output position sees there. Padding is replaced by an element that the window
@@ -42,7 +42,7 @@ pub(crate) fn levels(mut players: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-impl Porthos {
+impl<const L: u32> Session<L> {
     pub(crate) fn max_pool_step(
         &mut self,
         x: &Share,
@@ -55,7 +55,7 @@ impl Porthos {
         }
         let lists = tap_lists(input, window)?;
         let len = lists.first().map_or(0, Vec::len);
-        let mut players: Vec<Vec<u64>> = match self.session.is_dealer() {
+        let mut players: Vec<Vec<u64>> = match self.is_dealer() {
             true => vec![Vec::new(); lists.len()],
             false => lists.iter().map(|list| list.par_iter().map(|&i| x.data[i]).collect()).collect(),
         };
@@ -68,7 +68,7 @@ impl Porthos {
                 .zip(second.iter().flatten())
                 .map(|(a, b)| a.wrapping_sub(*b))
                 .collect();
-            let larger = self.session.relu(&differences, pairs * len)?;
+            let larger = self.relu(&differences, pairs * len)?;
             let mut larger = larger.into_iter();
             players = second;
             for b in players.iter_mut().flatten() {

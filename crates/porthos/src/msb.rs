@@ -1,4 +1,4 @@
-//! ComputeMSB: shares modulo N = 2^64 − 1 become shares modulo 2^64 of the most significant bit. 264 bytes for each element, four
+//! ComputeMSB: shares modulo N = 2^L − 1, L = 64, become shares modulo 2^L of the most significant bit. 264 bytes for each element, four
 //! messages one after another.
 //!
 //! N is odd, so MSB(a) = LSB(2a). P0 and P1 open r = 2a + x under P2's random x; then LSB(2a) = r_0 ⊕ x_0 ⊕ (x > r), where the last
@@ -11,17 +11,17 @@ use crate::odd;
 use crate::private_compare::{Coins, Question, group_of};
 use crate::session::{Dealt, Session, draw};
 
-impl Session {
-    /// Shares modulo 2^64 of the most significant bit of what `y` shares modulo N.
+impl<const L: u32> Session<L> {
+    /// Shares modulo 2^L of the most significant bit of what `y` shares modulo N.
     pub(crate) fn msb(&mut self, y: &[u64], len: usize) -> Result<Vec<u64>, Error> {
         let Some(k_beta) = self.common() else { return self.help_msb(len) };
         let Dealt::Evaluator(k_x) = self.dealt() else { return Ok(Vec::new()) };
         // 5. r = 2y + x, opened to P0 and P1.
-        let mut r = draw(&k_x, len);
+        let mut r = draw::<L>(&k_x, len);
         for (r, y) in r.iter_mut().zip(y) {
-            *r = odd::add(odd::element(*r), odd::add(*y, *y));
+            *r = odd::add::<L>(odd::element::<L>(*r), odd::add::<L>(*y, *y));
         }
-        self.exchange(&mut r, odd::add)?;
+        self.exchange(&mut r, odd::add::<L>)?;
         // 6. Is x > r, or, if turned, x < r + 1? (r is at most N − 1.)
         let x0 = self.deal_words(len, &[])?;
         let coins = Coins::draw(&k_beta, len);
@@ -50,9 +50,9 @@ impl Session {
     /// P2's part.
     fn help_msb(&mut self, len: usize) -> Result<Vec<u64>, Error> {
         let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(Vec::new()) };
-        let (mut x, other) = (draw(&k02, len), draw(&k12, len));
+        let (mut x, other) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
         for (x, o) in x.iter_mut().zip(&other) {
-            *x = odd::add(odd::element(*x), odd::element(*o));
+            *x = odd::add::<L>(odd::element::<L>(*x), odd::element::<L>(*o));
         }
         let lowest: Vec<u64> = x.iter().map(|x| x & 1).collect();
         self.deal_words(len, &lowest)?;

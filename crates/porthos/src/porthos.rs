@@ -97,7 +97,7 @@ impl Protocol for Porthos {
     /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends nothing.
     fn reveal(&mut self, x: &Share) -> Result<Vec<u8>, Error> {
         let Some(zero) = self.session.common() else { return Ok(Vec::new()) };
-        let mut out = draw(&zero, x.len);
+        let mut out = draw::<64>(&zero, x.len);
         let first = self.session.is_first();
         for (z, v) in out.iter_mut().zip(&x.data) {
             *z = if first { v.wrapping_add(*z) } else { v.wrapping_sub(*z) };
@@ -111,7 +111,7 @@ impl Protocol for Porthos {
         bias: Option<&Share>,
         shift: u32,
     ) -> Result<Share, Error> {
-        self.linear_step(terms, bias, shift)
+        self.session.linear_step(terms, bias, shift)
     }
 
     /// A product of each share, and a truncation.
@@ -135,7 +135,7 @@ impl Protocol for Porthos {
 
     fn relu(&mut self, x: &Share, compare_bits: u32, _widen: bool) -> Result<Share, Error> {
         compared("relu", compare_bits)?;
-        self.relu_step(x)
+        Ok(Share { data: self.session.relu(&x.data, x.len)?, len: x.len })
     }
 
     fn clipped_relu(
@@ -146,7 +146,7 @@ impl Protocol for Porthos {
         _widen: bool,
     ) -> Result<Share, Error> {
         compared("clipped_relu", compare_bits)?;
-        self.clipped_relu_step(x, limit)
+        self.session.clipped_relu_step(x, limit)
     }
 
     fn max_pool(
@@ -157,7 +157,7 @@ impl Protocol for Porthos {
         compare_bits: u32,
     ) -> Result<Share, Error> {
         compared("max_pool", compare_bits)?;
-        self.max_pool_step(x, input, window)
+        self.session.max_pool_step(x, input, window)
     }
 
     fn sum_pool(&mut self, x: &Share, input: [usize; 4], window: &Window) -> Result<Share, Error> {

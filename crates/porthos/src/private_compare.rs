@@ -98,7 +98,7 @@ pub(crate) struct Question<'a> {
     pub(crate) thresholds: &'a (dyn Fn(usize) -> Thresholds + Sync),
 }
 
-impl Session {
+impl<const L: u32> Session<L> {
     /// P2's part of the dealing of x's bits, block by block: 64 bytes for each element, to one of the evaluators.
     pub(crate) fn deal_bits(&mut self, x: &[u64]) -> Result<(), Error> {
         let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(()) };
@@ -189,7 +189,7 @@ pub(crate) struct Coins(Vec<u64>);
 
 impl Coins {
     pub(crate) fn draw(stream: &Stream, len: usize) -> Coins {
-        Coins(draw(stream, len.div_ceil(LANES)))
+        Coins(draw::<64>(stream, len.div_ceil(LANES)))
     }
 
     /// β of element `i`: 0 or 1.

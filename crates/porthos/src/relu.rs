@@ -5,17 +5,17 @@
 
 use cryptflow_mpc::Error;
 
-use crate::porthos::Porthos;
+use crate::odd;
 use crate::session::{Session, WAVE};
 use crate::share::Share;
 
 /// Comparisons are exact for numbers of this many signed bits.
 pub const COMPARE_BITS: u32 = 63;
 
-impl Session {
+impl<const L: u32> Session<L> {
     /// Shares of 1 where x >= 0 and of 0 elsewhere.
     fn derivative(&mut self, x: &[u64], len: usize) -> Result<Vec<u64>, Error> {
-        let doubled: Vec<u64> = x.iter().map(|x| x.wrapping_mul(2)).collect();
+        let doubled: Vec<u64> = x.iter().map(|x| odd::add_words::<L>(*x, *x)).collect();
         let converted = self.share_convert(&doubled, len)?;
         let mut sign = self.msb(&converted, len)?;
         let one = self.one();
@@ -34,19 +34,13 @@ impl Session {
         }
         Ok(out)
     }
-}
-
-impl Porthos {
-    pub(crate) fn relu_step(&mut self, x: &Share) -> Result<Share, Error> {
-        Ok(Share { data: self.session.relu(&x.data, x.len)?, len: x.len })
-    }
 
     /// min(max(x, 0), limit) = max(x, 0) − max(x − limit, 0): two ReLUs side by side.
     pub(crate) fn clipped_relu_step(&mut self, x: &Share, limit: u64) -> Result<Share, Error> {
-        let constant = limit.wrapping_mul(self.session.one());
+        let constant = limit.wrapping_mul(self.one());
         let mut both = x.data.clone();
         both.extend(x.data.iter().map(|v| v.wrapping_sub(constant)));
-        let mut data = self.session.relu(&both, 2 * x.len)?;
+        let mut data = self.relu(&both, 2 * x.len)?;
         if !data.is_empty() {
             let above = data.split_off(x.len);
             data.iter_mut().zip(above).for_each(|(a, b)| *a = a.wrapping_sub(b));

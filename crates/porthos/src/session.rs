@@ -39,15 +39,18 @@ pub(crate) enum Dealt {
     Dealer([Stream; 2]),
 }
 
-/// A party's side of a session.
-pub(crate) struct Session {
+/// Bits of a word. Shares are modulo 2^64 in every session; tests enumerate what a party sees over smaller words.
+pub(crate) const WORD_BITS: u32 = 64;
+
+/// A party's side of a session over words of L bits.
+pub(crate) struct Session<const L: u32 = WORD_BITS> {
     pub(crate) party: Party,
     pub(crate) links: Links,
     pub(crate) keys: Keys,
     pub(crate) truncation: Truncation,
 }
 
-impl Session {
+impl<const L: u32> Session<L> {
     pub(crate) fn is_first(&self) -> bool {
         self.party == Party::P0
     }
@@ -99,9 +102,9 @@ impl Session {
         if self.is_first() { 0..cut(len) } else { cut(len)..len }
     }
 
-    /// P2 shares words: additive over Z_2^64. `values` are P2's alone; the shares are the evaluators'.
+    /// P2 shares words: additive over Z_2^L. `values` are P2's alone; the shares are the evaluators'.
     pub(crate) fn deal_words(&mut self, len: usize, values: &[u64]) -> Result<Vec<u64>, Error> {
-        self.deal_with(len, values, |v, pad| v.wrapping_sub(pad), |pad| pad)
+        self.deal_with(len, values, odd::sub_words::<L>, |pad| pad)
     }
 
     /// The same with another subtraction, and elements made of words as `element` says.
@@ -124,6 +127,7 @@ impl Session {
                         }
                         let mut words = vec![0; part.len()];
                         key.words(part.start, &mut words);
+                        reduce::<L>(&mut words);
                         for (w, &v) in words.iter_mut().zip(values.get(part).unwrap_or_default()) {
                             *w = subtract(v, element(*w));
                         }
@@ -138,6 +142,7 @@ impl Session {
                     let share = &mut shares[block.clone()];
                     let drawn = self.drawn_part(block.len());
                     own.words(block.start + drawn.start, &mut share[drawn.clone()]);
+                    reduce::<L>(&mut share[drawn.clone()]);
                     share[drawn].iter_mut().for_each(|w| *w = element(*w));
                     let sent = self.sent_part(block.len());
                     if !sent.is_empty() {
@@ -149,13 +154,13 @@ impl Session {
         }
     }
 
-    /// P2 shares bits modulo N = 2^64 − 1 and sends both shares, as published, though P0 could draw its own.
+    /// P2 shares bits modulo N and sends both shares, as published, though P0 could draw its own.
     pub(crate) fn send_both_shares(&mut self, values: &[u64]) -> Result<(), Error> {
         let Dealt::Dealer([k02, _]) = self.dealt() else { return Ok(()) };
-        let own: Vec<u64> = draw(&k02, values.len()).into_iter().map(odd::element).collect();
+        let own: Vec<u64> = draw::<L>(&k02, values.len()).into_iter().map(odd::element::<L>).collect();
         for block in blocks(values.len()) {
             let pairs = values[block.clone()].iter().zip(&own[block.clone()]);
-            let other: Vec<u64> = pairs.map(|(v, s)| odd::sub(*v, *s)).collect();
+            let other: Vec<u64> = pairs.map(|(v, s)| odd::sub::<L>(*v, *s)).collect();
             self.links.to(0).send(to_bytes(&own[block]))?;
             self.links.to(1).send(to_bytes(&other))?;
         }
@@ -184,10 +189,20 @@ impl Session {
     }
 }
 
+/// Cuts words down to L bits.
+fn reduce<const L: u32>(words: &mut [u64]) {
+    if L < u64::BITS {
+        words.iter_mut().for_each(|w| *w &= odd::mask(L));
+    }
+}
+
 /// Words `0..len` of a stream.
-pub(crate) fn draw(stream: &Stream, len: usize) -> Vec<u64> {
+pub(crate) fn draw<const L: u32>(stream: &Stream, len: usize) -> Vec<u64> {
     let mut words = vec![0; len];
-    words.par_chunks_mut(PIECE).enumerate().for_each(|(i, piece)| stream.words(i * PIECE, piece));
+    words.par_chunks_mut(PIECE).enumerate().for_each(|(i, piece)| {
+        stream.words(i * PIECE, piece);
+        reduce::<L>(piece);
+    });
     words
 }
 

@@ -1,8 +1,8 @@
-//! ShareConvert: shares modulo L = 2^64 become shares of the same number modulo N = 2^64 − 1. The number must not be N itself.
+//! ShareConvert: shares modulo 2^L, L = 64, become shares of the same number modulo N = 2^L − 1. The number must not be N itself.
 //! 232 bytes for each element, four messages one after another.
 //!
-//! The number c = c0 + c1 − θL, so modulo N it is c0 + c1 − θ: what is to be shared is the wrap θ. P0 and P1 hide
-//! c under r = r0 + r1 − αL, and P2 sees c̃ = c + r and the wrap δ of its shares; with β_j the wrap of c_j + r_j and
+//! The number c = c0 + c1 − θ·2^L, so modulo N it is c0 + c1 − θ: what is to be shared is the wrap θ. P0 and P1 hide
+//! c under r = r0 + r1 − α·2^L, and P2 sees c̃ = c + r and the wrap δ of its shares; with β_j the wrap of c_j + r_j and
 //! η = (c̃ >= r) (no wrap of c + r): θ = β0 + β1 + δ − α − 1 + η. PrivateCompare finds η, hidden from P2 by a bit that P0 and P1 know.
 
 use cryptflow_mpc::Error;
@@ -12,21 +12,21 @@ use crate::odd;
 use crate::private_compare::{Coins, Question, group_of};
 use crate::session::{Dealt, Session, WORD, blocks, draw, from_bytes, receive_words, to_bytes};
 
-impl Session {
-    /// Shares modulo N of the number that `c` shares modulo L.
+impl<const L: u32> Session<L> {
+    /// Shares modulo N of the number that `c` shares modulo 2^L; each share is less than 2^L.
     pub(crate) fn share_convert(&mut self, c: &[u64], len: usize) -> Result<Vec<u64>, Error> {
         let common = [self.common(), self.common(), self.common()];
         let [Some(k_r0), Some(k_r1), Some(k_beta)] = common else { return self.help_convert(len) };
-        let (r0, r1) = (draw(&k_r0, len), draw(&k_r1, len));
+        let (r0, r1) = (draw::<L>(&k_r0, len), draw::<L>(&k_r1, len));
         let own = if self.is_first() { &r0 } else { &r1 };
         // 1. c̃_j = c_j + r_j to P2.
-        let hidden: Vec<u64> = c.iter().zip(own).map(|(c, r)| c.wrapping_add(*r)).collect();
+        let hidden: Vec<u64> = c.iter().zip(own).map(|(c, r)| odd::add_words::<L>(*c, *r)).collect();
         for block in blocks(len) {
             self.helper().send(to_bytes(&hidden[block]))?;
         }
         // 2. and 3. δ, the bits of c̃, and the question c̃ > r − 1 or, if turned, c̃ < r.
-        let delta = self.deal_with(len, &[], odd::sub, odd::element)?;
-        let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| a.wrapping_add(*b)).collect();
+        let delta = self.deal_with(len, &[], odd::sub::<L>, odd::element::<L>)?;
+        let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| odd::add_words::<L>(*a, *b)).collect();
         let coins = Coins::draw(&k_beta, len);
         let thresholds = |group: usize| {
             let (r, turned) = (group_of(&r, group), coins.group(group));
@@ -45,14 +45,14 @@ impl Session {
         }
         let (first, one) = (self.is_first(), self.one());
         for (i, (y, c)) in eta.iter_mut().zip(c).enumerate() {
-            let eta = if coins.bit(i) == 0 { *y } else { odd::sub(one, *y) };
-            let beta = u64::from(c.overflowing_add(own[i]).1);
-            let mut theta = odd::add(odd::add(beta, delta[i]), eta);
+            let eta = if coins.bit(i) == 0 { *y } else { odd::sub::<L>(one, *y) };
+            let (_, beta) = odd::add_with_wrap::<L>(*c, own[i]);
+            let mut theta = odd::add::<L>(odd::add::<L>(beta, delta[i]), eta);
             if first {
-                let alpha = u64::from(r0[i].overflowing_add(r1[i]).1);
-                theta = odd::sub(theta, alpha + 1);
+                let (_, alpha) = odd::add_with_wrap::<L>(r0[i], r1[i]);
+                theta = odd::sub::<L>(theta, alpha + 1);
             }
-            *y = odd::sub(odd::element(*c), theta);
+            *y = odd::sub::<L>(odd::element::<L>(*c), theta);
         }
         Ok(eta)
     }
@@ -67,11 +67,10 @@ impl Session {
             from_bytes(&from0, &mut x[block.clone()]);
             from_bytes(&from1, &mut other);
             for ((x, d), o) in x[block.clone()].iter_mut().zip(&mut delta[block]).zip(other) {
-                let (sum, wrapped) = x.overflowing_add(o);
-                (*x, *d) = (sum, u64::from(wrapped));
+                (*x, *d) = odd::add_with_wrap::<L>(*x, o);
             }
         }
-        self.deal_with(len, &delta, odd::sub, odd::element)?;
+        self.deal_with(len, &delta, odd::sub::<L>, odd::element::<L>)?;
         self.deal_bits(&x)?;
         let eta = self.answer(len)?;
         self.send_both_shares(&eta)?;

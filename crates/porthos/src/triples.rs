@@ -10,6 +10,7 @@ use cryptflow_mpc::{Error, Term};
 use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
 use rayon::prelude::*;
 
+use crate::odd;
 use crate::porthos::Porthos;
 use crate::session::{Dealt, PIECE, Session, draw};
 use crate::share::Share;
@@ -82,13 +83,13 @@ fn reshape(conv: &Conv2d) -> Result<Masked, GeometryError> {
     Ok(Masked { map, pick: Some(pick) })
 }
 
-impl Session {
+impl<const L: u32> Session<L> {
     /// A mask's share, or for P2 the mask itself.
     fn mask(&mut self, len: usize) -> Vec<u64> {
         match self.dealt() {
-            Dealt::Evaluator(own) => draw(&own, len),
+            Dealt::Evaluator(own) => draw::<L>(&own, len),
             Dealt::Dealer([k02, k12]) => {
-                let (mut sum, other) = (draw(&k02, len), draw(&k12, len));
+                let (mut sum, other) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
                 add_into(&mut sum, &other);
                 sum
             }
@@ -102,8 +103,8 @@ impl Session {
             let products: Vec<u64> = a.par_iter().zip(&b).map(|(a, b)| a.wrapping_mul(*b)).collect();
             return self.deal_words(len, &products);
         }
-        let mut opened = [difference(x, &a), difference(y, &b)].concat();
-        self.exchange(&mut opened, u64::wrapping_add)?;
+        let mut opened = [difference::<L>(x, &a), difference::<L>(y, &b)].concat();
+        self.exchange(&mut opened, odd::add_words::<L>)?;
         let (e, f) = opened.split_at(len);
         let mut product = self.deal_words(len, &[])?;
         let first = self.is_first();
@@ -117,9 +118,7 @@ impl Session {
         });
         Ok(product)
     }
-}
 
-impl Porthos {
     /// `(Σ map(x, w) + bias) / 2^shift`, truncated as the session does. One round, and one more if truncations are dealt.
     pub(crate) fn linear_step(
         &mut self,
@@ -127,7 +126,6 @@ impl Porthos {
         bias: Option<&Share>,
         shift: u32,
     ) -> Result<Share, Error> {
-        let session = &mut self.session;
         let len = check(terms, bias, shift)?;
         if len == 0 {
             return Ok(Share { data: Vec::new(), len });
@@ -135,16 +133,16 @@ impl Porthos {
         let mut masked = Vec::with_capacity(terms.len());
         for term in terms {
             let m = Masked::new(term.map)?;
-            let (a, b) = (session.mask(m.map.input_len()), session.mask(m.map.weight_len()));
+            let (a, b) = (self.mask(m.map.input_len()), self.mask(m.map.weight_len()));
             masked.push((m, a, b));
         }
         let mut sum = vec![0; len];
-        if session.is_dealer() {
+        if self.is_dealer() {
             for (m, a, b) in &masked {
-                bilinear_into(&m.map, a, b, 64, &mut sum)?;
+                bilinear_into(&m.map, a, b, L, &mut sum)?;
             }
-            session.deal_words(len, &sum)?;
-            session.truncate(&mut [], len, shift)?;
+            self.deal_words(len, &sum)?;
+            self.truncate(&mut [], len, shift)?;
             return Ok(Share { data: Vec::new(), len });
         }
         // All terms' E and F are one message a block: one round whatever their number.
@@ -152,29 +150,29 @@ impl Porthos {
         let mut picked = Vec::with_capacity(terms.len());
         for (term, (m, a, b)) in terms.iter().zip(&masked) {
             let x = m.pick(&term.x.data);
-            opened.extend(difference(&x, a));
-            opened.extend(difference(&term.w.data, b));
+            opened.extend(difference::<L>(&x, a));
+            opened.extend(difference::<L>(&term.w.data, b));
             picked.push(x);
         }
-        session.exchange(&mut opened, u64::wrapping_add)?;
+        self.exchange(&mut opened, odd::add_words::<L>)?;
         let mut rest = opened.as_slice();
         for ((term, (m, ..)), mut x) in terms.iter().zip(&masked).zip(picked) {
             let (e, after) = rest.split_at(m.map.input_len());
             let (f, after) = after.split_at(m.map.weight_len());
             rest = after;
-            if session.is_first() {
-                x = difference(&x, e);
+            if self.is_first() {
+                x = difference::<L>(&x, e);
             }
-            bilinear_into(&m.map, &x, f, 64, &mut sum)?;
-            add_into(&mut sum, &bilinear(&m.map, e, &term.w.data, 64)?);
+            bilinear_into(&m.map, &x, f, L, &mut sum)?;
+            add_into(&mut sum, &bilinear(&m.map, e, &term.w.data, L)?);
         }
-        add_into(&mut sum, &session.deal_words(len, &[])?);
+        add_into(&mut sum, &self.deal_words(len, &[])?);
         if let Some(bias) = bias {
             for row in sum.chunks_mut(bias.len.max(1)) {
                 add_into(row, &bias.data);
             }
         }
-        session.truncate(&mut sum, len, shift)?;
+        self.truncate(&mut sum, len, shift)?;
         Ok(Share { data: sum, len })
     }
 }
@@ -208,8 +206,9 @@ fn check(terms: &[Term<'_, Porthos>], bias: Option<&Share>, shift: u32) -> Resul
     }
 }
 
-fn difference(x: &[u64], y: &[u64]) -> Vec<u64> {
-    x.par_iter().zip(y).map(|(x, y)| x.wrapping_sub(*y)).collect()
+/// x − y modulo 2^L.
+fn difference<const L: u32>(x: &[u64], y: &[u64]) -> Vec<u64> {
+    x.par_iter().zip(y).map(|(x, y)| odd::sub_words::<L>(*x, *y)).collect()
 }
 
 fn add_into(x: &mut [u64], y: &[u64]) {

@@ -5,7 +5,6 @@
 //! For z = z0 + z1 mod 2^64 the result is ⌊z / 2^f⌋ or one more, and exact where 2^f divides z; its mean error is zero. With
 //! probability |z| / 2^64 (over the shares) the shares wrap around otherwise than z, and the result is off by 2^(64 − f). The
 //! number of elements, their size and their scale make this a property of a program: see [`failure_probability`].
-
 //!
 //! **Dealt**, which never fails: P0 and P1 open m = z + 2^62 + r for a mask r that P2 knows, and P2 deals r >> f and the top bit of r. For
 //! |z| < 2^62 the sum z + 2^62 lies below 2^63, so it wraps past m exactly where m's top bit is 0 and r's is 1:
@@ -14,6 +13,7 @@
 
 use cryptflow_mpc::{Error, Party};
 
+use crate::odd;
 use crate::session::{Dealt, Session, draw};
 
 /// How products come back to the scale of their factors.
@@ -26,14 +26,14 @@ pub enum Truncation {
     Dealt,
 }
 
-/// Added to z, so that it is not negative.
-const OFFSET: u64 = 1 << 62;
+impl<const L: u32> Session<L> {
+    /// Added to z, so that it is not negative.
+    const OFFSET: u64 = 1 << (L - 2);
 
-impl Session {
     /// `share / 2^shift`, as the session truncates. All three parties call it; P2's share is empty.
     pub(crate) fn truncate(&mut self, share: &mut [u64], len: usize, shift: u32) -> Result<(), Error> {
         match self.truncation {
-            Truncation::Local => truncate(self.party, share, shift),
+            Truncation::Local => truncate::<L>(self.party, share, shift),
             Truncation::Dealt if shift > 0 && len > 0 => self.truncate_dealt(share, len, shift)?,
             Truncation::Dealt => {}
         }
@@ -43,23 +43,23 @@ impl Session {
     fn truncate_dealt(&mut self, share: &mut [u64], len: usize, shift: u32) -> Result<(), Error> {
         match self.dealt() {
             Dealt::Dealer([k02, k12]) => {
-                let (r0, r1) = (draw(&k02, len), draw(&k12, len));
-                let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| a.wrapping_add(*b)).collect();
+                let (r0, r1) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
+                let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| odd::add_words::<L>(*a, *b)).collect();
                 self.deal_words(len, &r.iter().map(|r| r >> shift).collect::<Vec<_>>())?;
-                self.deal_words(len, &r.iter().map(|r| r >> 63).collect::<Vec<_>>())?;
+                self.deal_words(len, &r.iter().map(|r| r >> (L - 1)).collect::<Vec<_>>())?;
             }
             Dealt::Evaluator(own) => {
                 let first = self.is_first();
-                let offset = if first { OFFSET } else { 0 };
-                let mut m = draw(&own, len);
+                let offset = if first { Self::OFFSET } else { 0 };
+                let mut m = draw::<L>(&own, len);
                 for (m, z) in m.iter_mut().zip(share.iter()) {
-                    *m = m.wrapping_add(*z).wrapping_add(offset);
+                    *m = odd::add_words::<L>(*m, z.wrapping_add(offset));
                 }
-                self.exchange(&mut m, u64::wrapping_add)?;
+                self.exchange(&mut m, odd::add_words::<L>)?;
                 let (low, top) = (self.deal_words(len, &[])?, self.deal_words(len, &[])?);
                 for (((z, m), low), top) in share.iter_mut().zip(&m).zip(&low).zip(&top) {
-                    let public = if first { (m >> shift).wrapping_sub(OFFSET >> shift) } else { 0 };
-                    let wrap = (1 - (m >> 63)).wrapping_mul(*top) << (64 - shift);
+                    let public = if first { (m >> shift).wrapping_sub(Self::OFFSET >> shift) } else { 0 };
+                    let wrap = (1 - (m >> (L - 1))).wrapping_mul(*top) << (L - shift);
                     *z = public.wrapping_sub(*low).wrapping_add(wrap);
                 }
             }
@@ -69,11 +69,12 @@ impl Session {
 }
 
 /// Shifts a share in place: P0's as a signed number, P1's negated, so that one rounds down and the other up.
-pub(crate) fn truncate(party: Party, share: &mut [u64], shift: u32) {
+pub(crate) fn truncate<const L: u32>(party: Party, share: &mut [u64], shift: u32) {
+    let signed = |v: u64| ((v << (64 - L)) as i64) >> (64 - L);
     match party {
-        Party::P0 => share.iter_mut().for_each(|v| *v = ((*v as i64) >> shift) as u64),
+        Party::P0 => share.iter_mut().for_each(|v| *v = (signed(*v) >> shift) as u64),
         Party::P1 => {
-            share.iter_mut().for_each(|v| *v = (((v.wrapping_neg()) as i64) >> shift).wrapping_neg() as u64)
+            share.iter_mut().for_each(|v| *v = (signed(v.wrapping_neg()) >> shift).wrapping_neg() as u64)
         }
         Party::P2 => {}
     }
@@ -92,8 +93,8 @@ mod tests {
     /// Local truncation of z with P0's share s.
     fn truncated(z: i64, s: u64, shift: u32) -> i64 {
         let (mut a, mut b) = ([s], [(z as u64).wrapping_sub(s)]);
-        truncate(Party::P0, &mut a, shift);
-        truncate(Party::P1, &mut b, shift);
+        truncate::<64>(Party::P0, &mut a, shift);
+        truncate::<64>(Party::P1, &mut b, shift);
         a[0].wrapping_add(b[0]) as i64
     }
 

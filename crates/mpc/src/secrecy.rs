@@ -1,4 +1,4 @@
-//! The secrecy suite, beside [`conformance`](crate::conformance): what must hold of every message and of every draw from a key in
+//! The secrecy suite, beside [`conformance`]: what must hold of every message and of every draw from a key in
 //! a run of whole programs, whatever the protocol.
 //!
 //! A protocol's crate describes itself once, as a [`Subject`], and asks in its tests for a [`check`] of each [`Scenario`], and for the

@@ -56,6 +56,8 @@ fn holders_that_draw_differently_are_found() {
     let keys = Party::ALL.iter().map(|&p| [source(p, p), source(p, p.previous())]).collect();
     let run = secrecy::run_with(&MIRROR, &OneRelu::BLOCKS, &parts, keys).unwrap();
     assert!(run.ledger::<Conforming>().unwrap_err().contains("the same words"));
+    // So is a run that draws other words than another one.
+    assert_ne!(run.drawn().unwrap(), one_relu(1, Fault::None).drawn().unwrap());
 }
 
 #[test]

@@ -396,3 +396,32 @@ pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario, secrets: &[u64])
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_uniform_are_far_from_it() {
+        let bytes = |seed: u8| {
+            let mut bytes = vec![0; 20_000];
+            cryptflow_ring::Prf::new([seed; 16]).fill_bytes(0, 0, &mut bytes);
+            bytes
+        };
+        type Bug = fn(u8) -> u8;
+        // (what becomes of uniform bytes, the alphabet, whether they are uniform on it)
+        let table: [(Bug, usize, bool); 6] = [
+            (|b| b, 256, true),
+            (|b| b, 127, false),
+            (|b| b & 0x7f, 128, true),
+            (|b| b & 0xfe, 256, false),
+            (|b| if b < 40 { 0 } else { b }, 256, false),
+            (|b| b % 127, 127, true),
+        ];
+        for (i, (bug, values, uniform)) in table.into_iter().enumerate() {
+            let far = far_from_uniform(bytes(i as u8).into_iter().map(bug), 0..values);
+            // 256 bytes modulo 127 are two of each value, and two more.
+            assert_eq!(far < TOO_FAR, uniform, "{i}: {far}");
+        }
+    }
+}

@@ -55,6 +55,8 @@ build() { # FOLDER
         unset RUSTFLAGS CARGO_BUILD_TARGET
         export CARGO_ENCODED_RUSTFLAGS
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; printf '%s' "${flags[*]}")
+        # The same for the few files in C and assembly (of the cryptography).
+        export CFLAGS="-ffile-prefix-map=$1=/cryptflow -ffile-prefix-map=$cargo_home=/cargo"
         export SOURCE_DATE_EPOCH CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$1/target LC_ALL=C TZ=UTC
         SOURCE_DATE_EPOCH=$(git -C "$OLDPWD" show -s --format=%ct "$commit")
         "${cargo[@]}" build --locked --release --target "$target" --package "$package" --bin "$binary"

@@ -40,13 +40,21 @@ fn tdx_outdated() -> (Evidence, Collateral) {
     (Evidence::Tdx { quote: file("tdx_quote_outdated") }, intel("tdx_quote_outdated_collateral.json"))
 }
 
+fn amd(report: Vec<u8>, product: Product, name: &str) -> (Evidence, Collateral) {
+    let chip = hex::encode(&report[0x1a0..0x1e0]);
+    let vcek = BTreeMap::from([(chip, DerBytes(file(&format!("vcek_{name}.der"))))]);
+    let amd = AmdCollateral { fetched: JULY - DAY, crl: file(&format!("crl_{name}.der")), vcek };
+    let collateral = Collateral { amd: BTreeMap::from([(product, amd)]), ..Collateral::default() };
+    (Evidence::Snp { report, certificates: Vec::new() }, collateral)
+}
+
 fn milan() -> (Evidence, Collateral) {
     let report = hex::decode(std::str::from_utf8(&file("report_milan.hex")).unwrap()).unwrap();
-    let chip = hex::encode(&report[0x1a0..0x1e0]);
-    let vcek = BTreeMap::from([(chip, DerBytes(file("vcek_milan.der")))]);
-    let amd = AmdCollateral { fetched: JULY - DAY, crl: file("crl_milan.der"), vcek };
-    let collateral = Collateral { amd: BTreeMap::from([(Product::Milan, amd)]), ..Collateral::default() };
-    (Evidence::Snp { report, certificates: Vec::new() }, collateral)
+    amd(report, Product::Milan, "milan")
+}
+
+fn genoa() -> (Evidence, Collateral) {
+    amd(file("report_genoa.bin"), Product::Genoa, "genoa")
 }
 
 /// A rule for exactly what the evidence measured.
@@ -63,7 +71,8 @@ fn rule(contents: &Contents) -> (&'static str, String) {
     }
 }
 
-const SNP_MINIMUM: &str = "[tcb.snp.milan]\nbootloader = 3\ntee = 0\nsnp = 8\nmicrocode = 115\n";
+const SNP_MINIMUM: &str = "[tcb.snp.milan]\nbootloader = 3\ntee = 0\nsnp = 8\nmicrocode = 115\n\
+                           [tcb.snp.genoa]\nbootloader = 10\ntee = 0\nsnp = 23\nmicrocode = 84\n";
 
 /// P0 and P1 may run what the evidence shows, P2 something else of the same kind.
 fn policy(evidence: &Evidence, tcb: &str, more: &str) -> Policy {
@@ -79,10 +88,11 @@ fn policy(evidence: &Evidence, tcb: &str, more: &str) -> Policy {
                 + "\"\n"
         })
         .collect();
+    let smt = if tcb.contains("allow_smt") { "" } else { "allow_smt = true\n" };
     let minimum = if kind == "snp" { SNP_MINIMUM } else { "" };
     let text = format!(
         "version = 1\n[[party.p0.{kind}]]\n{rule}\n[[party.p1.{kind}]]\n{rule}\n[[party.p2.{kind}]]\n{other}\n\
-         [freshness]\ncollateral_max_age_hours = 10000\n[tcb]\nallow_smt = true\nallow_dynamic_platform = true\nallow_cached_keys = true\n{tcb}\n{minimum}\n{more}"
+         [freshness]\ncollateral_max_age_hours = 10000\n[tcb]\nallow_dynamic_platform = true\nallow_cached_keys = true\n{smt}{tcb}\n{minimum}\n{more}"
     );
     Policy::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
@@ -106,7 +116,7 @@ fn passes_with_what_it_carries() {
         u64,
         &'static str,
     );
-    let cases: [Good; 3] = [
+    let cases: [Good; 4] = [
         (
             "sgx",
             sgx,
@@ -133,6 +143,15 @@ fn passes_with_what_it_carries() {
             &[],
             JULY,
             "7a1e5c266c0108dbc9bb94fa926951320940915d0aafb42464bd88b579ea158d3e1a0dc39b2c60bd95b9c480cd81841f",
+        ),
+        (
+            "snp, version 3",
+            genoa,
+            "allow_smt = false",
+            TcbStatus::AtLeastMinimum,
+            &[],
+            JULY,
+            "572db4d3f521386bec1c76346f9c913431f2f257c9c09d604c1259b108a686ae0d277f31899a73098b41b556dc70a5fb",
         ),
     ];
     for (what, evidence, tcb, status, advisories, time, measured) in cases {
@@ -251,6 +270,11 @@ fn refusals() -> Vec<Case> {
             collateral: |c| milan_entry(c).vcek.values_mut().for_each(|der| *der.0.last_mut().unwrap() ^= 1),
             ..flip("snp: the chip's certificate", milan, |_| {})
         },
+        flip("snp, version 3: measurement", genoa, |r| r[0x90] ^= 1),
+        flip("snp, version 3: report data", genoa, |r| r[0x8f] ^= 1),
+        flip("snp, version 3: launch versions", genoa, |r| r[0x1f0] ^= 1),
+        flip("snp, version 3: signature", genoa, |r| r[0x2a0 + 40] ^= 1),
+        Case { collateral: |c| *c = milan().1, ..case("snp: another product's", genoa, missing) },
         // Not evidence at all.
         Case { change: |q| q.truncate(600), ..case("sgx: cut off", sgx, malformed) },
         Case { change: |q| q[0] = 9, ..case("sgx: another version", sgx, malformed) },
@@ -284,7 +308,7 @@ fn refusals() -> Vec<Case> {
             })
         },
         Case {
-            more: "[tcb.snp.genoa]\nbootloader = 0\ntee = 0\nsnp = 0\nmicrocode = 116\n[platform]\nallow = [\"00\"]",
+            more: "[platform]\nallow = [\"00\"]",
             ..case(
                 "snp: another chip",
                 milan,
@@ -410,7 +434,7 @@ fn amd_versions_are_the_policys() {
         |text| text.replace("microcode = 115", "microcode = 116"),
         |text| text.replace("snp = 8", "snp = 9"),
         |text| text.replace("bootloader = 3", "bootloader = 4"),
-        |text| text.replace("tcb.snp.milan", "tcb.snp.genoa"),
+        |text| text.replace("tcb.snp.genoa", "tcb.snp.turin").replace("tcb.snp.milan", "tcb.snp.genoa"),
     ];
     for change in outdated {
         assert!(matches!(

@@ -17,6 +17,8 @@ use cryptflow_aramis::{
 const JULY: u64 = 1_751_328_000;
 /// 2026-03-01, in the window of `tdx_quote_outdated`.
 const MARCH: u64 = 1_772_323_200;
+/// 2026-10-20, in the window of `tdx_quote_td15ex`.
+const OCTOBER: u64 = 1_792_454_400;
 const DAY: u64 = 24 * 3600;
 
 fn file(name: &str) -> Vec<u8> {
@@ -34,6 +36,10 @@ fn sgx() -> (Evidence, Collateral) {
 
 fn tdx() -> (Evidence, Collateral) {
     (Evidence::Tdx { quote: file("tdx_quote") }, intel("tdx_quote_collateral.json"))
+}
+
+fn tdx_v5() -> (Evidence, Collateral) {
+    (Evidence::Tdx { quote: file("tdx_quote_td15ex") }, intel("tdx_quote_td15ex_collateral.json"))
 }
 
 fn tdx_outdated() -> (Evidence, Collateral) {
@@ -116,7 +122,7 @@ fn passes_with_what_it_carries() {
         u64,
         &'static str,
     );
-    let cases: [Good; 4] = [
+    let cases: [Good; 5] = [
         (
             "sgx",
             sgx,
@@ -143,6 +149,15 @@ fn passes_with_what_it_carries() {
             &[],
             JULY,
             "7a1e5c266c0108dbc9bb94fa926951320940915d0aafb42464bd88b579ea158d3e1a0dc39b2c60bd95b9c480cd81841f",
+        ),
+        (
+            "tdx, version 5",
+            tdx_v5,
+            "",
+            TcbStatus::UpToDate,
+            &[],
+            OCTOBER,
+            "2a674327c50218dba880066b349b8d559d749ed68dce33fd651c184a877d084b07a9e583767a7ad5da13ed91deec2b70",
         ),
         (
             "snp, version 3",
@@ -257,6 +272,7 @@ fn refusals() -> Vec<Case> {
         flip("tdx: report data", tdx, |q| q[48 + 583] ^= 1),
         flip("tdx: debug bit", tdx, |q| q[48 + 120] ^= 1),
         flip("tdx: signature", tdx, |q| q[48 + 584 + 4] ^= 1),
+        flip("tdx, version 5: number of the trust domain", tdx_v5, |q| q[54 + 649] ^= 1).at(OCTOBER),
         flip("snp: policy", milan, |r| r[0x0a] ^= 1),
         flip("snp: debug allowed", milan, |r| r[0x0a] ^= 8),
         flip("snp: measurement", milan, |r| r[0x90] ^= 1),
@@ -278,6 +294,7 @@ fn refusals() -> Vec<Case> {
         // Not evidence at all.
         Case { change: |q| q.truncate(600), ..case("sgx: cut off", sgx, malformed) },
         Case { change: |q| q[0] = 9, ..case("sgx: another version", sgx, malformed) },
+        Case { change: |q| *q = file("tdx_quote"), ..case("sgx: a quote of TDX", sgx, malformed) },
         Case { change: |r| r.truncate(1000), ..case("snp: cut off", milan, malformed) },
         Case { change: |r| r[0x48] |= 4, ..case("snp: signed by a provider's key", milan, malformed) },
         // Weaknesses.

@@ -77,6 +77,14 @@ pub enum WireError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A frame does not have the tag, or the encryption, that its place demands.
+    #[error("what came from {peer} was changed, repeated, left out or put out of order on its way: {reason}")]
+    Tampered {
+        /// Name of the peer.
+        peer: String,
+        /// Which check failed.
+        reason: String,
+    },
     /// The connection could not be made.
     #[error("cannot connect to {peer}: {reason}")]
     Connect {

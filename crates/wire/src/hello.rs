@@ -24,14 +24,16 @@ pub enum Role {
 }
 
 impl Role {
-    fn code(self) -> u8 {
+    /// P0, P1, P2, the client: 0 to 3.
+    pub fn code(self) -> u8 {
         match self {
             Role::Party(index) => index,
             Role::Client => 3,
         }
     }
 
-    fn from_code(code: u8) -> Option<Role> {
+    /// The inverse of [`Role::code`].
+    pub fn from_code(code: u8) -> Option<Role> {
         match code {
             0..=2 => Some(Role::Party(code)),
             3 => Some(Role::Client),

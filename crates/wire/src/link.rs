@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::error::WireError;
+use crate::guard::{Chain, LinkTranscript};
 use crate::links::Group;
 use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
@@ -33,6 +34,14 @@ pub(crate) struct Outgoing {
     pub(crate) handed_over: Instant,
 }
 
+/// A message that was read and not yet received.
+pub(crate) struct Incoming {
+    pub(crate) clock: u32,
+    pub(crate) payload: Vec<u8>,
+    /// The chain with this message, where frames are authenticated.
+    pub(crate) chain: Option<Chain>,
+}
+
 /// What the link's two threads and its users share.
 #[derive(Default)]
 pub(crate) struct State {
@@ -46,7 +55,7 @@ pub(crate) struct State {
     /// The sender thread writes no more.
     pub(crate) writes_done: bool,
 
-    pub(crate) inbox: VecDeque<(u32, Vec<u8>)>,
+    pub(crate) inbox: VecDeque<Incoming>,
     pub(crate) in_bytes: usize,
     /// Length of a message whose header was read and whose payload was not.
     pub(crate) announced: Option<u64>,
@@ -59,6 +68,9 @@ pub(crate) struct State {
 
     pub(crate) end: Option<End>,
     pub(crate) meter: LinkMeter,
+    /// The chain of the messages written, and of those that somebody received; where frames are authenticated.
+    pub(crate) sent: Option<Chain>,
+    pub(crate) received: Option<Chain>,
 }
 
 /// The part of a link that outlives its handle until its threads are done.
@@ -173,6 +185,7 @@ impl Link {
     ) -> Result<Link, WireError> {
         let shared = Shared::new(peer, clock, options);
         let control: Arc<dyn Control> = Arc::from(transport.control);
+        (shared.lock().sent, shared.lock().received) = (transport.sink.chain(), transport.source.chain());
         let link = Link { shared: Arc::clone(&shared), control: Some(Arc::clone(&control)) };
         pump::start(shared, control, transport.sink, transport.source)?;
         Ok(link)
@@ -272,9 +285,10 @@ impl Link {
             if let Some(End::Now(error)) = &state.end {
                 return Err(error.clone());
             }
-            if let Some((clock, bytes)) = state.inbox.pop_front() {
+            if let Some(Incoming { clock, payload: bytes, chain }) = state.inbox.pop_front() {
                 state.in_bytes -= bytes.len();
                 state.wanted = None;
+                state.received = chain;
                 shared.changed.notify_all();
                 if let Some(error) = refuse(bytes.len() as u64) {
                     break error;
@@ -310,6 +324,35 @@ impl Link {
     /// What went over the link so far.
     pub fn meter(&self) -> LinkMeter {
         self.shared.lock().meter
+    }
+
+    /// What went over the link so far, both ways: waits until everything that was handed over is written. Nothing
+    /// where frames are not authenticated.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    pub fn transcript(&self) -> Result<Option<LinkTranscript>, WireError> {
+        let shared = &*self.shared;
+        let mut patience = shared.patience(&shared.moved_out);
+        let mut state = shared.lock();
+        loop {
+            if let Some(End::Now(error)) = &state.end {
+                return Err(error.clone());
+            }
+            let written = state.sent.map(|chain| chain.messages);
+            if written.is_none_or(|messages| messages == state.meter.sent_messages) {
+                return Ok(state
+                    .sent
+                    .map(|sent| LinkTranscript { sent, received: state.received.unwrap_or_default() }));
+            }
+            match shared.left(&state, &mut patience, &shared.moved_out) {
+                Ok(left) => state = shared.wait(state, left),
+                Err(error) => {
+                    drop(state);
+                    return Err(shared.fail(error));
+                }
+            }
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -64,8 +64,8 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links of party `index`, to the two others in the order of their indices. They must share `clock`.
-    pub(crate) fn new(index: usize, peers: [Link; 2], clock: Arc<Clock>) -> Links {
+    /// The links of party `index`, to the two others in the order of their indices. They must have been made with `clock`.
+    pub fn new(index: usize, peers: [Link; 2], clock: Arc<Clock>) -> Links {
         let group = Arc::new(Group::default());
         for link in &peers {
             group.add(link.shared());

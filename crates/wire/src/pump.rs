@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::emulate::Line;
 use crate::error::WireError;
 use crate::frame::{Header, Kind, MAX_REASON, decode_reason, encode_reason};
-use crate::link::{End, LINGER, Outgoing, Shared};
+use crate::link::{End, Incoming, LINGER, Outgoing, Shared};
 use crate::stream::{Control, Sink, Source};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
@@ -124,6 +124,7 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
         last = Instant::now();
         state = shared.lock();
         state.out_bytes -= len;
+        state.sent = sink.chain();
         shared.changed.notify_all();
     }
 }
@@ -226,7 +227,8 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
                 state.announced = None;
                 if !state.dropped {
                     state.in_bytes += len;
-                    state.inbox.push_back((header.clock, payload));
+                    let chain = source.chain();
+                    state.inbox.push_back(Incoming { clock: header.clock, payload, chain });
                 }
                 shared.changed.notify_all();
             }
@@ -261,6 +263,7 @@ fn lost(shared: &Shared, error: &io::Error) -> WireError {
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe
         | ErrorKind::NotConnected => WireError::Closed { peer },
+        ErrorKind::InvalidData => WireError::Tampered { peer, reason: error.to_string() },
         _ => WireError::Io { peer, reason: error.to_string() },
     }
 }

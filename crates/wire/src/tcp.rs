@@ -47,8 +47,8 @@ impl Connection {
         let peer = self.peer.to_string();
         let io = |e: std::io::Error| WireError::Io { peer: peer.clone(), reason: e.to_string() };
         let transport = Transport {
-            source: Box::new(StreamSource::new(Box::new(self.stream.try_clone().map_err(io)?))),
-            sink: Box::new(StreamSink::new(Box::new(self.stream.try_clone().map_err(io)?))),
+            source: Box::new(StreamSource::new(Box::new(self.stream.try_clone().map_err(io)?), None)),
+            sink: Box::new(StreamSink::new(Box::new(self.stream.try_clone().map_err(io)?), None)),
             control: Box::new(Socket(self.stream)),
         };
         Link::start(peer, transport, clock, options)
@@ -60,7 +60,8 @@ impl Connection {
     }
 }
 
-struct Socket(TcpStream);
+/// Ends a socket from outside of the threads that use it.
+pub(crate) struct Socket(pub(crate) TcpStream);
 
 impl Control for Socket {
     // Both are best effort: a socket that cannot be shut down is down.
@@ -221,6 +222,15 @@ pub fn connect(
     }
 }
 
+/// Sets a fresh connection up: blocking, without delay, watched by the system.
+pub(crate) fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
 /// Sets a fresh connection up and shakes hands over it.
 fn greet(
     mut stream: TcpStream,
@@ -230,11 +240,7 @@ fn greet(
     name: &str,
 ) -> Result<Connection, WireError> {
     let io = |e: std::io::Error| WireError::Connect { peer: name.to_string(), reason: e.to_string() };
-    stream.set_nonblocking(false).map_err(io)?;
-    stream.set_nodelay(true).map_err(io)?;
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(io)?;
+    prepare(&stream).map_err(io)?;
     stream.set_read_timeout(Some(HANDSHAKE)).map_err(io)?;
     stream.set_write_timeout(Some(HANDSHAKE)).map_err(io)?;
     let peer = shake_hands(&mut stream, own, accept, token, name)?;

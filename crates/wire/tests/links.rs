@@ -9,16 +9,45 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_wire::tcp::{Connection, Listener, connect};
+use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{
-    Breaker, Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp,
+    Breaker, Guard, Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp,
 };
 
-const SOON: Duration = Duration::from_secs(20);
+mod common;
+
+use common::{SOON, channels};
 
 /// A way to make the links of three parties.
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;
 
-const MESHES: [(&str, Mesh); 2] = [("local", local::mesh), ("tcp", tcp::mesh_on_loopback)];
+const MESHES: [(&str, Mesh); 4] = [
+    ("local", local::mesh),
+    ("tcp", tcp::mesh_on_loopback),
+    ("tls", |options| tls_mesh(options, false)),
+    ("guarded tls", |options| tls_mesh(options, true)),
+];
+
+/// The links of three parties over TLS.
+fn tls_mesh(options: LinkOptions, guarded: bool) -> Result<[Links; 3], WireError> {
+    let clocks = [0, 1, 2].map(|_| Arc::default());
+    let link = |own: usize, peer: usize, mut channel: Channel| {
+        let (from, to) = (Role::Party(own as u8), Role::Party(peer as u8));
+        let guard = guarded.then(|| Guard::new(&[7; 32], [8; 32], from, to));
+        channel.name(&to.to_string());
+        let mut options = options.clone();
+        if own < 2 && peer < 2 {
+            (options.send_limit, options.receive_limit) = (usize::MAX, usize::MAX);
+        }
+        channel.into_link(Arc::clone(&clocks[own]), options, guard).unwrap()
+    };
+    let ((a01, a10), (a02, a20), (a12, a21)) = (channels(), channels(), channels());
+    Ok([
+        Links::new(0, [link(0, 1, a01), link(0, 2, a02)], Arc::clone(&clocks[0])),
+        Links::new(1, [link(1, 0, a10), link(1, 2, a12)], Arc::clone(&clocks[1])),
+        Links::new(2, [link(2, 0, a20), link(2, 1, a21)], Arc::clone(&clocks[2])),
+    ])
+}
 
 fn each_mesh(options: &LinkOptions, test: impl Fn(&str, [Links; 3])) {
     for (name, mesh) in MESHES {

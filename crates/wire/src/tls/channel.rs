@@ -1,0 +1,337 @@
+//! [`Channel`]: a TLS connection before it becomes a link. One side at a time says something short, until a deadline.
+
+use std::collections::HashSet;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, version};
+
+use super::identity::{Fingerprint, Identity, spki};
+use super::stream::{broken, split};
+use super::verify::Pinned;
+use crate::clock::Clock;
+use crate::error::WireError;
+use crate::guard::Guard;
+use crate::link::Link;
+use crate::options::LinkOptions;
+use crate::stream::{StreamSink, StreamSource, Transport};
+use crate::tcp::{Socket, prepare};
+
+/// What the two ends agree to speak.
+const ALPN: &[u8] = b"cryptflow/1";
+/// Pause between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Plaintext that may wait within the connection for the writer.
+const BUFFER: usize = 256 << 10;
+
+/// A TLS 1.3 connection whose ends have proved who they are.
+pub struct Channel {
+    tls: Connection,
+    socket: TcpStream,
+    peer: String,
+    spki: Vec<u8>,
+    deadline: Instant,
+}
+
+impl Channel {
+    /// Connects to whoever holds the key with this fingerprint, trying again until the deadline: it may not have
+    /// started yet. `peer` names it in errors.
+    ///
+    /// # Errors
+    /// The address does not resolve, nobody listens there, or somebody else does.
+    pub fn connect(
+        address: &str,
+        identity: &Identity,
+        expected: Fingerprint,
+        peer: &str,
+        deadline: Instant,
+    ) -> Result<Channel, WireError> {
+        let refused = |reason: String| WireError::Connect { peer: format!("{peer} at {address}"), reason };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let pinned = Pinned {
+            keys: HashSet::from([expected]),
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(|e| refused(e.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pinned))
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
+        config.resumption = Resumption::disabled();
+        config.enable_sni = false;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        let name = ServerName::try_from("cryptflow").map_err(|e| refused(e.to_string()))?;
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
+        let socket = dial(address, deadline).map_err(|e| refused(e.to_string()))?;
+        let mut channel = Channel::shake_hands(tls.into(), socket, deadline, peer).map_err(|e| {
+            refused(match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(_)) => {
+                    format!("whoever answers there does not hold the key {expected} that is written down for {peer}")
+                }
+                Some(error) => format!("the TLS handshake failed: {error}"),
+                None => format!("the TLS handshake failed: {e}"),
+            })
+        })?;
+        // The peer checks this end's key after this end is done: wait for its verdict.
+        let mut verdict = [0];
+        channel.fill(&mut verdict).map_err(|e| match e.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => refused("it did not answer in time".into()),
+            _ => refused(format!(
+                "it does not accept this key, {}: its operator must add the fingerprint to its configuration ({e})",
+                identity.fingerprint()
+            )),
+        })?;
+        Ok(channel)
+    }
+
+    /// Shakes hands with whoever has connected; only those whose keys are `welcome` get through. Everything that is said before the
+    /// channel becomes a link must be said before the deadline.
+    ///
+    /// # Errors
+    /// The peer's key is not welcome, or it does not speak this protocol.
+    pub fn accept(
+        socket: TcpStream,
+        identity: &Identity,
+        welcome: HashSet<Fingerprint>,
+        deadline: Instant,
+    ) -> Result<Channel, WireError> {
+        let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_else(|_| "a stranger".into());
+        let refused = |reason: String| WireError::Connect { peer: address.clone(), reason };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let pinned = Pinned { keys: welcome, algorithms: provider.signature_verification_algorithms };
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(|e| refused(e.to_string()))?
+            .with_client_cert_verifier(Arc::new(pinned))
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        let tls = ServerConnection::new(Arc::new(config)).map_err(|e| refused(e.to_string()))?;
+        prepare(&socket).map_err(|e| refused(e.to_string()))?;
+        let mut channel = Channel::shake_hands(tls.into(), socket, deadline, &address).map_err(|e| {
+            refused(match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(_)) => {
+                    "its key is not in this party's configuration".into()
+                }
+                _ => format!("the TLS handshake failed: {e}"),
+            })
+        })?;
+        channel.write(&[1]).map_err(|e| refused(e.to_string()))?;
+        Ok(channel)
+    }
+
+    fn shake_hands(tls: Connection, socket: TcpStream, deadline: Instant, peer: &str) -> io::Result<Channel> {
+        let mut channel = Channel { tls, socket, peer: peer.into(), spki: Vec::new(), deadline };
+        while channel.tls.is_handshaking() {
+            channel.advance()?;
+        }
+        channel.flush()?;
+        let certificate = channel.tls.peer_certificates().and_then(<[_]>::first);
+        channel.spki = certificate
+            .ok_or("no certificate".to_string())
+            .and_then(spki)
+            .map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
+        Ok(channel)
+    }
+
+    /// Name of the peer in errors.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Gives the peer another name: what it is, once that is known.
+    pub fn name(&mut self, peer: &str) {
+        self.peer = peer.into();
+    }
+
+    /// The peer's public key: SubjectPublicKeyInfo, DER.
+    pub fn peer_spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// How the peer is known.
+    pub fn peer_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.spki)
+    }
+
+    /// Gives what follows until a new deadline.
+    pub fn extend(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    /// 32 bytes that the two ends of this connection have in common, and nobody else (RFC 9266 in spirit).
+    ///
+    /// # Errors
+    /// Never after a handshake.
+    pub fn exporter(&self, label: &[u8]) -> Result<[u8; 32], WireError> {
+        self.tls.export_keying_material([0; 32], label, None).map_err(|e| self.failed(&broken(e)))
+    }
+
+    /// Says something short.
+    ///
+    /// # Errors
+    /// The peer is gone, or does not take it before the deadline.
+    pub fn send(&mut self, message: &[u8]) -> Result<(), WireError> {
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
+        self.write(&length).and_then(|()| self.write(message)).map_err(|e| self.failed(&e))
+    }
+
+    /// Waits for something of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// The peer is gone, says too much, or nothing before the deadline.
+    pub fn recv(&mut self, limit: usize) -> Result<Vec<u8>, WireError> {
+        let mut length = [0; 4];
+        self.fill(&mut length).map_err(|e| self.failed(&e))?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > limit {
+            return Err(WireError::TooLong { peer: self.peer.clone(), announced: length as u64, limit });
+        }
+        let mut message = Vec::new();
+        while message.len() < length {
+            let begun = message.len();
+            message.resize(length.min(begun + (1 << 20)), 0);
+            let part = message.get_mut(begun..).unwrap_or_default();
+            self.fill(part).map_err(|e| self.failed(&e))?;
+        }
+        Ok(message)
+    }
+
+    /// Makes it a link, whose frames are authenticated where there is a guard.
+    ///
+    /// # Errors
+    /// The system gives no threads or refuses to set the socket up.
+    pub fn into_link(
+        self,
+        clock: Arc<Clock>,
+        options: LinkOptions,
+        guard: Option<Guard>,
+    ) -> Result<Link, WireError> {
+        let io = |e: io::Error| WireError::Io { peer: self.peer.clone(), reason: e.to_string() };
+        self.socket.set_read_timeout(None).map_err(io)?;
+        self.socket.set_write_timeout(None).map_err(io)?;
+        let control = Socket(self.socket.try_clone().map_err(io)?);
+        let mut tls = self.tls;
+        tls.set_buffer_limit(Some(BUFFER));
+        let (reader, writer) = split(tls, self.socket);
+        let (tagger, checker) = guard.map(Guard::split).unzip();
+        let transport = Transport {
+            source: Box::new(StreamSource::new(Box::new(reader), checker)),
+            sink: Box::new(StreamSink::new(Box::new(writer), tagger)),
+            control: Box::new(control),
+        };
+        Link::start(self.peer, transport, clock, options)
+    }
+
+    fn failed(&self, error: &io::Error) -> WireError {
+        let peer = self.peer.clone();
+        match error.kind() {
+            ErrorKind::InvalidData => WireError::Tampered { peer, reason: error.to_string() },
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+                WireError::Io { peer, reason: "it said nothing before the deadline".into() }
+            }
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe => WireError::Closed { peer },
+            _ => WireError::Io { peer, reason: error.to_string() },
+        }
+    }
+
+    /// Time that is left, put on the socket.
+    fn arm(&self) -> io::Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(Some(left))?;
+        self.socket.set_write_timeout(Some(left))
+    }
+
+    /// Sends what the connection wants to send.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            self.arm()?;
+            self.tls.write_tls(&mut self.socket)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is due, and takes what comes.
+    fn advance(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.arm()?;
+        if self.tls.wants_read() && self.tls.read_tls(&mut self.socket)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let processed = self.tls.process_new_packets();
+        if processed.is_err() {
+            // The peer shall know why: an alert is waiting.
+            let _ = self.flush();
+        }
+        processed.map(drop).map_err(broken)
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let taken = self.tls.writer().write(bytes)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.tls.reader().read(buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => buffer = buffer.get_mut(n..).unwrap_or_default(),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.advance()?,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// Connects to the first address that answers, trying again until the deadline.
+fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
+    loop {
+        let mut error = io::Error::new(ErrorKind::NotFound, "the address has no meaning to the name service");
+        match address.to_socket_addrs() {
+            Ok(addresses) => {
+                for address in addresses {
+                    let left =
+                        deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+                    match TcpStream::connect_timeout(&address, left) {
+                        Ok(socket) => {
+                            prepare(&socket)?;
+                            return Ok(socket);
+                        }
+                        Err(e) => error = e,
+                    }
+                }
+            }
+            Err(e) => error = e,
+        }
+        if Instant::now() + PAUSE >= deadline {
+            return Err(error);
+        }
+        thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,174 @@
+//! Who somebody is: a key pair and the certificate that carries it, and the fingerprint by which others know it.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// SHA-256 of a public key (its SubjectPublicKeyInfo in DER). Shown as sixteen groups of four hexadecimal digits, to be
+/// read out and compared.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a SubjectPublicKeyInfo.
+    pub fn of(spki: &[u8]) -> Fingerprint {
+        Fingerprint(Sha256::digest(spki).into())
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, pair) in self.0.chunks(2).enumerate() {
+            f.write_str(if i > 0 { "-" } else { "" })?;
+            pair.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Fingerprint, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no fingerprint: it has sixteen groups of four hexadecimal digits, as init shows them"
+            )
+        };
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|c| !matches!(c, '-' | ':' | ' '))
+            .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+            .collect::<Option<_>>()
+            .ok_or_else(wrong)?;
+        let bytes: Vec<u8> =
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |sum, d| sum << 4 | d)).collect();
+        if digits.len() != 64 {
+            return Err(wrong());
+        }
+        bytes.try_into().map(Fingerprint).map_err(|_| wrong())
+    }
+}
+
+/// Why an identity cannot be used. Never shows a key.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read, or is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The two do not go together.
+    #[error("the certificate {} does not carry the key {}", certificate.display(), key.display())]
+    Mismatch {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// What is wrong with the contents of an identity's files.
+enum Wrong {
+    Certificate(String),
+    Key(&'static str),
+    Mismatch,
+}
+
+/// A key pair and the certificate that carries its public half.
+#[derive(Clone)]
+pub struct Identity {
+    pub(crate) key: Arc<CertifiedKey>,
+    spki: Vec<u8>,
+}
+
+impl Identity {
+    /// Reads an identity from PEM files, as `init` writes them.
+    ///
+    /// # Errors
+    /// A file cannot be read or is malformed, or the key is not that of the certificate.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Identity, IdentityError> {
+        let open = |path: &Path| {
+            std::fs::read(path).map_err(|e| IdentityError::File {
+                path: path.into(),
+                reason: format!("it cannot be read: {e}"),
+            })
+        };
+        let (certificate_pem, key_pem) = (open(certificate)?, Zeroizing::new(open(key)?));
+        Identity::from_pem(&certificate_pem, &key_pem).map_err(|wrong| match wrong {
+            Wrong::Certificate(reason) => IdentityError::File { path: certificate.into(), reason },
+            Wrong::Key(reason) => IdentityError::File { path: key.into(), reason: reason.into() },
+            Wrong::Mismatch => IdentityError::Mismatch { certificate: certificate.into(), key: key.into() },
+        })
+    }
+
+    /// As [`Identity::read`], from what the files hold.
+    fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Identity, Wrong> {
+        let certificate = CertificateDer::from_pem_slice(certificate)
+            .map_err(|e| Wrong::Certificate(format!("it holds no certificate in PEM form: {e}")))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| Wrong::Key("it holds no private key in PEM form"))?;
+        let spki = spki(&certificate).map_err(Wrong::Certificate)?;
+        let signer = any_supported_type(&key).map_err(|_| Wrong::Key("its kind of key is not supported"))?;
+        let pair = CertifiedKey::new(vec![certificate], signer);
+        pair.keys_match().map_err(|_| Wrong::Mismatch)?;
+        Ok(Identity { key: Arc::new(pair), spki })
+    }
+
+    /// The public key: SubjectPublicKeyInfo, DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// How others know it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.spki)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Identity").field(&self.fingerprint()).finish()
+    }
+}
+
+/// The public key in a certificate.
+pub(crate) fn spki(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, String> {
+    let parsed = webpki::EndEntityCert::try_from(certificate)
+        .map_err(|e| format!("it is no certificate that can be understood: {e}"))?;
+    Ok(parsed.subject_public_key_info().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_come_back_as_people_write_them() {
+        let fingerprint = Fingerprint::of(b"a key");
+        let text = fingerprint.to_string();
+        assert_eq!(text.len(), 16 * 4 + 15);
+        for written in [text.clone(), text.replace('-', ":"), text.replace('-', ""), text.to_uppercase()] {
+            assert_eq!(written.parse(), Ok(fingerprint));
+        }
+        for wrong in ["", "abc", &text[1..], "zz", &format!("{text}-0000"), "😀"] {
+            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+        }
+    }
+}

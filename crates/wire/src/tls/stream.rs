@@ -1,0 +1,129 @@
+//! A TLS connection used by two threads at once: one reads, one writes.
+//!
+//! The connection's state is behind a lock that nobody holds while waiting for the network. What the reader finds to answer
+//! (a key update) leaves with the next thing that the writer writes; a link writes at least its signs of life.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::Connection;
+
+/// Bytes that are asked of the network at once.
+const CHUNK: usize = 256 << 10;
+
+/// What the two halves share.
+struct Shared {
+    tls: Mutex<Connection>,
+    socket: TcpStream,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reading and the writing half of a connection whose handshake is done.
+pub(crate) fn split(tls: Connection, socket: TcpStream) -> (Reader, Writer) {
+    let shared = Arc::new(Shared { tls: Mutex::new(tls), socket });
+    let reader =
+        Reader { shared: Arc::clone(&shared), raw: vec![0; CHUNK], first: 0, end: 0, finished: false };
+    (reader, Writer { shared, out: Vec::with_capacity(CHUNK) })
+}
+
+/// The reading half.
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    /// What came from the network; `first..end` was not decrypted yet.
+    raw: Vec<u8>,
+    first: usize,
+    end: usize,
+    finished: bool,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let mut tls = self.shared.lock();
+            // Nothing at all means that the peer closed in good order; an error that the network ended before.
+            match tls.reader().read(buffer) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock && !self.finished => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::UnexpectedEof.into()),
+                result => return result,
+            }
+            if self.first < self.end {
+                let mut pending = self.raw.get(self.first..self.end).unwrap_or_default();
+                let before = pending.len();
+                tls.read_tls(&mut pending)?;
+                self.first += before - pending.len();
+                tls.process_new_packets().map_err(broken)?;
+                continue;
+            }
+            drop(tls);
+            match (&self.shared.socket).read(&mut self.raw) {
+                Ok(0) => {
+                    self.finished = true;
+                    self.shared.lock().read_tls(&mut io::empty())?;
+                }
+                Ok(n) => (self.first, self.end) = (0, n),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// The writing half. Dropping it says that nothing more comes.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// Lets `step` put something into the connection, and sends what comes out.
+    fn send(&mut self, step: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
+        let mut tls = self.shared.lock();
+        let taken = step(&mut tls)?;
+        self.out.clear();
+        while tls.wants_write() {
+            tls.write_tls(&mut self.out)?;
+        }
+        drop(tls);
+        (&self.shared.socket).write_all(&self.out)?;
+        Ok(taken)
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(|tls| tls.writer().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send(|_| Ok(0)).map(drop)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Best effort: a peer that is gone needs no good-bye.
+        let _ = self.send(|tls| {
+            tls.send_close_notify();
+            Ok(0)
+        });
+    }
+}
+
+/// A record that does not decrypt was changed on its way.
+pub(crate) fn broken(error: rustls::Error) -> io::Error {
+    let kind = match error {
+        rustls::Error::DecryptError | rustls::Error::PeerMisbehaved(_) => ErrorKind::InvalidData,
+        rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac) => ErrorKind::InvalidData,
+        _ => ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}

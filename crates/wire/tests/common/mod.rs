@@ -1,0 +1,36 @@
+//! Identities and connections for tests.
+#![allow(dead_code, unreachable_pub)]
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_wire::tls::{Channel, Identity};
+
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// A fresh identity.
+pub fn identity() -> Identity {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["anybody".to_string()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, cert.pem()).unwrap();
+    std::fs::write(&key, signing_key.serialize_pem()).unwrap();
+    Identity::read(&certificate, &key).unwrap()
+}
+
+/// Both ends of a TLS connection.
+pub fn channels() -> (Channel, Channel) {
+    let (a, b) = (identity(), identity());
+    let end = Instant::now() + SOON;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, key) = (listener.local_addr().unwrap().to_string(), b.fingerprint());
+    let dialler = {
+        let a = a.clone();
+        thread::spawn(move || Channel::connect(&address, &a, key, "the other end", end).unwrap())
+    };
+    let socket = listener.accept().unwrap().0;
+    let accepted = Channel::accept(socket, &b, [a.fingerprint()].into(), end).unwrap();
+    (dialler.join().unwrap(), accepted)
+}

@@ -1,0 +1,149 @@
+//! TLS with pinned keys: who gets through, what is noticed on the way, and what both ends agree on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use common::{SOON, channels, identity};
+use cryptflow_wire::tls::{Channel, Fingerprint};
+use cryptflow_wire::{Guard, Link, LinkOptions, Role, WireError};
+
+/// Connects to a listener that welcomes one key, expecting another to answer; returns what both sides made of it.
+fn meet(
+    welcome: impl Fn(Fingerprint) -> Fingerprint,
+    expect: impl Fn(Fingerprint) -> Fingerprint,
+) -> (Result<Channel, WireError>, Result<Channel, WireError>) {
+    let (a, b) = (identity(), identity());
+    let end = Instant::now() + SOON;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, expected) = (listener.local_addr().unwrap().to_string(), expect(b.fingerprint()));
+    let own = a.clone();
+    let dialler = thread::spawn(move || Channel::connect(&address, &own, expected, "P1", end));
+    let welcome = [welcome(a.fingerprint())].into();
+    let accepted = Channel::accept(listener.accept().unwrap().0, &b, welcome, end);
+    (dialler.join().unwrap(), accepted)
+}
+
+#[test]
+fn both_ends_know_each_other_and_share_an_exporter() {
+    let (a, b) = channels();
+    assert_ne!(a.peer_fingerprint(), b.peer_fingerprint());
+    assert_eq!(a.exporter(b"label").unwrap(), b.exporter(b"label").unwrap());
+    assert_ne!(a.exporter(b"label").unwrap(), a.exporter(b"other").unwrap());
+    let (c, _d) = channels();
+    assert_ne!(a.exporter(b"label").unwrap(), c.exporter(b"label").unwrap());
+}
+
+#[test]
+fn strangers_do_not_get_through() {
+    let stranger = Fingerprint::of(b"somebody else");
+    let (dialled, accepted) = meet(|_| stranger, |key| key);
+    let (dialled, accepted) = (dialled.unwrap_err().to_string(), accepted.unwrap_err().to_string());
+    assert!(dialled.contains("does not accept this key") && dialled.contains("P1"), "{dialled}");
+    assert!(accepted.contains("its key is not in this party's configuration"), "{accepted}");
+
+    let (dialled, accepted) = meet(|key| key, |_| stranger);
+    let dialled = dialled.unwrap_err().to_string();
+    assert!(
+        dialled.contains("does not hold the key") && dialled.contains(&stranger.to_string()),
+        "{dialled}"
+    );
+    assert!(accepted.is_err());
+}
+
+#[test]
+fn who_does_not_speak_tls_or_says_nothing_is_an_error() {
+    for said in [&b"GET / HTTP/1.1\r\n\r\n"[..], b""] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut stranger = TcpStream::connect(address).unwrap();
+        stranger.write_all(said).unwrap();
+        let end = Instant::now() + SOON / 40;
+        let accepted = Channel::accept(listener.accept().unwrap().0, &identity(), [].into(), end);
+        assert!(matches!(accepted, Err(WireError::Connect { .. })), "{accepted:?}");
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let end = Instant::now() + SOON / 100;
+    let error = Channel::connect(&nobody, &identity(), Fingerprint([0; 32]), "P2", end).unwrap_err();
+    assert!(error.to_string().contains("P2"), "{error}");
+}
+
+#[test]
+fn long_announcements_are_refused_and_silence_ends() {
+    let (mut a, mut b) = channels();
+    a.send(&[1; 100]).unwrap();
+    assert_eq!(b.recv(100).unwrap(), [1; 100]);
+    a.send(&[1; 101]).unwrap();
+    assert!(matches!(b.recv(100), Err(WireError::TooLong { announced: 101, .. })));
+    a.extend(Instant::now() + SOON / 100);
+    assert!(a.recv(1).is_err());
+}
+
+fn links(guarded: bool) -> (Link, Link) {
+    let (a, b) = channels();
+    let guard = |own, peer| guarded.then(|| Guard::new(&[1; 32], [2; 32], own, peer));
+    let (p0, p1) = (Role::Party(0), Role::Party(1));
+    let link = |channel: Channel, guard| channel.into_link(Arc::default(), LinkOptions::default(), guard);
+    (link(a, guard(p0, p1)).unwrap(), link(b, guard(p1, p0)).unwrap())
+}
+
+#[test]
+fn both_ends_of_a_guarded_link_have_the_same_transcript() {
+    let (a, b) = links(true);
+    for len in [0, 1, 100_000] {
+        a.send(vec![7; len]).unwrap();
+        b.send(vec![8; 2 * len]).unwrap();
+        a.recv(2 * len).unwrap();
+        // What has arrived, but was not received, is not in the transcript.
+        b.send(vec![9]).unwrap();
+        b.recv(len).unwrap();
+        let (at_a, at_b) = (a.transcript().unwrap().unwrap(), b.transcript().unwrap().unwrap());
+        assert_eq!(at_a.sent, at_b.received);
+        assert_ne!(at_a.received, at_b.sent);
+        a.recv(1).unwrap();
+        assert_eq!(a.transcript().unwrap().unwrap().received, b.transcript().unwrap().unwrap().sent);
+    }
+    let (a, _b) = links(false);
+    assert_eq!(a.transcript().unwrap(), None);
+}
+
+/// A bit that somebody flips between the ends.
+#[test]
+fn a_changed_record_is_noticed_and_named() {
+    let (own, theirs) = (identity(), identity());
+    let end = Instant::now() + SOON;
+    let (listener, relay) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (address, behind) = (relay.local_addr().unwrap().to_string(), listener.local_addr().unwrap());
+    let (key, dialler) = (theirs.fingerprint(), own.clone());
+    let dialled = thread::spawn(move || Channel::connect(&address, &dialler, key, "P1", end).unwrap());
+    let (mut near, mut far) = (relay.accept().unwrap().0, TcpStream::connect(behind).unwrap());
+    let (mut back_from, mut back_to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+    thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
+    thread::spawn(move || {
+        let (mut passed, mut buffer) = (0, [0; 4096]);
+        while let Ok(n @ 1..) = near.read(&mut buffer) {
+            // Far behind the handshake, within the long message.
+            if (passed..passed + n).contains(&500_000) {
+                buffer[500_000 - passed] ^= 4;
+            }
+            passed += n;
+            if far.write_all(&buffer[..n]).is_err() {
+                return;
+            }
+        }
+    });
+    let mut accepted =
+        Channel::accept(listener.accept().unwrap().0, &theirs, [own.fingerprint()].into(), end).unwrap();
+    accepted.name("P0");
+    let receiver = accepted.into_link(Arc::default(), LinkOptions::default(), None).unwrap();
+    let sender = dialled.join().unwrap().into_link(Arc::default(), LinkOptions::default(), None).unwrap();
+    sender.send(vec![5; 1_000_000]).unwrap();
+    let error = receiver.recv(1_000_000).unwrap_err();
+    assert!(matches!(&error, WireError::Tampered { peer, .. } if peer == "P0"), "{error}");
+}

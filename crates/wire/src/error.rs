@@ -93,6 +93,14 @@ pub enum WireError {
         /// The operating system's or the handshake's reason.
         reason: String,
     },
+    /// Somebody who connected is not let in.
+    #[error("{peer} is not let in: {reason}")]
+    NotLetIn {
+        /// Its address.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
     /// The operating system gives no randomness for a session's token or a handshake.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(String),

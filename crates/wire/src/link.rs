@@ -321,6 +321,11 @@ impl Link {
         self.shared.break_off(WireError::GaveUp { reason: reason.to_string() });
     }
 
+    /// Whether nothing more comes, in good order or not.
+    pub fn has_ended(&self) -> bool {
+        self.shared.lock().end.is_some()
+    }
+
     /// What went over the link so far.
     pub fn meter(&self) -> LinkMeter {
         self.shared.lock().meter

@@ -55,10 +55,12 @@ impl Group {
     }
 }
 
-/// A party's links to the two others.
+/// A party's links to the two others. A clone is another handle to the same links: for what the parties say to each other before and
+/// after a protocol runs. They close when the last handle is dropped.
+#[derive(Clone)]
 pub struct Links {
     index: usize,
-    links: [Link; 3],
+    links: Arc<[Link; 3]>,
     clock: Arc<Clock>,
     group: Arc<Group>,
 }
@@ -77,7 +79,7 @@ impl Links {
             1 => [a, own, b],
             _ => [a, b, own],
         };
-        Links { index: index.min(2), links, clock, group }
+        Links { index: index.min(2), links: Arc::new(links), clock, group }
     }
 
     /// Which party this is: 0, 1 or 2.

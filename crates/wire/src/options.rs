@@ -45,7 +45,7 @@ impl LinkOptions {
 
     /// The options of the link between parties `i` and `j`: evaluators exchange messages of any size at once, so
     /// their link has no limits. The helper, who deals ahead, is held back by them.
-    pub(crate) fn between(&self, i: usize, j: usize) -> LinkOptions {
+    pub fn between(&self, i: usize, j: usize) -> LinkOptions {
         let mut options = self.clone();
         if i < 2 && j < 2 {
             options.send_limit = usize::MAX;

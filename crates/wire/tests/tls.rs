@@ -65,7 +65,7 @@ fn who_does_not_speak_tls_or_says_nothing_is_an_error() {
         stranger.write_all(said).unwrap();
         let end = Instant::now() + SOON / 40;
         let accepted = Channel::accept(listener.accept().unwrap().0, &identity(), [].into(), end);
-        assert!(matches!(accepted, Err(WireError::Connect { .. })), "{accepted:?}");
+        assert!(matches!(accepted, Err(WireError::NotLetIn { .. })), "{accepted:?}");
     }
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let end = Instant::now() + SOON / 100;

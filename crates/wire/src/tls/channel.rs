@@ -26,6 +26,8 @@ use crate::tcp::{Socket, prepare};
 
 /// What the two ends agree to speak.
 const ALPN: &[u8] = b"cryptflow/1";
+/// How long a peer may take to start: as long a refused connection is tried again.
+const START: Duration = Duration::from_secs(5);
 /// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Plaintext that may wait within the connection for the writer.
@@ -41,7 +43,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to whoever holds the key with this fingerprint, trying again until the deadline: it may not have
+    /// Connects to whoever holds the key with this fingerprint, trying again for a few seconds: it may not have
     /// started yet. `peer` names it in errors.
     ///
     /// # Errors
@@ -104,7 +106,7 @@ impl Channel {
         deadline: Instant,
     ) -> Result<Channel, WireError> {
         let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_else(|_| "a stranger".into());
-        let refused = |reason: String| WireError::Connect { peer: address.clone(), reason };
+        let refused = |reason: String| WireError::NotLetIn { peer: address.clone(), reason };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Pinned { keys: welcome, algorithms: provider.signature_verification_algorithms };
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -309,8 +311,9 @@ impl std::fmt::Debug for Channel {
     }
 }
 
-/// Connects to the first address that answers, trying again until the deadline.
+/// Connects to the first address that answers, trying again for a while.
 fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
+    let patience = deadline.min(Instant::now() + START);
     loop {
         let mut error = io::Error::new(ErrorKind::NotFound, "the address has no meaning to the name service");
         match address.to_socket_addrs() {
@@ -329,7 +332,7 @@ fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
             }
             Err(e) => error = e,
         }
-        if Instant::now() + PAUSE >= deadline {
+        if Instant::now() + PAUSE >= patience {
             return Err(error);
         }
         thread::sleep(PAUSE);

@@ -3,16 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_mirror::MirrorOwner;
-use cryptflow_mpc::{Clear, Owner, Party};
-use cryptflow_porthos::PorthosOwner;
+use cryptflow_mpc::{Owner, keys};
+use cryptflow_party::attested::{Statement, consistent};
+use cryptflow_party::messages::{
+    BatchRecord, Manifest, Reply, Request, SessionError, commit, elements, receive, send, unexpected,
+};
+use cryptflow_party::{ProtocolName, supported};
 use cryptflow_program::Program;
 use cryptflow_wire::{Breaker, Link};
-
-use crate::session::{
-    BatchRecord, Manifest, ProtocolName, Reply, Request, SessionError, elements, receive, send, supported,
-    unexpected,
-};
 
 /// A session with three parties.
 pub struct Client<'a> {
@@ -20,6 +18,8 @@ pub struct Client<'a> {
     breaker: Breaker,
     owner: Box<dyn Owner>,
     program: &'a Program,
+    /// Outputs are opened only if the parties' statements go together.
+    attested: bool,
 }
 
 /// What came out of a batch.
@@ -46,18 +46,7 @@ impl<'a> Client<'a> {
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
         supported(protocol, program)?;
-        let breaker = Breaker::new();
-        for link in &links {
-            breaker.tie(link);
-        }
-        let owner: Box<dyn Owner> = match protocol {
-            ProtocolName::Mirror => Box::new(MirrorOwner::new(program.ring_bits)),
-            ProtocolName::Porthos | ProtocolName::PorthosExact => {
-                Box::new(PorthosOwner::new(program.ring_bits))
-            }
-            ProtocolName::Clear => Box::new(Clear::new(Party::P0, program.ring_bits)),
-        };
-        let client = Client { links, breaker, owner, program };
+        let client = Client::over(links, program, protocol, false);
         let manifest = Manifest::new(program, protocol)?;
         let json = serde_json::to_string(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
         client.attempt(|client| {
@@ -65,6 +54,47 @@ impl<'a> Client<'a> {
             client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
         })?;
         Ok(client)
+    }
+
+    /// Joins a session that was asked for already, of a program that was deployed, once the parties agree on it. Where the links are
+    /// `attested`, no output is opened before all parties have stated the same of their links.
+    ///
+    /// # Errors
+    /// A party is gone or does not agree.
+    pub fn join(
+        links: [Link; 3],
+        program: &'a Program,
+        protocol: ProtocolName,
+        attested: bool,
+    ) -> Result<Client<'a>, SessionError> {
+        let client = Client::over(links, program, protocol, attested);
+        client.attempt(|client| {
+            client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
+        })?;
+        Ok(client)
+    }
+
+    fn over(links: [Link; 3], program: &'a Program, protocol: ProtocolName, attested: bool) -> Client<'a> {
+        let breaker = Breaker::new();
+        for link in &links {
+            breaker.tie(link);
+        }
+        Client { links, breaker, owner: protocol.owner(program.ring_bits), program, attested }
+    }
+
+    /// Something between the client and each party, outside of the session's own messages; `step` is told which party.
+    ///
+    /// # Errors
+    /// What `step` says; the session is over then.
+    pub fn with_each(
+        &self,
+        request: &Request,
+        mut step: impl FnMut(usize, &Link) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
+        self.attempt(|client| {
+            client.tell(request)?;
+            client.links.iter().enumerate().try_for_each(|(i, link)| step(i, link))
+        })
     }
 
     /// Shares the model's weights, by id, each row-major. Once is enough for a session.
@@ -97,19 +127,22 @@ impl<'a> Client<'a> {
         check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)?;
         self.attempt(|client| {
             let begun = Instant::now();
-            client.tell(&Request::Inputs)?;
-            for input in inputs {
-                client.hand_out(client.owner.share_value(&words(input))?)?;
-            }
+            let committed = client.share(inputs)?;
             client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
             let share = begun.elapsed();
 
             let begun = Instant::now();
             client.tell(&Request::Go)?;
             let mut parts = Vec::with_capacity(3);
+            let mut statements = Vec::with_capacity(3);
             let mut records = <[BatchRecord; 3]>::default();
             for (link, record) in client.links.iter().zip(&mut records) {
-                parts.push(client.outputs_of(link, record, progress)?);
+                let (party_parts, statement) = client.outputs_of(link, record, progress)?;
+                parts.push(party_parts);
+                statements.push(statement);
+            }
+            if client.attested {
+                agreed(statements, committed)?;
             }
             let outputs = client.open(&parts)?;
             Ok(Answer { outputs, share, online: begun.elapsed(), records })
@@ -151,6 +184,27 @@ impl<'a> Client<'a> {
         self.links.iter().try_for_each(|link| send(link, request))
     }
 
+    /// Shares the inputs of a batch; returns what each party has to commit to.
+    fn share(&self, inputs: &[Vec<i64>]) -> Result<[[u8; 32]; 3], SessionError> {
+        let mut salts = [[0; 32]; 3];
+        for (link, salt) in self.links.iter().zip(&mut salts) {
+            keys::random(salt)?;
+            send(link, &Request::Inputs { salt: *salt })?;
+        }
+        let mut shared: [Vec<Vec<u8>>; 3] = Default::default();
+        for input in inputs {
+            let parts = self.owner.share_value(&words(input))?;
+            for (shared, part) in shared.iter_mut().zip(parts) {
+                shared.push(part);
+            }
+        }
+        let commitments = [0, 1, 2].map(|i| commit(&salts[i], shared[i].iter().map(Vec::as_slice)));
+        for (link, parts) in self.links.iter().zip(shared) {
+            parts.into_iter().try_for_each(|part| link.send(part))?;
+        }
+        Ok(commitments)
+    }
+
     fn hand_out(&self, parts: [Vec<u8>; 3]) -> Result<(), SessionError> {
         for (link, part) in self.links.iter().zip(parts) {
             link.send(part)?;
@@ -169,16 +223,16 @@ impl<'a> Client<'a> {
         link: &Link,
         record: &mut BatchRecord,
         progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Vec<u8>>, SessionError> {
+    ) -> Result<(Vec<Vec<u8>>, Option<Statement>), SessionError> {
         loop {
             match receive(link)? {
                 Reply::Progress { step } => progress(step as usize),
-                Reply::Outputs { parts, record: batch } => {
+                Reply::Outputs { parts, record: batch, statement } => {
                     if parts.len() != self.program.outputs.len() {
                         return Err(unexpected(link, format!("{} outputs", parts.len())));
                     }
                     *record = batch;
-                    return Ok(parts);
+                    return Ok((parts, statement.map(|statement| *statement)));
                 }
                 _ => return Err(unexpected(link, "its outputs were due")),
             }
@@ -194,6 +248,19 @@ impl<'a> Client<'a> {
             Ok(self.owner.open(len, [part(0, i), part(1, i), part(2, i)])?)
         });
         outputs.collect()
+    }
+}
+
+/// Whether all parties state the same of their links, and of the inputs that the client gave them.
+fn agreed(statements: Vec<Option<Statement>>, committed: [[u8; 32]; 3]) -> Result<(), SessionError> {
+    let statements: Option<Vec<Statement>> = statements.into_iter().collect();
+    let Some(statements) = statements.and_then(|s| <[Statement; 3]>::try_from(s).ok()) else {
+        return Err(SessionError::Transcript("a party made no statement of its links".into()));
+    };
+    consistent(&statements).map_err(SessionError::Transcript)?;
+    match statements[0].inputs.iter().zip(&committed).position(|(stated, own)| stated != own) {
+        Some(party) => Err(SessionError::Transcript(format!("P{party} ran another input than it was given"))),
+        None => Ok(()),
     }
 }
 

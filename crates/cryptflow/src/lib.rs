@@ -12,10 +12,9 @@ pub mod labels;
 pub mod local;
 pub mod npy;
 pub mod output;
-pub mod party;
 pub mod preprocess;
+pub mod remote;
 pub mod report;
-pub mod session;
 pub mod table;
 
 pub use error::Error;

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::Network;
 use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
-use crate::party;
-use crate::session::SessionError;
+use cryptflow_party::messages::SessionError;
 
 /// Time for a process to start and to find the others.
 const START: Duration = Duration::from_secs(20);
@@ -251,7 +250,7 @@ pub fn run_party(index: usize, deadline: Duration, network: Option<Network>) -> 
     let patient = LinkOptions { stall_limit: IDLE, network: None, ..options };
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
-        Some(client) => party::serve(links, client?),
+        Some(client) => cryptflow_party::serve(links, client?),
         None => Err(SessionError::Manifest("no client came".into())),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use cryptflow_aramis::Appraisal;
 use cryptflow_program::OutputTransform;
 use cryptflow_wire::Network;
 use serde::Serialize;
@@ -31,6 +32,9 @@ pub struct Report {
     /// The difference from the float model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare: Option<Comparison>,
+    /// Who ran it, and what they proved; absent where all parties are processes of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     /// The inputs, by name.
     #[serde(skip)]
     pub inputs: Vec<String>,
@@ -40,6 +44,46 @@ pub struct Report {
     /// How many batches there were.
     #[serde(skip)]
     pub batches: usize,
+}
+
+/// A session between three organisations.
+#[derive(Clone, Debug, Serialize)]
+pub struct Session {
+    /// Its number, as the parties' audit logs have it.
+    pub id: String,
+    /// The model's name.
+    pub model: String,
+    /// Digest of program and weights, as the parties agreed on it.
+    pub deployment: String,
+    /// The organisations of P0, P1 and P2.
+    pub parties: [String; 3],
+    /// What it is secure against: `semi-honest` (parties that look, and follow the protocol) or `malicious` (parties that
+    /// cheat, as far as their hardware can be trusted).
+    pub security: &'static str,
+    /// Digest of the attestation policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What each party's evidence said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Appraisal>,
+    /// The evidence came from a simulated root of trust, and proves nothing.
+    pub insecure_simulated_tee: bool,
+}
+
+impl Session {
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "session  {}", self.id)?;
+        writeln!(out, "model    {}, {}", self.model, self.deployment)?;
+        writeln!(out, "parties  {}", self.parties.join(", "))?;
+        writeln!(out, "security {}", self.security)?;
+        for (party, appraisal) in self.evidence.iter().enumerate() {
+            writeln!(out, "         P{party}: {appraisal}")?;
+        }
+        if self.insecure_simulated_tee {
+            writeln!(out, "INSECURE the evidence is simulated: it proves nothing")?;
+        }
+        Ok(())
+    }
 }
 
 /// A label.
@@ -224,6 +268,9 @@ impl Report {
         if let Some(network) = &self.network {
             writeln!(out, "network  {network}")?;
         }
+        if let Some(session) = &self.session {
+            session.write(out)?;
+        }
         let (s, b) = (&self.seconds, &self.bytes);
         writeln!(out, "seconds  {:.3} online, {:.3} to share weights and inputs", s.online, s.share)?;
         writeln!(
@@ -308,7 +355,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::session::BatchRecord;
+    use cryptflow_party::messages::BatchRecord;
 
     fn answer() -> Answer {
         let record = |rounds, sent| BatchRecord { seconds: 1.0, rounds, sent, steps: vec![] };

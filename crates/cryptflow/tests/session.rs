@@ -7,8 +7,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use cryptflow::client::Client;
-use cryptflow::session::{Manifest, ProtocolName, Request, SessionError};
-use cryptflow::{fixed, party};
+use cryptflow::fixed;
+use cryptflow_party::messages::{Manifest, Request, SessionError};
+use cryptflow_party::{self as party, ProtocolName};
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], cryptflow_wire::WireError>;

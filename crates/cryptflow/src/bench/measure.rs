@@ -13,7 +13,7 @@ use crate::compare::Comparison;
 use crate::error::{Error, Result};
 use crate::fixed;
 use crate::local::Parties;
-use crate::session::ProtocolName;
+use cryptflow_party::ProtocolName;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]

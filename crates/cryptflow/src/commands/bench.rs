@@ -11,12 +11,13 @@ use cryptflow::bench::machine::{Machine, now};
 use cryptflow::bench::measure::{Job, Launch, measure};
 use cryptflow::bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
 use cryptflow::error::{Error, Result};
-use cryptflow::session::ProtocolName;
 use cryptflow_athos::compile::Scale;
+use cryptflow_party::ProtocolName;
 use cryptflow_program::write_whole;
 
 use super::compile::parse;
 use super::network::Emulated;
+use super::protocol;
 use networks::{Files, Ready};
 
 /// Bits of weights: as many as there are.
@@ -44,7 +45,7 @@ struct Paper {
     #[arg(long, value_name = "DIR")]
     models: PathBuf,
     /// The protocols.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "mirror,porthos")]
+    #[arg(long, value_parser = protocol::parser(), value_delimiter = ',', default_value = "mirror,porthos")]
     protocol: Vec<ProtocolName>,
     /// Runs of each network with each protocol, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]

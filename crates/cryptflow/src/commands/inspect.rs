@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cryptflow::error::{Error, Result};
-use cryptflow::session::truncation_failure;
 use cryptflow::table::{bytes, count, shape, table};
 use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::Clear;
+use cryptflow_party::truncation_failure;
 use cryptflow_porthos::{PorthosCosts, Truncation};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};

@@ -3,10 +3,18 @@
 mod attest;
 mod bench;
 mod compile;
+mod deploy;
+mod inference;
+mod init;
 mod inspect;
 mod network;
+mod party;
 mod party_local;
+mod predict;
+mod protocol;
 mod run;
+mod site;
+mod status;
 
 use std::io::{ErrorKind, Write};
 
@@ -21,6 +29,11 @@ pub(crate) enum Command {
     Run(run::Arguments),
     Bench(Box<bench::Arguments>),
     Attest(attest::Arguments),
+    Init(init::Arguments),
+    Party(party::Arguments),
+    Status(status::Arguments),
+    Deploy(deploy::Arguments),
+    Predict(predict::Arguments),
     #[command(hide = true)]
     PartyLocal(party_local::Arguments),
 }
@@ -33,6 +46,11 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Attest(arguments) => attest::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Party(arguments) => party::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
     }
 }

@@ -1,0 +1,73 @@
+//! `cryptflow predict`: a deployed model, on inputs that no party sees.
+
+use std::time::Instant;
+
+use clap::Args;
+use cryptflow::client::Client;
+use cryptflow::error::{Error, Result};
+use cryptflow::report::{Report, Session};
+use cryptflow_party::ProtocolName;
+use cryptflow_party::messages::Request;
+use cryptflow_party::store::hex;
+
+use super::inference::{Files, Job};
+use super::protocol;
+use super::site::Where;
+
+/// Run a deployed model on inputs that no party sees, at three organisations.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The model's name.
+    model: String,
+    #[command(flatten)]
+    files: Files,
+    /// The protocol; the one that the model was deployed for by default.
+    #[arg(long, value_parser = protocol::parser())]
+    protocol: Option<ProtocolName>,
+    /// Run nothing but the model with this digest, as `cryptflow deploy` printed it.
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+    #[command(flatten)]
+    site: Where,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let site = arguments.site.site()?;
+    let (deployment, program) = site.describe(&arguments.model)?;
+    let digest = hex(&deployment.digest());
+    if let Some(wanted) = arguments.digest.as_ref().filter(|&wanted| *wanted != digest) {
+        return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
+    }
+    let protocol = arguments.protocol.unwrap_or(deployment.protocol);
+    let job = Job::prepare(program, &arguments.files)?;
+    let bar = job.progress()?;
+    bar.set_message("connecting");
+
+    let begun = Instant::now();
+    let opened = site.open(&deployment, &job.program, protocol)?;
+    let session = Session {
+        id: hex(&opened.manifest.session),
+        model: deployment.name.clone(),
+        deployment: digest,
+        parties: site.parties(),
+        security: if site.policy().is_some() { "malicious" } else { "semi-honest" },
+        policy: site.policy().map(|policy| hex(&policy)),
+        insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
+        evidence: opened.evidence,
+    };
+    let mut report = Report { protocol: protocol.to_string(), session: Some(session), ..Report::default() };
+    let mut renewal = opened.renewal;
+    let client = Client::join(opened.links, &job.program, protocol, renewal.is_some()).map_err(Error::new)?;
+    report.seconds.share = begun.elapsed().as_secs_f64();
+    let logits = job.run(client, &bar, &mut report, &mut |client| match &mut renewal {
+        Some(renewal) if renewal.is_due() => {
+            client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
+        }
+        _ => Ok(()),
+    })?;
+    if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
+        eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
+    }
+    job.conclude(report, &logits, &arguments.files)
+}

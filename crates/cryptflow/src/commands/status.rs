@@ -1,0 +1,82 @@
+//! `cryptflow status`: whether the three parties can be reached, and what they are ready for.
+
+use clap::Args;
+use cryptflow::error::{Error, Result};
+use cryptflow_party::store::hex;
+use serde_json::json;
+
+use super::site::Where;
+
+/// Show whether the three parties can be reached, what they think of this client, and which models they keep.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    site: Where,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let site = arguments.site.site()?;
+    let statuses = site.status();
+    let reached = statuses.iter().filter(|status| status.is_ok()).count();
+    let policy = site.policy();
+    let simulated = site.allows_insecure_simulated();
+    let mut lines = Vec::new();
+    let mut objects = Vec::new();
+    for (index, status) in statuses.iter().enumerate() {
+        let party = &site.config().parties[index];
+        lines.push(format!("P{index}  {} at {}", party.name, party.address));
+        match status {
+            Err(error) => {
+                lines.push(format!("    NOT READY: {error}"));
+                objects.push(json!({ "party": index, "name": party.name, "address": party.address, "error": error.to_string() }));
+            }
+            Ok(status) => {
+                lines.push(format!(
+                    "    ready: version {}, up {} s, {} of {} sessions, runs {}",
+                    status.software,
+                    status.uptime,
+                    status.sessions.0,
+                    status.sessions.1,
+                    status.protocols.join(", ")
+                ));
+                lines.push(format!(
+                    "    knows this client as {}, which may {}",
+                    status.client,
+                    status.may.join(", ")
+                ));
+                lines.push(match (status.policy, policy) {
+                    (None, None) => {
+                        "    attests nothing: secure if the parties follow the protocol".to_string()
+                    }
+                    (theirs, ours) if theirs == ours => {
+                        format!("    attests with {}", status.hardware.as_deref().unwrap_or("nothing"))
+                    }
+                    _ => "    NOT READY: its attestation policy is not this client's".to_string(),
+                });
+                for (name, protocol, digest) in &status.models {
+                    lines.push(format!("    model {name}, for {protocol}, {digest}"));
+                }
+                objects.push(json!({ "party": index, "name": party.name, "address": party.address,
+                    "policy": status.policy.map(|policy| hex(&policy)), "status": status }));
+            }
+        }
+    }
+    if simulated {
+        lines.push("INSECURE: simulated evidence is accepted; it proves nothing".into());
+    }
+    if arguments.json {
+        let report = json!({ "parties": objects, "insecure_simulated_tee": simulated,
+            "policy": policy.map(|policy| hex(&policy)) });
+        super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)?;
+    } else {
+        super::print(&lines.join("\n"))?;
+    }
+    match reached {
+        3 => Ok(()),
+        _ => Err(Error::new(format!("{} of 3 parties can be reached", reached))),
+    }
+}

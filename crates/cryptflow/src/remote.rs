@@ -1,0 +1,298 @@
+//! Three parties at three organisations, as their client sees them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_aramis::Appraisal;
+use cryptflow_mpc::keys;
+use cryptflow_party::ProtocolName;
+use cryptflow_party::attested::{Instance, Terms, Trust, attest};
+use cryptflow_party::config::Config;
+use cryptflow_party::deployment::Deployment;
+use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
+use cryptflow_party::messages::{Manifest, SessionError, VERSION, commit};
+use cryptflow_program::Program;
+use cryptflow_wire::tls::Channel;
+use cryptflow_wire::{Link, LinkOptions, Role};
+
+use crate::error::{Error, Result};
+
+/// How much longer than a party the client is patient, so that it hears from the parties who is silent.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A client's site: its configuration, and what it judges the parties by.
+pub struct Site {
+    config: Config,
+    trust: Option<Trust>,
+}
+
+/// A session that all three parties have taken.
+pub struct Opened {
+    /// The links to P0, P1 and P2.
+    pub links: [Link; 3],
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// What each party's evidence said; empty where nobody attests.
+    pub evidence: Vec<Appraisal>,
+    /// What fresh evidence is asked for with.
+    pub renewal: Option<Renewal>,
+}
+
+/// What it takes to ask the parties of a session for fresh evidence.
+pub struct Renewal {
+    trust: Trust,
+    instance: Instance,
+    terms: Vec<Terms>,
+    peers: Vec<[u8; 32]>,
+    proved: Instant,
+}
+
+impl Site {
+    /// Reads a client's configuration. `insecure_simulated` is the folder of a simulated root of trust.
+    ///
+    /// # Errors
+    /// The configuration, or a file that it names, is missing or wrong.
+    pub fn read(config: &Path, insecure_simulated: Option<&Path>) -> Result<Site> {
+        let config = Config::read(config).map_err(Error::new)?;
+        let trust = Trust::of(&config, insecure_simulated).map_err(Error::new)?;
+        Ok(Site { config, trust })
+    }
+
+    /// What the configuration says.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Digest of the attestation policy, where there is one.
+    pub fn policy(&self) -> Option<[u8; 32]> {
+        self.trust.as_ref().map(|trust| trust.policy)
+    }
+
+    /// Whether evidence may be simulated: whoever shows a result must say so.
+    pub fn allows_insecure_simulated(&self) -> bool {
+        self.trust.as_ref().is_some_and(Trust::allows_insecure_simulated)
+    }
+
+    /// The names of the organisations.
+    pub fn parties(&self) -> [String; 3] {
+        self.config.parties.each_ref().map(|party| party.name.clone())
+    }
+
+    fn name(&self, index: usize) -> String {
+        match &self.config.parties[index].name {
+            name if *name == format!("p{index}") => format!("P{index}"),
+            name => format!("P{index} ({name})"),
+        }
+    }
+
+    fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
+        let party = &self.config.parties[index];
+        let deadline = Instant::now() + self.config.session.deadline;
+        let name = self.name(index);
+        let mut channel =
+            Channel::connect(&party.address, &self.config.identity, party.fingerprint, &name, deadline)?;
+        say(&mut channel, &Greeting::Client { version: VERSION })?;
+        Ok(channel)
+    }
+
+    /// Does something with each of the three parties, at once.
+    fn with_each<T: Send>(
+        &self,
+        step: impl Fn(usize) -> std::result::Result<T, SessionError> + Sync,
+    ) -> [std::result::Result<T, SessionError>; 3] {
+        let step = &step;
+        thread::scope(|scope| {
+            [0, 1, 2].map(|index| scope.spawn(move || step(index))).map(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    Err(SessionError::Operands("a thread of this client panicked".into()))
+                })
+            })
+        })
+    }
+
+    /// How each party is, or why it cannot be asked.
+    pub fn status(&self) -> [std::result::Result<Status, SessionError>; 3] {
+        self.with_each(|index| {
+            let mut channel = self.connect(index)?;
+            say(&mut channel, &Ask::Status)?;
+            match answer(&mut channel)? {
+                Tell::Status(status) => Ok(*status),
+                _ => Err(undue(&channel)),
+            }
+        })
+    }
+
+    /// What the parties keep under a name, and its program. All three must keep the same.
+    ///
+    /// # Errors
+    /// A party cannot be reached, keeps nothing of this name, or another model than the others.
+    pub fn describe(&self, model: &str) -> Result<(Deployment, Program)> {
+        let [p0, p1, p2] = all(self.with_each(|index| {
+            let mut channel = self.connect(index)?;
+            say(&mut channel, &Ask::Describe { name: model.into() })?;
+            match answer(&mut channel)? {
+                Tell::Model(deployment) => Ok(*deployment),
+                _ => Err(undue(&channel)),
+            }
+        }))?;
+        for (index, other) in [(1, &p1), (2, &p2)] {
+            if other.digest() != p0.digest() {
+                return Err(Error::new(format!(
+                    "{} and {} keep different models under the name {model:?}: deploy it again, with --replace",
+                    self.name(0),
+                    self.name(index)
+                )));
+            }
+        }
+        let program = p0.parse().map_err(Error::new)?;
+        Ok((p0, program))
+    }
+
+    /// Shares a model's weights into the parties' stores: all three keep their parts, or none does.
+    ///
+    /// # Errors
+    /// A party cannot be reached, or refuses.
+    pub fn deploy(
+        &self,
+        name: &str,
+        program: &Program,
+        weights: &[Vec<i64>],
+        protocol: ProtocolName,
+        replace: bool,
+    ) -> Result<Deployment> {
+        let owner = protocol.owner(program.ring_bits);
+        let mut parts: [Vec<Vec<u8>>; 3] = Default::default();
+        for weight in weights {
+            let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
+            for (parts, part) in parts.iter_mut().zip(owner.share_weight(&words).map_err(Error::new)?) {
+                parts.push(part);
+            }
+        }
+        let mut salts = [[0; 32]; 3];
+        for salt in &mut salts {
+            keys::random(salt).map_err(Error::new)?;
+        }
+        let commitments = [0, 1, 2].map(|i| commit(&salts[i], parts[i].iter().map(Vec::as_slice)));
+        let program = serde_json::to_string(program).map_err(Error::new)?;
+        let deployment = Deployment { name: name.into(), program, protocol, commitments };
+        let (shared, salts, parts) = (&deployment, &salts, &parts);
+        let channels = all(self.with_each(|index| {
+            let mut channel = self.connect(index)?;
+            let (deployment, salt) = (shared.clone(), salts[index]);
+            say(&mut channel, &Ask::Deploy { deployment, salt, replace })?;
+            ready(&mut channel)?;
+            for part in &parts[index] {
+                channel.extend(Instant::now() + self.config.session.deadline);
+                channel.send(part)?;
+            }
+            ready(&mut channel)?;
+            Ok(channel)
+        }))?;
+        // Every party holds its part and has found it whole: now, and not before, all of them keep it.
+        for mut channel in channels {
+            channel.extend(Instant::now() + self.config.session.deadline);
+            say(&mut channel, &Ask::Commit).and_then(|()| ready(&mut channel)).map_err(Error::new)?;
+        }
+        Ok(deployment)
+    }
+
+    /// Asks the three parties for a session. Where there is a policy, each party has proved itself when this returns.
+    ///
+    /// # Errors
+    /// A party cannot be reached, refuses, or proves something else than the policy demands.
+    pub fn open(&self, deployment: &Deployment, program: &Program, protocol: ProtocolName) -> Result<Opened> {
+        let manifest = Manifest {
+            deployment: Some(deployment.digest()),
+            policy: self.policy(),
+            ..Manifest::new(program, protocol).map_err(Error::new)?
+        };
+        let instance = Instance::fresh().map_err(Error::new)?;
+        let clock = Arc::default();
+        let met = all(self.with_each(|index| {
+            let mut channel = self.connect(index)?;
+            say(&mut channel, &Ask::Open { name: deployment.name.clone(), manifest: manifest.clone() })?;
+            ready(&mut channel)?;
+            let proved = match &self.trust {
+                None => None,
+                Some(trust) => {
+                    let (own, peer) = (Role::Client, Role::Party(index as u8));
+                    let spki = self.config.identity.spki();
+                    let terms = Terms::of(&channel, spki, own, peer, manifest.session, manifest.program)?;
+                    let proved = attest(&mut channel, trust, &instance, &terms)?;
+                    let guard =
+                        instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
+                    Some((terms, proved, guard))
+                }
+            };
+            Ok((channel, proved))
+        }))?;
+
+        let options = LinkOptions {
+            deadline: self.config.session.deadline.saturating_add(GRACE),
+            stall_limit: self.config.session.idle.saturating_add(GRACE),
+            ..LinkOptions::default()
+        };
+        let mut links = Vec::with_capacity(3);
+        let (mut evidence, mut all_terms, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+        for (channel, proved) in met {
+            let mut guard = None;
+            if let Some((terms, proved, its_guard)) = proved {
+                evidence.extend(proved.appraisal);
+                all_terms.push(terms);
+                peers.push(proved.instance);
+                guard = Some(its_guard);
+            }
+            links.push(channel.into_link(Arc::clone(&clock), options.clone(), guard).map_err(Error::new)?);
+        }
+        let links = <[Link; 3]>::try_from(links).map_err(|_| Error::new("there must be three parties"))?;
+        let renewal = self.trust.clone().map(|trust| Renewal {
+            trust,
+            instance,
+            terms: all_terms,
+            peers,
+            proved: Instant::now(),
+        });
+        Ok(Opened { links, manifest, evidence, renewal })
+    }
+}
+
+impl Renewal {
+    /// Whether the evidence is as old as the policy allows.
+    pub fn is_due(&self) -> bool {
+        self.proved.elapsed() >= self.trust.interval
+    }
+
+    /// Has a party prove itself again: the messages that follow [`cryptflow_party::messages::Request::Attest`].
+    ///
+    /// # Errors
+    /// The evidence is refused, or the party is another than before.
+    pub fn renew(&mut self, index: usize, link: &Link) -> std::result::Result<(), SessionError> {
+        let (Some(terms), Some(peer)) = (self.terms.get(index), self.peers.get(index)) else { return Ok(()) };
+        let proved = attest(link, &self.trust, &self.instance, terms)?;
+        if proved.instance != *peer {
+            return Err(SessionError::Attestation(format!("the session key of P{index} has changed")));
+        }
+        self.proved = Instant::now();
+        Ok(())
+    }
+}
+
+/// All three, or everything that went wrong.
+fn all<T>(results: [std::result::Result<T, SessionError>; 3]) -> Result<[T; 3]> {
+    let mut wrong = Vec::new();
+    let mut right = Vec::with_capacity(3);
+    for result in results {
+        match result {
+            Ok(value) => right.push(value),
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    wrong.dedup();
+    <[T; 3]>::try_from(right).map_err(|_| Error::new(wrong.join("; ")))
+}
+
+fn undue(channel: &Channel) -> SessionError {
+    SessionError::Message { peer: channel.peer().into(), reason: "another answer was due".into() }
+}

@@ -1,0 +1,98 @@
+//! The audit log: what this party did, for whom, with what outcome. One JSON object a line, only ever appended to; each
+//! line has the digest of the one before it, so that a line cannot be changed or taken out unseen.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::store::{hex, restrict};
+
+/// An open log.
+pub struct Audit {
+    state: Mutex<(File, String)>,
+}
+
+impl Audit {
+    /// Opens a log, or begins one.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn open(path: &Path) -> io::Result<Audit> {
+        let mut last = String::new();
+        if path.exists() {
+            for line in BufReader::new(File::open(path)?).lines() {
+                last = line?;
+            }
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        restrict(path, 0o600)?;
+        let previous = if last.is_empty() { String::new() } else { digest(&last) };
+        Ok(Audit { state: Mutex::new((file, previous)) })
+    }
+
+    /// Writes an event down, with the time and the digest of the line before. `fields` must be an object, and hold no secret.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub fn write(&self, event: &str, fields: Value) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
+        let mut entry = json!({ "time": time, "event": event, "previous": state.1 });
+        if let (Some(entry), Value::Object(fields)) = (entry.as_object_mut(), fields) {
+            entry.extend(fields);
+        }
+        let line = entry.to_string();
+        state.0.write_all(format!("{line}\n").as_bytes())?;
+        state.0.flush()?;
+        state.1 = digest(&line);
+        Ok(())
+    }
+
+    /// Whether every line of a log goes with the one before it.
+    ///
+    /// # Errors
+    /// The first line that does not.
+    pub fn check(text: &str) -> Result<usize, String> {
+        let mut previous = String::new();
+        let mut count = 0;
+        for (number, line) in text.lines().enumerate() {
+            let entry: Value = serde_json::from_str(line).map_err(|e| format!("line {}: {e}", number + 1))?;
+            if entry.get("previous").and_then(Value::as_str) != Some(&previous) {
+                return Err(format!("line {} does not follow the one before it", number + 1));
+            }
+            (previous, count) = (digest(line), count + 1);
+        }
+        Ok(count)
+    }
+}
+
+fn digest(line: &str) -> String {
+    hex(blake3::hash(line.as_bytes()).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_follow_each_other_and_changes_show() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        for round in 0..2 {
+            let audit = Audit::open(&path).unwrap();
+            for i in 0..3 {
+                audit.write("session", json!({ "number": 3 * round + i })).unwrap();
+            }
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(Audit::check(&text), Ok(6));
+        let lines: Vec<&str> = text.lines().collect();
+        let without = [&lines[..2], &lines[3..]].concat().join("\n");
+        assert!(Audit::check(&without).unwrap_err().contains("line 3"));
+        assert!(Audit::check(&text.replace("\"number\":1", "\"number\":7")).unwrap_err().contains("line 3"));
+    }
+}

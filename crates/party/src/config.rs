@@ -1,0 +1,297 @@
+//! The configuration of a site: who it is, who the three parties are, and who may ask it for what. One TOML file.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cryptflow_wire::tls::Fingerprint;
+use cryptflow_wire::{Role, tls::Identity};
+use serde::Deserialize;
+
+use crate::protocol_name::ProtocolName;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, and what to do.
+    pub reason: String,
+}
+
+/// A site, as its file describes it, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What this site is.
+    pub role: Role,
+    /// Its key.
+    pub identity: Identity,
+    /// Where a party listens.
+    pub listen: Option<String>,
+    /// Where a party keeps deployed models.
+    pub store: PathBuf,
+    /// Where a party writes down what it did.
+    pub audit: PathBuf,
+    /// P0, P1 and P2.
+    pub parties: [PartyEntry; 3],
+    /// Who may ask this party for what, by name.
+    pub clients: BTreeMap<String, ClientEntry>,
+    /// How sessions run.
+    pub session: SessionLimits,
+    /// What is proved and demanded; nothing where this consortium trusts its members to be curious at most.
+    pub attestation: Option<AttestationFiles>,
+}
+
+/// One of the three parties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartyEntry {
+    /// The organisation's name, for people.
+    pub name: String,
+    /// Host and port.
+    pub address: String,
+    /// Its key.
+    pub fingerprint: Fingerprint,
+}
+
+/// A client that this party serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEntry {
+    /// Its key.
+    pub fingerprint: Fingerprint,
+    /// What it may do.
+    pub may: HashSet<Right>,
+    /// The models that it may use; nothing means all.
+    pub models: Option<HashSet<String>>,
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    /// Bring models.
+    Deploy,
+    /// Use models.
+    Predict,
+}
+
+/// Limits of sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// The protocols that this party runs.
+    pub protocols: Vec<ProtocolName>,
+    /// Time for everybody to come together; and silence after which a peer counts as gone.
+    pub deadline: Duration,
+    /// Time that a client may leave a session idle.
+    pub idle: Duration,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+}
+
+/// Where the attestation's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttestationFiles {
+    /// The policy, the same at all participants.
+    pub policy: PathBuf,
+    /// What the hardware's makers publish, fetched ahead.
+    pub collateral: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    site: Site,
+    p0: Party,
+    p1: Party,
+    p2: Party,
+    #[serde(default)]
+    clients: BTreeMap<String, Client>,
+    #[serde(default)]
+    session: Session,
+    attestation: Option<Attestation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Site {
+    role: String,
+    certificate: PathBuf,
+    key: PathBuf,
+    listen: Option<String>,
+    store: Option<PathBuf>,
+    audit: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Party {
+    #[serde(default)]
+    name: String,
+    address: String,
+    fingerprint: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Client {
+    fingerprint: String,
+    may: HashSet<Right>,
+    models: Option<HashSet<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Session {
+    protocols: Option<Vec<ProtocolName>>,
+    deadline_seconds: Option<f64>,
+    idle_seconds: Option<f64>,
+    max_sessions: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attestation {
+    policy: PathBuf,
+    collateral: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads a site's file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// Whatever is missing or wrong, by its place in the file.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let fail = |reason: String| ConfigError { path: path.into(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| fail(format!("it cannot be read: {e}")))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Config::parse(&text, folder).map_err(fail)
+    }
+
+    fn parse(text: &str, folder: &Path) -> Result<Config, String> {
+        let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+        let role = match file.site.role.as_str() {
+            "p0" => Role::Party(0),
+            "p1" => Role::Party(1),
+            "p2" => Role::Party(2),
+            "client" => Role::Client,
+            other => return Err(format!("site.role is {other:?}: it must be p0, p1, p2 or client")),
+        };
+        let identity = Identity::read(&folder.join(&file.site.certificate), &folder.join(&file.site.key))
+            .map_err(|e| e.to_string())?;
+        let mut parties = Vec::with_capacity(3);
+        for (key, party) in [("p0", file.p0), ("p1", file.p1), ("p2", file.p2)] {
+            parties.push(party.check(key)?);
+        }
+        let parties = <[PartyEntry; 3]>::try_from(parties).map_err(|_| "there must be three parties")?;
+        let mut clients = BTreeMap::new();
+        for (name, client) in file.clients {
+            let fingerprint = fingerprint(&format!("clients.{name}"), &client.fingerprint)?;
+            let (may, models) = (client.may, client.models);
+            clients.insert(name, ClientEntry { fingerprint, may, models });
+        }
+        distinct(&parties, &clients)?;
+        if let Role::Party(index) = role {
+            let own = &parties[usize::from(index % 3)];
+            if own.fingerprint != identity.fingerprint() {
+                return Err(format!(
+                    "p{index}.fingerprint is {}, and the key of this site is {}: the others would refuse it",
+                    own.fingerprint,
+                    identity.fingerprint()
+                ));
+            }
+        }
+        let attestation = file.attestation.map(|attestation| AttestationFiles {
+            policy: folder.join(attestation.policy),
+            collateral: attestation.collateral.map(|path| folder.join(path)),
+        });
+        Ok(Config {
+            role,
+            identity,
+            listen: file.site.listen,
+            store: folder.join(file.site.store.unwrap_or("store".into())),
+            audit: folder.join(file.site.audit.unwrap_or("audit.jsonl".into())),
+            parties,
+            clients,
+            session: file.session.check()?,
+            attestation,
+        })
+    }
+
+    /// Everybody whose key this party answers to.
+    pub fn known(&self) -> HashSet<Fingerprint> {
+        let parties = self.parties.iter().map(|party| party.fingerprint);
+        let clients = self.clients.values().map(|client| client.fingerprint);
+        parties.chain(clients).filter(|&key| key != self.identity.fingerprint()).collect()
+    }
+
+    /// The client with this key.
+    pub fn client(&self, key: Fingerprint) -> Option<(&str, &ClientEntry)> {
+        let found = self.clients.iter().find(|(_, client)| client.fingerprint == key);
+        found.map(|(name, client)| (name.as_str(), client))
+    }
+}
+
+impl Party {
+    fn check(self, key: &str) -> Result<PartyEntry, String> {
+        let port = self
+            .address
+            .rsplit_once(':')
+            .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
+        if port.is_none() {
+            return Err(format!(
+                "{key}.address is {:?}: it must be a host and a port, host:7843",
+                self.address
+            ));
+        }
+        let fingerprint = fingerprint(key, &self.fingerprint)?;
+        let name = if self.name.is_empty() { key.to_string() } else { self.name };
+        Ok(PartyEntry { name, address: self.address, fingerprint })
+    }
+}
+
+impl Session {
+    fn check(self) -> Result<SessionLimits, String> {
+        let seconds = |name: &str, value: Option<f64>, default: u64| {
+            let value = value.unwrap_or(default as f64);
+            Duration::try_from_secs_f64(value)
+                .ok()
+                .filter(|time| *time >= Duration::from_millis(100))
+                .ok_or_else(|| format!("session.{name} is {value}: give a number of seconds, at least 0.1"))
+        };
+        let protocols =
+            self.protocols.unwrap_or_else(|| vec![ProtocolName::Mirror, ProtocolName::PorthosExact]);
+        if protocols.contains(&ProtocolName::Clear) {
+            return Err("session.protocols: clear shows every secret to every party; it is for finding errors on one machine".into());
+        }
+        Ok(SessionLimits {
+            protocols,
+            deadline: seconds("deadline_seconds", self.deadline_seconds, 30)?,
+            idle: seconds("idle_seconds", self.idle_seconds, 600)?,
+            max_sessions: self.max_sessions.unwrap_or(2).max(1),
+        })
+    }
+}
+
+fn fingerprint(place: &str, text: &str) -> Result<Fingerprint, String> {
+    if text.is_empty() {
+        return Err(format!(
+            "{place}.fingerprint is empty: ask its operator for it (init shows it), and compare it over the telephone"
+        ));
+    }
+    text.parse().map_err(|e| format!("{place}.fingerprint: {e}"))
+}
+
+/// Nobody is two: a party that is also another, or a client, would see what it must not.
+fn distinct(parties: &[PartyEntry; 3], clients: &BTreeMap<String, ClientEntry>) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    let parties = parties.iter().enumerate().map(|(i, party)| (format!("p{i}"), party.fingerprint));
+    let clients = clients.iter().map(|(name, client)| (format!("clients.{name}"), client.fingerprint));
+    for (name, key) in parties.chain(clients) {
+        if let Some(other) = seen.insert(key, name.clone()) {
+            return Err(format!(
+                "{other} and {name} have the same fingerprint: every participant needs a key of its own"
+            ));
+        }
+    }
+    Ok(())
+}

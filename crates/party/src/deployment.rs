@@ -1,0 +1,138 @@
+//! A deployed model: a program, and three parts of its weights, each of which one party keeps.
+
+use cryptflow_program::{Program, validate};
+use serde::{Deserialize, Serialize};
+
+use crate::messages::{SessionError, commit, elements, part_limit};
+use crate::protocol_name::{ProtocolName, supported};
+
+/// What everybody may know of a deployed model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Its name.
+    pub name: String,
+    /// The program, as JSON.
+    pub program: String,
+    /// The protocol that the weights were shared for.
+    pub protocol: ProtocolName,
+    /// Commitments to the parts of P0, P1 and P2. Each party keeps the salt of its own: a commitment without its salt says nothing of
+    /// the weights.
+    pub commitments: [[u8; 32]; 3],
+}
+
+impl Deployment {
+    /// What all participants of a session must agree on. The name is no part of it.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("cryptflow deployment v1");
+        hasher.update(&(self.program.len() as u64).to_le_bytes()).update(self.program.as_bytes());
+        hasher.update(self.protocol.name().as_bytes());
+        for commitment in &self.commitments {
+            hasher.update(commitment);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    /// The program, valid.
+    ///
+    /// # Errors
+    /// It is none, or one that the protocol cannot run.
+    pub fn parse(&self) -> Result<Program, SessionError> {
+        let program: Program = serde_json::from_str(&self.program)
+            .map_err(|e| SessionError::Manifest(format!("{}: this is no program: {e}", self.name)))?;
+        validate(&program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
+        supported(self.protocol, &program)?;
+        Ok(program)
+    }
+}
+
+/// What one party keeps of a deployed model.
+pub struct Part {
+    /// What everybody may know.
+    pub deployment: Deployment,
+    /// The salt of this party's commitment.
+    pub salt: [u8; 32],
+    /// This party's parts of the weights, by id.
+    pub weights: Vec<Vec<u8>>,
+}
+
+impl Part {
+    /// Whether the weights are those that party `index` committed to.
+    ///
+    /// # Errors
+    /// They are not, or there are too few or too many of them.
+    pub fn check(&self, index: usize, program: &Program) -> Result<(), SessionError> {
+        let refused = |reason: &str| {
+            Err(SessionError::Operands(format!(
+                "P{index}'s part of the weights of {:?} {reason}",
+                self.deployment.name
+            )))
+        };
+        if self.weights.len() != program.weights.len() {
+            return refused("has not as many tensors as the program");
+        }
+        let too_long = |(part, weight): (&Vec<u8>, &cryptflow_program::Weight)| {
+            part.len() > part_limit(elements(&weight.shape))
+        };
+        if self.weights.iter().zip(&program.weights).any(too_long) {
+            return refused("has a tensor that is longer than its weight");
+        }
+        let own = commit(&self.salt, self.weights.iter().map(Vec::as_slice));
+        if self.deployment.commitments.get(index) != Some(&own) {
+            return refused("is not the one that was deployed: it was changed");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name is one that a model can have: it becomes a file's name at every party.
+///
+/// # Errors
+/// What a name may consist of.
+pub fn check_name(name: &str) -> Result<(), SessionError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(SessionError::Operands(format!(
+            "{name:?} is no name for a model: up to 64 letters, digits, dots, dashes and underscores, and no dot first"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["resnet50", "a", "A-b_c.1", &"x".repeat(64)] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".hidden", "a/b", "../a", "a b", "ä", "a\n", &"x".repeat(65)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_digest_speaks_of_everything_but_the_name() {
+        let deployment = Deployment {
+            name: "a".into(),
+            program: "p".into(),
+            protocol: ProtocolName::Mirror,
+            commitments: [[1; 32], [2; 32], [3; 32]],
+        };
+        let changed = |change: fn(&mut Deployment)| {
+            let mut other = deployment.clone();
+            change(&mut other);
+            other.digest()
+        };
+        assert_eq!(deployment.digest(), changed(|d| d.name = "b".into()));
+        assert_ne!(deployment.digest(), changed(|d| d.program.push(' ')));
+        assert_ne!(deployment.digest(), changed(|d| d.protocol = ProtocolName::Porthos));
+        for i in 0..3 {
+            let mut other = deployment.clone();
+            other.commitments[i][0] ^= 1;
+            assert_ne!(deployment.digest(), other.digest());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is said over a channel before it becomes a link.
+
+use cryptflow_wire::tls::Channel;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::attested::clean;
+use crate::deployment::Deployment;
+use crate::messages::{Manifest, SessionError};
+
+/// Longest of these messages: a program.
+const LIMIT: usize = 256 << 20;
+
+/// The first message of whoever connects.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Greeting {
+    /// Another party, about a session that a client has asked both for.
+    Party {
+        /// Version of the messages.
+        version: u32,
+        /// Which party.
+        index: u8,
+        /// The session's number.
+        session: [u8; 32],
+    },
+    /// A client.
+    Client {
+        /// Version of the messages.
+        version: u32,
+    },
+}
+
+/// What a client asks a party for.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// How it is.
+    Status,
+    /// What it may know of a model.
+    Describe {
+        /// Which.
+        name: String,
+    },
+    /// To keep a model; the party's parts of the weights follow, by id, once it is [`Tell::Ready`].
+    Deploy {
+        /// What everybody may know.
+        deployment: Deployment,
+        /// The salt of this party's commitment.
+        salt: [u8; 32],
+        /// In the place of another of its name.
+        replace: bool,
+    },
+    /// All three parties hold their parts: keep them.
+    Commit,
+    /// To begin a session; once it is [`Tell::Ready`], the messages of [`crate::attested::attest`] follow where there is a
+    /// policy, and the channel becomes a link.
+    Open {
+        /// Which model.
+        name: String,
+        /// What all must agree on.
+        manifest: Manifest,
+    },
+}
+
+/// What a party answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Tell {
+    /// How it is.
+    Status(Box<Status>),
+    /// A model.
+    Model(Box<Deployment>),
+    /// Go on.
+    Ready,
+    /// It will not, or cannot.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a party is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub software: String,
+    /// Which party.
+    pub index: u8,
+    /// The organisation.
+    pub name: String,
+    /// Who asks, as this party knows it.
+    pub client: String,
+    /// What the client may do here.
+    pub may: Vec<String>,
+    /// The models that the client may use: name, protocol, digest of the deployment.
+    pub models: Vec<(String, String, String)>,
+    /// The protocols that it runs.
+    pub protocols: Vec<String>,
+    /// Sessions that run now, and how many it takes.
+    pub sessions: (usize, usize),
+    /// Seconds since it was started.
+    pub uptime: u64,
+    /// Digest of its attestation policy.
+    pub policy: Option<[u8; 32]>,
+    /// What it attests with.
+    pub hardware: Option<String>,
+}
+
+/// Says one of these messages.
+///
+/// # Errors
+/// The connection failed.
+pub fn say(channel: &mut Channel, message: &impl Serialize) -> Result<(), SessionError> {
+    let bytes = postcard::to_stdvec(message)
+        .map_err(|e| SessionError::Message { peer: "this side".into(), reason: e.to_string() })?;
+    Ok(channel.send(&bytes)?)
+}
+
+/// Waits for one of them.
+///
+/// # Errors
+/// The connection failed, or it is none.
+pub fn hear<T: DeserializeOwned>(channel: &mut Channel) -> Result<T, SessionError> {
+    let bytes = channel.recv(LIMIT)?;
+    postcard::from_bytes(&bytes)
+        .map_err(|e| SessionError::Message { peer: channel.peer().into(), reason: e.to_string() })
+}
+
+/// Waits for an answer, which must not be a refusal.
+///
+/// # Errors
+/// The connection failed, or the party refuses.
+pub fn answer(channel: &mut Channel) -> Result<Tell, SessionError> {
+    match hear(channel)? {
+        Tell::Refused { reason } => {
+            Err(SessionError::Refused { peer: channel.peer().into(), reason: clean(&reason) })
+        }
+        tell => Ok(tell),
+    }
+}
+
+/// Waits for [`Tell::Ready`].
+///
+/// # Errors
+/// The connection failed, or the party refuses.
+pub fn ready(channel: &mut Channel) -> Result<(), SessionError> {
+    match answer(channel)? {
+        Tell::Ready => Ok(()),
+        _ => Err(SessionError::Message {
+            peer: channel.peer().into(),
+            reason: "another answer was due".into(),
+        }),
+    }
+}

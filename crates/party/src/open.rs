@@ -1,0 +1,267 @@
+//! A session between three organisations: from a client's wish to its end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cryptflow_program::Program;
+use cryptflow_wire::tls::Channel;
+use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
+use serde_json::json;
+
+use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
+use crate::config::{ClientEntry, Right};
+use crate::deployment::Part;
+use crate::greeting::{Greeting, Tell, ready, say};
+use crate::messages::{Manifest, SessionError, VERSION};
+use crate::serve::{Job, agree, check, converse};
+use crate::service::Service;
+use crate::store::hex;
+
+/// What the links of a session are made with, where they are attested.
+struct Attested {
+    instance: Instance,
+    peers: [Option<(Terms, Proved)>; 3],
+}
+
+/// Where and until when the parties of a session come together.
+struct Meeting<'a> {
+    manifest: &'a Manifest,
+    options: &'a LinkOptions,
+    deadline: Instant,
+    /// Whoever wants the session.
+    client: &'a Link,
+}
+
+impl Service {
+    /// Serves a session. However it ends, it is written down.
+    pub(crate) fn open(
+        &self,
+        mut channel: Channel,
+        client: &str,
+        rights: &ClientEntry,
+        model: &str,
+        manifest: &Manifest,
+    ) {
+        let begun = Instant::now();
+        let session = hex(&manifest.session);
+        let fields = || {
+            json!({
+                "session": session, "client": client, "model": model, "protocol": manifest.protocol,
+                "program": hex(&manifest.program), "policy": manifest.policy.map(|digest| hex(&digest)),
+            })
+        };
+        let prepared = self.seat().and_then(|seat| Ok((seat, self.prepare(rights, model, manifest)?)));
+        let (_seat, (program, part)) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _ = say(&mut channel, &Tell::Refused { reason: error.to_string() });
+                self.record("refused", with(fields(), &[("reason", error.to_string().into())]));
+                self.log(&format!("session {session:.8} of {client}, {model}: refused: {error}"));
+                return;
+            }
+        };
+        self.record("session", fields());
+        let result = self.run(channel, program, part, manifest);
+        let (outcome, appraisals) = match &result {
+            Ok(appraisals) => ("finished".to_string(), appraisals.clone()),
+            Err(error) => (error.to_string(), Vec::new()),
+        };
+        self.log(&format!("session {session:.8} of {client}, {model}: {outcome}"));
+        let seconds = begun.elapsed().as_secs_f64();
+        let ended =
+            [("outcome", outcome.into()), ("seconds", seconds.into()), ("evidence", appraisals.into())];
+        self.record("ended", with(fields(), &ended));
+    }
+
+    /// Whether this party can, and will, run what it is asked for.
+    fn prepare(
+        &self,
+        rights: &ClientEntry,
+        model: &str,
+        manifest: &Manifest,
+    ) -> Result<(Program, Part), SessionError> {
+        let refused = |reason: String| Err(SessionError::Manifest(reason));
+        self.permit(rights, Right::Predict, model)?;
+        if !self.config.session.protocols.contains(&manifest.protocol) {
+            return refused(format!("P{} does not run {}", self.index, manifest.protocol));
+        }
+        let policy = self.trust.as_ref().map(|trust| trust.policy);
+        if manifest.policy != policy {
+            return refused(match (manifest.policy, policy) {
+                (None, _) => {
+                    format!("P{} runs attested sessions only, and the client has no policy", self.index)
+                }
+                (_, None) => format!("P{} attests nothing, and the client demands it", self.index),
+                _ => format!("P{} and the client have different attestation policies", self.index),
+            });
+        }
+        let part = self.store.get(model).map_err(|e| SessionError::Operands(e.to_string()))?;
+        if manifest.deployment != Some(part.deployment.digest()) {
+            return refused(format!("P{} keeps another {model:?} than the client means", self.index));
+        }
+        if !part.deployment.protocol.shares_like(manifest.protocol) {
+            return refused(format!(
+                "{model:?} was deployed for {}, not for {}",
+                part.deployment.protocol, manifest.protocol
+            ));
+        }
+        let program = part.deployment.parse()?;
+        check(manifest, &program)?;
+        part.check(self.index, &program)?;
+        self.take_number(manifest.session)?;
+        Ok((program, part))
+    }
+
+    /// Comes together with everybody, and runs. Returns what the evidence of the others said.
+    fn run(
+        &self,
+        mut channel: Channel,
+        program: Program,
+        part: Part,
+        manifest: &Manifest,
+    ) -> Result<Vec<String>, SessionError> {
+        let deadline = self.deadline();
+        channel.extend(deadline);
+        say(&mut channel, &Tell::Ready)?;
+        let options = LinkOptions { deadline: self.config.session.deadline, ..LinkOptions::default() };
+
+        let instance = if self.trust.is_some() { Some(Instance::fresh()?) } else { None };
+        let met = self.meet(&mut channel, instance.as_ref(), Role::Client, manifest)?;
+        let (client_terms, guard) = match met {
+            Some((terms, _, guard)) => (Some(terms), Some(guard)),
+            None => (None, None),
+        };
+        let patient = LinkOptions { stall_limit: self.config.session.idle, ..options.clone() };
+        let client = channel.into_link(Arc::default(), patient, guard)?;
+
+        let meeting = Meeting { manifest, options: &options, deadline, client: &client };
+        let (links, attested) = match self.link(instance, &meeting) {
+            Ok(linked) => linked,
+            Err(error) => {
+                client.abort(&error.to_string());
+                return Err(error);
+            }
+        };
+        let breaker = links.breaker();
+        breaker.tie(&client);
+        let accord = match (&self.trust, attested, client_terms) {
+            (Some(trust), Some(attested), Some(terms)) => {
+                let Attested { instance, peers } = attested;
+                Some(Accord::new(self.index, trust.clone(), instance, peers, terms))
+            }
+            _ => None,
+        };
+        let agreed = match &accord {
+            Some(accord) => accord.agree(&links, manifest),
+            None => agree(&links, manifest),
+        };
+        if let Err(error) = agreed {
+            breaker.abort_all(&error.to_string());
+            return Err(error);
+        }
+        let appraisals = accord.iter().flat_map(|accord| accord.appraisals().iter().enumerate());
+        let appraisals = appraisals
+            .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
+            .collect();
+        let job = Job { program, protocol: manifest.protocol, weights: Some(part.weights), accord };
+        converse(links, &client, job)?;
+        Ok(appraisals)
+    }
+
+    /// Mutual proof over a fresh channel, where this party attests: the terms, what the peer proved, and the guard of the link to come.
+    fn meet(
+        &self,
+        channel: &mut Channel,
+        instance: Option<&Instance>,
+        peer: Role,
+        manifest: &Manifest,
+    ) -> Result<Option<(Terms, Proved, Guard)>, SessionError> {
+        let (Some(trust), Some(instance)) = (&self.trust, instance) else { return Ok(None) };
+        let own = role(self.index);
+        let spki = self.config.identity.spki();
+        let terms = Terms::of(channel, spki, own, peer, manifest.session, manifest.program)?;
+        let proved = attest(&mut *channel, trust, instance, &terms)?;
+        let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
+        Ok(Some((terms, proved, guard)))
+    }
+
+    /// The links to the two other parties, in the same order everywhere: P0 with P1, P0 with P2, P1 with P2. The lower index dials.
+    fn link(
+        &self,
+        instance: Option<Instance>,
+        meeting: &Meeting<'_>,
+    ) -> Result<(Links, Option<Attested>), SessionError> {
+        let clock: Arc<Clock> = Arc::default();
+        let mut peers = [None, None, None];
+        let mut links: Vec<Link> = Vec::with_capacity(2);
+        for j in (0..3).filter(|&j| j != self.index) {
+            let linked = self.link_one(j, instance.as_ref(), meeting, &clock);
+            match linked {
+                Ok((link, proved)) => {
+                    links.push(link);
+                    peers[j] = proved;
+                }
+                Err(error) => {
+                    links.iter().for_each(|link| link.abort(&error.to_string()));
+                    return Err(error);
+                }
+            }
+        }
+        let links = <[Link; 2]>::try_from(links)
+            .map_err(|_| SessionError::Manifest("there must be two other parties".into()))?;
+        let attested = instance.map(|instance| Attested { instance, peers });
+        Ok((Links::new(self.index, links, clock), attested))
+    }
+
+    fn link_one(
+        &self,
+        j: usize,
+        instance: Option<&Instance>,
+        meeting: &Meeting<'_>,
+        clock: &Arc<Clock>,
+    ) -> Result<(Link, Option<(Terms, Proved)>), SessionError> {
+        let Meeting { manifest, options, deadline, client } = *meeting;
+        let mut channel = if j > self.index {
+            self.dial(j, manifest, deadline)?
+        } else {
+            let wanted = || !client.has_ended();
+            let Some(mut channel) = self.room.claim((manifest.session, j), deadline, &wanted) else {
+                if !wanted() {
+                    // It says why, where it has a reason.
+                    client.recv_any(0)?;
+                }
+                let seconds = self.config.session.deadline.as_secs();
+                let reason = format!("it did not come to the session within {seconds} s");
+                return Err(WireError::Connect { peer: self.peer_name(j), reason }.into());
+            };
+            channel.extend(deadline);
+            say(&mut channel, &Tell::Ready)?;
+            channel
+        };
+        let met = self.meet(&mut channel, instance, role(j), manifest)?;
+        let (proved, guard) = match met {
+            Some((terms, proved, guard)) => (Some((terms, proved)), Some(guard)),
+            None => (None, None),
+        };
+        Ok((channel.into_link(Arc::clone(clock), options.between(self.index, j), guard)?, proved))
+    }
+
+    fn dial(&self, j: usize, manifest: &Manifest, deadline: Instant) -> Result<Channel, SessionError> {
+        let party = &self.config.parties[j];
+        let name = self.peer_name(j);
+        let mut channel =
+            Channel::connect(&party.address, &self.config.identity, party.fingerprint, &name, deadline)?;
+        let index = u8::try_from(self.index).unwrap_or(u8::MAX);
+        say(&mut channel, &Greeting::Party { version: VERSION, index, session: manifest.session })?;
+        ready(&mut channel)?;
+        Ok(channel)
+    }
+}
+
+/// An object with more fields.
+fn with(mut object: serde_json::Value, more: &[(&str, serde_json::Value)]) -> serde_json::Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.extend(more.iter().map(|(name, value)| (name.to_string(), value.clone())));
+    }
+    object
+}

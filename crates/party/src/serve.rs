@@ -1,0 +1,287 @@
+//! A party's side of a session: takes its parts, runs the program with the two other parties, and hands its parts of the
+//! outputs to the client.
+
+use std::time::{Duration, Instant};
+
+use cryptflow_engine::{Observer, StepRecord, execute};
+use cryptflow_mirror::{Mirror, Tuning};
+use cryptflow_mpc::{Clear, Party, Protocol};
+use cryptflow_porthos::{Porthos, Truncation};
+use cryptflow_program::{Input, Program, Step, digest, validate};
+use cryptflow_wire::{Breaker, Link, Links};
+
+use crate::attested::Accord;
+use crate::messages::{
+    BatchRecord, Manifest, Reply, Request, SessionError, VERSION, commit, elements, part_limit, receive,
+    send, unexpected,
+};
+use crate::protocol_name::{ProtocolName, supported};
+
+/// Two messages of progress are at least so far apart.
+const PROGRESS: Duration = Duration::from_millis(40);
+
+/// What a session runs.
+pub struct Job {
+    /// The program.
+    pub program: Program,
+    /// The protocol.
+    pub protocol: ProtocolName,
+    /// This party's parts of the weights, where they were deployed before; the client brings them otherwise.
+    pub weights: Option<Vec<Vec<u8>>>,
+    /// What the parties keep agreeing on, where they attest what they run.
+    pub accord: Option<Accord>,
+}
+
+/// Serves one client's session, with a program and weights that the client brings, to its end. When anything fails,
+/// everybody is told why.
+///
+/// # Errors
+/// Whatever ended the session before its time.
+pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
+    let breaker = links.breaker();
+    breaker.tie(&client);
+    let job = told(&breaker, set_up(&links, &client))?;
+    converse(links, &client, job)
+}
+
+/// Serves a session that the parties have agreed on, to its end. When anything fails, everybody is told why.
+///
+/// # Errors
+/// Whatever ended the session before its time.
+pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionError> {
+    let breaker = links.breaker();
+    breaker.tie(client);
+    let (ring_bits, party) = (job.program.ring_bits, Party::ALL[links.index() % 3]);
+    let result = match job.protocol {
+        ProtocolName::Clear => run(links, client, job, |_| Ok(Clear::new(party, ring_bits))),
+        ProtocolName::Porthos => run(links, client, job, |links| Porthos::new(links, ring_bits)),
+        ProtocolName::PorthosExact => run(links, client, job, |links| {
+            Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt))
+        }),
+        ProtocolName::Mirror => {
+            run(links, client, job, |links| Mirror::new(links, ring_bits, Tuning::default()))
+        }
+    };
+    told(&breaker, result)
+}
+
+/// Breaks the links after an error, while they are still open: whoever drops them first says good-bye instead of why. If
+/// it was the links that broke, everybody has been told already.
+fn told<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
+    if let Err(error) = &result {
+        breaker.abort_all(&error.to_string());
+    }
+    result
+}
+
+fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
+    let Request::Setup { manifest, program } = receive(client)? else {
+        return Err(unexpected(client, "a session begins with its setup"));
+    };
+    let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
+    check(&manifest, &program)?;
+    agree(links, &manifest)?;
+    Ok(Job { program, protocol: manifest.protocol, weights: None, accord: None })
+}
+
+/// Whether the manifest speaks of this program.
+///
+/// # Errors
+/// In which point it does not, or why the program cannot be run.
+pub fn check(manifest: &Manifest, program: &Program) -> Result<(), SessionError> {
+    let refused = |reason: String| Err(SessionError::Manifest(reason));
+    if manifest.version != VERSION {
+        return refused(format!("the client speaks version {}, this party {VERSION}", manifest.version));
+    }
+    if let Err(invalid) = validate(program) {
+        return refused(invalid.to_string());
+    }
+    supported(manifest.protocol, program)?;
+    let own = digest(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
+    if own.0 != manifest.program {
+        return refused("the program that came is not the one in the manifest".into());
+    }
+    if program.ring_bits != manifest.ring_bits {
+        return refused(format!(
+            "the manifest says 2^{}, the program 2^{}",
+            manifest.ring_bits, program.ring_bits
+        ));
+    }
+    Ok(())
+}
+
+/// The parties run nothing before they have seen that they were asked for the same.
+///
+/// # Errors
+/// Two parties were not.
+pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
+    let own = manifest.digest();
+    let others: Vec<usize> = (0..3).filter(|&j| j != links.index()).collect();
+    for &j in &others {
+        links.to(j).send(own.to_vec())?;
+    }
+    for &j in &others {
+        if links.to(j).recv(own.len())? != own {
+            let (me, peer) = (links.index(), links.to(j).peer());
+            return Err(SessionError::Manifest(format!(
+                "P{me} and {peer} were asked to run different programs or protocols"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The session after its setup. The protocol's own session, and with it all of its randomness, begins with the first batch: after
+/// every party has committed to its weights and inputs.
+fn run<P: Protocol>(
+    links: Links,
+    client: &Link,
+    job: Job,
+    begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
+) -> Result<(), SessionError> {
+    let Job { program, weights: mut raw_weights, mut accord, .. } = job;
+    let program = &program;
+    let deployed = raw_weights.is_some();
+    let mut begin = Some(begin);
+    let mut running: Option<(P, Vec<P::Weight>)> = None;
+    let mut inputs: Option<Vec<Vec<u8>>> = None;
+    let mut commitment = [0; 32];
+    send(client, &Reply::Ready)?;
+    loop {
+        match receive(client)? {
+            Request::Weights if deployed || running.is_some() => {
+                return Err(unexpected(client, "this session has its weights"));
+            }
+            Request::Weights => {
+                let mut parts = Vec::with_capacity(program.weights.len());
+                for weight in &program.weights {
+                    parts.push(client.recv_any(part_limit(elements(&weight.shape)))?);
+                }
+                raw_weights = Some(parts);
+                send(client, &Reply::WeightsHeld)?;
+            }
+            Request::Inputs { salt } => {
+                let mut parts = Vec::with_capacity(program.inputs.len());
+                for input in &program.inputs {
+                    parts.push(client.recv_any(part_limit(input_len(program, input)))?);
+                }
+                commitment = commit(&salt, parts.iter().map(Vec::as_slice));
+                inputs = Some(parts);
+                send(client, &Reply::InputsHeld)?;
+            }
+            Request::Go => {
+                let Some(inputs) = inputs.take() else {
+                    return Err(unexpected(client, "it starts a program without inputs"));
+                };
+                let commitments = match &mut accord {
+                    Some(accord) => Some(accord.before_batch(&links, commitment)?),
+                    None => None,
+                };
+                if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
+                    let mut protocol = begin(links.clone())?;
+                    let weights = take_weights(&mut protocol, program, raw)?;
+                    running = Some((protocol, weights));
+                }
+                let Some((protocol, weights)) = &mut running else {
+                    return Err(unexpected(client, "it starts a program without weights"));
+                };
+                let inputs = take_inputs(protocol, program, inputs)?;
+                let (parts, record) = batch(protocol, program, weights, inputs, client)?;
+                let statement = match (&accord, commitments) {
+                    (Some(accord), Some(commitments)) => {
+                        Some(Box::new(accord.after_batch(&links, commitments)?.statement))
+                    }
+                    _ => None,
+                };
+                send(client, &Reply::Outputs { parts, record, statement })?;
+            }
+            Request::Attest => match &accord {
+                Some(accord) => accord.renew_for_client(client)?,
+                None => return Err(unexpected(client, "this session is not attested")),
+            },
+            Request::Finish => {
+                return send(client, &Reply::Finished { peak_rss: peak_rss() });
+            }
+            Request::Setup { .. } => return Err(unexpected(client, "the session has begun already")),
+        }
+    }
+}
+
+fn input_len(program: &Program, input: &Input) -> usize {
+    elements(program.values.get(input.value.0).map(|v| v.shape.as_slice()).unwrap_or_default())
+}
+
+fn take_weights<P: Protocol>(
+    protocol: &mut P,
+    program: &Program,
+    raw: Vec<Vec<u8>>,
+) -> Result<Vec<P::Weight>, SessionError> {
+    let parts = program.weights.iter().zip(raw);
+    parts
+        .map(|(weight, part)| Ok(protocol.receive_weight(&weight.name, elements(&weight.shape), part)?))
+        .collect()
+}
+
+fn take_inputs<P: Protocol>(
+    protocol: &mut P,
+    program: &Program,
+    raw: Vec<Vec<u8>>,
+) -> Result<Vec<P::Value>, SessionError> {
+    let parts = program.inputs.iter().zip(raw);
+    parts
+        .map(|(input, part)| Ok(protocol.receive_value(&input.name, input_len(program, input), part)?))
+        .collect()
+}
+
+fn batch<P: Protocol>(
+    protocol: &mut P,
+    program: &Program,
+    weights: &[P::Weight],
+    inputs: Vec<P::Value>,
+    client: &Link,
+) -> Result<(Vec<Vec<u8>>, BatchRecord), SessionError> {
+    let party = protocol.party();
+    let (begun, before) = (Instant::now(), protocol.metered());
+    let mut reporter = Reporter { client: (party == Party::P0).then_some(client), last: None, steps: vec![] };
+    let outputs = execute(protocol, program, weights, inputs, &mut reporter)?;
+    let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
+    let after = protocol.metered();
+    let sent = |cost: cryptflow_mpc::Cost| cost.bytes[party.index()];
+    let record = BatchRecord {
+        seconds: begun.elapsed().as_secs_f64(),
+        rounds: after.rounds.saturating_sub(before.rounds),
+        sent: std::array::from_fn(|j| sent(after)[j].saturating_sub(sent(before)[j])),
+        steps: reporter.steps,
+    };
+    Ok((parts, record))
+}
+
+/// Tells the client which step runs, not too often, and keeps the time line.
+struct Reporter<'a> {
+    client: Option<&'a Link>,
+    last: Option<Instant>,
+    steps: Vec<StepRecord>,
+}
+
+impl Observer for Reporter<'_> {
+    fn started(&mut self, index: usize, _step: &Step) {
+        let Some(client) = self.client else { return };
+        if self.last.is_none_or(|last| last.elapsed() >= PROGRESS) {
+            self.last = Some(Instant::now());
+            // A client that is gone breaks the links: the program notices it there.
+            let _ = send(client, &Reply::Progress { step: u32::try_from(index).unwrap_or(u32::MAX) });
+        }
+    }
+
+    fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
+        self.steps.push(*record);
+    }
+}
+
+/// The most memory that this process ever held, in bytes; where the system tells (Linux).
+pub fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

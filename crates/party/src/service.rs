@@ -1,0 +1,379 @@
+//! A party as a service: whoever it knows may connect, and each connection has a thread of its own.
+
+use std::collections::HashSet;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_wire::Role;
+use cryptflow_wire::tls::Channel;
+use serde_json::json;
+
+use crate::attested::Trust;
+use crate::audit::Audit;
+use crate::config::{ClientEntry, Config, Right};
+use crate::deployment::{Deployment, Part, check_name};
+use crate::greeting::{Ask, Greeting, Status, Tell, hear, say};
+use crate::messages::{SessionError, VERSION, elements, part_limit};
+use crate::rendezvous::Rendezvous;
+use crate::store::{Store, StoreError, hex};
+
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Why a party cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The configuration is that of a client.
+    #[error("site.role is client: this command runs a party, p0, p1 or p2")]
+    NoParty,
+    /// The configuration lacks the address.
+    #[error("site.listen is missing: the address and port to listen on, \"0.0.0.0:7843\"")]
+    NoAddress,
+    /// It cannot listen there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The audit log cannot be written.
+    #[error("cannot write the audit log {}: {source}", path.display())]
+    Audit {
+        /// Where it should be.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Tells the operator what happens, a line at a time.
+pub type Log = Box<dyn Fn(&str) + Send + Sync>;
+
+/// A party.
+pub struct Service {
+    pub(crate) config: Config,
+    pub(crate) index: usize,
+    pub(crate) store: Store,
+    pub(crate) trust: Option<Trust>,
+    pub(crate) room: Rendezvous,
+    pub(crate) audit: Audit,
+    /// The numbers of all sessions that were begun: none begins twice.
+    pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
+    running: AtomicUsize,
+    connections: AtomicUsize,
+    started: Instant,
+    log: Log,
+}
+
+impl Service {
+    /// A party, ready to listen.
+    ///
+    /// # Errors
+    /// Its configuration is a client's, or its folders cannot be used.
+    pub fn new(config: Config, trust: Option<Trust>, log: Log) -> Result<Arc<Service>, ServiceError> {
+        let Role::Party(index) = config.role else { return Err(ServiceError::NoParty) };
+        let index = usize::from(index);
+        let store = Store::open(&config.store, index)?;
+        let audit = Audit::open(&config.audit)
+            .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
+        Ok(Arc::new(Service {
+            index,
+            store,
+            trust,
+            audit,
+            room: Rendezvous::default(),
+            begun: Mutex::default(),
+            running: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            started: Instant::now(),
+            log,
+            config,
+        }))
+    }
+
+    /// Listens where the configuration says.
+    ///
+    /// # Errors
+    /// It says nothing, or the address is taken.
+    pub fn listener(&self) -> Result<TcpListener, ServiceError> {
+        let address = self.config.listen.clone().ok_or(ServiceError::NoAddress)?;
+        TcpListener::bind(&address).map_err(|source| ServiceError::Listen { address, source })
+    }
+
+    /// Serves whoever connects, until the process ends.
+    pub fn serve(self: &Arc<Self>, listener: &TcpListener) {
+        if self.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
+            self.log("INSECURE: evidence is simulated; nothing protects this party's program");
+        }
+        self.record("started", json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") }));
+        loop {
+            let (socket, address) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // A system that is out of descriptors has some again later.
+                    self.log(&format!("cannot accept a connection: {error}"));
+                    thread::sleep(Duration::from_millis(100));
+                    continue;
+                }
+            };
+            let service = Arc::clone(self);
+            if self.connections.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+                self.connections.fetch_sub(1, Ordering::AcqRel);
+                self.log(&format!("{address}: refused: there are {MAX_CONNECTIONS} connections already"));
+                continue;
+            }
+            let spawned = thread::Builder::new().name(address.to_string()).spawn(move || {
+                if let Err(error) = service.greet(socket) {
+                    service.log(&error.to_string());
+                }
+                service.connections.fetch_sub(1, Ordering::AcqRel);
+            });
+            if let Err(error) = spawned {
+                self.connections.fetch_sub(1, Ordering::AcqRel);
+                self.log(&format!("{address}: no thread for it: {error}"));
+            }
+        }
+    }
+
+    pub(crate) fn log(&self, line: &str) {
+        (self.log)(line);
+    }
+
+    /// Writes an event into the audit log.
+    pub(crate) fn record(&self, event: &str, fields: serde_json::Value) {
+        if let Err(error) = self.audit.write(event, fields) {
+            self.log(&format!("cannot write the audit log {}: {error}", self.config.audit.display()));
+        }
+    }
+
+    /// A moment by which everybody must have come together.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.config.session.deadline
+    }
+
+    fn hardware(&self) -> Option<String> {
+        self.trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
+    }
+
+    /// One connection, from its first byte on.
+    fn greet(&self, socket: TcpStream) -> Result<(), SessionError> {
+        let mut channel =
+            Channel::accept(socket, &self.config.identity, self.config.known(), self.deadline())?;
+        let greeting: Greeting = hear(&mut channel)?;
+        let key = channel.peer_fingerprint();
+        let version = match greeting {
+            Greeting::Party { version, .. } | Greeting::Client { version } => version,
+        };
+        if version != VERSION {
+            let reason =
+                format!("it speaks version {version} of the messages, and this party version {VERSION}");
+            return self.refuse(&mut channel, reason);
+        }
+        match greeting {
+            Greeting::Party { index, session, .. } => {
+                let index = usize::from(index);
+                if self.config.parties.get(index).map(|party| party.fingerprint) != Some(key) {
+                    return self.refuse(&mut channel, format!("{key} is not the key of P{index}"));
+                }
+                channel.name(&self.peer_name(index));
+                match self.room.leave((session, index), channel, self.deadline()) {
+                    None => Ok(()),
+                    Some(mut channel) => {
+                        let reason = format!("no client has asked P{} for this session", self.index);
+                        self.refuse(&mut channel, reason)
+                    }
+                }
+            }
+            Greeting::Client { .. } => {
+                let Some((name, client)) = self.config.client(key) else {
+                    return self.refuse(&mut channel, format!("{key} is not the key of a client here"));
+                };
+                channel.name(&format!("client {name}"));
+                self.attend(channel, name, client)
+            }
+        }
+    }
+
+    /// How others call party `j`.
+    pub(crate) fn peer_name(&self, j: usize) -> String {
+        match self.config.parties.get(j) {
+            Some(party) if party.name != format!("p{j}") => format!("P{j} ({})", party.name),
+            _ => format!("P{j}"),
+        }
+    }
+
+    fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
+        let error = SessionError::Refused { peer: format!("P{}", self.index), reason: reason.clone() };
+        // It may be gone already; what matters is that nothing happens.
+        let _ = say(channel, &Tell::Refused { reason });
+        self.log(&format!("{}: {error}", channel.peer()));
+        Ok(())
+    }
+
+    /// What a client asks for, one thing after another.
+    fn attend(&self, mut channel: Channel, name: &str, client: &ClientEntry) -> Result<(), SessionError> {
+        let mut held: Option<Part> = None;
+        loop {
+            channel.extend(Instant::now() + self.config.session.idle);
+            let ask = match hear(&mut channel) {
+                Ok(ask) => ask,
+                // It has what it wanted.
+                Err(SessionError::Wire(cryptflow_wire::WireError::Closed { .. })) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let done = match ask {
+                Ask::Status => self.status(name, client).map(|status| Tell::Status(Box::new(status))),
+                Ask::Describe { name: model } => self.describe(client, &model),
+                Ask::Deploy { deployment, salt, replace } => {
+                    self.take(&mut channel, client, deployment, salt, replace).map(|part| {
+                        held = Some(part);
+                        Tell::Ready
+                    })
+                }
+                Ask::Commit => self.keep(name, held.take()).map(|()| Tell::Ready),
+                Ask::Open { name: model, manifest } => {
+                    self.open(channel, name, client, &model, &manifest);
+                    return Ok(());
+                }
+            };
+            match done {
+                Ok(tell) => say(&mut channel, &tell)?,
+                Err(error) => return self.refuse(&mut channel, error.to_string()),
+            }
+        }
+    }
+
+    fn status(&self, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
+        let mut models = Vec::new();
+        for model in self.store.names().map_err(stored)? {
+            if allowed(client, &model) {
+                // A damaged file is listed, too: its operator must hear of it.
+                let (protocol, digest) = match self.store.deployment(&model) {
+                    Ok(deployment) => (deployment.protocol.to_string(), hex(&deployment.digest())),
+                    Err(error) => ("damaged".into(), error.to_string()),
+                };
+                models.push((model, protocol, digest));
+            }
+        }
+        let mut may: Vec<_> = client.may.iter().map(|right| format!("{right:?}").to_lowercase()).collect();
+        may.sort();
+        Ok(Status {
+            software: env!("CARGO_PKG_VERSION").into(),
+            index: u8::try_from(self.index).unwrap_or(u8::MAX),
+            name: self.config.parties[self.index % 3].name.clone(),
+            client: name.into(),
+            may,
+            models,
+            protocols: self.config.session.protocols.iter().map(ToString::to_string).collect(),
+            sessions: (self.running.load(Ordering::Acquire), self.config.session.max_sessions),
+            uptime: self.started.elapsed().as_secs(),
+            policy: self.trust.as_ref().map(|trust| trust.policy),
+            hardware: self.hardware(),
+        })
+    }
+
+    fn describe(&self, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
+        self.permit(client, Right::Predict, model)?;
+        self.store.deployment(model).map(|deployment| Tell::Model(Box::new(deployment))).map_err(stored)
+    }
+
+    /// Whether a client may do this with this model.
+    pub(crate) fn permit(&self, client: &ClientEntry, right: Right, model: &str) -> Result<(), SessionError> {
+        if !client.may.contains(&right) {
+            let what = if right == Right::Deploy { "deploy models" } else { "use models" };
+            return Err(SessionError::Operands(format!("this client may not {what} here")));
+        }
+        if !allowed(client, model) {
+            return Err(SessionError::Operands(format!("this client may not use {model:?} here")));
+        }
+        Ok(())
+    }
+
+    /// Takes this party's part of a model, and holds it until the client says that all three do.
+    fn take(
+        &self,
+        channel: &mut Channel,
+        client: &ClientEntry,
+        deployment: Deployment,
+        salt: [u8; 32],
+        replace: bool,
+    ) -> Result<Part, SessionError> {
+        check_name(&deployment.name)?;
+        self.permit(client, Right::Deploy, &deployment.name)?;
+        if !self.config.session.protocols.contains(&deployment.protocol) {
+            return Err(SessionError::Manifest(format!("this party does not run {}", deployment.protocol)));
+        }
+        if !replace && self.store.holds(&deployment.name) {
+            return Err(stored(StoreError::Exists(deployment.name)));
+        }
+        let program = deployment.parse()?;
+        say(channel, &Tell::Ready)?;
+        let mut weights = Vec::with_capacity(program.weights.len());
+        for weight in &program.weights {
+            channel.extend(Instant::now() + self.config.session.idle);
+            weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
+        }
+        let part = Part { deployment, salt, weights };
+        part.check(self.index, &program)?;
+        Ok(part)
+    }
+
+    fn keep(&self, client: &str, part: Option<Part>) -> Result<(), SessionError> {
+        let part = part.ok_or_else(|| SessionError::Operands("there is nothing to keep".into()))?;
+        self.store.put(&part).map_err(stored)?;
+        let (name, digest) = (&part.deployment.name, hex(&part.deployment.digest()));
+        self.log(&format!("{client} deployed {name}, {digest}"));
+        self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
+        Ok(())
+    }
+
+    /// Counts a session while it runs.
+    ///
+    /// # Errors
+    /// As many as this party takes run already.
+    pub(crate) fn seat(&self) -> Result<Seat<'_>, SessionError> {
+        let most = self.config.session.max_sessions;
+        if self.running.fetch_add(1, Ordering::AcqRel) >= most {
+            self.running.fetch_sub(1, Ordering::AcqRel);
+            return Err(SessionError::Manifest(format!("{most} sessions run here already; try again later")));
+        }
+        Ok(Seat(&self.running))
+    }
+
+    /// Takes a session's number.
+    ///
+    /// # Errors
+    /// There was a session of this number.
+    pub(crate) fn take_number(&self, session: [u8; 32]) -> Result<(), SessionError> {
+        let fresh = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+        if fresh {
+            return Ok(());
+        }
+        Err(SessionError::Manifest("a session of this number was begun before; none is repeated".into()))
+    }
+}
+
+/// A place among the sessions that run.
+pub(crate) struct Seat<'a>(&'a AtomicUsize);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn allowed(client: &ClientEntry, model: &str) -> bool {
+    client.models.as_ref().is_none_or(|models| models.contains(model))
+}
+
+/// The store's trouble, as a client hears of it.
+fn stored(error: StoreError) -> SessionError {
+    SessionError::Operands(error.to_string())
+}

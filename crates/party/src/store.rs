@@ -1,0 +1,241 @@
+//! What a party keeps: one safetensors file a model, which appears whole or not at all, and which nobody else on the machine may read.
+//!
+//! | metadata | |
+//! |---|---|
+//! | `format` | `cryptflow-part` |
+//! | `party` | `0`, `1` or `2` |
+//! | `salt` | of this party's commitment, in hexadecimal |
+//! | `deployment` | the [`Deployment`] as JSON |
+//!
+//! The tensor `part.i` holds this party's part of weight `i`, as bytes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use cryptflow_program::write_whole;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+
+use crate::deployment::{Deployment, Part, check_name};
+
+const FORMAT: &str = "cryptflow-part";
+const SUFFIX: &str = ".part";
+
+/// Why the store cannot do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system's reason.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that this version of the party did not write.
+    #[error("{}: {reason}; deploy the model again", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No model has this name.
+    #[error("no model {0:?} is deployed here")]
+    Unknown(String),
+    /// A model has this name already.
+    #[error("a model {0:?} is deployed already; replace it with --replace, or choose another --name")]
+    Exists(String),
+}
+
+/// A party's folder of deployed models.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+    party: usize,
+}
+
+impl Store {
+    /// The store of a party in a folder, which is made where it does not exist.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(folder: &Path, party: usize) -> Result<Store, StoreError> {
+        std::fs::create_dir_all(folder)
+            .and_then(|()| restrict(folder, 0o700))
+            .map_err(|source| StoreError::Io { path: folder.into(), source })?;
+        Ok(Store { folder: folder.into(), party })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}{SUFFIX}"))
+    }
+
+    /// Whether a model has this name.
+    pub fn holds(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// The names of all models, sorted.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, StoreError> {
+        let fail = |source| StoreError::Io { path: self.folder.clone(), source };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(fail)? {
+            let file = entry.map_err(fail)?.file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
+            names.extend(name.filter(|name| check_name(name).is_ok()).map(String::from));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Keeps a part, in the place of any other of its name.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there stays.
+    pub fn put(&self, part: &Part) -> Result<(), StoreError> {
+        let path = self.path(&part.deployment.name);
+        let fail = |source| StoreError::Io { path: path.clone(), source };
+        let json = serde_json::to_string(&part.deployment).map_err(|e| fail(e.into()))?;
+        let metadata = HashMap::from([
+            ("format".to_string(), FORMAT.to_string()),
+            ("party".to_string(), self.party.to_string()),
+            ("salt".to_string(), hex(&part.salt)),
+            ("deployment".to_string(), json),
+        ]);
+        let views = part.weights.iter().enumerate().map(|(i, bytes)| {
+            let view = TensorView::new(Dtype::U8, vec![bytes.len()], bytes);
+            view.map(|view| (format!("part.{i}"), view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| fail(std::io::Error::other(e)))?;
+        let bytes = serialize(views, Some(metadata)).map_err(|e| fail(std::io::Error::other(e)))?;
+        write_whole(&path, |writer| writer.write_all(&bytes))
+            .and_then(|()| restrict(&path, 0o600))
+            .map_err(fail)
+    }
+
+    /// What everybody may know of a model.
+    ///
+    /// # Errors
+    /// There is none of this name, or its file is damaged.
+    pub fn deployment(&self, name: &str) -> Result<Deployment, StoreError> {
+        Ok(self.get(name)?.deployment)
+    }
+
+    /// This party's part of a model.
+    ///
+    /// # Errors
+    /// There is none of this name, or its file is damaged.
+    pub fn get(&self, name: &str) -> Result<Part, StoreError> {
+        if check_name(name).is_err() {
+            return Err(StoreError::Unknown(name.into()));
+        }
+        let path = self.path(name);
+        let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => StoreError::Unknown(name.into()),
+            _ => StoreError::Io { path: path.clone(), source },
+        })?;
+        self.parse(&bytes).map_err(|reason| StoreError::Damaged { path, reason })
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Part, String> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let texts = metadata.metadata().as_ref().ok_or("it has no metadata")?;
+        let text = |key: &str| texts.get(key).map(String::as_str).ok_or(format!("it says no {key}"));
+        if text("format")? != FORMAT {
+            return Err("this is no party's part of a model".into());
+        }
+        if text("party")? != self.party.to_string() {
+            return Err(format!(
+                "this is the part of P{}, and this party is P{}",
+                text("party")?,
+                self.party
+            ));
+        }
+        let salt = unhex(text("salt")?).ok_or("its salt is malformed")?;
+        let deployment: Deployment = serde_json::from_str(text("deployment")?).map_err(|e| e.to_string())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let weights =
+            (0..tensors.len()).map(|i| tensors.tensor(&format!("part.{i}")).map(|t| t.data().to_vec()));
+        let weights = weights.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        Ok(Part { deployment, salt, weights })
+    }
+}
+
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
+    let bytes: Vec<u8> = digits?.chunks(2).map(|d| d.iter().fold(0, |sum, d| sum << 4 | *d as u8)).collect();
+    bytes.try_into().ok()
+}
+
+/// Lets nobody but the owner at a file or folder, where the system has such rights.
+pub fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (path, mode);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol_name::ProtocolName;
+
+    fn part(name: &str) -> Part {
+        Part {
+            deployment: Deployment {
+                name: name.into(),
+                program: "{}".into(),
+                protocol: ProtocolName::Porthos,
+                commitments: [[1; 32], [2; 32], [3; 32]],
+            },
+            salt: [9; 32],
+            weights: (0..12).map(|i| vec![i; usize::from(i)]).collect(),
+        }
+    }
+
+    #[test]
+    fn parts_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a/b"), 1).unwrap();
+        assert!(store.names().unwrap().is_empty());
+        assert!(matches!(store.get("m"), Err(StoreError::Unknown(_))));
+        assert!(matches!(store.get("../m"), Err(StoreError::Unknown(_))));
+        store.put(&part("m")).unwrap();
+        store.put(&part("a")).unwrap();
+        let read = store.get("m").unwrap();
+        assert_eq!((read.deployment, read.salt), (part("m").deployment, [9; 32]));
+        assert_eq!(read.weights, part("m").weights);
+        assert_eq!(store.names().unwrap(), ["a", "m"]);
+        // Another party's part is refused.
+        let other = Store::open(&folder.path().join("a/b"), 2).unwrap();
+        assert!(other.get("m").err().unwrap().to_string().contains("this is the part of P1"));
+    }
+
+    #[test]
+    fn damaged_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 0).unwrap();
+        store.put(&part("m")).unwrap();
+        let path = store.path("m");
+        let whole = std::fs::read(&path).unwrap();
+        for len in [0, 7, 8, 100, whole.len() - 1] {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            assert!(matches!(store.get("m"), Err(StoreError::Damaged { .. })), "{len}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Three organisations and a client, as real processes over TLS: with parties that follow the protocol, that fail, and that cheat.
+#![cfg(unix)]
+#![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attacks;
+mod attested;
+mod fork;
+mod lying;
+mod plain;
+mod relay;
+mod sites;

@@ -1,0 +1,139 @@
+//! Parties that follow the protocol, and everything else that can go wrong.
+
+use std::time::Instant;
+
+use crate::sites::{PATIENCE, Sites, cryptflow, outcome};
+
+#[test]
+fn a_model_is_deployed_once_and_used_with_every_protocol() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    for protocol in ["mirror", "porthos", "porthos-exact"] {
+        sites.deploy(protocol).unwrap();
+        for _ in 0..2 {
+            let report = sites.predict().unwrap();
+            assert_eq!(report["session"]["security"], "semi-honest");
+            assert_eq!(report["session"]["insecure_simulated_tee"], false);
+            assert_eq!(report["session"].get("evidence"), None);
+        }
+    }
+    let status = outcome(sites.client(&["status"])).unwrap();
+    assert!(status.contains("model tiny, for porthos-exact"), "{status}");
+    assert!(status.contains("knows this client as alice, which may deploy, predict"), "{status}");
+    // The parties' logs speak of the same sessions, and no line can be taken out unseen.
+    for party in ["p0", "p1", "p2"] {
+        let log = std::fs::read_to_string(sites.site(party).join("audit.jsonl")).unwrap();
+        cryptflow_party::Audit::check(&log).unwrap();
+        assert_eq!(log.matches("\"outcome\":\"finished\"").count(), 6, "{log}");
+    }
+    // What a party keeps, nobody else on its machine may read.
+    use std::os::unix::fs::PermissionsExt;
+    for file in ["site.key.pem", "store/tiny.part", "audit.jsonl"] {
+        let mode = std::fs::metadata(sites.site("p1").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn parties_outlive_their_restart() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.predict().unwrap();
+    (0..3).for_each(|i| sites.kill(i));
+    sites.start();
+    sites.predict().unwrap();
+}
+
+#[test]
+fn a_party_that_is_down_is_named_by_everybody() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.kill(2);
+    let begun = Instant::now();
+    let error = sites.predict().unwrap_err();
+    assert!(error.contains("P2") && error.contains("refused"), "{error}");
+    let error = outcome(sites.client(&["status"])).unwrap_err();
+    assert!(error.contains("2 of 3 parties can be reached"), "{error}");
+    assert!(begun.elapsed() < PATIENCE);
+}
+
+/// The client reaches all three, but P0 does not reach P1.
+#[test]
+fn a_party_that_is_cut_off_is_named_by_everybody() {
+    let mut sites = Sites::new(false);
+    let mut addresses = sites.addresses.clone();
+    addresses[1] = crate::sites::free_address();
+    sites.configure("p0", &addresses);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let error = sites.predict().unwrap_err();
+    assert!(error.contains("P1") && error.contains(&addresses[1]), "{error}");
+    // P1 waited for P0 in vain, and P2 for both.
+    sites.await_log(0, "cannot connect to P1");
+    sites.await_log(1, "P0");
+    sites.await_log(2, "P0");
+}
+
+#[test]
+fn a_party_that_stands_still_is_named_within_the_deadline() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.signal(1, "-STOP");
+    let error = sites.predict().unwrap_err();
+    sites.signal(1, "-CONT");
+    assert!(error.contains("P1"), "{error}");
+}
+
+#[test]
+fn who_is_unknown_or_has_no_right_is_refused() {
+    let mut sites = Sites::new(false);
+    sites.edit("p1", "may = [\"deploy\", \"predict\"]", "may = [\"predict\"]\nmodels = [\"other\"]");
+    sites.start();
+    let error = sites.deploy("mirror").unwrap_err();
+    assert!(error.contains("P1 refuses") && error.contains("may not deploy"), "{error}");
+    // Nobody keeps what not all three hold.
+    assert!(!sites.site("p0").join("store/tiny.part").exists());
+
+    let (stranger, file) = (sites.site("stranger"), sites.site("stranger").join("cryptflow.toml"));
+    outcome(cryptflow(&["init", "client", "-o", stranger.to_str().unwrap()])).unwrap();
+    std::fs::copy(sites.config("client"), &file).unwrap();
+    let error = outcome(cryptflow(&["status", "--config", file.to_str().unwrap()])).unwrap_err();
+    assert!(error.contains("0 of 3"), "{error}");
+    sites.await_log(0, "its key is not in this party's configuration");
+}
+
+#[test]
+fn configurations_that_cannot_work_are_refused_at_the_start() {
+    let sites = Sites::new(false);
+    let good = std::fs::read_to_string(sites.config("p0")).unwrap();
+    let own = sites.fingerprints[0].to_string();
+    // (what is changed, to what, what is said)
+    let table = [
+        ("role = \"p0\"", "role = \"p7\"".to_string(), "must be p0, p1, p2 or client"),
+        ("role = \"p0\"", "role = \"p1\"".to_string(), "the others would refuse it"),
+        ("[session]", "[sessions]".to_string(), "sessions"),
+        ("listen", "lissen".to_string(), "lissen"),
+        ("key = \"site.key.pem\"", "key = \"no.pem\"".to_string(), "no.pem: it cannot be read"),
+        ("key = \"site.key.pem\"", "key = \"site.cert.pem\"".to_string(), "no private key"),
+        ("key = \"site.key.pem\"", "key = \"../p1/site.key.pem\"".to_string(), "does not carry the key"),
+        (&own, String::new(), "ask its operator"),
+        (&own, "12-34".to_string(), "is no fingerprint"),
+        (&own, sites.fingerprints[1].to_string(), "have the same fingerprint"),
+        ("deadline_seconds = 5", "deadline_seconds = -5".to_string(), "give a number of seconds"),
+        ("\"mirror\", ", "\"clear\", ".to_string(), "clear shows every secret"),
+        (&sites.addresses[1], "nowhere".to_string(), "must be a host and a port"),
+    ];
+    for (from, to, said) in table {
+        std::fs::write(sites.config("p0"), good.replace(from, &to)).unwrap();
+        let config = sites.config("p0");
+        let error = outcome(cryptflow(&["party", "--config", config.to_str().unwrap()])).unwrap_err();
+        assert!(error.contains(said), "{from} -> {to}: {error}");
+    }
+    let error = outcome(cryptflow(&["party", "--config", sites.config("client").to_str().unwrap()]));
+    assert!(error.unwrap_err().contains("site.role is client"));
+    let error = outcome(cryptflow(&["init", "p0", "-o", sites.site("p0").to_str().unwrap()])).unwrap_err();
+    assert!(error.contains("is there already"), "{error}");
+}

@@ -1,0 +1,249 @@
+//! The sites of a consortium, each in a folder of its own.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use cryptflow_aramis::{hex, simulated};
+use cryptflow_wire::tls::{Fingerprint, Identity};
+use tempfile::TempDir;
+
+use crate::common;
+
+/// Longer than any wait.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Three parties and a client, alice.
+pub struct Sites {
+    pub folder: TempDir,
+    pub addresses: [String; 3],
+    pub fingerprints: [Fingerprint; 3],
+    pub attested: bool,
+    processes: [Option<Child>; 3],
+}
+
+/// An address that nobody listens on.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// The command.
+pub fn cryptflow(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The output of a process, which must end in time.
+pub fn finish(mut child: Child) -> Output {
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("it hangs: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// What the command prints, where it succeeds; what it complains of, where it fails.
+pub fn outcome(mut command: Command) -> Result<String, String> {
+    let output = finish(command.spawn().unwrap());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+impl Sites {
+    /// Makes the sites: keys, certificates and configurations, as `cryptflow init` does.
+    pub fn new(attested: bool) -> Sites {
+        let folder = tempfile::tempdir().unwrap();
+        let addresses = [(); 3].map(|()| free_address());
+        for role in ["p0", "p1", "p2", "client"] {
+            let out = folder.path().join(role);
+            outcome(cryptflow(&["init", role, "--name", role, "-o", out.to_str().unwrap()])).unwrap();
+            std::fs::remove_file(out.join("cryptflow.toml")).unwrap();
+        }
+        let fingerprint = |role: &str| {
+            let site = folder.path().join(role);
+            Identity::read(&site.join("site.cert.pem"), &site.join("site.key.pem")).unwrap().fingerprint()
+        };
+        let fingerprints = ["p0", "p1", "p2"].map(fingerprint);
+        let sites = Sites { addresses, fingerprints, attested, processes: [None, None, None], folder };
+        if attested {
+            simulated::create(&sites.tee(), std::time::SystemTime::now()).unwrap();
+            sites.write_policy(600, &[]);
+        }
+        for role in ["p0", "p1", "p2", "client"] {
+            sites.configure(role, &sites.addresses);
+        }
+        sites
+    }
+
+    /// The folder of the simulated root of trust.
+    pub fn tee(&self) -> PathBuf {
+        self.folder.path().join("tee")
+    }
+
+    pub fn site(&self, role: &str) -> PathBuf {
+        self.folder.path().join(role)
+    }
+
+    pub fn config(&self, role: &str) -> PathBuf {
+        self.site(role).join("cryptflow.toml")
+    }
+
+    /// The policy that allows the `cryptflow` command at every party, with lines added to it.
+    pub fn write_policy(&self, reattest_seconds: u64, more: &[&str]) {
+        let measurement = simulated::measure(Path::new(env!("CARGO_BIN_EXE_cryptflow"))).unwrap();
+        let mut text = "version = 1\n".to_string();
+        for party in ["p0", "p1", "p2"] {
+            text += &format!(
+                "[[party.{party}.insecure-simulated]]\nmrenclave = \"{}\"\n",
+                hex::encode(&measurement)
+            );
+        }
+        text += "[insecure-simulated-tee]\ninsecure_allow = true\n";
+        text += &format!("[freshness]\nreattest_seconds = {reattest_seconds}\n");
+        text += &more.join("\n");
+        std::fs::write(self.folder.path().join("policy.toml"), text).unwrap();
+    }
+
+    /// Writes a site's configuration, in which the parties are found at these addresses.
+    pub fn configure(&self, role: &str, addresses: &[String; 3]) {
+        let client = self.site("client");
+        let client = Identity::read(&client.join("site.cert.pem"), &client.join("site.key.pem")).unwrap();
+        let mut text =
+            format!("[site]\nrole = \"{role}\"\ncertificate = \"site.cert.pem\"\nkey = \"site.key.pem\"\n");
+        if let Some(index) = ["p0", "p1", "p2"].iter().position(|party| *party == role) {
+            text += &format!("listen = \"{}\"\n", self.addresses[index]);
+        }
+        for (i, address) in addresses.iter().enumerate() {
+            text += &format!("[p{i}]\naddress = \"{address}\"\nfingerprint = \"{}\"\n", self.fingerprints[i]);
+        }
+        if role != "client" {
+            text += &format!(
+                "[clients.alice]\nfingerprint = \"{}\"\nmay = [\"deploy\", \"predict\"]\n",
+                client.fingerprint()
+            );
+        }
+        text += "[session]\ndeadline_seconds = 5\nprotocols = [\"mirror\", \"porthos\", \"porthos-exact\"]\n";
+        if self.attested {
+            text += "[attestation]\npolicy = \"../policy.toml\"\n";
+        }
+        std::fs::write(self.config(role), text).unwrap();
+    }
+
+    /// Changes a site's configuration.
+    pub fn edit(&self, role: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config(role)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(self.config(role), text.replace(from, to)).unwrap();
+    }
+
+    /// Starts a party as a process of this executable, and waits until it listens.
+    pub fn start_with(&mut self, index: usize, executable: &Path) {
+        let mut command = Command::new(executable);
+        command.arg("party").arg("--config").arg(self.config(&format!("p{index}")));
+        if self.attested {
+            command.arg("--insecure-simulated-tee").arg(self.tee());
+        }
+        self.start_command(index, command);
+    }
+
+    /// Starts a party as this process, and waits until it listens.
+    pub fn start_command(&mut self, index: usize, mut command: Command) {
+        let log = File::options().create(true).append(true).open(self.log_file(index)).unwrap();
+        let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.processes[index] = Some(process);
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(&self.addresses[index]).is_err() {
+            assert!(Instant::now() < end, "P{index} does not come up: {}", self.log(index));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts all parties.
+    pub fn start(&mut self) {
+        (0..3).for_each(|i| self.start_with(i, Path::new(env!("CARGO_BIN_EXE_cryptflow"))));
+    }
+
+    /// Kills a party.
+    pub fn kill(&mut self, index: usize) {
+        let mut process = self.processes[index].take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Sends a party's process a signal.
+    pub fn signal(&self, index: usize, name: &str) {
+        let id = self.processes[index].as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    fn log_file(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("p{index}.log"))
+    }
+
+    /// What a party has told its operator.
+    pub fn log(&self, index: usize) -> String {
+        std::fs::read_to_string(self.log_file(index)).unwrap_or_default()
+    }
+
+    /// Waits until a party's log says something.
+    pub fn await_log(&self, index: usize, what: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log(index).contains(what) {
+            assert!(Instant::now() < end, "P{index} never says {what:?}: {}", self.log(index));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A command of the client.
+    pub fn client(&self, arguments: &[&str]) -> Command {
+        let mut command = cryptflow(arguments);
+        command.arg("--config").arg(self.config("client"));
+        if self.attested {
+            command.arg("--insecure-simulated-tee").arg(self.tee());
+        }
+        command
+    }
+
+    /// Deploys the tiny model.
+    pub fn deploy(&self, protocol: &str) -> Result<String, String> {
+        let (model, _) = common::write(self.folder.path(), 3);
+        let model = model.to_str().unwrap();
+        outcome(self.client(&["deploy", model, "--name", "tiny", "--protocol", protocol, "--replace"]))
+    }
+
+    /// Runs it on three rows, in two batches; checks the answer.
+    pub fn predict(&self) -> Result<serde_json::Value, String> {
+        let (_, input) = common::write(self.folder.path(), 3);
+        let report =
+            outcome(self.client(&["predict", "tiny", "--json", "--input", input.to_str().unwrap()]))?;
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        for (row, top) in common::rows(3).iter().zip(report["top"].as_array().unwrap()) {
+            let expected = common::expected(row);
+            for ranked in top.as_array().unwrap() {
+                let class = ranked["class"].as_u64().unwrap() as usize;
+                let logit = ranked["logit"].as_f64().unwrap();
+                assert!((logit - f64::from(expected[class])).abs() <= 16.0 / 4096.0, "{report}");
+            }
+        }
+        Ok(report)
+    }
+}
+
+impl Drop for Sites {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().flatten() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if std::thread::panicking() {
+            (0..3).for_each(|i| eprintln!("P{i} said:\n{}", self.log(i)));
+        }
+    }
+}

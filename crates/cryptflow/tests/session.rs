@@ -90,21 +90,30 @@ fn everybody_hears_of_a_failure() {
 /// A party that refuses its part tells everybody why; the others say whose fault it is.
 #[test]
 fn a_party_that_fails_says_why() {
-    let (program, _) = common::program();
+    let (program, weights) = common::program();
     let send = |link: &Link, request: &Request| link.send(postcard::to_stdvec(request).unwrap()).unwrap();
     for protocol in [ProtocolName::Clear, ProtocolName::Mirror] {
         let (links, handles) = parties(cryptflow_wire::tcp::mesh_on_loopback);
+        let manifest = Manifest::new(&program, protocol).unwrap();
+        let owner = protocol.owner(program.ring_bits);
+        let words = |values: &[i64]| values.iter().map(|&v| v as u64).collect::<Vec<_>>();
+        let shared: Vec<_> = weights.iter().map(|w| owner.share_weight(&words(w)).unwrap()).collect();
+        let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
         for (party, link) in links.iter().enumerate() {
-            let manifest = Manifest::new(&program, protocol).unwrap();
-            send(link, &Request::Setup { manifest, program: serde_json::to_string(&program).unwrap() });
+            let program = serde_json::to_string(&program).unwrap();
+            send(link, &Request::Setup { manifest: manifest.clone(), program });
             send(link, &Request::Weights);
-            if party == 1 {
-                link.send(vec![1, 2, 3]).unwrap();
+            for (i, parts) in shared.iter().enumerate() {
+                let malformed = party == 1 && i == 0;
+                link.send(if malformed { vec![1, 2, 3] } else { parts[party].clone() }).unwrap();
             }
+            send(link, &Request::Inputs { salt: [0; 32] });
+            link.send(input[party].clone()).unwrap();
+            send(link, &Request::Go);
         }
         // An abort may overtake what was said before it.
         let errors = links.each_ref().map(|link| {
-            let error = (0..2).find_map(|_| link.recv_any(100).err());
+            let error = (0..9).find_map(|_| link.recv_any(1000).err());
             error.unwrap().to_string()
         });
         assert!(errors[1].contains("aborted: a share of w0 is malformed"), "{protocol}: {errors:?}");

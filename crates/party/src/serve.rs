@@ -52,6 +52,8 @@ pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionErro
     let breaker = links.breaker();
     breaker.tie(client);
     let (ring_bits, party) = (job.program.ring_bits, Party::ALL[links.index() % 3]);
+    // A handle that outlives the run: links that close with it would say good-bye, and not why.
+    let open = links.clone();
     let result = match job.protocol {
         ProtocolName::Clear => run(links, client, job, |_| Ok(Clear::new(party, ring_bits))),
         ProtocolName::Porthos => run(links, client, job, |links| Porthos::new(links, ring_bits)),
@@ -62,7 +64,9 @@ pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionErro
             run(links, client, job, |links| Mirror::new(links, ring_bits, Tuning::default()))
         }
     };
-    told(&breaker, result)
+    let result = told(&breaker, result);
+    drop(open);
+    result
 }
 
 /// Breaks the links after an error, while they are still open: whoever drops them first says good-bye instead of why. If

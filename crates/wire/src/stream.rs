@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use crate::frame::{HEADER_LEN, Header, Kind};
 use crate::guard::{Chain, HEADER_TAG_LEN, TAG_LEN, Tagger};
 
-/// Bytes that are written or read between two signs of life.
-const PART: usize = 1 << 20;
+/// Bytes that are written or read between two signs of life. So few that a part is still in the core's own cache when it is hashed after it
+/// was read, or encrypted after it was hashed.
+const PART: usize = 128 << 10;
 /// Payloads up to this length are allocated when they are announced (the system commits the memory when it is
 /// written to); longer ones grow as they arrive.
 const TRUSTED: usize = 64 << 20;

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command's module has its arguments (`Arguments`) and `run`.
 
 mod attest;
+mod audit;
 mod bench;
 mod compile;
 mod deploy;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Init(init::Arguments),
     Party(party::Arguments),
     Status(status::Arguments),
+    Audit(audit::Arguments),
     Deploy(deploy::Arguments),
     Predict(predict::Arguments),
     #[command(hide = true)]
@@ -49,6 +51,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Init(arguments) => init::run(&arguments),
         Command::Party(arguments) => party::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),

@@ -183,8 +183,11 @@ impl Channel {
     /// # Errors
     /// The peer is gone, or does not take it before the deadline.
     pub fn send(&mut self, message: &[u8]) -> Result<(), WireError> {
-        let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
-        self.write(&length).and_then(|()| self.write(message)).map_err(|e| self.failed(&e))
+        let Ok(length) = u32::try_from(message.len()) else {
+            let reason = format!("a message of {} bytes is too long: the most is 4 GiB", message.len());
+            return Err(WireError::Io { peer: self.peer.clone(), reason });
+        };
+        self.write(&length.to_le_bytes()).and_then(|()| self.write(message)).map_err(|e| self.failed(&e))
     }
 
     /// Waits for something of at most `limit` bytes.

@@ -85,6 +85,16 @@ fn simulated() {
     let error = attest(&[&trusting[..], &["--at", "2020-01-01"]].concat()).unwrap_err();
     assert!(error.contains("not valid yet"), "{error}");
 
+    // The command's own evidence: another program.
+    let own = text(&path("own.json"));
+    attest(&["gather", "-o", &own, "--insecure-simulated-tee", &root]).unwrap();
+    let own_program = attest(&["measure", env!("CARGO_BIN_EXE_cryptflow"), "--json"]).unwrap();
+    let own_program: serde_json::Value = serde_json::from_str(&own_program).unwrap();
+    assert!(attest(&["show", &own]).unwrap().contains(own_program["mrenclave"].as_str().unwrap()));
+    let error =
+        attest(&["verify", &own, "--policy", &policy, "--insecure-simulated-tee", &root]).unwrap_err();
+    assert!(error.contains("P0 runs something else than the policy lists"), "{error}");
+
     // The same policy from the evidence itself, for this machine alone.
     let parties = ["p0", "p1", "p2"].map(|party| format!("{party}={evidence}"));
     let [p0, p1, p2] = &parties;

@@ -1,6 +1,7 @@
 //! `cryptflow attest`: evidence of trusted hardware, its policy, its collateral, its measurements.
 
 mod fetch;
+mod gather;
 mod measure;
 mod policy;
 mod show;
@@ -18,13 +19,13 @@ use cryptflow_aramis::Evidence;
 /// A party that runs on trusted hardware (Intel SGX or TDX, AMD SEV-SNP) proves to the others and to clients which program it runs. What counts as
 /// a proof is in a policy, one TOML file, the same at every participant. From a build to a policy:
 ///
-///   cryptflow attest measure party.sig                      what the hardware will measure
+///   cryptflow attest measure party.sig — what the hardware will measure
 ///
-///   cryptflow attest policy --party p0=sgx:… -o policy.toml   a policy that lists it
+///   cryptflow attest policy --party p0=sgx:… -o policy.toml — a policy that lists it
 ///
-///   cryptflow attest fetch evidence.json -o collateral.json   what the manufacturer says of the platform
+///   cryptflow attest fetch evidence.json -o collateral.json — what the manufacturer says of the platform
 ///
-///   cryptflow attest verify evidence.json --policy policy.toml --collateral collateral.json
+///   cryptflow attest verify evidence.json --policy policy.toml --collateral collateral.json — whether it counts
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -38,6 +39,7 @@ enum What {
     Policy(policy::Arguments),
     Measure(measure::Arguments),
     Fetch(fetch::Arguments),
+    Gather(gather::Arguments),
     InsecureSimulatedRoot(simulated_root::Arguments),
 }
 
@@ -48,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Policy(arguments) => policy::run(arguments),
         What::Measure(arguments) => measure::run(arguments),
         What::Fetch(arguments) => fetch::run(arguments),
+        What::Gather(arguments) => gather::run(arguments),
         What::InsecureSimulatedRoot(arguments) => simulated_root::run(arguments),
     }
 }

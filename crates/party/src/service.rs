@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cryptflow_aramis::ReportData;
+use cryptflow_program::write_whole;
 use cryptflow_wire::Role;
 use cryptflow_wire::tls::Channel;
 use serde_json::json;
@@ -112,6 +114,7 @@ impl Service {
         if self.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
             self.log("INSECURE: evidence is simulated; nothing protects this party's program");
         }
+        self.leave_evidence();
         self.record("started", json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") }));
         loop {
             let (socket, address) = match listener.accept() {
@@ -156,6 +159,26 @@ impl Service {
     /// A moment by which everybody must have come together.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.config.session.deadline
+    }
+
+    /// Leaves evidence in the store, for no session: for those who look at it, write a policy from it, or fetch collateral for it.
+    fn leave_evidence(&self) {
+        let Some(attester) = self.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else { return };
+        let path = self.config.store.join("evidence.json");
+        let written = attester
+            .evidence(&ReportData([0; 64]))
+            .map_err(|e| e.to_string())
+            .and_then(|evidence| serde_json::to_vec_pretty(&evidence).map_err(|e| e.to_string()))
+            .and_then(|json| {
+                write_whole(&path, |writer| writer.write_all(&json))
+                    .map_err(|e| format!("{}: {e}", path.display()))
+            });
+        match written {
+            Ok(()) => {
+                self.log(&format!("what this machine's hardware says of this program: {}", path.display()))
+            }
+            Err(reason) => self.log(&format!("no evidence: {reason}")),
+        }
     }
 
     fn hardware(&self) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Aramis with parties that do not cheat: what it shows, and that it goes on.
 
-use crate::sites::{Sites, outcome};
+use crate::sites::{Sites, cryptflow, outcome};
 
 #[test]
 fn every_protocol_runs_attested_and_says_what_was_proved() {
@@ -22,6 +22,22 @@ fn every_protocol_runs_attested_and_says_what_was_proved() {
         let log = std::fs::read_to_string(sites.site(&format!("p{party}")).join("audit.jsonl")).unwrap();
         assert!(log.contains("SIMULATED") && log.contains("INSECURE simulated TEE"), "{log}");
         assert!(sites.log(party).contains("INSECURE"), "{}", sites.log(party));
+    }
+}
+
+/// When it starts, a party leaves evidence for those who write policies, fetch collateral, or look.
+#[test]
+fn a_party_leaves_evidence_in_its_store() {
+    let mut sites = Sites::new(true);
+    sites.start();
+    for index in 0..3 {
+        sites.await_log(index, "hardware says of this program");
+        let evidence = sites.site(&format!("p{index}")).join("store/evidence.json");
+        let (policy, tee) = (sites.folder.path().join("policy.toml"), sites.tee());
+        let [evidence, policy, tee] = [&evidence, &policy, &tee].map(|path| path.to_str().unwrap());
+        let verify = ["attest", "verify", evidence, "--policy", policy, "--insecure-simulated-tee", tee];
+        let verdict = outcome(cryptflow(&verify)).unwrap();
+        assert!(verdict.contains("accepted for P0, P1, P2: INSECURE simulated TEE"), "{verdict}");
     }
 }
 

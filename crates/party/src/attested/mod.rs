@@ -3,7 +3,7 @@
 //! | | | where |
 //! |---|---|---|
 //! | 1 | TLS with pinned keys | [`cryptflow_wire::tls`] |
-//! | 2 | fresh evidence in both directions, bound to session, program, policy, keys and connection | [`handshake`] |
+//! | 2 | fresh evidence in both directions, bound to session, program, policy, keys and connection | [`attest`] |
 //! | 3 | a key for each link, from keys that live in the attested parties alone; every frame is authenticated under it | [`Instance`], [`cryptflow_wire::Guard`] |
 //! | 4 | all parties name the same instances of one another: none runs twice | [`Accord::agree`] |
 //! | 5 | before a batch: evidence again where it is due, and commitments to the inputs | [`Accord::before_batch`] |

@@ -11,5 +11,6 @@ mod attested;
 mod fork;
 mod lying;
 mod plain;
+mod played;
 mod relay;
 mod sites;

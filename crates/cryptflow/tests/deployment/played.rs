@@ -1,0 +1,246 @@
+//! P2, played by the test itself: its host holds the site's key and whatever else is in memory, and runs copies of it at will. P0 and P1
+//! are real processes.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_aramis::simulated::{Settings, SimulatedTee, measure};
+use cryptflow_mirror::{Mirror, Tuning};
+use cryptflow_mpc::Protocol;
+use cryptflow_party::attested::{Instance, Statement, Terms, Trust, attest};
+use cryptflow_party::config::Config;
+use cryptflow_party::greeting::{Greeting, Tell, hear, say};
+use cryptflow_party::messages::{Manifest, Request, commit, receive, send};
+use cryptflow_party::store::Store;
+use cryptflow_program::Program;
+use cryptflow_wire::tls::{Channel, Identity};
+use cryptflow_wire::{Guard, Link, LinkOptions, Links, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::common;
+use crate::fork::Alice;
+use crate::sites::Sites;
+
+/// What the parties tell each other once their links are up, as they encode it.
+#[derive(Serialize, Deserialize)]
+struct Agreement {
+    manifest: [u8; 32],
+    roster: [[u8; 32]; 3],
+}
+
+/// What they tell each other before a batch.
+#[derive(Serialize, Deserialize)]
+struct Intent {
+    due: bool,
+    inputs: [u8; 32],
+}
+
+/// A session in which the test is the client, and P2.
+struct Stage {
+    program: Program,
+    manifest: Manifest,
+    /// The client's links to P0 and P1.
+    client: [Link; 2],
+    /// P2's links to P0 and P1; none where its host has no key for them.
+    links: Vec<Link>,
+    /// Its bare connections, in that case.
+    bare: Vec<Channel>,
+    /// The instances of P0, P1 and P2.
+    roster: [[u8; 32]; 3],
+}
+
+fn options() -> LinkOptions {
+    LinkOptions { deadline: Duration::from_secs(20), ..LinkOptions::default() }
+}
+
+/// Sets the stage. With `stolen`, P2's host has all of its keys but the instance key, and takes its connections over.
+fn stage(sites: &mut Sites, stolen: bool) -> Stage {
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.kill(2);
+    let listener = TcpListener::bind(&sites.addresses[2]).unwrap();
+    let config = Config::read(&sites.config("p2")).unwrap();
+    let mut trust = Trust::of(&config, Some(&sites.tee())).unwrap().unwrap();
+    let measurement = measure(Path::new(env!("CARGO_BIN_EXE_cryptflow"))).unwrap();
+    let settings = Settings { measurement, ..Settings::of_this_process().unwrap() };
+    trust.attester = Some(Arc::new(SimulatedTee::with_settings(&sites.tee(), settings).unwrap()));
+
+    let alice = Alice::of(sites);
+    let deployment = alice.describe(&sites.addresses[0], sites.fingerprints[0]);
+    let (program, manifest) = alice.manifest(&deployment);
+    let clients = Instance::fresh().unwrap();
+    let (alice, manifest, clients, sites) = (&alice, &manifest, &clients, &*sites);
+    let (client, met) = thread::scope(|scope| {
+        let joined = [0, 1].map(|i| {
+            scope.spawn(move || {
+                let address = &sites.addresses[i];
+                let (channel, _, guard) =
+                    alice.join(address, sites.fingerprints[i], i, manifest, clients).unwrap();
+                channel.into_link(Arc::default(), options(), Some(guard)).unwrap()
+            })
+        });
+        let instance = Instance::fresh().unwrap();
+        let mut met: [Option<(Channel, Guard, [u8; 32])>; 2] = [None, None];
+        for _ in 0..2 {
+            let end = Instant::now() + Duration::from_secs(10);
+            let socket = listener.accept().unwrap().0;
+            let mut channel = Channel::accept(socket, &config.identity, config.known(), end).unwrap();
+            let Greeting::Party { index, session, .. } = hear(&mut channel).unwrap() else {
+                panic!("no party")
+            };
+            assert_eq!(session, manifest.session);
+            say(&mut channel, &Tell::Ready).unwrap();
+            let (own, peer) = (Role::Party(2), Role::Party(index));
+            let spki = config.identity.spki();
+            let terms = Terms::of(&channel, spki, own, peer, session, manifest.program).unwrap();
+            let proved = attest(&mut channel, &trust, &instance, &terms).unwrap();
+            let guard = instance.guard(&proved.instance, session, own, peer, &terms.exporter).unwrap();
+            channel.name(&peer.to_string());
+            met[usize::from(index)] = Some((channel, guard, proved.instance));
+        }
+        (joined.map(|thread| thread.join().unwrap()), (met.map(Option::unwrap), *instance.public()))
+    });
+    let (met, own) = met;
+    let roster = [met[0].2, met[1].2, own];
+    let (mut links, mut bare) = (Vec::new(), Vec::new());
+    for (channel, guard, _) in met {
+        match stolen {
+            true => bare.push(channel),
+            false => links.push(channel.into_link(Arc::default(), options(), Some(guard)).unwrap()),
+        }
+    }
+    Stage { program, manifest: manifest.clone(), client, links, bare, roster }
+}
+
+/// The first error that a link to the client brings, and whether outputs came before it.
+fn end_of(link: &Link) -> String {
+    loop {
+        match link.recv_any(1 << 20) {
+            // The replies of a session are an enumeration; outputs are the fifth.
+            Ok(reply) => assert_ne!(reply.first(), Some(&4), "an output left the party"),
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+#[test]
+fn a_host_that_has_every_key_but_the_instance_key() {
+    let mut sites = Sites::new(true);
+    let Stage { client, mut bare, .. } = stage(&mut sites, true);
+    for channel in &mut bare {
+        // What goes through TLS, and has no tag.
+        channel.send(&[0; 124]).unwrap();
+    }
+    let errors = client.each_ref().map(end_of);
+    let found = "what came from P2 was changed";
+    assert!(errors.iter().all(|error| error.contains(found)), "{errors:?}");
+}
+
+/// Both ends of an authenticated link that nobody reads but a copy's host: what it feigns in place of a party.
+fn feigned(peer: u8) -> (Link, Link) {
+    let make = || {
+        let pair = rcgen_pair();
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("c"), folder.path().join("k"));
+        std::fs::write(&certificate, pair.0).unwrap();
+        std::fs::write(&key, pair.1).unwrap();
+        Identity::read(&certificate, &key).unwrap()
+    };
+    let (a, b) = (make(), make());
+    let end = Instant::now() + Duration::from_secs(10);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, key, own) = (listener.local_addr().unwrap().to_string(), b.fingerprint(), a.clone());
+    let dialler = thread::spawn(move || Channel::connect(&address, &own, key, "nobody", end).unwrap());
+    let far = Channel::accept(listener.accept().unwrap().0, &b, [a.fingerprint()].into(), end).unwrap();
+    let guard = |own: u8, peer: u8| Guard::new(&[1; 32], [2; 32], Role::Party(own), Role::Party(peer));
+    let near = dialler.join().unwrap().into_link(Arc::default(), options(), Some(guard(2, peer))).unwrap();
+    (near, far.into_link(Arc::default(), options(), Some(guard(peer, 2))).unwrap())
+}
+
+fn rcgen_pair() -> (String, String) {
+    let pair = rcgen::generate_simple_self_signed(["nobody".to_string()]).unwrap();
+    (pair.cert.pem(), pair.signing_key.serialize_pem())
+}
+
+/// One copy of P2, honest from here on: deals to one party, and to nobody in place of the other. Then it states what it sent.
+fn copy(
+    real: Link,
+    to: usize,
+    program: &Program,
+    weights: Vec<Vec<u8>>,
+    input: Vec<u8>,
+    inputs: [[u8; 32]; 3],
+) {
+    let (near, far) = feigned(1 - to as u8);
+    let nobody = thread::spawn(move || {
+        let _ = far.send(vec![7; 32]);
+        while far.recv_any(1 << 30).is_ok() {}
+    });
+    let links = Links::new(2, if to == 0 { [real, near] } else { [near, real] }, Arc::default());
+    let mut mirror = Mirror::new(links.clone(), program.ring_bits, Tuning::default()).unwrap();
+    let weights: Vec<_> = program
+        .weights
+        .iter()
+        .zip(weights)
+        .map(|(weight, part)| {
+            let len = weight.shape.iter().product();
+            mirror.receive_weight(&weight.name, len, part).unwrap()
+        })
+        .collect();
+    let input = mirror.receive_value("x", 4 * common::BATCH, input).unwrap();
+    struct Silent;
+    impl cryptflow_engine::Observer for Silent {
+        fn started(&mut self, _: usize, _: &cryptflow_program::Step) {}
+        fn finished(&mut self, _: usize, _: &cryptflow_program::Step, _: &cryptflow_engine::StepRecord) {}
+    }
+    cryptflow_engine::execute(&mut mirror, program, &weights, vec![input], &mut Silent).unwrap();
+    let mut statement = Statement { inputs, ..Statement::default() };
+    for j in 0..2 {
+        let transcript = links.to(j).transcript().unwrap().unwrap();
+        (statement.sent[j], statement.received[j]) = (transcript.sent.into(), transcript.received.into());
+    }
+    let _ = send(links.to(to), &statement);
+    // It hears why nobody goes on.
+    let _ = receive::<Statement>(links.to(to)).and_then(|_| receive::<Statement>(links.to(to)));
+    drop((mirror, links));
+    nobody.join().unwrap();
+}
+
+/// Two copies that have the same keys, and part after everybody has agreed: one deals to P0, the other to P1.
+#[test]
+fn a_host_that_copies_its_party_in_the_middle() {
+    let mut sites = Sites::new(true);
+    let Stage { program, manifest, client, links, roster, .. } = stage(&mut sites, false);
+    for link in &links {
+        send(link, &Agreement { manifest: manifest.digest(), roster }).unwrap();
+        let theirs: Agreement = receive(link).unwrap();
+        assert_eq!((theirs.manifest, theirs.roster), (manifest.digest(), roster));
+    }
+    // The client gives everybody its part of the input.
+    let rows = common::rows(common::BATCH).concat();
+    let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();
+    let parts = manifest.protocol.owner(program.ring_bits).share_value(&words).unwrap();
+    let commitments = [0, 1, 2].map(|i| commit(&[i as u8; 32], [parts[i].as_slice()]));
+    for (i, link) in client.iter().enumerate() {
+        send(link, &Request::Inputs { salt: [i as u8; 32] }).unwrap();
+        link.send(parts[i].clone()).unwrap();
+        send(link, &Request::Go).unwrap();
+    }
+    for link in &links {
+        send(link, &Intent { due: false, inputs: commitments[2] }).unwrap();
+        let theirs: Intent = receive(link).unwrap();
+        assert!(!theirs.due);
+    }
+    let weights = Store::open(&sites.site("p2").join("store"), 2).unwrap().get("tiny").unwrap().weights;
+    let errors = thread::scope(|scope| {
+        for (to, link) in links.into_iter().enumerate() {
+            let (program, weights, input) = (&program, weights.clone(), parts[2].clone());
+            scope.spawn(move || copy(link, to, program, weights, input, commitments));
+        }
+        client.each_ref().map(end_of)
+    });
+    assert!(errors.iter().any(|e| e.contains("P2") && e.contains("do not agree")), "{errors:?}");
+}

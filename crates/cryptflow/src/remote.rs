@@ -206,6 +206,7 @@ impl Site {
         let manifest = Manifest {
             deployment: Some(deployment.digest()),
             policy: self.policy(),
+            client: Some(self.config.identity.fingerprint().0),
             ..Manifest::new(program, protocol).map_err(Error::new)?
         };
         let instance = Instance::fresh().map_err(Error::new)?;

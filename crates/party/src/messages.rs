@@ -45,6 +45,9 @@ pub struct Manifest {
     pub deployment: Option<[u8; 32]>,
     /// Digest of the attestation policy; nothing where nobody attests anything.
     pub policy: Option<[u8; 32]>,
+    /// Fingerprint of the client's key; nothing where the parties belong to the client. All parts of the inputs come from this client, and
+    /// all parts of the outputs go to it: parties that served two clients in one session would show one what is made of the other's input.
+    pub client: Option<[u8; 32]>,
 }
 
 impl Manifest {
@@ -65,6 +68,7 @@ impl Manifest {
             ring_bits: program.ring_bits,
             deployment: None,
             policy: None,
+            client: None,
         })
     }
 
@@ -75,7 +79,7 @@ impl Manifest {
         hasher.update(&self.session);
         hasher.update(&self.program);
         hasher.update(&self.ring_bits.to_le_bytes());
-        for optional in [&self.deployment, &self.policy] {
+        for optional in [&self.deployment, &self.policy, &self.client] {
             hasher.update(&[u8::from(optional.is_some())]);
             hasher.update(&optional.unwrap_or_default());
         }

@@ -85,6 +85,9 @@ impl Service {
         if !self.config.session.protocols.contains(&manifest.protocol) {
             return refused(format!("P{} does not run {}", self.index, manifest.protocol));
         }
+        if manifest.client != Some(rights.fingerprint.0) {
+            return refused("the session is another client's".into());
+        }
         let policy = self.trust.as_ref().map(|trust| trust.policy);
         if manifest.policy != policy {
             return refused(match (manifest.policy, policy) {

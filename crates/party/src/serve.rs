@@ -128,7 +128,7 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
         if links.to(j).recv(own.len())? != own {
             let (me, peer) = (links.index(), links.to(j).peer());
             return Err(SessionError::Manifest(format!(
-                "P{me} and {peer} were asked to run different programs or protocols"
+                "P{me} and {peer} were asked for different sessions: client, program, weights or protocol"
             )));
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cryptflow_party::attested::Instance;
 use cryptflow_party::greeting::{Ask, answer, say};
+use cryptflow_party::messages::Manifest;
 
 use crate::fork::{self, Alice};
 use crate::sites::{Sites, cryptflow, free_address};
@@ -148,6 +149,28 @@ fn a_party_that_is_restarted_in_the_middle() {
     let error = answer(&mut channel).expect_err("it was begun again").to_string();
     assert!(error.contains("was begun before"), "{error}");
     sites.predict().unwrap();
+}
+
+/// A client that some host has told the number of another's session: it would bring a part of the input, and get a part of the output.
+#[test]
+fn a_client_that_enters_the_session_of_another() {
+    let sites = running();
+    let alice = Alice::of(&sites);
+    let deployment = alice.describe(&sites.addresses[0], sites.fingerprints[0]);
+    let (_, manifest) = alice.manifest(&deployment);
+    let refusal = |client: [u8; 32]| {
+        let manifest = Manifest { client: Some(client), ..manifest.clone() };
+        let mut channel = alice.channel(&sites.addresses[1], sites.fingerprints[1], 1).unwrap();
+        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest }).unwrap();
+        answer(&mut channel).map(drop).map_err(|error| error.to_string())
+    };
+    let error = refusal([7; 32]).expect_err("it was let in");
+    assert!(error.contains("P1 refuses") && error.contains("another client's"), "{error}");
+    // With its own name it has a session of its own: the parties compare manifests, and the name is in them.
+    let own = alice.config.identity.fingerprint().0;
+    refusal(own).unwrap();
+    let other = Manifest { client: Some([7; 32]), ..manifest.clone() };
+    assert_ne!(other.digest(), manifest.digest());
 }
 
 /// P2's host runs it twice, with the same key: one copy for P0, another for P1. The client helps.

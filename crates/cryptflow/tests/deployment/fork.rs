@@ -61,6 +61,7 @@ impl Alice {
         let manifest = Manifest {
             deployment: Some(deployment.digest()),
             policy: Some(self.trust.policy),
+            client: Some(self.config.identity.fingerprint().0),
             ..Manifest::new(&program, deployment.protocol).unwrap()
         };
         (program, manifest)

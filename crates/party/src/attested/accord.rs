@@ -89,7 +89,7 @@ impl Accord {
             let theirs: Agreement = receive(links.to(j))?;
             if theirs.manifest != own.manifest {
                 return Err(SessionError::Manifest(format!(
-                    "P{} and P{j} were asked for different sessions: program, weights, protocol, widths or policy",
+                    "P{} and P{j} were asked for different sessions: client, program, weights, protocol, widths or policy",
                     links.index()
                 )));
             }

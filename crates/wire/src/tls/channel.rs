@@ -316,7 +316,9 @@ impl std::fmt::Debug for Channel {
 
 /// Connects to the first address that answers, trying again for a while.
 fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
-    let patience = deadline.min(Instant::now() + START);
+    // Half of the time at most: whoever else waits for this connection shall hear that it fails before giving up for its own part.
+    let half = deadline.saturating_duration_since(Instant::now()) / 2;
+    let patience = Instant::now() + half.min(START);
     loop {
         let mut error = io::Error::new(ErrorKind::NotFound, "the address has no meaning to the name service");
         match address.to_socket_addrs() {

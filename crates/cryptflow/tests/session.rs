@@ -158,7 +158,7 @@ fn parties_that_were_asked_for_different_things_run_nothing() {
     let first = begin([a, b, spare], program);
     let second = begin([spare2, spare3, c], other);
     let errors = [first, second].map(|t| t.join().unwrap().to_string());
-    assert!(errors[0].contains("were asked to run different programs"), "{errors:?}");
+    assert!(errors[0].contains("were asked for different sessions"), "{errors:?}");
     for handle in handles {
         assert!(handle.join().unwrap().is_err());
     }

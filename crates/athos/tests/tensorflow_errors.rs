@@ -257,14 +257,23 @@ fn other_files_are_known() {
     let folder = std::env::temp_dir().join(format!("athos-errors-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("model")).unwrap();
     std::fs::write(folder.join("model/saved_model.pb"), [8, 1, 18, 0]).unwrap();
+    std::fs::create_dir_all(folder.join("text")).unwrap();
+    std::fs::write(folder.join("text/saved_model.pbtxt"), b"saved_model_schema_version: 1").unwrap();
+    std::fs::write(folder.join("model.keras"), b"PK\x03\x04").unwrap();
     std::fs::write(folder.join("model.h5"), b"\x89HDF\r\n\x1a\n").unwrap();
     let mut good = Builder::default();
     good.input("x", &[1, 3]).node("y", "Relu", &["x"], &[]);
     std::fs::write(folder.join("good.pb"), good.bytes()).unwrap();
     let table = [
-        ("model", "looks like a SavedModel directory. Freeze it"),
-        ("model/saved_model.pb", "the saved_model.pb of a SavedModel"),
-        ("model.h5", "an HDF5 file (Keras .h5). Load the model in Keras and freeze it"),
+        ("model", "the SavedModel has no graph with the tag \"serve\""),
+        ("text", "a SavedModel in text form (saved_model.pbtxt). Save it in binary form"),
+        (".", "a directory without saved_model.pb. Give the folder of a SavedModel"),
+        (
+            "model/saved_model.pb",
+            "the saved_model.pb of a SavedModel, which does not hold the weights. Give the folder",
+        ),
+        ("model.h5", "an HDF5 file (Keras .h5). If it is a Keras model, turn it into a SavedModel"),
+        ("model.keras", "keras.models.load_model(\"model.keras\").export(\"folder\")"),
         ("missing.pb", "cannot read"),
     ];
     for (file, reason) in table {

@@ -56,15 +56,16 @@ pub struct FloatModel {
 }
 
 impl FloatModel {
-    /// Reads the graph, with the program's input shape, up to the value that the program opens first.
+    /// Reads the graph (of this signature, if it is a SavedModel and has another than the default), with the program's input
+    /// shape, up to the value that the program opens first.
     ///
     /// # Errors
     /// The file is no model, or not the one that the program was compiled from.
-    pub fn read(path: &Path, program: &Program) -> Result<FloatModel> {
+    pub fn read(path: &Path, program: &Program, signature: Option<&str>) -> Result<FloatModel> {
         let value = |id: cryptflow_program::ValueId| {
             program.values.get(id.0).ok_or_else(|| Error::new("the compiled model is malformed"))
         };
-        let mut options = ImportOptions::default();
+        let mut options = ImportOptions { signature: signature.map(Into::into), ..ImportOptions::default() };
         let mut shape = Vec::new();
         for input in &program.inputs {
             shape = value(input.value)?.shape.clone();

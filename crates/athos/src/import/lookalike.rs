@@ -1,12 +1,12 @@
-//! Files that are often given in place of a frozen graph, known by their first bytes.
+//! Files that are often given in place of a SavedModel or a frozen graph, known by their first bytes.
 
 /// What a file that is no GraphDef looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lookalike {
-    /// A folder with a `saved_model.pb`.
-    SavedModelDirectory,
-    /// Another folder.
+    /// A folder with a `saved_model.pbtxt`.
+    TextSavedModel,
+    /// A folder that is no SavedModel.
     Directory,
     /// The `saved_model.pb` of a SavedModel.
     SavedModel,
@@ -33,8 +33,8 @@ pub enum Lookalike {
 impl std::fmt::Display for Lookalike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Lookalike::SavedModelDirectory => "a SavedModel directory",
-            Lookalike::Directory => "a directory",
+            Lookalike::TextSavedModel => "a SavedModel in text form (saved_model.pbtxt)",
+            Lookalike::Directory => "a directory without saved_model.pb",
             Lookalike::SavedModel => "the saved_model.pb of a SavedModel, which does not hold the weights",
             Lookalike::Hdf5 => "an HDF5 file (Keras .h5)",
             Lookalike::Zip => "a zip archive (Keras .keras, PyTorch .pt)",
@@ -53,24 +53,26 @@ impl Lookalike {
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self {
-            Lookalike::SavedModelDirectory | Lookalike::SavedModel => {
-                "Freeze it: load it in TensorFlow, take its signature's concrete function, call \
-                 convert_variables_to_constants_v2 on it and write the graph's as_graph_def() to a .pb file"
+            Lookalike::TextSavedModel => {
+                "Save it in binary form: tf.saved_model.save(tf.saved_model.load(\"folder\"), \"binary\")"
             }
+            Lookalike::SavedModel => "Give the folder that it lies in",
             Lookalike::Hdf5 | Lookalike::Zip => {
-                "Load the model in Keras and freeze it: wrap it in a tf.function, take its concrete function, call \
-                 convert_variables_to_constants_v2 on it and write the graph's as_graph_def() to a .pb file"
+                "If it is a Keras model, turn it into a SavedModel, and give that folder: \
+                 keras.models.load_model(\"model.keras\").export(\"folder\")"
             }
-            Lookalike::Onnx => "Give a frozen TensorFlow graph instead; ONNX is not read yet",
-            Lookalike::TensorFlowLite => "Give the frozen graph from which it was converted",
+            Lookalike::Onnx => "Give a SavedModel or a frozen TensorFlow graph instead; ONNX is not read yet",
+            Lookalike::TensorFlowLite => {
+                "Give the SavedModel or the frozen graph from which it was converted"
+            }
             Lookalike::TextGraph => {
                 "Write it in binary form: tf.io.write_graph(graph, folder, name, as_text=False)"
             }
             Lookalike::Compressed => "Decompress it first (xz -d, gunzip)",
-            Lookalike::Directory => "Give the .pb file in it",
+            Lookalike::Directory => "Give the folder of a SavedModel, or the .pb file of a frozen graph",
             Lookalike::Numpy => "Give the model, and this file as the data to calibrate with or as the input",
             Lookalike::LfsPointer => "Run `git lfs pull`",
-            Lookalike::Safetensors => "Give the .pb file that it was made from",
+            Lookalike::Safetensors => "Give the model that it was made from",
         }
     }
 

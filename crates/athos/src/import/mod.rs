@@ -1,6 +1,7 @@
 //! Importers: from the files that other tools write to a [`Graph`].
 
 mod lookalike;
+pub mod saved_model;
 pub mod tensorflow;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::graph::Graph;
 
 pub use lookalike::Lookalike;
+use saved_model::SavedModelError;
 
 /// What the file does not say: shapes of inputs, which nodes are wanted, how large a batch is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct ImportOptions {
     pub inputs: Vec<(String, Vec<usize>)>,
     /// The nodes to compute. None: those that no other node uses.
     pub outputs: Vec<String>,
+    /// The signature of a SavedModel to import; `serving_default` where none is given.
+    pub signature: Option<String>,
     /// The first dimension of inputs that leave it open (`-1`); 1 where it is not given.
     pub batch: Option<usize>,
 }
@@ -44,7 +48,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// The file is of a known other kind.
-    #[error("this is not a frozen TensorFlow graph: it looks like {found}. {}", found.advice())]
+    #[error("this is neither a SavedModel nor a frozen TensorFlow graph: it looks like {found}. {}", found.advice())]
     NotAGraph {
         /// What it looks like.
         found: Lookalike,
@@ -97,6 +101,14 @@ pub enum ImportError {
         /// The batch of the model.
         fixed: usize,
     },
+    /// A SavedModel that does not become a graph.
+    #[error(transparent)]
+    SavedModel(#[from] SavedModelError),
+    /// A signature was asked for, and the model is a frozen graph.
+    #[error(
+        "the signature {0:?} was asked for, but a frozen graph has none. Leave it away, or give the folder of the SavedModel"
+    )]
+    NotASavedModel(String),
     /// Nodes that cannot be imported: all of them.
     #[error("{}", unsupported(.0))]
     Unsupported(Vec<UnsupportedNode>),
@@ -109,16 +121,19 @@ fn unsupported(nodes: &[UnsupportedNode]) -> String {
     format!("{n} node{s} of the model {are} not supported:\n{}", lines.join("\n"))
 }
 
-/// Reads a model from a file: a frozen TensorFlow graph. The graph gets the file's name.
+/// Reads a model: the folder of a SavedModel, or a frozen TensorFlow graph. The graph gets the name of the folder or file.
 pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
     let read = |source| ImportError::Read { path: path.to_path_buf(), source };
     if path.is_dir() {
-        let found = if path.join("saved_model.pb").exists() || path.join("saved_model.pbtxt").exists() {
-            Lookalike::SavedModelDirectory
-        } else {
-            Lookalike::Directory
-        };
-        return Err(ImportError::NotAGraph { found });
+        if !path.join("saved_model.pb").exists() {
+            let text = path.join("saved_model.pbtxt").exists();
+            let found = if text { Lookalike::TextSavedModel } else { Lookalike::Directory };
+            return Err(ImportError::NotAGraph { found });
+        }
+        let mut graph = saved_model::import(path, options)?;
+        let whole = path.canonicalize().map_err(read)?;
+        graph.name = whole.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        return Ok(graph);
     }
     let bytes = std::fs::read(path).map_err(read)?;
     let mut graph = tensorflow::import(&bytes, options)?;

@@ -25,7 +25,7 @@ const THIN_LISTED: usize = 5;
 /// Compile a TensorFlow model for private inference.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The model: a frozen TensorFlow graph (.pb).
+    /// The model: the folder of a TensorFlow SavedModel, or a frozen graph (.pb).
     model: PathBuf,
     /// Where the compiled model goes.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// A node to compute; the ones at the end of the graph, if none is named.
     #[arg(long, value_name = "NAME")]
     output: Vec<String>,
+    /// The signature of the SavedModel to compile (default: serving_default).
+    #[arg(long, value_name = "NAME")]
+    signature: Option<String>,
     /// Rows that are computed at once.
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
@@ -118,6 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let options = ImportOptions {
         inputs: arguments.input.clone(),
         outputs: arguments.output.clone(),
+        signature: arguments.signature.clone(),
         batch: arguments.batch,
     };
     let mut graph = import::from_path(&arguments.model, &options).map_err(|e| match e {

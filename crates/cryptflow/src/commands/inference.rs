@@ -26,9 +26,12 @@ pub(crate) struct Files {
     /// Names of the classes: a name a line.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Run the float model, too, and report the difference: the .pb that was compiled.
-    #[arg(long, value_name = "MODEL.pb")]
+    /// Run the float model, too, and report the difference: the SavedModel or .pb that was compiled.
+    #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
+    /// The signature of the SavedModel to compare with, where it was compiled with one.
+    #[arg(long, value_name = "NAME", requires = "compare")]
+    signature: Option<String>,
     /// Print the report as one JSON object.
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ impl Job {
             None => None,
         };
         let float = match &files.compare {
-            Some(path) => Some(FloatModel::read(path, &program)?),
+            Some(path) => Some(FloatModel::read(path, &program, files.signature.as_deref())?),
             None => None,
         };
         let spec = InputSpec {

@@ -17,7 +17,15 @@ const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDe
 /// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
 /// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
-    Importer::new(&decode::graph_def(bytes)?, options)?.run()
+    if let Some(signature) = &options.signature {
+        return Err(ImportError::NotASavedModel(signature.clone()));
+    }
+    import_def(&decode::graph_def(bytes)?, options)
+}
+
+/// Imports a graph that has been decoded already; the options' signature is the caller's matter.
+pub(in crate::import) fn import_def(def: &GraphDef, options: &ImportOptions) -> Result<Graph, ImportError> {
+    Importer::new(def, options)?.run()
 }
 
 /// A reference to a result: a node and which of its results.

@@ -236,6 +236,12 @@ pub struct ArgDef {
     /// Type.
     #[prost(enumeration = "DataType", tag = "3")]
     pub r#type: i32,
+    /// Where it is several values of one type: the attribute that says how many.
+    #[prost(string, tag = "5")]
+    pub number_attr: String,
+    /// Where it is several values: the attribute that lists their types.
+    #[prost(string, tag = "6")]
+    pub type_list_attr: String,
 }
 
 /// Types of elements (`types.proto`).
@@ -270,6 +276,19 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// Bytes of an element, of the types that are numbers or flags.
+    pub fn bytes(self) -> Option<usize> {
+        use DataType::{Bfloat16, Bool, Double, Float, Half};
+        use DataType::{Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+        match self {
+            Bool | Int8 | Uint8 => Some(1),
+            Half | Bfloat16 | Int16 | Uint16 => Some(2),
+            Float | Int32 | Uint32 => Some(4),
+            Double | Int64 | Uint64 => Some(8),
+            _ => None,
+        }
+    }
+
     /// A floating-point type: one that a graph computes in.
     pub fn is_float(self) -> bool {
         matches!(self, DataType::Float | DataType::Double | DataType::Half | DataType::Bfloat16)

@@ -1,4 +1,4 @@
-//! The importer of TensorFlow's frozen graphs.
+//! The importer of TensorFlow's frozen graphs, and of graphs that have been made like them.
 
 mod decode;
 mod graph_def;
@@ -7,3 +7,4 @@ mod nodes;
 mod tensor;
 
 pub use graph_def::import;
+pub(super) use graph_def::import_def;

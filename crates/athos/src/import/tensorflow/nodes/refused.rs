@@ -6,8 +6,8 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
         "VarHandleOp" | "ReadVariableOp" | "Variable" | "VariableV2" | "AssignVariableOp"
         | "ResourceGather" | "VarIsInitializedOp" | "Assign" | "RestoreV2" | "HashTableV2"
         | "LookupTableFindV2" => {
-            "keeps or reads a variable. The graph must be frozen, so that variables become constants: use \
-             convert_variables_to_constants_v2"
+            "keeps or reads a variable or a table. Give the folder of the SavedModel, which has the variables' values; or the \
+             graph must be frozen (convert_variables_to_constants_v2). Tables and look-ups by an input are not supported"
         }
         "Switch" | "Merge" | "RefSwitch" | "Enter" | "Exit" | "NextIteration" | "LoopCond" | "If"
         | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "Select" | "SelectV2" | "Where" => {
@@ -68,7 +68,7 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
 
 /// About nodes that call a function of the graph's library.
 pub(in crate::import::tensorflow) fn function_call() -> String {
-    "calls a function of the graph's library. Inline functions when freezing: \
+    "calls a function of the graph's library. Give the folder of the SavedModel. Or: Inline functions when freezing: \
      convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
         .into()
 }

@@ -1,0 +1,24 @@
+//! CRC-32C as TensorFlow stores it.
+
+/// The checksum of bytes that come after those of `crc`.
+pub(super) fn extend(crc: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc, bytes)
+}
+
+/// The form in which a checksum is stored, so that a checksum over stored checksums stays one.
+pub(super) fn masked(crc: u32) -> u32 {
+    crc.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        // RFC 3720, B.4.
+        assert_eq!(extend(0, &[0; 32]), 0x8a91_36aa);
+        assert_eq!(extend(extend(0, &[0; 10]), &[0; 22]), 0x8a91_36aa);
+        assert_eq!(masked(0), 0xa282_ead8);
+    }
+}

@@ -1,0 +1,246 @@
+//! A table of keys and values in LevelDB's form: the index of a checkpoint.
+//!
+//! The file is a row of blocks and a footer of 48 bytes, which says where the index block is. The index block maps the last key of
+//! each data block to the place of the block; data blocks hold the entries, ascending. Each block is followed by a byte
+//! (0: as it is, 1: compressed with Snappy) and by its masked CRC-32C.
+
+use super::checksum::{extend, masked};
+
+const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
+const FOOTER: usize = 48;
+/// The type of the block and its checksum.
+const TRAILER: usize = 5;
+/// Snappy makes at most 64 bytes of 3: a block that claims more is damaged.
+const SNAPPY_MOST: usize = 24;
+
+/// The entries of a table, in ascending order of their keys.
+pub(super) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Reads all entries. Their memory is bounded by a multiple of the file's length.
+pub(super) fn read(file: &[u8]) -> Result<Entries, String> {
+    let Some((body, footer)) = file.len().checked_sub(FOOTER).map(|at| file.split_at(at)) else {
+        return Err(format!("it has {} bytes, fewer than the {FOOTER} of its footer", file.len()));
+    };
+    let (handles, magic) = footer.split_at(FOOTER - 8);
+    if magic != MAGIC.to_le_bytes() {
+        return Err("it does not end as an index ends: it is cut off, or it is another kind of file".into());
+    }
+    let mut handles = Cursor(handles);
+    let footer = |part: Option<(u64, u64)>| part.ok_or("the footer is damaged");
+    footer(handles.handle())?; // Of the meta index, which holds nothing.
+    let index = footer(handles.handle())?;
+    let mut room = Room { left: (1 << 20) + file.len().saturating_mul(64) };
+    let mut entries: Entries = Vec::new();
+    for (_, value) in entries_of(&block(body, index)?, &mut room)? {
+        let handle = Cursor(&value).handle().ok_or("the index block is damaged")?;
+        for (key, value) in entries_of(&block(body, handle)?, &mut room)? {
+            // Also keeps a hostile file from listing one block many times.
+            if entries.last().is_some_and(|(last, _)| *last >= key) {
+                return Err("its keys are not in order: it is damaged".into());
+            }
+            entries.push((key, value));
+        }
+    }
+    Ok(entries)
+}
+
+/// Bytes of keys and values that may still be taken: prefixes are shared in the file, and not in memory.
+struct Room {
+    left: usize,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.left =
+            self.left.checked_sub(bytes).ok_or("its keys take far more room than its size justifies")?;
+        Ok(())
+    }
+}
+
+/// The contents of a block, with its checksum verified.
+fn block(file: &[u8], (offset, size): (u64, u64)) -> Result<Vec<u8>, String> {
+    let outside = || format!("a block of {size} bytes at {offset} lies outside of the file: it is cut off");
+    let at = usize::try_from(offset).map_err(|_| outside())?;
+    let size_here = usize::try_from(size).map_err(|_| outside())?;
+    let end = at.checked_add(size_here).and_then(|end| end.checked_add(TRAILER)).ok_or_else(outside)?;
+    let whole = file.get(at..end).ok_or_else(outside)?;
+    let (contents, trailer) = whole.split_at(size_here);
+    let (kind, checksum) = trailer.split_at(1);
+    if checksum != masked(extend(extend(0, contents), kind)).to_le_bytes() {
+        return Err(format!("the checksum of the block at {offset} is wrong: the file is damaged"));
+    }
+    match kind {
+        [0] => Ok(contents.to_vec()),
+        [1] => {
+            let damaged = |e: snap::Error| format!("the compressed block at {offset} is damaged ({e})");
+            let length = snap::raw::decompress_len(contents).map_err(damaged)?;
+            if length > contents.len().saturating_mul(SNAPPY_MOST) {
+                return Err(format!(
+                    "the compressed block at {offset} claims {length} bytes, more than {} can hold",
+                    contents.len()
+                ));
+            }
+            snap::raw::Decoder::new().decompress_vec(contents).map_err(damaged)
+        }
+        _ => Err(format!("the block at {offset} is compressed in a way that is not known here")),
+    }
+}
+
+/// The entries of a block. Each shares a prefix of its key with the one before; the restart points at the end serve searches
+/// only.
+fn entries_of(block: &[u8], room: &mut Room) -> Result<Entries, String> {
+    let damaged = || "the entries of a block are damaged".to_owned();
+    let (rest, count) = block.split_last_chunk::<4>().ok_or_else(damaged)?;
+    let restarts = usize::try_from(u32::from_le_bytes(*count)).ok().and_then(|n| n.checked_mul(4));
+    let end = restarts.and_then(|n| rest.len().checked_sub(n)).ok_or_else(damaged)?;
+    let mut cursor = Cursor(&rest[..end]);
+    let mut entries: Entries = Vec::new();
+    while !cursor.0.is_empty() {
+        let mut length = || cursor.varint().and_then(|n| usize::try_from(n).ok());
+        let (shared, own, value) = (length(), length(), length());
+        let (shared, own, value) =
+            shared.zip(own).zip(value).map(|((s, o), v)| (s, o, v)).ok_or_else(damaged)?;
+        let previous = entries.last().map_or(&[][..], |(key, _)| key);
+        let prefix = previous.get(..shared).ok_or_else(damaged)?;
+        let own = cursor.take(own).ok_or_else(damaged)?;
+        let value = cursor.take(value).ok_or_else(damaged)?;
+        room.take(prefix.len() + own.len() + value.len())?;
+        entries.push(([prefix, own].concat(), value.to_vec()));
+    }
+    Ok(entries)
+}
+
+/// Bytes that are read from the front.
+pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    /// A number of up to 64 bits, seven a byte, lowest first.
+    pub(super) fn varint(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The next `n` bytes.
+    pub(super) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// Offset and size of a block.
+    fn handle(&mut self) -> Option<(u64, u64)> {
+        Some((self.varint()?, self.varint()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn varint(mut n: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while n >= 0x80 {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    }
+
+    /// A block of entries: how much of the key is shared, the rest of it, the value.
+    fn entries(list: &[(usize, &[u8], &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (shared, own, value) in list {
+            bytes.extend([varint(*shared), varint(own.len()), varint(value.len())].concat());
+            bytes.extend([*own, *value].concat());
+        }
+        [bytes, 0u32.to_le_bytes().to_vec(), 1u32.to_le_bytes().to_vec()].concat()
+    }
+
+    /// A file of these data blocks.
+    fn table(blocks: &[Vec<u8>], compress: bool) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut put = |block: &[u8]| {
+            let (block, kind) = if compress {
+                (snap::raw::Encoder::new().compress_vec(block).unwrap(), 1)
+            } else {
+                (block.to_vec(), 0)
+            };
+            let handle = [varint(file.len()), varint(block.len())].concat();
+            file.extend(&block);
+            file.push(kind);
+            file.extend(masked(extend(extend(0, &block), &[kind])).to_le_bytes());
+            handle
+        };
+        let handles: Vec<Vec<u8>> = blocks.iter().map(|b| put(b)).collect();
+        let index: Vec<(usize, &[u8], &[u8])> = handles.iter().map(|h| (0, &b"k"[..], &h[..])).collect();
+        let mut footer = [put(&entries(&[])), put(&entries(&index))].concat();
+        footer.resize(40, 0);
+        [file, footer, MAGIC.to_le_bytes().to_vec()].concat()
+    }
+
+    fn two_blocks() -> [Vec<u8>; 2] {
+        [entries(&[(0, b"", b"header"), (0, b"abc", b"1"), (2, b"d", b"22")]), entries(&[(0, b"b", b"")])]
+    }
+
+    #[test]
+    fn entries_of_two_blocks() {
+        let want = [("", "header"), ("abc", "1"), ("abd", "22"), ("b", "")];
+        let want = want.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec()));
+        for compress in [false, true] {
+            assert_eq!(read(&table(&two_blocks(), compress)).unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let file = table(&two_blocks(), false);
+        for n in 0..file.len() {
+            read(&file[..n]).unwrap_err();
+        }
+        // The footer's padding and the meta index are never looked at.
+        let (mut found, mut missed) = (0, 0);
+        for bit in 0..file.len() * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if read(&damaged).is_ok() { missed += 1 } else { found += 1 }
+        }
+        assert!(found > missed, "{found} found, {missed} missed");
+    }
+
+    #[test]
+    fn absurd_tables_are_refused() {
+        let long = vec![b'k'; 4096];
+        let mut many: Vec<(usize, &[u8], &[u8])> = vec![(0, &long, b"")];
+        many.resize(20_000, (4096, b"", b""));
+        let snappy_bomb = {
+            // A length of 2^31 before nothing.
+            let contents = [varint(1 << 31), vec![0; 3]].concat();
+            let handle = [varint(0), varint(contents.len())].concat();
+            let sum = masked(extend(extend(0, &contents), &[1])).to_le_bytes();
+            let mut footer = [vec![0, 0], handle].concat();
+            footer.resize(40, 0);
+            [contents, vec![1], sum.to_vec(), footer, MAGIC.to_le_bytes().to_vec()].concat()
+        };
+        let table = [
+            (table(&[entries(&many)], false), "far more room"),
+            (table(&[two_blocks()[0].clone(), two_blocks()[0].clone()], false), "not in order"),
+            (table(&[entries(&[(3, b"", b"")])], false), "damaged"),
+            (snappy_bomb, "more than"),
+            (vec![0; 100], "does not end"),
+            (vec![0; 10], "fewer than"),
+        ];
+        for (file, reason) in table {
+            let error = read(&file).unwrap_err();
+            assert!(error.contains(reason), "{reason:?} is not in {error:?}");
+        }
+    }
+}

@@ -133,7 +133,7 @@ def answers(folder):
     with tf.Graph().as_default(), v1.Session() as session:
         meta = v1.saved_model.load(session, ["serve"], str(folder))
         for name, signature in meta.signature_def.items():
-            if not signature.outputs:
+            if name == "__saved_model_init_op":
                 continue
             feed = {}
             for key, info in signature.inputs.items():

@@ -66,7 +66,8 @@ impl Bundle {
                 header = Some(decoded.map_err(|e| wrong(format!("its header does not decode ({e})")))?);
                 continue;
             }
-            let key = String::from_utf8(key).map_err(|_| wrong("a name in it is not UTF-8".into()))?;
+            // Only the parts of variables that are stored in slices have such names; the whole variable's entry lists them.
+            let Ok(key) = String::from_utf8(key) else { continue };
             let entry = BundleEntryProto::decode(value.as_slice())
                 .map_err(|e| wrong(format!("the entry of {key:?} does not decode ({e})")))?;
             entries.insert(key, entry);

@@ -25,13 +25,6 @@ pub(crate) enum Kind {
     Alive,
 }
 
-impl Kind {
-    /// Whether frames of this kind have a payload, if an empty one.
-    pub(crate) fn has_payload(self) -> bool {
-        matches!(self, Kind::Data | Kind::Abort)
-    }
-}
-
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

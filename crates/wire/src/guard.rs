@@ -1,32 +1,39 @@
-//! Authenticated frames: every frame has its place (session, sender, receiver, counter), and a tag over place, header and
-//! payload under a key that the two ends of the link hold.
+//! Authenticated frames: every frame has its place (session, sender, receiver, counter), and is sealed for this place under a key that
+//! the two ends of the link hold.
 //!
 //! A frame that was changed, left out, repeated, put out of order, sent back to its sender or taken from another session or
-//! link does not have the tag that is due, and breaks the link. The tags of the messages are chained: both ends of a link
+//! link does not open, and breaks the link. The tags of the messages are chained: both ends of a link
 //! have the same [`Chain`] after the same messages, and [`crate::Link::transcript`] tells it.
 //!
-//! A tag is keyed BLAKE3. A header has one of its own, of 16 bytes, so that nobody acts on a length that was changed; the tag of the
-//! whole frame, 32 bytes, follows the payload, where there is one.
+//! Frames are sealed with AES-256-GCM: the header, 16 bytes, by itself, so that nobody acts on a length that was changed; the payload in
+//! parts, each with a tag of 16 bytes. Nonces count, and after [`GENERATION`] of them come other keys, made from those before. A tag is
+//! not forged but with probability 2^-114 (NIST SP 800-38D, appendix B; parts of 2^13 blocks).
+//!
+//! Nobody uses a nonce twice, unless a host copies its party, memory and all, and the copies send different things. From two tags of one
+//! nonce follows GCM's authentication key (Joux, "Authentication failures in NIST version of GCM", 2006), and the host could then make
+//! frames itself, which no comparison of transcripts would show. So tags travel enciphered, by AES-256 under a key of its own, as
+//! AES-GCM-SIV does it (RFC 8452, section 4): what a copy gives away is which of its parts are equal.
 
 use std::io;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use aes::Aes256;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::frame::HEADER_LEN;
+use crate::frame::{HEADER_LEN, Header, Kind};
 use crate::hello::Role;
 
-/// Bytes of the tag of a frame.
-pub(crate) const TAG_LEN: usize = 32;
-/// Bytes of the tag of a header.
-pub(crate) const HEADER_TAG_LEN: usize = 16;
+/// Bytes of the tag of a header or of a part.
+pub(crate) const TAG_LEN: usize = 16;
+/// Headers and parts that are sealed under one key: at most 8 GiB in parts of 128 KiB.
+const GENERATION: u64 = 1 << 16;
 
-/// The keys of one end of a link, one for each direction, and where its frames belong.
+/// The keys of one end of a link, one for each direction of a session between two roles.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Guard {
     send: [u8; 32],
     receive: [u8; 32],
-    #[zeroize(skip)]
-    session: [u8; 32],
     #[zeroize(skip)]
     own: Role,
     #[zeroize(skip)]
@@ -42,14 +49,12 @@ impl Guard {
             hasher.update(secret).update(&session).update(&[from.code(), to.code()]);
             *hasher.finalize().as_bytes()
         };
-        Guard { send: key(own, peer), receive: key(peer, own), session, own, peer }
+        Guard { send: key(own, peer), receive: key(peer, own), own, peer }
     }
 
-    /// What makes the tags of this end's frames, and what checks the peer's.
-    pub(crate) fn split(self) -> (Tagger, Tagger) {
-        let sender = Tagger::new(&self.send, &self.session, self.own, self.peer);
-        let receiver = Tagger::new(&self.receive, &self.session, self.peer, self.own);
-        (sender, receiver)
+    /// What seals this end's frames, and what opens the peer's.
+    pub(crate) fn split(self) -> (Sealer, Sealer) {
+        (Sealer::new(self.send), Sealer::new(self.receive))
     }
 }
 
@@ -64,7 +69,7 @@ impl std::fmt::Debug for Guard {
 pub struct Chain {
     /// Messages so far.
     pub messages: u64,
-    /// BLAKE3 of their tags, in order.
+    /// BLAKE3 of the tags of their headers and parts, in order.
     pub digest: [u8; 32],
 }
 
@@ -77,80 +82,140 @@ pub struct LinkTranscript {
     pub received: Chain,
 }
 
-/// The tags of one direction, frame after frame.
-pub(crate) struct Tagger {
-    /// Keyed, with the place but for the counter absorbed.
-    start: blake3::Hasher,
+/// What seals headers and parts, and what enciphers their tags.
+struct Keys {
+    seal: LessSafeKey,
+    tag: Aes256,
+}
+
+impl Keys {
+    fn new(secret: &[u8; 32]) -> io::Result<Keys> {
+        let seal = Zeroizing::new(blake3::derive_key("cryptflow 2026 link frames v1", secret));
+        let tag = Zeroizing::new(blake3::derive_key("cryptflow 2026 link tags v1", secret));
+        let seal = UnboundKey::new(&AES_256_GCM, &*seal).map_err(|_| unusable())?;
+        Ok(Keys { seal: LessSafeKey::new(seal), tag: Aes256::new((&*tag).into()) })
+    }
+}
+
+/// One direction of a link, frame after frame: the sender's end seals, the receiver's opens.
+pub(crate) struct Sealer {
+    secret: Zeroizing<[u8; 32]>,
+    /// Made from the secret when they are first used.
+    keys: Option<Keys>,
+    /// Headers and parts under these keys so far.
     counter: u64,
-    current: blake3::Hasher,
+    frames: u64,
+    /// Whether the frame that was begun last is a message.
+    data: bool,
     chain: blake3::Hasher,
     messages: u64,
 }
 
-impl Tagger {
-    fn new(key: &[u8; 32], session: &[u8; 32], from: Role, to: Role) -> Tagger {
-        let mut start = blake3::Hasher::new_keyed(key);
-        start.update(session).update(&[from.code(), to.code()]);
-        Tagger {
-            current: start.clone(),
-            start,
+impl Sealer {
+    fn new(secret: [u8; 32]) -> Sealer {
+        Sealer {
+            secret: Zeroizing::new(secret),
+            keys: None,
             counter: 0,
+            frames: 0,
+            data: false,
             chain: blake3::Hasher::new_derive_key("cryptflow 2026 link transcript v1"),
             messages: 0,
         }
     }
 
-    /// A frame begins: the tag of its header.
-    pub(crate) fn begin(&mut self, header: &[u8; HEADER_LEN]) -> [u8; HEADER_TAG_LEN] {
-        self.current = self.start.clone();
-        self.current.update(&self.counter.to_le_bytes()).update(header);
+    /// The keys and the nonce of what comes next; they do not come together again.
+    fn next(&mut self) -> io::Result<(&Keys, Nonce)> {
+        if self.counter == GENERATION {
+            let next = blake3::derive_key("cryptflow 2026 link next key v1", &*self.secret);
+            self.secret = Zeroizing::new(next);
+            (self.keys, self.counter) = (None, 0);
+        }
+        let mut nonce = [0; NONCE_LEN];
+        for (to, from) in nonce.iter_mut().zip(self.counter.to_le_bytes()) {
+            *to = from;
+        }
         self.counter += 1;
-        let mut tag = [0; HEADER_TAG_LEN];
-        self.current.finalize_xof().fill(&mut tag);
-        // What follows is another message than the header alone.
-        self.current.update(&[1]);
-        tag
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => Keys::new(&self.secret)?,
+        };
+        Ok((self.keys.insert(keys), Nonce::assume_unique_for_key(nonce)))
     }
 
-    /// As [`Tagger::begin`], at the other end.
-    pub(crate) fn check_header(
+    /// Seals the header of the next frame in place; its tag.
+    ///
+    /// # Errors
+    /// The cipher refuses its key or the length; it never does.
+    pub(crate) fn seal_header(&mut self, header: &mut [u8; HEADER_LEN]) -> io::Result<[u8; TAG_LEN]> {
+        self.begin(header);
+        self.seal_part(header)
+    }
+
+    /// Seals the next part of the frame's payload in place; its tag.
+    ///
+    /// # Errors
+    /// The cipher refuses its key or the length; it never does.
+    pub(crate) fn seal_part(&mut self, part: &mut [u8]) -> io::Result<[u8; TAG_LEN]> {
+        let (keys, nonce) = self.next()?;
+        let tag = keys.seal.seal_in_place_separate_tag(nonce, Aad::empty(), part).map_err(|_| unusable())?;
+        let mut tag = <[u8; TAG_LEN]>::try_from(tag.as_ref()).map_err(|_| unusable())?;
+        keys.tag.encrypt_block((&mut tag).into());
+        self.absorb(&tag);
+        Ok(tag)
+    }
+
+    /// Opens the header of the next frame in place.
+    ///
+    /// # Errors
+    /// It is not what the peer sealed at this place.
+    pub(crate) fn open_header(
         &mut self,
-        header: &[u8; HEADER_LEN],
-        tag: &[u8; HEADER_TAG_LEN],
+        header: &mut [u8; HEADER_LEN],
+        tag: &[u8; TAG_LEN],
     ) -> io::Result<()> {
-        let due = self.begin(header);
-        self.same(&due, tag)
+        self.open(header, tag)?;
+        self.begin(header);
+        self.absorb(tag);
+        Ok(())
     }
 
-    /// A part of its payload.
-    pub(crate) fn update(&mut self, part: &[u8]) {
-        self.current.update(part);
+    /// Opens the next part of the frame's payload in place.
+    ///
+    /// # Errors
+    /// It is not what the peer sealed at this place.
+    pub(crate) fn open_part(&mut self, part: &mut [u8], tag: &[u8; TAG_LEN]) -> io::Result<()> {
+        self.open(part, tag)?;
+        self.absorb(tag);
+        Ok(())
     }
 
-    /// Its tag. Data goes into the chain; signs of life and the like, whose number depends on time, do not.
-    pub(crate) fn end(&mut self, data: bool) -> [u8; TAG_LEN] {
-        let tag = *self.current.finalize().as_bytes();
-        if data {
-            self.chain.update(&tag);
-            self.messages += 1;
+    fn open(&mut self, bytes: &mut [u8], tag: &[u8; TAG_LEN]) -> io::Result<()> {
+        let frames = self.frames;
+        let (keys, nonce) = self.next()?;
+        let mut tag = *tag;
+        keys.tag.decrypt_block((&mut tag).into());
+        match keys.seal.open_in_place_separate_tag(nonce, Aad::empty(), tag.into(), bytes, 0..) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let reason = format!("what follows its frame {frames} is not what it sent at this place");
+                Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+            }
         }
-        tag
     }
 
-    /// As [`Tagger::end`], at the other end.
-    pub(crate) fn check(&mut self, data: bool, tag: &[u8; TAG_LEN]) -> io::Result<()> {
-        let due = self.end(data);
-        self.same(&due, tag)
+    /// A frame begins.
+    fn begin(&mut self, header: &[u8; HEADER_LEN]) {
+        self.data = Header::decode(header, u64::MAX).is_ok_and(|header| header.kind == Kind::Data);
+        self.frames += 1;
+        self.messages += u64::from(self.data);
     }
 
-    /// Whether the tag is the one that is due, in a time that does not depend on where they differ.
-    fn same<const N: usize>(&self, due: &[u8; N], tag: &[u8; N]) -> io::Result<()> {
-        let difference = due.iter().zip(tag).fold(0, |sum, (a, b)| sum | (a ^ b));
-        if std::hint::black_box(difference) == 0 {
-            return Ok(());
+    /// Tags of data go into the chain; those of signs of life and the like, whose number depends on time, do not.
+    fn absorb(&mut self, tag: &[u8; TAG_LEN]) {
+        if self.data {
+            self.chain.update(tag);
         }
-        let reason = format!("frame {} is not the one that it sent at this place", self.counter);
-        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
     }
 
     /// The chain after the messages so far.
@@ -159,39 +224,80 @@ impl Tagger {
     }
 }
 
+fn unusable() -> io::Error {
+    io::Error::other("AES-256-GCM refuses its key or the length of a part")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tag(key: u8, session: u8, from: Role, to: Role, skip: u64, header: u8, payload: &[u8]) -> [u8; 32] {
-        let (mut tagger, _) = Guard::new(&[key; 32], [session; 32], from, to).split();
+    /// Header and payload as they travel, after `skip` frames.
+    fn sealed(key: u8, session: u8, from: Role, to: Role, skip: u64, payload: &[u8]) -> Vec<u8> {
+        let (mut sealer, _) = Guard::new(&[key; 32], [session; 32], from, to).split();
         for _ in 0..skip {
-            tagger.begin(&[0; HEADER_LEN]);
-            tagger.end(false);
+            sealer.seal_header(&mut [0; HEADER_LEN]).unwrap();
         }
-        tagger.begin(&[header; HEADER_LEN]);
-        tagger.update(payload);
-        tagger.end(true)
+        let mut header = [0; HEADER_LEN];
+        let header_tag = sealer.seal_header(&mut header).unwrap();
+        let mut part = payload.to_vec();
+        let tag = sealer.seal_part(&mut part).unwrap();
+        [&header[..], &header_tag, &part, &tag].concat()
     }
 
     #[test]
     fn a_tag_binds_everything() {
         let (p0, p1) = (Role::Party(0), Role::Party(1));
-        let good = tag(1, 2, p0, p1, 3, 4, b"payload");
-        assert_eq!(good, tag(1, 2, p0, p1, 3, 4, b"payload"));
+        let good = sealed(1, 2, p0, p1, 3, b"payload");
+        assert_eq!(good, sealed(1, 2, p0, p1, 3, b"payload"));
         for other in [
-            tag(9, 2, p0, p1, 3, 4, b"payload"),
-            tag(1, 9, p0, p1, 3, 4, b"payload"),
-            tag(1, 2, p1, p0, 3, 4, b"payload"),
-            tag(1, 2, p0, Role::Party(2), 3, 4, b"payload"),
-            tag(1, 2, p0, Role::Client, 3, 4, b"payload"),
-            tag(1, 2, p0, p1, 2, 4, b"payload"),
-            tag(1, 2, p0, p1, 3, 5, b"payload"),
-            tag(1, 2, p0, p1, 3, 4, b"paymoad"),
-            tag(1, 2, p0, p1, 3, 4, b"payloa"),
+            sealed(9, 2, p0, p1, 3, b"payload"),
+            sealed(1, 9, p0, p1, 3, b"payload"),
+            sealed(1, 2, p1, p0, 3, b"payload"),
+            sealed(1, 2, p0, Role::Party(2), 3, b"payload"),
+            sealed(1, 2, p0, Role::Client, 3, b"payload"),
+            sealed(1, 2, p0, p1, 2, b"payload"),
         ] {
-            assert_ne!(good, other);
+            assert_ne!(good[..HEADER_LEN], other[..HEADER_LEN]);
+            assert_ne!(good[HEADER_LEN..][..TAG_LEN], other[HEADER_LEN..][..TAG_LEN]);
         }
+        for other in [sealed(1, 2, p0, p1, 3, b"paymoad"), sealed(1, 2, p0, p1, 3, b"payloa")] {
+            assert_ne!(good[good.len() - TAG_LEN..], other[other.len() - TAG_LEN..]);
+        }
+    }
+
+    #[test]
+    fn keys_change_before_nonces_come_again() {
+        let (p0, p1) = (Role::Party(0), Role::Party(1));
+        let (mut sender, _) = Guard::new(&[1; 32], [2; 32], p0, p1).split();
+        let (_, mut receiver) = Guard::new(&[1; 32], [2; 32], p1, p0).split();
+        let mut first = None;
+        for n in 0..2 * GENERATION + 2 {
+            let mut part = [0; 16];
+            let tag = sender.seal_part(&mut part).unwrap();
+            if n % GENERATION == 0 {
+                assert_ne!(first.replace(part), Some(part));
+            }
+            receiver.open_part(&mut part, &tag).unwrap();
+            assert_eq!(part, [0; 16]);
+        }
+    }
+
+    /// Parts that a copied party seals with one nonce show nothing of GCM's authentication key: the difference of two plain tags would
+    /// be a polynomial in it, and these are no such thing. Here: for parts that differ in one bit of the last block the difference of
+    /// plain tags would not depend on what else is in the part.
+    #[test]
+    fn tags_of_one_nonce_have_nothing_in_common() {
+        let tag = |part: [u8; 32]| {
+            let (mut sealer, _) = Guard::new(&[1; 32], [2; 32], Role::Party(0), Role::Party(1)).split();
+            u128::from_le_bytes(sealer.seal_part(&mut part.clone()).unwrap())
+        };
+        let changed = |mut part: [u8; 32]| {
+            part[31] ^= 1;
+            part
+        };
+        let differences = [[0; 32], [7; 32]].map(|part| tag(part) ^ tag(changed(part)));
+        assert_ne!(differences[0], differences[1]);
     }
 
     #[test]
@@ -199,15 +305,22 @@ mod tests {
         let (p0, p1) = (Role::Party(0), Role::Party(1));
         let (mut sender, _) = Guard::new(&[1; 32], [2; 32], p0, p1).split();
         let (_, mut receiver) = Guard::new(&[1; 32], [2; 32], p1, p0).split();
-        for (data, payload) in [(true, b"a"), (false, b"b"), (true, b"c")] {
-            let header = sender.begin(&[0; HEADER_LEN]);
-            sender.update(payload);
-            let tag = sender.end(data);
-            receiver.check_header(&[0; HEADER_LEN], &header).unwrap();
-            receiver.update(payload);
-            receiver.check(data, &tag).unwrap();
+        let mut chains = Vec::new();
+        for (kind, payload) in [(Kind::Data, b"a"), (Kind::Abort, b"b"), (Kind::Data, b"c")] {
+            let mut header = Header { kind, clock: 1, len: 1 }.encode();
+            let tag = sender.seal_header(&mut header).unwrap();
+            receiver.open_header(&mut header, &tag).unwrap();
+            assert_eq!(Header::decode(&header, 1).unwrap().kind, kind);
+            let mut part = *payload;
+            let tag = sender.seal_part(&mut part).unwrap();
+            assert_ne!(&part, payload);
+            receiver.open_part(&mut part, &tag).unwrap();
+            assert_eq!(&part, payload);
+            assert_eq!(sender.chain(), receiver.chain());
+            chains.push(sender.chain());
         }
-        assert_eq!(sender.chain(), receiver.chain());
-        assert_eq!(sender.chain().messages, 2);
+        assert_eq!(chains[0], chains[1]);
+        assert_ne!(chains[1].digest, chains[2].digest);
+        assert_eq!(chains[2].messages, 2);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 
-use crate::frame::{HEADER_LEN, Header, Kind};
-use crate::guard::{Chain, HEADER_TAG_LEN, TAG_LEN, Tagger};
+use crate::frame::{HEADER_LEN, Header};
+use crate::guard::{Chain, Sealer, TAG_LEN};
 
-/// Bytes that are written or read between two signs of life. So few that a part is still in the core's own cache when it is hashed after it
-/// was read, or encrypted after it was hashed.
+/// Bytes that are written or read between two signs of life, and sealed at once. So few that a part is still in the core's own cache
+/// when it is opened after it was read.
 const PART: usize = 128 << 10;
 /// Payloads up to this length are allocated when they are announced (the system commits the memory when it is
 /// written to); longer ones grow as they arrive.
@@ -51,35 +51,30 @@ pub(crate) struct Transport {
     pub(crate) control: Box<dyn Control>,
 }
 
-/// Frames over any stream of bytes (TCP, TLS), authenticated where there is a tagger.
+/// Frames over any stream of bytes (TCP, TLS), sealed where there is a guard.
 pub(crate) struct StreamSink {
     writer: BufWriter<Box<dyn Write + Send>>,
-    tagger: Option<Tagger>,
+    sealer: Option<Sealer>,
 }
 
 impl StreamSink {
-    pub(crate) fn new(writer: Box<dyn Write + Send>, tagger: Option<Tagger>) -> StreamSink {
-        StreamSink { writer: BufWriter::with_capacity(64 << 10, writer), tagger }
+    pub(crate) fn new(writer: Box<dyn Write + Send>, sealer: Option<Sealer>) -> StreamSink {
+        StreamSink { writer: BufWriter::with_capacity(64 << 10, writer), sealer }
     }
 }
 
 impl Sink for StreamSink {
-    fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()> {
-        let bytes = header.encode();
+    fn write(&mut self, header: Header, mut payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()> {
+        let mut bytes = header.encode();
+        let tag = self.sealer.as_mut().map(|sealer| sealer.seal_header(&mut bytes)).transpose()?;
         pace(HEADER_LEN);
         self.writer.write_all(&bytes)?;
-        if let Some(tagger) = &mut self.tagger {
-            self.writer.write_all(&tagger.begin(&bytes))?;
-        }
-        for part in payload.chunks(PART) {
+        self.writer.write_all(tag.as_ref().map_or(&[], |tag| tag))?;
+        for part in payload.chunks_mut(PART) {
+            let tag = self.sealer.as_mut().map(|sealer| sealer.seal_part(part)).transpose()?;
             pace(part.len());
-            if let Some(tagger) = &mut self.tagger {
-                tagger.update(part);
-            }
             self.writer.write_all(part)?;
-        }
-        if let Some(tagger) = self.tagger.as_mut().filter(|_| header.kind.has_payload()) {
-            self.writer.write_all(&tagger.end(header.kind == Kind::Data))?;
+            self.writer.write_all(tag.as_ref().map_or(&[], |tag| tag))?;
         }
         Ok(())
     }
@@ -89,92 +84,84 @@ impl Sink for StreamSink {
     }
 
     fn chain(&self) -> Option<Chain> {
-        self.tagger.as_ref().map(Tagger::chain)
+        self.sealer.as_ref().map(Sealer::chain)
     }
 }
 
-/// Frames over any stream of bytes, authenticated where there is a tagger: nothing of a frame is handed out before its tag was
-/// checked.
+/// Frames over any stream of bytes, sealed where there is a guard: nothing of a frame is handed out before all of it was opened.
 pub(crate) struct StreamSource {
     reader: Box<dyn Read + Send>,
-    tagger: Option<Tagger>,
-    data: bool,
+    opener: Option<Sealer>,
+    /// The part that is read just now, and its tag.
+    part: Vec<u8>,
 }
 
 impl StreamSource {
-    pub(crate) fn new(reader: Box<dyn Read + Send>, tagger: Option<Tagger>) -> StreamSource {
-        StreamSource { reader, tagger, data: false }
+    pub(crate) fn new(reader: Box<dyn Read + Send>, opener: Option<Sealer>) -> StreamSource {
+        StreamSource { reader, opener, part: Vec::new() }
     }
 
-    /// Reads until `buffer` is full or the stream ends; returns how many bytes came.
-    fn fill(&mut self, buffer: &mut [u8], alive: &mut dyn FnMut()) -> io::Result<usize> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.reader.read(rest) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-            alive();
+    /// Bytes of a tag, where there are tags.
+    fn tag_len(&self) -> usize {
+        if self.opener.is_some() { TAG_LEN } else { 0 }
+    }
+}
+
+/// Reads until `buffer` is full or the stream ends; returns how many bytes came.
+fn fill(reader: &mut dyn Read, buffer: &mut [u8], alive: &mut dyn FnMut()) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        Ok(filled)
+        alive();
     }
+    Ok(filled)
+}
 
-    /// Reads a tag.
-    fn tag<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let mut tag = [0; N];
-        if self.fill(&mut tag, &mut || ())? < N { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(tag) }
-    }
+/// As [`fill`], where all of it must come.
+fn fill_all(reader: &mut dyn Read, buffer: &mut [u8], alive: &mut dyn FnMut()) -> io::Result<()> {
+    if fill(reader, buffer, alive)? < buffer.len() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 impl Source for StreamSource {
     fn header(&mut self) -> io::Result<Option<[u8; HEADER_LEN]>> {
         let mut header = [0; HEADER_LEN];
-        match self.fill(&mut header, &mut || ())? {
+        match fill(&mut self.reader, &mut header, &mut || ())? {
             0 => return Ok(None),
             HEADER_LEN => {}
             _ => return Err(ErrorKind::UnexpectedEof.into()),
         }
-        if self.tagger.is_some() {
-            let tag = self.tag::<HEADER_TAG_LEN>()?;
-            if let Some(tagger) = &mut self.tagger {
-                tagger.check_header(&header, &tag)?;
-            }
-            self.data = matches!(Header::decode(&header, u64::MAX), Ok(header) if header.kind == Kind::Data);
+        if let Some(opener) = &mut self.opener {
+            let mut tag = [0; TAG_LEN];
+            fill_all(&mut self.reader, &mut tag, &mut || ())?;
+            opener.open_header(&mut header, &tag)?;
         }
         Ok(Some(header))
     }
 
     fn payload(&mut self, len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>> {
-        let mut payload = vec![0; len.min(TRUSTED)];
-        let mut filled: usize = 0;
-        loop {
-            let wanted = payload.len().min(filled.saturating_add(PART));
-            let rest = payload.get_mut(filled..wanted).unwrap_or_default();
-            let due = rest.len();
-            if self.fill(rest, alive)? < due {
-                return Err(ErrorKind::UnexpectedEof.into());
+        let mut payload = Vec::with_capacity(len.min(TRUSTED));
+        let tag_len = self.tag_len();
+        self.part.resize(PART + tag_len, 0);
+        while payload.len() < len {
+            let due = PART.min(len - payload.len());
+            let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
+            fill_all(&mut self.reader, part, alive)?;
+            let (part, tag) = part.split_at_mut_checked(due).unwrap_or_default();
+            if let Some(opener) = &mut self.opener {
+                opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
             }
-            if let (Some(tagger), Some(part)) = (&mut self.tagger, payload.get(filled..wanted)) {
-                tagger.update(part);
-            }
-            filled = wanted;
-            if filled == len {
-                if self.tagger.is_some() {
-                    let (tag, data) = (self.tag::<TAG_LEN>()?, self.data);
-                    self.tagger.as_mut().map_or(Ok(()), |tagger| tagger.check(data, &tag))?;
-                }
-                return Ok(payload);
-            }
-            if filled == payload.len() {
-                payload.resize(len.min(filled.saturating_mul(2)), 0);
-            }
+            payload.extend_from_slice(part);
         }
+        Ok(payload)
     }
 
     fn chain(&self) -> Option<Chain> {
-        self.tagger.as_ref().map(Tagger::chain)
+        self.opener.as_ref().map(Sealer::chain)
     }
 }
 
@@ -203,11 +190,12 @@ mod tests {
     /// What somebody on the way can do with three messages, and whether the receiver takes what comes.
     #[test]
     fn every_change_on_the_way_is_noticed() {
+        use crate::frame::Kind;
         use crate::guard::Guard;
         use crate::hello::Role;
         let (p0, p1) = (Role::Party(0), Role::Party(1));
         let guard = |session, own, peer| Guard::new(&[7; 32], [session; 32], own, peer).split();
-        let frames_of = |mut tagger: Tagger| -> Vec<Vec<u8>> {
+        let frames_of = |mut sealer: Sealer| -> Vec<Vec<u8>> {
             let written = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
             struct Tap(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
             impl Write for Tap {
@@ -221,11 +209,11 @@ mod tests {
             }
             let mut frames = Vec::new();
             for payload in [&b"first"[..], b"other", b""] {
-                let mut sink = StreamSink::new(Box::new(Tap(written.clone())), Some(tagger));
+                let mut sink = StreamSink::new(Box::new(Tap(written.clone())), Some(sealer));
                 let header = Header { kind: Kind::Data, clock: 3, len: payload.len() as u64 };
                 sink.write(header, payload.to_vec(), &mut |_| ()).unwrap();
                 sink.flush().unwrap();
-                tagger = sink.tagger.take().unwrap();
+                sealer = sink.sealer.take().unwrap();
                 frames.push(std::mem::take(&mut *written.lock().unwrap()));
             }
             frames

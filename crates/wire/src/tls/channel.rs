@@ -228,10 +228,10 @@ impl Channel {
         let mut tls = self.tls;
         tls.set_buffer_limit(Some(BUFFER));
         let (reader, writer) = split(tls, self.socket);
-        let (tagger, checker) = guard.map(Guard::split).unzip();
+        let (sealer, opener) = guard.map(Guard::split).unzip();
         let transport = Transport {
-            source: Box::new(StreamSource::new(Box::new(reader), checker)),
-            sink: Box::new(StreamSink::new(Box::new(writer), tagger)),
+            source: Box::new(StreamSource::new(Box::new(reader), opener)),
+            sink: Box::new(StreamSink::new(Box::new(writer), sealer)),
             control: Box::new(control),
         };
         Link::start(self.peer, transport, clock, options)

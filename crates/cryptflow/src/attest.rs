@@ -2,5 +2,6 @@
 //! program that is attested.
 
 pub mod collateral;
+mod firmware;
 pub mod measure;
 pub mod policy;

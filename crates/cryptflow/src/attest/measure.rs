@@ -10,6 +10,7 @@ use sev::measurement::snp::{SnpMeasurementArgs, snp_calc_launch_digest};
 use sev::measurement::vcpu_types::CpuType;
 use sev::measurement::vmsa::{GuestFeatures, VMMType};
 
+use super::firmware;
 use crate::error::{Error, Result};
 
 /// A prediction.
@@ -131,13 +132,21 @@ pub struct Guest {
     pub guest_features: u64,
 }
 
+/// QEMU's most processors.
+const MOST_CPUS: u32 = 4096;
+
 /// What SEV-SNP will measure of a guest that QEMU starts.
 ///
 /// # Errors
 /// Where a file cannot be read, the firmware has no SNP metadata, or the processor is unknown.
 pub fn guest(guest: &Guest) -> Result<Predicted> {
     let vcpu_type = cpu(&guest.vcpu_type)?;
-    for path in [Some(&guest.ovmf), guest.kernel.as_ref(), guest.initrd.as_ref()].into_iter().flatten() {
+    if !(1..=MOST_CPUS).contains(&guest.vcpus) {
+        let reason = format!("a guest of {} processors; QEMU starts 1 to {MOST_CPUS}", guest.vcpus);
+        return Err(Error::new(reason));
+    }
+    firmware::check(&guest.ovmf)?;
+    for path in [guest.kernel.as_ref(), guest.initrd.as_ref()].into_iter().flatten() {
         std::fs::metadata(path).map_err(|e| Error::at(path, e))?;
     }
     let digest = snp_calc_launch_digest(SnpMeasurementArgs {
@@ -242,5 +251,54 @@ mod tests {
         assert!(guest(&unknown).unwrap_err().to_string().contains("EPYC-Milan"));
         let missing = Guest { ovmf: "/no/such/OVMF.fd".into(), ..guest_of(1) };
         assert!(guest(&missing).unwrap_err().to_string().contains("OVMF.fd"));
+    }
+
+    fn small_guest(ovmf: &Path) -> Guest {
+        Guest {
+            ovmf: ovmf.into(),
+            kernel: Some("/dev/null".into()),
+            initrd: None,
+            append: None,
+            vcpus: 1,
+            vcpu_type: "EPYC".to_owned(),
+            guest_features: 1,
+        }
+    }
+
+    /// Every file that is a little wrong gets an answer.
+    #[test]
+    fn a_firmware_that_is_malformed() {
+        let ovmf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ovmf_AmdSev_suffix.bin");
+        let good = std::fs::read(ovmf).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("OVMF.fd");
+        let measure = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            guest(&small_guest(&path))
+        };
+        let before = measure(&good).unwrap();
+        for length in [0, 1, 31, 32, 49, 50, 64, 4095, good.len() - 1] {
+            let error = measure(&good[..length]).unwrap_err().to_string();
+            assert!(error.contains("OVMF.fd"), "{length}: {error}");
+        }
+        // The table and the metadata lie at the end, which OVMF pads to a page.
+        let (mut refused, mut other) = (0, 0);
+        for at in good.len().saturating_sub(1024)..good.len() {
+            for value in [0xff, good[at] ^ 1] {
+                let mut changed = good.clone();
+                changed[at] = value;
+                match measure(&changed) {
+                    Ok(measurement) if changed != good => {
+                        assert_ne!(measurement, before, "byte {at} is not measured");
+                        other += 1;
+                    }
+                    Ok(_) => {}
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(refused > 50 && other > 500, "{refused} {other}");
+        let none = Guest { vcpus: 0, ..small_guest(&path) };
+        assert!(guest(&none).unwrap_err().to_string().contains("processors"));
     }
 }

@@ -7,7 +7,7 @@ use cryptflow_engine::{Silent, execute};
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
 use cryptflow_program::{Program, ValueId};
-use cryptflow_ring::{Movement, Window};
+use cryptflow_ring::{LinearMap, Movement, Window};
 
 /// The engine over [`Clear`], as the compiler wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +84,32 @@ impl<F: FnMut(&ClearValue)> Protocol for Tap<'_, F> {
     ) -> Result<ClearValue, Error> {
         let terms: Vec<Term<'_, Clear>> = terms.iter().map(|t| Term { map: t.map, x: t.x, w: t.w }).collect();
         let result = self.clear.linear(&terms, bias, shift);
+        self.shown(result)
+    }
+
+    fn product(
+        &mut self,
+        map: &LinearMap,
+        x: &ClearValue,
+        y: &ClearValue,
+        shift: u32,
+    ) -> Result<ClearValue, Error> {
+        let result = self.clear.product(map, x, y, shift);
+        self.shown(result)
+    }
+
+    fn compare(
+        &mut self,
+        x: &ClearValue,
+        thresholds: &[i64],
+        compare_bits: u32,
+    ) -> Result<ClearValue, Error> {
+        let result = self.clear.compare(x, thresholds, compare_bits);
+        self.shown(result)
+    }
+
+    fn combine(&mut self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
+        let result = self.clear.combine(x, factors, offsets);
         self.shown(result)
     }
 

@@ -63,6 +63,11 @@ fn step_cost(
             let inputs = terms.iter().map(|t| layout(t.input)).collect::<Result<Vec<_>, _>>()?;
             model.linear(&maps, &inputs, *shift)
         }
+        Operation::Product { map, shift } => model.product(map, layout(0)?, layout(1)?, *shift),
+        Operation::Compare { thresholds, compare_bits } => {
+            model.compare(layout(0)?, thresholds.len(), *compare_bits, ring)
+        }
+        Operation::Combine { factors, offsets } => model.combine(layout(0)?, factors.len(), offsets.len()),
         Operation::Widen => model.widen(layout(0)?, ring),
         Operation::Activation { function, compare_bits, widen } => {
             let widen_to = widen.then_some(ring);

@@ -138,6 +138,13 @@ impl<P: Protocol> Operands<'_, P> {
                 let bias = bias.map(|id| self.weight(id.0)).transpose()?;
                 protocol.linear(&terms, bias, *shift)
             }
+            Operation::Product { map, shift } => {
+                protocol.product(map, self.value(0)?, self.value(1)?, *shift)
+            }
+            Operation::Compare { thresholds, compare_bits } => {
+                protocol.compare(self.value(0)?, thresholds, *compare_bits)
+            }
+            Operation::Combine { factors, offsets } => protocol.combine(self.value(0)?, factors, offsets),
             Operation::Widen => protocol.widen(self.value(0)?),
             Operation::Activation { function: Activation::Relu, compare_bits, widen } => {
                 protocol.relu(self.value(0)?, *compare_bits, *widen)

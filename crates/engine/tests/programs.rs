@@ -283,6 +283,12 @@ impl CostModel for Toy {
     fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
         toy(Layout { len: maps[0].output_len(), bits: inputs[0].bits - shift })
     }
+    fn product(&self, map: &LinearMap, x: Layout, _: Layout, shift: u32) -> (Cost, Layout) {
+        toy(Layout { len: map.output_len(), bits: x.bits - shift })
+    }
+    fn compare(&self, x: Layout, thresholds: usize, _: u32, ring_bits: u32) -> (Cost, Layout) {
+        toy(Layout { len: thresholds * x.len, bits: ring_bits })
+    }
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
         toy(Layout { bits: x.bits - shift, ..x })
     }

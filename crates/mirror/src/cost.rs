@@ -124,6 +124,19 @@ impl CostModel for MirrorCosts {
         (deal_values(len, bits) + open_values(len, bits), Layout { len, bits })
     }
 
+    fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
+        self.linear(&[map], &[x], shift)
+    }
+
+    /// For each comparison its sign, then a bit of r dealt and the result opened as numbers of the large ring.
+    fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
+        let len = thresholds * x.len;
+        let cost = in_waves(len, |n| {
+            self.sign(n, compare_bits) + deal_values(n, ring_bits) + open_values(n, ring_bits)
+        });
+        (cost, Layout { len, bits: ring_bits })
+    }
+
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
         let bits = x.bits.saturating_sub(shift);
         (open_values(x.len, bits), Layout { len: x.len, bits })

@@ -5,13 +5,15 @@
 //!
 //! A value is *masked*, `x = m − r0 − r1` with m known to P0 and P1, r0 to P0 and P2, r1 to P1 and P2; each party computes from it,
 //! alone, its element of the *mirrored* view `x − d`, `x + d`, `d`, in which a product of secrets costs one product a party.
-//! One file holds one step: [`plan`] and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`.
+//! One file holds one step: [`plan`] and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
+//! `product`, `compare`.
 //!
 //! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an exact one; Bloemen et al. (ePrint
 //! 2024/705) get one local product a party for packed inner products; Abspoel et al. (TCC 2019), Araki et al. (CCS 2016),
 //! ASTRA, ABY2.0 and Trio are its neighbours.
 
 mod circuit;
+mod compare;
 pub mod cost;
 mod less_than;
 mod lift;
@@ -19,6 +21,7 @@ mod linear;
 mod maximum;
 mod mirror;
 pub mod plan;
+mod product;
 mod relu;
 mod session;
 pub mod share;

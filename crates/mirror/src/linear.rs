@@ -29,11 +29,6 @@ impl Mirror {
         let ring = self.session.ring_bits;
         let range = |reason: String| Error::Range { operation: "linear", reason };
         let len = terms.first().map(|t| t.map.output_len()).ok_or_else(|| range("it has no terms".into()))?;
-        let s = shift + 1;
-        if s >= ring {
-            return Err(range(format!("a shift by {shift} bits leaves nothing of {ring} bits")));
-        }
-        let k = ring - s;
         let mut z = vec![0; len];
         for term in terms {
             if term.x.bits != ring {
@@ -52,15 +47,33 @@ impl Mirror {
                 }
             }
         }
+        // Both evaluators add their half of the bias: twice the bias, as there is twice the product.
+        let bias = match bias.map(|b| &b.part) {
+            Some(WeightPart::Evaluator(b)) => b.as_slice(),
+            _ => &[],
+        };
+        self.open_truncated("linear", z, bias, shift)
+    }
+
+    /// A party's local product, half a bias added, truncated and opened. P2's addend is dealt; one round.
+    pub(crate) fn open_truncated(
+        &mut self,
+        operation: &'static str,
+        mut z: Vec<u64>,
+        bias: &[u64],
+        shift: u32,
+    ) -> Result<Masked, Error> {
+        let ring = self.session.ring_bits;
+        let s = shift + 1;
+        if s >= ring {
+            let reason = format!("a shift by {shift} bits leaves nothing of {ring} bits");
+            return Err(Error::Range { operation, reason });
+        }
+        let k = ring - s;
         let (ring_mask, first) = (low_bits(ring), self.session.is_first());
         if self.session.is_dealer() {
             z.par_iter_mut().for_each(|z| *z = (z.wrapping_mul(2).wrapping_neg() & ring_mask) >> s);
         } else {
-            // Both evaluators add their half of the bias: twice the bias, as there is twice the product.
-            let bias = match bias.map(|b| &b.part) {
-                Some(WeightPart::Evaluator(b)) => b.as_slice(),
-                _ => &[],
-            };
             // Half a unit, less what P2's even addend brings: with the 1 below, the mean error is zero.
             let half = (1u64 << shift).wrapping_sub(2);
             let channels = bias.len().max(1);
@@ -80,7 +93,7 @@ impl Mirror {
             });
         }
         self.session.deal_and_open(
-            len,
+            z.len(),
             &[k],
             k,
             |_, range, out| out.copy_from_slice(&z[range]),
@@ -128,7 +141,7 @@ impl Mirror {
 
 impl Masked {
     /// This party's element of the mirrored view: x − d, x + d or d, with d = r0 − r1.
-    fn mirrored(&self, dealer: bool) -> Vec<u64> {
+    pub(crate) fn mirrored(&self, dealer: bool) -> Vec<u64> {
         let times = if dealer { 1 } else { 2 };
         let mask = low_bits(self.bits);
         let mut out = vec![0; self.len()];

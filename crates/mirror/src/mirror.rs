@@ -3,7 +3,7 @@
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
 use cryptflow_ring::pack::pack;
-use cryptflow_ring::{Movement, Window, pool};
+use cryptflow_ring::{LinearMap, Movement, Window, pool};
 use cryptflow_wire::Links;
 
 use crate::plan::Tuning;
@@ -138,6 +138,18 @@ impl Protocol for Mirror {
         shift: u32,
     ) -> Result<Masked, Error> {
         self.linear_step(terms, bias, shift)
+    }
+
+    fn product(&mut self, map: &LinearMap, x: &Masked, y: &Masked, shift: u32) -> Result<Masked, Error> {
+        self.product_step(map, x, y, shift)
+    }
+
+    fn compare(&mut self, x: &Masked, thresholds: &[i64], compare_bits: u32) -> Result<Masked, Error> {
+        self.compare_step(x, thresholds, compare_bits)
+    }
+
+    fn combine(&mut self, x: &Masked, factors: &[i64], offsets: &[i64]) -> Result<Masked, Error> {
+        x.combined(factors, offsets, self.session.is_dealer())
     }
 
     fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {

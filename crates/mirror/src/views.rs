@@ -33,7 +33,7 @@ const HALF_WORDS: usize = HALF / 64;
 #[derive(Clone, Copy, Debug)]
 enum Use {
     /// Shares that P2 deals, or pads of values: one word an element.
-    Values { bits: usize, dealt: bool },
+    Values { bits: usize, dealt: bool, copies: usize },
     /// Pads of opened planes.
     Planes { count: usize, copies: usize },
     /// Shares of planes that P2 deals.
@@ -52,8 +52,9 @@ impl Use {
     /// Copies of the enumerated elements in the stream's tensor.
     fn copies(self) -> usize {
         match self {
-            Use::Values { .. } => 1,
-            Use::Planes { copies, .. } | Use::DealtPlanes { copies, .. } => copies,
+            Use::Values { copies, .. } | Use::Planes { copies, .. } | Use::DealtPlanes { copies, .. } => {
+                copies
+            }
         }
     }
 
@@ -206,7 +207,7 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
                 _ => block.start..block.start + half,
             };
             let (message, range) = match using {
-                Use::Values { bits, dealt: true } => {
+                Use::Values { bits, dealt: true, .. } => {
                     let rest = rests.remove(&block.start).or_else(|| dealer.next()).unwrap();
                     let (message, rest) = rest.split_at(packed_len(mine.len(), *bits as u32));
                     if !rest.is_empty() {
@@ -274,11 +275,11 @@ fn uniform(problem: &Problem, corrupted: Party, secret: (u64, u64), bug: Option<
 }
 
 const fn dealt(bits: usize) -> Use {
-    Use::Values { bits, dealt: true }
+    Use::Values { bits, dealt: true, copies: 1 }
 }
 
 const fn opened(bits: usize) -> Use {
-    Use::Values { bits, dealt: false }
+    Use::Values { bits, dealt: false, copies: 1 }
 }
 
 const fn planes(count: usize) -> Use {
@@ -302,6 +303,11 @@ fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
     mirror.linear_step(&[Term { map: &map, x, w }], Some(w), 1).unwrap()
 }
 
+fn product(mirror: &mut Mirror, x: &Masked, y: &Masked) -> Masked {
+    let map = LinearMap::Scale { rows: 1, channels: x.len() };
+    mirror.product_step(&map, x, y, 1).unwrap()
+}
+
 fn problems() -> Vec<Problem> {
     let all = |bits: u32| (0..1 << bits).map(|x| (x, 0)).collect::<Vec<_>>();
     let pairs = vec![(0, 0), (1, 1), (31, 0), (7, 19), (16, 16), (15, 31)];
@@ -319,6 +325,46 @@ fn problems() -> Vec<Problem> {
             |m, x, w| {
                 multiply(m, x, w);
                 multiply(m, x, w);
+            },
+        ),
+        problem("square", 5, 5, vec![dealt(3), opened(3)], all(5), |m, x, _| {
+            product(m, x, x);
+        }),
+        problem(
+            "product of a value with what shares its masks, twice",
+            5,
+            5,
+            vec![dealt(3), opened(3), dealt(3), opened(3)],
+            all(5),
+            |m, x, _| {
+                let (sum, tripled) = (x.add(x), x.combined(&[3], &[1], m.session.is_dealer()).unwrap());
+                product(m, &sum, &tripled);
+                product(m, x, &tripled);
+            },
+        ),
+        problem(
+            "comparison with a threshold",
+            4,
+            3,
+            vec![planes(1), dealt_planes(4), dealt(4), opened(4)],
+            all(3),
+            |m, x, _| {
+                m.compare_step(x, &[1], 3).unwrap();
+            },
+        ),
+        problem(
+            "comparison with two thresholds",
+            2,
+            2,
+            vec![
+                Use::Planes { count: 1, copies: 2 },
+                Use::DealtPlanes { count: 2, copies: 2 },
+                Use::Values { bits: 2, dealt: true, copies: 2 },
+                Use::Values { bits: 2, dealt: false, copies: 2 },
+            ],
+            all(2),
+            |m, x, _| {
+                m.compare_step(x, &[0, 1], 2).unwrap();
             },
         ),
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {

@@ -107,7 +107,7 @@ impl Clear {
         if widen { x.resized(self.ring_bits) } else { x }
     }
 
-    fn combine(
+    fn pairwise(
         &self,
         operation: &'static str,
         x: &ClearValue,
@@ -184,6 +184,56 @@ impl Protocol for Clear {
         let data =
             sum.into_iter().map(|z| reduce(shifted(sign_extend(z, self.ring_bits), shift), bits)).collect();
         Ok(ClearValue { data, bits })
+    }
+
+    /// As `linear`, with y in the place of the weights.
+    fn product(
+        &mut self,
+        map: &LinearMap,
+        x: &ClearValue,
+        y: &ClearValue,
+        shift: u32,
+    ) -> Result<ClearValue, Error> {
+        self.need_wide("product", y)?;
+        Protocol::linear(self, &[Term { map, x, w: y }], None, shift)
+    }
+
+    fn compare(
+        &mut self,
+        x: &ClearValue,
+        thresholds: &[i64],
+        compare_bits: u32,
+    ) -> Result<ClearValue, Error> {
+        const NAME: &str = "compare";
+        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        let signed = x.signed();
+        let mut data = Vec::with_capacity(signed.len() * thresholds.len());
+        for &t in thresholds {
+            if self.checked {
+                let differences = signed.iter().map(|&v| i128::from(v) - i128::from(t));
+                checks::fits(NAME, differences, compare_bits)?;
+            }
+            data.extend(signed.iter().map(|&v| u64::from(v >= t)));
+        }
+        Ok(ClearValue { data, bits: self.ring_bits })
+    }
+
+    fn combine(&mut self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
+        const NAME: &str = "combine";
+        let n = crate::combine::tensor_len(x.data.len(), factors, offsets)?;
+        if self.checked {
+            let signed: Vec<i128> = x.signed().into_iter().map(i128::from).collect();
+            let columns = factors.len() / offsets.len().max(1);
+            for (row, &offset) in factors.chunks_exact(columns.max(1)).zip(offsets) {
+                let sums = (0..n).map(|i| {
+                    let products = row.iter().zip(signed.iter().skip(i).step_by(n.max(1)));
+                    products.fold(i128::from(offset), |sum, (&f, v)| sum + i128::from(f) * v)
+                });
+                checks::fits(NAME, sums, x.bits)?;
+            }
+        }
+        let data = crate::combine::combined(&x.data, n, factors, offsets);
+        Ok(ClearValue { data: data.into_iter().map(|v| reduce(v, x.bits)).collect(), bits: x.bits })
     }
 
     /// Rounded half up. The result has K − shift bits. Factors are signed (two's complement).
@@ -285,11 +335,11 @@ impl Protocol for Clear {
     }
 
     fn add(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
-        self.combine("add", x, y, u64::wrapping_add, |a, b| a + b)
+        self.pairwise("add", x, y, u64::wrapping_add, |a, b| a + b)
     }
 
     fn sub(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
-        self.combine("sub", x, y, u64::wrapping_sub, |a, b| a - b)
+        self.pairwise("sub", x, y, u64::wrapping_sub, |a, b| a - b)
     }
 
     fn movement(
@@ -331,6 +381,14 @@ impl CostModel for Clear {
     fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
         let bits = inputs.first().map_or(self.ring_bits, |x| x.bits).saturating_sub(shift + 1);
         (Cost::FREE, Layout { len: maps.first().map_or(0, |m| m.output_len()), bits })
+    }
+
+    fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
+        CostModel::linear(self, &[map], &[x], shift)
+    }
+
+    fn compare(&self, x: Layout, thresholds: usize, _compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len: thresholds * x.len, bits: ring_bits })
     }
 
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {

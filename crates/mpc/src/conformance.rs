@@ -80,6 +80,10 @@ pub enum Family {
     /// Every linear map with strides, dilations, padding, groups, several terms, with and without bias, over rings and
     /// shifts; sums at both ends of the range of a truncation; public factors.
     Linear,
+    /// Products of two secrets: element by element, of matrices, of a value with itself, at both ends of the range.
+    Product,
+    /// Comparisons with public thresholds on 2 to all bits, at both bounds, and public combinations.
+    Compare,
     /// ReLU and clipped ReLU on 2 to all bits, at both bounds, of narrow and wide values and of their sums.
     Activation,
     /// Maximum and sum over windows: padding, negative inputs, overlaps, dilations, differences at the bound.
@@ -102,6 +106,8 @@ impl Family {
     /// All families but the million.
     pub const QUICK: &'static [Family] = &[
         Family::Linear,
+        Family::Product,
+        Family::Compare,
         Family::Activation,
         Family::Pool,
         Family::Widen,

@@ -68,6 +68,15 @@ pub trait CostModel {
     fn wide(&self, len: usize, ring_bits: u32) -> Layout;
     /// [`crate::Protocol::linear`].
     fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::product`].
+    fn product(&self, map: &LinearMap, x: Layout, y: Layout, shift: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::compare`], with so many thresholds.
+    fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::combine`], with so many factors and rows. It is free.
+    fn combine(&self, x: Layout, factors: usize, rows: usize) -> (Cost, Layout) {
+        let columns = factors.checked_div(rows).unwrap_or(0);
+        (Cost::FREE, Layout { len: x.len.checked_div(columns).unwrap_or(0) * rows, bits: x.bits })
+    }
     /// [`crate::Protocol::scale_public`].
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout);
     /// [`crate::Protocol::widen`].

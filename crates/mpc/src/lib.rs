@@ -2,6 +2,7 @@
 //! operation, the plaintext reference [`clear::Clear`], and the conformance suite that every protocol runs.
 
 pub mod clear;
+pub mod combine;
 pub mod conformance;
 pub mod cost;
 pub mod keys;

@@ -110,6 +110,25 @@ pub trait Protocol {
         bias: Option<&Self::Weight>,
         shift: u32,
     ) -> Result<Self::Value, Error>;
+    /// `map(x, y) / 2^shift` of two secret values, which must be wide; rounded and narrow as the result of [`Protocol::linear`].
+    fn product(
+        &mut self,
+        map: &LinearMap,
+        x: &Self::Value,
+        y: &Self::Value,
+        shift: u32,
+    ) -> Result<Self::Value, Error>;
+    /// 1 where `x >= t` and 0 elsewhere, for each public threshold t: all elements for the first one, then for the next. Wide.
+    /// Exact where every x − t fits `compare_bits` signed bits.
+    fn compare(
+        &mut self,
+        x: &Self::Value,
+        thresholds: &[i64],
+        compare_bits: u32,
+    ) -> Result<Self::Value, Error>;
+    /// Public combinations, exact and free: x is `columns` tensors one after another, the result `offsets.len()` of them, tensor i being
+    /// `Σ_j factors[i·columns + j]·x_j + offsets[i]`. In x's ring.
+    fn combine(&mut self, x: &Self::Value, factors: &[i64], offsets: &[i64]) -> Result<Self::Value, Error>;
     /// `x * factors / 2^shift` for public factors, repeated along the leading axes.
     fn scale_public(&mut self, x: &Self::Value, factors: &[u64], shift: u32) -> Result<Self::Value, Error>;
     /// From a narrow ring to Z_2^ring_bits. Exact for |x| <= 2^(k−2).

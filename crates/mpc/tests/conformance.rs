@@ -13,6 +13,10 @@ enum Fault {
     None,
     /// One element of a ReLU is one too large.
     OffByOne,
+    /// One element of a product of secrets is two too large.
+    ProductOffByTwo,
+    /// A comparison answers no for yes.
+    FlippedBit,
     /// One element of a truncation is two too large.
     OffByTwo,
     /// Truncations round up: each is within a unit, the mean is not.
@@ -122,6 +126,38 @@ impl Protocol for Chatty {
         Ok(value)
     }
 
+    fn product(
+        &mut self,
+        map: &LinearMap,
+        x: &ClearValue,
+        y: &ClearValue,
+        shift: u32,
+    ) -> Result<ClearValue, Error> {
+        let mut value = Protocol::product(&mut self.clear, map, x, y, shift)?;
+        let mask = u64::MAX >> (64 - value.bits);
+        if let (Fault::ProductOffByTwo, [first, ..]) = (self.fault, value.data.as_mut_slice()) {
+            *first = (*first + 2) & mask;
+        }
+        Ok(value)
+    }
+
+    fn compare(
+        &mut self,
+        x: &ClearValue,
+        thresholds: &[i64],
+        compare_bits: u32,
+    ) -> Result<ClearValue, Error> {
+        let mut value = Protocol::compare(&mut self.clear, x, thresholds, compare_bits)?;
+        if let (Fault::FlippedBit, [.., last]) = (self.fault, value.data.as_mut_slice()) {
+            *last ^= 1;
+        }
+        Ok(value)
+    }
+
+    fn combine(&mut self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
+        Protocol::combine(&mut self.clear, x, factors, offsets)
+    }
+
     fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
         let mut value = Protocol::scale_public(&mut self.clear, x, factors, shift)?;
         let mask = u64::MAX >> (64 - value.bits);
@@ -215,6 +251,14 @@ impl CostModel for Costs {
 
     fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
         CostModel::linear(&self.clear, maps, inputs, shift)
+    }
+
+    fn product(&self, map: &LinearMap, x: Layout, y: Layout, shift: u32) -> (Cost, Layout) {
+        CostModel::product(&self.clear, map, x, y, shift)
+    }
+
+    fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
+        CostModel::compare(&self.clear, x, thresholds, compare_bits, ring_bits)
     }
 
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
@@ -319,7 +363,9 @@ fn the_reference_solves_a_million() {
 fn every_fault_is_found() {
     let long = [Family::Chain, Family::Length];
     // (fault, families, what the report must say)
-    let faults: [(Fault, &[Family], &str); 15] = [
+    let faults: [(Fault, &[Family], &str); 17] = [
+        (Fault::ProductOffByTwo, &[Family::Product], "elements are wrong"),
+        (Fault::FlippedBit, &[Family::Compare], "elements are wrong"),
         (Fault::OffByOne, &[Family::Chain], "elements are wrong"),
         (Fault::OffByTwo, &[Family::Chain], "elements are wrong"),
         (Fault::Biased, &long, "mean error"),

@@ -77,7 +77,10 @@ const TOO_LIKELY: f64 = 0.05;
 /// those of the result, shifted back.
 pub fn truncation_failure(program: &Program) -> f64 {
     let failure = |step: &Step| {
-        let (Operation::Linear { shift, .. } | Operation::ScalePublic { shift, .. }) = step.operation else {
+        let (Operation::Linear { shift, .. }
+        | Operation::Product { shift, .. }
+        | Operation::ScalePublic { shift, .. }) = step.operation
+        else {
             return 0.0;
         };
         program.values.get(step.output.0).map_or(0.0, |value| {

@@ -6,6 +6,7 @@
 //! | convolution, input h×w×i, kernel f×f, output q×q×o | (2·min(hwi, q²f²i) + 2f²io + q²o) l |
 //! | ShareConvert | 3 l log p + 5 l |
 //! | ComputeMSB | 3 l log p + 9 l |
+//! | comparison with a public threshold | 6 l log p + 14 l: 496 bytes |
 //! | ReLU | 6 l log p + 19 l: 536 bytes |
 //! | maximum of n | n − 1 ReLUs |
 
@@ -68,13 +69,22 @@ fn msb(len: usize) -> Cost {
     exchanged(len as u64, len, WORD as u64) + private_compare(len) + answers + multiply(len)
 }
 
-fn relu(len: usize) -> Cost {
+/// One step on at most [`WAVE`] elements after another.
+fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
     let mut cost = Cost::FREE;
     for start in (0..len).step_by(WAVE) {
-        let n = WAVE.min(len - start);
-        cost += share_convert(n) + msb(n) + multiply(n);
+        cost += step(WAVE.min(len - start));
     }
     cost
+}
+
+/// DReLU.
+fn derivative(len: usize) -> Cost {
+    share_convert(len) + msb(len)
+}
+
+fn relu(len: usize) -> Cost {
+    in_waves(len, |n| derivative(n) + multiply(n))
 }
 
 fn pooled(x: Layout, input: [usize; 4], window: &Window) -> Layout {
@@ -105,6 +115,15 @@ impl CostModel for PorthosCosts {
         }
         let opened: usize = maps.iter().map(|m| Masked::len(m) + m.weight_len()).sum();
         (exchanged(opened as u64, len, WORD as u64) + self.truncate(len, shift), layout)
+    }
+
+    fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
+        self.linear(&[map], &[x], shift)
+    }
+
+    fn compare(&self, x: Layout, thresholds: usize, _: u32, _: u32) -> (Cost, Layout) {
+        let len = thresholds * x.len;
+        (in_waves(len, derivative), Layout { len, bits: 64 })
     }
 
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {

@@ -16,6 +16,7 @@
 //!
 //! Truncation is local, as published: it fails with probability |z| / 2^64 for each element, and then by 2^(64 − shift).
 
+mod compare;
 pub mod cost;
 pub mod max_pool;
 pub mod msb;

@@ -1,8 +1,9 @@
 //! A party of Porthos: the [`Protocol`] trait, each operation handed to the step that computes it.
 
+use cryptflow_mpc::combine::{combined, tensor_len};
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
-use cryptflow_ring::{GeometryError, Movement, Window, movement::elements, sum_pool};
+use cryptflow_ring::{GeometryError, LinearMap, Movement, Window, movement::elements, sum_pool};
 use cryptflow_wire::Links;
 
 use crate::relu::COMPARE_BITS;
@@ -63,7 +64,7 @@ fn compared(operation: &'static str, compare_bits: u32) -> Result<(), Error> {
     Err(Error::Range { operation, reason })
 }
 
-fn combine(operation: &str, x: &Share, y: &Share, f: fn(u64, u64) -> u64) -> Result<Share, Error> {
+fn pairwise(operation: &str, x: &Share, y: &Share, f: fn(u64, u64) -> u64) -> Result<Share, Error> {
     if x.len != y.len {
         let reason = format!("{operation} of {} and {} elements", x.len, y.len);
         return Err(GeometryError::Mismatch(reason).into());
@@ -112,6 +113,27 @@ impl Protocol for Porthos {
         shift: u32,
     ) -> Result<Share, Error> {
         self.session.linear_step(terms, bias, shift)
+    }
+
+    fn product(&mut self, map: &LinearMap, x: &Share, y: &Share, shift: u32) -> Result<Share, Error> {
+        self.session.linear_step(&[Term { map, x, w: y }], None, shift)
+    }
+
+    fn compare(&mut self, x: &Share, thresholds: &[i64], compare_bits: u32) -> Result<Share, Error> {
+        compared("compare", compare_bits)?;
+        self.session.compare_step(x, thresholds)
+    }
+
+    fn combine(&mut self, x: &Share, factors: &[i64], offsets: &[i64]) -> Result<Share, Error> {
+        let n = tensor_len(x.len, factors, offsets)?;
+        let len = n * offsets.len();
+        if self.session.is_dealer() {
+            return Ok(Share { data: Vec::new(), len });
+        }
+        // One evaluator adds public constants.
+        let one = self.session.one() as i64;
+        let offsets: Vec<i64> = offsets.iter().map(|o| o * one).collect();
+        Ok(Share { data: combined(&x.data, n, factors, &offsets), len })
     }
 
     /// A product of each share, and a truncation.
@@ -168,11 +190,11 @@ impl Protocol for Porthos {
     }
 
     fn add(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
-        combine("add", x, y, u64::wrapping_add)
+        pairwise("add", x, y, u64::wrapping_add)
     }
 
     fn sub(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
-        combine("sub", x, y, u64::wrapping_sub)
+        pairwise("sub", x, y, u64::wrapping_sub)
     }
 
     fn movement(&mut self, movement: &Movement, inputs: &[(&[usize], &Share)]) -> Result<Share, Error> {

@@ -14,7 +14,7 @@ pub const COMPARE_BITS: u32 = 63;
 
 impl<const L: u32> Session<L> {
     /// Shares of 1 where x >= 0 and of 0 elsewhere.
-    fn derivative(&mut self, x: &[u64], len: usize) -> Result<Vec<u64>, Error> {
+    pub(crate) fn derivative(&mut self, x: &[u64], len: usize) -> Result<Vec<u64>, Error> {
         let doubled: Vec<u64> = x.iter().map(|x| odd::add_words::<L>(*x, *x)).collect();
         let converted = self.share_convert(&doubled, len)?;
         let mut sign = self.msb(&converted, len)?;

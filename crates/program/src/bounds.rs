@@ -8,6 +8,9 @@
 //! | operation | ring of the result | what must hold |
 //! |---|---|---|
 //! | linear, shift s | narrow, k = K − s − 1 | the exact sum z fits doubled: [`largest_sum`]; so the result fits k bits |
+//! | product, shift s | narrow, k = K − s − 1 | as of linear |
+//! | compare | wide | x − t fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
+//! | combine | its input's | the result fits it |
 //! | scale public, shift s | narrow, k = K − s | z fits K bits with a unit to spare; so the result fits k bits |
 //! | widen | wide | \|x\| <= 2^(k−2): [`widen_bits`] <= k |
 //! | ReLU | its input's, or wide | x fits c signed bits: [`signed_bits`] <= c <= k |
@@ -75,6 +78,13 @@ pub fn clipped_bits(low: i64, high: i64, limit: u64) -> u32 {
     signed_bits_wide(i128::from(low) - i128::from(limit), i128::from(high))
 }
 
+/// Signed bits that comparisons of such a value with these thresholds need.
+pub fn threshold_bits(low: i64, high: i64, thresholds: &[i64]) -> u32 {
+    let least = thresholds.iter().copied().min().unwrap_or(0);
+    let most = thresholds.iter().copied().max().unwrap_or(0);
+    signed_bits_wide(i128::from(low) - i128::from(most), i128::from(high) - i128::from(least))
+}
+
 /// Signed bits that the difference of any two values within the bounds needs.
 pub fn difference_bits(low: i64, high: i64) -> u32 {
     let difference = i128::from(high) - i128::from(low);
@@ -89,6 +99,7 @@ pub fn comparison(operation: &Operation, input: &Value) -> Option<u32> {
             clipped_bits(input.low, input.high, *limit)
         }
         Operation::MaxPool { .. } => difference_bits(input.low, input.high),
+        Operation::Compare { thresholds, .. } => threshold_bits(input.low, input.high, thresholds),
         _ => return None,
     };
     Some(bits.max(SMALLEST_COMPARISON))
@@ -98,9 +109,11 @@ pub fn comparison(operation: &Operation, input: &Value) -> Option<u32> {
 pub fn result_ring(operation: &Operation, inputs: &[u32], ring_bits: u32) -> Option<u32> {
     let smallest = inputs.iter().copied().min().unwrap_or(ring_bits);
     match operation {
-        Operation::Linear { shift, .. } => linear_ring(ring_bits, *shift),
+        Operation::Linear { shift, .. } | Operation::Product { shift, .. } => linear_ring(ring_bits, *shift),
         Operation::ScalePublic { shift, .. } => scale_public_ring(ring_bits, *shift),
-        Operation::Widen | Operation::Activation { widen: true, .. } => Some(ring_bits),
+        Operation::Widen | Operation::Activation { widen: true, .. } | Operation::Compare { .. } => {
+            Some(ring_bits)
+        }
         _ => Some(smallest),
     }
 }

@@ -32,8 +32,8 @@ pub struct LinearTerm {
 /// An operation on secret values.
 ///
 /// *Wide* values live in Z_2^K, K = [`crate::Program::ring_bits`]; a truncation leaves a *narrow* value, in a ring
-/// that is smaller by the bits shifted out (and one more, in Mirror). Linear maps, [`Operation::ScalePublic`] and
-/// [`Operation::SumPool`] need wide inputs; [`Operation::Widen`] and a widening activation make them. Protocols with
+/// that is smaller by the bits shifted out (and one more, in Mirror). Linear maps, [`Operation::Product`],
+/// [`Operation::ScalePublic`] and [`Operation::SumPool`] need wide inputs; [`Operation::Widen`] and a widening activation make them. Protocols with
 /// one ring treat `Widen` as the identity, at no cost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "op")]
@@ -47,6 +47,30 @@ pub enum Operation {
         bias: Option<WeightId>,
         /// Bits to shift out.
         shift: u32,
+    },
+    /// `map(x, y) / 2^shift`, rounded, of two secret values. Wide inputs, narrow output.
+    Product {
+        /// The map; `y` takes the place of the weights.
+        map: LinearMap,
+        /// Bits to shift out.
+        shift: u32,
+    },
+    /// For each public threshold t, one after another along a new first axis, 1 where `x >= t` and 0 elsewhere: integers, whose
+    /// scale is 0. Exact where every x − t fits `compare_bits` signed bits. The result is wide.
+    Compare {
+        /// The thresholds, in units of the value's scale.
+        thresholds: Vec<i64>,
+        /// Bits that a comparison looks at.
+        compare_bits: u32,
+    },
+    /// Combinations with public integers along the first axis: `[c, …]` becomes `[r, …]`, row i being
+    /// `Σ_j factors[i·c + j] · x_j + offsets[i]`. Nothing is rounded, and no protocol sends anything for it. In the input's ring. Where
+    /// c or r is 1, that axis may be missing. The result has the scale that the factors bring with them.
+    Combine {
+        /// r rows of c factors.
+        factors: Vec<i64>,
+        /// r offsets, in units of the result's scale.
+        offsets: Vec<i64>,
     },
     /// Narrow to wide; the value is unchanged. Exact for |x| <= 2^(k-2), k the bits of the narrow ring.
     Widen,
@@ -102,6 +126,10 @@ impl Operation {
                 Some(LinearMap::Scale { .. }) => "scale",
                 _ => "matmul",
             },
+            Operation::Product { map: LinearMap::Scale { .. }, .. } => "product",
+            Operation::Product { .. } => "matrix product of secrets",
+            Operation::Compare { .. } => "compare",
+            Operation::Combine { .. } => "combine",
             Operation::Widen => "widen",
             Operation::Activation { function: Activation::Relu, .. } => "relu",
             Operation::Activation { function: Activation::ClippedRelu { .. }, .. } => "clipped relu",

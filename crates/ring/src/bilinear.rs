@@ -47,6 +47,13 @@ pub fn bilinear_into(
     }
     match map {
         LinearMap::MatMul { rows, inner, columns } => product(x, w, [*rows, *inner, *columns], bits, out),
+        LinearMap::BatchMatMul { rows, inner, columns, .. } => {
+            // None of the extents is zero: no operand is empty.
+            let parts = x.chunks_exact(rows * inner).zip(w.chunks_exact(inner * columns));
+            for ((x, w), out) in parts.zip(out.chunks_exact_mut(rows * columns)) {
+                product(x, w, [*rows, *inner, *columns], bits, out);
+            }
+        }
         LinearMap::Scale { .. } => thin::scale(x, w, out),
         LinearMap::Conv2d(conv) => convolution(conv, x, w, bits, out)?,
     }

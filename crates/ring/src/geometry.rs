@@ -101,6 +101,18 @@ pub enum LinearMap {
         /// Columns of `w` and of the result.
         columns: usize,
     },
+    /// `batch` products of `[rows, inner] · [inner, columns]`, one after another: of two activations, such as the scores of
+    /// attention.
+    BatchMatMul {
+        /// Number of products.
+        batch: usize,
+        /// Rows of each `x` and of each result.
+        rows: usize,
+        /// Columns of each `x`, rows of each `w`.
+        inner: usize,
+        /// Columns of each `w` and of each result.
+        columns: usize,
+    },
     /// A convolution.
     Conv2d(Conv2d),
     /// `x[row, channel] * w[channel]`: a batch normalisation that could not be folded.
@@ -121,6 +133,11 @@ impl LinearMap {
                 elements(&[*rows, *inner])?;
                 elements(&[*inner, *columns])?;
                 elements(&[*rows, *columns])?;
+            }
+            LinearMap::BatchMatMul { batch, rows, inner, columns } => {
+                elements(&[*batch, *rows, *inner])?;
+                elements(&[*batch, *inner, *columns])?;
+                elements(&[*batch, *rows, *columns])?;
             }
             LinearMap::Scale { rows, channels } => {
                 elements(&[*rows, *channels])?;
@@ -151,6 +168,7 @@ impl LinearMap {
     pub fn input_len(&self) -> usize {
         match self {
             LinearMap::MatMul { rows, inner, .. } => rows * inner,
+            LinearMap::BatchMatMul { batch, rows, inner, .. } => batch * rows * inner,
             LinearMap::Conv2d(c) => c.batch * c.input[0] * c.input[1] * c.in_channels,
             LinearMap::Scale { rows, channels } => rows * channels,
         }
@@ -160,6 +178,7 @@ impl LinearMap {
     pub fn weight_len(&self) -> usize {
         match self {
             LinearMap::MatMul { inner, columns, .. } => inner * columns,
+            LinearMap::BatchMatMul { batch, inner, columns, .. } => batch * inner * columns,
             LinearMap::Conv2d(c) => {
                 c.window.kernel[0] * c.window.kernel[1] * (c.in_channels / c.groups.max(1)) * c.out_channels
             }
@@ -171,6 +190,7 @@ impl LinearMap {
     pub fn output_len(&self) -> usize {
         match self {
             LinearMap::MatMul { rows, columns, .. } => rows * columns,
+            LinearMap::BatchMatMul { batch, rows, columns, .. } => batch * rows * columns,
             LinearMap::Conv2d(c) => {
                 c.window.output(c.input).map_or(0, |[h, w]| c.batch * h * w * c.out_channels)
             }
@@ -181,7 +201,7 @@ impl LinearMap {
     /// Length of the result's last axis: the length of a bias.
     pub fn out_channels(&self) -> usize {
         match self {
-            LinearMap::MatMul { columns, .. } => *columns,
+            LinearMap::MatMul { columns, .. } | LinearMap::BatchMatMul { columns, .. } => *columns,
             LinearMap::Conv2d(c) => c.out_channels,
             LinearMap::Scale { channels, .. } => *channels,
         }
@@ -190,7 +210,7 @@ impl LinearMap {
     /// Products that are summed into one element of the result.
     pub fn terms(&self) -> usize {
         match self {
-            LinearMap::MatMul { inner, .. } => *inner,
+            LinearMap::MatMul { inner, .. } | LinearMap::BatchMatMul { inner, .. } => *inner,
             LinearMap::Conv2d(c) => {
                 c.window.kernel[0] * c.window.kernel[1] * (c.in_channels / c.groups.max(1))
             }

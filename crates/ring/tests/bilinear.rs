@@ -17,6 +17,16 @@ fn definition(map: &LinearMap, x: &[u64], w: &[u64]) -> Vec<u64> {
                 }
             }
         }
+        LinearMap::BatchMatMul { rows, inner, columns, .. } => {
+            for (i, out) in out.iter_mut().enumerate() {
+                let (batch, column) = (i / (rows * columns), i % columns);
+                for k in 0..*inner {
+                    let product =
+                        x[i / columns * inner + k].wrapping_mul(w[(batch * inner + k) * columns + column]);
+                    *out = out.wrapping_add(product);
+                }
+            }
+        }
         LinearMap::Scale { channels, .. } => {
             for (i, out) in out.iter_mut().enumerate() {
                 *out = x[i].wrapping_mul(w[i % channels]);
@@ -93,6 +103,16 @@ fn products_of_all_shapes() {
     }
     for [rows, inner, columns] in shapes {
         agrees(&LinearMap::MatMul { rows, inner, columns }, &mut random);
+    }
+}
+
+#[test]
+fn batches_of_products() {
+    let mut random = Random(9);
+    for [batch, rows, inner, columns] in
+        [[1, 1, 1, 1], [0, 2, 3, 4], [3, 0, 2, 2], [3, 2, 0, 2], [5, 7, 3, 2], [2, 40, 33, 20], [9, 1, 8, 1]]
+    {
+        agrees(&LinearMap::BatchMatMul { batch, rows, inner, columns }, &mut random);
     }
 }
 

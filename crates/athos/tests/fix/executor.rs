@@ -59,6 +59,34 @@ impl Naive {
                 }
                 sum.into_iter().map(|z| self.rounded(z, *shift)).collect()
             }
+            Operation::Product { map, shift } => {
+                let mut sum = vec![0i128; map.output_len()];
+                add_products(map, x, inputs[1], &mut sum);
+                let limit = bounds::largest_sum(program.ring_bits, *shift);
+                if let Some(z) = sum.iter().find(|z| z.abs() > limit) {
+                    return Err(format!("{}: the sum {z} exceeds {limit}", step.name));
+                }
+                sum.into_iter().map(|z| self.rounded(z, *shift)).collect()
+            }
+            Operation::Compare { thresholds, compare_bits } => {
+                let mut out = Vec::new();
+                for &t in thresholds {
+                    for &v in x {
+                        comparable(&step.name, v - t, *compare_bits)?;
+                        out.push(i64::from(v >= t));
+                    }
+                }
+                out
+            }
+            Operation::Combine { factors, offsets } => {
+                let columns = factors.len() / offsets.len();
+                let n = x.len() / columns;
+                let element = |i: usize| {
+                    let row = &factors[i / n * columns..][..columns];
+                    row.iter().enumerate().map(|(j, f)| f * x[j * n + i % n]).sum::<i64>() + offsets[i / n]
+                };
+                (0..n * offsets.len()).map(element).collect()
+            }
             Operation::ScalePublic { factors, shift } => x
                 .iter()
                 .enumerate()
@@ -160,6 +188,17 @@ fn add_products(map: &LinearMap, x: &[i64], w: &[i64], sum: &mut [i128]) {
                         sum[r * columns + c] += product(x[r * inner + i], w[i * columns + c]);
                     }
                 }
+            }
+        }
+        LinearMap::BatchMatMul { batch, rows, inner, columns } => {
+            for b in 0..*batch {
+                let map = LinearMap::MatMul { rows: *rows, inner: *inner, columns: *columns };
+                add_products(
+                    &map,
+                    &x[b * rows * inner..][..rows * inner],
+                    &w[b * inner * columns..][..inner * columns],
+                    &mut sum[b * rows * columns..][..rows * columns],
+                );
             }
         }
         LinearMap::Scale { channels, .. } => {

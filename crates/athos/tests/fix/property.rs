@@ -9,7 +9,7 @@ use cryptflow_athos::compile::{CompileOptions, Compiled, Ring, Scale};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::{Array, Graph, NodeId, Op, float};
 use cryptflow_program::{Operation, Program, Step};
-use cryptflow_ring::{LinearMap, Movement};
+use cryptflow_ring::Movement;
 
 use crate::executor::Naive;
 use crate::graphs::{Builder, Random, window};
@@ -60,11 +60,7 @@ fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64],
         Operation::Linear { terms, .. } => {
             let term = |t: &cryptflow_program::LinearTerm| {
                 let per_weight = (-f64::from(program.weights[t.weight.0].scale)).exp2();
-                let columns = match &t.map {
-                    LinearMap::MatMul { columns, .. } => *columns,
-                    LinearMap::Conv2d(c) => c.out_channels,
-                    LinearMap::Scale { channels, .. } => *channels,
-                };
+                let columns = t.map.out_channels();
                 let column = |c: usize| {
                     let w = weights[t.weight.0].iter().skip(c).step_by(columns);
                     w.map(|w| w.unsigned_abs() as f64 * per_weight).sum::<f64>()

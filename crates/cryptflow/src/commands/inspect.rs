@@ -177,9 +177,9 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
 
 fn compare_bits(step: &Step) -> Option<u32> {
     match &step.operation {
-        Operation::Activation { compare_bits, .. } | Operation::MaxPool { compare_bits, .. } => {
-            Some(*compare_bits)
-        }
+        Operation::Activation { compare_bits, .. }
+        | Operation::MaxPool { compare_bits, .. }
+        | Operation::Compare { compare_bits, .. } => Some(*compare_bits),
         _ => None,
     }
 }
@@ -187,6 +187,7 @@ fn compare_bits(step: &Step) -> Option<u32> {
 fn macs(step: &Step) -> u64 {
     match &step.operation {
         Operation::Linear { terms, .. } => terms.iter().map(|t| t.map.macs()).sum(),
+        Operation::Product { map, .. } => map.macs(),
         _ => 0,
     }
 }

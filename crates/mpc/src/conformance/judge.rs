@@ -82,6 +82,15 @@ fn compare(
             let sums = exact_sums(step, operands, weights).map_err(|e| e.to_string())?;
             mean(opened, sums.into_iter().map(i128::from), *shift, traits.bias)
         }
+        Operation::Product { map, x, y, shift } => {
+            within(expected, opened, 1)?;
+            let wide =
+                |id: &usize| elements(&operands.get(*id).map(ClearValue::signed).unwrap_or_default(), 64);
+            let sums = bilinear(map, &wide(x), &wide(y), 64).map_err(|e| e.to_string())?;
+            // The square of a mask is divisible by large powers of two more often than other numbers are.
+            let square = if x == y { (-0.5 * f64::from(*shift)).exp2() } else { 0.0 };
+            mean(opened, sums.into_iter().map(|z| i128::from(z as i64)), *shift, traits.bias + square)
+        }
         Operation::ScalePublic { x, factors, shift } => {
             let x = operands.get(*x).map(ClearValue::signed).unwrap_or_default();
             let products =

@@ -12,6 +12,9 @@ pub(super) type Id = usize;
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Linear { terms: Vec<(LinearMap, Id, usize)>, bias: Option<usize>, shift: u32 },
+    Product { map: LinearMap, x: Id, y: Id, shift: u32 },
+    Compare { x: Id, thresholds: Vec<i64>, compare_bits: u32 },
+    Combine { x: Id, factors: Vec<i64>, offsets: Vec<i64> },
     ScalePublic { x: Id, factors: Vec<i64>, shift: u32 },
     Widen { x: Id },
     Relu { x: Id, compare_bits: u32, widen: bool },
@@ -87,6 +90,9 @@ impl Operation {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Operation::Linear { .. } => "linear",
+            Operation::Product { .. } => "product",
+            Operation::Compare { .. } => "compare",
+            Operation::Combine { .. } => "combine",
             Operation::ScalePublic { .. } => "scale_public",
             Operation::Widen { .. } => "widen",
             Operation::Relu { .. } => "relu",
@@ -116,6 +122,11 @@ impl Operation {
                 let bias = bias.map(|b| at(weights, b)).transpose()?;
                 party.linear(&terms, bias, *shift)
             }
+            Operation::Product { map, x, y, shift } => party.product(map, value(*x)?, value(*y)?, *shift),
+            Operation::Compare { x, thresholds, compare_bits } => {
+                party.compare(value(*x)?, thresholds, *compare_bits)
+            }
+            Operation::Combine { x, factors, offsets } => party.combine(value(*x)?, factors, offsets),
             Operation::ScalePublic { x, factors, shift } => {
                 let factors: Vec<u64> = factors.iter().map(|&c| c as u64).collect();
                 party.scale_public(value(*x)?, &factors, *shift)
@@ -156,6 +167,13 @@ impl Operation {
                 let maps: Vec<&LinearMap> = terms.iter().map(|(map, ..)| map).collect();
                 let inputs = terms.iter().map(|(_, x, _)| layout(*x)).collect::<Result<Vec<_>, _>>()?;
                 costs.linear(&maps, &inputs, *shift)
+            }
+            Operation::Product { map, x, y, shift } => costs.product(map, layout(*x)?, layout(*y)?, *shift),
+            Operation::Compare { x, thresholds, compare_bits } => {
+                costs.compare(layout(*x)?, thresholds.len(), *compare_bits, ring_bits)
+            }
+            Operation::Combine { x, factors, offsets } => {
+                costs.combine(layout(*x)?, factors.len(), offsets.len())
             }
             Operation::ScalePublic { x, shift, .. } => costs.scale_public(layout(*x)?, *shift),
             Operation::Widen { x } => costs.widen(layout(*x)?, ring_bits),

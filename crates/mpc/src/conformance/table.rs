@@ -2,11 +2,13 @@
 
 mod activation;
 mod chain;
+mod compare;
 mod length;
 mod linear;
 mod million;
 mod placement;
 mod pool;
+mod product;
 mod small_ring;
 mod widen;
 
@@ -28,6 +30,8 @@ pub(super) fn problems<'a>(family: Family, traits: &'a Traits) -> Box<dyn Iterat
     let make = Make { traits };
     match family {
         Family::Linear => Box::new(linear::problems(make).into_iter()),
+        Family::Product => Box::new(product::problems(make).into_iter()),
+        Family::Compare => Box::new(compare::problems(make).into_iter()),
         Family::Activation => Box::new(activation::problems(make).into_iter()),
         Family::Pool => Box::new(pool::problems(make).into_iter()),
         Family::Widen => Box::new(widen::problems(make).into_iter()),

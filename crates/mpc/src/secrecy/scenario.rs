@@ -84,7 +84,12 @@ impl Scenario for Zoo {
         let window = Window { kernel: [3, 1], stride: [2, 2], dilation: [1, 1], padding: [[0, 1], [0, 0]] };
         let pooled = party.max_pool(&z, SHAPE, &window, 24)?;
         let scaled = party.scale_public(&y, &[1365], 12)?;
-        Ok(vec![y, wide, clipped, pooled, scaled])
+        let elements = LinearMap::Scale { rows: 1, channels: Zoo::map().output_len() };
+        let square = party.product(&elements, &wide, &wide, 12)?;
+        let bits = party.compare(&z, &[-1000, 0, 1 << 20], 24)?;
+        let chosen = party.combine(&bits, &[3, -1, 2], &[7])?;
+        let product = party.product(&elements, &chosen, &y, 1)?;
+        Ok(vec![y, wide, clipped, pooled, scaled, square, bits, product])
     }
 }
 

@@ -402,6 +402,29 @@ fn relu<const L: u32>(choose: fn(Use) -> bool) -> Problem<L> {
     }
 }
 
+fn square<const L: u32>() -> Problem<L> {
+    Problem {
+        name: "square",
+        secrets: singles(0..1 << L),
+        step: |s, x, _, n| product(s, x, x, n, 0),
+        result: |x, _| Some(x.wrapping_mul(x)),
+        ..linear(&[OPENED, OPENED, DEALT], false)
+    }
+}
+
+fn threshold<const L: u32>(choose: fn(Use) -> bool) -> Problem<L> {
+    Problem {
+        name: "comparison with a threshold",
+        streams: streams(&[&CONVERT[..], &MSB].concat(), choose),
+        step: |s, x, _, n| s.compare_step(&Share { data: x.to_vec(), len: n }, &[1]).unwrap().data,
+        result: |x, _| {
+            let (d, bound) = (signed::<L>(x.wrapping_sub(1)), 1i64 << (L - 2));
+            (-bound..bound).contains(&d).then(|| u64::from(d >= 0))
+        },
+        ..relu::<L>(choose)
+    }
+}
+
 fn maximum<const L: u32>(choose: fn(Use) -> bool) -> Problem<L> {
     Problem {
         name: "MaxPool",
@@ -423,6 +446,9 @@ macro_rules! each_problem {
     ($check:ident) => {
         $check(&linear::<5>(&[OPENED, OPENED, DEALT], false));
         $check(&linear::<2>(&[OPENED, OPENED, DEALT, OPENED, OPENED, DEALT], true));
+        $check(&square::<4>());
+        $check(&threshold::<2>(dealt));
+        $check(&threshold::<2>(opened));
         $check(&truncation::<5>());
         $check(&linear_truncated::<2>());
         for row in [0, 1, 3, 63] {

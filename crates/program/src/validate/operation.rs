@@ -1,5 +1,6 @@
 //! The rules of each operation: shapes, scales, rings, bounds.
 
+use cryptflow_ring::movement::elements;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
 use super::misfit;
@@ -25,6 +26,9 @@ pub(super) fn check(program: &Program, rings: &[u32], step: &Step) -> Check {
                 bias_fits(weight(program, id.0)?, terms, program, &inputs, out)?;
             }
         }
+        Operation::Product { map, shift } => product(map, &inputs, out, *shift)?,
+        Operation::Compare { thresholds, .. } => compare(thresholds, &inputs, out)?,
+        Operation::Combine { factors, offsets } => combine(factors, offsets, &inputs, out)?,
         Operation::ScalePublic { factors, shift } => scale_public(factors, *shift, &inputs, out)?,
         Operation::MaxPool { input, window, .. } | Operation::SumPool { input, window } => {
             pool(&inputs, *input, window, out)?
@@ -36,7 +40,7 @@ pub(super) fn check(program: &Program, rings: &[u32], step: &Step) -> Check {
         }
         _ => inputs.iter().try_for_each(|x| same_shape(&x.shape, out))?,
     }
-    if !matches!(step.operation, Operation::Linear { .. } | Operation::ScalePublic { .. })
+    if !changes_scale(&step.operation)
         && let Some(x) = inputs.iter().find(|x| x.scale != out.scale)
     {
         return Err(format!("its operand has {} fractional bits, its result {}", x.scale, out.scale));
@@ -48,6 +52,18 @@ pub(super) fn check(program: &Program, rings: &[u32], step: &Step) -> Check {
         Some(reason) => Err(reason),
         None => Ok(()),
     }
+}
+
+/// Whether an operation has rules of its own for scales.
+fn changes_scale(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Linear { .. }
+            | Operation::Product { .. }
+            | Operation::Compare { .. }
+            | Operation::Combine { .. }
+            | Operation::ScalePublic { .. }
+    )
 }
 
 fn weight(program: &Program, id: usize) -> Result<&Weight, String> {
@@ -65,7 +81,7 @@ fn same_shape(shape: &[usize], out: &Value) -> Check {
 fn operands(operation: &Operation, inputs: &[&Value]) -> Check {
     let fits = match operation {
         Operation::Linear { .. } | Operation::Movement(_) => !inputs.is_empty(),
-        Operation::Add | Operation::Sub => inputs.len() == 2,
+        Operation::Add | Operation::Sub | Operation::Product { .. } => inputs.len() == 2,
         _ => inputs.len() == 1,
     };
     if fits { Ok(()) } else { Err(format!("{} operands are not what it takes", inputs.len())) }
@@ -107,6 +123,67 @@ fn linear(program: &Program, terms: &[LinearTerm], inputs: &[&Value], out: &Valu
     Ok(())
 }
 
+/// A product of two secrets: each is a tensor with as many elements as its side of the map has.
+fn product(map: &LinearMap, inputs: &[&Value], out: &Value, shift: u32) -> Check {
+    let [x, y] = inputs else { return Err("it takes two operands".into()) };
+    map.check().map_err(|e| e.to_string())?;
+    if shift == 0 {
+        return Err("a product shifts out at least one bit".into());
+    }
+    let lengths =
+        [("left", x, map.input_len()), ("right", y, map.weight_len()), ("result", &out, map.output_len())];
+    for (what, value, due) in lengths {
+        if elements(&value.shape).map_err(|e| e.to_string())? != due {
+            return Err(format!("its {what} has {due} elements, and {:?} is declared", value.shape));
+        }
+    }
+    if x.scale + y.scale != out.scale + shift {
+        return Err(format!(
+            "its operands have {} + {} fractional bits, and the result {} after a shift by {shift}",
+            x.scale, y.scale, out.scale
+        ));
+    }
+    Ok(())
+}
+
+fn compare(thresholds: &[i64], inputs: &[&Value], out: &Value) -> Check {
+    if thresholds.is_empty() {
+        return Err("it compares with nothing".into());
+    }
+    if out.scale != 0 {
+        return Err(format!("bits have no fractional bits, and {} are declared", out.scale));
+    }
+    inputs.iter().try_for_each(|x| {
+        let shape: Vec<usize> = std::iter::once(thresholds.len()).chain(x.shape.iter().copied()).collect();
+        same_shape(&shape, out)
+    })
+}
+
+fn combine(factors: &[i64], offsets: &[i64], inputs: &[&Value], out: &Value) -> Check {
+    let [x] = inputs else { return Err("it takes one operand".into()) };
+    let rows = offsets.len();
+    let columns = factors.len().checked_div(rows).unwrap_or(0);
+    if columns == 0 || rows * columns != factors.len() {
+        return Err(format!("{} factors do not make {rows} rows", factors.len()));
+    }
+    // What follows the first axis; where it is 1, the axis may be missing.
+    let rest = |shape: &[usize], first: usize| -> Vec<Vec<usize>> {
+        let cut = shape.split_first().filter(|(n, _)| **n == first).map(|(_, rest)| rest.to_vec());
+        cut.into_iter().chain((first == 1).then(|| shape.to_vec())).collect()
+    };
+    let after = rest(&out.shape, rows);
+    if !rest(&x.shape, columns).iter().any(|shape| after.contains(shape)) {
+        return Err(format!(
+            "{rows} rows of {columns} factors do not lead from {:?} to {:?}",
+            x.shape, out.shape
+        ));
+    }
+    if out.scale < x.scale {
+        return Err(format!("its operand has {} fractional bits, its result {}", x.scale, out.scale));
+    }
+    Ok(())
+}
+
 /// The shapes that a map takes and gives: of x, of w, of the result.
 fn map_shapes(map: &LinearMap) -> Result<[Vec<usize>; 3], String> {
     map.check().map_err(|e| e.to_string())?;
@@ -114,6 +191,7 @@ fn map_shapes(map: &LinearMap) -> Result<[Vec<usize>; 3], String> {
         LinearMap::MatMul { rows, inner, columns } => {
             [vec![*rows, *inner], vec![*inner, *columns], vec![*rows, *columns]]
         }
+        LinearMap::BatchMatMul { .. } => return Err("a batched product is one of two secrets".into()),
         LinearMap::Scale { rows, channels } => {
             [vec![*rows, *channels], vec![*channels], vec![*rows, *channels]]
         }
@@ -183,12 +261,17 @@ fn pool(inputs: &[&Value], input: [usize; 4], window: &Window, out: &Value) -> C
 fn width(operation: &Operation, inputs: &[&Value], out: &Value) -> Check {
     let all_wide = inputs.iter().all(|x| x.wide);
     let wide = match operation {
-        Operation::Linear { .. } | Operation::ScalePublic { .. } | Operation::SumPool { .. } if !all_wide => {
+        Operation::Linear { .. }
+        | Operation::Product { .. }
+        | Operation::ScalePublic { .. }
+        | Operation::SumPool { .. }
+            if !all_wide =>
+        {
             return Err("it takes wide operands, and one is narrow".into());
         }
-        Operation::Linear { .. } | Operation::ScalePublic { .. } => false,
+        Operation::Linear { .. } | Operation::Product { .. } | Operation::ScalePublic { .. } => false,
         Operation::Widen if all_wide => return Err("its operand is wide already".into()),
-        Operation::Widen | Operation::Activation { widen: true, .. } => true,
+        Operation::Widen | Operation::Activation { widen: true, .. } | Operation::Compare { .. } => true,
         _ => all_wide,
     };
     if wide == out.wide {
@@ -216,7 +299,9 @@ fn comparison(operation: &Operation, inputs: &[&Value], rings: &[u32]) -> Check 
     {
         return Err(format!("its limit {limit} is zero, or does not fit a ring of {ring} bits"));
     }
-    let (Operation::Activation { compare_bits, .. } | Operation::MaxPool { compare_bits, .. }) = operation
+    let (Operation::Activation { compare_bits, .. }
+    | Operation::MaxPool { compare_bits, .. }
+    | Operation::Compare { compare_bits, .. }) = operation
     else {
         return Ok(());
     };
@@ -240,6 +325,7 @@ fn contains(operation: &Operation, inputs: &[&Value], out: &Value) -> Check {
     let (low, high) = match operation {
         Operation::Movement(Movement::Pad { .. }) => (low.min(0), high.max(0)),
         Operation::Widen | Operation::MaxPool { .. } | Operation::Movement(_) => (low, high),
+        Operation::Compare { .. } => (0, 1),
         Operation::Activation { function: Activation::Relu, .. } => (low.max(0), high.max(0)),
         Operation::Activation { function: Activation::ClippedRelu { limit }, .. } => {
             let clip = |v: i64| v.clamp(0, i64::try_from(*limit).unwrap_or(i64::MAX));

@@ -29,6 +29,18 @@ fn all_operations(make: Make<'_>, n: usize, ring_bits: u32, bits: u32, compare_b
     let map = LinearMap::MatMul { rows: n, inner: 4, columns: 1 };
     p.step(Operation::Linear { terms: vec![(map, rows, w)], bias: None, shift: 12 });
     p.step(Operation::ScalePublic { x, factors: vec![13], shift: 3 });
+    p.step(Operation::Combine { x, factors: vec![1, -1], offsets: vec![2, 3] });
+    p.step(Operation::Compare { x, thresholds: vec![0], compare_bits });
+    if n <= 1 << 15 {
+        let thresholds = vec![-(limit / 2), 0, limit / 2];
+        p.step(Operation::Compare { x, thresholds, compare_bits });
+    }
+    if n > 0 {
+        let small = p.step(Operation::ScalePublic { x: y, factors: vec![1], shift: bits / 3 });
+        let small = p.step(Operation::Widen { x: small });
+        let map = LinearMap::Scale { rows: 1, channels: n };
+        p.step(Operation::Product { map, x: small, y: small, shift: 4 });
+    }
     let (a, b) = (p.narrow(x, bits), p.narrow(y, bits));
     p.step(Operation::Widen { x: a });
     p.step(Operation::Relu { x: a, compare_bits, widen: true });

@@ -3,13 +3,15 @@
 
     pip install tensorflow
     python3 models/testgraphs/saved_models.py              # into crates/athos/tests/data/saved_models
+    python3 models/testgraphs/saved_models.py sharded      # this one only
 
 A model is a folder NAME and NAME.npz, with an array for each input and output of each signature: SIGNATURE.in.NAME and
-SIGNATURE.out.NAME. `partitioned` has no answers: it must be refused.
+SIGNATURE.out.NAME. `partitioned` and `no_signature` have no answers: they must be refused. `keras.pb` is `keras` as a frozen graph.
 """
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,6 +22,7 @@ import tensorflow as tf
 
 v1 = tf.compat.v1
 DATA = Path(__file__).resolve().parents[2] / "crates/athos/tests/data/saved_models"
+TWO_DEVICES = v1.ConfigProto(device_count={"CPU": 2})
 rng = np.random.default_rng(5)
 
 
@@ -121,6 +124,23 @@ def partitioned(folder):
         v1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": y})
 
 
+def sharded(folder):
+    """TensorFlow 1: variables on two devices, saved in a file each."""
+    with tf.Graph().as_default(), v1.Session(config=TWO_DEVICES) as session:
+        x = v1.placeholder(tf.float32, (None, 6), name="x")
+        with tf.device("/cpu:0"):
+            first = variable("first", normal(6, 5), True)
+        with tf.device("/cpu:1"):
+            second = variable("second", normal(5, 3), True)
+        y = tf.matmul(tf.nn.relu(tf.matmul(x, first)), second, name="y")
+        session.run(v1.global_variables_initializer())
+        info = v1.saved_model.utils.build_tensor_info
+        signature = v1.saved_model.signature_def_utils.build_signature_def({"x": info(x)}, {"y": info(y)}, "predict")
+        saver = v1.saved_model.Builder(str(folder))
+        saver.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, saver=v1.train.Saver(sharded=True))
+        saver.save()
+
+
 def no_signature(folder):
     m = tf.Module()
     m.w = tf.Variable(normal(2))
@@ -130,7 +150,7 @@ def no_signature(folder):
 def answers(folder):
     """TensorFlow's answers to random inputs, from what was saved."""
     arrays = {}
-    with tf.Graph().as_default(), v1.Session() as session:
+    with tf.Graph().as_default(), v1.Session(config=TWO_DEVICES) as session:
         meta = v1.saved_model.load(session, ["serve"], str(folder))
         for name, signature in meta.signature_def.items():
             if name == "__saved_model_init_op":
@@ -145,13 +165,27 @@ def answers(folder):
     np.savez(folder.with_suffix(".npz"), **arrays)
 
 
+def frozen(folder):
+    """The same network as a frozen graph, NAME.pb."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    model = tf.saved_model.load(str(folder))
+    graph = convert_variables_to_constants_v2(model.signatures["serving_default"]).graph.as_graph_def()
+    graph.library.Clear()
+    folder.with_suffix(".pb").write_bytes(graph.SerializeToString(deterministic=True))
+
+
 def main():
-    for make in (keras, module, simple_save, builder, partitioned, no_signature):
+    """All of them, or those that are named."""
+    makes = (keras, module, simple_save, builder, sharded, partitioned, no_signature)
+    for make in [m for m in makes if len(sys.argv) == 1 or m.__name__ in sys.argv]:
         folder = DATA / make.__name__
         shutil.rmtree(folder, ignore_errors=True)
         make(folder)
         if make not in (partitioned, no_signature):
             answers(folder)
+        if make is keras:
+            frozen(folder)
         for unneeded in ("assets", "fingerprint.pb"):
             path = folder / unneeded
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

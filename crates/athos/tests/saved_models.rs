@@ -33,12 +33,13 @@ fn names(graph: &Graph) -> (Vec<&str>, Vec<&str>) {
 /// A SavedModel, a signature, its inputs and outputs.
 type Row = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const TABLE: [Row; 5] = [
+const TABLE: [Row; 6] = [
     ("keras", "serving_default", &["picture"], &["output_0"]),
     ("module", "serving_default", &["rows"], &["bottom", "sum", "top"]),
     ("module", "add", &["a", "p"], &["result"]),
     ("simple_save", "serving_default", &["x"], &["logits", "probabilities"]),
     ("builder", "serving_default", &["picture"], &["features"]),
+    ("sharded", "serving_default", &["x"], &["y"]),
 ];
 
 #[test]
@@ -114,6 +115,14 @@ fn what_cannot_be_read_says_why() {
         (fails(".", &default), "a directory without saved_model.pb. Give the folder of a SavedModel"),
         (fails("keras/saved_model.pb", &default), "Give the folder that it lies in"),
         (
+            named("model.keras", b"PK\x03\x04\x14\0"),
+            "keras.models.load_model(\"model.keras\").export(\"folder\")",
+        ),
+        (
+            named("model.h5", b"\x89HDF\r\n\x1a\n\0\0"),
+            "turn it into a SavedModel, and give that folder: keras.models",
+        ),
+        (
             from_path(&folder("../arg_max_head.pb"), &signature("x")).map(|_| ()).unwrap_err().to_string(),
             "a frozen graph has none",
         ),
@@ -121,6 +130,14 @@ fn what_cannot_be_read_says_why() {
     for (error, reason) in table {
         assert!(error.contains(reason), "{reason:?} is not in {error}");
     }
+}
+
+/// What is said about a file of this name and beginning.
+fn named(name: &str, bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    from_path(&path, &ImportOptions::default()).unwrap_err().to_string()
 }
 
 /// A copy of a model, one file of which can be damaged.
@@ -212,6 +229,13 @@ fn missing_files_are_named() {
         let error = copy.import().unwrap_err();
         assert!(error.contains(reason) && error.contains("copy it with its folder \"variables\""), "{error}");
     }
+    // A checkpoint in two files, of which one is missing.
+    let copy = Copy::of("simple_save");
+    for file in ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00002"] {
+        copy.write(file, &std::fs::read(folder("sharded").join(file)).unwrap());
+    }
+    let error = copy.import().unwrap_err();
+    assert!(error.contains("variables.data-00001-of-00002: "), "{error}");
     // The data of another model.
     let copy = Copy::of("module");
     copy.write(Copy::FILES[2], &std::fs::read(folder("keras").join(Copy::FILES[2])).unwrap());

@@ -7,7 +7,7 @@ mod common;
 use common::{Builder, ints, numbers, outputs, shape, text};
 use cryptflow_athos::import::tensorflow::import;
 use cryptflow_athos::import::tensorflow::messages::{
-    Attr, DataType, FunctionDef, FunctionDefLibrary, OpDef, TensorProto,
+    Attr, DataType, FunctionDef, FunctionDefLibrary, NameAttrList, OpDef, TensorProto,
 };
 use cryptflow_athos::import::{ImportError, ImportOptions, from_path};
 
@@ -70,7 +70,7 @@ fn every_unsupported_node_is_reported() {
 #[test]
 fn unsupported_nodes_say_what_to_do() {
     type Build = fn(&mut Builder);
-    let table: [(&str, Build); 22] = [
+    let table: [(&str, Build); 23] = [
         ("must be frozen", |b| {
             b.node("y", "ReadVariableOp", &["x"], &[]);
         }),
@@ -80,7 +80,11 @@ fn unsupported_nodes_say_what_to_do() {
         ("Inline functions", |b| {
             b.node("y", "StatefulPartitionedCall", &["x"], &[]);
         }),
-        ("Inline functions", |b| {
+        ("calls the function \"f_12\" of", |b| {
+            let f = NameAttrList { name: "f_12".into(), ..NameAttrList::default() };
+            b.node("y", "PartitionedCall", &["x"], &[("f", Attr::Func(f))]);
+        }),
+        ("calls the function \"my_function\" of", |b| {
             b.node("y", "my_function", &["x"], &[]);
             let signature = Some(OpDef { name: "my_function".into(), ..OpDef::default() });
             let function = vec![FunctionDef { signature, ..FunctionDef::default() }];

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cryptflow::clear_runner::ClearRunner;
-use cryptflow::npy::{Elements, read_npy};
+use cryptflow::compare::FloatModel;
+use cryptflow::npy::{Elements, read_npy, read_npz};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::file::{self, Model};
 use serde_json::Value;
@@ -172,6 +173,52 @@ fn what_goes_wrong_is_said_and_nothing_is_written() {
     let text = cryptflow(&["inspect".as_ref(), at("text.pb").as_os_str()]);
     assert_eq!(text.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&text.stderr).contains("not a safetensors file"), "{text:?}");
+}
+
+fn saved(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data/saved_models").join(name)
+}
+
+/// An array of the SavedModels' answers.
+fn answer(model: &str, name: &str) -> Vec<f32> {
+    let archive = std::fs::File::open(saved(model).with_extension("npz")).unwrap();
+    match read_npz(archive, name).unwrap().1.elements {
+        Elements::Floats(data) => data,
+        Elements::Bytes(_) => panic!("{name} of {model} holds bytes"),
+    }
+}
+
+#[test]
+fn a_saved_model_and_its_signatures() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m.safetensors");
+    stdout(&compile(&saved("keras"), &out, &["--range", "-2,2"]));
+    let model = file::read(&out).unwrap();
+    assert_eq!((model.program.name.as_str(), model.program.inputs[0].name.as_str()), ("keras", "picture"));
+    let (x, want) =
+        (answer("keras", "serving_default.in.picture"), answer("keras", "serving_default.out.output_0"));
+    let logits = &run(&model, &x)[0];
+    // The client applies the softmax.
+    let sum: f64 = logits.iter().map(|v| v.exp()).sum();
+    let softmax: Vec<f64> = logits.iter().map(|v| v.exp() / sum).collect();
+    assert!(worst(&softmax, &want) < 1e-2, "{softmax:?} and {want:?}");
+
+    // What `run --compare` does.
+    let float = FloatModel::read(&saved("keras"), &model.program, None).unwrap();
+    assert!(worst(logits, &float.run(x).unwrap()) < 1e-2);
+    let error = FloatModel::read(&saved("keras"), &model.program, Some("other")).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("has no signature \"other\""), "{error}");
+
+    // The other signature has other inputs and outputs.
+    stdout(&compile(&saved("module"), &out, &["--signature", "add", "--range", "-1,1"]));
+    let program = file::read(&out).unwrap().program;
+    let inputs: Vec<&str> = program.inputs.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!((inputs, program.outputs[0].name.as_str()), (vec!["a", "p"], "result"));
+
+    let refused = compile(&saved("module"), &out, &["--signature", "serve", "--range", "-1,1"]);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text.contains("Give one of these with --signature NAME") && text.contains("add(a: "), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::decode;
-use super::messages::{GraphDef, NodeDef};
+use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes::{self, Fault, Value};
 use crate::graph::Graph;
 use crate::import::{ImportError, ImportOptions, UnsupportedNode, near};
@@ -237,8 +237,12 @@ impl<'a> Importer<'a> {
         if let Some(&shape) = self.given.get(&i) {
             return Ok(vec![Value::Tensor(graph.add_input(def.name.clone(), shape.to_vec()))]);
         }
-        if self.functions.contains(def.op.as_str()) {
-            return Err(Fault::Unsupported(nodes::function_call()));
+        let called = match (def.op.as_str(), def.attr.get("f").and_then(|f| f.value.as_ref())) {
+            ("PartitionedCall" | "StatefulPartitionedCall", Some(Attr::Func(f))) => Some(f.name.as_str()),
+            (op, _) => self.functions.get(op).copied(),
+        };
+        if let Some(name) = called {
+            return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"))));
         }
         let import = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
         let mut operands = Vec::new();

@@ -15,7 +15,7 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
              so that branches on the training phase disappear, and unroll loops"
         }
         "PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" | "SymbolicGradient" => {
-            return function_call();
+            return function_call("that its attribute f names");
         }
         "Sigmoid" | "Tanh" | "Elu" | "Selu" | "Softplus" | "Softsign" | "Erf" | "Exp" | "Log" | "Log1p"
         | "Sqrt" | "Rsqrt" | "Pow" | "Sin" | "Cos" | "Reciprocal" | "Inv" | "LogSoftmax" | "Floor"
@@ -67,8 +67,9 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
 }
 
 /// About nodes that call a function of the graph's library.
-pub(in crate::import::tensorflow) fn function_call() -> String {
-    "calls a function of the graph's library. Give the folder of the SavedModel. Or: Inline functions when freezing: \
-     convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
-        .into()
+pub(in crate::import::tensorflow) fn function_call(name: &str) -> String {
+    format!(
+        "calls the function {name} of the graph's library. Give the folder of the SavedModel. Or: Inline functions when \
+         freezing: convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
+    )
 }

@@ -1,0 +1,55 @@
+//! One network in several forms gives one program, up to names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile};
+use cryptflow_athos::fix::Range;
+use cryptflow_athos::import::{ImportOptions, from_path};
+use cryptflow_athos::passes;
+use cryptflow_program::Program;
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data").join(name)
+}
+
+fn compiled(name: &str) -> Compiled {
+    let mut graph =
+        from_path(&data(name), &ImportOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    passes::optimise(&mut graph);
+    let bounds = Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }; graph.inputs.len()]);
+    let options = CompileOptions { scale: Scale::Bits(12), ..CompileOptions::default() };
+    compile(&graph, bounds, &options, &ClearRunner, &mut |_| ()).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn nameless(mut program: Program) -> Program {
+    let names = program.values.iter_mut().map(|v| &mut v.name);
+    let names = names.chain(program.weights.iter_mut().map(|w| &mut w.name));
+    let names = names.chain(program.steps.iter_mut().map(|s| &mut s.name));
+    let names = names.chain(program.inputs.iter_mut().map(|i| &mut i.name));
+    let names = names.chain(program.outputs.iter_mut().map(|o| &mut o.name));
+    names.chain([&mut program.name]).for_each(String::clear);
+    program
+}
+
+/// Files of one network each.
+const NETWORKS: &[&[&str]] = &[&["saved_models/keras.pb", "saved_models/keras"]];
+
+#[test]
+fn forms_of_one_network() {
+    for forms in NETWORKS {
+        let first = compiled(forms[0]);
+        let program = nameless(first.program.clone());
+        assert!(program.steps.len() > 5, "{}", forms[0]);
+        for form in &forms[1..] {
+            let other = compiled(form);
+            let found = nameless(other.program);
+            for (step, want) in found.steps.iter().zip(&program.steps) {
+                assert_eq!(step, want, "{form}");
+            }
+            assert_eq!(found, program, "{form}");
+            assert_eq!(other.weights, first.weights, "{form}");
+        }
+    }
+}

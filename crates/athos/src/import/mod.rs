@@ -1,8 +1,10 @@
 //! Importers: from the files that other tools write to a [`Graph`].
 
+mod elements;
 mod lookalike;
 pub mod saved_model;
 pub mod tensorflow;
+mod value;
 
 use std::path::{Path, PathBuf};
 

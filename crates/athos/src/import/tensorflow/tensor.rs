@@ -2,19 +2,11 @@
 
 use super::messages::{DataType, TensorProto, TensorShapeProto};
 use crate::graph::Array;
+use crate::import::elements::{bfloat, half, raw};
+pub(super) use crate::import::value::{Ints, MAX_ELEMENTS};
 
-/// No constant of a model has more elements: a file that claims more is damaged or hostile.
-pub(super) const MAX_ELEMENTS: usize = 1 << 28;
-
-/// Nor does a constant whose elements the file does not hold (one value stands for all) have more than this.
+/// A constant whose elements the file does not hold (one value stands for all) has at most so many.
 const MAX_REPEATED: usize = 1 << 26;
-
-/// Integers known when importing: shapes, axes, paddings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ints {
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<i64>,
-}
 
 /// A constant of the source graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,18 +88,6 @@ fn integers(t: &TensorProto, dtype: DataType, n: usize) -> Result<Vec<i64>, Stri
     }
 }
 
-/// Elements as they are in memory.
-fn raw<T, const W: usize>(bytes: &[u8], n: usize, read: impl Fn([u8; W]) -> T) -> Result<Vec<T>, String> {
-    let (elements, rest) = bytes.as_chunks::<W>();
-    if elements.len() != n || !rest.is_empty() {
-        return Err(format!(
-            "the constant's shape needs {n} elements of {W} bytes, but the file holds {} bytes",
-            bytes.len()
-        ));
-    }
-    Ok(elements.iter().map(|&b| read(b)).collect())
-}
-
 /// Elements as a list; where it is shorter than the tensor, its last element stands for the rest.
 fn listed<T: Copy>(values: impl ExactSizeIterator<Item = T>, n: usize, zero: T) -> Result<Vec<T>, String> {
     if values.len() > n {
@@ -120,25 +100,6 @@ fn listed<T: Copy>(values: impl ExactSizeIterator<Item = T>, n: usize, zero: T) 
     let last = data.last().copied().unwrap_or(zero);
     data.resize(n, last);
     Ok(data)
-}
-
-fn bfloat(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
-}
-
-/// IEEE half precision.
-fn half(bits: u16) -> f32 {
-    let sign = u32::from(bits >> 15) << 31;
-    let exponent = u32::from(bits >> 10) & 31;
-    let fraction = u32::from(bits) & 0x3ff;
-    match (exponent, fraction) {
-        (0, _) => {
-            let value = fraction as f32 / (1 << 24) as f32;
-            if sign == 0 { value } else { -value }
-        }
-        (31, _) => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
-    }
 }
 
 #[cfg(test)]
@@ -228,18 +189,5 @@ mod tests {
             let error = constant(&t).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
-    }
-
-    #[test]
-    fn half_precision() {
-        for (bits, value) in [
-            (0x0001, 2f32.powi(-24)),
-            (0x8400, -(2f32.powi(-14))),
-            (0x7bff, 65504.0),
-            (0x7c00, f32::INFINITY),
-        ] {
-            assert_eq!(half(bits), value, "{bits:04x}");
-        }
-        assert!(half(0x7e00).is_nan());
     }
 }

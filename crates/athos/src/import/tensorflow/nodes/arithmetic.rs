@@ -3,8 +3,6 @@
 use super::neuron::one_constant;
 use super::{Fault, Import, Node, Results, Table, Value, advice};
 use crate::graph::{Array, NodeId, Op};
-use crate::import::tensorflow::tensor::{Ints, MAX_ELEMENTS};
-use crate::operations::broadcast;
 
 pub(super) const TABLE: Table = &[
     ("Add", add),
@@ -154,8 +152,7 @@ fn scalar(node: &Node<'_>, id: NodeId) -> Option<f32> {
 
 fn neg(node: &mut Node<'_>) -> Results {
     if let Value::Int(ints) = node.operand(0)? {
-        let data = ints.data.iter().map(|v| v.wrapping_neg()).collect();
-        return Ok(vec![Value::Int(Ints { shape: ints.shape.clone(), data })]);
+        return Ok(vec![Value::Int(ints.map(i64::wrapping_neg))]);
     }
     let x = node.tensor(0)?;
     let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
@@ -209,15 +206,5 @@ fn integers(node: &Node<'_>, f: impl Fn(i64, i64) -> Option<i64>) -> Result<Opti
     let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) else {
         return Ok(None);
     };
-    let shape = broadcast(&a.shape, &b.shape)
-        .ok_or_else(|| format!("{:?} and {:?} do not broadcast", a.shape, b.shape))?;
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
-    if n.is_none() {
-        return Err(format!("its result of the shape {shape:?} is too large").into());
-    }
-    let wide = |x: &Ints| x.moved(&cryptflow_ring::Movement::Broadcast { shape: shape.clone() }, &[]);
-    let (a, b) = (wide(a)?, wide(b)?);
-    let data = a.data.iter().zip(&b.data).map(|(&a, &b)| f(a, b)).collect::<Option<Vec<_>>>();
-    let data = data.ok_or("divides integers by zero")?;
-    Ok(Some(vec![Value::Int(Ints { shape, data })]))
+    Ok(Some(vec![Value::Int(a.with(b, f)?)]))
 }

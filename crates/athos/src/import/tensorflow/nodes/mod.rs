@@ -18,8 +18,7 @@ use cryptflow_ring::Movement;
 use super::messages::{Attr, DataType, NodeDef};
 use super::tensor::{Ints, MAX_ELEMENTS};
 use crate::graph::{Array, Graph, NodeId, Op};
-use crate::import::ImportError;
-use crate::operations::OpError;
+pub(super) use crate::import::value::Fault;
 
 pub(super) use refused::{advice, function_call};
 
@@ -34,35 +33,6 @@ pub(super) enum Value {
     Opaque(DataType),
     /// The result of a node that could not be imported.
     Unknown,
-}
-
-/// Why a node has no result.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// An operand is unknown; the node that caused it has been reported.
-    Unknown,
-    /// This node cannot be imported: why, and what to do.
-    Unsupported(String),
-    /// Nothing can be imported.
-    Fatal(ImportError),
-}
-
-impl From<OpError> for Fault {
-    fn from(error: OpError) -> Fault {
-        Fault::Unsupported(error.to_string())
-    }
-}
-
-impl From<String> for Fault {
-    fn from(reason: String) -> Fault {
-        Fault::Unsupported(reason)
-    }
-}
-
-impl From<&str> for Fault {
-    fn from(reason: &str) -> Fault {
-        Fault::Unsupported(reason.into())
-    }
 }
 
 type Results = Result<Vec<Value>, Fault>;
@@ -217,11 +187,7 @@ impl Node<'_> {
 
     /// An axis of a tensor of this rank; negative ones count from the end.
     fn axis(&self, axis: i64, rank: usize) -> Result<usize, Fault> {
-        let from_end = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
-        from_end
-            .and_then(|a| usize::try_from(a).ok())
-            .filter(|&a| a < rank)
-            .ok_or_else(|| Fault::Unsupported(format!("there is no axis {axis} in a tensor of {rank} axes")))
+        crate::import::value::axis(axis, rank)
     }
 
     // Results.
@@ -276,30 +242,5 @@ impl Node<'_> {
             Value::Opaque(dtype) => Err(format!("the operand has elements of the type {dtype:?}").into()),
             Value::Unknown => Err(Fault::Unknown),
         }
-    }
-}
-
-impl Ints {
-    /// Integers in a row.
-    fn vector(data: Vec<i64>) -> Ints {
-        Ints { shape: vec![data.len()], data }
-    }
-
-    /// A single integer.
-    fn scalar(value: i64) -> Ints {
-        Ints { shape: Vec::new(), data: vec![value] }
-    }
-
-    /// The elements moved (with others behind them, for a concatenation).
-    fn moved(&self, movement: &Movement, others: &[&Ints]) -> Result<Ints, Fault> {
-        let all = || std::iter::once(self).chain(others.iter().copied());
-        let shapes: Vec<&[usize]> = all().map(|i| i.shape.as_slice()).collect();
-        let shape = movement.output_shape(&shapes).map_err(|e| e.to_string())?;
-        if cryptflow_ring::movement::elements(&shape).map_or(true, |n| n > MAX_ELEMENTS) {
-            return Err(format!("its result of the shape {shape:?} is too large").into());
-        }
-        let parts: Vec<(&[usize], &[i64])> = all().map(|i| (i.shape.as_slice(), i.data.as_slice())).collect();
-        let data = movement.apply(&parts).map_err(|e| e.to_string())?;
-        Ok(Ints { shape, data })
     }
 }

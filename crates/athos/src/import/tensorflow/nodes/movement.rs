@@ -36,19 +36,7 @@ fn reshape(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
     let from = node.shape_of(&value)?;
     let asked = node.ints(1)?.data.clone();
-    let count: usize = from.iter().product();
-    let known =
-        asked.iter().filter(|&&d| d != -1).try_fold(1usize, |n, &d| n.checked_mul(usize::try_from(d).ok()?));
-    let known = known.ok_or_else(|| format!("cannot become the impossible shape {asked:?}"))?;
-    let open = asked.iter().filter(|&&d| d == -1).count();
-    let rest = count.checked_div(known).unwrap_or(0);
-    if open > 1 || known.checked_mul(if open == 1 { rest } else { 1 }) != Some(count) {
-        return Err(format!(
-            "the operand {from:?} cannot become {asked:?}. If the batch is fixed in there, compile for that batch"
-        )
-        .into());
-    }
-    let shape = asked.iter().map(|&d| if d == -1 { rest } else { d as usize }).collect();
+    let shape = crate::import::value::reshaped(&from, &asked)?;
     Ok(vec![node.moved(Movement::Reshape { shape }, &value)?])
 }
 

@@ -5,16 +5,11 @@ use cryptflow_ring::Movement;
 use super::movement::parts;
 use super::{Fault, Node, Results, Value};
 use crate::graph::Op;
+use crate::import::value;
+pub(super) use crate::import::value::along;
 
 /// No split has more results.
 const MAX_PARTS: usize = 1 << 16;
-
-/// `size` elements of one axis, from `first`, `stride` apart; all of the others.
-pub(super) fn along(shape: &[usize], axis: usize, first: usize, size: usize, stride: isize) -> Movement {
-    let (mut begin, mut sizes, mut strides) = (vec![0; shape.len()], shape.to_vec(), vec![1; shape.len()]);
-    (begin[axis], sizes[axis], strides[axis]) = (first, size, stride);
-    Movement::Slice { begin, size: sizes, stride: strides }
-}
 
 pub(super) fn slice(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
@@ -118,25 +113,9 @@ fn single(index: i64, masked: bool, n: usize) -> Result<Cut, Fault> {
     }
 }
 
-fn range((begin, end): (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut, Fault> {
-    if stride == 0 || stride.unsigned_abs() > 1 << 31 {
-        return Err(format!("has the stride {stride}").into());
-    }
-    let len = n as i64;
-    // Where a walk may begin and end: 0..=n forwards, -1..n backwards.
-    let (low, high) = if stride > 0 { (0, len) } else { (-1, len - 1) };
-    let place = |i: i64| (if i < 0 { i.saturating_add(len) } else { i }).clamp(low, high);
-    let begin = begin.map_or(if stride > 0 { low } else { high }, place);
-    let end = end.map_or(if stride > 0 { high } else { low }, place);
-    let distance = if stride > 0 { end - begin } else { begin - end };
-    let size = if distance <= 0 { 0 } else { (distance as usize).div_ceil(stride.unsigned_abs() as usize) };
-    // An empty cut begins anywhere; a walk backwards from before the start is empty.
-    Ok(Cut {
-        begin: if size == 0 { 0 } else { begin as usize },
-        size,
-        stride: stride as isize,
-        dropped: false,
-    })
+fn range(ends: (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut, Fault> {
+    let (begin, size, stride) = value::range(ends, stride, n)?;
+    Ok(Cut { begin, size, stride, dropped: false })
 }
 
 pub(super) fn split(node: &mut Node<'_>) -> Results {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cryptflow_ring::{Movement, Window};
 
 use crate::operations::OpError;
+pub use crate::operations::{Comparison, Function};
 
 /// A constant tensor: contiguous, row-major. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +100,8 @@ pub enum Op {
         groups: usize,
     },
     /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
-    /// bias (one element a column of the result): two or three of them.
+    /// bias (one element a column of the result): two or three of them. Matrices are the last two axes; the axes before
+    /// them are equal in both operands, or `b` has none and serves every matrix of `a`.
     MatMul {
         /// Read `a` transposed.
         transpose_a: bool,
@@ -122,8 +124,20 @@ pub enum Op {
     Sub,
     /// `a * b`, broadcasting.
     Mul,
-    /// `a / b`, broadcasting; for constants b.
+    /// `a / b`, broadcasting.
     Div,
+    /// The larger of two, broadcasting.
+    Maximum,
+    /// The smaller of two, broadcasting.
+    Minimum,
+    /// 1 where the comparison of two holds and 0 where it does not, broadcasting.
+    Compare(Comparison),
+    /// `a` where the condition is not zero, else `b`. Operands: condition, a, b, broadcasting.
+    Select,
+
+    // operations/function.rs
+    /// A function of one number, element by element.
+    Function(Function),
 
     // operations/activation.rs
     /// `max(x, 0)`.
@@ -170,10 +184,38 @@ pub enum Op {
         /// Keep them as axes of length 1.
         keep_dims: bool,
     },
+    /// The largest element over axes.
+    Max {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+    /// The smallest element over axes.
+    Min {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+
+    // operations/order.rs
     /// Index of the largest element along an axis, the lowest one of several. The result holds integers.
     ArgMax {
         /// The axis, which disappears.
         axis: usize,
+    },
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or where they are,
+    /// as integers. The client computes it from an opened output.
+    TopK {
+        /// The axis, which becomes `k` long.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// The largest, not the smallest.
+        largest: bool,
+        /// Where they are, not what they are.
+        indices: bool,
     },
 
     // operations/shape.rs

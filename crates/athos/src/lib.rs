@@ -13,5 +13,5 @@ pub mod import;
 pub mod operations;
 pub mod passes;
 
-pub use graph::{Array, Graph, Node, NodeId, Op};
+pub use graph::{Array, Comparison, Function, Graph, Node, NodeId, Op};
 pub use operations::OpError;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cryptflow_athos::{Array, Op};
+use cryptflow_athos::{Array, Comparison, Function, Op};
 use cryptflow_ring::{Movement, Window};
 
 fn numbers(shape: &[usize], seed: usize) -> Array {
@@ -189,6 +189,14 @@ fn arithmetic_broadcasts() {
             (Op::Sub, |a, b| a - b),
             (Op::Mul, |a, b| a * b),
             (Op::Div, |a, b| a / b),
+            (Op::Maximum, f32::max),
+            (Op::Minimum, f32::min),
+            (Op::Compare(Comparison::Less), |a, b| (a < b).into()),
+            (Op::Compare(Comparison::LessEqual), |a, b| (a <= b).into()),
+            (Op::Compare(Comparison::Greater), |a, b| (a > b).into()),
+            (Op::Compare(Comparison::GreaterEqual), |a, b| (a >= b).into()),
+            (Op::Compare(Comparison::Equal), |a, b| (a == b).into()),
+            (Op::Compare(Comparison::NotEqual), |a, b| (a != b).into()),
         ] {
             let want: Vec<f32> = (0..n)
                 .map(|mut i| {
@@ -233,7 +241,124 @@ fn reductions() {
         let got = Op::Sum { axes: axes.clone(), keep_dims }.evaluate(&[&x]).unwrap();
         close(&got, shape, &sums, &format!("sum of {from:?} over {axes:?}"));
         let means: Vec<f32> = sums.iter().map(|s| s / n).collect();
-        close(&Op::Mean { axes, keep_dims }.evaluate(&[&x]).unwrap(), shape, &means, "mean");
+        close(&Op::Mean { axes: axes.clone(), keep_dims }.evaluate(&[&x]).unwrap(), shape, &means, "mean");
+        let (mut high, mut low) = (vec![f32::MIN; sums.len()], vec![f32::MAX; sums.len()]);
+        for (i, &v) in x.data.iter().enumerate() {
+            let mut rest = i;
+            let mut place = (0, 1);
+            for (axis, &n) in from.iter().enumerate().rev() {
+                if !axes.contains(&axis) {
+                    place = (place.0 + rest % n * place.1, place.1 * n);
+                }
+                rest /= n;
+            }
+            high[place.0] = high[place.0].max(v);
+            low[place.0] = low[place.0].min(v);
+        }
+        let max = Op::Max { axes: axes.clone(), keep_dims };
+        close(&max.evaluate(&[&x]).unwrap(), shape, &high, "max");
+        close(&Op::Min { axes, keep_dims }.evaluate(&[&x]).unwrap(), shape, &low, "min");
+    }
+}
+
+#[test]
+fn batches_of_matrices() {
+    let (m, k, n) = (2, 3, 4);
+    for (ta, tb, shared) in
+        [(false, false, false), (true, true, false), (false, true, true), (true, false, true)]
+    {
+        let a = numbers(&if ta { [2, 5, k, m] } else { [2, 5, m, k] }, 1);
+        let matrix = if tb { [n, k] } else { [k, n] };
+        let b = numbers(&if shared { matrix.to_vec() } else { [[2, 5], matrix].concat() }, 2);
+        let op = Op::MatMul { transpose_a: ta, transpose_b: tb };
+        let got = op.evaluate(&[&a, &b]).unwrap();
+        let part = |x: &Array, at: usize, shape: &[usize]| {
+            let size: usize = shape.iter().product();
+            Array::new(shape.to_vec(), x.data[at * size..][..size].to_vec()).unwrap()
+        };
+        let want: Vec<f32> = (0..10)
+            .flat_map(|i| {
+                let one = part(&a, i, &a.shape[2..]);
+                let other = part(&b, if shared { 0 } else { i }, &matrix);
+                op.evaluate(&[&one, &other]).unwrap().data.to_vec()
+            })
+            .collect();
+        close(&got, &[2, 5, m, n], &want, &format!("{ta} {tb} {shared}"));
+    }
+}
+
+#[test]
+fn selection_broadcasts() {
+    let condition = Array::new(vec![2, 1], vec![0.0, 1.0]).unwrap();
+    let got = Op::Select.evaluate(&[&condition, &Array::vector(vec![1.0, 2.0]), &Array::scalar(7.0)]);
+    close(&got.unwrap(), &[2, 2], &[7.0, 7.0, 1.0, 2.0], "select");
+}
+
+#[test]
+fn top_k_sorts_and_takes_the_first_of_several() {
+    let x = Array::new(vec![2, 4], vec![1.0, 5.0, 5.0, 2.0, -2.0, -7.0, -2.0, 0.0]).unwrap();
+    for (axis, k, largest, shape, values, places) in [
+        (1, 2, true, [2, 2], [5.0, 5.0, 0.0, -2.0], [1.0, 2.0, 3.0, 0.0]),
+        (1, 2, false, [2, 2], [1.0, 2.0, -7.0, -2.0], [0.0, 3.0, 1.0, 0.0]),
+        (0, 1, true, [1, 4], [1.0, 5.0, 5.0, 2.0], [0.0; 4]),
+    ] {
+        for (indices, want) in [(false, values), (true, places)] {
+            let got = Op::TopK { axis, k, largest, indices }.evaluate(&[&x]).unwrap();
+            close(&got, &shape, &want, &format!("{k} along {axis}"));
+        }
+    }
+}
+
+/// Each function at a few points, with values computed elsewhere to more digits than a float has.
+#[test]
+fn functions_at_points() {
+    let table: &[(Function, &[(f32, f32)])] = &[
+        (Function::Abs, &[(-1.5, 1.5), (2.0, 2.0)]),
+        (Function::Exp, &[(1.0, 2.7182817), (-3.0, 0.049787067)]),
+        (Function::Log, &[(10.0, 2.3025851)]),
+        (Function::Sqrt, &[(2.0, 1.4142135)]),
+        (Function::Rsqrt, &[(4.0, 0.5)]),
+        (Function::Reciprocal, &[(-8.0, -0.125)]),
+        (Function::Sigmoid, &[(0.0, 0.5), (2.0, 0.8807971), (-100.0, 0.0)]),
+        (Function::Tanh, &[(0.5, 0.46211717)]),
+        (Function::Erf, &[(0.5, 0.5204999), (-1.0, -0.8427008)]),
+        (Function::Gelu { approximate: false }, &[(1.0, 0.8413447), (-1.0, -0.15865526)]),
+        (Function::Gelu { approximate: true }, &[(1.0, 0.841192), (-1.0, -0.158808)]),
+        (Function::Elu { alpha: 2.0 }, &[(1.0, 1.0), (-1.0, -1.2642411)]),
+        (Function::Selu { alpha: 1.6732632, gamma: 1.0507009 }, &[(1.0, 1.0507009), (-1.0, -1.1113307)]),
+        (Function::Celu { alpha: 2.0 }, &[(1.0, 1.0), (-2.0, -1.2642411)]),
+        (Function::Softplus, &[(0.0, 0.6931472), (100.0, 100.0), (-100.0, 0.0)]),
+        (Function::Softsign, &[(-3.0, -0.75)]),
+        (Function::Swish, &[(2.0, 1.7615942)]),
+        (Function::Mish, &[(1.0, 0.8650984)]),
+        (Function::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[(1.0, 0.7), (9.0, 1.0), (-9.0, 0.0)]),
+        (Function::HardSwish, &[(1.0, 0.6666667), (4.0, 4.0), (-4.0, 0.0)]),
+        (Function::LeakyRelu { alpha: 0.1 }, &[(2.0, 2.0), (-2.0, -0.2)]),
+        (Function::ThresholdedRelu { alpha: 1.0 }, &[(1.0, 0.0), (1.5, 1.5)]),
+        (Function::Floor, &[(-1.5, -2.0), (2.7, 2.0)]),
+        (Function::Ceil, &[(-1.5, -1.0), (2.2, 3.0)]),
+        (Function::Round, &[(0.5, 0.0), (1.5, 2.0), (-2.5, -2.0), (2.6, 3.0)]),
+        (Function::Truncate, &[(-1.7, -1.0), (1.7, 1.0)]),
+        (Function::Sign, &[(-3.0, -1.0), (0.0, 0.0), (2.0, 1.0)]),
+        (Function::Sin, &[(1.0, 0.84147096)]),
+        (Function::Cos, &[(1.0, 0.5403023)]),
+        (Function::Tan, &[(1.0, 1.5574077)]),
+        (Function::Asin, &[(0.5, std::f32::consts::FRAC_PI_6)]),
+        (Function::Acos, &[(0.5, std::f32::consts::FRAC_PI_3)]),
+        (Function::Atan, &[(1.0, std::f32::consts::FRAC_PI_4)]),
+        (Function::Sinh, &[(1.0, 1.1752012)]),
+        (Function::Cosh, &[(1.0, 1.5430806)]),
+        (Function::Asinh, &[(1.0, 0.8813736)]),
+        (Function::Acosh, &[(2.0, 1.3169579)]),
+        (Function::Atanh, &[(0.5, 0.54930615)]),
+        (Function::Power { exponent: 1.5 }, &[(4.0, 8.0)]),
+        (Function::Shrink { lambda: 1.0, bias: 0.5 }, &[(-2.0, -1.5), (0.5, 0.0), (2.0, 1.5)]),
+    ];
+    for (function, points) in table {
+        let (x, y): (Vec<f32>, Vec<f32>) = points.iter().copied().unzip();
+        let got = Op::Function(*function).evaluate(&[&Array::vector(x)]).unwrap();
+        close(&got, &[y.len()], &y, function.name());
+        assert!(function.at(f64::NAN).is_nan(), "{} of NaN", function.name());
     }
 }
 
@@ -266,11 +391,15 @@ fn what_does_not_fit_is_said() {
     let conv = |groups| Op::Conv2d { window: windows()[1].clone(), groups };
     let plain = Op::MatMul { transpose_a: false, transpose_b: false };
     let reshape = Op::Movement(Movement::Reshape { shape: vec![5] });
-    let table: [(Op, &[&[usize]], &str); 14] = [
+    let table: [(Op, &[&[usize]], &str); 18] = [
         (Op::Input, &[], "given from outside"),
         (Op::Relu, &[&[1], &[1]], "needs one operand(s), not 2"),
         (plain.clone(), &[&[2, 3], &[4, 5]], "the inner extents differ"),
-        (plain.clone(), &[&[2, 3, 4], &[4, 5]], "must be matrices"),
+        (plain.clone(), &[&[2, 3, 4], &[5]], "must be matrices"),
+        (plain.clone(), &[&[2, 3, 4], &[3, 4, 5]], "the axes before the matrices"),
+        (Op::TopK { axis: 0, k: 3, largest: true, indices: true }, &[&[2, 3]], "the 3 largest of 2"),
+        (Op::Max { axes: vec![1], keep_dims: false }, &[&[2, 0]], "is empty along"),
+        (Op::Select, &[&[2], &[3], &[3]], "do not broadcast"),
         (plain, &[&[2, 3], &[3, 5], &[4]], "the bias must have the shape [5]"),
         (conv(1), &[&[1, 5, 5, 3], &[3, 3, 2, 4]], "do not go with 3 channels"),
         (conv(2), &[&[1, 5, 5, 4], &[3, 3, 2, 3]], "in 2 groups"),

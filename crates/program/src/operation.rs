@@ -145,6 +145,7 @@ impl Operation {
                 Movement::Slice { .. } => "slice",
                 Movement::Concat { .. } => "concat",
                 Movement::Broadcast { .. } => "broadcast",
+                Movement::Gather { .. } => "gather",
             },
         }
     }

@@ -45,6 +45,13 @@ pub enum Movement {
         /// The new shape.
         shape: Vec<usize>,
     },
+    /// Elements `indices[i]` of one axis, in that order; any of them may come several times or not at all.
+    Gather {
+        /// The axis.
+        axis: usize,
+        /// Which of its elements.
+        indices: Vec<usize>,
+    },
 }
 
 /// Number of elements of a shape, or an error where it does not fit a machine word.
@@ -96,6 +103,7 @@ impl Movement {
             Movement::Slice { .. } => "a slice",
             Movement::Concat { .. } => "a concatenation",
             Movement::Broadcast { .. } => "a broadcast",
+            Movement::Gather { .. } => "a gathering",
         }
     }
 
@@ -155,6 +163,7 @@ impl Movement {
                 Ok(shape.clone())
             }
             Movement::Concat { axis } => concat_shape(*axis, &[input]),
+            Movement::Gather { axis, indices } => gather_shape(*axis, indices, input),
         }
     }
 
@@ -175,6 +184,9 @@ impl Movement {
         if let (Movement::Reshape { .. }, [(_, data)]) = (self, inputs) {
             return Ok(data.to_vec());
         }
+        if let (Movement::Gather { axis, indices }, [(input, data)]) = (self, inputs) {
+            return Ok(gather(data, input, *axis, indices));
+        }
         let mut out = vec![T::default(); elements(&shape)?];
         let to = strides(&shape);
         let mut at = 0;
@@ -193,7 +205,8 @@ impl Movement {
         let from = strides(input);
         let whole = |axis: usize| Axis { len: input[axis], from: from[axis] as isize, to: to[axis] };
         match self {
-            Movement::Reshape { .. } | Movement::Concat { .. } => {
+            // A gathering is no walk with constant distances: `apply` has its own way.
+            Movement::Reshape { .. } | Movement::Concat { .. } | Movement::Gather { .. } => {
                 (0, 0, (0..input.len()).map(whole).collect())
             }
             Movement::Pad { before, .. } => {
@@ -240,6 +253,32 @@ fn concat_shape(axis: usize, inputs: &[&[usize]]) -> Result<Vec<usize>, Geometry
         shape[axis] = length.ok_or_else(|| GeometryError::TooLarge(input.to_vec()))?;
     }
     Ok(shape)
+}
+
+fn gather_shape(axis: usize, indices: &[usize], input: &[usize]) -> Result<Vec<usize>, GeometryError> {
+    let mut shape = input.to_vec();
+    let Some(length) = shape.get_mut(axis) else {
+        return Err(mismatch(format!("the shape {input:?} has no axis {axis} to gather from")));
+    };
+    if let Some(index) = indices.iter().find(|i| **i >= *length) {
+        return Err(mismatch(format!("a gathering takes element {index} of {length} of axis {axis}")));
+    }
+    *length = indices.len();
+    Ok(shape)
+}
+
+/// The elements at these indices of an axis. The shape and the indices were checked.
+fn gather<T: Copy>(data: &[T], shape: &[usize], axis: usize, indices: &[usize]) -> Vec<T> {
+    let run: usize = shape[axis + 1..].iter().product();
+    let block = run * shape[axis];
+    let outer: usize = shape[..axis].iter().product();
+    let mut out = Vec::with_capacity(outer * indices.len() * run);
+    for o in 0..outer {
+        for &i in indices {
+            out.extend_from_slice(&data[o * block + i * run..][..run]);
+        }
+    }
+    out
 }
 
 fn slice_fits(

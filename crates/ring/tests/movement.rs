@@ -63,6 +63,11 @@ fn value(movement: &Movement, inputs: &[(&[usize], &[u32])], out: &[usize], poin
                 (0..shape.len()).map(|i| if shape[i] == 1 { 0 } else { point[new + i] }).collect();
             at(shape, data, &source)
         }
+        Movement::Gather { axis, indices } => {
+            let mut source = point.to_vec();
+            source[*axis] = indices[point[*axis]];
+            at(shape, data, &source)
+        }
     }
 }
 
@@ -74,7 +79,7 @@ fn random_case(random: &mut Random) -> (Movement, Vec<Vec<usize>>) {
         let axis = random.within(0, rank - 1);
         shape[axis] = random.within(0, high);
     }
-    match random.within(0, 5) {
+    match random.within(0, 6) {
         0 => (Movement::Reshape { shape: vec![shape.iter().product(), 1] }, vec![shape]),
         1 => {
             let mut permutation: Vec<usize> = (0..rank).collect();
@@ -114,6 +119,12 @@ fn random_case(random: &mut Random) -> (Movement, Vec<Vec<usize>>) {
                 shape
             });
             (Movement::Concat { axis }, inputs.collect())
+        }
+        5 if rank > 0 => {
+            let axis = random.within(0, rank - 1);
+            let most = if shape[axis] == 0 { 0 } else { 6 };
+            let indices = (0..random.within(0, most)).map(|_| random.within(0, shape[axis] - 1)).collect();
+            (Movement::Gather { axis, indices }, vec![shape])
         }
         _ => {
             let mut out: Vec<usize> = (0..random.within(0, 2)).map(|_| random.within(1, 3)).collect();
@@ -192,6 +203,8 @@ fn attributes_that_do_not_fit_are_errors() {
         (Movement::Concat { axis: 0 }, vec![vec![2, 3], vec![2]], "cannot be concatenated"),
         (Movement::Broadcast { shape: vec![2, 4] }, vec![vec![2, 3]], "cannot be broadcast"),
         (Movement::Broadcast { shape: vec![3] }, vec![vec![2, 3]], "cannot be broadcast"),
+        (Movement::Gather { axis: 2, indices: vec![] }, vec![vec![2, 3]], "no axis 2"),
+        (Movement::Gather { axis: 1, indices: vec![0, 3] }, vec![vec![2, 3]], "element 3 of 3"),
     ];
     for (movement, shapes, says) in cases {
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();

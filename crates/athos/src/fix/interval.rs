@@ -116,6 +116,18 @@ impl Node<'_> {
             Op::Div => {
                 self.pairs(operands, n, &|a, b| times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low }))
             }
+            Op::Maximum => {
+                self.pairs(operands, n, &|a, b| Range { low: a.low.max(b.low), high: a.high.max(b.high) })
+            }
+            Op::Minimum => {
+                self.pairs(operands, n, &|a, b| Range { low: a.low.min(b.low), high: a.high.min(b.high) })
+            }
+            Op::Compare(_) => vec![Range { low: 0.0, high: 1.0 }; n],
+            Op::Select => {
+                let sides = operands.get(1..).unwrap_or(&[]);
+                self.pairs(sides, n, &|a, b| a.union(b))
+            }
+            Op::Function(_) => vec![Range::EMPTY; n],
             Op::Relu => each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) }),
             Op::ClippedRelu { limit } => {
                 let clip = |v: f64| v.clamp(0.0, f64::from(*limit).max(0.0));
@@ -139,9 +151,23 @@ impl Node<'_> {
                 let ranges = if self.keeps_last(axes) { x.to_vec() } else { vec![all(x); n] };
                 ranges.into_iter().map(|r| sum_of(r, count, false)).collect()
             }
-            // What the client applies: the range is never asked for.
+            Op::Max { axes, .. } | Op::Min { axes, .. } => {
+                if self.keeps_last(axes) {
+                    x.to_vec()
+                } else {
+                    vec![all(x); n]
+                }
+            }
             Op::Softmax => vec![Range { low: 0.0, high: 1.0 }; n],
-            Op::ArgMax { .. } => vec![Range { low: 0.0, high: last(self.operand_shape(0)) as f64 }; n],
+            Op::ArgMax { axis } => {
+                let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);
+                vec![Range { low: 0.0, high: length as f64 }; n]
+            }
+            Op::TopK { indices: true, axis, .. } => {
+                let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);
+                vec![Range { low: 0.0, high: length as f64 }; n]
+            }
+            Op::TopK { .. } => vec![all(x); n],
             Op::Movement(movement) => self.movement(movement, operands, n),
         }
     }
@@ -183,6 +209,9 @@ impl Node<'_> {
         let bias = self.constant(2).map(|b| b.data.as_slice());
         let transposed =
             |w: &Array| Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)]);
+        if self.operand_shape(1).len() > 2 {
+            return vec![Range::EMPTY; n];
+        }
         match (self.constant(0), self.constant(1)) {
             (_, Some(w)) => {
                 let x = operands.first().copied().unwrap_or(&[]);
@@ -262,6 +291,7 @@ impl Node<'_> {
                 (0..n).map(union).collect()
             }
             Movement::Broadcast { .. } if x.len() == n => x.to_vec(),
+            Movement::Gather { axis, .. } if axis + 1 != rank => x.to_vec(),
             _ => vec![whole; n],
         }
     }

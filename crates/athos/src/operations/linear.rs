@@ -20,9 +20,9 @@ pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError>
         }
         Op::MatMul { transpose_a, transpose_b } => {
             let (a, b, bias) = two_or_three(op, inputs)?;
-            let size = product(op, a, *transpose_a, b, *transpose_b)?;
+            let (leading, size) = products(op, a, *transpose_a, b, *transpose_b)?;
             check_bias(op, bias, size.columns)?;
-            Ok(vec![size.rows, size.columns])
+            Ok(leading.iter().copied().chain([size.rows, size.columns]).collect())
         }
         Op::Scale => {
             let [x, factor, offset] = operands(op, "three (x, factor, offset)", inputs)?;
@@ -53,13 +53,20 @@ pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result
         }
         Op::MatMul { transpose_a, transpose_b } => {
             let (a, b, bias) = two_or_three(op, inputs)?;
-            let size = product(op, &a.shape, *transpose_a, &b.shape, *transpose_b)?;
-            let la =
-                if *transpose_a { Layout::rows(size.rows).transposed() } else { Layout::rows(size.inner) };
-            let lb =
-                if *transpose_b { Layout::rows(size.inner).transposed() } else { Layout::rows(size.columns) };
-            let mut out = vec![0.0; size.rows * size.columns];
-            gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, Layout::rows(size.columns))?;
+            let (leading, size) = products(op, &a.shape, *transpose_a, &b.shape, *transpose_b)?;
+            let of = |transposed: bool, rows: usize, columns: usize, start: usize| {
+                let layout = if transposed { Layout::rows(rows).transposed() } else { Layout::rows(columns) };
+                Layout { start, ..layout }
+            };
+            let batch: usize = leading.iter().product();
+            let mut out = vec![0.0; batch * size.rows * size.columns];
+            for i in 0..batch {
+                let la = of(*transpose_a, size.rows, size.inner, i * size.rows * size.inner);
+                let start = if b.shape.len() > 2 { i * size.inner * size.columns } else { 0 };
+                let lb = of(*transpose_b, size.inner, size.columns, start);
+                let lc = Layout { start: i * size.rows * size.columns, ..Layout::rows(size.columns) };
+                gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, lc)?;
+            }
             add_bias(&mut out, bias);
             Array::new(result, out)
         }
@@ -134,6 +141,28 @@ fn add_bias(out: &mut [f32], bias: Option<&Array>) {
             }
         }
     }
+}
+
+/// The axes before the matrices, and the extents of each product.
+fn products<'a>(
+    op: &Op,
+    a: &'a [usize],
+    ta: bool,
+    b: &[usize],
+    tb: bool,
+) -> Result<(&'a [usize], Extent), OpError> {
+    let (Some((before_a, a2)), Some((before_b, b2))) = (a.split_last_chunk::<2>(), b.split_last_chunk::<2>())
+    else {
+        return Err(OpError::shape(
+            op.name(),
+            format!("both operands must be matrices, not {a:?} and {b:?}"),
+        ));
+    };
+    if !before_b.is_empty() && before_a != before_b {
+        let reason = format!("the axes before the matrices of {a:?} and {b:?} differ");
+        return Err(OpError::shape(op.name(), reason));
+    }
+    Ok((before_a, product(op, a2, ta, b2, tb)?))
 }
 
 fn product(op: &Op, a: &[usize], ta: bool, b: &[usize], tb: bool) -> Result<Extent, OpError> {

@@ -3,15 +3,19 @@
 
 mod activation;
 mod arithmetic;
+mod function;
 mod gemm;
 mod linear;
+mod order;
 mod pool;
 mod reduce;
 mod shape;
 
 use cryptflow_ring::{GeometryError, Movement};
 
+pub use arithmetic::Comparison;
 pub(crate) use arithmetic::broadcast;
+pub use function::Function;
 pub(crate) use linear::normalisation;
 pub(crate) use pool::{sees_elements, uniform_count};
 
@@ -80,6 +84,11 @@ impl Op {
             Op::Sub => "sub",
             Op::Mul => "mul",
             Op::Div => "div",
+            Op::Maximum => "maximum",
+            Op::Minimum => "minimum",
+            Op::Compare(comparison) => comparison.name(),
+            Op::Select => "select",
+            Op::Function(function) => function.name(),
             Op::Relu => "relu",
             Op::ClippedRelu { .. } => "clipped relu",
             Op::Softmax => "softmax",
@@ -88,13 +97,17 @@ impl Op {
             Op::SumPool { .. } => "sum pool",
             Op::Mean { .. } => "mean",
             Op::Sum { .. } => "sum",
+            Op::Max { .. } => "max",
+            Op::Min { .. } => "min",
             Op::ArgMax { .. } => "arg max",
+            Op::TopK { .. } => "top k",
             Op::Movement(Movement::Reshape { .. }) => "reshape",
             Op::Movement(Movement::Transpose { .. }) => "transpose",
             Op::Movement(Movement::Pad { .. }) => "pad",
             Op::Movement(Movement::Slice { .. }) => "slice",
             Op::Movement(Movement::Concat { .. }) => "concat",
             Op::Movement(Movement::Broadcast { .. }) => "broadcast",
+            Op::Movement(Movement::Gather { .. }) => "gather",
             Op::Identity => "identity",
         }
     }
@@ -110,10 +123,19 @@ impl Op {
             Op::Conv2d { .. } | Op::MatMul { .. } | Op::BatchNorm { .. } | Op::Scale => {
                 linear::shape(self, inputs)
             }
-            Op::Add | Op::Sub | Op::Mul | Op::Div => arithmetic::shape(self, inputs),
+            Op::Add
+            | Op::Sub
+            | Op::Mul
+            | Op::Div
+            | Op::Maximum
+            | Op::Minimum
+            | Op::Compare(_)
+            | Op::Select => arithmetic::shape(self, inputs),
+            Op::Function(_) => function::shape(self, inputs),
             Op::Relu | Op::ClippedRelu { .. } | Op::Softmax | Op::Identity => activation::shape(self, inputs),
             Op::MaxPool { .. } | Op::AvgPool { .. } | Op::SumPool { .. } => pool::shape(self, inputs),
-            Op::Mean { .. } | Op::Sum { .. } | Op::ArgMax { .. } => reduce::shape(self, inputs),
+            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } => reduce::shape(self, inputs),
+            Op::ArgMax { .. } | Op::TopK { .. } => order::shape(self, inputs),
             Op::Movement(movement) => shape::shape(self, movement, inputs),
         }
     }
@@ -128,14 +150,25 @@ impl Op {
             Op::Conv2d { .. } | Op::MatMul { .. } | Op::BatchNorm { .. } | Op::Scale => {
                 linear::evaluate(self, inputs, result)
             }
-            Op::Add | Op::Sub | Op::Mul | Op::Div => arithmetic::evaluate(self, inputs, result),
+            Op::Add
+            | Op::Sub
+            | Op::Mul
+            | Op::Div
+            | Op::Maximum
+            | Op::Minimum
+            | Op::Compare(_)
+            | Op::Select => arithmetic::evaluate(self, inputs, result),
+            Op::Function(function) => function::evaluate(self, *function, inputs),
             Op::Relu | Op::ClippedRelu { .. } | Op::Softmax | Op::Identity => {
                 activation::evaluate(self, inputs)
             }
             Op::MaxPool { .. } | Op::AvgPool { .. } | Op::SumPool { .. } => {
                 pool::evaluate(self, inputs, result)
             }
-            Op::Mean { .. } | Op::Sum { .. } | Op::ArgMax { .. } => reduce::evaluate(self, inputs, result),
+            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } => {
+                reduce::evaluate(self, inputs, result)
+            }
+            Op::ArgMax { .. } | Op::TopK { .. } => order::evaluate(self, inputs, result),
             Op::Movement(movement) => shape::evaluate(self, movement, inputs, result),
         }
     }

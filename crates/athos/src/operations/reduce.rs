@@ -1,4 +1,4 @@
-//! Reductions over axes: mean, sum, arg-max.
+//! Reductions over axes: mean, sum, largest and smallest.
 
 use super::{OpError, operands};
 use crate::graph::{Array, Op};
@@ -12,8 +12,8 @@ pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError>
     if !axes.is_sorted_by(|a, b| a < b) {
         return Err(OpError::shape(op.name(), format!("the axes {axes:?} must ascend")));
     }
-    if matches!(op, Op::ArgMax { .. }) && axes.iter().any(|&a| x[a] == 0) {
-        return Err(OpError::shape(op.name(), format!("the operand {x:?} is empty along the axis")));
+    if matches!(op, Op::Max { .. } | Op::Min { .. }) && axes.iter().any(|&a| x[a] == 0) {
+        return Err(OpError::shape(op.name(), format!("the operand {x:?} is empty along the axes")));
     }
     let reduced = |i: &usize| axes.contains(i);
     Ok(x.iter()
@@ -25,11 +25,22 @@ pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError>
 
 pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
     let [x] = operands(op, "one", inputs)?;
+    let (axes, _) = axes(op);
+    let results = result.iter().product();
+    // A NaN wins, as in TensorFlow.
+    let best = |start: f32, better: fn(f32, f32) -> bool| {
+        fold(x, axes, vec![start; results], |a, v| {
+            if better(v, *a) || v.is_nan() {
+                *a = v
+            }
+        })
+    };
     let data = match op {
-        Op::ArgMax { axis } => arg_max(x, *axis),
+        Op::Max { .. } => best(f32::NEG_INFINITY, |v, a| v > a),
+        Op::Min { .. } => best(f32::INFINITY, |v, a| v < a),
         _ => {
-            let (axes, _) = axes(op);
-            let sums = sum(x, axes, result.iter().product());
+            // Sums in f64, so that long ones keep the precision that TensorFlow's pairwise sums have.
+            let sums = fold(x, axes, vec![0.0; results], |a: &mut f64, v| *a += f64::from(v));
             let count: usize = axes.iter().map(|&a| x.shape[a]).product();
             let divisor = if matches!(op, Op::Mean { .. }) { count as f64 } else { 1.0 };
             sums.into_iter().map(|s| (s / divisor) as f32).collect()
@@ -40,14 +51,16 @@ pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result
 
 fn axes(op: &Op) -> (&[usize], bool) {
     match op {
-        Op::Mean { axes, keep_dims } | Op::Sum { axes, keep_dims } => (axes, *keep_dims),
-        Op::ArgMax { axis } => (std::slice::from_ref(axis), false),
+        Op::Mean { axes, keep_dims }
+        | Op::Sum { axes, keep_dims }
+        | Op::Max { axes, keep_dims }
+        | Op::Min { axes, keep_dims } => (axes, *keep_dims),
         _ => (&[], false),
     }
 }
 
-/// Sums in f64, so that long ones keep the precision that TensorFlow's pairwise sums have.
-fn sum(x: &Array, axes: &[usize], results: usize) -> Vec<f64> {
+/// Adds every element to the result that it belongs to.
+fn fold<T>(x: &Array, axes: &[usize], mut results: Vec<T>, add: impl Fn(&mut T, f32)) -> Vec<T> {
     let mut step = vec![0; x.shape.len()];
     let mut next = 1;
     for (axis, &n) in x.shape.iter().enumerate().rev() {
@@ -56,11 +69,10 @@ fn sum(x: &Array, axes: &[usize], results: usize) -> Vec<f64> {
             next *= n;
         }
     }
-    let mut sums = vec![0.0; results];
     let mut index = vec![0; x.shape.len()];
     for &v in x.data.iter() {
         let at: usize = index.iter().zip(&step).map(|(i, s)| i * s).sum();
-        sums[at] += f64::from(v);
+        add(&mut results[at], v);
         for (i, &n) in index.iter_mut().zip(&x.shape).rev() {
             *i += 1;
             if *i < n {
@@ -69,20 +81,5 @@ fn sum(x: &Array, axes: &[usize], results: usize) -> Vec<f64> {
             *i = 0;
         }
     }
-    sums
-}
-
-fn arg_max(x: &Array, axis: usize) -> Vec<f32> {
-    let n = x.shape[axis];
-    let inner: usize = x.shape[axis + 1..].iter().product();
-    let outer: usize = x.shape[..axis].iter().product();
-    let mut out = Vec::with_capacity(outer * inner);
-    for o in 0..outer {
-        for i in 0..inner {
-            let value = |k: usize| x.data[(o * n + k) * inner + i];
-            let best = (1..n).fold(0, |best, k| if value(k) > value(best) { k } else { best });
-            out.push(best as f32);
-        }
-    }
-    out
+    results
 }

@@ -120,6 +120,10 @@ impl<'a> Linear<'a> {
         if graph.constant(x).is_some() {
             return None;
         }
+        // A weight for each matrix of a batch is no layer.
+        if matches!(node.op, Op::MatMul { .. }) && graph.node(w).shape.len() != 2 {
+            return None;
+        }
         let weights_name = &graph.node(w).name;
         Some(Linear { graph, op: &node.op, x, weights: graph.constant(w)?, weights_name, bias })
     }

@@ -48,8 +48,11 @@ fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
                 same && stride.iter().zip(&node.shape).all(|(&s, &n)| s == 1 || n <= 1)
             }
             Movement::Concat { .. } => node.inputs.len() == 1,
+            Movement::Gather { indices, .. } => same && indices.iter().copied().eq(0..indices.len()),
         },
-        Op::Mean { axes, .. } | Op::Sum { axes, .. } => same && axes.iter().all(|&a| node.shape[a] == 1),
+        Op::Mean { axes, .. } | Op::Sum { axes, .. } | Op::Max { axes, .. } | Op::Min { axes, .. } => {
+            same && axes.iter().all(|&a| node.shape[a] == 1)
+        }
         _ => false,
     }
 }

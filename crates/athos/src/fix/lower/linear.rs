@@ -33,6 +33,10 @@ impl Lowering<'_> {
 
     pub(super) fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
+        let rank = |id: NodeId| self.graph.node(id).shape.len();
+        if rank(b) > 2 || (rank(a) > 2 && ta) {
+            return Err("products of more than two matrices are not computed on secrets yet".into());
+        }
         match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (None, None) => Err("it multiplies two secret tensors; one of them must be a constant".into()),
             (_, Some(weights)) => {

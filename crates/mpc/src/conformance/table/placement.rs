@@ -59,6 +59,7 @@ fn movements(make: Make<'_>, ring_bits: u32, bits: u32) -> Vec<Problem> {
         ("slice of nothing", shape(), slice([0; 4], [2, 0, 4, 5], [1; 4])),
         ("broadcast of a channel", vec![5], Movement::Broadcast { shape: vec![2, 3, 5] }),
         ("broadcast of an axis", vec![2, 1, 3], Movement::Broadcast { shape: vec![2, 4, 3] }),
+        ("gathering from the middle", vec![2, 4, 3], Movement::Gather { axis: 1, indices: vec![3, 0, 0] }),
         ("broadcast of one element", vec![1], Movement::Broadcast { shape: vec![7, 9] }),
     ];
     let problem = |(name, shape, movement): (&str, Vec<usize>, Movement)| {

@@ -1,5 +1,6 @@
 //! Importers: from the files that other tools write to a [`Graph`].
 
+mod compose;
 mod elements;
 mod lookalike;
 pub mod saved_model;

@@ -1,16 +1,21 @@
-//! Pooling.
+//! Pooling, along two axes and three.
 
+use super::convolution::composer;
 use super::{Import, Node, Results, Table, Value};
 use crate::graph::Op;
+use crate::import::compose::{self, Pool};
 
-pub(super) const TABLE: Table = &[("MaxPool", max), ("AvgPool", average as Import)];
+pub(super) const TABLE: Table =
+    &[("MaxPool", max), ("AvgPool", average), ("MaxPool3D", max_3d), ("AvgPool3D", average_3d as Import)];
+
+// TensorFlow divides by the number of elements that a window really sees.
+const AVERAGE: Pool = Pool::Average { count_padding: false };
 
 fn max(node: &mut Node<'_>) -> Results {
     pool(node, |window| Op::MaxPool { window })
 }
 
 fn average(node: &mut Node<'_>) -> Results {
-    // TensorFlow divides by the number of elements that a window really sees.
     pool(node, |window| Op::AvgPool { window, count_padding: false })
 }
 
@@ -18,6 +23,24 @@ fn pool(node: &mut Node<'_>, op: impl Fn(cryptflow_ring::Window) -> Op) -> Resul
     let format = node.format()?;
     let x = node.image(0, format)?;
     let image = node.shape(x).to_vec();
-    let window = node.window(node.kernel(format)?, &image, format)?;
+    let kernel = node.kernel(2, format)?;
+    let window = node.window([kernel[0], kernel[1]], &image, format)?;
     Ok(vec![Value::Tensor(node.add_image(op(window), &[x], format)?)])
+}
+
+fn max_3d(node: &mut Node<'_>) -> Results {
+    volume(node, Pool::Max)
+}
+
+fn average_3d(node: &mut Node<'_>) -> Results {
+    volume(node, AVERAGE)
+}
+
+fn volume(node: &mut Node<'_>, what: Pool) -> Results {
+    let format = node.format()?;
+    let x = node.grid(0, 3, format)?;
+    let image = node.shape(x).to_vec();
+    let slides = node.slides(&node.kernel(3, format)?, &image, format)?;
+    let y = compose::pool(&mut composer(node, format), x, &slides, what)?;
+    Ok(vec![Value::Tensor(node.in_format(y, format)?)])
 }

@@ -23,10 +23,6 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
             "there is no protocol here for this function on secret values. Train the network with ReLU, ReLU6 or leaky \
              ReLU in its place"
         }
-        "Conv3D" | "MaxPool3D" | "AvgPool3D" | "Conv2DBackpropInput" | "Conv3DBackpropInputV2" => {
-            "only two-dimensional convolutions and pools are supported, and no transposed ones. Up-sample with \
-             nearest neighbours followed by a convolution in place of a transposed one"
-        }
         "ResizeBilinear" | "ResizeBicubic" | "ResizeArea" | "CropAndResize" | "DecodeJpeg" | "DecodePng" => {
             "prepares pictures. Do that before the input: cut the graph behind it with --input NAME=SHAPE"
         }

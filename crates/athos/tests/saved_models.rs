@@ -124,7 +124,7 @@ fn what_cannot_be_read_says_why() {
         ),
         (
             from_path(&folder("../arg_max_head.pb"), &signature("x")).map(|_| ()).unwrap_err().to_string(),
-            "a frozen graph has none",
+            "only a SavedModel has any",
         ),
     ];
     for (error, reason) in table {

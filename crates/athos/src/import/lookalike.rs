@@ -1,4 +1,4 @@
-//! Files that are often given in place of a SavedModel or a frozen graph, known by their first bytes.
+//! Files that are often given in place of a SavedModel, a frozen graph or an ONNX model, known by their first bytes.
 
 /// What a file that is no GraphDef looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Lookalike {
                 "If it is a Keras model, turn it into a SavedModel, and give that folder: \
                  keras.models.load_model(\"model.keras\").export(\"folder\")"
             }
-            Lookalike::Onnx => "Give a SavedModel or a frozen TensorFlow graph instead; ONNX is not read yet",
+            Lookalike::Onnx => "Import it as ONNX",
             Lookalike::TensorFlowLite => {
                 "Give the SavedModel or the frozen graph from which it was converted"
             }

@@ -3,6 +3,7 @@
 mod compose;
 mod elements;
 mod lookalike;
+pub mod onnx;
 pub mod saved_model;
 pub mod tensorflow;
 mod value;
@@ -51,7 +52,10 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// The file is of a known other kind.
-    #[error("this is neither a SavedModel nor a frozen TensorFlow graph: it looks like {found}. {}", found.advice())]
+    #[error(
+        "this is neither a SavedModel nor a frozen TensorFlow graph nor an ONNX model: it looks like {found}. {}",
+        found.advice()
+    )]
     NotAGraph {
         /// What it looks like.
         found: Lookalike,
@@ -68,6 +72,29 @@ pub enum ImportError {
         length: usize,
         /// What is wrong there.
         reason: String,
+    },
+    /// The bytes do not decode as an ONNX model.
+    #[error(
+        "this is not a whole ONNX model of {length} bytes: {reason}. Copy the file again, or export it again"
+    )]
+    Onnx {
+        /// Length of the file.
+        length: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An ONNX model of an unknown version.
+    #[error(
+        "this ONNX model was written for version {found} of ONNX's operators (opset), and the versions {first} to {last} \
+         are known. Convert it: onnx.version_converter.convert_version(model, 21)"
+    )]
+    Opset {
+        /// The version.
+        found: i64,
+        /// The first that is known.
+        first: i64,
+        /// The last that is known.
+        last: i64,
     },
     /// A graph without nodes, or without anything to compute.
     #[error("the graph has nothing to compute: {0}")]
@@ -107,9 +134,9 @@ pub enum ImportError {
     /// A SavedModel that does not become a graph.
     #[error(transparent)]
     SavedModel(#[from] SavedModelError),
-    /// A signature was asked for, and the model is a frozen graph.
+    /// A signature was asked for, and the model is a frozen graph or an ONNX model.
     #[error(
-        "the signature {0:?} was asked for, but a frozen graph has none. Leave it away, or give the folder of the SavedModel"
+        "the signature {0:?} was asked for, but only a SavedModel has any. Leave it away, or give the folder of the SavedModel"
     )]
     NotASavedModel(String),
     /// Nodes that cannot be imported: all of them.
@@ -124,7 +151,7 @@ fn unsupported(nodes: &[UnsupportedNode]) -> String {
     format!("{n} node{s} of the model {are} not supported:\n{}", lines.join("\n"))
 }
 
-/// Reads a model: the folder of a SavedModel, or a frozen TensorFlow graph. The graph gets the name of the folder or file.
+/// Reads a model: the folder of a SavedModel, a frozen TensorFlow graph, or an ONNX model. The graph gets the name of the folder or file.
 pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
     let read = |source| ImportError::Read { path: path.to_path_buf(), source };
     if path.is_dir() {
@@ -139,7 +166,13 @@ pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportEr
         return Ok(graph);
     }
     let bytes = std::fs::read(path).map_err(read)?;
-    let mut graph = tensorflow::import(&bytes, options)?;
+    let named_onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    let mut graph = if named_onnx || Lookalike::of(&bytes) == Some(Lookalike::Onnx) {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        onnx::import(&bytes, Some(folder), options)?
+    } else {
+        tensorflow::import(&bytes, options)?
+    };
     graph.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(graph)
 }

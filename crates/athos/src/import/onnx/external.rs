@@ -1,0 +1,140 @@
+//! Elements that a model keeps in other files: only in its own folder, and no more than are there.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+use super::messages::TensorProto;
+
+/// The folder of a model; nothing for a model that is only bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Folder(pub(super) Option<PathBuf>);
+
+impl Folder {
+    /// The elements of a constant that lies in another file: `length` bytes are expected.
+    pub(super) fn elements(&self, tensor: &TensorProto, length: usize) -> Result<Vec<u8>, String> {
+        let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
+        let location =
+            entry("location").ok_or("the constant lies in another file, but does not say in which")?;
+        let number = |key: &str| match entry(key) {
+            None => Ok(None),
+            Some(text) => match text.parse::<u64>() {
+                Ok(n) => Ok(Some(n)),
+                Err(_) => {
+                    Err(format!("the constant lies in {location:?}, with the impossible {key} {text:?}"))
+                }
+            },
+        };
+        let offset = number("offset")?.unwrap_or(0);
+        if let Some(stated) = number("length")?
+            && stated != length as u64
+        {
+            return Err(format!(
+                "the constant's shape needs {length} bytes, but it has {stated} bytes in {location:?}"
+            ));
+        }
+        let path = self.inside(location)?;
+        let unreadable = |e: std::io::Error| {
+            format!(
+                "the constant lies in {location:?}, which cannot be read: {e}. Put that file beside the model"
+            )
+        };
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        if offset.checked_add(length as u64).is_none_or(|end| end > size) {
+            return Err(format!(
+                "the constant has {length} bytes from byte {offset} of {location:?}, but that file has {size} bytes: \
+                 it is cut off, or belongs to another model"
+            ));
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+        let mut bytes = vec![0; length];
+        file.read_exact(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+
+    /// The path of a file in the folder, links followed; an error for what lies elsewhere.
+    fn inside(&self, location: &str) -> Result<PathBuf, String> {
+        let Some(folder) = &self.0 else {
+            return Err(format!(
+                "the constant lies in {location:?} beside the model: import the model from its path"
+            ));
+        };
+        let outside = || {
+            format!(
+                "the constant lies in {location:?}, which is not in the model's folder. Only files there are read: \
+                 save the model anew (onnx.save_model with save_as_external_data)"
+            )
+        };
+        let relative = Path::new(location);
+        let plain = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if location.is_empty() || !plain {
+            return Err(outside());
+        }
+        let missing = |e: std::io::Error| {
+            format!(
+                "the constant lies in {location:?}, which cannot be read: {e}. Put that file beside the model"
+            )
+        };
+        let folder = folder.canonicalize().map_err(missing)?;
+        let path = folder.join(relative).canonicalize().map_err(missing)?;
+        if !path.starts_with(&folder) || !path.is_file() {
+            return Err(outside());
+        }
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::StringStringEntryProto;
+    use super::*;
+
+    fn tensor(entries: &[(&str, &str)]) -> TensorProto {
+        let entry = |(k, v): &(&str, &str)| StringStringEntryProto { key: (*k).into(), value: (*v).into() };
+        TensorProto { external_data: entries.iter().map(entry).collect(), ..TensorProto::default() }
+    }
+
+    #[test]
+    fn reads_what_is_there_and_nothing_else() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("model");
+        std::fs::create_dir_all(folder.join("weights")).unwrap();
+        std::fs::write(folder.join("weights/a.bin"), [0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
+        std::fs::write(temporary.path().join("secret"), [9; 8]).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(temporary.path().join("secret"), folder.join("link")).unwrap();
+        let inside = Folder(Some(folder.clone()));
+
+        let whole = tensor(&[("location", "weights/a.bin"), ("offset", "2"), ("length", "4")]);
+        assert_eq!(inside.elements(&whole, 4).unwrap(), [2, 3, 4, 5]);
+        let end = tensor(&[("location", "./weights/a.bin"), ("offset", "4")]);
+        assert_eq!(inside.elements(&end, 4).unwrap(), [4, 5, 6, 7]);
+
+        let absolute = temporary.path().join("secret").to_string_lossy().into_owned();
+        let a = "weights/a.bin";
+        let mut table = vec![
+            (tensor(&[]), "does not say in which"),
+            (tensor(&[("location", "")]), "not in the model's folder"),
+            (tensor(&[("location", "../secret")]), "not in the model's folder"),
+            (tensor(&[("location", "weights/../../secret")]), "not in the model's folder"),
+            (tensor(&[("location", &absolute)]), "not in the model's folder"),
+            (tensor(&[("location", "weights")]), "not in the model's folder"),
+            (tensor(&[("location", "missing")]), "cannot be read"),
+            (tensor(&[("location", a), ("offset", "x")]), "impossible offset"),
+            (tensor(&[("location", a), ("offset", "-1")]), "impossible offset"),
+            (tensor(&[("location", a), ("length", "5")]), "needs 4 bytes"),
+            (tensor(&[("location", a), ("offset", "5")]), "has 8 bytes"),
+            (tensor(&[("location", a), ("offset", "18446744073709551615")]), "has 8 bytes"),
+        ];
+        if cfg!(unix) {
+            table.push((tensor(&[("location", "link")]), "not in the model's folder"));
+        }
+        for (tensor, reason) in table {
+            let error = inside.elements(&tensor, 4).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        let error = Folder(None).elements(&whole, 4).unwrap_err();
+        assert!(error.contains("from its path"), "{error}");
+    }
+}

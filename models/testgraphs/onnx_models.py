@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""Makes the small ONNX models in crates/athos/tests/data/onnx, each with ONNX Runtime's answer beside it.
+
+    pip install onnx onnxruntime
+    models/testgraphs/onnx_models.py [NAME ...]
+
+Every model has a random generator of its own, so that a change of one leaves the others byte for byte.
+"""
+
+import pathlib
+import sys
+import zlib
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+OUT = pathlib.Path(__file__).parents[2] / "crates/athos/tests/data/onnx"
+MODELS = {}
+
+
+def model(function):
+    MODELS[function.__name__] = function
+    return function
+
+
+class Builder:
+    """A graph under construction; every method returns the name of a value."""
+
+    def __init__(self, name, opset=17):
+        self.random = np.random.default_rng(zlib.crc32(name.encode()))
+        self.name, self.opset = name, opset
+        self.nodes, self.constants, self.inputs, self.outputs = [], [], [], []
+        self.feeds, self.functions, self.external = {}, [], False
+        self.extra_opsets = []
+        self.count = 0
+
+    def input(self, shape, name="x", symbolic=None, dtype=TensorProto.FLOAT):
+        self.inputs.append(helper.make_tensor_value_info(name, dtype, symbolic or shape))
+        self.feeds[name] = self.random.uniform(-1, 1, shape).astype(np.float32)
+        if dtype == TensorProto.INT64:
+            self.feeds[name] = self.random.integers(0, 4, shape)
+        return name
+
+    def weight(self, *shape, scale=None, positive=False):
+        scale = scale or 1 / np.sqrt(max(1, np.prod(shape[1:])))
+        value = self.random.normal(0, scale, shape).astype(np.float32)
+        return self.constant(np.abs(value) + 0.5 if positive else value)
+
+    def constant(self, value, name=None):
+        name = name or f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def ints(self, *values):
+        return self.constant(np.array(values, np.int64))
+
+    def node(self, op, *inputs, n=1, domain="", **attributes):
+        self.count += 1
+        outputs = [f"{op.lower()}_{self.count}" + (f"_{i}" if i else "") for i in range(n)]
+        self.nodes.append(helper.make_node(op, inputs, outputs, f"{op}_{self.count}", domain=domain, **attributes))
+        return outputs[0] if n == 1 else outputs
+
+    def conv(self, x, channels_in, channels_out, kernel=3, bias=True, group=1, **attributes):
+        kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        operands = [x, self.weight(channels_out, channels_in // group, *kernel)]
+        if bias:
+            operands.append(self.weight(channels_out, scale=0.3))
+        return self.node("Conv", *operands, group=group, **attributes)
+
+    def batch_norm(self, x, channels, **attributes):
+        vectors = [self.weight(channels, positive=i in (0, 3), scale=0.3) for i in range(4)]
+        return self.node("BatchNormalization", x, *vectors, **attributes)
+
+    def output(self, *names):
+        self.outputs += [helper.make_empty_tensor_value_info(n) for n in names]
+
+    def save(self):
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.constants)
+        opsets = [helper.make_opsetid("", self.opset)] + self.extra_opsets
+        whole = helper.make_model(graph, opset_imports=opsets, functions=self.functions, ir_version=8)
+        whole.producer_name = "testgraphs"
+        path = OUT / f"{self.name}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.external:
+            onnx.save_model(
+                whole, path, save_as_external_data=True, all_tensors_to_one_file=True,
+                location=f"{self.name}.weights", size_threshold=64,
+            )
+        else:
+            path.write_bytes(whole.SerializeToString(deterministic=True))
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        answers = session.run([o.name for o in self.outputs], self.feeds)
+        arrays = self.feeds | {o.name: a for o, a in zip(self.outputs, answers)}
+        arrays = {k: v.astype(np.float32) if v.dtype in (np.float16, np.float64, bool) else v for k, v in arrays.items()}
+        np.savez_compressed(path.with_suffix(".npz"), **arrays)
+        print(f"{self.name}: {path.stat().st_size} bytes")
+
+
+@model
+def convolutions(b):
+    x = b.input((2, 4, 9, 7))
+    outputs = [
+        b.conv(x, 4, 6, pads=[1, 1, 1, 1]),
+        b.conv(x, 4, 6, (3, 2), strides=[2, 3], pads=[0, 1, 2, 1]),
+        b.conv(x, 4, 6, dilations=[2, 1], pads=[2, 0, 2, 1], bias=False),
+        b.conv(x, 4, 8, group=2, auto_pad="SAME_UPPER", strides=[2, 2]),
+        b.conv(x, 4, 4, 2, group=4, auto_pad="SAME_LOWER"),
+        b.conv(x, 4, 8, group=4, auto_pad="VALID"),
+        b.conv(x, 4, 3, 1, strides=[2, 2]),
+    ]
+    b.output(*outputs)
+
+
+@model
+def convolution_of_a_line(b):
+    x = b.input((2, 3, 11))
+    y = b.node("Relu", b.batch_norm(b.conv(x, 3, 5, (3,), pads=[1, 1]), 5))
+    y = b.conv(y, 5, 4, (4,), strides=[2], dilations=[2])
+    y = b.node("MaxPool", y, kernel_shape=[2], strides=[1])
+    b.output(b.node("ReduceMean", y, axes=[2], keepdims=0))
+
+
+@model
+def pools(b):
+    x = b.input((1, 3, 8, 7))
+    max_pool = lambda **a: b.node("MaxPool", x, **a)
+    average = lambda **a: b.node("AveragePool", x, **a)
+    b.output(
+        max_pool(kernel_shape=[2, 3], strides=[2, 2]),
+        max_pool(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        max_pool(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        max_pool(kernel_shape=[2, 2], dilations=[2, 3]),
+        max_pool(kernel_shape=[2, 2], auto_pad="SAME_UPPER"),
+        average(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        average(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1),
+        average(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+        average(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 1], ceil_mode=1, count_include_pad=1),
+        b.node("GlobalAveragePool", x),
+        b.node("GlobalMaxPool", x),
+    )
+
+
+def block(b, x, channels, after, stride=1):
+    """Two convolutions and a shortcut, as in a ResNet."""
+    y = b.node("Relu", b.batch_norm(b.conv(x, channels, after, strides=[stride] * 2, pads=[1] * 4, bias=False), after))
+    y = b.batch_norm(b.conv(y, after, after, pads=[1] * 4, bias=False), after)
+    if channels != after or stride != 1:
+        x = b.batch_norm(b.conv(x, channels, after, 1, strides=[stride] * 2, bias=False), after)
+    return b.node("Relu", b.node("Add", y, x))
+
+
+@model
+def residual(b):
+    """As PyTorch exports a small ResNet."""
+    x = b.input((1, 3, 16, 16), symbolic=["batch", 3, 16, 16])
+    y = b.node("Relu", b.batch_norm(b.conv(x, 3, 4, pads=[1] * 4, bias=False), 4))
+    y = b.node("MaxPool", y, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    y = block(b, y, 4, 4)
+    y = block(b, y, 4, 8, 2)
+    y = b.node("Flatten", b.node("GlobalAveragePool", y), axis=1)
+    b.output(b.node("Gemm", y, b.weight(5, 8), b.weight(5), transB=1))
+
+
+@model
+def residual_from_keras(b):
+    """As a converter writes a Keras model: pictures with channels last."""
+    x = b.input((1, 16, 16, 3), symbolic=["unk__1", 16, 16, 3])
+    y = b.node("Transpose", x, perm=[0, 3, 1, 2])
+    y = b.node("Relu", b.conv(y, 3, 4, strides=[2, 2], pads=[0, 0, 1, 1]))
+    y = block(b, y, 4, 4)
+    y = b.node("Pad", y, b.ints(0, 0, 1, 1, 0, 0, 1, 1))
+    y = b.conv(y, 4, 6, strides=[2, 2])
+    y = b.node("Concat", y, b.node("AveragePool", y, kernel_shape=[3, 3], pads=[1] * 4), axis=1)
+    y = b.node("Squeeze", b.node("GlobalAveragePool", y), b.ints(2, 3))
+    b.output(b.node("Softmax", b.node("Gemm", y, b.weight(12, 5), b.weight(5))))
+
+
+@model
+def mobile(b):
+    """Depth-wise convolutions, clips, squeeze and excitation."""
+    x = b.input((1, 4, 8, 8))
+    clip = lambda v: b.node("Clip", v, zero, six)
+    zero, six = b.constant(np.float32(0)), b.constant(np.float32(6))
+    y = clip(b.batch_norm(b.conv(x, 4, 8, 1, bias=False), 8))
+    y = clip(b.batch_norm(b.conv(y, 8, 8, group=8, pads=[1] * 4, bias=False), 8))
+    gate = b.node("ReduceMean", y, axes=[2, 3], keepdims=1)
+    gate = b.node("Relu", b.conv(gate, 8, 2, 1))
+    gate = b.node("HardSigmoid", b.conv(gate, 2, 8, 1), alpha=1 / 6)
+    y = b.node("Mul", y, gate)
+    y = b.batch_norm(b.conv(y, 8, 4, 1, bias=False), 4)
+    b.output(b.node("Add", x, y))
+
+
+@model
+def shape_arithmetic(b):
+    """The chains of shapes that PyTorch exports for view(x.size(0), -1) and the like."""
+    x = b.input((2, 3, 4, 5), symbolic=["N", 3, 4, 5])
+    shape = b.node("Shape", x)
+    first = b.node("Gather", shape, b.constant(np.array(0, np.int64)), axis=0)
+    first = b.node("Unsqueeze", first, b.ints(0))
+    last = b.node("Slice", shape, b.ints(-1), b.ints(2**62), b.ints(0))
+    half = b.node("Div", b.node("Mul", last, b.ints(4)), b.ints(2))
+    flat = b.node("Reshape", x, b.node("Concat", first, b.ints(-1), half, axis=0))
+    condition = b.node("Equal", b.node("ReduceProd", shape, keepdims=0), b.constant(np.array(120, np.int64)))
+    chosen = b.node("Where", condition, b.ints(2), b.ints(3))
+    wide = b.node("Expand", b.node("Unsqueeze", flat, b.ints(0)), b.node("Concat", chosen, b.ints(1, 1, 1), axis=0))
+    filled = b.node("ConstantOfShape", b.node("Shape", wide))
+    count = b.node("Cast", b.node("Size", x), to=TensorProto.FLOAT)
+    b.output(b.node("Div", b.node("Add", wide, filled), count))
+
+
+@model
+def old_version(b):
+    """Attributes that later became operands."""
+    b.opset = 9
+    x = b.input((1, 3, 6, 6))
+    y = b.node("Pad", x, pads=[0, 0, 1, 1, 0, 0, 1, 1], value=0.5)
+    y = b.node("Clip", y, min=-0.5, max=0.75)
+    y = b.node("Slice", y, starts=[1, 0], ends=[7, 100], axes=[2, 3])
+    y = b.node("Unsqueeze", b.node("Squeeze", y, axes=[0]), axes=[0])
+    a, c = b.node("Split", y, n=2, split=[1, 2], axis=1)
+    d = b.node("Dropout", b.node("ReduceSum", c, axes=[1], keepdims=1), ratio=0.3)
+    y = b.node("Softmax", b.node("Add", a, d), axis=2)
+    b.output(b.node("Upsample", y, b.constant(np.array([1, 1, 2, 3], np.float32)), mode="nearest"))
+
+
+@model
+def attention(b):
+    """One head of a transformer's encoder."""
+    b.opset = 17
+    x = b.input((2, 5, 8))
+    q, k, v = (b.node("Add", b.node("MatMul", x, b.weight(8, 8)), b.weight(8)) for _ in range(3))
+    heads = lambda t, perm: b.node("Transpose", b.node("Reshape", t, b.ints(0, 0, 2, 4)), perm=perm)
+    scores = b.node("MatMul", heads(q, [0, 2, 1, 3]), heads(k, [0, 2, 3, 1]))
+    weights = b.node("Softmax", b.node("Mul", scores, b.constant(np.float32(0.5))), axis=-1)
+    y = b.node("Transpose", b.node("MatMul", weights, heads(v, [0, 2, 1, 3])), perm=[0, 2, 1, 3])
+    y = b.node("Add", x, b.node("Reshape", y, b.ints(0, 0, 8)))
+    y = b.node("LayerNormalization", y, b.weight(8, positive=True), b.weight(8))
+    y = b.node("Mul", y, b.node("Sigmoid", y))
+    b.output(b.node("ReduceMean", y, axes=[1]))
+
+
+@model
+def inlined(b):
+    """A function of the model, with an attribute, and a condition that is known."""
+    x = b.input((1, 4, 3, 3))
+    b.extra_opsets = [helper.make_opsetid("test", 1)]
+    leaky = helper.make_node("LeakyRelu", ["a"], ["c"])
+    leaky.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
+    b.functions = [
+        helper.make_function(
+            "test", "Twice", ["a", "b"], ["d"],
+            [leaky, helper.make_node("Add", ["c", "b"], ["d"])], [helper.make_opsetid("", 17)], ["slope"],
+        )
+    ]
+    y = b.node("Twice", x, b.weight(4, 1, 1), domain="test", slope=0.25)
+    y = b.node("Twice", y, x, domain="test", slope=0.5)
+    empty = lambda n: [helper.make_empty_tensor_value_info(n)]
+    then = helper.make_graph([helper.make_node("Relu", [y], ["t"])], "then", [], empty("t"))
+    other = helper.make_graph([helper.make_node("Neg", [y], ["e"])], "other", [], empty("e"))
+    rank = b.node("Size", b.node("Shape", y))
+    condition = b.node("Equal", rank, b.constant(np.array(4, np.int64)))
+    b.output(b.node("If", condition, then_branch=then, else_branch=other))
+
+
+@model
+def external(b):
+    """Weights in a file beside the model."""
+    b.external = True
+    x = b.input((1, 6))
+    y = b.node("Relu", b.node("Gemm", x, b.weight(6, 8), b.weight(8)))
+    b.output(b.node("Gemm", y, b.weight(8, 3), b.weight(3)))
+
+
+@model
+def half_precision(b):
+    x = b.input((1, 2, 5, 5))
+    w = b.constant(b.random.normal(0, 0.3, (3, 2, 3, 3)).astype(np.float16))
+    y = b.node("Conv", x, b.node("Cast", w, to=TensorProto.FLOAT))
+    b.output(b.node("Mul", y, b.node("Cast", b.constant(np.float64([[[[0.5]]]])), to=TensorProto.FLOAT)))
+
+
+@model
+def segmentation(b):
+    """Down, up by a resize, and beside each other, as in a U-Net."""
+    x = b.input((1, 2, 8, 8))
+    down = b.node("Relu", b.conv(x, 2, 4, pads=[1] * 4))
+    low = b.node("Relu", b.conv(b.node("MaxPool", down, kernel_shape=[2, 2], strides=[2, 2]), 4, 6, pads=[1] * 4))
+    scales = b.constant(np.array([1, 1, 2, 2], np.float32))
+    nearest = b.node("Resize", low, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric",
+                     nearest_mode="floor")
+    linear = b.node("Resize", low, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    y = b.node("Concat", down, nearest, linear, axis=1)
+    b.output(b.conv(y, 16, 1, 1))
+
+
+@model
+def integers(b):
+    """A picture of whole numbers, and a class."""
+    x = b.input((1, 3, 4), dtype=TensorProto.INT64)
+    y = b.node("Cast", x, to=TensorProto.FLOAT)
+    y = b.node("MatMul", y, b.weight(4, 5))
+    b.output(b.node("ArgMax", y, axis=2, keepdims=0), b.node("Div", x, b.ints(2)))
+
+
+def main():
+    for name in sys.argv[1:] or MODELS:
+        b = Builder(name)
+        MODELS[name](b)
+        b.save()
+
+
+if __name__ == "__main__":
+    main()

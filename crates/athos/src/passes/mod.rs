@@ -15,6 +15,7 @@ mod harness;
 pub mod padding_into_conv;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
+pub mod transposes;
 
 use crate::graph::{Graph, NodeId};
 
@@ -56,9 +57,11 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 8] = [
+pub const PASSES: [Pass; 9] = [
     fold_constants::run,
     remove_identities::run,
+    // Before those that look for layers next to each other.
+    transposes::run,
     fold_arithmetic::run,
     fold_batch_norm::run,
     padding_into_conv::run,

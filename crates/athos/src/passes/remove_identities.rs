@@ -5,7 +5,8 @@ use cryptflow_ring::Movement;
 use super::PassReport;
 use crate::graph::{Graph, NodeId, Op};
 
-/// Removes identities and movements that move nothing, and joins reshapes with reshapes and transposes with transposes.
+/// Removes identities and movements that move nothing, joins reshapes with reshapes and transposes with transposes, and lets a
+/// mean or sum drop the axes itself that a reshape behind it drops.
 /// Outputs keep their names.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("remove identities");
@@ -18,6 +19,14 @@ pub fn run(graph: &mut Graph) -> PassReport {
             let node = &mut graph.nodes[i];
             node.op = Op::Movement(joined);
             node.inputs = vec![operand];
+        }
+        if let Some(dropping) = drops_axes(graph, id) {
+            let before = graph.node(id).inputs[0];
+            report
+                .changed(&graph.node(id).name, format!("{} drops its axes itself", graph.node(before).name));
+            let inputs = graph.node(before).inputs.clone();
+            let node = &mut graph.nodes[i];
+            (node.op, node.inputs) = (dropping, inputs);
         }
         if moves_nothing(graph, id) {
             let node = graph.node(id);
@@ -55,6 +64,26 @@ fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
         }
         _ => false,
     }
+}
+
+/// The reduction that drops its axes, in place of one that keeps them and a reshape that drops them.
+fn drops_axes(graph: &Graph, id: NodeId) -> Option<Op> {
+    let node = graph.node(id);
+    let (Op::Movement(Movement::Reshape { shape }), &[before]) = (&node.op, node.inputs.as_slice()) else {
+        return None;
+    };
+    let users = graph.nodes.iter().filter(|n| n.inputs.contains(&before)).count();
+    if users != 1 || graph.outputs.contains(&before) {
+        return None;
+    }
+    let reduction = graph.node(before);
+    let (op, axes) = match &reduction.op {
+        Op::Mean { axes, keep_dims: true } => (Op::Mean { axes: axes.clone(), keep_dims: false }, axes),
+        Op::Sum { axes, keep_dims: true } => (Op::Sum { axes: axes.clone(), keep_dims: false }, axes),
+        _ => return None,
+    };
+    let kept = reduction.shape.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, n)| n);
+    kept.eq(shape).then_some(op)
 }
 
 /// One movement in place of this one and the one before it.

@@ -142,9 +142,10 @@ fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]
     match node.attr_text("reduction", "none")? {
         "none" => {}
         other => {
-            return Err(
-                format!("combines what it puts with what is there ({other}), which is not supported").into()
-            );
+            return Err(format!(
+                "combines what it puts with what is there ({other}), which is not supported"
+            )
+            .into());
         }
     }
     let from = node.shape_of_value(value)?;

@@ -1,0 +1,146 @@
+//! Every ONNX model of the shared data, against what TensorFlow computed on the same inputs with the network that it was made
+//! from.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "common/arrays.rs"]
+mod arrays;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cryptflow_athos::import::{self, ImportOptions};
+use cryptflow_athos::{Array, Graph, Op, float, passes};
+
+/// A model: its name, and the operations that the passes leave.
+type Row = (&'static str, &'static [(&'static str, usize)]);
+
+const TABLE: [Row; 6] = [
+    ("lenet_c", &[("conv", 2), ("matmul", 2), ("max pool", 2), ("relu", 3), ("reshape", 2)]),
+    (
+        "resnet20_cifar10",
+        &[
+            ("add", 9),
+            ("conv", 19),
+            ("matmul", 1),
+            ("pad", 2),
+            ("relu", 19),
+            ("slice", 2),
+            ("sum", 1),
+            ("transpose", 1),
+        ],
+    ),
+    (
+        "squeezenet_imagenet",
+        &[
+            ("average pool", 1),
+            ("concat", 8),
+            ("conv", 26),
+            ("max pool", 3),
+            ("relu", 26),
+            ("reshape", 1),
+            ("transpose", 1),
+        ],
+    ),
+    (
+        "resnet50",
+        &[
+            ("add", 16),
+            ("conv", 53),
+            ("matmul", 1),
+            ("max pool", 1),
+            ("relu", 49),
+            ("sum", 1),
+            ("transpose", 1),
+        ],
+    ),
+    (
+        "densenet121",
+        &[
+            ("concat", 58),
+            ("conv", 120),
+            ("matmul", 1),
+            ("max pool", 1),
+            ("relu", 121),
+            ("scale", 62),
+            ("sum", 1),
+            ("transpose", 1),
+        ],
+    ),
+    ("mobilenet_v2", &[("add", 10), ("clipped relu", 35), ("conv", 52), ("matmul", 1), ("sum", 1)]),
+];
+
+fn data() -> Option<PathBuf> {
+    let near = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("CRYPTFLOW_DATA").map_or(near, PathBuf::from);
+    let found = data.join("onnx").is_dir();
+    if !found {
+        println!("skipped: no ONNX models in {}", data.display());
+    }
+    found.then_some(data)
+}
+
+fn bytes(data: &Path, name: &str) -> Vec<u8> {
+    let plain = data.join(format!("onnx/{name}.onnx"));
+    if plain.exists() {
+        return std::fs::read(plain).unwrap();
+    }
+    let packed = data.join(format!("onnx/{name}.onnx.xz"));
+    let unpacked = Command::new("xz").arg("-dc").arg(packed).output().expect("xz unpacks the model");
+    assert!(unpacked.status.success(), "xz: {}", String::from_utf8_lossy(&unpacked.stderr));
+    unpacked.stdout
+}
+
+/// One picture, in the order of axes that the graph takes.
+fn picture(graph: &Graph, all: &Array) -> Array {
+    let mut shape = all.shape.clone();
+    shape[0] = 1;
+    let n: usize = shape.iter().product();
+    let one = Array::new(shape, all.data[..n].to_vec()).unwrap();
+    if graph.node(graph.inputs[0]).shape == one.shape {
+        return one;
+    }
+    let permutation = vec![0, 3, 1, 2];
+    Op::Movement(cryptflow_ring::Movement::Transpose { permutation }).evaluate(&[&one]).unwrap()
+}
+
+/// A graph that ends in a softmax, ending in its operand.
+fn without_softmax(mut graph: Graph) -> Graph {
+    for output in &mut graph.outputs {
+        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Softmax) {
+            *output = graph.nodes[output.0].inputs[0];
+        }
+    }
+    graph
+}
+
+/// The largest difference, relative to the largest element of what was expected.
+fn difference(graph: &Graph, x: &Array, want: &Array) -> f32 {
+    let got = float::run(graph, std::slice::from_ref(x), &mut |_, _| ()).unwrap().remove(0);
+    let want = &want.data[..got.data.len()];
+    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+    got.data.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / largest
+}
+
+#[test]
+fn agree_with_tensorflow() {
+    let Some(data) = data() else { return };
+    for (name, operations) in TABLE {
+        let graph = import::onnx::import(&bytes(&data, name), None, &ImportOptions::default());
+        let mut graph = without_softmax(graph.unwrap_or_else(|e| panic!("{name}: {e}")));
+        let x = picture(&graph, &arrays::npy(&data.join(format!("reference/{name}/input.npy"))));
+        let want = arrays::npy(&data.join(format!("reference/{name}/logits.npy")));
+        let imported = difference(&graph, &x, &want);
+        passes::optimise(&mut graph);
+        let optimised = difference(&graph, &x, &want);
+        println!("{name}: imported {imported:.1e}, optimised {optimised:.1e} of the largest");
+        assert!(imported < 1e-3 && optimised < 1e-3, "{name}: {imported} {optimised}");
+        let left = graph.nodes.iter().map(|n| n.op.name()).filter(|n| !["input", "constant"].contains(n));
+        let kinds = left.fold(BTreeMap::new(), |mut kinds, op| {
+            *kinds.entry(op).or_insert(0) += 1;
+            kinds
+        });
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), operations, "{name}");
+    }
+}

@@ -5,11 +5,12 @@ use std::fmt;
 use cryptflow_program::{OutputTransform, Preprocessing, Program};
 
 use crate::fix::plan::Plan;
+use crate::fix::planner::{Planner, origins};
 use crate::fix::quantise::{Choice, Quantised, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS, check, quantise};
 use crate::fix::report::{CompileReport, measure};
 use crate::fix::search::Search;
-use crate::fix::trial::{Agreement, Examples, opened};
-use crate::fix::{FixError, FixedRunner, Range, calibrate, interval, lower, schedule};
+use crate::fix::trial::{Agreement, Examples, Opened};
+use crate::fix::{FixError, FixedRunner, Range, calibrate, interval, lower};
 use crate::graph::{Array, Graph, NodeId};
 
 /// Fractional bits of activations where there is nothing to search with.
@@ -160,8 +161,10 @@ pub fn compile(
 
 /// The nodes of a graph that cannot be compiled; empty if it can be. Needs neither examples nor ranges.
 pub fn unsupported(graph: &Graph) -> Vec<lower::Unsupported> {
-    let anything = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    lower::lower(graph, &anything).err().unwrap_or_default()
+    match origins(graph) {
+        Err(FixError::Unsupported(nodes)) => nodes,
+        _ => Vec::new(),
+    }
 }
 
 fn check_options(options: &CompileOptions) -> Result<(), CompileError> {
@@ -185,15 +188,6 @@ fn check_options(options: &CompileOptions) -> Result<(), CompileError> {
     }
 }
 
-fn planned(graph: &Graph, ranges: &[Range]) -> Result<(Plan, Vec<Option<Opened>>), FixError> {
-    let mut plan = lower::lower(graph, ranges).map_err(FixError::Unsupported)?;
-    let origins = opened(&plan);
-    schedule::schedule(&mut plan);
-    Ok((plan, origins))
-}
-
-type Opened = (NodeId, Vec<cryptflow_ring::Movement>);
-
 fn with_examples(
     graph: &Graph,
     inputs: Vec<Vec<Array>>,
@@ -201,19 +195,23 @@ fn with_examples(
     runner: &dyn FixedRunner,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    let unsupported = unsupported(graph);
-    if !unsupported.is_empty() {
-        return Err(FixError::Unsupported(unsupported).into());
-    }
     // Which nodes are opened does not depend on the ranges; which ranges there are takes the runs.
-    let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let (_, origins) = planned(graph, &any)?;
+    let origins = origins(graph)?;
     let watch: Vec<NodeId> = origins.iter().flatten().map(|(node, _)| *node).collect();
     let total = inputs.len();
     let seen = calibrate::calibrate(graph, &inputs, &watch, &mut |done| {
         progress(Progress::Calibrating { done, total })
     })?;
-    let (plan, origins) = planned(graph, &seen.ranges)?;
+    let few = total
+        * graph.inputs.first().map_or(1, |&id| graph.node(id).shape.first().copied().unwrap_or(1))
+        < MANY_EXAMPLES;
+    let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
+    let mut planner = Planner::new(graph, &seen.ranges, margin);
+    let first = match options.scale {
+        Scale::Bits(bits) => bits,
+        Scale::Auto => DEFAULT_SCALE,
+    };
+    let plan = planner.plan(first)?;
     let outputs = seen.outputs.iter().map(|kept| float_outputs(kept, &origins)).collect::<Result<_, _>>()?;
     let classes = plan
         .outputs
@@ -225,9 +223,6 @@ fn with_examples(
         })
         .collect();
     let examples = Examples { inputs, outputs, classes };
-    let few =
-        total * plan.values.first().map_or(1, |v| v.shape.first().copied().unwrap_or(1)) < MANY_EXAMPLES;
-    let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
     let ring_bits = match options.ring {
         Ring::Bits(bits) => bits,
         Ring::Auto => 64,
@@ -236,7 +231,8 @@ fn with_examples(
     let mut choice = Choice { scale: DEFAULT_SCALE, ring_bits, margin, may_round_weights: true, weight_bits };
     let tolerance = examples.tolerance();
     let mut tell = |choice: Choice, result: &Result<Agreement, FixError>| progress(tried(choice, result));
-    let mut search = Search { plan: &plan, examples: &examples, runner, progress: &mut tell };
+    let macs = plan.macs();
+    let mut search = Search { planner: &mut planner, examples: &examples, runner, macs, progress: &mut tell };
     let chosen = search.chosen();
     let scale_reason;
     (choice.scale, scale_reason) = match options.scale {
@@ -261,6 +257,7 @@ fn with_examples(
         }
     };
     progress(Progress::Measuring);
+    let plan = planner.plan(choice.scale)?;
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());
     let quantised = finished(&plan, &name, choice, options)?;
     let chosen = &chosen[..chosen.len().min(4)];
@@ -326,7 +323,8 @@ fn without_examples(
         Scale::Bits(bits) => (bits, "chosen by the user"),
         Scale::Auto => (DEFAULT_SCALE, "the default, as there are no examples to search with"),
     };
-    let (plan, _) = planned(graph, &interval::interval(graph, ranges, scale))?;
+    let ranges = interval::interval(graph, ranges, scale);
+    let plan = Planner::new(graph, &ranges, 0.0).plan(scale)?;
     // Worst-case bounds allow for so much rounding of weights and no more.
     let weight_bits = options.weight_bits.unwrap_or(WEIGHT_BITS).max(WORST_CASE_WEIGHT_BITS);
     let mut choice = Choice { scale, ring_bits: 64, margin: 0.0, may_round_weights: false, weight_bits };
@@ -367,6 +365,7 @@ fn completed(quantised: Quantised, mut report: CompileReport) -> Compiled {
         let applied = match output.transform {
             Some(OutputTransform::Softmax) => "softmax",
             Some(OutputTransform::ArgMax) => "arg-max",
+            Some(OutputTransform::TopK { .. }) => "top-k",
             None => continue,
         };
         report.warnings.push(format!(

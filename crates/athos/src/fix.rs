@@ -10,6 +10,7 @@ pub mod calibrate;
 pub mod interval;
 pub mod lower;
 pub(crate) mod plan;
+pub(crate) mod planner;
 pub(crate) mod quantise;
 pub mod report;
 pub(crate) mod schedule;

@@ -8,6 +8,7 @@
 pub mod compile;
 pub mod fix;
 pub mod float;
+pub(crate) mod functions;
 pub mod graph;
 pub mod import;
 pub mod operations;

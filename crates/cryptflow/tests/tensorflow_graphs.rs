@@ -108,7 +108,7 @@ fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
 fn apply(transform: Option<OutputTransform>, logits: &[f32], classes: usize) -> Vec<f32> {
     let rows = logits.chunks(classes);
     match transform {
-        None => logits.to_vec(),
+        None | Some(OutputTransform::TopK { .. }) => logits.to_vec(),
         Some(OutputTransform::Softmax) => rows
             .flat_map(|row| {
                 let sum: f32 = row.iter().map(|v| v.exp()).sum();

@@ -106,6 +106,17 @@ pub enum OutputTransform {
     Softmax,
     /// Index of the largest element along the last axis.
     ArgMax,
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or their indices.
+    TopK {
+        /// The axis.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// The largest, not the smallest.
+        largest: bool,
+        /// Where they are, not what they are.
+        indices: bool,
+    },
 }
 
 /// An output of the program.

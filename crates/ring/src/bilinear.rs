@@ -47,6 +47,7 @@ pub fn bilinear_into(
     }
     match map {
         LinearMap::MatMul { rows, inner, columns } => product(x, w, [*rows, *inner, *columns], bits, out),
+        LinearMap::BatchMatMul { rows: 1, inner, columns: 1, .. } => thin::dots(x, w, *inner, out),
         LinearMap::BatchMatMul { rows, inner, columns, .. } => {
             // None of the extents is zero: no operand is empty.
             let parts = x.chunks_exact(rows * inner).zip(w.chunks_exact(inner * columns));

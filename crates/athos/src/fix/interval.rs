@@ -7,7 +7,8 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use crate::graph::{Array, Graph, NodeId, Op};
+use crate::functions::facts;
+use crate::graph::{Array, Function, Graph, NodeId, Op};
 use crate::operations::normalisation;
 
 use super::plan::Range;
@@ -78,6 +79,22 @@ fn sum_of(range: Range, count: usize, padded: bool) -> Range {
     Range { low: range.low * count as f64, high: range.high * count as f64 }
 }
 
+/// What a function makes of a range, where it is defined: by sampling it densely, and allowing for what lies between samples. The fixed-point
+/// function stays what it is where the domain ends.
+fn through(function: Function, range: Range, unit: f64) -> Range {
+    const SAMPLES: usize = 4096;
+    let Ok(domain) = facts::domain(function, range, range, unit, 1.0) else { return Range::EMPTY };
+    let width = domain.high - domain.low;
+    let samples: Vec<f64> =
+        (0..=SAMPLES).map(|i| function.at(domain.low + width * i as f64 / SAMPLES as f64)).collect();
+    let between = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    let values = samples.iter().fold(Range::EMPTY, |r, &v| r.union(Range { low: v, high: v }));
+    let error = between + 8.0 * unit + values.magnitude() / 512.0;
+    let grown = grown(values, error);
+    // What is never negative stays so, but for rounding.
+    if values.low > 0.0 { Range { low: grown.low.max(values.low / 2.0), ..grown } } else { grown }
+}
+
 struct Node<'a> {
     graph: &'a Graph,
     id: NodeId,
@@ -112,9 +129,24 @@ impl Node<'_> {
             },
             Op::Add => self.pairs(operands, n, &plus),
             Op::Sub => self.pairs(operands, n, &|a, b| plus(a, Range { low: -b.high, high: -b.low })),
-            Op::Mul => self.pairs(operands, n, &times),
+            // What is multiplied by itself is not negative.
+            Op::Mul if node.inputs.first() == node.inputs.get(1) => each(&|r| {
+                let (a, b) = (r.low * r.low, r.high * r.high);
+                let low = if r.low <= 0.0 && r.high >= 0.0 { 0.0 } else { a.min(b) };
+                grown(Range { low, high: a.max(b) }, 2.0 * self.unit)
+            }),
+            Op::Mul => {
+                let products = self.pairs(operands, n, &times);
+                products.into_iter().map(|r| grown(r, 2.0 * self.unit)).collect()
+            }
             Op::Div => {
-                self.pairs(operands, n, &|a, b| times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low }))
+                let quotients =
+                    self.pairs(operands, n, &|a, b| times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low }));
+                let error = |r: Range| 4.0 * self.unit + r.magnitude() / 512.0;
+                if self.constant(1).is_some() {
+                    return quotients;
+                }
+                quotients.into_iter().map(|r| grown(r, error(r))).collect()
             }
             Op::Maximum => {
                 self.pairs(operands, n, &|a, b| Range { low: a.low.max(b.low), high: a.high.max(b.high) })
@@ -127,7 +159,7 @@ impl Node<'_> {
                 let sides = operands.get(1..).unwrap_or(&[]);
                 self.pairs(sides, n, &|a, b| a.union(b))
             }
-            Op::Function(_) => vec![Range::EMPTY; n],
+            Op::Function(function) => each(&|r| through(*function, r, self.unit)),
             Op::Relu => each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) }),
             Op::ClippedRelu { limit } => {
                 let clip = |v: f64| v.clamp(0.0, f64::from(*limit).max(0.0));
@@ -209,8 +241,19 @@ impl Node<'_> {
         let bias = self.constant(2).map(|b| b.data.as_slice());
         let transposed =
             |w: &Array| Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)]);
-        if self.operand_shape(1).len() > 2 {
-            return vec![Range::EMPTY; n];
+        let both_secret = self.constant(0).is_none() && self.constant(1).is_none();
+        if both_secret || self.operand_shape(0).len().max(self.operand_shape(1).len()) > 2 {
+            let shape = self.operand_shape(0);
+            let inner = if ta { shape.len().checked_sub(2) } else { shape.len().checked_sub(1) };
+            let inner = inner.and_then(|axis| shape.get(axis)).copied().unwrap_or(1);
+            let whole = |i: usize| operands.get(i).map_or(Range::EMPTY, |x| all(x));
+            let product = times(whole(0), whole(1));
+            let error = Self::weight_error(1.0) * product.magnitude() * inner as f64 + 2.0 * self.unit;
+            let sum = grown(sum_of(product, inner, false), error);
+            let biases = bias.map_or(Range { low: 0.0, high: 0.0 }, |b| {
+                b.iter().fold(Range::EMPTY, |r, &v| r.union(Range { low: v.into(), high: v.into() }))
+            });
+            return vec![plus(sum, biases); n];
         }
         match (self.constant(0), self.constant(1)) {
             (_, Some(w)) => {

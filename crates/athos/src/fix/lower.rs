@@ -1,16 +1,26 @@
 //! Lowering: from the graph to a plan, one node after another. All nodes that cannot be lowered are found in one go.
 
 mod arithmetic;
+mod compare;
+mod function;
 mod linear;
 mod merge;
+mod order;
 mod pool;
+mod precision;
+mod product;
+mod select;
 mod shape;
+mod softmax;
+
+use std::collections::HashMap;
 
 use cryptflow_program::OutputTransform;
 
 use crate::graph::{Array, Graph, NodeId, Op};
 
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight, Range};
+use super::quantise::{own_bounds, result_bounds};
 
 /// A node that cannot be computed, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +46,36 @@ pub(crate) enum Lowered {
     Nothing,
 }
 
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Fractional bits of activations.
+    pub(crate) scale: u32,
+    /// Bits by which values may exceed their ranges.
+    pub(crate) margin: f64,
+    /// Whether the ranges are known. If not, they are no reason to refuse anything.
+    pub(crate) known: bool,
+}
+
+impl Setting {
+    /// For a look at what can be computed at all.
+    pub(crate) fn unknown() -> Setting {
+        Setting { scale: 12, margin: 0.0, known: false }
+    }
+}
+
 pub(crate) struct Lowering<'a> {
     graph: &'a Graph,
     ranges: &'a [Range],
+    setting: Setting,
     plan: Plan,
+    /// The integers that each value of the plan stays within.
+    bounds: Vec<(i64, i64)>,
+    /// Fractional bits that each node's value should have beyond those of activations.
+    extra: Vec<u32>,
     lowered: Vec<Lowered>,
+    /// What the client would apply, computed after all because a node inside of the graph uses it.
+    inside: HashMap<NodeId, usize>,
 }
 
 type Refusal = String;
@@ -49,16 +84,25 @@ type Refusal = String;
 ///
 /// # Errors
 /// Every node that cannot be lowered.
-pub(crate) fn lower(graph: &Graph, ranges: &[Range]) -> Result<Plan, Vec<Unsupported>> {
-    let mut state =
-        Lowering { graph, ranges, plan: Plan::default(), lowered: vec![Lowered::Nothing; graph.nodes.len()] };
+pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result<Plan, Vec<Unsupported>> {
+    let mut state = Lowering {
+        graph,
+        ranges,
+        setting,
+        plan: Plan::default(),
+        bounds: Vec::new(),
+        extra: precision::extra_bits(graph, ranges, setting),
+        lowered: vec![Lowered::Nothing; graph.nodes.len()],
+        inside: HashMap::new(),
+    };
     let mut refused = Vec::new();
     let refuse = |id: NodeId, reason: String| {
         let node = graph.node(id);
         Unsupported { name: node.name.clone(), operation: node.op.name().to_string(), reason }
     };
     for &id in &graph.inputs {
-        let value = state.value(id, graph.node(id).shape.clone(), state.range(id), true);
+        let shape = graph.node(id).shape.clone();
+        let value = state.value(PlanValue { node: Some(id), ..state.blank(id, shape, state.range(id)) });
         state.lowered[id.0] = Lowered::Value(value);
     }
     state.plan.inputs = graph.inputs.len();
@@ -76,9 +120,9 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range]) -> Result<Plan, Vec<Unsuppo
     }
     for (index, &id) in graph.outputs.iter().enumerate() {
         let name = graph.output_names.get(index).unwrap_or(&graph.node(id).name).clone();
-        let (value, transform) = match &state.lowered[id.0] {
-            Lowered::Value(value) => (*value, None),
-            Lowered::Client(value, transform) => (*value, Some(*transform)),
+        let (value, transform) = match &state.lowered[id.0].clone() {
+            Lowered::Value(value) => (state.at_output(id, *value), None),
+            Lowered::Client(value, transform) => (state.at_output(id, *value), Some(*transform)),
             Lowered::Constant(_) => {
                 refused.push(refuse(id, "it is an output that does not depend on any input".into()));
                 continue;
@@ -115,14 +159,21 @@ impl Lowering<'_> {
         self.ranges[id.0]
     }
 
-    /// A new value. `whole`: it is the node's result, not one on the way there.
-    fn value(&mut self, id: NodeId, shape: Vec<usize>, range: Range, whole: bool) -> usize {
+    /// A value of a node in the making: it has the scale of activations, and its bounds follow from its range.
+    fn blank(&self, id: NodeId, shape: Vec<usize>, range: Range) -> PlanValue {
         let name = self.graph.node(id).name.clone();
-        self.plan.values.push(PlanValue { name, shape, range, node: whole.then_some(id), wide: false });
+        PlanValue { name, shape, range, node: None, wide: false, extra: 0, exact: None }
+    }
+
+    /// Adds a value.
+    fn value(&mut self, value: PlanValue) -> usize {
+        self.bounds.push(own_bounds(&value, self.setting.scale, self.setting.margin));
+        self.plan.values.push(value);
         self.plan.values.len() - 1
     }
 
-    /// A step for a node that gives a new value of this shape and range.
+    /// A step for a node that gives a new value of this shape and range, with as many fractional bits as its first operand.
+    /// `whole`: the value is the node's result, not one on the way there.
     fn step(
         &mut self,
         id: NodeId,
@@ -132,7 +183,18 @@ impl Lowering<'_> {
         range: Range,
         whole: bool,
     ) -> usize {
-        let output = self.value(id, shape, range, whole);
+        let extra = inputs.first().map_or(0, |&i| self.plan.values[i].extra);
+        let node = whole.then_some(id);
+        self.step_to(id, op, inputs, PlanValue { node, extra, ..self.blank(id, shape, range) })
+    }
+
+    /// A step for a node that gives this value.
+    fn step_to(&mut self, id: NodeId, op: PlanOp, inputs: &[usize], value: PlanValue) -> usize {
+        let Setting { scale, margin, .. } = self.setting;
+        let operands: Vec<(i64, i64)> = inputs.iter().map(|&i| self.bounds[i]).collect();
+        let bounds = result_bounds(&op, &operands, &value, scale, margin);
+        let output = self.value(value);
+        self.bounds[output] = bounds;
         let name = self.graph.node(id).name.clone();
         self.plan.steps.push(PlanStep { name, op, inputs: inputs.to_vec(), output });
         output
@@ -144,17 +206,36 @@ impl Lowering<'_> {
         Lowered::Value(self.step(id, op, inputs, shape, range, true))
     }
 
+    /// The same, for a caller that goes on with the value.
+    fn last_value(&mut self, id: NodeId, op: PlanOp, inputs: &[usize]) -> usize {
+        let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
+        self.step(id, op, inputs, shape, range, true)
+    }
+
+    /// Fractional bits that a node's value should have beyond those of activations.
+    fn extra_of(&self, id: NodeId) -> i32 {
+        self.extra[id.0] as i32
+    }
+
     fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<std::sync::Arc<Vec<f32>>>) -> usize {
         self.plan.weights.push(PlanWeight::new(name.to_string(), shape, data.into()));
         self.plan.weights.len() - 1
     }
 
     /// An operand that must be a secret value.
-    fn secret(&self, id: NodeId) -> Result<usize, Refusal> {
+    fn secret(&mut self, id: NodeId) -> Result<usize, Refusal> {
         match &self.lowered[id.0] {
             Lowered::Value(value) => Ok(*value),
-            Lowered::Client(_, OutputTransform::Softmax) => Err(inside(&self.graph.node(id).name, "softmax")),
-            Lowered::Client(..) => Err(inside(&self.graph.node(id).name, "arg-max")),
+            Lowered::Client(..) if self.inside.contains_key(&id) => Ok(self.inside[&id]),
+            Lowered::Client(value, OutputTransform::Softmax) => {
+                let softmax = self.softmax_inside(id, *value)?;
+                self.inside.insert(id, softmax);
+                Ok(softmax)
+            }
+            Lowered::Client(_, OutputTransform::ArgMax) => Err(inside(&self.graph.node(id).name, "arg-max")),
+            Lowered::Client(_, OutputTransform::TopK { .. }) => {
+                Err(inside(&self.graph.node(id).name, "top-k"))
+            }
             Lowered::Constant(_) | Lowered::Nothing => Err("it takes a constant where a value is due".into()),
         }
     }
@@ -187,14 +268,14 @@ impl Lowering<'_> {
             Op::SumPool { window } => self.sum_pool(id, window),
             Op::Mean { axes, .. } => self.reduce(id, axes, true),
             Op::Sum { axes, .. } => self.reduce(id, axes, false),
-            Op::Maximum
-            | Op::Minimum
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Function(_)
-            | Op::Max { .. }
-            | Op::Min { .. }
-            | Op::TopK { .. } => Err("it is not computed on secrets yet".into()),
+            Op::Maximum => self.larger(id, false),
+            Op::Minimum => self.larger(id, true),
+            Op::Compare(comparison) => self.compare(id, *comparison),
+            Op::Select => self.select(id),
+            Op::Function(function) => self.function(id, *function),
+            Op::Max { axes, .. } => self.extreme(id, axes, false),
+            Op::Min { axes, .. } => self.extreme(id, axes, true),
+            Op::TopK { axis, k, largest, indices } => self.top_k(id, *axis, *k, *largest, *indices),
             Op::Softmax => self.softmax(id),
             Op::ArgMax { axis } => self.arg_max(id, *axis),
             Op::Movement(movement) => self.movement(id, movement),

@@ -50,6 +50,10 @@ pub(crate) struct PlanValue {
     pub(crate) node: Option<NodeId>,
     /// Whether it lives in the large ring; scheduling decides.
     pub(crate) wide: bool,
+    /// Fractional bits beyond those of activations; fewer where it is negative. Outputs have none.
+    pub(crate) extra: i32,
+    /// The integers that it stays within, where they do not follow from `range` and the margin.
+    pub(crate) exact: Option<(i64, i64)>,
 }
 
 /// A secret tensor in real numbers.
@@ -101,6 +105,15 @@ pub(crate) enum PlanOp {
     Add,
     Sub,
     Movement(Movement),
+    /// A product of two values.
+    Product(LinearMap),
+    /// Comparisons with thresholds, in units of the operand.
+    Compare(Vec<i64>),
+    /// Integer combinations along the first axis, and offsets in units of the result.
+    Combine {
+        factors: Vec<i64>,
+        offsets: Vec<i64>,
+    },
 }
 
 /// A step.
@@ -120,6 +133,26 @@ pub(crate) struct PlanOutput {
     pub(crate) transform: Option<OutputTransform>,
 }
 
+/// A function that the program approximates, or that costs it comparisons.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct FunctionReport {
+    /// The node of the source model.
+    pub name: String,
+    /// The function.
+    pub function: String,
+    /// The smallest operand that it is made for.
+    pub low: f64,
+    /// The largest operand.
+    pub high: f64,
+    /// Pieces: a comparison for each but one.
+    pub pieces: usize,
+    /// Degree of the polynomials.
+    pub degree: usize,
+    /// The largest error for operands in that range, that of the arithmetic included; in real numbers. What the operand's
+    /// own rounding leads to is not counted.
+    pub largest_error: f64,
+}
+
 /// The plan. Values are in no particular order, but the inputs are the first ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
@@ -128,6 +161,10 @@ pub(crate) struct Plan {
     pub(crate) weights: Vec<PlanWeight>,
     pub(crate) steps: Vec<PlanStep>,
     pub(crate) outputs: Vec<PlanOutput>,
+    /// The scale that its integers are made for; none where it serves every scale.
+    pub(crate) fitted: Option<u32>,
+    /// What was approximated.
+    pub(crate) functions: Vec<FunctionReport>,
 }
 
 impl Plan {
@@ -147,6 +184,8 @@ impl Plan {
             PlanOp::Linear { terms, .. } => terms.as_slice(),
             _ => &[],
         });
-        maps.map(|t| t.map.macs()).sum()
+        let products =
+            self.steps.iter().map(|s| if let PlanOp::Product(map) = &s.op { map.macs() } else { 0 });
+        maps.map(|t| t.map.macs()).sum::<u64>() + products.sum::<u64>()
     }
 }

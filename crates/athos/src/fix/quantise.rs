@@ -10,7 +10,9 @@ use cryptflow_program::{
 };
 
 use super::FixError;
-use super::plan::{Plan, PlanOp, Range};
+use cryptflow_ring::Movement;
+
+use super::plan::{Plan, PlanOp, PlanStep, PlanValue};
 use weights::Weights;
 
 /// The numbers that decide what the plan becomes.
@@ -56,7 +58,7 @@ const SMALLEST_BOUND: i64 = 64;
 pub(crate) fn quantise(plan: &Plan, name: &str, choice: Choice) -> Result<Quantised, FixError> {
     let bounds = value_bounds(plan, choice);
     let shifts = room::shifts(plan, &bounds, choice)?;
-    let mut weights = Weights::new(plan, choice.scale);
+    let mut weights = Weights::new(plan);
     let mut values: Vec<usize> = (0..plan.inputs).collect();
     let mut ids = vec![None; plan.values.len()];
     for (input, id) in ids.iter_mut().enumerate().take(plan.inputs) {
@@ -71,17 +73,20 @@ pub(crate) fn quantise(plan: &Plan, name: &str, choice: Choice) -> Result<Quanti
                     .iter()
                     .map(|t| LinearTerm {
                         input: t.input,
-                        weight: weights.filter(t.weight, shift),
+                        weight: weights.filter(t.weight, weight_scale(plan, step, t.input, shift)),
                         map: t.map.clone(),
                     })
                     .collect(),
-                bias: bias.as_ref().map(|bias| weights.bias(&step.name, bias, shift)),
+                bias: bias.as_ref().map(|bias| {
+                    weights.bias(&step.name, bias, scale_of(&plan.values[step.output], choice.scale) + shift)
+                }),
                 shift,
             },
             PlanOp::Widen => Operation::Widen,
             PlanOp::Relu => activation(Activation::Relu, plan, input, step.output),
             PlanOp::ClippedRelu(limit) => {
-                let limit = (limit * exp2(choice.scale)).round().max(1.0) as u64;
+                let scale = scale_of(&plan.values[step.output], choice.scale);
+                let limit = (limit * exp2(scale)).round().max(1.0) as u64;
                 activation(Activation::ClippedRelu { limit }, plan, input, step.output)
             }
             PlanOp::MaxPool(input, window) => {
@@ -89,8 +94,18 @@ pub(crate) fn quantise(plan: &Plan, name: &str, choice: Choice) -> Result<Quanti
             }
             PlanOp::SumPool(input, window) => Operation::SumPool { input: *input, window: window.clone() },
             PlanOp::ScalePublic(factors) => {
-                let factors = factors.iter().map(|f| (f * exp2(shift)).round() as i64 as u64).collect();
+                let up =
+                    shift as i32 + input.map_or(0, |i| plan.values[step.output].extra - plan.values[i].extra);
+                let unit = f64::from(up).exp2();
+                let factors = factors.iter().map(|f| (f * unit).round() as i64 as u64).collect();
                 Operation::ScalePublic { factors, shift }
+            }
+            PlanOp::Product(map) => Operation::Product { map: map.clone(), shift },
+            PlanOp::Compare(thresholds) => {
+                Operation::Compare { thresholds: thresholds.clone(), compare_bits: 0 }
+            }
+            PlanOp::Combine { factors, offsets } => {
+                Operation::Combine { factors: factors.clone(), offsets: offsets.clone() }
             }
             PlanOp::Add => Operation::Add,
             PlanOp::Sub => Operation::Sub,
@@ -105,7 +120,8 @@ pub(crate) fn quantise(plan: &Plan, name: &str, choice: Choice) -> Result<Quanti
     let value = |&id: &usize| {
         let (planned, (low, high)) = (&plan.values[id], bounds[id]);
         let (name, shape) = (planned.name.clone(), planned.shape.clone());
-        Value { name, shape, scale: choice.scale, low, high, wide: planned.wide }
+        let scale = scale_of(planned, choice.scale);
+        Value { name, shape, scale, low, high, wide: planned.wide }
     };
     let outputs: Vec<Output> = plan
         .outputs
@@ -162,7 +178,9 @@ fn compare(program: &mut Program) {
         };
         let needed = bounds::comparison(&step.operation, input);
         if let (
-            Operation::Activation { compare_bits, .. } | Operation::MaxPool { compare_bits, .. },
+            Operation::Activation { compare_bits, .. }
+            | Operation::MaxPool { compare_bits, .. }
+            | Operation::Compare { compare_bits, .. },
             Some(bits),
         ) = (&mut step.operation, needed)
         {
@@ -171,36 +189,67 @@ fn compare(program: &mut Program) {
     }
 }
 
-/// The bounds of every value, in units: the range, widened by the margin and by the rounding. Operations that only move or
-/// pick elements pass their operands' bounds on.
+/// Fractional bits of a value, where activations have `scale`.
+pub(crate) fn scale_of(value: &PlanValue, scale: u32) -> u32 {
+    scale.saturating_add_signed(value.extra)
+}
+
+/// Fractional bits of the weight that multiplies this operand of a linear step, for a shift.
+fn weight_scale(plan: &Plan, step: &PlanStep, input: usize, shift: u32) -> u32 {
+    let from = step.inputs.get(input).map_or(0, |&i| plan.values[i].extra);
+    shift.saturating_add_signed(plan.values[step.output].extra - from)
+}
+
+/// The bounds of every value, in units: see [`own_bounds`] and [`result_bounds`].
 fn value_bounds(plan: &Plan, choice: Choice) -> Vec<(i64, i64)> {
-    let unit = exp2(choice.scale);
-    let wider = choice.margin.exp2();
-    let own = |range: Range| {
-        let range = range.with_zero();
-        let units = |v: f64| (v.abs() * wider * unit).ceil().min(9e18) as i64;
-        // A side on which nothing was seen stays small: rounding alone leads there.
-        let low = units(range.low).saturating_add(ROUNDING).max(SMALLEST_BOUND);
-        let high = units(range.high).saturating_add(ROUNDING).max(SMALLEST_BOUND);
-        (-low, high)
-    };
-    let mut bounds: Vec<(i64, i64)> = plan.values.iter().map(|v| own(v.range)).collect();
+    let mut bounds: Vec<(i64, i64)> =
+        plan.values.iter().map(|v| own_bounds(v, choice.scale, choice.margin)).collect();
     for step in &plan.steps {
-        let low = step.inputs.iter().map(|&i| bounds[i].0).min().unwrap_or(0);
-        let high = step.inputs.iter().map(|&i| bounds[i].1).max().unwrap_or(0);
-        match &step.op {
-            PlanOp::Widen | PlanOp::Movement(_) | PlanOp::MaxPool(..) => bounds[step.output] = (low, high),
-            PlanOp::Relu => bounds[step.output] = (0, high),
-            PlanOp::ClippedRelu(limit) => {
-                let limit = (limit * unit).round().clamp(1.0, 9e18) as i64;
-                bounds[step.output] = (0, high.min(limit));
-            }
-            // What is never negative needs no room below zero.
-            PlanOp::SumPool(..) | PlanOp::Add if low >= 0 => bounds[step.output].0 = 0,
-            _ => {}
-        }
+        let inputs: Vec<(i64, i64)> = step.inputs.iter().map(|&i| bounds[i]).collect();
+        let value = &plan.values[step.output];
+        bounds[step.output] = result_bounds(&step.op, &inputs, value, choice.scale, choice.margin);
     }
     bounds
+}
+
+/// The bounds of a value by itself: the range, widened by the margin and by the rounding.
+pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i64) {
+    if let Some(exact) = value.exact {
+        return exact;
+    }
+    let range = value.range.with_zero();
+    let wider = margin.exp2() * exp2(scale_of(value, scale));
+    let units = |v: f64| (v.abs() * wider).ceil().min(9e18) as i64;
+    // A side on which nothing was seen stays small: rounding alone leads there.
+    let low = units(range.low).saturating_add(ROUNDING).max(SMALLEST_BOUND);
+    let high = units(range.high).saturating_add(ROUNDING).max(SMALLEST_BOUND);
+    (-low, high)
+}
+
+/// The bounds of a step's result, for its operands'. Operations that only move or pick elements pass their operands' bounds on.
+pub(crate) fn result_bounds(
+    op: &PlanOp,
+    inputs: &[(i64, i64)],
+    value: &PlanValue,
+    scale: u32,
+    margin: f64,
+) -> (i64, i64) {
+    let low = inputs.iter().map(|b| b.0).min().unwrap_or(0);
+    let high = inputs.iter().map(|b| b.1).max().unwrap_or(0);
+    let own = own_bounds(value, scale, margin);
+    match op {
+        PlanOp::Movement(Movement::Pad { .. }) => (low.min(0), high.max(0)),
+        PlanOp::Widen | PlanOp::Movement(_) | PlanOp::MaxPool(..) => (low, high),
+        PlanOp::Relu => (0, high.max(0)),
+        PlanOp::ClippedRelu(limit) => {
+            let limit = (limit * exp2(scale_of(value, scale))).round().clamp(1.0, 9e18) as i64;
+            (0, high.clamp(0, limit))
+        }
+        PlanOp::Compare(_) => (0, 1),
+        // What is never negative needs no room below zero.
+        PlanOp::SumPool(..) | PlanOp::Add if low >= 0 => (0, own.1),
+        _ => own,
+    }
 }
 
 /// `2^bits` in real numbers.

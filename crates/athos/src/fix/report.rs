@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::float;
 use crate::graph::{Array, Graph, NodeId};
 
+pub use super::plan::FunctionReport;
+
 use super::plan::Plan;
 use super::quantise::{Quantised, exp2};
 use super::trial::{Agreement, Examples, add, run};
@@ -40,6 +42,8 @@ pub struct CompileReport {
     pub peak_elements: u64,
     /// How fixed point compares with the float model, over the examples of the last run.
     pub agreement: Option<AgreementReport>,
+    /// The functions that polynomials stand for.
+    pub functions: Vec<FunctionReport>,
     /// The layers, in the order in which they run.
     pub layers: Vec<LayerReport>,
     /// What the user should know.
@@ -116,7 +120,8 @@ pub(crate) fn measure(
                     return;
                 };
                 let float = plan.values[planned].node.and_then(|node| floats.get(&node));
-                difference.add(data, float.map(|a| a.data.as_slice()), exp2(program.scale));
+                let unit = program.values.get(value).map_or(1.0, |v| exp2(v.scale));
+                difference.add(data, float.map(|a| a.data.as_slice()), unit);
             })?;
             add(&mut total, examples, index, &outputs, program.scale);
         }
@@ -134,6 +139,7 @@ pub(crate) fn measure(
         macs: plan.macs(),
         peak_elements: liveness::peak_elements(program),
         agreement,
+        functions: plan.functions.clone(),
         ..CompileReport::default()
     };
     layers(plan, quantised, &differences, &mut report);
@@ -176,10 +182,10 @@ impl Difference {
 fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report: &mut CompileReport) {
     let program = &quantised.program;
     let there = bits_there(program);
-    let unit = exp2(program.scale);
     for step in &program.steps {
         let id = step.output.0;
         let (value, difference) = (&program.values[id], &differences[id]);
+        let unit = exp2(value.scale);
         if difference.seen.0 < value.low || difference.seen.1 > value.high {
             report.warnings.push(format!(
                 "{}: fixed point takes values from {} to {} where {} to {} was planned; give more calibration data or a larger \
@@ -232,7 +238,9 @@ fn bits_there(program: &Program) -> Vec<u32> {
             continue;
         };
         match &step.operation {
-            Operation::Activation { compare_bits, .. } => *slot = (*slot).min(*compare_bits),
+            Operation::Activation { compare_bits, .. } | Operation::Compare { compare_bits, .. } => {
+                *slot = (*slot).min(*compare_bits)
+            }
             // The difference of two elements takes one bit more than the elements, where they can be negative.
             Operation::MaxPool { compare_bits, .. } => {
                 let signed =

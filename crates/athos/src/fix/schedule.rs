@@ -47,13 +47,18 @@ fn demands(plan: &Plan) -> Vec<Demand> {
     for step in plan.steps.iter().rev() {
         let result = demands[step.output];
         let wanted = match &step.op {
-            PlanOp::Linear { .. } | PlanOp::ScalePublic(_) | PlanOp::SumPool(..) => {
+            PlanOp::Linear { .. } | PlanOp::Product(_) | PlanOp::ScalePublic(_) | PlanOp::SumPool(..) => {
                 Demand { wide: true, narrow: false }
             }
-            PlanOp::MaxPool(..) => Demand { wide: false, narrow: true },
+            PlanOp::MaxPool(..) | PlanOp::Compare(_) => Demand { wide: false, narrow: true },
             // Cutting leaves less to lift than there was.
             PlanOp::Movement(Movement::Slice { .. }) => Demand { wide: false, narrow: result.narrow },
             PlanOp::Movement(_) => result,
+            // Combinations of fewer values than they make are widened before, others after.
+            PlanOp::Combine { factors, offsets } => {
+                let fewer = factors.len() <= offsets.len() * offsets.len();
+                Demand { wide: result.wide && fewer, narrow: result.narrow }
+            }
             _ => Demand::default(),
         };
         for &input in &step.inputs {
@@ -77,12 +82,16 @@ fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanSte
     let all_wide = |plan: &Plan, ids: &[usize]| ids.iter().all(|&i| plan.values[i].wide);
 
     match &step.op {
-        PlanOp::Linear { .. } | PlanOp::ScalePublic(_) => {
+        PlanOp::Linear { .. } | PlanOp::Product(_) | PlanOp::ScalePublic(_) => {
             step.inputs = wide.unwrap_or(narrow_first);
             finish(plan, step, false, demand.wide)
         }
         PlanOp::SumPool(..) => {
             step.inputs = wide.unwrap_or(narrow_first);
+            finish(plan, step, true, false)
+        }
+        PlanOp::Compare(_) => {
+            step.inputs = narrow_first;
             finish(plan, step, true, false)
         }
         PlanOp::Relu | PlanOp::ClippedRelu(_) => {
@@ -91,7 +100,7 @@ fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanSte
             let result = all_wide(plan, &step.inputs) || on_the_way;
             finish(plan, step, result, demand.wide)
         }
-        PlanOp::Movement(_) | PlanOp::Add | PlanOp::Sub => match wide {
+        PlanOp::Movement(_) | PlanOp::Add | PlanOp::Sub | PlanOp::Combine { .. } => match wide {
             Some(wide) if demand.wide => {
                 // A narrow twin costs nothing, if something gains from it.
                 let narrow = (demand.narrow && !all_wide(plan, &narrow_first)).then(|| {

@@ -9,7 +9,7 @@
 //! **Ring.** 64 bits, unless asked otherwise. `auto`: the smallest ring in which the bounds fit and the program still agrees; where
 //! room is short, weights lose precision, layer by layer, before anything else does.
 
-use super::plan::Plan;
+use super::planner::Planner;
 use super::quantise::{Choice, ring_limits};
 use super::trial::{Agreement, Examples, compare};
 use super::{FixError, FixedRunner};
@@ -21,23 +21,28 @@ pub(crate) const SCALES: std::ops::RangeInclusive<u32> = 8..=20;
 const BUDGET: u64 = 16_000_000_000;
 
 /// What the search looks at.
-pub(crate) struct Search<'a> {
-    pub(crate) plan: &'a Plan,
+pub(crate) struct Search<'a, 'b> {
+    pub(crate) planner: &'a mut Planner<'b>,
     pub(crate) examples: &'a Examples,
     pub(crate) runner: &'a dyn FixedRunner,
+    /// Multiply-accumulate operations of one run.
+    pub(crate) macs: u64,
     /// Told of every trial.
     pub(crate) progress: &'a mut dyn FnMut(Choice, &Result<Agreement, FixError>),
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// The examples of a trial.
     pub(crate) fn chosen(&self) -> Vec<usize> {
-        let affordable = BUDGET / self.plan.macs().max(1);
+        let affordable = BUDGET / self.macs.max(1);
         self.examples.hardest(usize::try_from(affordable).unwrap_or(64).clamp(2, 64))
     }
 
     fn trial(&mut self, choice: Choice, chosen: &[usize], tolerance: f64) -> Result<Agreement, FixError> {
-        let result = compare(self.plan, choice, self.examples, chosen, tolerance, self.runner);
+        let result = self
+            .planner
+            .plan(choice.scale)
+            .and_then(|plan| compare(&plan, choice, self.examples, chosen, tolerance, self.runner));
         (self.progress)(choice, &result);
         result
     }
@@ -93,7 +98,8 @@ impl Search<'_> {
     /// Where it does not fit 64 bits.
     pub(crate) fn ring(&mut self, choice: Choice) -> Result<u32, FixError> {
         let (chosen, tolerance) = (self.chosen(), self.examples.tolerance());
-        let (least, roomy) = ring_limits(self.plan, choice);
+        let plan = self.planner.plan(choice.scale)?;
+        let (least, roomy) = ring_limits(&plan, choice);
         if least > 64 {
             // The error names the layer.
             self.trial(Choice { ring_bits: 64, ..choice }, &chosen, tolerance)?;

@@ -38,8 +38,11 @@ impl Agreement {
     }
 }
 
+/// A node, and the movements from its value to an opened one.
+pub(crate) type Opened = (NodeId, Vec<Movement>);
+
 /// For every output of the plan, the node whose value is opened, and the movements from there to the opened value.
-pub(crate) fn opened(plan: &Plan) -> Vec<Option<(NodeId, Vec<Movement>)>> {
+pub(crate) fn opened(plan: &Plan) -> Vec<Option<Opened>> {
     let origin = |mut value: usize| {
         let mut movements = Vec::new();
         loop {

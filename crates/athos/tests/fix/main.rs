@@ -6,5 +6,6 @@ mod executor;
 mod graphs;
 mod property;
 mod refused;
+mod secret;
 mod small;
 mod widths;

@@ -206,6 +206,7 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         let client = match output.transform {
             Some(OutputTransform::Softmax) => ", the client applies softmax",
             Some(OutputTransform::ArgMax) => ", the client applies arg-max",
+            Some(OutputTransform::TopK { .. }) => ", the client takes the first few",
             None => "",
         };
         text += &format!("output {} {dimensions}{client}\n", output.name);

@@ -73,6 +73,18 @@ fn rows_plain<const R: usize>(x: &[u64], w: &Columns<'_>, first: usize, columns:
     }
 }
 
+/// Adds the product of each row of `inner` words of `x` with the same row of `w` to one element of `out`.
+pub(crate) fn dots(x: &[u64], w: &[u64], inner: usize, out: &mut [u64]) {
+    const ROWS: usize = 1 << 12;
+    let parts = x.par_chunks(ROWS * inner).zip(w.par_chunks(ROWS * inner));
+    out.par_chunks_mut(ROWS).zip(parts).for_each(|(out, (x, w))| {
+        for ((out, x), w) in out.iter_mut().zip(x.chunks_exact(inner)).zip(w.chunks_exact(inner)) {
+            let products = x.iter().zip(w).map(|(x, w)| x.wrapping_mul(*w));
+            *out = products.fold(*out, u64::wrapping_add);
+        }
+    });
+}
+
 /// Adds `x[row, channel] * w[channel]` to `out`.
 pub(crate) fn scale(x: &[u64], w: &[u64], out: &mut [u64]) {
     let part = w.len() * (1usize << 14).div_ceil(w.len());

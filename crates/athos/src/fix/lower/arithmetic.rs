@@ -1,10 +1,16 @@
 //! Sums, differences, products and quotients: of secret values, and of a secret value with a constant.
+//!
+//! Constants are the model's, and secret, with one exception: the one number with which values are compared, or at which they are
+//! cut, is public, as the limit of a clipped ReLU is.
 
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, NodeId, Op};
+use crate::graph::{Array, Function, NodeId, Op};
 
-use super::super::plan::PlanOp;
+use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::quantise::{exp2, scale_of};
+use super::function::Approximation;
+use super::linear::Target;
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -31,7 +37,7 @@ impl Lowering<'_> {
                     Op::Add => (ones(1.0), Some(reals(&c, 1.0))),
                     Op::Sub => (ones(-1.0), Some(reals(&c, 1.0))),
                     Op::Mul => (c.data.to_vec(), None),
-                    _ => return Err("it divides by a secret value".into()),
+                    _ => return self.quotient(id, None, b),
                 };
                 self.with_constant(id, x, a, &c.shape, factor, offset)
             }
@@ -42,25 +48,218 @@ impl Lowering<'_> {
         let op = match op {
             Op::Add => PlanOp::Add,
             Op::Sub => PlanOp::Sub,
-            Op::Mul => return Err("it multiplies two secret tensors; one of them must be a constant".into()),
-            _ => return Err("it divides by a secret value".into()),
+            Op::Mul => return self.mul_secrets(id, a, b),
+            _ => return self.quotient(id, Some(a), b),
         };
         let x = self.secret(a)?;
         let x = self.broadcast(id, x);
         let y = self.secret(b)?;
         let y = self.broadcast(id, y);
-        Ok(self.last_step(id, op, &[x, y]))
+        let (x, y) = self.aligned(id, x, y);
+        Ok(Lowered::Value(self.last_value(id, op, &[x, y])))
+    }
+
+    /// `a / b`, b secret, as a product with the reciprocal of b; where there is no `a`, a constant follows.
+    fn quotient(&mut self, id: NodeId, a: Option<NodeId>, b: NodeId) -> Result<Lowered, Refusal> {
+        let y = self.secret(b)?;
+        // The larger what is divided, the more bits of the reciprocal matter.
+        let divided = match a {
+            Some(a) => self.range(a).magnitude(),
+            None => self
+                .constant(self.operand(id, 0)?)
+                .map_or(1.0, |c| c.data.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()))),
+        };
+        let extra = divided.max(1.0).log2().ceil().min(10.0) as i32 + 1;
+        let reciprocal = Approximation {
+            function: Function::Reciprocal,
+            seen: self.plan.values[y].range,
+            results: None,
+            extra,
+            whole: false,
+        };
+        let reciprocal = self.approximate(id, y, &reciprocal)?;
+        let reciprocal = self.broadcast(id, reciprocal);
+        match a {
+            Some(a) => {
+                let x = self.secret(a)?;
+                let x = self.broadcast(id, x);
+                let (extra, range) = (self.extra_of(id), self.range(id));
+                Ok(Lowered::Value(self.product_of(id, x, reciprocal, extra, range, true)))
+            }
+            None => {
+                let operand = self.operand(id, 0)?;
+                let constant = self.constant(operand).cloned().ok_or("it divides nothing")?;
+                self.with_constant(id, reciprocal, operand, &constant.shape, constant.data.to_vec(), None)
+            }
+        }
+    }
+
+    /// `a − b` in the node's shape, of which one may be a constant; not the node's result. A constant that is one number is public.
+    pub(super) fn difference(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<usize, Refusal> {
+        let shape = self.graph.node(id).shape.clone();
+        let (left, right) = (self.constant(a).cloned(), self.constant(b).cloned());
+        let (x, sign, constant, name) = match (&left, &right) {
+            (None, None) => {
+                let x = self.secret(a)?;
+                let x = self.broadcast(id, x);
+                let y = self.secret(b)?;
+                let y = self.broadcast(id, y);
+                let (x, y) = self.aligned(id, x, y);
+                let ((xl, xh), (yl, yh)) = (self.bounds[x], self.bounds[y]);
+                let bounds = (xl.saturating_sub(yh), xh.saturating_sub(yl));
+                let value = self.blank(id, shape, self.spread(x, y));
+                let value = PlanValue { extra: self.plan.values[x].extra, exact: Some(bounds), ..value };
+                return Ok(self.step_to(id, PlanOp::Sub, &[x, y], value));
+            }
+            (None, Some(c)) => (self.secret(a)?, 1, c, b),
+            (Some(c), _) => (self.secret(b)?, -1, c, a),
+        };
+        let x = self.broadcast(id, x);
+        if let Some(number) = uniform(constant) {
+            return self.offset(id, x, sign, f64::from(number) * f64::from(-sign));
+        }
+        let ones = vec![sign as f32; constant.data.len()];
+        let offset = reals(constant, f64::from(-sign));
+        let range = self.plan.values[x].range;
+        let (low, high) = extremes(constant);
+        let range = if sign > 0 {
+            Range { low: range.low - high, high: range.high - low }
+        } else {
+            Range { low: low - range.high, high: high - range.low }
+        };
+        let to = Target { range, extra: self.plan.values[x].extra, whole: false };
+        self.diagonal_with(id, x, name, &constant.shape, ones, Some(offset), to)
+    }
+
+    /// What the difference of two values may be.
+    fn spread(&self, x: usize, y: usize) -> Range {
+        let (x, y) = (self.plan.values[x].range, self.plan.values[y].range);
+        Range { low: x.low - y.high, high: x.high - y.low }
+    }
+
+    /// `sign · x + number`, exactly, for a public number.
+    fn offset(&mut self, id: NodeId, x: usize, sign: i32, number: f64) -> Result<usize, Refusal> {
+        let value = self.plan.values[x].clone();
+        let scale = scale_of(&value, self.setting.scale);
+        let units = (number * exp2(scale)).round();
+        if units.abs() > exp2(50) {
+            return Err(format!("its constant {number} is too large for fixed point"));
+        }
+        let units = units as i64;
+        if sign == 1 && units == 0 {
+            return Ok(x);
+        }
+        self.plan.fitted = Some(self.setting.scale);
+        let (low, high) = self.bounds[x];
+        let (low, high) = if sign < 0 { (-high, -low) } else { (low, high) };
+        let range = value.range;
+        let range = if sign < 0 { Range { low: -range.high, high: -range.low } } else { range };
+        let range = Range { low: range.low + number, high: range.high + number };
+        let result = PlanValue {
+            extra: value.extra,
+            exact: Some((low.saturating_add(units), high.saturating_add(units))),
+            ..self.blank(id, value.shape, range)
+        };
+        let op = PlanOp::Combine { factors: vec![sign.into()], offsets: vec![units] };
+        Ok(self.step_to(id, op, &[x], result))
+    }
+
+    /// A value plus an operand, as the node's result.
+    pub(super) fn plus(&mut self, id: NodeId, x: usize, operand: NodeId) -> Result<Lowered, Refusal> {
+        if let Some(constant) = self.constant(operand).cloned() {
+            return self.plus_array(id, x, &constant);
+        }
+        let y = self.secret(operand)?;
+        let y = self.broadcast(id, y);
+        let (x, y) = self.aligned(id, x, y);
+        Ok(Lowered::Value(self.last_value(id, PlanOp::Add, &[x, y])))
+    }
+
+    /// A value plus a constant of the model, as the node's result.
+    pub(super) fn plus_array(&mut self, id: NodeId, x: usize, constant: &Array) -> Result<Lowered, Refusal> {
+        if constant.data.iter().all(|&v| v == 0.0) {
+            let shape = self.graph.node(id).shape.clone();
+            return Ok(Lowered::Value(self.last_value(
+                id,
+                PlanOp::Movement(Movement::Reshape { shape }),
+                &[x],
+            )));
+        }
+        let ones = vec![1.0; constant.data.len()];
+        self.with_constant(id, x, id, &constant.shape, ones, Some(reals(constant, 1.0)))
+    }
+
+    /// A value times a constant of the model; not the node's result.
+    pub(super) fn scaled_by(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        name: NodeId,
+        constant: &Array,
+    ) -> Result<usize, Refusal> {
+        let (low, high) = extremes(constant);
+        let most = low.abs().max(high.abs()) * self.plan.values[x].range.magnitude();
+        let to = Target { range: Range { low: -most, high: most }, extra: 0, whole: false };
+        self.diagonal_with(id, x, name, &constant.shape, constant.data.to_vec(), None, to)
+    }
+
+    /// Two values at the same scale: what has fewer fractional bits gets zeros.
+    pub(super) fn aligned(&mut self, id: NodeId, x: usize, y: usize) -> (usize, usize) {
+        let extra = self.plan.values[x].extra.max(self.plan.values[y].extra);
+        (self.raised(id, x, extra), self.raised(id, y, extra))
+    }
+
+    /// A value with so many extra fractional bits, which it has not got more of.
+    fn raised(&mut self, id: NodeId, x: usize, extra: i32) -> usize {
+        let value = self.plan.values[x].clone();
+        let up = extra - value.extra;
+        if up <= 0 {
+            return x;
+        }
+        let factor = 1i64 << up.min(62);
+        let (low, high) = self.bounds[x];
+        let bounds = (low.saturating_mul(factor), high.saturating_mul(factor));
+        let raised = PlanValue { extra, exact: Some(bounds), node: None, ..value };
+        self.step_to(id, PlanOp::Combine { factors: vec![factor], offsets: vec![0] }, &[x], raised)
+    }
+
+    /// A value with the scale that outputs have.
+    pub(super) fn at_output(&mut self, id: NodeId, x: usize) -> usize {
+        let value = self.plan.values[x].clone();
+        match value.extra {
+            0 => x,
+            1.. => {
+                let lowered = PlanValue { extra: 0, exact: None, ..value };
+                self.step_to(id, PlanOp::ScalePublic(vec![1.0]), &[x], lowered)
+            }
+            _ => {
+                let node = value.node;
+                let raised = self.raised(id, x, 0);
+                self.plan.values[raised].node = node;
+                raised
+            }
+        }
     }
 
     /// A value in the shape of a node's result.
-    fn broadcast(&mut self, id: NodeId, x: usize) -> usize {
+    pub(super) fn broadcast(&mut self, id: NodeId, x: usize) -> usize {
         let shape = self.graph.node(id).shape.clone();
         if self.plan.values[x].shape == shape {
             return x;
         }
-        let range = self.plan.values[x].range;
-        let op = PlanOp::Movement(Movement::Broadcast { shape: shape.clone() });
-        self.step(id, op, &[x], shape, range, false)
+        self.moved(id, Movement::Broadcast { shape }, x)
+    }
+
+    /// A value moved, on the way to the node's result.
+    pub(super) fn moved(&mut self, id: NodeId, movement: Movement, x: usize) -> usize {
+        let value = &self.plan.values[x];
+        let range = value.range;
+        // Shapes that do not fit are found when the program is checked.
+        let shape = movement.output_shape(&[&value.shape]).unwrap_or_default();
+        if shape == value.shape && matches!(movement, Movement::Reshape { .. } | Movement::Broadcast { .. }) {
+            return x;
+        }
+        self.step(id, PlanOp::Movement(movement), &[x], shape, range, false)
     }
 
     /// `x * factor + offset` for tensors of the shape `constant` that are broadcast against x.
@@ -73,6 +272,21 @@ impl Lowering<'_> {
         factor: Vec<f32>,
         offset: Option<Vec<f64>>,
     ) -> Result<Lowered, Refusal> {
+        let to = Target { range: self.range(id), extra: self.extra_of(id), whole: true };
+        self.diagonal_with(id, x, constant_id, constant, factor, offset, to).map(Lowered::Value)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one layer")]
+    fn diagonal_with(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        constant_id: NodeId,
+        constant: &[usize],
+        factor: Vec<f32>,
+        offset: Option<Vec<f64>>,
+        to: Target,
+    ) -> Result<usize, Refusal> {
         let x = self.broadcast(id, x);
         let shape = self.plan.values[x].shape.clone();
         // The constant spans the axes from the first one along which it varies; before that it is repeated.
@@ -86,9 +300,18 @@ impl Lowering<'_> {
         let factor = repeat.apply(&[(&own, &factor)]).map_err(failed)?;
         let offset = offset.map(|o| repeat.apply(&[(&own, &o)])).transpose().map_err(failed)?;
         let name = self.graph.node(constant_id).name.clone();
-        let (y, _) = self.diagonal(id, x, factor, offset, Some(name));
-        Ok(Lowered::Value(y))
+        Ok(self.diagonal_to(id, x, factor, offset, Some(name), to).0)
     }
+}
+
+/// The number that all elements of an array are, if they are one.
+fn uniform(c: &Array) -> Option<f32> {
+    c.data.first().copied().filter(|first| c.data.iter().all(|v| v == first))
+}
+
+fn extremes(c: &Array) -> (f64, f64) {
+    let all = c.data.iter().map(|&v| f64::from(v));
+    all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
 }
 
 fn reals(c: &Array, sign: f64) -> Vec<f64> {

@@ -5,8 +5,21 @@ use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 use crate::graph::{Array, NodeId};
 use crate::operations::normalisation;
 
-use super::super::plan::{PlanOp, PlanTerm};
+use super::super::plan::{PlanOp, PlanTerm, PlanValue, Range};
 use super::{Lowered, Lowering, Refusal};
+
+/// The most layers that one node becomes.
+const MOST_LAYERS: usize = 64;
+
+/// What a layer's result is.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) range: Range,
+    /// Fractional bits beyond those of activations.
+    pub(super) extra: i32,
+    /// Whether it is the node's result.
+    pub(super) whole: bool,
+}
 
 impl Lowering<'_> {
     pub(super) fn conv(&mut self, id: NodeId, window: &Window, groups: usize) -> Result<Lowered, Refusal> {
@@ -28,21 +41,23 @@ impl Lowering<'_> {
         let name = self.graph.node(filter_id).name.clone();
         let weight = self.weight(&name, filter.shape.clone(), filter.data);
         let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::Conv2d(conv) }];
-        Ok(self.last_step(id, PlanOp::Linear { terms, bias }, &[x]))
+        let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
+        let to = Target { range, extra: self.extra_of(id), whole: true };
+        Ok(Lowered::Value(self.layer(id, PlanOp::Linear { terms, bias }, x, shape, to)))
     }
 
     pub(super) fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
-        let rank = |id: NodeId| self.graph.node(id).shape.len();
-        if rank(b) > 2 || (rank(a) > 2 && ta) {
-            return Err("products of more than two matrices are not computed on secrets yet".into());
-        }
         match (self.constant(a).cloned(), self.constant(b).cloned()) {
-            (None, None) => Err("it multiplies two secret tensors; one of them must be a constant".into()),
+            (None, None) => self.matmul_secrets(id, ta, tb),
+            (Some(weights), _) if self.graph.node(b).shape.len() > 2 || weights.shape.len() > 2 => {
+                self.matmul_apart(id, &weights, true, [ta, tb])
+            }
+            (_, Some(weights)) if weights.shape.len() > 2 => self.matmul_apart(id, &weights, false, [ta, tb]),
             (_, Some(weights)) => {
                 let mut x = self.secret(a)?;
                 if ta {
-                    x = self.transposed(id, x, self.range(a));
+                    x = self.last_two_swapped(id, x);
                 }
                 let bias = self.bias(id, 2)?;
                 let out = self.graph.node(id).shape.clone();
@@ -56,7 +71,7 @@ impl Lowering<'_> {
                 }
                 let mut x = self.secret(b)?;
                 if !tb {
-                    x = self.transposed(id, x, self.range(b));
+                    x = self.last_two_swapped(id, x);
                 }
                 let mut out = self.graph.node(id).shape.clone();
                 out.reverse();
@@ -93,15 +108,82 @@ impl Lowering<'_> {
         let name = self.graph.node(weight_id).name.clone();
         let weight = self.weight(&name, vec![inner, columns], data);
         let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::MatMul { rows, inner, columns } }];
-        let range = self.range(id);
-        Ok(self.step(id, PlanOp::Linear { terms, bias }, &[x], out, range, whole))
+        let to = Target { range: self.range(id), extra: self.extra_of(id), whole };
+        Ok(self.layer(id, PlanOp::Linear { terms, bias }, x, out, to))
     }
 
-    fn transposed(&mut self, id: NodeId, x: usize, range: super::Range) -> usize {
-        let mut shape = self.plan.values[x].shape.clone();
-        shape.reverse();
-        let op = PlanOp::Movement(Movement::Transpose { permutation: vec![1, 0] });
-        self.step(id, op, &[x], shape, range, false)
+    /// A linear step on one value.
+    fn layer(&mut self, id: NodeId, op: PlanOp, x: usize, shape: Vec<usize>, to: Target) -> usize {
+        let node = to.whole.then_some(id);
+        self.step_to(id, op, &[x], PlanValue { node, extra: to.extra, ..self.blank(id, shape, to.range) })
+    }
+
+    /// Products with a constant that has a matrix for each of the leading axes, or that stands on the left of several: one layer
+    /// for each matrix.
+    fn matmul_apart(
+        &mut self,
+        id: NodeId,
+        weights: &Array,
+        left: bool,
+        [ta, tb]: [bool; 2],
+    ) -> Result<Lowered, Refusal> {
+        if self.has_bias(id) {
+            return Err("it has a bias, and a constant with a matrix for each of the leading axes".into());
+        }
+        let (constant_at, value_at) = if left { (0, 1) } else { (1, 0) };
+        let (constant_id, operand) = (self.operand(id, constant_at)?, self.operand(id, value_at)?);
+        let mut x = self.secret(operand)?;
+        // As x · w; a constant on the left is transposed, and so are x and the result.
+        let (swap, transposed) = if left { (!tb, !ta) } else { (ta, tb) };
+        if swap {
+            x = self.last_two_swapped(id, x);
+        }
+        let shape = self.plan.values[x].shape.clone();
+        let Some((before, &[rows, inner])) = shape.split_last_chunk::<2>() else {
+            return Err("its operands are not matrices".into());
+        };
+        let batch: usize = before.iter().product();
+        let Some((_, &matrix)) = weights.shape.split_last_chunk::<2>() else {
+            return Err("its operands are not matrices".into());
+        };
+        if batch > MOST_LAYERS {
+            return Err(format!("it has {batch} matrices of constants, and {MOST_LAYERS} are the most"));
+        }
+        let x = self.moved(id, Movement::Reshape { shape: vec![batch, rows, inner] }, x);
+        let columns = if transposed { matrix[0] } else { matrix[1] };
+        let size = matrix[0] * matrix[1];
+        let mut parts = Vec::with_capacity(batch);
+        for i in 0..batch {
+            let slice =
+                Movement::Slice { begin: vec![i, 0, 0], size: vec![1, rows, inner], stride: vec![1; 3] };
+            let part = self.moved(id, slice, x);
+            let start = if weights.shape.len() > 2 { i * size } else { 0 };
+            let data = weights.data.get(start..start + size).unwrap_or_default().to_vec();
+            let w = Array::new(matrix.to_vec(), data).map_err(|e| e.to_string())?;
+            parts.push(self.product(
+                id,
+                part,
+                constant_id,
+                w,
+                transposed,
+                None,
+                vec![1, rows, columns],
+                false,
+            )?);
+        }
+        let range = self.range(id);
+        let all = vec![batch, rows, columns];
+        let concat = PlanOp::Movement(Movement::Concat { axis: 0 });
+        let mut y = self.step(id, concat, &parts, all, range, false);
+        if left {
+            y = self.last_two_swapped(id, y);
+        }
+        let shape = self.graph.node(id).shape.clone();
+        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+    }
+
+    pub(super) fn has_bias(&self, id: NodeId) -> bool {
+        self.graph.node(id).inputs.len() > 2
     }
 
     pub(super) fn batch_norm(&mut self, id: NodeId, epsilon: f32) -> Result<Lowered, Refusal> {
@@ -137,6 +219,20 @@ impl Lowering<'_> {
         offset: Option<Vec<f64>>,
         name: Option<String>,
     ) -> (usize, usize) {
+        let to = Target { range: self.range(id), extra: self.extra_of(id), whole: true };
+        self.diagonal_to(id, x, factor, offset, name, to)
+    }
+
+    /// The same, with a result that need not be the node's.
+    pub(super) fn diagonal_to(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        factor: Vec<f32>,
+        offset: Option<Vec<f64>>,
+        name: Option<String>,
+        to: Target,
+    ) -> (usize, usize) {
         let shape = self.plan.values[x].shape.clone();
         let channels = factor.len();
         let rows = shape.iter().product::<usize>() / channels.max(1);
@@ -144,16 +240,15 @@ impl Lowering<'_> {
         let weight = self.weight(&name, vec![channels], factor);
         let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::Scale { rows, channels } }];
         let op = PlanOp::Linear { terms, bias: offset };
-        let range = self.range(id);
         if shape.last() == Some(&channels) {
-            return (self.step(id, op, &[x], shape, range, true), weight);
+            return (self.layer(id, op, x, shape, to), weight);
         }
         let flat = vec![rows, channels];
         let from = self.plan.values[x].range;
         let reshape = |shape: &[usize]| PlanOp::Movement(Movement::Reshape { shape: shape.to_vec() });
         let x = self.step(id, reshape(&flat), &[x], flat.clone(), from, false);
-        let y = self.step(id, op, &[x], flat, range, false);
-        (self.step(id, reshape(&shape), &[y], shape, range, true), weight)
+        let y = self.layer(id, op, x, flat, Target { whole: false, ..to });
+        (self.step(id, reshape(&shape), &[y], shape, to.range, to.whole), weight)
     }
 
     /// A constant operand, and the node that it is.
@@ -162,7 +257,7 @@ impl Lowering<'_> {
         self.constant(operand).cloned().map(|array| (operand, array)).ok_or_else(|| why.to_string())
     }
 
-    fn bias(&self, id: NodeId, index: usize) -> Result<Option<Vec<f64>>, Refusal> {
+    pub(super) fn bias(&self, id: NodeId, index: usize) -> Result<Option<Vec<f64>>, Refusal> {
         if self.graph.node(id).inputs.len() <= index {
             return Ok(None);
         }

@@ -4,7 +4,7 @@ use cryptflow_ring::{Movement, Window};
 
 use crate::graph::NodeId;
 
-use super::super::plan::{PlanOp, Range};
+use super::super::plan::{PlanOp, PlanValue, Range};
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -51,7 +51,30 @@ impl Lowering<'_> {
 
     /// The sum or the mean over axes: the axes are brought together, and one window covers them.
     pub(super) fn reduce(&mut self, id: NodeId, axes: &[usize], mean: bool) -> Result<Lowered, Refusal> {
-        let mut x = self.secret(self.operand(id, 0)?)?;
+        let x = self.secret(self.operand(id, 0)?)?;
+        let (x, count) = self.gathered_axes(id, x, axes)?;
+        let input = self.nhwc(x)?;
+        let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
+        let out = vec![input[0], 1, 1, input[3]];
+        let range = self.range(id);
+        let sums = if mean { multiple(range, count) } else { range };
+        let mut y = self.step(id, PlanOp::SumPool(input, window), &[x], out.clone(), sums, false);
+        if mean {
+            let value = PlanValue { extra: self.extra_of(id), ..self.blank(id, out, range) };
+            y = self.step_to(id, PlanOp::ScalePublic(vec![1.0 / count as f64]), &[y], value);
+        }
+        let shape = self.graph.node(id).shape.clone();
+        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+    }
+
+    /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and the number of elements.
+    pub(super) fn gathered_axes(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        axes: &[usize],
+    ) -> Result<(usize, usize), Refusal> {
+        let mut x = x;
         let mut shape = self.plan.values[x].shape.clone();
         let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
         let (Some(&first), Some(&last)) = (axes.first(), axes.last()) else {
@@ -60,37 +83,17 @@ impl Lowering<'_> {
         if last >= shape.len() {
             return Err(format!("it has no axis {last}"));
         }
-        let from = self.plan.values[x].range;
         let mut lead = first;
         if last - first + 1 != axes.len() {
             let kept = (0..shape.len()).filter(|a| !axes.contains(a));
             let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
             lead = shape.len() - axes.len();
             shape = permutation.iter().map(|&a| shape[a]).collect();
-            x = self.step(
-                id,
-                PlanOp::Movement(Movement::Transpose { permutation }),
-                &[x],
-                shape.clone(),
-                from,
-                false,
-            );
+            x = self.moved(id, Movement::Transpose { permutation }, x);
         }
         let before: usize = shape[..lead].iter().product();
         let after: usize = shape[lead + axes.len()..].iter().product();
-        let input = [before, count, 1, after];
-        let reshape = |shape: &[usize]| PlanOp::Movement(Movement::Reshape { shape: shape.to_vec() });
-        let x = self.step(id, reshape(&input), &[x], input.to_vec(), from, false);
-        let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
-        let out = vec![before, 1, 1, after];
-        let range = self.range(id);
-        let sums = if mean { multiple(range, count) } else { range };
-        let mut y = self.step(id, PlanOp::SumPool(input, window), &[x], out.clone(), sums, false);
-        if mean {
-            y = self.step(id, PlanOp::ScalePublic(vec![1.0 / count as f64]), &[y], out, range, false);
-        }
-        let result = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, reshape(&result), &[y]))
+        Ok((self.moved(id, Movement::Reshape { shape: vec![before, count, 1, after] }, x), count))
     }
 
     fn nhwc(&self, x: usize) -> Result<[usize; 4], Refusal> {

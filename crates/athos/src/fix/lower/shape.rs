@@ -6,18 +6,20 @@ use cryptflow_ring::Movement;
 use crate::graph::NodeId;
 
 use super::super::plan::PlanOp;
-use super::{Lowered, Lowering, Refusal, inside};
+use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
     pub(super) fn movement(&mut self, id: NodeId, movement: &Movement) -> Result<Lowered, Refusal> {
         let operands = self.graph.node(id).inputs.clone();
-        // The client may reshape what it has applied softmax to, as long as the classes stay the last axis.
+        // The client may reshape what it has applied softmax to, as long as the classes stay the last axis, and nothing but outputs
+        // see the result.
         if let ([only], Movement::Reshape { shape }) = (operands.as_slice(), movement)
             && let Lowered::Client(value, OutputTransform::Softmax) = self.lowered[only.0]
         {
             let last = |s: &[usize]| s.last().copied();
             if last(shape) != last(&self.plan.values[value].shape) {
-                return Err(inside(&self.graph.node(*only).name, "softmax"));
+                let inside = self.secret(*only)?;
+                return Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &[inside]));
             }
             let range = self.plan.values[value].range;
             let op = PlanOp::Movement(movement.clone());
@@ -31,11 +33,20 @@ impl Lowering<'_> {
             }
             values.push(self.secret(operand)?);
         }
+        if let [first, rest @ ..] = values.as_mut_slice() {
+            for other in &mut *rest {
+                (*first, *other) = self.aligned(id, *first, *other);
+            }
+            for other in rest {
+                (_, *other) = self.aligned(id, *first, *other);
+            }
+        }
         Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &values))
     }
 
     pub(super) fn softmax(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
         let value = self.secret(self.operand(id, 0)?)?;
+        let value = self.at_output(id, value);
         Ok(Lowered::Client(value, OutputTransform::Softmax))
     }
 
@@ -44,7 +55,10 @@ impl Lowering<'_> {
         let operand = self.operand(id, 0)?;
         let mut value = match self.lowered[operand.0] {
             Lowered::Client(value, OutputTransform::Softmax) => value,
-            _ => self.secret(operand)?,
+            _ => {
+                let value = self.secret(operand)?;
+                self.at_output(id, value)
+            }
         };
         let shape = self.plan.values[value].shape.clone();
         if axis >= shape.len() {

@@ -6,7 +6,7 @@
 
 use cryptflow_program::bounds;
 
-use super::{Choice, WORST_CASE_WEIGHT_BITS, exp2};
+use super::{Choice, WORST_CASE_WEIGHT_BITS, exp2, scale_of};
 use crate::fix::FixError;
 use crate::fix::plan::{Plan, PlanOp, PlanStep};
 
@@ -38,6 +38,14 @@ pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
         }
     }
     let shift = |step: &PlanStep| {
+        if let PlanOp::Product(_) = step.op {
+            let shift = product_shift(plan, step, choice.scale);
+            let kept = needed[step.output] + 1;
+            if shift == 0 || kept + shift > choice.ring_bits {
+                return Err(misfit(&step.name, kept + shift.max(1), choice));
+            }
+            return Ok(shift);
+        }
         let Some(wish) = wish(plan, bounds, step, needed[step.output], choice) else {
             return Ok(0);
         };
@@ -54,6 +62,9 @@ pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
 pub(super) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
     let needed = needed_bits(plan, bounds, choice.scale);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
+    let products = plan.steps.iter().filter(|s| matches!(s.op, PlanOp::Product(_)));
+    let products = products.map(|s| needed[s.output] + 1 + product_shift(plan, s, choice.scale)).max();
+    let wide = wide.max(products.unwrap_or(8));
     plan.steps
         .iter()
         .filter_map(|step| wish(plan, bounds, step, needed[step.output], choice))
@@ -69,32 +80,47 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
             let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
             let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
             let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
-            let for_bias = fractional_bits(bias, 62, 124).saturating_sub(choice.scale);
+            let scale = scale_of(&plan.values[step.output], choice.scale);
+            let for_bias = fractional_bits(bias, 62, 124).saturating_sub(scale);
             let wanted = wanted.min(for_bias).max(1);
+            // A result with more fractional bits than an operand leaves fewer to shift out, and the other way round.
+            let to = plan.values[step.output].extra;
+            let from = terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to).min().unwrap_or(0);
+            let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
             // The most, in units, that all products together can come to.
             let products = terms.iter().map(|t| {
                 let (low, high) = bounds[step.inputs[t.input]];
                 let x = low.unsigned_abs().max(high.unsigned_abs()) as f64;
-                x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
+                let unit = f64::from(to - plan.values[step.inputs[t.input]].extra).exp2();
+                unit * x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
             });
             if products.sum::<f64>() < NEGLIGIBLE {
-                return Some(Wish { wanted: wanted.min(30), coarsest: 1, kept: needed + 1 });
+                return Some(Wish { wanted: shift(wanted.min(30)), coarsest: shift(1), kept: needed + 1 });
             }
             let fewest = if choice.may_round_weights { COARSEST_WEIGHT } else { WORST_CASE_WEIGHT_BITS };
             let coarsest = wanted.saturating_sub(choice.weight_bits.saturating_sub(fewest)).max(1);
-            Some(Wish { wanted, coarsest, kept: needed + 1 })
+            Some(Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed + 1 })
         }
         PlanOp::ScalePublic(factors) => {
+            let input = step.inputs.first().map_or(0, |&i| plan.values[i].extra);
+            let from = input - plan.values[step.output].extra;
+            let shift = |bits: u32| bits.saturating_add_signed(from).max(1);
             if let Some(exact) = exact_bits(factors) {
-                return Some(Wish { wanted: exact, coarsest: exact, kept: needed });
+                return Some(Wish { wanted: shift(exact), coarsest: shift(exact), kept: needed });
             }
             let largest = factors.iter().fold(0.0f64, |m, f| m.max(f.abs()));
             let wanted = fractional_bits(largest, FACTOR_BITS, choice.scale).max(1);
             let coarsest = wanted.saturating_sub(FACTOR_BITS - COARSEST_WEIGHT).max(1);
-            Some(Wish { wanted, coarsest, kept: needed })
+            Some(Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed })
         }
         _ => None,
     }
+}
+
+/// What a product shifts out: its operands' fractional bits, less the result's.
+fn product_shift(plan: &Plan, step: &PlanStep, scale: u32) -> u32 {
+    let from: u32 = step.inputs.iter().map(|&i| scale_of(&plan.values[i], scale)).sum();
+    from.saturating_sub(scale_of(&plan.values[step.output], scale))
 }
 
 fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
@@ -112,12 +138,14 @@ fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
                 PlanOp::Widen => (bounds::widen_bits(low, high), false),
                 PlanOp::Relu => (bounds::signed_bits(low, high), !plan.values[step.output].wide),
                 PlanOp::ClippedRelu(limit) => {
-                    let limit = (limit * exp2(scale)).round().clamp(1.0, 9e18) as u64;
+                    let limit =
+                        (limit * exp2(scale_of(&plan.values[input], scale))).round().clamp(1.0, 9e18) as u64;
                     let own = bounds::signed_bits_wide(0, limit.into());
                     (bounds::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
                 }
                 PlanOp::MaxPool(..) => (bounds::difference_bits(low, high), true),
-                PlanOp::Add | PlanOp::Sub | PlanOp::Movement(_) => (0, true),
+                PlanOp::Compare(thresholds) => (bounds::threshold_bits(low, high, thresholds), false),
+                PlanOp::Add | PlanOp::Sub | PlanOp::Movement(_) | PlanOp::Combine { .. } => (0, true),
                 _ => (0, false),
             };
             let through = if same_ring { needed[step.output] } else { 0 };

@@ -9,15 +9,14 @@ use crate::fix::plan::Plan;
 
 pub(super) struct Weights<'a> {
     plan: &'a Plan,
-    scale: u32,
     declared: Vec<Weight>,
     data: Vec<Vec<i64>>,
     known: HashMap<(usize, u32), WeightId>,
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(plan: &'a Plan, scale: u32) -> Weights<'a> {
-        Weights { plan, scale, declared: Vec::new(), data: Vec::new(), known: HashMap::new() }
+    pub(super) fn new(plan: &'a Plan) -> Weights<'a> {
+        Weights { plan, declared: Vec::new(), data: Vec::new(), known: HashMap::new() }
     }
 
     /// Weight `index` of the plan with so many fractional bits.
@@ -33,9 +32,8 @@ impl<'a> Weights<'a> {
         id
     }
 
-    /// A bias at the scale of products with weights of so many fractional bits.
-    pub(super) fn bias(&mut self, name: &str, bias: &[f64], weight_scale: u32) -> WeightId {
-        let scale = self.scale + weight_scale;
+    /// A bias with so many fractional bits: those of the products.
+    pub(super) fn bias(&mut self, name: &str, bias: &[f64], scale: u32) -> WeightId {
         let unit = exp2(scale);
         let data = bias.iter().map(|b| (b * unit).round() as i64).collect();
         self.push(Weight { name: format!("{name}/bias"), shape: vec![bias.len()], scale }, data)

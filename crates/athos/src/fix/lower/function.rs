@@ -1,0 +1,283 @@
+//! Functions of one value, element by element: exact where they are made of a ReLU, tables of polynomials otherwise.
+
+use cryptflow_ring::{LinearMap, Movement};
+
+use crate::functions::{MOST_PIECES, Table, Wanted, facts, table};
+use crate::graph::{Function, NodeId};
+
+use super::super::plan::{FunctionReport, PlanOp, PlanValue, Range};
+use super::super::quantise::{exp2, own_bounds, scale_of};
+use super::{Lowered, Lowering, Refusal};
+
+/// An approximation to be made.
+pub(super) struct Approximation {
+    /// The function.
+    pub(super) function: Function,
+    /// What the operand was seen to be.
+    pub(super) seen: Range,
+    /// What the result may be; further out the function stays what it was.
+    pub(super) results: Option<Range>,
+    /// Fractional bits of the result beyond those of activations.
+    pub(super) extra: i32,
+    /// Whether it is the node's result.
+    pub(super) whole: bool,
+}
+
+impl Lowering<'_> {
+    pub(super) fn function(&mut self, id: NodeId, function: Function) -> Result<Lowered, Refusal> {
+        let x = self.secret(self.operand(id, 0)?)?;
+        match function {
+            Function::Abs => return Ok(self.absolute(id, x)),
+            Function::Power { exponent: 1.0 } => return Ok(Lowered::Value(x)),
+            Function::Power { exponent: 2.0 } => {
+                let y = self.product_of(id, x, x, self.extra_of(id), self.range(id), true);
+                return Ok(Lowered::Value(y));
+            }
+            _ => {}
+        }
+        let function = match function {
+            Function::Power { exponent: 0.5 } => Function::Sqrt,
+            Function::Power { exponent: -0.5 } => Function::Rsqrt,
+            Function::Power { exponent: -1.0 } => Function::Reciprocal,
+            other => other,
+        };
+        let value = &self.plan.values[x];
+        let unit = 1.0 / exp2(scale_of(value, self.setting.scale));
+        let seen = value.range;
+        // What the examples led to, as the result's bounds have it.
+        let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
+        let (low, high) = own_bounds(&blank, self.setting.scale, self.setting.margin);
+        let one = exp2(self.setting.scale);
+        let results = Range { low: low as f64 / one, high: high as f64 / one };
+        let known = self.setting.known && results.low.is_finite() && unit > 0.0;
+        let approximation = Approximation {
+            function,
+            seen,
+            results: known.then_some(results),
+            extra: self.extra_of(id),
+            whole: true,
+        };
+        Ok(Lowered::Value(self.approximate(id, x, &approximation)?))
+    }
+
+    /// |x| = 2·relu(x) − x, exactly.
+    fn absolute(&mut self, id: NodeId, x: usize) -> Lowered {
+        let shape = self.plan.values[x].shape.clone();
+        let range = self.plan.values[x].range;
+        let positive = self.step(id, PlanOp::Relu, &[x], shape.clone(), range, false);
+        let twice = PlanValue {
+            exact: Some((0, self.bounds[positive].1.saturating_mul(2))),
+            extra: self.plan.values[x].extra,
+            ..self.blank(id, shape, range)
+        };
+        let twice = self.step_to(id, PlanOp::Add, &[positive, positive], twice);
+        Lowered::Value(self.last_value(id, PlanOp::Sub, &[twice, x]))
+    }
+
+    /// A value through a function, by a table that is made for what the value may be.
+    pub(super) fn approximate(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        wanted: &Approximation,
+    ) -> Result<usize, Refusal> {
+        self.plan.fitted = Some(self.setting.scale);
+        if !self.setting.known {
+            let op = PlanOp::Combine { factors: vec![1], offsets: vec![0] };
+            let value = self.plan.values[x].clone();
+            let node = wanted.whole.then_some(id);
+            return Ok(self.step_to(id, op, &[x], PlanValue { node, extra: wanted.extra, ..value }));
+        }
+        let from_scale = scale_of(&self.plan.values[x], self.setting.scale);
+        let to_scale = self.setting.scale.saturating_add_signed(wanted.extra);
+        let unit = 1.0 / exp2(from_scale);
+        let (low, high) = self.bounds[x];
+        let bounds = Range { low: low as f64 * unit, high: high as f64 * unit };
+        let function = wanted.function;
+        let domain = facts::domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
+        let domain = match wanted.results {
+            Some(results) => within(function, wanted.seen, domain, results),
+            None => domain,
+        };
+        let clamped = |v: f64| function.at(v.clamp(domain.low, domain.high));
+        if !(clamped(domain.low).is_finite() && clamped(domain.high).is_finite()) {
+            return Err(format!(
+                "{} is not finite from {:.4} to {:.4}",
+                function.name(),
+                domain.low,
+                domain.high
+            ));
+        }
+        let too_many = || {
+            format!(
+                "its operand may be {:.4} to {:.4}, over which {} takes more than {MOST_PIECES} pieces; a smaller range (calibration data, a \
+                 smaller --margin, a clip in the model) helps",
+                bounds.low,
+                bounds.high,
+                function.name()
+            )
+        };
+        let mut breaks = facts::breaks(function, low, high, unit).ok_or_else(too_many)?;
+        // Beyond the domain the function stays what it is there.
+        let ends = [(domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64 + 1];
+        breaks.extend(ends.into_iter().filter(|&b| b > low && b <= high));
+        breaks.sort_unstable();
+        breaks.dedup();
+        let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks };
+        let table = table(&request).ok_or_else(too_many)?;
+        let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
+        self.plan.functions.push(FunctionReport {
+            name: self.graph.node(id).name.clone(),
+            function: function.name().to_string(),
+            low: domain.low,
+            high: domain.high,
+            pieces: table.pieces(),
+            degree: table.degree,
+            largest_error: table.largest_error(&clamped, first, last),
+        });
+        Ok(self.tabulated(id, x, &table, wanted.extra, wanted.whole))
+    }
+
+    /// The steps of a table.
+    fn tabulated(&mut self, id: NodeId, x: usize, table: &Table, extra: i32, whole: bool) -> usize {
+        let shape = self.plan.values[x].shape.clone();
+        let count: usize = shape.iter().product();
+        let own = self.setting.scale as i32;
+        let from = table.from_scale as i32 - own;
+        let bounds = table.bounds();
+        let result = PlanValue {
+            node: whole.then_some(id),
+            extra,
+            exact: Some(bounds),
+            ..self.blank(id, shape.clone(), real(bounds, table.to_scale))
+        };
+        let thresholds =
+            if table.thresholds.is_empty() { vec![self.bounds[x].0] } else { table.thresholds.clone() };
+        let mut bits_shape = vec![thresholds.len()];
+        bits_shape.extend(&shape);
+        let bits = PlanValue { extra: -own, ..self.blank(id, bits_shape, Range { low: 0.0, high: 1.0 }) };
+        let only = table.thresholds.is_empty();
+        let bits = self.step_to(id, PlanOp::Compare(thresholds), &[x], bits);
+        if table.degree == 0 {
+            let op = picked(&[&table.constants], only);
+            return self.step_to(id, op, &[bits], result);
+        }
+        let pick = |this: &mut Self, rows: &[&Vec<i64>], scale: u32| {
+            let low = rows.iter().flat_map(|r| r.iter()).copied().min().unwrap_or(0);
+            let high = rows.iter().flat_map(|r| r.iter()).copied().max().unwrap_or(0);
+            let mut of = shape.clone();
+            if rows.len() > 1 {
+                of.insert(0, rows.len());
+            }
+            let blank = this.blank(id, of, real((low, high), scale));
+            let value = PlanValue { extra: scale as i32 - own, exact: Some((low, high)), ..blank };
+            this.step_to(id, picked(rows, only), &[bits], value)
+        };
+        let constants = pick(self, &[&table.constants], table.to_scale);
+        let centres = pick(self, &[&table.centres], table.from_scale);
+        let far = (-table.farthest, table.farthest);
+        let blank = self.blank(id, shape.clone(), real(far, table.from_scale));
+        let away = PlanValue { extra: from, exact: Some(far), ..blank };
+        let away = self.step_to(id, PlanOp::Sub, &[x, centres], away);
+        let sum = table.largest_sum();
+        let blank = self.blank(id, shape.clone(), real((-sum, sum), table.to_scale));
+        let products = PlanValue { extra, exact: Some((-sum, sum)), ..blank };
+        let rows: Vec<&Vec<i64>> = table.factors.iter().collect();
+        let factors = pick(self, &rows, table.factor_scale);
+        let products = if table.degree == 1 {
+            let map = LinearMap::Scale { rows: 1, channels: count };
+            self.step_to(id, PlanOp::Product(map), &[away, factors], products)
+        } else {
+            let normalisers = pick(self, &[&table.normalisers], table.normaliser_scale);
+            let powers = self.powers(id, away, normalisers, table);
+            let factors = self.moved(id, Movement::Reshape { shape: vec![table.degree, count] }, factors);
+            let factors = self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, factors);
+            let map = LinearMap::BatchMatMul { batch: count, rows: 1, inner: table.degree, columns: 1 };
+            self.step_to(id, PlanOp::Product(map), &[powers, factors], products)
+        };
+        self.step_to(id, PlanOp::Add, &[products, constants], result)
+    }
+
+    /// U to U^degree, for each element one after another: `[elements, degree]`. The rounds are those of a tree.
+    fn powers(&mut self, id: NodeId, away: usize, normalisers: usize, table: &Table) -> usize {
+        let count: usize = self.plan.values[away].shape.iter().product();
+        let extra = table.power_scale as i32 - self.setting.scale as i32;
+        let bounds = (-table.reach - table.reach / 64 - 8, table.reach + table.reach / 64 + 8);
+        let value = |this: &Self, columns: usize| PlanValue {
+            extra,
+            exact: Some(bounds),
+            ..this.blank(id, vec![count, columns], real(bounds, table.power_scale))
+        };
+        let product = |n: usize| PlanOp::Product(LinearMap::Scale { rows: 1, channels: n });
+        let first = value(self, 1);
+        let mut all = self.step_to(id, product(count), &[away, normalisers], first);
+        let mut have = 1;
+        while have < table.degree {
+            // The next ones are the last one times each that is there.
+            let more = have.min(table.degree - have);
+            let take = |begin: usize, columns: usize| Movement::Slice {
+                begin: vec![0, begin],
+                size: vec![count, columns],
+                stride: vec![1, 1],
+            };
+            let left = self.moved(id, take(0, more), all);
+            let last = self.moved(id, take(have - 1, 1), all);
+            let right = self.moved(id, Movement::Broadcast { shape: vec![count, more] }, last);
+            let next = value(self, more);
+            let next = self.step_to(id, product(count * more), &[left, right], next);
+            let together = value(self, have + more);
+            all = self.step_to(id, PlanOp::Movement(Movement::Concat { axis: 1 }), &[all, next], together);
+            have += more;
+        }
+        all
+    }
+}
+
+/// Rows of numbers of which the comparisons pick one each: what is reached adds the difference to the one before.
+fn picked(rows: &[&Vec<i64>], only: bool) -> PlanOp {
+    let mut factors = Vec::new();
+    for row in rows {
+        if only {
+            factors.push(0);
+        } else {
+            factors.extend(row.windows(2).map(|pair| pair[1] - pair[0]));
+        }
+    }
+    PlanOp::Combine { factors, offsets: rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect() }
+}
+
+fn real(bounds: (i64, i64), scale: u32) -> Range {
+    Range { low: bounds.0 as f64 / exp2(scale), high: bounds.1 as f64 / exp2(scale) }
+}
+
+/// The part of a domain, around what was seen, in which results stay within bounds.
+fn within(function: Function, seen: Range, domain: Range, results: Range) -> Range {
+    const STEPS: usize = 256;
+    let fits = |x: f64| {
+        let y = function.at(x);
+        y >= results.low && y <= results.high
+    };
+    let outwards = |from: f64, to: f64| {
+        let mut last = from;
+        for step in 1..=STEPS {
+            let x = from + (to - from) * step as f64 / STEPS as f64;
+            if !fits(x) {
+                // Between the last one that fits and this one, closer.
+                let (mut good, mut bad) = (last, x);
+                for _ in 0..30 {
+                    let middle = (good + bad) / 2.0;
+                    if fits(middle) {
+                        good = middle;
+                    } else {
+                        bad = middle;
+                    }
+                }
+                return good;
+            }
+            last = x;
+        }
+        to
+    };
+    let (low, high) = (seen.low.clamp(domain.low, domain.high), seen.high.clamp(domain.low, domain.high));
+    Range { low: outwards(low, domain.low), high: outwards(high, domain.high) }
+}

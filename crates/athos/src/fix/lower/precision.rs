@@ -1,0 +1,67 @@
+//! Which values get more fractional bits than activations: operands of functions that are steep near zero (a variance whose
+//! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
+
+use crate::functions::facts;
+use crate::graph::{Graph, Op};
+
+use super::super::plan::Range;
+use super::Setting;
+
+/// The most fractional bits beyond those of activations.
+const MOST: i32 = 14;
+
+/// Bits that such a value may have in all.
+const VALUE_BITS: i32 = 34;
+
+/// For each node the fractional bits that its value should have beyond those of activations.
+pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> Vec<u32> {
+    let mut extra = vec![0u32; graph.nodes.len()];
+    if !setting.known {
+        return extra;
+    }
+    for index in (0..graph.nodes.len()).rev() {
+        let node = &graph.nodes[index];
+        let steep = match &node.op {
+            Op::Function(function) if facts::steep_at_zero(*function) => node.inputs.first(),
+            Op::Div => node.inputs.get(1),
+            _ => None,
+        };
+        if let Some(&operand) = steep {
+            extra[operand.0] = extra[operand.0].max(wanted(ranges[operand.0], setting));
+        }
+        // What hands its operands' bits on, or is made of them without a product.
+        let through: &[_] = match &node.op {
+            Op::Movement(_) | Op::Identity | Op::Add | Op::Sub | Op::Maximum | Op::Minimum => &node.inputs,
+            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } | Op::AvgPool { .. } => {
+                &node.inputs
+            }
+            Op::Relu | Op::ClippedRelu { .. } | Op::MaxPool { .. } | Op::SumPool { .. } => &node.inputs,
+            Op::Scale | Op::BatchNorm { .. } => node.inputs.get(..1).unwrap_or(&[]),
+            _ => &[],
+        };
+        for operand in through {
+            let fits = room(ranges[operand.0], setting);
+            extra[operand.0] = extra[operand.0].max(extra[index].min(fits));
+        }
+    }
+    extra
+}
+
+/// As many as the smallest operand needs to be as precise as 1 is.
+fn wanted(range: Range, setting: Setting) -> u32 {
+    let smallest = if range.low > 0.0 {
+        range.low
+    } else if range.high < 0.0 {
+        -range.high
+    } else {
+        1.0 / f64::from(setting.scale).exp2()
+    };
+    let bits = (setting.margin - smallest.log2()).ceil();
+    (bits.clamp(0.0, MOST.into()) as u32).min(room(range, setting))
+}
+
+/// The bits that a value of this range has room for.
+fn room(range: Range, setting: Setting) -> u32 {
+    let magnitude = (range.magnitude().max(1e-9).log2() + setting.margin).ceil() as i32;
+    (VALUE_BITS - setting.scale as i32 - magnitude.max(0)).clamp(0, MOST) as u32
+}

@@ -1,0 +1,138 @@
+//! The choice between two values by a condition: free where the condition is public.
+
+use cryptflow_ring::Movement;
+
+use crate::graph::{Array, Comparison, NodeId, Op};
+
+use super::super::plan::{PlanOp, PlanValue};
+use super::super::quantise::exp2;
+use super::{Lowered, Lowering, Refusal};
+
+impl Lowering<'_> {
+    pub(super) fn select(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
+        let [condition, a, b] = [self.operand(id, 0)?, self.operand(id, 1)?, self.operand(id, 2)?];
+        if let Some(condition) = self.constant(condition).cloned() {
+            return self.select_publicly(id, &condition, a, b);
+        }
+        let bit = self.condition(id, condition)?;
+        let bit = self.broadcast(id, bit);
+        // b + condition · (a − b); for two constants, one layer.
+        let d = match (self.constant(a).cloned(), self.constant(b).cloned()) {
+            (Some(x), Some(y)) => {
+                let factor = Op::Sub.evaluate(&[&x, &y]).map_err(|e| e.to_string())?;
+                let scaled = self.scaled_by(id, bit, a, &factor)?;
+                return self.plus(id, scaled, b);
+            }
+            _ => self.difference(id, a, b)?,
+        };
+        let range = self.plan.values[d].range.with_zero();
+        let chosen = self.product_of(id, d, bit, self.plan.values[d].extra, range, false);
+        self.plus(id, chosen, b)
+    }
+
+    /// The condition as 0 or 1: itself where it can be nothing else.
+    fn condition(&mut self, id: NodeId, condition: NodeId) -> Result<usize, Refusal> {
+        let x = self.secret(condition)?;
+        if self.is_boolean(condition) {
+            return Ok(x);
+        }
+        Ok(self.compared_with_zero(id, x, Comparison::NotEqual, false))
+    }
+
+    /// Whether a node's value is 0 or 1 whatever the input.
+    fn is_boolean(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        let operands = || node.inputs.iter().all(|&i| self.is_boolean(i));
+        match &node.op {
+            Op::Compare(_) => true,
+            Op::Constant(array) => array.data.iter().all(|&v| v == 0.0 || v == 1.0),
+            Op::Mul | Op::Maximum | Op::Minimum | Op::Identity | Op::Movement(_) => operands(),
+            Op::Max { .. } | Op::Min { .. } => operands(),
+            Op::Sub => {
+                let one = node.inputs.first().and_then(|&i| self.graph.constant(i));
+                one.is_some_and(|c| c.data.iter().all(|&v| v == 1.0))
+                    && node.inputs.get(1).is_some_and(|&i| self.is_boolean(i))
+            }
+            _ => false,
+        }
+    }
+
+    /// A public condition: the elements of the two are gathered; where one of them is a constant, zeros are, and it is added.
+    fn select_publicly(
+        &mut self,
+        id: NodeId,
+        condition: &Array,
+        a: NodeId,
+        b: NodeId,
+    ) -> Result<Lowered, Refusal> {
+        let shape = self.graph.node(id).shape.clone();
+        let count: usize = shape.iter().product();
+        let wide = |array: &Array| {
+            let movement = Movement::Broadcast { shape: shape.clone() };
+            movement.apply(&[(&array.shape, &array.data)]).map_err(|e| e.to_string())
+        };
+        let condition = wide(condition)?;
+        let flat = |this: &mut Self, operand: NodeId| -> Result<usize, Refusal> {
+            let x = this.secret(operand)?;
+            let x = this.broadcast(id, x);
+            Ok(this.moved(id, Movement::Reshape { shape: vec![count] }, x))
+        };
+        let reshape = |shape: &[usize]| PlanOp::Movement(Movement::Reshape { shape: shape.to_vec() });
+        let constant = match (self.constant(a).cloned(), self.constant(b).cloned()) {
+            (None, None) => {
+                let (x, y) = (flat(self, a)?, flat(self, b)?);
+                let (x, y) = self.aligned(id, x, y);
+                let indices = (0..count).map(|i| if condition[i] != 0.0 { i } else { count + i }).collect();
+                let both = self.joined(id, &[x, y]);
+                let chosen = self.moved(id, Movement::Gather { axis: 0, indices }, both);
+                return Ok(self.last_step(id, reshape(&shape), &[chosen]));
+            }
+            (Some(a), _) => (a, true),
+            (None, Some(b)) => (b, false),
+        };
+        let (array, when) = constant;
+        let value = flat(self, if when { b } else { a })?;
+        let picks = |i: usize| (condition[i] != 0.0) == when;
+        let all = wide(&array)?;
+        let used: Vec<f32> = (0..count).filter(|&i| picks(i)).map(|i| all[i]).collect();
+        // One number for all, at the end, made of nothing.
+        let first = used.first().copied().unwrap_or(0.0);
+        if used.iter().any(|&v| v != first) {
+            let zeros = Movement::Pad { before: vec![0], after: vec![1] };
+            let padded = self.moved(id, zeros, value);
+            let indices = (0..count).map(|i| if picks(i) { count } else { i }).collect();
+            let kept = self.moved(id, Movement::Gather { axis: 0, indices }, padded);
+            let kept = self.moved(id, Movement::Reshape { shape: shape.clone() }, kept);
+            let added = (0..count).map(|i| if picks(i) { all[i] } else { 0.0 }).collect();
+            let added = Array::new(shape, added).map_err(|e| e.to_string())?;
+            return self.plus_array(id, kept, &added);
+        }
+        let scale = self.setting.scale.saturating_add_signed(self.plan.values[value].extra);
+        let units = (f64::from(first) * exp2(scale)).round();
+        if units.abs() > exp2(50) {
+            return Err(format!("it puts {first} in the place of values: too large for fixed point"));
+        }
+        self.plan.fitted = Some(self.setting.scale);
+        let one = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
+        let any = self.moved(id, one, value);
+        let number = units as i64;
+        let value_of = PlanValue {
+            extra: self.plan.values[value].extra,
+            exact: Some((number, number)),
+            ..self.blank(id, vec![1], super::Range { low: first.into(), high: first.into() })
+        };
+        let number =
+            self.step_to(id, PlanOp::Combine { factors: vec![0], offsets: vec![number] }, &[any], value_of);
+        let both = self.joined(id, &[value, number]);
+        let indices = (0..count).map(|i| if picks(i) { count } else { i }).collect();
+        let chosen = self.moved(id, Movement::Gather { axis: 0, indices }, both);
+        Ok(self.last_step(id, reshape(&shape), &[chosen]))
+    }
+
+    /// Flat values one after another.
+    fn joined(&mut self, id: NodeId, parts: &[usize]) -> usize {
+        let length = parts.iter().map(|&p| self.plan.values[p].shape.iter().product::<usize>()).sum();
+        let range = parts.iter().fold(super::Range::EMPTY, |r, &p| r.union(self.plan.values[p].range));
+        self.step(id, PlanOp::Movement(Movement::Concat { axis: 0 }), parts, vec![length], range, false)
+    }
+}

@@ -1,0 +1,73 @@
+//! Softmax inside of a graph: `e^(x − largest) · 1/Σ`.
+
+use cryptflow_ring::{Movement, Window};
+
+use crate::graph::{Function, NodeId};
+
+use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::quantise::{exp2, scale_of};
+use super::function::Approximation;
+use super::{Lowering, Refusal};
+
+/// Fractional bits that the terms and their sum have beyond those of activations.
+const EXTRA: i32 = 2;
+
+impl Lowering<'_> {
+    /// The softmax of a value along its last axis, as the node's value.
+    ///
+    /// The operands of the exponential are at most zero, where they underflow it is zero; the sum is from 1 to the number of elements,
+    /// so that its reciprocal has no pole.
+    pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
+        let shape = self.plan.values[x].shape.clone();
+        let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
+        let rows: usize = rows.iter().product();
+        let scale = self.setting.scale;
+        let folded = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
+        let largest = self.largest(id, folded, [rows, n, 1]);
+        let largest = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, largest);
+        // Never above zero, and no further below than the bounds are apart.
+        let (low, high) = self.bounds[x];
+        let value = &self.plan.values[x];
+        let spread = value.range.high - value.range.low;
+        let unit = exp2(scale_of(value, scale));
+        let extra = value.extra;
+        let apart = high.saturating_sub(low);
+        let range = Range { low: -(apart as f64) / unit, high: 0.0 };
+        let blank = self.blank(id, vec![rows, n, 1, 1], range);
+        let below = PlanValue { extra, exact: Some((-apart, 0)), ..blank };
+        let below = self.step_to(id, PlanOp::Sub, &[folded, largest], below);
+        let exp = Approximation {
+            function: Function::Exp,
+            seen: Range { low: -spread.max(0.0), high: 0.0 },
+            results: None,
+            extra: EXTRA,
+            whole: false,
+        };
+        let terms = self.approximate(id, below, &exp)?;
+        // One term is e^0; what rounding leaves of it is within an eighth.
+        let units = exp2(scale.saturating_add_signed(EXTRA));
+        let most = n as f64 * 1.125;
+        let bounds = ((0.875 * units) as i64, (most * units).ceil() as i64);
+        let window = Window { kernel: [n, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
+        let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low: 0.875, high: most });
+        let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
+        let sum = self.step_to(id, PlanOp::SumPool([rows, n, 1, 1], window), &[terms], sum);
+        let reciprocal = Approximation {
+            function: Function::Reciprocal,
+            seen: Range { low: 0.875, high: most },
+            results: None,
+            extra: EXTRA + 2,
+            whole: false,
+        };
+        let reciprocal = self.approximate(id, sum, &reciprocal)?;
+        let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
+        let blank = self.blank(id, vec![rows, n, 1, 1], Range { low: 0.0, high: 1.0 });
+        let one = exp2(scale) as i64;
+        let product = PlanValue { exact: Some((-one / 8, one + one / 8)), ..blank };
+        let map = cryptflow_ring::LinearMap::Scale { rows: 1, channels: rows * n };
+        let product = self.step_to(id, PlanOp::Product(map), &[terms, reciprocal], product);
+        let result =
+            PlanValue { node: Some(id), ..self.blank(id, shape.clone(), Range { low: 0.0, high: 1.0 }) };
+        Ok(self.step_to(id, PlanOp::Movement(Movement::Reshape { shape }), &[product], result))
+    }
+}

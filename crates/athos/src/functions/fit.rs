@@ -1,0 +1,177 @@
+//! Cutting a range into pieces on each of which a polynomial is close enough to a function.
+
+/// A function to be tabulated.
+pub(crate) struct Wanted<'a> {
+    /// The function, of real numbers; defined and finite wherever an operand may be.
+    pub(crate) at: &'a dyn Fn(f64) -> f64,
+    /// The smallest integer that stands for an operand.
+    pub(crate) low: i64,
+    /// The largest.
+    pub(crate) high: i64,
+    /// Fractional bits of operands.
+    pub(crate) from_scale: u32,
+    /// Fractional bits of results.
+    pub(crate) to_scale: u32,
+    /// Where other smooth parts begin, ascending, inside of the range.
+    pub(crate) breaks: Vec<i64>,
+}
+
+impl Wanted<'_> {
+    pub(super) fn real(&self, x: i64) -> f64 {
+        x as f64 / f64::from(self.from_scale).exp2()
+    }
+
+    /// The error that is allowed at an operand: half a unit of the result, or, where the function is steep, what a quarter of a unit of the
+    /// operand makes.
+    fn allowed(&self, x: i64) -> f64 {
+        let half = 0.5 / f64::from(self.to_scale).exp2();
+        let step = (x + 1).min(self.high) - (x - 1).max(self.low);
+        if step == 0 {
+            return half;
+        }
+        let across =
+            (self.at)(self.real((x + 1).min(self.high))) - (self.at)(self.real((x - 1).max(self.low)));
+        half.max(0.25 * (across / step as f64).abs())
+    }
+}
+
+/// One piece: operands from `start` to `end`. With u = (X − centre) / 2^reach, which is within −1 to 1, the function is about
+/// `Σ coefficients[i] · u^i`.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) centre: i64,
+    pub(super) reach: u32,
+    pub(super) coefficients: Vec<f64>,
+}
+
+/// Points of a piece at which the error is looked at, at most.
+const POINTS: i64 = 48;
+
+/// Pieces of polynomials of this degree, each as long as it can be; none where more than `most` are needed.
+pub(super) fn pieces(wanted: &Wanted<'_>, degree: usize, most: usize) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut start = wanted.low;
+    let mut breaks = wanted.breaks.iter().copied().filter(|&b| b > wanted.low && b <= wanted.high).peekable();
+    loop {
+        while breaks.next_if(|&b| b <= start).is_some() {}
+        let end = breaks.peek().map_or(wanted.high, |b| b - 1);
+        if pieces.len() == most {
+            return None;
+        }
+        let piece = longest(wanted, degree, start, end);
+        let last = piece.end;
+        pieces.push(piece);
+        if last >= wanted.high {
+            return Some(pieces);
+        }
+        start = last + 1;
+    }
+}
+
+/// The longest piece from `start`, up to `end`.
+fn longest(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
+    let whole = fitted(wanted, degree, start, end);
+    if close(wanted, &whole) {
+        return whole;
+    }
+    // A single number always fits: a constant.
+    let mut best = fitted(wanted, degree, start, start);
+    let (mut good, mut bad) = (0i64, end - start);
+    let mut step = 1;
+    while good + step < bad {
+        let piece = fitted(wanted, degree, start, start + good + step);
+        if close(wanted, &piece) {
+            good += step;
+            best = piece;
+            step *= 2;
+        } else {
+            bad = good + step;
+            break;
+        }
+    }
+    while bad - good > 1 + good / 64 {
+        let middle = good + (bad - good) / 2;
+        let piece = fitted(wanted, degree, start, start + middle);
+        if close(wanted, &piece) {
+            good = middle;
+            best = piece;
+        } else {
+            bad = middle;
+        }
+    }
+    best
+}
+
+/// The polynomial through the Chebyshev points of a piece.
+fn fitted(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
+    let centre = start + (end - start) / 2;
+    let radius = (end - centre).max(centre - start);
+    let reach = radius.max(1).ilog2() + u32::from(!(radius.max(1) as u64).is_power_of_two());
+    let scale = f64::from(reach).exp2();
+    let unit = 1.0 / f64::from(wanted.from_scale).exp2();
+    let middle = (start as f64 + end as f64) / 2.0;
+    let half = (end - start) as f64 / 2.0;
+    // What lies at one place is a constant.
+    let n = if end == start { 1 } else { degree + 1 };
+    let angle = |k: usize| std::f64::consts::PI * (k as f64 + 0.5) / n as f64;
+    let values: Vec<f64> = (0..n).map(|k| (wanted.at)(unit * (middle + half * angle(k).cos()))).collect();
+    // Coefficients of the Chebyshev polynomials, then of the powers.
+    let chebyshev = |i: usize| {
+        let sum: f64 = values.iter().enumerate().map(|(k, v)| v * (i as f64 * angle(k)).cos()).sum();
+        sum * if i == 0 { 1.0 } else { 2.0 } / n as f64
+    };
+    let mut powers = vec![0.0; n];
+    let (mut before, mut polynomial) = (vec![0.0; n], vec![0.0; n]);
+    polynomial[0] = 1.0;
+    for i in 0..n {
+        let c = chebyshev(i);
+        powers.iter_mut().zip(&polynomial).for_each(|(p, t)| *p += c * t);
+        let mut next = vec![0.0; n];
+        for k in 0..n {
+            let factor = if i == 0 { 1.0 } else { 2.0 };
+            next[k] =
+                factor * if k == 0 { 0.0 } else { polynomial[k - 1] } - if i == 0 { 0.0 } else { before[k] };
+        }
+        before = std::mem::replace(&mut polynomial, next);
+    }
+    // The polynomial's own variable is slope · u + offset: put that in, power by power.
+    let half = half.max(0.5);
+    let (slope, offset) = (scale / half, (centre as f64 - middle) / half);
+    let mut coefficients = vec![0.0; degree + 1];
+    for &p in powers.iter().rev() {
+        for i in (0..=degree).rev() {
+            let below = if i == 0 { 0.0 } else { coefficients[i - 1] };
+            coefficients[i] = coefficients[i] * offset + below * slope;
+        }
+        coefficients[0] += p;
+    }
+    Piece { start, end, centre, reach, coefficients }
+}
+
+/// Whether a piece is close enough at every point that is looked at.
+fn close(wanted: &Wanted<'_>, piece: &Piece) -> bool {
+    let length = piece.end - piece.start;
+    let points = length.min(POINTS);
+    (0..=points).all(|i| {
+        // More of them at the ends, where a polynomial first leaves the function.
+        let x = if length <= POINTS {
+            piece.start + i
+        } else {
+            let place = 0.5 - 0.5 * (std::f64::consts::PI * i as f64 / points as f64).cos();
+            piece.start + (place * length as f64).round() as i64
+        };
+        let value = piece.at(x);
+        let error = (value - (wanted.at)(wanted.real(x))).abs();
+        error <= wanted.allowed(x)
+    })
+}
+
+impl Piece {
+    /// The polynomial at an operand.
+    fn at(&self, x: i64) -> f64 {
+        let u = (x - self.centre) as f64 / f64::from(self.reach).exp2();
+        self.coefficients.iter().rev().fold(0.0, |sum, c| sum * u + c)
+    }
+}

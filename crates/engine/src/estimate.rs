@@ -60,8 +60,10 @@ fn step_cost(
     Ok(match &step.operation {
         Operation::Linear { terms, shift, .. } => {
             let maps: Vec<&LinearMap> = terms.iter().map(|t| &t.map).collect();
-            let inputs = terms.iter().map(|t| layout(t.input)).collect::<Result<Vec<_>, _>>()?;
-            model.linear(&maps, &inputs, *shift)
+            let output = program.values.get(step.output.0).and_then(|v| elements(&v.shape));
+            let len = output.ok_or_else(|| format!("value {} has no shape", step.output.0))?;
+            let bits = if maps.is_empty() { ring } else { layout(0)?.bits };
+            model.linear(&maps, Layout { len, bits }, *shift)
         }
         Operation::Product { map, shift } => model.product(map, layout(0)?, layout(1)?, *shift),
         Operation::Compare { thresholds, compare_bits } => {

@@ -280,8 +280,8 @@ impl CostModel for Toy {
     fn wide(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
     }
-    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
-        toy(Layout { len: maps[0].output_len(), bits: inputs[0].bits - shift })
+    fn linear(&self, _: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
+        toy(Layout { bits: sum.bits - shift, ..sum })
     }
     fn product(&self, map: &LinearMap, x: Layout, _: Layout, shift: u32) -> (Cost, Layout) {
         toy(Layout { len: map.output_len(), bits: x.bits - shift })

@@ -118,14 +118,14 @@ impl CostModel for MirrorCosts {
         Layout { len, bits: ring_bits }
     }
 
-    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
-        let len = maps.first().map_or(0, |m| m.output_len());
-        let bits = inputs.first().map_or(64, |l| l.bits).saturating_sub(shift + 1);
+    fn linear(&self, _maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
+        let len = sum.len;
+        let bits = sum.bits.saturating_sub(shift + 1);
         (deal_values(len, bits) + open_values(len, bits), Layout { len, bits })
     }
 
     fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
-        self.linear(&[map], &[x], shift)
+        self.linear(&[map], Layout { len: map.output_len(), bits: x.bits }, shift)
     }
 
     /// For each comparison its sign, then a bit of r dealt and the result opened as numbers of the large ring.
@@ -193,7 +193,7 @@ mod tests {
         let n = 1 << 20;
         for (ring, compare, at_most) in [(64, 32, 70.5), (64, 24, 64.5), (37, 24, 40.9)] {
             let map = LinearMap::Scale { rows: n / 64, channels: 64 };
-            let (linear, narrow) = costs.linear(&[&map], &[Layout { len: n, bits: ring }], 12);
+            let (linear, narrow) = costs.linear(&[&map], Layout { len: n, bits: ring }, 12);
             let (relu, wide) = costs.relu(narrow, compare, Some(ring));
             assert_eq!(wide, Layout { len: n, bits: ring });
             let bytes = (linear + relu).total() as f64 / n as f64;

@@ -28,7 +28,9 @@ impl Mirror {
     ) -> Result<Masked, Error> {
         let ring = self.session.ring_bits;
         let range = |reason: String| Error::Range { operation: "linear", reason };
-        let len = terms.first().map(|t| t.map.output_len()).ok_or_else(|| range("it has no terms".into()))?;
+        // Without a term it is a constant: the bias alone.
+        let len = terms.first().map(|t| t.map.output_len()).or(bias.map(|b| b.len));
+        let len = len.ok_or_else(|| range("it has neither a term nor a bias".into()))?;
         let mut z = vec![0; len];
         for term in terms {
             if term.x.bits != ring {

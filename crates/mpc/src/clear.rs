@@ -378,13 +378,12 @@ impl CostModel for Clear {
         Layout { len, bits: ring_bits }
     }
 
-    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
-        let bits = inputs.first().map_or(self.ring_bits, |x| x.bits).saturating_sub(shift + 1);
-        (Cost::FREE, Layout { len: maps.first().map_or(0, |m| m.output_len()), bits })
+    fn linear(&self, _maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
+        (Cost::FREE, Layout { len: sum.len, bits: sum.bits.saturating_sub(shift + 1) })
     }
 
     fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
-        CostModel::linear(self, &[map], &[x], shift)
+        CostModel::linear(self, &[map], Layout { len: map.output_len(), bits: x.bits }, shift)
     }
 
     fn compare(&self, x: Layout, thresholds: usize, _compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {

@@ -66,8 +66,8 @@ pub struct Layout {
 pub trait CostModel {
     /// The layout of a fresh input or of anything wide, in a program over Z_2^ring_bits.
     fn wide(&self, len: usize, ring_bits: u32) -> Layout;
-    /// [`crate::Protocol::linear`].
-    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout);
+    /// [`crate::Protocol::linear`]; `sum` is the layout of the sum before the shift.
+    fn linear(&self, maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout);
     /// [`crate::Protocol::product`].
     fn product(&self, map: &LinearMap, x: Layout, y: Layout, shift: u32) -> (Cost, Layout);
     /// [`crate::Protocol::compare`], with so many thresholds.

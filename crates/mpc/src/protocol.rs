@@ -103,7 +103,7 @@ pub trait Protocol {
     fn reveal(&mut self, x: &Self::Value) -> Result<Vec<u8>, Error>;
 
     /// `(Σ map(x, w) + bias) / 2^shift`, rounded as the protocol states. The bias has one element for each element
-    /// of the last axis.
+    /// of the last axis. Without a term the result is `bias / 2^shift`: a constant that stays secret.
     fn linear(
         &mut self,
         terms: &[Term<'_, Self>],

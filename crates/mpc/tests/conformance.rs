@@ -249,8 +249,8 @@ impl CostModel for Costs {
         self.clear.wide(len, ring_bits)
     }
 
-    fn linear(&self, maps: &[&LinearMap], inputs: &[Layout], shift: u32) -> (Cost, Layout) {
-        CostModel::linear(&self.clear, maps, inputs, shift)
+    fn linear(&self, maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
+        CostModel::linear(&self.clear, maps, sum, shift)
     }
 
     fn product(&self, map: &LinearMap, x: Layout, y: Layout, shift: u32) -> (Cost, Layout) {
@@ -362,7 +362,7 @@ fn the_reference_solves_a_million() {
 #[test]
 fn every_fault_is_found() {
     let long = [Family::Chain, Family::Length];
-    // (fault, families, what the report must say)
+    // (fault, families, what the report must say; of several, one: which one depends on who is done first)
     let faults: [(Fault, &[Family], &str); 17] = [
         (Fault::ProductOffByTwo, &[Family::Product], "elements are wrong"),
         (Fault::FlippedBit, &[Family::Compare], "elements are wrong"),
@@ -375,7 +375,7 @@ fn every_fault_is_found() {
         (Fault::ExtraByte, &[Family::Chain], "sent 9 bytes"),
         (Fault::WrongLink, &[Family::Chain], "sent 0 bytes"),
         (Fault::ExtraRound, &[Family::Chain], "2 rounds"),
-        (Fault::Leftover, &[Family::Chain], "received 0 of the 1 messages"),
+        (Fault::Leftover, &[Family::Chain], "received 0 of the 1 messages|ended the session before"),
         (Fault::Unreported, &[Family::Chain], "reports 0 bytes"),
         (Fault::Inconsistent, &[Family::Chain], "cannot be opened"),
         (Fault::Panics, &[Family::Chain], "P1: panicked"),
@@ -385,7 +385,7 @@ fn every_fault_is_found() {
     for (fault, families, expected) in faults {
         let report = conformance::check(&Planted { fault, one_ring: false }, Transport::InProcess, families);
         let verdict = report.verdict().expect_err(&format!("{fault:?} was not found"));
-        assert!(verdict.contains(expected), "{fault:?}: {verdict}");
+        assert!(expected.split('|').any(|e| verdict.contains(e)), "{fault:?}: {verdict}");
         assert!(verdict.len() < 10_000, "{fault:?}: the report is too long");
     }
 }

@@ -107,18 +107,21 @@ impl CostModel for PorthosCosts {
         Layout { len, bits: 64 }
     }
 
-    fn linear(&self, maps: &[&LinearMap], _inputs: &[Layout], shift: u32) -> (Cost, Layout) {
-        let len = maps.first().map_or(0, |m| m.output_len());
+    fn linear(&self, maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
+        let len = sum.len;
         let layout = Layout { len, bits: 64 };
         if len == 0 {
             return (Cost::FREE, layout);
+        }
+        if maps.is_empty() {
+            return (self.truncate(len, shift), layout);
         }
         let opened: usize = maps.iter().map(|m| Masked::len(m) + m.weight_len()).sum();
         (exchanged(opened as u64, len, WORD as u64) + self.truncate(len, shift), layout)
     }
 
     fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
-        self.linear(&[map], &[x], shift)
+        self.linear(&[map], Layout { len: map.output_len(), bits: x.bits }, shift)
     }
 
     fn compare(&self, x: Layout, thresholds: usize, _: u32, _: u32) -> (Cost, Layout) {
@@ -181,7 +184,7 @@ mod tests {
         }
         assert_eq!(relu(WAVE).rounds, 9);
         let matmul = LinearMap::MatMul { rows: 3, inner: 5, columns: 7 };
-        let cost = PorthosCosts::default().linear(&[&matmul], &[], 12).0;
+        let cost = PorthosCosts::default().linear(&[&matmul], Layout { len: 21, bits: 64 }, 12).0;
         assert_eq!(cost.total() * 8, (2 * 15 + 2 * 35 + 21) * l);
     }
 }

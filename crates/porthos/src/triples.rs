@@ -130,6 +130,12 @@ impl<const L: u32> Session<L> {
         if len == 0 {
             return Ok(Share { data: Vec::new(), len });
         }
+        if terms.is_empty() {
+            // A constant: shared already.
+            let mut data = bias.map(|b| b.data.clone()).unwrap_or_default();
+            self.truncate(&mut data, len, shift)?;
+            return Ok(Share { data, len });
+        }
         let mut masked = Vec::with_capacity(terms.len());
         for term in terms {
             let m = Masked::new(term.map)?;
@@ -180,10 +186,13 @@ impl<const L: u32> Session<L> {
 /// Elements of the result, after a look at the lengths of the parts.
 fn check(terms: &[Term<'_, Porthos>], bias: Option<&Share>, shift: u32) -> Result<usize, Error> {
     let mismatch = |reason: String| Error::Geometry(GeometryError::Mismatch(reason));
-    let first = terms.first().ok_or_else(|| mismatch("a linear operation without a term".into()))?;
     if shift > 62 {
         return Err(Error::Range { operation: "linear", reason: format!("a shift by {shift} bits") });
     }
+    let Some(first) = terms.first() else {
+        let neither = || mismatch("a linear operation with neither a term nor a bias".into());
+        return bias.map(|b| b.len).ok_or_else(neither);
+    };
     for term in terms {
         term.map.check()?;
         for (what, is, due) in [

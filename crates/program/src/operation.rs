@@ -41,7 +41,7 @@ pub enum Operation {
     /// `(Σ map(x, w) + bias) / 2^shift`, rounded. Bias: one element for each element of the last axis, at the scale of
     /// the products. Wide inputs, narrow output.
     Linear {
-        /// The terms; at least one, all of the same output shape.
+        /// The terms, all of the same output shape. None: the result is the bias alone, a secret constant along one axis.
         terms: Vec<LinearTerm>,
         /// The bias.
         bias: Option<WeightId>,
@@ -124,7 +124,8 @@ impl Operation {
                 Some(LinearMap::Conv2d(c)) if c.groups > 1 && c.groups == c.in_channels => "depthwise conv",
                 Some(LinearMap::Conv2d(_)) => "conv",
                 Some(LinearMap::Scale { .. }) => "scale",
-                _ => "matmul",
+                Some(_) => "matmul",
+                None => "constant",
             },
             Operation::Product { map: LinearMap::Scale { .. }, .. } => "product",
             Operation::Product { .. } => "matrix product of secrets",

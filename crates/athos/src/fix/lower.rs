@@ -16,6 +16,7 @@ mod softmax;
 use std::collections::HashMap;
 
 use cryptflow_program::OutputTransform;
+use cryptflow_ring::Movement;
 
 use crate::graph::{Array, Graph, NodeId, Op};
 
@@ -123,10 +124,7 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         let (value, transform) = match &state.lowered[id.0].clone() {
             Lowered::Value(value) => (state.at_output(id, *value), None),
             Lowered::Client(value, transform) => (state.at_output(id, *value), Some(*transform)),
-            Lowered::Constant(_) => {
-                refused.push(refuse(id, "it is an output that does not depend on any input".into()));
-                continue;
-            }
+            Lowered::Constant(array) => (state.secret_constant(id, array), None),
             Lowered::Nothing => continue,
         };
         state.plan.outputs.push(PlanOutput { name, value, transform });
@@ -222,7 +220,7 @@ impl Lowering<'_> {
         self.plan.weights.len() - 1
     }
 
-    /// An operand that must be a secret value.
+    /// An operand as a secret value. A constant becomes one, as a weight would: it is the model's, and stays so.
     fn secret(&mut self, id: NodeId) -> Result<usize, Refusal> {
         match &self.lowered[id.0] {
             Lowered::Value(value) => Ok(*value),
@@ -236,8 +234,28 @@ impl Lowering<'_> {
             Lowered::Client(_, OutputTransform::TopK { .. }) => {
                 Err(inside(&self.graph.node(id).name, "top-k"))
             }
-            Lowered::Constant(_) | Lowered::Nothing => Err("it takes a constant where a value is due".into()),
+            Lowered::Constant(array) => Ok(self.secret_constant(id, &array.clone())),
+            Lowered::Nothing => Err("an operand of it was refused".into()),
         }
+    }
+
+    fn secret_constant(&mut self, id: NodeId, array: &Array) -> usize {
+        let range = array
+            .data
+            .iter()
+            .fold(Range::EMPTY, |r, &v| r.union(Range { low: v.into(), high: v.into() }))
+            .with_zero();
+        let flat = vec![array.data.len()];
+        let bias = array.data.iter().map(|&v| v.into()).collect();
+        let op = PlanOp::Linear { terms: Vec::new(), bias: Some(bias) };
+        let whole = array.shape == flat;
+        let value = self.step(id, op, &[], flat, range, whole);
+        if whole {
+            return value;
+        }
+        let shape = array.shape.clone();
+        let reshape = PlanOp::Movement(Movement::Reshape { shape: shape.clone() });
+        self.step(id, reshape, &[value], shape, range, true)
     }
 
     fn constant(&self, id: NodeId) -> Option<&Array> {

@@ -82,7 +82,10 @@ pub(super) fn empty_sum<'a>(
     mut maps: impl Iterator<Item = &'a LinearMap>,
     bias: Option<usize>,
 ) -> Result<Vec<u64>, Error> {
-    let first = maps.next().ok_or_else(|| mismatch(format!("{operation} without a term")))?;
+    let Some(first) = maps.next() else {
+        let len = bias.ok_or_else(|| mismatch(format!("{operation} with neither a term nor a bias")))?;
+        return Ok(vec![0; len]);
+    };
     first.check()?;
     for map in maps {
         map.check()?;

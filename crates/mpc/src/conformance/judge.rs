@@ -111,7 +111,8 @@ fn compare(
 fn exact_sums(step: &Operation, operands: &[ClearValue], weights: &[ClearValue]) -> Result<Vec<i64>, Error> {
     let Operation::Linear { terms, bias, .. } = step else { return Ok(Vec::new()) };
     let wide = |v: Option<&ClearValue>| elements(&v.map(ClearValue::signed).unwrap_or_default(), 64);
-    let mut sums = vec![0u64; terms.first().map_or(0, |(map, ..)| map.output_len())];
+    let constant = bias.and_then(|b| weights.get(b)).map_or(0, |b| b.data.len());
+    let mut sums = vec![0u64; terms.first().map_or(constant, |(map, ..)| map.output_len())];
     for (map, x, w) in terms {
         let product = bilinear(map, &wide(operands.get(*x)), &wide(weights.get(*w)), 64)?;
         sums.iter_mut().zip(product).for_each(|(s, p)| *s = s.wrapping_add(p));

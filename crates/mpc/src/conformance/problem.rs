@@ -165,8 +165,8 @@ impl Operation {
         Ok(match self {
             Operation::Linear { terms, shift, .. } => {
                 let maps: Vec<&LinearMap> = terms.iter().map(|(map, ..)| map).collect();
-                let inputs = terms.iter().map(|(_, x, _)| layout(*x)).collect::<Result<Vec<_>, _>>()?;
-                costs.linear(&maps, &inputs, *shift)
+                let bits = terms.first().map_or(Ok(ring_bits), |(_, x, _)| layout(*x).map(|l| l.bits))?;
+                costs.linear(&maps, Layout { len, bits }, *shift)
             }
             Operation::Product { map, x, y, shift } => costs.product(map, layout(*x)?, layout(*y)?, *shift),
             Operation::Compare { x, thresholds, compare_bits } => {

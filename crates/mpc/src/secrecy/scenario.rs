@@ -77,6 +77,7 @@ impl Scenario for Zoo {
         let term = |x| Term { map: &map, x, w };
         let z = party.linear(&[term(x)], Some(bias), 12)?;
         let again = party.linear(&[term(x), term(x)], None, 12)?;
+        let constant = party.linear(&[], Some(bias), 12)?;
         let sum = party.add(&z, &again)?;
         let y = party.relu(&sum, 24, true)?;
         let wide = party.widen(&z)?;
@@ -89,7 +90,7 @@ impl Scenario for Zoo {
         let bits = party.compare(&z, &[-1000, 0, 1 << 20], 24)?;
         let chosen = party.combine(&bits, &[3, -1, 2], &[7])?;
         let product = party.product(&elements, &chosen, &y, 1)?;
-        Ok(vec![y, wide, clipped, pooled, scaled, square, bits, product])
+        Ok(vec![y, wide, clipped, pooled, scaled, square, bits, product, constant])
     }
 }
 

@@ -19,10 +19,22 @@ pub(super) fn check(program: &Program, rings: &[u32], step: &Step) -> Check {
     let ring = bounds::result_ring(&step.operation, &input_rings, program.ring_bits)
         .ok_or_else(|| format!("its shift leaves nothing of a ring of {} bits", program.ring_bits))?;
     operands(&step.operation, &inputs)?;
+    // Nothing is computed on nothing; constants and movements may be empty.
+    let places = match &step.operation {
+        Operation::Linear { terms, .. } => terms.is_empty(),
+        Operation::Movement(_) => true,
+        _ => false,
+    };
+    if let Some(empty) = inputs.iter().chain([&out]).find(|v| !places && v.shape.contains(&0)) {
+        return Err(format!("the shape {:?} has no elements", empty.shape));
+    }
     match &step.operation {
         Operation::Linear { terms, bias, shift } => {
             linear(program, terms, &inputs, out, *shift)?;
-            if let Some(id) = bias {
+            if terms.is_empty() {
+                let bias = bias.ok_or("it has neither a term nor a bias")?;
+                constant(weight(program, bias.0)?, out, *shift)?;
+            } else if let Some(id) = bias {
                 bias_fits(weight(program, id.0)?, terms, program, &inputs, out)?;
             }
         }
@@ -80,7 +92,8 @@ fn same_shape(shape: &[usize], out: &Value) -> Check {
 /// The number of operands.
 fn operands(operation: &Operation, inputs: &[&Value]) -> Check {
     let fits = match operation {
-        Operation::Linear { .. } | Operation::Movement(_) => !inputs.is_empty(),
+        Operation::Linear { terms, .. } => terms.is_empty() == inputs.is_empty(),
+        Operation::Movement(_) => !inputs.is_empty(),
         Operation::Add | Operation::Sub | Operation::Product { .. } => inputs.len() == 2,
         _ => inputs.len() == 1,
     };
@@ -88,9 +101,6 @@ fn operands(operation: &Operation, inputs: &[&Value]) -> Check {
 }
 
 fn linear(program: &Program, terms: &[LinearTerm], inputs: &[&Value], out: &Value, shift: u32) -> Check {
-    if terms.is_empty() {
-        return Err("it has no terms".into());
-    }
     if shift == 0 {
         return Err("a linear operation shifts out at least one bit".into());
     }
@@ -119,6 +129,21 @@ fn linear(program: &Program, terms: &[LinearTerm], inputs: &[&Value], out: &Valu
                 x.scale, w.scale, out.scale
             ));
         }
+    }
+    Ok(())
+}
+
+/// A constant: a bias without products.
+fn constant(bias: &Weight, out: &Value, shift: u32) -> Check {
+    same_shape(&bias.shape, out)?;
+    if bias.shape.len() != 1 {
+        return Err(format!("a constant has one axis, not the shape {:?}", bias.shape));
+    }
+    if bias.scale != out.scale + shift {
+        return Err(format!(
+            "it has {} fractional bits, and the result {} after a shift by {shift}",
+            bias.scale, out.scale
+        ));
     }
     Ok(())
 }

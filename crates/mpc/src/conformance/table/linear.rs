@@ -98,6 +98,7 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
             }
             all.push(at_the_bounds(make, ring_bits, shift));
             all.push(only_bias(make, ring_bits, shift));
+            all.push(constant(make, ring_bits, shift));
             all.push(several_terms(make, ring_bits, shift));
             all.extend(public_factors(make, ring_bits, shift));
         }
@@ -129,6 +130,15 @@ fn only_bias(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     let (w, bias) = (p.weight(random.uniform(20, 1000)), p.weight(random.edgy(10, low, high)));
     let map = LinearMap::MatMul { rows: 3, inner: 2, columns: 10 };
     p.step(Operation::Linear { terms: vec![(map, x, w)], bias: Some(bias), shift });
+    p
+}
+
+/// No term at all: a constant, from the first to the last that a truncation is exact for.
+fn constant(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
+    let (mut p, mut random) = make.problem(&format!("a constant, shift {shift}"), ring_bits);
+    let (low, high) = make.sums(200, ring_bits, shift);
+    let bias = p.weight(random.edgy(200, low, high));
+    p.step(Operation::Linear { terms: vec![], bias: Some(bias), shift });
     p
 }
 

@@ -10,10 +10,6 @@ pub(super) const TABLE: Table = &[
     ("AddN", add_n),
     ("Sub", sub),
     ("Mul", mul),
-    ("Div", div),
-    ("RealDiv", div),
-    ("FloorDiv", floor_div),
-    ("FloorMod", floor_mod),
     ("Maximum", maximum),
     ("Minimum", minimum),
     ("SquaredDifference", squared_difference),
@@ -52,40 +48,7 @@ fn mul(node: &mut Node<'_>) -> Results {
     binary(node, Op::Mul)
 }
 
-fn div(node: &mut Node<'_>) -> Results {
-    if let Some(ints) = integers(node, i64::checked_div)? {
-        return Ok(ints);
-    }
-    let divisor = node.tensor(1)?;
-    match node.constant_of(divisor) {
-        None => {
-            return Err(
-                "divides by a value that depends on an input. Only constant divisors are supported".into()
-            );
-        }
-        Some(c) if c.data.contains(&0.0) => return Err("divides by a constant that is zero".into()),
-        Some(_) => {}
-    }
-    binary(node, Op::Div)
-}
-
-fn floor_div(node: &mut Node<'_>) -> Results {
-    let floor = |a: i64, b: i64| {
-        let q = a.checked_div(b)?;
-        Some(if a % b != 0 && (a < 0) != (b < 0) { q - 1 } else { q })
-    };
-    integers(node, floor)?.ok_or_else(|| Fault::Unsupported(advice("FloorDiv")))
-}
-
-fn floor_mod(node: &mut Node<'_>) -> Results {
-    let floor = |a: i64, b: i64| {
-        let r = a.checked_rem(b)?;
-        Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
-    };
-    integers(node, floor)?.ok_or_else(|| Fault::Unsupported(advice("FloorMod")))
-}
-
-fn binary(node: &mut Node<'_>, op: Op) -> Results {
+pub(super) fn binary(node: &mut Node<'_>, op: Op) -> Results {
     let operands = [node.tensor(0)?, node.tensor(1)?];
     Ok(vec![Value::Tensor(node.add(op, &operands)?)])
 }
@@ -201,10 +164,15 @@ fn function(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), value))])
 }
 
-/// Arithmetic of two tensors of known integers, broadcasting; nothing where an operand is no integer.
-fn integers(node: &Node<'_>, f: impl Fn(i64, i64) -> Option<i64>) -> Result<Option<Vec<Value>>, Fault> {
-    let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) else {
-        return Ok(None);
-    };
-    Ok(Some(vec![Value::Int(a.with(b, f)?)]))
+/// Arithmetic of two tensors of known integers, broadcasting. Nothing where an operand depends on an input: known integers
+/// beside it become floats.
+pub(super) fn integers(
+    node: &mut Node<'_>,
+    f: impl Fn(i64, i64) -> Option<i64>,
+) -> Result<Option<Vec<Value>>, Fault> {
+    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
+        return Ok(Some(vec![Value::Int(a.with(b, f)?)]));
+    }
+    node.integers_to_floats()?;
+    Ok(None)
 }

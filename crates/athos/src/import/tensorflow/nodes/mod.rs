@@ -3,6 +3,7 @@
 mod arithmetic;
 mod blocks;
 mod convolution;
+mod division;
 mod movement;
 mod neuron;
 mod pass;
@@ -41,11 +42,12 @@ type Table = &'static [(&'static str, Import)];
 
 /// The function that imports an operation.
 pub(super) fn lookup(op: &str) -> Option<Import> {
-    const TABLES: [Table; 8] = [
+    const TABLES: [Table; 9] = [
         pass::TABLE,
         convolution::TABLE,
         neuron::TABLE,
         arithmetic::TABLE,
+        division::TABLE,
         pooling::TABLE,
         reduction::TABLE,
         movement::TABLE,
@@ -222,6 +224,18 @@ impl Node<'_> {
     /// Adds a constant that belongs to this node.
     fn add_constant(&mut self, part: &str, value: Array) -> NodeId {
         self.graph.add_constant(format!("{}/{part}", self.def.name), value)
+    }
+
+    /// Makes constants of the graph of all operands that are known integers.
+    fn integers_to_floats(&mut self) -> Result<(), Fault> {
+        for i in 0..self.operands.len() {
+            if let Value::Int(ints) = &self.operands[i] {
+                let data = ints.data.iter().map(|&v| v as f32).collect();
+                let array = Array::new(ints.shape.clone(), data)?;
+                self.operands[i] = Value::Tensor(self.add_constant(&format!("operand_{i}"), array));
+            }
+        }
+        Ok(())
     }
 
     /// Moves the elements of floats or of integers.

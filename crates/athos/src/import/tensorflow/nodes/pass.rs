@@ -1,7 +1,7 @@
 //! Inputs, constants, and nodes that pass their operand on.
 
 use super::{Fault, Import, Node, Results, Table, Value};
-use crate::graph::{Array, Op};
+use crate::graph::{Array, Comparison, Function, Op};
 use crate::import::ImportError;
 use crate::import::tensorflow::messages::{Attr, DataType};
 use crate::import::tensorflow::tensor::{self, Constant, Ints};
@@ -25,9 +25,12 @@ pub(super) const TABLE: Table = &[
 fn placeholder(node: &mut Node<'_>) -> Results {
     let name = &node.def.name;
     let dtype = node.attr_type("dtype")?;
-    if !dtype.is_float() {
+    // Integers are shared as floats that hold them.
+    let switch =
+        dtype == DataType::Bool && matches!(node.attr("shape"), Some(Attr::Shape(s)) if s.dim.is_empty());
+    if switch || !dtype.is_float() && !dtype.is_integer() {
         return Err(format!(
-            "is an input of the type {dtype:?}, and only floats can be shared between parties. If it is a switch \
+            "is an input of the type {dtype:?}, and only numbers can be shared between parties. If it is a switch \
              between training and inference, freeze the graph for inference"
         )
         .into());
@@ -96,18 +99,20 @@ fn cast(node: &mut Node<'_>) -> Results {
             Value::Int(Ints { data: ints.data.iter().map(|&v| i64::from(v != 0)).collect(), ..ints })
         }
         Value::Int(ints) if to.is_integer() => Value::Int(ints),
-        // Floats to floats; and an arg-max, whose result is integers already.
-        Value::Tensor(id) if to.is_float() || (from.is_integer() && to != DataType::Bool) => {
+        // Floats to floats; and what is integers already.
+        Value::Tensor(id) if to.is_float() || (!from.is_float() && to.is_integer()) => {
             Value::Tensor(node.add(Op::Identity, &[id])?)
+        }
+        Value::Tensor(id) if to == DataType::Bool => {
+            let zero = node.add_constant("zero", Array::scalar(0.0));
+            Value::Tensor(node.add(Op::Compare(Comparison::NotEqual), &[id, zero])?)
         }
         Value::Tensor(id) if to.is_integer() => match node.constant_of(id) {
             Some(array) => {
                 let data = array.data.iter().map(|&v| v as i64).collect();
                 Value::Int(Ints { shape: array.shape.clone(), data })
             }
-            None => {
-                return Err("rounds secret floats to integers, for which there is no protocol here".into());
-            }
+            None => Value::Tensor(node.add(Op::Function(Function::Truncate), &[id])?),
         },
         _ => return Err(format!("converts {from:?} to {to:?}, for which there is no rule here").into()),
     }])

@@ -1,0 +1,138 @@
+//! A graph's whole way in one process: made cheaper, turned into fixed point, run on plain integers and by three parties over
+//! Mirror.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_athos::{Array, Graph, passes};
+use cryptflow_engine::{Observer, Silent, execute};
+use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
+use cryptflow_mpc::{Owner, Protocol};
+use cryptflow_program::{OutputTransform, validate};
+use cryptflow_wire::{LinkOptions, local};
+
+/// What a protocol's parties computed: for each output its name, its elements, and what one unit of fixed point is in it.
+pub(crate) struct Answers {
+    pub(crate) protocol: &'static str,
+    pub(crate) outputs: Vec<(String, Vec<f32>, f32)>,
+}
+
+/// Compiles a graph for inputs like these, and runs it on them.
+pub(crate) fn run(
+    mut graph: Graph,
+    inputs: &[Array],
+    options: &CompileOptions,
+) -> Result<(Compiled, Vec<Answers>), String> {
+    passes::optimise(&mut graph);
+    let bounds = Bounds::Examples(examples(inputs));
+    let compiled = compile(&graph, bounds, options, &ClearRunner, &mut |_| ()).map_err(|e| e.to_string())?;
+    let program = &compiled.program;
+    validate(program).map_err(|e| e.to_string())?;
+    let fixed: Vec<Vec<i64>> = inputs
+        .iter()
+        .zip(&program.inputs)
+        .map(|(x, input)| {
+            let unit = f32::exp2(program.values[input.value.0].scale as f32);
+            x.data.iter().map(|v| (v * unit).round() as i64).collect()
+        })
+        .collect();
+    let clear = ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ())?;
+    let answers = [("clear", clear), ("mirror", mirror(&compiled, &fixed))].map(|(protocol, found)| {
+        let outputs = program.outputs.iter().zip(found).map(|(output, found)| {
+            let value = &program.values[output.value.0];
+            let unit = f32::exp2(-(value.scale as f32));
+            let logits: Vec<f32> = found.iter().map(|&v| v as f32 * unit).collect();
+            let made = apply(output.transform, &logits, *value.shape.last().unwrap_or(&1));
+            (output.name.clone(), made, unit)
+        });
+        Answers { protocol, outputs: outputs.collect() }
+    });
+    Ok((compiled, answers.into()))
+}
+
+/// Forty inputs like the one that is there: its elements, turned round, scaled by steps up to the original.
+fn examples(inputs: &[Array]) -> Vec<Vec<Array>> {
+    let example = |i: usize| {
+        let turned = |x: &Array| {
+            let n = x.data.len();
+            let scale = 1.0 - (i % 10) as f32 / 20.0;
+            let data = (0..n).map(|j| x.data[(j + i * 7) % n] * scale).collect();
+            Array::new(x.shape.clone(), data).unwrap()
+        };
+        inputs.iter().map(turned).collect()
+    };
+    (0..40).map(example).collect()
+}
+
+fn unsigned(x: &[i64]) -> Vec<u64> {
+    x.iter().map(|&v| v as u64).collect()
+}
+
+/// Three parties in three threads. Returns the opened outputs.
+fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+    let program = &compiled.program;
+    let owner = MirrorOwner::new(program.ring_bits);
+    let weights: Vec<[Vec<u8>; 3]> =
+        compiled.weights.iter().map(|w| owner.share_weight(&unsigned(w)).unwrap()).collect();
+    let inputs: Vec<[Vec<u8>; 3]> = inputs.iter().map(|x| owner.share_value(&unsigned(x)).unwrap()).collect();
+    let links = local::mesh(LinkOptions::default()).unwrap();
+    let parts: Vec<Vec<Vec<u8>>> = std::thread::scope(|scope| {
+        let parties: Vec<_> = links
+            .into_iter()
+            .enumerate()
+            .map(|(i, links)| {
+                let (weights, inputs) = (&weights, &inputs);
+                scope.spawn(move || {
+                    let mut party = Mirror::new(links, program.ring_bits, Tuning::default()).unwrap();
+                    let len = |shape: &[usize]| shape.iter().product();
+                    let weights: Vec<_> = weights
+                        .iter()
+                        .zip(&program.weights)
+                        .map(|(parts, w)| {
+                            party.receive_weight(&w.name, len(&w.shape), parts[i].clone()).unwrap()
+                        })
+                        .collect();
+                    let inputs: Vec<_> = inputs
+                        .iter()
+                        .zip(&program.inputs)
+                        .map(|(parts, x)| {
+                            let shape = &program.values[x.value.0].shape;
+                            party.receive_value(&x.name, len(shape), parts[i].clone()).unwrap()
+                        })
+                        .collect();
+                    let mut observer: Box<dyn Observer> = Box::new(Silent);
+                    let outputs = execute(&mut party, program, &weights, inputs, observer.as_mut()).unwrap();
+                    outputs.iter().map(|y| party.reveal(y).unwrap()).collect()
+                })
+            })
+            .collect();
+        parties.into_iter().map(|p| p.join().unwrap()).collect()
+    });
+    program
+        .outputs
+        .iter()
+        .enumerate()
+        .map(|(i, output)| {
+            let len = program.values[output.value.0].shape.iter().product();
+            owner.open(len, [&parts[0][i], &parts[1][i], &parts[2][i]]).unwrap()
+        })
+        .collect()
+}
+
+/// What the client makes of opened numbers.
+fn apply(transform: Option<OutputTransform>, logits: &[f32], classes: usize) -> Vec<f32> {
+    let rows = logits.chunks(classes.max(1));
+    match transform {
+        None => logits.to_vec(),
+        Some(OutputTransform::Softmax) => rows
+            .flat_map(|row| {
+                let sum: f32 = row.iter().map(|v| v.exp()).sum();
+                row.iter().map(move |v| v.exp() / sum)
+            })
+            .collect(),
+        Some(OutputTransform::ArgMax) => rows
+            .map(|row| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as f32)
+            .collect(),
+    }
+}

@@ -5,7 +5,7 @@
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_athos::{Array, Graph, passes};
+use cryptflow_athos::{Array, Graph, Op, passes};
 use cryptflow_engine::{Observer, Silent, execute};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
 use cryptflow_mpc::{Owner, Protocol};
@@ -38,17 +38,18 @@ pub(crate) fn run(
         })
         .collect();
     let clear = ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ())?;
-    let answers = [("clear", clear), ("mirror", mirror(&compiled, &fixed))].map(|(protocol, found)| {
+    let mut answers = Vec::new();
+    for (protocol, found) in [("clear", clear), ("mirror", mirror(&compiled, &fixed))] {
         let outputs = program.outputs.iter().zip(found).map(|(output, found)| {
             let value = &program.values[output.value.0];
             let unit = f32::exp2(-(value.scale as f32));
-            let logits: Vec<f32> = found.iter().map(|&v| v as f32 * unit).collect();
-            let made = apply(output.transform, &logits, *value.shape.last().unwrap_or(&1));
-            (output.name.clone(), made, unit)
+            let opened = found.iter().map(|&v| v as f32 * unit).collect();
+            let opened = Array::new(value.shape.clone(), opened).map_err(|e| e.to_string())?;
+            Ok((output.name.clone(), apply(output.transform, opened)?, unit))
         });
-        Answers { protocol, outputs: outputs.collect() }
-    });
-    Ok((compiled, answers.into()))
+        answers.push(Answers { protocol, outputs: outputs.collect::<Result<_, String>>()? });
+    }
+    Ok((compiled, answers))
 }
 
 /// Forty inputs like the one that is there: its elements, turned round, scaled by steps up to the original.
@@ -121,18 +122,12 @@ fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
 }
 
 /// What the client makes of opened numbers.
-fn apply(transform: Option<OutputTransform>, logits: &[f32], classes: usize) -> Vec<f32> {
-    let rows = logits.chunks(classes.max(1));
-    match transform {
-        None => logits.to_vec(),
-        Some(OutputTransform::Softmax) => rows
-            .flat_map(|row| {
-                let sum: f32 = row.iter().map(|v| v.exp()).sum();
-                row.iter().map(move |v| v.exp() / sum)
-            })
-            .collect(),
-        Some(OutputTransform::ArgMax) => rows
-            .map(|row| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap() as f32)
-            .collect(),
-    }
+fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
+    let op = match transform {
+        None => return Ok(opened.data.to_vec()),
+        Some(OutputTransform::Softmax) => Op::Softmax,
+        Some(OutputTransform::ArgMax) => Op::ArgMax { axis: opened.shape.len().saturating_sub(1) },
+        Some(OutputTransform::TopK { axis, k, largest, indices }) => Op::TopK { axis, k, largest, indices },
+    };
+    Ok(op.evaluate(&[&opened]).map_err(|e| e.to_string())?.data.to_vec())
 }

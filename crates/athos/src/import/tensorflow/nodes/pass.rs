@@ -26,8 +26,8 @@ fn placeholder(node: &mut Node<'_>) -> Results {
     let name = &node.def.name;
     let dtype = node.attr_type("dtype")?;
     // Integers are shared as floats that hold them.
-    let switch =
-        dtype == DataType::Bool && matches!(node.attr("shape"), Some(Attr::Shape(s)) if s.dim.is_empty());
+    let shaped = matches!(node.attr("shape"), Some(Attr::Shape(s)) if !s.dim.is_empty());
+    let switch = dtype == DataType::Bool && !shaped;
     if switch || !dtype.is_float() && !dtype.is_integer() {
         return Err(format!(
             "is an input of the type {dtype:?}, and only numbers can be shared between parties. If it is a switch \

@@ -49,8 +49,8 @@ fn the_small_network_is_fine() {
 #[test]
 fn every_unsupported_node_is_reported() {
     let mut b = network();
-    b.node("sigmoid", "Sigmoid", &["logits"], &[]).node("gate", "Mul", &["sigmoid", "logits"], &[]);
-    b.node("product", "Mul", &["logits", "softmax"], &[]).node("made_up", "FooBar", &["product"], &[]);
+    b.node("picture", "DecodeJpeg", &["logits"], &[]).node("gate", "Mul", &["picture", "logits"], &[]);
+    b.node("product", "Pow", &["logits", "softmax"], &[]).node("made_up", "FooBar", &["product"], &[]);
     b.node("last", "AddN", &["gate", "made_up", "relu"], &[]).node("unneeded", "Tanh", &["x"], &[]);
     let error = import(&b.bytes(), &outputs(&["last"])).unwrap_err();
     let text = error.to_string();
@@ -58,10 +58,10 @@ fn every_unsupported_node_is_reported() {
     let names: Vec<(&str, &str)> = nodes.iter().map(|n| (n.name.as_str(), n.op.as_str())).collect();
     // An operation that does not exist here is reported wherever it is; one that only depends on such a node is not, nor
     // is what no output needs.
-    assert_eq!(names, [("sigmoid", "Sigmoid"), ("product", "Mul"), ("made_up", "FooBar")]);
+    assert_eq!(names, [("picture", "DecodeJpeg"), ("product", "Pow"), ("made_up", "FooBar")]);
     assert!(
         text.starts_with(
-            "3 nodes of the model are not supported:\n  sigmoid (Sigmoid): there is no protocol"
+            "3 nodes of the model are not supported:\n  picture (DecodeJpeg): prepares pictures"
         ),
         "{text}"
     );
@@ -70,7 +70,7 @@ fn every_unsupported_node_is_reported() {
 #[test]
 fn unsupported_nodes_say_what_to_do() {
     type Build = fn(&mut Builder);
-    let table: [(&str, Build); 22] = [
+    let table: [(&str, Build); 23] = [
         ("must be frozen", |b| {
             b.node("y", "ReadVariableOp", &["x"], &[]);
         }),
@@ -110,11 +110,14 @@ fn unsupported_nodes_say_what_to_do() {
         ("not in the graph", |b| {
             b.node("y", "Relu", &["x:one"], &[]);
         }),
-        ("both depend on inputs", |b| {
-            b.node("y", "Mul", &["x", "x"], &[]);
+        ("a power that depends on an input", |b| {
+            b.node("y", "Pow", &["x", "x"], &[]);
         }),
         ("filter is computed from an input", |b| {
             b.node("y", "Conv2D", &["x", "x"], &[]);
+        }),
+        ("indices that depend on an input", |b| {
+            b.floats("c", &[4], &[1.0; 4]).node("y", "Gather", &["c", "x"], &[]);
         }),
         ("known when compiling", |b| {
             b.node("y", "Reshape", &["x", "x"], &[]);

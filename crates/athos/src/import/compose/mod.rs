@@ -1,8 +1,10 @@
 //! What importers compose of the graph's operations, because the graph has no operation of its own for it: three-dimensional
-//! and transposed convolutions, three-dimensional pools. Channels come last throughout.
+//! and transposed convolutions, three-dimensional pools, sums of products, linear maps along an axis. Channels come last throughout.
 
+mod along;
 mod convolution;
 mod pool;
+mod product;
 mod transposed;
 
 use cryptflow_ring::Movement;
@@ -10,8 +12,10 @@ use cryptflow_ring::Movement;
 use super::value::{Fault, fits};
 use crate::graph::{Array, Graph, Node, NodeId, Op};
 
+pub(super) use along::{Weights, along, gathered};
 pub(super) use convolution::{Convolution, convolution};
 pub(super) use pool::{Pool, pool};
+pub(super) use product::{einsum, matmul};
 pub(super) use transposed::{Transposed, transposed};
 
 /// How a window slides along one spatial axis.
@@ -60,12 +64,12 @@ impl<'a> Composer<'a> {
         Composer { graph, name, parts: 0 }
     }
 
-    fn shape(&self, id: NodeId) -> &[usize] {
+    pub(super) fn shape(&self, id: NodeId) -> &[usize] {
         &self.graph.node(id).shape
     }
 
     /// Adds an operation on the way to the result. Of constants, the result is computed at once.
-    fn part(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    pub(super) fn part(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         let name = format!("{}/{}_{}", self.name, op.name().replace(' ', "_"), self.parts);
         self.parts += 1;
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.shape(i)).collect();
@@ -79,24 +83,31 @@ impl<'a> Composer<'a> {
         Ok(self.graph.push(Node { name, op, inputs: inputs.to_vec(), shape }))
     }
 
+    /// Adds a constant that belongs to the node.
+    pub(super) fn constant(&mut self, value: Array) -> NodeId {
+        let name = format!("{}/constant_{}", self.name, self.parts);
+        self.parts += 1;
+        self.graph.add_constant(name, value)
+    }
+
     /// Gives the last part the name of the node.
-    fn done(&mut self, id: NodeId) -> NodeId {
+    pub(super) fn done(&mut self, id: NodeId) -> NodeId {
         self.graph.nodes[id.0].name.clone_from(&self.name);
         id
     }
 
-    fn moved(&mut self, movement: Movement, x: NodeId) -> Result<NodeId, Fault> {
+    pub(super) fn moved(&mut self, movement: Movement, x: NodeId) -> Result<NodeId, Fault> {
         self.part(Op::Movement(movement), &[x])
     }
 
-    fn reshaped(&mut self, shape: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
+    pub(super) fn reshaped(&mut self, shape: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
         if self.shape(x) == shape {
             return Ok(x);
         }
         self.moved(Movement::Reshape { shape }, x)
     }
 
-    fn transposed(&mut self, permutation: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
+    pub(super) fn transposed(&mut self, permutation: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
         if permutation.iter().enumerate().all(|(i, &p)| i == p) {
             return Ok(x);
         }

@@ -1,7 +1,6 @@
-//! Arithmetic: of floats, of which some may be secret; of constants, where any function will do; of known integers.
+//! Arithmetic: of floats, and of known integers.
 
-use super::neuron::one_constant;
-use super::{Fault, Import, Node, Results, Table, Value, advice};
+use super::{Fault, Import, Node, Results, Table, Value};
 use crate::graph::{Array, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
@@ -14,16 +13,7 @@ pub(super) const TABLE: Table = &[
     ("Minimum", minimum),
     ("SquaredDifference", squared_difference),
     ("Neg", neg),
-    ("Abs", abs),
-    ("Square", square),
-    ("Sqrt", function),
-    ("Rsqrt", function),
-    ("Exp", function),
-    ("Log", function),
-    ("Reciprocal", function),
-    ("Inv", function),
-    ("Floor", function),
-    ("Ceil", function as Import),
+    ("Square", square as Import),
 ];
 
 fn add(node: &mut Node<'_>) -> Results {
@@ -44,7 +34,6 @@ fn mul(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.wrapping_mul(b)))? {
         return Ok(ints);
     }
-    one_constant(node, node.tensor(0)?, node.tensor(1)?)?;
     binary(node, Op::Mul)
 }
 
@@ -70,28 +59,26 @@ fn add_n(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(sum)])
 }
 
-/// `max(a, b) = b + relu(a − b)`; ReLU itself where b is zero.
+/// ReLU where one of them is zero.
 fn maximum(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.max(b)))? {
         return Ok(ints);
     }
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let (a, b) = (node.number(0)?, node.number(1)?);
     for (x, limit) in [(a, b), (b, a)] {
-        if scalar(node, limit) == Some(0.0) {
+        if scalar(node, limit) == Some(0.0) && node.shape(limit).len() <= node.shape(x).len() {
             return Ok(vec![Value::Tensor(node.add(Op::Relu, &[x])?)]);
         }
     }
-    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
-    let positive = node.add_part("relu", Op::Relu, &[difference])?;
-    Ok(vec![Value::Tensor(node.add(Op::Add, &[b, positive])?)])
+    Ok(vec![Value::Tensor(node.add(Op::Maximum, &[a, b])?)])
 }
 
-/// `min(a, b) = a − relu(a − b)`; a clipped ReLU where a is a ReLU and b a positive constant.
+/// A clipped ReLU where one is a ReLU and the other a positive constant.
 fn minimum(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.min(b)))? {
         return Ok(ints);
     }
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let (a, b) = (node.number(0)?, node.number(1)?);
     for (x, limit) in [(a, b), (b, a)] {
         if let (Op::Relu, Some(limit)) = (&node.graph.node(x).op, scalar(node, limit))
             && limit > 0.0
@@ -100,9 +87,7 @@ fn minimum(node: &mut Node<'_>) -> Results {
             return Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit }, &[x])?)]);
         }
     }
-    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
-    let positive = node.add_part("relu", Op::Relu, &[difference])?;
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[a, positive])?)])
+    Ok(vec![Value::Tensor(node.add(Op::Minimum, &[a, b])?)])
 }
 
 /// The number that a constant of one element holds.
@@ -122,46 +107,15 @@ fn neg(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, minus_one])?)])
 }
 
-/// `|x| = relu(x) + relu(−x)`.
-fn abs(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
-    let negated = node.add_part("negated", Op::Mul, &[x, minus_one])?;
-    let positive = node.add_part("positive", Op::Relu, &[x])?;
-    let negative = node.add_part("negative", Op::Relu, &[negated])?;
-    Ok(vec![Value::Tensor(node.add(Op::Add, &[positive, negative])?)])
-}
-
 fn square(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    one_constant(node, x, x)?;
     Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, x])?)])
 }
 
 fn squared_difference(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let difference = node.add_part("difference", Op::Sub, &[a, b])?;
-    one_constant(node, difference, difference)?;
     Ok(vec![Value::Tensor(node.add(Op::Mul, &[difference, difference])?)])
-}
-
-/// Functions that constants may go through (a batch normalisation that is written out), and secrets may not.
-fn function(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let f: fn(f32) -> f32 = match node.def.op.as_str() {
-        "Sqrt" => f32::sqrt,
-        "Rsqrt" => |v| 1.0 / v.sqrt(),
-        "Exp" => f32::exp,
-        "Log" => f32::ln,
-        "Floor" => f32::floor,
-        "Ceil" => f32::ceil,
-        _ => f32::recip,
-    };
-    let Some(constant) = node.constant_of(x) else {
-        return Err(advice(&node.def.op).into());
-    };
-    let value = Array::new(constant.shape.clone(), constant.data.iter().map(|&v| f(v)).collect())?;
-    Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), value))])
 }
 
 /// Arithmetic of two tensors of known integers, broadcasting. Nothing where an operand depends on an input: known integers

@@ -1,9 +1,9 @@
 //! Movements in blocks of rows and columns: depth to space and back, space to batch and back (dilated convolutions
-//! are often written so), up-sampling.
+//! are often written so).
 
 use cryptflow_ring::Movement;
 
-use super::movement::{pairs, parts, repeated};
+use super::movement::{pairs, parts};
 use super::{Fault, Node, Results, Value};
 use crate::import::tensorflow::tensor::MAX_ELEMENTS;
 
@@ -124,22 +124,4 @@ pub(super) fn batch_to_space(node: &mut Node<'_>) -> Results {
     let value = parts(node, &Value::Tensor(x), steps)?;
     let stride = vec![1; begin.len()];
     Ok(vec![node.moved(Movement::Slice { begin, size, stride }, &value)?])
-}
-
-/// Nearest neighbours, by whole factors: every row and column repeated.
-pub(super) fn nearest(node: &mut Node<'_>) -> Results {
-    let [b, h, w, c] = four(node)?;
-    let &[to_h, to_w] = node.lengths(1)?.as_slice() else {
-        return Err("its size must be a height and a width".into());
-    };
-    let whole = h > 0 && w > 0 && to_h.is_multiple_of(h) && to_w.is_multiple_of(w);
-    if !whole || node.attr_bool("align_corners", false)? {
-        return Err(
-            format!("resizes {h} by {w} to {to_h} by {to_w}; only whole factors are supported").into()
-        );
-    }
-    let value = node.operand(0)?.clone();
-    let split = vec![b, h, 1, w, 1, c];
-    let wide = vec![b, h, to_h / h, w, to_w / w, c];
-    Ok(vec![repeated(node, &value, split, wide, vec![b, to_h, to_w, c])?])
 }

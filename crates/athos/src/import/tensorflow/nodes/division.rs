@@ -10,6 +10,7 @@ use crate::graph::{Array, Function, NodeId, Op};
 pub(super) const TABLE: Table = &[
     ("Div", div),
     ("RealDiv", div),
+    ("DivNoNan", div),
     ("FloorDiv", floor_div),
     ("FloorMod", floor_mod),
     ("TruncateDiv", truncate_div as Import),

@@ -4,12 +4,16 @@ mod arithmetic;
 mod blocks;
 mod convolution;
 mod division;
+mod element;
+mod gather;
 mod movement;
 mod neuron;
 mod pass;
 mod pooling;
+mod product;
 mod reduction;
 mod refused;
+mod resize;
 mod slice;
 mod static_shape;
 mod window;
@@ -42,7 +46,7 @@ type Table = &'static [(&'static str, Import)];
 
 /// The function that imports an operation.
 pub(super) fn lookup(op: &str) -> Option<Import> {
-    const TABLES: [Table; 9] = [
+    const TABLES: [Table; 13] = [
         pass::TABLE,
         convolution::TABLE,
         neuron::TABLE,
@@ -52,6 +56,10 @@ pub(super) fn lookup(op: &str) -> Option<Import> {
         reduction::TABLE,
         movement::TABLE,
         static_shape::TABLE,
+        element::TABLE,
+        product::TABLE,
+        resize::TABLE,
+        gather::TABLE,
     ];
     TABLES.iter().flat_map(|t| t.iter()).find(|(name, _)| *name == op).map(|(_, import)| *import)
 }

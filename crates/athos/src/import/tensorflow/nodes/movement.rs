@@ -28,8 +28,7 @@ pub(super) const TABLE: Table = &[
     ("DepthToSpace", blocks::depth_to_space),
     ("SpaceToDepth", blocks::space_to_depth),
     ("SpaceToBatchND", blocks::space_to_batch),
-    ("BatchToSpaceND", blocks::batch_to_space),
-    ("ResizeNearestNeighbor", blocks::nearest as Import),
+    ("BatchToSpaceND", blocks::batch_to_space as Import),
 ];
 
 fn reshape(node: &mut Node<'_>) -> Results {
@@ -212,7 +211,7 @@ fn tile(node: &mut Node<'_>) -> Results {
 }
 
 /// Reshape, broadcast, reshape.
-pub(super) fn repeated(
+fn repeated(
     node: &mut Node<'_>,
     value: &Value,
     split: Vec<usize>,

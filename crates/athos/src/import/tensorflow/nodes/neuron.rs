@@ -1,16 +1,12 @@
-//! The rest of a layer: matrix products, biases, batch normalisation, activations.
+//! The rest of a layer: biases, batch normalisation, ReLUs, softmax.
 
 use cryptflow_ring::Movement;
 
 use super::window::Format;
-use super::{Fault, Import, Node, Results, Table, Value};
-use crate::graph::{Array, NodeId, Op};
+use super::{Import, Node, Results, Table, Value};
+use crate::graph::{Function, Op};
 
 pub(super) const TABLE: Table = &[
-    ("MatMul", mat_mul),
-    ("BatchMatMul", batch_mat_mul),
-    ("BatchMatMulV2", batch_mat_mul),
-    ("BatchMatMulV3", batch_mat_mul),
     ("BiasAdd", bias_add),
     ("BiasAddV1", bias_add),
     ("FusedBatchNorm", batch_norm),
@@ -18,55 +14,9 @@ pub(super) const TABLE: Table = &[
     ("FusedBatchNormV3", batch_norm),
     ("Relu", relu),
     ("Relu6", relu6),
-    ("LeakyRelu", leaky_relu),
-    ("Softmax", softmax as Import),
+    ("Softmax", softmax),
+    ("LogSoftmax", log_softmax as Import),
 ];
-
-fn mat_mul(node: &mut Node<'_>) -> Results {
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let transpose_a = node.attr_bool("transpose_a", false)?;
-    let transpose_b = node.attr_bool("transpose_b", false)?;
-    one_constant(node, a, b)?;
-    Ok(vec![Value::Tensor(node.add(Op::MatMul { transpose_a, transpose_b }, &[a, b])?)])
-}
-
-/// Products of stacks of matrices by one matrix are products of one tall matrix.
-fn batch_mat_mul(node: &mut Node<'_>) -> Results {
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let adjoint_a = node.attr_bool("adj_x", false)?;
-    let transpose_b = node.attr_bool("adj_y", false)?;
-    one_constant(node, a, b)?;
-    let (shape_a, shape_b) = (node.shape(a).to_vec(), node.shape(b).to_vec());
-    let product = |transpose_a| Op::MatMul { transpose_a, transpose_b };
-    if shape_a.len() == 2 && shape_b.len() == 2 {
-        return Ok(vec![Value::Tensor(node.add(product(adjoint_a), &[a, b])?)]);
-    }
-    let (&[b0, b1], Some((&inner, leading)), false) = (shape_b.as_slice(), shape_a.split_last(), adjoint_a)
-    else {
-        return Err(format!(
-            "multiplies stacks of matrices, {shape_a:?} by {shape_b:?}. Only a stack by one constant matrix is \
-             supported"
-        )
-        .into());
-    };
-    let rows: usize = leading.iter().product();
-    let tall = Movement::Reshape { shape: vec![rows, inner] };
-    let x = node.add_part("rows", Op::Movement(tall), &[a])?;
-    let y = node.add_part("product", product(false), &[x, b])?;
-    let mut shape = leading.to_vec();
-    shape.push(if transpose_b { b0 } else { b1 });
-    Ok(vec![Value::Tensor(node.add(Op::Movement(Movement::Reshape { shape }), &[y])?)])
-}
-
-/// A product needs a constant side.
-pub(super) fn one_constant(node: &Node<'_>, a: NodeId, b: NodeId) -> Result<(), Fault> {
-    if node.constant_of(a).is_none() && node.constant_of(b).is_none() {
-        return Err("multiplies two values that both depend on inputs (as attention and gates do). Only products with \
-                    constants are supported: if one side is a weight, freeze the graph for inference"
-            .into());
-    }
-    Ok(())
-}
 
 fn bias_add(node: &mut Node<'_>) -> Results {
     let (x, mut bias) = (node.tensor(0)?, node.tensor(1)?);
@@ -115,19 +65,22 @@ fn relu6(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit: 6.0 }, &[x])?)])
 }
 
-/// `alpha x + (1 − alpha) relu(x)`.
-fn leaky_relu(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let alpha = node.attr_float("alpha", 0.2)?;
-    let slope = node.add_constant("alpha", Array::scalar(alpha));
-    let rest = node.add_constant("one_minus_alpha", Array::scalar(1.0 - alpha));
-    let positive = node.add_part("relu", Op::Relu, &[x])?;
-    let positive = node.add_part("positive", Op::Mul, &[positive, rest])?;
-    let line = node.add_part("line", Op::Mul, &[x, slope])?;
-    Ok(vec![Value::Tensor(node.add(Op::Add, &[line, positive])?)])
-}
-
 fn softmax(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     Ok(vec![Value::Tensor(node.add(Op::Softmax, &[x])?)])
+}
+
+/// `x − max − ln Σ e^(x − max)`, along the last axis.
+fn log_softmax(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let Some(last) = node.shape(x).len().checked_sub(1) else {
+        return Err("the operand is a scalar: it has no last axis".into());
+    };
+    let axes = vec![last];
+    let largest = node.add_part("max", Op::Max { axes: axes.clone(), keep_dims: true }, &[x])?;
+    let below = node.add_part("below", Op::Sub, &[x, largest])?;
+    let terms = node.add_part("exp", Op::Function(Function::Exp), &[below])?;
+    let sum = node.add_part("sum", Op::Sum { axes, keep_dims: true }, &[terms])?;
+    let logarithm = node.add_part("log", Op::Function(Function::Log), &[sum])?;
+    Ok(vec![Value::Tensor(node.add(Op::Sub, &[below, logarithm])?)])
 }

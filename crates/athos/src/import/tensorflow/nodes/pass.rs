@@ -114,6 +114,11 @@ fn cast(node: &mut Node<'_>) -> Results {
             }
             None => Value::Tensor(node.add(Op::Function(Function::Truncate), &[id])?),
         },
+        // Booleans that depend on an input are floats that are 0 or 1.
+        Value::Tensor(id) if to == DataType::Bool => {
+            let zero = node.add_constant("zero", Array::scalar(0.0));
+            Value::Tensor(node.add(Op::Compare(Comparison::NotEqual), &[id, zero])?)
+        }
         _ => return Err(format!("converts {from:?} to {to:?}, for which there is no rule here").into()),
     }])
 }

@@ -3,7 +3,8 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{Fault, Import, Node, Results, Table, Value};
-use crate::graph::Op;
+use crate::graph::{Array, Op};
+use crate::import::compose::Composer;
 use crate::import::tensorflow::tensor::Ints;
 
 pub(super) const TABLE: Table = &[
@@ -12,7 +13,13 @@ pub(super) const TABLE: Table = &[
     ("Prod", product),
     ("Max", max),
     ("Min", min),
-    ("ArgMax", arg_max as Import),
+    ("All", min),
+    ("Any", max),
+    ("L2Loss", l2_loss),
+    ("ArgMax", arg_max),
+    ("ArgMin", arg_max),
+    ("TopK", top_k),
+    ("TopKV2", top_k as Import),
 ];
 
 fn mean(node: &mut Node<'_>) -> Results {
@@ -26,12 +33,11 @@ fn sum(node: &mut Node<'_>) -> Results {
     }
 }
 
-fn product(node: &mut Node<'_>) -> Results {
-    fold(node, i64::wrapping_mul)
-}
-
 fn min(node: &mut Node<'_>) -> Results {
-    fold(node, i64::min)
+    match node.operand(0)? {
+        Value::Int(_) => fold(node, i64::min),
+        _ => reduce(node, |axes, keep_dims| Op::Min { axes, keep_dims }),
+    }
 }
 
 fn reduce(node: &mut Node<'_>, op: impl Fn(Vec<usize>, bool) -> Op) -> Results {
@@ -87,11 +93,7 @@ fn max(node: &mut Node<'_>) -> Results {
     let shape = node.shape(x).to_vec();
     let (axes, keep_dims) = axes(node, shape.len())?;
     let (&[batch, height, width, channels], [1, 2]) = (shape.as_slice(), axes.as_slice()) else {
-        return Err(format!(
-            "takes the maximum of {shape:?} over the axes {axes:?}; only height and width of [batch, height, width, \
-             channels] are supported"
-        )
-        .into());
+        return reduce(node, |axes, keep_dims| Op::Max { axes, keep_dims });
     };
     let kernel = [height, width];
     let window = Window { kernel, stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
@@ -104,9 +106,77 @@ fn max(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add(Op::Movement(Movement::Reshape { shape }), &[pooled])?)])
 }
 
-fn arg_max(node: &mut Node<'_>) -> Results {
+/// Products in pairs: half of an axis times the other half, until one element is left.
+fn product(node: &mut Node<'_>) -> Results {
+    if matches!(node.operand(0)?, Value::Int(_)) {
+        return fold(node, i64::wrapping_mul);
+    }
     let x = node.tensor(0)?;
+    let (axes, keep_dims) = axes(node, node.shape(x).len())?;
+    let result: Vec<usize> = {
+        let shape = node.shape(x);
+        let kept = (0..shape.len()).filter(|i| keep_dims || !axes.contains(i));
+        kept.map(|i| if axes.contains(&i) { 1 } else { shape[i] }).collect()
+    };
+    node.composed(|c| {
+        let mut y = x;
+        for axis in axes {
+            loop {
+                let shape = c.shape(y).to_vec();
+                let n = shape[axis];
+                if n <= 1 {
+                    break;
+                }
+                let half = n / 2;
+                let part = |c: &mut Composer<'_>, first: usize, size: usize| {
+                    c.moved(crate::import::value::along(&shape, axis, first, size, 1), y)
+                };
+                let (first, second) = (part(c, 0, half)?, part(c, half, half)?);
+                let pairs = c.part(Op::Mul, &[first, second])?;
+                y = if n % 2 == 1 {
+                    let odd = part(c, n - 1, 1)?;
+                    c.part(Op::Movement(Movement::Concat { axis }), &[pairs, odd])?
+                } else {
+                    pairs
+                };
+            }
+        }
+        c.reshaped(result, y)
+    })
+}
+
+/// Half of the sum of squares.
+fn l2_loss(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let axes = (0..node.shape(x).len()).collect();
+    let squares = node.add_part("squares", Op::Mul, &[x, x])?;
+    let sum = node.add_part("sum", Op::Sum { axes, keep_dims: false }, &[squares])?;
+    let half = node.add_constant("half", Array::scalar(0.5));
+    Ok(vec![Value::Tensor(node.add(Op::Mul, &[sum, half])?)])
+}
+
+/// The least is the largest of the negatives.
+fn arg_max(node: &mut Node<'_>) -> Results {
+    let mut x = node.tensor(0)?;
     let axis = if node.operands.len() > 1 { node.int(1)? } else { 0 };
     let axis = node.axis(axis, node.shape(x).len())?;
+    if node.def.op == "ArgMin" {
+        let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
+        x = node.add_part("negated", Op::Mul, &[x, minus_one])?;
+    }
     Ok(vec![Value::Tensor(node.add(Op::ArgMax { axis }, &[x])?)])
+}
+
+/// The largest along the last axis, and where they are.
+fn top_k(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let k = if node.def.op == "TopKV2" { node.int(1)? } else { node.attr_int("k", 1)? };
+    let k = usize::try_from(k).map_err(|_| Fault::Unsupported(format!("takes the {k} largest")))?;
+    let Some(axis) = node.shape(x).len().checked_sub(1) else {
+        return Err("the operand is a scalar: it has no last axis".into());
+    };
+    let of = |indices: bool| Op::TopK { axis, k, largest: true, indices };
+    let values = node.add(of(false), &[x])?;
+    let indices = node.add_part("indices", of(true), &[x])?;
+    Ok(vec![Value::Tensor(values), Value::Tensor(indices)])
 }

@@ -10,25 +10,18 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
              graph must be frozen (convert_variables_to_constants_v2). Tables and look-ups by an input are not supported"
         }
         "Switch" | "Merge" | "RefSwitch" | "Enter" | "Exit" | "NextIteration" | "LoopCond" | "If"
-        | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "Select" | "SelectV2" | "Where" => {
+        | "StatelessIf" | "While" | "StatelessWhile" | "Case" | "Where" => {
             "decides what to compute. Data-dependent control flow would show secrets: freeze the graph for inference, \
              so that branches on the training phase disappear, and unroll loops"
         }
         "PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" | "SymbolicGradient" => {
             return function_call("that its attribute f names");
         }
-        "Sigmoid" | "Tanh" | "Elu" | "Selu" | "Softplus" | "Softsign" | "Erf" | "Exp" | "Log" | "Log1p"
-        | "Sqrt" | "Rsqrt" | "Pow" | "Sin" | "Cos" | "Reciprocal" | "Inv" | "LogSoftmax" | "Floor"
-        | "Ceil" | "Round" | "Sign" => {
-            "there is no protocol here for this function on secret values. Train the network with ReLU, ReLU6 or leaky \
-             ReLU in its place"
-        }
-        "ResizeBilinear" | "ResizeBicubic" | "ResizeArea" | "CropAndResize" | "DecodeJpeg" | "DecodePng" => {
+        "ResizeBicubic" | "ResizeArea" | "CropAndResize" | "DecodeJpeg" | "DecodePng" => {
             "prepares pictures. Do that before the input: cut the graph behind it with --input NAME=SHAPE"
         }
-        "Equal" | "NotEqual" | "Less" | "LessEqual" | "Greater" | "GreaterEqual" | "LogicalAnd"
-        | "LogicalNot" | "LogicalOr" | "ArgMin" | "TopKV2" | "TopK" | "InTopKV2" => {
-            "compares secret values. End the model at its logits (--output NAME): the client can compare what it opens"
+        "InTopK" | "InTopKV2" | "Unique" | "UniqueV2" | "NonMaxSuppressionV3" | "NonMaxSuppressionV5" => {
+            "sorts or picks by secret values. End the model before it (--output NAME): the client can do that with what it opens"
         }
         "RandomUniform"
         | "RandomStandardNormal"
@@ -48,9 +41,6 @@ pub(in crate::import::tensorflow) fn advice(op: &str) -> String {
         }
         "_FusedConv2D" | "_FusedMatMul" | "_FusedBatchNormEx" => {
             "was made by TensorFlow's own optimiser. Export the graph before it is optimised"
-        }
-        "LRN" | "L2Loss" | "L2Normalize" => {
-            "normalises by the values at hand, for which there is no protocol here. Use batch normalisation"
         }
         "IteratorGetNext" | "IteratorV2" | "QueueDequeueV2" | "FIFOQueueV2" | "ParseExample"
         | "ParseExampleV2" => "reads the data. Cut the graph behind it with --input NAME=SHAPE",

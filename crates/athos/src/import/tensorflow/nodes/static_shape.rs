@@ -12,9 +12,7 @@ pub(super) const TABLE: Table = &[
     ("Range", range),
     ("Fill", fill),
     ("ZerosLike", zeros_like),
-    ("OnesLike", ones_like),
-    ("GatherV2", gather),
-    ("Gather", gather as Import),
+    ("OnesLike", ones_like as Import),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {
@@ -88,26 +86,4 @@ fn filled(node: &mut Node<'_>, shape: Vec<usize>, value: &Value) -> Results {
         },
         _ => Err("fills a tensor with a value that is not one constant".into()),
     }
-}
-
-/// Picks entries of a known vector, such as axes of a shape.
-fn gather(node: &mut Node<'_>) -> Results {
-    let Value::Int(from) = node.operand(0)? else {
-        return Err(
-            "picks entries of a float tensor. Only entries of shapes and the like can be picked: use slices \
-                    instead"
-                .into(),
-        );
-    };
-    let indices = node.ints(1)?;
-    let axis = if node.operands.len() > 2 { node.int(2)? } else { 0 };
-    if from.shape.len() != 1 || (axis != 0 && axis != -1) || node.attr_int("batch_dims", 0)? != 0 {
-        return Err(
-            format!("picks entries of integers of the shape {:?} along axis {axis}", from.shape).into()
-        );
-    }
-    let pick = |&i: &i64| usize::try_from(i).ok().and_then(|i| from.data.get(i)).copied();
-    let data = indices.data.iter().map(pick).collect::<Option<Vec<_>>>();
-    let data = data.ok_or_else(|| format!("picks entries {:?} of {}", indices.data, from.data.len()))?;
-    Ok(vec![Value::Int(Ints { shape: indices.shape.clone(), data })])
 }

@@ -1,0 +1,33 @@
+//! Products of matrices, and sums of products.
+
+use super::{Import, Node, Results, Table, Value};
+use crate::graph::Op;
+use crate::import::compose;
+
+pub(super) const TABLE: Table = &[
+    ("MatMul", mat_mul),
+    ("BatchMatMul", batch_mat_mul),
+    ("BatchMatMulV2", batch_mat_mul),
+    ("BatchMatMulV3", batch_mat_mul),
+    ("Einsum", einsum as Import),
+];
+
+fn mat_mul(node: &mut Node<'_>) -> Results {
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let transpose_a = node.attr_bool("transpose_a", false)?;
+    let transpose_b = node.attr_bool("transpose_b", false)?;
+    Ok(vec![Value::Tensor(node.add(Op::MatMul { transpose_a, transpose_b }, &[a, b])?)])
+}
+
+/// Products of stacks of matrices.
+fn batch_mat_mul(node: &mut Node<'_>) -> Results {
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let (adjoint_a, adjoint_b) = (node.attr_bool("adj_x", false)?, node.attr_bool("adj_y", false)?);
+    node.composed(|c| compose::matmul(c, (a, adjoint_a), (b, adjoint_b)))
+}
+
+fn einsum(node: &mut Node<'_>) -> Results {
+    let equation = node.attr_str("equation", "")?.to_owned();
+    let operands = (0..node.operands.len()).map(|i| node.tensor(i)).collect::<Result<Vec<_>, _>>()?;
+    node.composed(|c| compose::einsum(c, &equation, &operands))
+}

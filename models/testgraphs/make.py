@@ -284,6 +284,69 @@ def two_outputs(x):
     return conv(y, 1, 2), tf.reduce_mean(y, [1, 2])
 
 
+@graph((1, 3, 16), low=-4.0, high=4.0)
+def activations(x):
+    hard = tf.nn.relu6(x + 3.0) * x / 6.0
+    return tf.stack([tf.sigmoid(x), tf.tanh(x), tf.nn.elu(x), tf.nn.selu(x), tf.nn.softplus(x), tf.nn.softsign(x),
+                     tf.nn.gelu(x), tf.nn.gelu(x, approximate=True), x * tf.sigmoid(x), tf.nn.leaky_relu(x, 0.3), hard,
+                     tf.clip_by_value(x, -1.5, 2.0)], 1)
+
+
+@graph((1, 3, 16), low=0.5, high=3.0)
+def functions(x):
+    return tf.stack([tf.exp(x), tf.math.log(x), tf.sqrt(x), tf.math.rsqrt(x), 1.0 / x, x ** 1.5, tf.square(x), tf.sin(x), tf.cos(x),
+                     tf.math.erf(x), tf.math.log1p(x), tf.math.expm1(x), tf.abs(x - 2.0), x / (x + 1.0)], 1)
+
+
+@graph((1, 4, 6), (1, 4, 6), low=-2.0, high=2.0)
+def choices(a, b):
+    both = tf.logical_and(a > 0.0, b < 1.0)
+    picked = tf.where(both, a, b) + tf.where(tf.logical_not(both), 0.5, -0.5)
+    return tf.stack([picked, tf.maximum(a, b), tf.minimum(a, b * 0.5), tf.cast(tf.greater_equal(a, b), tf.float32), tf.floor(a * 2.0),
+                     tf.round(b), tf.sign(a), tf.math.cumsum(b, 2), tf.gather(a, [5, 0, 0, 2, 4, 1], axis=2)], 1)
+
+
+@graph((1, 4, 6), low=-2.0, high=2.0)
+def extremes(x):
+    return tf.concat([tf.reduce_max(x, 1), tf.reduce_min(x, 1), tf.reduce_prod(x, 1), tf.reduce_max(x, [1, 2])[:, None],
+                      tf.reshape(tf.nn.log_softmax(x), [1, 24]), tf.reshape(tf.nn.softmax(x, axis=1) * 2.0, [1, 24])], 1)[:, None]
+
+
+@graph((1, 4, 5, 2))
+def resized(x):
+    nearest = v1.image.resize_nearest_neighbor(x, (7, 10), half_pixel_centers=True)
+    return tf.concat([nearest, v1.image.resize_bilinear(x, (7, 10), half_pixel_centers=True),
+                      v1.image.resize_bilinear(x, (7, 10), align_corners=True)], 3)
+
+
+@graph((2, 9))
+def top_k_head(x):
+    return tf.math.top_k(dense(x, 7), 3)[0]
+
+
+def layer_norm(x):
+    n = x.shape[-1]
+    mean, variance = tf.nn.moments(x, -1, keepdims=True)
+    return tf.nn.batch_normalization(x, mean, variance, tf.constant(vector(n)), tf.constant(vector(n) + 1), 1e-5)
+
+
+def project(x, n):
+    return tf.einsum("btc,cd->btd", x, weight(x.shape[-1], n)) + bias(n)
+
+
+@graph((1, 6, 8))
+def transformer_block(x):
+    """An encoder block: attention with two heads, a layer of GELUs, a normalisation before each."""
+    def heads(y):
+        return tf.transpose(tf.reshape(y, [1, 6, 2, 4]), [0, 2, 1, 3])
+
+    y = layer_norm(x)
+    query, key, value = (heads(project(y, 8)) for _ in range(3))
+    scores = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) * 0.5)
+    y = x + project(tf.reshape(tf.transpose(tf.matmul(scores, value), [0, 2, 1, 3]), [1, 6, 8]), 8)
+    return y + project(tf.nn.gelu(project(layer_norm(y), 16)), 8)
+
+
 def freeze(build, shapes):
     """The frozen GraphDef, with placeholders x (x0, x1 if several) and outputs y (y0, y1)."""
     with tf.Graph().as_default() as g:
@@ -335,6 +398,25 @@ def keras_small(folder):
     write(folder, "keras_small", definition, {"x": rng.uniform(-1, 1, (1, 12, 12, 3)).astype(np.float32)}, [output])
 
 
+def keras_transformer(folder):
+    """A small classifier of sequences, of Keras' own layers for transformers."""
+    from tensorflow.keras import layers
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    tf.keras.utils.set_random_seed(2)
+    x = layers.Input((6, 8))
+    y = layers.LayerNormalization()(x)
+    y = layers.Add()([x, layers.MultiHeadAttention(2, 4)(y, y)])
+    z = layers.Dense(16, activation="gelu")(layers.LayerNormalization()(y))
+    y = layers.Add()([y, layers.Dense(8)(z)])
+    y = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(y))
+    model = tf.keras.Model(x, layers.Dense(4, activation="softmax")(y))
+    call = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((1, 6, 8), tf.float32, "x")])
+    frozen = convert_variables_to_constants_v2(call.get_concrete_function())
+    definition, output = frozen.graph.as_graph_def(), frozen.outputs[0].op.name
+    write(folder, "keras_transformer", definition, {"x": rng.uniform(-1, 1, (1, 6, 8)).astype(np.float32)}, [output])
+
+
 def resnet(depth, folder):
     """ResNet for CIFAR-10 of 6n + 2 layers with seeded random weights; batch norms keep the activations near 1."""
     assert (depth - 2) % 6 == 0, "the depth must be 6n + 2"
@@ -375,6 +457,8 @@ def main():
         write(DATA, name, definition, values, outputs)
     rng = np.random.default_rng(0)
     keras_small(DATA)
+    rng = np.random.default_rng(1)
+    keras_transformer(DATA)
     files = list(DATA.glob("*.pb"))
     print(f"{len(files)} graphs, the largest of {max(f.stat().st_size for f in files)} bytes")
 

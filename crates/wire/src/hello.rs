@@ -11,7 +11,8 @@ use crate::token::{Token, random};
 
 const MAGIC: [u8; 8] = *b"CRYPTFLO";
 const VERSION: u16 = 1;
-const HELLO_LEN: usize = 8 + 2 + 1 + 32;
+/// Bytes of a hello.
+pub const HELLO_LEN: usize = 8 + 2 + 1 + 32;
 const CONTEXT: &[u8] = b"cryptflow wire hello v1";
 
 /// What somebody is in a session.
@@ -91,7 +92,7 @@ fn encode(role: Role, nonce: &[u8; 32]) -> [u8; HELLO_LEN] {
 }
 
 /// The role in a hello, or what is wrong with it.
-fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, String> {
+pub(crate) fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, String> {
     if hello[..8] != MAGIC {
         return Err("it does not speak CrypTFlow's protocol".into());
     }

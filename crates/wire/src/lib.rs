@@ -14,6 +14,8 @@ mod clock;
 mod emulate;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod hello;
 mod link;

@@ -4,6 +4,7 @@ mod compose;
 mod elements;
 mod lookalike;
 pub mod onnx;
+mod room;
 pub mod saved_model;
 pub mod tensorflow;
 mod value;

@@ -8,6 +8,9 @@ use crate::operations::{OpError, broadcast};
 /// No constant of a model has more elements: a file that claims more is damaged or hostile.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 
+/// Known integers are shapes, indices and masks: more than these come from a file's constants only.
+pub(super) const MAX_KNOWN: usize = 1 << 22;
+
 /// Integers known when importing: shapes, axes, paddings, conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ints {
@@ -60,7 +63,7 @@ impl Ints {
         let all = || std::iter::once(self).chain(others.iter().copied());
         let shapes: Vec<&[usize]> = all().map(|i| i.shape.as_slice()).collect();
         let shape = movement.output_shape(&shapes).map_err(|e| e.to_string())?;
-        fits(&shape)?;
+        grown(&shape, all().map(|i| i.data.len()).sum())?;
         let parts: Vec<(&[usize], &[i64])> = all().map(|i| (i.shape.as_slice(), i.data.as_slice())).collect();
         let data = movement.apply(&parts).map_err(|e| e.to_string())?;
         Ok(Ints { shape, data })
@@ -75,12 +78,21 @@ impl Ints {
     pub(super) fn with(&self, other: &Ints, f: impl Fn(i64, i64) -> Option<i64>) -> Result<Ints, Fault> {
         let shape = broadcast(&self.shape, &other.shape)
             .ok_or_else(|| format!("{:?} and {:?} do not broadcast", self.shape, other.shape))?;
-        fits(&shape)?;
+        grown(&shape, self.data.len() + other.data.len())?;
         let wide = |x: &Ints| x.moved(&Movement::Broadcast { shape: shape.clone() }, &[]);
         let (a, b) = (wide(self)?, wide(other)?);
         let data = a.data.iter().zip(&b.data).map(|(&a, &b)| f(a, b)).collect::<Option<Vec<_>>>();
         Ok(Ints { shape, data: data.ok_or("divides integers by zero")? })
     }
+}
+
+/// The elements of a shape of known integers that are made of so many others, or why they are not made.
+pub(super) fn grown(shape: &[usize], given: usize) -> Result<usize, Fault> {
+    let n = fits(shape)?;
+    if n > MAX_KNOWN.max(given) {
+        return Err(format!("its result is {n} known integers: too many").into());
+    }
+    Ok(n)
 }
 
 /// The elements of a shape, or why a result of that shape is not made.

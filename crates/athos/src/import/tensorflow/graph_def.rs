@@ -3,10 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use prost::Message as _;
+
 use super::decode;
 use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes::{self, Fault, Value};
 use crate::graph::{Array, Graph};
+use crate::import::room::Room;
+use crate::import::value::fits;
 use crate::import::{ImportError, ImportOptions, UnsupportedNode, near};
 
 /// Operations whose results nobody waits for when outputs are guessed.
@@ -138,6 +142,7 @@ impl<'a> Importer<'a> {
     fn run(self) -> Result<Graph, ImportError> {
         let (order, looped) = self.order();
         let mut graph = Graph::default();
+        let mut room = Room::of(self.def.encoded_len());
         let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
         let mut unsupported = Vec::new();
         for i in order {
@@ -148,7 +153,11 @@ impl<'a> Importer<'a> {
                         .into(),
                 ))
             } else {
-                self.node(i, &mut graph, &values)
+                let before = graph.nodes.len();
+                self.node(i, &mut graph, &values, &mut room).and_then(|results| {
+                    room.take(&graph, before, results.iter().filter_map(Value::ints))?;
+                    Ok(results)
+                })
             };
             match result {
                 Ok(results) => values[i] = Some(results),
@@ -252,9 +261,16 @@ impl<'a> Importer<'a> {
         (order, looped)
     }
 
-    fn node(&self, i: usize, graph: &mut Graph, values: &[Option<Vec<Value>>]) -> Result<Vec<Value>, Fault> {
+    fn node(
+        &self,
+        i: usize,
+        graph: &mut Graph,
+        values: &[Option<Vec<Value>>],
+        room: &mut Room,
+    ) -> Result<Vec<Value>, Fault> {
         let def = &self.def.node[i];
         if let Some(&shape) = self.given.get(&i) {
+            fits(shape)?;
             return Ok(vec![Value::Tensor(graph.add_input(def.name.clone(), shape.to_vec()))]);
         }
         let called = match (def.op.as_str(), def.attr.get("f").and_then(|f| f.value.as_ref())) {
@@ -280,6 +296,8 @@ impl<'a> Importer<'a> {
                 })?,
             });
         }
-        import(&mut nodes::Node { def, operands, graph, batch: self.options.batch })
+        // Known integers are copied.
+        room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
+        import(&mut nodes::Node { def, operands, graph, batch: self.options.batch, room })
     }
 }

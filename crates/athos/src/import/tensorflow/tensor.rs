@@ -3,10 +3,11 @@
 use super::messages::{DataType, TensorProto, TensorShapeProto};
 use crate::graph::Array;
 use crate::import::elements::{bfloat, half, raw};
+use crate::import::room::MAX_GROWN;
 pub(super) use crate::import::value::{Ints, MAX_ELEMENTS};
 
 /// A constant whose elements the file does not hold (one value stands for all) has at most so many.
-const MAX_REPEATED: usize = 1 << 26;
+const MAX_REPEATED: usize = MAX_GROWN;
 
 /// A constant of the source graph.
 #[derive(Clone, Debug, PartialEq)]

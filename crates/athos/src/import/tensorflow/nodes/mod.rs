@@ -23,6 +23,7 @@ use cryptflow_ring::Movement;
 use super::messages::{Attr, DataType, NodeDef};
 use super::tensor::{Ints, MAX_ELEMENTS};
 use crate::graph::{Array, Graph, NodeId, Op};
+use crate::import::room::Room;
 pub(super) use crate::import::value::Fault;
 
 pub(super) use refused::{advice, function_call};
@@ -38,6 +39,16 @@ pub(super) enum Value {
     Opaque(DataType),
     /// The result of a node that could not be imported.
     Unknown,
+}
+
+impl Value {
+    /// The integers that it is, where it is integers.
+    pub(super) fn ints(&self) -> Option<&Ints> {
+        match self {
+            Value::Int(ints) => Some(ints),
+            _ => None,
+        }
+    }
 }
 
 type Results = Result<Vec<Value>, Fault>;
@@ -70,6 +81,7 @@ pub(super) struct Node<'a> {
     pub(super) operands: Vec<Value>,
     pub(super) graph: &'a mut Graph,
     pub(super) batch: Option<usize>,
+    pub(super) room: &'a mut Room,
 }
 
 impl Node<'_> {
@@ -214,7 +226,7 @@ impl Node<'_> {
 
     /// Where all operands are constants, so is the result: it is computed at once.
     fn add_as(&mut self, name: String, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.shape(i)).collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
         if cryptflow_ring::movement::elements(&shape).map_or(true, |n| n > MAX_ELEMENTS) {
             return Err(format!("its result of the shape {shape:?} is too large").into());
@@ -223,6 +235,7 @@ impl Node<'_> {
         if let Some(constants) = constants
             && !inputs.is_empty()
         {
+            self.room.compute(&op, &shapes, shape.iter().product())?;
             let value = op.evaluate(&constants)?;
             return Ok(self.graph.add_constant(name, value));
         }

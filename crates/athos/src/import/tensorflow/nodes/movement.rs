@@ -5,6 +5,7 @@ use cryptflow_ring::Movement;
 use super::{Fault, Import, Node, Results, Table, Value, blocks, slice};
 use crate::graph::{Array, NodeId, Op};
 use crate::import::tensorflow::tensor::Ints;
+use crate::import::value::fits;
 
 pub(super) const TABLE: Table = &[
     ("Reshape", reshape),
@@ -99,6 +100,8 @@ fn pad(node: &mut Node<'_>) -> Results {
     if value == 0.0 {
         return Ok(vec![Value::Tensor(node.add(pad, &[x])?)]);
     }
+    let padded = fits(&pad.shape(&[&from])?)?;
+    node.room.compute(&pad, &[], padded)?;
     let inside = Array::filled(from, 1.0)?;
     let mask = pad.evaluate(&[&inside])?;
     let border = mask.data.iter().map(|&m| if m == 0.0 { value } else { 0.0 }).collect();

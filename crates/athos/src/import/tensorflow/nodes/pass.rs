@@ -5,6 +5,7 @@ use crate::graph::{Array, Comparison, Function, Op};
 use crate::import::ImportError;
 use crate::import::tensorflow::messages::{Attr, DataType};
 use crate::import::tensorflow::tensor::{self, Constant, Ints};
+use crate::import::value::fits;
 
 pub(super) const TABLE: Table = &[
     ("Placeholder", placeholder),
@@ -60,6 +61,7 @@ fn placeholder(node: &mut Node<'_>) -> Results {
             }
         }
     }
+    fits(&shape)?;
     Ok(vec![Value::Tensor(node.graph.add_input(name.clone(), shape))])
 }
 

@@ -2,7 +2,9 @@
 
 use super::{Fault, Import, Node, Results, Table, Value};
 use crate::graph::Array;
-use crate::import::tensorflow::tensor::{Ints, MAX_ELEMENTS};
+use crate::import::room::MAX_GROWN;
+use crate::import::tensorflow::tensor::Ints;
+use crate::import::value::MAX_KNOWN;
 
 pub(super) const TABLE: Table = &[
     ("Shape", shape),
@@ -39,7 +41,7 @@ fn range(node: &mut Node<'_>) -> Results {
     let (distance, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
     let n =
         if (distance > 0) == (step > 0) { distance.unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
-    if n > MAX_ELEMENTS as u128 {
+    if n > MAX_KNOWN as u128 {
         return Err(format!("counts {n} numbers: too many").into());
     }
     let data = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
@@ -71,7 +73,10 @@ fn like(node: &mut Node<'_>, value: i64) -> Results {
 }
 
 fn filled(node: &mut Node<'_>, shape: Vec<usize>, value: &Value) -> Results {
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
+    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| match value {
+        Value::Int(_) => n <= MAX_KNOWN,
+        _ => n <= MAX_GROWN,
+    });
     let n = n.ok_or_else(|| format!("its result of the shape {shape:?} is too large"))?;
     match value {
         Value::Int(Ints { data, .. }) if data.len() == 1 => {

@@ -1,0 +1,157 @@
+//! What others send.
+
+use std::path::Path;
+
+use cryptflow_mirror::MirrorOwner;
+use cryptflow_mpc::Owner;
+use cryptflow_party::ProtocolName;
+use cryptflow_party::attested::Statement;
+use cryptflow_party::deployment::Deployment;
+use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
+use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
+use cryptflow_porthos::PorthosOwner;
+use cryptflow_wire::fuzzing;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) fn frames(bytes: &[u8], _: &Path) {
+    fuzzing::frames(bytes, 1 << 34);
+}
+
+fn frame(kind: u8, clock: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind, 0, 0, 0];
+    bytes.extend(clock.to_le_bytes());
+    bytes.extend((payload.len() as u64).to_le_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+pub(crate) fn frame_streams() -> Vec<Vec<u8>> {
+    vec![
+        [frame(1, 1, b"message"), frame(4, 0, b""), frame(1, 9, &[0; 300]), frame(3, 9, b"")].concat(),
+        [frame(1, 1, b""), frame(2, 2, "the reason: \u{1b}[2J".as_bytes())].concat(),
+    ]
+}
+
+pub(crate) fn hello(bytes: &[u8], _: &Path) {
+    if let Some(bytes) = bytes.first_chunk() {
+        let _ = fuzzing::hello(bytes);
+    }
+}
+
+pub(crate) fn hellos() -> Vec<Vec<u8>> {
+    (0..4).map(|role| [&b"CRYPTFLO\x01\x00"[..], &[role], &[7; 32]].concat()).collect()
+}
+
+/// Reads a message. What was read and is written again is read as the same.
+fn hear<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
+    if let Ok(message) = postcard::from_bytes::<T>(bytes) {
+        let written = postcard::to_stdvec(&message).unwrap();
+        let again = postcard::from_bytes::<T>(&written).unwrap();
+        assert_eq!(postcard::to_stdvec(&again).unwrap(), written);
+    }
+}
+
+pub(crate) fn greetings(bytes: &[u8], _: &Path) {
+    hear::<Greeting>(bytes);
+    hear::<Ask>(bytes);
+    hear::<Tell>(bytes);
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        version: VERSION,
+        session: [1; 32],
+        program: [2; 32],
+        protocol: ProtocolName::Mirror,
+        ring_bits: 50,
+        deployment: Some([3; 32]),
+        policy: None,
+        client: Some([4; 32]),
+    }
+}
+
+fn said(message: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(message).unwrap()
+}
+
+pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
+    let deployment = Deployment {
+        name: "m".into(),
+        program: "{}".into(),
+        protocol: ProtocolName::Porthos,
+        commitments: [[1; 32]; 3],
+    };
+    let status = Status {
+        software: "0.1.0".into(),
+        index: 1,
+        name: "clinic".into(),
+        client: "alice".into(),
+        may: vec!["predict".into()],
+        models: vec![("m".into(), "mirror".into(), "00".into())],
+        protocols: vec!["mirror".into()],
+        sessions: (1, 2),
+        uptime: 77,
+        policy: Some([5; 32]),
+        hardware: None,
+    };
+    vec![
+        said(&Greeting::Party { version: VERSION, index: 2, session: [6; 32] }),
+        said(&Greeting::Client { version: VERSION }),
+        said(&Ask::Describe { name: "m".into() }),
+        said(&Ask::Deploy { deployment: deployment.clone(), salt: [7; 32], replace: true }),
+        said(&Ask::Open { name: "m".into(), manifest: manifest() }),
+        said(&Tell::Status(Box::new(status))),
+        said(&Tell::Model(Box::new(deployment))),
+        said(&Tell::Refused { reason: "no".into() }),
+    ]
+}
+
+pub(crate) fn messages(bytes: &[u8], _: &Path) {
+    hear::<Request>(bytes);
+    hear::<Reply>(bytes);
+    hear::<Statement>(bytes);
+    hear::<cryptflow_aramis::Evidence>(bytes);
+}
+
+pub(crate) fn session_messages() -> Vec<Vec<u8>> {
+    let record = BatchRecord { seconds: 0.5, rounds: 9, sent: [1, 2, 3], steps: Vec::new() };
+    let statement = Some(Box::default());
+    vec![
+        said(&Request::Setup { manifest: manifest(), program: "{}".into() }),
+        said(&Request::Inputs { salt: [8; 32] }),
+        said(&Request::Go),
+        said(&Reply::Progress { step: 3 }),
+        said(&Reply::Outputs { parts: vec![vec![1, 2, 3], Vec::new()], record, statement }),
+        said(&Reply::Finished { peak_rss: Some(1 << 30) }),
+        said(&Statement::default()),
+        said(&cryptflow_aramis::Evidence::Sgx { quote: vec![3; 40] }),
+    ]
+}
+
+/// Three parties' parts of an output, each behind its length.
+pub(crate) fn opened(bytes: &[u8], _: &Path) {
+    let mut rest = bytes;
+    let mut part = || {
+        let (length, after) = rest.split_first_chunk::<2>().unwrap_or((&[0; 2], &[]));
+        let (part, after) = after.split_at(usize::from(u16::from_le_bytes(*length)).min(after.len()));
+        rest = after;
+        part
+    };
+    let parts = [part(), part(), part()];
+    for len in [0, 1, 5, 64] {
+        let _ = MirrorOwner::new(50).open(len, parts);
+        let _ = PorthosOwner::new(64).open(len, parts);
+    }
+}
+
+pub(crate) fn output_parts() -> Vec<Vec<u8>> {
+    let parts = |lengths: [usize; 3], first: u8| {
+        lengths
+            .iter()
+            .flat_map(|&n| [(n as u16).to_le_bytes().to_vec(), vec![first; n]].concat())
+            .collect::<Vec<u8>>()
+    };
+    // One byte of width and five words of 50 bits; five words of 64 bits.
+    vec![parts([33, 33, 0], 50), parts([40, 40, 0], 3), parts([40, 40, 40], 3), parts([2, 2, 2], 8)]
+}

@@ -135,6 +135,9 @@ impl IntelCollateral {
 
 fn issuer_of_crl(der: &[u8]) -> Result<CaKind, CollateralError> {
     use x509_cert::der::Decode as _;
+    crate::der::check(der).map_err(|e| {
+        CollateralError::Content(format!("the revocation list of platform certificates: {e}"))
+    })?;
     let crl = x509_cert::crl::CertificateList::from_der(der).map_err(|e| {
         CollateralError::Content(format!("the revocation list of platform certificates: {e}"))
     })?;

@@ -81,7 +81,7 @@ impl Evidence {
 
 fn intel_contents(tee: TeeKind, quote: &[u8]) -> Result<Contents, String> {
     let quote = Quote::parse(quote).map_err(|e| format!("not a quote: {e:#}"))?;
-    let chain = intel::extract_cert_chain(&quote).map_err(|e| format!("{e:#}"))?;
+    let chain = dcap::certificates(&quote)?;
     let leaf = chain.first().ok_or("the quote has no certificate of its platform")?;
     let pck = intel::parse_pck_extension(leaf).map_err(|e| format!("{e:#}"))?;
     let ca = CaKind::from(intel::pck_ca(leaf).map_err(|e| format!("{e:#}"))?);

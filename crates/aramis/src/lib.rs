@@ -22,6 +22,7 @@
 mod appraisal;
 pub mod collateral;
 mod contents;
+mod der;
 pub mod evidence;
 pub mod hex;
 pub mod policy;

@@ -66,7 +66,7 @@ pub(crate) fn file(bytes: &[u8], folder: &Path) {
     };
     for (shape, preprocessing) in [(vec![4, 3], of_arrays), (vec![4, 3, 3], of_pictures)] {
         let spec = InputSpec { name: "input".into(), shape, low: -1e3, high: 1e3, preprocessing };
-        if let Err(error) = input::read(&[path.clone()], &spec) {
+        if let Err(error) = input::read(std::slice::from_ref(&path), &spec) {
             drop(error.to_string());
         }
     }

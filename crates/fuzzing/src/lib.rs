@@ -46,10 +46,28 @@ const SMALL: usize = 4 << 20;
 pub const TARGETS: &[Target] = &[
     // A message of two bytes is a struct of some hundred; what a graph may make of constants is `athos::import`'s to say.
     Target { name: "graph_def", run: models::graph_def, seeds: models::graphs, base: 1 << 30, factor: 1024 },
-    Target { name: "saved_model", run: models::saved_model, seeds: models::saved_models, base: 1 << 30, factor: 1024 },
-    Target { name: "checkpoint_index", run: models::index, seeds: models::indices, base: SMALL, factor: 1024 },
+    Target {
+        name: "saved_model",
+        run: models::saved_model,
+        seeds: models::saved_models,
+        base: 1 << 30,
+        factor: 1024,
+    },
+    Target {
+        name: "checkpoint_index",
+        run: models::index,
+        seeds: models::indices,
+        base: SMALL,
+        factor: 1024,
+    },
     Target { name: "checkpoint_block", run: models::block, seeds: models::blocks, base: SMALL, factor: 1024 },
-    Target { name: "compiled_model", run: models::compiled, seeds: models::compiled_models, base: SMALL, factor: 64 },
+    Target {
+        name: "compiled_model",
+        run: models::compiled,
+        seeds: models::compiled_models,
+        base: SMALL,
+        factor: 64,
+    },
     Target { name: "program", run: models::program, seeds: models::programs, base: SMALL, factor: 256 },
     Target { name: "npy", run: inputs::npy, seeds: inputs::arrays, base: SMALL, factor: 64 },
     // Deflate makes at most 1032 bytes of one, and a byte becomes a float.
@@ -58,15 +76,51 @@ pub const TARGETS: &[Target] = &[
     Target { name: "input_file", run: inputs::file, seeds: inputs::files, base: 16 << 20, factor: 4096 * 8 },
     Target { name: "labels", run: inputs::labels, seeds: inputs::label_files, base: SMALL, factor: 64 },
     // A frame's payload is allocated when it is announced, up to 64 MiB.
-    Target { name: "frames", run: network::frames, seeds: network::frame_streams, base: 72 << 20, factor: 16 },
+    Target {
+        name: "frames",
+        run: network::frames,
+        seeds: network::frame_streams,
+        base: 72 << 20,
+        factor: 16,
+    },
     Target { name: "hello", run: network::hello, seeds: network::hellos, base: SMALL, factor: 16 },
-    Target { name: "greetings", run: network::greetings, seeds: network::greeting_messages, base: SMALL, factor: 64 },
-    Target { name: "messages", run: network::messages, seeds: network::session_messages, base: SMALL, factor: 64 },
-    Target { name: "opened_parts", run: network::opened, seeds: network::output_parts, base: SMALL, factor: 64 },
+    Target {
+        name: "greetings",
+        run: network::greetings,
+        seeds: network::greeting_messages,
+        base: SMALL,
+        factor: 64,
+    },
+    Target {
+        name: "messages",
+        run: network::messages,
+        seeds: network::session_messages,
+        base: SMALL,
+        factor: 64,
+    },
+    Target {
+        name: "opened_parts",
+        run: network::opened,
+        seeds: network::output_parts,
+        base: SMALL,
+        factor: 64,
+    },
     Target { name: "policy", run: trust::policy, seeds: trust::policies, base: SMALL, factor: 512 },
     Target { name: "evidence", run: trust::evidence, seeds: trust::quotes, base: SMALL, factor: 256 },
-    Target { name: "snp_certificates", run: trust::certificates, seeds: trust::certificate_tables, base: SMALL, factor: 256 },
-    Target { name: "collateral", run: trust::collateral, seeds: trust::collaterals, base: SMALL, factor: 256 },
+    Target {
+        name: "snp_certificates",
+        run: trust::certificates,
+        seeds: trust::certificate_tables,
+        base: SMALL,
+        factor: 256,
+    },
+    Target {
+        name: "collateral",
+        run: trust::collateral,
+        seeds: trust::collaterals,
+        base: SMALL,
+        factor: 256,
+    },
     // A firmware's memory is measured page by page, as much as it says there is.
     Target { name: "firmware", run: trust::firmware, seeds: trust::firmwares, base: 16 << 20, factor: 64 },
     Target { name: "site", run: trust::site, seeds: trust::sites, base: SMALL, factor: 512 },
@@ -98,7 +152,8 @@ fn write(path: &Path, bytes: &[u8]) {
 
 /// What fuzzing has found before, for a target: the files of `corpus/NAME` in this crate.
 pub fn regressions(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let Ok(entries) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name)) else {
+    let Ok(entries) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name))
+    else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

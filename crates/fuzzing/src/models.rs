@@ -120,7 +120,9 @@ pub(crate) fn blocks() -> Vec<Vec<u8>> {
 pub(crate) fn compiled(bytes: &[u8], _: &Path) {
     match file::from_bytes(bytes) {
         // What was read can be written.
-        Ok(model) => drop(file::to_bytes(&model.program, model.weights.as_deref(), model.report.as_ref()).unwrap()),
+        Ok(model) => {
+            drop(file::to_bytes(&model.program, model.weights.as_deref(), model.report.as_ref()).unwrap())
+        }
         Err(error) => drop(error.to_string()),
     }
 }

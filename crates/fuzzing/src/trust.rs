@@ -21,14 +21,18 @@ pub(crate) fn policy(bytes: &[u8], _: &Path) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match Policy::parse(text) {
         // What was read can be written, and means the same.
-        Ok(policy) => assert_eq!(Policy::parse(&policy.to_toml().unwrap()).unwrap().digest(), policy.digest()),
+        Ok(policy) => {
+            assert_eq!(Policy::parse(&policy.to_toml().unwrap()).unwrap().digest(), policy.digest())
+        }
         Err(error) => drop(error.to_string()),
     }
 }
 
 /// A policy that lists this trust domain and a guest, for every party.
 fn policy_text(measured: &Measurement) -> String {
-    let Measurement::TrustDomain { mrtd, rtmr: [r0, r1, r2, r3], .. } = measured else { panic!("{measured}") };
+    let Measurement::TrustDomain { mrtd, rtmr: [r0, r1, r2, r3], .. } = measured else {
+        panic!("{measured}")
+    };
     let guest = "00".repeat(48);
     let parties: String = ["p0", "p1", "p2"]
         .map(|party| {
@@ -80,9 +84,8 @@ fn genuine_collateral() -> Collateral {
 
 fn judge(evidence: &Evidence, collateral: Collateral) {
     static POLICY: OnceLock<Policy> = OnceLock::new();
-    let policy = POLICY.get_or_init(|| {
-        Policy::parse(&policy_text(&tdx().contents().unwrap().measurement)).unwrap()
-    });
+    let policy =
+        POLICY.get_or_init(|| Policy::parse(&policy_text(&tdx().contents().unwrap().measurement)).unwrap());
     let data = evidence.contents().map_or(ReportData([0; 64]), |contents| contents.report_data);
     let verifier = Verifier::new(policy.clone(), collateral, Roots::manufacturers());
     let now = UNIX_EPOCH + Duration::from_secs(1_751_328_000);
@@ -99,10 +102,11 @@ pub(crate) fn evidence(bytes: &[u8], _: &Path) {
 }
 
 pub(crate) fn quotes() -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = ["tdx_quote", "sgx_quote", "tdx_quote_td15ex", "report_genoa.bin", "report_milan.hex"]
-        .iter()
-        .map(|name| read(&format!("{GENUINE}/{name}")))
-        .collect();
+    let mut all: Vec<Vec<u8>> =
+        ["tdx_quote", "sgx_quote", "tdx_quote_td15ex", "report_genoa.bin", "report_milan.hex"]
+            .iter()
+            .map(|name| read(&format!("{GENUINE}/{name}")))
+            .collect();
     let snp = Evidence::Snp {
         report: read(&format!("{GENUINE}/report_genoa.bin")),
         certificates: certificate_tables().remove(0),
@@ -243,7 +247,9 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
     let program = String::from_utf8(read("crates/fuzzing/seeds/program.json")).unwrap();
     let deployment =
         Deployment { name: "m".into(), program, protocol: ProtocolName::Mirror, commitments: [[1; 32]; 3] };
-    store.put(&Part { deployment, salt: [9; 32], weights: vec![vec![1; 30], Vec::new(), vec![2; 7]] }).unwrap();
+    store
+        .put(&Part { deployment, salt: [9; 32], weights: vec![vec![1; 30], Vec::new(), vec![2; 7]] })
+        .unwrap();
     let bytes = std::fs::read(folder.join("m.part")).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     vec![bytes]
@@ -260,4 +266,3 @@ pub(crate) fn audit(bytes: &[u8], _: &Path) {
 pub(crate) fn audits() -> Vec<Vec<u8>> {
     vec![b"{\"time\":1,\"event\":\"session\",\"previous\":\"\",\"client\":\"alice\"}\n".to_vec()]
 }
-

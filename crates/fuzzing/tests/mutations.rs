@@ -32,7 +32,11 @@ fn check(target: &Target, bytes: &[u8], folder: &Path) -> usize {
     (target.run)(bytes, folder);
     let held = MEMORY.peak_usage().saturating_sub(before);
     let allowed = target.allowance(bytes.len());
-    assert!(held <= allowed, "it holds {held} bytes at a time for a file of {}, and {allowed} are allowed", bytes.len());
+    assert!(
+        held <= allowed,
+        "it holds {held} bytes at a time for a file of {}, and {allowed} are allowed",
+        bytes.len()
+    );
     held
 }
 

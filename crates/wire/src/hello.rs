@@ -12,7 +12,7 @@ use crate::token::{Token, random};
 const MAGIC: [u8; 8] = *b"CRYPTFLO";
 const VERSION: u16 = 1;
 /// Bytes of a hello.
-pub const HELLO_LEN: usize = 8 + 2 + 1 + 32;
+pub(crate) const HELLO_LEN: usize = 8 + 2 + 1 + 32;
 const CONTEXT: &[u8] = b"cryptflow wire hello v1";
 
 /// What somebody is in a session.

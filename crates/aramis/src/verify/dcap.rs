@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::Found;
 use crate::appraisal::{Measurement, TcbStatus, TeeKind};
 use crate::collateral::{CaKind, Collateral};
+use crate::der;
 use crate::hex::{self, Hex};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -38,7 +39,7 @@ pub(super) fn verify(
     if parsed.report.is_sgx() != (genuine == TeeKind::Sgx) {
         return Err(malformed("the quote is of another kind".to_owned()));
     }
-    let chain = intel::extract_cert_chain(&parsed).map_err(|e| malformed(format!("{e:#}")))?;
+    let chain = certificates(&parsed).map_err(malformed)?;
     let leaf =
         chain.first().ok_or_else(|| malformed("the quote has no certificate of its platform".to_owned()))?;
     let fmspc = intel::parse_pck_extension(leaf).map_err(|e| malformed(format!("{e:#}")))?.fmspc;
@@ -48,6 +49,12 @@ pub(super) fn verify(
         platform: format!("platforms with FMSPC {} of the {ca:?} CA", hex::encode(&fmspc)),
     })?;
     let quote_collateral = &collateral.quote_collateral;
+    for (what, list) in [("root", &quote_collateral.root_ca_crl), ("platform", &quote_collateral.pck_crl)] {
+        der::check(list).map_err(|e| Refusal::CollateralBroken {
+            tee,
+            reason: format!("the {what}'s revocation list: {e}"),
+        })?;
+    }
 
     let verify = |allow_debug: bool| {
         QuoteVerifier::new(root.to_vec()).allow_debug(allow_debug).verify_with_policy(
@@ -98,6 +105,15 @@ pub(super) fn verify(
             .map(|(info, identity)| info.min(identity))
             .ok_or_else(|| Refusal::CollateralBroken { tee, reason: "no date of issue".to_owned() })?,
     })
+}
+
+/// The certificates in a quote, the platform's first; their structure has been checked, and nothing else.
+pub(crate) fn certificates(quote: &Quote) -> Result<Vec<Vec<u8>>, String> {
+    let chain = intel::extract_cert_chain(quote).map_err(|e| format!("{e:#}"))?;
+    for certificate in &chain {
+        der::check(certificate).map_err(|e| format!("a certificate in the quote: {e}"))?;
+    }
+    Ok(chain)
 }
 
 fn status(status: IntelStatus) -> TcbStatus {

@@ -7,6 +7,7 @@ use x509_cert::der::asn1::{Ia5StringRef, ObjectIdentifier, OctetStringRef};
 
 use super::TEE;
 use crate::collateral::Collateral;
+use crate::der;
 use crate::hex;
 use crate::policy::Product;
 use crate::refusal::Refusal;
@@ -38,6 +39,7 @@ pub(super) struct Vcek {
 
 impl Vcek {
     pub(super) fn parse(der: &[u8]) -> Result<Vcek, String> {
+        der::check(der).map_err(|e| format!("the chip's certificate: {e}"))?;
         let x509 =
             x509_cert::Certificate::from_der(der).map_err(|e| format!("the chip's certificate: {e}"))?;
         let product =

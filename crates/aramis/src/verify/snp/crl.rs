@@ -8,6 +8,7 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode as _, Encode as _};
 
 use super::TEE;
+use crate::der;
 use crate::refusal::Refusal;
 
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
@@ -18,6 +19,7 @@ pub(super) fn check(crl: &[u8], chain: &Chain, now: u64) -> Result<(), Refusal> 
         tee: TEE,
         reason: format!("the revocation list: {reason}"),
     };
+    der::check(crl).map_err(broken)?;
     let list = CertificateList::from_der(crl).map_err(|e| broken(e.to_string()))?;
     let (root, signing): (Certificate, Certificate) =
         (chain.ca.ark.clone().into(), chain.ca.ask.clone().into());

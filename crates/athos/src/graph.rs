@@ -264,6 +264,17 @@ impl Graph {
         self.output_names.push(name.into());
     }
 
+    /// Makes whatever no node uses, and is no output yet, an output under its own name; constants are left out.
+    pub(crate) fn add_ends(&mut self) {
+        let uses = self.uses();
+        for (i, used) in uses.iter().enumerate() {
+            let (id, node) = (NodeId(i), &self.nodes[i]);
+            if used.is_empty() && !matches!(node.op, Op::Constant(_)) && !self.outputs.contains(&id) {
+                self.add_output(node.name.clone(), id);
+            }
+        }
+    }
+
     /// For each node, the nodes that use its result, ascending (a node that uses it twice is listed twice).
     pub fn uses(&self) -> Vec<Vec<NodeId>> {
         let mut uses = vec![Vec::new(); self.nodes.len()];

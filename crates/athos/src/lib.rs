@@ -5,6 +5,7 @@
 //! ```
 //! It knows neither protocols nor sockets.
 
+pub mod check;
 pub mod compile;
 pub mod fix;
 pub mod float;

@@ -6,6 +6,7 @@ mod lookalike;
 pub mod onnx;
 mod room;
 pub mod saved_model;
+mod survey;
 pub mod tensorflow;
 mod value;
 
@@ -15,6 +16,7 @@ use crate::graph::Graph;
 
 pub use lookalike::Lookalike;
 use saved_model::SavedModelError;
+pub use survey::{Framework, NodeStatus, Survey, SurveyedNode, survey};
 
 /// What the file does not say: shapes of inputs, which nodes are wanted, how large a batch is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,28 +156,61 @@ fn unsupported(nodes: &[UnsupportedNode]) -> String {
 
 /// Reads a model: the folder of a SavedModel, a frozen TensorFlow graph, or an ONNX model. The graph gets the name of the folder or file.
 pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
-    let read = |source| ImportError::Read { path: path.to_path_buf(), source };
-    if path.is_dir() {
-        if !path.join("saved_model.pb").exists() {
-            let text = path.join("saved_model.pbtxt").exists();
-            let found = if text { Lookalike::TextSavedModel } else { Lookalike::Directory };
-            return Err(ImportError::NotAGraph { found });
-        }
-        let mut graph = saved_model::import(path, options)?;
-        let whole = path.canonicalize().map_err(read)?;
-        graph.name = whole.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        return Ok(graph);
-    }
-    let bytes = std::fs::read(path).map_err(read)?;
-    let named_onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
-    let mut graph = if named_onnx || Lookalike::of(&bytes) == Some(Lookalike::Onnx) {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        onnx::import(&bytes, Some(folder), options)?
-    } else {
-        tensorflow::import(&bytes, options)?
-    };
-    graph.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut graph = match Place::of(path)? {
+        Place::SavedModel => saved_model::import(path, options),
+        Place::TensorFlow(bytes) => tensorflow::import(&bytes, options),
+        Place::Onnx(bytes) => onnx::import(&bytes, Some(folder(path)), options),
+    }?;
+    graph.name = name(path)?;
     Ok(graph)
+}
+
+/// What lies at a path.
+enum Place {
+    /// The folder of a SavedModel.
+    SavedModel,
+    /// A frozen graph: its file's contents.
+    TensorFlow(Vec<u8>),
+    /// An ONNX model: its file's contents.
+    Onnx(Vec<u8>),
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Place, ImportError> {
+        if !path.is_dir() {
+            let bytes = std::fs::read(path).map_err(|e| cannot_read(path, e))?;
+            let onnx = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+                || Lookalike::of(&bytes) == Some(Lookalike::Onnx);
+            return Ok(if onnx { Place::Onnx(bytes) } else { Place::TensorFlow(bytes) });
+        }
+        if path.join("saved_model.pb").exists() {
+            return Ok(Place::SavedModel);
+        }
+        let text = path.join("saved_model.pbtxt").exists();
+        Err(ImportError::NotAGraph {
+            found: if text { Lookalike::TextSavedModel } else { Lookalike::Directory },
+        })
+    }
+}
+
+fn cannot_read(path: &Path, source: std::io::Error) -> ImportError {
+    ImportError::Read { path: path.to_path_buf(), source }
+}
+
+/// The folder of a file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What the model at a path is called.
+fn name(path: &Path) -> Result<String, ImportError> {
+    let name = if path.is_dir() {
+        let whole = path.canonicalize().map_err(|e| cannot_read(path, e))?;
+        whole.file_name().map(|s| s.to_string_lossy().into_owned())
+    } else {
+        path.file_stem().map(|s| s.to_string_lossy().into_owned())
+    };
+    Ok(name.unwrap_or_default())
 }
 
 /// A sentence that names what the reader may have meant.

@@ -3,21 +3,24 @@
 pub(super) mod examples;
 pub(super) mod parse;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::error::{Error, Result};
 use cryptflow::table::{bytes, count, table};
+use cryptflow_athos::check;
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
 };
 use cryptflow_athos::fix::FixError;
-use cryptflow_athos::import::{self, ImportError, ImportOptions};
+use cryptflow_athos::import::{self, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_engine::estimate;
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_program::{Preprocessing, file};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::model::Model;
 
 /// Layers of the summary's list of thin margins, at most.
 const THIN_LISTED: usize = 5;
@@ -25,8 +28,8 @@ const THIN_LISTED: usize = 5;
 /// Compile a TensorFlow model for private inference.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The model: the folder of a TensorFlow SavedModel, or a frozen graph (.pb).
-    model: PathBuf,
+    #[command(flatten)]
+    model: Model,
     /// Where the compiled model goes.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
@@ -40,18 +43,6 @@ pub(crate) struct Arguments {
     /// The range of the inputs, where there are no examples.
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse::range, allow_hyphen_values = true)]
     range: Option<(f64, f64)>,
-    /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
-    #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]
-    input: Vec<(String, Vec<usize>)>,
-    /// A node to compute; the ones at the end of the graph, if none is named.
-    #[arg(long, value_name = "NAME")]
-    output: Vec<String>,
-    /// The signature of the SavedModel to compile (default: serving_default).
-    #[arg(long, value_name = "NAME")]
-    signature: Option<String>,
-    /// Rows that are computed at once.
-    #[arg(long, value_name = "N")]
-    batch: Option<usize>,
     /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's answers.
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = parse::scale)]
     scale: Scale,
@@ -118,17 +109,10 @@ impl Prepare {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     file::check_writable(&arguments.out).map_err(Error::new)?;
-    let options = ImportOptions {
-        inputs: arguments.input.clone(),
-        outputs: arguments.output.clone(),
-        signature: arguments.signature.clone(),
-        batch: arguments.batch,
-    };
-    let mut graph = import::from_path(&arguments.model, &options).map_err(|e| match e {
-        ImportError::Unsupported(nodes) => {
-            unsupported(nodes.into_iter().map(|n| [n.name, n.op, n.reason]).collect())
-        }
-        other => Error::at(&arguments.model, other),
+    let (model, options) = (&arguments.model.model, arguments.model.options());
+    let mut graph = import::from_path(model, &options).map_err(|e| match e {
+        ImportError::Unsupported(nodes) => refused(model, &options, &nodes),
+        other => Error::at(model, other),
     })?;
     cryptflow_athos::passes::optimise(&mut graph);
     let preprocessing = arguments.prepare.preprocessing();
@@ -179,6 +163,18 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     }
 }
 
+/// Nodes that cannot be imported, and with them those that can, and that cannot be computed.
+fn refused(model: &Path, options: &ImportOptions, nodes: &[UnsupportedNode]) -> Error {
+    let all = match check::check(model, options) {
+        Ok(found) => {
+            found.unsupported().map(|(n, reason)| [n.name.clone(), n.op.clone(), reason.into()]).collect()
+        }
+        // It is the same file as before; if not, what was found before counts.
+        Err(_) => nodes.iter().map(|n| [n.name.clone(), n.op.clone(), n.reason.clone()]).collect(),
+    };
+    unsupported(all)
+}
+
 /// One table with everything that stands in the way.
 fn unsupported(nodes: Vec<[String; 3]>) -> Error {
     let mut rows = vec![vec!["node".into(), "operation".into(), "reason".into()]];
@@ -196,7 +192,7 @@ fn summary(arguments: &Arguments, compiled: &Compiled) -> Result<()> {
     let cost = estimate(program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?;
     let row = |name: &str, text: String| vec![name.to_string(), text];
     let mut rows = vec![
-        row("model", format!("{} -> {}", arguments.model.display(), arguments.out.display())),
+        row("model", format!("{} -> {}", arguments.model.model.display(), arguments.out.display())),
         row(
             "size",
             format!(

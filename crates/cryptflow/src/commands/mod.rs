@@ -3,11 +3,13 @@
 mod attest;
 mod audit;
 mod bench;
+mod check;
 mod compile;
 mod deploy;
 mod inference;
 mod init;
 mod inspect;
+mod model;
 mod network;
 mod party;
 mod party_local;
@@ -25,6 +27,7 @@ use cryptflow::error::{Error, Result};
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Check(check::Arguments),
     Compile(Box<compile::Arguments>),
     Inspect(inspect::Arguments),
     Run(run::Arguments),
@@ -43,6 +46,7 @@ pub(crate) enum Command {
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments),

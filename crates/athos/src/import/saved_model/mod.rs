@@ -15,8 +15,9 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::tensorflow::import_def;
+use super::survey::Survey;
 use super::tensorflow::messages::{Attr, AttrValue, GraphDef, NodeDef};
+use super::tensorflow::{import_def, survey_def};
 use super::{ImportError, ImportOptions};
 use crate::graph::Graph;
 
@@ -107,6 +108,18 @@ fn signatures(found: &[String]) -> String {
 /// variables that the signature needs are read. Damaged or foreign files are errors, and nothing larger than the files
 /// justify is allocated.
 pub fn import(folder: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
+    let (graph, options) = frozen(folder, options)?;
+    import_def(&graph, &options)
+}
+
+/// What can be said of every node of the signature that the options name.
+pub(super) fn survey(folder: &Path, options: &ImportOptions) -> Result<Survey, ImportError> {
+    let (graph, options) = frozen(folder, options)?;
+    survey_def(&graph, &options)
+}
+
+/// The signature as a frozen graph, and the options with its outputs.
+fn frozen(folder: &Path, options: &ImportOptions) -> Result<(GraphDef, ImportOptions), ImportError> {
     let path = folder.join("saved_model.pb");
     let bytes = std::fs::read(&path).map_err(|source| ImportError::Read { path, source })?;
     let model = messages::SavedModel::decode(bytes.as_slice())
@@ -120,7 +133,7 @@ pub fn import(folder: &Path, options: &ImportOptions) -> Result<Graph, ImportErr
     if options.outputs.is_empty() {
         options.outputs = outputs;
     }
-    import_def(&graph, &options)
+    Ok((graph, options))
 }
 
 /// The graph of a signature without functions and variables, and the names of its outputs.

@@ -10,6 +10,7 @@ use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes::{self, Fault, Value};
 use crate::graph::{Array, Graph};
 use crate::import::room::Room;
+use crate::import::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::import::value::fits;
 use crate::import::{ImportError, ImportOptions, UnsupportedNode, near};
 
@@ -21,10 +22,14 @@ const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDe
 /// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
 /// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
+    import_def(&decoded(bytes, options)?, options)
+}
+
+fn decoded(bytes: &[u8], options: &ImportOptions) -> Result<GraphDef, ImportError> {
     if let Some(signature) = &options.signature {
         return Err(ImportError::NotASavedModel(signature.clone()));
     }
-    import_def(&decode::graph_def(bytes)?, options)
+    decode::graph_def(bytes)
 }
 
 /// Imports a graph that has been decoded already; the options' signature is the caller's matter.
@@ -32,8 +37,33 @@ pub(in crate::import) fn import_def(def: &GraphDef, options: &ImportOptions) -> 
     Importer::new(def, options)?.run()
 }
 
+/// What can be said of every node of a graph; the options' signature is the caller's matter.
+pub(in crate::import) fn survey_def(def: &GraphDef, options: &ImportOptions) -> Result<Survey, ImportError> {
+    Importer::new(def, options)?.survey()
+}
+
+/// What can be said of every node of a frozen graph.
+pub(in crate::import) fn survey(bytes: &[u8], options: &ImportOptions) -> Result<Survey, ImportError> {
+    survey_def(&decoded(bytes, options)?, options)
+}
+
 /// A reference to a result: a node and which of its results.
 type Source = (usize, usize);
+
+/// What is said of an output that is known when compiling.
+const NO_TENSOR: &str =
+    "is an output, but it does not depend on an input. Name another one with --output NAME";
+/// What is said of an output that is nothing.
+const NO_VALUE: &str = "is an output without a value. Name another one with --output NAME";
+
+/// Nodes that the outputs need, imported as far as they can be.
+struct Walked {
+    graph: Graph,
+    /// By node of the source.
+    values: Vec<Option<Vec<Value>>>,
+    /// Of the nodes in the order in which they were imported.
+    statuses: Vec<(usize, NodeStatus)>,
+}
 
 struct Importer<'a> {
     def: &'a GraphDef,
@@ -140,13 +170,64 @@ impl<'a> Importer<'a> {
     }
 
     fn run(self) -> Result<Graph, ImportError> {
+        let Walked { mut graph, values, statuses } = self.walk()?;
+        let mut unsupported: Vec<UnsupportedNode> = statuses
+            .into_iter()
+            .filter_map(|(i, status)| match status {
+                NodeStatus::Unsupported(reason) => Some(self.unsupported(i, reason)),
+                _ => None,
+            })
+            .collect();
+        let alone = unsupported.is_empty();
+        for (i, reason) in self.declare(&mut graph, &values)? {
+            // What others keep from having a value has been said of them.
+            if reason == NO_TENSOR || alone {
+                unsupported.push(self.unsupported(i, reason.into()));
+            }
+        }
+        if !unsupported.is_empty() {
+            return Err(ImportError::Unsupported(unsupported));
+        }
+        let unneeded = self.given.keys().find(|&&i| values[i].is_none());
+        if let Some(&i) = unneeded {
+            return Err(ImportError::UnneededInput(self.def.node[i].name.clone()));
+        }
+        self.order_inputs(&mut graph);
+        Ok(graph)
+    }
+
+    fn unsupported(&self, i: usize, reason: String) -> UnsupportedNode {
+        let def = &self.def.node[i];
+        UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason }
+    }
+
+    /// What can be said of every node, and the part of the graph that can be imported: its outputs are those that are wanted, and
+    /// whatever only nodes use that cannot be imported.
+    fn survey(self) -> Result<Survey, ImportError> {
+        let Walked { mut graph, values, mut statuses } = self.walk()?;
+        for (i, reason) in self.declare(&mut graph, &values)? {
+            let status = statuses.iter_mut().find(|(j, _)| *j == i).map(|(_, status)| status);
+            if let Some(status @ NodeStatus::Imported) = status {
+                *status = NodeStatus::Unsupported(reason.into());
+            }
+        }
+        graph.add_ends();
+        self.order_inputs(&mut graph);
+        let nodes = statuses.into_iter().map(|(i, status)| {
+            let def = &self.def.node[i];
+            SurveyedNode { name: def.name.clone(), op: def.op.clone(), status }
+        });
+        Ok(Survey { framework: Framework::TensorFlow, nodes: nodes.collect(), graph })
+    }
+
+    /// Imports one node after another, as far as it goes.
+    fn walk(&self) -> Result<Walked, ImportError> {
         let (order, looped) = self.order();
         let mut graph = Graph::default();
         let mut room = Room::of(self.def.encoded_len());
         let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
-        let mut unsupported = Vec::new();
+        let mut statuses = Vec::with_capacity(order.len());
         for i in order {
-            let def = &self.def.node[i];
             let result = if looped.contains(&i) {
                 Err(Fault::Unsupported(
                     "is part of a loop. Loops have no place in a frozen inference graph: unroll it before exporting"
@@ -159,20 +240,31 @@ impl<'a> Importer<'a> {
                     Ok(results)
                 })
             };
-            match result {
-                Ok(results) => values[i] = Some(results),
-                Err(Fault::Fatal(error)) => return Err(error),
-                Err(Fault::Unknown) => {}
-                Err(Fault::Unsupported(reason)) => {
-                    unsupported.push(UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason });
+            let status = match result {
+                Ok(results) => {
+                    values[i] = Some(results);
+                    NodeStatus::Imported
                 }
-            }
+                Err(Fault::Fatal(error)) => return Err(error),
+                Err(Fault::Unknown) => NodeStatus::Unreached,
+                Err(Fault::Unsupported(reason)) => NodeStatus::Unsupported(reason),
+            };
+            statuses.push((i, status));
         }
+        Ok(Walked { graph, values, statuses })
+    }
+
+    /// Declares the outputs, as far as they are there: the others, and why each is not.
+    fn declare(
+        &self,
+        graph: &mut Graph,
+        values: &[Option<Vec<Value>>],
+    ) -> Result<Vec<(usize, &'static str)>, ImportError> {
+        let mut missing = Vec::new();
         for &(i, port) in &self.outputs {
             let def = &self.def.node[i];
             let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
-            let value = values[i].as_ref().and_then(|v| v.get(port));
-            match value {
+            match values[i].as_ref().and_then(|v| v.get(port)) {
                 Some(Value::Tensor(id)) => graph.add_output(name, *id),
                 // Shapes and the like, which are known now.
                 Some(Value::Int(ints)) => {
@@ -183,29 +275,11 @@ impl<'a> Importer<'a> {
                     let id = graph.add_constant(def.name.clone(), array);
                     graph.add_output(name, id);
                 }
-                Some(_) => unsupported.push(UnsupportedNode {
-                    name: def.name.clone(),
-                    op: def.op.clone(),
-                    reason: "is an output, but it does not depend on an input. Name another one with --output NAME"
-                        .into(),
-                }),
-                None if unsupported.is_empty() => unsupported.push(UnsupportedNode {
-                    name: def.name.clone(),
-                    op: def.op.clone(),
-                    reason: "is an output without a value. Name another one with --output NAME".into(),
-                }),
-                None => {}
+                Some(_) => missing.push((i, NO_TENSOR)),
+                None => missing.push((i, NO_VALUE)),
             }
         }
-        if !unsupported.is_empty() {
-            return Err(ImportError::Unsupported(unsupported));
-        }
-        let unneeded = self.given.keys().find(|&&i| values[i].is_none());
-        if let Some(&i) = unneeded {
-            return Err(ImportError::UnneededInput(self.def.node[i].name.clone()));
-        }
-        self.order_inputs(&mut graph);
-        Ok(graph)
+        Ok(missing)
     }
 
     /// Inputs come in the order in which the options name them, then in that of the file.

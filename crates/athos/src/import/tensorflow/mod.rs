@@ -7,4 +7,4 @@ mod nodes;
 mod tensor;
 
 pub use graph_def::import;
-pub(super) use graph_def::import_def;
+pub(super) use graph_def::{import_def, survey, survey_def};

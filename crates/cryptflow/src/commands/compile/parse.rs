@@ -39,7 +39,7 @@ pub(super) fn range(text: &str) -> Result<(f64, f64), String> {
 }
 
 /// `x=1,28,28,1`; also `x=1x28x28x1`, and `:0` after the name is left out.
-pub(super) fn input(text: &str) -> Result<(String, Vec<usize>), String> {
+pub(crate) fn input(text: &str) -> Result<(String, Vec<usize>), String> {
     let wrong = || "it must be a name and a shape, as in x=1,28,28,1".to_string();
     let (name, shape) = text.rsplit_once('=').ok_or_else(wrong)?;
     let shape = shape.trim_matches(['[', ']']);

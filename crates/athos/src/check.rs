@@ -1,0 +1,96 @@
+//! What can be compiled of a model, and what cannot, node by node, without compiling it: no data are needed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use crate::compile;
+use crate::import::{self, Framework, ImportError, ImportOptions, NodeStatus, SurveyedNode};
+use crate::passes;
+
+/// What can be said of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Whose operations these are.
+    pub framework: Framework,
+    /// Name of the model.
+    pub name: String,
+    /// Names and shapes of the inputs, as far as it can be imported.
+    pub inputs: Vec<(String, Vec<usize>)>,
+    /// Every node that the outputs need, operands first.
+    pub nodes: Vec<SurveyedNode>,
+}
+
+/// The nodes of one operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// Those that can be compiled.
+    pub supported: usize,
+    /// Those that cannot.
+    pub unsupported: usize,
+    /// Those of which nothing can be said, because they use one that cannot be imported.
+    pub unreached: usize,
+}
+
+impl Check {
+    /// Whether all of the model can be compiled.
+    pub fn compiles(&self) -> bool {
+        self.nodes.iter().all(|node| node.status == NodeStatus::Imported)
+    }
+
+    /// The operations by name, with the number of their nodes.
+    pub fn kinds(&self) -> BTreeMap<&str, Kind> {
+        let mut kinds: BTreeMap<&str, Kind> = BTreeMap::new();
+        for node in &self.nodes {
+            let kind = kinds.entry(node.op.as_str()).or_default();
+            match node.status {
+                NodeStatus::Imported => kind.supported += 1,
+                NodeStatus::Unsupported(_) => kind.unsupported += 1,
+                NodeStatus::Unreached => kind.unreached += 1,
+            }
+        }
+        kinds
+    }
+
+    /// The nodes that cannot be compiled, with the reason and what to do.
+    pub fn unsupported(&self) -> impl Iterator<Item = (&SurveyedNode, &str)> {
+        self.nodes.iter().filter_map(|node| match &node.status {
+            NodeStatus::Unsupported(reason) => Some((node, reason.as_str())),
+            _ => None,
+        })
+    }
+}
+
+/// Looks at every node of a model: whether it can be imported, and whether what it becomes can be computed on secret values.
+/// Behind a node that cannot be imported nothing is known; what lies beside it is looked at all the same.
+///
+/// # Errors
+/// What concerns no single node: a file that is no model, an output that does not exist.
+pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError> {
+    let survey = import::survey(path, options)?;
+    let (mut graph, mut nodes) = (survey.graph, survey.nodes);
+    let inputs = graph.inputs.iter().map(|&id| graph.node(id)).map(|n| (n.name.clone(), n.shape.clone()));
+    let inputs = inputs.collect();
+    passes::optimise(&mut graph);
+    let refused = compile::unsupported(&graph);
+    let places: HashMap<String, usize> =
+        nodes.iter().enumerate().map(|(i, node)| (node.name.clone(), i)).collect();
+    for refusal in refused {
+        // What a node consists of is called after it.
+        let mut prefix = refusal.name.as_str();
+        let place = loop {
+            match (places.get(prefix), prefix.rsplit_once('/')) {
+                (Some(&place), _) => break Some(place),
+                (None, Some((before, _))) => prefix = before,
+                (None, None) => break None,
+            }
+        };
+        let status = NodeStatus::Unsupported(refusal.reason);
+        match place.and_then(|place| nodes.get_mut(place)) {
+            // One reason is enough; the first is that of the operation that comes first.
+            Some(node) if node.status == NodeStatus::Imported => node.status = status,
+            Some(_) => {}
+            None => nodes.push(SurveyedNode { name: refusal.name, op: refusal.operation, status }),
+        }
+    }
+    Ok(Check { framework: survey.framework, name: graph.name, inputs, nodes })
+}

@@ -1,0 +1,117 @@
+//! `cryptflow check`: whether a model can be compiled, node by node, without data.
+
+use clap::Args;
+use cryptflow::error::{Error, Result};
+use cryptflow::table::{shape, table};
+use cryptflow_athos::check::{Check, check};
+use serde::Serialize;
+
+use super::model::Model;
+
+/// Say of every node of a model whether it can be compiled, and what to do about those that cannot.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    model: Model,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found, as JSON.
+#[derive(Serialize)]
+struct Found<'a> {
+    model: &'a str,
+    framework: String,
+    compiles: bool,
+    inputs: Vec<Input<'a>>,
+    operations: Vec<Operation<'a>>,
+    unsupported: Vec<Unsupported<'a>>,
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+}
+
+#[derive(Serialize)]
+struct Operation<'a> {
+    operation: &'a str,
+    supported: usize,
+    unsupported: usize,
+    /// Behind nodes that cannot be imported: nothing can be said of them.
+    unreached: usize,
+}
+
+#[derive(Serialize)]
+struct Unsupported<'a> {
+    node: &'a str,
+    operation: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> Found<'a> {
+    fn new(check: &'a Check) -> Found<'a> {
+        let operations = check.kinds().into_iter().map(|(operation, kind)| Operation {
+            operation,
+            supported: kind.supported,
+            unsupported: kind.unsupported,
+            unreached: kind.unreached,
+        });
+        let unsupported = check.unsupported();
+        Found {
+            model: &check.name,
+            framework: check.framework.to_string(),
+            compiles: check.compiles(),
+            inputs: check.inputs.iter().map(|(name, shape)| Input { name, shape }).collect(),
+            operations: operations.collect(),
+            unsupported: unsupported
+                .map(|(n, reason)| Unsupported { node: &n.name, operation: &n.op, reason })
+                .collect(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("model      {} ({})\n", self.model, self.framework);
+        for input in &self.inputs {
+            text += &format!("input      {} {}\n", input.name, shape(input.shape));
+        }
+        let header = ["operation", "nodes", "status"].map(String::from).to_vec();
+        let rows = self.operations.iter().map(|o| {
+            let all = o.supported + o.unsupported + o.unreached;
+            let status = match (o.unsupported, o.unreached) {
+                (0, 0) => "supported".into(),
+                (0, n) if n == all => "unknown: behind a node that cannot be imported".into(),
+                (0, n) => format!("supported; {n} unknown, behind a node that cannot be imported"),
+                (n, _) if n == all => "unsupported".into(),
+                (n, _) => format!("{n} unsupported"),
+            };
+            vec![o.operation.to_string(), all.to_string(), status]
+        });
+        text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        if !self.unsupported.is_empty() {
+            let header = ["node", "operation", "why, and what to do"].map(String::from).to_vec();
+            let rows =
+                self.unsupported.iter().map(|n| [n.node, n.operation, n.reason].map(String::from).to_vec());
+            text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        }
+        text
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let model = &arguments.model.model;
+    let check = check(model, &arguments.model.options()).map_err(|e| Error::at(model, e))?;
+    let found = Found::new(&check);
+    let text =
+        if arguments.json { serde_json::to_string_pretty(&found).map_err(Error::new)? } else { found.text() };
+    super::print(&text)?;
+    match found.unsupported.len() {
+        0 if found.compiles => Ok(()),
+        n => Err(Error::new(format_args!(
+            "{n} node{} of the model cannot be compiled",
+            if n == 1 { "" } else { "s" }
+        ))),
+    }
+}

@@ -1,0 +1,38 @@
+//! The arguments that say which part of which model is meant: the same in every command that reads models.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cryptflow_athos::import::ImportOptions;
+
+use super::compile::parse;
+
+/// A model, and what its file does not say.
+#[derive(Args)]
+pub(crate) struct Model {
+    /// The model: the folder of a TensorFlow SavedModel, or a frozen graph (.pb).
+    pub(super) model: PathBuf,
+    /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
+    #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]
+    input: Vec<(String, Vec<usize>)>,
+    /// A node to compute; the ones at the end of the graph, if none is named.
+    #[arg(long, value_name = "NAME")]
+    output: Vec<String>,
+    /// The signature of the SavedModel to use (default: serving_default).
+    #[arg(long, value_name = "NAME")]
+    signature: Option<String>,
+    /// Rows that are computed at once.
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+}
+
+impl Model {
+    pub(super) fn options(&self) -> ImportOptions {
+        ImportOptions {
+            inputs: self.input.clone(),
+            outputs: self.output.clone(),
+            signature: self.signature.clone(),
+            batch: self.batch,
+        }
+    }
+}

@@ -73,7 +73,7 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
     passes::optimise(&mut graph);
     let refused = compile::unsupported(&graph);
     let places: HashMap<String, usize> =
-        nodes.iter().enumerate().map(|(i, node)| (node.name.clone(), i)).collect();
+        nodes.iter().enumerate().map(|(i, node)| (node.result.clone(), i)).collect();
     for refusal in refused {
         // What a node consists of is called after it.
         let mut prefix = refusal.name.as_str();
@@ -89,7 +89,12 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
             // One reason is enough; the first is that of the operation that comes first.
             Some(node) if node.status == NodeStatus::Imported => node.status = status,
             Some(_) => {}
-            None => nodes.push(SurveyedNode { name: refusal.name, op: refusal.operation, status }),
+            None => nodes.push(SurveyedNode {
+                name: refusal.name.clone(),
+                op: refusal.operation,
+                result: refusal.name,
+                status,
+            }),
         }
     }
     Ok(Check { framework: survey.framework, name: graph.name, inputs, nodes })

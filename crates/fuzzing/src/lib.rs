@@ -46,6 +46,7 @@ const SMALL: usize = 4 << 20;
 pub const TARGETS: &[Target] = &[
     // A message of two bytes is a struct of some hundred; what a graph may make of constants is `athos::import`'s to say.
     Target { name: "graph_def", run: models::graph_def, seeds: models::graphs, base: 1 << 30, factor: 1024 },
+    Target { name: "onnx", run: models::onnx, seeds: models::onnx_models, base: 1 << 30, factor: 1024 },
     Target {
         name: "saved_model",
         run: models::saved_model,

@@ -29,10 +29,29 @@ pub(crate) fn graph_def(bytes: &[u8], _: &Path) {
 }
 
 pub(crate) fn graphs() -> Vec<Vec<u8>> {
-    let mut paths: Vec<_> = std::fs::read_dir(repository(DATA)).unwrap().map(|e| e.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "pb"));
+    files_of("", "pb")
+}
+
+/// The files of a folder of the tests' data with this extension.
+fn files_of(folder: &str, extension: &str) -> Vec<Vec<u8>> {
+    let folder = repository(DATA).join(folder);
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == extension));
     paths.sort();
     paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// An ONNX model, beside whose file lie the tests' external weights.
+pub(crate) fn onnx(bytes: &[u8], folder: &Path) {
+    let weights = folder.join("external.weights");
+    if !weights.exists() {
+        std::fs::copy(repository(DATA).join("onnx/external.weights"), weights).unwrap();
+    }
+    optimised(import::onnx::import(bytes, Some(folder), &options()));
+}
+
+pub(crate) fn onnx_models() -> Vec<Vec<u8>> {
+    files_of("onnx", "onnx")
 }
 
 const SAVED: [&str; 5] = ["keras", "module", "builder", "simple_save", "sharded"];

@@ -1,11 +1,20 @@
 //! How much importing may make of a file. Small files can say a lot: a constant of one number and a large shape, a chain of nodes that
 //! each double the one before, a product of two large constants.
 
-use super::value::{Fault, Ints};
+use super::value::{Fault, Ints, fits};
 use crate::graph::{Graph, Op};
 
 /// A result that is known while importing, and larger than what it is made of, has at most so many elements.
 pub(super) const MAX_GROWN: usize = 1 << 24;
+
+/// The elements of a shape, or why no constant of that shape is made of less.
+pub(super) fn made(shape: &[usize]) -> Result<usize, Fault> {
+    let n = fits(shape)?;
+    if n > MAX_GROWN {
+        return Err(format!("makes a constant of {n} elements: too many").into());
+    }
+    Ok(n)
+}
 
 /// What may still be made of a file.
 #[derive(Debug)]
@@ -24,6 +33,12 @@ impl Room {
             elements: (1 << 26) + length.saturating_mul(16),
             work: (1 << 32) + length.saturating_mul(1 << 10),
         }
+    }
+
+    /// The file has these many elements elsewhere, in a file of its own.
+    pub(super) fn given(&mut self, elements: usize) {
+        self.elements = self.elements.saturating_add(elements.saturating_mul(16));
+        self.work = self.work.saturating_add(elements.saturating_mul(1 << 10));
     }
 
     /// Takes the elements of a node's results: `ints`, and the constants that came to `graph` behind its first `before` nodes.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ImportError, ImportOptions, Place, saved_model, tensorflow};
+use super::{ImportError, ImportOptions, Place, folder, onnx, saved_model, tensorflow};
 use crate::graph::Graph;
 
 /// Who calls operations by their names.
@@ -10,12 +10,15 @@ use crate::graph::Graph;
 pub enum Framework {
     /// TensorFlow and Keras.
     TensorFlow,
+    /// ONNX.
+    Onnx,
 }
 
 impl std::fmt::Display for Framework {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Framework::TensorFlow => "TensorFlow",
+            Framework::Onnx => "ONNX",
         })
     }
 }
@@ -38,6 +41,8 @@ pub struct SurveyedNode {
     pub name: String,
     /// Its operation, as the model calls it.
     pub op: String,
+    /// The name of its first result, which what becomes of it is called after.
+    pub result: String,
     /// Whether it can be imported.
     pub status: NodeStatus,
 }
@@ -60,7 +65,8 @@ pub struct Survey {
 pub fn survey(path: &Path, options: &ImportOptions) -> Result<Survey, ImportError> {
     let mut survey = match Place::of(path)? {
         Place::SavedModel => saved_model::survey(path, options),
-        Place::File(bytes) => tensorflow::survey(&bytes, options),
+        Place::TensorFlow(bytes) => tensorflow::survey(&bytes, options),
+        Place::Onnx(bytes) => onnx::survey(&bytes, Some(folder(path)), options),
     }?;
     survey.graph.name = super::name(path)?;
     Ok(survey)

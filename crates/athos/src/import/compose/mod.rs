@@ -9,6 +9,7 @@ mod transposed;
 
 use cryptflow_ring::Movement;
 
+use super::room::Room;
 use super::value::{Fault, fits};
 use crate::graph::{Array, Graph, Node, NodeId, Op};
 
@@ -54,14 +55,15 @@ impl Slide {
 pub(super) struct Composer<'a> {
     /// The graph.
     pub(super) graph: &'a mut Graph,
+    room: &'a mut Room,
     /// Name of the node: of the result, and the beginning of its parts' names.
     pub(super) name: String,
     parts: usize,
 }
 
 impl<'a> Composer<'a> {
-    pub(super) fn new(graph: &'a mut Graph, name: String) -> Composer<'a> {
-        Composer { graph, name, parts: 0 }
+    pub(super) fn new(graph: &'a mut Graph, room: &'a mut Room, name: String) -> Composer<'a> {
+        Composer { graph, room, name, parts: 0 }
     }
 
     pub(super) fn shape(&self, id: NodeId) -> &[usize] {
@@ -72,11 +74,12 @@ impl<'a> Composer<'a> {
     pub(super) fn part(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         let name = format!("{}/{}_{}", self.name, op.name().replace(' ', "_"), self.parts);
         self.parts += 1;
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.shape(i)).collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
-        fits(&shape)?;
+        let elements = fits(&shape)?;
         let constants: Option<Vec<&Array>> = inputs.iter().map(|&i| self.graph.constant(i)).collect();
         if let Some(constants) = constants {
+            self.room.compute(&op, &shapes, elements)?;
             let value = op.evaluate(&constants)?;
             return Ok(self.graph.add_constant(name, value));
         }

@@ -3,11 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use prost::Message as _;
+
 use super::external::Folder;
 use super::messages::{AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::nodes::{self, Kind, Node, Value};
 use super::tensor;
 use crate::graph::{Array, Graph, NodeId};
+use crate::import::room::Room;
+use crate::import::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::import::value::{Fault, Ints};
 use crate::import::{ImportError, UnsupportedNode};
 
@@ -76,6 +80,9 @@ pub(super) struct Importer<'a> {
     graph: Graph,
     kinds: HashMap<NodeId, Kind>,
     unsupported: Vec<UnsupportedNode>,
+    /// What was said of each node, in the order in which they were looked at.
+    seen: Vec<SurveyedNode>,
+    room: Room,
     opset: i64,
     /// What the names of nodes begin with: the call in whose function they are.
     prefix: String,
@@ -84,7 +91,7 @@ pub(super) struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(model: &'a ModelProto, opset: i64, folder: Option<&Path>) -> Importer<'a> {
+    pub(super) fn new(model: &'a ModelProto, opset: i64, folder: Option<&Path>, room: Room) -> Importer<'a> {
         let key = |f: &'a FunctionProto| ((f.domain.as_str(), f.name.as_str(), f.overload.as_str()), f);
         Importer {
             functions: model.functions.iter().map(key).collect(),
@@ -92,6 +99,8 @@ impl<'a> Importer<'a> {
             graph: Graph::default(),
             kinds: HashMap::new(),
             unsupported: Vec::new(),
+            seen: Vec::new(),
+            room,
             opset,
             prefix: String::new(),
             depth: 0,
@@ -101,8 +110,14 @@ impl<'a> Importer<'a> {
 
     /// Reports something that cannot be imported.
     pub(super) fn refuse(&mut self, name: &str, op: &str, reason: String) -> Value {
+        self.see(name, name, op, NodeStatus::Unsupported(reason.clone()));
         self.unsupported.push(UnsupportedNode { name: name.into(), op: op.into(), reason });
         Value::Unknown
+    }
+
+    fn see(&mut self, name: &str, result: &str, op: &str, status: NodeStatus) {
+        let [name, result, op] = [name, result, op].map(String::from);
+        self.seen.push(SurveyedNode { name, op, result, status });
     }
 
     /// An input of the model.
@@ -145,8 +160,14 @@ impl<'a> Importer<'a> {
 
     fn constant(&mut self, name: &str, constant: Result<tensor::Constant, String>) -> Value {
         match constant {
-            Ok(tensor::Constant::Float(array)) => Value::Tensor(self.graph.add_constant(name, array)),
-            Ok(tensor::Constant::Int(ints)) => Value::Int(ints),
+            Ok(tensor::Constant::Float(array)) => {
+                self.room.given(array.data.len());
+                Value::Tensor(self.graph.add_constant(name, array))
+            }
+            Ok(tensor::Constant::Int(ints)) => {
+                self.room.given(ints.data.len());
+                Value::Int(ints)
+            }
             Ok(tensor::Constant::Opaque(dtype)) => Value::Opaque(dtype),
             Err(reason) => self.refuse(name, "constant", reason),
         }
@@ -170,15 +191,27 @@ impl<'a> Importer<'a> {
                     "after its functions are put in their places it has more than {MAX_NODES} nodes"
                 ))))
             } else {
-                self.node(node, scope, names)
+                let before = self.graph.nodes.len();
+                self.node(node, scope, names).and_then(|results| {
+                    let ints = results.iter().filter_map(Value::ints);
+                    self.room.take(&self.graph, before, ints)?;
+                    Ok(results)
+                })
             };
+            let first = node.output.first().map_or("", String::as_str);
+            let name = if node.name.is_empty() { first } else { &node.name };
+            let result = format!("{}{first}", self.prefix);
             let results = match results {
-                Ok(results) => results,
+                Ok(results) => {
+                    self.see(name, &result, &node.op_type, NodeStatus::Imported);
+                    results
+                }
                 Err(Fault::Fatal(error)) => return Err(error),
-                Err(Fault::Unknown) => Vec::new(),
+                Err(Fault::Unknown) => {
+                    self.see(name, &result, &node.op_type, NodeStatus::Unreached);
+                    Vec::new()
+                }
                 Err(Fault::Unsupported(reason)) => {
-                    let first = node.output.first().map_or("", String::as_str);
-                    let name = if node.name.is_empty() { first } else { &node.name };
                     self.refuse(name, &node.op_type, reason);
                     Vec::new()
                 }
@@ -208,6 +241,8 @@ impl<'a> Importer<'a> {
             ))),
         };
         let operands = node.input.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+        // Known integers are copied.
+        self.room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
         if let Some(function) = self.functions.get(&key) {
             return self.nested(|importer| importer.call(function, node, operands));
         }
@@ -233,6 +268,7 @@ impl<'a> Importer<'a> {
             kinds: kinds.clone(),
             wanted,
             graph: &mut self.graph,
+            room: &mut self.room,
             opset: self.opset,
             folder: &self.folder,
         })?;
@@ -270,6 +306,8 @@ impl<'a> Importer<'a> {
         call: &NodeProto,
         operands: Vec<Value>,
     ) -> Result<Vec<Value>, Fault> {
+        // Every node of it is copied, whether it is needed or not.
+        self.room.spend(function.node.iter().map(|n| 64 + n.encoded_len()).sum())?;
         let mut scope = Scope::default();
         for (i, name) in function.input.iter().enumerate() {
             scope.set(name, operands.get(i).cloned().unwrap_or(Value::Absent));
@@ -338,6 +376,12 @@ impl<'a> Importer<'a> {
             }
             _ => {}
         }
+    }
+
+    /// What was said of every node, and what can be imported.
+    pub(super) fn survey(mut self) -> Survey {
+        self.graph.add_ends();
+        Survey { framework: Framework::Onnx, nodes: self.seen, graph: self.graph }
     }
 
     /// The graph, or all that cannot be imported.

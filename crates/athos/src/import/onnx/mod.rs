@@ -17,7 +17,9 @@ use body::{Importer, Scope, needed};
 use messages::{DataType, GraphProto, ValueInfoProto};
 use nodes::Value;
 
-use super::value::Fault;
+use super::room::Room;
+use super::survey::Survey;
+use super::value::{Fault, fits};
 use super::{ImportError, ImportOptions, near};
 use crate::graph::Graph;
 
@@ -29,6 +31,25 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 /// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
 /// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
 pub fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Graph, ImportError> {
+    read(bytes, folder, options, |importer| importer.finish())
+}
+
+/// What can be said of every node of a model.
+pub(super) fn survey(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &ImportOptions,
+) -> Result<Survey, ImportError> {
+    read(bytes, folder, options, |importer| Ok(importer.survey()))
+}
+
+/// Imports a model as far as it goes; `finish` says what comes of it.
+fn read<T>(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &ImportOptions,
+    finish: impl FnOnce(Importer<'_>) -> Result<T, ImportError>,
+) -> Result<T, ImportError> {
     if let Some(signature) = &options.signature {
         return Err(ImportError::NotASavedModel(signature.clone()));
     }
@@ -40,7 +61,8 @@ pub fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> R
     if !OPSETS.contains(&own) {
         return Err(ImportError::Opset { found: own, first: *OPSETS.start(), last: *OPSETS.end() });
     }
-    Model { graph, options }.run(Importer::new(&model, own, folder))
+    let room = Room::of(bytes.len());
+    finish(Model { graph, options }.run(Importer::new(&model, own, folder, room))?)
 }
 
 struct Model<'a> {
@@ -49,7 +71,7 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    fn run(&self, mut importer: Importer<'_>) -> Result<Graph, ImportError> {
+    fn run<'m>(&self, mut importer: Importer<'m>) -> Result<Importer<'m>, ImportError> {
         let outputs = self.outputs()?;
         if outputs.is_empty() {
             return Err(ImportError::Empty(
@@ -66,7 +88,10 @@ impl Model<'_> {
         // The order of inputs: as the options name them, then as in the file.
         for (name, shape) in self.options.inputs.iter().filter_map(|(n, s)| Some((self.value(n)?, s))) {
             let dtype = self.info(&name).and_then(dtype);
-            let value = importer.input(&name, shape.clone(), dtype);
+            let value = match fits(shape) {
+                Err(Fault::Unsupported(reason)) => importer.refuse(&name, "input", reason),
+                _ => importer.input(&name, shape.clone(), dtype),
+            };
             scope.set(&name, value);
         }
         importer.initializers(self.graph, &mut scope, &names);
@@ -85,7 +110,7 @@ impl Model<'_> {
         for name in &outputs {
             importer.output(name, scope.get(name));
         }
-        importer.finish()
+        Ok(importer)
     }
 
     /// The names of all values.
@@ -190,6 +215,7 @@ impl Model<'_> {
                 }
             }
         }
+        fits(&lengths)?;
         Ok(lengths)
     }
 

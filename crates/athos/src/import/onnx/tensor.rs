@@ -9,7 +9,7 @@ use crate::import::elements::{bfloat, half, raw};
 use crate::import::value::{Ints, MAX_ELEMENTS};
 
 /// A constant whose elements the file does not hold has at most so many.
-const MAX_SPARSE: usize = 1 << 26;
+const MAX_SPARSE: usize = crate::import::room::MAX_GROWN;
 
 /// A constant of the model.
 #[derive(Clone, Debug, PartialEq)]

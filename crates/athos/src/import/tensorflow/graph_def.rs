@@ -215,7 +215,7 @@ impl<'a> Importer<'a> {
         self.order_inputs(&mut graph);
         let nodes = statuses.into_iter().map(|(i, status)| {
             let def = &self.def.node[i];
-            SurveyedNode { name: def.name.clone(), op: def.op.clone(), status }
+            SurveyedNode { name: def.name.clone(), op: def.op.clone(), result: def.name.clone(), status }
         });
         Ok(Survey { framework: Framework::TensorFlow, nodes: nodes.collect(), graph })
     }

@@ -22,6 +22,7 @@ use cryptflow_ring::Movement;
 use super::external::Folder;
 use super::messages::{DataType, NodeProto};
 use crate::graph::{Array, Graph, NodeId, Op};
+use crate::import::room::Room;
 use crate::import::value::{Fault, Ints, fits};
 
 pub(super) use refused::advice;
@@ -39,6 +40,16 @@ pub(super) enum Value {
     Absent,
     /// The result of a node that could not be imported.
     Unknown,
+}
+
+impl Value {
+    /// The integers that it is, where it is integers.
+    pub(super) fn ints(&self) -> Option<&Ints> {
+        match self {
+            Value::Int(ints) => Some(ints),
+            _ => None,
+        }
+    }
 }
 
 /// What the elements of a tensor are in the model; all are floats in the graph.
@@ -109,6 +120,7 @@ pub(super) struct Node<'a> {
     /// For each result, whether anything uses it.
     pub(super) wanted: Vec<bool>,
     pub(super) graph: &'a mut Graph,
+    pub(super) room: &'a mut Room,
     pub(super) opset: i64,
     pub(super) folder: &'a Folder,
 }
@@ -131,13 +143,14 @@ impl Node<'_> {
 
     /// Where all operands are constants, so is the result: it is computed at once.
     fn add_as(&mut self, name: String, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.shape(i)).collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
-        fits(&shape)?;
+        let elements = fits(&shape)?;
         let constants: Option<Vec<&Array>> = inputs.iter().map(|&i| self.graph.constant(i)).collect();
         if let Some(constants) = constants
             && !inputs.is_empty()
         {
+            self.room.compute(&op, &shapes, elements)?;
             let value = op.evaluate(&constants)?;
             return Ok(self.graph.add_constant(name, value));
         }

@@ -64,8 +64,8 @@ fn pad(node: &mut Node<'_>) -> Results {
         x = node.moved_part("cut", cut, x)?;
     }
     let zeros = Op::Movement(zeros);
+    crate::import::room::made(&zeros.shape(&[&size])?)?;
     let inside = Array::filled(size, 1.0)?;
-    crate::import::value::fits(&zeros.shape(&[&inside.shape])?)?;
     let mask = zeros.evaluate(&[&inside])?;
     let border = mask.data.iter().map(|&m| if m == 0.0 { filling } else { 0.0 }).collect();
     let border = node.constant("border", Array::new(mask.shape, border)?);

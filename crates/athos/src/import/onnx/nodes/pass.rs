@@ -72,7 +72,7 @@ fn dropout(node: &mut Node<'_>) -> Results {
     let mut results = identity(node)?;
     if node.is_wanted(1) {
         let shape = node.shape_of(0)?;
-        let n = crate::import::value::fits(&shape)?;
+        let n = crate::import::room::made(&shape)?;
         results.push(Value::Int(Ints { shape, data: vec![1; n] }));
     }
     Ok(results)

@@ -4,6 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
 use crate::graph::{Array, Function, NodeId, Op};
+use crate::import::room::made;
 use crate::import::value::{Fault, Ints, fits};
 
 pub(super) const TABLE: Table = &[
@@ -367,7 +368,7 @@ fn cumulated(node: &mut Node<'_>) -> Results {
     let axis = crate::import::value::axis(node.int(1)?, rank)?;
     let (exclusive, reverse) = (node.attr_flag("exclusive", false)?, node.attr_flag("reverse", false)?);
     let n = shape[axis];
-    fits(&[n, n])?;
+    made(&[n, n])?;
     let counts = |from: usize, to: usize| {
         let (from, to) = if reverse { (to, from) } else { (from, to) };
         from < to || (from == to && !exclusive)

@@ -5,7 +5,8 @@ use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table};
 use crate::graph::{Array, NodeId, Op};
-use crate::import::value::{Fault, axis, fits};
+use crate::import::room::made;
+use crate::import::value::{Fault, axis};
 
 pub(super) const TABLE: Table = &[("Resize", resize), ("Upsample", upsample as Import)];
 
@@ -135,7 +136,7 @@ fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) 
     let crops = manner.transformation == "tf_crop_and_resize";
     let plans: Vec<Plan> = plans.into_iter().filter(|p| p.from != p.to || p.scale != 1.0 || crops).collect();
     for plan in &plans {
-        fits(&[plan.from.max(1), plan.to])?;
+        made(&[plan.from.max(1), plan.to])?;
         if plan.from == 0 {
             return Err(format!("resizes {shape:?}, which is empty").into());
         }

@@ -4,7 +4,8 @@ use super::{Import, Node, Results, Table, Value};
 use crate::graph::Array;
 use crate::import::onnx::messages::DataType;
 use crate::import::onnx::tensor::{self, Constant};
-use crate::import::value::{Ints, MAX_ELEMENTS, axis, fits};
+use crate::import::room::{MAX_GROWN, made};
+use crate::import::value::{Ints, MAX_ELEMENTS, axis};
 
 pub(super) const TABLE: Table = &[
     ("Shape", shape),
@@ -31,7 +32,7 @@ fn size(node: &mut Node<'_>) -> Results {
 
 fn filled(node: &mut Node<'_>) -> Results {
     let shape = node.lengths(0)?;
-    let n = fits(&shape)?;
+    let n = made(&shape)?;
     let value = match node.attr_tensor("value")? {
         Some(message) => tensor::constant(message, node.folder)?,
         None => Constant::Float(Array::vector(vec![0.0])),
@@ -55,7 +56,7 @@ fn range(node: &mut Node<'_>) -> Results {
         let (distance, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
         let forward = (distance > 0) == (step > 0);
         let n = if forward { distance.unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
-        if n > MAX_ELEMENTS as u128 {
+        if n > MAX_GROWN as u128 {
             return Err(format!("counts {n} numbers: too many").into());
         }
         let data = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
@@ -63,7 +64,7 @@ fn range(node: &mut Node<'_>) -> Results {
     }
     let (start, limit, delta) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
     let n = ((f64::from(limit) - f64::from(start)) / f64::from(delta)).ceil().max(0.0);
-    if n.is_nan() || n > MAX_ELEMENTS as f64 {
+    if n.is_nan() || n > MAX_GROWN as f64 {
         return Err(format!("counts from {start} to {limit} in steps of {delta}").into());
     }
     let data = (0..n as usize).map(|i| start + i as f32 * delta).collect();
@@ -76,7 +77,7 @@ fn identity_matrix(node: &mut Node<'_>) -> Results {
     let &[rows, columns] = shape.as_slice() else {
         return Err(format!("makes an identity matrix of the shape {shape:?}").into());
     };
-    fits(&shape)?;
+    made(&shape)?;
     let k = node.attr_int("k", 0)?;
     let data =
         (0..rows * columns).map(|i| i64::from((i % columns) as i64 - (i / columns) as i64 == k)).collect();
@@ -105,7 +106,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
     let at = axis(node.attr_int("axis", -1)?, indices.shape.len() + 1)?;
     let mut shape = indices.shape.clone();
     shape.insert(at, depth);
-    let n = fits(&shape)?;
+    let n = made(&shape)?;
     let inner: usize = indices.shape[at..].iter().product();
     let mut data = vec![off; n];
     for (i, &index) in indices.data.iter().enumerate() {

@@ -101,7 +101,7 @@ pub(super) fn composer<'a>(node: &'a mut Node<'_>, format: Format) -> Composer<'
         Format::ChannelsLast => node.def.name.clone(),
         Format::ChannelsFirst => format!("{}/result", node.def.name),
     };
-    Composer::new(node.graph, name)
+    Composer::new(node.graph, node.room, name)
 }
 
 /// A filter's taps along so many axes, and its last two extents.

@@ -94,7 +94,7 @@ impl Node<'_> {
         build: impl FnOnce(&mut compose::Composer<'_>) -> Result<crate::graph::NodeId, Fault>,
     ) -> Results {
         let before = self.graph.nodes.len();
-        let mut composer = compose::Composer::new(self.graph, self.def.name.clone());
+        let mut composer = compose::Composer::new(self.graph, self.room, self.def.name.clone());
         let result = build(&mut composer)?;
         // What the composition only passes on keeps its own name.
         let id = if result.0 < before {

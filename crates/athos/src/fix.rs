@@ -36,6 +36,48 @@ pub trait FixedRunner {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, String>;
+
+    /// A program and its weights, to be run on several examples: what need not be done for each of them is done once.
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    fn load<'a>(
+        &'a self,
+        program: &'a Program,
+        weights: &'a [Vec<i64>],
+    ) -> Result<Box<dyn LoadedProgram + 'a>, String> {
+        Ok(Box::new(Unloaded { runner: self, program, weights }))
+    }
+}
+
+/// A program that is ready to run, see [`FixedRunner::load`].
+pub trait LoadedProgram {
+    /// As [`FixedRunner::run`].
+    ///
+    /// # Errors
+    /// A text that says what failed.
+    fn run(
+        &self,
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, String>;
+}
+
+/// Nothing was done beforehand.
+struct Unloaded<'a, R: ?Sized> {
+    runner: &'a R,
+    program: &'a Program,
+    weights: &'a [Vec<i64>],
+}
+
+impl<R: FixedRunner + ?Sized> LoadedProgram for Unloaded<'_, R> {
+    fn run(
+        &self,
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, String> {
+        self.runner.run(self.program, self.weights, inputs, observe)
+    }
 }
 
 /// Why a graph did not become a program.

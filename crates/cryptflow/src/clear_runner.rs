@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use cryptflow_athos::fix::FixedRunner;
+use cryptflow_athos::fix::{FixedRunner, LoadedProgram};
 use cryptflow_engine::{Silent, execute};
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
@@ -21,10 +21,34 @@ impl FixedRunner for ClearRunner {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, String> {
+        self.load(program, weights)?.run(inputs, observe)
+    }
+
+    fn load<'a>(
+        &'a self,
+        program: &'a Program,
+        weights: &'a [Vec<i64>],
+    ) -> Result<Box<dyn LoadedProgram + 'a>, String> {
+        let weights = weights.iter().map(|data| ClearValue::from_signed(data, program.ring_bits)).collect();
+        Ok(Box::new(Loaded { program, weights }))
+    }
+}
+
+/// A program with its weights as ring elements.
+struct Loaded<'a> {
+    program: &'a Program,
+    weights: Vec<ClearValue>,
+}
+
+impl LoadedProgram for Loaded<'_> {
+    fn run(
+        &self,
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, String> {
+        let Loaded { program, weights } = self;
         let ring = program.ring_bits;
-        let secret = |data: &Vec<i64>| ClearValue::from_signed(data, ring);
-        let weights: Vec<ClearValue> = weights.iter().map(secret).collect();
-        let inputs = inputs.iter().map(secret).collect();
+        let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
         let mut made = program.steps.iter().map(|step| step.output);
         let show = RefCell::new(|value: &ClearValue| {
             if let Some(id) = made.next() {
@@ -32,7 +56,7 @@ impl FixedRunner for ClearRunner {
             }
         });
         let mut tap = Tap { clear: Clear::new(Party::P0, ring), show: &show };
-        let outputs = execute(&mut tap, program, &weights, inputs, &mut Silent).map_err(|e| e.to_string())?;
+        let outputs = execute(&mut tap, program, weights, inputs, &mut Silent).map_err(|e| e.to_string())?;
         Ok(outputs.iter().map(ClearValue::signed).collect())
     }
 }

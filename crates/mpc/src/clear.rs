@@ -9,7 +9,10 @@ mod checks;
 mod owner;
 mod pool;
 
-use cryptflow_ring::{LinearMap, Movement, Window, bilinear};
+use std::borrow::Cow;
+
+use cryptflow_ring::bilinear::bilinear_into;
+use cryptflow_ring::{LinearMap, Movement, Window};
 
 use crate::{Cost, CostModel, Error, Layout, Party, Protocol, Term};
 
@@ -39,6 +42,11 @@ impl ClearValue {
     /// The signed integers that the elements stand for, in [−2^(bits−1), 2^(bits−1)).
     pub fn signed(&self) -> Vec<i64> {
         self.data.iter().map(|&v| sign_extend(v, self.bits)).collect()
+    }
+
+    /// The same integers modulo 2^64.
+    fn in_words(&self) -> Cow<'_, [u64]> {
+        if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.resized(64).data) }
     }
 
     /// The same integers modulo a smaller or larger power of two; sign-extended where the ring grows.
@@ -163,11 +171,9 @@ impl Protocol for Clear {
         let mut bound = checks::SumBound::default();
         for term in terms {
             self.need_wide(NAME, term.x)?;
-            let (x, w) = (term.x.resized(64), term.w.resized(64));
-            bound.add_term(term.map, &x.data, &w.data);
-            for (s, p) in sum.iter_mut().zip(bilinear(term.map, &x.data, &w.data, 64)?) {
-                *s = s.wrapping_add(p);
-            }
+            let (x, w) = (term.x.in_words(), term.w.in_words());
+            bound.add_term(term.map, &x, &w);
+            bilinear_into(term.map, &x, &w, 64, &mut sum)?;
         }
         if let Some(bias) = bias {
             let bias = bias.resized(64);

@@ -1,7 +1,7 @@
 //! Calibration: what every node of the graph takes on example inputs, through the float interpreter.
 
 use crate::float;
-use crate::graph::{Array, Graph, NodeId};
+use crate::graph::{Array, Graph, NodeId, Op};
 
 use super::FixError;
 use super::plan::Range;
@@ -33,9 +33,12 @@ pub fn calibrate(
         let mut kept: Vec<Option<Array>> = vec![None; watch.len()];
         let mut broken = None;
         float::run(graph, example, &mut |id, value| {
-            match extremes(&value.data) {
-                Some(range) => ranges[id.0] = ranges[id.0].union(range),
-                None => broken = broken.or(Some(id)),
+            // A constant is the same in all of them.
+            if index == 0 || !matches!(graph.node(id).op, Op::Constant(_)) {
+                match extremes(&value.data) {
+                    Some(range) => ranges[id.0] = ranges[id.0].union(range),
+                    None => broken = broken.or(Some(id)),
+                }
             }
             for (slot, _) in kept.iter_mut().zip(watch).filter(|(_, watched)| **watched == id) {
                 *slot = Some(value.clone());

@@ -111,9 +111,10 @@ pub(crate) fn measure(
     let mut agreement = None;
     if let Some((examples, chosen)) = examples {
         let mut total = Agreement { tolerance, ..Agreement::default() };
+        let loaded = runner.load(program, &quantised.weights).map_err(FixError::Run)?;
         for &index in chosen {
             let floats = floats(graph, plan, quantised, &examples.inputs[index])?;
-            let outputs = run(quantised, &examples.inputs[index], runner, &mut |value, data| {
+            let outputs = run(quantised, loaded.as_ref(), &examples.inputs[index], &mut |value, data| {
                 let (Some(difference), Some(&planned)) =
                     (differences.get_mut(value), quantised.values.get(value))
                 else {

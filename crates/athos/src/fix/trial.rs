@@ -6,7 +6,7 @@ use crate::graph::{Array, NodeId};
 
 use super::plan::{Plan, PlanOp};
 use super::quantise::{Choice, Quantised, check, exp2, quantise};
-use super::{FixError, FixedRunner};
+use super::{FixError, FixedRunner, LoadedProgram};
 
 /// Examples and what the float model says to them.
 pub(crate) struct Examples {
@@ -135,9 +135,14 @@ pub(crate) fn compare(
     let quantised = quantise(plan, "trial", choice)?;
     check(&quantised.program)?;
     let mut agreement = Agreement { tolerance, ..Agreement::default() };
+    let loaded = runner.load(&quantised.program, &quantised.weights).map_err(FixError::Run)?;
     for &index in chosen {
-        let outputs = run(&quantised, &examples.inputs[index], runner, &mut |_, _| ())?;
+        let outputs = run(&quantised, loaded.as_ref(), &examples.inputs[index], &mut |_, _| ())?;
         add(&mut agreement, examples, index, &outputs, choice.scale);
+        // The others will not make it agree.
+        if !agreement.holds() {
+            break;
+        }
     }
     Ok(agreement)
 }
@@ -145,8 +150,8 @@ pub(crate) fn compare(
 /// Runs a quantised plan on one example.
 pub(crate) fn run(
     quantised: &Quantised,
+    loaded: &dyn LoadedProgram,
     example: &[Array],
-    runner: &dyn FixedRunner,
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
     let unit = exp2(quantised.program.scale);
@@ -154,9 +159,7 @@ pub(crate) fn run(
         .iter()
         .map(|array| array.data.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect())
         .collect();
-    runner
-        .run(&quantised.program, &quantised.weights, &inputs, &mut |id, data| observe(id.0, data))
-        .map_err(FixError::Run)
+    loaded.run(&inputs, &mut |id, data| observe(id.0, data)).map_err(FixError::Run)
 }
 
 /// Adds one example's outputs to what is known of the agreement.

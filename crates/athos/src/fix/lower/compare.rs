@@ -6,8 +6,11 @@ use super::super::plan::{PlanOp, PlanValue, Range};
 use super::super::quantise::exp2;
 use super::{Lowered, Lowering, Refusal};
 
+/// Units by which the difference of two equal values may be off: a truncation on the way to it rounds up or down.
+const TIE: i64 = 1;
+
 impl Lowering<'_> {
-    /// A comparison of two values, on their difference as it is in fixed point.
+    /// A comparison of two values, on their difference as it is in fixed point: values within [`TIE`] units are equal.
     pub(super) fn compare(&mut self, id: NodeId, comparison: Comparison) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         let d = self.difference(id, a, b)?;
@@ -23,14 +26,15 @@ impl Lowering<'_> {
         whole: bool,
     ) -> usize {
         self.plan.fitted = Some(self.setting.scale);
-        // Bits for d >= 0 and for d >= 1 unit, combined.
+        // Bits for "not less" and for "greater", combined.
+        let (not_less, greater) = (-TIE, TIE + 1);
         let (thresholds, factors, offset) = match comparison {
-            Comparison::GreaterEqual => (vec![0], vec![1], 0),
-            Comparison::Less => (vec![0], vec![-1], 1),
-            Comparison::Greater => (vec![1], vec![1], 0),
-            Comparison::LessEqual => (vec![1], vec![-1], 1),
-            Comparison::Equal => (vec![0, 1], vec![1, -1], 0),
-            Comparison::NotEqual => (vec![0, 1], vec![-1, 1], 1),
+            Comparison::GreaterEqual => (vec![not_less], vec![1], 0),
+            Comparison::Less => (vec![not_less], vec![-1], 1),
+            Comparison::Greater => (vec![greater], vec![1], 0),
+            Comparison::LessEqual => (vec![greater], vec![-1], 1),
+            Comparison::Equal => (vec![not_less, greater], vec![1, -1], 0),
+            Comparison::NotEqual => (vec![not_less, greater], vec![-1, 1], 1),
         };
         let own = self.setting.scale;
         let shape = self.plan.values[d].shape.clone();

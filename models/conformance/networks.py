@@ -224,16 +224,16 @@ def frozen(model, path):
     shape = [1] + list(model.inputs[0].shape[1:])
     spec = tf.TensorSpec(shape, tf.float32, name="x")
     function = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
-    graph = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    constant = convert_variables_to_constants_v2(function)
+    graph = constant.graph.as_graph_def()
     path.write_bytes(graph.SerializeToString(deterministic=True))
-    return function, spec
+    return graph, [t.name for t in constant.inputs], [t.name for t in constant.outputs]
 
 
 def make(folder, size, names):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import keras
-    import tensorflow as tf
     import tf2onnx
 
     for name in names:
@@ -251,9 +251,8 @@ def make(folder, size, names):
         to = folder / name
         to.mkdir(parents=True, exist_ok=True)
         model.export(to / "saved_model", verbose=False)
-        _, spec = frozen(model, to / "frozen.pb")
-        function = tf.function(lambda x: model(x, training=False), input_signature=[spec])
-        tf2onnx.convert.from_function(function, [spec], opset=17, output_path=str(to / "model.onnx"))
+        graph, given, wanted = frozen(model, to / "frozen.pb")
+        tf2onnx.convert.from_graph_def(graph, input_names=given, output_names=wanted, opset=17, output_path=str(to / "model.onnx"))
         np.save(to / "calibration.npy", calibration)
         np.save(to / "inputs.npy", inputs)
         np.save(to / "expected.npy", np.asarray(model(inputs, training=False)))

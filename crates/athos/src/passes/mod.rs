@@ -12,6 +12,7 @@ pub mod fold_batch_norm;
 pub mod fold_constants;
 #[cfg(test)]
 mod harness;
+pub mod inverse_root;
 pub mod padding_into_conv;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
@@ -57,11 +58,12 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 9] = [
+pub const PASSES: [Pass; 10] = [
     fold_constants::run,
     remove_identities::run,
     // Before those that look for layers next to each other.
     transposes::run,
+    inverse_root::run,
     fold_arithmetic::run,
     fold_batch_norm::run,
     padding_into_conv::run,

@@ -1,0 +1,112 @@
+//! A division by a square root becomes a product with the inverse square root: one function that is defined wherever its operand
+//! keeps away from zero, in place of two of which the second divides by what the first one rounded. Normalisations are often
+//! exported in this form.
+
+use super::PassReport;
+use crate::graph::{Function, Graph, Node, NodeId, Op};
+
+/// Turns `1 / sqrt(x)`, in each of its forms, into `rsqrt(x)`, and `a / sqrt(x)` into `a · rsqrt(x)`.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("inverse roots");
+    for i in 0..graph.nodes.len() {
+        let node = &graph.nodes[i];
+        let root = |id: Option<&NodeId>| id.and_then(|&id| under_root(graph, id));
+        match &node.op {
+            Op::Function(Function::Power { exponent }) if *exponent == -0.5 => {
+                report.changed(&node.name, "an inverse square root");
+                graph.nodes[i].op = Op::Function(Function::Rsqrt);
+            }
+            Op::Function(Function::Reciprocal) => {
+                let Some(x) = root(node.inputs.first()) else { continue };
+                report.changed(&node.name, "the inverse of a square root");
+                graph.nodes[i].op = Op::Function(Function::Rsqrt);
+                graph.nodes[i].inputs = vec![x];
+            }
+            Op::Div => {
+                let Some(x) = root(node.inputs.get(1)) else { continue };
+                report.changed(&node.name, "divides by a square root");
+                let (a, shape) = (node.inputs[0], graph.node(x).shape.clone());
+                let one = graph.constant(a).is_some_and(|c| c.data.iter().all(|&v| v == 1.0));
+                if one && node.shape == shape {
+                    graph.nodes[i].op = Op::Function(Function::Rsqrt);
+                    graph.nodes[i].inputs = vec![x];
+                    continue;
+                }
+                let name = format!("{}/inverse_root", node.name);
+                let op = Op::Function(Function::Rsqrt);
+                let inverse = graph.push(Node { name, op, inputs: vec![x], shape });
+                graph.nodes[i].op = Op::Mul;
+                graph.nodes[i].inputs = vec![a, inverse];
+            }
+            _ => {}
+        }
+    }
+    graph.restore_order();
+    report
+}
+
+/// What a node is the square root of.
+fn under_root(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let node = graph.node(id);
+    let root = match node.op {
+        Op::Function(Function::Sqrt) => true,
+        Op::Function(Function::Power { exponent }) => exponent == 0.5,
+        _ => false,
+    };
+    if root { node.inputs.first().copied() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{dead_nodes, harness};
+    use super::*;
+    use crate::graph::Array;
+
+    #[test]
+    fn every_form() {
+        type Form = fn(&mut Graph, NodeId) -> NodeId;
+        let root = |g: &mut Graph, x| g.add("root", Op::Function(Function::Sqrt), &[x]).unwrap();
+        let table: [(&str, Form, &[&str]); 5] = [
+            ("reciprocal", |g, r| g.add("y", Op::Function(Function::Reciprocal), &[r]).unwrap(), &["rsqrt"]),
+            (
+                "one over it",
+                |g, r| {
+                    let one = g.add_constant("one", Array::scalar(1.0));
+                    g.add("y", Op::Div, &[one, r]).unwrap()
+                },
+                &["rsqrt"],
+            ),
+            ("a quotient", |g, r| g.add("y", Op::Div, &[NodeId(0), r]).unwrap(), &["mul", "rsqrt"]),
+            ("its own user", |g, r| g.add("y", Op::Div, &[r, NodeId(0)]).unwrap(), &["div", "sqrt"]),
+            (
+                "a power",
+                |g, _| {
+                    let op = Op::Function(Function::Power { exponent: -0.5 });
+                    g.add("y", op, &[NodeId(0)]).unwrap()
+                },
+                &["rsqrt"],
+            ),
+        ];
+        for (what, form, operations) in table {
+            let mut g = Graph::default();
+            let x = g.add_input("x", vec![2, 3]);
+            let positive = g.add("positive", Op::Function(Function::Exp), &[x]).unwrap();
+            let r = root(&mut g, positive);
+            let y = form(&mut g, r);
+            // A power of x itself is no number where x is negative.
+            if what == "a power" {
+                g.nodes[y.0].inputs = vec![positive];
+            }
+            g.add_output("y", y);
+            let before = harness::outputs(&g);
+            run(&mut g);
+            harness::check(&g);
+            harness::same(&before, &harness::outputs(&g));
+            dead_nodes::run(&mut g);
+            let mut found: Vec<&str> = g.nodes.iter().map(|n| n.op.name()).collect();
+            found.retain(|n| ["rsqrt", "sqrt", "mul", "div", "reciprocal", "power"].contains(n));
+            found.sort_unstable();
+            assert_eq!(found, operations, "{what}");
+        }
+    }
+}

@@ -49,7 +49,7 @@ def application(name, module, least=32, **arguments):
 for name, module, least in [
     ("MobileNet", "mobilenet", 32), ("MobileNetV2", "mobilenet_v2", 32), ("EfficientNetB0", "efficientnet", 32),
     ("ResNet50", "resnet", 32), ("ResNet50V2", "resnet_v2", 32), ("VGG16", "vgg16", 32),
-    ("DenseNet121", "densenet", 32), ("InceptionV3", "inception_v3", 75),
+    ("DenseNet121", "densenet", 32), ("InceptionV3", "inception_v3", 139),
 ]:
     application(name, module, least)
 

@@ -56,12 +56,19 @@ pub fn calibrate(
 
 /// The smallest and largest element; none where one is not a finite number.
 fn extremes(data: &[f32]) -> Option<Range> {
-    let (mut low, mut high, mut sum) = (f32::INFINITY, f32::NEG_INFINITY, 0.0f32);
-    for &v in data {
-        low = low.min(v);
-        high = high.max(v);
-        // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of infinity.
-        sum += v * 0.0;
+    // In lanes, so that no element waits for the one before it.
+    const LANES: usize = 16;
+    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    let mut sum = [0.0f32; LANES];
+    for chunk in data.chunks(LANES) {
+        for (i, &v) in chunk.iter().enumerate() {
+            low[i] = low[i].min(v);
+            high[i] = high[i].max(v);
+            // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of infinity.
+            sum[i] += v * 0.0;
+        }
     }
-    (sum == 0.0).then_some(Range { low: low.into(), high: high.into() })
+    let low = low.into_iter().fold(f32::INFINITY, f32::min);
+    let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    (sum == [0.0; LANES]).then_some(Range { low: low.into(), high: high.into() })
 }

@@ -45,6 +45,9 @@ pub(crate) const WEIGHT_BITS: u32 = 31;
 /// Bits of magnitude that it must have where bounds are worst cases, which allow for this much rounding and no more.
 pub(crate) const WORST_CASE_WEIGHT_BITS: u32 = 15;
 
+/// Leading bits of a bound that count.
+const BOUND_BITS: u32 = 7;
+
 /// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding is within 1.5.
 const ROUNDING: i64 = 2;
 
@@ -223,7 +226,14 @@ pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i6
     // A side on which nothing was seen stays small: rounding alone leads there.
     let low = units(range.low).saturating_add(ROUNDING).max(SMALLEST_BOUND);
     let high = units(range.high).saturating_add(ROUNDING).max(SMALLEST_BOUND);
-    (-low, high)
+    (-coarse(low), coarse(high))
+}
+
+/// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the number itself; and bounds of two forms of
+/// one model, whose floats differ in their last digits, are the same, nor do they show the parties more than that of the examples.
+fn coarse(bound: i64) -> i64 {
+    let bits = 64 - bound.leading_zeros();
+    bound | ((1i64 << bits.saturating_sub(BOUND_BITS).min(62)) - 1)
 }
 
 /// The bounds of a step's result, for its operands'. Operations that only move or pick elements pass their operands' bounds on.

@@ -98,7 +98,7 @@ pub(super) fn empty_sum<'a>(
 }
 
 fn largest(v: &[u64]) -> u128 {
-    v.iter().map(|&e| u128::from((e as i64).unsigned_abs())).max().unwrap_or(0)
+    v.iter().map(|&e| (e as i64).unsigned_abs()).max().unwrap_or(0).into()
 }
 
 /// What the magnitudes of the operands say of a sum of products.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cryptflow_program::{Weight, WeightId};
+use rayon::prelude::*;
 
 use super::exp2;
 use crate::fix::plan::Plan;
@@ -26,7 +27,7 @@ impl<'a> Weights<'a> {
         }
         let weight = &self.plan.weights[index];
         let unit = exp2(scale);
-        let data = weight.data.iter().map(|&w| (f64::from(w) * unit).round() as i64).collect();
+        let data = weight.data.par_iter().map(|&w| (f64::from(w) * unit).round() as i64).collect();
         let id = self.push(Weight { name: weight.name.clone(), shape: weight.shape.clone(), scale }, data);
         self.known.insert((index, scale), id);
         id

@@ -297,6 +297,43 @@ def segmentation(b):
 
 
 @model
+def volumes(b):
+    """Convolutions and pools along three axes, and transposed convolutions along one to three."""
+    x = b.input((1, 4, 5, 6, 7))
+    y = b.node("Relu", b.node("Conv", x, b.weight(4, 2, 3, 2, 3), b.weight(4), group=2, strides=[2, 1, 2],
+                              pads=[1, 0, 1, 1, 1, 1]))
+    pooled = b.node("MaxPool", y, kernel_shape=[2, 2, 2])
+    up = b.node("ConvTranspose", pooled, b.weight(4, 3, 2, 3, 2), b.weight(6), group=2, strides=[2, 2, 2],
+                pads=[0, 1, 0, 1, 1, 0], output_padding=[1, 0, 1])
+    plane = b.node("Squeeze", b.node("ReduceMean", up, axes=[2]), b.ints(2))
+    plane = b.node("ConvTranspose", plane, b.weight(6, 2, 3, 3), strides=[2, 3], dilations=[2, 1], pads=[1, 1, 1, 1])
+    line = b.node("ReduceMax", plane, axes=[2], keepdims=0)
+    b.output(up, plane, b.node("ConvTranspose", line, b.weight(2, 2, 3), strides=[2]),
+             b.node("AveragePool", x, kernel_shape=[2, 3, 2], strides=[2, 2, 2], pads=[1, 1, 0, 0, 1, 1]))
+
+
+@model
+def recurrent(b):
+    x = b.input((4, 2, 3))
+    lstm = b.node("LSTM", x, b.weight(2, 20, 3), b.weight(2, 20, 5), b.weight(2, 40), hidden_size=5, n=3,
+                  direction="bidirectional")
+    gru = b.node("GRU", x, b.weight(1, 12, 3), b.weight(1, 12, 4), b.weight(1, 24), hidden_size=4, n=2,
+                 linear_before_reset=1, direction="reverse")
+    rnn = b.node("RNN", x, b.weight(1, 4, 3), b.weight(1, 4, 4), hidden_size=4, n=2)
+    b.output(*lstm, *gru, rnn[1])
+
+
+@model
+def sums(b):
+    """Einstein's summation with one and two operands."""
+    x = b.input((2, 3, 4))
+    einsum = lambda equation, *operands: b.node("Einsum", *operands, equation=equation)
+    y = einsum("bij,bkj->bik", x, x)
+    b.output(y, einsum("bij,jk", x, b.weight(4, 5)), einsum("...ij->...ji", x), einsum("bii->bi", y),
+             einsum("bij,b->j", x, b.weight(2)))
+
+
+@model
 def integers(b):
     """A picture of whole numbers, and a class."""
     x = b.input((1, 3, 4), dtype=TensorProto.INT64)

@@ -10,7 +10,7 @@ use super::compile::parse;
 /// A model, and what its file does not say.
 #[derive(Args)]
 pub(crate) struct Model {
-    /// The model: the folder of a TensorFlow SavedModel, or a frozen graph (.pb).
+    /// The model: the folder of a TensorFlow SavedModel, a frozen graph (.pb), or an ONNX model (.onnx).
     pub(super) model: PathBuf,
     /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
     #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]

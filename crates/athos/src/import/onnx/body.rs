@@ -19,7 +19,7 @@ use crate::import::{ImportError, UnsupportedNode};
 const MAX_DEPTH: usize = 32;
 
 /// A model has no more nodes after its functions have been put in the places of their calls.
-const MAX_NODES: usize = 1 << 20;
+const MAX_NODES: usize = 1 << 18;
 
 /// The values that nodes can name: those of this graph, and of the graphs around it.
 #[derive(Default)]
@@ -120,16 +120,17 @@ impl<'a> Importer<'a> {
         self.seen.push(SurveyedNode { name, op, result, status });
     }
 
-    /// An input of the model.
-    pub(super) fn input(&mut self, name: &str, shape: Vec<usize>, dtype: Option<DataType>) -> Value {
-        let kind = match dtype {
-            None | Some(DataType::Undefined) => Kind::Float,
-            Some(DataType::Bool) => Kind::Flag,
-            Some(t) if t.is_integer() => Kind::Integer,
-            Some(t) if t.is_float() => Kind::Float,
-            Some(t) => {
+    /// An input of the model, of elements of this type.
+    pub(super) fn input(&mut self, name: &str, shape: Vec<usize>, dtype: i32) -> Value {
+        let kind = match DataType::try_from(dtype) {
+            Ok(DataType::Undefined) => Kind::Float,
+            Ok(DataType::Bool) => Kind::Flag,
+            Ok(t) if t.is_integer() => Kind::Integer,
+            Ok(t) if t.is_float() => Kind::Float,
+            other => {
+                let of = other.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
                 let reason =
-                    format!("is an input of the type {t:?}, and only numbers can be shared between parties");
+                    format!("is an input of the type {of}, and only numbers can be shared between parties");
                 return self.refuse(name, "input", reason);
             }
         };

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use body::{Importer, Scope, needed};
-use messages::{DataType, GraphProto, ValueInfoProto};
+use messages::{GraphProto, ValueInfoProto};
 use nodes::Value;
 
 use super::room::Room;
@@ -87,7 +87,7 @@ impl Model<'_> {
         }
         // The order of inputs: as the options name them, then as in the file.
         for (name, shape) in self.options.inputs.iter().filter_map(|(n, s)| Some((self.value(n)?, s))) {
-            let dtype = self.info(&name).and_then(dtype);
+            let dtype = self.info(&name).map_or(0, dtype);
             let value = match fits(shape) {
                 Err(Fault::Unsupported(reason)) => importer.refuse(&name, "input", reason),
                 _ => importer.input(&name, shape.clone(), dtype),
@@ -236,6 +236,7 @@ impl Model<'_> {
     }
 }
 
-fn dtype(input: &ValueInfoProto) -> Option<DataType> {
-    DataType::try_from(input.r#type.as_ref()?.tensor_type.as_ref()?.elem_type).ok()
+/// The type of an input's elements as its number in `onnx.proto`.
+fn dtype(input: &ValueInfoProto) -> i32 {
+    input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type)
 }

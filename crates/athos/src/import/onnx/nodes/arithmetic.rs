@@ -103,6 +103,11 @@ fn div(node: &mut Node<'_>) -> Results {
     if node.kind(0) == Kind::Float {
         return node.result(Op::Div, &[a, b]);
     }
+    // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
+    let half = node.number("half", 0.5);
+    let sign = node.part("sign", Op::Function(Function::Sign), &[a])?;
+    let more = node.part("more", Op::Mul, &[sign, half])?;
+    let a = node.part("away_from_zero", Op::Add, &[a, more])?;
     let quotient = node.part("quotient", Op::Div, &[a, b])?;
     node.result(Op::Function(Function::Truncate), &[quotient])
 }
@@ -118,7 +123,17 @@ fn modulo(node: &mut Node<'_>) -> Results {
         return Ok(vec![Value::Int(a.with(b, modulo)?)]);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient = node.part("quotient", Op::Div, &[a, b])?;
+    let quotient = match node.kind(0) {
+        Kind::Float => node.part("quotient", Op::Div, &[a, b])?,
+        // Half a unit on, so that a quotient which is whole cannot fall below itself.
+        _ => {
+            let half = node.number("half", 0.5);
+            let sign = node.part("sign", Op::Function(Function::Sign), &[if truncate { a } else { b }])?;
+            let more = node.part("more", Op::Mul, &[sign, half])?;
+            let on = node.part("on", Op::Add, &[a, more])?;
+            node.part("quotient", Op::Div, &[on, b])?
+        }
+    };
     let round = if truncate { Function::Truncate } else { Function::Floor };
     let whole = node.part("whole", Op::Function(round), &[quotient])?;
     let product = node.part("product", Op::Mul, &[whole, b])?;

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod attributes;
 mod convolution;
+mod einsum;
 mod gather;
 mod movement;
 mod normalisation;
@@ -11,6 +12,7 @@ mod pad;
 mod pass;
 mod pooling;
 mod product;
+mod recurrent;
 mod reduction;
 mod refused;
 mod resize;
@@ -74,8 +76,10 @@ pub(super) fn lookup(op: &str) -> Option<Import> {
         arithmetic::TABLE,
         pooling::TABLE,
         reduction::TABLE,
+        recurrent::TABLE,
         movement::TABLE,
         pad::TABLE,
+        einsum::TABLE,
         gather::TABLE,
         resize::TABLE,
         static_shape::TABLE,

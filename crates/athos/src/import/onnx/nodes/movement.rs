@@ -101,7 +101,14 @@ fn concat(node: &mut Node<'_>) -> Results {
     };
     let rank = node.shape_of_value(first)?.len();
     let axis = node.attr_axis("axis", 1, rank)?;
-    Ok(vec![joined(node, &values, axis)?])
+    // What has no elements adds none.
+    let shapes = values.iter().map(|v| node.shape_of_value(v)).collect::<Result<Vec<_>, _>>()?;
+    let mut full: Vec<Value> =
+        values.iter().zip(&shapes).filter(|(_, s)| s.get(axis) != Some(&0)).map(|(v, _)| v.clone()).collect();
+    if full.is_empty() {
+        full = values;
+    }
+    Ok(vec![joined(node, &full, axis)?])
 }
 
 /// Concatenates known integers, or what can be computed on.
@@ -239,7 +246,11 @@ fn space_to_depth(node: &mut Node<'_>) -> Results {
     if !h.is_multiple_of(s) || !w.is_multiple_of(s) {
         return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
     }
-    let permutation = vec![0, 3, 5, 1, 2, 4];
+    let permutation = match node.attr_text("mode", "DCR")? {
+        "DCR" => vec![0, 3, 5, 1, 2, 4],
+        "CRD" => vec![0, 1, 3, 5, 2, 4],
+        _ => return Err(Node::wrong("mode")),
+    };
     let steps = [
         reshape_to(vec![b, c, h / s, s, w / s, s]),
         Movement::Transpose { permutation },

@@ -58,12 +58,22 @@ fn by_root_mean_square(
     axes: Vec<usize>,
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
+    let factor = root_mean_square_factor(node, x, axes, epsilon)?;
+    node.part("standardised", Op::Mul, &[x, factor])
+}
+
+/// `1 / sqrt(mean(x²) + epsilon)` over these axes, which stay.
+fn root_mean_square_factor(
+    node: &mut Node<'_>,
+    x: NodeId,
+    axes: Vec<usize>,
+    epsilon: f32,
+) -> Result<NodeId, Fault> {
     let squares = node.part("squares", Op::Mul, &[x, x])?;
     let variance = node.part("variance", Op::Mean { axes, keep_dims: true }, &[squares])?;
     let epsilon = node.number("epsilon", epsilon);
     let sum = node.part("with_epsilon", Op::Add, &[variance, epsilon])?;
-    let factor = node.part("factor", Op::Function(Function::Rsqrt), &[sum])?;
-    node.part("standardised", Op::Mul, &[x, factor])
+    node.part("factor", Op::Function(Function::Rsqrt), &[sum])
 }
 
 /// A vector of channels in the shape that broadcasts along axis 1.
@@ -96,20 +106,22 @@ fn trailing(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
 }
 
 fn layer(node: &mut Node<'_>) -> Results {
-    if node.is_wanted(1) || node.is_wanted(2) {
-        return Err("gives its mean or its deviation, as in training. Export the model for inference".into());
-    }
     let x = node.tensor(0)?;
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
-    let y = standardised(node, x, axes, epsilon)?;
+    let mean = node.part("mean", Op::Mean { axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.part("centred", Op::Sub, &[x, mean])?;
+    let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
+    let y = node.part("standardised", Op::Mul, &[centred, factor])?;
     let scale = node.tensor(1)?;
-    if !node.has(2) {
-        return node.result(Op::Mul, &[y, scale]);
-    }
-    let bias = node.tensor(2)?;
-    let y = node.part("scaled", Op::Mul, &[y, scale])?;
-    node.result(Op::Add, &[y, bias])
+    let y = if node.has(2) {
+        let bias = node.tensor(2)?;
+        let y = node.part("scaled", Op::Mul, &[y, scale])?;
+        node.add(Op::Add, &[y, bias])?
+    } else {
+        node.add(Op::Mul, &[y, scale])?
+    };
+    Ok(vec![Value::Tensor(y), Value::Tensor(mean), Value::Tensor(factor)])
 }
 
 fn root_mean_square(node: &mut Node<'_>) -> Results {
@@ -164,14 +176,18 @@ fn mean_variance(node: &mut Node<'_>) -> Results {
 fn by_norm(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = vec![node.attr_axis("axis", -1, node.shape(x).len())?];
+    // Zeros stay zeros.
+    let tiny = node.number("tiny", 1e-30);
     let norm = match node.attr_int("p", 2)? {
         1 => {
             let sizes = node.part("sizes", Op::Function(Function::Abs), &[x])?;
-            node.part("norm", Op::Sum { axes, keep_dims: true }, &[sizes])?
+            let norm = node.part("norm", Op::Sum { axes, keep_dims: true }, &[sizes])?;
+            node.part("above_zero", Op::Add, &[norm, tiny])?
         }
         2 => {
             let squares = node.part("squares", Op::Mul, &[x, x])?;
             let sum = node.part("sum", Op::Sum { axes, keep_dims: true }, &[squares])?;
+            let sum = node.part("above_zero", Op::Add, &[sum, tiny])?;
             let factor = node.part("factor", Op::Function(Function::Rsqrt), &[sum])?;
             return node.result(Op::Mul, &[x, factor]);
         }
@@ -192,6 +208,7 @@ fn local_response(node: &mut Node<'_>) -> Results {
     let (alpha, beta) = (node.attr_float("alpha", 1e-4)?, node.attr_float("beta", 0.75)?);
     let bias = node.attr_float("bias", 1.0)?;
     // The sum over neighbours is a product with a band of ones.
+    crate::import::room::made(&[channels, channels])?;
     let mut band = vec![0.0; channels * channels];
     for to in 0..channels {
         let (first, last) = (to.saturating_sub((size - 1) / 2), (to + size / 2).min(channels - 1));

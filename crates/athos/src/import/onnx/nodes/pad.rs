@@ -6,7 +6,7 @@ use super::{Import, Node, Results, Table, Value};
 use crate::graph::{Array, Op};
 use crate::import::value::{Fault, MAX_ELEMENTS, axis};
 
-pub(super) const TABLE: Table = &[("Pad", pad as Import)];
+pub(super) const TABLE: Table = &[("Pad", pad), ("CenterCropPad", centred as Import)];
 
 /// Lengths before and after each axis, attributes up to version 10, operands since 11; negative ones cut.
 fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {
@@ -71,6 +71,31 @@ fn pad(node: &mut Node<'_>) -> Results {
     let border = node.constant("border", Array::new(mask.shape, border)?);
     let padded = node.part("zeros", zeros, &[x])?;
     node.result(Op::Add, &[padded, border])
+}
+
+/// Cuts or pads axes to known lengths, the same on both sides; the odd element goes behind.
+fn centred(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let wanted = node.lengths(1)?;
+    let axes = match node.attr_ints("axes")? {
+        Some(axes) => axes.iter().map(|&a| axis(a, from.len())).collect::<Result<Vec<_>, _>>()?,
+        None => (0..from.len()).collect(),
+    };
+    if axes.len() != wanted.len() {
+        return Err(format!("gives {} axes the lengths {wanted:?}", axes.len()).into());
+    }
+    let zeros = || vec![0; from.len()];
+    let (mut begin, mut size, mut before, mut after) = (zeros(), from.clone(), zeros(), zeros());
+    for (&a, &to) in axes.iter().zip(&wanted) {
+        begin[a] = from[a].saturating_sub(to) / 2;
+        size[a] = from[a].min(to);
+        let missing = to.saturating_sub(from[a]);
+        (before[a], after[a]) = (missing / 2, missing - missing / 2);
+    }
+    let stride = vec![1; from.len()];
+    let steps = [Movement::Slice { begin, size, stride }, Movement::Pad { before, after }];
+    Ok(vec![node.moved(&value, steps)?])
 }
 
 /// Every element of the result is one of the operand: which one, axis by axis.

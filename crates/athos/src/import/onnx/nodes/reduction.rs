@@ -3,7 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
-use crate::graph::{Array, Function, NodeId, Op};
+use crate::graph::{Array, Comparison, Function, NodeId, Op};
 use crate::import::room::made;
 use crate::import::value::{Fault, Ints, fits};
 
@@ -280,64 +280,65 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
     })
 }
 
-/// One where the first largest element is. The comparison is of places, so that one of several equal ones wins.
+/// One where the first largest element is: where an element is the largest, and none before it is.
 fn hardmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let shape = node.shape(x).to_vec();
-        let axis = shape.len() - 1;
-        let place = node.part("place", Op::ArgMax { axis }, &[x])?;
-        let mut wide = shape.clone();
-        wide[axis] = 1;
-        let place = node.moved_part("column", Movement::Reshape { shape: wide }, place)?;
-        let places = (0..shape[axis]).map(|i| i as f32).collect();
-        let places = node.constant("places", Array::vector(places));
-        named(node, part, Op::Compare(crate::graph::Comparison::Equal), &[place, places])
+        let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
+        let largest = node.part("largest", Op::Max { axes: vec![axis], keep_dims: true }, &[x])?;
+        let here = node.part("here", Op::Compare(Comparison::GreaterEqual), &[x, largest])?;
+        made(&[n, n])?;
+        let before = (0..n * n).map(|i| if i / n < i % n { 1.0 } else { 0.0 }).collect();
+        let before = node.constant("before", Array::new(vec![n, n], before)?);
+        let rows = vec![shape[..axis].iter().product(), n];
+        let flat = node.moved_part("here_rows", Movement::Reshape { shape: rows }, here)?;
+        let counts =
+            node.part("counts", Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, before])?;
+        let counts = node.moved_part("whole", Movement::Reshape { shape }, counts)?;
+        let half = node.number("half", 0.5);
+        let first = node.part("first", Op::Compare(Comparison::Less), &[counts, half])?;
+        named(node, part, Op::Mul, &[here, first])
     })
 }
 
 fn arg_max(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    arg(node, x)
+    arg(node, true)
 }
 
 fn arg_min(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let minus_one = node.number("minus_one", -1.0);
-    let x = node.part("negated", Op::Mul, &[x, minus_one])?;
-    arg(node, x)
+    arg(node, false)
 }
 
-fn arg(node: &mut Node<'_>, x: NodeId) -> Results {
-    let mut x = x;
+/// Where the largest or smallest element is. With the axis kept, it is the first of one.
+fn arg(node: &mut Node<'_>, largest: bool) -> Results {
+    let x = node.tensor(0)?;
     let shape = node.shape(x).to_vec();
     let axis = node.attr_axis("axis", 0, shape.len())?;
-    // The last one of several: the first one from behind.
-    let backwards = node.attr_flag("select_last_index", false)?;
     let keep = node.attr_flag("keepdims", true)?;
-    if backwards {
-        let movement =
-            crate::import::value::along(&shape, axis, shape[axis].saturating_sub(1), shape[axis], -1);
-        x = node.moved_part("reversed", movement, x)?;
+    let first = Op::TopK { axis, k: 1, largest, indices: true };
+    if !node.attr_flag("select_last_index", false)? {
+        if keep {
+            return node.result(first, &[x]);
+        }
+        if largest {
+            return node.result(Op::ArgMax { axis }, &[x]);
+        }
+        let minus_one = node.number("minus_one", -1.0);
+        let negated = node.part("negated", Op::Mul, &[x, minus_one])?;
+        return node.result(Op::ArgMax { axis }, &[negated]);
     }
-    let op = Op::ArgMax { axis };
-    if !backwards && !keep {
-        return node.result(op, &[x]);
-    }
-    let mut y = node.part("place", op, &[x])?;
-    if backwards {
-        let last = node.number("last", shape[axis] as f32 - 1.0);
-        y = if keep {
-            node.part("from_behind", Op::Sub, &[last, y])?
-        } else {
-            node.add(Op::Sub, &[last, y])?
-        };
-    }
+    // The last one of several: the first one from behind.
+    let movement = crate::import::value::along(&shape, axis, shape[axis].saturating_sub(1), shape[axis], -1);
+    let reversed = node.moved_part("reversed", movement, x)?;
+    let place = node.part("place", first, &[reversed])?;
+    let last = node.number("last", shape[axis] as f32 - 1.0);
     if keep {
-        let mut shape = shape;
-        shape[axis] = 1;
-        y = node.add(Op::Movement(Movement::Reshape { shape }), &[y])?;
+        return node.result(Op::Sub, &[last, place]);
     }
-    Ok(vec![Value::Tensor(y)])
+    let place = node.part("from_behind", Op::Sub, &[last, place])?;
+    let mut shape = shape;
+    shape.remove(axis);
+    node.result(Op::Movement(Movement::Reshape { shape }), &[place])
 }
 
 /// The largest or smallest elements, and where they are.

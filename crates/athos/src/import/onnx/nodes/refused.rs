@@ -11,8 +11,14 @@ pub(in crate::import::onnx) fn advice(op: &str) -> String {
             "is a loop, for which there is no rule here. Unroll it: export the model with fixed lengths (torch.onnx.export \
              of a traced model does so), or simplify it with onnxsim"
         }
-        "LSTM" | "GRU" | "RNN" => {
-            "is a recurrent layer, for which there is no rule here. Write it out step by step, with MatMul, Sigmoid and Tanh"
+        "Attention"
+        | "RotaryEmbedding"
+        | "SwiGLU"
+        | "LinearAttention"
+        | "FlexAttention"
+        | "CausalConvWithState" => {
+            "is one of the newer operators, for which there is no rule here. Export the model with opset 22 or earlier: it \
+             is written out then, with MatMul and Softmax"
         }
         "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceInsert" | "SequenceErase"
         | "SequenceLength" | "SplitToSequence" | "ConcatFromSequence" | "Optional" | "OptionalHasElement"

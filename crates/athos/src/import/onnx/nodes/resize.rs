@@ -204,23 +204,21 @@ fn interpolated(node: &mut Node<'_>, x: NodeId, plan: &Plan, manner: &Manner) ->
 impl Plan {
     /// Where an element of the result lies in the operand.
     fn place(&self, i: usize, manner: &Manner) -> f64 {
-        let (i, from, to) = (i as f64, self.from as f64, self.to as f64);
+        // The length that the scale gives may be no whole number.
+        let (i, from, exact) = (i as f64, self.from as f64, self.from as f64 * self.scale);
         match manner.transformation.as_str() {
             "asymmetric" => i / self.scale,
-            "align_corners" if self.to > 1 => i * (from - 1.0) / (to - 1.0),
+            "align_corners" if self.to > 1 => i * (from - 1.0) / (exact - 1.0),
             "align_corners" => 0.0,
             "pytorch_half_pixel" if self.to <= 1 => 0.0,
+            // The whole lengths share their centre with the exact ones.
             "half_pixel_symmetric" => {
-                // The length that the scale would give, which may be no whole number, shares its centre with this one.
-                let exact = from * self.scale;
-                let adjustment = to / exact;
-                let centre = from / 2.0;
-                centre * (1.0 - adjustment) + (i + 0.5) / self.scale - 0.5
+                from / 2.0 * (1.0 - self.to as f64 / exact) + (i + 0.5) / self.scale - 0.5
             }
             "tf_crop_and_resize" => {
                 let [start, end] = self.crop;
                 if self.to > 1 {
-                    start * (from - 1.0) + i * (end - start) * (from - 1.0) / (to - 1.0)
+                    start * (from - 1.0) + i * (end - start) * (from - 1.0) / (exact - 1.0)
                 } else {
                     0.5 * (start + end) * (from - 1.0)
                 }
@@ -265,12 +263,11 @@ fn weights(plan: &Plan, i: usize, manner: &Manner) -> Result<Vec<(usize, f64)>, 
     let stretch = if manner.antialias { plan.scale.min(1.0) } else { 1.0 };
     let last = plan.from as i64 - 1;
     let (first, end) = ((place - reach / stretch).floor() as i64, (place + reach / stretch).ceil() as i64);
-    let exclude = manner.exclude_outside || manner.antialias;
     let mut all = Vec::new();
     for at in first..=end {
         let weight = kernel((at as f64 - place) * stretch);
         let inside = (0..=last).contains(&at);
-        if weight != 0.0 && (inside || !exclude) {
+        if weight != 0.0 && (inside || !manner.exclude_outside) {
             all.push((at.clamp(0, last) as usize, weight));
         }
     }

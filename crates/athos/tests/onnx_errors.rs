@@ -1,0 +1,255 @@
+//! What the importer of ONNX says about models that it cannot import, and what options do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use cryptflow_athos::Graph;
+use cryptflow_athos::import::onnx::messages::{
+    AttributeProto, AttributeType, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+};
+use cryptflow_athos::import::{ImportError, ImportOptions, Lookalike, onnx};
+use prost::Message;
+
+fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+    let names = |n: &[&str]| n.iter().map(|n| (*n).to_owned()).collect();
+    NodeProto {
+        op_type: op.into(),
+        name: format!("the_{op}"),
+        input: names(inputs),
+        output: names(outputs),
+        ..NodeProto::default()
+    }
+}
+
+/// An input with these axes; a text that is no number is a name.
+fn input(name: &str, dtype: DataType, axes: &[&str]) -> ValueInfoProto {
+    let dim = |a: &&str| match a.parse() {
+        Ok(n) => Dimension { dim_value: Some(n), dim_param: String::new() },
+        Err(_) => Dimension { dim_value: None, dim_param: (*a).into() },
+    };
+    let shape = Some(TensorShapeProto { dim: axes.iter().map(dim).collect() });
+    let tensor_type = Some(TensorTypeProto { elem_type: dtype as i32, shape });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}
+
+fn output(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: name.into(), r#type: None }
+}
+
+fn model(nodes: Vec<NodeProto>) -> ModelProto {
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        graph: Some(GraphProto {
+            input: vec![input("x", DataType::Float, &["1", "3"])],
+            output: vec![output("y")],
+            node: nodes,
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    }
+}
+
+fn import(model: &ModelProto, options: &ImportOptions) -> Result<Graph, ImportError> {
+    onnx::import(&model.encode_to_vec(), None, options)
+}
+
+fn plain(model: &ModelProto) -> Result<Graph, ImportError> {
+    import(model, &ImportOptions::default())
+}
+
+#[test]
+fn nodes_that_cannot_be_imported_are_all_reported() {
+    let found = plain(&model(vec![
+        node("Loop", &["x"], &["a"]),
+        node("Relu", &["a"], &["b"]),
+        node("NoSuchThing", &["x"], &["c"]),
+        node("Det", &["x"], &["unused"]),
+        NodeProto { domain: "com.microsoft".into(), ..node("FusedConv", &["x"], &["d"]) },
+        node("Sum", &["b", "c", "d"], &["y"]),
+    ]));
+    let Err(ImportError::Unsupported(nodes)) = &found else { panic!("{found:?}") };
+    let names: Vec<&str> = nodes.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names, ["the_Loop", "the_NoSuchThing", "the_FusedConv"]);
+    let text = found.unwrap_err().to_string();
+    for part in ["3 nodes", "Unroll it", "no such operator", "\"com.microsoft\""] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn damaged_models_are_refused() {
+    let relu = || node("Relu", &["x"], &["y"]);
+    let whole = model(vec![relu()]).encode_to_vec();
+    plain(&model(vec![relu()])).unwrap();
+    for n in 0..whole.len() {
+        // What is cut off is no model, or one without what its outputs need.
+        let _ = onnx::import(&whole[..n], None, &ImportOptions::default());
+    }
+    let table: [(&[u8], &str); 3] = [
+        (b"\x08\x07\x3a\xff\xff\x01", "cut off or damaged"),
+        (b"", "holds no graph"),
+        (b"\x08\x07", "holds no graph"),
+    ];
+    for (bytes, reason) in table {
+        let error = onnx::import(bytes, None, &ImportOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    let keras = onnx::import(b"\x89HDF\r\n\x1a\n", None, &ImportOptions::default());
+    assert!(matches!(keras, Err(ImportError::NotAGraph { found: Lookalike::Hdf5 })), "{keras:?}");
+}
+
+#[test]
+fn faults_of_nodes_say_what_is_wrong() {
+    let attribute = |name: &str, r#type: AttributeType| AttributeProto {
+        name: name.into(),
+        r#type: r#type as i32,
+        ..AttributeProto::default()
+    };
+    let with = |n: NodeProto, a: AttributeProto| NodeProto { attribute: vec![a], ..n };
+    let ints = |name: &str, values: &[i64]| AttributeProto {
+        ints: values.to_vec(),
+        ..attribute(name, AttributeType::Ints)
+    };
+    let table: Vec<(&str, NodeProto)> = vec![
+        ("not computed before it", node("Relu", &["nothing"], &["y"])),
+        ("operand 0 is needed", node("Relu", &[], &["y"])),
+        ("operand 0 is needed", node("Relu", &[""], &["y"])),
+        (
+            "\"alpha\" has a value",
+            with(node("LeakyRelu", &["x"], &["y"]), attribute("alpha", AttributeType::Int)),
+        ),
+        ("there is no axis 5", with(node("ReduceSum", &["x"], &["y"]), ints("axes", &[5]))),
+        ("names an axis twice", with(node("ReduceSum", &["x"], &["y"]), ints("axes", &[1, -1]))),
+        ("not a permutation", with(node("Transpose", &["x"], &["y"]), ints("perm", &[0, 0]))),
+        ("cannot become", with(node("Reshape", &["x"], &["y"]), ints("shape", &[2, 2]))),
+        ("would show them", node("Gather", &["x", "x"], &["y"])),
+        ("not known when compiling", node("If", &["x"], &["y"])),
+        ("depends on an input", node("Reshape", &["x", "x"], &["y"])),
+        ("one to three more axes", node("MaxPool", &["x"], &["y"])),
+    ];
+    for (reason, node) in table {
+        let error = plain(&model(vec![node.clone()])).unwrap_err().to_string();
+        assert!(error.contains(reason), "{}: {error}", node.op_type);
+    }
+}
+
+#[test]
+fn functions_that_call_themselves_are_refused() {
+    let call =
+        |input: &str, output: &str| NodeProto { domain: "own".into(), ..node("F", &[input], &[output]) };
+    let mut recursive = model(vec![call("x", "y")]);
+    let body = |nodes| FunctionProto {
+        name: "F".into(),
+        domain: "own".into(),
+        input: vec!["a".into()],
+        output: vec!["b".into()],
+        node: nodes,
+        ..FunctionProto::default()
+    };
+    recursive.functions = vec![body(vec![call("a", "b")])];
+    let error = plain(&recursive).unwrap_err().to_string();
+    assert!(error.contains("without an end"), "{error}");
+    // Sixteen calls in each of eight: more nodes than a model may have.
+    let mut wide: Vec<FunctionProto> = Vec::new();
+    for level in 0..8 {
+        let name = |l: usize| format!("F{l}");
+        let mut nodes: Vec<NodeProto> = (0..16)
+            .map(|i| {
+                let (from, to) = (if i == 0 { "a".into() } else { format!("v{i}") }, format!("v{}", i + 1));
+                let op = if level == 7 { "Relu".into() } else { name(level + 1) };
+                let domain = if level == 7 { String::new() } else { "own".into() };
+                NodeProto { domain, ..node(&op, &[&from], &[&to]) }
+            })
+            .collect();
+        nodes.last_mut().unwrap().output = vec!["b".into()];
+        wide.push(FunctionProto { name: name(level), ..body(nodes) });
+    }
+    let mut bomb = model(vec![NodeProto { domain: "own".into(), ..node("F0", &["x"], &["y"]) }]);
+    bomb.functions = wide;
+    let error = plain(&bomb).unwrap_err().to_string();
+    assert!(error.contains("more than"), "{error}");
+}
+
+#[test]
+fn options_choose_shapes_and_nodes() {
+    let mut open = model(vec![node("Relu", &["x"], &["a"]), node("Exp", &["a"], &["y"])]);
+    let graph = open.graph.as_mut().unwrap();
+    graph.input = vec![input("x", DataType::Float, &["batch", "length"])];
+    let options = |inputs: &[(&str, &[usize])], outputs: &[&str], batch| ImportOptions {
+        inputs: inputs.iter().map(|(n, s)| ((*n).to_owned(), s.to_vec())).collect(),
+        outputs: outputs.iter().map(|o| (*o).to_owned()).collect(),
+        batch,
+        ..ImportOptions::default()
+    };
+    let error = import(&open, &options(&[], &[], None)).unwrap_err().to_string();
+    assert!(error.contains("axis 1, called \"length\"") && error.contains("--input x=N,N"), "{error}");
+
+    let whole = import(&open, &options(&[("x", &[2, 5])], &[], None)).unwrap();
+    assert_eq!(whole.node(whole.inputs[0]).shape, [2, 5]);
+    assert_eq!(whole.output_names, ["y"]);
+    let cut = import(&open, &options(&[("a", &[4])], &[], None)).unwrap();
+    assert_eq!((cut.inputs.len(), cut.nodes.len()), (1, 2));
+    // A node is known by its own name, too.
+    let first = import(&open, &options(&[("x", &[2, 5])], &["the_Relu"], None)).unwrap();
+    assert_eq!(first.output_names, ["a"]);
+
+    for (options, reason) in [
+        (options(&[("z", &[1])], &[], None), "no node \"z\" to use as an input"),
+        (options(&[], &["z"], None), "no node \"z\" to use as an output"),
+        (options(&[("x", &[1, 1]), ("y", &[1])], &["a"], None), "a shape was given for \"y\""),
+        (
+            ImportOptions { signature: Some("s".into()), ..ImportOptions::default() },
+            "only a SavedModel has any",
+        ),
+    ] {
+        let error = import(&open, &options).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+
+    // The same name is the same length everywhere; the first axis takes the batch.
+    let graph = open.graph.as_mut().unwrap();
+    graph.input.push(input("z", DataType::Float, &["batch", "length"]));
+    graph.node.push(node("Add", &["y", "z"], &["sum"]));
+    graph.output = vec![output("sum")];
+    let both = import(&open, &options(&[("z", &[3, 7])], &[], Some(3))).unwrap();
+    let shapes: Vec<&[usize]> = both.inputs.iter().map(|&i| both.node(i).shape.as_slice()).collect();
+    assert_eq!(shapes, [[3, 7], [3, 7]]);
+
+    let fixed = model(vec![node("Relu", &["x"], &["y"])]);
+    let error = import(&fixed, &options(&[], &[], Some(4))).unwrap_err().to_string();
+    assert!(error.contains("a batch of 4 was asked for") && error.contains("to 1"), "{error}");
+}
+
+#[test]
+fn inputs_and_versions() {
+    let relu = || vec![node("Relu", &["x"], &["y"])];
+    for (dtype, fine) in [
+        (DataType::Float16, true),
+        (DataType::Uint8, true),
+        (DataType::Bool, true),
+        (DataType::String, false),
+        (DataType::Complex64, false),
+    ] {
+        let mut typed = model(relu());
+        typed.graph.as_mut().unwrap().input = vec![input("x", dtype, &["2"])];
+        assert_eq!(plain(&typed).is_ok(), fine, "{dtype:?}");
+    }
+    for (version, fine) in [(6, false), (7, true), (22, true), (28, true), (29, false)] {
+        let mut of = model(relu());
+        of.opset_import[0].version = version;
+        assert_eq!(plain(&of).is_ok(), fine, "{version}");
+    }
+    // Old files list constants among the inputs.
+    let mut old = model(vec![node("Add", &["x", "w"], &["y"])]);
+    let graph = old.graph.as_mut().unwrap();
+    graph.input.push(input("w", DataType::Float, &["3"]));
+    graph.initializer = vec![TensorProto {
+        name: "w".into(),
+        dims: vec![3],
+        data_type: DataType::Float as i32,
+        float_data: vec![1.0, 2.0, 3.0],
+        ..TensorProto::default()
+    }];
+    assert_eq!(plain(&old).unwrap().inputs.len(), 1);
+}

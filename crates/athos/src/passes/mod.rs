@@ -14,6 +14,7 @@ pub mod fold_constants;
 mod harness;
 pub mod inverse_root;
 pub mod padding_into_conv;
+pub mod recognise;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
 pub mod transposes;
@@ -61,6 +62,8 @@ pub type Pass = fn(&mut Graph) -> PassReport;
 pub const PASSES: [Pass; 10] = [
     fold_constants::run,
     remove_identities::run,
+    // Before their numbers go into weights.
+    recognise::run,
     // Before those that look for layers next to each other.
     transposes::run,
     inverse_root::run,

@@ -1,0 +1,243 @@
+//! Activations that are written out in smaller operations (a GELU of products and an error function, a swish of a product and a
+//! sigmoid, a hard swish of a clipped ReLU) become one function, so that one approximation serves.
+//!
+//! There are many ways to write one function down, so they are not told apart by their form: whatever element-by-element
+//! operations and single numbers lie between a node and one operand is evaluated at many points, and compared with the functions
+//! that are known.
+
+use std::collections::BTreeSet;
+
+use super::PassReport;
+use crate::graph::{Array, Function, Graph, NodeId, Op};
+
+/// The functions that are looked for.
+const KNOWN: [Function; 6] = [
+    Function::Gelu { approximate: false },
+    Function::Gelu { approximate: true },
+    Function::Swish,
+    Function::HardSwish,
+    Function::Mish,
+    Function::Softplus,
+];
+
+/// The most operations that one function is written in.
+const MOST_OPERATIONS: usize = 12;
+
+/// Points from −8 to 8 at which functions are compared.
+const POINTS: usize = 129;
+
+/// The largest difference: of roundings in single precision, and less than what the two forms of GELU differ by.
+const TOLERANCE: f32 = 3e-5;
+
+/// Replaces functions that are written out.
+pub fn run(graph: &mut Graph) -> PassReport {
+    let mut report = PassReport::new("recognise functions");
+    let points: Vec<f32> = (0..POINTS).map(|i| -8.0 + 16.0 * i as f32 / (POINTS - 1) as f32).collect();
+    // Backwards, so that the whole of a function is seen before its parts.
+    for index in (0..graph.nodes.len()).rev() {
+        let id = NodeId(index);
+        if !matches!(graph.node(id).op, Op::Mul | Op::Div | Op::Function(Function::Log)) {
+            continue;
+        }
+        let Some((x, function, operations)) = found(graph, id, &points) else { continue };
+        let node = &mut graph.nodes[index];
+        report.changed(&node.name, format!("{operations} operations are {}", function.name()));
+        node.op = Op::Function(function);
+        node.inputs = vec![x];
+    }
+    report
+}
+
+/// The operand of which a node is a known function, that function, and in how many operations it was written.
+fn found(graph: &Graph, id: NodeId, points: &[f32]) -> Option<(NodeId, Function, usize)> {
+    // The operations so far, and what they take: the latest of these is taken apart next.
+    let mut inside = BTreeSet::from([id]);
+    let mut open: BTreeSet<NodeId> = operands(graph, id)?;
+    while inside.len() <= MOST_OPERATIONS {
+        if let (Some(&x), 1) = (open.first(), open.len()) {
+            let same_shape = graph.node(x).shape == graph.node(id).shape;
+            if inside.len() > 1
+                && same_shape
+                && let Some(values) = evaluated(graph, &inside, x, id, points)
+                && let Some(function) = KNOWN.iter().find(|f| agrees(**f, points, &values))
+            {
+                return Some((x, *function, inside.len()));
+            }
+        }
+        let last = open.pop_last()?;
+        open.extend(operands(graph, last)?);
+        inside.insert(last);
+    }
+    None
+}
+
+/// The operands of an element-by-element operation that are not single numbers; none of any other operation.
+fn operands(graph: &Graph, id: NodeId) -> Option<BTreeSet<NodeId>> {
+    let node = graph.node(id);
+    let by_element = matches!(
+        node.op,
+        Op::Add
+            | Op::Sub
+            | Op::Mul
+            | Op::Div
+            | Op::Maximum
+            | Op::Minimum
+            | Op::Relu
+            | Op::ClippedRelu { .. }
+            | Op::Function(_)
+            | Op::Identity
+    );
+    let open = node.inputs.iter().copied().filter(|&i| number(graph, i).is_none());
+    by_element.then(|| open.collect())
+}
+
+/// The number that a constant is, everywhere.
+fn number(graph: &Graph, id: NodeId) -> Option<f32> {
+    let data = &graph.constant(id)?.data;
+    data.first().copied().filter(|first| data.iter().all(|v| v == first))
+}
+
+/// What a node is where x takes these values.
+fn evaluated(
+    graph: &Graph,
+    inside: &BTreeSet<NodeId>,
+    x: NodeId,
+    id: NodeId,
+    points: &[f32],
+) -> Option<Vec<f32>> {
+    let mut values = std::collections::BTreeMap::from([(x, Array::vector(points.to_vec()))]);
+    for &at in inside {
+        let node = graph.node(at);
+        let operands: Option<Vec<Array>> = node
+            .inputs
+            .iter()
+            .map(|i| values.get(i).cloned().or_else(|| number(graph, *i).map(Array::scalar)))
+            .collect();
+        let operands = operands?;
+        let value = node.op.evaluate(&operands.iter().collect::<Vec<_>>()).ok()?;
+        values.insert(at, value);
+    }
+    values.get(&id).map(|array| array.data.to_vec())
+}
+
+fn agrees(function: Function, points: &[f32], values: &[f32]) -> bool {
+    points.len() == values.len()
+        && points.iter().zip(values).all(|(&x, &y)| {
+            let wanted = function.at(x.into()) as f32;
+            (y - wanted).abs() <= TOLERANCE * (1.0 + wanted.abs())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{dead_nodes, harness};
+    use super::*;
+
+    type Build = fn(&mut Graph, NodeId) -> NodeId;
+
+    fn scalar(g: &mut Graph, value: f32) -> NodeId {
+        g.add_constant(format!("c{}", g.nodes.len()), Array::scalar(value))
+    }
+
+    fn add(g: &mut Graph, op: Op, inputs: &[NodeId]) -> NodeId {
+        g.add(format!("n{}", g.nodes.len()), op, inputs).unwrap()
+    }
+
+    fn by(g: &mut Graph, op: Op, x: NodeId, value: f32) -> NodeId {
+        let c = scalar(g, value);
+        add(g, op, &[x, c])
+    }
+
+    fn f(g: &mut Graph, function: Function, x: NodeId) -> NodeId {
+        add(g, Op::Function(function), &[x])
+    }
+
+    #[test]
+    fn functions_that_are_written_out() {
+        let table: [(&str, Build); 9] = [
+            ("gelu", |g, x| {
+                let z = by(g, Op::Div, x, std::f32::consts::SQRT_2);
+                let e = f(g, Function::Erf, z);
+                let e = by(g, Op::Add, e, 1.0);
+                let h = by(g, Op::Mul, x, 0.5);
+                add(g, Op::Mul, &[h, e])
+            }),
+            ("gelu", |g, x| {
+                // With the complement of the error function, as Keras has it.
+                let n = by(g, Op::Mul, x, -1.0);
+                let z = by(g, Op::Mul, n, std::f32::consts::FRAC_1_SQRT_2);
+                let e = f(g, Function::Erf, z);
+                let one = scalar(g, 1.0);
+                let c = add(g, Op::Sub, &[one, e]);
+                let h = by(g, Op::Mul, x, 0.5);
+                add(g, Op::Mul, &[h, c])
+            }),
+            ("gelu", |g, x| {
+                let cube = f(g, Function::Power { exponent: 3.0 }, x);
+                let cube = by(g, Op::Mul, cube, 0.044715);
+                let sum = add(g, Op::Add, &[x, cube]);
+                let z = by(g, Op::Mul, sum, 0.797_884_6);
+                let t = f(g, Function::Tanh, z);
+                let t = by(g, Op::Add, t, 1.0);
+                let h = add(g, Op::Mul, &[x, t]);
+                by(g, Op::Mul, h, 0.5)
+            }),
+            ("swish", |g, x| {
+                let s = f(g, Function::Sigmoid, x);
+                add(g, Op::Mul, &[s, x])
+            }),
+            ("swish", |g, x| {
+                let n = by(g, Op::Mul, x, -1.0);
+                let e = f(g, Function::Exp, n);
+                let d = by(g, Op::Add, e, 1.0);
+                add(g, Op::Div, &[x, d])
+            }),
+            ("hard swish", |g, x| {
+                let s = by(g, Op::Add, x, 3.0);
+                let c = add(g, Op::ClippedRelu { limit: 6.0 }, &[s]);
+                let p = add(g, Op::Mul, &[x, c]);
+                by(g, Op::Mul, p, 1.0 / 6.0)
+            }),
+            ("mish", |g, x| {
+                let s = f(g, Function::Softplus, x);
+                let t = f(g, Function::Tanh, s);
+                add(g, Op::Mul, &[x, t])
+            }),
+            ("softplus", |g, x| {
+                let e = f(g, Function::Exp, x);
+                let s = by(g, Op::Add, e, 1.0);
+                f(g, Function::Log, s)
+            }),
+            ("mul", |g, x| {
+                // None of them: the factor is another.
+                let s = f(g, Function::Sigmoid, x);
+                let s = by(g, Op::Mul, s, 1.5);
+                add(g, Op::Mul, &[x, s])
+            }),
+        ];
+        for (name, build) in table {
+            let mut g = Graph::default();
+            let x = g.add_input("x", vec![3, 4]);
+            let y = build(&mut g, x);
+            g.add_output("y", y);
+            let before = harness::outputs(&g);
+            let report = run(&mut g);
+            dead_nodes::run(&mut g);
+            harness::check(&g);
+            harness::same(&before, &harness::outputs(&g));
+            assert_eq!(g.node(g.outputs[0]).op.name(), name, "{report:?}");
+            assert_eq!(report.changes.len(), usize::from(name != "mul"));
+            assert!(name == "mul" || g.nodes.len() == 2);
+        }
+    }
+
+    #[test]
+    fn what_is_broadcast_or_has_two_operands_stays() {
+        let mut g = Graph::default();
+        let (x, z) = (g.add_input("x", vec![1, 4]), g.add_input("z", vec![3, 4]));
+        let s = f(&mut g, Function::Sigmoid, x);
+        let a = add(&mut g, Op::Mul, &[z, s]);
+        g.add_output("a", a);
+        assert!(run(&mut g).changes.is_empty());
+    }
+}

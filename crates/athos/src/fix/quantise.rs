@@ -224,8 +224,9 @@ pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i6
     let wider = margin.exp2() * exp2(scale_of(value, scale));
     let units = |v: f64| (v.abs() * wider).ceil().min(9e18) as i64;
     // A side on which nothing was seen stays small: rounding alone leads there.
-    let low = units(range.low).saturating_add(ROUNDING).max(SMALLEST_BOUND);
-    let high = units(range.high).saturating_add(ROUNDING).max(SMALLEST_BOUND);
+    let smallest = SMALLEST_BOUND << value.extra.clamp(0, 32);
+    let low = units(range.low).saturating_add(ROUNDING).max(smallest);
+    let high = units(range.high).saturating_add(ROUNDING).max(smallest);
     (-coarse(low), coarse(high))
 }
 

@@ -68,7 +68,8 @@ impl Search<'_, '_> {
                     coarse = Some((next, agreement));
                     low = next + 1;
                 }
-                Err(error @ FixError::DoesNotFit { .. }) => {
+                // The plan for 12 bits was made: what another scale has no plan for does not fit there.
+                Err(error @ (FixError::DoesNotFit { .. } | FixError::Unsupported(_))) => {
                     misfit = Some(error);
                     high = next - 1;
                 }

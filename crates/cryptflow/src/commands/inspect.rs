@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use cryptflow::error::{Error, Result};
 use cryptflow::table::{bytes, count, shape, table};
+use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
@@ -258,10 +259,34 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.online_bytes),
         t.rounds
     );
+    text += &functions(listing.report);
     if let Some(failure) = t.truncation_failure {
         text += &format!(
             "a truncation of a run fails with a probability of at most {failure:.1e}; mirror's and porthos-exact's never does\n"
         );
     }
     text
+}
+
+/// The functions that polynomials stand for, with the range that they are made for and the largest error there.
+fn functions(report: Option<&serde_json::Value>) -> String {
+    let functions = report.and_then(|r| r.get("functions")).cloned().unwrap_or_default();
+    let functions: Vec<FunctionReport> = serde_json::from_value(functions).unwrap_or_default();
+    if functions.is_empty() {
+        return String::new();
+    }
+    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    for f in functions {
+        rows.push(vec![
+            f.function,
+            f.name,
+            format!("{:.4}", f.low),
+            format!("{:.4}", f.high),
+            f.pieces.to_string(),
+            f.degree.to_string(),
+            format!("{:.1e}", f.largest_error),
+        ]);
+    }
+    format!("\n{}", table(&rows, 2))
 }

@@ -1,7 +1,7 @@
 //! Sums, differences, products and quotients: of secret values, and of a secret value with a constant.
 //!
-//! Constants are the model's, and secret, with one exception: the one number with which values are compared, or at which they are
-//! cut, is public, as the limit of a clipped ReLU is.
+//! Constants are the model's, and secret, with two exceptions. The one number with which values are compared, or at which they are
+//! cut, is public, as the limit of a clipped ReLU is; and so is a single 0, 1 or −1, with which a negation or `1 − x` is written.
 
 use cryptflow_ring::Movement;
 
@@ -21,6 +21,9 @@ impl Lowering<'_> {
             (None, None) => self.of_secrets(id, &op, a, b),
             (None, Some(c)) => {
                 let x = self.secret(a)?;
+                if let Some((sign, number)) = trivial(&op, &c, false) {
+                    return self.plainly(id, x, sign, number);
+                }
                 let ones = |c: &Array, v: f32| vec![v; c.data.len()];
                 let (factor, offset) = match op {
                     Op::Add => (ones(&c, 1.0), Some(reals(&c, 1.0))),
@@ -32,6 +35,9 @@ impl Lowering<'_> {
             }
             (Some(c), _) => {
                 let x = self.secret(b)?;
+                if let Some((sign, number)) = trivial(&op, &c, true) {
+                    return self.plainly(id, x, sign, number);
+                }
                 let ones = |v: f32| vec![v; c.data.len()];
                 let (factor, offset) = match op {
                     Op::Add => (ones(1.0), Some(reals(&c, 1.0))),
@@ -57,6 +63,19 @@ impl Lowering<'_> {
         let y = self.broadcast(id, y);
         let (x, y) = self.aligned(id, x, y);
         Ok(Lowered::Value(self.last_value(id, op, &[x, y])))
+    }
+
+    /// `sign · x + number` as the node's result, exactly, at no cost.
+    fn plainly(&mut self, id: NodeId, x: usize, sign: i32, number: f64) -> Result<Lowered, Refusal> {
+        let x = self.broadcast(id, x);
+        let y = self.offset(id, x, sign, number)?;
+        if y == x {
+            let shape = self.graph.node(id).shape.clone();
+            return Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[x]));
+        }
+        // The value is new: it is the node's.
+        self.plan.values[y].node = Some(id);
+        Ok(Lowered::Value(y))
     }
 
     /// `a / b`, b secret, as a product with the reciprocal of b; where there is no `a`, a constant follows.
@@ -301,6 +320,23 @@ impl Lowering<'_> {
         let offset = offset.map(|o| repeat.apply(&[(&own, &o)])).transpose().map_err(failed)?;
         let name = self.graph.node(constant_id).name.clone();
         Ok(self.diagonal_to(id, x, factor, offset, Some(name), to).0)
+    }
+}
+
+/// The sign and the number where an operation with a constant is no more than `±x`, `±x ± 1`: `1 − x`, say, or a negation. Such a
+/// constant is the operation's, not the model's.
+fn trivial(op: &Op, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
+    let &[c] = c.data.as_slice() else { return None };
+    if c != 0.0 && c != 1.0 && c != -1.0 {
+        return None;
+    }
+    let number = f64::from(c);
+    match (op, constant_first) {
+        (Op::Add, _) => Some((1, number)),
+        (Op::Sub, false) => Some((1, -number)),
+        (Op::Sub, true) => Some((-1, number)),
+        (Op::Mul, _) | (Op::Div, false) if c != 0.0 => Some((c as i32, 0.0)),
+        _ => None,
     }
 }
 

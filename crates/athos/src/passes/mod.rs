@@ -59,7 +59,7 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 10] = [
+pub const PASSES: [Pass; 11] = [
     fold_constants::run,
     remove_identities::run,
     // Before their numbers go into weights.

@@ -188,9 +188,14 @@ def smooth(rng, shape):
 
 
 def calibrate(model, examples):
-    """Sets every batch normalisation to the statistics of its operand."""
+    """Sets every batch normalisation to the statistics of its operand; weights, where there is none, to a scale that keeps activations."""
     import keras
 
+    norms = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+    for layer in model.layers:
+        # Without normalisations it is the weights that keep the size of activations.
+        if not norms and isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            layer.kernel.assign(keras.initializers.HeNormal(zlib.crc32(layer.name.encode()) % 2**31)(layer.kernel.shape))
     # A momentum of zero takes the statistics of the examples at hand. What comes before a layer is normalised already, in the same pass.
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

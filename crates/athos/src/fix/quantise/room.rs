@@ -16,8 +16,8 @@ const COARSEST_WEIGHT: u32 = 6;
 /// Units below which the products of a layer do not matter, and neither does the precision of its weights.
 const NEGLIGIBLE: f64 = 0.25;
 
-/// Bits of magnitude of the largest public factor.
-const FACTOR_BITS: u32 = 16;
+/// Bits of magnitude of the largest public factor, as many as a float has: an average over nine is as exact as in the float model.
+const FACTOR_BITS: u32 = 24;
 
 /// What a truncating step wants.
 struct Wish {
@@ -109,8 +109,9 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
                 return Some(Wish { wanted: shift(exact), coarsest: shift(exact), kept: needed });
             }
             let largest = factors.iter().fold(0.0f64, |m, f| m.max(f.abs()));
-            let wanted = fractional_bits(largest, FACTOR_BITS, choice.scale).max(1);
-            let coarsest = wanted.saturating_sub(FACTOR_BITS - COARSEST_WEIGHT).max(1);
+            let bits = FACTOR_BITS.min(choice.weight_bits);
+            let wanted = fractional_bits(largest, bits, choice.scale).max(1);
+            let coarsest = wanted.saturating_sub(bits.saturating_sub(COARSEST_WEIGHT)).max(1);
             Some(Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed })
         }
         _ => None,

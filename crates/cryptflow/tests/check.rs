@@ -1,0 +1,99 @@
+//! The command `check`, as a user runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn check(model: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cryptflow")).arg("check").arg(model).args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn models_that_compile() {
+    // (model, an operation of it, how many nodes of it)
+    let table = [
+        ("models/digits/model.pb", "MatMul", 2),
+        ("crates/athos/tests/data/saved_models/keras", "Relu", 1),
+        ("crates/athos/tests/data/onnx/residual.onnx", "Conv", 1),
+    ];
+    for (model, operation, least) in table {
+        let path = repository(model);
+        let output = check(&path, &["--json"]);
+        assert!(output.status.success(), "{model}: {}", String::from_utf8_lossy(&output.stderr));
+        let found = json(&output);
+        assert_eq!(found["compiles"], true, "{model}");
+        assert_eq!(found["unsupported"].as_array().unwrap().len(), 0);
+        let operations = found["operations"].as_array().unwrap();
+        let one = operations.iter().find(|o| o["operation"] == operation);
+        let count = one.unwrap_or_else(|| panic!("{model} has no {operation}: {operations:?}"))["supported"].as_u64();
+        assert!(count >= Some(least), "{model}: {count:?}");
+        let text = String::from_utf8(check(&path, &[]).stdout).unwrap();
+        assert!(text.contains(operation) && text.contains("supported"), "{text}");
+    }
+}
+
+/// A graph in TensorFlow's form: nodes of a name, an operation, and operands.
+fn graph(nodes: &[(&str, &str, &[&str])]) -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let mut file = Vec::new();
+    for (name, op, inputs) in nodes {
+        let mut node = [field(1, name.as_bytes()), field(2, op.as_bytes())].concat();
+        node.extend(inputs.iter().flat_map(|input| field(3, input.as_bytes())));
+        if *op == "Placeholder" {
+            // dtype: float; shape: [2, 3].
+            let dtype = [field(1, b"dtype"), field(2, &[6 << 3, 1])].concat();
+            let dims = [field(2, &[1 << 3, 2]), field(2, &[1 << 3, 3])].concat();
+            let shape = [field(1, b"shape"), field(2, &field(7, &dims))].concat();
+            node.extend([field(5, &dtype), field(5, &shape)].concat());
+        }
+        file.extend(field(1, &node));
+    }
+    file
+}
+
+#[test]
+fn everything_that_stands_in_the_way_is_in_one_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pb");
+    let nodes: [(&str, &str, &[&str]); 6] = [
+        ("x", "Placeholder", &[]),
+        ("unknown", "MadeUp", &["x"]),
+        ("behind", "Relu", &["unknown"]),
+        ("fine", "Relu", &["x"]),
+        ("twice", "MadeUpToo", &["fine"]),
+        ("y", "Identity", &["fine"]),
+    ];
+    std::fs::write(&path, graph(&nodes)).unwrap();
+    let output = check(&path, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = json(&output);
+    assert_eq!(found["compiles"], false);
+    let names: Vec<&str> =
+        found["unsupported"].as_array().unwrap().iter().map(|n| n["node"].as_str().unwrap()).collect();
+    assert_eq!(names, ["unknown", "twice"]);
+    let relu = found["operations"].as_array().unwrap().iter().find(|o| o["operation"] == "Relu").unwrap();
+    assert_eq!((relu["supported"].as_u64(), relu["unreached"].as_u64()), (Some(1), Some(1)));
+    let text = check(&path, &[]);
+    let (out, err) = (String::from_utf8(text.stdout).unwrap(), String::from_utf8(text.stderr).unwrap());
+    assert!(out.contains("MadeUp") && out.contains("behind a node that cannot be imported"), "{out}");
+    assert!(err.contains("2 nodes of the model cannot be compiled"), "{err}");
+    // With another output there is nothing in the way.
+    assert!(check(&path, &["--output", "y"]).status.success());
+}
+
+#[test]
+fn what_is_no_model_is_said() {
+    let output = check(&repository("README.md"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("README.md"));
+}

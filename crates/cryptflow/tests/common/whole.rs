@@ -71,7 +71,7 @@ fn unsigned(x: &[i64]) -> Vec<u64> {
 }
 
 /// Three parties in three threads. Returns the opened outputs.
-fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+pub(crate) fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let program = &compiled.program;
     let owner = MirrorOwner::new(program.ring_bits);
     let weights: Vec<[Vec<u8>; 3]> =
@@ -122,7 +122,7 @@ fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
 }
 
 /// What the client makes of opened numbers.
-fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
+pub(crate) fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
     let op = match transform {
         None => return Ok(opened.data.to_vec()),
         Some(OutputTransform::Softmax) => Op::Softmax,

@@ -127,7 +127,8 @@ fn as_floats(graph: &Graph, inputs: &[Array], expected: &[Array], case: &Case) -
 fn near(found: &[f32], expected: &[f32], allowed: impl Fn(f32) -> f32) -> Result<(), String> {
     let wrong = |(a, e): &(&f32, &f32)| {
         let same = a == e || (a.is_nan() && e.is_nan());
-        !same && !((*a - *e).abs() <= allowed(**e))
+        let far = (*a - *e).abs();
+        !same && (far.is_nan() || far > allowed(**e))
     };
     match found.iter().zip(expected).position(|pair| wrong(&pair)) {
         None => Ok(()),

@@ -7,7 +7,7 @@ use cryptflow_program::{OutputTransform, Preprocessing, Program};
 use crate::fix::plan::Plan;
 use crate::fix::planner::{Planner, origins};
 use crate::fix::quantise::{Choice, Quantised, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS, check, quantise};
-use crate::fix::report::{CompileReport, measure};
+use crate::fix::report::{CompileReport, TrialReport, measure};
 use crate::fix::search::Search;
 use crate::fix::trial::{Agreement, Examples, Opened};
 use crate::fix::{FixError, FixedRunner, Range, calibrate, interval, lower};
@@ -230,7 +230,11 @@ fn with_examples(
     let weight_bits = options.weight_bits.unwrap_or(WEIGHT_BITS);
     let mut choice = Choice { scale: DEFAULT_SCALE, ring_bits, margin, may_round_weights: true, weight_bits };
     let tolerance = examples.tolerance();
-    let mut tell = |choice: Choice, result: &Result<Agreement, FixError>| progress(tried(choice, result));
+    let mut trials = Vec::new();
+    let mut tell = |choice: Choice, result: &Result<Agreement, FixError>| {
+        trials.push(trial(choice, result));
+        progress(tried(choice, result));
+    };
     let macs = plan.macs();
     let mut search = Search { planner: &mut planner, examples: &examples, runner, macs, progress: &mut tell };
     let chosen = search.chosen();
@@ -263,6 +267,7 @@ fn with_examples(
     let chosen = &chosen[..chosen.len().min(4)];
     let mut report = measure(graph, &plan, &quantised, Some((&examples, chosen)), tolerance, runner)?;
     report.examples = total;
+    report.trials = trials;
     (report.scale_reason, report.ring_reason, report.margin_bits) = (scale_reason, ring_reason, margin);
     if few {
         report.warnings.push(format!(
@@ -270,6 +275,21 @@ fn with_examples(
         ));
     }
     Ok(completed(quantised, report))
+}
+
+fn trial(choice: Choice, result: &Result<Agreement, FixError>) -> TrialReport {
+    let report = TrialReport { scale: choice.scale, ring_bits: choice.ring_bits, ..TrialReport::default() };
+    match result {
+        Ok(a) => TrialReport {
+            agrees: a.holds(),
+            largest_error: a.error,
+            tolerance: a.tolerance,
+            flips: a.flips,
+            rows: a.rows,
+            ..report
+        },
+        Err(e) => TrialReport { problem: Some(e.to_string()), ..report },
+    }
 }
 
 fn tried(choice: Choice, result: &Result<Agreement, FixError>) -> Progress {

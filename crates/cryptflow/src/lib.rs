@@ -5,6 +5,7 @@ pub mod bench;
 pub mod clear_runner;
 pub mod client;
 pub mod compare;
+pub mod compile_report;
 pub mod error;
 pub mod fixed;
 pub mod input;
@@ -15,6 +16,7 @@ pub mod output;
 pub mod preprocess;
 pub mod remote;
 pub mod report;
+pub mod svg;
 pub mod table;
 
 pub use error::Error;

@@ -100,6 +100,39 @@ fn the_shipped_model() {
 }
 
 #[test]
+fn a_page_about_the_compiled_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, page) = (folder.path().join("m.safetensors"), folder.path().join("report.html"));
+    let examples = digits("calibration.npy");
+    let arguments =
+        ["--calibrate", examples.to_str().unwrap(), "--report", page.to_str().unwrap(), "--name", "a<b>&c"];
+    stdout(&compile(&digits("model.pb"), &out, &arguments));
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    for part in ["a&lt;b&gt;&amp;c", "Accuracy at each scale", "Error of each layer", "Bits of each layer", "Largest costs"] {
+        assert!(html.contains(part), "{part} is missing");
+    }
+    // Nothing from outside, and no number that is none.
+    for foreign in ["http://", "https://", "src=", "@import", "a<b>", ">NaN<", "\"NaN\"", ">inf<"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    // A line for every layer, and every tag closed.
+    let model = file::read(&out).unwrap();
+    let layers = model.report.unwrap()["layers"].as_array().unwrap().clone();
+    let table = html.rsplit_once("<h2>Layers</h2>").unwrap().1;
+    assert_eq!(table.matches("<tr><td>").count(), layers.len());
+    for tag in ["table", "tr", "svg", "g", "ul", "h2", "tbody"] {
+        let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    // In a folder that is not there, nothing is compiled.
+    let lost = folder.path().join("no/such/report.html");
+    std::fs::remove_file(&out).unwrap();
+    let output = compile(&digits("model.pb"), &out, &["--range", "0,1", "--report", lost.to_str().unwrap()]);
+    assert!(!output.status.success() && !out.exists());
+}
+
+#[test]
 fn pictures_and_worst_cases() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("m.safetensors");

@@ -42,12 +42,36 @@ pub struct CompileReport {
     pub peak_elements: u64,
     /// How fixed point compares with the float model, over the examples of the last run.
     pub agreement: Option<AgreementReport>,
+    /// The programs that the search tried, in that order.
+    pub trials: Vec<TrialReport>,
     /// The functions that polynomials stand for.
     pub functions: Vec<FunctionReport>,
     /// The layers, in the order in which they run.
     pub layers: Vec<LayerReport>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// A program that the search ran beside the float model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialReport {
+    /// Its fractional bits.
+    pub scale: u32,
+    /// Bits of its ring.
+    pub ring_bits: u32,
+    /// Whether it agrees with the float model.
+    pub agrees: bool,
+    /// The largest error of an output.
+    pub largest_error: f64,
+    /// The error that is allowed.
+    pub tolerance: f64,
+    /// Rows with another arg-max.
+    pub flips: usize,
+    /// Rows that were compared.
+    pub rows: usize,
+    /// Why it did not run.
+    pub problem: Option<String>,
 }
 
 /// How the outputs of the fixed-point run compare with the float model's.
@@ -82,6 +106,9 @@ pub struct LayerReport {
     pub margin: f64,
     /// Fractional bits of the layer's weights.
     pub weight_scale: Option<u32>,
+    /// Signed bits that its largest weight takes.
+    #[serde(default)]
+    pub weight_bits: Option<u32>,
     /// Root mean square of the difference from the float model, where it was measured.
     pub rms_error: Option<f64>,
     /// The largest difference from the float model, where it was measured.
@@ -209,12 +236,15 @@ fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report
                 step.name
             ));
         }
-        let weight_scale = match &step.operation {
-            Operation::Linear { terms, .. } => {
-                terms.first().and_then(|t| program.weights.get(t.weight.0)).map(|w| w.scale)
-            }
+        let weight = match &step.operation {
+            Operation::Linear { terms, .. } => terms.first().map(|t| t.weight.0),
             _ => None,
         };
+        let weight_scale = weight.and_then(|w| program.weights.get(w)).map(|w| w.scale);
+        let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
+            let (low, high) = data.iter().fold((0, 0), |(low, high), &v| (v.min(low), v.max(high)));
+            bounds::ring_bits(low, high)
+        });
         let measured = difference.count > 0;
         report.layers.push(LayerReport {
             name: step.name.clone(),
@@ -225,6 +255,7 @@ fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report
             bits_there: there[id],
             margin,
             weight_scale,
+            weight_bits,
             rms_error: measured.then(|| (difference.squares / difference.count as f64).sqrt()),
             max_error: measured.then_some(difference.largest),
         });

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Results;
 use super::markdown::seconds;
+use crate::svg::escaped;
 use crate::table;
 
 const LEFT: f64 = 160.0;
@@ -155,10 +156,6 @@ fn decades(chart: &Chart<'_>) -> (f64, f64) {
     // The shortest bar is to be seen, too.
     let low = (low.log10() - 0.1).floor();
     (low, high.log10().ceil().max(low + 1.0))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

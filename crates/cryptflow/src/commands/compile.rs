@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cryptflow::clear_runner::ClearRunner;
+use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
 use cryptflow::table::{bytes, count, table};
 use cryptflow_athos::check;
@@ -15,9 +16,9 @@ use cryptflow_athos::compile::{
 };
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::import::{self, ImportError, ImportOptions, UnsupportedNode};
-use cryptflow_engine::estimate;
+use cryptflow_engine::{Estimate, estimate};
 use cryptflow_mirror::{MirrorCosts, Tuning};
-use cryptflow_program::{Preprocessing, file};
+use cryptflow_program::{Preprocessing, file, write_whole};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::Model;
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as Porthos', fail more rarely.
     #[arg(long, value_name = "BITS")]
     weight_bits: Option<u32>,
+    /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by layer.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// The model's name in reports.
     #[arg(long)]
     name: Option<String>,
@@ -108,7 +112,9 @@ impl Prepare {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    file::check_writable(&arguments.out).map_err(Error::new)?;
+    for path in std::iter::once(&arguments.out).chain(&arguments.report) {
+        file::check_writable(path).map_err(Error::new)?;
+    }
     let (model, options) = (&arguments.model.model, arguments.model.options());
     let mut graph = import::from_path(model, &options).map_err(|e| match e {
         ImportError::Unsupported(nodes) => refused(model, &options, &nodes),
@@ -145,7 +151,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let report = serde_json::to_value(&compiled.report).map_err(Error::new)?;
     file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
-    summary(arguments, &compiled)
+    let cost = estimate(&compiled.program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?;
+    if let Some(path) = &arguments.report {
+        let subject = Subject {
+            program: &compiled.program,
+            report: &compiled.report,
+            cost: &cost,
+            source: model.display().to_string(),
+            options: arguments.given(),
+        };
+        let page = compile_report::html(&subject);
+        write_whole(path, |writer| writer.write_all(page.as_bytes())).map_err(|e| Error::at(path, e))?;
+    }
+    summary(arguments, &compiled, &cost)
+}
+
+impl Arguments {
+    /// The options that decide what the program is, as they were given.
+    fn given(&self) -> Vec<(String, String)> {
+        let mut given = Vec::new();
+        let mut add = |name: &str, value: String| given.push((name.to_string(), value));
+        for path in &self.calibrate {
+            add("calibrate", path.display().to_string());
+        }
+        if let Some((low, high)) = self.range {
+            add("range", format!("{low},{high}"));
+        }
+        match self.scale {
+            Scale::Auto => add("scale", "auto".into()),
+            Scale::Bits(bits) => add("scale", bits.to_string()),
+        }
+        match self.ring {
+            Ring::Auto => add("ring", "auto".into()),
+            Ring::Bits(bits) => add("ring", bits.to_string()),
+        }
+        if let Some(margin) = self.margin {
+            add("margin", margin.to_string());
+        }
+        if let Some(bits) = self.weight_bits {
+            add("weight-bits", bits.to_string());
+        }
+        given
+    }
 }
 
 fn style() -> ProgressStyle {
@@ -187,9 +234,8 @@ fn unsupported(nodes: Vec<[String; 3]>) -> Error {
     ))
 }
 
-fn summary(arguments: &Arguments, compiled: &Compiled) -> Result<()> {
+fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Result<()> {
     let (program, report) = (&compiled.program, &compiled.report);
-    let cost = estimate(program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?;
     let row = |name: &str, text: String| vec![name.to_string(), text];
     let mut rows = vec![
         row("model", format!("{} -> {}", arguments.model.model.display(), arguments.out.display())),

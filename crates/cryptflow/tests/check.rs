@@ -35,7 +35,8 @@ fn models_that_compile() {
         assert_eq!(found["unsupported"].as_array().unwrap().len(), 0);
         let operations = found["operations"].as_array().unwrap();
         let one = operations.iter().find(|o| o["operation"] == operation);
-        let count = one.unwrap_or_else(|| panic!("{model} has no {operation}: {operations:?}"))["supported"].as_u64();
+        let count =
+            one.unwrap_or_else(|| panic!("{model} has no {operation}: {operations:?}"))["supported"].as_u64();
         assert!(count >= Some(least), "{model}: {count:?}");
         let text = String::from_utf8(check(&path, &[]).stdout).unwrap();
         assert!(text.contains(operation) && text.contains("supported"), "{text}");

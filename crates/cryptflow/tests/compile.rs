@@ -109,7 +109,13 @@ fn a_page_about_the_compiled_model() {
     stdout(&compile(&digits("model.pb"), &out, &arguments));
     let html = std::fs::read_to_string(&page).unwrap();
     assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
-    for part in ["a&lt;b&gt;&amp;c", "Accuracy at each scale", "Error of each layer", "Bits of each layer", "Largest costs"] {
+    for part in [
+        "a&lt;b&gt;&amp;c",
+        "Accuracy at each scale",
+        "Error of each layer",
+        "Bits of each layer",
+        "Largest costs",
+    ] {
         assert!(html.contains(part), "{part} is missing");
     }
     // Nothing from outside, and no number that is none.

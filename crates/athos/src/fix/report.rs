@@ -121,7 +121,7 @@ struct Difference {
     largest: f64,
     count: u64,
     /// The smallest and largest integer that was seen.
-    seen: (i64, i64),
+    seen: Option<(i64, i64)>,
 }
 
 /// Runs the program on these examples beside the float model, and reports on every layer.
@@ -195,7 +195,8 @@ fn floats(
 impl Difference {
     fn add(&mut self, fixed: &[i64], float: Option<&[f32]>, unit: f64) {
         for &v in fixed {
-            self.seen = (self.seen.0.min(v), self.seen.1.max(v));
+            let (low, high) = self.seen.unwrap_or((v, v));
+            self.seen = Some((low.min(v), high.max(v)));
         }
         let Some(float) = float.filter(|f| f.len() == fixed.len()) else { return };
         for (&a, &b) in fixed.iter().zip(float) {
@@ -214,18 +215,21 @@ fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report
         let id = step.output.0;
         let (value, difference) = (&program.values[id], &differences[id]);
         let unit = exp2(value.scale);
-        if difference.seen.0 < value.low || difference.seen.1 > value.high {
+        let (lowest, highest) = difference.seen.unwrap_or((value.low, value.low));
+        if lowest < value.low || highest > value.high {
             report.warnings.push(format!(
                 "{}: fixed point takes values from {} to {} where {} to {} was planned; give more calibration data or a larger \
                  --margin",
-                step.name, difference.seen.0, difference.seen.1, value.low, value.high
+                step.name, lowest, highest, value.low, value.high
             ));
         }
         if matches!(step.operation, Operation::Widen | Operation::Movement(_)) {
             continue;
         }
         let range = plan.values[quantised.values[id]].range;
-        let seen = difference.seen.0.unsigned_abs().max(difference.seen.1.unsigned_abs()) as f64 / unit;
+        let seen = difference.seen.map_or(0, |(low, high)| low.unsigned_abs().max(high.unsigned_abs()))
+            as f64
+            / unit;
         let largest = range.magnitude().max(seen);
         let units = (largest * unit).ceil().min(9e18) as i64;
         let limit = exp2(there[id].saturating_sub(1));

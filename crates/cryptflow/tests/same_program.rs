@@ -34,7 +34,7 @@ fn nameless(mut program: Program) -> Program {
 }
 
 /// Files of one network each.
-const NETWORKS: &[&[&str]] = &[&["saved_models/keras.pb", "saved_models/keras"]];
+const NETWORKS: &[&[&str]] = &[&["saved_models/keras.pb", "saved_models/keras", "saved_models/keras.onnx"]];
 
 #[test]
 fn forms_of_one_network() {

@@ -1,75 +1,43 @@
-//! What operations of models become, for people: the tables of the importers say it for each name, and the page
-//! `docs/operations.md` is made from them.
-
-use std::sync::Arc;
+//! What operations of models become, for people: the importers' tables say it for each name, and the page `docs/operations.md` is made
+//! from them.
 
 use cryptflow_ring::Window;
 
-use crate::graph::{Array, Graph, Op};
+use crate::fix::Range;
+use crate::graph::{Array, Comparison, Function, Graph, Op};
 use crate::import::{Framework, operations};
 use crate::operations::OpError;
 
-/// What an operation becomes: what the page says once for all names that become the same.
+/// What an operation becomes. The page says it once for all names that become the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Meaning {
     /// What it is called on the page.
     pub title: &'static str,
-    /// What of it must be known when compiling, or shared by the model's owner.
+    /// What of it must be known when compiling; weights are secret, but constants.
     pub public: &'static str,
-    /// For which values of its operands it is right, beyond fitting the ring.
+    /// For which values it can be computed.
     pub range: &'static str,
-    /// How near its result is to the exact one.
-    pub exact: &'static str,
-    /// A graph that does this and nothing else, from which the costs follow; nothing where there is nothing to do.
+    /// A graph that does this and nothing else, from which costs and errors follow; nothing where there is nothing to do.
     pub example: Option<Example>,
 }
 
-/// A graph of one operation whose operands are secret: an input of this shape, and what comes of it.
+/// An operation, with what the page says of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Example {
-    /// Shape of the input.
-    pub shape: &'static [usize],
-    /// The operation, on the input (or on two inputs).
-    pub op: fn() -> Op,
-    /// What else it takes.
-    pub operands: &'static [Operand],
+pub struct Doc {
+    /// What it becomes.
+    pub meaning: Meaning,
+    /// What is supported of it, where that is not all of it.
+    pub note: &'static str,
 }
 
-/// An operand of an example behind the first.
-#[derive(Clone, Copy, Debug)]
-pub enum Operand {
-    /// Another secret of the same shape.
-    Secret,
-    /// A weight of this shape.
-    Weight(&'static [usize]),
-}
-
-impl Example {
-    /// The graph.
-    ///
-    /// # Errors
-    /// An example that makes no sense.
-    pub fn graph(&self) -> Result<Graph, OpError> {
-        let mut graph = Graph { name: "example".into(), ..Graph::default() };
-        let mut inputs = vec![graph.add_input("x", self.shape.to_vec())];
-        for (i, operand) in self.operands.iter().enumerate() {
-            inputs.push(match operand {
-                Operand::Secret => graph.add_input(format!("x{i}"), self.shape.to_vec()),
-                Operand::Weight(shape) => {
-                    let n = shape.iter().product::<usize>();
-                    // No two alike, so that no pass finds a shorter way.
-                    let data = (0..n).map(|i| 0.5 + (i % 101) as f32 / 128.0).collect();
-                    graph.add_constant("w", Array { shape: shape.to_vec(), data: Arc::new(data) })
-                }
-            });
-        }
-        let y = graph.add("y", (self.op)(), &inputs)?;
-        graph.add_output("y", y);
-        Ok(graph)
+impl Doc {
+    /// With a remark on what is supported.
+    pub(crate) const fn note(self, note: &'static str) -> Doc {
+        Doc { note, ..self }
     }
 }
 
-/// An operation of a framework, as the tables have it.
+/// An operation of a framework, as an importer's table has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Whose name it is.
@@ -77,9 +45,7 @@ pub struct Entry {
     /// Its name.
     pub name: &'static str,
     /// What it becomes.
-    pub meaning: Meaning,
-    /// What is supported of it, where that is not all.
-    pub note: &'static str,
+    pub doc: Doc,
 }
 
 /// Every operation that an importer knows, by framework and name.
@@ -89,85 +55,197 @@ pub fn entries() -> Vec<Entry> {
     all
 }
 
-const NOTHING: &str = "nothing";
-const FITS: &str = "";
-const EXACT: &str = "exact";
-const ONE_UNIT: &str = "one unit of the last place, and the rounding of the weights";
-
-const fn free(title: &'static str, public: &'static str) -> Meaning {
-    Meaning { title, public, range: FITS, exact: EXACT, example: None }
+/// A graph of one operation on a secret input.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// Shape of the input.
+    pub shape: &'static [usize],
+    /// Smallest and largest element of the input.
+    pub range: (f64, f64),
+    /// What is computed.
+    sample: Sample,
 }
 
-/// Elements of the examples.
-const VECTOR: &[usize] = &[1, 4096];
-const IMAGE: &[usize] = &[1, 32, 32, 16];
+#[derive(Clone, Copy, Debug)]
+enum Sample {
+    /// An operation on the input alone.
+    Of(fn() -> Op),
+    Function(Function),
+    /// An operation on the input and another of the same shape.
+    WithSecret(fn() -> Op),
+    /// An operation on the input and a weight of this shape.
+    WithWeight(fn() -> Op, &'static [usize]),
+    /// One of two secrets, where a third is not negative.
+    Choice,
+}
 
-const fn of_elements(title: &'static str, exact: &'static str, op: fn() -> Op) -> Meaning {
-    Meaning {
-        title,
-        public: NOTHING,
-        range: FITS,
-        exact,
-        example: Some(Example { shape: VECTOR, op, operands: &[] }),
+impl Example {
+    /// The graph, and the ranges of its inputs.
+    ///
+    /// # Errors
+    /// An example that makes no sense.
+    pub fn graph(&self) -> Result<(Graph, Vec<Range>), OpError> {
+        let mut graph = Graph { name: "example".into(), ..Graph::default() };
+        let x = graph.add_input("x", self.shape.to_vec());
+        let y = match self.sample {
+            Sample::Of(op) => graph.add("y", op(), &[x])?,
+            Sample::Function(function) => graph.add("y", Op::Function(function), &[x])?,
+            Sample::WithSecret(op) => {
+                let other = graph.add_input("other", self.shape.to_vec());
+                graph.add("y", op(), &[x, other])?
+            }
+            Sample::WithWeight(op, shape) => {
+                // No two alike, so that no pass finds a shorter way.
+                let n = shape.iter().product::<usize>();
+                let data = (0..n).map(|i| (i % 101) as f32 / 512.0 - 0.0625).collect();
+                let weight = graph.add_constant("w", Array::new(shape.to_vec(), data)?);
+                graph.add("y", op(), &[x, weight])?
+            }
+            Sample::Choice => {
+                let [a, b] = ["a", "b"].map(|name| graph.add_input(name, self.shape.to_vec()));
+                let zero = graph.add_constant("zero", Array::scalar(0.0));
+                let flag = graph.add("flag", Op::Compare(Comparison::GreaterEqual), &[x, zero])?;
+                graph.add("y", Op::Select, &[flag, a, b])?
+            }
+        };
+        graph.add_output("y", y);
+        let (low, high) = self.range;
+        let ranges = vec![Range { low, high }; graph.inputs.len()];
+        Ok((graph, ranges))
     }
 }
 
-fn window(kernel: usize, stride: usize, padding: usize) -> Window {
+const VECTOR: &[usize] = &[1, 4096];
+const IMAGE: &[usize] = &[1, 32, 32, 16];
+const ANY: &str = "any";
+
+const fn free(title: &'static str, public: &'static str) -> Doc {
+    Doc { meaning: Meaning { title, public, range: ANY, example: None }, note: "" }
+}
+
+const fn example(title: &'static str, public: &'static str, shape: &'static [usize], sample: Sample) -> Doc {
+    let example = Some(Example { shape, range: (-4.0, 4.0), sample });
+    Doc { meaning: Meaning { title, public, range: ANY, example }, note: "" }
+}
+
+const fn function(title: &'static str, function: Function) -> Doc {
+    example(title, "", VECTOR, Sample::Function(function))
+}
+
+/// A function that is not defined, or not bounded, everywhere.
+const fn partial(title: &'static str, f: Function, where_: &'static str, low: f64, high: f64) -> Doc {
+    let example = Some(Example { shape: VECTOR, range: (low, high), sample: Sample::Function(f) });
+    Doc { meaning: Meaning { title, public: "", range: where_, example }, note: "" }
+}
+
+fn window(kernel: usize, padding: usize) -> Window {
+    let stride = if padding == 0 { kernel } else { 1 };
     Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [[padding; 2]; 2] }
 }
 
-/// What the client shares.
-pub(crate) const INPUT: Meaning = free("input", "its shape");
-/// What the owner of the model shares.
-pub(crate) const WEIGHT: Meaning = free("weight", "its shape");
-/// Nothing.
-pub(crate) const NONE: Meaning = free("nothing: its operand is passed on", NOTHING);
-/// What is known when compiling.
-pub(crate) const KNOWN: Meaning = free("known when compiling", "its operands");
-/// Elements that change places.
-pub(crate) const MOVEMENT: Meaning = free("movement of elements", "shapes, axes, places");
-/// A linear map whose coefficients are weights.
-pub(crate) const LINEAR: Meaning = Meaning {
-    title: "linear map",
-    public: "its shape; the weights are secret constants",
-    range: FITS,
-    exact: ONE_UNIT,
-    example: Some(Example {
-        shape: IMAGE,
-        op: || Op::Conv2d { window: window(3, 1, 1), groups: 1 },
-        operands: &[Operand::Weight(&[3, 3, 16, 16])],
-    }),
+pub(crate) const INPUT: Doc = free("input", "its shape");
+pub(crate) const WEIGHT: Doc = free("weight", "its shape");
+pub(crate) const NONE: Doc = free("nothing", "");
+pub(crate) const KNOWN: Doc = free("known when compiling", "all operands; of a secret, its shape");
+pub(crate) const MOVEMENT: Doc = free("movement of elements", "shapes, axes, indices");
+pub(crate) const LINEAR: Doc = example(
+    "linear map",
+    "weights are constants",
+    IMAGE,
+    Sample::WithWeight(|| Op::Conv2d { window: window(3, 1), groups: 1 }, &[3, 3, 16, 16]),
+);
+pub(crate) const SUM: Doc = example("sum", "", VECTOR, Sample::WithSecret(|| Op::Add));
+pub(crate) const PRODUCT: Doc = example("product", "", VECTOR, Sample::WithSecret(|| Op::Mul));
+pub(crate) const SQUARE: Doc =
+    example("square", "", VECTOR, Sample::Function(Function::Power { exponent: 2.0 }));
+pub(crate) const TOTAL: Doc =
+    example("sum over axes", "axes", &[64, 64], Sample::Of(|| Op::Sum { axes: vec![1], keep_dims: false }));
+pub(crate) const AVERAGE: Doc = example(
+    "average",
+    "windows, axes",
+    IMAGE,
+    Sample::Of(|| Op::AvgPool { window: window(2, 0), count_padding: false }),
+);
+pub(crate) const QUOTIENT: Doc = Doc {
+    meaning: Meaning {
+        title: "quotient",
+        public: "",
+        range: "a secret divisor that zero is no value of",
+        example: Some(Example { shape: VECTOR, range: (0.25, 4.0), sample: Sample::WithSecret(|| Op::Div) }),
+    },
+    note: "",
 };
-/// Sums and differences.
-pub(crate) const SUM: Meaning = Meaning {
-    title: "sum",
-    public: NOTHING,
-    range: FITS,
-    exact: EXACT,
-    example: Some(Example { shape: VECTOR, op: || Op::Add, operands: &[Operand::Secret] }),
-};
-/// Means over windows or axes.
-pub(crate) const AVERAGE: Meaning = Meaning {
-    title: "average",
-    public: "windows, axes",
-    range: FITS,
-    exact: "one unit of the last place",
-    example: Some(Example {
-        shape: IMAGE,
-        op: || Op::AvgPool { window: window(2, 2, 0), count_padding: false },
-        operands: &[],
-    }),
-};
-/// The larger of a number and zero.
-pub(crate) const RELU: Meaning = of_elements("ReLU", EXACT, || Op::Relu);
-/// A ReLU with an upper limit.
-pub(crate) const CLIPPED_RELU: Meaning =
-    of_elements("clipped ReLU", EXACT, || Op::ClippedRelu { limit: 6.0 });
-/// Maxima over windows.
-pub(crate) const MAX_POOL: Meaning = Meaning {
-    title: "maximum over windows",
-    public: "windows",
-    range: FITS,
-    exact: EXACT,
-    example: Some(Example { shape: IMAGE, op: || Op::MaxPool { window: window(2, 2, 0) }, operands: &[] }),
-};
+pub(crate) const RELU: Doc = example("ReLU", "", VECTOR, Sample::Of(|| Op::Relu));
+pub(crate) const CLIP: Doc =
+    example("clipped ReLU", "limits", VECTOR, Sample::Of(|| Op::ClippedRelu { limit: 3.0 }));
+pub(crate) const LARGER: Doc = example("larger of two", "", VECTOR, Sample::WithSecret(|| Op::Maximum));
+pub(crate) const COMPARISON: Doc =
+    example("comparison", "", VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
+pub(crate) const CHOICE: Doc = example("choice", "", VECTOR, Sample::Choice);
+pub(crate) const MAX_POOL: Doc =
+    example("maximum over windows", "windows", IMAGE, Sample::Of(|| Op::MaxPool { window: window(2, 0) }));
+pub(crate) const EXTREME: Doc = example(
+    "maximum over axes",
+    "axes",
+    &[64, 64],
+    Sample::Of(|| Op::Max { axes: vec![1], keep_dims: false }),
+);
+pub(crate) const ARG_MAX: Doc =
+    example("index of the largest", "the axis", &[64, 64], Sample::Of(|| Op::ArgMax { axis: 1 }));
+pub(crate) const TOP_K: Doc = example(
+    "the largest k",
+    "k, the axis",
+    &[64, 64],
+    Sample::Of(|| Op::TopK { axis: 1, k: 4, largest: true, indices: false }),
+);
+/// Followed by a movement, as a softmax that ends a model is the client's.
+pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample::Of(|| Op::Softmax));
+pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
+pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
+pub(crate) const SIGN: Doc = function("sign", Function::Sign);
+pub(crate) const FLOOR: Doc = function("floor", Function::Floor);
+pub(crate) const CEIL: Doc = function("ceiling", Function::Ceil);
+pub(crate) const ROUND: Doc = function("nearest integer", Function::Round);
+pub(crate) const SIGMOID: Doc = function("sigmoid", Function::Sigmoid);
+pub(crate) const TANH: Doc = function("tanh", Function::Tanh);
+pub(crate) const EXP: Doc = function("exp", Function::Exp);
+pub(crate) const ERF: Doc = function("erf", Function::Erf);
+pub(crate) const GELU: Doc = function("GELU", Function::Gelu { approximate: false });
+pub(crate) const ELU: Doc = function("ELU", Function::Elu { alpha: 1.0 });
+pub(crate) const SELU: Doc = function("SELU", Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
+pub(crate) const CELU: Doc = function("CELU", Function::Celu { alpha: 1.0 });
+pub(crate) const SOFTPLUS: Doc = function("softplus", Function::Softplus);
+pub(crate) const SOFTSIGN: Doc = function("softsign", Function::Softsign);
+pub(crate) const SWISH: Doc = function("swish", Function::Swish);
+pub(crate) const MISH: Doc = function("mish", Function::Mish);
+pub(crate) const HARD_SIGMOID: Doc =
+    function("hard sigmoid", Function::HardSigmoid { alpha: 0.2, beta: 0.5 });
+pub(crate) const HARD_SWISH: Doc = function("hard swish", Function::HardSwish);
+pub(crate) const LEAKY_RELU: Doc = function("leaky ReLU", Function::LeakyRelu { alpha: 0.1 });
+pub(crate) const THRESHOLDED_RELU: Doc =
+    function("thresholded ReLU", Function::ThresholdedRelu { alpha: 1.0 });
+pub(crate) const SHRINK: Doc = function("shrink", Function::Shrink { lambda: 0.5, bias: 0.25 });
+pub(crate) const SIN: Doc = function("sine", Function::Sin);
+pub(crate) const COS: Doc = function("cosine", Function::Cos);
+pub(crate) const ATAN: Doc = function("arc tangent", Function::Atan);
+pub(crate) const SINH: Doc = function("hyperbolic sine", Function::Sinh);
+pub(crate) const COSH: Doc = function("hyperbolic cosine", Function::Cosh);
+pub(crate) const ASINH: Doc = function("inverse hyperbolic sine", Function::Asinh);
+pub(crate) const TAN: Doc = partial("tangent", Function::Tan, "away from its poles", -1.0, 1.0);
+pub(crate) const ASIN: Doc = partial("arc sine", Function::Asin, "−1 to 1", -0.875, 0.875);
+pub(crate) const ACOS: Doc = partial("arc cosine", Function::Acos, "−1 to 1", -0.875, 0.875);
+pub(crate) const ACOSH: Doc = partial("inverse hyperbolic cosine", Function::Acosh, "1 and above", 1.25, 4.0);
+pub(crate) const ATANH: Doc =
+    partial("inverse hyperbolic tangent", Function::Atanh, "between −1 and 1", -0.875, 0.875);
+pub(crate) const LOG: Doc = partial("logarithm", Function::Log, "above zero", 0.25, 4.0);
+pub(crate) const SQRT: Doc = partial("square root", Function::Sqrt, "zero and above", 0.0, 4.0);
+pub(crate) const RSQRT: Doc = partial("1/√x", Function::Rsqrt, "above zero", 0.25, 4.0);
+pub(crate) const RECIPROCAL: Doc =
+    partial("1/x", Function::Reciprocal, "all above zero, or all below", 0.25, 4.0);
+pub(crate) const POWER: Doc = partial(
+    "power",
+    Function::Power { exponent: 1.5 },
+    "above zero, where the exponent is no integer",
+    0.25,
+    4.0,
+);

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod compile;
+pub mod docs;
 pub mod fix;
 pub mod float;
 pub(crate) mod functions;

@@ -12,6 +12,7 @@ pub mod input;
 pub mod labels;
 pub mod local;
 pub mod npy;
+pub mod operations;
 pub mod output;
 pub mod preprocess;
 pub mod remote;

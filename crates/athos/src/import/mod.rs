@@ -12,6 +12,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
+use crate::docs;
 use crate::graph::Graph;
 
 pub use lookalike::Lookalike;
@@ -163,6 +164,13 @@ pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportEr
     }?;
     graph.name = name(path)?;
     Ok(graph)
+}
+
+/// Every operation that an importer knows, in the order of the tables.
+pub(crate) fn operations() -> Vec<docs::Entry> {
+    let of = |framework| move |(name, doc)| docs::Entry { framework, name, doc };
+    let tensorflow = tensorflow::operations().map(of(Framework::TensorFlow));
+    tensorflow.chain(onnx::operations().map(of(Framework::Onnx))).collect()
 }
 
 /// What lies at a path.

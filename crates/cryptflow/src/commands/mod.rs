@@ -11,6 +11,7 @@ mod init;
 mod inspect;
 mod model;
 mod network;
+mod operations;
 mod party;
 mod party_local;
 mod predict;
@@ -29,6 +30,7 @@ use cryptflow::error::{Error, Result};
 pub(crate) enum Command {
     Check(check::Arguments),
     Compile(Box<compile::Arguments>),
+    Operations(operations::Arguments),
     Inspect(inspect::Arguments),
     Run(run::Arguments),
     Bench(Box<bench::Arguments>),
@@ -47,6 +49,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Operations(arguments) => operations::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments),

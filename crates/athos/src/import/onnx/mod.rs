@@ -16,6 +16,7 @@ use std::path::Path;
 use body::{Importer, Scope, needed};
 use messages::{GraphProto, ValueInfoProto};
 use nodes::Value;
+pub(super) use nodes::operations;
 
 use super::room::Room;
 use super::survey::Survey;

@@ -4,11 +4,15 @@ use cryptflow_ring::Movement;
 
 use super::window::halves;
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::compose::{self, Convolution, Transposed};
 use crate::import::value::Fault;
 
-pub(super) const TABLE: Table = &[("Conv", conv), ("ConvTranspose", transposed as Import)];
+pub(super) const TABLE: Table = &[
+    ("Conv", conv, doc::LINEAR.note("of one, two or three dimensions")),
+    ("ConvTranspose", transposed as Import, doc::LINEAR.note("of one, two or three dimensions")),
+];
 
 fn conv(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;

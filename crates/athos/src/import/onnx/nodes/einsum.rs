@@ -4,10 +4,11 @@ use cryptflow_ring::Movement;
 
 use super::product::product;
 use super::{Import, Node, Results, Table};
+use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::value::Fault;
 
-pub(super) const TABLE: Table = &[("Einsum", einsum as Import)];
+pub(super) const TABLE: Table = &[("Einsum", einsum as Import, doc::LINEAR.note("of one or two operands"))];
 
 /// A term's letters, one an axis. Axes under an ellipsis get digits, counted from the right.
 type Letters = Vec<char>;

@@ -3,19 +3,20 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::NodeId;
 use crate::import::value::{Fault, Ints, axis, fits};
 
 pub(super) const TABLE: Table = &[
-    ("Gather", gather),
-    ("GatherElements", gather_elements),
-    ("GatherND", gather_nd),
-    ("ScatterElements", scatter_elements),
-    ("Scatter", scatter_elements),
-    ("ScatterND", scatter_nd),
-    ("Compress", compress),
-    ("ReverseSequence", reverse_sequence),
-    ("Trilu", triangle as Import),
+    ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
+    ("GatherElements", gather_elements, doc::MOVEMENT.note("the indices are public")),
+    ("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
+    ("ScatterElements", scatter_elements, doc::MOVEMENT.note("the indices are public")),
+    ("Scatter", scatter_elements, doc::MOVEMENT.note("the indices are public")),
+    ("ScatterND", scatter_nd, doc::MOVEMENT.note("the indices are public")),
+    ("Compress", compress, doc::KNOWN),
+    ("ReverseSequence", reverse_sequence, doc::MOVEMENT),
+    ("Trilu", triangle as Import, doc::MOVEMENT),
 ];
 
 /// Known indices; those that depend on an input would show it.

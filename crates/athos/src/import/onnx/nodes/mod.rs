@@ -23,6 +23,7 @@ use cryptflow_ring::Movement;
 
 use super::external::Folder;
 use super::messages::{DataType, NodeProto};
+use crate::docs::Doc;
 use crate::graph::{Array, Graph, NodeId, Op};
 use crate::import::room::Room;
 use crate::import::value::{Fault, Ints, fits};
@@ -64,10 +65,20 @@ pub(super) enum Kind {
 
 type Results = Result<Vec<Value>, Fault>;
 type Import = fn(&mut Node<'_>) -> Results;
-type Table = &'static [(&'static str, Import)];
+/// Names, what imports them, and what the page of operations says of them.
+type Table = &'static [(&'static str, Import, Doc)];
 
 /// The function that imports an operator.
 pub(super) fn lookup(op: &str) -> Option<Import> {
+    entries().find(|(name, ..)| *name == op).map(|(_, import, _)| *import)
+}
+
+/// The names of all operations, with what is said of them.
+pub(in crate::import) fn operations() -> impl Iterator<Item = (&'static str, Doc)> {
+    entries().map(|&(name, _, doc)| (name, doc))
+}
+
+fn entries() -> impl Iterator<Item = &'static (&'static str, Import, Doc)> {
     const TABLES: &[Table] = &[
         pass::TABLE,
         convolution::TABLE,
@@ -84,7 +95,7 @@ pub(super) fn lookup(op: &str) -> Option<Import> {
         resize::TABLE,
         static_shape::TABLE,
     ];
-    TABLES.iter().flat_map(|t| t.iter()).find(|(name, _)| *name == op).map(|(_, import)| *import)
+    TABLES.iter().flat_map(|table| table.iter())
 }
 
 /// Whether a domain is ONNX's own.

@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::value::{Fault, Ints, along, axis, range, reshaped};
 
@@ -10,18 +11,18 @@ use crate::import::value::{Fault, Ints, along, axis, range, reshaped};
 const MAX_PARTS: usize = 1 << 12;
 
 pub(super) const TABLE: Table = &[
-    ("Reshape", reshape),
-    ("Transpose", transpose),
-    ("Flatten", flatten),
-    ("Squeeze", squeeze),
-    ("Unsqueeze", unsqueeze),
-    ("Concat", concat),
-    ("Split", split),
-    ("Slice", slice),
-    ("Expand", expand),
-    ("Tile", tile),
-    ("DepthToSpace", depth_to_space),
-    ("SpaceToDepth", space_to_depth as Import),
+    ("Reshape", reshape, doc::MOVEMENT),
+    ("Transpose", transpose, doc::MOVEMENT),
+    ("Flatten", flatten, doc::MOVEMENT),
+    ("Squeeze", squeeze, doc::MOVEMENT),
+    ("Unsqueeze", unsqueeze, doc::MOVEMENT),
+    ("Concat", concat, doc::MOVEMENT),
+    ("Split", split, doc::MOVEMENT),
+    ("Slice", slice, doc::MOVEMENT),
+    ("Expand", expand, doc::MOVEMENT),
+    ("Tile", tile, doc::MOVEMENT),
+    ("DepthToSpace", depth_to_space, doc::MOVEMENT),
+    ("SpaceToDepth", space_to_depth as Import, doc::MOVEMENT),
 ];
 
 fn reshape_to(shape: Vec<usize>) -> Movement {

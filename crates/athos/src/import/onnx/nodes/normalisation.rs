@@ -4,18 +4,19 @@ use cryptflow_ring::Movement;
 
 use super::window::{from_last, to_last};
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Function, NodeId, Op};
 use crate::import::value::Fault;
 
 pub(super) const TABLE: Table = &[
-    ("BatchNormalization", batch),
-    ("InstanceNormalization", instance),
-    ("LayerNormalization", layer),
-    ("GroupNormalization", group),
-    ("RMSNormalization", root_mean_square),
-    ("MeanVarianceNormalization", mean_variance),
-    ("LpNormalization", by_norm),
-    ("LRN", local_response as Import),
+    ("BatchNormalization", batch, doc::LINEAR),
+    ("InstanceNormalization", instance, doc::NORMALISATION),
+    ("LayerNormalization", layer, doc::NORMALISATION),
+    ("GroupNormalization", group, doc::NORMALISATION),
+    ("RMSNormalization", root_mean_square, doc::NORMALISATION),
+    ("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
+    ("LpNormalization", by_norm, doc::NORMALISATION),
+    ("LRN", local_response as Import, doc::NORMALISATION),
 ];
 
 fn batch(node: &mut Node<'_>) -> Results {

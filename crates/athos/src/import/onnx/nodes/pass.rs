@@ -1,17 +1,18 @@
 //! Constants, and nodes that pass their operand on.
 
 use super::{Import, Kind, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Comparison, Function, Op};
 use crate::import::onnx::messages::DataType;
 use crate::import::onnx::tensor;
 use crate::import::value::{Fault, Ints};
 
 pub(super) const TABLE: Table = &[
-    ("Constant", constant),
-    ("Identity", identity),
-    ("Dropout", dropout),
-    ("Cast", cast),
-    ("CastLike", cast_like as Import),
+    ("Constant", constant, doc::WEIGHT),
+    ("Identity", identity, doc::NONE),
+    ("Dropout", dropout, doc::NONE),
+    ("Cast", cast, doc::NONE),
+    ("CastLike", cast_like as Import, doc::NONE),
 ];
 
 fn constant(node: &mut Node<'_>) -> Results {

@@ -3,17 +3,18 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Function, NodeId, Op};
 use crate::import::compose::{self, Pool, Slide};
 use crate::import::value::Fault;
 
 pub(super) const TABLE: Table = &[
-    ("MaxPool", max),
-    ("AveragePool", average),
-    ("LpPool", in_norm),
-    ("GlobalAveragePool", global_average),
-    ("GlobalMaxPool", global_max),
-    ("GlobalLpPool", global_in_norm as Import),
+    ("MaxPool", max, doc::MAX_POOL),
+    ("AveragePool", average, doc::AVERAGE),
+    ("LpPool", in_norm, doc::AVERAGE),
+    ("GlobalAveragePool", global_average, doc::AVERAGE),
+    ("GlobalMaxPool", global_max, doc::MAX_POOL),
+    ("GlobalLpPool", global_in_norm as Import, doc::AVERAGE),
 ];
 
 /// A picture with channels last, and how the window slides over it, with the padding that rounding up needs.

@@ -3,11 +3,15 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::value::Fault;
 use crate::operations::broadcast;
 
-pub(super) const TABLE: Table = &[("Gemm", gemm), ("MatMul", mat_mul as Import)];
+pub(super) const TABLE: Table = &[
+    ("Gemm", gemm, doc::LINEAR.note("a product, where both operands are secret")),
+    ("MatMul", mat_mul as Import, doc::LINEAR.note("a product, where both operands are secret")),
+];
 
 /// `alpha · A · B + beta · C`.
 fn gemm(node: &mut Node<'_>) -> Results {

@@ -3,10 +3,17 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Function, NodeId, Op};
 use crate::import::value::{Fault, along};
 
-pub(super) const TABLE: Table = &[("RNN", simple), ("GRU", gated), ("LSTM", long_short as Import)];
+const UNROLLED: &str = "unrolled: at each step linear maps, sigmoids and hyperbolic tangents";
+
+pub(super) const TABLE: Table = &[
+    ("RNN", simple, doc::LINEAR.note(UNROLLED)),
+    ("GRU", gated, doc::LINEAR.note(UNROLLED)),
+    ("LSTM", long_short as Import, doc::LINEAR.note(UNROLLED)),
+];
 
 /// A layer has no more steps.
 const MAX_STEPS: usize = 1 << 12;

@@ -3,28 +3,33 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Comparison, Function, NodeId, Op};
 use crate::import::room::made;
 use crate::import::value::{Fault, Ints, fits};
 
 pub(super) const TABLE: Table = &[
-    ("ReduceMean", mean),
-    ("ReduceSum", sum),
-    ("ReduceMax", max),
-    ("ReduceMin", min),
-    ("ReduceProd", product),
-    ("ReduceL1", sum_of_sizes),
-    ("ReduceL2", root_of_squares),
-    ("ReduceLogSum", log_of_sum),
-    ("ReduceLogSumExp", log_of_sum_of_exp),
-    ("ReduceSumSquare", sum_of_squares),
-    ("Softmax", softmax),
-    ("LogSoftmax", log_softmax),
-    ("Hardmax", hardmax),
-    ("ArgMax", arg_max),
-    ("ArgMin", arg_min),
-    ("TopK", top_k),
-    ("CumSum", cumulated as Import),
+    ("ReduceMean", mean, doc::AVERAGE),
+    ("ReduceSum", sum, doc::TOTAL),
+    ("ReduceMax", max, doc::EXTREME),
+    ("ReduceMin", min, doc::EXTREME),
+    ("ReduceProd", product, doc::PRODUCT),
+    ("ReduceL1", sum_of_sizes, doc::TOTAL.note("of squares or absolute values, which are computed first")),
+    ("ReduceL2", root_of_squares, doc::NORMALISATION.note("the root of a sum of squares")),
+    ("ReduceLogSum", log_of_sum, doc::LOG.note("of a sum, which must stay above zero")),
+    ("ReduceLogSumExp", log_of_sum_of_exp, doc::LOG.note("of a sum, which must stay above zero")),
+    (
+        "ReduceSumSquare",
+        sum_of_squares,
+        doc::TOTAL.note("of squares or absolute values, which are computed first"),
+    ),
+    ("Softmax", softmax, doc::SOFTMAX.note("at the end of a model the client computes it, for nothing")),
+    ("LogSoftmax", log_softmax, doc::SOFTMAX),
+    ("Hardmax", hardmax, doc::ARG_MAX),
+    ("ArgMax", arg_max, doc::ARG_MAX),
+    ("ArgMin", arg_min, doc::ARG_MAX),
+    ("TopK", top_k, doc::TOP_K),
+    ("CumSum", cumulated as Import, doc::TOTAL),
 ];
 
 /// The axes of a reduction, and whether they stay; nothing where none is reduced.

@@ -4,11 +4,15 @@
 use cryptflow_ring::Movement;
 
 use super::{Import, Node, Results, Table};
+use crate::docs as doc;
 use crate::graph::{Array, NodeId, Op};
 use crate::import::room::made;
 use crate::import::value::{Fault, axis};
 
-pub(super) const TABLE: Table = &[("Resize", resize), ("Upsample", upsample as Import)];
+pub(super) const TABLE: Table = &[
+    ("Resize", resize, doc::LINEAR.note("of neighbours; nearest neighbours are a movement")),
+    ("Upsample", upsample as Import, doc::LINEAR.note("of neighbours; nearest neighbours are a movement")),
+];
 
 /// How an axis is resized.
 struct Plan {

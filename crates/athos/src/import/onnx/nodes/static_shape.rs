@@ -1,6 +1,7 @@
 //! Values that follow from shapes alone, or from other known values.
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::Array;
 use crate::import::onnx::messages::DataType;
 use crate::import::onnx::tensor::{self, Constant};
@@ -8,13 +9,13 @@ use crate::import::room::{MAX_GROWN, made};
 use crate::import::value::{Ints, MAX_ELEMENTS, axis};
 
 pub(super) const TABLE: Table = &[
-    ("Shape", shape),
-    ("Size", size),
-    ("ConstantOfShape", filled),
-    ("Range", range),
-    ("EyeLike", identity_matrix),
-    ("OneHot", one_hot),
-    ("NonZero", non_zero as Import),
+    ("Shape", shape, doc::KNOWN),
+    ("Size", size, doc::KNOWN),
+    ("ConstantOfShape", filled, doc::KNOWN),
+    ("Range", range, doc::KNOWN),
+    ("EyeLike", identity_matrix, doc::KNOWN),
+    ("OneHot", one_hot, doc::KNOWN),
+    ("NonZero", non_zero as Import, doc::KNOWN),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {

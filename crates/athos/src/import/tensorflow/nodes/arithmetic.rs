@@ -1,19 +1,20 @@
 //! Arithmetic: of floats, and of known integers.
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
-    ("Add", add),
-    ("AddV2", add),
-    ("AddN", add_n),
-    ("Sub", sub),
-    ("Mul", mul),
-    ("Maximum", maximum),
-    ("Minimum", minimum),
-    ("SquaredDifference", squared_difference),
-    ("Neg", neg),
-    ("Square", square as Import),
+    ("Add", add, doc::SUM),
+    ("AddV2", add, doc::SUM),
+    ("AddN", add_n, doc::SUM),
+    ("Sub", sub, doc::SUM),
+    ("Mul", mul, doc::PRODUCT.note("a linear map, where one operand is a constant")),
+    ("Maximum", maximum, doc::LARGER),
+    ("Minimum", minimum, doc::LARGER),
+    ("SquaredDifference", squared_difference, doc::PRODUCT),
+    ("Neg", neg, doc::SUM),
+    ("Square", square as Import, doc::SQUARE),
 ];
 
 fn add(node: &mut Node<'_>) -> Results {

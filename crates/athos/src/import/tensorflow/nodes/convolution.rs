@@ -4,15 +4,16 @@ use cryptflow_ring::Movement;
 
 use super::window::Format;
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::compose::{self, Composer, Convolution, Transposed};
 
 pub(super) const TABLE: Table = &[
-    ("Conv2D", conv),
-    ("Conv3D", conv),
-    ("DepthwiseConv2dNative", depth_wise),
-    ("Conv2DBackpropInput", transposed),
-    ("Conv3DBackpropInputV2", transposed as Import),
+    ("Conv2D", conv, doc::LINEAR),
+    ("Conv3D", conv, doc::LINEAR.note("composed of two-dimensional ones")),
+    ("DepthwiseConv2dNative", depth_wise, doc::LINEAR),
+    ("Conv2DBackpropInput", transposed, doc::LINEAR),
+    ("Conv3DBackpropInputV2", transposed as Import, doc::LINEAR),
 ];
 
 fn conv(node: &mut Node<'_>) -> Results {

@@ -5,15 +5,16 @@
 
 use super::arithmetic::{binary, integers};
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Function, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
-    ("Div", div),
-    ("RealDiv", div),
-    ("DivNoNan", div),
-    ("FloorDiv", floor_div),
-    ("FloorMod", floor_mod),
-    ("TruncateDiv", truncate_div as Import),
+    ("Div", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
+    ("RealDiv", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
+    ("DivNoNan", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
+    ("FloorDiv", floor_div, doc::FLOOR.note("of a quotient")),
+    ("FloorMod", floor_mod, doc::FLOOR.note("of a quotient")),
+    ("TruncateDiv", truncate_div as Import, doc::FLOOR.note("of a quotient")),
 ];
 
 fn div(node: &mut Node<'_>) -> Results {

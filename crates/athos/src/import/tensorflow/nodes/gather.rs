@@ -3,16 +3,17 @@
 use cryptflow_ring::Movement;
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::Array;
 use crate::import::compose::{self, Weights};
 use crate::import::tensorflow::tensor::Ints;
 
 pub(super) const TABLE: Table = &[
-    ("GatherV2", gather),
-    ("Gather", gather),
-    ("OneHot", one_hot),
-    ("Cumsum", cumsum),
-    ("LRN", lrn as Import),
+    ("GatherV2", gather, doc::MOVEMENT.note("the indices are public")),
+    ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
+    ("OneHot", one_hot, doc::KNOWN),
+    ("Cumsum", cumsum, doc::TOTAL),
+    ("LRN", lrn as Import, doc::NORMALISATION),
 ];
 
 /// Entries of an axis, by indices that are known. Indices that depend on an input would be shown by what they pick.

@@ -22,6 +22,7 @@ use cryptflow_ring::Movement;
 
 use super::messages::{Attr, DataType, NodeDef};
 use super::tensor::{Ints, MAX_ELEMENTS};
+use crate::docs::Doc;
 use crate::graph::{Array, Graph, NodeId, Op};
 use crate::import::room::Room;
 pub(super) use crate::import::value::Fault;
@@ -53,11 +54,21 @@ impl Value {
 
 type Results = Result<Vec<Value>, Fault>;
 type Import = fn(&mut Node<'_>) -> Results;
-type Table = &'static [(&'static str, Import)];
+/// Names, what imports them, and what the page of operations says of them.
+type Table = &'static [(&'static str, Import, Doc)];
 
 /// The function that imports an operation.
 pub(super) fn lookup(op: &str) -> Option<Import> {
-    const TABLES: [Table; 13] = [
+    entries().find(|(name, ..)| *name == op).map(|(_, import, _)| *import)
+}
+
+/// The names of all operations, with what is said of them.
+pub(in crate::import) fn operations() -> impl Iterator<Item = (&'static str, Doc)> {
+    entries().map(|&(name, _, doc)| (name, doc))
+}
+
+fn entries() -> impl Iterator<Item = &'static (&'static str, Import, Doc)> {
+    const TABLES: &[Table] = &[
         pass::TABLE,
         convolution::TABLE,
         neuron::TABLE,
@@ -72,7 +83,7 @@ pub(super) fn lookup(op: &str) -> Option<Import> {
         resize::TABLE,
         gather::TABLE,
     ];
-    TABLES.iter().flat_map(|t| t.iter()).find(|(name, _)| *name == op).map(|(_, import)| *import)
+    TABLES.iter().flat_map(|table| table.iter())
 }
 
 /// A node while it is imported: its message, its operands, the graph that takes its results.

@@ -3,33 +3,34 @@
 use cryptflow_ring::Movement;
 
 use super::{Fault, Import, Node, Results, Table, Value, blocks, slice};
+use crate::docs as doc;
 use crate::graph::{Array, NodeId, Op};
 use crate::import::tensorflow::tensor::Ints;
 use crate::import::value::fits;
 
 pub(super) const TABLE: Table = &[
-    ("Reshape", reshape),
-    ("Squeeze", squeeze),
-    ("ExpandDims", expand_dims),
-    ("Transpose", transpose),
-    ("Pad", pad),
-    ("PadV2", pad),
-    ("MirrorPad", mirror_pad),
-    ("ConcatV2", concat_v2),
-    ("Concat", concat_v1),
-    ("Pack", pack),
-    ("Tile", tile),
-    ("BroadcastTo", broadcast_to),
-    ("Slice", slice::slice),
-    ("StridedSlice", slice::strided),
-    ("Split", slice::split),
-    ("SplitV", slice::split_sizes),
-    ("Unpack", slice::unpack),
-    ("ReverseV2", slice::reverse),
-    ("DepthToSpace", blocks::depth_to_space),
-    ("SpaceToDepth", blocks::space_to_depth),
-    ("SpaceToBatchND", blocks::space_to_batch),
-    ("BatchToSpaceND", blocks::batch_to_space as Import),
+    ("Reshape", reshape, doc::MOVEMENT),
+    ("Squeeze", squeeze, doc::MOVEMENT),
+    ("ExpandDims", expand_dims, doc::MOVEMENT),
+    ("Transpose", transpose, doc::MOVEMENT),
+    ("Pad", pad, doc::MOVEMENT),
+    ("PadV2", pad, doc::MOVEMENT),
+    ("MirrorPad", mirror_pad, doc::MOVEMENT),
+    ("ConcatV2", concat_v2, doc::MOVEMENT),
+    ("Concat", concat_v1, doc::MOVEMENT),
+    ("Pack", pack, doc::MOVEMENT),
+    ("Tile", tile, doc::MOVEMENT),
+    ("BroadcastTo", broadcast_to, doc::MOVEMENT),
+    ("Slice", slice::slice, doc::MOVEMENT),
+    ("StridedSlice", slice::strided, doc::MOVEMENT),
+    ("Split", slice::split, doc::MOVEMENT),
+    ("SplitV", slice::split_sizes, doc::MOVEMENT),
+    ("Unpack", slice::unpack, doc::MOVEMENT),
+    ("ReverseV2", slice::reverse, doc::MOVEMENT),
+    ("DepthToSpace", blocks::depth_to_space, doc::MOVEMENT),
+    ("SpaceToDepth", blocks::space_to_depth, doc::MOVEMENT),
+    ("SpaceToBatchND", blocks::space_to_batch, doc::MOVEMENT),
+    ("BatchToSpaceND", blocks::batch_to_space as Import, doc::MOVEMENT),
 ];
 
 fn reshape(node: &mut Node<'_>) -> Results {

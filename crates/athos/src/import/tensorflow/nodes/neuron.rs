@@ -4,18 +4,19 @@ use cryptflow_ring::Movement;
 
 use super::window::Format;
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Function, Op};
 
 pub(super) const TABLE: Table = &[
-    ("BiasAdd", bias_add),
-    ("BiasAddV1", bias_add),
-    ("FusedBatchNorm", batch_norm),
-    ("FusedBatchNormV2", batch_norm),
-    ("FusedBatchNormV3", batch_norm),
-    ("Relu", relu),
-    ("Relu6", relu6),
-    ("Softmax", softmax),
-    ("LogSoftmax", log_softmax as Import),
+    ("BiasAdd", bias_add, doc::LINEAR),
+    ("BiasAddV1", bias_add, doc::LINEAR),
+    ("FusedBatchNorm", batch_norm, doc::LINEAR),
+    ("FusedBatchNormV2", batch_norm, doc::LINEAR),
+    ("FusedBatchNormV3", batch_norm, doc::LINEAR),
+    ("Relu", relu, doc::RELU),
+    ("Relu6", relu6, doc::CLIP),
+    ("Softmax", softmax, doc::SOFTMAX.note("at the end of a model the client computes it, for nothing")),
+    ("LogSoftmax", log_softmax as Import, doc::SOFTMAX),
 ];
 
 fn bias_add(node: &mut Node<'_>) -> Results {

@@ -1,6 +1,7 @@
 //! Inputs, constants, and nodes that pass their operand on.
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Comparison, Function, Op};
 use crate::import::ImportError;
 use crate::import::tensorflow::messages::{Attr, DataType};
@@ -8,19 +9,19 @@ use crate::import::tensorflow::tensor::{self, Constant, Ints};
 use crate::import::value::fits;
 
 pub(super) const TABLE: Table = &[
-    ("Placeholder", placeholder),
-    ("PlaceholderV2", placeholder),
-    ("PlaceholderWithDefault", identity),
-    ("Const", constant),
-    ("Identity", identity),
-    ("IdentityN", identity_n),
-    ("StopGradient", identity),
-    ("PreventGradient", identity),
-    ("CheckNumerics", identity),
-    ("Snapshot", identity),
-    ("EnsureShape", identity),
-    ("Cast", cast),
-    ("NoOp", nothing as Import),
+    ("Placeholder", placeholder, doc::INPUT),
+    ("PlaceholderV2", placeholder, doc::INPUT),
+    ("PlaceholderWithDefault", identity, doc::INPUT),
+    ("Const", constant, doc::WEIGHT),
+    ("Identity", identity, doc::NONE),
+    ("IdentityN", identity_n, doc::NONE),
+    ("StopGradient", identity, doc::NONE),
+    ("PreventGradient", identity, doc::NONE),
+    ("CheckNumerics", identity, doc::NONE),
+    ("Snapshot", identity, doc::NONE),
+    ("EnsureShape", identity, doc::NONE),
+    ("Cast", cast, doc::NONE),
+    ("NoOp", nothing as Import, doc::NONE),
 ];
 
 fn placeholder(node: &mut Node<'_>) -> Results {

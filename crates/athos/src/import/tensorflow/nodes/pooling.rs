@@ -2,11 +2,16 @@
 
 use super::convolution::composer;
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::Op;
 use crate::import::compose::{self, Pool};
 
-pub(super) const TABLE: Table =
-    &[("MaxPool", max), ("AvgPool", average), ("MaxPool3D", max_3d), ("AvgPool3D", average_3d as Import)];
+pub(super) const TABLE: Table = &[
+    ("MaxPool", max, doc::MAX_POOL),
+    ("AvgPool", average, doc::AVERAGE),
+    ("MaxPool3D", max_3d, doc::MAX_POOL),
+    ("AvgPool3D", average_3d as Import, doc::AVERAGE),
+];
 
 // TensorFlow divides by the number of elements that a window really sees.
 const AVERAGE: Pool = Pool::Average { count_padding: false };

@@ -1,15 +1,16 @@
 //! Products of matrices, and sums of products.
 
 use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::Op;
 use crate::import::compose;
 
 pub(super) const TABLE: Table = &[
-    ("MatMul", mat_mul),
-    ("BatchMatMul", batch_mat_mul),
-    ("BatchMatMulV2", batch_mat_mul),
-    ("BatchMatMulV3", batch_mat_mul),
-    ("Einsum", einsum as Import),
+    ("MatMul", mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
+    ("BatchMatMul", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
+    ("BatchMatMulV2", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
+    ("BatchMatMulV3", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
+    ("Einsum", einsum as Import, doc::LINEAR.note("a product, where both operands are secret")),
 ];
 
 fn mat_mul(node: &mut Node<'_>) -> Results {

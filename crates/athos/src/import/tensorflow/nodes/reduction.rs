@@ -3,23 +3,24 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::{Array, Op};
 use crate::import::compose::Composer;
 use crate::import::tensorflow::tensor::Ints;
 
 pub(super) const TABLE: Table = &[
-    ("Mean", mean),
-    ("Sum", sum),
-    ("Prod", product),
-    ("Max", max),
-    ("Min", min),
-    ("All", min),
-    ("Any", max),
-    ("L2Loss", l2_loss),
-    ("ArgMax", arg_max),
-    ("ArgMin", arg_max),
-    ("TopK", top_k),
-    ("TopKV2", top_k as Import),
+    ("Mean", mean, doc::AVERAGE),
+    ("Sum", sum, doc::TOTAL),
+    ("Prod", product, doc::PRODUCT),
+    ("Max", max, doc::EXTREME),
+    ("Min", min, doc::EXTREME),
+    ("All", min, doc::EXTREME),
+    ("Any", max, doc::EXTREME),
+    ("L2Loss", l2_loss, doc::TOTAL.note("of squares or absolute values, which are computed first")),
+    ("ArgMax", arg_max, doc::ARG_MAX),
+    ("ArgMin", arg_max, doc::ARG_MAX),
+    ("TopK", top_k, doc::TOP_K),
+    ("TopKV2", top_k as Import, doc::TOP_K),
 ];
 
 fn mean(node: &mut Node<'_>) -> Results {

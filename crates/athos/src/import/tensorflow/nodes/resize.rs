@@ -1,9 +1,17 @@
 //! Pictures of another size: nearest neighbours are gathered, in between it is a product with constant weights, an axis at a time.
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::import::compose::{self, Weights};
 
-pub(super) const TABLE: Table = &[("ResizeNearestNeighbor", nearest), ("ResizeBilinear", bilinear as Import)];
+pub(super) const TABLE: Table = &[
+    ("ResizeNearestNeighbor", nearest, doc::MOVEMENT),
+    (
+        "ResizeBilinear",
+        bilinear as Import,
+        doc::LINEAR.note("of neighbours; nearest neighbours are a movement"),
+    ),
+];
 
 /// How the places of an axis correspond.
 struct Places {

@@ -1,20 +1,21 @@
 //! Values that follow from shapes alone.
 
 use super::{Fault, Import, Node, Results, Table, Value};
+use crate::docs as doc;
 use crate::graph::Array;
 use crate::import::room::MAX_GROWN;
 use crate::import::tensorflow::tensor::Ints;
 use crate::import::value::MAX_KNOWN;
 
 pub(super) const TABLE: Table = &[
-    ("Shape", shape),
-    ("ShapeN", shape),
-    ("Size", size),
-    ("Rank", rank),
-    ("Range", range),
-    ("Fill", fill),
-    ("ZerosLike", zeros_like),
-    ("OnesLike", ones_like as Import),
+    ("Shape", shape, doc::KNOWN),
+    ("ShapeN", shape, doc::KNOWN),
+    ("Size", size, doc::KNOWN),
+    ("Rank", rank, doc::KNOWN),
+    ("Range", range, doc::KNOWN),
+    ("Fill", fill, doc::KNOWN),
+    ("ZerosLike", zeros_like, doc::KNOWN),
+    ("OnesLike", ones_like as Import, doc::KNOWN),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {

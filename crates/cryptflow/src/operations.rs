@@ -1,0 +1,161 @@
+//! The page `docs/operations.md`: what the importers' tables say, with costs and errors from compiling an example of everything.
+
+use std::fmt::Write;
+
+use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
+use cryptflow_athos::docs::{Entry, Example, Meaning, entries};
+use cryptflow_athos::import::Framework;
+use cryptflow_athos::{Array, float, passes};
+use cryptflow_engine::estimate;
+use cryptflow_mirror::{MirrorCosts, Tuning};
+
+use crate::clear_runner::ClearRunner;
+use crate::error::{Error, Result};
+
+/// What an operation costs, and how exact it is.
+struct Measured {
+    /// Rounds in Mirror.
+    rounds: u64,
+    /// Bytes between Mirror's parties for each element of the result.
+    bytes: f64,
+    /// The largest difference from the float model.
+    error: f64,
+    /// Fractional bits.
+    scale: u32,
+}
+
+/// The page.
+///
+/// # Errors
+/// An example that does not compile: the tables say that something is supported which is not.
+pub fn page() -> Result<String> {
+    let all = entries();
+    let mut text = HEAD.to_string();
+    for framework in [Framework::TensorFlow, Framework::Onnx] {
+        let of_framework: Vec<&Entry> = all.iter().filter(|e| e.framework == framework).collect();
+        text += &format!(
+            "\n## {framework}\n\n{} operations.\n\n| operation | becomes | |\n|---|---|---|\n",
+            of_framework.len()
+        );
+        for entry in of_framework {
+            let (title, note) = (entry.doc.meaning.title, entry.doc.note);
+            text += &format!("| `{}` | {title} | {note} |\n", entry.name);
+        }
+        if framework == Framework::Onnx {
+            text += "\n`If` is taken where its condition is known when compiling, and functions of the model are put in the places of their calls.\n";
+        }
+    }
+    text += COSTS;
+    let mut meanings: Vec<Meaning> = all.iter().map(|entry| entry.doc.meaning).collect();
+    meanings.sort_by_key(|meaning| meaning.title.to_lowercase());
+    meanings.dedup_by_key(|meaning| meaning.title);
+    for meaning in meanings {
+        let row = match &meaning.example {
+            None => "| | | |".to_string(),
+            Some(example) => {
+                let m = measure(example)
+                    .map_err(|e| Error::new(format_args!("the example of {:?}: {e}", meaning.title)))?;
+                format!("| {} | {} | {} |", m.rounds, short(m.bytes), units(m.error, m.scale))
+            }
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "| {} | {} | {} {row}", meaning.title, meaning.public, meaning.range);
+    }
+    Ok(text)
+}
+
+fn measure(example: &Example) -> Result<Measured> {
+    let (mut graph, ranges) = example.graph().map_err(Error::new)?;
+    passes::optimise(&mut graph);
+    let options = CompileOptions::default();
+    let compiled =
+        compile(&graph, Bounds::Ranges(ranges), &options, &ClearRunner, &mut |_| ()).map_err(Error::new)?;
+    let program = &compiled.program;
+    let cost = estimate(program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?.total;
+    let elements = |shape: &[usize]| shape.iter().product::<usize>();
+    let unit = f64::from(program.scale).exp2();
+    // Every input goes evenly through the range, each with another step.
+    let (low, high) = example.range;
+    let mut floats = Vec::new();
+    let mut integers = Vec::new();
+    for (i, &input) in graph.inputs.iter().enumerate() {
+        let shape = graph.node(input).shape.clone();
+        let n = elements(&shape);
+        let at = |j: usize| low + (high - low) * ((j * (2 * i + 1) + 37 * i) % n) as f64 / (n - 1) as f64;
+        let whole: Vec<i64> = (0..n).map(|j| (at(j) * unit).round() as i64).collect();
+        let data = whole.iter().map(|&v| (v as f64 / unit) as f32).collect();
+        floats.push(Array::new(shape, data).map_err(Error::new)?);
+        integers.push(whole);
+    }
+    use cryptflow_athos::fix::FixedRunner as _;
+    let fixed = ClearRunner.run(program, &compiled.weights, &integers, &mut |_, _| ()).map_err(Error::new)?;
+    let mut wanted = None;
+    let last = graph.outputs.first().copied();
+    float::run(&graph, &floats, &mut |id, array| {
+        if Some(id) == last {
+            wanted = Some(array.clone());
+        }
+    })
+    .map_err(Error::new)?;
+    let (Some(wanted), Some(fixed), Some(output)) = (wanted, fixed.first(), program.outputs.first()) else {
+        return Err(Error::new("it has no output"));
+    };
+    let result = elements(&wanted.shape).max(1);
+    let error = match output.transform {
+        // The client applies it to what is opened, exactly.
+        Some(_) => 0.0,
+        None => fixed
+            .iter()
+            .zip(wanted.data.iter())
+            .map(|(&a, &b)| (a as f64 / unit - f64::from(b)).abs())
+            .fold(0.0, f64::max),
+    };
+    Ok(Measured {
+        rounds: cost.rounds,
+        bytes: cost.total() as f64 / result as f64,
+        error,
+        scale: program.scale,
+    })
+}
+
+/// A number of bytes for people; such that small changes of a machine's arithmetic do not show.
+fn short(bytes: f64) -> String {
+    if bytes < 10.0 { format!("{bytes:.1}") } else { format!("{bytes:.0}") }
+}
+
+/// An error in units of the last place, as a power of two above it.
+fn units(error: f64, scale: u32) -> String {
+    let units = error * f64::from(scale).exp2();
+    // A unit of float arithmetic is none of fixed point.
+    if units < 0.01 {
+        return "0".into();
+    }
+    let power = units.log2().ceil().max(0.0);
+    format!("{}", power.exp2())
+}
+
+const HEAD: &str = "\
+# Operations
+
+Which operations of TensorFlow and ONNX can be compiled, what they become, and what that costs. `cryptflow check MODEL` says it of a model, node by
+node.
+
+This page is made from the importers' tables: `cryptflow operations > docs/operations.md`. A test compares the two.
+
+Inputs and whatever is computed from them are *secret*; weights are secret to the parties, but known to the compiler. Where all operands of
+an operation are known when compiling, the compiler computes it, whatever the operation: shapes, axes, masks and constants cost nothing.
+";
+
+const COSTS: &str = "
+## What they cost
+
+Each line is from an example that was compiled on its own: in a ring of 64 bits, at 12 fractional bits, for elements from −4 to 4 (or in the
+range that is named), some thousand elements of the result. Rounds and bytes are Mirror's, bytes between all parties for each element
+of the result, dealt ones included. In a model, comparisons look at fewer bits where the examples allow, and neighbours share rounds and
+truncations: `cryptflow inspect` has a model's real costs. Errors are the largest difference from the float model over the
+example, in units of the last place (2^−12 there), rounded up to a power of two. Whatever has no costs is free: it moves shares, or is
+done when compiling.
+
+| | public | values | rounds | bytes | error |
+|---|---|---|--:|--:|--:|
+";

@@ -118,7 +118,9 @@ fn a_party_that_fails_says_why() {
         });
         assert!(errors[1].contains("aborted: a share of w0 is malformed"), "{protocol}: {errors:?}");
         for error in errors {
-            assert!(error.contains("a share of w0 is malformed"), "{protocol}: {error}");
+            // Whoever was done already hears no more than that the others have ended.
+            let said = ["a share of w0 is malformed", "ended the session before"];
+            assert!(said.iter().any(|s| error.contains(s)), "{protocol}: {error}");
         }
         for handle in handles {
             assert!(handle.join().unwrap().is_err());

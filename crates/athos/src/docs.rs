@@ -118,6 +118,9 @@ impl Example {
 const VECTOR: &[usize] = &[1, 4096];
 const IMAGE: &[usize] = &[1, 32, 32, 16];
 const ANY: &str = "any";
+/// What is compared with.
+const NUMBER: &str = "a constant that is one number";
+const PARAMETERS: &str = "its parameters";
 
 const fn free(title: &'static str, public: &'static str) -> Doc {
     Doc { meaning: Meaning { title, public, range: ANY, example: None }, note: "" }
@@ -130,6 +133,16 @@ const fn example(title: &'static str, public: &'static str, shape: &'static [usi
 
 const fn function(title: &'static str, function: Function) -> Doc {
     example(title, "", VECTOR, Sample::Function(function))
+}
+
+/// A function with parameters, which are public.
+const fn with_parameters(title: &'static str, f: Function) -> Doc {
+    example(title, PARAMETERS, VECTOR, Sample::Function(f))
+}
+
+/// A function that has a piece for each integer in its range.
+const fn steps(title: &'static str, f: Function) -> Doc {
+    partial(title, f, "spanning fewer than 4096 integers", -4.0, 4.0)
 }
 
 /// A function that is not defined, or not bounded, everywhere.
@@ -178,10 +191,10 @@ pub(crate) const QUOTIENT: Doc = Doc {
 pub(crate) const RELU: Doc = example("ReLU", "", VECTOR, Sample::Of(|| Op::Relu));
 pub(crate) const CLIP: Doc =
     example("clipped ReLU", "limits", VECTOR, Sample::Of(|| Op::ClippedRelu { limit: 3.0 }));
-pub(crate) const LARGER: Doc = example("larger of two", "", VECTOR, Sample::WithSecret(|| Op::Maximum));
+pub(crate) const LARGER: Doc = example("larger of two", NUMBER, VECTOR, Sample::WithSecret(|| Op::Maximum));
 pub(crate) const COMPARISON: Doc =
-    example("comparison", "", VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
-pub(crate) const CHOICE: Doc = example("choice", "", VECTOR, Sample::Choice);
+    example("comparison", NUMBER, VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
+pub(crate) const CHOICE: Doc = example("choice", "a constant condition", VECTOR, Sample::Choice);
 pub(crate) const MAX_POOL: Doc =
     example("maximum over windows", "windows", IMAGE, Sample::Of(|| Op::MaxPool { window: window(2, 0) }));
 pub(crate) const EXTREME: Doc = example(
@@ -203,28 +216,28 @@ pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample
 pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
 pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
 pub(crate) const SIGN: Doc = function("sign", Function::Sign);
-pub(crate) const FLOOR: Doc = function("floor", Function::Floor);
-pub(crate) const CEIL: Doc = function("ceiling", Function::Ceil);
-pub(crate) const ROUND: Doc = function("nearest integer", Function::Round);
+pub(crate) const FLOOR: Doc = steps("floor", Function::Floor);
+pub(crate) const CEIL: Doc = steps("ceiling", Function::Ceil);
+pub(crate) const ROUND: Doc = steps("nearest integer", Function::Round);
 pub(crate) const SIGMOID: Doc = function("sigmoid", Function::Sigmoid);
 pub(crate) const TANH: Doc = function("tanh", Function::Tanh);
 pub(crate) const EXP: Doc = function("exp", Function::Exp);
 pub(crate) const ERF: Doc = function("erf", Function::Erf);
 pub(crate) const GELU: Doc = function("GELU", Function::Gelu { approximate: false });
-pub(crate) const ELU: Doc = function("ELU", Function::Elu { alpha: 1.0 });
-pub(crate) const SELU: Doc = function("SELU", Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
-pub(crate) const CELU: Doc = function("CELU", Function::Celu { alpha: 1.0 });
+pub(crate) const ELU: Doc = with_parameters("ELU", Function::Elu { alpha: 1.0 });
+pub(crate) const SELU: Doc = with_parameters("SELU", Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
+pub(crate) const CELU: Doc = with_parameters("CELU", Function::Celu { alpha: 1.0 });
 pub(crate) const SOFTPLUS: Doc = function("softplus", Function::Softplus);
 pub(crate) const SOFTSIGN: Doc = function("softsign", Function::Softsign);
 pub(crate) const SWISH: Doc = function("swish", Function::Swish);
 pub(crate) const MISH: Doc = function("mish", Function::Mish);
 pub(crate) const HARD_SIGMOID: Doc =
-    function("hard sigmoid", Function::HardSigmoid { alpha: 0.2, beta: 0.5 });
+    with_parameters("hard sigmoid", Function::HardSigmoid { alpha: 0.2, beta: 0.5 });
 pub(crate) const HARD_SWISH: Doc = function("hard swish", Function::HardSwish);
-pub(crate) const LEAKY_RELU: Doc = function("leaky ReLU", Function::LeakyRelu { alpha: 0.1 });
+pub(crate) const LEAKY_RELU: Doc = with_parameters("leaky ReLU", Function::LeakyRelu { alpha: 0.1 });
 pub(crate) const THRESHOLDED_RELU: Doc =
-    function("thresholded ReLU", Function::ThresholdedRelu { alpha: 1.0 });
-pub(crate) const SHRINK: Doc = function("shrink", Function::Shrink { lambda: 0.5, bias: 0.25 });
+    with_parameters("thresholded ReLU", Function::ThresholdedRelu { alpha: 1.0 });
+pub(crate) const SHRINK: Doc = with_parameters("shrink", Function::Shrink { lambda: 0.5, bias: 0.25 });
 pub(crate) const SIN: Doc = function("sine", Function::Sin);
 pub(crate) const COS: Doc = function("cosine", Function::Cos);
 pub(crate) const ATAN: Doc = function("arc tangent", Function::Atan);
@@ -242,10 +255,46 @@ pub(crate) const SQRT: Doc = partial("square root", Function::Sqrt, "zero and ab
 pub(crate) const RSQRT: Doc = partial("1/√x", Function::Rsqrt, "above zero", 0.25, 4.0);
 pub(crate) const RECIPROCAL: Doc =
     partial("1/x", Function::Reciprocal, "all above zero, or all below", 0.25, 4.0);
-pub(crate) const POWER: Doc = partial(
-    "power",
-    Function::Power { exponent: 1.5 },
-    "above zero, where the exponent is no integer",
-    0.25,
-    4.0,
-);
+pub(crate) const POWER: Doc = Doc {
+    meaning: Meaning {
+        title: "power",
+        public: "the exponent",
+        range: "any for whole exponents, 0 and above for others; without 0 for negative ones",
+        example: Some(Example {
+            shape: VECTOR,
+            range: (0.25, 4.0),
+            sample: Sample::Function(Function::Power { exponent: 1.5 }),
+        }),
+    },
+    note: "",
+};
+
+/// Notes that several names have.
+pub(crate) mod notes {
+    pub(crate) const ADDED: &str = "a constant is part of a layer beside it, or else a linear map";
+    pub(crate) const CLIENT: &str = "at the end of a model the client computes it, for nothing";
+    pub(crate) const CONDITION: &str = "a movement, where the condition is known when compiling";
+    pub(crate) const CONVERTED: &str = "from floats to integers the fraction is cut off, in steps as `Floor` has them; to flags, a comparison \
+         with zero";
+    pub(crate) const EVEN: &str = "of two as near the even one";
+    pub(crate) const FIRST: &str =
+        "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
+    pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";
+    pub(crate) const HALVES: &str = "of the halves of an axis, until one element is left";
+    pub(crate) const INFERENCE: &str = "in inference, by constants; the first result only";
+    pub(crate) const LEAST: &str = "of the smallest; of equal ones the first; at the end of a model the client sees all and \
+         finds it, for nothing";
+    pub(crate) const LOG_SOFTMAX: &str =
+        "its logarithm: a maximum, exponentials, a sum and a logarithm, at the end of a model too";
+    pub(crate) const PLACEHOLDER: &str = "of numbers; only the first length may be left open";
+    pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
+    pub(crate) const REPLACED: &str = "the indices are public; not with a `reduction`";
+    pub(crate) const SECRETS: &str = "a product, where both operands are secret";
+    pub(crate) const SORTED: &str =
+        "at the end of a model only, where the client sees all and picks them, for nothing";
+    pub(crate) const STACK: &str = "a product, where both operands are secret; a constant stack, or one on the left of a stack, has at \
+         most 64 matrices";
+    pub(crate) const TRIANGLE: &str = "by a triangle of ones";
+    pub(crate) const WEIGHT_TYPES: &str =
+        "integers and flags are known when compiling; nothing computes on strings";
+}

@@ -111,6 +111,10 @@ fn faults_of_nodes_say_what_is_wrong() {
         ints: values.to_vec(),
         ..attribute(name, AttributeType::Ints)
     };
+    let bytes = |name: &str, value: &str| AttributeProto {
+        s: value.into(),
+        ..attribute(name, AttributeType::String)
+    };
     let table: Vec<(&str, NodeProto)> = vec![
         ("not computed before it", node("Relu", &["nothing"], &["y"])),
         ("operand 0 is needed", node("Relu", &[], &["y"])),
@@ -127,9 +131,33 @@ fn faults_of_nodes_say_what_is_wrong() {
         ("not known when compiling", node("If", &["x"], &["y"])),
         ("depends on an input", node("Reshape", &["x", "x"], &["y"])),
         ("one to three more axes", node("MaxPool", &["x"], &["y"])),
+        (
+            "half_pixel, half_pixel_symmetric",
+            NodeProto {
+                attribute: vec![bytes("coordinate_transformation_mode", "elsewhere")],
+                ..node("Resize", &["x", "", "twice"], &["y"])
+            },
+        ),
+        (
+            "Export the layer with its usual functions",
+            with(
+                node("RNN", &["steps", "steps", "steps"], &["y"]),
+                attribute("activation_beta", AttributeType::Floats),
+            ),
+        ),
     ];
     for (reason, node) in table {
-        let error = plain(&model(vec![node.clone()])).unwrap_err().to_string();
+        let mut model = model(vec![node.clone()]);
+        let floats = |name: &str, dims: &[i64], data: &[f32]| TensorProto {
+            name: name.into(),
+            data_type: DataType::Float as i32,
+            dims: dims.to_vec(),
+            float_data: data.to_vec(),
+            ..TensorProto::default()
+        };
+        let constants = vec![floats("twice", &[2], &[1.0, 2.0]), floats("steps", &[1, 1, 1], &[0.5])];
+        model.graph.as_mut().unwrap().initializer = constants;
+        let error = plain(&model).unwrap_err().to_string();
         assert!(error.contains(reason), "{}: {error}", node.op_type);
     }
 }
@@ -252,4 +280,32 @@ fn inputs_and_versions() {
         ..TensorProto::default()
     }];
     assert_eq!(plain(&old).unwrap().inputs.len(), 1);
+}
+
+/// What TensorFlow's converter wrote for nearest neighbours in opset 11.
+#[test]
+fn nearest_neighbours_from_half_a_pixel() {
+    let text = |name: &str, value: &str| AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.into(),
+        ..AttributeProto::default()
+    };
+    let mut resize = node("Resize", &["x", "", "scales"], &["y"]);
+    resize.attribute =
+        vec![text("coordinate_transformation_mode", "tf_half_pixel_for_nn"), text("nearest_mode", "floor")];
+    let mut model = model(vec![resize]);
+    let scales = TensorProto {
+        name: "scales".into(),
+        data_type: DataType::Float as i32,
+        dims: vec![2],
+        float_data: vec![1.0, 1.75],
+        ..TensorProto::default()
+    };
+    model.graph.as_mut().unwrap().initializer = vec![scales];
+    let graph = plain(&model).unwrap();
+    let x = cryptflow_athos::Array::new(vec![1, 3], vec![10.0, 20.0, 30.0]).unwrap();
+    let y = cryptflow_athos::float::run(&graph, &[x], &mut |_, _| ()).unwrap().remove(0);
+    // Places 0.29, 0.86, 1.43, 2 and 2.57.
+    assert_eq!(y.data.as_slice(), [10.0, 10.0, 20.0, 30.0, 30.0]);
 }

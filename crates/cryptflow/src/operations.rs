@@ -144,6 +144,17 @@ This page is made from the importers' tables: `cryptflow operations > docs/opera
 
 Inputs and whatever is computed from them are *secret*; weights are secret to the parties, but known to the compiler. Where all operands of
 an operation are known when compiling, the compiler computes it, whatever the operation: shapes, axes, masks and constants cost nothing.
+
+What holds for all of them:
+
+* Shapes are known when compiling, and with them lengths, axes, sizes, strides, paddings and indices: as constants, or computed from shapes.
+* An attribute with a value that is not supported is refused with a reason, never passed over; notes name those that models have. Windows may have any stride,
+  dilation and padding, and channels first or last.
+* Results beside the first one can be used where the operation moves elements (`Split`), and where a note says so.
+* Integers and flags that depend on an input are numbers in fixed point that hold them, within their bounds: nothing wraps around, and values that differ by
+  one unit of the last place count as equal.
+* ONNX is read from opset 7 to 28, its own operators only; TensorFlow as a frozen graph or a SavedModel. No operation draws random numbers or
+  learns: models are for inference.
 ";
 
 const COSTS: &str = "
@@ -155,6 +166,9 @@ of the result, dealt ones included. In a model, comparisons look at fewer bits w
 truncations: `cryptflow inspect` has a model's real costs. Errors are the largest difference from the float model over the
 example, in units of the last place (2^−12 there), rounded up to a power of two. Whatever has no costs is free: it moves shares, or is
 done when compiling.
+
+*Public* is what whoever has the program sees, or what must be known when compiling. Of a function that polynomials stand for, the range of its
+operand is public, too: the pieces are made for it.
 
 | | public | values | rounds | bytes | error |
 |---|---|---|--:|--:|--:|

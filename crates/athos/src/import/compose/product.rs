@@ -59,7 +59,9 @@ pub(crate) fn einsum(c: &mut Composer<'_>, equation: &str, operands: &[NodeId]) 
     };
     let terms: Vec<&str> = left.split(',').collect();
     if terms.len() != operands.len() || !(1..=2).contains(&terms.len()) {
-        return Err(fail("is not one of as many operands as there are, one or two"));
+        return Err(fail(
+            "is not one of as many operands as there are, one or two. Write a sum of more as several",
+        ));
     }
     // An ellipsis stands for the axes that the letters leave; they get numbers.
     let mut axes: Vec<Vec<u32>> = Vec::new();
@@ -92,7 +94,7 @@ pub(crate) fn einsum(c: &mut Composer<'_>, equation: &str, operands: &[NodeId]) 
         sorted.sort_unstable();
         sorted.dedup();
         if sorted.len() != labels.len() {
-            return Err(fail("has a letter twice in one operand"));
+            return Err(fail("has a letter twice in one operand. Take the diagonal before, with GatherV2"));
         }
     }
     let (x, first) = summed(c, operands[0], &axes[0], &|l| {

@@ -6,19 +6,27 @@ use crate::graph::{Array, Comparison, Function, NodeId, Op};
 use crate::import::value::{Fault, Ints};
 
 pub(super) const TABLE: Table = &[
-    ("Add", add, doc::SUM),
-    ("Sub", sub, doc::SUM),
+    ("Add", add, doc::SUM.note(doc::notes::ADDED)),
+    ("Sub", sub, doc::SUM.note(doc::notes::ADDED)),
     ("Mul", mul, doc::PRODUCT.note("a linear map, where one operand is a constant")),
-    ("Div", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
-    ("Mod", modulo, doc::FLOOR.note("of a quotient")),
-    ("Pow", pow, doc::POWER.note("the exponent is a constant")),
-    ("Max", max, doc::LARGER),
-    ("Min", min, doc::LARGER),
+    (
+        "Div",
+        div,
+        doc::QUOTIENT.note("a linear map, where the divisor is a constant; of integers, towards zero"),
+    ),
+    ("Mod", modulo, doc::FLOOR.note("of a quotient: the remainder; towards zero with `fmod`")),
+    ("Pow", pow, doc::POWER.note("one constant exponent for all elements, or a positive constant base")),
+    ("Max", max, doc::LARGER.note("of several, one after another")),
+    ("Min", min, doc::LARGER.note("the smaller; of several, one after another")),
     ("Sum", sum, doc::SUM),
-    ("Mean", mean, doc::AVERAGE),
-    ("Neg", neg, doc::SUM),
-    ("Clip", clip, doc::CLIP),
-    ("PRelu", p_relu, doc::LEAKY_RELU),
+    ("Mean", mean, doc::LINEAR.note("the sum of all operands, times a constant")),
+    ("Neg", neg, doc::SUM.note("the sign changes")),
+    (
+        "Clip",
+        clip,
+        doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
+    ),
+    ("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
     ("Abs", abs, doc::ABS),
     ("Sign", sign, doc::SIGN),
     ("Relu", relu, doc::RELU),
@@ -44,7 +52,7 @@ pub(super) const TABLE: Table = &[
     ("Shrink", function, doc::SHRINK),
     ("Floor", function, doc::FLOOR),
     ("Ceil", function, doc::CEIL),
-    ("Round", function, doc::ROUND),
+    ("Round", function, doc::ROUND.note(doc::notes::EVEN)),
     ("Sin", function, doc::SIN),
     ("Cos", function, doc::COS),
     ("Tan", function, doc::TAN),
@@ -61,14 +69,14 @@ pub(super) const TABLE: Table = &[
     ("LessOrEqual", less_or_equal, doc::COMPARISON),
     ("Greater", greater, doc::COMPARISON),
     ("GreaterOrEqual", greater_or_equal, doc::COMPARISON),
-    ("And", and, doc::COMPARISON.note("of flags")),
-    ("Or", or, doc::COMPARISON.note("of flags")),
-    ("Xor", xor, doc::COMPARISON.note("of flags")),
-    ("Not", not, doc::COMPARISON.note("of flags")),
-    ("Where", choose, doc::CHOICE),
-    ("BitwiseAnd", bitwise, doc::KNOWN),
-    ("BitwiseOr", bitwise, doc::KNOWN),
-    ("BitwiseXor", bitwise as Import, doc::KNOWN),
+    ("And", and, doc::PRODUCT.note(doc::notes::FLAGS)),
+    ("Or", or, doc::LARGER.note(doc::notes::FLAGS)),
+    ("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)),
+    ("Not", not, doc::SUM.note("1 − flag")),
+    ("Where", choose, doc::CHOICE.note(doc::notes::CONDITION)),
+    ("BitwiseAnd", bitwise, doc::KNOWN.note("of known integers")),
+    ("BitwiseOr", bitwise, doc::KNOWN.note("of known integers")),
+    ("BitwiseXor", bitwise as Import, doc::KNOWN.note("of known integers")),
 ];
 
 /// Two operands: known integers where both are, else an operation of the graph.
@@ -99,7 +107,9 @@ fn div(node: &mut Node<'_>) -> Results {
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     if node.graph.constant(b).is_some_and(|c| c.data.contains(&0.0)) {
-        return Err("divides by a constant that is zero".into());
+        return Err("divides by a constant that has a zero in it. Put another number there, and choose with Where what \
+                    the result is"
+            .into());
     }
     if node.kind(0) == Kind::Float {
         return node.result(Op::Div, &[a, b]);

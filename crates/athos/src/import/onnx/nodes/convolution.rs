@@ -10,8 +10,12 @@ use crate::import::compose::{self, Convolution, Transposed};
 use crate::import::value::Fault;
 
 pub(super) const TABLE: Table = &[
-    ("Conv", conv, doc::LINEAR.note("of one, two or three dimensions")),
-    ("ConvTranspose", transposed as Import, doc::LINEAR.note("of one, two or three dimensions")),
+    ("Conv", conv, doc::LINEAR.note("along one, two or three axes; the filter is a constant")),
+    (
+        "ConvTranspose",
+        transposed as Import,
+        doc::LINEAR.note("along one, two or three axes; the filter is a constant"),
+    ),
 ];
 
 fn conv(node: &mut Node<'_>) -> Results {

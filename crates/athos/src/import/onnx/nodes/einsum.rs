@@ -8,7 +8,11 @@ use crate::docs as doc;
 use crate::graph::{NodeId, Op};
 use crate::import::value::Fault;
 
-pub(super) const TABLE: Table = &[("Einsum", einsum as Import, doc::LINEAR.note("of one or two operands"))];
+pub(super) const TABLE: Table = &[(
+    "Einsum",
+    einsum as Import,
+    doc::LINEAR.note("of any number of operands, one after another; a product, where two are secret"),
+)];
 
 /// A term's letters, one an axis. Axes under an ellipsis get digits, counted from the right.
 type Letters = Vec<char>;

@@ -11,11 +11,11 @@ pub(super) const TABLE: Table = &[
     ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
     ("GatherElements", gather_elements, doc::MOVEMENT.note("the indices are public")),
     ("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
-    ("ScatterElements", scatter_elements, doc::MOVEMENT.note("the indices are public")),
-    ("Scatter", scatter_elements, doc::MOVEMENT.note("the indices are public")),
-    ("ScatterND", scatter_nd, doc::MOVEMENT.note("the indices are public")),
-    ("Compress", compress, doc::KNOWN),
-    ("ReverseSequence", reverse_sequence, doc::MOVEMENT),
+    ("ScatterElements", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    ("Scatter", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    ("ScatterND", scatter_nd, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    ("Compress", compress, doc::MOVEMENT.note("the condition is public")),
+    ("ReverseSequence", reverse_sequence, doc::MOVEMENT.note("the lengths are public")),
     ("Trilu", triangle as Import, doc::MOVEMENT),
 ];
 
@@ -144,7 +144,8 @@ fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]
         "none" => {}
         other => {
             return Err(format!(
-                "combines what it puts with what is there ({other}), which is not supported"
+                "combines what it puts with what is there ({other}), which is not supported. Put the elements into zeros, and \
+                 combine with Add or Mul"
             )
             .into());
         }

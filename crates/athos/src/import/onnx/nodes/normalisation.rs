@@ -9,14 +9,22 @@ use crate::graph::{Function, NodeId, Op};
 use crate::import::value::Fault;
 
 pub(super) const TABLE: Table = &[
-    ("BatchNormalization", batch, doc::LINEAR),
+    ("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
     ("InstanceNormalization", instance, doc::NORMALISATION),
-    ("LayerNormalization", layer, doc::NORMALISATION),
+    (
+        "LayerNormalization",
+        layer,
+        doc::NORMALISATION.note("the mean and 1/√ of the variance are results, too"),
+    ),
     ("GroupNormalization", group, doc::NORMALISATION),
-    ("RMSNormalization", root_mean_square, doc::NORMALISATION),
+    ("RMSNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
     ("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
-    ("LpNormalization", by_norm, doc::NORMALISATION),
-    ("LRN", local_response as Import, doc::NORMALISATION),
+    ("LpNormalization", by_norm, doc::NORMALISATION.note("in the norms 1 (a quotient) and 2")),
+    (
+        "LRN",
+        local_response as Import,
+        doc::POWER.note("of a sum of squares of neighbours, and a product; of three axes or more"),
+    ),
 ];
 
 fn batch(node: &mut Node<'_>) -> Results {
@@ -192,7 +200,13 @@ fn by_norm(node: &mut Node<'_>) -> Results {
             let factor = node.part("factor", Op::Function(Function::Rsqrt), &[sum])?;
             return node.result(Op::Mul, &[x, factor]);
         }
-        p => return Err(format!("normalises in the norm {p}; 1 and 2 are supported").into()),
+        p => {
+            return Err(format!(
+                "normalises in the norm {p}; 1 and 2 are supported. Write another one with Abs, Pow, \
+                     ReduceSum and Div"
+            )
+            .into());
+        }
     };
     node.result(Op::Div, &[x, norm])
 }

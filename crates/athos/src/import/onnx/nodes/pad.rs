@@ -7,8 +7,10 @@ use crate::docs as doc;
 use crate::graph::{Array, Op};
 use crate::import::value::{Fault, MAX_ELEMENTS, axis};
 
-pub(super) const TABLE: Table =
-    &[("Pad", pad, doc::MOVEMENT), ("CenterCropPad", centred as Import, doc::MOVEMENT)];
+pub(super) const TABLE: Table = &[
+    ("Pad", pad, doc::MOVEMENT.note("with one constant; `reflect`, `edge` and `wrap`, too")),
+    ("CenterCropPad", centred as Import, doc::MOVEMENT),
+];
 
 /// Lengths before and after each axis, attributes up to version 10, operands since 11; negative ones cut.
 fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {

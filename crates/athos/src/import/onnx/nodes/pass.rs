@@ -8,11 +8,11 @@ use crate::import::onnx::tensor;
 use crate::import::value::{Fault, Ints};
 
 pub(super) const TABLE: Table = &[
-    ("Constant", constant, doc::WEIGHT),
+    ("Constant", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
     ("Identity", identity, doc::NONE),
-    ("Dropout", dropout, doc::NONE),
-    ("Cast", cast, doc::NONE),
-    ("CastLike", cast_like as Import, doc::NONE),
+    ("Dropout", dropout, doc::NONE.note("in inference; the mask is all ones")),
+    ("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
+    ("CastLike", cast_like as Import, doc::NONE.note(doc::notes::CONVERTED)),
 ];
 
 fn constant(node: &mut Node<'_>) -> Results {

@@ -9,12 +9,12 @@ use crate::import::compose::{self, Pool, Slide};
 use crate::import::value::Fault;
 
 pub(super) const TABLE: Table = &[
-    ("MaxPool", max, doc::MAX_POOL),
-    ("AveragePool", average, doc::AVERAGE),
-    ("LpPool", in_norm, doc::AVERAGE),
+    ("MaxPool", max, doc::MAX_POOL.note("along one, two or three axes; without the places of the maxima")),
+    ("AveragePool", average, doc::AVERAGE.note("along one, two or three axes")),
+    ("LpPool", in_norm, doc::SQRT.note(doc::notes::POWERS)),
     ("GlobalAveragePool", global_average, doc::AVERAGE),
-    ("GlobalMaxPool", global_max, doc::MAX_POOL),
-    ("GlobalLpPool", global_in_norm as Import, doc::AVERAGE),
+    ("GlobalMaxPool", global_max, doc::MAX_POOL.note("along one, two or three axes")),
+    ("GlobalLpPool", global_in_norm as Import, doc::SQRT.note(doc::notes::POWERS)),
 ];
 
 /// A picture with channels last, and how the window slides over it, with the padding that rounding up needs.
@@ -118,7 +118,10 @@ fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
             let sizes = node.part("sizes", Op::Function(Function::Abs), &[x])?;
             node.part("powers", Op::Function(Function::Power { exponent: p as f32 }), &[sizes])
         }
-        _ => Err(format!("pools in the norm {p}; 1 to 16 are supported").into()),
+        _ => Err(format!(
+            "pools in the norm {p}; 1 to 16 are supported. As a limit, MaxPool of Abs stands for large ones"
+        )
+        .into()),
     }
 }
 

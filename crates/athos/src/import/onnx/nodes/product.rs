@@ -9,8 +9,8 @@ use crate::import::value::Fault;
 use crate::operations::broadcast;
 
 pub(super) const TABLE: Table = &[
-    ("Gemm", gemm, doc::LINEAR.note("a product, where both operands are secret")),
-    ("MatMul", mat_mul as Import, doc::LINEAR.note("a product, where both operands are secret")),
+    ("Gemm", gemm, doc::LINEAR.note(doc::notes::SECRETS)),
+    ("MatMul", mat_mul as Import, doc::LINEAR.note(doc::notes::STACK)),
 ];
 
 /// `alpha · A · B + beta · C`.

@@ -7,12 +7,21 @@ use crate::docs as doc;
 use crate::graph::{Array, Function, NodeId, Op};
 use crate::import::value::{Fault, along};
 
-const UNROLLED: &str = "unrolled: at each step linear maps, sigmoids and hyperbolic tangents";
+/// What is said of a layer, with what a step of it is.
+macro_rules! unrolled {
+    ($step:literal) => {
+        concat!(
+            "unrolled, in both directions: at each step ",
+            $step,
+            "; not with `clip`, parameters of functions, or sequences of different lengths"
+        )
+    };
+}
 
 pub(super) const TABLE: Table = &[
-    ("RNN", simple, doc::LINEAR.note(UNROLLED)),
-    ("GRU", gated, doc::LINEAR.note(UNROLLED)),
-    ("LSTM", long_short as Import, doc::LINEAR.note(UNROLLED)),
+    ("RNN", simple, doc::LINEAR.note(unrolled!("a linear map and a function"))),
+    ("GRU", gated, doc::LINEAR.note(unrolled!("linear maps, three functions and products"))),
+    ("LSTM", long_short as Import, doc::LINEAR.note(unrolled!("a linear map, five functions and products"))),
 ];
 
 /// A layer has no more steps.
@@ -195,9 +204,11 @@ fn activations(node: &Node<'_>, directions: usize, defaults: &[&str]) -> Result<
         Some(a) => a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect(),
         None => (0..directions).flat_map(|_| defaults.iter().map(|d| (*d).to_owned())).collect(),
     };
-    if names.len() != directions * defaults.len() || node.has_attribute("activation_alpha") {
+    let parameters = ["activation_alpha", "activation_beta"].iter().any(|name| node.has_attribute(name));
+    if names.len() != directions * defaults.len() || parameters {
         return Err(format!(
-            "has the functions {names:?}, or parameters for them, for which there is no rule here"
+            "has the functions {names:?}, or parameters for them, for which there is no rule here. Export the layer with \
+             its usual functions"
         )
         .into());
     }
@@ -210,7 +221,9 @@ fn activations(node: &Node<'_>, directions: usize, defaults: &[&str]) -> Result<
         "Softsign" => Ok(Function::Softsign),
         "Softplus" => Ok(Function::Softplus),
         "Elu" => Ok(Function::Elu { alpha: 1.0 }),
-        _ => Err(Fault::Unsupported(format!("has the function {name:?}, for which there is no rule here"))),
+        _ => Err(Fault::Unsupported(format!(
+            "has the function {name:?}, for which there is no rule here. Export the layer with its usual functions"
+        ))),
     };
     names.iter().map(function).collect()
 }

@@ -10,8 +10,31 @@ use crate::import::room::made;
 use crate::import::value::{Fault, axis};
 
 pub(super) const TABLE: Table = &[
-    ("Resize", resize, doc::LINEAR.note("of neighbours; nearest neighbours are a movement")),
-    ("Upsample", upsample as Import, doc::LINEAR.note("of neighbours; nearest neighbours are a movement")),
+    (
+        "Resize",
+        resize,
+        doc::LINEAR.note(
+            "of neighbours, linear or cubic, an axis at a time; nearest neighbours are a movement; \
+             scales and sizes are public",
+        ),
+    ),
+    (
+        "Upsample",
+        upsample as Import,
+        doc::LINEAR
+            .note("of neighbours, an axis at a time; nearest neighbours are a movement; scales are public"),
+    ),
+];
+
+/// The ways in which places of the result correspond to places of the operand.
+const TRANSFORMATIONS: [&str; 7] = [
+    "half_pixel",
+    "half_pixel_symmetric",
+    "pytorch_half_pixel",
+    "align_corners",
+    "asymmetric",
+    "tf_half_pixel_for_nn",
+    "tf_crop_and_resize",
 ];
 
 /// How an axis is resized.
@@ -137,6 +160,14 @@ fn resize(node: &mut Node<'_>) -> Results {
 }
 
 fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) -> Results {
+    if !TRANSFORMATIONS.contains(&manner.transformation.as_str()) {
+        return Err(format!(
+            "places its elements in the unknown way {:?}; {} are known",
+            manner.transformation,
+            TRANSFORMATIONS.join(", ")
+        )
+        .into());
+    }
     let crops = manner.transformation == "tf_crop_and_resize";
     let plans: Vec<Plan> = plans.into_iter().filter(|p| p.from != p.to || p.scale != 1.0 || crops).collect();
     for plan in &plans {
@@ -227,6 +258,7 @@ impl Plan {
                     0.5 * (start + end) * (from - 1.0)
                 }
             }
+            "tf_half_pixel_for_nn" => (i + 0.5) / self.scale,
             _ => (i + 0.5) / self.scale - 0.5,
         }
     }
@@ -260,7 +292,12 @@ fn weights(plan: &Plan, i: usize, manner: &Manner) -> Result<Vec<(usize, f64)>, 
     let (kernel, reach): (&dyn Fn(f64) -> f64, f64) = match manner.mode.as_str() {
         "linear" | "bilinear" => (&linear, 1.0),
         "cubic" => (&cubic, 2.0),
-        other => return Err(format!("resizes in the unknown mode {other:?}").into()),
+        other => {
+            return Err(format!(
+                "resizes in the unknown mode {other:?}; nearest, linear and cubic are known"
+            )
+            .into());
+        }
     };
     let place = plan.place(i, manner);
     // With antialiasing the kernel is as wide as what becomes one element.

@@ -14,8 +14,8 @@ pub(super) const TABLE: Table = &[
     ("ConstantOfShape", filled, doc::KNOWN),
     ("Range", range, doc::KNOWN),
     ("EyeLike", identity_matrix, doc::KNOWN),
-    ("OneHot", one_hot, doc::KNOWN),
-    ("NonZero", non_zero as Import, doc::KNOWN),
+    ("OneHot", one_hot, doc::KNOWN.note("of known indices")),
+    ("NonZero", non_zero as Import, doc::KNOWN.note("of known values")),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {

@@ -5,15 +5,15 @@ use crate::docs as doc;
 use crate::graph::{Array, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
-    ("Add", add, doc::SUM),
-    ("AddV2", add, doc::SUM),
+    ("Add", add, doc::SUM.note(doc::notes::ADDED)),
+    ("AddV2", add, doc::SUM.note(doc::notes::ADDED)),
     ("AddN", add_n, doc::SUM),
-    ("Sub", sub, doc::SUM),
+    ("Sub", sub, doc::SUM.note(doc::notes::ADDED)),
     ("Mul", mul, doc::PRODUCT.note("a linear map, where one operand is a constant")),
-    ("Maximum", maximum, doc::LARGER),
-    ("Minimum", minimum, doc::LARGER),
-    ("SquaredDifference", squared_difference, doc::PRODUCT),
-    ("Neg", neg, doc::SUM),
+    ("Maximum", maximum, doc::LARGER.note("with zero, a ReLU")),
+    ("Minimum", minimum, doc::LARGER.note("the smaller; of a ReLU and a positive constant, a clipped ReLU")),
+    ("SquaredDifference", squared_difference, doc::SQUARE.note("of the difference")),
+    ("Neg", neg, doc::SUM.note("the sign changes")),
     ("Square", square as Import, doc::SQUARE),
 ];
 
@@ -46,7 +46,7 @@ pub(super) fn binary(node: &mut Node<'_>, op: Op) -> Results {
 fn add_n(node: &mut Node<'_>) -> Results {
     let operands = (0..node.operands.len()).map(|i| node.tensor(i)).collect::<Result<Vec<_>, _>>()?;
     let Some((&first, rest)) = operands.split_first() else {
-        return Err("adds nothing".into());
+        return Err("has no operands: the file is damaged".into());
     };
     let mut sum = first;
     for (i, &operand) in rest.iter().enumerate() {
@@ -92,7 +92,7 @@ fn minimum(node: &mut Node<'_>) -> Results {
 }
 
 /// The number that a constant of one element holds.
-fn scalar(node: &Node<'_>, id: NodeId) -> Option<f32> {
+pub(super) fn scalar(node: &Node<'_>, id: NodeId) -> Option<f32> {
     match node.constant_of(id)?.data.as_slice() {
         [value] => Some(*value),
         _ => None,

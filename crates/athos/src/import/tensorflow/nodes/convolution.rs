@@ -9,11 +9,19 @@ use crate::graph::{NodeId, Op};
 use crate::import::compose::{self, Composer, Convolution, Transposed};
 
 pub(super) const TABLE: Table = &[
-    ("Conv2D", conv, doc::LINEAR),
-    ("Conv3D", conv, doc::LINEAR.note("composed of two-dimensional ones")),
-    ("DepthwiseConv2dNative", depth_wise, doc::LINEAR),
-    ("Conv2DBackpropInput", transposed, doc::LINEAR),
-    ("Conv3DBackpropInputV2", transposed as Import, doc::LINEAR),
+    ("Conv2D", conv, doc::LINEAR.note("the filter is a constant")),
+    ("Conv3D", conv, doc::LINEAR.note("the filter is a constant; composed of two-dimensional ones")),
+    ("DepthwiseConv2dNative", depth_wise, doc::LINEAR.note("the filter is a constant")),
+    (
+        "Conv2DBackpropInput",
+        transposed,
+        doc::LINEAR.note("a transposed convolution; the filter is a constant, the result's shape known"),
+    ),
+    (
+        "Conv3DBackpropInputV2",
+        transposed as Import,
+        doc::LINEAR.note("a transposed convolution; the filter is a constant, the result's shape known"),
+    ),
 ];
 
 fn conv(node: &mut Node<'_>) -> Results {

@@ -8,13 +8,38 @@ use super::{Fault, Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::graph::{Array, Function, NodeId, Op};
 
+/// What is said of a constant divisor with a zero in it.
+const ZERO: &str = "divides by a constant that has a zero in it. Put another number there, and choose with \
+     Select what the result is";
+
 pub(super) const TABLE: Table = &[
-    ("Div", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
+    (
+        "Div",
+        div,
+        doc::QUOTIENT.note(
+            "a linear map, where the divisor is a constant; of integers towards zero, by positive \
+             constants only",
+        ),
+    ),
     ("RealDiv", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
-    ("DivNoNan", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
-    ("FloorDiv", floor_div, doc::FLOOR.note("of a quotient")),
-    ("FloorMod", floor_mod, doc::FLOOR.note("of a quotient")),
-    ("TruncateDiv", truncate_div as Import, doc::FLOOR.note("of a quotient")),
+    (
+        "DivNoNan",
+        div,
+        doc::QUOTIENT
+            .note("a linear map, where the divisor is a constant; divisors that are zero are refused, too"),
+    ),
+    ("FloorDiv", floor_div, doc::FLOOR.note("of a quotient; of integers, by constants only")),
+    (
+        "FloorMod",
+        floor_mod,
+        doc::FLOOR
+            .note("of a quotient: the remainder, with the divisor's sign; of integers, by constants only"),
+    ),
+    (
+        "TruncateDiv",
+        truncate_div as Import,
+        doc::FLOOR.note("of a quotient, towards zero; of integers, by positive constants only"),
+    ),
 ];
 
 fn div(node: &mut Node<'_>) -> Results {
@@ -23,7 +48,7 @@ fn div(node: &mut Node<'_>) -> Results {
     }
     let divisor = node.tensor(1)?;
     if node.constant_of(divisor).is_some_and(|c| c.data.contains(&0.0)) {
-        return Err("divides by a constant that is zero".into());
+        return Err(ZERO.into());
     }
     // `Div` of integers leaves the fraction away.
     if of_integers(node) { truncate_div(node) } else { binary(node, Op::Div) }
@@ -56,15 +81,21 @@ fn floor_mod(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add(Op::Sub, &[a, multiple])?)])
 }
 
-/// Towards zero: `floor(max(a, 0) / b) − floor(max(−a, 0) / b)`.
+/// Towards zero: for integers `floor(max(a, 0) / b) − floor(max(−a, 0) / b)`.
 fn truncate_div(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, i64::checked_div)? {
         return Ok(ints);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    if !of_integers(node) {
+        let quotient = node.add_part("quotient", Op::Div, &[a, b])?;
+        return Ok(vec![Value::Tensor(node.add(Op::Function(Function::Truncate), &[quotient])?)]);
+    }
     let positive_divisor = node.constant_of(b).is_some_and(|c| c.data.iter().all(|&v| v > 0.0));
     if !positive_divisor {
-        return Err("divides integers by something else than positive constants".into());
+        return Err("divides integers by something else than positive constants. Cast both to floats, \
+             divide, and cast back"
+            .into());
     }
     let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
     let negated = node.add_part("negated", Op::Mul, &[a, minus_one])?;
@@ -80,12 +111,12 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
 /// `(a + ½) / b` for positive constants b, `(a − ½) / b` for negative ones: its floor is that of `a / b`, for integers.
 fn halfway(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
     let Some(divisors) = node.constant_of(b).cloned() else {
-        return Err(
-            "divides integers by something that depends on an input; only constants are supported".into()
-        );
+        return Err("divides integers by something that depends on an input; only constants are supported. Cast both to \
+                    floats, divide, and take the floor"
+            .into());
     };
     if divisors.data.contains(&0.0) {
-        return Err("divides by a constant that is zero".into());
+        return Err(ZERO.into());
     }
     let halves = divisors.data.iter().map(|b| 0.5f32.copysign(*b)).collect();
     let halves = node.add_constant("half", Array::new(divisors.shape, halves)?);

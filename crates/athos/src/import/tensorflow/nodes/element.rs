@@ -24,8 +24,8 @@ pub(super) const TABLE: Table = &[
     ("LeakyRelu", function, doc::LEAKY_RELU),
     ("Log", function, doc::LOG),
     ("Reciprocal", function, doc::RECIPROCAL),
-    ("Rint", function, doc::ROUND),
-    ("Round", function, doc::ROUND),
+    ("Rint", function, doc::ROUND.note(doc::notes::EVEN)),
+    ("Round", function, doc::ROUND.note(doc::notes::EVEN)),
     ("Rsqrt", function, doc::RSQRT),
     ("Selu", function, doc::SELU),
     ("Sigmoid", function, doc::SIGMOID),
@@ -37,22 +37,26 @@ pub(super) const TABLE: Table = &[
     ("Sqrt", function, doc::SQRT),
     ("Tan", function, doc::TAN),
     ("Tanh", function, doc::TANH),
-    ("Log1p", log1p, doc::LOG),
-    ("Expm1", expm1, doc::EXP),
-    ("Erfc", erfc, doc::ERF),
-    ("Pow", power, doc::POWER.note("the exponent is a constant")),
+    ("Log1p", log1p, doc::LOG.note("of 1 + x")),
+    ("Expm1", expm1, doc::EXP.note("less 1")),
+    ("Erfc", erfc, doc::ERF.note("1 − erf(x)")),
+    ("Pow", power, doc::POWER.note("one constant exponent for all elements")),
     ("Equal", compare, doc::COMPARISON),
     ("NotEqual", compare, doc::COMPARISON),
     ("Less", compare, doc::COMPARISON),
     ("LessEqual", compare, doc::COMPARISON),
     ("Greater", compare, doc::COMPARISON),
     ("GreaterEqual", compare, doc::COMPARISON),
-    ("LogicalAnd", logical, doc::COMPARISON.note("of flags")),
-    ("LogicalOr", logical, doc::COMPARISON.note("of flags")),
-    ("LogicalNot", logical_not, doc::COMPARISON.note("of flags")),
-    ("Select", select, doc::CHOICE),
-    ("SelectV2", select, doc::CHOICE),
-    ("ClipByValue", clip as Import, doc::CLIP),
+    ("LogicalAnd", logical, doc::PRODUCT.note(doc::notes::FLAGS)),
+    ("LogicalOr", logical, doc::LARGER.note(doc::notes::FLAGS)),
+    ("LogicalNot", logical_not, doc::SUM.note("1 − flag")),
+    ("Select", select, doc::CHOICE.note(doc::notes::CONDITION)),
+    ("SelectV2", select, doc::CHOICE.note(doc::notes::CONDITION)),
+    (
+        "ClipByValue",
+        clip as Import,
+        doc::CLIP.note("where both limits are single constants, the lower one below; else two comparisons"),
+    ),
 ];
 
 /// The parameters of SELU, of which TensorFlow has more digits than a float.
@@ -63,7 +67,7 @@ fn function(node: &mut Node<'_>) -> Results {
         return match node.def.op.as_str() {
             "Abs" => Ok(vec![Value::Int(ints.map(i64::wrapping_abs))]),
             "Sign" => Ok(vec![Value::Int(ints.map(i64::signum))]),
-            _ => Err("is a function of floats, and its operand is integers".into()),
+            _ => Err("is a function of floats, and its operand is integers. Cast it to floats first".into()),
         };
     }
     let x = node.tensor(0)?;
@@ -125,18 +129,30 @@ fn erfc(node: &mut Node<'_>) -> Results {
 
 /// A power with a public exponent.
 fn power(node: &mut Node<'_>) -> Results {
-    if let Some(ints) = arithmetic::integers(node, |a, b| Some(a.wrapping_pow(u32::try_from(b).ok()?)))? {
-        return Ok(ints);
+    let known = |a: i64, b: i64| Some(a.wrapping_pow(u32::try_from(b).ok()?));
+    match arithmetic::integers(node, known) {
+        Ok(Some(ints)) => return Ok(ints),
+        Ok(None) => {}
+        Err(Fault::Unsupported(_)) => {
+            return Err(
+                "raises integers to a negative power, or to one of another shape. Cast them to floats".into(),
+            );
+        }
+        Err(other) => return Err(other),
     }
     let (x, exponent) = (node.number(0)?, node.number(1)?);
     let Some(constant) = node.constant_of(exponent) else {
-        return Err(
-            "raises to a power that depends on an input; only constant exponents are supported".into()
-        );
+        return Err("raises to a power that depends on an input; only constant exponents are supported. Where the base stays \
+                    above zero, write Exp(exponent · Log(base))"
+            .into());
     };
     let Some(&exponent) = constant.data.first().filter(|first| constant.data.iter().all(|v| v == *first))
     else {
-        return Err("raises to different powers; only one exponent for all elements is supported".into());
+        return Err(
+            "raises to different powers; only one exponent for all elements is supported. Split the \
+             operand by exponents"
+                .into(),
+        );
     };
     Ok(vec![Value::Tensor(node.add(Op::Function(Function::Power { exponent }), &[x])?)])
 }
@@ -209,8 +225,21 @@ fn select(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add(Op::Select, &[condition, a, b])?)])
 }
 
+/// Between two single constants it is one step of a protocol: `low + min(max(x − low, 0), high − low)`.
 fn clip(node: &mut Node<'_>) -> Results {
     let [x, low, high] = [node.number(0)?, node.number(1)?, node.number(2)?];
+    if let (Some(from), Some(to)) = (arithmetic::scalar(node, low), arithmetic::scalar(node, high))
+        && from < to
+        && node.shape(low).len().max(node.shape(high).len()) <= node.shape(x).len()
+    {
+        let op = Op::ClippedRelu { limit: to - from };
+        if from == 0.0 {
+            return Ok(vec![Value::Tensor(node.add(op, &[x])?)]);
+        }
+        let above = node.add_part("above", Op::Sub, &[x, low])?;
+        let cut = node.add_part("cut", op, &[above])?;
+        return Ok(vec![Value::Tensor(node.add(Op::Add, &[cut, low])?)]);
+    }
     let cut = node.add_part("from_below", Op::Maximum, &[x, low])?;
     Ok(vec![Value::Tensor(node.add(Op::Minimum, &[cut, high])?)])
 }

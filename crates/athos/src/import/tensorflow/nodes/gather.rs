@@ -9,11 +9,15 @@ use crate::import::compose::{self, Weights};
 use crate::import::tensorflow::tensor::Ints;
 
 pub(super) const TABLE: Table = &[
-    ("GatherV2", gather, doc::MOVEMENT.note("the indices are public")),
+    ("GatherV2", gather, doc::MOVEMENT.note("the indices are public; not with `batch_dims`")),
     ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
-    ("OneHot", one_hot, doc::KNOWN),
-    ("Cumsum", cumsum, doc::TOTAL),
-    ("LRN", lrn as Import, doc::NORMALISATION),
+    ("OneHot", one_hot, doc::KNOWN.note("of known indices")),
+    ("Cumsum", cumsum, doc::LINEAR.note(doc::notes::TRIANGLE)),
+    (
+        "LRN",
+        lrn as Import,
+        doc::POWER.note("of a sum of squares of neighbours, and a product; channels last"),
+    ),
 ];
 
 /// Entries of an axis, by indices that are known. Indices that depend on an input would be shown by what they pick.
@@ -31,7 +35,9 @@ fn gather(node: &mut Node<'_>) -> Results {
     let axis = if node.operands.len() > 2 { node.int(2)? } else { 0 };
     let axis = node.axis(axis, from.len())?;
     if node.attr_int("batch_dims", 0)? != 0 {
-        return Err("picks other entries for each part of the batch".into());
+        return Err("picks other entries for each part of the batch. Flatten the batch into the axis, with \
+             indices to match"
+            .into());
     }
     let length = from[axis];
     let pick = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < length);
@@ -76,7 +82,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
         let id = node.number(i)?;
         node.constant_of(id)
             .and_then(|c| c.data.first().copied())
-            .ok_or_else(|| "has values that depend on an input".into())
+            .ok_or_else(|| "has values that depend on an input. Choose between them with SelectV2".into())
     };
     let (on, off) = (number(node, 2)?, number(node, 3)?);
     let data = (0..total).map(|i| if hot(i) { on } else { off }).collect();

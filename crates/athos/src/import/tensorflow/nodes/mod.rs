@@ -114,9 +114,11 @@ impl Node<'_> {
     fn tensor(&self, i: usize) -> Result<NodeId, Fault> {
         match self.operand(i)? {
             Value::Tensor(id) => Ok(*id),
-            Value::Int(_) => {
-                Err(format!("operand {i} is an integer constant; only floats can be computed on").into())
-            }
+            Value::Int(_) => Err(format!(
+                "operand {i} is known integers, and this operation computes on floats. Cast it \
+                     to floats first"
+            )
+            .into()),
             Value::Opaque(dtype) => Err(format!("operand {i} has elements of the type {dtype:?}").into()),
             Value::Unknown => Err(Fault::Unknown),
         }
@@ -127,7 +129,8 @@ impl Node<'_> {
         match self.operand(i)? {
             Value::Int(ints) => Ok(ints),
             _ => Err(format!(
-                "operand {i} must be integers that are known when compiling (a constant, or computed from shapes)"
+                "operand {i} must be integers that are known when compiling (a constant, or computed from shapes). If it is an input of \
+                 the model, make it a constant: it cannot stay secret"
             )
             .into()),
         }

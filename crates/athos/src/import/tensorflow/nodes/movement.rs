@@ -4,7 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::{Fault, Import, Node, Results, Table, Value, blocks, slice};
 use crate::docs as doc;
-use crate::graph::{Array, NodeId, Op};
+use crate::graph::{Array, Op};
 use crate::import::tensorflow::tensor::Ints;
 use crate::import::value::fits;
 
@@ -14,7 +14,7 @@ pub(super) const TABLE: Table = &[
     ("ExpandDims", expand_dims, doc::MOVEMENT),
     ("Transpose", transpose, doc::MOVEMENT),
     ("Pad", pad, doc::MOVEMENT),
-    ("PadV2", pad, doc::MOVEMENT),
+    ("PadV2", pad, doc::MOVEMENT.note("with one constant")),
     ("MirrorPad", mirror_pad, doc::MOVEMENT),
     ("ConcatV2", concat_v2, doc::MOVEMENT),
     ("Concat", concat_v1, doc::MOVEMENT),
@@ -27,8 +27,8 @@ pub(super) const TABLE: Table = &[
     ("SplitV", slice::split_sizes, doc::MOVEMENT),
     ("Unpack", slice::unpack, doc::MOVEMENT),
     ("ReverseV2", slice::reverse, doc::MOVEMENT),
-    ("DepthToSpace", blocks::depth_to_space, doc::MOVEMENT),
-    ("SpaceToDepth", blocks::space_to_depth, doc::MOVEMENT),
+    ("DepthToSpace", blocks::depth_to_space, doc::MOVEMENT.note("with channels last only (NHWC)")),
+    ("SpaceToDepth", blocks::space_to_depth, doc::MOVEMENT.note("with channels last only (NHWC)")),
     ("SpaceToBatchND", blocks::space_to_batch, doc::MOVEMENT),
     ("BatchToSpaceND", blocks::batch_to_space as Import, doc::MOVEMENT),
 ];
@@ -170,11 +170,19 @@ fn join(node: &mut Node<'_>, values: &[Value], axis: usize) -> Result<Value, Fau
     if let (true, Some((first, rest))) = (ints.len() == values.len(), ints.split_first()) {
         return Ok(Value::Int(first.moved(&Movement::Concat { axis }, rest)?));
     }
-    let tensors = values.iter().map(|v| match v {
-        Value::Tensor(id) => Ok(*id),
-        _ => Err(Fault::Unsupported("concatenates floats with values that are no floats".into())),
-    });
-    let tensors = tensors.collect::<Result<Vec<NodeId>, _>>()?;
+    let mut tensors = Vec::with_capacity(values.len());
+    for (i, value) in values.iter().enumerate() {
+        tensors.push(match value {
+            Value::Tensor(id) => *id,
+            // Beside integers that depend on an input, and are floats that hold them.
+            Value::Int(ints) => {
+                let data = ints.data.iter().map(|&v| v as f32).collect();
+                node.add_constant(&format!("operand_{i}"), Array::new(ints.shape.clone(), data)?)
+            }
+            Value::Opaque(dtype) => return Err(format!("concatenates elements of the type {dtype:?}").into()),
+            Value::Unknown => return Err(Fault::Unknown),
+        });
+    }
     Ok(Value::Tensor(node.add(Op::Movement(Movement::Concat { axis }), &tensors)?))
 }
 

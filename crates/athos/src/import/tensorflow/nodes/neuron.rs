@@ -8,15 +8,15 @@ use crate::docs as doc;
 use crate::graph::{Function, Op};
 
 pub(super) const TABLE: Table = &[
-    ("BiasAdd", bias_add, doc::LINEAR),
-    ("BiasAddV1", bias_add, doc::LINEAR),
-    ("FusedBatchNorm", batch_norm, doc::LINEAR),
-    ("FusedBatchNormV2", batch_norm, doc::LINEAR),
-    ("FusedBatchNormV3", batch_norm, doc::LINEAR),
+    ("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    ("BiasAddV1", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    ("FusedBatchNorm", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("FusedBatchNormV2", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("FusedBatchNormV3", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
     ("Relu", relu, doc::RELU),
-    ("Relu6", relu6, doc::CLIP),
-    ("Softmax", softmax, doc::SOFTMAX.note("at the end of a model the client computes it, for nothing")),
-    ("LogSoftmax", log_softmax as Import, doc::SOFTMAX),
+    ("Relu6", relu6, doc::CLIP.note("at 6")),
+    ("Softmax", softmax, doc::SOFTMAX.note(doc::notes::CLIENT)),
+    ("LogSoftmax", log_softmax as Import, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
 ];
 
 fn bias_add(node: &mut Node<'_>) -> Results {

@@ -9,18 +9,18 @@ use crate::import::tensorflow::tensor::{self, Constant, Ints};
 use crate::import::value::fits;
 
 pub(super) const TABLE: Table = &[
-    ("Placeholder", placeholder, doc::INPUT),
-    ("PlaceholderV2", placeholder, doc::INPUT),
-    ("PlaceholderWithDefault", identity, doc::INPUT),
-    ("Const", constant, doc::WEIGHT),
+    ("Placeholder", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
+    ("PlaceholderV2", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
+    ("PlaceholderWithDefault", identity, doc::NONE.note("its default; an input where --input names it")),
+    ("Const", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
     ("Identity", identity, doc::NONE),
     ("IdentityN", identity_n, doc::NONE),
     ("StopGradient", identity, doc::NONE),
     ("PreventGradient", identity, doc::NONE),
-    ("CheckNumerics", identity, doc::NONE),
+    ("CheckNumerics", identity, doc::NONE.note("fixed point has no NaN and no infinity")),
     ("Snapshot", identity, doc::NONE),
-    ("EnsureShape", identity, doc::NONE),
-    ("Cast", cast, doc::NONE),
+    ("EnsureShape", identity, doc::NONE.note("the shape is not checked")),
+    ("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
     ("NoOp", nothing as Import, doc::NONE),
 ];
 
@@ -117,12 +117,13 @@ fn cast(node: &mut Node<'_>) -> Results {
             }
             None => Value::Tensor(node.add(Op::Function(Function::Truncate), &[id])?),
         },
-        // Booleans that depend on an input are floats that are 0 or 1.
-        Value::Tensor(id) if to == DataType::Bool => {
-            let zero = node.add_constant("zero", Array::scalar(0.0));
-            Value::Tensor(node.add(Op::Compare(Comparison::NotEqual), &[id, zero])?)
+        _ => {
+            return Err(format!(
+                "converts {from:?} to {to:?}, for which there is no rule here. Export the \
+             model with floats, integers and booleans"
+            )
+            .into());
         }
-        _ => return Err(format!("converts {from:?} to {to:?}, for which there is no rule here").into()),
     }])
 }
 

@@ -8,9 +8,13 @@ use crate::import::compose::{self, Pool};
 
 pub(super) const TABLE: Table = &[
     ("MaxPool", max, doc::MAX_POOL),
-    ("AvgPool", average, doc::AVERAGE),
-    ("MaxPool3D", max_3d, doc::MAX_POOL),
-    ("AvgPool3D", average_3d as Import, doc::AVERAGE),
+    ("AvgPool", average, doc::AVERAGE.note("padding does not count")),
+    ("MaxPool3D", max_3d, doc::MAX_POOL.note("over planes, and then over columns")),
+    (
+        "AvgPool3D",
+        average_3d as Import,
+        doc::AVERAGE.note("over planes, and then over columns; padding does not count"),
+    ),
 ];
 
 // TensorFlow divides by the number of elements that a window really sees.

@@ -6,11 +6,17 @@ use crate::graph::Op;
 use crate::import::compose;
 
 pub(super) const TABLE: Table = &[
-    ("MatMul", mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
-    ("BatchMatMul", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
-    ("BatchMatMulV2", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
-    ("BatchMatMulV3", batch_mat_mul, doc::LINEAR.note("a product, where both operands are secret")),
-    ("Einsum", einsum as Import, doc::LINEAR.note("a product, where both operands are secret")),
+    ("MatMul", mat_mul, doc::LINEAR.note(doc::notes::SECRETS)),
+    ("BatchMatMul", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    ("BatchMatMulV2", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    ("BatchMatMulV3", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    (
+        "Einsum",
+        einsum as Import,
+        doc::LINEAR.note(
+            "a product, where both operands are secret; of one or two operands, no letter twice in one",
+        ),
+    ),
 ];
 
 fn mat_mul(node: &mut Node<'_>) -> Results {

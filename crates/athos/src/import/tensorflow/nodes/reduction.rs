@@ -11,16 +11,16 @@ use crate::import::tensorflow::tensor::Ints;
 pub(super) const TABLE: Table = &[
     ("Mean", mean, doc::AVERAGE),
     ("Sum", sum, doc::TOTAL),
-    ("Prod", product, doc::PRODUCT),
+    ("Prod", product, doc::PRODUCT.note(doc::notes::HALVES)),
     ("Max", max, doc::EXTREME),
-    ("Min", min, doc::EXTREME),
-    ("All", min, doc::EXTREME),
-    ("Any", max, doc::EXTREME),
-    ("L2Loss", l2_loss, doc::TOTAL.note("of squares or absolute values, which are computed first")),
-    ("ArgMax", arg_max, doc::ARG_MAX),
-    ("ArgMin", arg_max, doc::ARG_MAX),
-    ("TopK", top_k, doc::TOP_K),
-    ("TopKV2", top_k as Import, doc::TOP_K),
+    ("Min", min, doc::EXTREME.note("the smallest")),
+    ("All", min, doc::EXTREME.note("the smallest of flags")),
+    ("Any", max, doc::EXTREME.note("the largest of flags")),
+    ("L2Loss", l2_loss, doc::TOTAL.note("half of it, of squares, which are computed first")),
+    ("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)),
+    ("ArgMin", arg_max, doc::ARG_MAX.note(doc::notes::LEAST)),
+    ("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)),
+    ("TopKV2", top_k as Import, doc::TOP_K.note(doc::notes::SORTED)),
 ];
 
 fn mean(node: &mut Node<'_>) -> Results {
@@ -67,7 +67,12 @@ fn fold(node: &mut Node<'_>, f: impl Fn(i64, i64) -> i64) -> Results {
     };
     let (axes, keep_dims) = axes(node, ints.shape.len())?;
     if axes.len() != ints.shape.len() || ints.shape.len() > 1 {
-        return Err(format!("reduces integers of the shape {:?} over the axes {axes:?}", ints.shape).into());
+        return Err(format!(
+            "reduces known integers of the shape {:?} over the axes {axes:?}, and they are reduced to one only. Cast them to \
+             floats first",
+            ints.shape
+        )
+        .into());
     }
     let start = if node.def.op == "Prod" {
         Some(1)

@@ -6,11 +6,7 @@ use crate::import::compose::{self, Weights};
 
 pub(super) const TABLE: Table = &[
     ("ResizeNearestNeighbor", nearest, doc::MOVEMENT),
-    (
-        "ResizeBilinear",
-        bilinear as Import,
-        doc::LINEAR.note("of neighbours; nearest neighbours are a movement"),
-    ),
+    ("ResizeBilinear", bilinear as Import, doc::LINEAR.note("of neighbours, an axis at a time")),
 ];
 
 /// How the places of an axis correspond.

@@ -7,13 +7,17 @@ use crate::import::room::MAX_GROWN;
 use crate::import::tensorflow::tensor::Ints;
 use crate::import::value::MAX_KNOWN;
 
+/// What is said of a value that is not there to fill a tensor with.
+const NOT_ONE: &str =
+    "fills a tensor with a value that is not one constant. BroadcastTo repeats what depends on an input";
+
 pub(super) const TABLE: Table = &[
     ("Shape", shape, doc::KNOWN),
     ("ShapeN", shape, doc::KNOWN),
     ("Size", size, doc::KNOWN),
     ("Rank", rank, doc::KNOWN),
-    ("Range", range, doc::KNOWN),
-    ("Fill", fill, doc::KNOWN),
+    ("Range", range, doc::KNOWN.note("of integers")),
+    ("Fill", fill, doc::KNOWN.note("with one constant")),
     ("ZerosLike", zeros_like, doc::KNOWN),
     ("OnesLike", ones_like as Import, doc::KNOWN),
 ];
@@ -88,8 +92,8 @@ fn filled(node: &mut Node<'_>, shape: Vec<usize>, value: &Value) -> Results {
                 let array = Array::filled(shape, value)?;
                 Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), array))])
             }
-            _ => Err("fills a tensor with a value that is not one constant".into()),
+            _ => Err(NOT_ONE.into()),
         },
-        _ => Err("fills a tensor with a value that is not one constant".into()),
+        _ => Err(NOT_ONE.into()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::compile;
+use crate::conditions::conditions;
 use crate::import::{self, Framework, ImportError, ImportOptions, NodeStatus, SurveyedNode};
 use crate::passes;
 
@@ -18,6 +19,8 @@ pub struct Check {
     pub inputs: Vec<(String, Vec<usize>)>,
     /// Every node that the outputs need, operands first.
     pub nodes: Vec<SurveyedNode>,
+    /// What must hold for some of them, by their index in `nodes`, which calibration data or ranges decide.
+    pub conditions: BTreeMap<usize, String>,
 }
 
 /// The nodes of one operation.
@@ -25,6 +28,8 @@ pub struct Check {
 pub struct Kind {
     /// Those that can be compiled.
     pub supported: usize,
+    /// Those among them that can be compiled under a condition.
+    pub conditional: usize,
     /// Those that cannot.
     pub unsupported: usize,
     /// Those of which nothing can be said, because they use one that cannot be imported.
@@ -40,15 +45,23 @@ impl Check {
     /// The operations by name, with the number of their nodes.
     pub fn kinds(&self) -> BTreeMap<&str, Kind> {
         let mut kinds: BTreeMap<&str, Kind> = BTreeMap::new();
-        for node in &self.nodes {
+        for (index, node) in self.nodes.iter().enumerate() {
             let kind = kinds.entry(node.op.as_str()).or_default();
             match node.status {
-                NodeStatus::Imported => kind.supported += 1,
+                NodeStatus::Imported => {
+                    kind.supported += 1;
+                    kind.conditional += usize::from(self.conditions.contains_key(&index));
+                }
                 NodeStatus::Unsupported(_) => kind.unsupported += 1,
                 NodeStatus::Unreached => kind.unreached += 1,
             }
         }
         kinds
+    }
+
+    /// The nodes that can be compiled under a condition, with it.
+    pub fn conditional(&self) -> impl Iterator<Item = (&SurveyedNode, &str)> {
+        self.conditions.iter().filter_map(|(&index, text)| Some((self.nodes.get(index)?, text.as_str())))
     }
 
     /// The nodes that cannot be compiled, with the reason and what to do.
@@ -75,15 +88,7 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
     let places: HashMap<String, usize> =
         nodes.iter().enumerate().map(|(i, node)| (node.result.clone(), i)).collect();
     for refusal in refused {
-        // What a node consists of is called after it.
-        let mut prefix = refusal.name.as_str();
-        let place = loop {
-            match (places.get(prefix), prefix.rsplit_once('/')) {
-                (Some(&place), _) => break Some(place),
-                (None, Some((before, _))) => prefix = before,
-                (None, None) => break None,
-            }
-        };
+        let place = place(&places, &refusal.name);
         let status = NodeStatus::Unsupported(refusal.reason);
         match place.and_then(|place| nodes.get_mut(place)) {
             // One reason is enough; the first is that of the operation that comes first.
@@ -97,5 +102,25 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
             }),
         }
     }
-    Ok(Check { framework: survey.framework, name: graph.name, inputs, nodes })
+    let mut held = BTreeMap::new();
+    for (id, text) in conditions(&graph) {
+        let place = place(&places, &graph.node(id).name);
+        let imported = |&place: &usize| nodes.get(place).is_some_and(|n| n.status == NodeStatus::Imported);
+        if let Some(place) = place.filter(imported) {
+            held.entry(place).or_insert(text);
+        }
+    }
+    Ok(Check { framework: survey.framework, name: graph.name, inputs, nodes, conditions: held })
+}
+
+/// The node of the model that a node of the graph is of: what a node consists of is called after it.
+fn place(places: &HashMap<String, usize>, name: &str) -> Option<usize> {
+    let mut prefix = name;
+    loop {
+        match (places.get(prefix), prefix.rsplit_once('/')) {
+            (Some(&place), _) => return Some(place),
+            (None, Some((before, _))) => prefix = before,
+            (None, None) => return None,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What operations of models become, for people: the importers' tables say it for each name, and the page `docs/operations.md` is made
 //! from them.
 
-use cryptflow_ring::Window;
+use cryptflow_ring::{Movement, Window};
 
 use crate::fix::Range;
 use crate::graph::{Array, Comparison, Function, Graph, Op};
@@ -71,6 +71,8 @@ enum Sample {
     /// An operation on the input alone.
     Of(fn() -> Op),
     Function(Function),
+    /// An operation on the input that the client would do at an output, and another behind it.
+    Inside(fn() -> Op),
     /// An operation on the input and another of the same shape.
     WithSecret(fn() -> Op),
     /// An operation on the input and a weight of this shape.
@@ -89,6 +91,11 @@ impl Example {
         let x = graph.add_input("x", self.shape.to_vec());
         let y = match self.sample {
             Sample::Of(op) => graph.add("y", op(), &[x])?,
+            Sample::Inside(op) => {
+                let inner = graph.add("inner", op(), &[x])?;
+                let shape = vec![1, graph.node(inner).shape.iter().product()];
+                graph.add("y", Op::Movement(Movement::Reshape { shape }), &[inner])?
+            }
             Sample::Function(function) => graph.add("y", Op::Function(function), &[x])?,
             Sample::WithSecret(op) => {
                 let other = graph.add_input("other", self.shape.to_vec());
@@ -204,15 +211,14 @@ pub(crate) const EXTREME: Doc = example(
     Sample::Of(|| Op::Max { axes: vec![1], keep_dims: false }),
 );
 pub(crate) const ARG_MAX: Doc =
-    example("index of the largest", "the axis", &[64, 64], Sample::Of(|| Op::ArgMax { axis: 1 }));
+    example("index of the largest", "the axis", &[64, 64], Sample::Inside(|| Op::ArgMax { axis: 1 }));
 pub(crate) const TOP_K: Doc = example(
     "the largest k",
     "k, the axis",
     &[64, 64],
     Sample::Of(|| Op::TopK { axis: 1, k: 4, largest: true, indices: false }),
 );
-/// Followed by a movement, as a softmax that ends a model is the client's.
-pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample::Of(|| Op::Softmax));
+pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample::Inside(|| Op::Softmax));
 pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
 pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
 pub(crate) const SIGN: Doc = function("sign", Function::Sign);

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod compile;
+mod conditions;
 pub mod docs;
 pub mod fix;
 pub mod float;

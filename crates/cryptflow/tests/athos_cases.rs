@@ -1,5 +1,5 @@
 //! The unit cases of the first CrypTFlow's compiler, those that it skipped too (made by `models/conformance/athos_cases.py`):
-//! as floats, on plain integers and over Mirror, against TensorFlow, to two decimals as there.
+//! as floats, on plain integers, over Mirror and over Porthos, against TensorFlow, to two decimals as there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

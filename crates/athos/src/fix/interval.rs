@@ -193,7 +193,7 @@ impl Node<'_> {
             Op::Softmax => vec![Range { low: 0.0, high: 1.0 }; n],
             Op::ArgMax { axis } => {
                 let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);
-                vec![Range { low: 0.0, high: length as f64 }; n]
+                vec![Range { low: 0.0, high: length.saturating_sub(1) as f64 }; n]
             }
             Op::TopK { indices: true, axis, .. } => {
                 let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);

@@ -1,5 +1,6 @@
 //! Lowering: from the graph to a plan, one node after another. All nodes that cannot be lowered are found in one go.
 
+mod arg_max;
 mod arithmetic;
 mod compare;
 mod function;
@@ -101,7 +102,17 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         let node = graph.node(id);
         Unsupported { name: node.name.clone(), operation: node.op.name().to_string(), reason }
     };
+    let empty = |id: NodeId| {
+        let shape = &graph.node(id).shape;
+        shape
+            .contains(&0)
+            .then(|| format!("its shape {shape:?} has no elements: there is nothing to compute"))
+    };
     for &id in &graph.inputs {
+        if let Some(reason) = empty(id) {
+            refused.push(refuse(id, reason));
+            continue;
+        }
         let shape = graph.node(id).shape.clone();
         let value = state.value(PlanValue { node: Some(id), ..state.blank(id, shape, state.range(id)) });
         state.lowered[id.0] = Lowered::Value(value);
@@ -114,7 +125,12 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         if failed || matches!(node.op, Op::Input) {
             continue;
         }
-        match state.node(id) {
+        let secret = node.inputs.iter().any(|i| !matches!(state.lowered[i.0], Lowered::Constant(_)));
+        let lowered = match empty(id).filter(|_| secret) {
+            Some(reason) => Err(reason),
+            None => state.node(id),
+        };
+        match lowered {
             Ok(lowered) => state.lowered[id.0] = lowered,
             Err(reason) => refused.push(refuse(id, reason)),
         }
@@ -230,10 +246,21 @@ impl Lowering<'_> {
                 self.inside.insert(id, softmax);
                 Ok(softmax)
             }
-            Lowered::Client(_, OutputTransform::ArgMax) => Err(inside(&self.graph.node(id).name, "arg-max")),
-            Lowered::Client(_, OutputTransform::TopK { .. }) => {
-                Err(inside(&self.graph.node(id).name, "top-k"))
+            Lowered::Client(value, OutputTransform::ArgMax) => {
+                let indices = self.arg_max_inside(id, *value)?;
+                self.inside.insert(id, indices);
+                Ok(indices)
             }
+            Lowered::Client(value, OutputTransform::TopK { axis, k: 1, largest, indices }) => {
+                let first = self.first_inside(id, *value, *axis, *largest, *indices)?;
+                self.inside.insert(id, first);
+                Ok(first)
+            }
+            Lowered::Client(_, OutputTransform::TopK { .. }) => Err(format!(
+                "it uses {}, a top-k inside the graph: the client sorts opened outputs. End the model there (--output NAME), or take \
+                 the largest alone (k = 1, a maximum, an arg-max), which parties can compute",
+                self.graph.node(id).name
+            )),
             Lowered::Constant(array) => Ok(self.secret_constant(id, &array.clone())),
             Lowered::Nothing => Err("an operand of it was refused".into()),
         }
@@ -313,8 +340,4 @@ impl Lowering<'_> {
 
 fn no_operand() -> Refusal {
     "it lacks an operand".into()
-}
-
-fn inside(name: &str, what: &str) -> Refusal {
-    format!("it uses {name}, a {what} inside the graph: the client applies {what} to opened outputs only")
 }

@@ -18,13 +18,14 @@ impl Naive {
         Naive { noise: None }
     }
 
-    /// With errors of −1, 0 and 1 unit at every truncation.
+    /// With errors of −1, 0 and 1 unit at every truncation that is not exact.
     pub(crate) fn noisy(seed: u64) -> Naive {
         Naive { noise: Some(RefCell::new(seed)) }
     }
 
     fn rounded(&self, z: i128, shift: u32) -> i64 {
-        let noise = self.noise.as_ref().map_or(0, |state| {
+        let exact = z & ((1 << shift) - 1) == 0;
+        let noise = self.noise.as_ref().filter(|_| !exact).map_or(0, |state| {
             let mut state = state.borrow_mut();
             *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             i128::from(*state >> 33) % 3 - 1
@@ -40,12 +41,14 @@ impl Naive {
         weights: &[Vec<i64>],
         inputs: &[&Vec<i64>],
     ) -> Result<Vec<i64>, String> {
-        let x = inputs[0];
+        let none = Vec::new();
+        let x = inputs.first().copied().unwrap_or(&none);
         let shape = |i: usize| program.values[step.inputs[i].0].shape.as_slice();
-        let bits = rings[step.inputs[0].0];
+        let bits = step.inputs.first().map_or(program.ring_bits, |id| rings[id.0]);
         Ok(match &step.operation {
             Operation::Linear { terms, bias, shift } => {
-                let mut sum = vec![0i128; terms[0].map.output_len()];
+                let len = program.values[step.output.0].shape.iter().product();
+                let mut sum = vec![0i128; len];
                 for LinearTerm { input, weight, map } in terms {
                     add_products(map, inputs[*input], &weights[weight.0], &mut sum);
                 }

@@ -19,8 +19,9 @@ fn every_unsupported_node_is_named_once() {
     let sum = g.add("sum2", Op::Add, &[sum, quotient]).unwrap();
     let one = g.add_constant("one", Array::scalar(1.0));
     let inverse = g.add("inverse", Op::Div, &[one, x]).unwrap();
-    let mean = g.add("mean", Op::ArgMax { axis: 1 }, &[x]).unwrap();
-    let floor = g.add("of indices", Op::Relu, &[mean]).unwrap();
+    let most = Op::TopK { axis: 1, k: 2, largest: true, indices: false };
+    let mean = g.add("mean", most, &[x]).unwrap();
+    let floor = g.add("of the largest", Op::Relu, &[mean]).unwrap();
     g.add("dead", Op::Mul, &[x, x]).unwrap();
     for (name, id) in [("y", sum), ("z", inverse), ("i", floor)] {
         g.add_output(name, id);
@@ -28,7 +29,7 @@ fn every_unsupported_node_is_named_once() {
     let names = |nodes: &[cryptflow_athos::fix::Unsupported]| {
         nodes.iter().map(|n| (n.name.clone(), n.operation.clone())).collect::<Vec<_>>()
     };
-    let expected = [("of indices", "relu")].map(|(a, b)| (a.to_string(), b.to_string()));
+    let expected = [("of the largest", "relu")].map(|(a, b)| (a.to_string(), b.to_string()));
     assert_eq!(names(&unsupported(&g)), expected);
     let bounds = || Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }]);
     let refusals = |g: &Graph| {
@@ -38,10 +39,10 @@ fn every_unsupported_node_is_named_once() {
         nodes
     };
     // With ranges there are more: a divisor may be zero.
-    let expected = [("quotient", "div"), ("inverse", "div"), ("of indices", "relu")]
+    let expected = [("quotient", "div"), ("inverse", "div"), ("of the largest", "relu")]
         .map(|(a, b)| (a.to_string(), b.to_string()));
     let nodes = refusals(&g);
     assert_eq!(names(&nodes), expected);
     assert!(nodes[0].reason.contains("reciprocal is not defined at 0.0000"), "{}", nodes[0].reason);
-    assert!(nodes[2].reason.contains("it uses mean, a arg-max inside the graph"), "{}", nodes[2].reason);
+    assert!(nodes[2].reason.contains("it uses mean, a top-k inside the graph"), "{}", nodes[2].reason);
 }

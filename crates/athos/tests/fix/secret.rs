@@ -194,6 +194,32 @@ fn composed() -> Vec<Case> {
             let sum = g.add("sum", Op::Sum { axes: vec![1], keep_dims: true }, &[e]).unwrap();
             g.add("y", Op::Div, &[e, sum]).unwrap()
         }),
+        built("arg-max inside", (-3.0, 3.0), 1.0, &[&[3, 10]], |g, x| {
+            let y = g.add("arg", Op::ArgMax { axis: 1 }, x).unwrap();
+            let half = g.add_constant("half", Array::scalar(0.5));
+            g.add("y", Op::Mul, &[y, half]).unwrap()
+        }),
+        built("arg-max inside, over another axis, of equals", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
+            // Below zero all are equal, and the first counts.
+            let zero = g.add_constant("zero", Array::scalar(0.0));
+            let low = g.add("low", Op::Minimum, &[x[0], zero]).unwrap();
+            let y = g.add("arg", Op::ArgMax { axis: 1 }, &[low]).unwrap();
+            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+        }),
+        built("arg-max of one", (-3.0, 3.0), 1.0, &[&[4, 1]], |g, x| {
+            let y = g.add("arg", Op::ArgMax { axis: 1 }, x).unwrap();
+            g.add("y", Op::Movement(Movement::Reshape { shape: vec![2, 2] }), &[y]).unwrap()
+        }),
+        built("where the smallest is", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
+            let first = Op::TopK { axis: 1, k: 1, largest: false, indices: true };
+            let y = g.add("first", first, x).unwrap();
+            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+        }),
+        built("the smallest, as top-k", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
+            let first = Op::TopK { axis: 1, k: 1, largest: false, indices: false };
+            let y = g.add("first", first, x).unwrap();
+            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+        }),
         built("layer normalisation", (-2.0, 2.0), 24.0, &[&[6, 16]], layer_norm),
         built("layer normalisation of small values", (-0.05, 0.05), 200.0, &[&[6, 16]], layer_norm),
         built("gathering", (-2.0, 2.0), 1.0, &[&[3, 4]], |g, x| {

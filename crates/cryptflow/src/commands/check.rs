@@ -26,6 +26,7 @@ struct Found<'a> {
     compiles: bool,
     inputs: Vec<Input<'a>>,
     operations: Vec<Operation<'a>>,
+    conditional: Vec<Conditional<'a>>,
     unsupported: Vec<Unsupported<'a>>,
 }
 
@@ -39,9 +40,18 @@ struct Input<'a> {
 struct Operation<'a> {
     operation: &'a str,
     supported: usize,
+    /// How many of these are supported under a condition.
+    conditional: usize,
     unsupported: usize,
     /// Behind nodes that cannot be imported: nothing can be said of them.
     unreached: usize,
+}
+
+#[derive(Serialize)]
+struct Conditional<'a> {
+    node: &'a str,
+    operation: &'a str,
+    condition: &'a str,
 }
 
 #[derive(Serialize)]
@@ -56,6 +66,7 @@ impl<'a> Found<'a> {
         let operations = check.kinds().into_iter().map(|(operation, kind)| Operation {
             operation,
             supported: kind.supported,
+            conditional: kind.conditional,
             unsupported: kind.unsupported,
             unreached: kind.unreached,
         });
@@ -66,6 +77,10 @@ impl<'a> Found<'a> {
             compiles: check.compiles(),
             inputs: check.inputs.iter().map(|(name, shape)| Input { name, shape }).collect(),
             operations: operations.collect(),
+            conditional: check
+                .conditional()
+                .map(|(n, condition)| Conditional { node: &n.name, operation: &n.op, condition })
+                .collect(),
             unsupported: unsupported
                 .map(|(n, reason)| Unsupported { node: &n.name, operation: &n.op, reason })
                 .collect(),
@@ -81,7 +96,9 @@ impl<'a> Found<'a> {
         let rows = self.operations.iter().map(|o| {
             let all = o.supported + o.unsupported + o.unreached;
             let status = match (o.unsupported, o.unreached) {
-                (0, 0) => "supported".into(),
+                (0, 0) if o.conditional == 0 => "supported".into(),
+                (0, 0) if o.conditional == all => "supported under a condition".into(),
+                (0, 0) => format!("supported; {} under a condition", o.conditional),
                 (0, n) if n == all => "unknown: behind a node that cannot be imported".into(),
                 (0, n) => format!("supported; {n} unknown, behind a node that cannot be imported"),
                 (n, _) if n == all => "unsupported".into(),
@@ -90,6 +107,17 @@ impl<'a> Found<'a> {
             vec![o.operation.to_string(), all.to_string(), status]
         });
         text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        if !self.conditional.is_empty() {
+            let header = ["node", "operation", "supported where"].map(String::from).to_vec();
+            let rows = self
+                .conditional
+                .iter()
+                .map(|n| [n.node, n.operation, n.condition].map(String::from).to_vec());
+            text += &format!(
+                "\n{}Calibration data decide: compiling stops where they show other values.\n",
+                table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3)
+            );
+        }
         if !self.unsupported.is_empty() {
             let header = ["node", "operation", "why, and what to do"].map(String::from).to_vec();
             let rows =

@@ -1,5 +1,5 @@
-//! A graph's whole way in one process: made cheaper, turned into fixed point, run on plain integers and by three parties over
-//! Mirror.
+//! A graph's whole way in one process: made cheaper, turned into fixed point, run on plain integers and by three parties, over
+//! each protocol.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow::clear_runner::ClearRunner;
@@ -8,7 +8,8 @@ use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::{Array, Graph, Op, passes};
 use cryptflow_engine::{Observer, Silent, execute};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
-use cryptflow_mpc::{Owner, Protocol};
+use cryptflow_mpc::{Error, Links, Owner, Protocol};
+use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_program::{OutputTransform, validate};
 use cryptflow_wire::{LinkOptions, local};
 
@@ -39,7 +40,12 @@ pub(crate) fn run(
         .collect();
     let clear = ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ())?;
     let mut answers = Vec::new();
-    for (protocol, found) in [("clear", clear), ("mirror", mirror(&compiled, &fixed))] {
+    let found = [
+        ("clear", clear),
+        ("mirror", mirror(&compiled, &fixed)),
+        ("porthos-exact", porthos(&compiled, &fixed)),
+    ];
+    for (protocol, found) in found {
         let outputs = program.outputs.iter().zip(found).map(|(output, found)| {
             let value = &program.values[output.value.0];
             let unit = f32::exp2(-(value.scale as f32));
@@ -70,10 +76,27 @@ fn unsigned(x: &[i64]) -> Vec<u64> {
     x.iter().map(|&v| v as u64).collect()
 }
 
-/// Three parties in three threads. Returns the opened outputs.
 pub(crate) fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+    let ring_bits = compiled.program.ring_bits;
+    let party = |links| Mirror::new(links, ring_bits, Tuning::default());
+    parties(&MirrorOwner::new(ring_bits), party, compiled, inputs)
+}
+
+/// With the truncation that never fails, so that the answers are Clear's but for rounding.
+pub(crate) fn porthos(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
+    let ring_bits = compiled.program.ring_bits;
+    let party = |links| Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt));
+    parties(&PorthosOwner::new(ring_bits), party, compiled, inputs)
+}
+
+/// Three parties in three threads. Returns the opened outputs.
+fn parties<P: Protocol>(
+    owner: &dyn Owner,
+    party: impl Fn(Links) -> Result<P, Error> + Sync,
+    compiled: &Compiled,
+    inputs: &[Vec<i64>],
+) -> Vec<Vec<i64>> {
     let program = &compiled.program;
-    let owner = MirrorOwner::new(program.ring_bits);
     let weights: Vec<[Vec<u8>; 3]> =
         compiled.weights.iter().map(|w| owner.share_weight(&unsigned(w)).unwrap()).collect();
     let inputs: Vec<[Vec<u8>; 3]> = inputs.iter().map(|x| owner.share_value(&unsigned(x)).unwrap()).collect();
@@ -83,9 +106,9 @@ pub(crate) fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> 
             .into_iter()
             .enumerate()
             .map(|(i, links)| {
-                let (weights, inputs) = (&weights, &inputs);
+                let (weights, inputs, party) = (&weights, &inputs, &party);
                 scope.spawn(move || {
-                    let mut party = Mirror::new(links, program.ring_bits, Tuning::default()).unwrap();
+                    let mut party = party(links).unwrap();
                     let len = |shape: &[usize]| shape.iter().product();
                     let weights: Vec<_> = weights
                         .iter()

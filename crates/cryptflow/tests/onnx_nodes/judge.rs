@@ -12,7 +12,7 @@ use cryptflow_program::validate;
 use prost::Message;
 
 use crate::case::{Case, Secret, array};
-use crate::whole::{apply, mirror};
+use crate::whole::{apply, mirror, porthos};
 
 /// What became of a test.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +27,10 @@ pub(crate) enum Verdict {
     Failed(String),
 }
 
-/// The verdicts on floats, on plain integers, and on three parties.
-pub(crate) fn judge(case: &Case) -> [Verdict; 3] {
+/// The verdicts on floats, on plain integers, and on three parties over each protocol.
+pub(crate) fn judge(case: &Case) -> [Verdict; 4] {
     if !case.skip.is_empty() {
-        return [(); 3].map(|()| Verdict::Unsupported(format!("the test is of {}", case.skip)));
+        return [(); 4].map(|()| Verdict::Unsupported(format!("the test is of {}", case.skip)));
     }
     let expected: Vec<Array> = case.output.iter().map(array).collect();
     let mut floats: Option<Verdict> = None;
@@ -68,7 +68,7 @@ pub(crate) fn judge(case: &Case) -> [Verdict; 3] {
                 Err(reason) => Verdict::Failed(format!("{secret:?} secret: {reason}")),
             };
             if known || matches!(verdict, Verdict::Failed(_) | Verdict::Unsupported(_)) {
-                return [(); 3].map(|()| verdict.clone());
+                return [(); 4].map(|()| verdict.clone());
             }
             floats = Some(verdict);
         }
@@ -78,11 +78,12 @@ pub(crate) fn judge(case: &Case) -> [Verdict; 3] {
         match compiled(graph, &inputs) {
             Ok(compiled) => {
                 let floats = floats.unwrap_or(Verdict::Passed(secret));
-                let [clear, mirror] = run(&compiled, &inputs, &expected).map(|result| match result {
-                    Ok(()) => Verdict::Passed(secret),
-                    Err(reason) => Verdict::Failed(format!("{secret:?} secret: {reason}")),
-                });
-                return [floats, clear, mirror];
+                let [clear, mirror, porthos] =
+                    run(&compiled, &inputs, &expected).map(|result| match result {
+                        Ok(()) => Verdict::Passed(secret),
+                        Err(reason) => Verdict::Failed(format!("{secret:?} secret: {reason}")),
+                    });
+                return [floats, clear, mirror, porthos];
             }
             Err(reason) => {
                 refusals[1].get_or_insert(reason);
@@ -91,11 +92,12 @@ pub(crate) fn judge(case: &Case) -> [Verdict; 3] {
     }
     let [import, fix] = refusals;
     let import = Verdict::Unsupported(import.unwrap_or_default());
-    match (floats, fix) {
-        (Some(floats), Some(fix)) => [floats, Verdict::Unsupported(fix.clone()), Verdict::Unsupported(fix)],
-        (Some(floats), None) => [floats, import.clone(), import],
-        (None, _) => [import.clone(), import.clone(), import],
-    }
+    let (floats, others) = match (floats, fix) {
+        (Some(floats), Some(fix)) => (floats, Verdict::Unsupported(fix)),
+        (Some(floats), None) => (floats, import),
+        (None, _) => (import.clone(), import),
+    };
+    [floats, others.clone(), others.clone(), others]
 }
 
 /// Whether all numbers of a test are numbers.
@@ -158,10 +160,10 @@ fn compiled(mut graph: Graph, inputs: &[Array]) -> Result<Compiled, String> {
 }
 
 /// On plain integers, and by three parties.
-fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(), String>; 2] {
+fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(), String>; 3] {
     let program = &compiled.program;
     if let Err(error) = validate(program) {
-        return [(); 2].map(|()| Err(error.to_string()));
+        return [(); 3].map(|()| Err(error.to_string()));
     }
     let scale = |input: &cryptflow_program::Input| program.values[input.value.0].scale;
     let fixed: Vec<Vec<i64>> =
@@ -180,5 +182,5 @@ fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(),
         }
         Ok(())
     };
-    [clear.and_then(check), check(mirror(compiled, &fixed))]
+    [clear.and_then(check), check(mirror(compiled, &fixed)), check(porthos(compiled, &fixed))]
 }

@@ -1,4 +1,4 @@
-//! ONNX's own tests of its operators: as floats, on plain integers, and by three parties over Mirror.
+//! ONNX's own tests of its operators: as floats, on plain integers, and by three parties over Mirror and Porthos.
 //!
 //! Some dozens are committed, and always run. All 1,884 run where `CRYPTFLOW_ONNX_NODES` names the file into which
 //! `models/conformance/onnx_nodes.py` has packed them. An operator that is not supported must say why; none may give a wrong
@@ -18,7 +18,7 @@ use case::{Case, Cases};
 use judge::{Verdict, judge};
 use prost::Message;
 
-const WAYS: [&str; 3] = ["floats", "Clear", "Mirror"];
+const WAYS: [&str; 4] = ["floats", "Clear", "Mirror", "Porthos"];
 
 fn read(path: &Path) -> Vec<Case> {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -26,18 +26,18 @@ fn read(path: &Path) -> Vec<Case> {
 }
 
 /// A verdict for each way, for each test; a panic is a failure.
-fn verdicts(cases: &[Case]) -> Vec<[Verdict; 3]> {
+fn verdicts(cases: &[Case]) -> Vec<[Verdict; 4]> {
     let one = |case: &Case| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judge(case))).unwrap_or_else(|cause| {
             let text = cause.downcast_ref::<String>().cloned().unwrap_or_else(|| "panicked".into());
-            [(); 3].map(|()| Verdict::Failed(format!("panicked: {text}")))
+            [(); 4].map(|()| Verdict::Failed(format!("panicked: {text}")))
         })
     };
     cases.iter().map(one).collect()
 }
 
 /// Prints how many there are of each, and why; returns how many failed.
-fn report(cases: &[Case], verdicts: &[[Verdict; 3]]) -> usize {
+fn report(cases: &[Case], verdicts: &[[Verdict; 4]]) -> usize {
     let mut failed = 0;
     for (way, name) in WAYS.iter().enumerate() {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();

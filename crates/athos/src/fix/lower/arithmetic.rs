@@ -229,7 +229,7 @@ impl Lowering<'_> {
     }
 
     /// A value with so many extra fractional bits, which it has not got more of.
-    fn raised(&mut self, id: NodeId, x: usize, extra: i32) -> usize {
+    pub(super) fn raised(&mut self, id: NodeId, x: usize, extra: i32) -> usize {
         let value = self.plan.values[x].clone();
         let up = extra - value.extra;
         if up <= 0 {

@@ -165,7 +165,8 @@ range that is named), some thousand elements of the result. Rounds and bytes are
 of the result, dealt ones included. In a model, comparisons look at fewer bits where the examples allow, and neighbours share rounds and
 truncations: `cryptflow inspect` has a model's real costs. Errors are the largest difference from the float model over the
 example, in units of the last place (2^−12 there), rounded up to a power of two. Whatever has no costs is free: it moves shares, or is
-done when compiling.
+done when compiling. Softmax and the index of the largest are those inside of a model; at its end the client computes them from what it opens, as
+it does the largest k, for nothing.
 
 *Public* is what whoever has the program sees, or what must be known when compiling. Of a function that polynomials stand for, the range of its
 operand is public, too: the pieces are made for it.

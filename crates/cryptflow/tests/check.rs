@@ -93,6 +93,29 @@ fn everything_that_stands_in_the_way_is_in_one_report() {
 }
 
 #[test]
+fn conditions_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pb");
+    let nodes: [(&str, &str, &[&str]); 4] = [
+        ("x", "Placeholder", &[]),
+        ("free", "Log", &["x"]),
+        ("not negative", "Relu", &["x"]),
+        ("bound", "Sqrt", &["not negative"]),
+    ];
+    std::fs::write(&path, graph(&nodes)).unwrap();
+    let output = check(&path, &["--json", "--output", "free", "--output", "bound"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = json(&output);
+    let conditional = found["conditional"].as_array().unwrap();
+    assert_eq!(conditional.len(), 1, "{conditional:?}");
+    assert_eq!(conditional[0]["node"], "free");
+    assert_eq!(conditional[0]["condition"], "its operand stays above 0");
+    let text = String::from_utf8(check(&path, &["--output", "free", "--output", "bound"]).stdout).unwrap();
+    assert!(text.contains("supported under a condition") && text.contains("stays above 0"), "{text}");
+    assert!(text.contains("Calibration data decide"), "{text}");
+}
+
+#[test]
 fn what_is_no_model_is_said() {
     let output = check(&repository("README.md"), &[]);
     assert_eq!(output.status.code(), Some(1));

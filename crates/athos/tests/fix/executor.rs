@@ -18,14 +18,13 @@ impl Naive {
         Naive { noise: None }
     }
 
-    /// With errors of −1, 0 and 1 unit at every truncation that is not exact.
+    /// With errors of −1, 0 and 1 unit at every truncation.
     pub(crate) fn noisy(seed: u64) -> Naive {
         Naive { noise: Some(RefCell::new(seed)) }
     }
 
     fn rounded(&self, z: i128, shift: u32) -> i64 {
-        let exact = z & ((1 << shift) - 1) == 0;
-        let noise = self.noise.as_ref().filter(|_| !exact).map_or(0, |state| {
+        let noise = self.noise.as_ref().map_or(0, |state| {
             let mut state = state.borrow_mut();
             *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             i128::from(*state >> 33) % 3 - 1

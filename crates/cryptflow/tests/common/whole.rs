@@ -8,10 +8,10 @@ use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::{Array, Graph, Op, passes};
 use cryptflow_engine::{Observer, Silent, execute};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
-use cryptflow_mpc::{Error, Links, Owner, Protocol};
+use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_program::{OutputTransform, validate};
-use cryptflow_wire::{LinkOptions, local};
+use cryptflow_wire::{LinkOptions, Links, local};
 
 /// What a protocol's parties computed: for each output its name, its elements, and what one unit of fixed point is in it.
 pub(crate) struct Answers {

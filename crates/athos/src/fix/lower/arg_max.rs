@@ -8,11 +8,14 @@ use super::super::plan::{PlanOp, PlanValue, Range};
 use super::super::quantise::{exp2, scale_of};
 use super::{Lowering, Refusal};
 
+/// Units between two places: a protocol may make a constant one unit more, or less.
+const APART: i64 = 4;
+
 impl Lowering<'_> {
     /// The first index of the largest element of a value along its last axis, as the node's value.
     ///
     /// Behind the lowest bits of element i of n come those of n − 1 − i, so that no two elements are equal, and of equal ones the first
-    /// is the largest. Then the comparison with the largest holds in one place, and nothing is rounded on the way.
+    /// is the largest. Then the comparison with the largest holds in one place, and nothing is rounded on the way but the n − 1 − i.
     pub(super) fn arg_max_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
         let shape = self.plan.values[x].shape.clone();
         let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
@@ -23,14 +26,14 @@ impl Lowering<'_> {
         self.plan.fitted = Some(self.setting.scale);
         let folded = vec![rows, n, 1, 1];
         let x = self.moved(id, Movement::Reshape { shape: folded.clone() }, x);
-        let spare = usize::BITS - (n - 1).leading_zeros();
+        let spare = (usize::BITS - (n - 1).leading_zeros()) + APART.ilog2();
         let extra = self.plan.values[x].extra + spare as i32;
         let x = self.raised(id, x, extra);
         let places = self.places(id, n, extra);
         let places = self.moved(id, Movement::Reshape { shape: vec![1, n, 1, 1] }, places);
         let places = self.moved(id, Movement::Broadcast { shape: folded.clone() }, places);
         let (low, high) = self.bounds[x];
-        let bounds = (low, high.saturating_add(n as i64 - 1));
+        let bounds = (low.saturating_sub(1), high.saturating_add(APART * (n as i64 - 1) + 1));
         let range = self.plan.values[x].range;
         let unlike = PlanValue { extra, exact: Some(bounds), ..self.blank(id, folded.clone(), range) };
         let unlike = self.step_to(id, PlanOp::Add, &[x, places], unlike);
@@ -93,12 +96,16 @@ impl Lowering<'_> {
         Ok(self.last_value(id, op, &[y]))
     }
 
-    /// n − 1 to 0, in units of a value with so many extra fractional bits.
+    /// n − 1 to 0, [`APART`] units of a value with so many extra fractional bits each.
     fn places(&mut self, id: NodeId, n: usize, extra: i32) -> usize {
         let range = Range { low: 0.0, high: 1.0 };
-        let blank = PlanValue { extra, exact: Some((0, n as i64 - 1)), ..self.blank(id, vec![n], range) };
+        let blank = PlanValue {
+            extra,
+            exact: Some((-1, APART * (n as i64 - 1) + 1)),
+            ..self.blank(id, vec![n], range)
+        };
         let unit = 1.0 / exp2(scale_of(&blank, self.setting.scale));
-        let bias = (0..n).rev().map(|i| i as f64 * unit).collect();
+        let bias = (0..n as i64).rev().map(|i| (APART * i) as f64 * unit).collect();
         self.step_to(id, PlanOp::Linear { terms: Vec::new(), bias: Some(bias) }, &[], blank)
     }
 }

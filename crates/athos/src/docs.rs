@@ -201,7 +201,8 @@ pub(crate) const CLIP: Doc =
 pub(crate) const LARGER: Doc = example("larger of two", NUMBER, VECTOR, Sample::WithSecret(|| Op::Maximum));
 pub(crate) const COMPARISON: Doc =
     example("comparison", NUMBER, VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
-pub(crate) const CHOICE: Doc = example("choice", "a constant condition", VECTOR, Sample::Choice);
+pub(crate) const CHOICE: Doc =
+    example("choice", "a constant condition, a constant that is one number", VECTOR, Sample::Choice);
 pub(crate) const MAX_POOL: Doc =
     example("maximum over windows", "windows", IMAGE, Sample::Of(|| Op::MaxPool { window: window(2, 0) }));
 pub(crate) const EXTREME: Doc = example(
@@ -296,8 +297,7 @@ pub(crate) mod notes {
     pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
     pub(crate) const REPLACED: &str = "the indices are public; not with a `reduction`";
     pub(crate) const SECRETS: &str = "a product, where both operands are secret";
-    pub(crate) const SORTED: &str =
-        "at the end of a model only, where the client sees all and picks them, for nothing";
+    pub(crate) const SORTED: &str = "at the end of a model, where the client sees all and picks them, for nothing; inside of it for k = 1 only";
     pub(crate) const STACK: &str = "a product, where both operands are secret; a constant stack, or one on the left of a stack, has at \
          most 64 matrices";
     pub(crate) const TRIANGLE: &str = "by a triangle of ones";

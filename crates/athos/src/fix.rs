@@ -7,6 +7,7 @@
 //! Nothing here knows a protocol; programs are run by a [`FixedRunner`] that the caller brings.
 
 pub mod calibrate;
+pub(crate) mod image;
 pub mod interval;
 pub mod lower;
 pub(crate) mod plan;

@@ -11,6 +11,7 @@ use crate::functions::facts;
 use crate::graph::{Array, Function, Graph, NodeId, Op};
 use crate::operations::normalisation;
 
+use super::image::{ALL, images, within};
 use super::plan::Range;
 use super::quantise::{WORST_CASE_WEIGHT_BITS, exp2};
 
@@ -20,6 +21,7 @@ pub fn interval(graph: &Graph, inputs: &[Range], scale: u32) -> Vec<Range> {
     let mut channels: Vec<Vec<Range>> = Vec::with_capacity(graph.nodes.len());
     let mut given = inputs.iter();
     let unit = 1.0 / exp2(scale);
+    let images = images(graph);
     for (index, node) in graph.nodes.iter().enumerate() {
         let ranges = match &node.op {
             Op::Input => {
@@ -30,7 +32,7 @@ pub fn interval(graph: &Graph, inputs: &[Range], scale: u32) -> Vec<Range> {
             Op::Constant(array) => constant(array),
             _ => {
                 let operands: Vec<&[Range]> = node.inputs.iter().map(|i| channels[i.0].as_slice()).collect();
-                Node { graph, id: NodeId(index), unit }.ranges(&operands)
+                Node { graph, id: NodeId(index), unit, images: &images }.ranges(&operands)
             }
         };
         channels.push(ranges);
@@ -99,6 +101,8 @@ struct Node<'a> {
     graph: &'a Graph,
     id: NodeId,
     unit: f64,
+    /// What the float model allows for.
+    images: &'a [Range],
 }
 
 impl Node<'_> {
@@ -140,8 +144,11 @@ impl Node<'_> {
                 products.into_iter().map(|r| grown(r, 2.0 * self.unit)).collect()
             }
             Op::Div => {
-                let quotients =
-                    self.pairs(operands, n, &|a, b| times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low }));
+                let quotient = |a, b| {
+                    let b = within(b, self.image(1));
+                    times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low })
+                };
+                let quotients = self.pairs(operands, n, &quotient);
                 let error = |r: Range| 4.0 * self.unit + r.magnitude() / 512.0;
                 if self.constant(1).is_some() {
                     return quotients;
@@ -159,7 +166,10 @@ impl Node<'_> {
                 let sides = operands.get(1..).unwrap_or(&[]);
                 self.pairs(sides, n, &|a, b| a.union(b))
             }
-            Op::Function(function) => each(&|r| through(*function, r, self.unit)),
+            Op::Function(function) => {
+                // Beyond what the float model allows for, the fixed-point function stays what it is.
+                each(&|r| through(*function, within(r, self.image(0)), self.unit))
+            }
             Op::Relu => each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) }),
             Op::ClippedRelu { limit } => {
                 let clip = |v: f64| v.clamp(0.0, f64::from(*limit).max(0.0));
@@ -202,6 +212,12 @@ impl Node<'_> {
             Op::TopK { .. } => vec![all(x); n],
             Op::Movement(movement) => self.movement(movement, operands, n),
         }
+    }
+
+    /// What the float model allows an operand to be.
+    fn image(&self, operand: usize) -> Range {
+        let id = self.graph.node(self.id).inputs.get(operand);
+        id.and_then(|id| self.images.get(id.0)).copied().unwrap_or(ALL)
     }
 
     fn constant(&self, operand: usize) -> Option<&Array> {

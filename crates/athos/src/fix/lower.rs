@@ -21,6 +21,7 @@ use cryptflow_ring::Movement;
 
 use crate::graph::{Array, Graph, NodeId, Op};
 
+use super::image::{images, within};
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight, Range};
 use super::quantise::{own_bounds, result_bounds};
 
@@ -69,6 +70,8 @@ impl Setting {
 pub(crate) struct Lowering<'a> {
     graph: &'a Graph,
     ranges: &'a [Range],
+    /// What the float model allows for, by node.
+    images: Vec<Range>,
     setting: Setting,
     plan: Plan,
     /// The integers that each value of the plan stays within.
@@ -90,6 +93,7 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
     let mut state = Lowering {
         graph,
         ranges,
+        images: images(graph),
         setting,
         plan: Plan::default(),
         bounds: Vec::new(),
@@ -171,6 +175,12 @@ fn needed(graph: &Graph) -> Vec<bool> {
 impl Lowering<'_> {
     fn range(&self, id: NodeId) -> Range {
         self.ranges[id.0]
+    }
+
+    /// What the node whose value this is was seen to be, as far as the float model allows for it: rounding is no reason to ask a function
+    /// for more.
+    fn seen(&self, id: NodeId, value: usize) -> Range {
+        within(self.plan.values[value].range, self.images[id.0])
     }
 
     /// A value of a node in the making: it has the scale of activations, and its bounds follow from its range.

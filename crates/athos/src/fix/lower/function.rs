@@ -25,7 +25,8 @@ pub(super) struct Approximation {
 
 impl Lowering<'_> {
     pub(super) fn function(&mut self, id: NodeId, function: Function) -> Result<Lowered, Refusal> {
-        let x = self.secret(self.operand(id, 0)?)?;
+        let operand = self.operand(id, 0)?;
+        let x = self.secret(operand)?;
         match function {
             Function::Abs => return Ok(self.absolute(id, x)),
             Function::Power { exponent: 1.0 } => return Ok(Lowered::Value(x)),
@@ -43,7 +44,7 @@ impl Lowering<'_> {
         };
         let value = &self.plan.values[x];
         let unit = 1.0 / exp2(scale_of(value, self.setting.scale));
-        let seen = value.range;
+        let seen = self.seen(operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
         let (low, high) = own_bounds(&blank, self.setting.scale, self.setting.margin);

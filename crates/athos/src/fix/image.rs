@@ -1,0 +1,101 @@
+//! What a graph alone says of its values, whatever its inputs are: a variance is not negative, a sigmoid is from 0 to 1. It holds for the
+//! float model; what fixed point makes of it may lie beside by its rounding.
+
+use crate::graph::{Array, Function, Graph, NodeId, Op};
+
+use super::Range;
+
+/// Every number.
+pub(super) const ALL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
+/// What the values of every node may be, by id, in the float model, whatever the inputs are.
+pub(crate) fn images(graph: &Graph) -> Vec<Range> {
+    let mut images: Vec<Range> = Vec::with_capacity(graph.nodes.len());
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let operands: Vec<Range> =
+            node.inputs.iter().map(|id| images.get(id.0).copied().unwrap_or(ALL)).collect();
+        images.push(image(graph, NodeId(index), &operands));
+    }
+    images
+}
+
+/// The part of a range that lies in an image; the range, where rounding has put it beside.
+pub(crate) fn within(range: Range, image: Range) -> Range {
+    let inner = Range { low: range.low.max(image.low), high: range.high.min(image.high) };
+    if inner.low <= inner.high { inner } else { range }
+}
+
+/// As much as an operation alone says.
+fn image(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
+    let node = graph.node(id);
+    let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(ALL));
+    let of = |low: f64, high: f64| Range { low, high };
+    // What both may be, and what is of neither sign.
+    let sound = |r: Range| if r.low.is_nan() || r.high.is_nan() { ALL } else { r };
+    let range = match &node.op {
+        Op::Constant(array) => values(array),
+        Op::Relu => of(a.low.max(0.0), a.high.max(0.0)),
+        Op::ClippedRelu { limit } => of(0.0, (*limit).into()),
+        Op::Softmax | Op::Compare(_) => of(0.0, 1.0),
+        Op::ArgMax { .. } | Op::TopK { indices: true, .. } => of(0.0, f64::INFINITY),
+        Op::Add => of(a.low + b.low, a.high + b.high),
+        Op::Sub => of(a.low - b.high, a.high - b.low),
+        Op::Mul if node.inputs.first() == node.inputs.get(1) => of(0.0, f64::INFINITY),
+        Op::Mul => product(a, b),
+        Op::Div if b.low > 0.0 || b.high < 0.0 => product(a, of(1.0 / b.high, 1.0 / b.low)),
+        Op::Maximum => of(a.low.max(b.low), a.high.max(b.high)),
+        Op::Minimum => of(a.low.min(b.low), a.high.min(b.high)),
+        Op::Select => operands.iter().skip(1).fold(Range::EMPTY, |all, r| all.union(*r)),
+        Op::Function(function) => function_image(*function, a),
+        Op::Identity | Op::Max { .. } | Op::Min { .. } | Op::Mean { .. } | Op::MaxPool { .. } => a,
+        Op::TopK { indices: false, .. } => a,
+        Op::AvgPool { .. } => a.with_zero(),
+        Op::Sum { .. } | Op::SumPool { .. } => sum(a),
+        Op::Movement(movement) => {
+            let all = operands.iter().fold(Range::EMPTY, |all, r| all.union(*r));
+            if matches!(movement, cryptflow_ring::Movement::Pad { .. }) { all.with_zero() } else { all }
+        }
+        _ => ALL,
+    };
+    sound(range)
+}
+
+/// At least one element, of one sign or of both.
+fn sum(x: Range) -> Range {
+    let low = if x.low >= 0.0 { x.low } else { f64::NEG_INFINITY };
+    let high = if x.high <= 0.0 { x.high } else { f64::INFINITY };
+    Range { low, high }
+}
+
+fn values(array: &Array) -> Range {
+    let each = array.data.iter().map(|&v| f64::from(v));
+    let range = each.fold(Range::EMPTY, |r, v| r.union(Range { low: v, high: v }));
+    if range.low <= range.high { range } else { ALL }
+}
+
+fn product(a: Range, b: Range) -> Range {
+    // Zero times whatever there is no end to is zero.
+    let times = |x: f64, y: f64| if x == 0.0 || y == 0.0 { 0.0 } else { x * y };
+    let ends = [times(a.low, b.low), times(a.low, b.high), times(a.high, b.low), times(a.high, b.high)];
+    ends.into_iter().fold(Range::EMPTY, |r, v| r.union(Range { low: v, high: v }))
+}
+
+fn function_image(function: Function, x: Range) -> Range {
+    let of = |low: f64, high: f64| Range { low, high };
+    let above = |low: f64| of(low, f64::INFINITY);
+    match function {
+        Function::Abs | Function::Exp | Function::Softplus | Function::Sqrt | Function::Rsqrt => above(0.0),
+        Function::Power { exponent } if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 => above(0.0),
+        Function::Reciprocal if x.low > 0.0 => above(0.0),
+        Function::Cosh => above(1.0),
+        Function::Sigmoid => of(0.0, 1.0),
+        Function::HardSigmoid { .. } => of(0.0, 1.0),
+        Function::Tanh | Function::Erf | Function::Sin | Function::Cos | Function::Sign => of(-1.0, 1.0),
+        Function::Softsign => of(-1.0, 1.0),
+        Function::Acos => of(0.0, std::f64::consts::PI),
+        Function::Floor | Function::Ceil | Function::Round | Function::Truncate => {
+            of(x.low.floor(), x.high.ceil())
+        }
+        _ => ALL,
+    }
+}

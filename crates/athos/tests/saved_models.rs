@@ -120,7 +120,7 @@ fn what_cannot_be_read_says_why() {
         ),
         (
             named("model.h5", b"\x89HDF\r\n\x1a\n\0\0"),
-            "turn it into a SavedModel, and give that folder: keras.models",
+            "turn it into a SavedModel, and give that folder: import keras; keras.models",
         ),
         (
             from_path(&folder("../arg_max_head.pb"), &signature("x")).map(|_| ()).unwrap_err().to_string(),

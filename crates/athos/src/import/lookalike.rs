@@ -57,9 +57,14 @@ impl Lookalike {
                 "Save it in binary form: tf.saved_model.save(tf.saved_model.load(\"folder\"), \"binary\")"
             }
             Lookalike::SavedModel => "Give the folder that it lies in",
-            Lookalike::Hdf5 | Lookalike::Zip => {
+            Lookalike::Hdf5 => {
                 "If it is a Keras model, turn it into a SavedModel, and give that folder: \
-                 keras.models.load_model(\"model.keras\").export(\"folder\")"
+                 import keras; keras.models.load_model(\"model.h5\").export(\"folder\")"
+            }
+            Lookalike::Zip => {
+                "If it is a Keras model, turn it into a SavedModel, and give that folder: \
+                 import keras; keras.models.load_model(\"model.keras\").export(\"folder\"). If it is a PyTorch model, \
+                 give the ONNX file that torch.onnx.export writes"
             }
             Lookalike::Onnx => "Import it as ONNX",
             Lookalike::TensorFlowLite => {

@@ -95,7 +95,7 @@ impl<'a> Importer<'a> {
         let key = |f: &'a FunctionProto| ((f.domain.as_str(), f.name.as_str(), f.overload.as_str()), f);
         Importer {
             functions: model.functions.iter().map(key).collect(),
-            folder: Folder(folder.map(Path::to_path_buf)),
+            folder: Folder::new(folder.map(Path::to_path_buf)),
             graph: Graph::default(),
             kinds: HashMap::new(),
             unsupported: Vec::new(),

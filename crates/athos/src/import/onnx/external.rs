@@ -1,16 +1,49 @@
 //! Elements that a model keeps in other files: only in its own folder, and no more than are there.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::messages::TensorProto;
 
+/// How many times over the files beside a model may be read: constants may share their elements, but a small model that names one large file
+/// again and again would fill the memory.
+const TIMES: u64 = 4;
+
 /// The folder of a model; nothing for a model that is only bytes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Folder(pub(super) Option<PathBuf>);
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    path: Option<PathBuf>,
+    read: RefCell<Reading>,
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Reading {
+    files: HashSet<PathBuf>,
+    /// Bytes that may still be read, of these files together.
+    left: u64,
+}
+
+impl Reading {
+    /// Takes so many bytes of a file of this size.
+    fn take(&mut self, path: &Path, size: u64, bytes: u64) -> Option<()> {
+        if self.files.insert(path.to_path_buf()) {
+            self.left = self.left.saturating_add(size.saturating_mul(TIMES));
+        }
+        self.left = self.left.checked_sub(bytes)?;
+        Some(())
+    }
+}
 
 impl Folder {
+    /// This folder.
+    pub(super) fn new(path: Option<PathBuf>) -> Folder {
+        Folder { path, read: RefCell::default() }
+    }
+
     /// The elements of a constant that lies in another file: `length` bytes are expected.
     pub(super) fn elements(&self, tensor: &TensorProto, length: usize) -> Result<Vec<u8>, String> {
         let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
@@ -47,6 +80,12 @@ impl Folder {
                  it is cut off, or belongs to another model"
             ));
         }
+        self.read.borrow_mut().take(&path, size, length as u64).ok_or_else(|| {
+            format!(
+                "the constants of the model read {location:?} and its like more than {TIMES} times over. Is the model damaged? If not, \
+                 save it anew (onnx.save_model with save_as_external_data)"
+            )
+        })?;
         file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
         let mut bytes = vec![0; length];
         file.read_exact(&mut bytes).map_err(unreadable)?;
@@ -55,7 +94,7 @@ impl Folder {
 
     /// The path of a file in the folder, links followed; an error for what lies elsewhere.
     fn inside(&self, location: &str) -> Result<PathBuf, String> {
-        let Some(folder) = &self.0 else {
+        let Some(folder) = &self.path else {
             return Err(format!(
                 "the constant lies in {location:?} beside the model: import the model from its path"
             ));
@@ -104,7 +143,7 @@ mod tests {
         std::fs::write(temporary.path().join("secret"), [9; 8]).unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink(temporary.path().join("secret"), folder.join("link")).unwrap();
-        let inside = Folder(Some(folder.clone()));
+        let inside = Folder::new(Some(folder.clone()));
 
         let whole = tensor(&[("location", "weights/a.bin"), ("offset", "2"), ("length", "4")]);
         assert_eq!(inside.elements(&whole, 4).unwrap(), [2, 3, 4, 5]);
@@ -134,7 +173,18 @@ mod tests {
             let error = inside.elements(&tensor, 4).unwrap_err();
             assert!(error.contains(reason), "{error}");
         }
-        let error = Folder(None).elements(&whole, 4).unwrap_err();
+        // Eight bytes of thirty-two were read already.
+        let all = tensor(&[("location", a)]);
+        let mut read = 0;
+        let error = loop {
+            match inside.elements(&all, 8) {
+                Ok(bytes) => read += bytes.len(),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(read, 24);
+        assert!(error.contains("more than 4 times over"), "{error}");
+        let error = Folder::default().elements(&whole, 4).unwrap_err();
         assert!(error.contains("from its path"), "{error}");
     }
 }

@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn read(t: &TensorProto) -> Result<Constant, String> {
-        constant(t, &Folder(None))
+        constant(t, &Folder::default())
     }
 
     #[test]
@@ -253,13 +253,13 @@ mod tests {
             dims: vec![2, 3],
         };
         for indices in [ints(&[2], &[1, 5]), ints(&[2, 2], &[0, 1, 1, 2])] {
-            let Constant::Float(a) = sparse(&of(indices), &Folder(None)).unwrap() else { panic!() };
+            let Constant::Float(a) = sparse(&of(indices), &Folder::default()).unwrap() else { panic!() };
             assert_eq!(a.data.as_slice(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
         }
         for wrong in
             [ints(&[2], &[1, 6]), ints(&[2], &[-1, 1]), ints(&[1], &[1]), ints(&[2, 2], &[0, 3, 1, 2])]
         {
-            sparse(&of(wrong), &Folder(None)).unwrap_err();
+            sparse(&of(wrong), &Folder::default()).unwrap_err();
         }
     }
 }

@@ -52,12 +52,13 @@ impl Comparison {
 /// The float model from which a program was compiled.
 pub struct FloatModel {
     graph: Graph,
-    shape: Vec<usize>,
+    /// Shapes of its inputs, in the program's order.
+    shapes: Vec<Vec<usize>>,
 }
 
 impl FloatModel {
     /// Reads the graph (of this signature, if it is a SavedModel and has another than the default), with the program's input
-    /// shape, up to the value that the program opens first.
+    /// shapes, up to the values that the program opens.
     ///
     /// # Errors
     /// The file is no model, or not the one that the program was compiled from.
@@ -66,28 +67,40 @@ impl FloatModel {
             program.values.get(id.0).ok_or_else(|| Error::new("the compiled model is malformed"))
         };
         let mut options = ImportOptions { signature: signature.map(Into::into), ..ImportOptions::default() };
-        let mut shape = Vec::new();
+        let mut shapes = Vec::new();
         for input in &program.inputs {
-            shape = value(input.value)?.shape.clone();
+            let shape = &value(input.value)?.shape;
             options.inputs.push((input.name.clone(), shape.clone()));
+            shapes.push(shape.clone());
         }
-        for output in program.outputs.iter().take(1) {
+        for output in &program.outputs {
             // The logits, where the model goes on to a softmax or an arg-max.
-            options.outputs.push(value(output.value)?.name.clone());
+            let logits = output.transform.map(|_| value(output.value)).transpose()?;
+            options.outputs.push(logits.map_or(&output.name, |value| &value.name).clone());
         }
         let graph = from_path(path, &options).map_err(|e| Error::at(path, e))?;
-        Ok(FloatModel { graph, shape })
+        for (output, &id) in program.outputs.iter().zip(&graph.outputs) {
+            let (compiled, found) = (&value(output.value)?.shape, &graph.node(id).shape);
+            if compiled != found {
+                let name = &output.name;
+                let reason = format!(
+                    "its output {name:?} has the shape {found:?}, and the compiled model's {compiled:?}: it was compiled from another"
+                );
+                return Err(Error::at(path, reason));
+            }
+        }
+        Ok(FloatModel { graph, shapes })
     }
 
-    /// The logits of one batch.
+    /// The outputs of one batch, logits in the place of what the client makes of them. Inputs and outputs are in the program's order.
     ///
     /// # Errors
     /// The model cannot be evaluated on it.
-    pub fn run(&self, batch: Vec<f32>) -> Result<Vec<f32>> {
-        let input = Array::new(self.shape.clone(), batch).map_err(Error::new)?;
-        let outputs = float::run(&self.graph, &[input], &mut |_, _| ()).map_err(Error::new)?;
-        let logits = outputs.into_iter().next().ok_or_else(|| Error::new("the float model has no output"))?;
-        Ok(logits.data.to_vec())
+    pub fn run(&self, batch: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+        let inputs = self.shapes.iter().cloned().zip(batch).map(|(shape, data)| Array::new(shape, data));
+        let inputs: Vec<Array> = inputs.collect::<std::result::Result<_, _>>().map_err(Error::new)?;
+        let outputs = float::run(&self.graph, &inputs, &mut |_, _| ()).map_err(Error::new)?;
+        Ok(outputs.into_iter().map(|output| output.data.to_vec()).collect())
     }
 }
 

@@ -5,15 +5,17 @@
 //! point it could wrap around and give a wrong answer that looks right.
 
 mod array;
+mod columns;
+mod file;
 mod picture;
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cryptflow_program::Preprocessing;
 
-use crate::npy::{self, NpyError};
+pub use columns::columns;
+
+use crate::npy::{NpyError, list};
 use crate::preprocess::PreprocessError;
 
 /// What a row must be.
@@ -145,76 +147,107 @@ pub enum InputError {
         /// What to do.
         advice: String,
     },
+    /// `NAME=FILE` with a name that the model does not know.
+    #[error("{given}: there is no such file, and the model has no input {name:?}; {}", inputs_are(inputs))]
+    UnknownInput {
+        /// As it was given.
+        given: String,
+        /// What stands before the `=`.
+        name: String,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// An input that no file was given for.
+    #[error(
+        "nothing was given for the input {input:?}; {}: give {input}=FILE, or .npz files with an array for each input by its name",
+        inputs_are(inputs)
+    )]
+    MissingInput {
+        /// The input.
+        input: String,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// A file for all inputs, all of which have files of their own.
+    #[error(
+        "{} is for no input: every input of the model has a file of its own. Leave it away, or say which input it is for, \
+         as in NAME={}; {}",
+        path.display(),
+        path.display(),
+        inputs_are(inputs)
+    )]
+    Superfluous {
+        /// The file or folder.
+        path: PathBuf,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// One array or picture, where several inputs need one each.
+    #[error(
+        "{} is for one input, but {}: give NAME=FILE for each, or a .npz file with an array for each by its name",
+        file.display(),
+        several(inputs)
+    )]
+    NotASet {
+        /// The file.
+        file: PathBuf,
+        /// Names of the inputs that are to be read from it.
+        inputs: Vec<String>,
+    },
+    /// An archive without the array of an input.
+    #[error(
+        "{} holds {}, but none for the input {input:?}: save one under that name, or give {input}=FILE",
+        file.display(),
+        list(found)
+    )]
+    Lacks {
+        /// The archive.
+        file: PathBuf,
+        /// The input.
+        input: String,
+        /// Names of its arrays.
+        found: Vec<String>,
+    },
+    /// Inputs that do not have the same number of rows.
+    #[error(
+        "{place} different numbers of rows for the model's inputs: {}. Row by row they belong together, so each needs as many",
+        counts.iter().map(|(input, rows)| format!("{input} {rows}")).collect::<Vec<_>>().join(", ")
+    )]
+    Rows {
+        /// Who holds them.
+        place: String,
+        /// Inputs and their rows.
+        counts: Vec<(String, usize)>,
+    },
 }
 
-/// Reads all rows of several files and folders, in the order in which they are given; the files of a folder by name.
+/// A sentence with the names of a model's inputs.
+fn inputs_are(names: &[String]) -> String {
+    match names {
+        [one] => format!("its only input is {one:?}"),
+        names => format!("its inputs are {}", names.join(", ")),
+    }
+}
+
+/// A half sentence with the names of several inputs.
+fn several(names: &[String]) -> String {
+    format!("the model takes {} inputs from it ({})", names.len(), names.join(", "))
+}
+
+/// Reads all rows of one input from several files and folders, in the order in which they are given; the files of a folder by name.
 /// Files of a folder that are no inputs by their extension are passed over.
 ///
 /// # Errors
 /// The first thing that is wrong, with the file and the row.
 pub fn read(paths: &[PathBuf], spec: &InputSpec) -> Result<Vec<Row>, InputError> {
     let mut rows = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            for file in files_of(path)? {
-                read_file(&file, spec, &mut rows)?;
-            }
-        } else {
-            read_file(path, spec, &mut rows)?;
-        }
+    for file in file::all(paths)? {
+        file::read(&file, spec, &mut rows)?;
     }
     if rows.is_empty() {
         return Err(InputError::Nothing);
     }
     Ok(rows)
-}
-
-/// The files of a folder that look like inputs, sorted by name.
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
-    let failed = |source| InputError::Io { file: folder.to_path_buf(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        if matches!(extension.as_deref(), Some("npy" | "npz" | "png" | "jpg" | "jpeg")) {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        return Err(InputError::EmptyFolder { folder: folder.to_path_buf() });
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read_file(path: &Path, spec: &InputSpec, rows: &mut Vec<Row>) -> Result<(), InputError> {
-    let io = |source| InputError::Io { file: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut start = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut start).map_err(io)?;
-    file.rewind().map_err(io)?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let npy = |source| InputError::Npy { file: path.to_path_buf(), source };
-    match start.as_slice() {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => {
-            let array = npy::read_npy(&mut reader, length, true).map_err(npy)?;
-            array::rows(array, path, &name, spec, rows)
-        }
-        [b'P', b'K', ..] => {
-            let (member, array) = npy::read_npz(&mut reader, &spec.name).map_err(npy)?;
-            array::rows(array, path, &format!("{name}:{member}"), spec, rows)
-        }
-        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => {
-            let picture = picture::decode(reader, length)
-                .map_err(|reason| InputError::Picture { file: path.to_path_buf(), reason })?;
-            let data = crate::preprocess::apply(picture, &spec.preprocessing, &spec.shape)
-                .map_err(|source| InputError::Preprocess { file: path.to_path_buf(), source })?;
-            push(rows, name.into_owned(), data, spec)
-        }
-        _ => Err(InputError::Format { file: path.to_path_buf() }),
-    }
 }
 
 /// Checks a row's values and adds it.

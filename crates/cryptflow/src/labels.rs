@@ -30,29 +30,40 @@ pub enum LabelsError {
         reason: String,
     },
     /// Another number of names than the model has classes.
-    #[error("{} holds {found} labels, the model has {classes} classes", file.display())]
+    #[error("{} holds {found} labels, {}", file.display(), of_classes(classes))]
     Count {
         /// The file.
         file: PathBuf,
         /// Labels that are there.
         found: usize,
-        /// Classes of the model.
-        classes: usize,
+        /// Classes of each output of the model that has any.
+        classes: Vec<usize>,
     },
 }
 
+fn of_classes(classes: &[usize]) -> String {
+    match classes {
+        [] => "and no output of the model is one of classes".into(),
+        [classes] => format!("the model has {classes} classes"),
+        several => {
+            let numbers: Vec<String> = several.iter().map(ToString::to_string).collect();
+            format!("and the model's outputs have {} classes", numbers.join(" or "))
+        }
+    }
+}
+
 impl Labels {
-    /// Reads the names of `classes` classes, in one of three forms: a name a line, in the order of the classes;
+    /// Reads the names of classes, as many as one of `classes`, in one of three forms: a name a line, in the order of the classes;
     /// `index<TAB>name`, in any order; or ImageNet's `n01440764 tench, Tinca tinca`, in the order of the classes.
     ///
     /// # Errors
     /// With the line that is wrong.
-    pub fn read(file: &Path, classes: usize) -> Result<Labels, LabelsError> {
+    pub fn read(file: &Path, classes: &[usize]) -> Result<Labels, LabelsError> {
         let text = std::fs::read(file).map_err(|source| LabelsError::Io { file: file.into(), source })?;
         Self::parse(&text, classes, file)
     }
 
-    fn parse(text: &[u8], classes: usize, file: &Path) -> Result<Labels, LabelsError> {
+    fn parse(text: &[u8], classes: &[usize], file: &Path) -> Result<Labels, LabelsError> {
         let wrong = |line: usize, reason: String| LabelsError::Line { file: file.into(), line, reason };
         let mut lines: Vec<&str> = Vec::new();
         for (i, line) in text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).split(|&b| b == b'\n').enumerate()
@@ -67,15 +78,16 @@ impl Labels {
         if let Some(empty) = lines.iter().position(|l| l.is_empty()) {
             return Err(wrong(empty + 1, "the line is empty".into()));
         }
-        if lines.len() != classes {
-            return Err(LabelsError::Count { file: file.into(), found: lines.len(), classes });
+        let count = lines.len();
+        if !classes.contains(&count) {
+            return Err(LabelsError::Count { file: file.into(), found: count, classes: classes.to_vec() });
         }
         if !lines.iter().any(|l| l.contains('\t')) {
             let synsets = lines.iter().all(|l| synset(l).is_some());
             let name = |l: &&str| if synsets { synset(l).unwrap_or(l) } else { l }.to_owned();
             return Ok(Labels { names: lines.iter().map(name).collect() });
         }
-        let mut names = vec![None; classes];
+        let mut names = vec![None; count];
         for (i, line) in lines.iter().enumerate() {
             let parts = line
                 .split_once('\t')
@@ -86,12 +98,17 @@ impl Labels {
                 Some(slot @ None) => *slot = Some(name.to_owned()),
                 Some(Some(_)) => return Err(wrong(i + 1, format!("class {index} has a name already"))),
                 None => {
-                    return Err(wrong(i + 1, format!("class {index} does not exist: there are {classes}")));
+                    return Err(wrong(i + 1, format!("class {index} does not exist: there are {count}")));
                 }
             }
         }
         // As many lines as classes, and none twice: all are there.
         Ok(Labels { names: names.into_iter().flatten().collect() })
+    }
+
+    /// How many classes they are for.
+    pub fn count(&self) -> usize {
+        self.names.len()
     }
 
     /// The name of a class.
@@ -129,7 +146,7 @@ mod tests {
             ("n01440764 tench\nnewt", &["n01440764 tench", "newt"]),
         ];
         for (text, names) in cases {
-            let labels = Labels::parse(text.as_bytes(), 2, Path::new("labels.txt")).unwrap();
+            let labels = Labels::parse(text.as_bytes(), &[5, 2], Path::new("labels.txt")).unwrap();
             assert_eq!(labels.names, names, "{text:?}");
             assert_eq!((labels.name(1), labels.name(2)), (names.get(1).copied(), None));
         }
@@ -147,7 +164,19 @@ mod tests {
             (b"0\tcat\n2\tdog", "line 2: class 2 does not exist"),
         ];
         for (text, message) in cases {
-            let error = Labels::parse(text, 2, Path::new("labels.txt")).unwrap_err().to_string();
+            let error = Labels::parse(text, &[2], Path::new("labels.txt")).unwrap_err().to_string();
+            assert!(error.contains(message), "{error:?} does not say {message:?}");
+        }
+    }
+
+    #[test]
+    fn their_number_must_be_that_of_some_classes() {
+        for (classes, message) in [
+            (&[][..], "holds 1 labels, and no output of the model is one of classes"),
+            (&[2], "holds 1 labels, the model has 2 classes"),
+            (&[2, 10], "holds 1 labels, and the model's outputs have 2 or 10 classes"),
+        ] {
+            let error = Labels::parse(b"cat", classes, Path::new("labels.txt")).unwrap_err().to_string();
             assert!(error.contains(message), "{error:?} does not say {message:?}");
         }
     }

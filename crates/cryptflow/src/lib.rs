@@ -1,6 +1,7 @@
 //! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the command.
 
 pub mod attest;
+pub mod batches;
 pub mod bench;
 pub mod clear_runner;
 pub mod client;
@@ -17,6 +18,7 @@ pub mod output;
 pub mod preprocess;
 pub mod remote;
 pub mod report;
+pub mod results;
 pub mod svg;
 pub mod table;
 

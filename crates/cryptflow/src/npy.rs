@@ -8,7 +8,7 @@ mod npz;
 
 use std::io::{Read, Write};
 
-pub use npz::read_npz;
+pub use npz::{read_npz, read_npz_member, write_npz};
 
 use header::{DType, Header, Kind};
 
@@ -75,7 +75,7 @@ pub enum NpyError {
     /// The archive is damaged.
     #[error("the .npz archive cannot be read: {0}")]
     Archive(String),
-    /// Several arrays, none of the wanted name.
+    /// No array of the wanted name.
     #[error(
         "the .npz archive holds {}, but none is called {wanted:?}: save one array, or the wanted one under that name",
         list(found)
@@ -88,9 +88,11 @@ pub enum NpyError {
     },
 }
 
-fn list(names: &[String]) -> String {
+/// Names of arrays, for a message.
+pub(crate) fn list(names: &[String]) -> String {
     match names {
         [] => "no arrays".into(),
+        [one] => format!("the array {one}"),
         names if names.len() > 8 => format!("{} arrays", names.len()),
         names => format!("the arrays {}", names.join(", ")),
     }

@@ -16,12 +16,26 @@ pub struct OutputError {
     pub source: std::io::Error,
 }
 
+/// Whether a file of this name is an archive of arrays, `.npz`; it is a single array, `.npy`, otherwise.
+pub fn is_archive(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
+}
+
 /// Writes a tensor as `.npy`, all of it or nothing.
 ///
 /// # Errors
 /// Where the folder cannot be written to or the disk is full; a file that was there stays as it was.
 pub fn write_npy(file: &Path, tensor: &Tensor) -> Result<(), OutputError> {
     write_whole(file, |writer| npy::write_npy(writer, tensor))
+        .map_err(|source| OutputError { file: file.to_path_buf(), source })
+}
+
+/// Writes tensors by name as `.npz`, all of them or nothing.
+///
+/// # Errors
+/// As [`write_npy`]; and where two have the same name.
+pub fn write_npz(file: &Path, tensors: &[(&str, Tensor)]) -> Result<(), OutputError> {
+    write_whole(file, |writer| npy::write_npz(writer, tensors.iter().map(|(name, tensor)| (*name, tensor))))
         .map_err(|source| OutputError { file: file.to_path_buf(), source })
 }
 
@@ -36,6 +50,10 @@ mod tests {
         let file = folder.path().join("y.npy");
         write_npy(&file, &tensor).unwrap();
         assert!(std::fs::read(&file).unwrap().starts_with(b"\x93NUMPY"));
+        let archive = folder.path().join("y.NPZ");
+        write_npz(&archive, &[("a", tensor.clone()), ("b", tensor.clone())]).unwrap();
+        assert!(std::fs::read(&archive).unwrap().starts_with(b"PK"));
+        assert!(is_archive(&archive) && !is_archive(&file) && !is_archive(Path::new("npz")));
         let error = write_npy(&folder.path().join("no/such/folder.npy"), &tensor).unwrap_err().to_string();
         assert!(error.contains("folder.npy"), "{error}");
     }

@@ -1,23 +1,23 @@
 //! What a run found, and what it took: as text for a person, as JSON for a program.
 
+mod answers;
+
 use std::fmt::Write;
 
 use cryptflow_aramis::Appraisal;
-use cryptflow_program::OutputTransform;
 use cryptflow_wire::Network;
 use serde::Serialize;
 
 use crate::client::Answer;
-use crate::compare::Comparison;
-use crate::labels::{Labels, top};
+
+pub use answers::{Answers, Label, OutputReport, Ranked, Showing, classes};
 
 /// Everything that a run reports.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The top label of each input: its name, or the index of its class where no names were given.
-    pub labels: Vec<Label>,
-    /// The five top classes of each input.
-    pub top: Vec<Vec<Ranked>>,
+    /// What came out.
+    #[serde(flatten)]
+    pub answers: Answers,
     /// Where the time went.
     pub seconds: Seconds,
     /// What went over the links, in payload bytes.
@@ -29,15 +29,9 @@ pub struct Report {
     /// The network between the parties, where it was emulated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<EmulatedNetwork>,
-    /// The difference from the float model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Comparison>,
     /// Who ran it, and what they proved; absent where all parties are processes of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// The inputs, by name.
-    #[serde(skip)]
-    pub inputs: Vec<String>,
     /// The protocol's name.
     #[serde(skip)]
     pub protocol: String,
@@ -84,39 +78,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// A label.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Label {
-    /// A class without a name.
-    Class(usize),
-    /// The name of a class.
-    Name(String),
-}
-
-impl std::fmt::Display for Label {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Label::Class(class) => write!(f, "class {class}"),
-            Label::Name(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A class of an input, with its value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ranked {
-    /// Index of the class.
-    pub class: usize,
-    /// Its label.
-    pub label: Label,
-    /// Its logit.
-    pub logit: f32,
-    /// Its probability, where the model ends in a softmax.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub probability: Option<f32>,
 }
 
 /// A network that was emulated between the parties.
@@ -183,15 +144,6 @@ pub struct PeakRss {
     pub p2: Option<u64>,
 }
 
-impl Ranked {
-    fn text(&self) -> String {
-        match self.probability {
-            Some(p) => format!("{} {:.1}%", self.label, p * 100.0),
-            None => format!("{} ({:.3})", self.label, self.logit),
-        }
-    }
-}
-
 impl Report {
     /// Adds what a batch took.
     pub fn add(&mut self, answer: &Answer) {
@@ -209,34 +161,6 @@ impl Report {
         }
     }
 
-    /// Adds the logits of one input.
-    pub fn add_row(
-        &mut self,
-        name: &str,
-        logits: &[f32],
-        transform: Option<OutputTransform>,
-        labels: Option<&Labels>,
-    ) {
-        let ranked = rank(logits, transform, labels);
-        self.inputs.push(name.to_owned());
-        self.labels.extend(ranked.first().map(|best| best.label.clone()));
-        self.top.push(ranked);
-    }
-
-    /// Adds the comparison of all rows with the float model's.
-    pub fn add_comparison(
-        &mut self,
-        secure: &[Vec<f32>],
-        float: &[Vec<f32>],
-        transform: Option<OutputTransform>,
-        labels: Option<&Labels>,
-    ) {
-        let mut comparison = Comparison::new(secure, float);
-        let best = |logits: &Vec<f32>| rank(logits, transform, labels).into_iter().next();
-        comparison.top1 = float.iter().filter_map(best).collect();
-        self.compare = Some(comparison);
-    }
-
     /// The report for a person.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -246,25 +170,15 @@ impl Report {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let width = self.inputs.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(40);
-        let answers: Vec<String> = self
-            .top
-            .iter()
-            .map(|ranked| ranked.iter().take(3).map(Ranked::text).collect::<Vec<_>>().join(", "))
-            .collect();
-        let answer_width = answers.iter().map(|answer| answer.chars().count()).max().unwrap_or(0);
-        let plain = self.compare.as_ref().map_or(&[][..], |c| &c.top1);
-        for (row, (name, answer)) in self.inputs.iter().zip(&answers).enumerate() {
-            match plain.get(row) {
-                Some(plain) => {
-                    writeln!(out, "{name:width$}  {answer:answer_width$}  | plaintext: {}", plain.text())?;
-                }
-                None => writeln!(out, "{name:width$}  {answer}")?,
-            }
-        }
+        self.answers.write_rows(out)?;
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let batches = if self.batches == 1 { "1 batch".into() } else { format!("{} batches", self.batches) };
-        writeln!(out, "\n{} in {batches}, protocol {}", plural(self.inputs.len(), "input"), self.protocol)?;
+        writeln!(
+            out,
+            "\n{} in {batches}, protocol {}",
+            plural(self.answers.inputs.len(), "input"),
+            self.protocol
+        )?;
         if let Some(network) = &self.network {
             writeln!(out, "network  {network}")?;
         }
@@ -299,45 +213,8 @@ impl Report {
         if !peaks.is_empty() {
             writeln!(out, "memory   {} at most", peaks.join(", "))?;
         }
-        if let Some(c) = &self.compare {
-            writeln!(
-                out,
-                "compare  top-1 as the float model on {} of {}; largest difference of a logit {:.5} (logits up to {:.3})",
-                c.same_top1, c.rows, c.largest_difference, c.largest_logit
-            )?;
-            for row in &c.different {
-                let name = self.inputs.get(*row).map_or("", String::as_str);
-                writeln!(out, "         another top-1: {name}")?;
-            }
-        }
-        Ok(())
+        self.answers.write_comparison(out)
     }
-}
-
-/// The five top classes.
-fn rank(logits: &[f32], transform: Option<OutputTransform>, labels: Option<&Labels>) -> Vec<Ranked> {
-    let softmax = (transform == Some(OutputTransform::Softmax)).then(|| softmax(logits));
-    let label = |class: usize| match labels.and_then(|labels| labels.name(class)) {
-        Some(name) => Label::Name(name.to_owned()),
-        None => Label::Class(class),
-    };
-    top(logits, 5)
-        .into_iter()
-        .map(|(class, logit)| Ranked {
-            class,
-            label: label(class),
-            logit,
-            probability: softmax.as_ref().and_then(|p| p.get(class).copied()),
-        })
-        .collect()
-}
-
-/// The probabilities behind logits.
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|x| (x - largest).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.iter().map(|p| p / sum).collect()
 }
 
 /// A number of bytes, as people read it.
@@ -355,6 +232,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::batches::Batches;
+    use crate::results::Results;
     use cryptflow_party::messages::BatchRecord;
 
     fn answer() -> Answer {
@@ -367,12 +246,21 @@ mod tests {
         }
     }
 
+    /// What a model says of one input.
+    fn answers(logits: &[f32]) -> Answers {
+        let batches = Batches::of([&[1, 4][..]]);
+        let mut results = Results::expect("y", &[1, logits.len()], &batches, 1).unwrap();
+        results.add(logits);
+        let showing = Showing { only: true, ..Showing::default() };
+        Answers::new(vec!["a.png".into()], vec![OutputReport::new(&results, None, showing)])
+    }
+
     #[test]
     fn json_has_the_fields_that_programs_read() {
         let mut report = Report::default();
         report.add(&answer());
         report.add(&answer());
-        report.add_row("a.png", &[0.0, 2.0, 1.0], Some(OutputTransform::Softmax), None);
+        report.answers = answers(&[0.0, 2.0, 1.0]);
         report.peak_rss.p0 = Some(123);
         let wan = Network { rtt: Duration::from_millis(40), bandwidth_bits_per_s: 100_000_000 };
         report.network = Some(wan.into());
@@ -399,16 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_those_of_the_softmax() {
-        let p = softmax(&[1000.0, 1000.0, f32::MIN]);
-        assert_eq!(p, [0.5, 0.5, 0.0]);
-    }
-
-    #[test]
     fn text_names_inputs_and_labels() {
         let mut report = Report { protocol: "mirror".into(), ..Report::default() };
         report.add(&answer());
-        report.add_row("a.png", &[0.0, 2.5], None, None);
+        report.answers = answers(&[0.0, 2.5]);
         let text = report.text();
         for part in ["a.png  class 1 (2.500), class 0 (0.000)", "1 input in 1 batch", "p2→p1 4.0 kB", "8"] {
             assert!(text.contains(part), "{text}\nlacks {part}");

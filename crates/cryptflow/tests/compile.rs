@@ -244,7 +244,7 @@ fn a_saved_model_and_its_signatures() {
 
     // What `run --compare` does.
     let float = FloatModel::read(&saved("keras"), &model.program, None).unwrap();
-    assert!(worst(logits, &float.run(x).unwrap()) < 1e-2);
+    assert!(worst(logits, &float.run(vec![x]).unwrap()[0]) < 1e-2);
     let error = FloatModel::read(&saved("keras"), &model.program, Some("other")).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("has no signature \"other\""), "{error}");
 

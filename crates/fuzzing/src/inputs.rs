@@ -88,7 +88,7 @@ pub(crate) fn files() -> Vec<Vec<u8>> {
 pub(crate) fn labels(bytes: &[u8], folder: &Path) {
     let path = folder.join("labels.txt");
     write(&path, bytes);
-    if let Err(error) = Labels::read(&path, 3) {
+    if let Err(error) = Labels::read(&path, &[3]) {
         drop(error.to_string());
     }
 }

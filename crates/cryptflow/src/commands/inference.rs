@@ -1,32 +1,35 @@
 //! What every command that runs a model does: inputs in, batches, outputs and a report out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use cryptflow::batches::Batches;
 use cryptflow::client::Client;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
-use cryptflow::input::{self, InputSpec, Row};
+use cryptflow::input::{InputSpec, Row};
 use cryptflow::labels::Labels;
-use cryptflow::npy::Tensor;
-use cryptflow::report::Report;
+use cryptflow::report::{Answers, OutputReport, Report, Showing, classes};
+use cryptflow::results::Results;
 use cryptflow::{fixed, output};
-use cryptflow_program::{Input, Program, Value, file};
+use cryptflow_program::{Program, Value, ValueId, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What goes in and what comes out.
 #[derive(Args)]
 pub(crate) struct Files {
-    /// What to run it on: .npy, .npz, .png or .jpg files, or folders of them.
-    #[arg(long, short, required = true, num_args = 1.., value_name = "FILE")]
+    /// What to run it on: .npy, .npz, .png or .jpg files, or folders of them. For a model with several inputs: .npz files with
+    /// an array for each input by its name, or NAME=FILE for each input.
+    #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|NAME=FILE")]
     input: Vec<PathBuf>,
-    /// Write the logits here, one row an input (.npy).
+    /// Write the outputs here, one row an input, before a softmax or an arg-max (logits): every output by its name (.npz), or the
+    /// only one (.npy).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Names of the classes: a name a line.
+    /// Names of the classes: a name a line. They go with every output of so many classes.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Run the float model, too, and report the difference: the SavedModel or .pb that was compiled.
+    /// Run the float model, too, and report the difference: the SavedModel, .pb or .onnx that was compiled.
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
     /// The signature of the SavedModel to compare with, where it was compiled with one.
@@ -40,7 +43,11 @@ pub(crate) struct Files {
 /// Everything that is known before a party is asked for anything.
 pub(crate) struct Job {
     pub(crate) program: Program,
-    rows: Vec<Row>,
+    batches: Batches,
+    /// The rows of each input: as many of each.
+    columns: Vec<Vec<Row>>,
+    /// Where the results of each output will go.
+    empty: Vec<Results>,
     labels: Option<Labels>,
     float: Option<FloatModel>,
 }
@@ -48,55 +55,61 @@ pub(crate) struct Job {
 impl Job {
     /// Reads and checks everything that the command line names.
     pub(crate) fn prepare(program: Program, files: &Files) -> Result<Job> {
-        let (input, value) = only_input(&program)?;
+        let inputs = specs(&program)?;
+        let outputs = outputs(&program)?;
+        let batches = Batches::of(inputs.iter().map(|input| input.shape.as_slice()));
         if let Some(path) = &files.output {
             file::check_writable(path).map_err(Error::new)?;
+            check_names(path, &outputs)?;
         }
         let labels = match &files.labels {
-            Some(path) => Some(Labels::read(path, row_len(output_value(&program)?)).map_err(Error::new)?),
+            Some(path) => {
+                let only = outputs.len() == 1;
+                let counts =
+                    outputs.iter().filter_map(|(_, value)| classes(batches.row(&value.shape).0, only));
+                Some(Labels::read(path, &counts.collect::<Vec<_>>()).map_err(Error::new)?)
+            }
             None => None,
         };
         let float = match &files.compare {
             Some(path) => Some(FloatModel::read(path, &program, files.signature.as_deref())?),
             None => None,
         };
-        let spec = InputSpec {
-            name: input.name.clone(),
-            shape: value.shape.iter().skip(1).copied().collect(),
-            low: input.low,
-            high: input.high,
-            preprocessing: input.preprocessing.clone(),
-        };
-        let rows = input::read(&files.input, &spec).map_err(Error::new)?;
-        Ok(Job { program, rows, labels, float })
+        let columns = batches.read(&files.input, inputs).map_err(Error::new)?;
+        let rows = columns.first().map_or(0, Vec::len);
+        let empty = outputs
+            .iter()
+            .map(|(name, value)| Results::expect(name, &value.shape, &batches, rows).map_err(Error::new))
+            .collect::<Result<_>>()?;
+        Ok(Job { program, batches, columns, empty, labels, float })
     }
 
     /// A bar for all batches, on standard error, where that is a terminal.
-    pub(crate) fn progress(&self) -> Result<ProgressBar> {
-        let bar = ProgressBar::new((self.batches()?.0.len() * self.program.steps.len()) as u64);
+    pub(crate) fn progress(&self) -> ProgressBar {
+        let bar = ProgressBar::new((self.runs() * self.program.steps.len()) as u64);
         let style = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(bar)
+        bar
     }
 
-    /// One batch after another, in a session whose parties hold the weights. `between` is called before each batch. Returns the logits
-    /// of every row, and adds to the report what it took.
+    /// One batch after another, in a session whose parties hold the weights. `between` is called before each batch. Returns what
+    /// every output gave, before what the client applies to it, and adds to the report what it took.
     pub(crate) fn run(
         &self,
         client: Client<'_>,
         bar: &ProgressBar,
         report: &mut Report,
         between: &mut dyn FnMut(&Client<'_>) -> Result<()>,
-    ) -> Result<Vec<Vec<f32>>> {
-        let output = output_value(&self.program)?;
-        let (batches, batch_len) = self.batches()?;
-        let mut logits = Vec::with_capacity(self.rows.len());
-        for (index, batch) in batches.into_iter().enumerate() {
+    ) -> Result<Vec<Results>> {
+        let mut results = self.empty.clone();
+        for run in 0..self.runs() {
             between(&client)?;
-            let fixed = fixed::encode(&batch, only_input(&self.program)?.1.scale);
-            let done = index * self.program.steps.len();
+            let inputs = self.program.inputs.iter().zip(self.batch(run)).map(|(input, batch)| {
+                Ok(fixed::encode(&batch, value(&self.program, input.value, "an input")?.scale))
+            });
+            let done = run * self.program.steps.len();
             let answer = client
-                .infer(&[fixed], &mut |step| {
+                .infer(&inputs.collect::<Result<Vec<_>>>()?, &mut |step| {
                     bar.set_position((done + step) as u64);
                     if let Some(step) = self.program.steps.get(step) {
                         bar.set_message(format!("{} {}", step.operation.name(), step.name));
@@ -104,30 +117,36 @@ impl Job {
                 })
                 .map_err(Error::new)?;
             report.add(&answer);
-            let opened = answer.outputs.first().map(|y| fixed::decode(y, output.scale)).unwrap_or_default();
-            let wanted = batch_len.min(self.rows.len() - logits.len());
-            logits.extend(opened.chunks(row_len(output).max(1)).take(wanted).map(<[f32]>::to_vec));
+            for ((results, output), opened) in
+                results.iter_mut().zip(&self.program.outputs).zip(&answer.outputs)
+            {
+                let scale = value(&self.program, output.value, "an output")?.scale;
+                results.add(&fixed::decode(opened, scale));
+            }
         }
         report.bytes.share = client.sent();
         let [p0, p1, p2] = client.finish().map_err(Error::new)?;
         report.peak_rss = cryptflow::report::PeakRss { p0, p1, p2 };
         bar.finish_and_clear();
-        Ok(logits)
+        Ok(results)
     }
 
     /// Completes the report, writes the outputs, and prints.
-    pub(crate) fn conclude(&self, mut report: Report, logits: &[Vec<f32>], files: &Files) -> Result<()> {
-        let transform = self.program.outputs.first().and_then(|output| output.transform);
-        for (row, logits) in self.rows.iter().zip(logits) {
-            report.add_row(&row.name, logits, transform, self.labels.as_ref());
-        }
-        if let Some(float) = &self.float {
-            report.add_comparison(logits, &self.float_logits(float)?, transform, self.labels.as_ref());
-        }
+    pub(crate) fn conclude(&self, mut report: Report, results: &[Results], files: &Files) -> Result<()> {
+        let float = match &self.float {
+            Some(model) => Some(self.float_results(model)?),
+            None => None,
+        };
+        let only = self.program.outputs.len() == 1;
+        let outputs =
+            self.program.outputs.iter().zip(results).enumerate().map(|(index, (output, results))| {
+                let showing = Showing { transform: output.transform, labels: self.labels.as_ref(), only };
+                OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), showing)
+            });
+        let names = self.columns.iter().take(1).flatten().map(|row| row.name.clone());
+        report.answers = Answers::new(names.collect(), outputs.collect());
         if let Some(path) = &files.output {
-            let mut shape = vec![logits.len()];
-            shape.extend(output_value(&self.program)?.shape.iter().skip(1));
-            output::write_npy(path, &Tensor { shape, data: logits.concat() }).map_err(Error::new)?;
+            write(path, results)?;
         }
         if files.json {
             super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)
@@ -136,47 +155,85 @@ impl Job {
         }
     }
 
-    /// The inputs of each batch, and the rows of a batch. The last one is filled up with copies of the last row.
-    fn batches(&self) -> Result<(Vec<Vec<f32>>, usize)> {
-        let size = only_input(&self.program)?.1.shape.first().copied().unwrap_or(1).max(1);
-        let batches = self.rows.chunks(size).map(|rows| {
-            let filled = rows.iter().chain(std::iter::repeat(&rows[rows.len() - 1])).take(size);
-            filled.flat_map(|row| row.data.iter().copied()).collect()
-        });
-        Ok((batches.collect(), size))
+    fn runs(&self) -> usize {
+        self.batches.runs(self.columns.first().map_or(0, Vec::len))
+    }
+
+    /// Every input of one run.
+    fn batch(&self, run: usize) -> Vec<Vec<f32>> {
+        self.columns.iter().map(|column| self.batches.fill(run, column)).collect()
     }
 
     /// What the float model says.
-    fn float_logits(&self, model: &FloatModel) -> Result<Vec<Vec<f32>>> {
-        let len = row_len(output_value(&self.program)?).max(1);
-        let mut logits = Vec::with_capacity(self.rows.len());
-        for batch in self.batches()?.0 {
-            logits.extend(model.run(batch)?.chunks(len).map(<[f32]>::to_vec));
+    fn float_results(&self, model: &FloatModel) -> Result<Vec<Results>> {
+        let mut results = self.empty.clone();
+        for run in 0..self.runs() {
+            for (results, opened) in results.iter_mut().zip(model.run(self.batch(run))?) {
+                results.add(&opened);
+            }
         }
-        logits.truncate(self.rows.len());
-        Ok(logits)
+        Ok(results)
     }
 }
 
-/// The program's input: the command feeds models that have one.
-fn only_input(program: &Program) -> Result<(&Input, &Value)> {
-    let [input] = program.inputs.as_slice() else {
-        return Err(Error::new(format!(
-            "the model has {} inputs, and this command runs models with one",
-            program.inputs.len()
-        )));
+/// What each input must be, with the shapes that the program was compiled for.
+fn specs(program: &Program) -> Result<Vec<InputSpec>> {
+    if program.inputs.is_empty() {
+        return Err(Error::new("the model has no inputs: it gives the same whatever it is run on"));
+    }
+    let spec = |input: &cryptflow_program::Input| {
+        Ok(InputSpec {
+            name: input.name.clone(),
+            shape: value(program, input.value, "an input")?.shape.clone(),
+            low: input.low,
+            high: input.high,
+            preprocessing: input.preprocessing.clone(),
+        })
     };
-    let value = program.values.get(input.value.0);
-    Ok((input, value.ok_or_else(|| Error::new("the model's input has no value; compile it again"))?))
+    program.inputs.iter().map(spec).collect()
 }
 
-/// The value of the program's first output.
-fn output_value(program: &Program) -> Result<&Value> {
-    let value = program.outputs.first().and_then(|output| program.values.get(output.value.0));
-    value.ok_or_else(|| Error::new("the model has no output; compile it again"))
+/// The names and values of the outputs.
+fn outputs(program: &Program) -> Result<Vec<(&str, &Value)>> {
+    let output = |output: &'_ cryptflow_program::Output| value(program, output.value, "an output");
+    program.outputs.iter().map(|o| Ok((o.name.as_str(), output(o)?))).collect()
 }
 
-/// Elements of one row of a value.
-fn row_len(value: &Value) -> usize {
-    value.shape.iter().skip(1).product()
+fn value<'a>(program: &'a Program, id: ValueId, what: &str) -> Result<&'a Value> {
+    let value = program.values.get(id.0);
+    value.ok_or_else(|| Error::new(format!("{what} of the model has no value; compile it again")))
+}
+
+/// Whether a file can hold all outputs.
+fn check_names(path: &Path, outputs: &[(&str, &Value)]) -> Result<()> {
+    if !output::is_archive(path) {
+        let [_] = outputs else {
+            let names: Vec<&str> = outputs.iter().map(|&(name, _)| name).collect();
+            let reason = format!(
+                "one array cannot hold the {} outputs of the model ({}): give a file that is called .npz",
+                names.len(),
+                names.join(", ")
+            );
+            return Err(Error::at(path, reason));
+        };
+        return Ok(());
+    }
+    for (index, (name, _)) in outputs.iter().enumerate() {
+        if outputs.iter().skip(index + 1).any(|(other, _)| other == name) {
+            let reason =
+                format!("two outputs of the model are called {name:?}: compile it with other --output");
+            return Err(Error::at(path, reason));
+        }
+    }
+    Ok(())
+}
+
+/// Writes all outputs by name, or the only one.
+fn write(path: &Path, results: &[Results]) -> Result<()> {
+    if output::is_archive(path) {
+        let tensors: Vec<_> = results.iter().map(|r| (r.name.as_str(), r.tensor())).collect();
+        return output::write_npz(path, &tensors).map_err(Error::new);
+    }
+    let only = results.first().ok_or_else(|| Error::new("the model has no output; compile it again"))?;
+    output::write_npy(path, &only.tensor()).map_err(Error::new)
 }

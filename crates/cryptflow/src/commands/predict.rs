@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
     let job = Job::prepare(program, &arguments.files)?;
-    let bar = job.progress()?;
+    let bar = job.progress();
     bar.set_message("connecting");
 
     let begun = Instant::now();
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, &job.program, protocol, renewal.is_some()).map_err(Error::new)?;
     report.seconds.share = begun.elapsed().as_secs_f64();
-    let logits = job.run(client, &bar, &mut report, &mut |client| match &mut renewal {
+    let results = job.run(client, &bar, &mut report, &mut |client| match &mut renewal {
         Some(renewal) if renewal.is_due() => {
             client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
         }
@@ -69,5 +69,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }
-    job.conclude(report, &logits, &arguments.files)
+    job.conclude(report, &results, &arguments.files)
 }

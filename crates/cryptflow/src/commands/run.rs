@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let protocol = arguments.protocol;
     let mut report = Report { protocol: protocol.to_string(), ..Report::default() };
-    let bar = job.progress()?;
+    let bar = job.progress();
 
     let (parties, links) = Parties::launch(&executable, timeout, network).map_err(Error::new)?;
     let begun = Instant::now();
@@ -62,9 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             job.run(client, &bar, &mut report, &mut |_| Ok(()))
         });
     let oddities = parties.end();
-    let logits = result.map_err(|error| {
+    let results = result.map_err(|error| {
         Error::new(std::iter::once(error.to_string()).chain(oddities).collect::<Vec<_>>().join("; "))
     })?;
     report.network = network.map(Into::into);
-    job.conclude(report, &logits, &arguments.files)
+    job.conclude(report, &results, &arguments.files)
 }

@@ -1,28 +1,99 @@
 //! Archives of arrays: zip files whose members are `.npy` files.
 
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 
-use super::{NpyArray, NpyError, read_npy};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::{NpyArray, NpyError, Tensor, read_npy, write_npy};
 
 /// Reads the array called `wanted` from an archive, or the only one that it holds, with its name.
 pub fn read_npz(reader: impl Read + Seek, wanted: &str) -> Result<(String, NpyArray), NpyError> {
-    let damaged = |e: zip::result::ZipError| NpyError::Archive(e.to_string());
-    let mut archive = zip::ZipArchive::new(reader).map_err(damaged)?;
-    let mut found = Vec::new();
-    for name in archive.file_names() {
-        found.extend(name.map_err(damaged)?.strip_suffix(".npy").map(str::to_owned));
-    }
-    found.sort();
+    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
+    let found = names(&archive)?;
     let name = match found.as_slice() {
         [only] => only.clone(),
         names if names.iter().any(|n| n == wanted) => wanted.to_owned(),
         _ => return Err(NpyError::NoSuchArray { wanted: wanted.into(), found }),
     };
+    let array = member(&mut archive, &name)?;
+    Ok((name, array))
+}
+
+/// Reads the array called `wanted` from an archive, also where it holds only one, which has another name.
+pub fn read_npz_member(reader: impl Read + Seek, wanted: &str) -> Result<NpyArray, NpyError> {
+    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
+    let found = names(&archive)?;
+    if !found.iter().any(|name| name == wanted) {
+        return Err(NpyError::NoSuchArray { wanted: wanted.into(), found });
+    }
+    member(&mut archive, wanted)
+}
+
+/// Writes arrays by name as an archive, uncompressed, as `numpy.savez` does.
+///
+/// # Errors
+/// Two arrays of one name, an array whose elements do not go with its shape, or a writer that fails.
+pub fn write_npz<'a>(
+    writer: impl Write,
+    arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+) -> std::io::Result<()> {
+    let mut file = Keeping { writer, failed: None };
+    let mut archive = ZipWriter::new_stream(&mut file);
+    for (name, tensor) in arrays {
+        // Beyond this, sizes in the archive need 64 bits.
+        let large = tensor.data.len() as u64 * 4 >= u64::from(u32::MAX) - (1 << 16);
+        let options =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+        archive.start_file(format!("{name}.npy"), options)?;
+        write_npy(&mut archive, tensor)?;
+    }
+    archive.finish()?;
+    match file.failed {
+        Some(error) => Err(error),
+        None => file.writer.flush(),
+    }
+}
+
+/// Keeps the first error of a writer for the end: an archive's writer that meets one prints another to standard error when it is dropped.
+struct Keeping<W> {
+    writer: W,
+    failed: Option<std::io::Error>,
+}
+
+impl<W: Write> Write for Keeping<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.failed.is_none() {
+            self.failed = self.writer.write_all(bytes).err();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn damaged(error: ZipError) -> NpyError {
+    NpyError::Archive(error.to_string())
+}
+
+/// The names of all arrays, sorted.
+fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>, NpyError> {
+    let mut found = Vec::new();
+    for name in archive.file_names() {
+        found.extend(name.map_err(damaged)?.strip_suffix(".npy").map(str::to_owned));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn member<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<NpyArray, NpyError> {
     let member = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
     let length = member.size(); // what the archive claims; it may lie
-    let array = read_npy(member, length, false).map_err(|e| match e {
+    read_npy(member, length, false).map_err(|e| match e {
         NpyError::Io(e) => NpyError::Archive(format!("{name}: {e}")),
         other => other,
-    })?;
-    Ok((name, array))
+    })
 }

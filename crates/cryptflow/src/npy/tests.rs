@@ -154,3 +154,55 @@ fn archives() {
         }
     }
 }
+
+#[test]
+fn archives_that_are_written_are_read() {
+    let tensor = |shape: &[usize], first: f32| {
+        let count = shape.iter().product::<usize>();
+        Tensor { shape: shape.to_vec(), data: (0..count).map(|i| first + i as f32).collect() }
+    };
+    let arrays =
+        [("scores", tensor(&[2, 3], 0.5)), ("scope/box:1", tensor(&[2], -7.0)), ("sum", tensor(&[], 3.0))];
+    let mut bytes = Vec::new();
+    write_npz(&mut bytes, arrays.iter().map(|(name, array)| (*name, array))).unwrap();
+    for (name, tensor) in &arrays {
+        let array = read_npz_member(std::io::Cursor::new(&bytes), name).unwrap();
+        assert_eq!(
+            (array.shape, array.elements),
+            (tensor.shape.clone(), Elements::Floats(tensor.data.clone()))
+        );
+    }
+    let error = read_npz_member(std::io::Cursor::new(&bytes), "other").unwrap_err().to_string();
+    assert!(error.contains("the arrays scope/box:1, scores, sum, but none is called \"other\""), "{error}");
+
+    let one = [("y", tensor(&[2], 0.0))];
+    let mut bytes = Vec::new();
+    write_npz(&mut bytes, one.iter().map(|(name, array)| (*name, array))).unwrap();
+    let found = |name| read_npz_member(std::io::Cursor::new(&bytes), name).map_err(|e| e.to_string());
+    assert!(found("y").is_ok() && found("x").unwrap_err().contains("the array y, but none"));
+
+    let twice = [("y", &one[0].1), ("y", &one[0].1)];
+    assert!(write_npz(&mut Vec::new(), twice).is_err());
+    let wrong = Tensor { shape: vec![2, 2], data: vec![0.0; 3] };
+    assert!(write_npz(&mut Vec::new(), [("y", &wrong)]).is_err());
+}
+
+/// What a full disk does.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_says_why() {
+    let tensor = Tensor { shape: vec![1], data: vec![1.0] };
+    let error = write_npz(Full, [("y", &tensor)]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+}

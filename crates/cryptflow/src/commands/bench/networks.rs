@@ -85,7 +85,11 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
     let float = FloatModel::read(&files.model, &compiled.program, None)?;
     let examples: Vec<Vec<f32>> =
         rows.into_iter().filter_map(|row| row.into_iter().next()).map(|x| x.data.to_vec()).collect();
-    let expected = examples.iter().map(|x| float.run(x.clone())).collect::<Result<_>>()?;
+    let expected = examples.iter().map(|x| {
+        let outputs = float.run(vec![x.clone()])?;
+        outputs.into_iter().next().ok_or_else(|| Error::at(&files.model, "it has no output"))
+    });
+    let expected = expected.collect::<Result<_>>()?;
     Ok(Ready { compiled, seconds, examples, expected })
 }
 

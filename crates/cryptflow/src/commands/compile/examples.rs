@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use cryptflow::batches::Batches;
 use cryptflow::error::{Error, Result};
-use cryptflow::input::{self, InputSpec};
-use cryptflow_athos::{Array, Graph};
+use cryptflow::input::{InputSpec, Row};
+use cryptflow_athos::{Array, Graph, Node};
 use cryptflow_program::Preprocessing;
 
-/// Reads at most `most` rows for each input, spread evenly over what there is, and puts them together in batches. Where the last
+/// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them together in batches. Where the last
 /// batch is not full, rows from the beginning fill it.
 pub(crate) fn read(
     graph: &Graph,
@@ -15,36 +16,28 @@ pub(crate) fn read(
     preprocessing: &Preprocessing,
     most: usize,
 ) -> Result<Vec<Vec<Array>>> {
-    let mut columns = Vec::with_capacity(graph.inputs.len());
-    for &id in &graph.inputs {
-        let node = graph.node(id);
-        let (&batch, row) = node.shape.split_first().unwrap_or((&1, &[]));
-        let spec = InputSpec {
-            name: node.name.clone(),
-            shape: row.to_vec(),
-            low: f64::NEG_INFINITY,
-            high: f64::INFINITY,
-            preprocessing: preprocessing.clone(),
+    let nodes: Vec<&Node> = graph.inputs.iter().map(|&id| graph.node(id)).collect();
+    let batches = Batches::of(nodes.iter().map(|node| node.shape.as_slice()));
+    let spec = |node: &&Node| InputSpec {
+        name: node.name.clone(),
+        shape: node.shape.clone(),
+        low: f64::NEG_INFINITY,
+        high: f64::INFINITY,
+        preprocessing: preprocessing.clone(),
+    };
+    let mut columns = batches.read(paths, nodes.iter().map(spec).collect()).map_err(Error::new)?;
+    for column in &mut columns {
+        let mut chosen = spread(column.len(), most.max(1)).into_iter();
+        column.retain(|_| chosen.next().unwrap_or(false));
+    }
+    let runs = batches.runs(columns.first().map_or(0, Vec::len));
+    let example = |run| {
+        let array = |(node, column): (&&Node, &Vec<Row>)| {
+            Array::new(node.shape.clone(), batches.fill(run, column)).map_err(Error::new)
         };
-        let rows = input::read(paths, &spec).map_err(Error::new)?;
-        let chosen = spread(rows.len(), most.max(1));
-        let rows: Vec<Vec<f32>> =
-            rows.into_iter().zip(chosen).filter_map(|(row, chosen)| chosen.then_some(row.data)).collect();
-        columns.push((node.shape.clone(), batched(&rows, batch.max(1))));
-    }
-    let examples = columns.iter().map(|(_, batches)| batches.len()).min().unwrap_or(0);
-    if columns.iter().any(|(_, batches)| batches.len() != examples) {
-        return Err(Error::new("the calibration data hold different numbers of rows for the model's inputs"));
-    }
-    (0..examples)
-        .map(|index| {
-            let one = |(shape, batches): &(Vec<usize>, Vec<Vec<f32>>)| {
-                let data = batches.get(index).cloned().unwrap_or_default();
-                Array::new(shape.clone(), data).map_err(Error::new)
-            };
-            columns.iter().map(one).collect()
-        })
-        .collect()
+        nodes.iter().zip(&columns).map(array).collect()
+    };
+    (0..runs).map(example).collect()
 }
 
 /// Which of `n` rows to take, at most `most`, evenly spread.
@@ -56,13 +49,6 @@ fn spread(n: usize, most: usize) -> Vec<bool> {
         }
     }
     chosen
-}
-
-fn batched(rows: &[Vec<f32>], batch: usize) -> Vec<Vec<f32>> {
-    let batches = rows.len().div_ceil(batch);
-    (0..batches)
-        .map(|b| rows.iter().cycle().skip(b * batch).take(batch).flatten().copied().collect())
-        .collect()
 }
 
 /// The range of pixels after the preprocessing, where there is one to speak of.
@@ -88,11 +74,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_spread_and_batched() {
+    fn rows_are_spread() {
         assert_eq!(spread(3, 5), [true; 3]);
         assert_eq!(spread(6, 3), [true, false, true, false, true, false]);
-        let rows: Vec<Vec<f32>> = (0..5).map(|i| vec![i as f32]).collect();
-        assert_eq!(batched(&rows, 2), [[0.0, 1.0], [2.0, 3.0], [4.0, 0.0]]);
     }
 
     #[test]

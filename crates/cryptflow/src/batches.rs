@@ -1,0 +1,109 @@
+//! Rows and batches: how the rows of a model's inputs fall into its runs.
+//!
+//! A model is compiled for inputs of fixed shapes. Where all of them have the same first axis, that is the batch: a run takes so many
+//! rows. Where they do not, no axis counts rows: a row is a whole array for each input, and a run takes one.
+
+use std::path::PathBuf;
+
+use crate::input::{self, InputError, InputSpec, Row};
+
+/// How many rows a run of a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// The first axis that all inputs have in common.
+    axis: Option<usize>,
+}
+
+impl Batches {
+    /// Of a model whose inputs have these shapes.
+    pub fn of<'a>(inputs: impl IntoIterator<Item = &'a [usize]>) -> Batches {
+        let mut firsts = inputs.into_iter().map(|shape| shape.first().copied());
+        let axis = firsts.next().flatten().filter(|&n| n > 0);
+        Batches { axis: axis.filter(|&n| firsts.all(|other| other == Some(n))) }
+    }
+
+    /// Rows that one run takes, at least 1.
+    pub fn rows_a_run(&self) -> usize {
+        self.axis.unwrap_or(1)
+    }
+
+    /// Runs that so many rows take.
+    pub fn runs(&self, rows: usize) -> usize {
+        rows.div_ceil(self.rows_a_run())
+    }
+
+    /// The shape of a row of an input or an output, and whether the first axis of `shape` counts rows. Where it does not, the whole
+    /// is one row's if a run takes one, and all rows' together otherwise.
+    pub fn row<'a>(&self, shape: &'a [usize]) -> (&'a [usize], bool) {
+        match shape.split_first() {
+            Some((&first, row)) if Some(first) == self.axis => (row, true),
+            _ => (shape, false),
+        }
+    }
+
+    /// Reads the rows of all inputs, see [`input::columns`]. The shapes of `inputs` are those that the model was compiled for.
+    ///
+    /// # Errors
+    /// As [`input::columns`].
+    pub fn read(&self, given: &[PathBuf], mut inputs: Vec<InputSpec>) -> Result<Vec<Vec<Row>>, InputError> {
+        let shapes: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
+        for input in &mut inputs {
+            input.shape = self.row(&input.shape).0.to_vec();
+        }
+        input::columns(given, &inputs).map_err(|mut error| {
+            if let InputError::Shape { hint, .. } = &mut error
+                && self.axis.is_none()
+                && shapes.len() > 1
+            {
+                let shapes = shapes.join(", ");
+                hint.push_str(&format!(
+                    ". The model's inputs have no batch axis in common ({shapes}), so that a row is a whole array for each"
+                ));
+            }
+            error
+        })
+    }
+
+    /// One input of one run, counted from 0. Where the last run is not full, rows from the beginning fill it.
+    pub fn fill(&self, run: usize, column: &[Row]) -> Vec<f32> {
+        let size = self.rows_a_run();
+        let rows = column.iter().cycle().skip(run * size).take(size);
+        rows.flat_map(|row| row.data.iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_batch_is_the_first_axis_that_all_have() {
+        // Shapes of the inputs, rows of a run, shape of a row of each.
+        type Shapes = &'static [&'static [usize]];
+        let table: [(Shapes, usize, Shapes); 6] = [
+            (&[&[4, 28, 28]], 4, &[&[28, 28]]),
+            (&[&[4, 3], &[4]], 4, &[&[3], &[]]),
+            (&[&[4, 3], &[5, 3]], 1, &[&[4, 3], &[5, 3]]),
+            (&[&[1, 8], &[]], 1, &[&[1, 8], &[]]),
+            (&[&[]], 1, &[&[]]),
+            (&[], 1, &[]),
+        ];
+        for (shapes, size, rows) in table {
+            let batches = Batches::of(shapes.iter().copied());
+            assert_eq!(batches.rows_a_run(), size, "{shapes:?}");
+            let found: Vec<&[usize]> = shapes.iter().map(|shape| batches.row(shape).0).collect();
+            assert_eq!(found, rows, "{shapes:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_run_is_filled() {
+        let rows: Vec<Row> = (0..5).map(|i| Row { name: String::new(), data: vec![i as f32] }).collect();
+        let batches = Batches::of([&[2, 1][..]]);
+        assert_eq!(batches.runs(rows.len()), 3);
+        let runs: Vec<Vec<f32>> = (0..3).map(|run| batches.fill(run, &rows)).collect();
+        assert_eq!(runs, [[0.0, 1.0], [2.0, 3.0], [4.0, 0.0]]);
+        assert_eq!(Batches::of([&[7, 1][..]]).fill(0, &rows), [0.0, 1.0, 2.0, 3.0, 4.0, 0.0, 1.0]);
+        assert!(batches.fill(0, &[]).is_empty());
+    }
+}

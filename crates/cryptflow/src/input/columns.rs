@@ -1,0 +1,84 @@
+//! Several inputs at once: a column of rows for each, from files for all of them and from files for one.
+
+use std::path::{Path, PathBuf};
+
+use super::{InputError, InputSpec, Row, file, read};
+
+/// Reads the rows of all inputs of a model: for each input a column, all of the same length.
+///
+/// What is given is a file or a folder; or `NAME=FILE`, for the input of that name only. A path that exists is a path, whatever is in
+/// it. Files without a name are for the inputs that have none of their own: if these are several, each file is a `.npz` with an array for
+/// each by its name.
+///
+/// # Errors
+/// The first thing that is wrong, with the file and the row or with the names of the model's inputs.
+pub fn columns(given: &[PathBuf], specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, InputError> {
+    let names = || specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+    let mut own: Vec<Vec<PathBuf>> = vec![Vec::new(); specs.len()];
+    let mut shared = Vec::new();
+    for path in given {
+        match named(path) {
+            None => shared.push(path.clone()),
+            Some((name, file)) => match of_input(name, specs).and_then(|index| own.get_mut(index)) {
+                Some(files) => files.push(file.into()),
+                None => {
+                    let given = path.display().to_string();
+                    return Err(InputError::UnknownInput { given, name: name.into(), inputs: names() });
+                }
+            },
+        }
+    }
+
+    let mut columns: Vec<Vec<Row>> = Vec::with_capacity(specs.len());
+    for (files, spec) in own.iter().zip(specs) {
+        columns.push(if files.is_empty() { Vec::new() } else { read(files, spec)? });
+    }
+    let mut rest: Vec<(&InputSpec, &mut Vec<Row>)> = specs
+        .iter()
+        .zip(&mut columns)
+        .zip(&own)
+        .filter_map(|(column, files)| files.is_empty().then_some(column))
+        .collect();
+    match (rest.as_mut_slice(), shared.first()) {
+        ([], None) => {}
+        ([], Some(path)) => {
+            return Err(InputError::Superfluous { path: path.clone(), inputs: names() });
+        }
+        ([(spec, _), ..], None) if specs.len() > 1 => {
+            return Err(InputError::MissingInput { input: spec.name.clone(), inputs: names() });
+        }
+        ([(spec, rows)], _) => **rows = read(&shared, spec)?,
+        (several, _) => {
+            for path in file::all(&shared)? {
+                file::read_set(&path, several)?;
+            }
+        }
+    }
+    let counts: Vec<(&str, usize)> =
+        specs.iter().zip(&columns).map(|(spec, rows)| (spec.name.as_str(), rows.len())).collect();
+    same_rows(&counts, || "there are".into())?;
+    Ok(columns)
+}
+
+/// The two sides of `NAME=FILE`; `None` where that is the path of something.
+fn named(path: &Path) -> Option<(&str, &str)> {
+    let text = path.to_str().filter(|_| !path.exists())?;
+    text.split_once('=')
+}
+
+/// The input of this name; TensorFlow's `:0` after it may be left away or added.
+fn of_input(name: &str, specs: &[InputSpec]) -> Option<usize> {
+    let plain = |name: &str| name.strip_suffix(":0").unwrap_or(name).to_owned();
+    let exact = specs.iter().position(|spec| spec.name == name);
+    exact.or_else(|| specs.iter().position(|spec| plain(&spec.name) == plain(name)))
+}
+
+/// The number of rows, which must be the same for all inputs; `place` begins the sentence that says that it is not.
+pub(super) fn same_rows(counts: &[(&str, usize)], place: impl Fn() -> String) -> Result<usize, InputError> {
+    let rows = counts.first().map_or(0, |&(_, rows)| rows);
+    if counts.iter().all(|&(_, n)| n == rows) {
+        return Ok(rows);
+    }
+    let counts = counts.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
+    Err(InputError::Rows { place: place(), counts })
+}

@@ -39,21 +39,30 @@ pub(crate) fn arrays() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn npz(bytes: &[u8], _: &Path) {
-    if let Err(error) = npy::read_npz(Cursor::new(bytes), "input") {
-        drop(error.to_string());
+    let found = npy::read_npz(Cursor::new(bytes), "input").map(|_| ());
+    for result in [found, npy::read_npz_member(Cursor::new(bytes), "input").map(|_| ())] {
+        if let Err(error) = result {
+            drop(error.to_string());
+        }
     }
 }
 
 pub(crate) fn archives() -> Vec<Vec<u8>> {
-    ["arg_max_head", "dense", "saved_models/keras"]
+    let mut set = Vec::new();
+    let arrays = [
+        ("input", Tensor { shape: vec![2, 4, 3], data: vec![1.5; 24] }),
+        ("other", Tensor { shape: vec![2], data: vec![0.5; 2] }),
+    ];
+    npy::write_npz(&mut set, arrays.iter().map(|(name, tensor)| (*name, tensor))).unwrap();
+    let files = ["arg_max_head", "dense", "saved_models/keras"]
         .iter()
         .map(|name| format!("crates/athos/tests/data/{name}.npz"))
         .filter(|path| crate::repository(path).exists())
-        .map(|path| read(&path))
-        .collect()
+        .map(|path| read(&path));
+    std::iter::once(set).chain(files).collect()
 }
 
-/// A file that a client names as its input, for a model of arrays and for one of pictures.
+/// A file that a client names as its input, for a model of arrays, for one of pictures, and for one of several inputs.
 pub(crate) fn file(bytes: &[u8], folder: &Path) {
     let path = folder.join("input");
     write(&path, bytes);
@@ -66,8 +75,11 @@ pub(crate) fn file(bytes: &[u8], folder: &Path) {
     };
     for (shape, preprocessing) in [(vec![4, 3], of_arrays), (vec![4, 3, 3], of_pictures)] {
         let spec = InputSpec { name: "input".into(), shape, low: -1e3, high: 1e3, preprocessing };
-        if let Err(error) = input::read(std::slice::from_ref(&path), &spec) {
-            drop(error.to_string());
+        let other = InputSpec { name: "other".into(), shape: Vec::new(), ..spec.clone() };
+        for specs in [&[spec.clone()][..], &[spec, other]] {
+            if let Err(error) = input::columns(std::slice::from_ref(&path), specs) {
+                drop(error.to_string());
+            }
         }
     }
 }

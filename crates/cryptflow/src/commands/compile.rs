@@ -35,8 +35,9 @@ pub(crate) struct Arguments {
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
     /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .png, .jpg files, or folders of them. Float
-    /// arrays are taken as they are, bytes and pictures are prepared first (see below).
-    #[arg(long, value_name = "DATA", num_args = 1..)]
+    /// arrays are taken as they are, bytes and pictures are prepared first (see below). For a model with several inputs: .npz files
+    /// with an array for each input by its name, or NAME=FILE for each input.
+    #[arg(long, value_name = "FILE|NAME=FILE", num_args = 1..)]
     calibrate: Vec<PathBuf>,
     /// At most so many rows of the examples are used.
     #[arg(long, value_name = "N", default_value_t = 64)]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
 use cryptflow_athos::docs::{Entry, Example, Meaning, entries};
-use cryptflow_athos::import::Framework;
+use cryptflow_athos::import::{Framework, onnx};
 use cryptflow_athos::{Array, float, passes};
 use cryptflow_engine::estimate;
 use cryptflow_mirror::{MirrorCosts, Tuning};
@@ -30,7 +30,9 @@ struct Measured {
 /// An example that does not compile: the tables say that something is supported which is not.
 pub fn page() -> Result<String> {
     let all = entries();
-    let mut text = HEAD.to_string();
+    let opsets = onnx::OPSETS;
+    let mut text = HEAD.replace("{FIRST}", &opsets.start().to_string());
+    text = text.replace("{LAST}", &opsets.end().to_string());
     for framework in [Framework::TensorFlow, Framework::Onnx] {
         let of_framework: Vec<&Entry> = all.iter().filter(|e| e.framework == framework).collect();
         text += &format!(
@@ -150,10 +152,10 @@ What holds for all of them:
 * Shapes are known when compiling, and with them lengths, axes, sizes, strides, paddings and indices: as constants, or computed from shapes.
 * An attribute with a value that is not supported is refused with a reason, never passed over; notes name those that models have. Windows may have any stride,
   dilation and padding, and channels first or last.
-* Results beside the first one can be used where the operation moves elements (`Split`), and where a note says so.
+* Results beside the first one can be used, but for those that a note excludes.
 * Integers and flags that depend on an input are numbers in fixed point that hold them, within their bounds: nothing wraps around, and values that differ by
   one unit of the last place count as equal.
-* ONNX is read from opset 7 to 28, its own operators only; TensorFlow as a frozen graph or a SavedModel. No operation draws random numbers or
+* ONNX is read from opset {FIRST} to {LAST}, its own operators only; TensorFlow as a frozen graph or a SavedModel. No operation draws random numbers or
   learns: models are for inference.
 ";
 

@@ -2,104 +2,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/several.rs"]
+mod model;
 
-use cryptflow::npy::{Elements, Tensor, read_npz_member, write_npy, write_npz};
+use cryptflow::npy::{Tensor, write_npy, write_npz};
 use cryptflow_program::file;
+use model::{Files, array, graph, rows, stdout};
 use serde_json::Value;
 
 /// What an answer may be off, at 14 fractional bits.
 const OFF: f32 = 16.0 / 16384.0;
-
-fn cryptflow(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cryptflow")).args(arguments).output().unwrap()
-}
-
-fn stdout(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A frozen graph in TensorFlow's form, for batches of two: a `[2, 3]` and b `[2, 1]`; scores = softmax(a + b), size = relu(b),
-/// and, where it is wanted, mixed = aᵀ · b `[3, 1]`, which has no axis of rows.
-fn graph(mixed: bool) -> Vec<u8> {
-    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
-    let attribute =
-        |name: &str, value: &[u8]| field(5, &[field(1, name.as_bytes()), field(2, value)].concat());
-    let float = |name: &str| attribute(name, &[6 << 3, 1]);
-    let shape = |dims: [u8; 2]| {
-        let dims = dims.map(|d| field(2, &[1 << 3, d])).concat();
-        attribute("shape", &field(7, &dims))
-    };
-    let node = |name: &str, op: &str, inputs: &[&str], attributes: Vec<u8>| {
-        let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(3, input.as_bytes())).collect();
-        field(1, &[field(1, name.as_bytes()), field(2, op.as_bytes()), inputs, attributes].concat())
-    };
-    let mut nodes = vec![
-        node("a", "Placeholder", &[], [float("dtype"), shape([2, 3])].concat()),
-        node("b", "Placeholder", &[], [float("dtype"), shape([2, 1])].concat()),
-        node("logits", "AddV2", &["a", "b"], float("T")),
-        node("scores", "Softmax", &["logits"], float("T")),
-        node("size", "Relu", &["b"], float("T")),
-    ];
-    if mixed {
-        let turned = attribute("transpose_a", &[5 << 3, 1]);
-        nodes.push(node("mixed", "MatMul", &["a", "b"], [float("T"), turned].concat()));
-    }
-    nodes.concat()
-}
-
-/// Rows of the inputs, quarters of whole numbers: exact in fixed point.
-fn rows(n: usize) -> (Vec<[f32; 3]>, Vec<f32>) {
-    let number = |i: usize| ((i * 7) % 13) as f32 / 4.0 - 1.5;
-    (
-        (0..n).map(|i| std::array::from_fn(|j| number(3 * i + 2 * j))).collect(),
-        (0..n).map(|i| number(i + 5)).collect(),
-    )
-}
-
-struct Files {
-    folder: tempfile::TempDir,
-}
-
-impl Files {
-    /// The graph and n rows: as one archive, and as an array for each input.
-    fn new(mixed: bool, n: usize) -> Files {
-        let files = Files { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(files.path("model.pb"), graph(mixed)).unwrap();
-        let (a, b) = rows(n);
-        let a = Tensor { shape: vec![n, 3], data: a.concat() };
-        let b = Tensor { shape: vec![n, 1], data: b };
-        let create = |name: &str| std::fs::File::create(files.path(name)).unwrap();
-        write_npy(&mut create("a.npy"), &a).unwrap();
-        write_npy(&mut create("b.npy"), &b).unwrap();
-        write_npz(create("x.npz"), [("a", &a), ("b", &b)]).unwrap();
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The command, with the folder where an argument says `@`.
-    fn run(&self, arguments: &[&str]) -> Output {
-        let folder = self.folder.path().to_str().unwrap();
-        let arguments: Vec<String> = arguments.iter().map(|a| a.replace('@', folder)).collect();
-        cryptflow(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    fn compile(&self, calibrate: &[&str]) {
-        let fixed = ["compile", "@/model.pb", "-o", "@/m.safetensors", "--scale", "14", "--calibrate"];
-        stdout(self.run(&[&fixed, calibrate].concat()));
-    }
-}
-
-fn array(archive: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
-    let array = read_npz_member(std::fs::File::open(archive).unwrap(), name).unwrap();
-    let Elements::Floats(data) = array.elements else { panic!("{name} holds bytes") };
-    (array.shape, data)
-}
 
 fn near(found: &[f32], expected: &[f32], case: &str) {
     assert_eq!(found.len(), expected.len(), "{case}");
@@ -209,6 +121,35 @@ fn one_result_for_a_whole_batch() {
     assert_eq!(shape, [3, 1]);
     near(&found, &expected, "mixed");
     assert_eq!(array(&files.path("y.npz"), "scores").0, [2, 3]);
+}
+
+#[test]
+fn inputs_without_a_batch_axis_in_common_are_given_whole() {
+    let files = Files::new(false, 2);
+    std::fs::write(files.path("model.pb"), graph([1, 3], false)).unwrap();
+    let create = |name: &str| std::fs::File::create(files.path(name)).unwrap();
+    let counting = |n: usize| (0..n).map(|i| i as f32 / 4.0).collect::<Vec<f32>>();
+    // Three rows of whole arrays.
+    let (a, b) = (counting(3 * 6), counting(3 * 3));
+    write_npy(&mut create("a.npy"), &Tensor { shape: vec![3, 2, 3], data: a.clone() }).unwrap();
+    write_npy(&mut create("b.npy"), &Tensor { shape: vec![3, 1, 3], data: b.clone() }).unwrap();
+    files.compile(&["a=@/a.npy", "b=@/b.npy"]);
+    let run = ["run", "@/m.safetensors", "--input", "a=@/a.npy", "b=@/b.npy", "--output", "@/y.npz"];
+    let text = stdout(files.run(&run));
+    assert!(text.contains("3 inputs in 3 batches"), "{text}");
+    let expected: Vec<f32> = (0..18).map(|i| a[i] + b[i / 6 * 3 + i % 3]).collect();
+    let (shape, found) = array(&files.path("y.npz"), "scores");
+    assert_eq!(shape, [3, 2, 3]);
+    near(&found, &expected, "scores");
+    assert_eq!(array(&files.path("y.npz"), "size"), (vec![3, 1, 3], b));
+
+    let rows = Tensor { shape: vec![5, 3], data: vec![0.5; 15] };
+    write_npy(&mut create("rows.npy"), &rows).unwrap();
+    let output = files.run(&["run", "@/m.safetensors", "--input", "a=@/rows.npy", "b=@/b.npy"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    for part in ["needs [N, 2, 3]", "no batch axis in common (a [2, 3], b [1, 3])"] {
+        assert!(error.contains(part), "{error}\nlacks {part:?}");
+    }
 }
 
 #[test]

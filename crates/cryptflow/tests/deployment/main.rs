@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/several.rs"]
+mod several;
 
 mod attacks;
 mod attested;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::several;
 use crate::sites::{PATIENCE, Sites, cryptflow, outcome};
 
 #[test]
@@ -32,6 +33,28 @@ fn a_model_is_deployed_once_and_used_with_every_protocol() {
         let mode = std::fs::metadata(sites.site("p1").join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+}
+
+#[test]
+fn a_model_with_several_inputs_and_outputs() {
+    let files = several::Files::new(false, 5);
+    files.compile(&["@/x.npz"]);
+    let mut sites = Sites::new(false);
+    sites.start();
+    let text = |name: &str| files.path(name).to_str().unwrap().to_owned();
+    outcome(sites.client(&["deploy", &text("m.safetensors"), "--name", "two"])).unwrap();
+    let inputs = ["a", "b"].map(|name| format!("{name}={}", text(&format!("{name}.npy"))));
+    let (results, written) = (files.path("y.npz"), text("y.npz"));
+    let arguments = ["predict", "two", "--input", &inputs[0], "--input", &inputs[1], "--output", &written];
+    let report = outcome(sites.client(&arguments)).unwrap();
+    assert!(report.contains("\n  size [1]    "), "{report}");
+    let (_, b) = several::rows(5);
+    let (shape, sizes) = several::array(&results, "size");
+    assert_eq!(shape, [5, 1]);
+    for (found, b) in sizes.iter().zip(b) {
+        assert!((found - b.max(0.0)).abs() <= 16.0 / 16384.0, "{sizes:?}");
+    }
+    assert_eq!(several::array(&results, "scores").0, [5, 3]);
 }
 
 #[test]

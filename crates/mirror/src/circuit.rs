@@ -5,9 +5,10 @@
 
 use crate::plan::{Plan, node_monomials, node_products, node_variables};
 
-/// A comparison `m < r` of public `m` with dealer-known `r`, as leaves and levels of nodes.
+/// Comparisons `m < r` of several public `m` with one dealer-known `r`, as leaves and levels of nodes.
 ///
-/// Dealt planes come in this order: the monomials of each leaf, then the products of each level's nodes.
+/// The monomials of r's bits serve every comparison; what is opened on the way is each comparison's own, under masks of its own. Dealt planes
+/// come in this order: the monomials of each leaf, then for each comparison the products of each level's nodes.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     /// Bits compared.
@@ -15,12 +16,16 @@ pub(crate) struct Circuit {
     pub(crate) leaves: Vec<Leaf>,
     /// Nodes by the round in which their variables are opened.
     pub(crate) levels: Vec<Vec<Node>>,
-    /// Slots for shares of `less` and `equal`.
+    /// How many comparisons there are of each element.
+    pub(crate) copies: usize,
+    /// Slots for a comparison's shares of `less` and `equal`.
     pub(crate) slots: usize,
     /// The slot of the root's `less`.
     pub(crate) root: usize,
-    /// Planes dealt.
-    pub(crate) dealt: usize,
+    /// Planes dealt for all comparisons together.
+    pub(crate) shared: usize,
+    /// Planes dealt for each comparison.
+    pub(crate) each: usize,
 }
 
 /// A few bits, compared with no message between the evaluators.
@@ -41,11 +46,11 @@ pub(crate) struct Leaf {
 pub(crate) struct Node {
     /// The slots opened, in the order of [`node_variables`].
     pub(crate) opened: Vec<usize>,
-    /// First of its opened planes within the level.
+    /// First of the first comparison's opened planes within the level.
     pub(crate) first_opened: usize,
     /// Sets of (positions in `opened` of) variables whose products are dealt.
     pub(crate) monomials: Vec<u32>,
-    /// First of its dealt planes.
+    /// First of the first comparison's dealt planes.
     pub(crate) first: usize,
     /// Each product, as a set of positions in `opened`; the last one is `equal` where it is needed.
     products: Vec<u32>,
@@ -61,14 +66,17 @@ struct Child {
 }
 
 impl Circuit {
-    pub(crate) fn new(plan: &Plan) -> Circuit {
+    /// `copies` comparisons by one plan.
+    pub(crate) fn new(plan: &Plan, copies: usize) -> Circuit {
         let mut circuit = Circuit {
             bits: plan.bits(),
             leaves: Vec::new(),
             levels: vec![Vec::new(); plan.height() as usize],
+            copies,
             slots: 0,
             root: 0,
-            dealt: 0,
+            shared: 0,
+            each: 0,
         };
         circuit.root = circuit.add(plan, 0, false).less;
         for level in &mut circuit.levels {
@@ -76,14 +84,19 @@ impl Circuit {
             for node in level {
                 node.first_opened = opened;
                 opened += node.opened.len();
-                node.first = circuit.dealt;
-                circuit.dealt += node.monomials.len();
+                node.first = circuit.shared + circuit.each;
+                circuit.each += node.monomials.len();
             }
         }
         circuit
     }
 
-    /// Planes that each evaluator opens in a level.
+    /// Planes dealt.
+    pub(crate) fn dealt(&self) -> usize {
+        self.shared + self.copies * self.each
+    }
+
+    /// Planes that each evaluator opens in a level, for each comparison.
     pub(crate) fn opened(level: &[Node]) -> usize {
         level.iter().map(|n| n.opened.len()).sum()
     }
@@ -98,8 +111,8 @@ impl Circuit {
             Plan::Leaf(bits) => {
                 let less = self.slot();
                 let equal = need_equal.then(|| self.slot());
-                self.leaves.push(Leaf { low, bits: *bits, first: self.dealt, less, equal });
-                self.dealt += (1 << bits) - 1;
+                self.leaves.push(Leaf { low, bits: *bits, first: self.shared, less, equal });
+                self.shared += (1 << bits) - 1;
                 return Child { less, equal, height: 0 };
             }
             Plan::Node(children) => children,

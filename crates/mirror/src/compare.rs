@@ -1,13 +1,20 @@
 //! Comparisons with public thresholds, as zeros and ones that can be computed with.
 //!
 //! `x − t` is masked as x is, under m − t: its sign is found as a ReLU finds it (`less_than.rs`), a bit β ⊕ ρ with β known to the
-//! evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ = β + (1 − 2β)·ρ is opened in masked form.
+//! evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ = β + (1 − 2β)·ρ is opened in masked form. Thresholds move m alone, so
+//! what is dealt of r's bits serves all of them.
 
 use cryptflow_mpc::Error;
 
 use crate::Mirror;
 use crate::less_than::Sign;
+use crate::session::{BLOCK, WAVE};
 use crate::share::{Masked, low_bits};
+
+/// Elements that are compared at a time with so many thresholds.
+pub(crate) fn wave(thresholds: usize) -> usize {
+    (WAVE / thresholds.max(1) / BLOCK * BLOCK).max(BLOCK)
+}
 
 impl Mirror {
     /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where every x − t fits `compare_bits`
@@ -18,27 +25,53 @@ impl Mirror {
         thresholds: &[i64],
         compare_bits: u32,
     ) -> Result<Masked, Error> {
-        let all = x.shifted_by(thresholds, self.session.is_dealer());
-        self.in_waves(&all, |mirror, x| {
-            let sign = mirror.sign(x, compare_bits)?;
-            mirror.bit(&sign, x.len())
-        })
+        let moved: Vec<u64> = thresholds.iter().map(|&t| t as u64).collect();
+        let (len, wave) = (x.len(), wave(thresholds.len()));
+        let ring = self.session.ring_bits;
+        let all = len * thresholds.len();
+        let mut out = Masked { a: vec![0; all], b: vec![0; all], bits: ring };
+        for (begin, (a, b)) in (0..).step_by(wave).zip(x.a.chunks(wave).zip(x.b.chunks(wave))) {
+            let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits };
+            let sign = self.sign(&part, &moved, compare_bits)?;
+            let bits = self.bits(&sign, part.len(), thresholds.len())?;
+            if part.len() == len {
+                return Ok(bits);
+            }
+            for (out, bits) in [(&mut out.a, &bits.a), (&mut out.b, &bits.b)] {
+                for (out, bits) in out.chunks_mut(len).zip(bits.chunks(part.len())) {
+                    out[begin..begin + bits.len()].copy_from_slice(bits);
+                }
+            }
+        }
+        Ok(out)
     }
 
-    /// The bit of each element as a number. One round.
-    fn bit(&mut self, sign: &Sign, len: usize) -> Result<Masked, Error> {
+    /// The bits of each element as numbers, threshold by threshold. One round.
+    fn bits(&mut self, sign: &Sign, len: usize, thresholds: usize) -> Result<Masked, Error> {
         let ring = self.session.ring_bits;
         let public = u64::from(self.session.is_first());
+        // A block may hold the end of one threshold's elements and the begin of the next one's.
+        let masks = |range: std::ops::Range<usize>, out: &mut [u64]| {
+            let mut rest = out;
+            let mut at = range.start;
+            while !rest.is_empty() {
+                let (threshold, element) = (at / len, at % len);
+                let (now, later) = rest.split_at_mut((len - element).min(rest.len()));
+                sign.masks(threshold, element..element + now.len(), now);
+                at += now.len();
+                rest = later;
+            }
+        };
         self.session.deal_and_open(
-            len,
+            len * thresholds,
             &[ring],
             ring,
             |_, range, out| {
-                sign.masks(range, out);
+                masks(range, out);
                 out.iter_mut().for_each(|rho| *rho &= 1);
             },
             |range, rho, out| {
-                sign.masks(range, out);
+                masks(range, out);
                 for (out, rho) in out.iter_mut().zip(&rho[0]) {
                     let beta = *out;
                     // Negate under the mask β, and let one evaluator add β.
@@ -50,17 +83,6 @@ impl Mirror {
 }
 
 impl Masked {
-    /// x − t for each of the public constants t, one tensor after another: only m moves.
-    fn shifted_by(&self, thresholds: &[i64], dealer: bool) -> Masked {
-        let mask = low_bits(self.bits);
-        let mut a = Vec::with_capacity(self.len() * thresholds.len());
-        for &t in thresholds {
-            let t = if dealer { 0 } else { t as u64 };
-            a.extend(self.a.iter().map(|m| m.wrapping_sub(t) & mask));
-        }
-        Masked { a, b: self.b.repeat(thresholds.len()), bits: self.bits }
-    }
-
     /// Public combinations: m and masks are combined alike, and m takes the offsets.
     pub(crate) fn combined(&self, factors: &[i64], offsets: &[i64], dealer: bool) -> Result<Masked, Error> {
         let n = cryptflow_mpc::combine::tensor_len(self.len(), factors, offsets)?;

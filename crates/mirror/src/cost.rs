@@ -7,6 +7,8 @@ use cryptflow_ring::planes::plane_bytes;
 use cryptflow_ring::pool::taps;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
+use crate::circuit::Circuit;
+use crate::compare;
 use crate::plan::{Plan, Tuning};
 use crate::session::{BLOCK, WAVE, cut};
 
@@ -59,16 +61,16 @@ fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
 }
 
 impl MirrorCosts {
-    /// The comparison's tree: every level one round; leaves, products and r's sign bit dealt; then β opened.
-    fn sign(&self, len: usize, compare_bits: u32) -> Cost {
-        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, self.tuning);
-        let circuit = crate::circuit::Circuit::new(&plan);
-        let mut cost = dealt(len, |n| (circuit.dealt + 1) * plane_bytes(n));
+    /// The comparison's tree: every level one round; leaves (once for all thresholds), products and r's sign bit dealt; then β opened.
+    fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
+        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
+        let circuit = Circuit::new(&plan, thresholds);
+        let mut cost = dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
         for level in &circuit.levels {
-            let count = crate::circuit::Circuit::opened(level);
+            let count = thresholds * Circuit::opened(level);
             cost += opened(len, |n| count * plane_bytes(n));
         }
-        cost + opened(len, plane_bytes)
+        cost + opened(len, |n| thresholds * plane_bytes(n))
     }
 
     /// Two values dealt for each of `copies` comparisons, one opening.
@@ -83,7 +85,7 @@ impl MirrorCosts {
         deal_values(len, to - from) + deal_values(len, to - from) + open_values(len, to - from)
     }
 
-    /// `inputs` comparisons for each of `len` results.
+    /// `inputs` thresholds for each of `len` results.
     fn activation(
         &self,
         x: Layout,
@@ -93,9 +95,7 @@ impl MirrorCosts {
     ) -> (Cost, Layout) {
         let bits = widen_to.map_or(x.bits, |to| to.max(x.bits));
         let cost = in_waves(x.len, |n| {
-            self.sign(inputs * n, compare_bits)
-                + Self::choose(n, inputs, x.bits)
-                + Self::lift(n, x.bits, bits)
+            self.sign(n, inputs, compare_bits) + Self::choose(n, inputs, x.bits) + Self::lift(n, x.bits, bits)
         });
         (cost, Layout { len: x.len, bits })
     }
@@ -130,11 +130,15 @@ impl CostModel for MirrorCosts {
 
     /// For each comparison its sign, then a bit of r dealt and the result opened as numbers of the large ring.
     fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
-        let len = thresholds * x.len;
-        let cost = in_waves(len, |n| {
-            self.sign(n, compare_bits) + deal_values(n, ring_bits) + open_values(n, ring_bits)
-        });
-        (cost, Layout { len, bits: ring_bits })
+        let mut cost = Cost::FREE;
+        let wave = compare::wave(thresholds);
+        for start in (0..x.len).step_by(wave) {
+            let n = wave.min(x.len - start);
+            cost += self.sign(n, thresholds, compare_bits)
+                + deal_values(thresholds * n, ring_bits)
+                + open_values(thresholds * n, ring_bits);
+        }
+        (cost, Layout { len: thresholds * x.len, bits: ring_bits })
     }
 
     fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {

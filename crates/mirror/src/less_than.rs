@@ -1,4 +1,5 @@
-//! The comparison [m < r] of a public m with a dealer-known r, and from it the sign of a masked value.
+//! The comparison [m < r] of a public m with a dealer-known r, and from it the sign of a masked value; or of its differences from several
+//! public thresholds, which have the same r, and share what P2 deals of its bits.
 
 use std::ops::Range;
 
@@ -8,21 +9,25 @@ use cryptflow_ring::planes::{expand_masks, plane_words, to_planes};
 use crate::Mirror;
 use crate::circuit::{Circuit, Node};
 use crate::plan::Plan;
-use crate::session::{BLOCK, Planes, Session};
+use crate::session::{BLOCK, Opened, Planes, Session};
 use crate::share::Masked;
 
-/// The bit x >= 0 of each element under a mask: bit = β ⊕ ρ. The evaluators hold β, P2 holds ρ; one plane a block.
+/// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The evaluators hold β, P2 holds ρ; in each block
+/// one plane a threshold.
 pub(crate) struct Sign {
-    pub(crate) planes: Planes,
+    planes: Planes,
+    thresholds: usize,
 }
 
 impl Sign {
-    /// For each element of a range 0 or `u64::MAX`, as this party's bit is 0 or 1.
-    pub(crate) fn masks(&self, range: Range<usize>, out: &mut [u64]) {
+    /// For each element of a range 0 or `u64::MAX`, as this party's bit for a threshold is 0 or 1.
+    pub(crate) fn masks(&self, threshold: usize, range: Range<usize>, out: &mut [u64]) {
         let word = |index: usize| {
-            let block = self.planes.blocks.get(index / BLOCK_WORDS);
-            block.and_then(|b| b.get(index % BLOCK_WORDS)).copied().unwrap_or(0)
+            let (block, at) = (self.planes.blocks.get(index / BLOCK_WORDS)?, index % BLOCK_WORDS);
+            let words = block.len() / self.thresholds.max(1);
+            if at < words { block.get(threshold * words + at).copied() } else { None }
         };
+        let word = |index: usize| word(index).unwrap_or(0);
         for (start, out) in range.step_by(64).zip(out.chunks_mut(64)) {
             let (at, shift) = (start / 64, start % 64);
             let bits = if shift == 0 { word(at) } else { word(at) >> shift | word(at + 1) << (64 - shift) };
@@ -35,41 +40,44 @@ impl Sign {
 const BLOCK_WORDS: usize = BLOCK / 64;
 
 impl Mirror {
-    /// [x >= 0] under a mask, from the low `compare_bits` bits of x: exact where −2^(c−1) <= x < 2^(c−1). One round for each level
-    /// of the comparison's tree, and one more to open β.
-    pub(crate) fn sign(&mut self, x: &Masked, compare_bits: u32) -> Result<Sign, Error> {
+    /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t: exact where
+    /// −2^(c−1) <= x − t < 2^(c−1). One round for each level of the comparison's tree, and one more to open β.
+    pub(crate) fn sign(&mut self, x: &Masked, thresholds: &[u64], compare_bits: u32) -> Result<Sign, Error> {
         if compare_bits < 2 || compare_bits > x.bits {
             return Err(Error::Range {
                 operation: "comparison",
                 reason: format!("{compare_bits} bits are to be compared of a value of {} bits", x.bits),
             });
         }
-        let plan = Plan::best(compare_bits - 1, x.len(), self.session.tuning);
-        let circuit = Circuit::new(&plan);
-        less_than_and_sign(&mut self.session, x, &circuit)
+        let plan = Plan::best(compare_bits - 1, x.len(), thresholds.len(), self.session.tuning);
+        let circuit = Circuit::new(&plan, thresholds.len());
+        less_than_and_sign(&mut self.session, x, thresholds, &circuit)
     }
 }
 
-/// What the evaluators keep of a block between rounds.
+/// What the evaluators keep of a block between rounds, one threshold after another.
 struct Block {
     m: Vec<u64>,
     state: Vec<u64>,
+    words: usize,
 }
 
 pub(crate) fn less_than_and_sign(
     session: &mut Session,
     x: &Masked,
+    thresholds: &[u64],
     circuit: &Circuit,
 ) -> Result<Sign, Error> {
     let (len, first) = (x.len(), session.is_first());
     // Bits of m or r: the compared ones and, above them, the sign.
     let planes = circuit.bits as usize + 1;
+    let copies = circuit.copies;
     let pads: Vec<Planes> =
-        circuit.levels.iter().map(|level| session.plane_pads(len, Circuit::opened(level))).collect();
-    let sign_pads = session.plane_pads(len, 1);
+        circuit.levels.iter().map(|level| session.plane_pads(len, copies * Circuit::opened(level))).collect();
+    let sign_pads = session.plane_pads(len, copies);
 
     // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's sign bit.
-    let dealt = session.deal_planes(len, circuit.dealt + 1, |index, block, out| {
+    let dealt = session.deal_planes(len, circuit.dealt() + 1, |index, block, out| {
         let words = plane_words(block.len());
         let sum: Vec<u64> =
             x.a[block.clone()].iter().zip(&x.b[block]).map(|(a, b)| a.wrapping_add(*b)).collect();
@@ -81,91 +89,116 @@ pub(crate) fn less_than_and_sign(
             leaf.monomials(|j| bit(leaf.low as usize + j), &mut out[at], words);
         }
         for (level, pads) in circuit.levels.iter().zip(&pads) {
-            for node in level {
-                let at = node.first * words..(node.first + node.monomials.len()) * words;
+            let opened = Circuit::opened(level);
+            for (copy, node) in (0..copies).flat_map(|copy| level.iter().map(move |node| (copy, node))) {
+                let first = copy * circuit.each + node.first;
                 let mask = |p: usize| {
-                    let at = (node.first_opened + p) * words;
+                    let at = (copy * opened + node.first_opened + p) * words;
                     &pads.blocks[index][at..at + words]
                 };
-                node.products(mask, &mut out[at], words);
+                node.products(mask, &mut out[first * words..(first + node.monomials.len()) * words], words);
             }
         }
-        out[circuit.dealt * words..].copy_from_slice(bit(circuit.bits as usize));
+        out[circuit.dealt() * words..].copy_from_slice(bit(circuit.bits as usize));
     })?;
 
     // The evaluators' leaves need no message.
     let mut blocks: Vec<Block> = Vec::new();
     if !session.is_dealer() {
-        blocks = evaluate_leaves(x, circuit, &dealt, first);
+        blocks = evaluate_leaves(x, thresholds, circuit, &dealt, first);
     }
     for (level, pads) in circuit.levels.iter().zip(pads) {
         let count = Circuit::opened(level);
-        let opened = session.open_planes(len, count, pads, |index, out| {
-            let words = blocks[index].m.len() / planes;
-            for node in level {
-                for (p, slot) in node.opened.iter().enumerate() {
-                    let at = (node.first_opened + p) * words;
-                    out[at..at + words]
-                        .copy_from_slice(&blocks[index].state[slot * words..(slot + 1) * words]);
+        let opened = session.open_planes(len, copies * count, pads, |index, out| {
+            let Block { state, words, .. } = &blocks[index];
+            let words = *words;
+            let each = out.chunks_exact_mut(count * words).zip(state.chunks_exact(circuit.slots * words));
+            for (out, state) in each {
+                for node in level {
+                    for (p, slot) in node.opened.iter().enumerate() {
+                        let at = (node.first_opened + p) * words;
+                        out[at..at + words].copy_from_slice(&state[slot * words..(slot + 1) * words]);
+                    }
                 }
             }
         })?;
-        evaluate_level(level, &mut blocks, planes, &opened.public, &opened.hidden, &dealt, first);
+        evaluate_level(level, circuit, &mut blocks, &opened, &dealt, first);
     }
 
     // β = 1 ⊕ less ⊕ msb(m) ⊕ msb(r), opened under the last pads.
-    let opened = session.open_planes(len, 1, sign_pads, |index, out| {
-        let block = &blocks[index];
-        let words = out.len();
-        let less = &block.state[circuit.root * words..(circuit.root + 1) * words];
-        let sign_of_m = &block.m[circuit.bits as usize * words..];
-        let sign_of_r = &dealt.blocks[index][circuit.dealt * words..];
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = less[i] ^ sign_of_r[i] ^ if first { !sign_of_m[i] } else { 0 };
+    let opened = session.open_planes(len, copies, sign_pads, |index, out| {
+        let Block { m, state, words } = &blocks[index];
+        let words = *words;
+        let sign_of_r = &dealt.blocks[index][circuit.dealt() * words..];
+        let each = state.chunks_exact(circuit.slots * words).zip(m.chunks_exact(planes * words));
+        for (out, (state, m)) in out.chunks_exact_mut(words).zip(each) {
+            let less = &state[circuit.root * words..(circuit.root + 1) * words];
+            let sign_of_m = &m[circuit.bits as usize * words..];
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = less[i] ^ sign_of_r[i] ^ if first { !sign_of_m[i] } else { 0 };
+            }
         }
     })?;
-    Ok(Sign { planes: if session.is_dealer() { opened.hidden } else { opened.public } })
+    let planes = if session.is_dealer() { opened.hidden } else { opened.public };
+    Ok(Sign { planes, thresholds: copies })
 }
 
-fn evaluate_leaves(x: &Masked, circuit: &Circuit, dealt: &Planes, first: bool) -> Vec<Block> {
+fn evaluate_leaves(
+    x: &Masked,
+    thresholds: &[u64],
+    circuit: &Circuit,
+    dealt: &Planes,
+    first: bool,
+) -> Vec<Block> {
     use rayon::prelude::*;
     let planes = circuit.bits as usize + 1;
     x.a.par_chunks(BLOCK)
         .zip(&dealt.blocks)
         .map(|(values, dealt)| {
             let words = plane_words(values.len());
-            let mut m = vec![0; words * planes];
-            to_planes(values, 0, planes as u32, &mut m);
-            let mut state = vec![0; circuit.slots * words];
+            let mut m = vec![0; thresholds.len() * words * planes];
+            let mut state = vec![0; thresholds.len() * circuit.slots * words];
             let mut scratch = Vec::new();
-            for leaf in &circuit.leaves {
-                let bit = |j: usize| {
-                    let at = (leaf.low as usize + j) * words;
-                    &m[at..at + words]
-                };
-                leaf.evaluate(bit, dealt, first, &mut state, words, &mut scratch);
+            let each = m.chunks_exact_mut(words * planes).zip(state.chunks_exact_mut(circuit.slots * words));
+            for (&t, (m, state)) in thresholds.iter().zip(each) {
+                let shifted: Vec<u64> = values.iter().map(|v| v.wrapping_sub(t)).collect();
+                to_planes(&shifted, 0, planes as u32, m);
+                for leaf in &circuit.leaves {
+                    let bit = |j: usize| {
+                        let at = (leaf.low as usize + j) * words;
+                        &m[at..at + words]
+                    };
+                    leaf.evaluate(bit, dealt, first, state, words, &mut scratch);
+                }
             }
-            Block { m, state }
+            Block { m, state, words }
         })
         .collect()
 }
 
 fn evaluate_level(
     level: &[Node],
+    circuit: &Circuit,
     blocks: &mut [Block],
-    planes: usize,
-    public: &Planes,
-    hidden: &Planes,
+    opened: &Opened,
     dealt: &Planes,
     first: bool,
 ) {
     use rayon::prelude::*;
-    blocks.par_iter_mut().zip(&public.blocks).zip(hidden.blocks.par_iter().zip(&dealt.blocks)).for_each(
+    let (public, hidden) = (&opened.public.blocks, &opened.hidden.blocks);
+    blocks.par_iter_mut().zip(public).zip(hidden.par_iter().zip(&dealt.blocks)).for_each(
         |((block, public), (hidden, dealt))| {
-            let words = block.m.len() / planes;
+            let words = block.words;
+            let count = Circuit::opened(level) * words;
             let mut scratch = Vec::new();
-            for node in level {
-                node.evaluate(public, hidden, dealt, first, &mut block.state, words, &mut scratch);
+            for (copy, state) in block.state.chunks_exact_mut(circuit.slots * words).enumerate() {
+                // Planes of this comparison; those dealt for it lie behind those of the comparisons before it.
+                let own = copy * count..(copy + 1) * count;
+                let (public, hidden) = (&public[own.clone()], &hidden[own]);
+                let dealt = &dealt[copy * circuit.each * words..];
+                for node in level {
+                    node.evaluate(public, hidden, dealt, first, state, words, &mut scratch);
+                }
             }
         },
     );

@@ -17,9 +17,11 @@ pub enum Plan {
 /// What a comparison costs for one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PlanCost {
-    /// Bits that P2 deals.
+    /// Bits that P2 deals once for all thresholds that the element is compared with.
+    pub shared: u64,
+    /// Bits that P2 deals for each threshold.
     pub dealt: u64,
-    /// Bits that the evaluators open; each crosses the link in both directions.
+    /// Bits that the evaluators open for each threshold; each crosses the link in both directions.
     pub opened: u64,
     /// Rounds: the height of the tree.
     pub rounds: u64,
@@ -45,6 +47,8 @@ const MAX_LEAF: u32 = 6;
 const MAX_ARITY: usize = 5;
 /// Trees above this height save nothing more.
 const MAX_HEIGHT: usize = 6;
+/// From so many thresholds on, the same trees are the best.
+const MAX_SHARING: usize = 16;
 
 impl Plan {
     /// Bits that the plan compares.
@@ -70,11 +74,12 @@ impl Plan {
 
     fn cost_of(&self, need_equal: bool) -> PlanCost {
         match self {
-            Plan::Leaf(bits) => PlanCost { dealt: (1 << bits) - 1, opened: 0, rounds: 0 },
+            Plan::Leaf(bits) => PlanCost { shared: (1 << bits) - 1, ..PlanCost::default() },
             Plan::Node(children) => {
                 let mut cost = node_cost(children.len(), need_equal);
                 for (j, child) in children.iter().enumerate() {
                     let c = child.cost_of(need_equal || j > 0);
+                    cost.shared += c.shared;
                     cost.dealt += c.dealt;
                     cost.opened += c.opened;
                 }
@@ -84,13 +89,14 @@ impl Plan {
         }
     }
 
-    /// The plan for `bits` bits and `len` elements that minimises traffic plus rounds, a round counted as
-    /// [`Tuning::bits_per_round`] bits.
-    pub fn best(bits: u32, len: usize, tuning: Tuning) -> Plan {
-        let table = Table::shared();
+    /// The plan for `bits` bits and `len` elements, each compared with so many thresholds, that minimises traffic plus rounds, a round
+    /// counted as [`Tuning::bits_per_round`] bits.
+    pub fn best(bits: u32, len: usize, thresholds: usize, tuning: Tuning) -> Plan {
+        let table = Table::shared(thresholds);
         let weight = |plan: &Plan| {
             let c = plan.cost();
-            (c.dealt + 2 * c.opened) * len as u64 + c.rounds * tuning.bits_per_round
+            let bits = c.shared + (c.dealt + 2 * c.opened) * thresholds as u64;
+            bits.saturating_mul(len as u64) + c.rounds * tuning.bits_per_round
         };
         (0..=MAX_HEIGHT)
             .filter_map(|height| table.plan(height, bits, false))
@@ -140,6 +146,7 @@ pub(crate) fn node_variables(products: &[Vec<usize>]) -> Vec<usize> {
 fn node_cost(arity: usize, need_equal: bool) -> PlanCost {
     let products = node_products(arity, need_equal);
     PlanCost {
+        shared: 0,
         dealt: node_monomials(&products).len() as u64,
         opened: node_variables(&products).len() as u64,
         rounds: 1,
@@ -149,19 +156,20 @@ fn node_cost(arity: usize, need_equal: bool) -> PlanCost {
 /// The cheapest tree for each number of bits, with its bits of traffic.
 type Best<T> = Vec<Option<(u64, T)>>;
 
-/// Cheapest trees by dynamic programming: `entries[height][need_equal][bits]`.
+/// Cheapest trees by dynamic programming, for one number of thresholds: `entries[height][need_equal][bits]`.
 struct Table {
     entries: Vec<[Best<Plan>; 2]>,
 }
 
 impl Table {
-    /// The table for every width that a comparison can have, made once.
-    fn shared() -> &'static Table {
-        static TABLE: OnceLock<Table> = OnceLock::new();
-        TABLE.get_or_init(|| Table::new(63))
+    /// The table for every width that a comparison can have, made once for each number of thresholds.
+    fn shared(thresholds: usize) -> &'static Table {
+        static TABLES: [OnceLock<Table>; MAX_SHARING] = [const { OnceLock::new() }; MAX_SHARING];
+        let thresholds = thresholds.clamp(1, MAX_SHARING);
+        TABLES[thresholds - 1].get_or_init(|| Table::new(63, thresholds as u64))
     }
 
-    fn new(bits: u32) -> Table {
+    fn new(bits: u32, thresholds: u64) -> Table {
         let mut entries: Vec<[Best<Plan>; 2]> = Vec::new();
         let leaves: Best<Plan> =
             (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Plan::Leaf(b)))).collect();
@@ -172,7 +180,7 @@ impl Table {
                 let mut best = below[usize::from(need)].clone();
                 for arity in 2..=MAX_ARITY {
                     let node = node_cost(arity, need);
-                    let base = node.dealt + 2 * node.opened;
+                    let base = (node.dealt + 2 * node.opened) * thresholds;
                     // `rest[b]`: the children so far cover the low b bits.
                     let mut rest: Best<Vec<Plan>> = below[usize::from(need)]
                         .iter()
@@ -245,7 +253,7 @@ mod tests {
         ] {
             let cost = plan.cost();
             assert_eq!(
-                (plan.bits(), cost.dealt + 2 * cost.opened, cost.rounds),
+                (plan.bits(), cost.shared + cost.dealt + 2 * cost.opened, cost.rounds),
                 (bits, total, rounds),
                 "{plan:?}"
             );
@@ -256,21 +264,44 @@ mod tests {
     fn the_search_finds_plans_at_least_as_good() {
         let rounds_free = Tuning { bits_per_round: 0 };
         for (bits, at_most) in [(23, 99), (31, 140), (1, 1), (2, 3), (63, 310)] {
-            let plan = Plan::best(bits, 1 << 20, rounds_free);
+            let plan = Plan::best(bits, 1 << 20, 1, rounds_free);
             let cost = plan.cost();
             assert_eq!(plan.bits(), bits);
-            assert!(cost.dealt + 2 * cost.opened <= at_most, "{bits} bits: {plan:?} costs {cost:?}");
+            assert!(
+                cost.shared + cost.dealt + 2 * cost.opened <= at_most,
+                "{bits} bits: {plan:?} costs {cost:?}"
+            );
         }
-        let rounds_dear = Plan::best(23, 1, Tuning::default());
+        let rounds_dear = Plan::best(23, 1, 1, Tuning::default());
         assert_eq!(rounds_dear.height(), 1, "{rounds_dear:?}");
-        assert!(rounds_dear.cost().dealt + 2 * rounds_dear.cost().opened <= 176);
+        let cost = rounds_dear.cost();
+        assert!(cost.shared + cost.dealt + 2 * cost.opened <= 176);
+    }
+
+    #[test]
+    fn thresholds_share_their_leaves() {
+        let rounds_free = Tuning { bits_per_round: 0 };
+        let cost = |plan: &Plan, thresholds: u64| {
+            let c = plan.cost();
+            c.shared + thresholds * (c.dealt + 2 * c.opened)
+        };
+        let alone = Plan::best(23, 1 << 20, 1, rounds_free);
+        for thresholds in [2, 7, 16, 100] {
+            let together = Plan::best(23, 1 << 20, thresholds as usize, rounds_free);
+            assert!(cost(&together, thresholds) <= cost(&alone, thresholds), "{thresholds}: {together:?}");
+            assert!(cost(&together, thresholds) < thresholds * cost(&alone, 1), "{thresholds}: {together:?}");
+        }
+        assert!(
+            Plan::best(23, 1 << 20, 16, rounds_free).height() < alone.height(),
+            "larger leaves save rounds"
+        );
     }
 
     #[test]
     fn every_width_has_a_plan() {
         for bits in 1..=63 {
-            for len in [1, 1000, 1 << 22] {
-                assert_eq!(Plan::best(bits, len, Tuning::default()).bits(), bits);
+            for (len, thresholds) in [(1, 1), (1000, 7), (1 << 22, 1), (1 << 14, 4000)] {
+                assert_eq!(Plan::best(bits, len, thresholds, Tuning::default()).bits(), bits);
             }
         }
     }

@@ -1,19 +1,17 @@
 //! ReLU: compare, choose, open, lift.
 
-use std::ops::Range;
-
 use cryptflow_mpc::Error;
 
 use crate::Mirror;
 use crate::less_than::Sign;
 use crate::session::WAVE;
-use crate::share::{Masked, low_bits};
+use crate::share::Masked;
 
 impl Mirror {
     /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^K if `widen`, else over x's ring.
     pub(crate) fn relu_step(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
-            let sign = mirror.sign(x, compare_bits)?;
+            let sign = mirror.sign(x, &[0], compare_bits)?;
             let y = mirror.choose(x, &sign, None)?;
             if widen { mirror.lift(y, 0) } else { Ok(y) }
         })
@@ -28,8 +26,7 @@ impl Mirror {
         widen: bool,
     ) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
-            let both = x.with_shifted(limit, mirror.session.is_dealer());
-            let sign = mirror.sign(&both, compare_bits)?;
+            let sign = mirror.sign(x, &[0, limit], compare_bits)?;
             let y = mirror.choose(x, &sign, Some(limit))?;
             if widen { mirror.lift(y, 0) } else { Ok(y) }
         })
@@ -43,14 +40,13 @@ impl Mirror {
     fn choose(&mut self, x: &Masked, sign: &Sign, limit: Option<u64>) -> Result<Masked, Error> {
         let (len, bits) = (x.len(), x.bits);
         let (first, is_first) = (if self.session.is_first() { u64::MAX } else { 0 }, self.session.is_first());
-        let copy = |range: &Range<usize>, i: usize| range.start + i * len..range.end + i * len;
         let dealt = vec![bits; if limit.is_some() { 4 } else { 2 }];
         self.session.deal_and_open(
             len,
             &dealt,
             bits,
             |v, range, out| {
-                sign.masks(copy(&range, v / 2), out);
+                sign.masks(v / 2, range.clone(), out);
                 for ((rho, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
                     *rho &= if v % 2 == 0 { 1 } else { r0.wrapping_add(*r1) };
                 }
@@ -58,10 +54,10 @@ impl Mirror {
             |range, dealt, out| {
                 let mut beta = vec![0; out.len()];
                 for (i, dealt) in dealt.chunks_exact(2).enumerate() {
-                    // The second copy is of x − limit, and is subtracted.
+                    // The second comparison is of x − limit, which is subtracted.
                     let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };
                     let own_down = if is_first { down } else { 0 };
-                    sign.masks(copy(&range, i), &mut beta);
+                    sign.masks(i, range.clone(), &mut beta);
                     let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
                     let rows = x.zip(dealt[0].iter().zip(&dealt[1]));
                     for ((out, beta), ((m, r), (rho, rho_r))) in out.iter_mut().zip(&beta).zip(rows) {
@@ -94,15 +90,5 @@ impl Mirror {
             out.bits = part.bits;
         }
         Ok(out)
-    }
-}
-
-impl Masked {
-    /// x, followed by x − c for a public constant c: only m moves.
-    fn with_shifted(&self, c: u64, dealer: bool) -> Masked {
-        let mask = low_bits(self.bits);
-        let c = if dealer { 0 } else { c };
-        let a = self.a.iter().copied().chain(self.a.iter().map(|m| m.wrapping_sub(c) & mask)).collect();
-        Masked { a, b: self.b.repeat(2), bits: self.bits }
     }
 }

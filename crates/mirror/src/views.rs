@@ -295,7 +295,11 @@ fn leaves(sizes: &[u32]) -> Plan {
 }
 
 fn compare(mirror: &mut Mirror, x: &Masked, plan: &Plan) {
-    less_than_and_sign(&mut mirror.session, x, &Circuit::new(plan)).unwrap();
+    less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(plan, 1)).unwrap();
+}
+
+fn compare_twice(mirror: &mut Mirror, x: &Masked, plan: &Plan) {
+    less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(plan, 2)).unwrap();
 }
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
@@ -357,8 +361,8 @@ fn problems() -> Vec<Problem> {
             2,
             2,
             vec![
-                Use::Planes { count: 1, copies: 2 },
-                Use::DealtPlanes { count: 2, copies: 2 },
+                planes(2),
+                dealt_planes(2),
                 Use::Values { bits: 2, dealt: true, copies: 2 },
                 Use::Values { bits: 2, dealt: false, copies: 2 },
             ],
@@ -380,6 +384,24 @@ fn problems() -> Vec<Problem> {
             vec![planes(2), planes(1), dealt_planes(6)],
             all(4),
             |m, x, _| compare(m, x, &leaves(&[1, 2])),
+        ),
+        problem(
+            "leaf of three bits, two thresholds",
+            4,
+            4,
+            vec![planes(2), dealt_planes(8)],
+            all(4),
+            |m, x, _| {
+                compare_twice(m, x, &Plan::Leaf(3));
+            },
+        ),
+        problem(
+            "node of two leaves, two thresholds",
+            4,
+            4,
+            vec![planes(4), planes(2), dealt_planes(7)],
+            all(4),
+            |m, x, _| compare_twice(m, x, &leaves(&[1, 2])),
         ),
         problem(
             "node of three leaves",
@@ -414,15 +436,7 @@ fn problems() -> Vec<Problem> {
             "clipped relu",
             2,
             2,
-            vec![
-                Use::Planes { count: 1, copies: 2 },
-                Use::DealtPlanes { count: 2, copies: 2 },
-                dealt(2),
-                dealt(2),
-                dealt(2),
-                dealt(2),
-                opened(2),
-            ],
+            vec![planes(2), dealt_planes(2), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
             all(2),
             |m, x, _| {
                 m.clipped_relu_step(x, 1, 2, false).unwrap();

@@ -12,7 +12,7 @@ pub(crate) use fit::Wanted;
 pub(crate) use table::Table;
 
 /// Bytes that a comparison with one more threshold costs an element, roughly: what the number of pieces is weighed with.
-const COMPARISON: f64 = 60.0;
+const COMPARISON: f64 = 32.0;
 
 /// Bytes that one more product costs, widened.
 const PRODUCT: f64 = 36.0;

@@ -15,7 +15,7 @@
 mod error;
 mod narrow;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -116,7 +116,28 @@ pub fn to_bytes(
         }
         metadata.insert("weights_digest".to_string(), weights_digest(weights).to_string());
     }
-    safetensors::serialize(tensors, Some(metadata)).map_err(|e| FileError::Json(e.to_string()))
+    let mut bytes =
+        safetensors::serialize(tensors, Some(metadata)).map_err(|e| FileError::Json(e.to_string()))?;
+    sort_header(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Sorts the header's names, so that the same model has the same bytes every time.
+fn sort_header(bytes: &mut [u8]) -> Result<(), FileError> {
+    let json = |e: serde_json::Error| FileError::Json(e.to_string());
+    let Some((length, rest)) = bytes.split_first_chunk_mut::<8>() else { return Err(FileError::Truncated) };
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok();
+    let header = length.and_then(|length| rest.get_mut(..length)).ok_or(FileError::Truncated)?;
+    // The metadata, and what is said of each tensor.
+    type Sorted = BTreeMap<String, BTreeMap<String, serde_json::Value>>;
+    let sorted: Sorted = serde_json::from_slice(header).map_err(json)?;
+    let sorted = serde_json::to_vec(&sorted).map_err(json)?;
+    let Some((text, spaces)) = header.split_at_mut_checked(sorted.len()) else {
+        return Err(FileError::Json("sorting its names makes the header longer".into()));
+    };
+    text.copy_from_slice(&sorted);
+    spaces.fill(b' ');
+    Ok(())
 }
 
 /// Reads a compiled model, or its public part.

@@ -36,6 +36,16 @@ fn written_and_read() {
 }
 
 #[test]
+fn the_same_model_has_the_same_bytes() {
+    let (program, weights) = (sample::program(), sample::weights());
+    let bytes = || to_bytes(&program, Some(&weights), Some(&report())).unwrap();
+    let first = bytes();
+    // The order of a hash map is another one in each.
+    assert!((0..20).all(|_| bytes() == first));
+    assert_eq!(from_bytes(&first).unwrap().weights, Some(weights.clone()));
+}
+
+#[test]
 fn every_width() {
     let edges: [(&[i64], usize); 8] = [
         (&[-128, 127, 0], 1),

@@ -334,6 +334,13 @@ def sums(b):
 
 
 @model
+def norms(b):
+    """Pools of p-norms, which ONNX's own tests have in part."""
+    x = b.input((1, 3, 6, 5))
+    b.output(b.node("GlobalLpPool", x, p=2), b.node("GlobalLpPool", x, p=1), b.node("LpPool", x, kernel_shape=[2, 3], p=2))
+
+
+@model
 def integers(b):
     """A picture of whole numbers, and a class."""
     x = b.input((1, 3, 4), dtype=TensorProto.INT64)

@@ -70,6 +70,14 @@ fn everything_that_stands_in_the_way_is_in_one_report() {
     assert_eq!(names, ["unknown", "twice"]);
     let relu = found["operations"].as_array().unwrap().iter().find(|o| o["operation"] == "Relu").unwrap();
     assert_eq!((relu["supported"].as_u64(), relu["unreached"].as_u64()), (Some(1), Some(1)));
+    let status = |name: &str| {
+        let nodes = found["nodes"].as_array().unwrap();
+        nodes.iter().find(|n| n["node"] == name).unwrap()["status"].as_str().unwrap().to_string()
+    };
+    let statuses = ["x", "unknown", "behind", "fine", "twice"].map(status);
+    assert_eq!(statuses, ["supported", "unsupported", "unknown", "supported", "unsupported"]);
+    let listed = String::from_utf8(check(&path, &["--nodes"]).stdout).unwrap();
+    assert!(listed.lines().any(|l| l.split_whitespace().eq(["behind", "Relu", "unknown"])), "{listed}");
     let text = check(&path, &[]);
     let (out, err) = (String::from_utf8(text.stdout).unwrap(), String::from_utf8(text.stderr).unwrap());
     assert!(out.contains("MadeUp") && out.contains("behind a node that cannot be imported"), "{out}");

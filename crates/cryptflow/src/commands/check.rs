@@ -4,6 +4,7 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow::table::{shape, table};
 use cryptflow_athos::check::{Check, check};
+use cryptflow_athos::import::{NodeStatus, SurveyedNode};
 use serde::Serialize;
 
 use super::model::Model;
@@ -13,7 +14,10 @@ use super::model::Model;
 pub(crate) struct Arguments {
     #[command(flatten)]
     model: Model,
-    /// One JSON object on standard output.
+    /// List every node, not only those that are not plainly supported.
+    #[arg(long)]
+    nodes: bool,
+    /// One JSON object on standard output, with every node.
     #[arg(long)]
     json: bool,
 }
@@ -28,6 +32,7 @@ struct Found<'a> {
     operations: Vec<Operation<'a>>,
     conditional: Vec<Conditional<'a>>,
     unsupported: Vec<Unsupported<'a>>,
+    nodes: Vec<Node<'a>>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +50,14 @@ struct Operation<'a> {
     unsupported: usize,
     /// Behind nodes that cannot be imported: nothing can be said of them.
     unreached: usize,
+}
+
+/// A node with its status: `supported`, `conditional`, `unsupported` or `unknown` (behind one that cannot be imported).
+#[derive(Serialize)]
+struct Node<'a> {
+    node: &'a str,
+    operation: &'a str,
+    status: &'static str,
 }
 
 #[derive(Serialize)]
@@ -84,10 +97,11 @@ impl<'a> Found<'a> {
             unsupported: unsupported
                 .map(|(n, reason)| Unsupported { node: &n.name, operation: &n.op, reason })
                 .collect(),
+            nodes: nodes(check),
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, every_node: bool) -> String {
         let mut text = format!("model      {} ({})\n", self.model, self.framework);
         for input in &self.inputs {
             text += &format!("input      {} {}\n", input.name, shape(input.shape));
@@ -107,6 +121,11 @@ impl<'a> Found<'a> {
             vec![o.operation.to_string(), all.to_string(), status]
         });
         text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        if every_node {
+            let header = ["node", "operation", "status"].map(String::from).to_vec();
+            let rows = self.nodes.iter().map(|n| [n.node, n.operation, n.status].map(String::from).to_vec());
+            text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        }
         if !self.conditional.is_empty() {
             let header = ["node", "operation", "supported where"].map(String::from).to_vec();
             let rows = self
@@ -128,12 +147,26 @@ impl<'a> Found<'a> {
     }
 }
 
+fn nodes(check: &Check) -> Vec<Node<'_>> {
+    let status = |index: usize, node: &SurveyedNode| match node.status {
+        NodeStatus::Imported if check.conditions.contains_key(&index) => "conditional",
+        NodeStatus::Imported => "supported",
+        NodeStatus::Unsupported(_) => "unsupported",
+        NodeStatus::Unreached => "unknown",
+    };
+    let each = check.nodes.iter().enumerate();
+    each.map(|(i, n)| Node { node: &n.name, operation: &n.op, status: status(i, n) }).collect()
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let model = &arguments.model.model;
     let check = check(model, &arguments.model.options()).map_err(|e| Error::at(model, e))?;
     let found = Found::new(&check);
-    let text =
-        if arguments.json { serde_json::to_string_pretty(&found).map_err(Error::new)? } else { found.text() };
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&found).map_err(Error::new)?
+    } else {
+        found.text(arguments.nodes)
+    };
     super::print(&text)?;
     match found.unsupported.len() {
         0 if found.compiles => Ok(()),

@@ -62,6 +62,12 @@ impl Case {
             .map_or("", |n| n.op_type.as_str())
     }
 
+    /// Every operator that the test's graph has.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = &str> {
+        let graph = self.model.as_ref().and_then(|m| m.graph.as_ref());
+        graph.into_iter().flat_map(|g| &g.node).map(|n| n.op_type.as_str())
+    }
+
     /// The model with its public inputs as constants, and the values of the others by name.
     pub(crate) fn with(&self, secret: Secret) -> (ModelProto, Vec<(String, Array)>) {
         let mut model = self.model.clone().unwrap();

@@ -3,6 +3,7 @@
 
 mod along;
 mod convolution;
+mod count;
 mod pool;
 mod product;
 mod transposed;
@@ -15,6 +16,7 @@ use crate::graph::{Array, Graph, Node, NodeId, Op};
 
 pub(super) use along::{Weights, along, gathered};
 pub(super) use convolution::{Convolution, convolution};
+pub(super) use count::{count_floats, count_integers};
 pub(super) use pool::{Pool, pool};
 pub(super) use product::{einsum, matmul};
 pub(super) use transposed::{Transposed, transposed};

@@ -3,6 +3,7 @@
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::graph::Array;
+use crate::import::compose::{count_floats, count_integers};
 use crate::import::onnx::messages::DataType;
 use crate::import::onnx::tensor::{self, Constant};
 use crate::import::room::{MAX_GROWN, made};
@@ -50,25 +51,11 @@ fn filled(node: &mut Node<'_>) -> Results {
 
 fn range(node: &mut Node<'_>) -> Results {
     if (0..3).all(|i| matches!(node.operand(i), Ok(Value::Int(_)))) {
-        let (start, limit, delta) = (node.int(0)?, node.int(1)?, node.int(2)?);
-        if delta == 0 {
-            return Err("counts in steps of zero".into());
-        }
-        let (distance, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
-        let forward = (distance > 0) == (step > 0);
-        let n = if forward { distance.unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
-        if n > MAX_GROWN as u128 {
-            return Err(format!("counts {n} numbers: too many").into());
-        }
-        let data = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
+        let data = count_integers(node.int(0)?, node.int(1)?, node.int(2)?, MAX_GROWN)?;
         return Ok(vec![Value::Int(Ints::vector(data))]);
     }
-    let (start, limit, delta) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
-    let n = ((f64::from(limit) - f64::from(start)) / f64::from(delta)).ceil().max(0.0);
-    if n.is_nan() || n > MAX_GROWN as f64 {
-        return Err(format!("counts from {start} to {limit} in steps of {delta}").into());
-    }
-    let data = (0..n as usize).map(|i| start + i as f32 * delta).collect();
+    let (start, limit, step) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
+    let data = count_floats(start, limit, step, MAX_GROWN)?;
     Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), Array::vector(data)))])
 }
 

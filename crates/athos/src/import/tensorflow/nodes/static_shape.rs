@@ -3,6 +3,7 @@
 use super::{Fault, Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::graph::Array;
+use crate::import::compose::{count_floats, count_integers};
 use crate::import::room::MAX_GROWN;
 use crate::import::tensorflow::tensor::Ints;
 use crate::import::value::MAX_KNOWN;
@@ -11,12 +12,15 @@ use crate::import::value::MAX_KNOWN;
 const NOT_ONE: &str =
     "fills a tensor with a value that is not one constant. BroadcastTo repeats what depends on an input";
 
+/// What is said of a count whose ends are not known.
+const COUNTS: &str = "counts between numbers that are not known when compiling. If they are inputs of the model, make them constants";
+
 pub(super) const TABLE: Table = &[
     ("Shape", shape, doc::KNOWN),
     ("ShapeN", shape, doc::KNOWN),
     ("Size", size, doc::KNOWN),
     ("Rank", rank, doc::KNOWN),
-    ("Range", range, doc::KNOWN.note("of integers")),
+    ("Range", range, doc::KNOWN),
     ("Fill", fill, doc::KNOWN.note("with one constant")),
     ("ZerosLike", zeros_like, doc::KNOWN),
     ("OnesLike", ones_like as Import, doc::KNOWN),
@@ -39,18 +43,20 @@ fn rank(node: &mut Node<'_>) -> Results {
 }
 
 fn range(node: &mut Node<'_>) -> Results {
-    let (start, limit, delta) = (node.int(0)?, node.int(1)?, node.int(2)?);
-    if delta == 0 {
-        return Err("counts in steps of zero".into());
+    if (0..3).all(|i| matches!(node.operand(i), Ok(Value::Int(_)))) {
+        let data = count_integers(node.int(0)?, node.int(1)?, node.int(2)?, MAX_KNOWN)?;
+        return Ok(vec![Value::Int(Ints::vector(data))]);
     }
-    let (distance, step) = (i128::from(limit) - i128::from(start), i128::from(delta));
-    let n =
-        if (distance > 0) == (step > 0) { distance.unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
-    if n > MAX_KNOWN as u128 {
-        return Err(format!("counts {n} numbers: too many").into());
-    }
-    let data = (0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
-    Ok(vec![Value::Int(Ints::vector(data))])
+    let known = |i: usize| match node.operand(i)? {
+        Value::Tensor(id) => match node.constant_of(*id).map(|a| a.data.as_slice()) {
+            Some(&[value]) => Ok(value),
+            _ => Err(Fault::from(COUNTS)),
+        },
+        _ => Err(Fault::from(COUNTS)),
+    };
+    let data = count_floats(known(0)?, known(1)?, known(2)?, MAX_GROWN)?;
+    let name = node.def.name.clone();
+    Ok(vec![Value::Tensor(node.graph.add_constant(name, Array::vector(data)))])
 }
 
 fn fill(node: &mut Node<'_>) -> Results {

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Makes a small case, or several, for every TensorFlow operation on the page of operations, with TensorFlow's answers.
+
+    pip install tensorflow
+    python3 models/conformance/operation_cases.py             # into crates/cryptflow/tests/data/tensorflow_operations.npz
+    python3 models/conformance/operation_cases.py --check     # makes them again, and compares with the committed ones
+
+The file is that of athos_cases.py: NAME/graph, NAME/fetch, NAME/input/PLACEHOLDER and NAME/output. NAME is the operation's, with what else is to be said of the
+case behind an underscore. Operations that TensorFlow no longer runs are put into the graph after a newer one has given the answer.
+"""
+
+import numpy as np
+
+from athos_cases import FILE, f32, label, main, tf, v1
+
+raw = tf.raw_ops
+CASES = {}
+
+
+def case(op, build, *variant):
+    name = label(op, *variant)
+    assert name not in CASES, name
+
+    def checked(c):
+        output = build(c)
+        edit = c.edit
+
+        def after(graph):
+            edit(graph)
+            assert op in {node.op for node in graph.node}, f"{name} has no {op}"
+
+        c.edit = after
+        return output
+
+    CASES[name] = checked
+
+
+def between(c, low, high, shape=(3, 4)):
+    """An input whose values lie in a range."""
+    return c.placeholder(np.asarray(c.rng.uniform(low, high, shape), f32))
+
+
+def as_float(x):
+    return tf.cast(x, tf.float32, name="output")
+
+
+def elementary():
+    for op, low, high in [
+        ("Abs", -3, 3), ("Acos", -0.9, 0.9), ("Acosh", 2.2, 5), ("Asin", -0.9, 0.9), ("Asinh", -5, 5), ("Atan", -5, 5),
+        ("Atanh", -0.8, 0.8), ("Ceil", -4, 4), ("Cos", -4, 4), ("Cosh", -3, 3), ("Erf", -3, 3), ("Erfc", -3, 3), ("Exp", -4, 2),
+        ("Expm1", -4, 2), ("Floor", -4, 4), ("Log", 0.2, 5), ("Log1p", -0.5, 5), ("Neg", -3, 3), ("Reciprocal", 0.3, 4),
+        ("Rint", -4, 4), ("Round", -4, 4), ("Rsqrt", 0.3, 4), ("Sigmoid", -6, 6), ("Sign", -3, 3), ("Sin", -4, 4), ("Sinh", -3, 3),
+        ("Sqrt", 0.1, 4), ("Square", -3, 3), ("Tan", -1.2, 1.2), ("Tanh", -4, 4), ("Identity", -3, 3), ("OnesLike", -3, 3),
+        ("ZerosLike", -3, 3),
+    ]:
+        case(op, lambda c, op=op, low=low, high=high: getattr(raw, op)(x=between(c, low, high), name="output")
+             if op != "Identity" else raw.Identity(input=between(c, low, high), name="output"))
+    case("Reciprocal", lambda c: raw.Reciprocal(x=between(c, -4, -0.3), name="output"), "negative")
+    for op in ["Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu"]:
+        case(op, lambda c, op=op: getattr(raw, op)(features=between(c, -8, 8), name="output"))
+    case("LeakyRelu", lambda c: raw.LeakyRelu(features=between(c, -4, 4), alpha=0.05, name="output"), "alpha")
+
+    def old_reciprocal(c):
+        def edit(graph):
+            for node in graph.node:
+                node.op = "Inv" if node.op == "Reciprocal" else node.op
+
+        c.edit = edit
+        return raw.Reciprocal(x=between(c, 0.3, 4), name="output")
+
+    case("Inv", old_reciprocal)
+
+
+def arithmetic():
+    for op in ["Add", "AddV2", "Sub", "Mul", "Maximum", "Minimum", "SquaredDifference"]:
+        case(op, lambda c, op=op: getattr(raw, op)(x=c.a((3, 4)), y=c.placeholder(c.draw((4,)), "b"), name="output"))
+        case(op, lambda c, op=op: getattr(raw, op)(x=c.a((3, 4)), y=c.b((3, 1)), name="output"), "constant")
+    for op in ["Div", "RealDiv", "DivNoNan", "FloorDiv"]:
+        case(op, lambda c, op=op: getattr(raw, op)(x=c.a((3, 4)), y=tf.constant(f32([0.5, -2, 3, 1.5])), name="output"), "constant")
+    for op in ["Div", "RealDiv"]:
+        case(op, lambda c, op=op: getattr(raw, op)(x=between(c, 0.5, 4), y=c.placeholder(f32([0.5, 2, 3, 1.5]), "b"), name="output"))
+    case("FloorMod", lambda c: raw.FloorMod(x=between(c, 0.1, 3.9), y=tf.constant(f32(1.25)), name="output"))
+    case("TruncateDiv", lambda c: as_float(raw.TruncateDiv(x=c.placeholder(np.int32([[7, -7, 9], [4, -5, 0]])), y=tf.constant(4))))
+    case("AddN", lambda c: raw.AddN(inputs=[c.a((3, 4)), c.placeholder(c.draw((3, 4)), "b"), tf.constant(c.draw((3, 4)))], name="output"))
+    case("Pow", lambda c: raw.Pow(x=between(c, 0.2, 2), y=tf.constant(f32(1.7)), name="output"))
+    case("Pow", lambda c: raw.Pow(x=between(c, -2, 2), y=tf.constant(f32(3)), name="output"), "cube")
+    for op in ["Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual"]:
+        def build(c, op=op):
+            # Differences of a quarter, and none: far from what rounding moves.
+            x = c.placeholder(np.round(4 * c.draw((3, 4))) / 4)
+            return as_float(getattr(raw, op)(x=x, y=c.placeholder(np.round(4 * c.draw((3, 4))) / 4, "b")))
+
+        case(op, build)
+    for op in ["LogicalAnd", "LogicalOr", "LogicalNot"]:
+        def build(c, op=op):
+            x, y = c.a((3, 4)) > 0, c.placeholder(c.draw((3, 4)), "b") > 0
+            return as_float(raw.LogicalNot(x=x) if op == "LogicalNot" else getattr(raw, op)(x=x, y=y))
+
+        case(op, build)
+    case("Select", lambda c: raw.Select(condition=c.a((3, 4)) > 0, x=c.placeholder(c.draw((3, 4)), "b"), y=c.b((3, 4)), name="output"))
+    case("SelectV2", lambda c: raw.SelectV2(condition=c.a((3, 4)) > 0, t=c.placeholder(c.draw((4,)), "b"), e=c.b((3, 1)), name="output"))
+    case("SelectV2", lambda c: raw.SelectV2(condition=tf.constant([True, False, True, True]), t=c.a((3, 4)), e=c.b((3, 4)), name="output"), "public")
+    case("ClipByValue", lambda c: raw.ClipByValue(t=c.a((3, 4)), clip_value_min=tf.constant(f32(-0.5)), clip_value_max=tf.constant(f32(0.75)), name="output"))
+    case("BiasAdd", lambda c: raw.BiasAdd(value=c.a((2, 3, 4)), bias=c.b((4,)), name="output"))
+    case("BiasAddV1", lambda c: raw.BiasAddV1(value=c.a((2, 3, 4)), bias=c.b((4,)), name="output"))
+
+
+def linear():
+    case("MatMul", lambda c: raw.MatMul(a=c.a((3, 4)), b=c.b((5, 4)), transpose_b=True, name="output"))
+    for op in ["BatchMatMul", "BatchMatMulV2"]:
+        case(op, lambda c, op=op: getattr(raw, op)(x=c.a((2, 3, 4)), y=c.placeholder(c.draw((2, 5, 4)), "b"), adj_y=True, name="output"))
+        case(op, lambda c, op=op: getattr(raw, op)(x=c.a((2, 3, 4)), y=c.b((2, 4, 5)), name="output"), "constant")
+    case("BatchMatMulV3", lambda c: raw.BatchMatMulV3(x=c.a((2, 3, 4)), y=c.b((2, 4, 5)), Tout=tf.float32, name="output"))
+    case("Einsum", lambda c: raw.Einsum(inputs=[c.a((2, 3, 4)), c.placeholder(c.draw((2, 5, 4)), "b")], equation="bij,bkj->bik", name="output"))
+    picture = (1, 5, 6, 4)
+    for padding in ["SAME", "VALID"]:
+        case("Conv2D", lambda c, p=padding: raw.Conv2D(input=c.a(picture), filter=c.b((3, 3, 4, 2)), strides=[1, 2, 2, 1], padding=p, name="output"), padding)
+        case("DepthwiseConv2dNative", lambda c, p=padding: raw.DepthwiseConv2dNative(
+            input=c.a(picture), filter=c.b((3, 3, 4, 2)), strides=[1, 1, 1, 1], padding=p, name="output"), padding)
+        case("Conv3D", lambda c, p=padding: raw.Conv3D(input=c.a((1, 4, 5, 4, 2)), filter=c.b((2, 3, 2, 2, 2)), strides=[1, 1, 2, 1, 1], padding=p, name="output"), padding)
+    case("Conv2DBackpropInput", lambda c: raw.Conv2DBackpropInput(
+        input_sizes=tf.constant([1, 6, 6, 3]), filter=c.b((3, 3, 3, 2)), out_backprop=c.a((1, 3, 3, 2)), strides=[1, 2, 2, 1], padding="SAME", name="output"))
+    case("Conv3DBackpropInputV2", lambda c: raw.Conv3DBackpropInputV2(
+        input_sizes=tf.constant([1, 4, 4, 4, 2]), filter=c.b((2, 2, 2, 2, 1)), out_backprop=c.a((1, 2, 2, 2, 1)), strides=[1, 2, 2, 2, 1],
+        padding="SAME", name="output"))
+    for op in ["FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"]:
+        def build(c, op=op):
+            vectors = dict(scale=c.b((4,)), offset=tf.constant(c.draw((4,))), mean=tf.constant(c.draw((4,))), variance=tf.constant(c.draw((4,), positive=True) + 0.5))
+            return getattr(raw, op)(x=c.a(picture), is_training=False, name="output", **vectors)[0]
+
+        case(op, build)
+    case("LRN", lambda c: raw.LRN(input=c.a((1, 3, 3, 6)), depth_radius=2, bias=1.5, alpha=0.3, beta=0.75, name="output"))
+    case("Cumsum", lambda c: raw.Cumsum(x=c.a((3, 4)), axis=tf.constant(1), exclusive=True, reverse=True, name="output"))
+    case("ResizeBilinear", lambda c: raw.ResizeBilinear(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 8]), half_pixel_centers=True, name="output"))
+    case("ResizeBilinear", lambda c: raw.ResizeBilinear(images=c.a((1, 3, 4, 2)), size=tf.constant([5, 7]), align_corners=True, name="output"), "corners")
+    case("ResizeNearestNeighbor", lambda c: raw.ResizeNearestNeighbor(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 8]), name="output"))
+
+
+def pools_and_reductions():
+    for op, kernel in [("MaxPool", (1, 5, 6, 2)), ("AvgPool", (1, 5, 6, 2)), ("MaxPool3D", (1, 4, 5, 4, 2)), ("AvgPool3D", (1, 4, 5, 4, 2))]:
+        for padding in ["SAME", "VALID"]:
+            def build(c, op=op, shape=kernel, padding=padding):
+                window = [1] + [3 if len(shape) == 4 else 2] * (len(shape) - 2) + [1]
+                stride = [1] + [2] * (len(shape) - 2) + [1]
+                values = dict(value=c.a(shape)) if op == "AvgPool" else dict(input=c.a(shape))
+                return getattr(raw, op)(**values, ksize=window, strides=stride, padding=padding, name="output")
+
+            case(op, build, padding)
+    for op in ["Sum", "Mean", "Max", "Min"]:
+        case(op, lambda c, op=op: getattr(raw, op)(input=c.a((2, 3, 4)), axis=tf.constant([0, 2]), keep_dims=True, name="output"))
+    case("Prod", lambda c: raw.Prod(input=between(c, 0.5, 1.5), axis=tf.constant([1]), name="output"))
+    for op in ["All", "Any"]:
+        case(op, lambda c, op=op: as_float(getattr(raw, op)(input=c.a((4, 3)) > -0.3, axis=tf.constant([1]))))
+    case("L2Loss", lambda c: raw.L2Loss(t=c.a((3, 4)), name="output"))
+    for op in ["ArgMax", "ArgMin"]:
+        case(op, lambda c, op=op: getattr(raw, op)(input=c.a((3, 5)), dimension=tf.constant(1), name="output"))
+        case(op, lambda c, op=op: 0.5 * tf.cast(getattr(raw, op)(input=c.a((2, 5, 3)), dimension=tf.constant(1)), tf.float32), "inside")
+    case("TopKV2", lambda c: raw.TopKV2(input=c.a((3, 6)), k=tf.constant(2), name="output")[0])
+    case("TopKV2", lambda c: raw.TopKV2(input=c.a((3, 6)), k=tf.constant(2), name="output")[1], "indices")
+
+    def old_top_k(c):
+        def edit(graph):
+            for node in graph.node:
+                if node.op == "TopKV2":
+                    node.op = "TopK"
+                    del node.input[1:]
+                    node.attr["k"].i = 2
+                    del node.attr["Tk"], node.attr["index_type"]
+
+        c.edit = edit
+        return raw.TopKV2(input=c.a((3, 6)), k=tf.constant(2), name="output")[0]
+
+    case("TopK", old_top_k)
+    for op in ["Softmax", "LogSoftmax"]:
+        case(op, lambda c, op=op: getattr(raw, op)(logits=c.a((3, 5)), name="output"))
+    case("Softmax", lambda c: 2.0 * raw.Softmax(logits=c.a((3, 5))), "inside")
+
+
+def movements():
+    square = (1, 4, 4, 4)
+    case("Reshape", lambda c: raw.Reshape(tensor=c.a((2, 6)), shape=tf.constant([3, -1]), name="output"))
+    case("Transpose", lambda c: raw.Transpose(x=c.a((2, 3, 4)), perm=tf.constant([2, 0, 1]), name="output"))
+    case("Squeeze", lambda c: raw.Squeeze(input=c.a((1, 3, 1)), axis=[2], name="output"))
+    case("ExpandDims", lambda c: raw.ExpandDims(input=c.a((2, 3)), axis=tf.constant(1), name="output"))
+    case("Concat", lambda c: raw.Concat(concat_dim=tf.constant(1), values=[c.a((2, 3)), c.placeholder(c.draw((2, 2)), "b")], name="output"))
+    case("ConcatV2", lambda c: raw.ConcatV2(values=[c.a((2, 3)), c.b((2, 2))], axis=tf.constant(1), name="output"))
+    case("Pack", lambda c: raw.Pack(values=[c.a((2, 3)), c.placeholder(c.draw((2, 3)), "b")], axis=1, name="output"))
+    case("Unpack", lambda c: raw.Unpack(value=c.a((2, 3)), num=3, axis=1, name="output")[1])
+    case("Split", lambda c: raw.Split(axis=tf.constant(1), value=c.a((2, 6)), num_split=3, name="output")[2])
+    case("SplitV", lambda c: raw.SplitV(value=c.a((2, 6)), size_splits=tf.constant([1, 3, 2]), axis=tf.constant(1), num_split=3, name="output")[1])
+    case("Slice", lambda c: raw.Slice(input=c.a((3, 5)), begin=tf.constant([1, 2]), size=tf.constant([2, -1]), name="output"))
+    case("StridedSlice", lambda c: c.a((4, 6))[::2, 4:0:-2])
+    case("Pad", lambda c: raw.Pad(input=c.a((2, 3)), paddings=tf.constant([[1, 0], [2, 1]]), name="output"))
+    case("PadV2", lambda c: raw.PadV2(input=c.a((2, 3)), paddings=tf.constant([[1, 0], [2, 1]]), constant_values=tf.constant(f32(0.7)), name="output"))
+    case("MirrorPad", lambda c: raw.MirrorPad(input=c.a((3, 3)), paddings=tf.constant([[1, 0], [2, 1]]), mode="REFLECT", name="output"))
+    case("Tile", lambda c: raw.Tile(input=c.a((2, 3)), multiples=tf.constant([2, 2]), name="output"))
+    case("BroadcastTo", lambda c: raw.BroadcastTo(input=c.a((3, 1)), shape=tf.constant([2, 3, 4]), name="output"))
+    case("ReverseV2", lambda c: raw.ReverseV2(tensor=c.a((2, 3)), axis=tf.constant([1]), name="output"))
+    case("Gather", lambda c: raw.Gather(params=c.a((4, 3)), indices=tf.constant([3, 0, 3]), name="output"))
+    case("GatherV2", lambda c: raw.GatherV2(params=c.a((2, 4)), indices=tf.constant([[3, 0], [1, 1]]), axis=tf.constant(1), name="output"))
+    for op in ["DepthToSpace", "SpaceToDepth"]:
+        case(op, lambda c, op=op: getattr(raw, op)(input=c.a(square), block_size=2, name="output"))
+    case("SpaceToBatchND", lambda c: raw.SpaceToBatchND(
+        input=c.a(square), block_shape=tf.constant([2, 2]), paddings=tf.constant([[0, 0], [1, 1]]), name="output"))
+    case("BatchToSpaceND", lambda c: raw.BatchToSpaceND(
+        input=c.a((4, 2, 3, 2)), block_shape=tf.constant([2, 2]), crops=tf.constant([[0, 0], [1, 1]]), name="output"))
+
+
+def known():
+    """What needs no value, or passes it on."""
+    x = (2, 3)
+    case("Const", lambda c: c.a(x) + c.b(x))
+    case("Fill", lambda c: c.a(x) * raw.Fill(dims=tf.constant(x), value=tf.constant(f32(1.5))))
+    case("Range", lambda c: c.a(x) + raw.Range(start=tf.constant(f32(0.5)), limit=tf.constant(f32(3)), delta=tf.constant(f32(1))))
+    case("OneHot", lambda c: c.a(x) + raw.OneHot(
+        indices=tf.constant([2, 0]), depth=tf.constant(3), on_value=tf.constant(f32(1)), off_value=tf.constant(f32(-0.5))))
+    case("Shape", lambda c: raw.Reshape(tensor=c.a((3, 2)), shape=raw.Shape(input=c.placeholder(c.draw(x), "b"))))
+    case("ShapeN", lambda c: raw.Reshape(tensor=c.a((3, 2)), shape=raw.ShapeN(input=[c.placeholder(c.draw((4,)), "b"), c.placeholder(c.draw(x), "d")])[1]))
+    for op in ["Rank", "Size"]:
+        def build(c, op=op):
+            a = c.a(x)
+            return a * tf.cast(getattr(raw, op)(input=a), tf.float32)
+
+        case(op, build)
+    case("Cast", lambda c: tf.cast(between(c, 0.1, 5), tf.int32, name="output"))
+    case("Placeholder", lambda c: raw.Neg(x=c.a(x)))
+
+    def old_placeholder(c):
+        def edit(graph):
+            for node in graph.node:
+                node.op = "PlaceholderV2" if node.op == "Placeholder" else node.op
+
+        c.edit = edit
+        return raw.Neg(x=c.a(x))
+
+    case("PlaceholderV2", old_placeholder)
+
+    case("PlaceholderWithDefault", lambda c: c.a(x) + v1.placeholder_with_default(c.draw(x), x))
+
+    def after_nothing(c):
+        with tf.control_dependencies([tf.no_op()]):
+            return raw.Neg(x=c.a(x))
+
+    case("NoOp", after_nothing)
+    case("CheckNumerics", lambda c: raw.CheckNumerics(tensor=c.a(x), message="", name="output"))
+    case("EnsureShape", lambda c: raw.EnsureShape(input=c.a(x), shape=x, name="output"))
+    case("IdentityN", lambda c: raw.IdentityN(input=[c.a((2,)), c.placeholder(c.draw(x), "b")], name="output")[1])
+    for op in ["StopGradient", "PreventGradient", "Snapshot"]:
+        case(op, lambda c, op=op: getattr(raw, op)(input=c.a(x), name="output"))
+
+
+if __name__ == "__main__":
+    for family in [elementary, arithmetic, linear, pools_and_reductions, movements, known]:
+        family()
+    main(FILE.with_name("tensorflow_operations.npz"), CASES)

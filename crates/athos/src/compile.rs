@@ -70,6 +70,9 @@ pub struct CompileOptions {
     /// Bits of magnitude of a layer's largest weight at most, 7 to 31; all 31 by default. What is shifted out after a layer grows with
     /// them, and so does the probability that a local truncation fails (Porthos'): fewer are wanted there.
     pub weight_bits: Option<u32>,
+    /// Whether the parties compute a softmax or an arg-max that ends the model, so that the client opens the answer and not what it is
+    /// computed of.
+    pub hide_logits: bool,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.
     pub preprocessing: Vec<Preprocessing>,
 }
@@ -261,7 +264,14 @@ fn with_examples(
         }
     };
     progress(Progress::Measuring);
-    let plan = planner.plan(choice.scale)?;
+    // The scale is found on the logits, where there are any: they say more than answers.
+    let (plan, examples) = if options.hide_logits {
+        let hidden = Planner::new(graph, &seen.ranges, margin).hiding_logits(true).plan(choice.scale)?;
+        let examples = examples.answered(planner.plan(choice.scale)?.as_ref())?;
+        (hidden, examples)
+    } else {
+        (planner.plan(choice.scale)?, examples)
+    };
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());
     let quantised = finished(&plan, &name, choice, options)?;
     let chosen = &chosen[..chosen.len().min(4)];
@@ -344,7 +354,7 @@ fn without_examples(
         Scale::Auto => (DEFAULT_SCALE, "the default, as there are no examples to search with"),
     };
     let ranges = interval::interval(graph, ranges, scale);
-    let plan = Planner::new(graph, &ranges, 0.0).plan(scale)?;
+    let plan = Planner::new(graph, &ranges, 0.0).hiding_logits(options.hide_logits).plan(scale)?;
     // Worst-case bounds allow for so much rounding of weights and no more.
     let weight_bits = options.weight_bits.unwrap_or(WEIGHT_BITS).max(WORST_CASE_WEIGHT_BITS);
     let mut choice = Choice { scale, ring_bits: 64, margin: 0.0, may_round_weights: false, weight_bits };
@@ -386,11 +396,11 @@ fn completed(quantised: Quantised, mut report: CompileReport) -> Compiled {
             Some(OutputTransform::Softmax) => "softmax",
             Some(OutputTransform::ArgMax) => "arg-max",
             Some(OutputTransform::TopK { .. }) => "top-k",
-            None => continue,
+            Some(OutputTransform::Class { .. }) | None => continue,
         };
         report.warnings.push(format!(
-            "output {}: the client gets the logits and applies {applied} itself; whoever may learn the {applied} only must not be \
-             given the opened output",
+            "output {}: the client gets the logits and applies {applied} itself; where it may learn the {applied} only, compile with \
+             --hide-logits",
             output.name
         ));
     }

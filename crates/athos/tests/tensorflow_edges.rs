@@ -83,9 +83,20 @@ fn known_integers_beside_secret_ones() {
     assert_eq!(run(&graph), [&[101.0, 102.0][..], &whole].concat());
 }
 
+fn ensured(b: &mut Builder, shape: &[i64]) {
+    b.node("y", "EnsureShape", &["a"], &[("shape", Attr::Shape(common::shape(shape)))]);
+}
+
+#[test]
+fn shapes_are_ensured() {
+    for build in [(|b| ensured(b, &[1, 6])) as Build, |b| ensured(b, &[-1, 6])] {
+        assert_eq!(run(&graph(build)), X);
+    }
+}
+
 #[test]
 fn refusals_say_what_to_do() {
-    let table: [(&str, Build); 5] = [
+    let table: [(&str, Build); 7] = [
         ("Cast them to floats", |b| {
             b.integers("two", &[], &[2]).integers("less", &[], &[-1]).node("y", "Pow", &["two", "less"], &[]);
         }),
@@ -98,6 +109,8 @@ fn refusals_say_what_to_do() {
         ("BroadcastTo", |b| {
             b.integers("shape", &[1], &[2]).node("y", "Fill", &["shape", "a"], &[]);
         }),
+        ("wants the shape [-1, 5]", |b| ensured(b, &[-1, 5])),
+        ("its operand has [1, 6]", |b| ensured(b, &[6])),
         ("Cast it to floats first", |b| {
             b.integers("two", &[2], &[2, 3]).node("y", "Relu", &["two"], &[]);
         }),

@@ -29,11 +29,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares two sets of rows.
+    /// Compares two sets of rows of logits.
     pub fn new(secure: &[Vec<f32>], float: &[Vec<f32>]) -> Comparison {
+        Comparison::by(secure, float, &|row| top(row, 1).first().map(|&(class, _)| class))
+    }
+
+    /// Compares two sets of rows; `best` is the class that a row is for.
+    pub fn by(secure: &[Vec<f32>], float: &[Vec<f32>], best: &dyn Fn(&[f32]) -> Option<usize>) -> Comparison {
         let mut comparison = Comparison { rows: secure.len(), ..Comparison::default() };
         for (row, (a, b)) in secure.iter().zip(float).enumerate() {
-            let best = |x: &[f32]| top(x, 1).first().map(|&(class, _)| class);
             if best(a) == best(b) {
                 comparison.same_top1 += 1;
             } else {

@@ -102,7 +102,8 @@ pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), Sessio
         if failure > TOO_LIKELY {
             return Err(SessionError::Manifest(format!(
                 "a truncation of this program fails with a probability of up to {failure:.1e} under {protocol}, and the output is \
-                 garbage then: compile with --weight-bits 15, or run with porthos-exact or mirror, whose truncations never fail"
+                 garbage then: run with porthos-exact or mirror, whose truncations never fail; or, for a model of layers with weights, \
+                 compile with --weight-bits 15 (products of secrets, in attention and functions, are not helped by it)"
             )));
         }
     }

@@ -117,6 +117,11 @@ pub enum OutputTransform {
         /// Where they are, not what they are.
         indices: bool,
     },
+    /// Nothing: the value is the index of a class already, which the parties have found without opening what it was found from.
+    Class {
+        /// How many classes there are.
+        of: usize,
+    },
 }
 
 /// An output of the program.
@@ -124,7 +129,7 @@ pub enum OutputTransform {
 pub struct Output {
     /// Name of the node in the source model.
     pub name: String,
-    /// The value that is opened to the client (the logits, where the model ends in a softmax or an arg-max).
+    /// The value that is opened to the client (the logits, where the model ends in a softmax or an arg-max that the client applies).
     pub value: ValueId,
     /// What the client applies to it.
     pub transform: Option<OutputTransform>,

@@ -58,12 +58,14 @@ pub(crate) struct Setting {
     pub(crate) margin: f64,
     /// Whether the ranges are known. If not, they are no reason to refuse anything.
     pub(crate) known: bool,
+    /// Whether the parties compute what a client would apply to opened outputs.
+    pub(crate) hide_logits: bool,
 }
 
 impl Setting {
     /// For a look at what can be computed at all.
     pub(crate) fn unknown() -> Setting {
-        Setting { scale: 12, margin: 0.0, known: false }
+        Setting { scale: 12, margin: 0.0, known: false, hide_logits: false }
     }
 }
 
@@ -143,6 +145,15 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         let name = graph.output_names.get(index).unwrap_or(&graph.node(id).name).clone();
         let (value, transform) = match &state.lowered[id.0].clone() {
             Lowered::Value(value) => (state.at_output(id, *value), None),
+            Lowered::Client(value, transform) if setting.hide_logits => {
+                match state.hidden(id, *value, *transform) {
+                    Ok(hidden) => hidden,
+                    Err(reason) => {
+                        refused.push(refuse(id, reason));
+                        continue;
+                    }
+                }
+            }
             Lowered::Client(value, transform) => (state.at_output(id, *value), Some(*transform)),
             Lowered::Constant(array) => (state.secret_constant(id, array), None),
             Lowered::Nothing => continue,
@@ -249,7 +260,7 @@ impl Lowering<'_> {
     /// An operand as a secret value. A constant becomes one, as a weight would: it is the model's, and stays so.
     fn secret(&mut self, id: NodeId) -> Result<usize, Refusal> {
         match &self.lowered[id.0] {
-            Lowered::Value(value) => Ok(*value),
+            Lowered::Value(value) | Lowered::Client(value, OutputTransform::Class { .. }) => Ok(*value),
             Lowered::Client(..) if self.inside.contains_key(&id) => Ok(self.inside[&id]),
             Lowered::Client(value, OutputTransform::Softmax) => {
                 let softmax = self.softmax_inside(id, *value)?;

@@ -16,6 +16,7 @@ pub(crate) struct Planner<'a> {
     graph: &'a Graph,
     ranges: &'a [Range],
     margin: f64,
+    hide_logits: bool,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -24,7 +25,12 @@ pub(crate) struct Planner<'a> {
 impl<'a> Planner<'a> {
     /// For a graph whose nodes take values in these ranges, and may exceed them by `margin` bits.
     pub(crate) fn new(graph: &'a Graph, ranges: &'a [Range], margin: f64) -> Planner<'a> {
-        Planner { graph, ranges, margin, plans: HashMap::new(), general: None }
+        Planner { graph, ranges, margin, hide_logits: false, plans: HashMap::new(), general: None }
+    }
+
+    /// With what a client would apply to outputs left to the parties, where `hide` says so.
+    pub(crate) fn hiding_logits(self, hide: bool) -> Planner<'a> {
+        Planner { hide_logits: hide, ..self }
     }
 
     /// The plan for so many fractional bits.
@@ -35,7 +41,7 @@ impl<'a> Planner<'a> {
         if let Some(plan) = self.general.as_ref().or_else(|| self.plans.get(&scale)) {
             return Ok(plan.clone());
         }
-        let setting = Setting { scale, margin: self.margin, known: true };
+        let setting = Setting { scale, margin: self.margin, known: true, hide_logits: self.hide_logits };
         let mut plan = lower(self.graph, self.ranges, setting).map_err(FixError::Unsupported)?;
         schedule(&mut plan);
         let plan = Rc::new(plan);

@@ -1,10 +1,11 @@
 //! A trial: the program of one choice of scale and ring, run on examples and compared with the float model.
 
+use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, NodeId};
+use crate::graph::{Array, NodeId, Op};
 
-use super::plan::{Plan, PlanOp};
+use super::plan::{Plan, PlanOp, PlanOutput};
 use super::quantise::{Choice, Quantised, check, exp2, quantise};
 use super::{FixError, FixedRunner, LoadedProgram};
 
@@ -85,6 +86,35 @@ impl Examples {
             Some(median) => (median / 64.0).max(floor),
             None => largest / 256.0,
         }
+    }
+
+    /// What outputs say where the parties compute what a client would have applied to those of `open`.
+    pub(crate) fn answered(&self, open: &Plan) -> Result<Examples, FixError> {
+        let answer = |(output, opened): (&PlanOutput, &Vec<f32>)| {
+            let op = match output.transform {
+                None | Some(OutputTransform::Class { .. }) => return Ok(opened.clone()),
+                Some(OutputTransform::Softmax) => Op::Softmax,
+                Some(OutputTransform::ArgMax) => {
+                    Op::ArgMax { axis: open.values[output.value].shape.len().saturating_sub(1) }
+                }
+                Some(OutputTransform::TopK { axis, k, largest, indices }) => {
+                    Op::TopK { axis, k, largest, indices }
+                }
+            };
+            let array = Array::new(open.values[output.value].shape.clone(), opened.clone());
+            let answer = array.and_then(|array| op.evaluate(&[&array]));
+            Ok(answer.map_err(|e| FixError::Internal(e.to_string()))?.data.to_vec())
+        };
+        let all = |outputs: &Vec<Vec<f32>>| open.outputs.iter().zip(outputs).map(answer).collect();
+        // Indices are right or wrong, and no choice among classes any more.
+        let chosen = |(classes, output): (&Option<usize>, &PlanOutput)| {
+            classes.filter(|_| matches!(output.transform, None | Some(OutputTransform::Softmax)))
+        };
+        Ok(Examples {
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.iter().map(all).collect::<Result<_, _>>()?,
+            classes: self.classes.iter().zip(&open.outputs).map(chosen).collect(),
+        })
     }
 
     /// The examples with the thinnest margins, at most so many.

@@ -70,7 +70,7 @@ impl Builder {
         self.add(Op::Conv2d { window, groups }, &[x, w, b])
     }
 
-    fn dense(&mut self, x: NodeId, inner: usize, columns: usize) -> NodeId {
+    pub(crate) fn dense(&mut self, x: NodeId, inner: usize, columns: usize) -> NodeId {
         let w = self.constant(&[inner, columns], 2.0 / (inner as f32).sqrt());
         let b = self.constant(&[columns], 0.5);
         self.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, b])

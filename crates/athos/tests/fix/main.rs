@@ -4,6 +4,7 @@
 mod bounds;
 mod executor;
 mod graphs;
+mod hidden;
 mod property;
 mod refused;
 mod secret;

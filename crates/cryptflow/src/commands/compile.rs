@@ -57,6 +57,10 @@ pub(crate) struct Arguments {
     /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as Porthos', fail more rarely.
     #[arg(long, value_name = "BITS")]
     weight_bits: Option<u32>,
+    /// Open the answer alone: the parties compute a softmax or an arg-max that ends the model, and the client does not learn the
+    /// logits. It takes more rounds and bytes.
+    #[arg(long)]
+    hide_logits: bool,
     /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by layer.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -139,6 +143,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ring: arguments.ring,
         margin: arguments.margin,
         weight_bits: arguments.weight_bits,
+        hide_logits: arguments.hide_logits,
         preprocessing: vec![preprocessing; graph.inputs.len()],
     };
     let bar = ProgressBar::no_length().with_style(style());
@@ -191,6 +196,9 @@ impl Arguments {
         }
         if let Some(bits) = self.weight_bits {
             add("weight-bits", bits.to_string());
+        }
+        if self.hide_logits {
+            add("hide-logits", String::new());
         }
         given
     }

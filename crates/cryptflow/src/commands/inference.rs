@@ -65,8 +65,9 @@ impl Job {
         let labels = match &files.labels {
             Some(path) => {
                 let only = outputs.len() == 1;
-                let counts =
-                    outputs.iter().filter_map(|(_, value)| classes(batches.row(&value.shape).0, only));
+                let counts = outputs.iter().zip(&program.outputs).filter_map(|((_, value), output)| {
+                    classes(batches.row(&value.shape).0, output.transform, only)
+                });
                 Some(Labels::read(path, &counts.collect::<Vec<_>>()).map_err(Error::new)?)
             }
             None => None,

@@ -208,6 +208,7 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
             Some(OutputTransform::Softmax) => ", the client applies softmax",
             Some(OutputTransform::ArgMax) => ", the client applies arg-max",
             Some(OutputTransform::TopK { .. }) => ", the client takes the first few",
+            Some(OutputTransform::Class { .. }) => ", the index of a class",
             None => "",
         };
         text += &format!("output {} {dimensions}{client}\n", output.name);

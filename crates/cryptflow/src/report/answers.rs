@@ -63,6 +63,9 @@ pub struct OutputReport {
     /// One result for all rows.
     #[serde(skip)]
     whole: bool,
+    /// Results are the indices of classes.
+    #[serde(skip)]
+    class_alone: bool,
 }
 
 /// A label.
@@ -96,11 +99,15 @@ pub struct Ranked {
     /// Its probability, where the model ends in a softmax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
+    /// The class is all that is known: there is no logit, and the index stands in its place.
+    #[serde(skip)]
+    alone: bool,
 }
 
 impl Ranked {
     fn text(&self) -> String {
         match self.probability {
+            _ if self.alone => self.label.to_string(),
             Some(p) => format!("{} {:.1}%", self.label, p * 100.0),
             None => format!("{} ({:.3})", self.label, self.logit),
         }
@@ -108,9 +115,12 @@ impl Ranked {
 }
 
 /// The number of classes that results of this shape are about; `None` if they are about something else. The results of a model's
-/// `only` output are taken for those of classes, whatever they are.
-pub fn classes(shape: &[usize], only: bool) -> Option<usize> {
+/// `only` output are taken for those of classes, whatever they are; those that the parties have found a class of are about all of them.
+pub fn classes(shape: &[usize], transform: Option<OutputTransform>, only: bool) -> Option<usize> {
     let len = shape.iter().product();
+    if let Some(OutputTransform::Class { of }) = transform {
+        return (len == 1).then_some(of);
+    }
     (only || (len > 1 && shape.last() == Some(&len))).then_some(len)
 }
 
@@ -129,11 +139,22 @@ impl Showing<'_> {
     /// The five top classes.
     fn rank(&self, logits: &[f32]) -> Vec<Ranked> {
         let softmax = (self.transform == Some(OutputTransform::Softmax)).then(|| softmax(logits));
-        let names = self.labels.filter(|labels| labels.count() == logits.len());
+        let count = classes(&[logits.len()], self.transform, true);
+        let names = self.labels.filter(|labels| Some(labels.count()) == count);
         let label = |class: usize| match names.and_then(|labels| labels.name(class)) {
             Some(name) => Label::Name(name.to_owned()),
             None => Label::Class(class),
         };
+        if let (Some(OutputTransform::Class { .. }), [index]) = (self.transform, logits) {
+            let class = index.round().max(0.0) as usize;
+            return vec![Ranked {
+                class,
+                label: label(class),
+                logit: *index,
+                probability: None,
+                alone: true,
+            }];
+        }
         top(logits, 5)
             .into_iter()
             .map(|(class, logit)| Ranked {
@@ -141,6 +162,7 @@ impl Showing<'_> {
                 label: label(class),
                 logit,
                 probability: softmax.as_ref().and_then(|p| p.get(class).copied()),
+                alone: false,
             })
             .collect()
     }
@@ -154,10 +176,12 @@ impl OutputReport {
             shape: results.tensor_shape(),
             title: format!("{} {:?}", results.name, results.shape),
             whole: results.whole,
+            class_alone: matches!(showing.transform, Some(OutputTransform::Class { .. })),
             ..OutputReport::default()
         };
-        let mut comparison = float.map(|float| Comparison::new(&results.rows, &float.rows));
-        if classes(&results.shape, showing.only).is_some() {
+        let best = |row: &[f32]| showing.rank(row).first().map(|ranked| ranked.class);
+        let mut comparison = float.map(|float| Comparison::by(&results.rows, &float.rows, &best));
+        if classes(&results.shape, showing.transform, showing.only).is_some() {
             let ranked: Vec<Vec<Ranked>> = results.rows.iter().map(|row| showing.rank(row)).collect();
             let first = |ranked: &[Ranked]| ranked.iter().take(3).map(Ranked::text).collect::<Vec<_>>();
             report.shown = ranked.iter().map(|row| first(row).join(", ")).collect();
@@ -183,6 +207,9 @@ impl OutputReport {
                 "largest difference of an element {:.5} (elements up to {:.3})",
                 c.largest_difference, c.largest_logit
             );
+        }
+        if self.class_alone {
+            return format!("the same class as the float model on {} of {}", c.same_top1, c.rows);
         }
         format!(
             "top-1 as the float model on {} of {}; largest difference of a logit {:.5} (logits up to {:.3})",

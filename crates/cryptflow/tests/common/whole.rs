@@ -147,7 +147,7 @@ fn parties<P: Protocol>(
 /// What the client makes of opened numbers.
 pub(crate) fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
     let op = match transform {
-        None => return Ok(opened.data.to_vec()),
+        None | Some(OutputTransform::Class { .. }) => return Ok(opened.data.to_vec()),
         Some(OutputTransform::Softmax) => Op::Softmax,
         Some(OutputTransform::ArgMax) => Op::ArgMax { axis: opened.shape.len().saturating_sub(1) },
         Some(OutputTransform::TopK { axis, k, largest, indices }) => Op::TopK { axis, k, largest, indices },

@@ -269,3 +269,43 @@ fn a_full_device_is_an_error_and_stays_a_device() {
     compile.fails("compile", &["/dev/full"]);
     assert!(!std::fs::metadata(full).unwrap().is_file(), "the device was replaced");
 }
+
+/// With `--hide-logits` the parties find the class, and nothing else is opened.
+#[test]
+fn a_class_alone() {
+    let scratch = Scratch::new();
+    let model = scratch.compiled(&["--hide-logits"]);
+    let expected = array(&digits("expected.npy"));
+    let [inputs, labels, plain] = ["inputs.npy", "labels.txt", "model.pb"].map(digits);
+    let inspected = cryptflow(&["inspect".as_ref(), model.as_os_str()]);
+    assert!(inspected.ok() && inspected.stdout.contains("the index of a class"), "{}", inspected.stdout);
+    for protocol in ["mirror", "porthos-exact"] {
+        let output = scratch.path("y.npy");
+        let arguments = [
+            "run".as_ref(),
+            model.as_os_str(),
+            "--input".as_ref(),
+            inputs.as_os_str(),
+            "--labels".as_ref(),
+            labels.as_os_str(),
+            "--compare".as_ref(),
+            plain.as_os_str(),
+            "--protocol".as_ref(),
+            protocol.as_ref(),
+            "--output".as_ref(),
+            output.as_os_str(),
+        ];
+        let report = cryptflow(&[&arguments[..], &["--json".as_ref()]].concat()).json();
+        let found = array(&output);
+        assert_eq!(found.shape, expected.shape[..1], "{protocol}");
+        let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+        for (row, logits) in expected.data.chunks(expected.shape[1]).enumerate() {
+            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            assert_eq!(found.data[row], best as f32, "{protocol}, row {row}");
+            assert_eq!(report["labels"][row], names[best], "{protocol}, row {row}");
+        }
+        assert_eq!(report["compare"]["same_top1"], found.shape[0], "{protocol}");
+        let text = cryptflow(&arguments);
+        assert!(text.ok() && text.stdout.contains("the same class as the float model"), "{}", text.stdout);
+    }
+}

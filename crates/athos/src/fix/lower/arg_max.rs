@@ -1,5 +1,6 @@
 //! Arg-max inside of a graph, and top-k of one: whether each element is the largest, and the sum of the places of those that are.
 
+use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
 use crate::graph::NodeId;
@@ -94,6 +95,28 @@ impl Lowering<'_> {
         let shape = self.graph.node(id).shape.clone();
         let op = PlanOp::Movement(Movement::Reshape { shape });
         Ok(self.last_value(id, op, &[y]))
+    }
+
+    /// An output as the parties compute it, where a client would have applied this to `value`: so that it opens the answer alone.
+    pub(super) fn hidden(
+        &mut self,
+        id: NodeId,
+        value: usize,
+        transform: OutputTransform,
+    ) -> Result<(usize, Option<OutputTransform>), Refusal> {
+        let shape = &self.plan.values[value].shape;
+        let class = match transform {
+            OutputTransform::ArgMax => shape.last().copied(),
+            OutputTransform::TopK { axis, k: 1, indices: true, .. } => shape.get(axis).copied(),
+            OutputTransform::TopK { k: 2.., .. } => {
+                return Err("its logits cannot be hidden: the client sorts the largest k from what is opened. Leave --hide-logits \
+                            away, or end the model with an arg-max (--output NAME)"
+                    .into());
+            }
+            _ => None,
+        };
+        let answer = self.secret(id)?;
+        Ok((self.at_output(id, answer), class.map(|of| OutputTransform::Class { of })))
     }
 
     /// n − 1 to 0, [`APART`] units of a value with so many extra fractional bits each.

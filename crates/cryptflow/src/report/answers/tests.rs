@@ -35,7 +35,7 @@ fn what_is_about_classes() {
         (&[], true, Some(1)),
     ];
     for (shape, only, expected) in table {
-        assert_eq!(classes(shape, only), expected, "{shape:?}, only: {only}");
+        assert_eq!(classes(shape, None, only), expected, "{shape:?}, only: {only}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const TABLE: Table = &[
     ("PreventGradient", identity, doc::NONE),
     ("CheckNumerics", identity, doc::NONE.note("fixed point has no NaN and no infinity")),
     ("Snapshot", identity, doc::NONE),
-    ("EnsureShape", identity, doc::NONE.note("the shape is not checked")),
+    ("EnsureShape", ensure_shape, doc::NONE.note("the shape is checked when compiling")),
     ("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
     ("NoOp", nothing as Import, doc::NONE),
 ];
@@ -83,6 +83,23 @@ fn identity(node: &mut Node<'_>) -> Results {
         Value::Tensor(id) => Value::Tensor(node.add(Op::Identity, &[id])?),
         other => other,
     }])
+}
+
+fn ensure_shape(node: &mut Node<'_>) -> Results {
+    let shape = node.shape_of(&node.operand(0)?.clone())?;
+    if let Some(Attr::Shape(wanted)) = node.attr("shape")
+        && let Some(wanted) = tensor::static_shape(wanted)
+    {
+        let fits = |(&have, &want): (&usize, &i64)| want < 0 || usize::try_from(want) == Ok(have);
+        if shape.len() != wanted.len() || !shape.iter().zip(&wanted).all(fits) {
+            return Err(format!(
+                "wants the shape {wanted:?} (−1: any length), and its operand has {shape:?}. Give the input another shape: \
+                 --input NAME=N,H,W,C, --batch N"
+            )
+            .into());
+        }
+    }
+    identity(node)
 }
 
 /// Results that are not known stay so, without ending the others.

@@ -304,14 +304,14 @@ fn trial(choice: Choice, result: &Result<Agreement, FixError>) -> TrialReport {
 
 fn tried(choice: Choice, result: &Result<Agreement, FixError>) -> Progress {
     let outcome = match result {
-        Ok(a) => format!(
-            "{}: largest error {:.3e} of {:.3e} allowed, {} of {} arg-max differ",
-            if a.holds() { "agrees" } else { "too coarse" },
-            a.error,
-            a.tolerance,
-            a.flips,
-            a.rows
-        ),
+        Ok(a) => {
+            let verdict = if a.holds() { "agrees" } else { "too coarse" };
+            let choices = match a.rows {
+                0 => String::new(),
+                rows => format!(", {} of {rows} arg-max differ", a.flips),
+            };
+            format!("{verdict}: largest error {:.3e} of {:.3e} allowed{choices}", a.error, a.tolerance)
+        }
         Err(e) => e.to_string(),
     };
     Progress::Tried { scale: choice.scale, ring_bits: choice.ring_bits, outcome }

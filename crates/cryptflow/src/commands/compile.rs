@@ -262,13 +262,11 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
         row("ring", format!("{} bits: {}", program.ring_bits, report.ring_reason)),
     ];
     if let Some(a) = &report.agreement {
-        rows.push(row(
-            "agreement",
-            format!(
-                "largest error of an output {:.3e}; {} of {} arg-max differ",
-                a.largest_error, a.flips, a.rows
-            ),
-        ));
+        let choices = match a.rows {
+            0 => String::new(),
+            rows => format!("; {} of {rows} arg-max differ", a.flips),
+        };
+        rows.push(row("agreement", format!("largest error of an output {:.3e}{choices}", a.largest_error)));
     }
     let mut thin: Vec<_> = report.layers.iter().collect();
     thin.sort_by(|a, b| a.margin.total_cmp(&b.margin));

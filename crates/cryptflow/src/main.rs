@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Private inference of TensorFlow models between three parties.
+/// Private inference of TensorFlow and ONNX models between three parties.
 #[derive(Parser)]
 #[command(name = "cryptflow", version, about)]
 struct Arguments {

@@ -1,4 +1,4 @@
-//! `cryptflow compile`: a TensorFlow model to a compiled one.
+//! `cryptflow compile`: a TensorFlow or ONNX model to a compiled one.
 
 pub(super) mod examples;
 pub(super) mod parse;
@@ -26,7 +26,7 @@ use super::model::Model;
 /// Layers of the summary's list of thin margins, at most.
 const THIN_LISTED: usize = 5;
 
-/// Compile a TensorFlow model for private inference.
+/// Compile a TensorFlow or ONNX model for private inference.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

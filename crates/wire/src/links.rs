@@ -40,17 +40,15 @@ impl Group {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 
-    /// Breaks every link with the first error.
+    /// Breaks every link with the first error. When this returns, all of them are broken, also where another thread failed first
+    /// and is still on its way through them: whoever drops a link next must not say good-bye over it.
     pub(crate) fn fail(&self, error: &WireError) {
         let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if members.failed.is_some() {
-            return;
-        }
-        members.failed = Some(error.clone());
+        let first = members.failed.get_or_insert_with(|| error.clone()).clone();
         let links: Vec<_> = members.links.iter().filter_map(Weak::upgrade).collect();
         drop(members);
         for link in links {
-            link.break_off(error.clone());
+            link.break_off(first.clone());
         }
     }
 }
@@ -165,5 +163,31 @@ impl Breaker {
     /// The error that broke the links, if they are broken.
     pub fn failure(&self) -> Option<WireError> {
         self.0.failure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::pair;
+    use crate::options::LinkOptions;
+
+    /// A thread that failed first may have been stopped before it reached every link. A second one that fails must find all
+    /// of them broken, so that the peers hear the reason, not a good-bye.
+    #[test]
+    fn who_fails_second_leaves_no_link_open() {
+        let (near, far) = pair(LinkOptions::default()).unwrap();
+        let breaker = Breaker::new();
+        breaker.tie(&near);
+        let first = WireError::GaveUp { reason: "the first reason".into() };
+        breaker.0.0.lock().unwrap().failed = Some(first.clone());
+        breaker.abort_all("the second");
+        drop(near);
+        let heard = far.recv(1).unwrap_err();
+        assert_eq!(
+            heard,
+            WireError::Aborted { peer: "the other end".into(), reason: "the first reason".into() }
+        );
+        assert_eq!(breaker.failure(), Some(first));
     }
 }

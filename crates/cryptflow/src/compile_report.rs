@@ -106,14 +106,15 @@ fn summary(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
         },
     ));
     if let Some(a) = &report.agreement {
+        let choices = match a.rows {
+            0 => String::new(),
+            rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
+        };
         rows.push((
             "agreement with the float model",
             format!(
-                "{} of {} rows have the same arg-max; largest error of an output {:.2e} ({:.2e} is allowed)",
-                a.rows - a.flips.min(a.rows),
-                a.rows,
-                a.largest_error,
-                a.tolerance
+                "{choices}largest error of an output {:.2e} ({:.2e} is allowed)",
+                a.largest_error, a.tolerance
             ),
         ));
     }

@@ -1,6 +1,7 @@
 //! What a graph alone says of its values, whatever its inputs are: a variance is not negative, a sigmoid is from 0 to 1. It holds for the
 //! float model; what fixed point makes of it may lie beside by its rounding.
 
+use crate::functions::facts::{self, End};
 use crate::graph::{Array, Function, Graph, NodeId, Op};
 
 use super::Range;
@@ -19,9 +20,14 @@ pub(crate) fn images(graph: &Graph) -> Vec<Range> {
     images
 }
 
-/// The part of a range that lies in an image; the range, where rounding has put it beside.
-pub(crate) fn within(range: Range, image: Range) -> Range {
-    let inner = Range { low: range.low.max(image.low), high: range.high.min(image.high) };
+/// The part of an operand's range that lies in its image, at the ends at which the function's domain ends: beyond these the fixed-point
+/// function stays what it is, so that rounding is no reason to ask it for more. The range, where rounding has put it beside the image.
+pub(crate) fn within(function: Function, range: Range, image: Range) -> Range {
+    let (low, high) = facts::ends(function, image.low > 0.0);
+    let inner = Range {
+        low: if low == End::Open { range.low } else { range.low.max(image.low) },
+        high: if high == End::Open { range.high } else { range.high.min(image.high) },
+    };
     if inner.low <= inner.high { inner } else { range }
 }
 

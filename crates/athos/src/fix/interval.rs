@@ -145,7 +145,7 @@ impl Node<'_> {
             }
             Op::Div => {
                 let quotient = |a, b| {
-                    let b = within(b, self.image(1));
+                    let b = within(Function::Reciprocal, b, self.image(1));
                     times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low })
                 };
                 let quotients = self.pairs(operands, n, &quotient);
@@ -167,8 +167,7 @@ impl Node<'_> {
                 self.pairs(sides, n, &|a, b| a.union(b))
             }
             Op::Function(function) => {
-                // Beyond what the float model allows for, the fixed-point function stays what it is.
-                each(&|r| through(*function, within(r, self.image(0)), self.unit))
+                each(&|r| through(*function, within(*function, r, self.image(0)), self.unit))
             }
             Op::Relu => each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) }),
             Op::ClippedRelu { limit } => {

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, Graph, NodeId, Op};
+use crate::graph::{Array, Function, Graph, NodeId, Op};
 
 use super::image::{images, within};
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight, Range};
@@ -188,10 +188,9 @@ impl Lowering<'_> {
         self.ranges[id.0]
     }
 
-    /// What the node whose value this is was seen to be, as far as the float model allows for it: rounding is no reason to ask a function
-    /// for more.
-    fn seen(&self, id: NodeId, value: usize) -> Range {
-        within(self.plan.values[value].range, self.images[id.0])
+    /// What the node whose value this is was seen to be, for a function of it, as far as the float model allows for it.
+    fn seen(&self, function: Function, id: NodeId, value: usize) -> Range {
+        within(function, self.plan.values[value].range, self.images[id.0])
     }
 
     /// A value of a node in the making: it has the scale of activations, and its bounds follow from its range.

@@ -44,7 +44,7 @@ impl Lowering<'_> {
         };
         let value = &self.plan.values[x];
         let unit = 1.0 / exp2(scale_of(value, self.setting.scale));
-        let seen = self.seen(operand, x);
+        let seen = self.seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
         let (low, high) = own_bounds(&blank, self.setting.scale, self.setting.margin);

@@ -15,7 +15,7 @@ const NONE: [[usize; 2]; 2] = [[0; 2]; 2];
 type Row = fn(Make<'_>, u32) -> Problem;
 
 pub(super) fn problems(make: Make<'_>) -> impl Iterator<Item = Problem> {
-    const ALL: [Row; 9] = [
+    const ALL: [Row; 10] = [
         products,
         sums_of_products,
         public_factors,
@@ -23,6 +23,7 @@ pub(super) fn problems(make: Make<'_>) -> impl Iterator<Item = Problem> {
         relu,
         full_relu,
         clipped_relu,
+        comparison,
         max_pool,
         placement,
     ];
@@ -97,6 +98,13 @@ fn operand(
     let x = p.input(random.edgy(MILLION, if clipped { low + limit } else { low }, high));
     let x = p.narrow(x, narrow);
     (p, x, compare_bits, limit)
+}
+
+/// With two thresholds for each element, whose results lie one tensor after the other.
+fn comparison(make: Make<'_>, ring_bits: u32) -> Problem {
+    let (mut p, x, compare_bits, limit) = operand(make, "comparison", ring_bits, 24, true);
+    p.step(Operation::Compare { x, thresholds: vec![0, limit], compare_bits });
+    p
 }
 
 fn relu(make: Make<'_>, ring_bits: u32) -> Problem {

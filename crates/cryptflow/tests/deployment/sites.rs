@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use cryptflow_aramis::{hex, simulated};
@@ -24,9 +25,20 @@ pub struct Sites {
     processes: [Option<Child>; 3],
 }
 
-/// An address that nobody listens on.
+/// An address that nobody listens on, and that no other call returns. It is below the ports that systems give to outgoing
+/// connections: one of those cannot take it before its party listens, or while it is restarted.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 12_000;
+    const PORTS: u16 = 20_000;
+    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
+    loop {
+        let next = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (start + next % PORTS) % PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }
 
 /// The command.

@@ -328,6 +328,12 @@ fn layers(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
         Some(v) => format!("<td data-v=\"{v:e}\">{}</td>", number(v)),
         None => "<td data-v=\"-1\"></td>".into(),
     };
+    // Where there is none, no input makes it fail by itself: it sorts behind the others.
+    let margin = |v: Option<f64>| match v {
+        Some(v) if v < 0.5 => format!("<td class=\"thin\">{v:.1}</td>"),
+        Some(v) => format!("<td>{v:.1}</td>"),
+        None => "<td data-v=\"1e9\"></td>".into(),
+    };
     let bits = |v: Option<u32>| v.map_or("<td data-v=\"-1\"></td>".into(), |b| format!("<td>{b}</td>"));
     for (i, line) in lines.iter().enumerate() {
         let l = line.layer;
@@ -335,7 +341,7 @@ fn layers(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
         writeln!(
             out,
             "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td><td data-v=\"{:e}\">{}</td><td>{}</td><td>{}</td>\
-             <td{}>{:.1}</td>{}{}{}{}<td data-v=\"{own}\">{}</td><td>{}</td></tr>",
+             {}{}{}{}{}<td data-v=\"{own}\">{}</td><td>{}</td></tr>",
             i + 1,
             escaped(&l.name),
             escaped(&l.operation),
@@ -344,8 +350,7 @@ fn layers(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
             number(l.largest),
             l.bits_needed,
             l.bits_there,
-            if l.margin < 0.5 { " class=\"thin\"" } else { "" },
-            l.margin,
+            margin(l.margin),
             bits(l.weight_bits),
             bits(l.weight_scale),
             optional(l.rms_error),

@@ -1,6 +1,6 @@
 //! The compiler's report: layer by layer, what values need, what they have, and how far fixed point is from the float model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cryptflow_program::{Operation, Program, bounds, liveness};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ use super::{FixError, FixedRunner};
 
 /// Bits of margin below which a layer is worth a warning.
 const THIN: f64 = 0.5;
+/// Such layers that a warning names, at most.
+const THIN_NAMED: usize = 5;
 
 /// What the compiler decided and measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,8 +104,9 @@ pub struct LayerReport {
     pub bits_needed: u32,
     /// Signed bits that there are: those of the comparison that follows, or of the ring.
     pub bits_there: u32,
-    /// By how many bits the largest value may grow before something fails.
-    pub margin: f64,
+    /// By how many bits the largest value may grow before something fails. None where a value stays within its bounds as long as those
+    /// that it is computed of do: then it is their margin that counts.
+    pub margin: Option<f64>,
     /// Fractional bits of the layer's weights.
     pub weight_scale: Option<u32>,
     /// Signed bits that its largest weight takes.
@@ -171,6 +174,9 @@ pub(crate) fn measure(
         ..CompileReport::default()
     };
     layers(plan, quantised, &differences, &mut report);
+    if examples.is_some() {
+        report.warnings.extend(thin(&report));
+    }
     Ok(report)
 }
 
@@ -211,6 +217,7 @@ impl Difference {
 fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report: &mut CompileReport) {
     let program = &quantised.program;
     let there = bits_there(program);
+    let follows = follows(plan, quantised);
     for step in &program.steps {
         let id = step.output.0;
         let (value, difference) = (&program.values[id], &differences[id]);
@@ -234,12 +241,7 @@ fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report
         let units = (largest * unit).ceil().min(9e18) as i64;
         let limit = exp2(there[id].saturating_sub(1));
         let margin = if units > 0 { (limit / units as f64).log2() } else { f64::from(there[id]) };
-        if margin < THIN && report.examples > 0 {
-            report.warnings.push(format!(
-                "{}: values up to {largest:.4} leave a margin of {margin:.2} bits; other inputs may exceed it (--margin)",
-                step.name
-            ));
-        }
+        let margin = (!follows[id]).then_some(margin);
         let weight = match &step.operation {
             Operation::Linear { terms, .. } => terms.first().map(|t| t.weight.0),
             _ => None,
@@ -263,6 +265,54 @@ fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report
             rms_error: measured.then(|| (difference.squares / difference.count as f64).sqrt()),
             max_error: measured.then_some(difference.largest),
         });
+    }
+}
+
+/// For each value, whether its bounds follow from those of what it is computed of, not from what was seen of it.
+fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
+    let exact = |&planned: &usize| plan.values[planned].exact.is_some();
+    let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
+    for step in &quantised.program.steps {
+        let passed = matches!(
+            step.operation,
+            Operation::Widen
+                | Operation::Movement(_)
+                | Operation::MaxPool { .. }
+                | Operation::Activation { .. }
+        );
+        follows[step.output.0] |= matches!(step.operation, Operation::Compare { .. })
+            || passed && step.inputs.iter().all(|input| follows[input.0]);
+    }
+    follows
+}
+
+/// What is to be said of layers whose margins are thin.
+fn thin(report: &CompileReport) -> Option<String> {
+    let thinnest = report.thinnest();
+    let count = thinnest.iter().take_while(|(_, margin)| *margin < THIN).count();
+    let named: Vec<String> = thinnest[..count.min(THIN_NAMED)]
+        .iter()
+        .map(|(name, margin)| format!("{name} {margin:.2}"))
+        .chain((count > THIN_NAMED).then(|| "…".to_string()))
+        .collect();
+    (count > 0).then(|| {
+        format!(
+            "{count} layer{} less than {THIN} bits of margin: {}; values of other inputs may exceed their bounds (--margin)",
+            if count == 1 { " has" } else { "s have" },
+            named.join(", ")
+        )
+    })
+}
+
+impl CompileReport {
+    /// The layers with their margins, in bits, the thinnest first; of those that take several steps the thinnest.
+    pub fn thinnest(&self) -> Vec<(&str, f64)> {
+        let margins = self.layers.iter().filter_map(|l| Some((l.name.as_str(), l.margin?)));
+        let mut margins: Vec<(&str, f64)> = margins.collect();
+        margins.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut named = HashSet::new();
+        margins.retain(|(name, _)| named.insert(*name));
+        margins
     }
 }
 

@@ -268,10 +268,12 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
         };
         rows.push(row("agreement", format!("largest error of an output {:.3e}{choices}", a.largest_error)));
     }
-    let mut thin: Vec<_> = report.layers.iter().collect();
-    thin.sort_by(|a, b| a.margin.total_cmp(&b.margin));
-    let thin: Vec<String> =
-        thin.iter().take(THIN_LISTED).map(|l| format!("{} {:.1}", l.name, l.margin)).collect();
+    let thin: Vec<String> = report
+        .thinnest()
+        .iter()
+        .take(THIN_LISTED)
+        .map(|(name, margin)| format!("{name} {margin:.1}"))
+        .collect();
     rows.push(row("margins", format!("{} bits; the thinnest: {}", report.margin_bits, thin.join(", "))));
     rows.push(row(
         "cost",

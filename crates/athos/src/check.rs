@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::compile;
 use crate::conditions::conditions;
-use crate::import::{self, Framework, ImportError, ImportOptions, NodeStatus, SurveyedNode};
 use crate::passes;
+use cryptflow_import::{Framework, ImportError, ImportOptions, NodeStatus, SurveyedNode};
 
 /// What can be said of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Check {
 /// # Errors
 /// What concerns no single node: a file that is no model, an output that does not exist.
 pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError> {
-    let survey = import::survey(path, options)?;
+    let survey = cryptflow_import::survey(path, options)?;
     let (mut graph, mut nodes) = (survey.graph, survey.nodes);
     let inputs = graph.inputs.iter().map(|&id| graph.node(id)).map(|n| (n.name.clone(), n.shape.clone()));
     let inputs = inputs.collect();

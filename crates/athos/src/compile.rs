@@ -10,8 +10,8 @@ use crate::fix::quantise::{Choice, Quantised, WEIGHT_BITS, WORST_CASE_WEIGHT_BIT
 use crate::fix::report::{CompileReport, TrialReport, measure};
 use crate::fix::search::Search;
 use crate::fix::trial::{Agreement, Examples, Opened};
-use crate::fix::{FixError, FixedRunner, Range, calibrate, interval, lower};
-use crate::graph::{Array, Graph, NodeId};
+use crate::fix::{FixError, FixedRunner, calibrate, interval, lower};
+use cryptflow_graph::{Array, Graph, NodeId, Range};
 
 /// Fractional bits of activations where there is nothing to search with.
 pub const DEFAULT_SCALE: u32 = 12;

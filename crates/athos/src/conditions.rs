@@ -1,10 +1,9 @@
 //! What an operation asks of values that are known only when the model runs: a logarithm needs positive ones. Where the graph itself sees
 //! to it (a variance to which a constant is added, a clip), there is nothing to ask.
 
-use crate::fix::Range;
 use crate::fix::image::images;
 use crate::functions::facts::{self, End};
-use crate::graph::{Function, Graph, NodeId, Op};
+use cryptflow_graph::{Function, Graph, NodeId, Op, Range};
 
 /// The nodes that are computed under a condition, with it, operands first.
 pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
@@ -49,8 +48,8 @@ fn condition(function: Function, range: Range, what: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Array;
-    use crate::operations::OpError;
+    use cryptflow_graph::Array;
+    use cryptflow_graph::operations::OpError;
 
     /// The conditions of a function behind what `before` makes of an input.
     fn found(

@@ -21,7 +21,6 @@ pub(crate) mod trial;
 use cryptflow_program::{Program, ValueId};
 
 pub use lower::Unsupported;
-pub use plan::Range;
 
 /// Runs a program on plain integers: what the compiler compares with the float model.
 pub trait FixedRunner {

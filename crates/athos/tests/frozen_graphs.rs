@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cryptflow_athos::import::{self, ImportOptions};
-use cryptflow_athos::{Array, Graph, Op, float, passes};
+use cryptflow_athos::passes;
+use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_import::{self as import, ImportOptions};
 
 /// A graph: its name, the output to ask for (none: the default), the reference, the rows to compare, and the operations
 /// that the passes leave.

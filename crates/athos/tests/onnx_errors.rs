@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cryptflow_athos::Graph;
-use cryptflow_athos::import::onnx::messages::{
+use cryptflow_graph::Graph;
+use cryptflow_import::onnx::messages::{
     AttributeProto, AttributeType, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use cryptflow_athos::import::{ImportError, ImportOptions, Lookalike, onnx};
+use cryptflow_import::{ImportError, ImportOptions, Lookalike, onnx};
 use prost::Message;
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
@@ -304,8 +304,8 @@ fn nearest_neighbours_from_half_a_pixel() {
     };
     model.graph.as_mut().unwrap().initializer = vec![scales];
     let graph = plain(&model).unwrap();
-    let x = cryptflow_athos::Array::new(vec![1, 3], vec![10.0, 20.0, 30.0]).unwrap();
-    let y = cryptflow_athos::float::run(&graph, &[x], &mut |_, _| ()).unwrap().remove(0);
+    let x = cryptflow_graph::Array::new(vec![1, 3], vec![10.0, 20.0, 30.0]).unwrap();
+    let y = cryptflow_graph::float::run(&graph, &[x], &mut |_, _| ()).unwrap().remove(0);
     // Places 0.29, 0.86, 1.43, 2 and 2.57.
     assert_eq!(y.data.as_slice(), [10.0, 10.0, 20.0, 30.0, 30.0]);
 }

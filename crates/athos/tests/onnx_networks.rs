@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cryptflow_athos::import::{self, ImportOptions};
-use cryptflow_athos::{Array, Graph, Op, float, passes};
+use cryptflow_athos::passes;
+use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_import::{self as import, ImportOptions};
 
 /// A model: its name, and the operations that the passes leave.
 type Row = (&'static str, &'static [(&'static str, usize)]);

@@ -4,7 +4,7 @@
 // Expected values are written with the digits that they have.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
-use cryptflow_athos::{Array, Comparison, Function, Op};
+use cryptflow_graph::{Array, Comparison, Function, Op};
 use cryptflow_ring::{Movement, Window};
 
 fn numbers(shape: &[usize], seed: usize) -> Array {

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cryptflow_athos::import::{ImportOptions, from_path};
-use cryptflow_athos::{Array, Graph, Op, float, passes};
+use cryptflow_athos::passes;
+use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_import::{ImportOptions, from_path};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/saved_models").join(name)

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{Builder, outputs};
-use cryptflow_athos::import::tensorflow::import;
-use cryptflow_athos::import::tensorflow::messages::{Attr, DataType, TensorProto};
+use cryptflow_import::tensorflow::import;
+use cryptflow_import::tensorflow::messages::{Attr, DataType, TensorProto};
 
 /// What is said of a graph whose outputs are these nodes.
 fn refused(b: &Builder, wanted: &[&str]) -> String {

@@ -5,10 +5,10 @@
 mod common;
 
 use common::{Builder, outputs};
-use cryptflow_athos::graph::Op;
-use cryptflow_athos::import::tensorflow::import;
-use cryptflow_athos::import::tensorflow::messages::{Attr, DataType};
-use cryptflow_athos::{Array, Graph, float};
+use cryptflow_graph::Op;
+use cryptflow_graph::{Array, Graph, float};
+use cryptflow_import::tensorflow::import;
+use cryptflow_import::tensorflow::messages::{Attr, DataType};
 
 type Build = fn(&mut Builder);
 

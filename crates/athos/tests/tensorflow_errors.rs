@@ -5,11 +5,11 @@
 mod common;
 
 use common::{Builder, ints, numbers, outputs, shape, text};
-use cryptflow_athos::import::tensorflow::import;
-use cryptflow_athos::import::tensorflow::messages::{
+use cryptflow_import::tensorflow::import;
+use cryptflow_import::tensorflow::messages::{
     Attr, DataType, FunctionDef, FunctionDefLibrary, NameAttrList, OpDef, TensorProto,
 };
-use cryptflow_athos::import::{ImportError, ImportOptions, from_path};
+use cryptflow_import::{ImportError, ImportOptions, from_path};
 
 fn fails(b: &Builder, options: &ImportOptions) -> String {
     import(&b.bytes(), options).unwrap_err().to_string()

@@ -8,8 +8,9 @@ mod arrays;
 
 use std::path::Path;
 
-use cryptflow_athos::import::{self, ImportOptions};
-use cryptflow_athos::{Graph, passes};
+use cryptflow_athos::passes;
+use cryptflow_graph::Graph;
+use cryptflow_import::{self as import, ImportOptions};
 
 #[test]
 fn answers_are_tensorflows() {

@@ -7,9 +7,9 @@
 mod common;
 
 use common::{Builder, ints, numbers, outputs, text};
-use cryptflow_athos::import::tensorflow::import;
-use cryptflow_athos::import::tensorflow::messages::{Attr, DataType};
-use cryptflow_athos::{Array, float};
+use cryptflow_graph::{Array, float};
+use cryptflow_import::tensorflow::import;
+use cryptflow_import::tensorflow::messages::{Attr, DataType};
 
 /// Runs the graph of one operation `y` on inputs `a` and `b` (if it has them).
 fn run(build: impl FnOnce(&mut Builder), inputs: &[Array]) -> Array {

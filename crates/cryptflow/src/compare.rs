@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cryptflow_athos::import::{ImportOptions, from_path};
-use cryptflow_athos::{Array, Graph, float};
+use cryptflow_graph::{Array, Graph, float};
+use cryptflow_import::{ImportOptions, from_path};
 use cryptflow_program::Program;
 use serde::Serialize;
 

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
-use cryptflow_athos::docs::{Entry, Example, Meaning, entries};
-use cryptflow_athos::import::{Framework, onnx};
-use cryptflow_athos::{Array, float, passes};
+use cryptflow_athos::passes;
 use cryptflow_engine::estimate;
+use cryptflow_graph::{Array, float};
+use cryptflow_import::docs::{Entry, Example, Meaning, entries};
+use cryptflow_import::{Framework, onnx};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 
 use crate::clear_runner::ClearRunner;

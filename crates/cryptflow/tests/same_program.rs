@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile};
-use cryptflow_athos::fix::Range;
-use cryptflow_athos::import::{ImportOptions, from_path};
 use cryptflow_athos::passes;
+use cryptflow_graph::Range;
+use cryptflow_import::{ImportOptions, from_path};
 use cryptflow_program::Program;
 
 fn data(name: &str) -> PathBuf {

@@ -11,9 +11,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use cryptflow::npy::{Elements, read_npz};
-use cryptflow_athos::Array;
 use cryptflow_athos::compile::CompileOptions;
-use cryptflow_athos::import::{self, ImportOptions};
+use cryptflow_graph::Array;
+use cryptflow_import::{self as import, ImportOptions};
 
 fn graphs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data");

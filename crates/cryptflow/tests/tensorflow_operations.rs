@@ -8,8 +8,8 @@ mod tensorflow_cases;
 #[path = "common/whole.rs"]
 mod whole;
 
-use cryptflow_athos::docs::entries;
-use cryptflow_athos::import::Framework;
+use cryptflow_import::Framework;
+use cryptflow_import::docs::entries;
 use tensorflow_cases::Cases;
 
 #[test]

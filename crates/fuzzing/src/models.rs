@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cryptflow_athos::import::{self, ImportOptions};
 use cryptflow_athos::passes;
+use cryptflow_import::{self as import, ImportOptions};
 use cryptflow_party::ProtocolName;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_program::file;
@@ -17,7 +17,7 @@ fn options() -> ImportOptions {
 }
 
 /// What follows an import.
-fn optimised(graph: Result<cryptflow_athos::Graph, import::ImportError>) {
+fn optimised(graph: Result<cryptflow_graph::Graph, import::ImportError>) {
     match graph {
         Ok(mut graph) => drop(passes::optimise(&mut graph)),
         Err(error) => drop(error.to_string()),

@@ -1,10 +1,9 @@
 //! Calibration: what every node of the graph takes on example inputs, through the float interpreter.
 
-use crate::float;
-use crate::graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::float;
+use cryptflow_graph::{Array, Graph, NodeId, Op, Range};
 
 use super::FixError;
-use super::plan::Range;
 
 /// What the examples showed.
 #[derive(Clone, Debug)]

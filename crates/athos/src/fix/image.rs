@@ -2,9 +2,7 @@
 //! float model; what fixed point makes of it may lie beside by its rounding.
 
 use crate::functions::facts::{self, End};
-use crate::graph::{Array, Function, Graph, NodeId, Op};
-
-use super::Range;
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 /// Every number.
 pub(super) const ALL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };

@@ -8,11 +8,11 @@
 use cryptflow_ring::{Movement, Window};
 
 use crate::functions::facts;
-use crate::graph::{Array, Function, Graph, NodeId, Op};
-use crate::operations::normalisation;
+use cryptflow_graph::operations::normalisation;
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::image::{ALL, images, within};
-use super::plan::Range;
+
 use super::quantise::{WORST_CASE_WEIGHT_BITS, exp2};
 
 /// The ranges of all nodes, by id, where the inputs take values in these ranges and activations have at least so many fractional

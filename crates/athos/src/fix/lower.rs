@@ -19,10 +19,10 @@ use std::collections::HashMap;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, Function, Graph, NodeId, Op};
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::image::{images, within};
-use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight, Range};
+use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use super::quantise::{own_bounds, result_bounds};
 
 /// A node that cannot be computed, and why.

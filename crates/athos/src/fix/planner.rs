@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::graph::Graph;
+use cryptflow_graph::{Graph, Range};
 
 use super::FixError;
 use super::lower::{Setting, lower};
-use super::plan::{Plan, Range};
+use super::plan::Plan;
 use super::schedule::schedule;
 use super::trial::{Opened, opened};
 

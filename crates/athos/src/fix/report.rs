@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use cryptflow_program::{Operation, Program, bounds, liveness};
 use serde::{Deserialize, Serialize};
 
-use crate::float;
-use crate::graph::{Array, Graph, NodeId};
+use cryptflow_graph::float;
+use cryptflow_graph::{Array, Graph, NodeId};
 
 pub use super::plan::FunctionReport;
 

@@ -3,7 +3,7 @@
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, NodeId, Op};
+use cryptflow_graph::{Array, NodeId, Op};
 
 use super::plan::{Plan, PlanOp, PlanOutput};
 use super::quantise::{Choice, Quantised, check, exp2, quantise};

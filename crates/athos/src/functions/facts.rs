@@ -1,7 +1,6 @@
 //! What is known of each function: where it is defined, where it bends or jumps.
 
-use crate::fix::Range;
-use crate::graph::Function;
+use cryptflow_graph::{Function, Range};
 
 use super::MOST_PIECES;
 

@@ -53,7 +53,7 @@ pub(crate) fn table(wanted: &Wanted<'_>) -> Option<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Function;
+    use cryptflow_graph::Function;
 
     struct Case {
         function: Function,

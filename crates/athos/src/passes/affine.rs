@@ -1,7 +1,7 @@
 //! What several passes share: maps `factor * x + offset` of channels, and linear layers that take them up.
 
-use crate::graph::{Array, Graph, NodeId, Op};
-use crate::operations::normalisation;
+use cryptflow_graph::operations::normalisation;
+use cryptflow_graph::{Array, Graph, NodeId, Op};
 
 /// `factor * x + offset`, channel by channel along the last axis.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 use super::affine::{Linear, become_op};
 use super::{PassReport, only_user};
-use crate::graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Weights are repeated for each pixel of the window: not more often than this.
 const MAX_TAPS: usize = 16;

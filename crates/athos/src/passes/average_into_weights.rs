@@ -6,8 +6,8 @@ use cryptflow_ring::Movement;
 
 use super::PassReport;
 use super::affine::Linear;
-use crate::graph::{Array, Graph, NodeId, Op};
-use crate::operations::uniform_count;
+use cryptflow_graph::operations::uniform_count;
+use cryptflow_graph::{Array, Graph, NodeId, Op};
 
 /// Turns an average pool or a mean into a sum, and multiplies the weights of the next linear layers by 1/n instead. In
 /// between, the factor passes whatever commutes with a positive factor: ReLU, movements, pools, sums, and a

@@ -1,7 +1,7 @@
 //! Nodes that no output needs go away.
 
 use super::PassReport;
-use crate::graph::{Graph, NodeId};
+use cryptflow_graph::{Graph, NodeId};
 
 /// Removes every node that no output depends on. Inputs stay: callers give a value for each of them.
 pub fn run(graph: &mut Graph) -> PassReport {
@@ -27,7 +27,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
 mod tests {
     use super::super::harness;
     use super::*;
-    use crate::graph::{Array, Op};
+    use cryptflow_graph::{Array, Op};
 
     #[test]
     fn preserves_random_graphs() {

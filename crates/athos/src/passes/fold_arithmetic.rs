@@ -3,7 +3,7 @@
 
 use super::PassReport;
 use super::affine::{Affine, become_scale};
-use crate::graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Folds additions, subtractions, multiplications and divisions by constants (one number, or one a channel), and scales,
 /// into the convolution or matrix product before them, where that has no other use. Two of them in a row that no layer
@@ -43,7 +43,7 @@ mod tests {
 
     use super::super::{dead_nodes, harness};
     use super::*;
-    use crate::graph::Array;
+    use cryptflow_graph::Array;
 
     #[test]
     fn preserves_random_graphs() {

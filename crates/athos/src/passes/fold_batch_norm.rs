@@ -2,7 +2,7 @@
 
 use super::affine::{Affine, Linear, become_layer, become_scale};
 use super::{PassReport, only_user};
-use crate::graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Folds every batch normalisation (and every scale) into the convolution or matrix product before it, where that has no
 /// other use; else into the one behind it, where that is exact: it is the only use and sees no padding. A batch
@@ -52,7 +52,7 @@ mod tests {
 
     use super::super::{dead_nodes, harness};
     use super::*;
-    use crate::graph::Array;
+    use cryptflow_graph::Array;
 
     #[test]
     fn preserves_random_graphs() {

@@ -1,7 +1,7 @@
 //! Operations on constants alone become constants.
 
 use super::PassReport;
-use crate::graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{Array, Graph, NodeId, Op};
 
 /// Larger results than this (a broadcast, say) are left to be computed.
 const MAX_ELEMENTS: usize = 1 << 28;

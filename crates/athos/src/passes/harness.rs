@@ -3,8 +3,8 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{PASSES, Pass, optimise};
-use crate::float;
-use crate::graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::float;
+use cryptflow_graph::{Array, Graph, NodeId, Op};
 
 /// A small generator of numbers (SplitMix64): the same graphs every time.
 pub(super) struct Random(pub(super) u64);

@@ -3,7 +3,7 @@
 //! exported in this form.
 
 use super::PassReport;
-use crate::graph::{Function, Graph, Node, NodeId, Op};
+use cryptflow_graph::{Function, Graph, Node, NodeId, Op};
 
 /// Turns `1 / sqrt(x)`, in each of its forms, into `rsqrt(x)`, and `a / sqrt(x)` into `a · rsqrt(x)`.
 pub fn run(graph: &mut Graph) -> PassReport {
@@ -60,7 +60,7 @@ fn under_root(graph: &Graph, id: NodeId) -> Option<NodeId> {
 mod tests {
     use super::super::{dead_nodes, harness};
     use super::*;
-    use crate::graph::Array;
+    use cryptflow_graph::Array;
 
     #[test]
     fn every_form() {

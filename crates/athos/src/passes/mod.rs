@@ -19,7 +19,7 @@ pub mod relu_after_max_pool;
 pub mod remove_identities;
 pub mod transposes;
 
-use crate::graph::{Graph, NodeId};
+use cryptflow_graph::{Graph, NodeId};
 
 /// A node that a pass changed, or had to leave.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::PassReport;
-use crate::graph::{Graph, NodeId, Op};
-use crate::operations::sees_elements;
+use cryptflow_graph::operations::sees_elements;
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Folds a padding of height and width into the convolution or pool behind it:
 /// * a convolution and a sum pool see zeros either way;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::PassReport;
-use crate::graph::{Array, Function, Graph, NodeId, Op};
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op};
 
 /// The functions that are looked for.
 const KNOWN: [Function; 6] = [

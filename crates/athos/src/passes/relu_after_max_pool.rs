@@ -2,8 +2,8 @@
 //! ReLU.
 
 use super::{PassReport, only_user};
-use crate::graph::{Graph, Node, NodeId, Op};
-use crate::operations::sees_elements;
+use cryptflow_graph::operations::sees_elements;
+use cryptflow_graph::{Graph, Node, NodeId, Op};
 
 /// Turns `MaxPool(Relu(x))` into `Relu(MaxPool(x))`, for clipped ReLUs too, where the ReLU has no other use and the pool
 /// makes fewer elements. Padding never wins, so this is exact.

@@ -3,7 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use crate::graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Removes identities and movements that move nothing, joins reshapes with reshapes and transposes with transposes, and lets a
 /// mean or sum drop the axes itself that a reshape behind it drops.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use crate::graph::{Array, Graph, Node, NodeId, Op};
+use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 
 /// Moves transposes behind the nodes that use them. A node whose transpose moved keeps its name, though the order of its
 /// axes is another one; the transpose behind it is called after it.
@@ -302,7 +302,7 @@ mod tests {
 
     use super::super::{harness, optimise};
     use super::*;
-    use crate::graph::Function;
+    use cryptflow_graph::Function;
 
     #[test]
     fn preserves_random_graphs() {

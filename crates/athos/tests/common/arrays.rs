@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use cryptflow_athos::{Array, Graph, float};
+use cryptflow_graph::{Array, Graph, float};
 
 /// The arrays of an `.npz`, by name.
 pub(crate) fn npz(path: &Path) -> BTreeMap<String, Array> {

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cryptflow_athos::import::ImportOptions;
-use cryptflow_athos::import::tensorflow::messages::{
+use cryptflow_import::ImportOptions;
+use cryptflow_import::tensorflow::messages::{
     Attr, AttrValue, DataType, Dim, GraphDef, ListValue, NodeDef, TensorProto, TensorShapeProto,
 };
 use prost::Message;

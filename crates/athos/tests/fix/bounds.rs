@@ -1,8 +1,9 @@
 //! Rings, margins and scales: what is chosen, and what is refused.
 
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Ring, Scale, compile};
+use cryptflow_athos::fix::FixError;
 use cryptflow_athos::fix::report::CompileReport;
-use cryptflow_athos::fix::{FixError, Range};
+use cryptflow_graph::Range;
 use cryptflow_program::{Operation, validate};
 
 use crate::executor::Naive;

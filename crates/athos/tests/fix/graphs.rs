@@ -1,6 +1,6 @@
 //! A table of small graphs, each with one thing that the compiler must get right.
 
-use cryptflow_athos::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{Array, Graph, NodeId, Op};
 use cryptflow_ring::{Movement, Window};
 
 /// A reproducible stream of numbers.

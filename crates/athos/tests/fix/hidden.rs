@@ -1,8 +1,9 @@
 //! Answers alone: what the parties compute in the client's place, so that logits stay shared.
 
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile};
-use cryptflow_athos::fix::{FixError, FixedRunner, Range};
-use cryptflow_athos::{Graph, Op, float};
+use cryptflow_athos::fix::{FixError, FixedRunner};
+use cryptflow_graph::Range;
+use cryptflow_graph::{Graph, Op, float};
 use cryptflow_program::{OutputTransform, validate};
 
 use crate::executor::Naive;

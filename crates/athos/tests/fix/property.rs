@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use cryptflow_athos::compile::{CompileOptions, Compiled, Ring, Scale};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_athos::{Array, Graph, NodeId, Op, float};
+use cryptflow_graph::{Array, Graph, NodeId, Op, float};
 use cryptflow_program::{Operation, Program, Step};
 use cryptflow_ring::Movement;
 

@@ -1,8 +1,9 @@
 //! What cannot be compiled: all of it, in one report.
 
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile, unsupported};
-use cryptflow_athos::fix::{FixError, Range};
-use cryptflow_athos::{Array, Graph, Op};
+use cryptflow_athos::fix::FixError;
+use cryptflow_graph::Range;
+use cryptflow_graph::{Array, Graph, Op};
 
 use crate::executor::Naive;
 

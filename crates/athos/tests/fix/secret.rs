@@ -1,8 +1,9 @@
 //! Operations on secret values alone: each small graph at a given range, through the naive executor, against floats.
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile};
-use cryptflow_athos::fix::{FixedRunner, Range};
-use cryptflow_athos::{Array, Comparison, Function, Graph, NodeId, Op, float};
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_graph::Range;
+use cryptflow_graph::{Array, Comparison, Function, Graph, NodeId, Op, float};
 use cryptflow_program::validate;
 use cryptflow_ring::Movement;
 

@@ -1,8 +1,9 @@
 //! Every small graph: the fixed-point value of every node is near the float one.
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, Scale, compile};
-use cryptflow_athos::fix::{FixedRunner, Range};
-use cryptflow_athos::{Array, Graph, Op, float};
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_graph::Range;
+use cryptflow_graph::{Array, Graph, Op, float};
 use cryptflow_program::{Operation, OutputTransform, validate};
 
 use crate::executor::Naive;
@@ -58,7 +59,7 @@ fn error(graph: &Graph, model: &Compiled, runner: &Naive, seed: u64) -> f64 {
 }
 
 /// The node whose value is opened for an output.
-fn origin(graph: &Graph, id: cryptflow_athos::NodeId) -> cryptflow_athos::NodeId {
+fn origin(graph: &Graph, id: cryptflow_graph::NodeId) -> cryptflow_graph::NodeId {
     match graph.node(id).op {
         Op::Softmax | Op::ArgMax { .. } | Op::Identity => origin(graph, graph.node(id).inputs[0]),
         _ => id,

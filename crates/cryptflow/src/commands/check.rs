@@ -4,7 +4,7 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow::table::{shape, table};
 use cryptflow_athos::check::{Check, check};
-use cryptflow_athos::import::{NodeStatus, SurveyedNode};
+use cryptflow_import::{NodeStatus, SurveyedNode};
 use serde::Serialize;
 
 use super::model::Model;

@@ -15,8 +15,8 @@ use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
 };
 use cryptflow_athos::fix::FixError;
-use cryptflow_athos::import::{self, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_engine::{Estimate, estimate};
+use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_program::{Preprocessing, file, write_whole};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let bounds = if arguments.calibrate.is_empty() {
         match arguments.range.or_else(|| examples::pixel_range(&preprocessing)) {
             Some((low, high)) => {
-                Bounds::Ranges(vec![cryptflow_athos::fix::Range { low, high }; graph.inputs.len()])
+                Bounds::Ranges(vec![cryptflow_graph::Range { low, high }; graph.inputs.len()])
             }
             None => Bounds::Unknown,
         }

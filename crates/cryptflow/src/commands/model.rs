@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cryptflow_athos::import::ImportOptions;
+use cryptflow_import::ImportOptions;
 
 use super::compile::parse;
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use cryptflow::npy::{Elements, read_npz};
 use cryptflow_athos::compile::{CompileOptions, Scale};
-use cryptflow_athos::import::{ImportOptions, from_path};
-use cryptflow_athos::{Array, float};
+use cryptflow_graph::{Array, float};
+use cryptflow_import::{ImportOptions, from_path};
 
 use crate::whole;
 

@@ -5,8 +5,9 @@
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_athos::{Array, Graph, Op, passes};
+use cryptflow_athos::passes;
 use cryptflow_engine::{Observer, Silent, execute};
+use cryptflow_graph::{Array, Graph, Op};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
 use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};

@@ -1,7 +1,7 @@
 //! The tests as `models/conformance/onnx_nodes.py` packs them.
 
-use cryptflow_athos::Array;
-use cryptflow_athos::import::onnx::messages::{DataType, ModelProto, TensorProto};
+use cryptflow_graph::Array;
+use cryptflow_import::onnx::messages::{DataType, ModelProto, TensorProto};
 use prost::Message;
 
 /// All tests of a file.

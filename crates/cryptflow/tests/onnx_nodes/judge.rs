@@ -6,8 +6,9 @@ use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, DEFAULT_SCALE, Scale, compile,
 };
 use cryptflow_athos::fix::{FixError, FixedRunner};
-use cryptflow_athos::import::{ImportError, ImportOptions, onnx};
-use cryptflow_athos::{Array, Graph, Op, float, passes};
+use cryptflow_athos::passes;
+use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_import::{ImportError, ImportOptions, onnx};
 use cryptflow_program::validate;
 use prost::Message;
 

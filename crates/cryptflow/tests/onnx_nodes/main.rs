@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use case::{Case, Cases};
-use cryptflow_athos::docs::entries;
-use cryptflow_athos::import::Framework;
+use cryptflow_import::Framework;
+use cryptflow_import::docs::entries;
 use judge::{Verdict, judge};
 use prost::Message;
 

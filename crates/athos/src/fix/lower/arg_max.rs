@@ -3,9 +3,9 @@
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::NodeId;
+use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::{exp2, scale_of};
 use super::{Lowering, Refusal};
 

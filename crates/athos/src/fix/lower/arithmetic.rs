@@ -5,9 +5,9 @@
 
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, Function, NodeId, Op};
+use cryptflow_graph::{Array, Function, NodeId, Op, Range};
 
-use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::{exp2, scale_of};
 use super::function::Approximation;
 use super::linear::Target;

@@ -1,8 +1,8 @@
 //! Comparisons, and the larger or smaller of two.
 
-use crate::graph::{Comparison, NodeId};
+use cryptflow_graph::{Comparison, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::exp2;
 use super::{Lowered, Lowering, Refusal};
 

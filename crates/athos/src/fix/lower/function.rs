@@ -3,9 +3,9 @@
 use cryptflow_ring::{LinearMap, Movement};
 
 use crate::functions::{MOST_PIECES, Table, Wanted, facts, table};
-use crate::graph::{Function, NodeId};
+use cryptflow_graph::{Function, NodeId, Range};
 
-use super::super::plan::{FunctionReport, PlanOp, PlanValue, Range};
+use super::super::plan::{FunctionReport, PlanOp, PlanValue};
 use super::super::quantise::{exp2, own_bounds, scale_of};
 use super::{Lowered, Lowering, Refusal};
 

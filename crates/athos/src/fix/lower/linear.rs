@@ -2,10 +2,10 @@
 
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 
-use crate::graph::{Array, NodeId};
-use crate::operations::normalisation;
+use cryptflow_graph::operations::normalisation;
+use cryptflow_graph::{Array, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanTerm, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanTerm, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 /// The most layers that one node becomes.

@@ -2,9 +2,8 @@
 //! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
 
 use crate::functions::facts;
-use crate::graph::{Graph, Op};
+use cryptflow_graph::{Graph, Op, Range};
 
-use super::super::plan::Range;
 use super::Setting;
 
 /// The most fractional bits beyond those of activations.

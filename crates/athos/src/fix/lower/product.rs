@@ -2,9 +2,9 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::graph::NodeId;
+use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::scale_of;
 use super::{Lowered, Lowering, Refusal};
 

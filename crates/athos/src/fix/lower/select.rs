@@ -2,7 +2,7 @@
 
 use cryptflow_ring::Movement;
 
-use crate::graph::{Array, Comparison, NodeId, Op};
+use cryptflow_graph::{Array, Comparison, NodeId, Op};
 
 use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::exp2;

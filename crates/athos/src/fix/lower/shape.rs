@@ -3,7 +3,7 @@
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::graph::NodeId;
+use cryptflow_graph::NodeId;
 
 use super::super::plan::PlanOp;
 use super::{Lowered, Lowering, Refusal};

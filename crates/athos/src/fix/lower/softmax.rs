@@ -2,9 +2,9 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use crate::graph::{Function, NodeId};
+use cryptflow_graph::{Function, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue, Range};
+use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::{exp2, scale_of};
 use super::function::Approximation;
 use super::{Lowering, Refusal};

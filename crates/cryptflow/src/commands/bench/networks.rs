@@ -8,7 +8,7 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
-use cryptflow_athos::import::{self, ImportOptions};
+use cryptflow_import::{self as import, ImportOptions};
 use cryptflow_program::Preprocessing;
 
 use crate::commands::compile::examples;

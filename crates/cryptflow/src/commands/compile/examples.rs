@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cryptflow::batches::Batches;
 use cryptflow::error::{Error, Result};
 use cryptflow::input::{InputSpec, Row};
-use cryptflow_athos::{Array, Graph, Node};
+use cryptflow_graph::{Array, Graph, Node};
 use cryptflow_program::Preprocessing;
 
 /// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them together in batches. Where the last

@@ -1,0 +1,429 @@
+//! The graph: floating-point operations on tensors of static shape, named as in the source model.
+
+use std::sync::Arc;
+
+use cryptflow_ring::{Movement, Window};
+
+use crate::operations::OpError;
+use crate::operations::{Comparison, Function};
+
+/// A constant tensor: contiguous, row-major. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Elements.
+    pub data: Arc<Vec<f32>>,
+}
+
+impl Array {
+    /// An array of this shape; the number of elements must agree.
+    pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Result<Array, OpError> {
+        let expected = cryptflow_ring::movement::elements(&shape)
+            .map_err(|source| OpError::Geometry { op: "array", source })?;
+        if expected != data.len() {
+            return Err(OpError::Elements { shape, given: data.len() });
+        }
+        Ok(Array { shape, data: Arc::new(data) })
+    }
+
+    /// A single number, of shape `[]`.
+    pub fn scalar(value: f32) -> Array {
+        Array { shape: Vec::new(), data: Arc::new(vec![value]) }
+    }
+
+    /// A vector, of shape `[length]`.
+    pub fn vector(values: Vec<f32>) -> Array {
+        Array { shape: vec![values.len()], data: Arc::new(values) }
+    }
+
+    /// An array with the same number everywhere. The shape must be one that fits memory.
+    pub fn filled(shape: Vec<usize>, value: f32) -> Result<Array, OpError> {
+        let n = cryptflow_ring::movement::elements(&shape)
+            .map_err(|source| OpError::Geometry { op: "array", source })?;
+        Ok(Array { shape, data: Arc::new(vec![value; n]) })
+    }
+}
+
+/// Index of a node of a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub usize);
+
+/// A node: one operation with one result.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name in the source model.
+    pub name: String,
+    /// The operation.
+    pub op: Op,
+    /// Operands.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the result.
+    pub shape: Vec<usize>,
+}
+
+/// A graph in topological order: a node's operands come before it.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Name of the model.
+    pub name: String,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The placeholders, in the order in which a caller gives their values.
+    pub inputs: Vec<NodeId>,
+    /// The outputs, in the order in which a caller gets them.
+    pub outputs: Vec<NodeId>,
+    /// What the source model calls each output; as many as `outputs`. It may differ from the name of the node, where
+    /// a pass has removed an Identity at the end.
+    pub output_names: Vec<String>,
+}
+
+/// The operations of a graph after import. Importers translate what they read into these; multi-output nodes of the
+/// source become one node for each result that is used. Shapes and attributes are static, padding is explicit.
+///
+/// Each family has its file in `operations/`, with the shape rule, the float evaluation and the lowering side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A placeholder.
+    Input,
+    /// A constant: a weight, or an attribute in the shape of a tensor.
+    Constant(Array),
+
+    // operations/linear.rs
+    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one element an output
+    /// channel): two or three of them; a depth-wise convolution where `groups` is the number of input channels (TensorFlow's
+    /// `[h, w, c, m]` depth-wise filter, read as `[h, w, 1, c·m]`).
+    Conv2d {
+        /// Kernel, stride, dilation, padding (zeros).
+        window: Window,
+        /// Groups.
+        groups: usize,
+    },
+    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
+    /// bias (one element a column of the result): two or three of them. Matrices are the last two axes; the axes before
+    /// them are equal in both operands, or `b` has none and serves every matrix of `a`.
+    MatMul {
+        /// Read `a` transposed.
+        transpose_a: bool,
+        /// Read `b` transposed.
+        transpose_b: bool,
+    },
+    /// `gamma * (x − mean) / sqrt(variance + epsilon) + beta` along the last axis; operands x, gamma, beta, mean, variance.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation that no other layer
+    /// can take up); operands x, factor, offset, the last two vectors as long as the last axis.
+    Scale,
+
+    // operations/arithmetic.rs
+    /// `a + b`, broadcasting as in numpy.
+    Add,
+    /// `a − b`, broadcasting.
+    Sub,
+    /// `a * b`, broadcasting.
+    Mul,
+    /// `a / b`, broadcasting.
+    Div,
+    /// The larger of two, broadcasting.
+    Maximum,
+    /// The smaller of two, broadcasting.
+    Minimum,
+    /// 1 where the comparison of two holds and 0 where it does not, broadcasting.
+    Compare(Comparison),
+    /// `a` where the condition is not zero, else `b`. Operands: condition, a, b, broadcasting.
+    Select,
+
+    // operations/function.rs
+    /// A function of one number, element by element.
+    Function(Function),
+
+    // operations/activation.rs
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), limit)`.
+    ClippedRelu {
+        /// The limit: 6 for Relu6.
+        limit: f32,
+    },
+    /// Softmax along the last axis.
+    Softmax,
+
+    // operations/pool.rs
+    /// Maximum over windows of NHWC; padding never wins.
+    MaxPool {
+        /// The window.
+        window: Window,
+    },
+    /// Mean over windows of NHWC.
+    AvgPool {
+        /// The window.
+        window: Window,
+        /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does not.
+        count_padding: bool,
+    },
+    /// Sum over windows of NHWC, padding counting as zero: an average whose factor a pass moved into later weights.
+    SumPool {
+        /// The window.
+        window: Window,
+    },
+
+    // operations/reduce.rs
+    /// Mean over axes.
+    Mean {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+    /// Sum over axes.
+    Sum {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+    /// The largest element over axes.
+    Max {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+    /// The smallest element over axes.
+    Min {
+        /// The axes, ascending.
+        axes: Vec<usize>,
+        /// Keep them as axes of length 1.
+        keep_dims: bool,
+    },
+
+    // operations/order.rs
+    /// Index of the largest element along an axis, the lowest one of several. The result holds integers.
+    ArgMax {
+        /// The axis, which disappears.
+        axis: usize,
+    },
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or where they are,
+    /// as integers. The client computes it from an opened output.
+    TopK {
+        /// The axis, which becomes `k` long.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// The largest, not the smallest.
+        largest: bool,
+        /// Where they are, not what they are.
+        indices: bool,
+    },
+
+    // operations/shape.rs
+    /// A movement of elements: reshape, transpose, pad, slice, concatenation, broadcast.
+    Movement(Movement),
+    /// The operand itself (Identity, StopGradient, Dropout in inference, …); the passes remove it.
+    Identity,
+}
+
+impl Graph {
+    /// The node with this index.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Adds a node and returns its index; its operands must already be there.
+    pub fn push(&mut self, node: Node) -> NodeId {
+        debug_assert!(node.inputs.iter().all(|i| i.0 < self.nodes.len()));
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Adds a placeholder of this shape at the end of the inputs.
+    pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> NodeId {
+        let id = self.push(Node { name: name.into(), op: Op::Input, inputs: Vec::new(), shape });
+        self.inputs.push(id);
+        id
+    }
+
+    /// Adds a constant.
+    pub fn add_constant(&mut self, name: impl Into<String>, value: Array) -> NodeId {
+        let shape = value.shape.clone();
+        self.push(Node { name: name.into(), op: Op::Constant(value), inputs: Vec::new(), shape })
+    }
+
+    /// Adds an operation on nodes that are already there; its shape is computed. An error names what does not fit.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId, OpError> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.node(i).shape.as_slice()).collect();
+        let shape = op.shape(&shapes)?;
+        Ok(self.push(Node { name: name.into(), op, inputs: inputs.to_vec(), shape }))
+    }
+
+    /// Declares a node an output, under a name.
+    pub fn add_output(&mut self, name: impl Into<String>, id: NodeId) {
+        self.outputs.push(id);
+        self.output_names.push(name.into());
+    }
+
+    /// Makes whatever no node uses, and is no output yet, an output under its own name; constants are left out.
+    pub fn add_ends(&mut self) {
+        let uses = self.uses();
+        for (i, used) in uses.iter().enumerate() {
+            let (id, node) = (NodeId(i), &self.nodes[i]);
+            if used.is_empty() && !matches!(node.op, Op::Constant(_)) && !self.outputs.contains(&id) {
+                self.add_output(node.name.clone(), id);
+            }
+        }
+    }
+
+    /// For each node, the nodes that use its result, ascending (a node that uses it twice is listed twice).
+    pub fn uses(&self) -> Vec<Vec<NodeId>> {
+        let mut uses = vec![Vec::new(); self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                uses[input.0].push(NodeId(i));
+            }
+        }
+        uses
+    }
+
+    /// The constant that an operand is, if it is one.
+    pub fn constant(&self, id: NodeId) -> Option<&Array> {
+        match &self.node(id).op {
+            Op::Constant(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// For each node, the nodes whose values nothing after it needs, ascending (possibly itself, where nothing uses
+    /// it). Outputs are always needed.
+    pub fn last_uses(&self) -> Vec<Vec<NodeId>> {
+        let mut last: Vec<usize> = (0..self.nodes.len()).collect();
+        for (i, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                last[input.0] = i;
+            }
+        }
+        let mut result = vec![Vec::new(); self.nodes.len()];
+        for (value, user) in last.into_iter().enumerate() {
+            if !self.outputs.contains(&NodeId(value)) {
+                result[user].push(NodeId(value));
+            }
+        }
+        result
+    }
+
+    /// Makes every user of a node, and the outputs, use another one instead. The order may need
+    /// [`Graph::restore_order`] afterwards.
+    pub fn redirect(&mut self, from: NodeId, to: NodeId) {
+        for input in self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut()).chain(&mut self.outputs) {
+            if *input == from {
+                *input = to;
+            }
+        }
+    }
+
+    /// Puts the nodes back into topological order, moving as few as possible: a node that comes after its first user
+    /// moves in front of it. Passes edit nodes in place, append new ones at the end and then call this.
+    pub fn restore_order(&mut self) {
+        let mut order = Vec::with_capacity(self.nodes.len());
+        let mut state = vec![Visit::New; self.nodes.len()];
+        let mut stack = Vec::new();
+        for root in 0..self.nodes.len() {
+            stack.push(root);
+            while let Some(&i) = stack.last() {
+                match state[i] {
+                    Visit::New => {
+                        state[i] = Visit::Open;
+                        stack.extend(
+                            self.nodes[i]
+                                .inputs
+                                .iter()
+                                .rev()
+                                .map(|n| n.0)
+                                .filter(|&n| state[n] == Visit::New),
+                        );
+                    }
+                    Visit::Open => {
+                        state[i] = Visit::Done;
+                        order.push(i);
+                        stack.pop();
+                    }
+                    Visit::Done => {
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        self.keep(&order);
+    }
+
+    /// Keeps these nodes, in this order, and drops the others. Operands, inputs and outputs of what stays must stay.
+    pub fn keep(&mut self, order: &[usize]) {
+        let mut position = vec![usize::MAX; self.nodes.len()];
+        for (new, &old) in order.iter().enumerate() {
+            position[old] = new;
+        }
+        let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.iter().filter_map(|&old| nodes[old].take()).collect();
+        let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut());
+        for id in ids.chain(&mut self.inputs).chain(&mut self.outputs) {
+            id.0 = position[id.0];
+        }
+    }
+}
+
+/// Where a depth-first walk stands with a node.
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    New,
+    Open,
+    Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(g: &Graph) -> Vec<&str> {
+        g.nodes.iter().map(|n| n.name.as_str()).collect()
+    }
+
+    #[test]
+    fn order_is_restored_by_moving_few_nodes() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2]);
+        let a = g.add("a", Op::Relu, &[x]).unwrap();
+        let b = g.add("b", Op::Relu, &[a]).unwrap();
+        g.add_output("b", b);
+        // A pass puts a constant, and a node that uses it, before b.
+        let c = g.add_constant("c", Array::scalar(1.0));
+        let d = g.add("d", Op::Add, &[a, c]).unwrap();
+        g.nodes[b.0].inputs = vec![d];
+        g.restore_order();
+        assert_eq!(names(&g), ["x", "a", "c", "d", "b"]);
+        assert_eq!((g.inputs.as_slice(), g.outputs.as_slice()), (&[NodeId(0)][..], &[NodeId(4)][..]));
+        assert!(g.nodes.iter().enumerate().all(|(i, n)| n.inputs.iter().all(|o| o.0 < i)));
+    }
+
+    #[test]
+    fn last_uses() {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2]);
+        let a = g.add("a", Op::Relu, &[x]).unwrap();
+        let b = g.add("b", Op::Add, &[a, x]).unwrap();
+        let unused = g.add("unused", Op::Relu, &[b]).unwrap();
+        let c = g.add("c", Op::Add, &[b, b]).unwrap();
+        g.add_output("c", c);
+        g.add_output("a", a);
+        assert_eq!(g.last_uses(), [vec![], vec![], vec![x], vec![unused], vec![b]]);
+        assert_eq!(g.uses()[b.0], [unused, c, c]);
+    }
+
+    #[test]
+    fn arrays_have_as_many_elements_as_their_shape() {
+        assert!(Array::new(vec![2, 3], vec![0.0; 6]).is_ok());
+        let error = Array::new(vec![2, 3], vec![0.0; 5]).unwrap_err();
+        assert_eq!(error.to_string(), "the shape [2, 3] does not have 5 elements");
+        Array::new(vec![usize::MAX, 2], vec![]).unwrap_err();
+    }
+}

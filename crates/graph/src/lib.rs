@@ -1,0 +1,13 @@
+//! The graph that importers make and that Athos compiles: operations on floats, named as in the source model, with static
+//! shapes; its rules and its evaluation.
+//!
+//! It knows neither files, nor fixed point, nor protocols.
+
+pub mod float;
+mod graph;
+pub mod operations;
+mod range;
+
+pub use graph::{Array, Graph, Node, NodeId, Op};
+pub use operations::{Comparison, Function, OpError};
+pub use range::Range;

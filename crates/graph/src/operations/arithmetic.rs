@@ -1,0 +1,139 @@
+//! Arithmetic and comparison of two tensors, and the choice between two, broadcasting as numpy does.
+
+use super::{OpError, operands};
+use crate::graph::{Array, Op};
+
+/// A comparison of two numbers, in the order of the operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// a = b.
+    Equal,
+    /// a ≠ b.
+    NotEqual,
+    /// a < b.
+    Less,
+    /// a ≤ b.
+    LessEqual,
+    /// a > b.
+    Greater,
+    /// a ≥ b.
+    GreaterEqual,
+}
+
+impl Comparison {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Comparison::Equal => "equal",
+            Comparison::NotEqual => "not equal",
+            Comparison::Less => "less",
+            Comparison::LessEqual => "less or equal",
+            Comparison::Greater => "greater",
+            Comparison::GreaterEqual => "greater or equal",
+        }
+    }
+
+    /// Whether it holds.
+    pub fn holds(self, a: f32, b: f32) -> bool {
+        match self {
+            Comparison::Equal => a == b,
+            Comparison::NotEqual => a != b,
+            Comparison::Less => a < b,
+            Comparison::LessEqual => a <= b,
+            Comparison::Greater => a > b,
+            Comparison::GreaterEqual => a >= b,
+        }
+    }
+}
+
+pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+    let both = |a: &[usize], b: &[usize]| {
+        broadcast(a, b).ok_or_else(|| {
+            OpError::shape(
+                op.name(),
+                format!("{a:?} and {b:?} do not broadcast: counted from the right, axes must be equal or 1"),
+            )
+        })
+    };
+    if matches!(op, Op::Select) {
+        let [condition, a, b] = operands(op, "three (condition, a, b)", inputs)?;
+        return both(condition, &both(a, b)?);
+    }
+    let [a, b] = operands(op, "two", inputs)?;
+    both(a, b)
+}
+
+pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+    if let (Op::Select, &[condition, a, b]) = (op, inputs) {
+        let wide = |x: &Array| combine(x, x, &result, |x, _| x);
+        let (condition, a, b) = (wide(condition), wide(a), wide(b));
+        let pick = |((c, a), b): ((f32, f32), f32)| if c != 0.0 { a } else { b };
+        return Array::new(result, condition.into_iter().zip(a).zip(b).map(pick).collect());
+    }
+    let [a, b] = operands(op, "two", inputs)?;
+    let data = match op {
+        Op::Add => combine(a, b, &result, |a, b| a + b),
+        Op::Sub => combine(a, b, &result, |a, b| a - b),
+        Op::Mul => combine(a, b, &result, |a, b| a * b),
+        Op::Div => combine(a, b, &result, |a, b| a / b),
+        // A NaN on either side stays one.
+        Op::Maximum => combine(a, b, &result, |a, b| if a > b || a.is_nan() { a } else { b }),
+        Op::Minimum => combine(a, b, &result, |a, b| if a < b || a.is_nan() { a } else { b }),
+        Op::Compare(comparison) => combine(a, b, &result, |a, b| comparison.holds(a, b).into()),
+        _ => return Err(OpError::shape(op.name(), "is no operation on two tensors")),
+    };
+    Array::new(result, data)
+}
+
+/// The shape to which both broadcast, if they do.
+pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let axis =
+        |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).and_then(|i| s.get(i)).copied().unwrap_or(1);
+    (0..rank)
+        .map(|i| match (axis(a, i), axis(b, i)) {
+            (m, n) if m == n => Some(m),
+            (1, n) => Some(n),
+            (m, 1) => Some(m),
+            _ => None,
+        })
+        .collect()
+}
+
+fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    if a.shape == result && b.shape == result {
+        return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
+    }
+    let Some((&columns, leading)) = result.split_last() else {
+        return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
+    };
+    let (sa, sb) = (steps(&a.shape, result.len()), steps(&b.shape, result.len()));
+    let rows: usize = leading.iter().product();
+    let mut out = Vec::with_capacity(rows * columns);
+    let mut index = vec![0; leading.len()];
+    for _ in 0..rows {
+        let at = |s: &[usize]| index.iter().zip(s).map(|(i, s)| i * s).sum::<usize>();
+        let (pa, pb) = (at(&sa), at(&sb));
+        let (ca, cb) = (sa[leading.len()], sb[leading.len()]);
+        out.extend((0..columns).map(|c| f(a.data[pa + c * ca], b.data[pb + c * cb])));
+        for (i, &n) in index.iter_mut().zip(leading).rev() {
+            *i += 1;
+            if *i < n {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    out
+}
+
+/// Distance of elements along each axis of a result of that rank; 0 along an axis that repeats.
+fn steps(shape: &[usize], rank: usize) -> Vec<usize> {
+    let mut steps = vec![0; rank];
+    let mut step = 1;
+    for (s, &n) in steps.iter_mut().rev().zip(shape.iter().rev()) {
+        *s = if n == 1 { 0 } else { step };
+        step *= n;
+    }
+    steps
+}

@@ -1,0 +1,306 @@
+//! What operations of models become, for people: the importers' tables say it for each name, and the page `docs/operations.md` is made
+//! from them.
+
+use cryptflow_ring::{Movement, Window};
+
+use crate::{Framework, operations};
+use cryptflow_graph::Range;
+use cryptflow_graph::operations::OpError;
+use cryptflow_graph::{Array, Comparison, Function, Graph, Op};
+
+/// What an operation becomes. The page says it once for all names that become the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning {
+    /// What it is called on the page.
+    pub title: &'static str,
+    /// What of it must be known when compiling; weights are secret, but constants.
+    pub public: &'static str,
+    /// For which values it can be computed.
+    pub range: &'static str,
+    /// A graph that does this and nothing else, from which costs and errors follow; nothing where there is nothing to do.
+    pub example: Option<Example>,
+}
+
+/// An operation, with what the page says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Doc {
+    /// What it becomes.
+    pub meaning: Meaning,
+    /// What is supported of it, where that is not all of it.
+    pub note: &'static str,
+}
+
+impl Doc {
+    /// With a remark on what is supported.
+    pub(crate) const fn note(self, note: &'static str) -> Doc {
+        Doc { note, ..self }
+    }
+}
+
+/// An operation of a framework, as an importer's table has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Whose name it is.
+    pub framework: Framework,
+    /// Its name.
+    pub name: &'static str,
+    /// What it becomes.
+    pub doc: Doc,
+}
+
+/// Every operation that an importer knows, by framework and name.
+pub fn entries() -> Vec<Entry> {
+    let mut all = operations();
+    all.sort_by_key(|entry| (entry.framework, entry.name));
+    all
+}
+
+/// A graph of one operation on a secret input.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// Shape of the input.
+    pub shape: &'static [usize],
+    /// Smallest and largest element of the input.
+    pub range: (f64, f64),
+    /// What is computed.
+    sample: Sample,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sample {
+    /// An operation on the input alone.
+    Of(fn() -> Op),
+    Function(Function),
+    /// An operation on the input that the client would do at an output, and another behind it.
+    Inside(fn() -> Op),
+    /// An operation on the input and another of the same shape.
+    WithSecret(fn() -> Op),
+    /// An operation on the input and a weight of this shape.
+    WithWeight(fn() -> Op, &'static [usize]),
+    /// One of two secrets, where a third is not negative.
+    Choice,
+}
+
+impl Example {
+    /// The graph, and the ranges of its inputs.
+    ///
+    /// # Errors
+    /// An example that makes no sense.
+    pub fn graph(&self) -> Result<(Graph, Vec<Range>), OpError> {
+        let mut graph = Graph { name: "example".into(), ..Graph::default() };
+        let x = graph.add_input("x", self.shape.to_vec());
+        let y = match self.sample {
+            Sample::Of(op) => graph.add("y", op(), &[x])?,
+            Sample::Inside(op) => {
+                let inner = graph.add("inner", op(), &[x])?;
+                let shape = vec![1, graph.node(inner).shape.iter().product()];
+                graph.add("y", Op::Movement(Movement::Reshape { shape }), &[inner])?
+            }
+            Sample::Function(function) => graph.add("y", Op::Function(function), &[x])?,
+            Sample::WithSecret(op) => {
+                let other = graph.add_input("other", self.shape.to_vec());
+                graph.add("y", op(), &[x, other])?
+            }
+            Sample::WithWeight(op, shape) => {
+                // No two alike, so that no pass finds a shorter way.
+                let n = shape.iter().product::<usize>();
+                let data = (0..n).map(|i| (i % 101) as f32 / 512.0 - 0.0625).collect();
+                let weight = graph.add_constant("w", Array::new(shape.to_vec(), data)?);
+                graph.add("y", op(), &[x, weight])?
+            }
+            Sample::Choice => {
+                let [a, b] = ["a", "b"].map(|name| graph.add_input(name, self.shape.to_vec()));
+                let zero = graph.add_constant("zero", Array::scalar(0.0));
+                let flag = graph.add("flag", Op::Compare(Comparison::GreaterEqual), &[x, zero])?;
+                graph.add("y", Op::Select, &[flag, a, b])?
+            }
+        };
+        graph.add_output("y", y);
+        let (low, high) = self.range;
+        let ranges = vec![Range { low, high }; graph.inputs.len()];
+        Ok((graph, ranges))
+    }
+}
+
+const VECTOR: &[usize] = &[1, 4096];
+const IMAGE: &[usize] = &[1, 32, 32, 16];
+const ANY: &str = "any";
+/// What is compared with.
+const NUMBER: &str = "a constant that is one number";
+const PARAMETERS: &str = "its parameters";
+
+const fn free(title: &'static str, public: &'static str) -> Doc {
+    Doc { meaning: Meaning { title, public, range: ANY, example: None }, note: "" }
+}
+
+const fn example(title: &'static str, public: &'static str, shape: &'static [usize], sample: Sample) -> Doc {
+    let example = Some(Example { shape, range: (-4.0, 4.0), sample });
+    Doc { meaning: Meaning { title, public, range: ANY, example }, note: "" }
+}
+
+const fn function(title: &'static str, function: Function) -> Doc {
+    example(title, "", VECTOR, Sample::Function(function))
+}
+
+/// A function with parameters, which are public.
+const fn with_parameters(title: &'static str, f: Function) -> Doc {
+    example(title, PARAMETERS, VECTOR, Sample::Function(f))
+}
+
+/// A function that has a piece for each integer in its range.
+const fn steps(title: &'static str, f: Function) -> Doc {
+    partial(title, f, "spanning fewer than 4096 integers", -4.0, 4.0)
+}
+
+/// A function that is not defined, or not bounded, everywhere.
+const fn partial(title: &'static str, f: Function, where_: &'static str, low: f64, high: f64) -> Doc {
+    let example = Some(Example { shape: VECTOR, range: (low, high), sample: Sample::Function(f) });
+    Doc { meaning: Meaning { title, public: "", range: where_, example }, note: "" }
+}
+
+fn window(kernel: usize, padding: usize) -> Window {
+    let stride = if padding == 0 { kernel } else { 1 };
+    Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [[padding; 2]; 2] }
+}
+
+pub(crate) const INPUT: Doc = free("input", "its shape");
+pub(crate) const WEIGHT: Doc = free("weight", "its shape");
+pub(crate) const NONE: Doc = free("nothing", "");
+pub(crate) const KNOWN: Doc = free("known when compiling", "all operands; of a secret, its shape");
+pub(crate) const MOVEMENT: Doc = free("movement of elements", "shapes, axes, indices");
+pub(crate) const LINEAR: Doc = example(
+    "linear map",
+    "weights are constants",
+    IMAGE,
+    Sample::WithWeight(|| Op::Conv2d { window: window(3, 1), groups: 1 }, &[3, 3, 16, 16]),
+);
+pub(crate) const SUM: Doc = example("sum", "", VECTOR, Sample::WithSecret(|| Op::Add));
+pub(crate) const PRODUCT: Doc = example("product", "", VECTOR, Sample::WithSecret(|| Op::Mul));
+pub(crate) const SQUARE: Doc =
+    example("square", "", VECTOR, Sample::Function(Function::Power { exponent: 2.0 }));
+pub(crate) const TOTAL: Doc =
+    example("sum over axes", "axes", &[64, 64], Sample::Of(|| Op::Sum { axes: vec![1], keep_dims: false }));
+pub(crate) const AVERAGE: Doc = example(
+    "average",
+    "windows, axes",
+    IMAGE,
+    Sample::Of(|| Op::AvgPool { window: window(2, 0), count_padding: false }),
+);
+pub(crate) const QUOTIENT: Doc = Doc {
+    meaning: Meaning {
+        title: "quotient",
+        public: "",
+        range: "a secret divisor that zero is no value of",
+        example: Some(Example { shape: VECTOR, range: (0.25, 4.0), sample: Sample::WithSecret(|| Op::Div) }),
+    },
+    note: "",
+};
+pub(crate) const RELU: Doc = example("ReLU", "", VECTOR, Sample::Of(|| Op::Relu));
+pub(crate) const CLIP: Doc =
+    example("clipped ReLU", "limits", VECTOR, Sample::Of(|| Op::ClippedRelu { limit: 3.0 }));
+pub(crate) const LARGER: Doc = example("larger of two", NUMBER, VECTOR, Sample::WithSecret(|| Op::Maximum));
+pub(crate) const COMPARISON: Doc =
+    example("comparison", NUMBER, VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
+pub(crate) const CHOICE: Doc =
+    example("choice", "a constant condition, a constant that is one number", VECTOR, Sample::Choice);
+pub(crate) const MAX_POOL: Doc =
+    example("maximum over windows", "windows", IMAGE, Sample::Of(|| Op::MaxPool { window: window(2, 0) }));
+pub(crate) const EXTREME: Doc = example(
+    "maximum over axes",
+    "axes",
+    &[64, 64],
+    Sample::Of(|| Op::Max { axes: vec![1], keep_dims: false }),
+);
+pub(crate) const ARG_MAX: Doc =
+    example("index of the largest", "the axis", &[64, 64], Sample::Inside(|| Op::ArgMax { axis: 1 }));
+pub(crate) const TOP_K: Doc = example(
+    "the largest k",
+    "k, the axis",
+    &[64, 64],
+    Sample::Of(|| Op::TopK { axis: 1, k: 4, largest: true, indices: false }),
+);
+pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample::Inside(|| Op::Softmax));
+pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
+pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
+pub(crate) const SIGN: Doc = function("sign", Function::Sign);
+pub(crate) const FLOOR: Doc = steps("floor", Function::Floor);
+pub(crate) const CEIL: Doc = steps("ceiling", Function::Ceil);
+pub(crate) const ROUND: Doc = steps("nearest integer", Function::Round);
+pub(crate) const SIGMOID: Doc = function("sigmoid", Function::Sigmoid);
+pub(crate) const TANH: Doc = function("tanh", Function::Tanh);
+pub(crate) const EXP: Doc = function("exp", Function::Exp);
+pub(crate) const ERF: Doc = function("erf", Function::Erf);
+pub(crate) const GELU: Doc = function("GELU", Function::Gelu { approximate: false });
+pub(crate) const ELU: Doc = with_parameters("ELU", Function::Elu { alpha: 1.0 });
+pub(crate) const SELU: Doc = with_parameters("SELU", Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
+pub(crate) const CELU: Doc = with_parameters("CELU", Function::Celu { alpha: 1.0 });
+pub(crate) const SOFTPLUS: Doc = function("softplus", Function::Softplus);
+pub(crate) const SOFTSIGN: Doc = function("softsign", Function::Softsign);
+pub(crate) const SWISH: Doc = function("swish", Function::Swish);
+pub(crate) const MISH: Doc = function("mish", Function::Mish);
+pub(crate) const HARD_SIGMOID: Doc =
+    with_parameters("hard sigmoid", Function::HardSigmoid { alpha: 0.2, beta: 0.5 });
+pub(crate) const HARD_SWISH: Doc = function("hard swish", Function::HardSwish);
+pub(crate) const LEAKY_RELU: Doc = with_parameters("leaky ReLU", Function::LeakyRelu { alpha: 0.1 });
+pub(crate) const THRESHOLDED_RELU: Doc =
+    with_parameters("thresholded ReLU", Function::ThresholdedRelu { alpha: 1.0 });
+pub(crate) const SHRINK: Doc = with_parameters("shrink", Function::Shrink { lambda: 0.5, bias: 0.25 });
+pub(crate) const SIN: Doc = function("sine", Function::Sin);
+pub(crate) const COS: Doc = function("cosine", Function::Cos);
+pub(crate) const ATAN: Doc = function("arc tangent", Function::Atan);
+pub(crate) const SINH: Doc = function("hyperbolic sine", Function::Sinh);
+pub(crate) const COSH: Doc = function("hyperbolic cosine", Function::Cosh);
+pub(crate) const ASINH: Doc = function("inverse hyperbolic sine", Function::Asinh);
+pub(crate) const TAN: Doc = partial("tangent", Function::Tan, "away from its poles", -1.0, 1.0);
+pub(crate) const ASIN: Doc = partial("arc sine", Function::Asin, "−1 to 1", -0.875, 0.875);
+pub(crate) const ACOS: Doc = partial("arc cosine", Function::Acos, "−1 to 1", -0.875, 0.875);
+pub(crate) const ACOSH: Doc = partial("inverse hyperbolic cosine", Function::Acosh, "1 and above", 1.25, 4.0);
+pub(crate) const ATANH: Doc =
+    partial("inverse hyperbolic tangent", Function::Atanh, "between −1 and 1", -0.875, 0.875);
+pub(crate) const LOG: Doc = partial("logarithm", Function::Log, "above zero", 0.25, 4.0);
+pub(crate) const SQRT: Doc = partial("square root", Function::Sqrt, "zero and above", 0.0, 4.0);
+pub(crate) const RSQRT: Doc = partial("1/√x", Function::Rsqrt, "above zero", 0.25, 4.0);
+pub(crate) const RECIPROCAL: Doc =
+    partial("1/x", Function::Reciprocal, "all above zero, or all below", 0.25, 4.0);
+pub(crate) const POWER: Doc = Doc {
+    meaning: Meaning {
+        title: "power",
+        public: "the exponent",
+        range: "any for whole exponents, 0 and above for others; without 0 for negative ones",
+        example: Some(Example {
+            shape: VECTOR,
+            range: (0.25, 4.0),
+            sample: Sample::Function(Function::Power { exponent: 1.5 }),
+        }),
+    },
+    note: "",
+};
+
+/// Notes that several names have.
+pub(crate) mod notes {
+    pub(crate) const ADDED: &str = "a constant is part of a layer beside it, or else a linear map";
+    pub(crate) const CLIENT: &str = "at the end of a model the client computes it, for nothing";
+    pub(crate) const CONDITION: &str = "a movement, where the condition is known when compiling";
+    pub(crate) const CONVERTED: &str = "from floats to integers the fraction is cut off, in steps as `Floor` has them; to flags, a comparison \
+         with zero";
+    pub(crate) const EVEN: &str = "of two as near the even one";
+    pub(crate) const FIRST: &str =
+        "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
+    pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";
+    pub(crate) const HALVES: &str = "of the halves of an axis, until one element is left";
+    pub(crate) const INFERENCE: &str = "in inference, by constants; the first result only";
+    pub(crate) const LEAST: &str = "of the smallest; of equal ones the first; at the end of a model the client sees all and \
+         finds it, for nothing";
+    pub(crate) const LOG_SOFTMAX: &str =
+        "its logarithm: a maximum, exponentials, a sum and a logarithm, at the end of a model too";
+    pub(crate) const PLACEHOLDER: &str = "of numbers; only the first length may be left open";
+    pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
+    pub(crate) const REPLACED: &str = "the indices are public; not with a `reduction`";
+    pub(crate) const SECRETS: &str = "a product, where both operands are secret";
+    pub(crate) const SORTED: &str = "at the end of a model, where the client sees all and picks them, for nothing; inside of it for k = 1 only";
+    pub(crate) const STACK: &str = "a product, where both operands are secret; a constant stack, or one on the left of a stack, has at \
+         most 64 matrices";
+    pub(crate) const TRIANGLE: &str = "by a triangle of ones";
+    pub(crate) const WEIGHT_TYPES: &str =
+        "integers and flags are known when compiling; nothing computes on strings";
+}

@@ -1,0 +1,415 @@
+//! The nodes of a graph, of a branch and of a function, one after another.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use prost::Message as _;
+
+use super::external::Folder;
+use super::messages::{AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto};
+use super::nodes::{self, Kind, Node, Value};
+use super::tensor;
+use crate::room::Room;
+use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
+use crate::value::{Fault, Ints};
+use crate::{ImportError, UnsupportedNode};
+use cryptflow_graph::{Array, Graph, NodeId};
+
+/// Functions that call functions, and branches in branches, go no deeper.
+const MAX_DEPTH: usize = 32;
+
+/// A model has no more nodes after its functions have been put in the places of their calls.
+const MAX_NODES: usize = 1 << 18;
+
+/// The values that nodes can name: those of this graph, and of the graphs around it.
+#[derive(Default)]
+pub(super) struct Scope<'a> {
+    own: HashMap<String, Value>,
+    outer: Option<&'a Scope<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    fn inside(outer: &'a Scope<'a>) -> Scope<'a> {
+        Scope { own: HashMap::new(), outer: Some(outer) }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.own.get(name).or_else(|| self.outer.and_then(|o| o.get(name)))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.own.contains_key(name)
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.own.insert(name.into(), value);
+    }
+}
+
+/// The names that are needed for the wanted ones, where some are known already.
+pub(super) fn needed<'n>(
+    nodes: &'n [NodeProto],
+    wanted: &[&'n str],
+    known: impl Fn(&str) -> bool,
+) -> HashSet<&'n str> {
+    let mut names: HashSet<&str> = wanted.iter().copied().collect();
+    for node in nodes.iter().rev() {
+        if node.output.iter().any(|o| !known(o) && names.contains(o.as_str())) {
+            operands(node, &mut names);
+        }
+    }
+    names.remove("");
+    names
+}
+
+/// The names that a node uses, in the graphs of its attributes too.
+fn operands<'n>(node: &'n NodeProto, names: &mut HashSet<&'n str>) {
+    names.extend(node.input.iter().map(String::as_str));
+    for graph in node.attribute.iter().filter_map(|a| a.g.as_ref()) {
+        names.extend(graph.output.iter().map(|o| o.name.as_str()));
+        for node in &graph.node {
+            operands(node, names);
+        }
+    }
+}
+
+/// Turns nodes into those of a [`Graph`], and remembers those that it cannot.
+pub(super) struct Importer<'a> {
+    functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
+    folder: Folder,
+    graph: Graph,
+    kinds: HashMap<NodeId, Kind>,
+    unsupported: Vec<UnsupportedNode>,
+    /// What was said of each node, in the order in which they were looked at.
+    seen: Vec<SurveyedNode>,
+    room: Room,
+    opset: i64,
+    /// What the names of nodes begin with: the call in whose function they are.
+    prefix: String,
+    depth: usize,
+    count: usize,
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn new(model: &'a ModelProto, opset: i64, folder: Option<&Path>, room: Room) -> Importer<'a> {
+        let key = |f: &'a FunctionProto| ((f.domain.as_str(), f.name.as_str(), f.overload.as_str()), f);
+        Importer {
+            functions: model.functions.iter().map(key).collect(),
+            folder: Folder::new(folder.map(Path::to_path_buf)),
+            graph: Graph::default(),
+            kinds: HashMap::new(),
+            unsupported: Vec::new(),
+            seen: Vec::new(),
+            room,
+            opset,
+            prefix: String::new(),
+            depth: 0,
+            count: 0,
+        }
+    }
+
+    /// Reports something that cannot be imported.
+    pub(super) fn refuse(&mut self, name: &str, op: &str, reason: String) -> Value {
+        self.see(name, name, op, NodeStatus::Unsupported(reason.clone()));
+        self.unsupported.push(UnsupportedNode { name: name.into(), op: op.into(), reason });
+        Value::Unknown
+    }
+
+    fn see(&mut self, name: &str, result: &str, op: &str, status: NodeStatus) {
+        let [name, result, op] = [name, result, op].map(String::from);
+        self.seen.push(SurveyedNode { name, op, result, status });
+    }
+
+    /// An input of the model, of elements of this type.
+    pub(super) fn input(&mut self, name: &str, shape: Vec<usize>, dtype: i32) -> Value {
+        let kind = match DataType::try_from(dtype) {
+            Ok(DataType::Undefined) => Kind::Float,
+            Ok(DataType::Bool) => Kind::Flag,
+            Ok(t) if t.is_integer() => Kind::Integer,
+            Ok(t) if t.is_float() => Kind::Float,
+            other => {
+                let of = other.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
+                let reason =
+                    format!("is an input of the type {of}, and only numbers can be shared between parties");
+                return self.refuse(name, "input", reason);
+            }
+        };
+        let id = self.graph.add_input(name, shape);
+        self.kinds.insert(id, kind);
+        Value::Tensor(id)
+    }
+
+    /// The constants of a graph that are needed and not given.
+    pub(super) fn initializers(&mut self, graph: &GraphProto, scope: &mut Scope<'_>, names: &HashSet<&str>) {
+        let dense = graph.initializer.iter().map(|t| (t.name.as_str(), Ok(t)));
+        let named = |s: &'_ super::messages::SparseTensorProto| s.values.as_ref().map(|v| v.name.clone());
+        let needed = |name: &str, scope: &Scope<'_>| names.contains(name) && !scope.has(name);
+        for (name, tensor) in dense {
+            if needed(name, scope) {
+                let constant = tensor.and_then(|t| tensor::constant(t, &self.folder));
+                let value = self.constant(name, constant);
+                scope.set(name, value);
+            }
+        }
+        for sparse in &graph.sparse_initializer {
+            if let Some(name) = named(sparse).filter(|n| needed(n, scope)) {
+                let value = self.constant(&name, tensor::sparse(sparse, &self.folder));
+                scope.set(&name, value);
+            }
+        }
+    }
+
+    fn constant(&mut self, name: &str, constant: Result<tensor::Constant, String>) -> Value {
+        match constant {
+            Ok(tensor::Constant::Float(array)) => {
+                self.room.given(array.data.len());
+                Value::Tensor(self.graph.add_constant(name, array))
+            }
+            Ok(tensor::Constant::Int(ints)) => {
+                self.room.given(ints.data.len());
+                Value::Int(ints)
+            }
+            Ok(tensor::Constant::Opaque(dtype)) => Value::Opaque(dtype),
+            Err(reason) => self.refuse(name, "constant", reason),
+        }
+    }
+
+    /// Imports those of the nodes that are needed.
+    pub(super) fn nodes(
+        &mut self,
+        nodes: &[NodeProto],
+        scope: &mut Scope<'_>,
+        names: &HashSet<&str>,
+    ) -> Result<(), ImportError> {
+        for node in nodes {
+            let wanted = |o: &&String| names.contains(o.as_str()) && !scope.has(o);
+            if !node.output.iter().any(|o| wanted(&o)) {
+                continue;
+            }
+            self.count += 1;
+            let results = if self.count > MAX_NODES {
+                Err(Fault::Fatal(ImportError::Empty(format!(
+                    "after its functions are put in their places it has more than {MAX_NODES} nodes"
+                ))))
+            } else {
+                let before = self.graph.nodes.len();
+                self.node(node, scope, names).and_then(|results| {
+                    let ints = results.iter().filter_map(Value::ints);
+                    self.room.take(&self.graph, before, ints)?;
+                    Ok(results)
+                })
+            };
+            let first = node.output.first().map_or("", String::as_str);
+            let name = if node.name.is_empty() { first } else { &node.name };
+            let result = format!("{}{first}", self.prefix);
+            let results = match results {
+                Ok(results) => {
+                    self.see(name, &result, &node.op_type, NodeStatus::Imported);
+                    results
+                }
+                Err(Fault::Fatal(error)) => return Err(error),
+                Err(Fault::Unknown) => {
+                    self.see(name, &result, &node.op_type, NodeStatus::Unreached);
+                    Vec::new()
+                }
+                Err(Fault::Unsupported(reason)) => {
+                    self.refuse(name, &node.op_type, reason);
+                    Vec::new()
+                }
+            };
+            for (i, output) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+                if !scope.has(output) {
+                    let value = results.get(i).cloned().unwrap_or(Value::Unknown);
+                    scope.set(output, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn node(
+        &mut self,
+        node: &NodeProto,
+        scope: &Scope<'_>,
+        names: &HashSet<&str>,
+    ) -> Result<Vec<Value>, Fault> {
+        let key = (node.domain.as_str(), node.op_type.as_str(), node.overload.as_str());
+        let operand = |name: &String| match scope.get(name) {
+            _ if name.is_empty() => Ok(Value::Absent),
+            Some(value) => Ok(value.clone()),
+            None => Err(Fault::Unsupported(format!(
+                "its operand {name:?} is not computed before it: the file is damaged"
+            ))),
+        };
+        let operands = node.input.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+        // Known integers are copied.
+        self.room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
+        if let Some(function) = self.functions.get(&key) {
+            return self.nested(|importer| importer.call(function, node, operands));
+        }
+        if !nodes::is_onnx(&node.domain) {
+            return Err(format!(
+                "belongs to the operators {:?}, which are not ONNX's own. Export the model with ONNX's operators only, \
+                 before an optimiser has fused them",
+                node.domain
+            )
+            .into());
+        }
+        if node.op_type == "If" {
+            return self.nested(|importer| importer.condition(node, &operands, scope));
+        }
+        let import =
+            nodes::lookup(&node.op_type).ok_or_else(|| Fault::Unsupported(nodes::advice(&node.op_type)))?;
+        let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
+        let kinds: Vec<Kind> = operands.iter().map(|v| self.kind(v)).collect();
+        let results = import(&mut Node {
+            def: node,
+            name: format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str)),
+            operands,
+            kinds: kinds.clone(),
+            wanted,
+            graph: &mut self.graph,
+            room: &mut self.room,
+            opset: self.opset,
+            folder: &self.folder,
+        })?;
+        for (i, value) in results.iter().enumerate() {
+            if let Value::Tensor(id) = value {
+                self.kinds.insert(*id, nodes::kind_of(node, i, &kinds));
+            }
+        }
+        Ok(results)
+    }
+
+    /// What a value's elements are in the model.
+    fn kind(&self, value: &Value) -> Kind {
+        match value {
+            Value::Tensor(id) => self.kinds.get(id).copied().unwrap_or(Kind::Float),
+            Value::Int(_) => Kind::Integer,
+            _ => Kind::Float,
+        }
+    }
+
+    fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        if self.depth >= MAX_DEPTH {
+            return Err("calls functions that call functions, without an end".into());
+        }
+        self.depth += 1;
+        let result = run(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Puts the body of a function in the place of its call.
+    fn call(
+        &mut self,
+        function: &FunctionProto,
+        call: &NodeProto,
+        operands: Vec<Value>,
+    ) -> Result<Vec<Value>, Fault> {
+        // Every node of it is copied, whether it is needed or not.
+        self.room.spend(function.node.iter().map(|n| 64 + n.encoded_len()).sum())?;
+        let mut scope = Scope::default();
+        for (i, name) in function.input.iter().enumerate() {
+            scope.set(name, operands.get(i).cloned().unwrap_or(Value::Absent));
+        }
+        let given =
+            |name: &str| call.attribute.iter().chain(&function.attribute_proto).find(|a| a.name == name);
+        let nodes: Vec<NodeProto> = function.node.iter().map(|n| instance(n, &given)).collect();
+        let own = function
+            .opset_import
+            .iter()
+            .find(|o| nodes::is_onnx(&o.domain))
+            .map_or(self.opset, |o| o.version);
+        let prefix = format!("{}{}/", self.prefix, call.output.first().map_or("", String::as_str));
+        let outer = (std::mem::replace(&mut self.opset, own), std::mem::replace(&mut self.prefix, prefix));
+        let wanted: Vec<&str> = function.output.iter().map(String::as_str).collect();
+        let result = self.nodes(&nodes, &mut scope, &needed(&nodes, &wanted, |_| false));
+        (self.opset, self.prefix) = outer;
+        result.map_err(Fault::Fatal)?;
+        Ok(wanted.iter().map(|name| scope.get(name).cloned().unwrap_or(Value::Unknown)).collect())
+    }
+
+    /// Takes the branch of a condition that is known.
+    fn condition(
+        &mut self,
+        node: &NodeProto,
+        operands: &[Value],
+        scope: &Scope<'_>,
+    ) -> Result<Vec<Value>, Fault> {
+        let condition = match operands.first() {
+            Some(Value::Int(Ints { data, .. })) if data.len() == 1 => data[0] != 0,
+            Some(Value::Unknown) => return Err(Fault::Unknown),
+            _ => return Err(nodes::advice("If").into()),
+        };
+        let branch = if condition { "then_branch" } else { "else_branch" };
+        let graph = node.attribute.iter().find(|a| a.name == branch).and_then(|a| a.g.as_ref());
+        let graph = graph.ok_or_else(|| format!("lacks its {branch}: the file is damaged"))?;
+        let wanted: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
+        let names = needed(&graph.node, &wanted, |_| false);
+        let mut inside = Scope::inside(scope);
+        self.initializers(graph, &mut inside, &names);
+        self.nodes(&graph.node, &mut inside, &names).map_err(Fault::Fatal)?;
+        Ok(wanted.iter().map(|name| inside.get(name).cloned().unwrap_or(Value::Unknown)).collect())
+    }
+
+    /// Declares a value an output.
+    pub(super) fn output(&mut self, name: &str, value: Option<&Value>) {
+        let value = value.cloned();
+        match value {
+            Some(Value::Tensor(id)) => self.graph.add_output(name, id),
+            Some(Value::Int(ints)) => {
+                let data = ints.data.iter().map(|&v| v as f32).collect();
+                if let Ok(array) = Array::new(ints.shape, data) {
+                    let id = self.graph.add_constant(name, array);
+                    self.graph.add_output(name, id);
+                }
+            }
+            None if self.unsupported.is_empty() => {
+                self.refuse(name, "output", "is an output that nothing computes: the file is damaged".into());
+            }
+            Some(Value::Opaque(dtype)) => {
+                self.refuse(
+                    name,
+                    "output",
+                    format!("has elements of the type {dtype}, which no party can share"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// What was said of every node, and what can be imported.
+    pub(super) fn survey(mut self) -> Survey {
+        self.graph.add_ends();
+        Survey { framework: Framework::Onnx, nodes: self.seen, graph: self.graph }
+    }
+
+    /// The graph, or all that cannot be imported.
+    pub(super) fn finish(self) -> Result<Graph, ImportError> {
+        if !self.unsupported.is_empty() {
+            return Err(ImportError::Unsupported(self.unsupported));
+        }
+        Ok(self.graph)
+    }
+}
+
+/// A node of a function's body, with the attributes that the call gives.
+fn instance<'f>(node: &NodeProto, given: &impl Fn(&str) -> Option<&'f AttributeProto>) -> NodeProto {
+    let mut node = node.clone();
+    // An attribute that neither the call nor the function gives has the operator's own default.
+    node.attribute.retain_mut(|attribute| {
+        if !attribute.ref_attr_name.is_empty() {
+            let Some(value) = given(&attribute.ref_attr_name) else { return false };
+            let name = std::mem::take(&mut attribute.name);
+            *attribute = AttributeProto { name, ..value.clone() };
+        }
+        if let Some(graph) = &mut attribute.g {
+            for inner in &mut graph.node {
+                *inner = instance(inner, given);
+            }
+        }
+        true
+    });
+    node
+}

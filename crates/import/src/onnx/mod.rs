@@ -1,0 +1,243 @@
+//! The importer of ONNX models: opset 7 and later of ONNX's own operators, and the model's own functions.
+//!
+//! ONNX keeps pictures as batch, channels, height, width, and the graph keeps them with channels last: an importer of a
+//! layer puts transposes around it, which the passes take away again, all but the one at the input.
+
+mod body;
+mod decode;
+mod external;
+pub mod messages;
+mod nodes;
+mod tensor;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use body::{Importer, Scope, needed};
+use messages::{GraphProto, ValueInfoProto};
+use nodes::Value;
+pub(super) use nodes::operations;
+
+use super::room::Room;
+use super::survey::Survey;
+use super::value::{Fault, fits};
+use super::{ImportError, ImportOptions, near};
+use cryptflow_graph::Graph;
+
+/// The versions of ONNX's operators that are known here.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
+
+/// Imports an ONNX model. Constants that it keeps in other files are looked for in `folder`, and only there.
+///
+/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
+/// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
+pub fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Graph, ImportError> {
+    read(bytes, folder, options, |importer| importer.finish())
+}
+
+/// What can be said of every node of a model.
+pub(super) fn survey(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &ImportOptions,
+) -> Result<Survey, ImportError> {
+    read(bytes, folder, options, |importer| Ok(importer.survey()))
+}
+
+/// Imports a model as far as it goes; `finish` says what comes of it.
+fn read<T>(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &ImportOptions,
+    finish: impl FnOnce(Importer<'_>) -> Result<T, ImportError>,
+) -> Result<T, ImportError> {
+    if let Some(signature) = &options.signature {
+        return Err(ImportError::NotASavedModel(signature.clone()));
+    }
+    let model = decode::model(bytes)?;
+    let Some(graph) = &model.graph else {
+        return Err(ImportError::Empty("the file holds no graph".into()));
+    };
+    let own = model.opset_import.iter().find(|o| nodes::is_onnx(&o.domain)).map_or(1, |o| o.version);
+    if !OPSETS.contains(&own) {
+        return Err(ImportError::Opset { found: own, first: *OPSETS.start(), last: *OPSETS.end() });
+    }
+    let room = Room::of(bytes.len());
+    finish(Model { graph, options }.run(Importer::new(&model, own, folder, room))?)
+}
+
+struct Model<'a> {
+    graph: &'a GraphProto,
+    options: &'a ImportOptions,
+}
+
+impl Model<'_> {
+    fn run<'m>(&self, mut importer: Importer<'m>) -> Result<Importer<'m>, ImportError> {
+        let outputs = self.outputs()?;
+        if outputs.is_empty() {
+            return Err(ImportError::Empty(
+                "it has no outputs; name what you want with --output NAME".into(),
+            ));
+        }
+        let given = self.given()?;
+        let mut scope = Scope::default();
+        let wanted: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let names = needed(&self.graph.node, &wanted, |name| given.contains_key(name));
+        if let Some(unneeded) = given.keys().find(|&name| !names.contains(name.as_str())) {
+            return Err(ImportError::UnneededInput(unneeded.clone()));
+        }
+        // The order of inputs: as the options name them, then as in the file.
+        for (name, shape) in self.options.inputs.iter().filter_map(|(n, s)| Some((self.value(n)?, s))) {
+            let dtype = self.info(&name).map_or(0, dtype);
+            let value = match fits(shape) {
+                Err(Fault::Unsupported(reason)) => importer.refuse(&name, "input", reason),
+                _ => importer.input(&name, shape.clone(), dtype),
+            };
+            scope.set(&name, value);
+        }
+        importer.initializers(self.graph, &mut scope, &names);
+        for input in &self.graph.input {
+            if names.contains(input.name.as_str()) && !scope.has(&input.name) {
+                let value = match self.shape_of(input, &given) {
+                    Ok(shape) => importer.input(&input.name, shape, dtype(input)),
+                    Err(Fault::Unsupported(reason)) => importer.refuse(&input.name, "input", reason),
+                    Err(Fault::Fatal(error)) => return Err(error),
+                    Err(Fault::Unknown) => Value::Unknown,
+                };
+                scope.set(&input.name, value);
+            }
+        }
+        importer.nodes(&self.graph.node, &mut scope, &names)?;
+        for name in &outputs {
+            importer.output(name, scope.get(name));
+        }
+        Ok(importer)
+    }
+
+    /// The names of all values.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let inputs = self.graph.input.iter().map(|i| i.name.as_str());
+        let results = self.graph.node.iter().flat_map(|n| &n.output).map(String::as_str);
+        inputs.chain(results).filter(|n| !n.is_empty())
+    }
+
+    /// The value that a user means: by its name, or by the name of the node whose first result it is.
+    fn value(&self, name: &str) -> Option<String> {
+        if let Some(found) = self.names().find(|n| *n == name) {
+            return Some(found.into());
+        }
+        let with_port = format!("{name}:0");
+        if let Some(found) = self.names().find(|n| *n == with_port) {
+            return Some(found.into());
+        }
+        let node = self.graph.node.iter().find(|n| n.name == name)?;
+        node.output.first().filter(|n| !n.is_empty()).cloned()
+    }
+
+    fn unknown(&self, role: &'static str, name: &str) -> ImportError {
+        let mut hint = near(name, self.names());
+        if self.names().count() <= 8 {
+            hint += &format!(". The graph has: {}", self.names().collect::<Vec<_>>().join(", "));
+        }
+        ImportError::UnknownName { role, name: name.into(), hint }
+    }
+
+    fn outputs(&self) -> Result<Vec<String>, ImportError> {
+        if self.options.outputs.is_empty() {
+            return Ok(self.graph.output.iter().map(|o| o.name.clone()).collect());
+        }
+        let find = |name: &String| self.value(name).ok_or_else(|| self.unknown("an output", name));
+        self.options.outputs.iter().map(find).collect()
+    }
+
+    /// The shapes that the options give, by the name of the value.
+    fn given(&self) -> Result<HashMap<String, &[usize]>, ImportError> {
+        let find = |(name, shape): &'_ (String, Vec<usize>)| self.value(name).map(|n| (n, shape.len()));
+        let mut given = HashMap::new();
+        for entry in &self.options.inputs {
+            match find(entry) {
+                Some((name, _)) => given.insert(name, entry.1.as_slice()),
+                None => return Err(self.unknown("an input", &entry.0)),
+            };
+        }
+        Ok(given)
+    }
+
+    fn info(&self, name: &str) -> Option<&ValueInfoProto> {
+        self.graph.input.iter().find(|i| i.name == name)
+    }
+
+    /// The shape of an input: open axes take the batch, or the length that a given shape has for the same name.
+    fn shape_of(
+        &self,
+        input: &ValueInfoProto,
+        given: &HashMap<String, &[usize]>,
+    ) -> Result<Vec<usize>, Fault> {
+        let name = &input.name;
+        let Some(tensor) = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else {
+            return Err("is an input that is no tensor. Only tensors can be shared between parties".into());
+        };
+        let Some(shape) = &tensor.shape else {
+            return Err(format!("does not say its shape. Give it: --input {name}=N,C,H,W").into());
+        };
+        let rank = shape.dim.len();
+        let mut lengths = Vec::with_capacity(rank);
+        for (axis, dim) in shape.dim.iter().enumerate() {
+            let fixed = dim.dim_value.filter(|&d| d >= 0 && dim.dim_param.is_empty());
+            let fixed = fixed.and_then(|d| usize::try_from(d).ok());
+            if let (Some(fixed), 0, true) = (fixed, axis, rank > 1)
+                && let Some(asked) = self.options.batch.filter(|&b| b != fixed)
+            {
+                return Err(Fault::Fatal(ImportError::Batch { input: name.clone(), asked, fixed }));
+            }
+            let length = fixed.or_else(|| self.symbol(&dim.dim_param, given)).or(match axis {
+                0 => Some(self.options.batch.unwrap_or(1)),
+                _ => None,
+            });
+            match length {
+                Some(length) => lengths.push(length),
+                None => {
+                    let symbol = if dim.dim_param.is_empty() {
+                        "without a length".into()
+                    } else {
+                        format!("called {:?}", dim.dim_param)
+                    };
+                    let text: Vec<String> = (0..rank)
+                        .map(|i| {
+                            shape.dim.get(i).and_then(|d| d.dim_value).map_or("N".into(), |d| d.to_string())
+                        })
+                        .collect();
+                    return Err(format!(
+                        "has an open axis {axis}, {symbol}, and only the first axis may be left open. Give the shape \
+                         whole: --input {name}={}",
+                        text.join(",")
+                    )
+                    .into());
+                }
+            }
+        }
+        fits(&lengths)?;
+        Ok(lengths)
+    }
+
+    /// The length that an axis of this name has in a shape that the options give, or as the batch.
+    fn symbol(&self, symbol: &str, given: &HashMap<String, &[usize]>) -> Option<usize> {
+        if symbol.is_empty() {
+            return None;
+        }
+        let shape = |i: &ValueInfoProto| i.r#type.clone()?.tensor_type?.shape;
+        let axis = |i: &ValueInfoProto| shape(i)?.dim.iter().position(|d| d.dim_param == symbol);
+        let from_shape = self
+            .graph
+            .input
+            .iter()
+            .find_map(|input| given.get(input.name.as_str()).and_then(|s| s.get(axis(input)?)).copied());
+        let is_batch = || self.graph.input.iter().any(|i| axis(i) == Some(0));
+        from_shape.or_else(|| self.options.batch.filter(|_| is_batch()))
+    }
+}
+
+/// The type of an input's elements as its number in `onnx.proto`.
+fn dtype(input: &ValueInfoProto) -> i32 {
+    input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).map_or(0, |t| t.elem_type)
+}

@@ -1,0 +1,485 @@
+//! Arithmetic: of numbers, of known integers; activations and other functions of one number.
+
+use super::{Import, Kind, Node, Results, Table, Value};
+use crate::docs as doc;
+use crate::value::{Fault, Ints};
+use cryptflow_graph::{Array, Comparison, Function, NodeId, Op};
+
+pub(super) const TABLE: Table = &[
+    ("Add", add, doc::SUM.note(doc::notes::ADDED)),
+    ("Sub", sub, doc::SUM.note(doc::notes::ADDED)),
+    ("Mul", mul, doc::PRODUCT.note("a linear map, where one operand is a constant")),
+    (
+        "Div",
+        div,
+        doc::QUOTIENT.note("a linear map, where the divisor is a constant; of integers, towards zero"),
+    ),
+    ("Mod", modulo, doc::FLOOR.note("of a quotient: the remainder; towards zero with `fmod`")),
+    ("Pow", pow, doc::POWER.note("one constant exponent for all elements, or a positive constant base")),
+    ("Max", max, doc::LARGER.note("of several, one after another")),
+    ("Min", min, doc::LARGER.note("the smaller; of several, one after another")),
+    ("Sum", sum, doc::SUM),
+    ("Mean", mean, doc::LINEAR.note("the sum of all operands, times a constant")),
+    ("Neg", neg, doc::SUM.note("the sign changes")),
+    (
+        "Clip",
+        clip,
+        doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
+    ),
+    ("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
+    ("Abs", abs, doc::ABS),
+    ("Sign", sign, doc::SIGN),
+    ("Relu", relu, doc::RELU),
+    ("LeakyRelu", function, doc::LEAKY_RELU),
+    ("Sigmoid", function, doc::SIGMOID),
+    ("Tanh", function, doc::TANH),
+    ("Exp", function, doc::EXP),
+    ("Log", function, doc::LOG),
+    ("Sqrt", function, doc::SQRT),
+    ("Reciprocal", function, doc::RECIPROCAL),
+    ("Erf", function, doc::ERF),
+    ("Gelu", function, doc::GELU),
+    ("Elu", function, doc::ELU),
+    ("Selu", function, doc::SELU),
+    ("Celu", function, doc::CELU),
+    ("Softplus", function, doc::SOFTPLUS),
+    ("Softsign", function, doc::SOFTSIGN),
+    ("Swish", swish, doc::SWISH),
+    ("Mish", function, doc::MISH),
+    ("HardSigmoid", function, doc::HARD_SIGMOID),
+    ("HardSwish", function, doc::HARD_SWISH),
+    ("ThresholdedRelu", function, doc::THRESHOLDED_RELU),
+    ("Shrink", function, doc::SHRINK),
+    ("Floor", function, doc::FLOOR),
+    ("Ceil", function, doc::CEIL),
+    ("Round", function, doc::ROUND.note(doc::notes::EVEN)),
+    ("Sin", function, doc::SIN),
+    ("Cos", function, doc::COS),
+    ("Tan", function, doc::TAN),
+    ("Asin", function, doc::ASIN),
+    ("Acos", function, doc::ACOS),
+    ("Atan", function, doc::ATAN),
+    ("Sinh", function, doc::SINH),
+    ("Cosh", function, doc::COSH),
+    ("Asinh", function, doc::ASINH),
+    ("Acosh", function, doc::ACOSH),
+    ("Atanh", function, doc::ATANH),
+    ("Equal", equal, doc::COMPARISON),
+    ("Less", less, doc::COMPARISON),
+    ("LessOrEqual", less_or_equal, doc::COMPARISON),
+    ("Greater", greater, doc::COMPARISON),
+    ("GreaterOrEqual", greater_or_equal, doc::COMPARISON),
+    ("And", and, doc::PRODUCT.note(doc::notes::FLAGS)),
+    ("Or", or, doc::LARGER.note(doc::notes::FLAGS)),
+    ("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)),
+    ("Not", not, doc::SUM.note("1 − flag")),
+    ("Where", choose, doc::CHOICE.note(doc::notes::CONDITION)),
+    ("BitwiseAnd", bitwise, doc::KNOWN.note("of known integers")),
+    ("BitwiseOr", bitwise, doc::KNOWN.note("of known integers")),
+    ("BitwiseXor", bitwise as Import, doc::KNOWN.note("of known integers")),
+];
+
+/// Two operands: known integers where both are, else an operation of the graph.
+fn binary(node: &mut Node<'_>, op: Op, f: impl Fn(i64, i64) -> Option<i64>) -> Results {
+    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
+        return Ok(vec![Value::Int(a.with(b, f)?)]);
+    }
+    let operands = [node.tensor(0)?, node.tensor(1)?];
+    node.result(op, &operands)
+}
+
+fn add(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Add, |a, b| Some(a.wrapping_add(b)))
+}
+
+fn sub(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Sub, |a, b| Some(a.wrapping_sub(b)))
+}
+
+fn mul(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Mul, |a, b| Some(a.wrapping_mul(b)))
+}
+
+/// Integers are divided towards zero.
+fn div(node: &mut Node<'_>) -> Results {
+    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
+        return Ok(vec![Value::Int(a.with(b, i64::checked_div)?)]);
+    }
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    if node.graph.constant(b).is_some_and(|c| c.data.contains(&0.0)) {
+        return Err("divides by a constant that has a zero in it. Put another number there, and choose with Where what \
+                    the result is"
+            .into());
+    }
+    if node.kind(0) == Kind::Float {
+        return node.result(Op::Div, &[a, b]);
+    }
+    // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
+    let half = node.number("half", 0.5);
+    let sign = node.part("sign", Op::Function(Function::Sign), &[a])?;
+    let more = node.part("more", Op::Mul, &[sign, half])?;
+    let a = node.part("away_from_zero", Op::Add, &[a, more])?;
+    let quotient = node.part("quotient", Op::Div, &[a, b])?;
+    node.result(Op::Function(Function::Truncate), &[quotient])
+}
+
+/// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b · truncate(a / b).
+fn modulo(node: &mut Node<'_>) -> Results {
+    let truncate = node.attr_flag("fmod", false)?;
+    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
+        let modulo = |a: i64, b: i64| {
+            let r = a.checked_rem(b)?;
+            Some(if !truncate && r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+        };
+        return Ok(vec![Value::Int(a.with(b, modulo)?)]);
+    }
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let quotient = match node.kind(0) {
+        Kind::Float => node.part("quotient", Op::Div, &[a, b])?,
+        // Half a unit on, so that a quotient which is whole cannot fall below itself.
+        _ => {
+            let half = node.number("half", 0.5);
+            let sign = node.part("sign", Op::Function(Function::Sign), &[if truncate { a } else { b }])?;
+            let more = node.part("more", Op::Mul, &[sign, half])?;
+            let on = node.part("on", Op::Add, &[a, more])?;
+            node.part("quotient", Op::Div, &[on, b])?
+        }
+    };
+    let round = if truncate { Function::Truncate } else { Function::Floor };
+    let whole = node.part("whole", Op::Function(round), &[quotient])?;
+    let product = node.part("product", Op::Mul, &[whole, b])?;
+    node.result(Op::Sub, &[a, product])
+}
+
+/// A constant exponent, the same for all elements; or exponents of a constant: b^x = exp(x ln b).
+fn pow(node: &mut Node<'_>) -> Results {
+    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
+        let power = |a: i64, b: i64| a.checked_pow(u32::try_from(b).ok()?);
+        let found =
+            a.with(b, power).map_err(|_| "raises integers to a power that is no integer of 64 bits")?;
+        return Ok(vec![Value::Int(found)]);
+    }
+    let (x, exponents) = (node.tensor(0)?, node.tensor(1)?);
+    let same = node.graph.constant(exponents).and_then(|a| {
+        let (&first, rest) = a.data.split_first()?;
+        rest.iter().all(|v| *v == first).then_some((first, a.shape.clone()))
+    });
+    if let Some((exponent, shape)) = same {
+        let wide = shape.len() > node.shape(x).len() || shape.iter().any(|&n| n != 1);
+        if !wide {
+            return power(node, x, exponent);
+        }
+    }
+    let base = node.graph.constant(x).map(|a| a.data.clone());
+    match (base, node.graph.constant(exponents).is_some()) {
+        (Some(base), true) => {
+            // All is known: number by number.
+            let zero = node.number("zero", 0.0);
+            let (a, b) = (node.part("base", Op::Add, &[x, zero])?, exponents);
+            let (a, b) = (wide_constant(node, a, b)?, wide_constant(node, b, a)?);
+            let data = a.data.iter().zip(b.data.iter()).map(|(a, b)| a.powf(*b)).collect();
+            let _ = base;
+            let value = Array::new(a.shape.clone(), data)?;
+            Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), value))])
+        }
+        (Some(base), false) if base.iter().all(|b| *b > 0.0) => {
+            let logarithm = node.part("logarithm", Op::Function(Function::Log), &[x])?;
+            let product = node.part("product", Op::Mul, &[exponents, logarithm])?;
+            node.result(Op::Function(Function::Exp), &[product])
+        }
+        _ => Err("raises to powers that differ from element to element, or are secret. Only one constant exponent, or a \
+                  positive constant base, is supported"
+            .into()),
+    }
+}
+
+fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
+    let op = match exponent {
+        1.0 => Op::Identity,
+        2.0 => return node.result(Op::Mul, &[x, x]),
+        0.5 => Op::Function(Function::Sqrt),
+        -0.5 => Op::Function(Function::Rsqrt),
+        -1.0 => Op::Function(Function::Reciprocal),
+        exponent => Op::Function(Function::Power { exponent }),
+    };
+    node.result(op, &[x])
+}
+
+/// A constant broadcast to the shape that it has together with another one.
+fn wide_constant(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<Array, Fault> {
+    let zeros = Array::filled(node.shape(b).to_vec(), 0.0)?;
+    let a = node.graph.constant(a).ok_or("is no constant")?;
+    Ok(Op::Add.evaluate(&[a, &zeros])?)
+}
+
+/// Several operands, one after another.
+fn several(node: &mut Node<'_>, op: &Op, f: impl Fn(i64, i64) -> i64) -> Results {
+    let ints: Vec<&Ints> =
+        node.operands.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
+    if let (true, Some((first, rest))) = (ints.len() == node.operands.len(), ints.split_first()) {
+        let all = rest.iter().try_fold((*first).clone(), |all, i| all.with(i, |a, b| Some(f(a, b))))?;
+        return Ok(vec![Value::Int(all)]);
+    }
+    let operands = node.tensors()?;
+    let Some((&first, rest)) = operands.split_first() else {
+        return Err("has no operands: the file is damaged".into());
+    };
+    if rest.is_empty() {
+        return node.result(Op::Identity, &[first]);
+    }
+    let mut all = first;
+    for (i, &operand) in rest.iter().enumerate() {
+        let last = i + 1 == rest.len();
+        let pair = [all, operand];
+        all = if last { node.add(op.clone(), &pair)? } else { node.part(&i.to_string(), op.clone(), &pair)? };
+    }
+    Ok(vec![Value::Tensor(all)])
+}
+
+fn max(node: &mut Node<'_>) -> Results {
+    several(node, &Op::Maximum, i64::max)
+}
+
+fn min(node: &mut Node<'_>) -> Results {
+    several(node, &Op::Minimum, i64::min)
+}
+
+fn sum(node: &mut Node<'_>) -> Results {
+    several(node, &Op::Add, i64::wrapping_add)
+}
+
+fn mean(node: &mut Node<'_>) -> Results {
+    let operands = node.tensors()?;
+    let Some((&first, rest)) = operands.split_first() else {
+        return Err("has no operands: the file is damaged".into());
+    };
+    let mut all = first;
+    for (i, &operand) in rest.iter().enumerate() {
+        all = node.part(&i.to_string(), Op::Add, &[all, operand])?;
+    }
+    let share = node.number("share", 1.0 / operands.len() as f32);
+    node.result(Op::Mul, &[all, share])
+}
+
+fn neg(node: &mut Node<'_>) -> Results {
+    if let Value::Int(ints) = node.operand(0)? {
+        return Ok(vec![Value::Int(ints.map(i64::wrapping_neg))]);
+    }
+    let x = node.tensor(0)?;
+    let minus_one = node.number("minus_one", -1.0);
+    node.result(Op::Mul, &[x, minus_one])
+}
+
+fn abs(node: &mut Node<'_>) -> Results {
+    if let Value::Int(ints) = node.operand(0)? {
+        return Ok(vec![Value::Int(ints.map(i64::wrapping_abs))]);
+    }
+    let x = node.tensor(0)?;
+    node.result(Op::Function(Function::Abs), &[x])
+}
+
+fn sign(node: &mut Node<'_>) -> Results {
+    if let Value::Int(ints) = node.operand(0)? {
+        return Ok(vec![Value::Int(ints.map(i64::signum))]);
+    }
+    let x = node.tensor(0)?;
+    node.result(Op::Function(Function::Sign), &[x])
+}
+
+fn relu(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    node.result(Op::Relu, &[x])
+}
+
+/// Between two limits, either of which may be missing: attributes up to version 6, operands since 11.
+fn clip(node: &mut Node<'_>) -> Results {
+    let limit = |node: &Node<'_>, i: usize, name: &str| -> Result<Option<f32>, Fault> {
+        if node.has(i) {
+            return node.known_number(i).map(Some);
+        }
+        Ok(if node.has_attribute(name) { Some(node.attr_float(name, 0.0)?) } else { None })
+    };
+    let (low, high) = (limit(node, 1, "min")?, limit(node, 2, "max")?);
+    // Limits that cut nothing are there in files of old versions.
+    let low = low.filter(|v| *v > f32::MIN);
+    let high = high.filter(|v| *v < f32::MAX);
+    let x = node.tensor(0)?;
+    match (low, high) {
+        (None, None) => node.result(Op::Identity, &[x]),
+        (Some(0.0), None) => node.result(Op::Relu, &[x]),
+        (Some(0.0), Some(limit)) if limit > 0.0 => node.result(Op::ClippedRelu { limit }, &[x]),
+        (Some(low), None) => {
+            let low = node.number("min", low);
+            node.result(Op::Maximum, &[x, low])
+        }
+        (None, Some(high)) => {
+            let high = node.number("max", high);
+            node.result(Op::Minimum, &[x, high])
+        }
+        (Some(low), Some(high)) if low < high => {
+            // low + min(max(x − low, 0), high − low): one step of a protocol.
+            let offset = node.number("min", low);
+            let above = node.part("above", Op::Sub, &[x, offset])?;
+            let cut = node.part("cut", Op::ClippedRelu { limit: high - low }, &[above])?;
+            node.result(Op::Add, &[cut, offset])
+        }
+        (Some(_), Some(high)) => {
+            // The upper limit wins.
+            let zero = node.number("zero", 0.0);
+            let high = node.number("max", high);
+            let nothing = node.part("nothing", Op::Mul, &[x, zero])?;
+            node.result(Op::Add, &[nothing, high])
+        }
+    }
+}
+
+/// `slope · x + (1 − slope) · relu(x)`, with slopes that broadcast to x.
+fn p_relu(node: &mut Node<'_>) -> Results {
+    let (x, slope) = (node.tensor(0)?, node.tensor(1)?);
+    let one = node.number("one", 1.0);
+    let rest = node.part("rest", Op::Sub, &[one, slope])?;
+    let positive = node.part("relu", Op::Relu, &[x])?;
+    let positive = node.part("positive", Op::Mul, &[positive, rest])?;
+    let line = node.part("line", Op::Mul, &[x, slope])?;
+    node.result(Op::Add, &[line, positive])
+}
+
+/// `x · sigmoid(alpha · x)`.
+fn swish(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let alpha = node.attr_float("alpha", 1.0)?;
+    if alpha == 1.0 {
+        return node.result(Op::Function(Function::Swish), &[x]);
+    }
+    if alpha == 0.0 {
+        let half = node.number("half", 0.5);
+        return node.result(Op::Mul, &[x, half]);
+    }
+    let (factor, back) = (node.number("alpha", alpha), node.number("one_by_alpha", 1.0 / alpha));
+    let scaled = node.part("scaled", Op::Mul, &[x, factor])?;
+    let swish = node.part("swish", Op::Function(Function::Swish), &[scaled])?;
+    node.result(Op::Mul, &[swish, back])
+}
+
+fn function(node: &mut Node<'_>) -> Results {
+    let f = match node.def.op_type.as_str() {
+        "LeakyRelu" => Function::LeakyRelu { alpha: node.attr_float("alpha", 0.01)? },
+        "Sigmoid" => Function::Sigmoid,
+        "Tanh" => Function::Tanh,
+        "Exp" => Function::Exp,
+        "Log" => Function::Log,
+        "Sqrt" => Function::Sqrt,
+        "Reciprocal" => Function::Reciprocal,
+        "Erf" => Function::Erf,
+        "Gelu" => match node.attr_text("approximate", "none")? {
+            "none" => Function::Gelu { approximate: false },
+            "tanh" => Function::Gelu { approximate: true },
+            _ => return Err(Node::wrong("approximate")),
+        },
+        "Elu" => Function::Elu { alpha: node.attr_float("alpha", 1.0)? },
+        "Selu" => Function::Selu {
+            alpha: node.attr_float("alpha", 1.673_263_2)?,
+            gamma: node.attr_float("gamma", 1.050_701)?,
+        },
+        "Celu" => Function::Celu { alpha: node.attr_float("alpha", 1.0)? },
+        "Softplus" => Function::Softplus,
+        "Softsign" => Function::Softsign,
+        "Mish" => Function::Mish,
+        "HardSigmoid" => Function::HardSigmoid {
+            alpha: node.attr_float("alpha", 0.2)?,
+            beta: node.attr_float("beta", 0.5)?,
+        },
+        "HardSwish" => Function::HardSwish,
+        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: node.attr_float("alpha", 1.0)? },
+        "Shrink" => {
+            Function::Shrink { lambda: node.attr_float("lambd", 0.5)?, bias: node.attr_float("bias", 0.0)? }
+        }
+        "Floor" => Function::Floor,
+        "Ceil" => Function::Ceil,
+        "Round" => Function::Round,
+        "Sin" => Function::Sin,
+        "Cos" => Function::Cos,
+        "Tan" => Function::Tan,
+        "Asin" => Function::Asin,
+        "Acos" => Function::Acos,
+        "Atan" => Function::Atan,
+        "Sinh" => Function::Sinh,
+        "Cosh" => Function::Cosh,
+        "Asinh" => Function::Asinh,
+        "Acosh" => Function::Acosh,
+        "Atanh" => Function::Atanh,
+        _ => return Err(super::advice(&node.def.op_type).into()),
+    };
+    let x = node.tensor(0)?;
+    node.result(Op::Function(f), &[x])
+}
+
+fn compare(node: &mut Node<'_>, comparison: Comparison, f: impl Fn(i64, i64) -> bool) -> Results {
+    binary(node, Op::Compare(comparison), |a, b| Some(f(a, b).into()))
+}
+
+fn equal(node: &mut Node<'_>) -> Results {
+    compare(node, Comparison::Equal, |a, b| a == b)
+}
+
+fn less(node: &mut Node<'_>) -> Results {
+    compare(node, Comparison::Less, |a, b| a < b)
+}
+
+fn less_or_equal(node: &mut Node<'_>) -> Results {
+    compare(node, Comparison::LessEqual, |a, b| a <= b)
+}
+
+fn greater(node: &mut Node<'_>) -> Results {
+    compare(node, Comparison::Greater, |a, b| a > b)
+}
+
+fn greater_or_equal(node: &mut Node<'_>) -> Results {
+    compare(node, Comparison::GreaterEqual, |a, b| a >= b)
+}
+
+fn and(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Mul, |a, b| Some((a != 0 && b != 0).into()))
+}
+
+fn or(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Maximum, |a, b| Some((a != 0 || b != 0).into()))
+}
+
+fn xor(node: &mut Node<'_>) -> Results {
+    binary(node, Op::Compare(Comparison::NotEqual), |a, b| Some(((a != 0) != (b != 0)).into()))
+}
+
+fn not(node: &mut Node<'_>) -> Results {
+    if let Value::Int(ints) = node.operand(0)? {
+        return Ok(vec![Value::Int(ints.map(|v| (v == 0).into()))]);
+    }
+    let x = node.tensor(0)?;
+    let one = node.number("one", 1.0);
+    node.result(Op::Sub, &[one, x])
+}
+
+/// Bits of known integers.
+fn bitwise(node: &mut Node<'_>) -> Results {
+    let f: fn(i64, i64) -> i64 = match node.def.op_type.as_str() {
+        "BitwiseAnd" => |a, b| a & b,
+        "BitwiseOr" => |a, b| a | b,
+        _ => |a, b| a ^ b,
+    };
+    let (a, b) = (node.ints(0)?, node.ints(1)?);
+    Ok(vec![Value::Int(a.with(&b, |a, b| Some(f(a, b)))?)])
+}
+
+/// Known integers and a known condition give known integers; a known condition of one element chooses at once.
+fn choose(node: &mut Node<'_>) -> Results {
+    if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
+        (node.operand(0)?, node.operand(1)?, node.operand(2)?)
+    {
+        // c · a + (1 − c) · b, without a product of large integers.
+        let a = c.with(a, |c, a| Some(if c != 0 { a } else { 0 }))?;
+        let b = c.with(b, |c, b| Some(if c != 0 { 0 } else { b }))?;
+        return Ok(vec![Value::Int(a.with(&b, |a, b| Some(a | b))?)]);
+    }
+    let (c, a, b) = (node.tensor(0)?, node.tensor(1)?, node.tensor(2)?);
+    node.result(Op::Select, &[c, a, b])
+}

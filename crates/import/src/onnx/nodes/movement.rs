@@ -1,0 +1,261 @@
+//! Movements of elements, of floats and of known integers alike.
+
+use cryptflow_ring::Movement;
+
+use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
+use crate::value::{Fault, Ints, along, axis, range, reshaped};
+use cryptflow_graph::{NodeId, Op};
+
+/// A node has no more results.
+const MAX_PARTS: usize = 1 << 12;
+
+pub(super) const TABLE: Table = &[
+    ("Reshape", reshape, doc::MOVEMENT),
+    ("Transpose", transpose, doc::MOVEMENT),
+    ("Flatten", flatten, doc::MOVEMENT),
+    ("Squeeze", squeeze, doc::MOVEMENT),
+    ("Unsqueeze", unsqueeze, doc::MOVEMENT),
+    ("Concat", concat, doc::MOVEMENT),
+    ("Split", split, doc::MOVEMENT),
+    ("Slice", slice, doc::MOVEMENT),
+    ("Expand", expand, doc::MOVEMENT),
+    ("Tile", tile, doc::MOVEMENT),
+    ("DepthToSpace", depth_to_space, doc::MOVEMENT),
+    ("SpaceToDepth", space_to_depth as Import, doc::MOVEMENT),
+];
+
+fn reshape_to(shape: Vec<usize>) -> Movement {
+    Movement::Reshape { shape }
+}
+
+fn moved_one(node: &mut Node<'_>, value: &Value, movement: Movement) -> Results {
+    Ok(vec![node.moved(value, [movement])?])
+}
+
+/// A zero takes the operand's length there, unless zeros are allowed to mean zero.
+fn reshape(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let mut asked = match node.attr_ints("shape")? {
+        Some(shape) => shape,
+        None => node.ints(1)?.data,
+    };
+    if !node.attr_flag("allowzero", false)? {
+        for (i, length) in asked.iter_mut().enumerate().filter(|(_, d)| **d == 0) {
+            let kept = from.get(i).ok_or_else(|| format!("keeps axis {i} of {from:?}, which has none"))?;
+            *length = *kept as i64;
+        }
+    }
+    let shape = reshaped(&from, &asked)?;
+    moved_one(node, &value, reshape_to(shape))
+}
+
+fn transpose(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let rank = node.shape_of_value(&value)?.len();
+    let permutation = match node.attr_ints("perm")? {
+        Some(axes) => axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    moved_one(node, &value, Movement::Transpose { permutation })
+}
+
+fn flatten(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let at = node.attr_int("axis", 1)?;
+    let at = if at == from.len() as i64 { from.len() } else { axis(at, from.len())? };
+    let shape = vec![from[..at].iter().product(), from[at..].iter().product()];
+    moved_one(node, &value, reshape_to(shape))
+}
+
+fn squeeze(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let axes = node.axes(1, from.len())?;
+    if let Some(axis) = axes.iter().flatten().find(|&&a| from[a] != 1) {
+        return Err(format!("drops axis {axis} of {from:?}, which is longer than 1").into());
+    }
+    let dropped = |i: usize| axes.as_ref().map_or(from[i] == 1, |axes| axes.contains(&i));
+    let shape = (0..from.len()).filter(|&i| !dropped(i)).map(|i| from[i]).collect();
+    moved_one(node, &value, reshape_to(shape))
+}
+
+fn unsqueeze(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let mut shape = node.shape_of_value(&value)?;
+    let count = match node.attr_ints("axes")? {
+        Some(axes) => axes.len(),
+        None => node.ints(1)?.data.len(),
+    };
+    for axis in node.axes(1, shape.len() + count)?.unwrap_or_default() {
+        shape.insert(axis, 1);
+    }
+    moved_one(node, &value, reshape_to(shape))
+}
+
+fn concat(node: &mut Node<'_>) -> Results {
+    let values = (0..node.operands.len()).map(|i| node.operand(i).cloned()).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = values.first() else {
+        return Err("concatenates nothing".into());
+    };
+    let rank = node.shape_of_value(first)?.len();
+    let axis = node.attr_axis("axis", 1, rank)?;
+    // What has no elements adds none.
+    let shapes = values.iter().map(|v| node.shape_of_value(v)).collect::<Result<Vec<_>, _>>()?;
+    let mut full: Vec<Value> =
+        values.iter().zip(&shapes).filter(|(_, s)| s.get(axis) != Some(&0)).map(|(v, _)| v.clone()).collect();
+    if full.is_empty() {
+        full = values;
+    }
+    Ok(vec![joined(node, &full, axis)?])
+}
+
+/// Concatenates known integers, or what can be computed on.
+pub(super) fn joined(node: &mut Node<'_>, values: &[Value], axis: usize) -> Result<Value, Fault> {
+    let ints: Vec<&Ints> =
+        values.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
+    if let (true, Some((first, rest))) = (ints.len() == values.len(), ints.split_first()) {
+        return Ok(Value::Int(first.moved(&Movement::Concat { axis }, rest)?));
+    }
+    let tensors = values.iter().enumerate().map(|(i, v)| node.as_tensor(v, &format!("operand_{i}")));
+    let tensors = tensors.collect::<Result<Vec<NodeId>, _>>()?;
+    Ok(Value::Tensor(node.add(Op::Movement(Movement::Concat { axis }), &tensors)?))
+}
+
+/// Parts of stated lengths, or equal ones of which the last may be shorter.
+fn split(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let axis = node.attr_axis("axis", 0, from.len())?;
+    let sizes = match node.attr_ints("split")? {
+        Some(sizes) => Some(sizes),
+        None if node.has(1) => Some(node.ints(1)?.data),
+        None => None,
+    };
+    let sizes: Vec<usize> = match sizes {
+        Some(sizes) => {
+            let lengths = sizes.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<Vec<_>>>();
+            let whole =
+                |l: &Vec<usize>| l.iter().try_fold(0usize, |n, &s| n.checked_add(s)) == Some(from[axis]);
+            let lengths = lengths.filter(whole);
+            lengths.ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {sizes:?}"))?
+        }
+        None => {
+            let given = node.attr_int("num_outputs", node.def.output.len() as i64)?;
+            let n = usize::try_from(given).ok().filter(|n| (1..=MAX_PARTS).contains(n));
+            let n = n.ok_or_else(|| format!("splits in {given} parts"))?;
+            let size = from[axis].div_ceil(n);
+            (0..n).map(|i| size.min(from[axis].saturating_sub(i * size))).collect()
+        }
+    };
+    let mut first = 0;
+    let mut results = Vec::with_capacity(sizes.len());
+    for (i, &size) in sizes.iter().enumerate() {
+        let name = node.result_name(i);
+        results.push(if node.is_wanted(i) || i == 0 {
+            node.moved_as(name, &value, [along(&from, axis, first, size, 1)])?
+        } else {
+            Value::Absent
+        });
+        first += size;
+    }
+    Ok(results)
+}
+
+/// Attributes up to version 9, operands since 10.
+fn slice(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let (starts, ends) = match (node.attr_ints("starts")?, node.attr_ints("ends")?) {
+        (Some(starts), Some(ends)) => (starts, ends),
+        _ => (node.ints(1)?.data, node.ints(2)?.data),
+    };
+    let axes = match node.attr_ints("axes")? {
+        Some(axes) => axes,
+        None if node.has(3) => node.ints(3)?.data,
+        None => (0..starts.len() as i64).collect(),
+    };
+    let steps = if node.has(4) { node.ints(4)?.data } else { vec![1; starts.len()] };
+    if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
+        return Err(
+            format!("slices from {starts:?} to {ends:?} along {axes:?}: these are not as many").into()
+        );
+    }
+    let (mut begin, mut size, mut stride) = (vec![0; from.len()], from.clone(), vec![1; from.len()]);
+    for i in 0..starts.len() {
+        let at = axis(axes[i], from.len())?;
+        (begin[at], size[at], stride[at]) = range((Some(starts[i]), Some(ends[i])), steps[i], from[at])?;
+    }
+    moved_one(node, &value, Movement::Slice { begin, size, stride })
+}
+
+/// Broadcasts in both directions: the shape asked for may be shorter.
+fn expand(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let asked = node.lengths(1)?;
+    let shape = cryptflow_graph::operations::broadcast(&from, &asked)
+        .ok_or_else(|| format!("cannot broadcast {from:?} to {asked:?}"))?;
+    moved_one(node, &value, Movement::Broadcast { shape })
+}
+
+/// `[n] → [1, n] → [m, n] → [m·n]`, along every axis.
+fn tile(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of_value(&value)?;
+    let times = node.lengths(1)?;
+    if times.len() != from.len() {
+        return Err(format!("repeats {from:?} {times:?} times: one number an axis is needed").into());
+    }
+    let split = from.iter().flat_map(|&n| [1, n]).collect();
+    let wide = times.iter().zip(&from).flat_map(|(&m, &n)| [m, n]).collect();
+    let shape = times.iter().zip(&from).map(|(&m, &n)| m.saturating_mul(n)).collect();
+    let steps = [reshape_to(split), Movement::Broadcast { shape: wide }, reshape_to(shape)];
+    Ok(vec![node.moved(&value, steps)?])
+}
+
+/// The operand's four axes, channels second, and the block size.
+fn block(node: &Node<'_>) -> Result<(Value, [usize; 4], usize), Fault> {
+    let value = node.operand(0)?.clone();
+    let shape = node.shape_of_value(&value)?;
+    let four = <[usize; 4]>::try_from(shape.as_slice());
+    let four = four.map_err(|_| format!("its operand must have four axes, but has the shape {shape:?}"))?;
+    let size = usize::try_from(node.attr_int("blocksize", 0)?).ok().filter(|s| (1..=1 << 10).contains(s));
+    Ok((value, four, size.ok_or_else(|| Node::wrong("blocksize"))?))
+}
+
+fn depth_to_space(node: &mut Node<'_>) -> Results {
+    let (value, [b, c, h, w], s) = block(node)?;
+    if !c.is_multiple_of(s * s) {
+        return Err(format!("{c} channels do not fill blocks of {s} by {s}").into());
+    }
+    let d = c / (s * s);
+    let (split, permutation) = match node.attr_text("mode", "DCR")? {
+        "DCR" => (vec![b, s, s, d, h, w], vec![0, 3, 4, 1, 5, 2]),
+        "CRD" => (vec![b, d, s, s, h, w], vec![0, 1, 4, 2, 5, 3]),
+        _ => return Err(Node::wrong("mode")),
+    };
+    let steps =
+        [reshape_to(split), Movement::Transpose { permutation }, reshape_to(vec![b, d, h * s, w * s])];
+    Ok(vec![node.moved(&value, steps)?])
+}
+
+fn space_to_depth(node: &mut Node<'_>) -> Results {
+    let (value, [b, c, h, w], s) = block(node)?;
+    if !h.is_multiple_of(s) || !w.is_multiple_of(s) {
+        return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
+    }
+    let permutation = match node.attr_text("mode", "DCR")? {
+        "DCR" => vec![0, 3, 5, 1, 2, 4],
+        "CRD" => vec![0, 1, 3, 5, 2, 4],
+        _ => return Err(Node::wrong("mode")),
+    };
+    let steps = [
+        reshape_to(vec![b, c, h / s, s, w / s, s]),
+        Movement::Transpose { permutation },
+        reshape_to(vec![b, s * s * c, h / s, w / s]),
+    ];
+    Ok(vec![node.moved(&value, steps)?])
+}

@@ -1,0 +1,249 @@
+//! Normalisation, by constants and by the values at hand.
+
+use cryptflow_ring::Movement;
+
+use super::window::{from_last, to_last};
+use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
+use crate::value::Fault;
+use cryptflow_graph::{Function, NodeId, Op};
+
+pub(super) const TABLE: Table = &[
+    ("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("InstanceNormalization", instance, doc::NORMALISATION),
+    (
+        "LayerNormalization",
+        layer,
+        doc::NORMALISATION.note("the mean and 1/√ of the variance are results, too"),
+    ),
+    ("GroupNormalization", group, doc::NORMALISATION),
+    ("RMSNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
+    ("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
+    ("LpNormalization", by_norm, doc::NORMALISATION.note("in the norms 1 (a quotient) and 2")),
+    (
+        "LRN",
+        local_response as Import,
+        doc::POWER.note("of a sum of squares of neighbours, and a product; of three axes or more"),
+    ),
+];
+
+fn batch(node: &mut Node<'_>) -> Results {
+    if node.attr_flag("training_mode", false)? || node.is_wanted(1) {
+        return Err("normalises by the batch at hand, as in training. Export the model for inference".into());
+    }
+    let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let x = node.tensor(0)?;
+    let rank = node.shape(x).len();
+    let mut inputs = vec![x];
+    if rank > 2 {
+        inputs =
+            vec![node.moved_part("channels_last", Movement::Transpose { permutation: to_last(rank) }, x)?];
+    }
+    for i in 1..5 {
+        let vector = node.tensor(i)?;
+        if node.graph.constant(vector).is_none() {
+            return Err(format!("operand {i} is not constant: export the model for inference").into());
+        }
+        inputs.push(vector);
+    }
+    if rank <= 2 {
+        return node.result(Op::BatchNorm { epsilon }, &inputs);
+    }
+    let y = node.part("normalised", Op::BatchNorm { epsilon }, &inputs)?;
+    node.result(Op::Movement(Movement::Transpose { permutation: from_last(rank) }), &[y])
+}
+
+/// `(x − mean) / sqrt(variance + epsilon)` over these axes.
+fn standardised(node: &mut Node<'_>, x: NodeId, axes: Vec<usize>, epsilon: f32) -> Result<NodeId, Fault> {
+    let mean = node.part("mean", Op::Mean { axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.part("centred", Op::Sub, &[x, mean])?;
+    by_root_mean_square(node, centred, axes, epsilon)
+}
+
+/// `x / sqrt(mean(x²) + epsilon)` over these axes.
+fn by_root_mean_square(
+    node: &mut Node<'_>,
+    x: NodeId,
+    axes: Vec<usize>,
+    epsilon: f32,
+) -> Result<NodeId, Fault> {
+    let factor = root_mean_square_factor(node, x, axes, epsilon)?;
+    node.part("standardised", Op::Mul, &[x, factor])
+}
+
+/// `1 / sqrt(mean(x²) + epsilon)` over these axes, which stay.
+fn root_mean_square_factor(
+    node: &mut Node<'_>,
+    x: NodeId,
+    axes: Vec<usize>,
+    epsilon: f32,
+) -> Result<NodeId, Fault> {
+    let squares = node.part("squares", Op::Mul, &[x, x])?;
+    let variance = node.part("variance", Op::Mean { axes, keep_dims: true }, &[squares])?;
+    let epsilon = node.number("epsilon", epsilon);
+    let sum = node.part("with_epsilon", Op::Add, &[variance, epsilon])?;
+    node.part("factor", Op::Function(Function::Rsqrt), &[sum])
+}
+
+/// A vector of channels in the shape that broadcasts along axis 1.
+fn along_channels(node: &mut Node<'_>, i: usize, rank: usize) -> Result<NodeId, Fault> {
+    let vector = node.tensor(i)?;
+    let mut shape = vec![1; rank.saturating_sub(1)];
+    match (shape.first_mut(), node.shape(vector)) {
+        (Some(first), &[n]) => *first = n,
+        (_, other) => return Err(format!("operand {i} must be a vector, not {other:?}").into()),
+    }
+    node.moved_part(&format!("vector_{i}"), Movement::Reshape { shape }, vector)
+}
+
+fn instance(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let rank = node.shape(x).len();
+    if rank < 3 {
+        return Err(format!("normalises a picture of the shape {:?}", node.shape(x)).into());
+    }
+    let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
+    let y = standardised(node, x, (2..rank).collect(), epsilon)?;
+    let y = node.part("scaled", Op::Mul, &[y, scale])?;
+    node.result(Op::Add, &[y, bias])
+}
+
+/// The axes from `axis` on.
+fn trailing(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
+    Ok((node.attr_axis("axis", -1, rank)?..rank).collect())
+}
+
+fn layer(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let axes = trailing(node, node.shape(x).len())?;
+    let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let mean = node.part("mean", Op::Mean { axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.part("centred", Op::Sub, &[x, mean])?;
+    let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
+    let y = node.part("standardised", Op::Mul, &[centred, factor])?;
+    let scale = node.tensor(1)?;
+    let y = if node.has(2) {
+        let bias = node.tensor(2)?;
+        let y = node.part("scaled", Op::Mul, &[y, scale])?;
+        node.add(Op::Add, &[y, bias])?
+    } else {
+        node.add(Op::Mul, &[y, scale])?
+    };
+    Ok(vec![Value::Tensor(y), Value::Tensor(mean), Value::Tensor(factor)])
+}
+
+fn root_mean_square(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let axes = trailing(node, node.shape(x).len())?;
+    let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let y = by_root_mean_square(node, x, axes, epsilon)?;
+    let scale = node.tensor(1)?;
+    node.result(Op::Mul, &[y, scale])
+}
+
+/// Groups of channels; scale and bias for each group up to version 20, for each channel since 21.
+fn group(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let shape = node.shape(x).to_vec();
+    let groups = usize::try_from(node.attr_int("num_groups", 0)?).unwrap_or(0);
+    let (Some(&batch), Some(&channels)) = (shape.first(), shape.get(1)) else {
+        return Err(format!("normalises a picture of the shape {shape:?}").into());
+    };
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return Err(format!("has {groups} groups of {channels} channels").into());
+    }
+    let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let per_group = node.shape_of(1)?.first() == Some(&groups) && groups != channels;
+    let rest: usize = shape[1..].iter().product::<usize>() / groups;
+    let split = vec![batch, groups, rest];
+    let flat = node.moved_part("groups", Movement::Reshape { shape: split }, x)?;
+    let mut y = standardised(node, flat, vec![2], epsilon)?;
+    if per_group {
+        let (scale, bias) = (along_channels(node, 1, 3)?, along_channels(node, 2, 3)?);
+        y = node.part("scaled", Op::Mul, &[y, scale])?;
+        y = node.part("shifted", Op::Add, &[y, bias])?;
+        return node.result(Op::Movement(Movement::Reshape { shape }), &[y]);
+    }
+    let rank = shape.len();
+    let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
+    y = node.moved_part("whole", Movement::Reshape { shape }, y)?;
+    y = node.part("scaled", Op::Mul, &[y, scale])?;
+    node.result(Op::Add, &[y, bias])
+}
+
+/// ONNX adds 1e-9 to the deviation here, not to the variance.
+fn mean_variance(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let rank = node.shape(x).len();
+    let axes = node.axes(usize::MAX, rank)?.unwrap_or_else(|| vec![0, 2, 3]);
+    let y = standardised(node, x, axes, 1e-9)?;
+    node.result(Op::Identity, &[y])
+}
+
+/// `x / |x|` along an axis, in the norm p.
+fn by_norm(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let axes = vec![node.attr_axis("axis", -1, node.shape(x).len())?];
+    // Zeros stay zeros.
+    let tiny = node.number("tiny", 1e-30);
+    let norm = match node.attr_int("p", 2)? {
+        1 => {
+            let sizes = node.part("sizes", Op::Function(Function::Abs), &[x])?;
+            let norm = node.part("norm", Op::Sum { axes, keep_dims: true }, &[sizes])?;
+            node.part("above_zero", Op::Add, &[norm, tiny])?
+        }
+        2 => {
+            let squares = node.part("squares", Op::Mul, &[x, x])?;
+            let sum = node.part("sum", Op::Sum { axes, keep_dims: true }, &[squares])?;
+            let sum = node.part("above_zero", Op::Add, &[sum, tiny])?;
+            let factor = node.part("factor", Op::Function(Function::Rsqrt), &[sum])?;
+            return node.result(Op::Mul, &[x, factor]);
+        }
+        p => {
+            return Err(format!(
+                "normalises in the norm {p}; 1 and 2 are supported. Write another one with Abs, Pow, \
+                     ReduceSum and Div"
+            )
+            .into());
+        }
+    };
+    node.result(Op::Div, &[x, norm])
+}
+
+/// `x / (bias + alpha / size · sum of squares of neighbouring channels)^beta`.
+fn local_response(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let shape = node.shape(x).to_vec();
+    let size = usize::try_from(node.attr_int("size", 0)?).unwrap_or(0);
+    let channels = shape.get(1).copied().unwrap_or(0);
+    if !(1..=1 << 10).contains(&size) || shape.len() < 3 {
+        return Err(format!("normalises {shape:?} over {size} channels").into());
+    }
+    let (alpha, beta) = (node.attr_float("alpha", 1e-4)?, node.attr_float("beta", 0.75)?);
+    let bias = node.attr_float("bias", 1.0)?;
+    // The sum over neighbours is a product with a band of ones.
+    crate::room::made(&[channels, channels])?;
+    let mut band = vec![0.0; channels * channels];
+    for to in 0..channels {
+        let (first, last) = (to.saturating_sub((size - 1) / 2), (to + size / 2).min(channels - 1));
+        for from in first..=last {
+            band[from * channels + to] = alpha / size as f32;
+        }
+    }
+    let band = node.constant("neighbours", cryptflow_graph::Array::new(vec![channels, channels], band)?);
+    let squares = node.part("squares", Op::Mul, &[x, x])?;
+    let permutation = to_last(shape.len());
+    let last: Vec<usize> = permutation.iter().map(|&p| shape[p]).collect();
+    let squares = node.moved_part("channels_last", Movement::Transpose { permutation }, squares)?;
+    let rows = vec![last[..last.len() - 1].iter().product(), channels];
+    let rows = node.moved_part("rows", Movement::Reshape { shape: rows }, squares)?;
+    let sums = node.part("sums", Op::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
+    let sums = node.moved_part("picture", Movement::Reshape { shape: last }, sums)?;
+    let permutation = from_last(shape.len());
+    let sums = node.moved_part("channels_first", Movement::Transpose { permutation }, sums)?;
+    let bias = node.number("bias", bias);
+    let sums = node.part("with_bias", Op::Add, &[sums, bias])?;
+    let factor = node.part("factor", Op::Function(Function::Power { exponent: -beta }), &[sums])?;
+    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, factor])?)])
+}

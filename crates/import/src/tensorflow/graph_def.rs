@@ -1,0 +1,377 @@
+//! From a decoded graph to a [`Graph`]: which nodes are needed, in which order, and what to say about those that
+//! cannot be imported.
+
+use std::collections::{HashMap, HashSet};
+
+use prost::Message as _;
+
+use super::decode;
+use super::messages::{Attr, GraphDef, NodeDef};
+use super::nodes::{self, Fault, Value};
+use crate::room::Room;
+use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
+use crate::value::fits;
+use crate::{ImportError, ImportOptions, UnsupportedNode, near};
+use cryptflow_graph::{Array, Graph};
+
+/// Operations whose results nobody waits for when outputs are guessed.
+const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2"];
+
+/// Imports a frozen graph (a serialised GraphDef with its weights as constants).
+///
+/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
+/// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
+pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
+    import_def(&decoded(bytes, options)?, options)
+}
+
+fn decoded(bytes: &[u8], options: &ImportOptions) -> Result<GraphDef, ImportError> {
+    if let Some(signature) = &options.signature {
+        return Err(ImportError::NotASavedModel(signature.clone()));
+    }
+    decode::graph_def(bytes)
+}
+
+/// Imports a graph that has been decoded already; the options' signature is the caller's matter.
+pub(crate) fn import_def(def: &GraphDef, options: &ImportOptions) -> Result<Graph, ImportError> {
+    Importer::new(def, options)?.run()
+}
+
+/// What can be said of every node of a graph; the options' signature is the caller's matter.
+pub(crate) fn survey_def(def: &GraphDef, options: &ImportOptions) -> Result<Survey, ImportError> {
+    Importer::new(def, options)?.survey()
+}
+
+/// What can be said of every node of a frozen graph.
+pub(crate) fn survey(bytes: &[u8], options: &ImportOptions) -> Result<Survey, ImportError> {
+    survey_def(&decoded(bytes, options)?, options)
+}
+
+/// A reference to a result: a node and which of its results.
+type Source = (usize, usize);
+
+/// What is said of an output that is known when compiling.
+const NO_TENSOR: &str =
+    "is an output, but it does not depend on an input. Name another one with --output NAME";
+/// What is said of an output that is nothing.
+const NO_VALUE: &str = "is an output without a value. Name another one with --output NAME";
+
+/// Nodes that the outputs need, imported as far as they can be.
+struct Walked {
+    graph: Graph,
+    /// By node of the source.
+    values: Vec<Option<Vec<Value>>>,
+    /// Of the nodes in the order in which they were imported.
+    statuses: Vec<(usize, NodeStatus)>,
+}
+
+struct Importer<'a> {
+    def: &'a GraphDef,
+    options: &'a ImportOptions,
+    by_name: HashMap<&'a str, usize>,
+    /// The shapes that the options give, by node.
+    given: HashMap<usize, &'a [usize]>,
+    /// Nodes, and which of their results.
+    outputs: Vec<Source>,
+    functions: HashSet<&'a str>,
+}
+
+impl<'a> Importer<'a> {
+    fn new(def: &'a GraphDef, options: &'a ImportOptions) -> Result<Importer<'a>, ImportError> {
+        if def.node.is_empty() {
+            return Err(ImportError::Empty("the file holds no nodes".into()));
+        }
+        let mut by_name = HashMap::with_capacity(def.node.len());
+        for (i, node) in def.node.iter().enumerate() {
+            if by_name.insert(node.name.as_str(), i).is_some() {
+                return Err(ImportError::Duplicate(node.name.clone()));
+            }
+        }
+        let library = def.library.iter().flat_map(|l| &l.function);
+        let functions = library.filter_map(|f| f.signature.as_ref()).map(|s| s.name.as_str()).collect();
+        let mut importer =
+            Importer { def, options, by_name, given: HashMap::new(), outputs: Vec::new(), functions };
+        for (name, shape) in &options.inputs {
+            let placeholders = |n: &NodeDef| n.op.starts_with("Placeholder");
+            let i = importer.find(name, "an input", placeholders)?;
+            importer.given.insert(i, shape);
+        }
+        for name in &options.outputs {
+            let (plain, port) = match name.rsplit_once(':') {
+                Some((plain, port)) if importer.by_name.contains_key(plain) => (plain, port.parse().ok()),
+                _ => (name.as_str(), Some(0)),
+            };
+            let i = importer.find(plain, "an output", |n| !NO_OUTPUT.contains(&n.op.as_str()))?;
+            let port = port.ok_or_else(|| ImportError::UnknownName {
+                role: "an output",
+                name: name.clone(),
+                hint: format!("{plain:?} has numbered results, such as {plain}:1"),
+            })?;
+            importer.outputs.push((i, port));
+        }
+        if options.outputs.is_empty() {
+            importer.outputs = importer.unused().into_iter().map(|i| (i, 0)).collect();
+        }
+        if importer.outputs.is_empty() {
+            let hint = "every node is used by another one; name what you want with --output NAME";
+            return Err(ImportError::Empty(hint.into()));
+        }
+        Ok(importer)
+    }
+
+    fn find(
+        &self,
+        name: &str,
+        role: &'static str,
+        wanted: impl Fn(&NodeDef) -> bool,
+    ) -> Result<usize, ImportError> {
+        let plain = name.strip_suffix(":0").unwrap_or(name);
+        self.by_name.get(plain).copied().ok_or_else(|| {
+            let nodes = || self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str());
+            let mut hint = near(plain, nodes());
+            if nodes().count() <= 8 {
+                hint += &format!(". The graph has: {}", nodes().collect::<Vec<_>>().join(", "));
+            }
+            ImportError::UnknownName { role, name: name.into(), hint }
+        })
+    }
+
+    /// The nodes that no other node uses, in the order of the file.
+    fn unused(&self) -> Vec<usize> {
+        let mut used = vec![false; self.def.node.len()];
+        for input in self.def.node.iter().flat_map(|n| &n.input) {
+            let name = input.strip_prefix('^').unwrap_or(input);
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            if let Some(&i) = self.by_name.get(name) {
+                used[i] = true;
+            }
+        }
+        let wanted = |&i: &usize| !used[i] && !NO_OUTPUT.contains(&self.def.node[i].op.as_str());
+        (0..used.len()).filter(wanted).collect()
+    }
+
+    /// The data operands of a node, or the reference that leads nowhere. Control operands (`^name`) only say what runs
+    /// first: nothing here has side effects.
+    fn operands(&self, i: usize) -> Result<Vec<Source>, String> {
+        if self.given.contains_key(&i) {
+            return Ok(Vec::new());
+        }
+        let data = self.def.node[i].input.iter().filter(|input| !input.starts_with('^'));
+        data.map(|input| {
+            let (name, port) = match input.split_once(':') {
+                Some((name, port)) => (name, port.parse().ok()),
+                None => (input.as_str(), Some(0)),
+            };
+            let node = self.by_name.get(name).copied();
+            node.zip(port)
+                .ok_or_else(|| format!("its operand {input:?} is not in the graph: the file is damaged"))
+        })
+        .collect()
+    }
+
+    fn run(self) -> Result<Graph, ImportError> {
+        let Walked { mut graph, values, statuses } = self.walk()?;
+        let mut unsupported: Vec<UnsupportedNode> = statuses
+            .into_iter()
+            .filter_map(|(i, status)| match status {
+                NodeStatus::Unsupported(reason) => Some(self.unsupported(i, reason)),
+                _ => None,
+            })
+            .collect();
+        let alone = unsupported.is_empty();
+        for (i, reason) in self.declare(&mut graph, &values)? {
+            // What others keep from having a value has been said of them.
+            if reason == NO_TENSOR || alone {
+                unsupported.push(self.unsupported(i, reason.into()));
+            }
+        }
+        if !unsupported.is_empty() {
+            return Err(ImportError::Unsupported(unsupported));
+        }
+        let unneeded = self.given.keys().find(|&&i| values[i].is_none());
+        if let Some(&i) = unneeded {
+            return Err(ImportError::UnneededInput(self.def.node[i].name.clone()));
+        }
+        self.order_inputs(&mut graph);
+        Ok(graph)
+    }
+
+    fn unsupported(&self, i: usize, reason: String) -> UnsupportedNode {
+        let def = &self.def.node[i];
+        UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason }
+    }
+
+    /// What can be said of every node, and the part of the graph that can be imported: its outputs are those that are wanted, and
+    /// whatever only nodes use that cannot be imported.
+    fn survey(self) -> Result<Survey, ImportError> {
+        let Walked { mut graph, values, mut statuses } = self.walk()?;
+        for (i, reason) in self.declare(&mut graph, &values)? {
+            let status = statuses.iter_mut().find(|(j, _)| *j == i).map(|(_, status)| status);
+            if let Some(status @ NodeStatus::Imported) = status {
+                *status = NodeStatus::Unsupported(reason.into());
+            }
+        }
+        graph.add_ends();
+        self.order_inputs(&mut graph);
+        let nodes = statuses.into_iter().map(|(i, status)| {
+            let def = &self.def.node[i];
+            SurveyedNode { name: def.name.clone(), op: def.op.clone(), result: def.name.clone(), status }
+        });
+        Ok(Survey { framework: Framework::TensorFlow, nodes: nodes.collect(), graph })
+    }
+
+    /// Imports one node after another, as far as it goes.
+    fn walk(&self) -> Result<Walked, ImportError> {
+        let (order, looped) = self.order();
+        let mut graph = Graph::default();
+        let mut room = Room::of(self.def.encoded_len());
+        let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
+        let mut statuses = Vec::with_capacity(order.len());
+        for i in order {
+            let result = if looped.contains(&i) {
+                Err(Fault::Unsupported(
+                    "is part of a loop. Loops have no place in a frozen inference graph: unroll it before exporting"
+                        .into(),
+                ))
+            } else {
+                let before = graph.nodes.len();
+                self.node(i, &mut graph, &values, &mut room).and_then(|results| {
+                    room.take(&graph, before, results.iter().filter_map(Value::ints))?;
+                    Ok(results)
+                })
+            };
+            let status = match result {
+                Ok(results) => {
+                    values[i] = Some(results);
+                    NodeStatus::Imported
+                }
+                Err(Fault::Fatal(error)) => return Err(error),
+                Err(Fault::Unknown) => NodeStatus::Unreached,
+                Err(Fault::Unsupported(reason)) => NodeStatus::Unsupported(reason),
+            };
+            statuses.push((i, status));
+        }
+        Ok(Walked { graph, values, statuses })
+    }
+
+    /// Declares the outputs, as far as they are there: the others, and why each is not.
+    fn declare(
+        &self,
+        graph: &mut Graph,
+        values: &[Option<Vec<Value>>],
+    ) -> Result<Vec<(usize, &'static str)>, ImportError> {
+        let mut missing = Vec::new();
+        for &(i, port) in &self.outputs {
+            let def = &self.def.node[i];
+            let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
+            match values[i].as_ref().and_then(|v| v.get(port)) {
+                Some(Value::Tensor(id)) => graph.add_output(name, *id),
+                // Shapes and the like, which are known now.
+                Some(Value::Int(ints)) => {
+                    let data = ints.data.iter().map(|&v| v as f32).collect();
+                    let array = Array::new(ints.shape.clone(), data).map_err(|e| {
+                        ImportError::Empty(format!("the output {:?} is damaged: {e}", def.name))
+                    })?;
+                    let id = graph.add_constant(def.name.clone(), array);
+                    graph.add_output(name, id);
+                }
+                Some(_) => missing.push((i, NO_TENSOR)),
+                None => missing.push((i, NO_VALUE)),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Inputs come in the order in which the options name them, then in that of the file.
+    fn order_inputs(&self, graph: &mut Graph) {
+        let mut inputs = std::mem::take(&mut graph.inputs);
+        inputs.sort_by_key(|&id| {
+            let name = graph.node(id).name.as_str();
+            let plain = |n: &str| n.strip_suffix(":0").unwrap_or(n) == name;
+            let named = self.options.inputs.iter().position(|(n, _)| plain(n));
+            (named.unwrap_or(usize::MAX), self.by_name.get(name).copied())
+        });
+        graph.inputs = inputs;
+    }
+
+    /// The nodes that the outputs need, operands first, and those of them that lie on a loop's way back.
+    fn order(&self) -> (Vec<usize>, HashSet<usize>) {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Visit {
+            New,
+            Open,
+            Done,
+        }
+        let mut state = vec![Visit::New; self.def.node.len()];
+        let mut order = Vec::new();
+        let mut looped = HashSet::new();
+        for &(output, _) in &self.outputs {
+            let mut stack = vec![output];
+            while let Some(&i) = stack.last() {
+                match state[i] {
+                    Visit::New => {
+                        state[i] = Visit::Open;
+                        for (j, _) in self.operands(i).unwrap_or_default().into_iter().rev() {
+                            match state[j] {
+                                Visit::New => stack.push(j),
+                                Visit::Open => {
+                                    looped.insert(i);
+                                }
+                                Visit::Done => {}
+                            }
+                        }
+                    }
+                    Visit::Open => {
+                        state[i] = Visit::Done;
+                        order.push(i);
+                        stack.pop();
+                    }
+                    Visit::Done => {
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        (order, looped)
+    }
+
+    fn node(
+        &self,
+        i: usize,
+        graph: &mut Graph,
+        values: &[Option<Vec<Value>>],
+        room: &mut Room,
+    ) -> Result<Vec<Value>, Fault> {
+        let def = &self.def.node[i];
+        if let Some(&shape) = self.given.get(&i) {
+            fits(shape)?;
+            return Ok(vec![Value::Tensor(graph.add_input(def.name.clone(), shape.to_vec()))]);
+        }
+        let called = match (def.op.as_str(), def.attr.get("f").and_then(|f| f.value.as_ref())) {
+            ("PartitionedCall" | "StatefulPartitionedCall", Some(Attr::Func(f))) => Some(f.name.as_str()),
+            (op, _) => self.functions.get(op).copied(),
+        };
+        if let Some(name) = called {
+            return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"))));
+        }
+        let import = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
+        let mut operands = Vec::new();
+        for (node, port) in self.operands(i).map_err(Fault::Unsupported)? {
+            operands.push(match &values[node] {
+                None => Value::Unknown,
+                Some(results) => results.get(port).cloned().ok_or_else(|| {
+                    let source = &self.def.node[node];
+                    Fault::Unsupported(format!(
+                        "uses result {port} of {:?} ({}), of which only the first {} can be used in inference",
+                        source.name,
+                        source.op,
+                        results.len()
+                    ))
+                })?,
+            });
+        }
+        // Known integers are copied.
+        room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
+        import(&mut nodes::Node { def, operands, graph, batch: self.options.batch, room })
+    }
+}

@@ -1,0 +1,87 @@
+//! The rest of a layer: biases, batch normalisation, ReLUs, softmax.
+
+use cryptflow_ring::Movement;
+
+use super::window::Format;
+use super::{Import, Node, Results, Table, Value};
+use crate::docs as doc;
+use cryptflow_graph::{Function, Op};
+
+pub(super) const TABLE: Table = &[
+    ("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    ("BiasAddV1", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    ("FusedBatchNorm", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("FusedBatchNormV2", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("FusedBatchNormV3", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    ("Relu", relu, doc::RELU),
+    ("Relu6", relu6, doc::CLIP.note("at 6")),
+    ("Softmax", softmax, doc::SOFTMAX.note(doc::notes::CLIENT)),
+    ("LogSoftmax", log_softmax as Import, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
+];
+
+fn bias_add(node: &mut Node<'_>) -> Results {
+    let (x, mut bias) = (node.tensor(0)?, node.tensor(1)?);
+    let (shape, channels) = (node.shape(x).to_vec(), node.shape(bias).to_vec());
+    let first = node.attr_str("data_format", "NHWC")? == "NCHW";
+    let axis = if first { Some(1) } else { shape.len().checked_sub(1) };
+    let length = axis.and_then(|a| shape.get(a)).copied();
+    if channels.len() != 1 || length != channels.first().copied() {
+        return Err(format!("the bias {channels:?} does not go with the operand {shape:?}").into());
+    }
+    if first {
+        let mut wide = vec![1; shape.len() - 1];
+        wide[0] = channels[0];
+        bias = node.add_part("bias", Op::Movement(Movement::Reshape { shape: wide }), &[bias])?;
+    }
+    Ok(vec![Value::Tensor(node.add(Op::Add, &[x, bias])?)])
+}
+
+fn batch_norm(node: &mut Node<'_>) -> Results {
+    if node.attr_bool("is_training", true)? {
+        return Err("normalises by the batch at hand, as in training. Freeze the graph for inference \
+                    (training=False)"
+            .into());
+    }
+    let epsilon = node.attr_float("epsilon", 1e-4)?;
+    let format = node.format()?;
+    let mut inputs =
+        vec![if format == Format::ChannelsLast { node.tensor(0)? } else { node.image(0, format)? }];
+    for i in 1..5 {
+        let vector = node.tensor(i)?;
+        if node.constant_of(vector).is_none() {
+            return Err(format!("operand {i} is not constant: freeze the graph for inference").into());
+        }
+        inputs.push(vector);
+    }
+    Ok(vec![Value::Tensor(node.add_image(Op::BatchNorm { epsilon }, &inputs, format)?)])
+}
+
+fn relu(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    Ok(vec![Value::Tensor(node.add(Op::Relu, &[x])?)])
+}
+
+fn relu6(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit: 6.0 }, &[x])?)])
+}
+
+fn softmax(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    Ok(vec![Value::Tensor(node.add(Op::Softmax, &[x])?)])
+}
+
+/// `x − max − ln Σ e^(x − max)`, along the last axis.
+fn log_softmax(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let Some(last) = node.shape(x).len().checked_sub(1) else {
+        return Err("the operand is a scalar: it has no last axis".into());
+    };
+    let axes = vec![last];
+    let largest = node.add_part("max", Op::Max { axes: axes.clone(), keep_dims: true }, &[x])?;
+    let below = node.add_part("below", Op::Sub, &[x, largest])?;
+    let terms = node.add_part("exp", Op::Function(Function::Exp), &[below])?;
+    let sum = node.add_part("sum", Op::Sum { axes, keep_dims: true }, &[terms])?;
+    let logarithm = node.add_part("log", Op::Function(Function::Log), &[sum])?;
+    Ok(vec![Value::Tensor(node.add(Op::Sub, &[below, logarithm])?)])
+}

@@ -1,0 +1,201 @@
+//! Slices: parts of a tensor, also as several results.
+
+use cryptflow_ring::Movement;
+
+use super::movement::parts;
+use super::{Fault, Node, Results, Value};
+use crate::value;
+pub(super) use crate::value::along;
+use cryptflow_graph::Op;
+
+/// No split has more results.
+const MAX_PARTS: usize = 1 << 16;
+
+pub(super) fn slice(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of(&value)?;
+    let begin = node.lengths(1)?;
+    let sizes = &node.ints(2)?.data;
+    if begin.len() != from.len() || sizes.len() != from.len() {
+        return Err(format!("cuts {from:?} from {begin:?} by {sizes:?}: one number an axis is needed").into());
+    }
+    let size = sizes.iter().zip(from.iter().zip(&begin)).map(|(&size, (&n, &b))| match size {
+        -1 => n.checked_sub(b),
+        _ => usize::try_from(size).ok(),
+    });
+    let size = size.collect::<Option<Vec<_>>>().ok_or_else(|| format!("cuts {from:?} by {sizes:?}"))?;
+    let stride = vec![1; from.len()];
+    Ok(vec![node.moved(Movement::Slice { begin, size, stride }, &value)?])
+}
+
+/// What a slice does with one axis of its operand.
+#[derive(Clone, Copy)]
+struct Cut {
+    begin: usize,
+    size: usize,
+    stride: isize,
+    /// The axis disappears.
+    dropped: bool,
+}
+
+/// numpy's indexing, with the masks that say which index is missing, `...`, a new axis, or a single element.
+pub(super) fn strided(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of(&value)?;
+    let (begin, end) = (node.ints(1)?.data.clone(), node.ints(2)?.data.clone());
+    let stride = if node.operands.len() > 3 { node.ints(3)?.data.clone() } else { vec![1; begin.len()] };
+    let n = begin.len();
+    if end.len() != n || stride.len() != n || n > 62 {
+        return Err(format!("has {n} begins, {} ends and {} strides", end.len(), stride.len()).into());
+    }
+    let mask = |name: &str| node.attr_int(name, 0);
+    let (begin_mask, end_mask) = (mask("begin_mask")?, mask("end_mask")?);
+    let (ellipsis, new, shrink) = (mask("ellipsis_mask")?, mask("new_axis_mask")?, mask("shrink_axis_mask")?);
+    let bit = |mask: i64, i: usize| mask >> i & 1 == 1;
+    let consumed = (0..n).filter(|&i| !bit(ellipsis, i) && !bit(new, i)).count();
+    let skipped = from.len().checked_sub(consumed).ok_or_else(|| {
+        Fault::Unsupported(format!("cuts {consumed} axes of {from:?}, which has {}", from.len()))
+    })?;
+    let mut cuts: Vec<Cut> = Vec::with_capacity(from.len());
+    // The result's axes: a length that is new, or an axis of the operand.
+    let mut result: Vec<Option<usize>> = Vec::new();
+    let whole = |axis: usize| Cut { begin: 0, size: from[axis], stride: 1, dropped: false };
+    let mut seen_ellipsis = false;
+    for i in 0..n {
+        if bit(ellipsis, i) {
+            if seen_ellipsis {
+                return Err("has more than one ellipsis".into());
+            }
+            seen_ellipsis = true;
+            for _ in 0..skipped {
+                result.push(Some(cuts.len()));
+                cuts.push(whole(cuts.len()));
+            }
+        } else if bit(new, i) {
+            result.push(None);
+        } else {
+            let axis = cuts.len();
+            let cut = if bit(shrink, i) {
+                single(begin[i], bit(begin_mask, i), from[axis])?
+            } else {
+                let ends = ((!bit(begin_mask, i)).then_some(begin[i]), (!bit(end_mask, i)).then_some(end[i]));
+                range(ends, stride[i], from[axis])?
+            };
+            if !cut.dropped {
+                result.push(Some(axis));
+            }
+            cuts.push(cut);
+        }
+    }
+    while cuts.len() < from.len() {
+        result.push(Some(cuts.len()));
+        cuts.push(whole(cuts.len()));
+    }
+    let shape = result.iter().map(|axis| axis.map_or(1, |a| cuts[a].size)).collect();
+    let cut = Movement::Slice {
+        begin: cuts.iter().map(|c| c.begin).collect(),
+        size: cuts.iter().map(|c| c.size).collect(),
+        stride: cuts.iter().map(|c| c.stride).collect(),
+    };
+    if result.iter().copied().eq((0..from.len()).map(Some)) {
+        return Ok(vec![node.moved(cut, &value)?]);
+    }
+    let value = parts(node, &value, [cut])?;
+    Ok(vec![node.moved(Movement::Reshape { shape }, &value)?])
+}
+
+fn single(index: i64, masked: bool, n: usize) -> Result<Cut, Fault> {
+    let index = if masked { 0 } else { index };
+    let from_end = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
+    match from_end.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < n) {
+        Some(begin) => Ok(Cut { begin, size: 1, stride: 1, dropped: true }),
+        None => Err(format!("takes element {index} of an axis of {n}").into()),
+    }
+}
+
+fn range(ends: (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut, Fault> {
+    let (begin, size, stride) = value::range(ends, stride, n)?;
+    Ok(Cut { begin, size, stride, dropped: false })
+}
+
+pub(super) fn split(node: &mut Node<'_>) -> Results {
+    let axis = node.int(0)?;
+    let value = node.operand(1)?.clone();
+    let from = node.shape_of(&value)?;
+    let axis = node.axis(axis, from.len())?;
+    let n = usize::try_from(node.attr_int("num_split", 0)?).unwrap_or(0);
+    if !(1..=MAX_PARTS).contains(&n) || !from[axis].is_multiple_of(n) {
+        return Err(format!("splits axis {axis} of {from:?} in {n} equal parts").into());
+    }
+    cut(node, &value, axis, &vec![from[axis] / n; n], false)
+}
+
+pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of(&value)?;
+    let axis = node.axis(node.int(2)?, from.len())?;
+    let asked = &node.ints(1)?.data;
+    let known: Option<i64> = asked.iter().filter(|&&s| s != -1).try_fold(0i64, |n, &s| n.checked_add(s));
+    let rest = known.and_then(|known| (from[axis] as i64).checked_sub(known));
+    let sizes = asked.iter().map(|&s| usize::try_from(if s == -1 { rest? } else { s }).ok());
+    let sizes = sizes
+        .collect::<Option<Vec<_>>>()
+        .filter(|sizes| sizes.iter().try_fold(0usize, |n, &s| n.checked_add(s)) == Some(from[axis]));
+    let sizes = sizes.ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {asked:?}"))?;
+    cut(node, &value, axis, &sizes, false)
+}
+
+pub(super) fn unpack(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of(&value)?;
+    let axis = node.axis(node.attr_int("axis", 0)?, from.len())?;
+    if from[axis] > MAX_PARTS {
+        return Err(format!("unpacks {} parts: too many", from[axis]).into());
+    }
+    cut(node, &value, axis, &vec![1; from[axis]], true)
+}
+
+/// Parts one after another along an axis, which they keep or lose. The first part has the node's name.
+fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: bool) -> Results {
+    let from = node.shape_of(value)?;
+    let mut first = 0;
+    let mut results = Vec::with_capacity(sizes.len());
+    for (i, &size) in sizes.iter().enumerate() {
+        let mut steps = vec![along(&from, axis, first, size, 1)];
+        first += size;
+        if drop {
+            let mut shape = from.clone();
+            shape.remove(axis);
+            steps.push(Movement::Reshape { shape });
+        }
+        let mut part = value.clone();
+        let last = steps.len() - 1;
+        for (j, step) in steps.into_iter().enumerate() {
+            part = match &part {
+                Value::Tensor(id) => {
+                    let plain = &node.def.name;
+                    let name = match (i, j == last) {
+                        (0, true) => plain.clone(),
+                        (_, true) => format!("{plain}:{i}"),
+                        (_, false) => format!("{plain}/slice_{i}"),
+                    };
+                    Value::Tensor(node.add_as(name, Op::Movement(step), &[*id])?)
+                }
+                other => node.moved(step, other)?,
+            };
+        }
+        results.push(part);
+    }
+    Ok(results)
+}
+
+pub(super) fn reverse(node: &mut Node<'_>) -> Results {
+    let value = node.operand(0)?.clone();
+    let from = node.shape_of(&value)?;
+    let (mut begin, mut stride) = (vec![0; from.len()], vec![1; from.len()]);
+    for &axis in &node.ints(1)?.data {
+        let axis = node.axis(axis, from.len())?;
+        (begin[axis], stride[axis]) = (from[axis].saturating_sub(1), -1);
+    }
+    Ok(vec![node.moved(Movement::Slice { begin, size: from, stride }, &value)?])
+}

@@ -6,8 +6,8 @@ use cryptflow_athos::fix::report::{CompileReport, LayerReport};
 use cryptflow_engine::Estimate;
 use cryptflow_program::{Operation, Program};
 
-use crate::svg::{Columns, Series, columns, escaped};
-use crate::table::{bytes, count, shape};
+use cryptflow_figures::columns::{Columns, Series, columns, escaped};
+use cryptflow_figures::table::{bytes, count, shape};
 
 /// What the page is about, beside the report.
 pub struct Subject<'a> {

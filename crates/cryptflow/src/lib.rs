@@ -2,7 +2,6 @@
 
 pub mod attest;
 pub mod batches;
-pub mod bench;
 pub mod clear_runner;
 pub mod client;
 pub mod compare;
@@ -19,7 +18,5 @@ pub mod preprocess;
 pub mod remote;
 pub mod report;
 pub mod results;
-pub mod svg;
-pub mod table;
 
 pub use error::Error;

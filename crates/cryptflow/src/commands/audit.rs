@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
-use cryptflow::table::table;
+use cryptflow_figures::table::table;
 use cryptflow_party::Audit;
 use serde_json::Value;
 

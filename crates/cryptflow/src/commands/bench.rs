@@ -1,5 +1,6 @@
 //! `cryptflow bench`: what runs of networks take.
 
+mod measure;
 mod networks;
 
 use std::ffi::OsStr;
@@ -7,17 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use cryptflow::bench::machine::{Machine, now};
-use cryptflow::bench::measure::{Job, Launch, measure};
-use cryptflow::bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::compile::Scale;
+use cryptflow_bench::machine::{Machine, now};
+use cryptflow_bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
 use cryptflow_party::ProtocolName;
 use cryptflow_program::write_whole;
 
 use super::compile::parse;
 use super::network::Emulated;
 use super::protocol;
+use measure::{Job, Launch, measure};
 use networks::{Files, Ready};
 
 /// Bits of weights: as many as there are.
@@ -126,7 +127,8 @@ fn one(
         false => None,
     };
     let tensorflow_seconds = if tensorflow {
-        let timed = tensorflow::time(&files.model, &files.examples, 5)?;
+        let timed =
+            tensorflow::time(&files.model, &files.examples, 5).map_err(|e| Error::at(&files.model, e))?;
         *version = Some(timed.version);
         Some(timed.seconds)
     } else {

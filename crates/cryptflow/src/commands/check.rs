@@ -2,8 +2,8 @@
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
-use cryptflow::table::{shape, table};
 use cryptflow_athos::check::{Check, check};
+use cryptflow_figures::table::{shape, table};
 use cryptflow_import::{NodeStatus, SurveyedNode};
 use serde::Serialize;
 

@@ -9,13 +9,13 @@ use clap::Args;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
-use cryptflow::table::{bytes, count, table};
 use cryptflow_athos::check;
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
 };
 use cryptflow_athos::fix::FixError;
 use cryptflow_engine::{Estimate, estimate};
+use cryptflow_figures::table::{bytes, count, table};
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_program::{Preprocessing, file, write_whole};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cryptflow::error::{Error, Result};
-use cryptflow::table::{bytes, count, shape, table};
 use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_engine::{Estimate, estimate};
+use cryptflow_figures::table::{bytes, count, shape, table};
 use cryptflow_mirror::{MirrorCosts, Tuning};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::Clear;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cryptflow::bench::published;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
+use cryptflow_bench::published;
 use cryptflow_import::{self as import, ImportOptions};
 use cryptflow_program::Preprocessing;
 

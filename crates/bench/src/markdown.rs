@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::published::{BYTES_SOURCE, SECONDS_SOURCE};
 use super::{Network, Outcome, Results, Taken};
-use crate::table;
+use cryptflow_figures::table;
 
 /// The whole report: where it was measured, bytes, seconds, and the details of each run.
 pub fn report(results: &Results) -> String {
@@ -182,7 +182,7 @@ fn markdown_table(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::tests::results;
+    use crate::tests::results;
 
     #[test]
     fn report_has_ratios_failures_and_sources() {

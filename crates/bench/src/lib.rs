@@ -1,17 +1,16 @@
 //! Benchmarks: what a run of a network takes with each protocol, beside what was published.
 //!
-//! [`measure`] runs one network with one protocol; [`markdown`] and [`charts`] show what came out, and [`Results`] as JSON is all of it.
+//! The command runs the networks; [`markdown`] and [`charts`] show what came out, and [`Results`] as JSON is all of it.
 
 pub mod charts;
 pub mod machine;
 pub mod markdown;
-pub mod measure;
 pub mod published;
 pub mod tensorflow;
 
 use serde::Serialize;
 
-use crate::report::EmulatedNetwork;
+use cryptflow_figures::network::EmulatedNetwork;
 use machine::Machine;
 use published::Published;
 

@@ -5,10 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
-
 /// The script that measures.
-const SCRIPT: &str = include_str!("../../../../models/paper/time_tensorflow.py");
+const SCRIPT: &str = include_str!("../../../models/paper/time_tensorflow.py");
 
 /// What the script found.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -17,6 +15,20 @@ pub struct Timed {
     pub version: String,
     /// The median of the runs.
     pub seconds: f64,
+}
+
+/// Why there is no time of TensorFlow.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Python does not start.
+    #[error("cannot run python3: {0}")]
+    Python(#[from] std::io::Error),
+    /// The network does not run; the last line of what Python said.
+    #[error("TensorFlow cannot run it: {0}")]
+    Run(String),
+    /// The script's answer is none.
+    #[error("TensorFlow's time cannot be understood: {0}")]
+    Answer(#[from] serde_json::Error),
 }
 
 /// Whether `python3` finds TensorFlow.
@@ -30,20 +42,17 @@ pub fn installed() -> bool {
 ///
 /// # Errors
 /// TensorFlow cannot run it.
-pub fn time(model: &Path, examples: &Path, runs: usize) -> Result<Timed> {
+pub fn time(model: &Path, examples: &Path, runs: usize) -> Result<Timed, Error> {
     let output = Command::new("python3")
         .args(["-c", SCRIPT])
         .args([model, examples])
         .arg(runs.to_string())
         .stdin(Stdio::null())
-        .output()
-        .map_err(|e| Error::new(format!("cannot run python3: {e}")))?;
+        .output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.trim().lines().last().unwrap_or("it does not say why").to_owned();
-        return Err(Error::at(model, format!("TensorFlow cannot run it: {last}")));
+        return Err(Error::Run(said.trim().lines().last().unwrap_or("it does not say why").to_owned()));
     }
     let said = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(said.trim().lines().last().unwrap_or_default())
-        .map_err(|e| Error::at(model, format!("TensorFlow's time cannot be understood: {e}")))
+    Ok(serde_json::from_str(said.trim().lines().last().unwrap_or_default())?)
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::Results;
 use super::markdown::seconds;
-use crate::svg::escaped;
-use crate::table;
+use cryptflow_figures::columns::escaped;
+use cryptflow_figures::table;
 
 const LEFT: f64 = 160.0;
 const PLOT: f64 = 520.0;
@@ -161,7 +161,7 @@ fn decades(chart: &Chart<'_>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::tests::results;
+    use crate::tests::results;
 
     /// The texts of an XML document; panics where its tags do not match.
     fn texts(xml: &str) -> Vec<String> {

@@ -6,48 +6,48 @@ use std::time::Duration;
 use cryptflow_program::Program;
 use cryptflow_wire::{Link, Network};
 
-use super::machine::cpu_seconds;
-use super::{Taken, median};
-use crate::client::Client;
-use crate::compare::Comparison;
-use crate::error::{Error, Result};
-use crate::fixed;
-use crate::local::Parties;
+use cryptflow::client::Client;
+use cryptflow::compare::Comparison;
+use cryptflow::error::{Error, Result};
+use cryptflow::fixed;
+use cryptflow::local::Parties;
+use cryptflow_bench::machine::cpu_seconds;
+use cryptflow_bench::{Taken, median};
 use cryptflow_party::ProtocolName;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     /// The program: one input, batches of one row.
-    pub program: &'a Program,
+    pub(super) program: &'a Program,
     /// Its weights.
-    pub weights: &'a [Vec<i64>],
+    pub(super) weights: &'a [Vec<i64>],
     /// The examples; run after run takes the next one, and begins again after the last.
-    pub examples: &'a [Vec<f32>],
+    pub(super) examples: &'a [Vec<f32>],
     /// What the float model says of each of them.
-    pub expected: &'a [Vec<f32>],
+    pub(super) expected: &'a [Vec<f32>],
     /// The protocol.
-    pub protocol: ProtocolName,
+    pub(super) protocol: ProtocolName,
     /// How often.
-    pub runs: usize,
+    pub(super) runs: usize,
 }
 
 /// How to start the parties.
 #[derive(Clone, Copy, Debug)]
-pub struct Launch<'a> {
+pub(super) struct Launch<'a> {
     /// The executable that they run.
-    pub executable: &'a Path,
+    pub(super) executable: &'a Path,
     /// Silence after which one counts as gone.
-    pub deadline: Duration,
+    pub(super) deadline: Duration,
     /// The network between them, where it is emulated.
-    pub network: Option<Network>,
+    pub(super) network: Option<Network>,
 }
 
 /// Runs the job, with processes that are started for it and end with it.
 ///
 /// # Errors
 /// Whatever ended the session before its time.
-pub fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
+pub(super) fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
     let (parties, links) =
         Parties::launch(launch.executable, launch.deadline, launch.network).map_err(Error::new)?;
     let result = run(job, links, &parties.ids());

@@ -3,7 +3,7 @@
 
 use crate::fix::image::images;
 use crate::functions::facts::{self, End};
-use cryptflow_graph::{Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::{Arithmetic, Function, Graph, NodeId, Op, Range};
 
 /// The nodes that are computed under a condition, with it, operands first.
 pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
@@ -16,7 +16,9 @@ pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
         };
         let condition = match &node.op {
             Op::Function(function) => secret(0).and_then(|x| condition(*function, x, "operand")),
-            Op::Div => secret(1).and_then(|x| condition(Function::Reciprocal, x, "divisor")),
+            Op::Arithmetic(Arithmetic::Div) => {
+                secret(1).and_then(|x| condition(Function::Reciprocal, x, "divisor"))
+            }
             _ => None,
         };
         found.extend(condition.map(|text| (NodeId(index), text)));
@@ -48,8 +50,8 @@ fn condition(function: Function, range: Range, what: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cryptflow_graph::Array;
     use cryptflow_graph::operations::OpError;
+    use cryptflow_graph::{Activation, Array, Reduce, Reduction};
 
     /// The conditions of a function behind what `before` makes of an input.
     fn found(
@@ -59,7 +61,7 @@ mod tests {
         let mut graph = Graph::default();
         let x = graph.add_input("x", vec![2, 3]);
         let y = before(&mut graph, x).unwrap();
-        let y = graph.add("y", Op::Function(function), &[y]).unwrap();
+        let y = graph.add("y", function, &[y]).unwrap();
         graph.add_output("y", y);
         conditions(&graph)
     }
@@ -90,27 +92,27 @@ mod tests {
     fn nothing_is_asked_where_the_graph_sees_to_it() {
         let scalar = |g: &mut Graph, v: f32| g.add_constant("c", Array::scalar(v));
         let variance = |g: &mut Graph, x: NodeId| {
-            let square = g.add("square", Op::Mul, &[x, x])?;
-            g.add("mean", Op::Mean { axes: vec![1], keep_dims: true }, &[square])
+            let square = g.add("square", Arithmetic::Mul, &[x, x])?;
+            g.add("mean", Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true }, &[square])
         };
         assert_eq!(found(Function::Rsqrt, variance).len(), 1, "a variance may be zero");
         assert_eq!(found(Function::Sqrt, variance), []);
         let with_epsilon = |g: &mut Graph, x: NodeId| {
             let (v, c) = (variance(g, x)?, scalar(g, 1e-5));
-            g.add("sum", Op::Add, &[v, c])
+            g.add("sum", Arithmetic::Add, &[v, c])
         };
         assert_eq!(found(Function::Rsqrt, with_epsilon), []);
         let clipped = |g: &mut Graph, x: NodeId| {
             let c = scalar(g, 0.1);
-            g.add("cut", Op::Maximum, &[x, c])
+            g.add("cut", Arithmetic::Maximum, &[x, c])
         };
         assert_eq!(found(Function::Log, clipped), []);
         let negative = |g: &mut Graph, x: NodeId| {
-            let e = g.add("relu", Op::Relu, &[x])?;
+            let e = g.add("relu", Activation::Relu, &[x])?;
             let c = scalar(g, 0.5);
-            let sum = g.add("sum", Op::Add, &[e, c])?;
+            let sum = g.add("sum", Arithmetic::Add, &[e, c])?;
             let minus = scalar(g, -1.0);
-            g.add("minus", Op::Mul, &[sum, minus])
+            g.add("minus", Arithmetic::Mul, &[sum, minus])
         };
         assert_eq!(found(Function::Reciprocal, negative), []);
     }
@@ -120,8 +122,8 @@ mod tests {
         let mut graph = Graph::default();
         let x = graph.add_input("x", vec![2]);
         let two = graph.add_constant("two", Array::scalar(2.0));
-        let half = graph.add("half", Op::Div, &[x, two]).unwrap();
-        let y = graph.add("y", Op::Div, &[half, x]).unwrap();
+        let half = graph.add("half", Arithmetic::Div, &[x, two]).unwrap();
+        let y = graph.add("y", Arithmetic::Div, &[half, x]).unwrap();
         graph.add_output("y", y);
         assert_eq!(
             conditions(&graph),

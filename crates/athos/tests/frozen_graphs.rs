@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptflow_athos::passes;
-use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_graph::{Activation, Array, Graph, Op, float};
 use cryptflow_import::{self as import, ImportOptions};
 
 /// A graph: its name, the output to ask for (none: the default), the reference, the rows to compare, and the operations
@@ -158,7 +158,7 @@ fn difference(got: &[f32], want: &[f32]) -> f32 {
 /// A graph that ends in a softmax, ending in its operand.
 fn without_softmax(mut graph: Graph) -> Graph {
     for output in &mut graph.outputs {
-        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Softmax) {
+        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Activation(Activation::Softmax)) {
             *output = graph.nodes[output.0].inputs[0];
         }
     }

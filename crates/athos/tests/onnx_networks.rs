@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptflow_athos::passes;
-use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_graph::{Activation, Array, Graph, Op, float};
 use cryptflow_import::{self as import, ImportOptions};
 
 /// A model: its name, and the operations that the passes leave.
@@ -109,7 +109,7 @@ fn picture(graph: &Graph, all: &Array) -> Array {
 /// A graph that ends in a softmax, ending in its operand.
 fn without_softmax(mut graph: Graph) -> Graph {
     for output in &mut graph.outputs {
-        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Softmax) {
+        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Activation(Activation::Softmax)) {
             *output = graph.nodes[output.0].inputs[0];
         }
     }

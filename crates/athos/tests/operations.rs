@@ -4,7 +4,9 @@
 // Expected values are written with the digits that they have.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
-use cryptflow_graph::{Array, Comparison, Function, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Linear, Op, Order, Pool, Pooling, Reduce, Reduction,
+};
 use cryptflow_ring::{Movement, Window};
 
 fn numbers(shape: &[usize], seed: usize) -> Array {
@@ -57,7 +59,7 @@ fn convolution() {
                 let x = numbers(&[2, 5, 6, channels], 1);
                 let f = numbers(&[w.kernel[0], w.kernel[1], channels / groups, out], 2);
                 let b = numbers(&[out], 3);
-                let op = Op::Conv2d { window: w.clone(), groups };
+                let op = Op::Linear(Linear::Conv2d { window: w.clone(), groups });
                 let got = if bias { op.evaluate(&[&x, &f, &b]) } else { op.evaluate(&[&x, &f]) }.unwrap();
                 let [h, wide] = w.output([5, 6]).unwrap();
                 let mut want = Vec::new();
@@ -112,10 +114,10 @@ fn pooling() {
             }
         }
         let ops = [
-            Op::MaxPool { window: w.clone() },
-            Op::AvgPool { window: w.clone(), count_padding: false },
-            Op::AvgPool { window: w.clone(), count_padding: true },
-            Op::SumPool { window: w.clone() },
+            Op::Pool(Pool { kind: Pooling::Max, window: w.clone() }),
+            Op::Pool(Pool { kind: Pooling::Average { count_padding: false }, window: w.clone() }),
+            Op::Pool(Pool { kind: Pooling::Average { count_padding: true }, window: w.clone() }),
+            Op::Pool(Pool { kind: Pooling::Sum, window: w.clone() }),
         ];
         for (op, want) in ops.iter().zip(&want) {
             // An average over padding alone is 0 / 0 in both.
@@ -136,7 +138,7 @@ fn matrices() {
         let a = numbers(&if transpose_a { [k, m] } else { [m, k] }, 1);
         let b = numbers(&if transpose_b { [n, k] } else { [k, n] }, 2);
         let c = numbers(&[n], 3);
-        let op = Op::MatMul { transpose_a, transpose_b };
+        let op = Op::Linear(Linear::MatMul { transpose_a, transpose_b });
         let got = if bias { op.evaluate(&[&a, &b, &c]) } else { op.evaluate(&[&a, &b]) }.unwrap();
         let mut want = Vec::new();
         for i in 0..m {
@@ -155,10 +157,12 @@ fn diagonal_layers() {
     let x = numbers(&[2, 3, 4], 1);
     let v: Vec<Array> = (2..6).map(|s| numbers(&[4], s)).collect();
     let variance = Array::vector(v[3].data.iter().map(|v| v.abs() + 0.1).collect());
-    let got = Op::Scale.evaluate(&[&x, &v[0], &v[1]]).unwrap();
+    let got = Op::Linear(Linear::Scale).evaluate(&[&x, &v[0], &v[1]]).unwrap();
     let want: Vec<f32> = (0..24).map(|i| x.data[i] * v[0].data[i % 4] + v[1].data[i % 4]).collect();
     close(&got, &[2, 3, 4], &want, "scale");
-    let got = Op::BatchNorm { epsilon: 0.01 }.evaluate(&[&x, &v[0], &v[1], &v[2], &variance]).unwrap();
+    let got = Op::Linear(Linear::BatchNorm { epsilon: 0.01 })
+        .evaluate(&[&x, &v[0], &v[1], &v[2], &variance])
+        .unwrap();
     let normal = |i: usize| (x.data[i] - v[2].data[i % 4]) / (variance.data[i % 4] + 0.01).sqrt();
     let want: Vec<f32> = (0..24).map(|i| v[0].data[i % 4] * normal(i) + v[1].data[i % 4]).collect();
     close(&got, &[2, 3, 4], &want, "batch norm");
@@ -187,18 +191,18 @@ fn arithmetic_broadcasts() {
         };
         let n: usize = shape.iter().product();
         for (op, f) in [
-            (Op::Add, (|a, b| a + b) as fn(f32, f32) -> f32),
-            (Op::Sub, |a, b| a - b),
-            (Op::Mul, |a, b| a * b),
-            (Op::Div, |a, b| a / b),
-            (Op::Maximum, f32::max),
-            (Op::Minimum, f32::min),
-            (Op::Compare(Comparison::Less), |a, b| (a < b).into()),
-            (Op::Compare(Comparison::LessEqual), |a, b| (a <= b).into()),
-            (Op::Compare(Comparison::Greater), |a, b| (a > b).into()),
-            (Op::Compare(Comparison::GreaterEqual), |a, b| (a >= b).into()),
-            (Op::Compare(Comparison::Equal), |a, b| (a == b).into()),
-            (Op::Compare(Comparison::NotEqual), |a, b| (a != b).into()),
+            (Op::Arithmetic(Arithmetic::Add), (|a, b| a + b) as fn(f32, f32) -> f32),
+            (Op::Arithmetic(Arithmetic::Sub), |a, b| a - b),
+            (Op::Arithmetic(Arithmetic::Mul), |a, b| a * b),
+            (Op::Arithmetic(Arithmetic::Div), |a, b| a / b),
+            (Op::Arithmetic(Arithmetic::Maximum), f32::max),
+            (Op::Arithmetic(Arithmetic::Minimum), f32::min),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::Less)), |a, b| (a < b).into()),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::LessEqual)), |a, b| (a <= b).into()),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::Greater)), |a, b| (a > b).into()),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::GreaterEqual)), |a, b| (a >= b).into()),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::Equal)), |a, b| (a == b).into()),
+            (Op::Arithmetic(Arithmetic::Compare(Comparison::NotEqual)), |a, b| (a != b).into()),
         ] {
             let want: Vec<f32> = (0..n)
                 .map(|mut i| {
@@ -240,10 +244,19 @@ fn reductions() {
         }
         let n = (x.data.len() / sums.len()) as f32;
         let axes = axes.to_vec();
-        let got = Op::Sum { axes: axes.clone(), keep_dims }.evaluate(&[&x]).unwrap();
+        let got = Op::Reduce(Reduce { kind: Reduction::Sum, axes: axes.clone(), keep_dims })
+            .evaluate(&[&x])
+            .unwrap();
         close(&got, shape, &sums, &format!("sum of {from:?} over {axes:?}"));
         let means: Vec<f32> = sums.iter().map(|s| s / n).collect();
-        close(&Op::Mean { axes: axes.clone(), keep_dims }.evaluate(&[&x]).unwrap(), shape, &means, "mean");
+        close(
+            &Op::Reduce(Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims })
+                .evaluate(&[&x])
+                .unwrap(),
+            shape,
+            &means,
+            "mean",
+        );
         let (mut high, mut low) = (vec![f32::MIN; sums.len()], vec![f32::MAX; sums.len()]);
         for (i, &v) in x.data.iter().enumerate() {
             let mut rest = i;
@@ -257,9 +270,14 @@ fn reductions() {
             high[place.0] = high[place.0].max(v);
             low[place.0] = low[place.0].min(v);
         }
-        let max = Op::Max { axes: axes.clone(), keep_dims };
+        let max = Op::Reduce(Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims });
         close(&max.evaluate(&[&x]).unwrap(), shape, &high, "max");
-        close(&Op::Min { axes, keep_dims }.evaluate(&[&x]).unwrap(), shape, &low, "min");
+        close(
+            &Op::Reduce(Reduce { kind: Reduction::Min, axes, keep_dims }).evaluate(&[&x]).unwrap(),
+            shape,
+            &low,
+            "min",
+        );
     }
 }
 
@@ -272,7 +290,7 @@ fn batches_of_matrices() {
         let a = numbers(&if ta { [2, 5, k, m] } else { [2, 5, m, k] }, 1);
         let matrix = if tb { [n, k] } else { [k, n] };
         let b = numbers(&if shared { matrix.to_vec() } else { [[2, 5], matrix].concat() }, 2);
-        let op = Op::MatMul { transpose_a: ta, transpose_b: tb };
+        let op = Op::Linear(Linear::MatMul { transpose_a: ta, transpose_b: tb });
         let got = op.evaluate(&[&a, &b]).unwrap();
         let part = |x: &Array, at: usize, shape: &[usize]| {
             let size: usize = shape.iter().product();
@@ -292,7 +310,11 @@ fn batches_of_matrices() {
 #[test]
 fn selection_broadcasts() {
     let condition = Array::new(vec![2, 1], vec![0.0, 1.0]).unwrap();
-    let got = Op::Select.evaluate(&[&condition, &Array::vector(vec![1.0, 2.0]), &Array::scalar(7.0)]);
+    let got = Op::Arithmetic(Arithmetic::Select).evaluate(&[
+        &condition,
+        &Array::vector(vec![1.0, 2.0]),
+        &Array::scalar(7.0),
+    ]);
     close(&got.unwrap(), &[2, 2], &[7.0, 7.0, 1.0, 2.0], "select");
 }
 
@@ -305,7 +327,7 @@ fn top_k_sorts_and_takes_the_first_of_several() {
         (0, 1, true, [1, 4], [1.0, 5.0, 5.0, 2.0], [0.0; 4]),
     ] {
         for (indices, want) in [(false, values), (true, places)] {
-            let got = Op::TopK { axis, k, largest, indices }.evaluate(&[&x]).unwrap();
+            let got = Op::Order(Order::TopK { axis, k, largest, indices }).evaluate(&[&x]).unwrap();
             close(&got, &shape, &want, &format!("{k} along {axis}"));
         }
     }
@@ -367,8 +389,13 @@ fn functions_at_points() {
 #[test]
 fn arg_max_takes_the_first_of_several() {
     let x = Array::new(vec![2, 3], vec![1.0, 5.0, 5.0, -2.0, -7.0, -2.0]).unwrap();
-    close(&Op::ArgMax { axis: 1 }.evaluate(&[&x]).unwrap(), &[2], &[1.0, 0.0], "along rows");
-    close(&Op::ArgMax { axis: 0 }.evaluate(&[&x]).unwrap(), &[3], &[0.0, 0.0, 0.0], "along columns");
+    close(&Op::Order(Order::ArgMax { axis: 1 }).evaluate(&[&x]).unwrap(), &[2], &[1.0, 0.0], "along rows");
+    close(
+        &Op::Order(Order::ArgMax { axis: 0 }).evaluate(&[&x]).unwrap(),
+        &[3],
+        &[0.0, 0.0, 0.0],
+        "along columns",
+    );
 }
 
 #[test]
@@ -379,9 +406,9 @@ fn activations() {
     let sum: f32 = row.iter().sum();
     let softmax = [row[0] / sum, row[1] / sum, row[2] / sum, 1.0 / (1.0 + e), e / (1.0 + e), 0.0];
     for (op, want) in [
-        (Op::Relu, [0.0, 0.5, 7.0, 1000.0, 1001.0, 0.0]),
-        (Op::ClippedRelu { limit: 6.0 }, [0.0, 0.5, 6.0, 6.0, 6.0, 0.0]),
-        (Op::Softmax, softmax),
+        (Op::Activation(Activation::Relu), [0.0, 0.5, 7.0, 1000.0, 1001.0, 0.0]),
+        (Op::Activation(Activation::ClippedRelu { limit: 6.0 }), [0.0, 0.5, 6.0, 6.0, 6.0, 0.0]),
+        (Op::Activation(Activation::Softmax), softmax),
         (Op::Identity, [-1.0, 0.5, 7.0, 1000.0, 1001.0, -1000.0]),
     ] {
         close(&op.evaluate(&[&x]).unwrap(), &[2, 3], &want, op.name());
@@ -390,27 +417,43 @@ fn activations() {
 
 #[test]
 fn what_does_not_fit_is_said() {
-    let conv = |groups| Op::Conv2d { window: windows()[1].clone(), groups };
-    let plain = Op::MatMul { transpose_a: false, transpose_b: false };
+    let conv = |groups| Op::Linear(Linear::Conv2d { window: windows()[1].clone(), groups });
+    let plain = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
     let reshape = Op::Movement(Movement::Reshape { shape: vec![5] });
     let table: [(Op, &[&[usize]], &str); 18] = [
         (Op::Input, &[], "given from outside"),
-        (Op::Relu, &[&[1], &[1]], "needs one operand(s), not 2"),
+        (Op::Activation(Activation::Relu), &[&[1], &[1]], "needs one operand(s), not 2"),
         (plain.clone(), &[&[2, 3], &[4, 5]], "the inner extents differ"),
         (plain.clone(), &[&[2, 3, 4], &[5]], "must be matrices"),
         (plain.clone(), &[&[2, 3, 4], &[3, 4, 5]], "the axes before the matrices"),
-        (Op::TopK { axis: 0, k: 3, largest: true, indices: true }, &[&[2, 3]], "the 3 largest of 2"),
-        (Op::Max { axes: vec![1], keep_dims: false }, &[&[2, 0]], "is empty along"),
-        (Op::Select, &[&[2], &[3], &[3]], "do not broadcast"),
+        (
+            Op::Order(Order::TopK { axis: 0, k: 3, largest: true, indices: true }),
+            &[&[2, 3]],
+            "the 3 largest of 2",
+        ),
+        (
+            Op::Reduce(Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: false }),
+            &[&[2, 0]],
+            "is empty along",
+        ),
+        (Op::Arithmetic(Arithmetic::Select), &[&[2], &[3], &[3]], "do not broadcast"),
         (plain, &[&[2, 3], &[3, 5], &[4]], "the bias must have the shape [5]"),
         (conv(1), &[&[1, 5, 5, 3], &[3, 3, 2, 4]], "do not go with 3 channels"),
         (conv(2), &[&[1, 5, 5, 4], &[3, 3, 2, 3]], "in 2 groups"),
         (conv(1), &[&[1, 5, 5, 3], &[2, 2, 3, 4]], "the window is [3, 3]"),
         (conv(1), &[&[5, 5, 3], &[3, 3, 3, 4]], "four axes"),
-        (Op::MaxPool { window: windows()[4].clone() }, &[&[1, 4, 6, 1]], "does not fit an input of 4"),
-        (Op::Add, &[&[2, 3], &[2]], "do not broadcast"),
-        (Op::Scale, &[&[2, 3], &[3], &[2]], "a vector has the shape [2]"),
-        (Op::Mean { axes: vec![2], keep_dims: false }, &[&[2, 3]], "has no axis 2"),
+        (
+            Op::Pool(Pool { kind: Pooling::Max, window: windows()[4].clone() }),
+            &[&[1, 4, 6, 1]],
+            "does not fit an input of 4",
+        ),
+        (Op::Arithmetic(Arithmetic::Add), &[&[2, 3], &[2]], "do not broadcast"),
+        (Op::Linear(Linear::Scale), &[&[2, 3], &[3], &[2]], "a vector has the shape [2]"),
+        (
+            Op::Reduce(Reduce { kind: Reduction::Mean, axes: vec![2], keep_dims: false }),
+            &[&[2, 3]],
+            "has no axis 2",
+        ),
         (reshape, &[&[2, 3]], "[2, 3]"),
     ];
     for (op, shapes, reason) in table {

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Builder, outputs};
-use cryptflow_graph::Op;
+use cryptflow_graph::{Activation, Arithmetic, Op};
 use cryptflow_graph::{Array, Graph, float};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{Attr, DataType};
@@ -40,7 +40,13 @@ fn clips() {
     ];
     for (i, (build, comparisons, want)) in table.into_iter().enumerate() {
         let graph = graph(build);
-        let steps = |op: &Op| matches!(op, Op::ClippedRelu { .. } | Op::Maximum | Op::Minimum);
+        let steps = |op: &Op| {
+            matches!(
+                op,
+                Op::Activation(Activation::ClippedRelu { .. })
+                    | Op::Arithmetic(Arithmetic::Maximum | Arithmetic::Minimum)
+            )
+        };
         assert_eq!(graph.nodes.iter().filter(|n| steps(&n.op)).count(), comparisons, "case {i}");
         assert_eq!(run(&graph), X.map(want), "case {i}");
     }

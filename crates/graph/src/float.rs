@@ -1,8 +1,8 @@
 //! The float interpreter: runs a graph in f32, node by node. It is the plaintext answer that fixed point is compared
 //! with, and the source of calibration data.
 
-use crate::graph::{Array, Graph, NodeId, Op};
-use crate::operations::OpError;
+use crate::graph::{Array, Graph, NodeId};
+use crate::operations::{Op, OpError};
 
 /// Why a graph could not be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,14 +96,15 @@ pub fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::Arithmetic;
 
     #[test]
     fn runs_in_order_and_shows_every_value() {
         let mut g = Graph::default();
         let x = g.add_input("x", vec![2, 2]);
         let two = g.add_constant("two", Array::scalar(2.0));
-        let y = g.add("y", Op::Mul, &[x, two]).unwrap();
-        let z = g.add("z", Op::Sub, &[y, x]).unwrap();
+        let y = g.add("y", Arithmetic::Mul, &[x, two]).unwrap();
+        let z = g.add("z", Arithmetic::Sub, &[y, x]).unwrap();
         g.add_output("y", y);
         g.add_output("z", z);
         let input = Array::new(vec![2, 2], vec![1.0, -2.0, 3.0, 4.0]).unwrap();

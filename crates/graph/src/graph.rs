@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use cryptflow_ring::{Movement, Window};
-
-use crate::operations::OpError;
-use crate::operations::{Comparison, Function};
+use crate::operations::{Op, OpError};
 
 /// A constant tensor: contiguous, row-major. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,153 +75,6 @@ pub struct Graph {
     pub output_names: Vec<String>,
 }
 
-/// The operations of a graph after import. Importers translate what they read into these; multi-output nodes of the
-/// source become one node for each result that is used. Shapes and attributes are static, padding is explicit.
-///
-/// Each family has its file in `operations/`, with the shape rule, the float evaluation and the lowering side by side.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Op {
-    /// A placeholder.
-    Input,
-    /// A constant: a weight, or an attribute in the shape of a tensor.
-    Constant(Array),
-
-    // operations/linear.rs
-    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one element an output
-    /// channel): two or three of them; a depth-wise convolution where `groups` is the number of input channels (TensorFlow's
-    /// `[h, w, c, m]` depth-wise filter, read as `[h, w, 1, c·m]`).
-    Conv2d {
-        /// Kernel, stride, dilation, padding (zeros).
-        window: Window,
-        /// Groups.
-        groups: usize,
-    },
-    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
-    /// bias (one element a column of the result): two or three of them. Matrices are the last two axes; the axes before
-    /// them are equal in both operands, or `b` has none and serves every matrix of `a`.
-    MatMul {
-        /// Read `a` transposed.
-        transpose_a: bool,
-        /// Read `b` transposed.
-        transpose_b: bool,
-    },
-    /// `gamma * (x − mean) / sqrt(variance + epsilon) + beta` along the last axis; operands x, gamma, beta, mean, variance.
-    BatchNorm {
-        /// Added to the variance.
-        epsilon: f32,
-    },
-    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation that no other layer
-    /// can take up); operands x, factor, offset, the last two vectors as long as the last axis.
-    Scale,
-
-    // operations/arithmetic.rs
-    /// `a + b`, broadcasting as in numpy.
-    Add,
-    /// `a − b`, broadcasting.
-    Sub,
-    /// `a * b`, broadcasting.
-    Mul,
-    /// `a / b`, broadcasting.
-    Div,
-    /// The larger of two, broadcasting.
-    Maximum,
-    /// The smaller of two, broadcasting.
-    Minimum,
-    /// 1 where the comparison of two holds and 0 where it does not, broadcasting.
-    Compare(Comparison),
-    /// `a` where the condition is not zero, else `b`. Operands: condition, a, b, broadcasting.
-    Select,
-
-    // operations/function.rs
-    /// A function of one number, element by element.
-    Function(Function),
-
-    // operations/activation.rs
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), limit)`.
-    ClippedRelu {
-        /// The limit: 6 for Relu6.
-        limit: f32,
-    },
-    /// Softmax along the last axis.
-    Softmax,
-
-    // operations/pool.rs
-    /// Maximum over windows of NHWC; padding never wins.
-    MaxPool {
-        /// The window.
-        window: Window,
-    },
-    /// Mean over windows of NHWC.
-    AvgPool {
-        /// The window.
-        window: Window,
-        /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does not.
-        count_padding: bool,
-    },
-    /// Sum over windows of NHWC, padding counting as zero: an average whose factor a pass moved into later weights.
-    SumPool {
-        /// The window.
-        window: Window,
-    },
-
-    // operations/reduce.rs
-    /// Mean over axes.
-    Mean {
-        /// The axes, ascending.
-        axes: Vec<usize>,
-        /// Keep them as axes of length 1.
-        keep_dims: bool,
-    },
-    /// Sum over axes.
-    Sum {
-        /// The axes, ascending.
-        axes: Vec<usize>,
-        /// Keep them as axes of length 1.
-        keep_dims: bool,
-    },
-    /// The largest element over axes.
-    Max {
-        /// The axes, ascending.
-        axes: Vec<usize>,
-        /// Keep them as axes of length 1.
-        keep_dims: bool,
-    },
-    /// The smallest element over axes.
-    Min {
-        /// The axes, ascending.
-        axes: Vec<usize>,
-        /// Keep them as axes of length 1.
-        keep_dims: bool,
-    },
-
-    // operations/order.rs
-    /// Index of the largest element along an axis, the lowest one of several. The result holds integers.
-    ArgMax {
-        /// The axis, which disappears.
-        axis: usize,
-    },
-    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or where they are,
-    /// as integers. The client computes it from an opened output.
-    TopK {
-        /// The axis, which becomes `k` long.
-        axis: usize,
-        /// How many.
-        k: usize,
-        /// The largest, not the smallest.
-        largest: bool,
-        /// Where they are, not what they are.
-        indices: bool,
-    },
-
-    // operations/shape.rs
-    /// A movement of elements: reshape, transpose, pad, slice, concatenation, broadcast.
-    Movement(Movement),
-    /// The operand itself (Identity, StopGradient, Dropout in inference, …); the passes remove it.
-    Identity,
-}
-
 impl Graph {
     /// The node with this index.
     pub fn node(&self, id: NodeId) -> &Node {
@@ -252,7 +102,13 @@ impl Graph {
     }
 
     /// Adds an operation on nodes that are already there; its shape is computed. An error names what does not fit.
-    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> Result<NodeId, OpError> {
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, OpError> {
+        let op = op.into();
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
         Ok(self.push(Node { name: name.into(), op, inputs: inputs.to_vec(), shape }))
@@ -383,6 +239,7 @@ enum Visit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::{Activation, Arithmetic};
 
     fn names(g: &Graph) -> Vec<&str> {
         g.nodes.iter().map(|n| n.name.as_str()).collect()
@@ -392,12 +249,12 @@ mod tests {
     fn order_is_restored_by_moving_few_nodes() {
         let mut g = Graph::default();
         let x = g.add_input("x", vec![2]);
-        let a = g.add("a", Op::Relu, &[x]).unwrap();
-        let b = g.add("b", Op::Relu, &[a]).unwrap();
+        let a = g.add("a", Activation::Relu, &[x]).unwrap();
+        let b = g.add("b", Activation::Relu, &[a]).unwrap();
         g.add_output("b", b);
         // A pass puts a constant, and a node that uses it, before b.
         let c = g.add_constant("c", Array::scalar(1.0));
-        let d = g.add("d", Op::Add, &[a, c]).unwrap();
+        let d = g.add("d", Arithmetic::Add, &[a, c]).unwrap();
         g.nodes[b.0].inputs = vec![d];
         g.restore_order();
         assert_eq!(names(&g), ["x", "a", "c", "d", "b"]);
@@ -409,10 +266,10 @@ mod tests {
     fn last_uses() {
         let mut g = Graph::default();
         let x = g.add_input("x", vec![2]);
-        let a = g.add("a", Op::Relu, &[x]).unwrap();
-        let b = g.add("b", Op::Add, &[a, x]).unwrap();
-        let unused = g.add("unused", Op::Relu, &[b]).unwrap();
-        let c = g.add("c", Op::Add, &[b, b]).unwrap();
+        let a = g.add("a", Activation::Relu, &[x]).unwrap();
+        let b = g.add("b", Arithmetic::Add, &[a, x]).unwrap();
+        let unused = g.add("unused", Activation::Relu, &[b]).unwrap();
+        let c = g.add("c", Arithmetic::Add, &[b, b]).unwrap();
         g.add_output("c", c);
         g.add_output("a", a);
         assert_eq!(g.last_uses(), [vec![], vec![], vec![x], vec![unused], vec![b]]);

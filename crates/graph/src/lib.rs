@@ -8,6 +8,9 @@ mod graph;
 pub mod operations;
 mod range;
 
-pub use graph::{Array, Graph, Node, NodeId, Op};
-pub use operations::{Comparison, Function, OpError};
+pub use graph::{Array, Graph, Node, NodeId};
+pub use operations::{
+    Activation, Arithmetic, Comparison, Function, Linear, Op, OpError, Order, Pool, Pooling, Reduce,
+    Reduction,
+};
 pub use range::Range;

@@ -6,7 +6,10 @@ use cryptflow_ring::{Movement, Window};
 use crate::{Framework, operations};
 use cryptflow_graph::Range;
 use cryptflow_graph::operations::OpError;
-use cryptflow_graph::{Array, Comparison, Function, Graph, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, Op, Order, Pool, Pooling, Reduce,
+    Reduction,
+};
 
 /// What an operation becomes. The page says it once for all names that become the same.
 #[derive(Clone, Copy, Debug)]
@@ -94,9 +97,9 @@ impl Example {
             Sample::Inside(op) => {
                 let inner = graph.add("inner", op(), &[x])?;
                 let shape = vec![1, graph.node(inner).shape.iter().product()];
-                graph.add("y", Op::Movement(Movement::Reshape { shape }), &[inner])?
+                graph.add("y", Movement::Reshape { shape }, &[inner])?
             }
-            Sample::Function(function) => graph.add("y", Op::Function(function), &[x])?,
+            Sample::Function(function) => graph.add("y", function, &[x])?,
             Sample::WithSecret(op) => {
                 let other = graph.add_input("other", self.shape.to_vec());
                 graph.add("y", op(), &[x, other])?
@@ -111,8 +114,8 @@ impl Example {
             Sample::Choice => {
                 let [a, b] = ["a", "b"].map(|name| graph.add_input(name, self.shape.to_vec()));
                 let zero = graph.add_constant("zero", Array::scalar(0.0));
-                let flag = graph.add("flag", Op::Compare(Comparison::GreaterEqual), &[x, zero])?;
-                graph.add("y", Op::Select, &[flag, a, b])?
+                let flag = graph.add("flag", Arithmetic::Compare(Comparison::GreaterEqual), &[x, zero])?;
+                graph.add("y", Arithmetic::Select, &[flag, a, b])?
             }
         };
         graph.add_output("y", y);
@@ -172,54 +175,82 @@ pub(crate) const LINEAR: Doc = example(
     "linear map",
     "weights are constants",
     IMAGE,
-    Sample::WithWeight(|| Op::Conv2d { window: window(3, 1), groups: 1 }, &[3, 3, 16, 16]),
+    Sample::WithWeight(|| Op::Linear(Linear::Conv2d { window: window(3, 1), groups: 1 }), &[3, 3, 16, 16]),
 );
-pub(crate) const SUM: Doc = example("sum", "", VECTOR, Sample::WithSecret(|| Op::Add));
-pub(crate) const PRODUCT: Doc = example("product", "", VECTOR, Sample::WithSecret(|| Op::Mul));
+pub(crate) const SUM: Doc =
+    example("sum", "", VECTOR, Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Add)));
+pub(crate) const PRODUCT: Doc =
+    example("product", "", VECTOR, Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Mul)));
 pub(crate) const SQUARE: Doc =
     example("square", "", VECTOR, Sample::Function(Function::Power { exponent: 2.0 }));
-pub(crate) const TOTAL: Doc =
-    example("sum over axes", "axes", &[64, 64], Sample::Of(|| Op::Sum { axes: vec![1], keep_dims: false }));
+pub(crate) const TOTAL: Doc = example(
+    "sum over axes",
+    "axes",
+    &[64, 64],
+    Sample::Of(|| Op::Reduce(Reduce { kind: Reduction::Sum, axes: vec![1], keep_dims: false })),
+);
 pub(crate) const AVERAGE: Doc = example(
     "average",
     "windows, axes",
     IMAGE,
-    Sample::Of(|| Op::AvgPool { window: window(2, 0), count_padding: false }),
+    Sample::Of(|| Op::Pool(Pool { kind: Pooling::Average { count_padding: false }, window: window(2, 0) })),
 );
 pub(crate) const QUOTIENT: Doc = Doc {
     meaning: Meaning {
         title: "quotient",
         public: "",
         range: "a secret divisor that zero is no value of",
-        example: Some(Example { shape: VECTOR, range: (0.25, 4.0), sample: Sample::WithSecret(|| Op::Div) }),
+        example: Some(Example {
+            shape: VECTOR,
+            range: (0.25, 4.0),
+            sample: Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Div)),
+        }),
     },
     note: "",
 };
-pub(crate) const RELU: Doc = example("ReLU", "", VECTOR, Sample::Of(|| Op::Relu));
-pub(crate) const CLIP: Doc =
-    example("clipped ReLU", "limits", VECTOR, Sample::Of(|| Op::ClippedRelu { limit: 3.0 }));
-pub(crate) const LARGER: Doc = example("larger of two", NUMBER, VECTOR, Sample::WithSecret(|| Op::Maximum));
-pub(crate) const COMPARISON: Doc =
-    example("comparison", NUMBER, VECTOR, Sample::WithSecret(|| Op::Compare(Comparison::Greater)));
+pub(crate) const RELU: Doc = example("ReLU", "", VECTOR, Sample::Of(|| Op::Activation(Activation::Relu)));
+pub(crate) const CLIP: Doc = example(
+    "clipped ReLU",
+    "limits",
+    VECTOR,
+    Sample::Of(|| Op::Activation(Activation::ClippedRelu { limit: 3.0 })),
+);
+pub(crate) const LARGER: Doc =
+    example("larger of two", NUMBER, VECTOR, Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Maximum)));
+pub(crate) const COMPARISON: Doc = example(
+    "comparison",
+    NUMBER,
+    VECTOR,
+    Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Compare(Comparison::Greater))),
+);
 pub(crate) const CHOICE: Doc =
     example("choice", "a constant condition, a constant that is one number", VECTOR, Sample::Choice);
-pub(crate) const MAX_POOL: Doc =
-    example("maximum over windows", "windows", IMAGE, Sample::Of(|| Op::MaxPool { window: window(2, 0) }));
+pub(crate) const MAX_POOL: Doc = example(
+    "maximum over windows",
+    "windows",
+    IMAGE,
+    Sample::Of(|| Op::Pool(Pool { kind: Pooling::Max, window: window(2, 0) })),
+);
 pub(crate) const EXTREME: Doc = example(
     "maximum over axes",
     "axes",
     &[64, 64],
-    Sample::Of(|| Op::Max { axes: vec![1], keep_dims: false }),
+    Sample::Of(|| Op::Reduce(Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: false })),
 );
-pub(crate) const ARG_MAX: Doc =
-    example("index of the largest", "the axis", &[64, 64], Sample::Inside(|| Op::ArgMax { axis: 1 }));
+pub(crate) const ARG_MAX: Doc = example(
+    "index of the largest",
+    "the axis",
+    &[64, 64],
+    Sample::Inside(|| Op::Order(Order::ArgMax { axis: 1 })),
+);
 pub(crate) const TOP_K: Doc = example(
     "the largest k",
     "k, the axis",
     &[64, 64],
-    Sample::Of(|| Op::TopK { axis: 1, k: 4, largest: true, indices: false }),
+    Sample::Of(|| Op::Order(Order::TopK { axis: 1, k: 4, largest: true, indices: false })),
 );
-pub(crate) const SOFTMAX: Doc = example("softmax", "the axis", &[64, 64], Sample::Inside(|| Op::Softmax));
+pub(crate) const SOFTMAX: Doc =
+    example("softmax", "the axis", &[64, 64], Sample::Inside(|| Op::Activation(Activation::Softmax)));
 pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
 pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
 pub(crate) const SIGN: Doc = function("sign", Function::Sign);

@@ -2,7 +2,10 @@
 //! float model; what fixed point makes of it may lie beside by its rounding.
 
 use crate::functions::facts::{self, End};
-use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Function, Graph, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
+    Reduction,
+};
 
 /// Every number.
 pub(super) const ALL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
@@ -38,23 +41,31 @@ fn image(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
     let sound = |r: Range| if r.low.is_nan() || r.high.is_nan() { ALL } else { r };
     let range = match &node.op {
         Op::Constant(array) => values(array),
-        Op::Relu => of(a.low.max(0.0), a.high.max(0.0)),
-        Op::ClippedRelu { limit } => of(0.0, (*limit).into()),
-        Op::Softmax | Op::Compare(_) => of(0.0, 1.0),
-        Op::ArgMax { .. } | Op::TopK { indices: true, .. } => of(0.0, f64::INFINITY),
-        Op::Add => of(a.low + b.low, a.high + b.high),
-        Op::Sub => of(a.low - b.high, a.high - b.low),
-        Op::Mul if node.inputs.first() == node.inputs.get(1) => of(0.0, f64::INFINITY),
-        Op::Mul => product(a, b),
-        Op::Div if b.low > 0.0 || b.high < 0.0 => product(a, of(1.0 / b.high, 1.0 / b.low)),
-        Op::Maximum => of(a.low.max(b.low), a.high.max(b.high)),
-        Op::Minimum => of(a.low.min(b.low), a.high.min(b.high)),
-        Op::Select => operands.iter().skip(1).fold(Range::EMPTY, |all, r| all.union(*r)),
+        Op::Activation(Activation::Relu) => of(a.low.max(0.0), a.high.max(0.0)),
+        Op::Activation(Activation::ClippedRelu { limit }) => of(0.0, (*limit).into()),
+        Op::Activation(Activation::Softmax) | Op::Arithmetic(Arithmetic::Compare(_)) => of(0.0, 1.0),
+        Op::Order(Order::ArgMax { .. } | Order::TopK { indices: true, .. }) => of(0.0, f64::INFINITY),
+        Op::Arithmetic(Arithmetic::Add) => of(a.low + b.low, a.high + b.high),
+        Op::Arithmetic(Arithmetic::Sub) => of(a.low - b.high, a.high - b.low),
+        Op::Arithmetic(Arithmetic::Mul) if node.inputs.first() == node.inputs.get(1) => {
+            of(0.0, f64::INFINITY)
+        }
+        Op::Arithmetic(Arithmetic::Mul) => product(a, b),
+        Op::Arithmetic(Arithmetic::Div) if b.low > 0.0 || b.high < 0.0 => {
+            product(a, of(1.0 / b.high, 1.0 / b.low))
+        }
+        Op::Arithmetic(Arithmetic::Maximum) => of(a.low.max(b.low), a.high.max(b.high)),
+        Op::Arithmetic(Arithmetic::Minimum) => of(a.low.min(b.low), a.high.min(b.high)),
+        Op::Arithmetic(Arithmetic::Select) => {
+            operands.iter().skip(1).fold(Range::EMPTY, |all, r| all.union(*r))
+        }
         Op::Function(function) => function_image(*function, a),
-        Op::Identity | Op::Max { .. } | Op::Min { .. } | Op::Mean { .. } | Op::MaxPool { .. } => a,
-        Op::TopK { indices: false, .. } => a,
-        Op::AvgPool { .. } => a.with_zero(),
-        Op::Sum { .. } | Op::SumPool { .. } => sum(a),
+        Op::Identity
+        | Op::Reduce(Reduce { kind: Reduction::Max | Reduction::Min | Reduction::Mean, .. })
+        | Op::Pool(Pool { kind: Pooling::Max, .. }) => a,
+        Op::Order(Order::TopK { indices: false, .. }) => a,
+        Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => a.with_zero(),
+        Op::Reduce(Reduce { kind: Reduction::Sum, .. }) | Op::Pool(Pool { kind: Pooling::Sum, .. }) => sum(a),
         Op::Movement(movement) => {
             let all = operands.iter().fold(Range::EMPTY, |all, r| all.union(*r));
             if matches!(movement, cryptflow_ring::Movement::Pad { .. }) { all.with_zero() } else { all }

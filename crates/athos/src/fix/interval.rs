@@ -9,7 +9,10 @@ use cryptflow_ring::{Movement, Window};
 
 use crate::functions::facts;
 use cryptflow_graph::operations::normalisation;
-use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
+    Reduction,
+};
 
 use super::image::{ALL, images, within};
 
@@ -114,9 +117,11 @@ impl Node<'_> {
         let each = |f: &dyn Fn(Range) -> Range| x.iter().map(|&r| f(r)).collect::<Vec<_>>();
         match &node.op {
             Op::Input | Op::Constant(_) => vec![Range::EMPTY; n],
-            Op::Conv2d { window, groups } => self.conv(x, window, *groups),
-            Op::MatMul { transpose_a, transpose_b } => self.matmul(operands, *transpose_a, *transpose_b),
-            Op::BatchNorm { epsilon } => {
+            Op::Linear(Linear::Conv2d { window, groups }) => self.conv(x, window, *groups),
+            Op::Linear(Linear::MatMul { transpose_a, transpose_b }) => {
+                self.matmul(operands, *transpose_a, *transpose_b)
+            }
+            Op::Linear(Linear::BatchNorm { epsilon }) => {
                 let parts: Vec<&[f32]> =
                     (1..5).filter_map(|i| self.constant(i)).map(|a| a.data.as_slice()).collect();
                 match parts.as_slice() {
@@ -127,23 +132,25 @@ impl Node<'_> {
                     _ => vec![Range::EMPTY; n],
                 }
             }
-            Op::Scale => match (self.constant(1), self.constant(2)) {
+            Op::Linear(Linear::Scale) => match (self.constant(1), self.constant(2)) {
                 (Some(factor), Some(offset)) => self.diagonal(x, &factor.data, &offset.data),
                 _ => vec![Range::EMPTY; n],
             },
-            Op::Add => self.pairs(operands, n, &plus),
-            Op::Sub => self.pairs(operands, n, &|a, b| plus(a, Range { low: -b.high, high: -b.low })),
+            Op::Arithmetic(Arithmetic::Add) => self.pairs(operands, n, &plus),
+            Op::Arithmetic(Arithmetic::Sub) => {
+                self.pairs(operands, n, &|a, b| plus(a, Range { low: -b.high, high: -b.low }))
+            }
             // What is multiplied by itself is not negative.
-            Op::Mul if node.inputs.first() == node.inputs.get(1) => each(&|r| {
+            Op::Arithmetic(Arithmetic::Mul) if node.inputs.first() == node.inputs.get(1) => each(&|r| {
                 let (a, b) = (r.low * r.low, r.high * r.high);
                 let low = if r.low <= 0.0 && r.high >= 0.0 { 0.0 } else { a.min(b) };
                 grown(Range { low, high: a.max(b) }, 2.0 * self.unit)
             }),
-            Op::Mul => {
+            Op::Arithmetic(Arithmetic::Mul) => {
                 let products = self.pairs(operands, n, &times);
                 products.into_iter().map(|r| grown(r, 2.0 * self.unit)).collect()
             }
-            Op::Div => {
+            Op::Arithmetic(Arithmetic::Div) => {
                 let quotient = |a, b| {
                     let b = within(Function::Reciprocal, b, self.image(1));
                     times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low })
@@ -155,60 +162,58 @@ impl Node<'_> {
                 }
                 quotients.into_iter().map(|r| grown(r, error(r))).collect()
             }
-            Op::Maximum => {
+            Op::Arithmetic(Arithmetic::Maximum) => {
                 self.pairs(operands, n, &|a, b| Range { low: a.low.max(b.low), high: a.high.max(b.high) })
             }
-            Op::Minimum => {
+            Op::Arithmetic(Arithmetic::Minimum) => {
                 self.pairs(operands, n, &|a, b| Range { low: a.low.min(b.low), high: a.high.min(b.high) })
             }
-            Op::Compare(_) => vec![Range { low: 0.0, high: 1.0 }; n],
-            Op::Select => {
+            Op::Arithmetic(Arithmetic::Compare(_)) => vec![Range { low: 0.0, high: 1.0 }; n],
+            Op::Arithmetic(Arithmetic::Select) => {
                 let sides = operands.get(1..).unwrap_or(&[]);
                 self.pairs(sides, n, &|a, b| a.union(b))
             }
             Op::Function(function) => {
                 each(&|r| through(*function, within(*function, r, self.image(0)), self.unit))
             }
-            Op::Relu => each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) }),
-            Op::ClippedRelu { limit } => {
+            Op::Activation(Activation::Relu) => {
+                each(&|r| Range { low: r.low.max(0.0), high: r.high.max(0.0) })
+            }
+            Op::Activation(Activation::ClippedRelu { limit }) => {
                 let clip = |v: f64| v.clamp(0.0, f64::from(*limit).max(0.0));
                 each(&|r| Range { low: clip(r.low), high: clip(r.high) })
             }
-            Op::MaxPool { .. } | Op::Identity => x.to_vec(),
-            Op::AvgPool { count_padding, .. } => {
+            Op::Pool(Pool { kind: Pooling::Max, .. }) | Op::Identity => x.to_vec(),
+            Op::Pool(Pool { kind: Pooling::Average { count_padding }, .. }) => {
                 each(&|r| grown(if *count_padding { r.with_zero() } else { r }, 2.0 * self.unit))
             }
-            Op::SumPool { window } => {
+            Op::Pool(Pool { kind: Pooling::Sum, window }) => {
                 let count = window.kernel[0] * window.kernel[1];
                 each(&|r| sum_of(r, count, window.is_padded()))
             }
-            Op::Mean { axes, .. } => {
+            Op::Reduce(Reduce { kind: Reduction::Mean, axes, .. }) => {
                 let ranges = if self.keeps_last(axes) { x.to_vec() } else { vec![all(x); n] };
                 ranges.into_iter().map(|r| grown(r, 2.0 * self.unit)).collect()
             }
-            Op::Sum { axes, .. } => {
+            Op::Reduce(Reduce { kind: Reduction::Sum, axes, .. }) => {
                 let shape = self.operand_shape(0);
                 let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
                 let ranges = if self.keeps_last(axes) { x.to_vec() } else { vec![all(x); n] };
                 ranges.into_iter().map(|r| sum_of(r, count, false)).collect()
             }
-            Op::Max { axes, .. } | Op::Min { axes, .. } => {
-                if self.keeps_last(axes) {
-                    x.to_vec()
-                } else {
-                    vec![all(x); n]
-                }
+            Op::Reduce(Reduce { kind: Reduction::Max | Reduction::Min, axes, .. }) => {
+                if self.keeps_last(axes) { x.to_vec() } else { vec![all(x); n] }
             }
-            Op::Softmax => vec![Range { low: 0.0, high: 1.0 }; n],
-            Op::ArgMax { axis } => {
+            Op::Activation(Activation::Softmax) => vec![Range { low: 0.0, high: 1.0 }; n],
+            Op::Order(Order::ArgMax { axis }) => {
                 let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);
                 vec![Range { low: 0.0, high: length.saturating_sub(1) as f64 }; n]
             }
-            Op::TopK { indices: true, axis, .. } => {
+            Op::Order(Order::TopK { indices: true, axis, .. }) => {
                 let length = self.operand_shape(0).get(*axis).copied().unwrap_or(1);
                 vec![Range { low: 0.0, high: length as f64 }; n]
             }
-            Op::TopK { .. } => vec![all(x); n],
+            Op::Order(Order::TopK { .. }) => vec![all(x); n],
             Op::Movement(movement) => self.movement(movement, operands, n),
         }
     }

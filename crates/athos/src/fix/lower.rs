@@ -19,7 +19,10 @@ use std::collections::HashMap;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
+    Reduction,
+};
 
 use super::image::{images, within};
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight};
@@ -320,29 +323,41 @@ impl Lowering<'_> {
         }
         match &node.op {
             Op::Input | Op::Constant(_) => Ok(Lowered::Nothing),
-            Op::Conv2d { window, groups } => self.conv(id, window, *groups),
-            Op::MatMul { transpose_a, transpose_b } => self.matmul(id, *transpose_a, *transpose_b),
-            Op::BatchNorm { epsilon } => self.batch_norm(id, *epsilon),
-            Op::Scale => self.scale(id),
-            Op::Add | Op::Sub | Op::Mul | Op::Div => self.arithmetic(id),
-            Op::Relu => self.unary(id, PlanOp::Relu),
-            Op::ClippedRelu { limit } if *limit > 0.0 => self.unary(id, PlanOp::ClippedRelu((*limit).into())),
-            Op::ClippedRelu { limit } => Err(format!("its limit {limit} is not positive")),
-            Op::MaxPool { window } => self.max_pool(id, window),
-            Op::AvgPool { window, count_padding } => self.avg_pool(id, window, *count_padding),
-            Op::SumPool { window } => self.sum_pool(id, window),
-            Op::Mean { axes, .. } => self.reduce(id, axes, true),
-            Op::Sum { axes, .. } => self.reduce(id, axes, false),
-            Op::Maximum => self.larger(id, false),
-            Op::Minimum => self.larger(id, true),
-            Op::Compare(comparison) => self.compare(id, *comparison),
-            Op::Select => self.select(id),
+            Op::Linear(Linear::Conv2d { window, groups }) => self.conv(id, window, *groups),
+            Op::Linear(Linear::MatMul { transpose_a, transpose_b }) => {
+                self.matmul(id, *transpose_a, *transpose_b)
+            }
+            Op::Linear(Linear::BatchNorm { epsilon }) => self.batch_norm(id, *epsilon),
+            Op::Linear(Linear::Scale) => self.scale(id),
+            Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Mul | Arithmetic::Div) => {
+                self.arithmetic(id)
+            }
+            Op::Activation(Activation::Relu) => self.unary(id, PlanOp::Relu),
+            Op::Activation(Activation::ClippedRelu { limit }) if *limit > 0.0 => {
+                self.unary(id, PlanOp::ClippedRelu((*limit).into()))
+            }
+            Op::Activation(Activation::ClippedRelu { limit }) => {
+                Err(format!("its limit {limit} is not positive"))
+            }
+            Op::Pool(Pool { kind: Pooling::Max, window }) => self.max_pool(id, window),
+            Op::Pool(Pool { kind: Pooling::Average { count_padding }, window }) => {
+                self.avg_pool(id, window, *count_padding)
+            }
+            Op::Pool(Pool { kind: Pooling::Sum, window }) => self.sum_pool(id, window),
+            Op::Reduce(Reduce { kind: Reduction::Mean, axes, .. }) => self.reduce(id, axes, true),
+            Op::Reduce(Reduce { kind: Reduction::Sum, axes, .. }) => self.reduce(id, axes, false),
+            Op::Arithmetic(Arithmetic::Maximum) => self.larger(id, false),
+            Op::Arithmetic(Arithmetic::Minimum) => self.larger(id, true),
+            Op::Arithmetic(Arithmetic::Compare(comparison)) => self.compare(id, *comparison),
+            Op::Arithmetic(Arithmetic::Select) => self.select(id),
             Op::Function(function) => self.function(id, *function),
-            Op::Max { axes, .. } => self.extreme(id, axes, false),
-            Op::Min { axes, .. } => self.extreme(id, axes, true),
-            Op::TopK { axis, k, largest, indices } => self.top_k(id, *axis, *k, *largest, *indices),
-            Op::Softmax => self.softmax(id),
-            Op::ArgMax { axis } => self.arg_max(id, *axis),
+            Op::Reduce(Reduce { kind: Reduction::Max, axes, .. }) => self.extreme(id, axes, false),
+            Op::Reduce(Reduce { kind: Reduction::Min, axes, .. }) => self.extreme(id, axes, true),
+            Op::Order(Order::TopK { axis, k, largest, indices }) => {
+                self.top_k(id, *axis, *k, *largest, *indices)
+            }
+            Op::Activation(Activation::Softmax) => self.softmax(id),
+            Op::Order(Order::ArgMax { axis }) => self.arg_max(id, *axis),
             Op::Movement(movement) => self.movement(id, movement),
             Op::Identity => node.inputs.first().map(|i| self.lowered[i.0].clone()).ok_or_else(no_operand),
         }

@@ -3,7 +3,7 @@
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Array, NodeId, Op};
+use cryptflow_graph::{Activation, Array, NodeId, Op, Order};
 
 use super::plan::{Plan, PlanOp, PlanOutput};
 use super::quantise::{Choice, Quantised, check, exp2, quantise};
@@ -93,12 +93,12 @@ impl Examples {
         let answer = |(output, opened): (&PlanOutput, &Vec<f32>)| {
             let op = match output.transform {
                 None | Some(OutputTransform::Class { .. }) => return Ok(opened.clone()),
-                Some(OutputTransform::Softmax) => Op::Softmax,
+                Some(OutputTransform::Softmax) => Op::Activation(Activation::Softmax),
                 Some(OutputTransform::ArgMax) => {
-                    Op::ArgMax { axis: open.values[output.value].shape.len().saturating_sub(1) }
+                    Op::Order(Order::ArgMax { axis: open.values[output.value].shape.len().saturating_sub(1) })
                 }
                 Some(OutputTransform::TopK { axis, k, largest, indices }) => {
-                    Op::TopK { axis, k, largest, indices }
+                    Op::Order(Order::TopK { axis, k, largest, indices })
                 }
             };
             let array = Array::new(open.values[output.value].shape.clone(), opened.clone());

@@ -1,7 +1,7 @@
 //! What several passes share: maps `factor * x + offset` of channels, and linear layers that take them up.
 
 use cryptflow_graph::operations::normalisation;
-use cryptflow_graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, Graph, Linear, NodeId, Op};
 
 /// `factor * x + offset`, channel by channel along the last axis.
 #[derive(Clone, Debug)]
@@ -23,17 +23,17 @@ impl Affine {
         };
         let operand = *node.inputs.first()?;
         match &node.op {
-            Op::Scale => {
+            Op::Linear(Linear::Scale) => {
                 let [factor, offset] = constants(1)?.try_into().ok()?;
                 Some(Affine { operand, factor: factor.data.to_vec(), offset: offset.data.to_vec() })
             }
-            Op::BatchNorm { epsilon } => {
+            Op::Linear(Linear::BatchNorm { epsilon }) => {
                 let [gamma, beta, mean, variance] = constants(1)?.try_into().ok()?;
                 let (factor, offset) =
                     normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, *epsilon);
                 Some(Affine { operand, factor, offset })
             }
-            Op::Add | Op::Sub | Op::Mul | Op::Div => {
+            Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Mul | Arithmetic::Div) => {
                 let &[a, b] = node.inputs.as_slice() else { return None };
                 let (operand, constant, first) = match (graph.constant(a), graph.constant(b)) {
                     (None, Some(c)) => (a, c, false),
@@ -46,11 +46,13 @@ impl Affine {
                 let c = per_channel(constant, channels)?;
                 let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
                 let (factor, offset) = match (&node.op, first) {
-                    (Op::Add, _) => (one, c),
-                    (Op::Sub, false) => (one, c.iter().map(|v| -v).collect()),
-                    (Op::Sub, true) => (vec![-1.0; channels], c),
-                    (Op::Mul, _) => (c, zero),
-                    (Op::Div, false) if !c.contains(&0.0) => (c.iter().map(|v| v.recip()).collect(), zero),
+                    (Op::Arithmetic(Arithmetic::Add), _) => (one, c),
+                    (Op::Arithmetic(Arithmetic::Sub), false) => (one, c.iter().map(|v| -v).collect()),
+                    (Op::Arithmetic(Arithmetic::Sub), true) => (vec![-1.0; channels], c),
+                    (Op::Arithmetic(Arithmetic::Mul), _) => (c, zero),
+                    (Op::Arithmetic(Arithmetic::Div), false) if !c.contains(&0.0) => {
+                        (c.iter().map(|v| v.recip()).collect(), zero)
+                    }
                     _ => return None,
                 };
                 Some(Affine { operand, factor, offset })
@@ -91,7 +93,7 @@ fn per_channel(constant: &Array, channels: usize) -> Option<Vec<f32>> {
 }
 
 /// A convolution or matrix product with constant weights (operand 1) and a constant bias, if any.
-pub(super) struct Linear<'a> {
+pub(super) struct Layer<'a> {
     graph: &'a Graph,
     op: &'a Op,
     pub(super) x: NodeId,
@@ -106,10 +108,10 @@ pub(super) struct Weights {
     bias: (String, Array),
 }
 
-impl<'a> Linear<'a> {
-    pub(super) fn of(graph: &'a Graph, id: NodeId) -> Option<Linear<'a>> {
+impl<'a> Layer<'a> {
+    pub(super) fn of(graph: &'a Graph, id: NodeId) -> Option<Layer<'a>> {
         let node = graph.node(id);
-        if !matches!(node.op, Op::Conv2d { .. } | Op::MatMul { .. }) {
+        if !matches!(node.op, Op::Linear(Linear::Conv2d { .. } | Linear::MatMul { .. })) {
             return None;
         }
         let (x, w) = (*node.inputs.first()?, *node.inputs.get(1)?);
@@ -121,11 +123,11 @@ impl<'a> Linear<'a> {
             return None;
         }
         // A weight for each matrix of a batch is no layer.
-        if matches!(node.op, Op::MatMul { .. }) && graph.node(w).shape.len() != 2 {
+        if matches!(node.op, Op::Linear(Linear::MatMul { .. })) && graph.node(w).shape.len() != 2 {
             return None;
         }
         let weights_name = &graph.node(w).name;
-        Some(Linear { graph, op: &node.op, x, weights: graph.constant(w)?, weights_name, bias })
+        Some(Layer { graph, op: &node.op, x, weights: graph.constant(w)?, weights_name, bias })
     }
 
     /// The weights, each through `f` of its value, input channel and output channel.
@@ -134,7 +136,7 @@ impl<'a> Linear<'a> {
         let shape = &self.weights.shape;
         let columns = shape.last().copied().unwrap_or(1).max(1);
         match self.op {
-            Op::Conv2d { groups, .. } => {
+            Op::Linear(Linear::Conv2d { groups, .. }) => {
                 let group_in = shape[2].max(1);
                 let group_out = (columns / groups).max(1);
                 w.map(|(i, v)| {
@@ -143,14 +145,16 @@ impl<'a> Linear<'a> {
                 })
                 .collect()
             }
-            Op::MatMul { transpose_b: true, .. } => w.map(|(i, v)| f(v, i % columns, i / columns)).collect(),
+            Op::Linear(Linear::MatMul { transpose_b: true, .. }) => {
+                w.map(|(i, v)| f(v, i % columns, i / columns)).collect()
+            }
             _ => w.map(|(i, v)| f(v, i / columns, i % columns)).collect(),
         }
     }
 
     fn out_channels(&self) -> usize {
         match self.op {
-            Op::MatMul { transpose_b: true, .. } => self.weights.shape[0],
+            Op::Linear(Linear::MatMul { transpose_b: true, .. }) => self.weights.shape[0],
             _ => self.weights.shape.last().copied().unwrap_or(0),
         }
     }
@@ -177,8 +181,8 @@ impl<'a> Linear<'a> {
     /// Whether [`Linear::after`] is exact: the layer sees no padding, which the offset would not reach.
     pub(super) fn takes(&self, affine: &Affine) -> bool {
         let plain = match self.op {
-            Op::Conv2d { window, .. } => !window.is_padded() || affine.keeps_zero(),
-            Op::MatMul { transpose_a, .. } => !transpose_a,
+            Op::Linear(Linear::Conv2d { window, .. }) => !window.is_padded() || affine.keeps_zero(),
+            Op::Linear(Linear::MatMul { transpose_a, .. }) => !transpose_a,
             _ => false,
         };
         plain && self.graph.node(self.x).shape.last() == Some(&affine.factor.len())
@@ -230,7 +234,7 @@ pub(super) fn become_scale(graph: &mut Graph, at: NodeId, affine: Affine) {
     let factor = graph.add_constant(format!("{name}/factor"), Array::vector(affine.factor));
     let offset = graph.add_constant(format!("{name}/offset"), Array::vector(affine.offset));
     let node = &mut graph.nodes[at.0];
-    node.op = Op::Scale;
+    node.op = Op::Linear(Linear::Scale);
     node.inputs = vec![affine.operand, factor, offset];
 }
 
@@ -253,7 +257,7 @@ impl Affine {
                 _ => break,
             }
         }
-        let layer = Linear::of(graph, source)?;
+        let layer = Layer::of(graph, source)?;
         let (x, new) = (layer.x, layer.then(self));
         let name = graph.node(source).name.clone();
         match pads.first() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use super::affine::Linear;
+use super::affine::Layer;
 use cryptflow_graph::operations::uniform_count;
-use cryptflow_graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{Activation, Array, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 
 /// Turns an average pool or a mean into a sum, and multiplies the weights of the next linear layers by 1/n instead. In
 /// between, the factor passes whatever commutes with a positive factor: ReLU, movements, pools, sums, and a
@@ -55,9 +55,15 @@ fn count(graph: &Graph, id: NodeId) -> Count {
     let node = graph.node(id);
     let Some(x) = node.inputs.first().map(|&x| &graph.node(x).shape) else { return Count::None };
     match &node.op {
-        Op::AvgPool { window, count_padding: true } => Count::Of(window.kernel[0] * window.kernel[1]),
-        Op::AvgPool { window, .. } => uniform_count(window, x).map_or(Count::Varying, Count::Of),
-        Op::Mean { axes, .. } => Count::Of(axes.iter().map(|&a| x[a]).product()),
+        Op::Pool(Pool { kind: Pooling::Average { count_padding: true }, window }) => {
+            Count::Of(window.kernel[0] * window.kernel[1])
+        }
+        Op::Pool(Pool { kind: Pooling::Average { .. }, window }) => {
+            uniform_count(window, x).map_or(Count::Varying, Count::Of)
+        }
+        Op::Reduce(Reduce { kind: Reduction::Mean, axes, .. }) => {
+            Count::Of(axes.iter().map(|&a| x[a]).product())
+        }
         _ => Count::None,
     }
 }
@@ -93,13 +99,15 @@ fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
                 return Err(format!("{} behind it brings the same factor again", node.name));
             }
             match &node.op {
-                Op::Conv2d { .. } | Op::MatMul { .. } => {
-                    if Linear::of(graph, user).is_none_or(|layer| layer.x != id) {
+                Op::Linear(Linear::Conv2d { .. } | Linear::MatMul { .. }) => {
+                    if Layer::of(graph, user).is_none_or(|layer| layer.x != id) {
                         return Err(format!("{} has no constant weights to take the factor up", node.name));
                     }
                     region.layers.insert(user);
                 }
-                Op::Scale if node.inputs[0] == id && graph.constant(node.inputs[1]).is_some() => {
+                Op::Linear(Linear::Scale)
+                    if node.inputs[0] == id && graph.constant(node.inputs[1]).is_some() =>
+                {
                     region.layers.insert(user);
                 }
                 Op::Movement(Movement::Concat { .. }) => {
@@ -108,13 +116,10 @@ fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
                         work.push(user);
                     }
                 }
-                Op::Relu
+                Op::Activation(Activation::Relu)
                 | Op::Identity
-                | Op::MaxPool { .. }
-                | Op::AvgPool { .. }
-                | Op::SumPool { .. }
-                | Op::Mean { .. }
-                | Op::Sum { .. }
+                | Op::Pool(Pool { .. })
+                | Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. })
                 | Op::Movement(_) => {
                     if reached.insert(user) {
                         work.push(user);
@@ -161,7 +166,7 @@ impl Region {
         for &id in &self.layers {
             let weights = graph.node(id).inputs[1];
             let name = graph.node(weights).name.clone();
-            let scaled = match Linear::of(graph, id) {
+            let scaled = match Layer::of(graph, id) {
                 Some(layer) => layer.scaled(factor),
                 None => match graph.constant(weights) {
                     Some(w) => Array::vector(w.data.iter().map(|w| w * factor).collect()),
@@ -174,8 +179,12 @@ impl Region {
         for &id in &self.sources {
             let node = &mut graph.nodes[id.0];
             node.op = match &node.op {
-                Op::AvgPool { window, .. } => Op::SumPool { window: window.clone() },
-                Op::Mean { axes, keep_dims } => Op::Sum { axes: axes.clone(), keep_dims: *keep_dims },
+                Op::Pool(Pool { kind: Pooling::Average { .. }, window }) => {
+                    Op::Pool(Pool { kind: Pooling::Sum, window: window.clone() })
+                }
+                Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims }) => {
+                    Op::Reduce(Reduce { kind: Reduction::Sum, axes: axes.clone(), keep_dims: *keep_dims })
+                }
                 other => other.clone(),
             };
         }
@@ -196,14 +205,14 @@ mod tests {
 
     fn average(g: &mut Graph, name: &str, x: NodeId, padding: usize, count_padding: bool) -> NodeId {
         let window = Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], padding: [[padding; 2]; 2] };
-        g.add(name, Op::AvgPool { window, count_padding }, &[x]).unwrap()
+        g.add(name, Pool { kind: Pooling::Average { count_padding }, window }, &[x]).unwrap()
     }
 
     fn layer(g: &mut Graph, x: NodeId) -> NodeId {
         let n = g.node(x).shape.iter().skip(1).product();
-        let flat = g.add("flat", Op::Movement(Movement::Reshape { shape: vec![1, n] }), &[x]).unwrap();
+        let flat = g.add("flat", Movement::Reshape { shape: vec![1, n] }, &[x]).unwrap();
         let w = g.add_constant("w", harness::Random(5).array(&[n, 3]));
-        g.add("layer", Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, w]).unwrap()
+        g.add("layer", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, w]).unwrap()
     }
 
     #[test]
@@ -222,8 +231,10 @@ mod tests {
             (
                 "of a mean, through a ReLU",
                 |g, x| {
-                    let y = g.add("a", Op::Mean { axes: vec![1, 2], keep_dims: true }, &[x]).unwrap();
-                    let y = g.add("relu", Op::Relu, &[y]).unwrap();
+                    let y = g
+                        .add("a", Reduce { kind: Reduction::Mean, axes: vec![1, 2], keep_dims: true }, &[x])
+                        .unwrap();
+                    let y = g.add("relu", Activation::Relu, &[y]).unwrap();
                     layer(g, y)
                 },
                 1,
@@ -252,7 +263,7 @@ mod tests {
                 "not past a clipped ReLU",
                 |g, x| {
                     let y = average(g, "a", x, 0, false);
-                    let y = g.add("relu6", Op::ClippedRelu { limit: 6.0 }, &[y]).unwrap();
+                    let y = g.add("relu6", Activation::ClippedRelu { limit: 6.0 }, &[y]).unwrap();
                     layer(g, y)
                 },
                 0,
@@ -262,9 +273,9 @@ mod tests {
                 "beside another average",
                 |g, x| {
                     let y = average(g, "a", x, 0, false);
-                    let r = g.add("relu", Op::Relu, &[x]).unwrap();
+                    let r = g.add("relu", Activation::Relu, &[x]).unwrap();
                     let z = average(g, "b", r, 0, false);
-                    let c = g.add("c", Op::Movement(Movement::Concat { axis: 3 }), &[y, z]).unwrap();
+                    let c = g.add("c", Movement::Concat { axis: 3 }, &[y, z]).unwrap();
                     layer(g, c)
                 },
                 1,
@@ -276,8 +287,8 @@ mod tests {
                     let y = average(g, "a", x, 0, false);
                     let begin = vec![0, 0, 0, 0];
                     let cut = Movement::Slice { begin, size: vec![1, 3, 3, 2], stride: vec![1; 4] };
-                    let z = g.add("z", Op::Movement(cut), &[x]).unwrap();
-                    let c = g.add("c", Op::Movement(Movement::Concat { axis: 3 }), &[y, z]).unwrap();
+                    let z = g.add("z", cut, &[x]).unwrap();
+                    let c = g.add("c", Movement::Concat { axis: 3 }, &[y, z]).unwrap();
                     layer(g, c)
                 },
                 0,
@@ -287,7 +298,9 @@ mod tests {
                 "of one average after another",
                 |g, x| {
                     let y = average(g, "a", x, 0, false);
-                    let y = g.add("b", Op::Mean { axes: vec![1], keep_dims: true }, &[y]).unwrap();
+                    let y = g
+                        .add("b", Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true }, &[y])
+                        .unwrap();
                     layer(g, y)
                 },
                 2,

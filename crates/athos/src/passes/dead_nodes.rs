@@ -27,7 +27,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
 mod tests {
     use super::super::harness;
     use super::*;
-    use cryptflow_graph::{Array, Op};
+    use cryptflow_graph::{Activation, Arithmetic, Array};
 
     #[test]
     fn preserves_random_graphs() {
@@ -40,9 +40,9 @@ mod tests {
         let x = g.add_input("x", vec![2]);
         let unused = g.add_input("unused", vec![2]);
         let a = g.add_constant("a", Array::scalar(1.0));
-        let b = g.add("b", Op::Add, &[unused, a]).unwrap();
-        g.add("c", Op::Relu, &[b]).unwrap();
-        let y = g.add("y", Op::Relu, &[x]).unwrap();
+        let b = g.add("b", Arithmetic::Add, &[unused, a]).unwrap();
+        g.add("c", Activation::Relu, &[b]).unwrap();
+        let y = g.add("y", Activation::Relu, &[x]).unwrap();
         g.add_output("y", y);
         let report = run(&mut g);
         assert_eq!(report.changes.iter().map(|c| c.node.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);

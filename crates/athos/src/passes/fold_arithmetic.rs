@@ -3,7 +3,7 @@
 
 use super::PassReport;
 use super::affine::{Affine, become_scale};
-use cryptflow_graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
 /// Folds additions, subtractions, multiplications and divisions by constants (one number, or one a channel), and scales,
 /// into the convolution or matrix product before them, where that has no other use. Two of them in a row that no layer
@@ -16,7 +16,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
     while i < graph.nodes.len() {
         let id = NodeId(i);
         i += 1;
-        if matches!(graph.node(id).op, Op::BatchNorm { .. }) {
+        if matches!(graph.node(id).op, Op::Linear(Linear::BatchNorm { .. })) {
             continue;
         }
         let Some(affine) = Affine::of(graph, id) else { continue };
@@ -43,7 +43,7 @@ mod tests {
 
     use super::super::{dead_nodes, harness};
     use super::*;
-    use cryptflow_graph::Array;
+    use cryptflow_graph::{Arithmetic, Array};
 
     #[test]
     fn preserves_random_graphs() {
@@ -55,19 +55,31 @@ mod tests {
         let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
         let vector = || Array::vector(vec![1.0, 2.0, 3.0]);
         let table: [(&str, Op, Array, bool, bool); 7] = [
-            ("bias", Op::Add, vector(), false, true),
-            ("one number", Op::Mul, Array::scalar(2.0), false, true),
-            ("constant first", Op::Sub, vector(), true, true),
-            ("division", Op::Div, vector(), false, true),
-            ("divided by the layer", Op::Div, vector(), true, false),
-            ("with leading axes", Op::Add, Array::filled(vec![1, 1, 3], 2.0).unwrap(), false, true),
-            ("one a column", Op::Add, Array::filled(vec![4, 1], 2.0).unwrap(), false, false),
+            ("bias", Op::Arithmetic(Arithmetic::Add), vector(), false, true),
+            ("one number", Op::Arithmetic(Arithmetic::Mul), Array::scalar(2.0), false, true),
+            ("constant first", Op::Arithmetic(Arithmetic::Sub), vector(), true, true),
+            ("division", Op::Arithmetic(Arithmetic::Div), vector(), false, true),
+            ("divided by the layer", Op::Arithmetic(Arithmetic::Div), vector(), true, false),
+            (
+                "with leading axes",
+                Op::Arithmetic(Arithmetic::Add),
+                Array::filled(vec![1, 1, 3], 2.0).unwrap(),
+                false,
+                true,
+            ),
+            (
+                "one a column",
+                Op::Arithmetic(Arithmetic::Add),
+                Array::filled(vec![4, 1], 2.0).unwrap(),
+                false,
+                false,
+            ),
         ];
         for (what, op, constant, first, folds) in table {
             let mut g = Graph::default();
             let x = g.add_input("x", vec![1, 4, 4, 2]);
             let w = g.add_constant("w", Array::filled(vec![1, 1, 2, 3], 0.5).unwrap());
-            let y = g.add("conv", Op::Conv2d { window: window.clone(), groups: 1 }, &[x, w]).unwrap();
+            let y = g.add("conv", Linear::Conv2d { window: window.clone(), groups: 1 }, &[x, w]).unwrap();
             let c = g.add_constant("c", constant);
             let z = g.add("z", op, &if first { [c, y] } else { [y, c] }).unwrap();
             g.add_output("z", z);

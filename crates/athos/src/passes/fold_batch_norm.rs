@@ -1,18 +1,18 @@
 //! Batch normalisations go into the layer before them, or into the layer behind them, or become diagonal layers.
 
-use super::affine::{Affine, Linear, become_layer, become_scale};
+use super::affine::{Affine, Layer, become_layer, become_scale};
 use super::{PassReport, only_user};
-use cryptflow_graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
 /// Folds every batch normalisation (and every scale) into the convolution or matrix product before it, where that has no
 /// other use; else into the one behind it, where that is exact: it is the only use and sees no padding. A batch
-/// normalisation that fits nowhere becomes a [`Op::Scale`].
+/// normalisation that fits nowhere becomes a [`Op::Linear(Linear::Scale)`].
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("fold batch norm");
     for i in 0..graph.nodes.len() {
         let id = NodeId(i);
-        let is_norm = matches!(graph.node(id).op, Op::BatchNorm { .. });
-        if !is_norm && graph.node(id).op != Op::Scale {
+        let is_norm = matches!(graph.node(id).op, Op::Linear(Linear::BatchNorm { .. }));
+        if !is_norm && graph.node(id).op != Op::Linear(Linear::Scale) {
             continue;
         }
         let Some(affine) = Affine::of(graph, id) else { continue };
@@ -37,7 +37,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
 
 fn fold_forward(graph: &mut Graph, uses: &[Vec<NodeId>], id: NodeId, affine: &Affine) -> Option<String> {
     let user = only_user(graph, uses, id)?;
-    let layer = Linear::of(graph, user)?;
+    let layer = Layer::of(graph, user)?;
     if layer.x != id || !layer.takes(affine) {
         return None;
     }
@@ -52,7 +52,7 @@ mod tests {
 
     use super::super::{dead_nodes, harness};
     use super::*;
-    use cryptflow_graph::Array;
+    use cryptflow_graph::{Activation, Arithmetic, Array};
 
     #[test]
     fn preserves_random_graphs() {
@@ -73,7 +73,7 @@ mod tests {
             let channels = self.g.node(x).shape[3];
             let w = self.random.array(&[3, 3, channels, 4]);
             let w = self.g.add_constant(format!("{name}/w"), w);
-            self.g.add(name, Op::Conv2d { window: window(padding), groups: 1 }, &[x, w]).unwrap()
+            self.g.add(name, Linear::Conv2d { window: window(padding), groups: 1 }, &[x, w]).unwrap()
         }
 
         fn norm(&mut self, x: NodeId, beta: bool) -> NodeId {
@@ -89,11 +89,11 @@ mod tests {
                 vectors.push(self.g.add_constant(name, values));
             }
             vectors.insert(0, x);
-            self.g.add("norm", Op::BatchNorm { epsilon: 1e-3 }, &vectors).unwrap()
+            self.g.add("norm", Linear::BatchNorm { epsilon: 1e-3 }, &vectors).unwrap()
         }
 
         fn relu(&mut self, x: NodeId) -> NodeId {
-            self.g.add("relu", Op::Relu, &[x]).unwrap()
+            self.g.add("relu", Activation::Relu, &[x]).unwrap()
         }
     }
 
@@ -115,7 +115,7 @@ mod tests {
                 |b, x| {
                     let y = b.conv("conv", x, 1);
                     let z = b.norm(y, true);
-                    b.g.add("sum", Op::Add, &[y, z]).unwrap()
+                    b.g.add("sum", Arithmetic::Add, &[y, z]).unwrap()
                 },
                 &["conv", "scale", "add"],
             ),
@@ -157,7 +157,7 @@ mod tests {
                 |b, x| {
                     let y = b.conv("conv", x, 0);
                     let pad = Movement::Pad { before: vec![0, 1, 1, 0], after: vec![0, 2, 0, 0] };
-                    let y = b.g.add("pad", Op::Movement(pad), &[y]).unwrap();
+                    let y = b.g.add("pad", pad, &[y]).unwrap();
                     b.norm(y, false)
                 },
                 &["conv", "pad"],

@@ -4,7 +4,9 @@ use cryptflow_ring::{Movement, Window};
 
 use super::{PASSES, Pass, optimise};
 use cryptflow_graph::float;
-use cryptflow_graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction,
+};
 
 /// A small generator of numbers (SplitMix64): the same graphs every time.
 pub(super) struct Random(pub(super) u64);
@@ -82,7 +84,8 @@ impl Builder {
     }
 
     /// Nothing where the operation does not fit.
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> Option<NodeId> {
+    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Option<NodeId> {
+        let op = op.into();
         let name = self.name(op.name());
         self.g.add(name, op, inputs).ok().filter(|&id| {
             let n: usize = self.g.node(id).shape.iter().product();
@@ -111,7 +114,7 @@ impl Builder {
                 if self.r.flag() {
                     inputs.push(self.constant(&[out]));
                 }
-                self.add(Op::Conv2d { window, groups }, &inputs)
+                self.add(Linear::Conv2d { window, groups }, &inputs)
             }
             2 | 3 => {
                 let mut inputs = vec![x];
@@ -126,24 +129,24 @@ impl Builder {
                     let name = self.name("norm");
                     inputs.push(self.g.add_constant(name, value));
                 }
-                self.add(Op::BatchNorm { epsilon: 1e-3 }, &inputs)
+                self.add(Linear::BatchNorm { epsilon: 1e-3 }, &inputs)
             }
             4 => {
                 let (f, o) = (self.constant(&[c]), self.constant(&[c]));
-                self.add(Op::Scale, &[x, f, o])
+                self.add(Linear::Scale, &[x, f, o])
             }
-            5 | 6 => self.add(Op::Relu, &[x]),
-            7 => self.add(Op::ClippedRelu { limit: 0.7 }, &[x]),
+            5 | 6 => self.add(Activation::Relu, &[x]),
+            7 => self.add(Activation::ClippedRelu { limit: 0.7 }, &[x]),
             8 => {
                 let window = self.window(padded);
-                let pooled = self.add(Op::MaxPool { window }, &[x])?;
+                let pooled = self.add(Pool { kind: Pooling::Max, window }, &[x])?;
                 // Windows of nothing but padding give −∞, on which nothing can be compared.
                 let finite = outputs_of(&self.g, pooled).data.iter().all(|v| v.is_finite());
                 if finite { Some(pooled) } else { None }
             }
             9 => {
                 let (window, count_padding) = (self.window(padded), self.r.flag());
-                let pooled = self.add(Op::AvgPool { window, count_padding }, &[x])?;
+                let pooled = self.add(Pool { kind: Pooling::Average { count_padding }, window }, &[x])?;
                 let finite = outputs_of(&self.g, pooled).data.iter().all(|v| v.is_finite());
                 if finite { Some(pooled) } else { None }
             }
@@ -153,17 +156,24 @@ impl Builder {
                     vec![0, self.r.below(2), self.r.below(3), last]
                 };
                 let (before, after) = (ends(), ends());
-                self.add(Op::Movement(Movement::Pad { before, after }), &[x])
+                self.add(Movement::Pad { before, after }, &[x])
             }
             11 | 12 => {
                 let of = [vec![], vec![1], vec![c], vec![1, 1, c], shape.clone()][self.r.below(5)].clone();
                 let constant = self.constant(&of);
-                let op = [Op::Add, Op::Sub, Op::Mul][self.r.below(3)].clone();
+                let op = [
+                    Op::Arithmetic(Arithmetic::Add),
+                    Op::Arithmetic(Arithmetic::Sub),
+                    Op::Arithmetic(Arithmetic::Mul),
+                ][self.r.below(3)]
+                .clone();
                 if self.r.flag() { self.add(op, &[x, constant]) } else { self.add(op, &[constant, x]) }
             }
             13 => {
                 let other = older[self.r.below(older.len())];
-                let op = [Op::Add, Op::Movement(Movement::Concat { axis: 3 })][self.r.below(2)].clone();
+                let op = [Op::Arithmetic(Arithmetic::Add), Op::Movement(Movement::Concat { axis: 3 })]
+                    [self.r.below(2)]
+                .clone();
                 (self.g.node(other).shape == shape).then(|| self.add(op, &[x, other]))?
             }
             14 => {
@@ -171,10 +181,10 @@ impl Builder {
                     Op::Identity,
                     Op::Movement(Movement::Transpose { permutation: vec![0, 2, 1, 3] }),
                     Op::Movement(Movement::Reshape { shape: shape.clone() }),
-                    Op::Div,
+                    Op::Arithmetic(Arithmetic::Div),
                 ][self.r.below(4)]
                 .clone();
-                if op == Op::Div {
+                if op == Op::Arithmetic(Arithmetic::Div) {
                     let name = self.name("divisor");
                     let by = self.g.add_constant(name, Array::scalar(3.0));
                     return self.add(op, &[x, by]);
@@ -185,17 +195,18 @@ impl Builder {
                 let window =
                     Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
                 let w = self.constant(&[1, 1, c, 2]);
-                let y = self.add(Op::Conv2d { window, groups: 1 }, &[x, w])?;
+                let y = self.add(Linear::Conv2d { window, groups: 1 }, &[x, w])?;
                 let window =
                     Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], padding: [[0; 2]; 2] };
-                self.add(Op::AvgPool { window, count_padding: false }, &[y])
+                self.add(Pool { kind: Pooling::Average { count_padding: false }, window }, &[y])
             }
             _ => {
                 let a = self.window(false);
-                let y = self.add(Op::AvgPool { window: a.clone(), count_padding: false }, &[x])?;
-                let r = self.add(Op::Relu, &[x])?;
-                let z = self.add(Op::AvgPool { window: a, count_padding: true }, &[r])?;
-                self.add(Op::Movement(Movement::Concat { axis: 3 }), &[y, z])
+                let y = self
+                    .add(Pool { kind: Pooling::Average { count_padding: false }, window: a.clone() }, &[x])?;
+                let r = self.add(Activation::Relu, &[x])?;
+                let z = self.add(Pool { kind: Pooling::Average { count_padding: true }, window: a }, &[r])?;
+                self.add(Movement::Concat { axis: 3 }, &[y, z])
             }
         }
     }
@@ -204,18 +215,18 @@ impl Builder {
     fn head(&mut self, x: NodeId) -> NodeId {
         let shape = self.g.node(x).shape.clone();
         let flat = if self.r.flag() {
-            self.add(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x])
+            self.add(Reduce { kind: Reduction::Mean, axes: vec![1, 2], keep_dims: false }, &[x])
         } else {
             let shape = vec![shape[0], shape[1..].iter().product()];
-            self.add(Op::Movement(Movement::Reshape { shape }), &[x])
+            self.add(Movement::Reshape { shape }, &[x])
         };
         let flat = flat.unwrap();
         let n = self.g.node(flat).shape[1];
         let transpose_b = self.r.flag();
         let w = self.constant(&if transpose_b { [3, n] } else { [n, 3] });
-        let y = self.add(Op::MatMul { transpose_a: false, transpose_b }, &[flat, w]).unwrap();
+        let y = self.add(Linear::MatMul { transpose_a: false, transpose_b }, &[flat, w]).unwrap();
         let bias = self.constant(&[3]);
-        self.add(Op::Add, &[y, bias]).unwrap()
+        self.add(Arithmetic::Add, &[y, bias]).unwrap()
     }
 }
 

@@ -3,7 +3,7 @@
 //! exported in this form.
 
 use super::PassReport;
-use cryptflow_graph::{Function, Graph, Node, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Function, Graph, Node, NodeId, Op};
 
 /// Turns `1 / sqrt(x)`, in each of its forms, into `rsqrt(x)`, and `a / sqrt(x)` into `a · rsqrt(x)`.
 pub fn run(graph: &mut Graph) -> PassReport {
@@ -22,7 +22,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
                 graph.nodes[i].op = Op::Function(Function::Rsqrt);
                 graph.nodes[i].inputs = vec![x];
             }
-            Op::Div => {
+            Op::Arithmetic(Arithmetic::Div) => {
                 let Some(x) = root(node.inputs.get(1)) else { continue };
                 report.changed(&node.name, "divides by a square root");
                 let (a, shape) = (node.inputs[0], graph.node(x).shape.clone());
@@ -35,7 +35,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
                 let name = format!("{}/inverse_root", node.name);
                 let op = Op::Function(Function::Rsqrt);
                 let inverse = graph.push(Node { name, op, inputs: vec![x], shape });
-                graph.nodes[i].op = Op::Mul;
+                graph.nodes[i].op = Op::Arithmetic(Arithmetic::Mul);
                 graph.nodes[i].inputs = vec![a, inverse];
             }
             _ => {}
@@ -65,19 +65,19 @@ mod tests {
     #[test]
     fn every_form() {
         type Form = fn(&mut Graph, NodeId) -> NodeId;
-        let root = |g: &mut Graph, x| g.add("root", Op::Function(Function::Sqrt), &[x]).unwrap();
+        let root = |g: &mut Graph, x| g.add("root", Function::Sqrt, &[x]).unwrap();
         let table: [(&str, Form, &[&str]); 5] = [
-            ("reciprocal", |g, r| g.add("y", Op::Function(Function::Reciprocal), &[r]).unwrap(), &["rsqrt"]),
+            ("reciprocal", |g, r| g.add("y", Function::Reciprocal, &[r]).unwrap(), &["rsqrt"]),
             (
                 "one over it",
                 |g, r| {
                     let one = g.add_constant("one", Array::scalar(1.0));
-                    g.add("y", Op::Div, &[one, r]).unwrap()
+                    g.add("y", Arithmetic::Div, &[one, r]).unwrap()
                 },
                 &["rsqrt"],
             ),
-            ("a quotient", |g, r| g.add("y", Op::Div, &[NodeId(0), r]).unwrap(), &["mul", "rsqrt"]),
-            ("its own user", |g, r| g.add("y", Op::Div, &[r, NodeId(0)]).unwrap(), &["div", "sqrt"]),
+            ("a quotient", |g, r| g.add("y", Arithmetic::Div, &[NodeId(0), r]).unwrap(), &["mul", "rsqrt"]),
+            ("its own user", |g, r| g.add("y", Arithmetic::Div, &[r, NodeId(0)]).unwrap(), &["div", "sqrt"]),
             (
                 "a power",
                 |g, _| {
@@ -90,7 +90,7 @@ mod tests {
         for (what, form, operations) in table {
             let mut g = Graph::default();
             let x = g.add_input("x", vec![2, 3]);
-            let positive = g.add("positive", Op::Function(Function::Exp), &[x]).unwrap();
+            let positive = g.add("positive", Function::Exp, &[x]).unwrap();
             let r = root(&mut g, positive);
             let y = form(&mut g, r);
             // A power of x itself is no number where x is negative.

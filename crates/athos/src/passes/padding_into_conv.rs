@@ -4,7 +4,7 @@ use cryptflow_ring::{Movement, Window};
 
 use super::PassReport;
 use cryptflow_graph::operations::sees_elements;
-use cryptflow_graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 
 /// Folds a padding of height and width into the convolution or pool behind it:
 /// * a convolution and a sum pool see zeros either way;
@@ -28,21 +28,25 @@ pub fn run(graph: &mut Graph) -> PassReport {
         };
         let op = match &node.op {
             // The padding must be of the picture, not of the weights.
-            Op::Conv2d { window, groups } if !node.inputs[1..].contains(&pad) => {
-                Op::Conv2d { window: wider(window), groups: *groups }
+            Op::Linear(Linear::Conv2d { window, groups }) if !node.inputs[1..].contains(&pad) => {
+                Op::Linear(Linear::Conv2d { window: wider(window), groups: *groups })
             }
-            Op::SumPool { window } => Op::SumPool { window: wider(window) },
-            Op::AvgPool { window, count_padding } if *count_padding || !window.is_padded() => {
-                Op::AvgPool { window: wider(window), count_padding: true }
+            Op::Pool(Pool { kind: Pooling::Sum, window }) => {
+                Op::Pool(Pool { kind: Pooling::Sum, window: wider(window) })
             }
-            Op::AvgPool { .. } => {
+            Op::Pool(Pool { kind: Pooling::Average { count_padding }, window })
+                if *count_padding || !window.is_padded() =>
+            {
+                Op::Pool(Pool { kind: Pooling::Average { count_padding: true }, window: wider(window) })
+            }
+            Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => {
                 report.leave(
                     &graph.node(pad).name,
                     format!("stays: {} counts only its own padding", node.name),
                 );
                 continue;
             }
-            Op::MaxPool { window } => {
+            Op::Pool(Pool { kind: Pooling::Max, window }) => {
                 let window = wider(window);
                 if !non_negative[x.0] || !sees_elements(&window, &graph.node(x).shape) {
                     let reason =
@@ -50,7 +54,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
                     report.leave(&graph.node(pad).name, reason);
                     continue;
                 }
-                Op::MaxPool { window }
+                Op::Pool(Pool { kind: Pooling::Max, window })
             }
             _ => continue,
         };
@@ -78,15 +82,11 @@ fn non_negative(graph: &Graph) -> Vec<bool> {
     let mut result: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let known = match &node.op {
-            Op::Relu | Op::ClippedRelu { .. } | Op::Softmax => true,
+            Op::Activation(Activation::Relu | Activation::ClippedRelu { .. } | Activation::Softmax) => true,
             Op::Constant(array) => array.data.iter().all(|&v| v >= 0.0),
-            Op::MaxPool { .. }
-            | Op::AvgPool { .. }
-            | Op::SumPool { .. }
-            | Op::Mean { .. }
-            | Op::Sum { .. }
-            | Op::Add
-            | Op::Mul
+            Op::Pool(Pool { .. })
+            | Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. })
+            | Op::Arithmetic(Arithmetic::Add | Arithmetic::Mul)
             | Op::Identity
             | Op::Movement(_) => node.inputs.iter().all(|i| result[i.0]),
             _ => false,
@@ -114,12 +114,13 @@ mod tests {
             dilation: [1, 1],
             padding: [[padding; 2]; 2],
         };
-        let max = |p| Op::MaxPool { window: window(p) };
-        let average = |p, count_padding| Op::AvgPool { window: window(p), count_padding };
+        let max = |p| Op::Pool(Pool { kind: Pooling::Max, window: window(p) });
+        let average =
+            |p, count_padding| Op::Pool(Pool { kind: Pooling::Average { count_padding }, window: window(p) });
         let space = [[0, 1, 2, 0], [0, 2, 0, 0]];
         let table = [
-            ("conv", Op::Conv2d { window: window(1), groups: 1 }, space, false, true),
-            ("sum", Op::SumPool { window: window(1) }, space, false, true),
+            ("conv", Op::Linear(Linear::Conv2d { window: window(1), groups: 1 }), space, false, true),
+            ("sum", Op::Pool(Pool { kind: Pooling::Sum, window: window(1) }), space, false, true),
             ("average", average(0, false), space, false, true),
             ("average that counts its padding", average(1, true), space, false, true),
             ("average that does not", average(1, false), space, false, false),
@@ -132,12 +133,12 @@ mod tests {
             let mut g = Graph::default();
             let mut x = g.add_input("x", vec![1, 6, 7, 2]);
             if relu {
-                x = g.add("relu", Op::Relu, &[x]).unwrap();
+                x = g.add("relu", Activation::Relu, &[x]).unwrap();
             }
             let pad = Movement::Pad { before: before.to_vec(), after: after.to_vec() };
-            let pad = g.add("pad", Op::Movement(pad), &[x]).unwrap();
+            let pad = g.add("pad", pad, &[x]).unwrap();
             let mut inputs = vec![pad];
-            if matches!(op, Op::Conv2d { .. }) {
+            if matches!(op, Op::Linear(Linear::Conv2d { .. })) {
                 inputs.push(g.add_constant("w", harness::Random(3).array(&[3, 3, 2, 4])));
             }
             let y = g.add("y", op, &inputs).unwrap();

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::PassReport;
-use cryptflow_graph::{Array, Function, Graph, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, NodeId, Op};
 
 /// The functions that are looked for.
 const KNOWN: [Function; 6] = [
@@ -36,7 +36,10 @@ pub fn run(graph: &mut Graph) -> PassReport {
     // Backwards, so that the whole of a function is seen before its parts.
     for index in (0..graph.nodes.len()).rev() {
         let id = NodeId(index);
-        if !matches!(graph.node(id).op, Op::Mul | Op::Div | Op::Function(Function::Log)) {
+        if !matches!(
+            graph.node(id).op,
+            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div) | Op::Function(Function::Log)
+        ) {
             continue;
         }
         let Some((x, function, operations)) = found(graph, id, &points) else { continue };
@@ -76,14 +79,14 @@ fn operands(graph: &Graph, id: NodeId) -> Option<BTreeSet<NodeId>> {
     let node = graph.node(id);
     let by_element = matches!(
         node.op,
-        Op::Add
-            | Op::Sub
-            | Op::Mul
-            | Op::Div
-            | Op::Maximum
-            | Op::Minimum
-            | Op::Relu
-            | Op::ClippedRelu { .. }
+        Op::Arithmetic(
+            Arithmetic::Add
+                | Arithmetic::Sub
+                | Arithmetic::Mul
+                | Arithmetic::Div
+                | Arithmetic::Maximum
+                | Arithmetic::Minimum
+        ) | Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })
             | Op::Function(_)
             | Op::Identity
     );
@@ -139,80 +142,80 @@ mod tests {
         g.add_constant(format!("c{}", g.nodes.len()), Array::scalar(value))
     }
 
-    fn add(g: &mut Graph, op: Op, inputs: &[NodeId]) -> NodeId {
+    fn add(g: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
         g.add(format!("n{}", g.nodes.len()), op, inputs).unwrap()
     }
 
-    fn by(g: &mut Graph, op: Op, x: NodeId, value: f32) -> NodeId {
+    fn by(g: &mut Graph, op: impl Into<Op>, x: NodeId, value: f32) -> NodeId {
         let c = scalar(g, value);
         add(g, op, &[x, c])
     }
 
     fn f(g: &mut Graph, function: Function, x: NodeId) -> NodeId {
-        add(g, Op::Function(function), &[x])
+        add(g, function, &[x])
     }
 
     #[test]
     fn functions_that_are_written_out() {
         let table: [(&str, Build); 9] = [
             ("gelu", |g, x| {
-                let z = by(g, Op::Div, x, std::f32::consts::SQRT_2);
+                let z = by(g, Arithmetic::Div, x, std::f32::consts::SQRT_2);
                 let e = f(g, Function::Erf, z);
-                let e = by(g, Op::Add, e, 1.0);
-                let h = by(g, Op::Mul, x, 0.5);
-                add(g, Op::Mul, &[h, e])
+                let e = by(g, Arithmetic::Add, e, 1.0);
+                let h = by(g, Arithmetic::Mul, x, 0.5);
+                add(g, Arithmetic::Mul, &[h, e])
             }),
             ("gelu", |g, x| {
                 // With the complement of the error function, as Keras has it.
-                let n = by(g, Op::Mul, x, -1.0);
-                let z = by(g, Op::Mul, n, std::f32::consts::FRAC_1_SQRT_2);
+                let n = by(g, Arithmetic::Mul, x, -1.0);
+                let z = by(g, Arithmetic::Mul, n, std::f32::consts::FRAC_1_SQRT_2);
                 let e = f(g, Function::Erf, z);
                 let one = scalar(g, 1.0);
-                let c = add(g, Op::Sub, &[one, e]);
-                let h = by(g, Op::Mul, x, 0.5);
-                add(g, Op::Mul, &[h, c])
+                let c = add(g, Arithmetic::Sub, &[one, e]);
+                let h = by(g, Arithmetic::Mul, x, 0.5);
+                add(g, Arithmetic::Mul, &[h, c])
             }),
             ("gelu", |g, x| {
                 let cube = f(g, Function::Power { exponent: 3.0 }, x);
-                let cube = by(g, Op::Mul, cube, 0.044715);
-                let sum = add(g, Op::Add, &[x, cube]);
-                let z = by(g, Op::Mul, sum, 0.797_884_6);
+                let cube = by(g, Arithmetic::Mul, cube, 0.044715);
+                let sum = add(g, Arithmetic::Add, &[x, cube]);
+                let z = by(g, Arithmetic::Mul, sum, 0.797_884_6);
                 let t = f(g, Function::Tanh, z);
-                let t = by(g, Op::Add, t, 1.0);
-                let h = add(g, Op::Mul, &[x, t]);
-                by(g, Op::Mul, h, 0.5)
+                let t = by(g, Arithmetic::Add, t, 1.0);
+                let h = add(g, Arithmetic::Mul, &[x, t]);
+                by(g, Arithmetic::Mul, h, 0.5)
             }),
             ("swish", |g, x| {
                 let s = f(g, Function::Sigmoid, x);
-                add(g, Op::Mul, &[s, x])
+                add(g, Arithmetic::Mul, &[s, x])
             }),
             ("swish", |g, x| {
-                let n = by(g, Op::Mul, x, -1.0);
+                let n = by(g, Arithmetic::Mul, x, -1.0);
                 let e = f(g, Function::Exp, n);
-                let d = by(g, Op::Add, e, 1.0);
-                add(g, Op::Div, &[x, d])
+                let d = by(g, Arithmetic::Add, e, 1.0);
+                add(g, Arithmetic::Div, &[x, d])
             }),
             ("hard swish", |g, x| {
-                let s = by(g, Op::Add, x, 3.0);
-                let c = add(g, Op::ClippedRelu { limit: 6.0 }, &[s]);
-                let p = add(g, Op::Mul, &[x, c]);
-                by(g, Op::Mul, p, 1.0 / 6.0)
+                let s = by(g, Arithmetic::Add, x, 3.0);
+                let c = add(g, Activation::ClippedRelu { limit: 6.0 }, &[s]);
+                let p = add(g, Arithmetic::Mul, &[x, c]);
+                by(g, Arithmetic::Mul, p, 1.0 / 6.0)
             }),
             ("mish", |g, x| {
                 let s = f(g, Function::Softplus, x);
                 let t = f(g, Function::Tanh, s);
-                add(g, Op::Mul, &[x, t])
+                add(g, Arithmetic::Mul, &[x, t])
             }),
             ("softplus", |g, x| {
                 let e = f(g, Function::Exp, x);
-                let s = by(g, Op::Add, e, 1.0);
+                let s = by(g, Arithmetic::Add, e, 1.0);
                 f(g, Function::Log, s)
             }),
             ("mul", |g, x| {
                 // None of them: the factor is another.
                 let s = f(g, Function::Sigmoid, x);
-                let s = by(g, Op::Mul, s, 1.5);
-                add(g, Op::Mul, &[x, s])
+                let s = by(g, Arithmetic::Mul, s, 1.5);
+                add(g, Arithmetic::Mul, &[x, s])
             }),
         ];
         for (name, build) in table {
@@ -236,7 +239,7 @@ mod tests {
         let mut g = Graph::default();
         let (x, z) = (g.add_input("x", vec![1, 4]), g.add_input("z", vec![3, 4]));
         let s = f(&mut g, Function::Sigmoid, x);
-        let a = add(&mut g, Op::Mul, &[z, s]);
+        let a = add(&mut g, Arithmetic::Mul, &[z, s]);
         g.add_output("a", a);
         assert!(run(&mut g).changes.is_empty());
     }

@@ -3,7 +3,7 @@
 
 use super::{PassReport, only_user};
 use cryptflow_graph::operations::sees_elements;
-use cryptflow_graph::{Graph, Node, NodeId, Op};
+use cryptflow_graph::{Activation, Graph, Node, NodeId, Op, Pool, Pooling};
 
 /// Turns `MaxPool(Relu(x))` into `Relu(MaxPool(x))`, for clipped ReLUs too, where the ReLU has no other use and the pool
 /// makes fewer elements. Padding never wins, so this is exact.
@@ -13,10 +13,10 @@ pub fn run(graph: &mut Graph) -> PassReport {
     for i in 0..graph.nodes.len() {
         let pool = NodeId(i);
         let node = graph.node(pool);
-        let Op::MaxPool { window } = &node.op else { continue };
+        let Op::Pool(Pool { kind: Pooling::Max, window }) = &node.op else { continue };
         let relu = node.inputs[0];
         let before = graph.node(relu);
-        if !matches!(before.op, Op::Relu | Op::ClippedRelu { .. }) {
+        if !matches!(before.op, Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })) {
             continue;
         }
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
@@ -67,18 +67,18 @@ mod tests {
             padding: [[padding; 2]; 2],
         };
         let table = [
-            ("plain", Op::Relu, window(2, 0), false, true),
-            ("clipped", Op::ClippedRelu { limit: 0.5 }, window(2, 0), false, true),
-            ("padded", Op::Relu, window(2, 1), false, true),
-            ("windows of padding", Op::Relu, window(2, 2), false, false),
-            ("as many elements", Op::Relu, window(1, 1), false, false),
-            ("another use", Op::Relu, window(2, 0), true, false),
+            ("plain", Op::Activation(Activation::Relu), window(2, 0), false, true),
+            ("clipped", Op::Activation(Activation::ClippedRelu { limit: 0.5 }), window(2, 0), false, true),
+            ("padded", Op::Activation(Activation::Relu), window(2, 1), false, true),
+            ("windows of padding", Op::Activation(Activation::Relu), window(2, 2), false, false),
+            ("as many elements", Op::Activation(Activation::Relu), window(1, 1), false, false),
+            ("another use", Op::Activation(Activation::Relu), window(2, 0), true, false),
         ];
         for (what, relu, window, used, moves) in table {
             let mut g = Graph::default();
             let x = g.add_input("x", vec![1, 6, 6, 3]);
             let y = g.add("relu", relu.clone(), &[x]).unwrap();
-            let z = g.add("pool", Op::MaxPool { window }, &[y]).unwrap();
+            let z = g.add("pool", Pool { kind: Pooling::Max, window }, &[y]).unwrap();
             g.add_output("pool", z);
             if used {
                 g.add_output("relu", y);

@@ -3,7 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use cryptflow_graph::{Graph, NodeId, Op};
+use cryptflow_graph::{Graph, NodeId, Op, Reduce, Reduction};
 
 /// Removes identities and movements that move nothing, joins reshapes with reshapes and transposes with transposes, and lets a
 /// mean or sum drop the axes itself that a reshape behind it drops.
@@ -59,9 +59,7 @@ fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
             Movement::Concat { .. } => node.inputs.len() == 1,
             Movement::Gather { indices, .. } => same && indices.iter().copied().eq(0..indices.len()),
         },
-        Op::Mean { axes, .. } | Op::Sum { axes, .. } | Op::Max { axes, .. } | Op::Min { axes, .. } => {
-            same && axes.iter().all(|&a| node.shape[a] == 1)
-        }
+        Op::Reduce(Reduce { axes, .. }) => same && axes.iter().all(|&a| node.shape[a] == 1),
         _ => false,
     }
 }
@@ -78,8 +76,12 @@ fn drops_axes(graph: &Graph, id: NodeId) -> Option<Op> {
     }
     let reduction = graph.node(before);
     let (op, axes) = match &reduction.op {
-        Op::Mean { axes, keep_dims: true } => (Op::Mean { axes: axes.clone(), keep_dims: false }, axes),
-        Op::Sum { axes, keep_dims: true } => (Op::Sum { axes: axes.clone(), keep_dims: false }, axes),
+        Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims: true }) => {
+            (Op::Reduce(Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: false }), axes)
+        }
+        Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims: true }) => {
+            (Op::Reduce(Reduce { kind: Reduction::Sum, axes: axes.clone(), keep_dims: false }), axes)
+        }
         _ => return None,
     };
     let kept = reduction.shape.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, n)| n);
@@ -106,6 +108,7 @@ fn joined(graph: &Graph, id: NodeId) -> Option<Movement> {
 mod tests {
     use super::super::{dead_nodes, harness};
     use super::*;
+    use cryptflow_graph::Activation;
 
     #[test]
     fn preserves_random_graphs() {
@@ -119,7 +122,7 @@ mod tests {
         let transpose = |p: [usize; 4]| Op::Movement(Movement::Transpose { permutation: p.to_vec() });
         let a = g.add("a", transpose([0, 3, 1, 2]), &[x]).unwrap();
         let b = g.add("b", transpose([0, 2, 3, 1]), &[a]).unwrap();
-        let c = g.add("c", Op::Relu, &[b]).unwrap();
+        let c = g.add("c", Activation::Relu, &[b]).unwrap();
         let d = g.add("d", Op::Identity, &[c]).unwrap();
         let e = g.add("e", Op::Identity, &[d]).unwrap();
         g.add_output("e", e);

@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Graph, Linear, Node, NodeId, Op, Order, Reduce, Reduction,
+};
 
 /// Moves transposes behind the nodes that use them. A node whose transpose moved keeps its name, though the order of its
 /// axes is another one; the transpose behind it is called after it.
@@ -132,21 +134,27 @@ impl Pass {
         let first = node.inputs.first().copied()?;
         let unary = || transpose(graph, first).map(|(x, _)| x);
         match &node.op {
-            Op::Relu | Op::ClippedRelu { .. } | Op::Function(_) => own(node.op.clone(), vec![unary()?]),
-            Op::Softmax if p[last] == last => own(Op::Softmax, vec![unary()?]),
-            Op::Scale | Op::BatchNorm { .. } if p[last] == last => {
+            Op::Activation(Activation::Relu | Activation::ClippedRelu { .. }) | Op::Function(_) => {
+                own(node.op.clone(), vec![unary()?])
+            }
+            Op::Activation(Activation::Softmax) if p[last] == last => {
+                own(Op::Activation(Activation::Softmax), vec![unary()?])
+            }
+            Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) if p[last] == last => {
                 let mut inputs = node.inputs.clone();
                 inputs[0] = unary()?;
                 own(node.op.clone(), inputs)
             }
-            Op::Add
-            | Op::Sub
-            | Op::Mul
-            | Op::Div
-            | Op::Maximum
-            | Op::Minimum
-            | Op::Compare(_)
-            | Op::Select => {
+            Op::Arithmetic(
+                Arithmetic::Add
+                | Arithmetic::Sub
+                | Arithmetic::Mul
+                | Arithmetic::Div
+                | Arithmetic::Maximum
+                | Arithmetic::Minimum
+                | Arithmetic::Compare(_)
+                | Arithmetic::Select,
+            ) => {
                 if node.shape.len() != p.len() {
                     return None;
                 }
@@ -177,21 +185,29 @@ impl Pass {
                 };
                 own(Op::Movement(movement), vec![unary()?])
             }
-            Op::Mean { axes, keep_dims } => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| Op::Mean { axes, keep_dims })
+            Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims }) => {
+                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
+                    Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims })
+                })
             }
-            Op::Sum { axes, keep_dims } => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| Op::Sum { axes, keep_dims })
+            Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims }) => {
+                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
+                    Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims })
+                })
             }
-            Op::Max { axes, keep_dims } => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| Op::Max { axes, keep_dims })
+            Op::Reduce(Reduce { kind: Reduction::Max, axes, keep_dims }) => {
+                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
+                    Op::Reduce(Reduce { kind: Reduction::Max, axes, keep_dims })
+                })
             }
-            Op::Min { axes, keep_dims } => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| Op::Min { axes, keep_dims })
+            Op::Reduce(Reduce { kind: Reduction::Min, axes, keep_dims }) => {
+                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
+                    Op::Reduce(Reduce { kind: Reduction::Min, axes, keep_dims })
+                })
             }
-            Op::ArgMax { axis } => {
+            Op::Order(Order::ArgMax { axis }) => {
                 let to = *p.get(*axis)?;
-                reduced(&[*axis], false, p, unary()?, |_, _| Op::ArgMax { axis: to })
+                reduced(&[*axis], false, p, unary()?, |_, _| Op::Order(Order::ArgMax { axis: to }))
             }
             _ => None,
         }
@@ -326,22 +342,24 @@ mod tests {
         let pad = Movement::Pad { before: vec![0, 0, 1, 2], after: vec![0, 1, 0, 1] };
         let slice =
             Movement::Slice { begin: vec![0, 1, 4, 0], size: vec![2, 2, 3, 2], stride: vec![1, 1, -1, 2] };
-        let mean = |axes: &[usize], keep_dims| Op::Mean { axes: axes.to_vec(), keep_dims };
+        let mean = |axes: &[usize], keep_dims| {
+            Op::Reduce(Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep_dims })
+        };
         let table: Vec<(&str, Op, Vec<Vec<usize>>, usize)> = vec![
-            ("relu", Op::Relu, vec![], 0),
+            ("relu", Op::Activation(Activation::Relu), vec![], 0),
             ("function", Op::Function(Function::Abs), vec![], 0),
-            ("sum with itself", Op::Add, vec![vec![0]], 0),
-            ("bias", Op::Add, vec![vec![3, 1, 1]], 0),
-            ("picture", Op::Mul, vec![vec![2, 3, 5, 6]], 0),
-            ("row", Op::Sub, vec![vec![6]], 0),
-            ("number", Op::Maximum, vec![vec![]], 0),
+            ("sum with itself", Op::Arithmetic(Arithmetic::Add), vec![vec![0]], 0),
+            ("bias", Op::Arithmetic(Arithmetic::Add), vec![vec![3, 1, 1]], 0),
+            ("picture", Op::Arithmetic(Arithmetic::Mul), vec![vec![2, 3, 5, 6]], 0),
+            ("row", Op::Arithmetic(Arithmetic::Sub), vec![vec![6]], 0),
+            ("number", Op::Arithmetic(Arithmetic::Maximum), vec![vec![]], 0),
             ("concatenation", Op::Movement(Movement::Concat { axis: 1 }), vec![vec![2, 1, 5, 6]], 0),
             ("pad", Op::Movement(pad), vec![], 0),
             ("slice", Op::Movement(slice), vec![], 0),
             ("gathering", Op::Movement(Movement::Gather { axis: 2, indices: vec![4, 0, 0] }), vec![], 0),
             ("mean, kept", mean(&[2, 3], true), vec![], 0),
             ("mean of channels", mean(&[1], true), vec![], 0),
-            ("softmax along rows", Op::Softmax, vec![], 2),
+            ("softmax along rows", Op::Activation(Activation::Softmax), vec![], 2),
         ];
         for (what, op, constants, left) in table {
             let mut g = Graph::default();
@@ -371,11 +389,11 @@ mod tests {
     #[test]
     fn reductions_that_drop_axes_need_no_transpose() {
         for (op, left) in [
-            (Op::Mean { axes: vec![2, 3], keep_dims: false }, 0),
-            (Op::Sum { axes: vec![1], keep_dims: false }, 0),
-            (Op::Max { axes: vec![0, 1], keep_dims: false }, 0),
-            (Op::Min { axes: vec![2], keep_dims: false }, 1),
-            (Op::ArgMax { axis: 1 }, 0),
+            (Op::Reduce(Reduce { kind: Reduction::Mean, axes: vec![2, 3], keep_dims: false }), 0),
+            (Op::Reduce(Reduce { kind: Reduction::Sum, axes: vec![1], keep_dims: false }), 0),
+            (Op::Reduce(Reduce { kind: Reduction::Max, axes: vec![0, 1], keep_dims: false }), 0),
+            (Op::Reduce(Reduce { kind: Reduction::Min, axes: vec![2], keep_dims: false }), 1),
+            (Op::Order(Order::ArgMax { axis: 1 }), 0),
         ] {
             let mut g = Graph::default();
             let x = g.add_input("x", vec![2, 5, 6, 3]);
@@ -399,13 +417,14 @@ mod tests {
             let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
             let a = g.add(format!("in_{block}"), order(&LAST), &[x]).unwrap();
             let w = g.add_constant(format!("w_{block}"), harness::Random(block).array(&[1, 1, 4, 4]));
-            let y = g.add(format!("conv_{block}"), Op::Conv2d { window, groups: 1 }, &[a, w]).unwrap();
+            let y = g.add(format!("conv_{block}"), Linear::Conv2d { window, groups: 1 }, &[a, w]).unwrap();
             let y = g.add(format!("out_{block}"), order(&FIRST), &[y]).unwrap();
-            let y = g.add(format!("relu_{block}"), Op::Relu, &[y]).unwrap();
-            x = g.add(format!("sum_{block}"), Op::Add, &[x, y]).unwrap();
+            let y = g.add(format!("relu_{block}"), Activation::Relu, &[y]).unwrap();
+            x = g.add(format!("sum_{block}"), Arithmetic::Add, &[x, y]).unwrap();
         }
-        let mean = g.add("mean", Op::Mean { axes: vec![2, 3], keep_dims: true }, &[x]).unwrap();
-        let flat = g.add("flat", Op::Movement(Movement::Reshape { shape: vec![1, 4] }), &[mean]).unwrap();
+        let mean =
+            g.add("mean", Reduce { kind: Reduction::Mean, axes: vec![2, 3], keep_dims: true }, &[x]).unwrap();
+        let flat = g.add("flat", Movement::Reshape { shape: vec![1, 4] }, &[mean]).unwrap();
         g.add_output("flat", flat);
         let expected = harness::outputs(&g);
         optimise(&mut g);

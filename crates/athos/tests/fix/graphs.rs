@@ -1,6 +1,8 @@
 //! A table of small graphs, each with one thing that the compiler must get right.
 
-use cryptflow_graph::{Array, Graph, NodeId, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Graph, Linear, NodeId, Op, Order, Pool, Pooling, Reduce, Reduction,
+};
 use cryptflow_ring::{Movement, Window};
 
 /// A reproducible stream of numbers.
@@ -45,7 +47,8 @@ impl Builder {
         self.graph.add_constant(format!("c{}", self.graph.nodes.len()), array)
     }
 
-    pub(crate) fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+    pub(crate) fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
+        let op = op.into();
         let name = format!("{}{}", op.name().replace(' ', "_"), self.graph.nodes.len());
         self.graph.add(name, op, inputs).unwrap()
     }
@@ -67,21 +70,21 @@ impl Builder {
             dilation: [1; 2],
             padding: [[padding; 2]; 2],
         };
-        self.add(Op::Conv2d { window, groups }, &[x, w, b])
+        self.add(Linear::Conv2d { window, groups }, &[x, w, b])
     }
 
     pub(crate) fn dense(&mut self, x: NodeId, inner: usize, columns: usize) -> NodeId {
         let w = self.constant(&[inner, columns], 2.0 / (inner as f32).sqrt());
         let b = self.constant(&[columns], 0.5);
-        self.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, b])
+        self.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[x, w, b])
     }
 
     pub(crate) fn relu(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::Relu, &[x])
+        self.add(Activation::Relu, &[x])
     }
 
     fn reshape(&mut self, x: NodeId, shape: &[usize]) -> NodeId {
-        self.add(Op::Movement(Movement::Reshape { shape: shape.to_vec() }), &[x])
+        self.add(Movement::Reshape { shape: shape.to_vec() }, &[x])
     }
 
     pub(crate) fn output(mut self, id: NodeId) -> Graph {
@@ -116,16 +119,16 @@ pub(crate) const GRAPHS: &[Case] = &[
         let mut b = Builder::new(3);
         let x = b.input(&[6, 2]);
         let w = b.constant(&[4, 6], 1.0);
-        let y = b.add(Op::MatMul { transpose_a: true, transpose_b: true }, &[x, w]);
+        let y = b.add(Linear::MatMul { transpose_a: true, transpose_b: true }, &[x, w]);
         b.output(y)
     }),
     ("constant on the left", || {
         let mut b = Builder::new(4);
         let x = b.input(&[6, 2]);
         let w = b.constant(&[3, 6], 1.0);
-        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[w, x]);
+        let y = b.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[w, x]);
         let v = b.constant(&[2, 5], 1.0);
-        let z = b.add(Op::MatMul { transpose_a: true, transpose_b: true }, &[v, y]);
+        let z = b.add(Linear::MatMul { transpose_a: true, transpose_b: true }, &[v, y]);
         b.output(z)
     }),
     ("conv, relu, max pool, dense", || {
@@ -133,7 +136,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 6, 6, 2]);
         let y = b.conv(x, [3, 3, 2, 4], 1, 1, 1);
         let y = b.relu(y);
-        let y = b.add(Op::MaxPool { window: window(2, 2, 0, 0) }, &[y]);
+        let y = b.add(Pool { kind: Pooling::Max, window: window(2, 2, 0, 0) }, &[y]);
         let y = b.reshape(y, &[1, 36]);
         let y = b.dense(y, 36, 5);
         b.output(y)
@@ -142,7 +145,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let mut b = Builder::new(6);
         let x = b.input(&[2, 5, 5, 2]);
         let y = b.conv(x, [3, 3, 2, 4], 1, 0, 1);
-        let y = b.add(Op::MaxPool { window: window(3, 2, 1, 1) }, &[y]);
+        let y = b.add(Pool { kind: Pooling::Max, window: window(3, 2, 1, 1) }, &[y]);
         let y = b.relu(y);
         let y = b.conv(y, [1, 1, 4, 3], 1, 0, 1);
         b.output(y)
@@ -155,7 +158,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let y = b.conv(x, [3, 3, 3, 3], 1, 1, 1);
         let y = b.relu(y);
         let y = b.conv(y, [3, 3, 3, 3], 1, 1, 1);
-        let y = b.add(Op::Add, &[y, x]);
+        let y = b.add(Arithmetic::Add, &[y, x]);
         let y = b.relu(y);
         let y = b.conv(y, [1, 1, 3, 2], 1, 0, 1);
         b.output(y)
@@ -165,7 +168,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 4, 4, 3]);
         let y = b.conv(x, [3, 3, 3, 5], 2, 1, 1);
         let z = b.conv(x, [1, 1, 3, 5], 2, 0, 1);
-        let y = b.add(Op::Add, &[y, z]);
+        let y = b.add(Arithmetic::Add, &[y, z]);
         let y = b.relu(y);
         b.output(y)
     }),
@@ -174,9 +177,9 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 4, 4, 3]);
         let y = b.conv(x, [3, 3, 3, 5], 2, 1, 1);
         let z = b.conv(x, [1, 1, 3, 5], 2, 0, 1);
-        let y = b.add(Op::Sub, &[y, z]);
+        let y = b.add(Arithmetic::Sub, &[y, z]);
         let z = b.conv(x, [1, 1, 3, 5], 2, 0, 1);
-        let y = b.add(Op::Add, &[z, y]);
+        let y = b.add(Arithmetic::Add, &[z, y]);
         b.output(y)
     }),
     ("inverted bottleneck with relu6", || {
@@ -184,13 +187,13 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 4, 4, 3]);
         let x = b.conv(x, [1, 1, 3, 4], 1, 0, 1);
         let y = b.conv(x, [1, 1, 4, 8], 1, 0, 1);
-        let y = b.add(Op::ClippedRelu { limit: 1.5 }, &[y]);
+        let y = b.add(Activation::ClippedRelu { limit: 1.5 }, &[y]);
         let y = b.conv(y, [3, 3, 1, 8], 1, 1, 8);
-        let y = b.add(Op::ClippedRelu { limit: 6.0 }, &[y]);
+        let y = b.add(Activation::ClippedRelu { limit: 6.0 }, &[y]);
         let y = b.conv(y, [1, 1, 8, 4], 1, 0, 1);
-        let y = b.add(Op::Add, &[x, y]);
+        let y = b.add(Arithmetic::Add, &[x, y]);
         let z = b.conv(y, [1, 1, 4, 4], 1, 0, 1);
-        let y = b.add(Op::Add, &[z, y]);
+        let y = b.add(Arithmetic::Add, &[z, y]);
         b.output(y)
     }),
     ("dense block: concatenation, batch norm, average pool", || {
@@ -204,12 +207,13 @@ pub(crate) const GRAPHS: &[Case] = &[
                 b.constant(&[channels], 0.5),
                 b.positive(&[channels], 0.2, 3.0),
             ];
-            let y = b.add(Op::BatchNorm { epsilon: 1e-3 }, &[x, parts[0], parts[1], parts[2], parts[3]]);
+            let y = b.add(Linear::BatchNorm { epsilon: 1e-3 }, &[x, parts[0], parts[1], parts[2], parts[3]]);
             let y = b.relu(y);
             let y = b.conv(y, [3, 3, channels, 2], 1, 1, 1);
-            x = b.add(Op::Movement(Movement::Concat { axis: 3 }), &[x, y]);
+            x = b.add(Movement::Concat { axis: 3 }, &[x, y]);
         }
-        let x = b.add(Op::AvgPool { window: window(2, 2, 0, 0), count_padding: false }, &[x]);
+        let x =
+            b.add(Pool { kind: Pooling::Average { count_padding: false }, window: window(2, 2, 0, 0) }, &[x]);
         let y = b.conv(x, [1, 1, 8, 3], 1, 0, 1);
         b.output(y)
     }),
@@ -222,8 +226,8 @@ pub(crate) const GRAPHS: &[Case] = &[
         let y = b.relu(y);
         let z = b.conv(x, [3, 3, 2, 4], 1, 1, 1);
         let z = b.relu(z);
-        let x = b.add(Op::Movement(Movement::Concat { axis: 3 }), &[y, z]);
-        let p = b.add(Op::MaxPool { window: window(3, 2, 0, 0) }, &[x]);
+        let x = b.add(Movement::Concat { axis: 3 }, &[y, z]);
+        let p = b.add(Pool { kind: Pooling::Max, window: window(3, 2, 0, 0) }, &[x]);
         let y = b.conv(p, [1, 1, 8, 3], 1, 0, 1);
         b.output(y)
     }),
@@ -232,18 +236,20 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 4, 4, 3]);
         let x = b.conv(x, [1, 1, 3, 4], 1, 0, 1);
         let x = b.relu(x);
-        let x = b.add(Op::Movement(Movement::Transpose { permutation: vec![0, 2, 1, 3] }), &[x]);
-        let y = b.add(Op::MaxPool { window: window(2, 2, 0, 0) }, &[x]);
+        let x = b.add(Movement::Transpose { permutation: vec![0, 2, 1, 3] }, &[x]);
+        let y = b.add(Pool { kind: Pooling::Max, window: window(2, 2, 0, 0) }, &[x]);
         let z = b.conv(x, [2, 2, 4, 4], 2, 0, 1);
-        let y = b.add(Op::Add, &[y, z]);
+        let y = b.add(Arithmetic::Add, &[y, z]);
         b.output(y)
     }),
     ("average pool with edges", || {
         let mut b = Builder::new(14);
         let x = b.input(&[2, 5, 5, 2]);
-        let y = b.add(Op::AvgPool { window: window(3, 2, 1, 1), count_padding: false }, &[x]);
-        let z = b.add(Op::AvgPool { window: window(3, 2, 1, 1), count_padding: true }, &[x]);
-        let y = b.add(Op::Sub, &[y, z]);
+        let y =
+            b.add(Pool { kind: Pooling::Average { count_padding: false }, window: window(3, 2, 1, 1) }, &[x]);
+        let z =
+            b.add(Pool { kind: Pooling::Average { count_padding: true }, window: window(3, 2, 1, 1) }, &[x]);
+        let y = b.add(Arithmetic::Sub, &[y, z]);
         b.output(y)
     }),
     ("sum pool into a dense layer", || {
@@ -251,7 +257,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[1, 4, 4, 3]);
         let x = b.conv(x, [3, 3, 3, 4], 1, 1, 1);
         let x = b.relu(x);
-        let x = b.add(Op::SumPool { window: window(4, 1, 0, 0) }, &[x]);
+        let x = b.add(Pool { kind: Pooling::Sum, window: window(4, 1, 0, 0) }, &[x]);
         let x = b.reshape(x, &[1, 4]);
         let y = b.dense(x, 4, 3);
         b.output(y)
@@ -259,38 +265,38 @@ pub(crate) const GRAPHS: &[Case] = &[
     ("mean over height and width", || {
         let mut b = Builder::new(16);
         let x = b.input(&[2, 7, 7, 3]);
-        let y = b.add(Op::Mean { axes: vec![1, 2], keep_dims: false }, &[x]);
+        let y = b.add(Reduce { kind: Reduction::Mean, axes: vec![1, 2], keep_dims: false }, &[x]);
         let y = b.dense(y, 3, 4);
         b.output(y)
     }),
     ("means and sums over other axes", || {
         let mut b = Builder::new(17);
         let x = b.input(&[2, 3, 4, 5]);
-        let y = b.add(Op::Mean { axes: vec![1, 3], keep_dims: true }, &[x]);
-        let z = b.add(Op::Sum { axes: vec![3], keep_dims: true }, &[x]);
-        let y = b.add(Op::Add, &[y, z]);
+        let y = b.add(Reduce { kind: Reduction::Mean, axes: vec![1, 3], keep_dims: true }, &[x]);
+        let z = b.add(Reduce { kind: Reduction::Sum, axes: vec![3], keep_dims: true }, &[x]);
+        let y = b.add(Arithmetic::Add, &[y, z]);
         b.output(y)
     }),
     ("arithmetic with constants", || {
         let mut b = Builder::new(18);
         let x = b.input(&[2, 3, 4]);
         let c = b.constant(&[4], 2.0);
-        let y = b.add(Op::Mul, &[x, c]);
+        let y = b.add(Arithmetic::Mul, &[x, c]);
         let c = b.constant(&[], 2.0);
-        let y = b.add(Op::Add, &[y, c]);
+        let y = b.add(Arithmetic::Add, &[y, c]);
         let c = b.constant(&[3, 1], 2.0);
-        let y = b.add(Op::Sub, &[c, y]);
+        let y = b.add(Arithmetic::Sub, &[c, y]);
         let c = b.positive(&[1, 3, 4], 0.5, 2.0);
-        let y = b.add(Op::Div, &[y, c]);
+        let y = b.add(Arithmetic::Div, &[y, c]);
         let c = b.constant(&[2, 1, 1], 2.0);
-        let y = b.add(Op::Sub, &[y, c]);
+        let y = b.add(Arithmetic::Sub, &[y, c]);
         b.output(y)
     }),
     ("broadcast of values", || {
         let mut b = Builder::new(19);
         let x = b.input(&[2, 3, 4]);
-        let m = b.add(Op::Mean { axes: vec![2], keep_dims: true }, &[x]);
-        let y = b.add(Op::Sub, &[x, m]);
+        let m = b.add(Reduce { kind: Reduction::Mean, axes: vec![2], keep_dims: true }, &[x]);
+        let y = b.add(Arithmetic::Sub, &[x, m]);
         b.output(y)
     }),
     ("slice, pad and reverse", || {
@@ -300,9 +306,9 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.relu(x);
         let slice =
             Movement::Slice { begin: vec![0, 0, 3, 0], size: vec![1, 2, 2, 4], stride: vec![1, 2, -2, 1] };
-        let y = b.add(Op::Movement(slice), &[x]);
+        let y = b.add(slice, &[x]);
         let pad = Movement::Pad { before: vec![0, 1, 0, 2], after: vec![0, 0, 1, 2] };
-        let y = b.add(Op::Movement(pad), &[y]);
+        let y = b.add(pad, &[y]);
         let y = b.conv(y, [1, 1, 8, 3], 1, 0, 1);
         b.output(y)
     }),
@@ -310,7 +316,7 @@ pub(crate) const GRAPHS: &[Case] = &[
         let mut b = Builder::new(21);
         let x = b.input(&[2, 6]);
         let y = b.dense(x, 6, 5);
-        let y = b.add(Op::Softmax, &[y]);
+        let y = b.add(Activation::Softmax, &[y]);
         let y = b.add(Op::Identity, &[y]);
         b.output(y)
     }),
@@ -318,8 +324,8 @@ pub(crate) const GRAPHS: &[Case] = &[
         let mut b = Builder::new(22);
         let x = b.input(&[2, 6]);
         let y = b.dense(x, 6, 5);
-        let s = b.add(Op::Softmax, &[y]);
-        let a = b.add(Op::ArgMax { axis: 1 }, &[s]);
+        let s = b.add(Activation::Softmax, &[y]);
+        let a = b.add(Order::ArgMax { axis: 1 }, &[s]);
         b.graph.add_output("prediction", a);
         b.output(y)
     }),
@@ -327,8 +333,8 @@ pub(crate) const GRAPHS: &[Case] = &[
         let mut b = Builder::new(23);
         let x = b.input(&[2, 6, 3]);
         let c = b.constant(&[3], 2.0);
-        let y = b.add(Op::Mul, &[x, c]);
-        let a = b.add(Op::ArgMax { axis: 1 }, &[y]);
+        let y = b.add(Arithmetic::Mul, &[x, c]);
+        let a = b.add(Order::ArgMax { axis: 1 }, &[y]);
         b.output(a)
     }),
     ("tiny weights, large biases", || {
@@ -336,10 +342,10 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[2, 6]);
         let w = b.constant(&[6, 4], 1e-4);
         let c = b.constant(&[4], 300.0);
-        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, c]);
+        let y = b.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[x, w, c]);
         let y = b.relu(y);
         let w = b.constant(&[4, 3], 1e-3);
-        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[y, w]);
+        let y = b.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[y, w]);
         b.output(y)
     }),
     ("weights that do not matter", || {
@@ -347,27 +353,27 @@ pub(crate) const GRAPHS: &[Case] = &[
         let x = b.input(&[2, 6]);
         let w = b.constant(&[6, 4], 1e-30);
         let c = b.constant(&[4], 1.0);
-        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w, c]);
+        let y = b.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[x, w, c]);
         b.output(y)
     }),
     ("zero weights", || {
         let mut b = Builder::new(25);
         let x = b.input(&[2, 6]);
         let w = b.positive(&[6, 4], 0.0, 0.0);
-        let y = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, w]);
+        let y = b.add(Linear::MatMul { transpose_a: false, transpose_b: false }, &[x, w]);
         let y = b.relu(y);
         let c = b.constant(&[4], 1.0);
-        let y = b.add(Op::Add, &[y, c]);
+        let y = b.add(Arithmetic::Add, &[y, c]);
         b.output(y)
     }),
     ("constants are computed", || {
         let mut b = Builder::new(26);
         let x = b.input(&[2, 6]);
         let (c, d) = (b.constant(&[6], 1.0), b.constant(&[6], 1.0));
-        let c = b.add(Op::Mul, &[c, d]);
-        let y = b.add(Op::Add, &[x, c]);
-        let dead = b.add(Op::Softmax, &[y]);
-        b.add(Op::Mul, &[dead, y]);
+        let c = b.add(Arithmetic::Mul, &[c, d]);
+        let y = b.add(Arithmetic::Add, &[x, c]);
+        let dead = b.add(Activation::Softmax, &[y]);
+        b.add(Arithmetic::Mul, &[dead, y]);
         b.output(y)
     }),
     ("the input is the output", || {

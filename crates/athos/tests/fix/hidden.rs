@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile};
 use cryptflow_athos::fix::{FixError, FixedRunner};
 use cryptflow_graph::Range;
-use cryptflow_graph::{Graph, Op, float};
+use cryptflow_graph::{Activation, Graph, Op, Order, float};
 use cryptflow_program::{OutputTransform, validate};
 
 use crate::executor::Naive;
@@ -25,15 +25,15 @@ fn options() -> CompileOptions {
 
 #[test]
 fn answers_are_those_of_the_float_model() {
-    let first = |axis, largest, indices| Op::TopK { axis, k: 1, largest, indices };
+    let first = |axis, largest, indices| Op::Order(Order::TopK { axis, k: 1, largest, indices });
     let class = |of| Some(OutputTransform::Class { of });
     // What ends the model, what the client is told, and the largest error in real numbers.
     let table = [
-        (Op::ArgMax { axis: 1 }, class(5), 0.0),
-        (Op::ArgMax { axis: 0 }, class(3), 0.0),
+        (Op::Order(Order::ArgMax { axis: 1 }), class(5), 0.0),
+        (Op::Order(Order::ArgMax { axis: 0 }), class(3), 0.0),
         (first(1, false, true), class(5), 0.0),
         (first(0, true, false), None, 0.02),
-        (Op::Softmax, None, 0.02),
+        (Op::Activation(Activation::Softmax), None, 0.02),
     ];
     for (op, transform, allowed) in table {
         let graph = graph(op.clone());
@@ -65,7 +65,7 @@ fn answers_are_those_of_the_float_model() {
 
 #[test]
 fn what_cannot_be_hidden_is_refused() {
-    let graph = graph(Op::TopK { axis: 1, k: 2, largest: true, indices: true });
+    let graph = graph(Op::Order(Order::TopK { axis: 1, k: 2, largest: true, indices: true }));
     let bounds = Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }]);
     let error = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap_err();
     let CompileError::Fix(FixError::Unsupported(nodes)) = error else { panic!("{error}") };
@@ -75,7 +75,7 @@ fn what_cannot_be_hidden_is_refused() {
 
 #[test]
 fn worst_cases_too() {
-    let graph = graph(Op::ArgMax { axis: 1 });
+    let graph = graph(Op::Order(Order::ArgMax { axis: 1 }));
     let bounds = Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }]);
     let model = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap();
     assert_eq!(model.program.outputs[0].transform, Some(OutputTransform::Class { of: 5 }));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use cryptflow_athos::compile::{CompileOptions, Compiled, Ring, Scale};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_graph::{Array, Graph, NodeId, Op, float};
+use cryptflow_graph::{Activation, Arithmetic, Array, Graph, NodeId, Op, Pool, Pooling, float};
 use cryptflow_program::{Operation, Program, Step};
 use cryptflow_ring::Movement;
 
@@ -31,20 +31,30 @@ fn network(seed: u64) -> Graph {
             }
             2 => b.conv(x, [1, 1, 1, c], 1, 0, c),
             3 => b.relu(x),
-            4 => b.add(Op::ClippedRelu { limit: 0.7 }, &[x]),
-            5 if h >= 2 && w >= 2 => b.add(Op::MaxPool { window: window(2, 1 + pick(2), 0, 0) }, &[x]),
-            6 if h >= 3 && w >= 3 => {
-                b.add(Op::AvgPool { window: window(3, 1 + pick(2), 1, 1), count_padding: pick(2) == 0 }, &[x])
+            4 => b.add(Activation::ClippedRelu { limit: 0.7 }, &[x]),
+            5 if h >= 2 && w >= 2 => {
+                b.add(Pool { kind: Pooling::Max, window: window(2, 1 + pick(2), 0, 0) }, &[x])
             }
+            6 if h >= 3 && w >= 3 => b.add(
+                Pool {
+                    kind: Pooling::Average { count_padding: pick(2) == 0 },
+                    window: window(3, 1 + pick(2), 1, 1),
+                },
+                &[x],
+            ),
             7 => {
                 let same =
                     before.iter().find(|&&id| b.graph.node(id).shape == b.graph.node(x).shape).copied();
-                let op = if pick(2) == 0 { Op::Add } else { Op::Sub };
+                let op = if pick(2) == 0 {
+                    Op::Arithmetic(Arithmetic::Add)
+                } else {
+                    Op::Arithmetic(Arithmetic::Sub)
+                };
                 b.add(op, &[x, same.unwrap_or(x)])
             }
             _ => match before.iter().find(|&&id| b.graph.node(id).shape[1..3] == [h, w]).copied() {
-                Some(id) => b.add(Op::Movement(Movement::Concat { axis: 3 }), &[x, id]),
-                None => b.add(Op::Movement(Movement::Transpose { permutation: vec![0, 2, 1, 3] }), &[x]),
+                Some(id) => b.add(Movement::Concat { axis: 3 }, &[x, id]),
+                None => b.add(Movement::Transpose { permutation: vec![0, 2, 1, 3] }, &[x]),
             },
         };
         before.push(x);

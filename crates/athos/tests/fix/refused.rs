@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile, unsupported};
 use cryptflow_athos::fix::FixError;
 use cryptflow_graph::Range;
-use cryptflow_graph::{Array, Graph, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Op, Order};
 
 use crate::executor::Naive;
 
@@ -11,19 +11,19 @@ use crate::executor::Naive;
 fn every_unsupported_node_is_named_once() {
     let mut g = Graph::default();
     let x = g.add_input("x", vec![2, 4]);
-    let softmax = g.add("attention/softmax", Op::Softmax, &[x]).unwrap();
-    let product = g.add("gate", Op::Mul, &[x, x]).unwrap();
-    let after = g.add("after", Op::Relu, &[product]).unwrap();
-    let inside = g.add("inside", Op::Add, &[softmax, x]).unwrap();
-    let quotient = g.add("quotient", Op::Div, &[x, x]).unwrap();
-    let sum = g.add("sum", Op::Add, &[after, inside]).unwrap();
-    let sum = g.add("sum2", Op::Add, &[sum, quotient]).unwrap();
+    let softmax = g.add("attention/softmax", Activation::Softmax, &[x]).unwrap();
+    let product = g.add("gate", Arithmetic::Mul, &[x, x]).unwrap();
+    let after = g.add("after", Activation::Relu, &[product]).unwrap();
+    let inside = g.add("inside", Arithmetic::Add, &[softmax, x]).unwrap();
+    let quotient = g.add("quotient", Arithmetic::Div, &[x, x]).unwrap();
+    let sum = g.add("sum", Arithmetic::Add, &[after, inside]).unwrap();
+    let sum = g.add("sum2", Arithmetic::Add, &[sum, quotient]).unwrap();
     let one = g.add_constant("one", Array::scalar(1.0));
-    let inverse = g.add("inverse", Op::Div, &[one, x]).unwrap();
-    let most = Op::TopK { axis: 1, k: 2, largest: true, indices: false };
+    let inverse = g.add("inverse", Arithmetic::Div, &[one, x]).unwrap();
+    let most = Op::Order(Order::TopK { axis: 1, k: 2, largest: true, indices: false });
     let mean = g.add("mean", most, &[x]).unwrap();
-    let floor = g.add("of the largest", Op::Relu, &[mean]).unwrap();
-    g.add("dead", Op::Mul, &[x, x]).unwrap();
+    let floor = g.add("of the largest", Activation::Relu, &[mean]).unwrap();
+    g.add("dead", Arithmetic::Mul, &[x, x]).unwrap();
     for (name, id) in [("y", sum), ("z", inverse), ("i", floor)] {
         g.add_output(name, id);
     }

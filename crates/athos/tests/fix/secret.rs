@@ -3,7 +3,10 @@
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::Range;
-use cryptflow_graph::{Array, Comparison, Function, Graph, NodeId, Op, float};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Reduce, Reduction,
+    float,
+};
 use cryptflow_program::validate;
 use cryptflow_ring::Movement;
 
@@ -35,7 +38,7 @@ fn examples(case: &Case, count: usize, seed: u64) -> Vec<Vec<Array>> {
 fn unary(name: &'static str, low: f32, high: f32, units: f64, function: Function) -> Case {
     let mut graph = Graph::default();
     let x = graph.add_input("x", vec![4, 64]);
-    let y = graph.add("y", Op::Function(function), &[x]).unwrap();
+    let y = graph.add("y", function, &[x]).unwrap();
     graph.add_output("y", y);
     Case { name, low, high, units, graph }
 }
@@ -103,12 +106,16 @@ fn functions() -> Vec<Case> {
 }
 
 fn composed() -> Vec<Case> {
-    let matmul = |transpose_a, transpose_b| Op::MatMul { transpose_a, transpose_b };
+    let matmul = |transpose_a, transpose_b| Op::Linear(Linear::MatMul { transpose_a, transpose_b });
     vec![
-        built("product", (-2.0, 2.0), 5.0, &[&[3, 4], &[3, 4]], |g, x| g.add("y", Op::Mul, x).unwrap()),
-        built("square", (-2.0, 2.0), 5.0, &[&[3, 4]], |g, x| g.add("y", Op::Mul, &[x[0], x[0]]).unwrap()),
+        built("product", (-2.0, 2.0), 5.0, &[&[3, 4], &[3, 4]], |g, x| {
+            g.add("y", Arithmetic::Mul, x).unwrap()
+        }),
+        built("square", (-2.0, 2.0), 5.0, &[&[3, 4]], |g, x| {
+            g.add("y", Arithmetic::Mul, &[x[0], x[0]]).unwrap()
+        }),
         built("product, broadcast", (-2.0, 2.0), 5.0, &[&[3, 1, 4], &[2, 1]], |g, x| {
-            g.add("y", Op::Mul, x).unwrap()
+            g.add("y", Arithmetic::Mul, x).unwrap()
         }),
         built("matrix product", (-1.0, 1.0), 12.0, &[&[3, 8], &[8, 5]], move |g, x| {
             g.add("y", matmul(false, false), x).unwrap()
@@ -130,118 +137,126 @@ fn composed() -> Vec<Case> {
             let w = g.add_constant("w", Random(3).array(&[2, 5, 4], -1.0, 1.0));
             g.add("y", matmul(false, false), &[w, x[0]]).unwrap()
         }),
-        built("maximum", (-2.0, 2.0), 1.0, &[&[3, 4], &[4]], |g, x| g.add("y", Op::Maximum, x).unwrap()),
-        built("minimum", (-2.0, 2.0), 1.0, &[&[3, 4], &[4]], |g, x| g.add("y", Op::Minimum, x).unwrap()),
+        built("maximum", (-2.0, 2.0), 1.0, &[&[3, 4], &[4]], |g, x| {
+            g.add("y", Arithmetic::Maximum, x).unwrap()
+        }),
+        built("minimum", (-2.0, 2.0), 1.0, &[&[3, 4], &[4]], |g, x| {
+            g.add("y", Arithmetic::Minimum, x).unwrap()
+        }),
         built("clip", (-2.0, 2.0), 1.0, &[&[3, 4]], |g, x| {
             let (low, high) =
                 (g.add_constant("low", Array::scalar(-0.5)), g.add_constant("high", Array::scalar(1.25)));
-            let y = g.add("cut", Op::Maximum, &[x[0], low]).unwrap();
-            g.add("y", Op::Minimum, &[high, y]).unwrap()
+            let y = g.add("cut", Arithmetic::Maximum, &[x[0], low]).unwrap();
+            g.add("y", Arithmetic::Minimum, &[high, y]).unwrap()
         }),
         built("maximum with a constant each", (-2.0, 2.0), 3.0, &[&[3, 4]], |g, x| {
             let c = g.add_constant("c", Random(4).array(&[4], -1.0, 1.0));
-            g.add("y", Op::Maximum, &[c, x[0]]).unwrap()
+            g.add("y", Arithmetic::Maximum, &[c, x[0]]).unwrap()
         }),
         built("largest", (-2.0, 2.0), 1.0, &[&[2, 3, 4]], |g, x| {
-            g.add("y", Op::Max { axes: vec![0, 2], keep_dims: true }, x).unwrap()
+            g.add("y", Reduce { kind: Reduction::Max, axes: vec![0, 2], keep_dims: true }, x).unwrap()
         }),
         built("smallest", (-2.0, 2.0), 1.0, &[&[2, 3, 4]], |g, x| {
-            g.add("y", Op::Min { axes: vec![1], keep_dims: false }, x).unwrap()
+            g.add("y", Reduce { kind: Reduction::Min, axes: vec![1], keep_dims: false }, x).unwrap()
         }),
         built("selection", (-2.0, 2.0), 3.0, &[&[3, 4], &[3, 4]], |g, x| {
             let zero = g.add_constant("zero", Array::scalar(0.0));
-            let c = g.add("c", Op::Compare(Comparison::Greater), &[x[0], zero]).unwrap();
-            g.add("y", Op::Select, &[c, x[1], x[0]]).unwrap()
+            let c = g.add("c", Arithmetic::Compare(Comparison::Greater), &[x[0], zero]).unwrap();
+            g.add("y", Arithmetic::Select, &[c, x[1], x[0]]).unwrap()
         }),
         built("selection by a number", (0.5, 2.0), 4.0, &[&[3, 4]], |g, x| {
             let c = g.add_constant("c", Random(4).array(&[4], -1.0, 1.0));
-            g.add("y", Op::Select, &[x[0], x[0], c]).unwrap()
+            g.add("y", Arithmetic::Select, &[x[0], x[0], c]).unwrap()
         }),
         built("selection of constants", (-2.0, 2.0), 3.0, &[&[3, 4], &[3, 4]], |g, x| {
-            let c = g.add("c", Op::Compare(Comparison::Less), x).unwrap();
+            let c = g.add("c", Arithmetic::Compare(Comparison::Less), x).unwrap();
             let (a, b) = (Random(4).array(&[4], -1.0, 1.0), Random(5).array(&[4], -1.0, 1.0));
             let (a, b) = (g.add_constant("a", a), g.add_constant("b", b));
-            g.add("y", Op::Select, &[c, a, b]).unwrap()
+            g.add("y", Arithmetic::Select, &[c, a, b]).unwrap()
         }),
         built("public selection", (-2.0, 2.0), 1.0, &[&[3, 4], &[4]], |g, x| {
             let c = Array::new(vec![3, 1], vec![1.0, 0.0, 1.0]).unwrap();
             let c = g.add_constant("c", c);
-            g.add("y", Op::Select, &[c, x[0], x[1]]).unwrap()
+            g.add("y", Arithmetic::Select, &[c, x[0], x[1]]).unwrap()
         }),
         built("mask", (-2.0, 2.0), 1.0, &[&[3, 4]], |g, x| {
             let c = g.add_constant("c", Array::vector(vec![1.0, 0.0, 1.0, 0.0]));
             let low = g.add_constant("low", Array::scalar(-9.0));
-            g.add("y", Op::Select, &[c, x[0], low]).unwrap()
+            g.add("y", Arithmetic::Select, &[c, x[0], low]).unwrap()
         }),
         built("public selection of constants", (-2.0, 2.0), 3.0, &[&[3, 4]], |g, x| {
             let c = g.add_constant("c", Array::vector(vec![1.0, 0.0, 1.0, 0.0]));
             let other = g.add_constant("other", Random(5).array(&[3, 4], -1.0, 1.0));
-            g.add("y", Op::Select, &[c, other, x[0]]).unwrap()
+            g.add("y", Arithmetic::Select, &[c, other, x[0]]).unwrap()
         }),
-        built("quotient", (0.5, 4.0), 40.0, &[&[3, 4], &[3, 4]], |g, x| g.add("y", Op::Div, x).unwrap()),
+        built("quotient", (0.5, 4.0), 40.0, &[&[3, 4], &[3, 4]], |g, x| {
+            g.add("y", Arithmetic::Div, x).unwrap()
+        }),
         built("division of a constant", (0.5, 4.0), 40.0, &[&[3, 4]], |g, x| {
             let one = g.add_constant("one", Array::scalar(3.0));
-            g.add("y", Op::Div, &[one, x[0]]).unwrap()
+            g.add("y", Arithmetic::Div, &[one, x[0]]).unwrap()
         }),
         built("softmax inside", (-3.0, 3.0), 6.0, &[&[3, 10]], |g, x| {
-            let y = g.add("softmax", Op::Softmax, x).unwrap();
+            let y = g.add("softmax", Activation::Softmax, x).unwrap();
             let two = g.add_constant("two", Array::scalar(2.0));
-            g.add("y", Op::Mul, &[y, two]).unwrap()
+            g.add("y", Arithmetic::Mul, &[y, two]).unwrap()
         }),
         built("softmax written out", (-3.0, 3.0), 12.0, &[&[3, 10]], |g, x| {
-            let most = g.add("max", Op::Max { axes: vec![1], keep_dims: true }, x).unwrap();
-            let d = g.add("d", Op::Sub, &[x[0], most]).unwrap();
-            let e = g.add("e", Op::Function(Function::Exp), &[d]).unwrap();
-            let sum = g.add("sum", Op::Sum { axes: vec![1], keep_dims: true }, &[e]).unwrap();
-            g.add("y", Op::Div, &[e, sum]).unwrap()
+            let most =
+                g.add("max", Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: true }, x).unwrap();
+            let d = g.add("d", Arithmetic::Sub, &[x[0], most]).unwrap();
+            let e = g.add("e", Function::Exp, &[d]).unwrap();
+            let sum =
+                g.add("sum", Reduce { kind: Reduction::Sum, axes: vec![1], keep_dims: true }, &[e]).unwrap();
+            g.add("y", Arithmetic::Div, &[e, sum]).unwrap()
         }),
         built("arg-max inside", (-3.0, 3.0), 1.0, &[&[3, 10]], |g, x| {
-            let y = g.add("arg", Op::ArgMax { axis: 1 }, x).unwrap();
+            let y = g.add("arg", Order::ArgMax { axis: 1 }, x).unwrap();
             let half = g.add_constant("half", Array::scalar(0.5));
-            g.add("y", Op::Mul, &[y, half]).unwrap()
+            g.add("y", Arithmetic::Mul, &[y, half]).unwrap()
         }),
         built("arg-max inside, over another axis, of equals", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
             // Below zero all are equal, and the first counts.
             let zero = g.add_constant("zero", Array::scalar(0.0));
-            let low = g.add("low", Op::Minimum, &[x[0], zero]).unwrap();
-            let y = g.add("arg", Op::ArgMax { axis: 1 }, &[low]).unwrap();
-            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+            let low = g.add("low", Arithmetic::Minimum, &[x[0], zero]).unwrap();
+            let y = g.add("arg", Order::ArgMax { axis: 1 }, &[low]).unwrap();
+            g.add("y", Movement::Reshape { shape: vec![6] }, &[y]).unwrap()
         }),
         built("arg-max of one", (-3.0, 3.0), 1.0, &[&[4, 1]], |g, x| {
-            let y = g.add("arg", Op::ArgMax { axis: 1 }, x).unwrap();
-            g.add("y", Op::Movement(Movement::Reshape { shape: vec![2, 2] }), &[y]).unwrap()
+            let y = g.add("arg", Order::ArgMax { axis: 1 }, x).unwrap();
+            g.add("y", Movement::Reshape { shape: vec![2, 2] }, &[y]).unwrap()
         }),
         built("where the smallest is", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
-            let first = Op::TopK { axis: 1, k: 1, largest: false, indices: true };
+            let first = Op::Order(Order::TopK { axis: 1, k: 1, largest: false, indices: true });
             let y = g.add("first", first, x).unwrap();
-            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+            g.add("y", Movement::Reshape { shape: vec![6] }, &[y]).unwrap()
         }),
         built("the smallest, as top-k", (-3.0, 3.0), 1.0, &[&[2, 7, 3]], |g, x| {
-            let first = Op::TopK { axis: 1, k: 1, largest: false, indices: false };
+            let first = Op::Order(Order::TopK { axis: 1, k: 1, largest: false, indices: false });
             let y = g.add("first", first, x).unwrap();
-            g.add("y", Op::Movement(Movement::Reshape { shape: vec![6] }), &[y]).unwrap()
+            g.add("y", Movement::Reshape { shape: vec![6] }, &[y]).unwrap()
         }),
         built("layer normalisation", (-2.0, 2.0), 24.0, &[&[6, 16]], layer_norm),
         built("layer normalisation of small values", (-0.05, 0.05), 200.0, &[&[6, 16]], layer_norm),
         built("gathering", (-2.0, 2.0), 1.0, &[&[3, 4]], |g, x| {
             let gather = Movement::Gather { axis: 1, indices: vec![3, 3, 0] };
-            g.add("y", Op::Movement(gather), x).unwrap()
+            g.add("y", gather, x).unwrap()
         }),
     ]
 }
 
 fn layer_norm(g: &mut Graph, x: &[NodeId]) -> NodeId {
     let mean = |g: &mut Graph, name: &str, x| {
-        g.add(name, Op::Mean { axes: vec![1], keep_dims: true }, &[x]).unwrap()
+        g.add(name, Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true }, &[x]).unwrap()
     };
     let m = mean(g, "mean", x[0]);
-    let d = g.add("centred", Op::Sub, &[x[0], m]).unwrap();
-    let square = g.add("square", Op::Mul, &[d, d]).unwrap();
+    let d = g.add("centred", Arithmetic::Sub, &[x[0], m]).unwrap();
+    let square = g.add("square", Arithmetic::Mul, &[d, d]).unwrap();
     let variance = mean(g, "variance", square);
     let epsilon = g.add_constant("epsilon", Array::scalar(1e-5));
-    let variance = g.add("and", Op::Add, &[variance, epsilon]).unwrap();
-    let inverse = g.add("inverse", Op::Function(Function::Rsqrt), &[variance]).unwrap();
-    g.add("y", Op::Mul, &[d, inverse]).unwrap()
+    let variance = g.add("and", Arithmetic::Add, &[variance, epsilon]).unwrap();
+    let inverse = g.add("inverse", Function::Rsqrt, &[variance]).unwrap();
+    g.add("y", Arithmetic::Mul, &[d, inverse]).unwrap()
 }
 
 fn compiled(case: &Case, bounds: Bounds) -> Compiled {

@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, Scale, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::Range;
-use cryptflow_graph::{Array, Graph, Op, float};
+use cryptflow_graph::{Activation, Array, Graph, Op, Order, float};
 use cryptflow_program::{Operation, OutputTransform, validate};
 
 use crate::executor::Naive;
@@ -61,7 +61,9 @@ fn error(graph: &Graph, model: &Compiled, runner: &Naive, seed: u64) -> f64 {
 /// The node whose value is opened for an output.
 fn origin(graph: &Graph, id: cryptflow_graph::NodeId) -> cryptflow_graph::NodeId {
     match graph.node(id).op {
-        Op::Softmax | Op::ArgMax { .. } | Op::Identity => origin(graph, graph.node(id).inputs[0]),
+        Op::Activation(Activation::Softmax) | Op::Order(Order::ArgMax { .. }) | Op::Identity => {
+            origin(graph, graph.node(id).inputs[0])
+        }
         _ => id,
     }
 }

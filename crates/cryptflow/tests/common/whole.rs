@@ -7,7 +7,7 @@ use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::passes;
 use cryptflow_engine::{Observer, Silent, execute};
-use cryptflow_graph::{Array, Graph, Op};
+use cryptflow_graph::{Activation, Array, Graph, Op, Order};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
 use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
@@ -149,9 +149,13 @@ fn parties<P: Protocol>(
 pub(crate) fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
     let op = match transform {
         None | Some(OutputTransform::Class { .. }) => return Ok(opened.data.to_vec()),
-        Some(OutputTransform::Softmax) => Op::Softmax,
-        Some(OutputTransform::ArgMax) => Op::ArgMax { axis: opened.shape.len().saturating_sub(1) },
-        Some(OutputTransform::TopK { axis, k, largest, indices }) => Op::TopK { axis, k, largest, indices },
+        Some(OutputTransform::Softmax) => Op::Activation(Activation::Softmax),
+        Some(OutputTransform::ArgMax) => {
+            Op::Order(Order::ArgMax { axis: opened.shape.len().saturating_sub(1) })
+        }
+        Some(OutputTransform::TopK { axis, k, largest, indices }) => {
+            Op::Order(Order::TopK { axis, k, largest, indices })
+        }
     };
     Ok(op.evaluate(&[&opened]).map_err(|e| e.to_string())?.data.to_vec())
 }

@@ -1,37 +1,63 @@
-//! Element by element: ReLU and its clipped form, softmax, the identity.
+//! Activations that the protocols know: ReLU and its clipped form, softmax.
 
 use super::{OpError, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    if matches!(op, Op::Softmax) && x.is_empty() {
-        return Err(OpError::shape(op.name(), "the operand is a scalar: it has no last axis"));
-    }
-    Ok(x.to_vec())
+/// An activation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), limit)`.
+    ClippedRelu {
+        /// The limit: 6 for Relu6.
+        limit: f32,
+    },
+    /// Softmax along the last axis.
+    Softmax,
 }
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array]) -> Result<Array, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let data = match op {
-        Op::Relu => x.data.iter().map(|&v| if v < 0.0 { 0.0 } else { v }).collect(),
-        Op::ClippedRelu { limit } => {
-            // Comparisons and not `clamp`, so that a NaN stays one, as in TensorFlow.
-            let clip = |v: f32| {
-                if v < 0.0 {
-                    0.0
-                } else if v > *limit {
-                    *limit
-                } else {
-                    v
-                }
-            };
-            x.data.iter().map(|&v| clip(v)).collect()
+impl Activation {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::ClippedRelu { .. } => "clipped relu",
+            Activation::Softmax => "softmax",
         }
-        Op::Softmax => softmax(&x.data, x.shape.last().copied().unwrap_or(1)),
-        _ => return Ok(x.clone()),
-    };
-    Array::new(x.shape.clone(), data)
+    }
+
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        match self {
+            Activation::Softmax if x.is_empty() => {
+                Err(OpError::shape(self.name(), "the operand is a scalar: it has no last axis"))
+            }
+            Activation::Relu | Activation::ClippedRelu { .. } | Activation::Softmax => Ok(x.to_vec()),
+        }
+    }
+
+    pub(super) fn evaluate(&self, inputs: &[&Array]) -> Result<Array, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        let data = match self {
+            Activation::Relu => x.data.iter().map(|&v| if v < 0.0 { 0.0 } else { v }).collect(),
+            Activation::ClippedRelu { limit } => {
+                // Comparisons and not `clamp`, so that a NaN stays one, as in TensorFlow.
+                let clip = |v: f32| {
+                    if v < 0.0 {
+                        0.0
+                    } else if v > *limit {
+                        *limit
+                    } else {
+                        v
+                    }
+                };
+                x.data.iter().map(|&v| clip(v)).collect()
+            }
+            Activation::Softmax => softmax(&x.data, x.shape.last().copied().unwrap_or(1)),
+        };
+        Array::new(x.shape.clone(), data)
+    }
 }
 
 fn softmax(x: &[f32], columns: usize) -> Vec<f32> {

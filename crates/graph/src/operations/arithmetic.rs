@@ -1,7 +1,28 @@
 //! Arithmetic and comparison of two tensors, and the choice between two, broadcasting as numpy does.
 
 use super::{OpError, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
+
+/// An operation on two tensors, or the choice between two.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arithmetic {
+    /// `a + b`, broadcasting as in numpy.
+    Add,
+    /// `a − b`, broadcasting.
+    Sub,
+    /// `a * b`, broadcasting.
+    Mul,
+    /// `a / b`, broadcasting.
+    Div,
+    /// The larger of two, broadcasting.
+    Maximum,
+    /// The smaller of two, broadcasting.
+    Minimum,
+    /// 1 where the comparison of two holds and 0 where it does not, broadcasting.
+    Compare(Comparison),
+    /// `a` where the condition is not zero, else `b`. Operands: condition, a, b, broadcasting.
+    Select,
+}
 
 /// A comparison of two numbers, in the order of the operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,43 +67,63 @@ impl Comparison {
     }
 }
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let both = |a: &[usize], b: &[usize]| {
-        broadcast(a, b).ok_or_else(|| {
-            OpError::shape(
-                op.name(),
-                format!("{a:?} and {b:?} do not broadcast: counted from the right, axes must be equal or 1"),
-            )
-        })
-    };
-    if matches!(op, Op::Select) {
-        let [condition, a, b] = operands(op, "three (condition, a, b)", inputs)?;
-        return both(condition, &both(a, b)?);
+impl Arithmetic {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Arithmetic::Add => "add",
+            Arithmetic::Sub => "sub",
+            Arithmetic::Mul => "mul",
+            Arithmetic::Div => "div",
+            Arithmetic::Maximum => "maximum",
+            Arithmetic::Minimum => "minimum",
+            Arithmetic::Compare(comparison) => comparison.name(),
+            Arithmetic::Select => "select",
+        }
     }
-    let [a, b] = operands(op, "two", inputs)?;
-    both(a, b)
-}
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
-    if let (Op::Select, &[condition, a, b]) = (op, inputs) {
-        let wide = |x: &Array| combine(x, x, &result, |x, _| x);
-        let (condition, a, b) = (wide(condition), wide(a), wide(b));
-        let pick = |((c, a), b): ((f32, f32), f32)| if c != 0.0 { a } else { b };
-        return Array::new(result, condition.into_iter().zip(a).zip(b).map(pick).collect());
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let both = |a: &[usize], b: &[usize]| {
+            broadcast(a, b).ok_or_else(|| {
+                OpError::shape(
+                    self.name(),
+                    format!(
+                        "{a:?} and {b:?} do not broadcast: counted from the right, axes must be equal or 1"
+                    ),
+                )
+            })
+        };
+        if matches!(self, Arithmetic::Select) {
+            let [condition, a, b] = operands(self.name(), "three (condition, a, b)", inputs)?;
+            return both(condition, &both(a, b)?);
+        }
+        let [a, b] = operands(self.name(), "two", inputs)?;
+        both(a, b)
     }
-    let [a, b] = operands(op, "two", inputs)?;
-    let data = match op {
-        Op::Add => combine(a, b, &result, |a, b| a + b),
-        Op::Sub => combine(a, b, &result, |a, b| a - b),
-        Op::Mul => combine(a, b, &result, |a, b| a * b),
-        Op::Div => combine(a, b, &result, |a, b| a / b),
-        // A NaN on either side stays one.
-        Op::Maximum => combine(a, b, &result, |a, b| if a > b || a.is_nan() { a } else { b }),
-        Op::Minimum => combine(a, b, &result, |a, b| if a < b || a.is_nan() { a } else { b }),
-        Op::Compare(comparison) => combine(a, b, &result, |a, b| comparison.holds(a, b).into()),
-        _ => return Err(OpError::shape(op.name(), "is no operation on two tensors")),
-    };
-    Array::new(result, data)
+
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        let two = |f: &dyn Fn(f32, f32) -> f32| {
+            let [a, b] = operands(self.name(), "two", inputs)?;
+            Ok(combine(a, b, &result, f))
+        };
+        let data = match self {
+            Arithmetic::Add => two(&|a, b| a + b),
+            Arithmetic::Sub => two(&|a, b| a - b),
+            Arithmetic::Mul => two(&|a, b| a * b),
+            Arithmetic::Div => two(&|a, b| a / b),
+            // A NaN on either side stays one.
+            Arithmetic::Maximum => two(&|a, b| if a > b || a.is_nan() { a } else { b }),
+            Arithmetic::Minimum => two(&|a, b| if a < b || a.is_nan() { a } else { b }),
+            Arithmetic::Compare(comparison) => two(&|a, b| comparison.holds(a, b).into()),
+            Arithmetic::Select => {
+                let [condition, a, b] = operands(self.name(), "three (condition, a, b)", inputs)?;
+                let wide = |x: &Array| combine(x, x, &result, |x, _| x);
+                let pick = |((c, a), b): ((f32, f32), f32)| if c != 0.0 { a } else { b };
+                Ok(wide(condition).into_iter().zip(wide(a)).zip(wide(b)).map(pick).collect())
+            }
+        }?;
+        Array::new(result, data)
+    }
 }
 
 /// The shape to which both broadcast, if they do.

@@ -1,7 +1,7 @@
 //! Functions of one number, element by element: activations of networks and the usual elementary functions.
 
 use super::{OpError, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
 /// A function of one number. Parameters are public.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -257,12 +257,14 @@ fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p() + if x.is_nan() { x } else { 0.0 }
 }
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    Ok(x.to_vec())
-}
+impl Function {
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        Ok(x.to_vec())
+    }
 
-pub(super) fn evaluate(op: &Op, function: Function, inputs: &[&Array]) -> Result<Array, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    Array::new(x.shape.clone(), x.data.iter().map(|&v| function.at(v.into()) as f32).collect())
+    pub(super) fn evaluate(&self, inputs: &[&Array]) -> Result<Array, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        Array::new(x.shape.clone(), x.data.iter().map(|&v| self.at(v.into()) as f32).collect())
+    }
 }

@@ -5,83 +5,134 @@ use rayon::prelude::*;
 
 use super::gemm::{self, Extent, Layout};
 use super::{OpError, nhwc, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
 /// Elements of one block of gathered patches: 1 MiB of floats for each thread.
 const BLOCK: usize = 1 << 18;
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    match op {
-        Op::Conv2d { window, groups } => {
-            let (x, w, bias) = two_or_three(op, inputs)?;
-            let c = Conv::of(op, window, *groups, x, w)?;
-            check_bias(op, bias, c.out_channels)?;
-            Ok(vec![c.batch, c.output[0], c.output[1], c.out_channels])
+/// A linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Linear {
+    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one element an output
+    /// channel): two or three of them; a depth-wise convolution where `groups` is the number of input channels
+    /// (TensorFlow's `[h, w, c, m]` depth-wise filter, read as `[h, w, 1, c·m]`).
+    Conv2d {
+        /// Kernel, stride, dilation, padding (zeros).
+        window: Window,
+        /// Groups.
+        groups: usize,
+    },
+    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
+    /// bias (one element a column of the result): two or three of them. Matrices are the last two axes; the axes before
+    /// them are equal in both operands, or `b` has none and serves every matrix of `a`.
+    MatMul {
+        /// Read `a` transposed.
+        transpose_a: bool,
+        /// Read `b` transposed.
+        transpose_b: bool,
+    },
+    /// `gamma * (x − mean) / sqrt(variance + epsilon) + beta` along the last axis; operands x, gamma, beta, mean,
+    /// variance.
+    BatchNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation that no other layer
+    /// can take up); operands x, factor, offset, the last two vectors as long as the last axis.
+    Scale,
+}
+
+impl Linear {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Linear::Conv2d { .. } => "conv",
+            Linear::MatMul { .. } => "matmul",
+            Linear::BatchNorm { .. } => "batch norm",
+            Linear::Scale => "scale",
         }
-        Op::MatMul { transpose_a, transpose_b } => {
-            let (a, b, bias) = two_or_three(op, inputs)?;
-            let (leading, size) = products(op, a, *transpose_a, b, *transpose_b)?;
-            check_bias(op, bias, size.columns)?;
-            Ok(leading.iter().copied().chain([size.rows, size.columns]).collect())
+    }
+
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let op = self.name();
+        match self {
+            Linear::Conv2d { window, groups } => {
+                let (x, w, bias) = two_or_three(op, inputs)?;
+                let c = Conv::of(op, window, *groups, x, w)?;
+                check_bias(op, bias, c.out_channels)?;
+                Ok(vec![c.batch, c.output[0], c.output[1], c.out_channels])
+            }
+            Linear::MatMul { transpose_a, transpose_b } => {
+                let (a, b, bias) = two_or_three(op, inputs)?;
+                let (leading, size) = products(op, a, *transpose_a, b, *transpose_b)?;
+                check_bias(op, bias, size.columns)?;
+                Ok(leading.iter().copied().chain([size.rows, size.columns]).collect())
+            }
+            Linear::Scale => {
+                let [x, factor, offset] = operands(op, "three (x, factor, offset)", inputs)?;
+                diagonal(op, x, &[factor, offset])
+            }
+            Linear::BatchNorm { .. } => {
+                let [x, gamma, beta, mean, variance] =
+                    operands(op, "five (x, gamma, beta, mean, variance)", inputs)?;
+                diagonal(op, x, &[gamma, beta, mean, variance])
+            }
         }
-        Op::Scale => {
-            let [x, factor, offset] = operands(op, "three (x, factor, offset)", inputs)?;
-            diagonal(op, x, &[factor, offset])
-        }
-        _ => {
-            let [x, gamma, beta, mean, variance] =
-                operands(op, "five (x, gamma, beta, mean, variance)", inputs)?;
-            diagonal(op, x, &[gamma, beta, mean, variance])
+    }
+
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        let op = self.name();
+        match self {
+            Linear::Conv2d { window, groups } => {
+                let (x, w, bias) = two_or_three(op, inputs)?;
+                let c = Conv::of(op, window, *groups, &x.shape, &w.shape)?;
+                let mut out = vec![0.0; result.iter().product()];
+                // With one input channel a group there is nothing to multiply as matrices.
+                if c.in_channels == c.groups && c.groups > 1 {
+                    c.depth_wise(&x.data, &w.data, &mut out);
+                } else {
+                    c.gathered(&x.data, &w.data, &mut out)?;
+                }
+                add_bias(&mut out, bias);
+                Array::new(result, out)
+            }
+            Linear::MatMul { transpose_a, transpose_b } => {
+                let (a, b, bias) = two_or_three(op, inputs)?;
+                let mut out = multiply(a, *transpose_a, b, *transpose_b)?;
+                add_bias(&mut out, bias);
+                Array::new(result, out)
+            }
+            Linear::Scale => {
+                let [x, factor, offset] = operands(op, "three", inputs)?;
+                scale(x, &factor.data, &offset.data)
+            }
+            Linear::BatchNorm { epsilon } => {
+                let [x, gamma, beta, mean, variance] = operands(op, "five", inputs)?;
+                let (factor, offset) =
+                    normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, *epsilon);
+                scale(x, &factor, &offset)
+            }
         }
     }
 }
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
-    match op {
-        Op::Conv2d { window, groups } => {
-            let (x, w, bias) = two_or_three(op, inputs)?;
-            let c = Conv::of(op, window, *groups, &x.shape, &w.shape)?;
-            let mut out = vec![0.0; result.iter().product()];
-            // With one input channel a group there is nothing to multiply as matrices.
-            if c.in_channels == c.groups && c.groups > 1 {
-                c.depth_wise(&x.data, &w.data, &mut out);
-            } else {
-                c.gathered(&x.data, &w.data, &mut out)?;
-            }
-            add_bias(&mut out, bias);
-            Array::new(result, out)
-        }
-        Op::MatMul { transpose_a, transpose_b } => {
-            let (a, b, bias) = two_or_three(op, inputs)?;
-            let (leading, size) = products(op, &a.shape, *transpose_a, &b.shape, *transpose_b)?;
-            let of = |transposed: bool, rows: usize, columns: usize, start: usize| {
-                let layout = if transposed { Layout::rows(rows).transposed() } else { Layout::rows(columns) };
-                Layout { start, ..layout }
-            };
-            let batch: usize = leading.iter().product();
-            let mut out = vec![0.0; batch * size.rows * size.columns];
-            for i in 0..batch {
-                let la = of(*transpose_a, size.rows, size.inner, i * size.rows * size.inner);
-                let start = if b.shape.len() > 2 { i * size.inner * size.columns } else { 0 };
-                let lb = of(*transpose_b, size.inner, size.columns, start);
-                let lc = Layout { start: i * size.rows * size.columns, ..Layout::rows(size.columns) };
-                gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, lc)?;
-            }
-            add_bias(&mut out, bias);
-            Array::new(result, out)
-        }
-        Op::Scale => {
-            let [x, factor, offset] = operands(op, "three", inputs)?;
-            scale(x, &factor.data, &offset.data)
-        }
-        Op::BatchNorm { epsilon } => {
-            let [x, gamma, beta, mean, variance] = operands(op, "five", inputs)?;
-            let (factor, offset) =
-                normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, *epsilon);
-            scale(x, &factor, &offset)
-        }
-        _ => Err(OpError::shape(op.name(), "is not a linear layer")),
+/// The products of matrices, one after another.
+fn multiply(a: &Array, ta: bool, b: &Array, tb: bool) -> Result<Vec<f32>, OpError> {
+    let (leading, size) = products("matmul", &a.shape, ta, &b.shape, tb)?;
+    let of = |transposed: bool, rows: usize, columns: usize, start: usize| {
+        let layout = if transposed { Layout::rows(rows).transposed() } else { Layout::rows(columns) };
+        Layout { start, ..layout }
+    };
+    let batch: usize = leading.iter().product();
+    let mut out = vec![0.0; batch * size.rows * size.columns];
+    for i in 0..batch {
+        let la = of(ta, size.rows, size.inner, i * size.rows * size.inner);
+        let start = if b.shape.len() > 2 { i * size.inner * size.columns } else { 0 };
+        let lb = of(tb, size.inner, size.columns, start);
+        let lc = Layout { start: i * size.rows * size.columns, ..Layout::rows(size.columns) };
+        gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, lc)?;
     }
+    Ok(out)
 }
 
 /// A batch normalisation as `factor * x + offset`.
@@ -111,22 +162,21 @@ fn scale(x: &Array, factor: &[f32], offset: &[f32]) -> Result<Array, OpError> {
     Array::new(x.shape.clone(), out)
 }
 
-fn two_or_three<'a, T: ?Sized>(op: &Op, given: &[&'a T]) -> Result<(&'a T, &'a T, Option<&'a T>), OpError> {
+fn two_or_three<'a, T: ?Sized>(
+    op: &'static str,
+    given: &[&'a T],
+) -> Result<(&'a T, &'a T, Option<&'a T>), OpError> {
     match *given {
         [x, w] => Ok((x, w, None)),
         [x, w, bias] => Ok((x, w, Some(bias))),
-        _ => Err(OpError::Operands {
-            op: op.name(),
-            expected: "two or three (x, weights, bias)",
-            given: given.len(),
-        }),
+        _ => Err(OpError::Operands { op, expected: "two or three (x, weights, bias)", given: given.len() }),
     }
 }
 
-fn check_bias(op: &Op, bias: Option<&[usize]>, channels: usize) -> Result<(), OpError> {
+fn check_bias(op: &'static str, bias: Option<&[usize]>, channels: usize) -> Result<(), OpError> {
     match bias {
         Some(bias) if bias != [channels] => Err(OpError::shape(
-            op.name(),
+            op,
             format!("the bias must have the shape [{channels}] of the output channels, not {bias:?}"),
         )),
         _ => Ok(()),
@@ -145,7 +195,7 @@ fn add_bias(out: &mut [f32], bias: Option<&Array>) {
 
 /// The axes before the matrices, and the extents of each product.
 fn products<'a>(
-    op: &Op,
+    op: &'static str,
     a: &'a [usize],
     ta: bool,
     b: &[usize],
@@ -153,43 +203,37 @@ fn products<'a>(
 ) -> Result<(&'a [usize], Extent), OpError> {
     let (Some((before_a, a2)), Some((before_b, b2))) = (a.split_last_chunk::<2>(), b.split_last_chunk::<2>())
     else {
-        return Err(OpError::shape(
-            op.name(),
-            format!("both operands must be matrices, not {a:?} and {b:?}"),
-        ));
+        return Err(OpError::shape(op, format!("both operands must be matrices, not {a:?} and {b:?}")));
     };
     if !before_b.is_empty() && before_a != before_b {
         let reason = format!("the axes before the matrices of {a:?} and {b:?} differ");
-        return Err(OpError::shape(op.name(), reason));
+        return Err(OpError::shape(op, reason));
     }
     Ok((before_a, product(op, a2, ta, b2, tb)?))
 }
 
-fn product(op: &Op, a: &[usize], ta: bool, b: &[usize], tb: bool) -> Result<Extent, OpError> {
+fn product(op: &'static str, a: &[usize], ta: bool, b: &[usize], tb: bool) -> Result<Extent, OpError> {
     let (&[a0, a1], &[b0, b1]) = (a, b) else {
-        return Err(OpError::shape(
-            op.name(),
-            format!("both operands must be matrices, not {a:?} and {b:?}"),
-        ));
+        return Err(OpError::shape(op, format!("both operands must be matrices, not {a:?} and {b:?}")));
     };
     let (rows, inner) = if ta { (a1, a0) } else { (a0, a1) };
     let (inner_b, columns) = if tb { (b1, b0) } else { (b0, b1) };
     if inner != inner_b {
         return Err(OpError::shape(
-            op.name(),
+            op,
             format!("[{rows}, {inner}] · [{inner_b}, {columns}]: the inner extents differ"),
         ));
     }
     Ok(Extent { rows, inner, columns })
 }
 
-fn diagonal(op: &Op, x: &[usize], vectors: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+fn diagonal(op: &'static str, x: &[usize], vectors: &[&[usize]]) -> Result<Vec<usize>, OpError> {
     let Some(&channels) = x.last() else {
-        return Err(OpError::shape(op.name(), "the operand is a scalar: it has no last axis"));
+        return Err(OpError::shape(op, "the operand is a scalar: it has no last axis"));
     };
     match vectors.iter().find(|v| **v != [channels]) {
         Some(v) => Err(OpError::shape(
-            op.name(),
+            op,
             format!("the operand {x:?} has {channels} channels, but a vector has the shape {v:?}"),
         )),
         None => Ok(x.to_vec()),
@@ -208,19 +252,25 @@ struct Conv<'a> {
 }
 
 impl<'a> Conv<'a> {
-    fn of(op: &Op, window: &'a Window, groups: usize, x: &[usize], w: &[usize]) -> Result<Conv<'a>, OpError> {
+    fn of(
+        op: &'static str,
+        window: &'a Window,
+        groups: usize,
+        x: &[usize],
+        w: &[usize],
+    ) -> Result<Conv<'a>, OpError> {
         let [batch, height, width, in_channels] = nhwc(op, x)?;
         let &[kh, kw, group_channels, out_channels] = w else {
             let reason = format!(
                 "the weights must have the axes [height, width, channels in, channels out], not {w:?}"
             );
-            return Err(OpError::shape(op.name(), reason));
+            return Err(OpError::shape(op, reason));
         };
         if [kh, kw] != window.kernel {
             let reason = format!("the window is {:?}, but the weights are {w:?}", window.kernel);
-            return Err(OpError::shape(op.name(), reason));
+            return Err(OpError::shape(op, reason));
         }
-        let geometry = |source: GeometryError| OpError::Geometry { op: op.name(), source };
+        let geometry = |source: GeometryError| OpError::Geometry { op, source };
         if groups == 0 {
             return Err(geometry(GeometryError::Zero("the number of groups")));
         }
@@ -228,7 +278,7 @@ impl<'a> Conv<'a> {
             let reason = format!(
                 "weights {w:?} in {groups} groups do not go with {in_channels} channels of the operand {x:?}"
             );
-            return Err(OpError::shape(op.name(), reason));
+            return Err(OpError::shape(op, reason));
         }
         let output = window.output([height, width]).map_err(geometry)?;
         Ok(Conv { window, groups, batch, input: [height, width], in_channels, output, out_channels })

@@ -6,20 +6,22 @@ mod arithmetic;
 mod function;
 mod gemm;
 mod linear;
+mod movement;
 mod order;
 mod pool;
 mod reduce;
-mod shape;
 
 use cryptflow_ring::{GeometryError, Movement};
 
-pub use arithmetic::Comparison;
-pub use arithmetic::broadcast;
+pub use activation::Activation;
+pub use arithmetic::{Arithmetic, Comparison, broadcast};
 pub use function::Function;
-pub use linear::normalisation;
-pub use pool::{sees_elements, uniform_count};
+pub use linear::{Linear, normalisation};
+pub use order::Order;
+pub use pool::{Pool, Pooling, sees_elements, uniform_count};
+pub use reduce::{Reduce, Reduction};
 
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
 /// Why an operation cannot be applied to its operands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,45 +72,64 @@ impl OpError {
     }
 }
 
+/// An operation of a graph after import. Importers translate what they read into these; multi-output nodes of the
+/// source become one node for each result that is used. Shapes and attributes are static, padding is explicit.
+///
+/// Each family is a type of its own, in a file of its own, which holds all that is true of its operations.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A placeholder.
+    Input,
+    /// A constant: a weight, or an attribute in the shape of a tensor.
+    Constant(Array),
+    /// The operand itself (Identity, StopGradient, Dropout in inference, …); the passes remove it.
+    Identity,
+    /// A linear layer.
+    Linear(Linear),
+    /// Arithmetic or comparison of two tensors, or the choice between two.
+    Arithmetic(Arithmetic),
+    /// A function of one number, element by element.
+    Function(Function),
+    /// An activation that the protocols know.
+    Activation(Activation),
+    /// A pooling.
+    Pool(Pool),
+    /// A reduction over axes.
+    Reduce(Reduce),
+    /// Arg-max or top-k.
+    Order(Order),
+    /// A movement of elements: reshape, transpose, pad, slice, concatenation, broadcast.
+    Movement(Movement),
+}
+
+/// Each family converts into the operation that it is.
+macro_rules! from_families {
+    ($($family:ident),*) => {
+        $(impl From<$family> for Op {
+            fn from(operation: $family) -> Op {
+                Op::$family(operation)
+            }
+        })*
+    };
+}
+
+from_families!(Linear, Arithmetic, Function, Activation, Pool, Reduce, Order, Movement);
+
 impl Op {
     /// The operation's name in reports.
     pub fn name(&self) -> &'static str {
         match self {
             Op::Input => "input",
             Op::Constant(_) => "constant",
-            Op::Conv2d { .. } => "conv",
-            Op::MatMul { .. } => "matmul",
-            Op::BatchNorm { .. } => "batch norm",
-            Op::Scale => "scale",
-            Op::Add => "add",
-            Op::Sub => "sub",
-            Op::Mul => "mul",
-            Op::Div => "div",
-            Op::Maximum => "maximum",
-            Op::Minimum => "minimum",
-            Op::Compare(comparison) => comparison.name(),
-            Op::Select => "select",
-            Op::Function(function) => function.name(),
-            Op::Relu => "relu",
-            Op::ClippedRelu { .. } => "clipped relu",
-            Op::Softmax => "softmax",
-            Op::MaxPool { .. } => "max pool",
-            Op::AvgPool { .. } => "average pool",
-            Op::SumPool { .. } => "sum pool",
-            Op::Mean { .. } => "mean",
-            Op::Sum { .. } => "sum",
-            Op::Max { .. } => "max",
-            Op::Min { .. } => "min",
-            Op::ArgMax { .. } => "arg max",
-            Op::TopK { .. } => "top k",
-            Op::Movement(Movement::Reshape { .. }) => "reshape",
-            Op::Movement(Movement::Transpose { .. }) => "transpose",
-            Op::Movement(Movement::Pad { .. }) => "pad",
-            Op::Movement(Movement::Slice { .. }) => "slice",
-            Op::Movement(Movement::Concat { .. }) => "concat",
-            Op::Movement(Movement::Broadcast { .. }) => "broadcast",
-            Op::Movement(Movement::Gather { .. }) => "gather",
             Op::Identity => "identity",
+            Op::Linear(linear) => linear.name(),
+            Op::Arithmetic(arithmetic) => arithmetic.name(),
+            Op::Function(function) => function.name(),
+            Op::Activation(activation) => activation.name(),
+            Op::Pool(pool) => pool.name(),
+            Op::Reduce(reduce) => reduce.name(),
+            Op::Order(order) => order.name(),
+            Op::Movement(movement) => movement::name(movement),
         }
     }
 
@@ -117,26 +138,21 @@ impl Op {
         match self {
             Op::Input => Err(OpError::Placeholder),
             Op::Constant(array) => {
-                let [] = operands(self, "no", inputs)?;
+                let [] = operands(self.name(), "no", inputs)?;
                 Ok(array.shape.clone())
             }
-            Op::Conv2d { .. } | Op::MatMul { .. } | Op::BatchNorm { .. } | Op::Scale => {
-                linear::shape(self, inputs)
+            Op::Identity => {
+                let [x] = operands(self.name(), "one", inputs)?;
+                Ok(x.to_vec())
             }
-            Op::Add
-            | Op::Sub
-            | Op::Mul
-            | Op::Div
-            | Op::Maximum
-            | Op::Minimum
-            | Op::Compare(_)
-            | Op::Select => arithmetic::shape(self, inputs),
-            Op::Function(_) => function::shape(self, inputs),
-            Op::Relu | Op::ClippedRelu { .. } | Op::Softmax | Op::Identity => activation::shape(self, inputs),
-            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::SumPool { .. } => pool::shape(self, inputs),
-            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } => reduce::shape(self, inputs),
-            Op::ArgMax { .. } | Op::TopK { .. } => order::shape(self, inputs),
-            Op::Movement(movement) => shape::shape(self, movement, inputs),
+            Op::Linear(linear) => linear.shape(inputs),
+            Op::Arithmetic(arithmetic) => arithmetic.shape(inputs),
+            Op::Function(function) => function.shape(inputs),
+            Op::Activation(activation) => activation.shape(inputs),
+            Op::Pool(pool) => pool.shape(inputs),
+            Op::Reduce(reduce) => reduce.shape(inputs),
+            Op::Order(order) => order.shape(inputs),
+            Op::Movement(movement) => movement::shape(movement, inputs),
         }
     }
 
@@ -147,51 +163,36 @@ impl Op {
         match self {
             Op::Input => Err(OpError::Placeholder),
             Op::Constant(array) => Ok(array.clone()),
-            Op::Conv2d { .. } | Op::MatMul { .. } | Op::BatchNorm { .. } | Op::Scale => {
-                linear::evaluate(self, inputs, result)
+            Op::Identity => {
+                let [x] = operands(self.name(), "one", inputs)?;
+                Ok(x.clone())
             }
-            Op::Add
-            | Op::Sub
-            | Op::Mul
-            | Op::Div
-            | Op::Maximum
-            | Op::Minimum
-            | Op::Compare(_)
-            | Op::Select => arithmetic::evaluate(self, inputs, result),
-            Op::Function(function) => function::evaluate(self, *function, inputs),
-            Op::Relu | Op::ClippedRelu { .. } | Op::Softmax | Op::Identity => {
-                activation::evaluate(self, inputs)
-            }
-            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::SumPool { .. } => {
-                pool::evaluate(self, inputs, result)
-            }
-            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } => {
-                reduce::evaluate(self, inputs, result)
-            }
-            Op::ArgMax { .. } | Op::TopK { .. } => order::evaluate(self, inputs, result),
-            Op::Movement(movement) => shape::evaluate(self, movement, inputs, result),
+            Op::Linear(linear) => linear.evaluate(inputs, result),
+            Op::Arithmetic(arithmetic) => arithmetic.evaluate(inputs, result),
+            Op::Function(function) => function.evaluate(inputs),
+            Op::Activation(activation) => activation.evaluate(inputs),
+            Op::Pool(pool) => pool.evaluate(inputs, result),
+            Op::Reduce(reduce) => reduce.evaluate(inputs, result),
+            Op::Order(order) => order.evaluate(inputs, result),
+            Op::Movement(movement) => movement::evaluate(movement, inputs, result),
         }
     }
 }
 
 /// Exactly `N` operands, or an error that says so.
 fn operands<'a, T: ?Sized, const N: usize>(
-    op: &Op,
+    op: &'static str,
     expected: &'static str,
     given: &[&'a T],
 ) -> Result<[&'a T; N], OpError> {
-    <[&'a T; N]>::try_from(given).map_err(|_| OpError::Operands {
-        op: op.name(),
-        expected,
-        given: given.len(),
-    })
+    <[&'a T; N]>::try_from(given).map_err(|_| OpError::Operands { op, expected, given: given.len() })
 }
 
 /// The four axes of an NHWC tensor.
-fn nhwc(op: &Op, shape: &[usize]) -> Result<[usize; 4], OpError> {
+fn nhwc(op: &'static str, shape: &[usize]) -> Result<[usize; 4], OpError> {
     <[usize; 4]>::try_from(shape).map_err(|_| {
         OpError::shape(
-            op.name(),
+            op,
             format!("the operand must have the four axes [batch, height, width, channels], not {shape:?}"),
         )
     })

@@ -1,54 +1,83 @@
 //! What is largest along an axis: arg-max and top-k.
 
 use super::{OpError, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let mut shape = x.to_vec();
-    let (axis, k) = axis_and_count(op);
-    let Some(length) = shape.get_mut(axis) else {
-        return Err(OpError::shape(op.name(), format!("the operand {x:?} has no axis {axis}")));
-    };
-    match k {
-        Some(k) if k > *length => {
-            return Err(OpError::shape(
-                op.name(),
-                format!("the {k} largest of {length} elements do not exist"),
-            ));
-        }
-        Some(k) => *length = k,
-        None if *length == 0 => {
-            return Err(OpError::shape(op.name(), format!("the operand {x:?} is empty along the axis")));
-        }
-        None => {
-            shape.remove(axis);
-        }
-    }
-    Ok(shape)
+/// What is largest along an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Index of the largest element along an axis, the lowest one of several. The result holds integers.
+    ArgMax {
+        /// The axis, which disappears.
+        axis: usize,
+    },
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or
+    /// where they are, as integers. The client computes it from an opened output.
+    TopK {
+        /// The axis, which becomes `k` long.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// The largest, not the smallest.
+        largest: bool,
+        /// Where they are, not what they are.
+        indices: bool,
+    },
 }
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let (axis, k) = axis_and_count(op);
-    let n = x.shape[axis];
-    let inner: usize = x.shape[axis + 1..].iter().product();
-    let outer: usize = x.shape[..axis].iter().product();
-    let (largest, indices) = match op {
-        Op::TopK { largest, indices, .. } => (*largest, *indices),
-        _ => (true, true),
-    };
-    let k = k.unwrap_or(1);
-    let mut out = vec![0.0; outer * k * inner];
-    for o in 0..outer {
-        for i in 0..inner {
-            let value = |at: usize| x.data[(o * n + at) * inner + i];
-            for (place, at) in best(n, k, largest, &value).into_iter().enumerate() {
-                out[(o * k + place) * inner + i] = if indices { at as f32 } else { value(at) };
-            }
+impl Order {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Order::ArgMax { .. } => "arg max",
+            Order::TopK { .. } => "top k",
         }
     }
-    Array::new(result, out)
+
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        let mut shape = x.to_vec();
+        let (Order::ArgMax { axis } | Order::TopK { axis, .. }) = *self;
+        let Some(length) = shape.get_mut(axis) else {
+            return Err(OpError::shape(self.name(), format!("the operand {x:?} has no axis {axis}")));
+        };
+        match *self {
+            Order::TopK { k, .. } if k > *length => {
+                let reason = format!("the {k} largest of {length} elements do not exist");
+                return Err(OpError::shape(self.name(), reason));
+            }
+            Order::TopK { k, .. } => *length = k,
+            Order::ArgMax { .. } if *length == 0 => {
+                let reason = format!("the operand {x:?} is empty along the axis");
+                return Err(OpError::shape(self.name(), reason));
+            }
+            Order::ArgMax { .. } => {
+                shape.remove(axis);
+            }
+        }
+        Ok(shape)
+    }
+
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        let (axis, k, largest, indices) = match *self {
+            Order::ArgMax { axis } => (axis, 1, true, true),
+            Order::TopK { axis, k, largest, indices } => (axis, k, largest, indices),
+        };
+        let n = x.shape[axis];
+        let inner: usize = x.shape[axis + 1..].iter().product();
+        let outer: usize = x.shape[..axis].iter().product();
+        let mut out = vec![0.0; outer * k * inner];
+        for o in 0..outer {
+            for i in 0..inner {
+                let value = |at: usize| x.data[(o * n + at) * inner + i];
+                for (place, at) in best(n, k, largest, &value).into_iter().enumerate() {
+                    out[(o * k + place) * inner + i] = if indices { at as f32 } else { value(at) };
+                }
+            }
+        }
+        Array::new(result, out)
+    }
 }
 
 /// The indices of the `k` best of `n` values, the best first, the lower index first where two are equal.
@@ -71,12 +100,4 @@ fn best(n: usize, k: usize, largest: bool, value: &dyn Fn(usize) -> f32) -> Vec<
     });
     order.truncate(k);
     order
-}
-
-fn axis_and_count(op: &Op) -> (usize, Option<usize>) {
-    match op {
-        Op::TopK { axis, k, .. } => (*axis, Some(*k)),
-        Op::ArgMax { axis } => (*axis, None),
-        _ => (usize::MAX, None),
-    }
 }

@@ -4,64 +4,100 @@ use cryptflow_ring::Window;
 use rayon::prelude::*;
 
 use super::{OpError, nhwc, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let [batch, height, width, channels] = nhwc(op, x)?;
-    let [h, w] =
-        window(op)?.output([height, width]).map_err(|source| OpError::Geometry { op: op.name(), source })?;
-    Ok(vec![batch, h, w, channels])
+/// A pooling over windows of NHWC.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// What is made of a window's elements.
+    pub kind: Pooling,
+    /// The window.
+    pub window: Window,
 }
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let window = window(op)?;
-    let [_, height, width, channels] = nhwc(op, &x.shape)?;
-    let [_, out_height, out_width, _] = nhwc(op, &result)?;
-    let start = if matches!(op, Op::MaxPool { .. }) { f32::NEG_INFINITY } else { 0.0 };
-    let mut out = vec![start; result.iter().product()];
-    let row = out_width * channels;
-    if row == 0 || out_height == 0 {
-        return Array::new(result, out);
+/// What a pooling makes of the elements of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their maximum; padding never wins.
+    Max,
+    /// Their mean.
+    Average {
+        /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does not.
+        count_padding: bool,
+    },
+    /// Their sum, padding counting as zero: an average whose factor a pass moved into later weights.
+    Sum,
+}
+
+impl Pool {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Pooling::Max => "max pool",
+            Pooling::Average { .. } => "average pool",
+            Pooling::Sum => "sum pool",
+        }
     }
-    out.par_chunks_mut(row).enumerate().for_each(|(r, out)| {
-        let (image, oy) = (r / out_height, r % out_height);
-        let rows = inside(window, 0, oy, height);
-        for (ox, out) in out.chunks_exact_mut(channels).enumerate() {
-            let columns = inside(window, 1, ox, width);
-            for iy in rows.clone() {
-                for ix in columns.clone() {
-                    let from = ((image * height + iy) * width + ix) * channels;
-                    let x = &x.data[from..from + channels];
-                    match op {
-                        // A NaN wins, as in TensorFlow.
-                        Op::MaxPool { .. } => out.iter_mut().zip(x).for_each(|(y, &x)| {
-                            if x > *y || x.is_nan() {
-                                *y = x;
-                            }
-                        }),
-                        _ => out.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
+
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let op = self.name();
+        let [x] = operands(op, "one", inputs)?;
+        let [batch, height, width, channels] = nhwc(op, x)?;
+        let [h, w] =
+            self.window.output([height, width]).map_err(|source| OpError::Geometry { op, source })?;
+        Ok(vec![batch, h, w, channels])
+    }
+
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        let [_, height, width, channels] = nhwc(self.name(), &x.shape)?;
+        let [_, out_height, out_width, _] = nhwc(self.name(), &result)?;
+        let start = match self.kind {
+            Pooling::Max => f32::NEG_INFINITY,
+            Pooling::Average { .. } | Pooling::Sum => 0.0,
+        };
+        let mut out = vec![start; result.iter().product()];
+        let row = out_width * channels;
+        if row == 0 || out_height == 0 {
+            return Array::new(result, out);
+        }
+        out.par_chunks_mut(row).enumerate().for_each(|(r, out)| {
+            let (image, oy) = (r / out_height, r % out_height);
+            let rows = inside(&self.window, 0, oy, height);
+            for (ox, out) in out.chunks_exact_mut(channels).enumerate() {
+                let columns = inside(&self.window, 1, ox, width);
+                for iy in rows.clone() {
+                    for ix in columns.clone() {
+                        let from = ((image * height + iy) * width + ix) * channels;
+                        self.kind.take(out, &x.data[from..from + channels]);
                     }
                 }
+                if let Pooling::Average { count_padding } = self.kind {
+                    let count = if count_padding {
+                        self.window.kernel[0] * self.window.kernel[1]
+                    } else {
+                        rows.clone().count() * columns.count()
+                    };
+                    out.iter_mut().for_each(|y| *y /= count as f32);
+                }
             }
-            if let Op::AvgPool { count_padding, .. } = op {
-                let count = if *count_padding {
-                    window.kernel[0] * window.kernel[1]
-                } else {
-                    rows.clone().count() * columns.count()
-                };
-                out.iter_mut().for_each(|y| *y /= count as f32);
-            }
-        }
-    });
-    Array::new(result, out)
+        });
+        Array::new(result, out)
+    }
 }
 
-fn window(op: &Op) -> Result<&Window, OpError> {
-    match op {
-        Op::MaxPool { window } | Op::AvgPool { window, .. } | Op::SumPool { window } => Ok(window),
-        _ => Err(OpError::shape(op.name(), "is not a pooling")),
+impl Pooling {
+    /// Takes one more element of a window, for each channel, into what there is of the ones before it.
+    fn take(self, so_far: &mut [f32], x: &[f32]) {
+        match self {
+            // A NaN wins, as in TensorFlow.
+            Pooling::Max => so_far.iter_mut().zip(x).for_each(|(y, &x)| {
+                if x > *y || x.is_nan() {
+                    *y = x;
+                }
+            }),
+            Pooling::Average { .. } | Pooling::Sum => so_far.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
+        }
     }
 }
 

@@ -1,61 +1,92 @@
 //! Reductions over axes: mean, sum, largest and smallest.
 
 use super::{OpError, operands};
-use crate::graph::{Array, Op};
+use crate::graph::Array;
 
-pub(super) fn shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let (axes, keep) = axes(op);
-    if let Some(axis) = axes.iter().find(|&&a| a >= x.len()) {
-        return Err(OpError::shape(op.name(), format!("the operand {x:?} has no axis {axis}")));
-    }
-    if !axes.is_sorted_by(|a, b| a < b) {
-        return Err(OpError::shape(op.name(), format!("the axes {axes:?} must ascend")));
-    }
-    if matches!(op, Op::Max { .. } | Op::Min { .. }) && axes.iter().any(|&a| x[a] == 0) {
-        return Err(OpError::shape(op.name(), format!("the operand {x:?} is empty along the axes")));
-    }
-    let reduced = |i: &usize| axes.contains(i);
-    Ok(x.iter()
-        .enumerate()
-        .filter(|(i, _)| keep || !reduced(i))
-        .map(|(i, &n)| if reduced(&i) { 1 } else { n })
-        .collect())
+/// A reduction over axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduce {
+    /// What is made of the elements along the axes.
+    pub kind: Reduction,
+    /// The axes, ascending.
+    pub axes: Vec<usize>,
+    /// Keep them as axes of length 1.
+    pub keep_dims: bool,
 }
 
-pub(super) fn evaluate(op: &Op, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
-    let [x] = operands(op, "one", inputs)?;
-    let (axes, _) = axes(op);
-    let results = result.iter().product();
-    // A NaN wins, as in TensorFlow.
-    let best = |start: f32, better: fn(f32, f32) -> bool| {
-        fold(x, axes, vec![start; results], |a, v| {
-            if better(v, *a) || v.is_nan() {
-                *a = v
-            }
-        })
-    };
-    let data = match op {
-        Op::Max { .. } => best(f32::NEG_INFINITY, |v, a| v > a),
-        Op::Min { .. } => best(f32::INFINITY, |v, a| v < a),
-        _ => {
-            // Sums in f64, so that long ones keep the precision that TensorFlow's pairwise sums have.
-            let sums = fold(x, axes, vec![0.0; results], |a: &mut f64, v| *a += f64::from(v));
-            let count: usize = axes.iter().map(|&a| x.shape[a]).product();
-            let divisor = if matches!(op, Op::Mean { .. }) { count as f64 } else { 1.0 };
-            sums.into_iter().map(|s| (s / divisor) as f32).collect()
+/// What a reduction makes of the elements along its axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+}
+
+impl Reduce {
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            Reduction::Mean => "mean",
+            Reduction::Sum => "sum",
+            Reduction::Max => "max",
+            Reduction::Min => "min",
         }
-    };
-    Array::new(result, data)
-}
+    }
 
-fn axes(op: &Op) -> (&[usize], bool) {
-    match op {
-        Op::Mean { axes, keep_dims }
-        | Op::Sum { axes, keep_dims }
-        | Op::Max { axes, keep_dims }
-        | Op::Min { axes, keep_dims } => (axes, *keep_dims),
-        _ => (&[], false),
+    pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
+        let op = self.name();
+        let [x] = operands(op, "one", inputs)?;
+        let Reduce { kind, axes, keep_dims } = self;
+        if let Some(axis) = axes.iter().find(|&&a| a >= x.len()) {
+            return Err(OpError::shape(op, format!("the operand {x:?} has no axis {axis}")));
+        }
+        if !axes.is_sorted_by(|a, b| a < b) {
+            return Err(OpError::shape(op, format!("the axes {axes:?} must ascend")));
+        }
+        let of_some = match kind {
+            Reduction::Max | Reduction::Min => true,
+            Reduction::Mean | Reduction::Sum => false,
+        };
+        if of_some && axes.iter().any(|&a| x[a] == 0) {
+            return Err(OpError::shape(op, format!("the operand {x:?} is empty along the axes")));
+        }
+        let reduced = |i: &usize| axes.contains(i);
+        Ok(x.iter()
+            .enumerate()
+            .filter(|(i, _)| *keep_dims || !reduced(i))
+            .map(|(i, &n)| if reduced(&i) { 1 } else { n })
+            .collect())
+    }
+
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        let [x] = operands(self.name(), "one", inputs)?;
+        let axes = &self.axes;
+        let results = result.iter().product();
+        // A NaN wins, as in TensorFlow.
+        let best = |start: f32, better: fn(f32, f32) -> bool| {
+            fold(x, axes, vec![start; results], |a, v| {
+                if better(v, *a) || v.is_nan() {
+                    *a = v
+                }
+            })
+        };
+        // Sums in f64, so that long ones keep the precision that TensorFlow's pairwise sums have.
+        let sums = |divisor: f64| {
+            let sums = fold(x, axes, vec![0.0; results], |a: &mut f64, v| *a += f64::from(v));
+            sums.into_iter().map(|s| (s / divisor) as f32).collect()
+        };
+        let data = match self.kind {
+            Reduction::Max => best(f32::NEG_INFINITY, |v, a| v > a),
+            Reduction::Min => best(f32::INFINITY, |v, a| v < a),
+            Reduction::Sum => sums(1.0),
+            Reduction::Mean => sums(axes.iter().map(|&a| x.shape[a]).product::<usize>() as f64),
+        };
+        Array::new(result, data)
     }
 }
 

@@ -4,7 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::Composer;
 use crate::value::Fault;
-use cryptflow_graph::{Array, NodeId, Op};
+use cryptflow_graph::{Array, Linear, NodeId};
 
 /// The weights of a linear map of an axis: `[from, to]`, row-major.
 pub(crate) struct Weights {
@@ -44,7 +44,7 @@ pub(crate) fn along(c: &mut Composer<'_>, x: NodeId, axis: usize, weights: Weigh
     let mut shape = c.shape(last).to_vec();
     let rows = shape.iter().take(rank - 1).product();
     let flat = c.reshaped(vec![rows, from], last)?;
-    let product = c.part(Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, matrix])?;
+    let product = c.part(Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, matrix])?;
     if let Some(length) = shape.last_mut() {
         *length = to;
     }

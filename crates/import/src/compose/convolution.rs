@@ -4,7 +4,7 @@ use cryptflow_ring::Window;
 
 use super::{Composer, Slide};
 use crate::value::Fault;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{Arithmetic, Linear, NodeId};
 
 /// A convolution of `[batch, spatial…, channels]` with a filter of `[taps…, channels / groups, result's channels]`.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub(crate) fn convolution(
                 let term = plane(to, layers, layer, [height, width], groups)?;
                 sum = Some(match sum {
                     None => term,
-                    Some(sum) => to.part(Op::Add, &[sum, term])?,
+                    Some(sum) => to.part(Arithmetic::Add, &[sum, term])?,
                 });
             }
             let sum = sum.ok_or("has a filter without taps")?;
@@ -75,7 +75,7 @@ fn plane(
     slides: [Slide; 2],
     groups: usize,
 ) -> Result<NodeId, Fault> {
-    to.part(Op::Conv2d { window: window(slides), groups }, &[x, filter])
+    to.part(Linear::Conv2d { window: window(slides), groups }, &[x, filter])
 }
 
 /// The window of two slides.

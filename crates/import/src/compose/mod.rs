@@ -17,7 +17,7 @@ use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 pub(super) use along::{Weights, along, gathered};
 pub(super) use convolution::{Convolution, convolution};
 pub(super) use count::{count_floats, count_integers};
-pub(super) use pool::{Pool, pool};
+pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul};
 pub(super) use transposed::{Transposed, transposed};
 
@@ -73,7 +73,8 @@ impl<'a> Composer<'a> {
     }
 
     /// Adds an operation on the way to the result. Of constants, the result is computed at once.
-    pub(super) fn part(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    pub(super) fn part(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+        let op = op.into();
         let name = format!("{}/{}_{}", self.name, op.name().replace(' ', "_"), self.parts);
         self.parts += 1;
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
@@ -102,7 +103,7 @@ impl<'a> Composer<'a> {
     }
 
     pub(super) fn moved(&mut self, movement: Movement, x: NodeId) -> Result<NodeId, Fault> {
-        self.part(Op::Movement(movement), &[x])
+        self.part(movement, &[x])
     }
 
     pub(super) fn reshaped(&mut self, shape: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {

@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 use super::Composer;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{Linear, NodeId, Op, Reduce, Reduction};
 
 /// `a · b` of the last two axes, each read transposed on demand; the axes before them broadcast. Operands of two axes at least.
 pub(crate) fn matmul(
@@ -22,7 +22,7 @@ pub(crate) fn matmul(
     let lead = broadcast(lead_a, lead_b).ok_or_else(|| {
         format!("multiplies stacks of matrices {shape_a:?} and {shape_b:?}, whose leading axes differ")
     })?;
-    let product = |transpose_a| Op::MatMul { transpose_a, transpose_b };
+    let product = |transpose_a| Op::Linear(Linear::MatMul { transpose_a, transpose_b });
     if lead_b.is_empty() && !lead.is_empty() && !transpose_a && c.graph.constant(b).is_some() {
         // A stack by one matrix is a product of one tall matrix.
         let inner = shape_a.last().copied().unwrap_or(1);
@@ -137,7 +137,7 @@ fn summed(
     if axes.is_empty() {
         return Ok((x, labels.to_vec()));
     }
-    let y = c.part(Op::Sum { axes, keep_dims: false }, &[x])?;
+    let y = c.part(Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
     Ok((y, labels.iter().copied().filter(|&l| keep(l)).collect()))
 }
 
@@ -180,7 +180,7 @@ fn product_of(
     };
     let left = ordered(x, first, [&batch, &rows, &inner], [count(&row_shape), depth])?;
     let right = ordered(y, second, [&batch, &inner, &columns], [depth, count(&column_shape)])?;
-    let product = c.part(Op::MatMul { transpose_a: false, transpose_b: false }, &[left, right])?;
+    let product = c.part(Linear::MatMul { transpose_a: false, transpose_b: false }, &[left, right])?;
     let shape = [shape_of_batch, row_shape, column_shape].concat();
     Ok((c.reshaped(shape, product)?, [batch, rows, columns].concat()))
 }

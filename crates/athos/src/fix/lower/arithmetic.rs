@@ -5,7 +5,7 @@
 
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Array, Function, NodeId, Op, Range};
+use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Op, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::{exp2, scale_of};
@@ -26,9 +26,9 @@ impl Lowering<'_> {
                 }
                 let ones = |c: &Array, v: f32| vec![v; c.data.len()];
                 let (factor, offset) = match op {
-                    Op::Add => (ones(&c, 1.0), Some(reals(&c, 1.0))),
-                    Op::Sub => (ones(&c, 1.0), Some(reals(&c, -1.0))),
-                    Op::Mul => (c.data.to_vec(), None),
+                    Op::Arithmetic(Arithmetic::Add) => (ones(&c, 1.0), Some(reals(&c, 1.0))),
+                    Op::Arithmetic(Arithmetic::Sub) => (ones(&c, 1.0), Some(reals(&c, -1.0))),
+                    Op::Arithmetic(Arithmetic::Mul) => (c.data.to_vec(), None),
                     _ => (inverse(&c)?, None),
                 };
                 self.with_constant(id, x, b, &c.shape, factor, offset)
@@ -40,9 +40,9 @@ impl Lowering<'_> {
                 }
                 let ones = |v: f32| vec![v; c.data.len()];
                 let (factor, offset) = match op {
-                    Op::Add => (ones(1.0), Some(reals(&c, 1.0))),
-                    Op::Sub => (ones(-1.0), Some(reals(&c, 1.0))),
-                    Op::Mul => (c.data.to_vec(), None),
+                    Op::Arithmetic(Arithmetic::Add) => (ones(1.0), Some(reals(&c, 1.0))),
+                    Op::Arithmetic(Arithmetic::Sub) => (ones(-1.0), Some(reals(&c, 1.0))),
+                    Op::Arithmetic(Arithmetic::Mul) => (c.data.to_vec(), None),
                     _ => return self.quotient(id, None, b),
                 };
                 self.with_constant(id, x, a, &c.shape, factor, offset)
@@ -52,9 +52,9 @@ impl Lowering<'_> {
 
     fn of_secrets(&mut self, id: NodeId, op: &Op, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
         let op = match op {
-            Op::Add => PlanOp::Add,
-            Op::Sub => PlanOp::Sub,
-            Op::Mul => return self.mul_secrets(id, a, b),
+            Op::Arithmetic(Arithmetic::Add) => PlanOp::Add,
+            Op::Arithmetic(Arithmetic::Sub) => PlanOp::Sub,
+            Op::Arithmetic(Arithmetic::Mul) => return self.mul_secrets(id, a, b),
             _ => return self.quotient(id, Some(a), b),
         };
         let x = self.secret(a)?;
@@ -332,10 +332,12 @@ fn trivial(op: &Op, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
     }
     let number = f64::from(c);
     match (op, constant_first) {
-        (Op::Add, _) => Some((1, number)),
-        (Op::Sub, false) => Some((1, -number)),
-        (Op::Sub, true) => Some((-1, number)),
-        (Op::Mul, _) | (Op::Div, false) if c != 0.0 => Some((c as i32, 0.0)),
+        (Op::Arithmetic(Arithmetic::Add), _) => Some((1, number)),
+        (Op::Arithmetic(Arithmetic::Sub), false) => Some((1, -number)),
+        (Op::Arithmetic(Arithmetic::Sub), true) => Some((-1, number)),
+        (Op::Arithmetic(Arithmetic::Mul), _) | (Op::Arithmetic(Arithmetic::Div), false) if c != 0.0 => {
+            Some((c as i32, 0.0))
+        }
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
 
 use crate::functions::facts;
-use cryptflow_graph::{Graph, Op, Range};
+use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range, Reduce};
 
 use super::Setting;
 
@@ -22,7 +22,7 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
         let node = &graph.nodes[index];
         let steep = match &node.op {
             Op::Function(function) if facts::steep_at_zero(*function) => node.inputs.first(),
-            Op::Div => node.inputs.get(1),
+            Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1),
             _ => None,
         };
         if let Some(&operand) = steep {
@@ -30,12 +30,15 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
         }
         // What hands its operands' bits on, or is made of them without a product.
         let through: &[_] = match &node.op {
-            Op::Movement(_) | Op::Identity | Op::Add | Op::Sub | Op::Maximum | Op::Minimum => &node.inputs,
-            Op::Mean { .. } | Op::Sum { .. } | Op::Max { .. } | Op::Min { .. } | Op::AvgPool { .. } => {
+            Op::Movement(_)
+            | Op::Identity
+            | Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Maximum | Arithmetic::Minimum) => {
                 &node.inputs
             }
-            Op::Relu | Op::ClippedRelu { .. } | Op::MaxPool { .. } | Op::SumPool { .. } => &node.inputs,
-            Op::Scale | Op::BatchNorm { .. } => node.inputs.get(..1).unwrap_or(&[]),
+            Op::Reduce(Reduce { .. }) | Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => &node.inputs,
+            Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })
+            | Op::Pool(Pool { kind: Pooling::Max | Pooling::Sum, .. }) => &node.inputs,
+            Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) => node.inputs.get(..1).unwrap_or(&[]),
             _ => &[],
         };
         for operand in through {

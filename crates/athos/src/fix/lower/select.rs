@@ -2,7 +2,7 @@
 
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Array, Comparison, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Reduce, Reduction};
 
 use super::super::plan::{PlanOp, PlanValue};
 use super::super::quantise::exp2;
@@ -19,7 +19,8 @@ impl Lowering<'_> {
         // b + condition · (a − b); for two constants, one layer.
         let d = match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (Some(x), Some(y)) => {
-                let factor = Op::Sub.evaluate(&[&x, &y]).map_err(|e| e.to_string())?;
+                let factor =
+                    Op::Arithmetic(Arithmetic::Sub).evaluate(&[&x, &y]).map_err(|e| e.to_string())?;
                 let scaled = self.scaled_by(id, bit, a, &factor)?;
                 return self.plus(id, scaled, b);
             }
@@ -44,11 +45,13 @@ impl Lowering<'_> {
         let node = self.graph.node(id);
         let operands = || node.inputs.iter().all(|&i| self.is_boolean(i));
         match &node.op {
-            Op::Compare(_) => true,
+            Op::Arithmetic(Arithmetic::Compare(_)) => true,
             Op::Constant(array) => array.data.iter().all(|&v| v == 0.0 || v == 1.0),
-            Op::Mul | Op::Maximum | Op::Minimum | Op::Identity | Op::Movement(_) => operands(),
-            Op::Max { .. } | Op::Min { .. } => operands(),
-            Op::Sub => {
+            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Maximum | Arithmetic::Minimum)
+            | Op::Identity
+            | Op::Movement(_) => operands(),
+            Op::Reduce(Reduce { kind: Reduction::Max | Reduction::Min, .. }) => operands(),
+            Op::Arithmetic(Arithmetic::Sub) => {
                 let one = node.inputs.first().and_then(|&i| self.graph.constant(i));
                 one.is_some_and(|c| c.data.iter().all(|&v| v == 1.0))
                     && node.inputs.get(1).is_some_and(|&i| self.is_boolean(i))

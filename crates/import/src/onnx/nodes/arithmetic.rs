@@ -3,7 +3,7 @@
 use super::{Import, Kind, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::{Fault, Ints};
-use cryptflow_graph::{Array, Comparison, Function, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     ("Add", add, doc::SUM.note(doc::notes::ADDED)),
@@ -80,7 +80,7 @@ pub(super) const TABLE: Table = &[
 ];
 
 /// Two operands: known integers where both are, else an operation of the graph.
-fn binary(node: &mut Node<'_>, op: Op, f: impl Fn(i64, i64) -> Option<i64>) -> Results {
+fn binary(node: &mut Node<'_>, op: impl Into<Op>, f: impl Fn(i64, i64) -> Option<i64>) -> Results {
     if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
         return Ok(vec![Value::Int(a.with(b, f)?)]);
     }
@@ -89,15 +89,15 @@ fn binary(node: &mut Node<'_>, op: Op, f: impl Fn(i64, i64) -> Option<i64>) -> R
 }
 
 fn add(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Add, |a, b| Some(a.wrapping_add(b)))
+    binary(node, Arithmetic::Add, |a, b| Some(a.wrapping_add(b)))
 }
 
 fn sub(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Sub, |a, b| Some(a.wrapping_sub(b)))
+    binary(node, Arithmetic::Sub, |a, b| Some(a.wrapping_sub(b)))
 }
 
 fn mul(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Mul, |a, b| Some(a.wrapping_mul(b)))
+    binary(node, Arithmetic::Mul, |a, b| Some(a.wrapping_mul(b)))
 }
 
 /// Integers are divided towards zero.
@@ -112,15 +112,15 @@ fn div(node: &mut Node<'_>) -> Results {
             .into());
     }
     if node.kind(0) == Kind::Float {
-        return node.result(Op::Div, &[a, b]);
+        return node.result(Arithmetic::Div, &[a, b]);
     }
     // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
     let half = node.number("half", 0.5);
-    let sign = node.part("sign", Op::Function(Function::Sign), &[a])?;
-    let more = node.part("more", Op::Mul, &[sign, half])?;
-    let a = node.part("away_from_zero", Op::Add, &[a, more])?;
-    let quotient = node.part("quotient", Op::Div, &[a, b])?;
-    node.result(Op::Function(Function::Truncate), &[quotient])
+    let sign = node.part("sign", Function::Sign, &[a])?;
+    let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
+    let a = node.part("away_from_zero", Arithmetic::Add, &[a, more])?;
+    let quotient = node.part("quotient", Arithmetic::Div, &[a, b])?;
+    node.result(Function::Truncate, &[quotient])
 }
 
 /// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b · truncate(a / b).
@@ -135,20 +135,20 @@ fn modulo(node: &mut Node<'_>) -> Results {
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let quotient = match node.kind(0) {
-        Kind::Float => node.part("quotient", Op::Div, &[a, b])?,
+        Kind::Float => node.part("quotient", Arithmetic::Div, &[a, b])?,
         // Half a unit on, so that a quotient which is whole cannot fall below itself.
         _ => {
             let half = node.number("half", 0.5);
-            let sign = node.part("sign", Op::Function(Function::Sign), &[if truncate { a } else { b }])?;
-            let more = node.part("more", Op::Mul, &[sign, half])?;
-            let on = node.part("on", Op::Add, &[a, more])?;
-            node.part("quotient", Op::Div, &[on, b])?
+            let sign = node.part("sign", Function::Sign, &[if truncate { a } else { b }])?;
+            let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
+            let on = node.part("on", Arithmetic::Add, &[a, more])?;
+            node.part("quotient", Arithmetic::Div, &[on, b])?
         }
     };
     let round = if truncate { Function::Truncate } else { Function::Floor };
-    let whole = node.part("whole", Op::Function(round), &[quotient])?;
-    let product = node.part("product", Op::Mul, &[whole, b])?;
-    node.result(Op::Sub, &[a, product])
+    let whole = node.part("whole", round, &[quotient])?;
+    let product = node.part("product", Arithmetic::Mul, &[whole, b])?;
+    node.result(Arithmetic::Sub, &[a, product])
 }
 
 /// A constant exponent, the same for all elements; or exponents of a constant: b^x = exp(x ln b).
@@ -175,7 +175,7 @@ fn pow(node: &mut Node<'_>) -> Results {
         (Some(base), true) => {
             // All is known: number by number.
             let zero = node.number("zero", 0.0);
-            let (a, b) = (node.part("base", Op::Add, &[x, zero])?, exponents);
+            let (a, b) = (node.part("base", Arithmetic::Add, &[x, zero])?, exponents);
             let (a, b) = (wide_constant(node, a, b)?, wide_constant(node, b, a)?);
             let data = a.data.iter().zip(b.data.iter()).map(|(a, b)| a.powf(*b)).collect();
             let _ = base;
@@ -183,9 +183,9 @@ fn pow(node: &mut Node<'_>) -> Results {
             Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), value))])
         }
         (Some(base), false) if base.iter().all(|b| *b > 0.0) => {
-            let logarithm = node.part("logarithm", Op::Function(Function::Log), &[x])?;
-            let product = node.part("product", Op::Mul, &[exponents, logarithm])?;
-            node.result(Op::Function(Function::Exp), &[product])
+            let logarithm = node.part("logarithm", Function::Log, &[x])?;
+            let product = node.part("product", Arithmetic::Mul, &[exponents, logarithm])?;
+            node.result(Function::Exp, &[product])
         }
         _ => Err("raises to powers that differ from element to element, or are secret. Only one constant exponent, or a \
                   positive constant base, is supported"
@@ -196,7 +196,7 @@ fn pow(node: &mut Node<'_>) -> Results {
 fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
     let op = match exponent {
         1.0 => Op::Identity,
-        2.0 => return node.result(Op::Mul, &[x, x]),
+        2.0 => return node.result(Arithmetic::Mul, &[x, x]),
         0.5 => Op::Function(Function::Sqrt),
         -0.5 => Op::Function(Function::Rsqrt),
         -1.0 => Op::Function(Function::Reciprocal),
@@ -209,11 +209,11 @@ fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
 fn wide_constant(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<Array, Fault> {
     let zeros = Array::filled(node.shape(b).to_vec(), 0.0)?;
     let a = node.graph.constant(a).ok_or("is no constant")?;
-    Ok(Op::Add.evaluate(&[a, &zeros])?)
+    Ok(Op::Arithmetic(Arithmetic::Add).evaluate(&[a, &zeros])?)
 }
 
 /// Several operands, one after another.
-fn several(node: &mut Node<'_>, op: &Op, f: impl Fn(i64, i64) -> i64) -> Results {
+fn several(node: &mut Node<'_>, op: &Arithmetic, f: impl Fn(i64, i64) -> i64) -> Results {
     let ints: Vec<&Ints> =
         node.operands.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
     if let (true, Some((first, rest))) = (ints.len() == node.operands.len(), ints.split_first()) {
@@ -237,15 +237,15 @@ fn several(node: &mut Node<'_>, op: &Op, f: impl Fn(i64, i64) -> i64) -> Results
 }
 
 fn max(node: &mut Node<'_>) -> Results {
-    several(node, &Op::Maximum, i64::max)
+    several(node, &Arithmetic::Maximum, i64::max)
 }
 
 fn min(node: &mut Node<'_>) -> Results {
-    several(node, &Op::Minimum, i64::min)
+    several(node, &Arithmetic::Minimum, i64::min)
 }
 
 fn sum(node: &mut Node<'_>) -> Results {
-    several(node, &Op::Add, i64::wrapping_add)
+    several(node, &Arithmetic::Add, i64::wrapping_add)
 }
 
 fn mean(node: &mut Node<'_>) -> Results {
@@ -255,10 +255,10 @@ fn mean(node: &mut Node<'_>) -> Results {
     };
     let mut all = first;
     for (i, &operand) in rest.iter().enumerate() {
-        all = node.part(&i.to_string(), Op::Add, &[all, operand])?;
+        all = node.part(&i.to_string(), Arithmetic::Add, &[all, operand])?;
     }
     let share = node.number("share", 1.0 / operands.len() as f32);
-    node.result(Op::Mul, &[all, share])
+    node.result(Arithmetic::Mul, &[all, share])
 }
 
 fn neg(node: &mut Node<'_>) -> Results {
@@ -267,7 +267,7 @@ fn neg(node: &mut Node<'_>) -> Results {
     }
     let x = node.tensor(0)?;
     let minus_one = node.number("minus_one", -1.0);
-    node.result(Op::Mul, &[x, minus_one])
+    node.result(Arithmetic::Mul, &[x, minus_one])
 }
 
 fn abs(node: &mut Node<'_>) -> Results {
@@ -275,7 +275,7 @@ fn abs(node: &mut Node<'_>) -> Results {
         return Ok(vec![Value::Int(ints.map(i64::wrapping_abs))]);
     }
     let x = node.tensor(0)?;
-    node.result(Op::Function(Function::Abs), &[x])
+    node.result(Function::Abs, &[x])
 }
 
 fn sign(node: &mut Node<'_>) -> Results {
@@ -283,12 +283,12 @@ fn sign(node: &mut Node<'_>) -> Results {
         return Ok(vec![Value::Int(ints.map(i64::signum))]);
     }
     let x = node.tensor(0)?;
-    node.result(Op::Function(Function::Sign), &[x])
+    node.result(Function::Sign, &[x])
 }
 
 fn relu(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    node.result(Op::Relu, &[x])
+    node.result(Activation::Relu, &[x])
 }
 
 /// Between two limits, either of which may be missing: attributes up to version 6, operands since 11.
@@ -306,29 +306,29 @@ fn clip(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     match (low, high) {
         (None, None) => node.result(Op::Identity, &[x]),
-        (Some(0.0), None) => node.result(Op::Relu, &[x]),
-        (Some(0.0), Some(limit)) if limit > 0.0 => node.result(Op::ClippedRelu { limit }, &[x]),
+        (Some(0.0), None) => node.result(Activation::Relu, &[x]),
+        (Some(0.0), Some(limit)) if limit > 0.0 => node.result(Activation::ClippedRelu { limit }, &[x]),
         (Some(low), None) => {
             let low = node.number("min", low);
-            node.result(Op::Maximum, &[x, low])
+            node.result(Arithmetic::Maximum, &[x, low])
         }
         (None, Some(high)) => {
             let high = node.number("max", high);
-            node.result(Op::Minimum, &[x, high])
+            node.result(Arithmetic::Minimum, &[x, high])
         }
         (Some(low), Some(high)) if low < high => {
             // low + min(max(x − low, 0), high − low): one step of a protocol.
             let offset = node.number("min", low);
-            let above = node.part("above", Op::Sub, &[x, offset])?;
-            let cut = node.part("cut", Op::ClippedRelu { limit: high - low }, &[above])?;
-            node.result(Op::Add, &[cut, offset])
+            let above = node.part("above", Arithmetic::Sub, &[x, offset])?;
+            let cut = node.part("cut", Activation::ClippedRelu { limit: high - low }, &[above])?;
+            node.result(Arithmetic::Add, &[cut, offset])
         }
         (Some(_), Some(high)) => {
             // The upper limit wins.
             let zero = node.number("zero", 0.0);
             let high = node.number("max", high);
-            let nothing = node.part("nothing", Op::Mul, &[x, zero])?;
-            node.result(Op::Add, &[nothing, high])
+            let nothing = node.part("nothing", Arithmetic::Mul, &[x, zero])?;
+            node.result(Arithmetic::Add, &[nothing, high])
         }
     }
 }
@@ -337,11 +337,11 @@ fn clip(node: &mut Node<'_>) -> Results {
 fn p_relu(node: &mut Node<'_>) -> Results {
     let (x, slope) = (node.tensor(0)?, node.tensor(1)?);
     let one = node.number("one", 1.0);
-    let rest = node.part("rest", Op::Sub, &[one, slope])?;
-    let positive = node.part("relu", Op::Relu, &[x])?;
-    let positive = node.part("positive", Op::Mul, &[positive, rest])?;
-    let line = node.part("line", Op::Mul, &[x, slope])?;
-    node.result(Op::Add, &[line, positive])
+    let rest = node.part("rest", Arithmetic::Sub, &[one, slope])?;
+    let positive = node.part("relu", Activation::Relu, &[x])?;
+    let positive = node.part("positive", Arithmetic::Mul, &[positive, rest])?;
+    let line = node.part("line", Arithmetic::Mul, &[x, slope])?;
+    node.result(Arithmetic::Add, &[line, positive])
 }
 
 /// `x · sigmoid(alpha · x)`.
@@ -349,16 +349,16 @@ fn swish(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let alpha = node.attr_float("alpha", 1.0)?;
     if alpha == 1.0 {
-        return node.result(Op::Function(Function::Swish), &[x]);
+        return node.result(Function::Swish, &[x]);
     }
     if alpha == 0.0 {
         let half = node.number("half", 0.5);
-        return node.result(Op::Mul, &[x, half]);
+        return node.result(Arithmetic::Mul, &[x, half]);
     }
     let (factor, back) = (node.number("alpha", alpha), node.number("one_by_alpha", 1.0 / alpha));
-    let scaled = node.part("scaled", Op::Mul, &[x, factor])?;
-    let swish = node.part("swish", Op::Function(Function::Swish), &[scaled])?;
-    node.result(Op::Mul, &[swish, back])
+    let scaled = node.part("scaled", Arithmetic::Mul, &[x, factor])?;
+    let swish = node.part("swish", Function::Swish, &[scaled])?;
+    node.result(Arithmetic::Mul, &[swish, back])
 }
 
 fn function(node: &mut Node<'_>) -> Results {
@@ -411,11 +411,11 @@ fn function(node: &mut Node<'_>) -> Results {
         _ => return Err(super::advice(&node.def.op_type).into()),
     };
     let x = node.tensor(0)?;
-    node.result(Op::Function(f), &[x])
+    node.result(f, &[x])
 }
 
 fn compare(node: &mut Node<'_>, comparison: Comparison, f: impl Fn(i64, i64) -> bool) -> Results {
-    binary(node, Op::Compare(comparison), |a, b| Some(f(a, b).into()))
+    binary(node, Arithmetic::Compare(comparison), |a, b| Some(f(a, b).into()))
 }
 
 fn equal(node: &mut Node<'_>) -> Results {
@@ -439,15 +439,15 @@ fn greater_or_equal(node: &mut Node<'_>) -> Results {
 }
 
 fn and(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Mul, |a, b| Some((a != 0 && b != 0).into()))
+    binary(node, Arithmetic::Mul, |a, b| Some((a != 0 && b != 0).into()))
 }
 
 fn or(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Maximum, |a, b| Some((a != 0 || b != 0).into()))
+    binary(node, Arithmetic::Maximum, |a, b| Some((a != 0 || b != 0).into()))
 }
 
 fn xor(node: &mut Node<'_>) -> Results {
-    binary(node, Op::Compare(Comparison::NotEqual), |a, b| Some(((a != 0) != (b != 0)).into()))
+    binary(node, Arithmetic::Compare(Comparison::NotEqual), |a, b| Some(((a != 0) != (b != 0)).into()))
 }
 
 fn not(node: &mut Node<'_>) -> Results {
@@ -456,7 +456,7 @@ fn not(node: &mut Node<'_>) -> Results {
     }
     let x = node.tensor(0)?;
     let one = node.number("one", 1.0);
-    node.result(Op::Sub, &[one, x])
+    node.result(Arithmetic::Sub, &[one, x])
 }
 
 /// Bits of known integers.
@@ -481,5 +481,5 @@ fn choose(node: &mut Node<'_>) -> Results {
         return Ok(vec![Value::Int(a.with(&b, |a, b| Some(a | b))?)]);
     }
     let (c, a, b) = (node.tensor(0)?, node.tensor(1)?, node.tensor(2)?);
-    node.result(Op::Select, &[c, a, b])
+    node.result(Arithmetic::Select, &[c, a, b])
 }

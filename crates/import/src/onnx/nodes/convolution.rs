@@ -7,7 +7,7 @@ use super::{Import, Node, Results, Table, Value};
 use crate::compose::{self, Convolution, Transposed};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{Arithmetic, NodeId};
 
 pub(super) const TABLE: Table = &[
     ("Conv", conv, doc::LINEAR.note("along one, two or three axes; the filter is a constant")),
@@ -99,7 +99,7 @@ fn biased(node: &mut Node<'_>, y: NodeId, i: usize) -> Result<NodeId, Fault> {
         let reason = format!("its bias {:?} does not go with {channels:?} channels", node.shape(bias));
         return Err(reason.into());
     }
-    node.part("biased", Op::Add, &[y, bias])
+    node.part("biased", Arithmetic::Add, &[y, bias])
 }
 
 /// A constant filter over so many axes, and its shape.

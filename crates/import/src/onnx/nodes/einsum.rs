@@ -6,7 +6,7 @@ use super::product::product;
 use super::{Import, Node, Results, Table};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{NodeId, Reduce, Reduction};
 
 pub(super) const TABLE: Table = &[(
     "Einsum",
@@ -67,7 +67,7 @@ fn einsum(node: &mut Node<'_>) -> Results {
     let permutation = order.filter(|o| o.len() == summed.1.len());
     let permutation =
         permutation.ok_or_else(|| format!("sums {equation:?}, which repeats an axis of the result"))?;
-    node.result(Op::Movement(Movement::Transpose { permutation }), &[summed.0])
+    node.result(Movement::Transpose { permutation }, &[summed.0])
 }
 
 /// The letters of a term for an operand of this rank.
@@ -157,7 +157,7 @@ fn summed(
     if axes.is_empty() {
         return Ok((x, own));
     }
-    let x = node.part(part, Op::Sum { axes, keep_dims: false }, &[x])?;
+    let x = node.part(part, Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
     Ok((x, own.into_iter().filter(|c| kept.contains(c)).collect()))
 }
 

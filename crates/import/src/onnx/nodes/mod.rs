@@ -142,22 +142,23 @@ pub(super) struct Node<'a> {
 
 impl Node<'_> {
     /// Adds the operation that gives this node's first result, under its name.
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         self.add_as(self.name.clone(), op, inputs)
     }
 
     /// The operation that gives this node's only result.
-    fn result(&mut self, op: Op, inputs: &[NodeId]) -> Results {
+    fn result(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Results {
         Ok(vec![Value::Tensor(self.add(op, inputs)?)])
     }
 
     /// Adds an operation on the way to this node's result.
-    fn part(&mut self, part: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn part(&mut self, part: &str, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         self.add_as(format!("{}/{part}", self.name), op, inputs)
     }
 
     /// Where all operands are constants, so is the result: it is computed at once.
-    fn add_as(&mut self, name: String, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn add_as(&mut self, name: String, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+        let op = op.into();
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
         let elements = fits(&shape)?;
@@ -231,7 +232,7 @@ impl Node<'_> {
 
     /// A movement on the way to this node's result.
     fn moved_part(&mut self, part: &str, movement: Movement, id: NodeId) -> Result<NodeId, Fault> {
-        self.part(part, Op::Movement(movement), &[id])
+        self.part(part, movement, &[id])
     }
 }
 

@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, along, axis, range, reshaped};
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::NodeId;
 
 /// A node has no more results.
 const MAX_PARTS: usize = 1 << 12;
@@ -121,7 +121,7 @@ pub(super) fn joined(node: &mut Node<'_>, values: &[Value], axis: usize) -> Resu
     }
     let tensors = values.iter().enumerate().map(|(i, v)| node.as_tensor(v, &format!("operand_{i}")));
     let tensors = tensors.collect::<Result<Vec<NodeId>, _>>()?;
-    Ok(Value::Tensor(node.add(Op::Movement(Movement::Concat { axis }), &tensors)?))
+    Ok(Value::Tensor(node.add(Movement::Concat { axis }, &tensors)?))
 }
 
 /// Parts of stated lengths, or equal ones of which the last may be shorter.

@@ -6,7 +6,7 @@ use super::window::{from_last, to_last};
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{Function, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Function, Linear, NodeId, Op, Reduce, Reduction};
 
 pub(super) const TABLE: Table = &[
     ("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
@@ -47,16 +47,17 @@ fn batch(node: &mut Node<'_>) -> Results {
         inputs.push(vector);
     }
     if rank <= 2 {
-        return node.result(Op::BatchNorm { epsilon }, &inputs);
+        return node.result(Linear::BatchNorm { epsilon }, &inputs);
     }
-    let y = node.part("normalised", Op::BatchNorm { epsilon }, &inputs)?;
-    node.result(Op::Movement(Movement::Transpose { permutation: from_last(rank) }), &[y])
+    let y = node.part("normalised", Linear::BatchNorm { epsilon }, &inputs)?;
+    node.result(Movement::Transpose { permutation: from_last(rank) }, &[y])
 }
 
 /// `(x − mean) / sqrt(variance + epsilon)` over these axes.
 fn standardised(node: &mut Node<'_>, x: NodeId, axes: Vec<usize>, epsilon: f32) -> Result<NodeId, Fault> {
-    let mean = node.part("mean", Op::Mean { axes: axes.clone(), keep_dims: true }, &[x])?;
-    let centred = node.part("centred", Op::Sub, &[x, mean])?;
+    let mean =
+        node.part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.part("centred", Arithmetic::Sub, &[x, mean])?;
     by_root_mean_square(node, centred, axes, epsilon)
 }
 
@@ -68,7 +69,7 @@ fn by_root_mean_square(
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
     let factor = root_mean_square_factor(node, x, axes, epsilon)?;
-    node.part("standardised", Op::Mul, &[x, factor])
+    node.part("standardised", Arithmetic::Mul, &[x, factor])
 }
 
 /// `1 / sqrt(mean(x²) + epsilon)` over these axes, which stay.
@@ -78,11 +79,12 @@ fn root_mean_square_factor(
     axes: Vec<usize>,
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
-    let squares = node.part("squares", Op::Mul, &[x, x])?;
-    let variance = node.part("variance", Op::Mean { axes, keep_dims: true }, &[squares])?;
+    let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
+    let variance =
+        node.part("variance", Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[squares])?;
     let epsilon = node.number("epsilon", epsilon);
-    let sum = node.part("with_epsilon", Op::Add, &[variance, epsilon])?;
-    node.part("factor", Op::Function(Function::Rsqrt), &[sum])
+    let sum = node.part("with_epsilon", Arithmetic::Add, &[variance, epsilon])?;
+    node.part("factor", Function::Rsqrt, &[sum])
 }
 
 /// A vector of channels in the shape that broadcasts along axis 1.
@@ -105,8 +107,8 @@ fn instance(node: &mut Node<'_>) -> Results {
     let epsilon = node.attr_float("epsilon", 1e-5)?;
     let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
     let y = standardised(node, x, (2..rank).collect(), epsilon)?;
-    let y = node.part("scaled", Op::Mul, &[y, scale])?;
-    node.result(Op::Add, &[y, bias])
+    let y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+    node.result(Arithmetic::Add, &[y, bias])
 }
 
 /// The axes from `axis` on.
@@ -118,17 +120,18 @@ fn layer(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
-    let mean = node.part("mean", Op::Mean { axes: axes.clone(), keep_dims: true }, &[x])?;
-    let centred = node.part("centred", Op::Sub, &[x, mean])?;
+    let mean =
+        node.part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.part("centred", Arithmetic::Sub, &[x, mean])?;
     let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
-    let y = node.part("standardised", Op::Mul, &[centred, factor])?;
+    let y = node.part("standardised", Arithmetic::Mul, &[centred, factor])?;
     let scale = node.tensor(1)?;
     let y = if node.has(2) {
         let bias = node.tensor(2)?;
-        let y = node.part("scaled", Op::Mul, &[y, scale])?;
-        node.add(Op::Add, &[y, bias])?
+        let y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+        node.add(Arithmetic::Add, &[y, bias])?
     } else {
-        node.add(Op::Mul, &[y, scale])?
+        node.add(Arithmetic::Mul, &[y, scale])?
     };
     Ok(vec![Value::Tensor(y), Value::Tensor(mean), Value::Tensor(factor)])
 }
@@ -139,7 +142,7 @@ fn root_mean_square(node: &mut Node<'_>) -> Results {
     let epsilon = node.attr_float("epsilon", 1e-5)?;
     let y = by_root_mean_square(node, x, axes, epsilon)?;
     let scale = node.tensor(1)?;
-    node.result(Op::Mul, &[y, scale])
+    node.result(Arithmetic::Mul, &[y, scale])
 }
 
 /// Groups of channels; scale and bias for each group up to version 20, for each channel since 21.
@@ -161,15 +164,15 @@ fn group(node: &mut Node<'_>) -> Results {
     let mut y = standardised(node, flat, vec![2], epsilon)?;
     if per_group {
         let (scale, bias) = (along_channels(node, 1, 3)?, along_channels(node, 2, 3)?);
-        y = node.part("scaled", Op::Mul, &[y, scale])?;
-        y = node.part("shifted", Op::Add, &[y, bias])?;
-        return node.result(Op::Movement(Movement::Reshape { shape }), &[y]);
+        y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+        y = node.part("shifted", Arithmetic::Add, &[y, bias])?;
+        return node.result(Movement::Reshape { shape }, &[y]);
     }
     let rank = shape.len();
     let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
     y = node.moved_part("whole", Movement::Reshape { shape }, y)?;
-    y = node.part("scaled", Op::Mul, &[y, scale])?;
-    node.result(Op::Add, &[y, bias])
+    y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+    node.result(Arithmetic::Add, &[y, bias])
 }
 
 /// ONNX adds 1e-9 to the deviation here, not to the variance.
@@ -189,16 +192,16 @@ fn by_norm(node: &mut Node<'_>) -> Results {
     let tiny = node.number("tiny", 1e-30);
     let norm = match node.attr_int("p", 2)? {
         1 => {
-            let sizes = node.part("sizes", Op::Function(Function::Abs), &[x])?;
-            let norm = node.part("norm", Op::Sum { axes, keep_dims: true }, &[sizes])?;
-            node.part("above_zero", Op::Add, &[norm, tiny])?
+            let sizes = node.part("sizes", Function::Abs, &[x])?;
+            let norm = node.part("norm", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[sizes])?;
+            node.part("above_zero", Arithmetic::Add, &[norm, tiny])?
         }
         2 => {
-            let squares = node.part("squares", Op::Mul, &[x, x])?;
-            let sum = node.part("sum", Op::Sum { axes, keep_dims: true }, &[squares])?;
-            let sum = node.part("above_zero", Op::Add, &[sum, tiny])?;
-            let factor = node.part("factor", Op::Function(Function::Rsqrt), &[sum])?;
-            return node.result(Op::Mul, &[x, factor]);
+            let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
+            let sum = node.part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[squares])?;
+            let sum = node.part("above_zero", Arithmetic::Add, &[sum, tiny])?;
+            let factor = node.part("factor", Function::Rsqrt, &[sum])?;
+            return node.result(Arithmetic::Mul, &[x, factor]);
         }
         p => {
             return Err(format!(
@@ -208,7 +211,7 @@ fn by_norm(node: &mut Node<'_>) -> Results {
             .into());
         }
     };
-    node.result(Op::Div, &[x, norm])
+    node.result(Arithmetic::Div, &[x, norm])
 }
 
 /// `x / (bias + alpha / size · sum of squares of neighbouring channels)^beta`.
@@ -232,18 +235,18 @@ fn local_response(node: &mut Node<'_>) -> Results {
         }
     }
     let band = node.constant("neighbours", cryptflow_graph::Array::new(vec![channels, channels], band)?);
-    let squares = node.part("squares", Op::Mul, &[x, x])?;
+    let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
     let permutation = to_last(shape.len());
     let last: Vec<usize> = permutation.iter().map(|&p| shape[p]).collect();
     let squares = node.moved_part("channels_last", Movement::Transpose { permutation }, squares)?;
     let rows = vec![last[..last.len() - 1].iter().product(), channels];
     let rows = node.moved_part("rows", Movement::Reshape { shape: rows }, squares)?;
-    let sums = node.part("sums", Op::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
+    let sums = node.part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
     let sums = node.moved_part("picture", Movement::Reshape { shape: last }, sums)?;
     let permutation = from_last(shape.len());
     let sums = node.moved_part("channels_first", Movement::Transpose { permutation }, sums)?;
     let bias = node.number("bias", bias);
-    let sums = node.part("with_bias", Op::Add, &[sums, bias])?;
-    let factor = node.part("factor", Op::Function(Function::Power { exponent: -beta }), &[sums])?;
-    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, factor])?)])
+    let sums = node.part("with_bias", Arithmetic::Add, &[sums, bias])?;
+    let factor = node.part("factor", Function::Power { exponent: -beta }, &[sums])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[x, factor])?)])
 }

@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::{Fault, MAX_ELEMENTS, axis};
-use cryptflow_graph::{Array, Op};
+use cryptflow_graph::{Arithmetic, Array, Op};
 
 pub(super) const TABLE: Table = &[
     ("Pad", pad, doc::MOVEMENT.note("with one constant; `reflect`, `edge` and `wrap`, too")),
@@ -74,7 +74,7 @@ fn pad(node: &mut Node<'_>) -> Results {
     let border = mask.data.iter().map(|&m| if m == 0.0 { filling } else { 0.0 }).collect();
     let border = node.constant("border", Array::new(mask.shape, border)?);
     let padded = node.part("zeros", zeros, &[x])?;
-    node.result(Op::Add, &[padded, border])
+    node.result(Arithmetic::Add, &[padded, border])
 }
 
 /// Cuts or pads axes to known lengths, the same on both sides; the odd element goes behind.

@@ -5,7 +5,7 @@ use crate::docs as doc;
 use crate::onnx::messages::DataType;
 use crate::onnx::tensor;
 use crate::value::{Fault, Ints};
-use cryptflow_graph::{Array, Comparison, Function, Op};
+use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Op};
 
 pub(super) const TABLE: Table = &[
     ("Constant", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
@@ -138,7 +138,7 @@ fn converted(node: &mut Node<'_>, to: Kind, dtype: Option<DataType>) -> Results 
                 (Kind::Float, Kind::Integer) => Op::Function(Function::Truncate),
                 (Kind::Float | Kind::Integer, Kind::Flag) => {
                     let zero = node.number("zero", 0.0);
-                    return node.result(Op::Compare(Comparison::NotEqual), &[id, zero]);
+                    return node.result(Arithmetic::Compare(Comparison::NotEqual), &[id, zero]);
                 }
                 _ => Op::Identity,
             };

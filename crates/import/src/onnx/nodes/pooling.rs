@@ -3,10 +3,10 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{Import, Node, Results, Table, Value};
-use crate::compose::{self, Pool, Slide};
+use crate::compose::{self, Slide};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{Function, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 
 pub(super) const TABLE: Table = &[
     ("MaxPool", max, doc::MAX_POOL.note("along one, two or three axes; without the places of the maxima")),
@@ -59,7 +59,7 @@ fn max(node: &mut Node<'_>) -> Results {
         );
     }
     let Windows { x, slides, .. } = windows(node)?;
-    let y = compose::pool(&mut node.composer(), x, &slides, Pool::Max)?;
+    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Max)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
 
@@ -78,7 +78,7 @@ fn average(node: &mut Node<'_>) -> Results {
         }
         count_padding = false;
     }
-    let y = compose::pool(&mut node.composer(), x, &slides, Pool::Average { count_padding })?;
+    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Average { count_padding })?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
 
@@ -96,14 +96,14 @@ fn in_norm(node: &mut Node<'_>) -> Results {
                 dilation: pair(|s| s.dilation),
                 padding: [height.padding, width.padding],
             };
-            node.part("sums", Op::SumPool { window }, &[powers])?
+            node.part("sums", Pool { kind: Pooling::Sum, window }, &[powers])?
         }
         _ => {
             let count: usize = slides.iter().map(|s| s.kernel).product();
-            let pool = Pool::Average { count_padding: true };
+            let pool = Pooling::Average { count_padding: true };
             let means = compose::pool(&mut node.composer(), powers, &slides, pool)?;
             let count = node.number("count", count as f32);
-            node.part("sums", Op::Mul, &[means, count])?
+            node.part("sums", Arithmetic::Mul, &[means, count])?
         }
     };
     let y = root(node, Some("root"), sums, p)?;
@@ -112,11 +112,11 @@ fn in_norm(node: &mut Node<'_>) -> Results {
 
 fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
     match p {
-        1 => node.part("sizes", Op::Function(Function::Abs), &[x]),
-        2 => node.part("squares", Op::Mul, &[x, x]),
+        1 => node.part("sizes", Function::Abs, &[x]),
+        2 => node.part("squares", Arithmetic::Mul, &[x, x]),
         3..=16 => {
-            let sizes = node.part("sizes", Op::Function(Function::Abs), &[x])?;
-            node.part("powers", Op::Function(Function::Power { exponent: p as f32 }), &[sizes])
+            let sizes = node.part("sizes", Function::Abs, &[x])?;
+            node.part("powers", Function::Power { exponent: p as f32 }, &[sizes])
         }
         _ => Err(format!(
             "pools in the norm {p}; 1 to 16 are supported. As a limit, MaxPool of Abs stands for large ones"
@@ -149,14 +149,14 @@ fn whole(node: &mut Node<'_>) -> Result<(NodeId, Vec<usize>), Fault> {
 
 fn global_average(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
-    node.result(Op::Mean { axes, keep_dims: true }, &[x])
+    node.result(Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[x])
 }
 
 fn global_in_norm(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
     let p = node.attr_int("p", 2)?;
     let powers = powers(node, x, p)?;
-    let sum = node.part("sum", Op::Sum { axes, keep_dims: true }, &[powers])?;
+    let sum = node.part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[powers])?;
     Ok(vec![Value::Tensor(root(node, None, sum, p)?)])
 }
 
@@ -165,6 +165,6 @@ fn global_max(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
     let slide = |&n: &usize| Slide { kernel: n, ..Slide::NONE };
     let slides: Vec<Slide> = picture.iter().map(slide).collect();
-    let y = compose::pool(&mut node.composer(), x, &slides, Pool::Max)?;
+    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Max)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }

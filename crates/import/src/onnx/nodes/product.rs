@@ -6,7 +6,7 @@ use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{Arithmetic, Linear, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     ("Gemm", gemm, doc::LINEAR.note(doc::notes::SECRETS)),
@@ -21,19 +21,19 @@ fn gemm(node: &mut Node<'_>) -> Results {
     let (alpha, beta) = (node.attr_float("alpha", 1.0)?, node.attr_float("beta", 1.0)?);
     if alpha != 1.0 {
         let factor = node.number("alpha", alpha);
-        b = node.part("scaled", Op::Mul, &[b, factor])?;
+        b = node.part("scaled", Arithmetic::Mul, &[b, factor])?;
     }
-    let product = Op::MatMul { transpose_a, transpose_b };
+    let product = Op::Linear(Linear::MatMul { transpose_a, transpose_b });
     if !node.has(2) || beta == 0.0 {
         return node.result(product, &[a, b]);
     }
     let mut c = node.tensor(2)?;
     if beta != 1.0 {
         let factor = node.number("beta", beta);
-        c = node.part("offset", Op::Mul, &[c, factor])?;
+        c = node.part("offset", Arithmetic::Mul, &[c, factor])?;
     }
     let y = node.part("product", product, &[a, b])?;
-    node.result(Op::Add, &[y, c])
+    node.result(Arithmetic::Add, &[y, c])
 }
 
 /// As numpy multiplies: vectors become matrices for the time, leading axes broadcast.
@@ -55,7 +55,7 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
     let lead = broadcast(lead_a, lead_b).ok_or_else(|| {
         format!("multiplies stacks of matrices {from_a:?} and {from_b:?}, whose leading axes differ")
     })?;
-    let plain = Op::MatMul { transpose_a: false, transpose_b: false };
+    let plain = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
     let dropped = row || column;
     let (name, part) = (node.name.clone(), format!("{}/product", node.name));
     let name = |last: bool| if last { name.clone() } else { part.clone() };
@@ -68,7 +68,7 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
         let mut shape = shape_a.clone();
         shape.pop();
         shape.push(shape_b[shape_b.len() - 1]);
-        node.add_as(name(!dropped), Op::Movement(Movement::Reshape { shape }), &[y])?
+        node.add_as(name(!dropped), Movement::Reshape { shape }, &[y])?
     } else {
         let a = broadcast_lead(node, "left", a, &lead)?;
         let b = if lead_b.is_empty() { b } else { broadcast_lead(node, "right", b, &lead)? };
@@ -84,7 +84,7 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
     if !column {
         shape.push(shape_b[shape_b.len() - 1]);
     }
-    node.add(Op::Movement(Movement::Reshape { shape }), &[y])
+    node.add(Movement::Reshape { shape }, &[y])
 }
 
 fn reshaped(node: &mut Node<'_>, part: &str, x: NodeId, shape: Vec<usize>) -> Result<NodeId, Fault> {

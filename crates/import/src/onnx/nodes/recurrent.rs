@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::value::{Fault, along};
-use cryptflow_graph::{Array, Function, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, Function, Linear, NodeId, Op};
 
 /// What is said of a layer, with what a step of it is.
 macro_rules! unrolled {
@@ -139,13 +139,13 @@ fn layer(node: &mut Node<'_>, gates: usize, defaults: &[&str], step: Step) -> Re
             Movement::Reshape { shape: vec![steps * batch, inputs] },
             x,
         )?;
-        let product = Op::MatMul { transpose_a: false, transpose_b: true };
+        let product = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: true });
         let mut projected = node.part(&format!("{part}/projected"), product, &[flat, w])?;
         let linear_before_reset = node.attr_flag("linear_before_reset", false)?;
         let separate = gates == 3 && linear_before_reset;
         for (i, bias) in biases.iter().enumerate() {
             if let (Some(bias), false) = (bias, separate && i == 1) {
-                projected = node.part(&format!("{part}/biased_{i}"), Op::Add, &[projected, *bias])?;
+                projected = node.part(&format!("{part}/biased_{i}"), Arithmetic::Add, &[projected, *bias])?;
             }
         }
         let direction = Direction {
@@ -168,7 +168,7 @@ fn layer(node: &mut Node<'_>, gates: usize, defaults: &[&str], step: Step) -> Re
             hiddens[t] = Some(state[0]);
         }
         let hiddens: Vec<NodeId> = hiddens.into_iter().flatten().collect();
-        let all = node.part(&format!("{part}/all"), Op::Movement(Movement::Concat { axis: 0 }), &hiddens)?;
+        let all = node.part(&format!("{part}/all"), Movement::Concat { axis: 0 }, &hiddens)?;
         let shape = vec![steps, 1, batch, hidden];
         outputs.push(node.moved_part(&format!("{part}/output"), Movement::Reshape { shape }, all)?);
         for (i, (last, state)) in last.iter_mut().zip(state).enumerate() {
@@ -188,10 +188,10 @@ fn layer(node: &mut Node<'_>, gates: usize, defaults: &[&str], step: Step) -> Re
         let joined = format!("{}/joined_{i}", node.name);
         let (join, order) = (Movement::Concat { axis }, Movement::Transpose { permutation });
         results.push(Value::Tensor(if batch_first {
-            let parts = node.add_as(joined, Op::Movement(join), &parts)?;
-            node.add_as(name, Op::Movement(order), &[parts])?
+            let parts = node.add_as(joined, join, &parts)?;
+            node.add_as(name, order, &[parts])?
         } else {
-            node.add_as(name, Op::Movement(join), &parts)?
+            node.add_as(name, join, &parts)?
         }));
     }
     Ok(results)
@@ -238,7 +238,7 @@ fn gate(node: &mut Node<'_>, part: String, x: NodeId, index: usize, hidden: usiz
 fn recurred(node: &mut Node<'_>, own: &str, h: NodeId, recurrence: NodeId) -> Result<NodeId, Fault> {
     node.part(
         &format!("{own}/recurrence"),
-        Op::MatMul { transpose_a: false, transpose_b: true },
+        Linear::MatMul { transpose_a: false, transpose_b: true },
         &[h, recurrence],
     )
 }
@@ -251,8 +251,8 @@ fn simple_step(
     [h, c]: [NodeId; 2],
 ) -> Result<[NodeId; 2], Fault> {
     let recurred = recurred(node, own, h, d.recurrence)?;
-    let sum = node.part(&format!("{own}/sum"), Op::Add, &[input, recurred])?;
-    let h = node.part(&format!("{own}/state"), Op::Function(d.activations[0]), &[sum])?;
+    let sum = node.part(&format!("{own}/sum"), Arithmetic::Add, &[input, recurred])?;
+    let h = node.part(&format!("{own}/state"), d.activations[0], &[sum])?;
     Ok([h, c])
 }
 
@@ -267,34 +267,34 @@ fn gated_step(
     let n = d.hidden;
     let mut recurred = recurred(node, own, h, d.recurrence)?;
     if let Some(bias) = d.bias {
-        recurred = node.part(&format!("{own}/biased"), Op::Add, &[recurred, bias])?;
+        recurred = node.part(&format!("{own}/biased"), Arithmetic::Add, &[recurred, bias])?;
     }
     let mut gates = Vec::new();
     for (i, name) in ["update", "reset"].into_iter().enumerate() {
         let a = gate(node, format!("{own}/{name}_input"), input, i, n)?;
         let b = gate(node, format!("{own}/{name}_recurrence"), recurred, i, n)?;
-        let sum = node.part(&format!("{own}/{name}_sum"), Op::Add, &[a, b])?;
-        gates.push(node.part(&format!("{own}/{name}"), Op::Function(d.activations[0]), &[sum])?);
+        let sum = node.part(&format!("{own}/{name}_sum"), Arithmetic::Add, &[a, b])?;
+        gates.push(node.part(&format!("{own}/{name}"), d.activations[0], &[sum])?);
     }
     let (update, reset) = (gates[0], gates[1]);
     let own_input = gate(node, format!("{own}/candidate_input"), input, 2, n)?;
     let from_state = if d.linear_before_reset {
         let all = gate(node, format!("{own}/candidate_recurrence"), recurred, 2, n)?;
-        node.part(&format!("{own}/candidate_reset"), Op::Mul, &[reset, all])?
+        node.part(&format!("{own}/candidate_reset"), Arithmetic::Mul, &[reset, all])?
     } else {
-        let left = node.part(&format!("{own}/left"), Op::Mul, &[reset, h])?;
+        let left = node.part(&format!("{own}/left"), Arithmetic::Mul, &[reset, h])?;
         let rows = node.shape(d.recurrence).to_vec();
         let w =
             node.moved_part(&format!("{own}/candidate_weights"), along(&rows, 0, 2 * n, n, 1), d.recurrence)?;
-        let product = Op::MatMul { transpose_a: false, transpose_b: true };
+        let product = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: true });
         node.part(&format!("{own}/candidate_recurrence"), product, &[left, w])?
     };
-    let sum = node.part(&format!("{own}/candidate_sum"), Op::Add, &[own_input, from_state])?;
-    let candidate = node.part(&format!("{own}/candidate"), Op::Function(d.activations[1]), &[sum])?;
+    let sum = node.part(&format!("{own}/candidate_sum"), Arithmetic::Add, &[own_input, from_state])?;
+    let candidate = node.part(&format!("{own}/candidate"), d.activations[1], &[sum])?;
     // candidate + z · (h − candidate): one product.
-    let change = node.part(&format!("{own}/change"), Op::Sub, &[h, candidate])?;
-    let kept = node.part(&format!("{own}/kept"), Op::Mul, &[update, change])?;
-    let h = node.part(&format!("{own}/state"), Op::Add, &[candidate, kept])?;
+    let change = node.part(&format!("{own}/change"), Arithmetic::Sub, &[h, candidate])?;
+    let kept = node.part(&format!("{own}/kept"), Arithmetic::Mul, &[update, change])?;
+    let h = node.part(&format!("{own}/state"), Arithmetic::Add, &[candidate, kept])?;
     Ok([h, c])
 }
 
@@ -308,7 +308,7 @@ fn long_short_step(
 ) -> Result<[NodeId; 2], Fault> {
     let n = d.hidden;
     let recurred = recurred(node, own, h, d.recurrence)?;
-    let all = node.part(&format!("{own}/sum"), Op::Add, &[input, recurred])?;
+    let all = node.part(&format!("{own}/sum"), Arithmetic::Add, &[input, recurred])?;
     let mut sums = Vec::new();
     for (i, name) in ["input", "output", "forget", "cell"].into_iter().enumerate() {
         sums.push(gate(node, format!("{own}/{name}_sum"), all, i, n)?);
@@ -317,33 +317,33 @@ fn long_short_step(
     let seen = |node: &mut Node<'_>, name: &str, i: usize, c: NodeId, sum: NodeId| {
         let Some(p) = d.peephole else { return Ok(sum) };
         let p = gate(node, format!("{own}/{name}_peephole"), p, i, n)?;
-        let seen = node.part(&format!("{own}/{name}_seen"), Op::Mul, &[c, p])?;
-        node.part(&format!("{own}/{name}_with_cell"), Op::Add, &[sum, seen])
+        let seen = node.part(&format!("{own}/{name}_seen"), Arithmetic::Mul, &[c, p])?;
+        node.part(&format!("{own}/{name}_with_cell"), Arithmetic::Add, &[sum, seen])
     };
     let of = |node: &mut Node<'_>, name: &str, f: usize, sum: NodeId| {
-        node.part(&format!("{own}/{name}"), Op::Function(d.activations[f]), &[sum])
+        node.part(&format!("{own}/{name}"), d.activations[f], &[sum])
     };
     let sum = seen(node, "input", 0, c, sums[0])?;
     let take = of(node, "take", 0, sum)?;
     let keep = if d.input_forget {
         let one = node.number(&format!("{own}/one"), 1.0);
-        node.part(&format!("{own}/keep"), Op::Sub, &[one, take])?
+        node.part(&format!("{own}/keep"), Arithmetic::Sub, &[one, take])?
     } else {
         let sum = seen(node, "forget", 2, c, sums[2])?;
         of(node, "keep", 0, sum)?
     };
     let candidate = of(node, "candidate", 1, sums[3])?;
-    let taken = node.part(&format!("{own}/taken"), Op::Mul, &[take, candidate])?;
+    let taken = node.part(&format!("{own}/taken"), Arithmetic::Mul, &[take, candidate])?;
     // The first cell is often nothing.
     let c = if node.graph.constant(c).is_some_and(|c| c.data.iter().all(|&v| v == 0.0)) {
         taken
     } else {
-        let kept = node.part(&format!("{own}/kept"), Op::Mul, &[keep, c])?;
-        node.part(&format!("{own}/cell"), Op::Add, &[kept, taken])?
+        let kept = node.part(&format!("{own}/kept"), Arithmetic::Mul, &[keep, c])?;
+        node.part(&format!("{own}/cell"), Arithmetic::Add, &[kept, taken])?
     };
     let sum = seen(node, "output", 1, c, sums[1])?;
     let give = of(node, "give", 0, sum)?;
     let shown = of(node, "shown", 2, c)?;
-    let h = node.part(&format!("{own}/state"), Op::Mul, &[give, shown])?;
+    let h = node.part(&format!("{own}/state"), Arithmetic::Mul, &[give, shown])?;
     Ok([h, c])
 }

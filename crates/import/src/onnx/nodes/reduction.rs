@@ -6,7 +6,9 @@ use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
 use crate::room::made;
 use crate::value::{Fault, Ints, fits};
-use cryptflow_graph::{Array, Comparison, Function, NodeId, Op};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Linear, NodeId, Op, Order, Reduce, Reduction,
+};
 
 pub(super) const TABLE: Table = &[
     ("ReduceMean", mean, doc::AVERAGE),
@@ -41,17 +43,17 @@ pub(super) const TABLE: Table = &[
 ];
 
 /// The axes of a reduction, and whether they stay; nothing where none is reduced.
-struct Reduction {
+struct Reducing {
     x: NodeId,
     axes: Vec<usize>,
     keep_dims: bool,
 }
 
-fn reduction(node: &mut Node<'_>) -> Result<Reduction, Fault> {
+fn reduction(node: &mut Node<'_>) -> Result<Reducing, Fault> {
     let x = node.tensor(0)?;
     let rank = node.shape(x).len();
     let (axes, keep_dims) = axes_of(node, rank)?;
-    Ok(Reduction { x, axes, keep_dims })
+    Ok(Reducing { x, axes, keep_dims })
 }
 
 fn axes_of(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
@@ -69,11 +71,11 @@ fn axes_of(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
 fn reduced(
     node: &mut Node<'_>,
     part: Option<&str>,
-    r: &Reduction,
+    r: &Reducing,
     x: NodeId,
-    op: Op,
+    op: Reduce,
 ) -> Result<NodeId, Fault> {
-    let op = if r.axes.is_empty() { Op::Identity } else { op };
+    let op = if r.axes.is_empty() { Op::Identity } else { op.into() };
     match part {
         Some(part) => node.part(part, op, &[x]),
         None => node.add(op, &[x]),
@@ -114,13 +116,12 @@ fn fold(
 
 fn mean(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let op = Op::Mean { axes: r.axes.clone(), keep_dims: r.keep_dims };
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, op)?)])
+    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Mean))?)])
 }
 
-impl Reduction {
-    fn sum(&self) -> Op {
-        Op::Sum { axes: self.axes.clone(), keep_dims: self.keep_dims }
+impl Reducing {
+    fn by(&self, kind: Reduction) -> Reduce {
+        Reduce { kind, axes: self.axes.clone(), keep_dims: self.keep_dims }
     }
 }
 
@@ -129,7 +130,7 @@ fn sum(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.sum())?)])
+    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Sum))?)])
 }
 
 fn max(node: &mut Node<'_>) -> Results {
@@ -137,8 +138,7 @@ fn max(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let r = reduction(node)?;
-    let op = Op::Max { axes: r.axes.clone(), keep_dims: r.keep_dims };
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, op)?)])
+    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Max))?)])
 }
 
 fn min(node: &mut Node<'_>) -> Results {
@@ -146,8 +146,7 @@ fn min(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let r = reduction(node)?;
-    let op = Op::Min { axes: r.axes.clone(), keep_dims: r.keep_dims };
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, op)?)])
+    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Min))?)])
 }
 
 /// Halves of an axis are multiplied with each other until one element is left.
@@ -168,13 +167,9 @@ fn product(node: &mut Node<'_>) -> Results {
             };
             let (a, b) = (take(node, "first", 0, half)?, take(node, "second", half, half)?);
             let odd = if shape[axis] % 2 == 1 { Some(take(node, "odd", 2 * half, 1)?) } else { None };
-            x = node.part(&format!("product_{axis}_{round}"), Op::Mul, &[a, b])?;
+            x = node.part(&format!("product_{axis}_{round}"), Arithmetic::Mul, &[a, b])?;
             if let Some(odd) = odd {
-                x = node.part(
-                    &format!("with_odd_{axis}_{round}"),
-                    Op::Movement(Movement::Concat { axis }),
-                    &[x, odd],
-                )?;
+                x = node.part(&format!("with_odd_{axis}_{round}"), Movement::Concat { axis }, &[x, odd])?;
             }
             round += 1;
         }
@@ -185,32 +180,32 @@ fn product(node: &mut Node<'_>) -> Results {
     let shape = node.shape(x).to_vec();
     let kept = |i: &usize| r.keep_dims || !r.axes.contains(i);
     let shape = (0..shape.len()).filter(kept).map(|i| shape[i]).collect();
-    node.result(Op::Movement(Movement::Reshape { shape }), &[x])
+    node.result(Movement::Reshape { shape }, &[x])
 }
 
 fn sum_of_sizes(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let sizes = node.part("sizes", Op::Function(Function::Abs), &[r.x])?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, sizes, r.sum())?)])
+    let sizes = node.part("sizes", Function::Abs, &[r.x])?;
+    Ok(vec![Value::Tensor(reduced(node, None, &r, sizes, r.by(Reduction::Sum))?)])
 }
 
 fn sum_of_squares(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let squares = node.part("squares", Op::Mul, &[r.x, r.x])?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, squares, r.sum())?)])
+    let squares = node.part("squares", Arithmetic::Mul, &[r.x, r.x])?;
+    Ok(vec![Value::Tensor(reduced(node, None, &r, squares, r.by(Reduction::Sum))?)])
 }
 
 fn root_of_squares(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let squares = node.part("squares", Op::Mul, &[r.x, r.x])?;
-    let sum = reduced(node, Some("sum"), &r, squares, r.sum())?;
-    node.result(Op::Function(Function::Sqrt), &[sum])
+    let squares = node.part("squares", Arithmetic::Mul, &[r.x, r.x])?;
+    let sum = reduced(node, Some("sum"), &r, squares, r.by(Reduction::Sum))?;
+    node.result(Function::Sqrt, &[sum])
 }
 
 fn log_of_sum(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let sum = reduced(node, Some("sum"), &r, r.x, r.sum())?;
-    node.result(Op::Function(Function::Log), &[sum])
+    let sum = reduced(node, Some("sum"), &r, r.x, r.by(Reduction::Sum))?;
+    node.result(Function::Log, &[sum])
 }
 
 /// Exponentials of differences to the largest element are not too large for fixed point.
@@ -219,23 +214,25 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
     if r.axes.is_empty() {
         return node.result(Op::Identity, &[r.x]);
     }
-    let largest = node.part("largest", Op::Max { axes: r.axes.clone(), keep_dims: true }, &[r.x])?;
+    let largest =
+        node.part("largest", Reduce { kind: Reduction::Max, axes: r.axes.clone(), keep_dims: true }, &[r.x])?;
     let sum = log_sum(node, r.x, largest, &r.axes)?;
     if r.keep_dims {
-        return node.result(Op::Add, &[sum, largest]);
+        return node.result(Arithmetic::Add, &[sum, largest]);
     }
-    let all = node.part("all", Op::Add, &[sum, largest])?;
+    let all = node.part("all", Arithmetic::Add, &[sum, largest])?;
     let shape =
         node.shape(r.x).iter().enumerate().filter(|(i, _)| !r.axes.contains(i)).map(|(_, &n)| n).collect();
-    node.result(Op::Movement(Movement::Reshape { shape }), &[all])
+    node.result(Movement::Reshape { shape }, &[all])
 }
 
 /// ln(sum(exp(x − largest))), the axes kept.
 fn log_sum(node: &mut Node<'_>, x: NodeId, largest: NodeId, axes: &[usize]) -> Result<NodeId, Fault> {
-    let below = node.part("below", Op::Sub, &[x, largest])?;
-    let powers = node.part("exp", Op::Function(Function::Exp), &[below])?;
-    let sum = node.part("sum", Op::Sum { axes: axes.to_vec(), keep_dims: true }, &[powers])?;
-    node.part("log", Op::Function(Function::Log), &[sum])
+    let below = node.part("below", Arithmetic::Sub, &[x, largest])?;
+    let powers = node.part("exp", Function::Exp, &[below])?;
+    let sum =
+        node.part("sum", Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep_dims: true }, &[powers])?;
+    node.part("log", Function::Log, &[sum])
 }
 
 /// Along one axis since version 13; before, along all axes from `axis` on as if they were one.
@@ -259,7 +256,7 @@ fn along_last(
             x,
         )?;
         let y = f(node, Some("of_rows"), flat)?;
-        return node.result(Op::Movement(Movement::Reshape { shape }), &[y]);
+        return node.result(Movement::Reshape { shape }, &[y]);
     }
     let axis = node.attr_axis("axis", -1, rank)?;
     if axis + 1 == rank {
@@ -269,10 +266,15 @@ fn along_last(
     permutation.swap(axis, rank - 1);
     let last = node.moved_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
     let y = f(node, Some("of_rows"), last)?;
-    node.result(Op::Movement(Movement::Transpose { permutation }), &[y])
+    node.result(Movement::Transpose { permutation }, &[y])
 }
 
-fn named(node: &mut Node<'_>, part: Option<&str>, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+fn named(
+    node: &mut Node<'_>,
+    part: Option<&str>,
+    op: impl Into<Op>,
+    inputs: &[NodeId],
+) -> Result<NodeId, Fault> {
     match part {
         Some(part) => node.part(part, op, inputs),
         None => node.add(op, inputs),
@@ -280,16 +282,17 @@ fn named(node: &mut Node<'_>, part: Option<&str>, op: Op, inputs: &[NodeId]) -> 
 }
 
 fn softmax(node: &mut Node<'_>) -> Results {
-    along_last(node, |node, part, x| named(node, part, Op::Softmax, &[x]))
+    along_last(node, |node, part, x| named(node, part, Activation::Softmax, &[x]))
 }
 
 fn log_softmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let axes = vec![node.shape(x).len() - 1];
-        let largest = node.part("largest", Op::Max { axes: axes.clone(), keep_dims: true }, &[x])?;
+        let largest =
+            node.part("largest", Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true }, &[x])?;
         let log = log_sum(node, x, largest, &axes)?;
-        let below = node.part("below_largest", Op::Sub, &[x, largest])?;
-        named(node, part, Op::Sub, &[below, log])
+        let below = node.part("below_largest", Arithmetic::Sub, &[x, largest])?;
+        named(node, part, Arithmetic::Sub, &[below, log])
     })
 }
 
@@ -298,19 +301,20 @@ fn hardmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let shape = node.shape(x).to_vec();
         let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
-        let largest = node.part("largest", Op::Max { axes: vec![axis], keep_dims: true }, &[x])?;
-        let here = node.part("here", Op::Compare(Comparison::GreaterEqual), &[x, largest])?;
+        let largest =
+            node.part("largest", Reduce { kind: Reduction::Max, axes: vec![axis], keep_dims: true }, &[x])?;
+        let here = node.part("here", Arithmetic::Compare(Comparison::GreaterEqual), &[x, largest])?;
         made(&[n, n])?;
         let before = (0..n * n).map(|i| if i / n < i % n { 1.0 } else { 0.0 }).collect();
         let before = node.constant("before", Array::new(vec![n, n], before)?);
         let rows = vec![shape[..axis].iter().product(), n];
         let flat = node.moved_part("here_rows", Movement::Reshape { shape: rows }, here)?;
         let counts =
-            node.part("counts", Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, before])?;
+            node.part("counts", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, before])?;
         let counts = node.moved_part("whole", Movement::Reshape { shape }, counts)?;
         let half = node.number("half", 0.5);
-        let first = node.part("first", Op::Compare(Comparison::Less), &[counts, half])?;
-        named(node, part, Op::Mul, &[here, first])
+        let first = node.part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
+        named(node, part, Arithmetic::Mul, &[here, first])
     })
 }
 
@@ -328,17 +332,17 @@ fn arg(node: &mut Node<'_>, largest: bool) -> Results {
     let shape = node.shape(x).to_vec();
     let axis = node.attr_axis("axis", 0, shape.len())?;
     let keep = node.attr_flag("keepdims", true)?;
-    let first = Op::TopK { axis, k: 1, largest, indices: true };
+    let first = Op::Order(Order::TopK { axis, k: 1, largest, indices: true });
     if !node.attr_flag("select_last_index", false)? {
         if keep {
             return node.result(first, &[x]);
         }
         if largest {
-            return node.result(Op::ArgMax { axis }, &[x]);
+            return node.result(Order::ArgMax { axis }, &[x]);
         }
         let minus_one = node.number("minus_one", -1.0);
-        let negated = node.part("negated", Op::Mul, &[x, minus_one])?;
-        return node.result(Op::ArgMax { axis }, &[negated]);
+        let negated = node.part("negated", Arithmetic::Mul, &[x, minus_one])?;
+        return node.result(Order::ArgMax { axis }, &[negated]);
     }
     // The last one of several: the first one from behind.
     let movement = crate::value::along(&shape, axis, shape[axis].saturating_sub(1), shape[axis], -1);
@@ -346,12 +350,12 @@ fn arg(node: &mut Node<'_>, largest: bool) -> Results {
     let place = node.part("place", first, &[reversed])?;
     let last = node.number("last", shape[axis] as f32 - 1.0);
     if keep {
-        return node.result(Op::Sub, &[last, place]);
+        return node.result(Arithmetic::Sub, &[last, place]);
     }
-    let place = node.part("from_behind", Op::Sub, &[last, place])?;
+    let place = node.part("from_behind", Arithmetic::Sub, &[last, place])?;
     let mut shape = shape;
     shape.remove(axis);
-    node.result(Op::Movement(Movement::Reshape { shape }), &[place])
+    node.result(Movement::Reshape { shape }, &[place])
 }
 
 /// The largest or smallest elements, and where they are.
@@ -364,7 +368,7 @@ fn top_k(node: &mut Node<'_>) -> Results {
     let k =
         k.ok_or_else(|| format!("takes the {:?} largest of {:?}", node.operands.get(1), node.shape(x)))?;
     let largest = node.attr_flag("largest", true)?;
-    let of = |indices| Op::TopK { axis, k, largest, indices };
+    let of = |indices| Op::Order(Order::TopK { axis, k, largest, indices });
     let values = node.add(of(false), &[x])?;
     let mut results = vec![Value::Tensor(values)];
     if node.is_wanted(1) {
@@ -395,7 +399,8 @@ fn cumulated(node: &mut Node<'_>) -> Results {
     let moved = node.shape(last).to_vec();
     let rows = moved[..rank - 1].iter().product();
     let flat = node.moved_part("rows", Movement::Reshape { shape: vec![rows, n] }, last)?;
-    let sums = node.part("sums", Op::MatMul { transpose_a: false, transpose_b: false }, &[flat, triangle])?;
+    let sums =
+        node.part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, triangle])?;
     let back = node.moved_part("whole", Movement::Reshape { shape: moved }, sums)?;
-    node.result(Op::Movement(Movement::Transpose { permutation }), &[back])
+    node.result(Movement::Transpose { permutation }, &[back])
 }

@@ -7,7 +7,7 @@ use super::{Import, Node, Results, Table};
 use crate::docs as doc;
 use crate::room::made;
 use crate::value::{Fault, axis};
-use cryptflow_graph::{Array, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, Linear, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     (
@@ -225,11 +225,11 @@ fn interpolated(node: &mut Node<'_>, x: NodeId, plan: &Plan, manner: &Manner) ->
     let rows = shape[..rank - 1].iter().product();
     let rows =
         node.moved_part(&format!("rows_{a}"), Movement::Reshape { shape: vec![rows, plan.from] }, last)?;
-    let product = Op::MatMul { transpose_a: false, transpose_b: false };
+    let product = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
     let mut y = node.part(&format!("resized_{a}"), product, &[rows, matrix])?;
     if outside.iter().any(|v| *v != 0.0) {
         let outside = node.constant(&format!("outside_{a}"), Array::vector(outside));
-        y = node.part(&format!("with_outside_{a}"), Op::Add, &[y, outside])?;
+        y = node.part(&format!("with_outside_{a}"), Arithmetic::Add, &[y, outside])?;
     }
     shape[rank - 1] = plan.to;
     let whole = node.moved_part(&format!("whole_{a}"), Movement::Reshape { shape }, y)?;

@@ -6,7 +6,7 @@ use cryptflow_ring::Movement;
 use super::Node;
 use crate::compose::{Composer, Slide};
 use crate::value::Fault;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::NodeId;
 
 /// No window is larger, and none steps further.
 const MAX: i64 = 1 << 20;
@@ -96,7 +96,7 @@ impl Node<'_> {
     /// Turns a result with channels last into the order of axes that ONNX has.
     pub(super) fn unpicture(&mut self, x: NodeId) -> Result<NodeId, Fault> {
         let permutation = from_last(self.shape(x).len());
-        self.add(Op::Movement(Movement::Transpose { permutation }), &[x])
+        self.add(Movement::Transpose { permutation }, &[x])
     }
 }
 

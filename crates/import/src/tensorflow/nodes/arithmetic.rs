@@ -2,7 +2,7 @@
 
 use super::{Fault, Import, Node, Results, Table, Value};
 use crate::docs as doc;
-use cryptflow_graph::{Array, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     ("Add", add, doc::SUM.note(doc::notes::ADDED)),
@@ -21,24 +21,24 @@ fn add(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.wrapping_add(b)))? {
         return Ok(ints);
     }
-    binary(node, Op::Add)
+    binary(node, Arithmetic::Add)
 }
 
 fn sub(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.wrapping_sub(b)))? {
         return Ok(ints);
     }
-    binary(node, Op::Sub)
+    binary(node, Arithmetic::Sub)
 }
 
 fn mul(node: &mut Node<'_>) -> Results {
     if let Some(ints) = integers(node, |a, b| Some(a.wrapping_mul(b)))? {
         return Ok(ints);
     }
-    binary(node, Op::Mul)
+    binary(node, Arithmetic::Mul)
 }
 
-pub(super) fn binary(node: &mut Node<'_>, op: Op) -> Results {
+pub(super) fn binary(node: &mut Node<'_>, op: impl Into<Op>) -> Results {
     let operands = [node.tensor(0)?, node.tensor(1)?];
     Ok(vec![Value::Tensor(node.add(op, &operands)?)])
 }
@@ -52,9 +52,9 @@ fn add_n(node: &mut Node<'_>) -> Results {
     for (i, &operand) in rest.iter().enumerate() {
         let last = i + 1 == rest.len();
         sum = if last {
-            node.add(Op::Add, &[sum, operand])?
+            node.add(Arithmetic::Add, &[sum, operand])?
         } else {
-            node.add_part(&i.to_string(), Op::Add, &[sum, operand])?
+            node.add_part(&i.to_string(), Arithmetic::Add, &[sum, operand])?
         };
     }
     Ok(vec![Value::Tensor(sum)])
@@ -68,10 +68,10 @@ fn maximum(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.number(0)?, node.number(1)?);
     for (x, limit) in [(a, b), (b, a)] {
         if scalar(node, limit) == Some(0.0) && node.shape(limit).len() <= node.shape(x).len() {
-            return Ok(vec![Value::Tensor(node.add(Op::Relu, &[x])?)]);
+            return Ok(vec![Value::Tensor(node.add(Activation::Relu, &[x])?)]);
         }
     }
-    Ok(vec![Value::Tensor(node.add(Op::Maximum, &[a, b])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Maximum, &[a, b])?)])
 }
 
 /// A clipped ReLU where one is a ReLU and the other a positive constant.
@@ -81,14 +81,14 @@ fn minimum(node: &mut Node<'_>) -> Results {
     }
     let (a, b) = (node.number(0)?, node.number(1)?);
     for (x, limit) in [(a, b), (b, a)] {
-        if let (Op::Relu, Some(limit)) = (&node.graph.node(x).op, scalar(node, limit))
+        if let (Op::Activation(Activation::Relu), Some(limit)) = (&node.graph.node(x).op, scalar(node, limit))
             && limit > 0.0
         {
             let x = node.graph.node(x).inputs[0];
-            return Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit }, &[x])?)]);
+            return Ok(vec![Value::Tensor(node.add(Activation::ClippedRelu { limit }, &[x])?)]);
         }
     }
-    Ok(vec![Value::Tensor(node.add(Op::Minimum, &[a, b])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Minimum, &[a, b])?)])
 }
 
 /// The number that a constant of one element holds.
@@ -105,18 +105,18 @@ fn neg(node: &mut Node<'_>) -> Results {
     }
     let x = node.tensor(0)?;
     let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
-    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, minus_one])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[x, minus_one])?)])
 }
 
 fn square(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Op::Mul, &[x, x])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[x, x])?)])
 }
 
 fn squared_difference(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let difference = node.add_part("difference", Op::Sub, &[a, b])?;
-    Ok(vec![Value::Tensor(node.add(Op::Mul, &[difference, difference])?)])
+    let difference = node.add_part("difference", Arithmetic::Sub, &[a, b])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[difference, difference])?)])
 }
 
 /// Arithmetic of two tensors of known integers, broadcasting. Nothing where an operand depends on an input: known integers

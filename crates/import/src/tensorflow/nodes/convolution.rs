@@ -6,7 +6,7 @@ use super::window::Format;
 use super::{Fault, Import, Node, Results, Table, Value};
 use crate::compose::{self, Composer, Convolution, Transposed};
 use crate::docs as doc;
-use cryptflow_graph::{NodeId, Op};
+use cryptflow_graph::{Linear, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     ("Conv2D", conv, doc::LINEAR.note("the filter is a constant")),
@@ -42,7 +42,11 @@ fn conv(node: &mut Node<'_>) -> Results {
     let groups = channels / group_channels;
     if let [h, w_] = *kernel.as_slice() {
         let window = node.window([h, w_], &image, format)?;
-        return Ok(vec![Value::Tensor(node.add_image(Op::Conv2d { window, groups }, &[x, w], format)?)]);
+        return Ok(vec![Value::Tensor(node.add_image(
+            Linear::Conv2d { window, groups },
+            &[x, w],
+            format,
+        )?)]);
     }
     let slides = node.slides(&kernel, &image, format)?;
     let mut to = composer(node, format);
@@ -58,10 +62,10 @@ fn depth_wise(node: &mut Node<'_>) -> Results {
         return Err(format!("its filter must have four axes, but has the shape {:?}", node.shape(w)).into());
     };
     let shape = vec![kh, kw, 1, channels.saturating_mul(multiplier)];
-    let w = node.add_part("filter", Op::Movement(Movement::Reshape { shape }), &[w])?;
+    let w = node.add_part("filter", Movement::Reshape { shape }, &[w])?;
     let image = node.shape(x).to_vec();
     let window = node.window([kh, kw], &image, format)?;
-    let op = Op::Conv2d { window, groups: channels };
+    let op = Op::Linear(Linear::Conv2d { window, groups: channels });
     Ok(vec![Value::Tensor(node.add_image(op, &[x, w], format)?)])
 }
 
@@ -97,7 +101,7 @@ fn transposed(node: &mut Node<'_>) -> Results {
     // [taps…, out, in] → [taps…, in, out]
     let mut permutation: Vec<usize> = (0..spatial + 2).collect();
     permutation.swap(spatial, spatial + 1);
-    let w = node.add_part("filter", Op::Movement(Movement::Transpose { permutation }), &[w])?;
+    let w = node.add_part("filter", Movement::Transpose { permutation }, &[w])?;
     let mut to = composer(node, format);
     let what = Transposed { slides: &slides, output: &output, groups: 1 };
     let y = compose::transposed(&mut to, x, w, &what)?;

@@ -6,7 +6,7 @@
 use super::arithmetic::{binary, integers};
 use super::{Fault, Import, Node, Results, Table, Value};
 use crate::docs as doc;
-use cryptflow_graph::{Array, Function, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, Function, NodeId};
 
 /// What is said of a constant divisor with a zero in it.
 const ZERO: &str = "divides by a constant that has a zero in it. Put another number there, and choose with \
@@ -51,7 +51,7 @@ fn div(node: &mut Node<'_>) -> Results {
         return Err(ZERO.into());
     }
     // `Div` of integers leaves the fraction away.
-    if of_integers(node) { truncate_div(node) } else { binary(node, Op::Div) }
+    if of_integers(node) { truncate_div(node) } else { binary(node, Arithmetic::Div) }
 }
 
 fn floor_div(node: &mut Node<'_>) -> Results {
@@ -59,9 +59,12 @@ fn floor_div(node: &mut Node<'_>) -> Results {
         return Ok(ints);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient =
-        if of_integers(node) { halfway(node, a, b)? } else { node.add_part("quotient", Op::Div, &[a, b])? };
-    Ok(vec![Value::Tensor(node.add(Op::Function(Function::Floor), &[quotient])?)])
+    let quotient = if of_integers(node) {
+        halfway(node, a, b)?
+    } else {
+        node.add_part("quotient", Arithmetic::Div, &[a, b])?
+    };
+    Ok(vec![Value::Tensor(node.add(Function::Floor, &[quotient])?)])
 }
 
 /// `a − floor(a / b)·b`.
@@ -74,11 +77,14 @@ fn floor_mod(node: &mut Node<'_>) -> Results {
         return Ok(ints);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient =
-        if of_integers(node) { halfway(node, a, b)? } else { node.add_part("quotient", Op::Div, &[a, b])? };
-    let floor = node.add_part("floor", Op::Function(Function::Floor), &[quotient])?;
-    let multiple = node.add_part("multiple", Op::Mul, &[floor, b])?;
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[a, multiple])?)])
+    let quotient = if of_integers(node) {
+        halfway(node, a, b)?
+    } else {
+        node.add_part("quotient", Arithmetic::Div, &[a, b])?
+    };
+    let floor = node.add_part("floor", Function::Floor, &[quotient])?;
+    let multiple = node.add_part("multiple", Arithmetic::Mul, &[floor, b])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[a, multiple])?)])
 }
 
 /// Towards zero: for integers `floor(max(a, 0) / b) − floor(max(−a, 0) / b)`.
@@ -88,8 +94,8 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     if !of_integers(node) {
-        let quotient = node.add_part("quotient", Op::Div, &[a, b])?;
-        return Ok(vec![Value::Tensor(node.add(Op::Function(Function::Truncate), &[quotient])?)]);
+        let quotient = node.add_part("quotient", Arithmetic::Div, &[a, b])?;
+        return Ok(vec![Value::Tensor(node.add(Function::Truncate, &[quotient])?)]);
     }
     let positive_divisor = node.constant_of(b).is_some_and(|c| c.data.iter().all(|&v| v > 0.0));
     if !positive_divisor {
@@ -98,14 +104,14 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
             .into());
     }
     let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
-    let negated = node.add_part("negated", Op::Mul, &[a, minus_one])?;
+    let negated = node.add_part("negated", Arithmetic::Mul, &[a, minus_one])?;
     let mut parts = [a, negated];
     for (part, name) in parts.iter_mut().zip(["positive", "negative"]) {
-        let relu = node.add_part(name, Op::Relu, &[*part])?;
+        let relu = node.add_part(name, Activation::Relu, &[*part])?;
         let quotient = halfway(node, relu, b)?;
-        *part = node.add_part(&format!("{name}_quotient"), Op::Function(Function::Floor), &[quotient])?;
+        *part = node.add_part(&format!("{name}_quotient"), Function::Floor, &[quotient])?;
     }
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &parts)?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &parts)?)])
 }
 
 /// `(a + ½) / b` for positive constants b, `(a − ½) / b` for negative ones: its floor is that of `a / b`, for integers.
@@ -120,8 +126,8 @@ fn halfway(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
     }
     let halves = divisors.data.iter().map(|b| 0.5f32.copysign(*b)).collect();
     let halves = node.add_constant("half", Array::new(divisors.shape, halves)?);
-    let dividend = node.add_part("dividend", Op::Add, &[a, halves])?;
-    node.add_part("quotient", Op::Div, &[dividend, b])
+    let dividend = node.add_part("dividend", Arithmetic::Add, &[a, halves])?;
+    node.add_part("quotient", Arithmetic::Div, &[dividend, b])
 }
 
 /// Whether the node's operands hold integers.

@@ -3,7 +3,7 @@
 use super::{Fault, Import, Node, Results, Table, Value, arithmetic};
 use crate::docs as doc;
 use crate::tensorflow::tensor::Ints;
-use cryptflow_graph::{Array, Comparison, Function, NodeId, Op};
+use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
     ("Abs", function, doc::ABS),
@@ -103,28 +103,28 @@ fn function(node: &mut Node<'_>) -> Results {
         "Tanh" => Function::Tanh,
         other => return Err(super::advice(other).into()),
     };
-    Ok(vec![Value::Tensor(node.add(Op::Function(function), &[x])?)])
+    Ok(vec![Value::Tensor(node.add(function, &[x])?)])
 }
 
 fn log1p(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    let sum = node.add_part("sum", Op::Add, &[x, one])?;
-    Ok(vec![Value::Tensor(node.add(Op::Function(Function::Log), &[sum])?)])
+    let sum = node.add_part("sum", Arithmetic::Add, &[x, one])?;
+    Ok(vec![Value::Tensor(node.add(Function::Log, &[sum])?)])
 }
 
 fn expm1(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    let exp = node.add_part("exp", Op::Function(Function::Exp), &[x])?;
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[exp, one])?)])
+    let exp = node.add_part("exp", Function::Exp, &[x])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[exp, one])?)])
 }
 
 fn erfc(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    let erf = node.add_part("erf", Op::Function(Function::Erf), &[x])?;
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[one, erf])?)])
+    let erf = node.add_part("erf", Function::Erf, &[x])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[one, erf])?)])
 }
 
 /// A power with a public exponent.
@@ -154,7 +154,7 @@ fn power(node: &mut Node<'_>) -> Results {
                 .into(),
         );
     };
-    Ok(vec![Value::Tensor(node.add(Op::Function(Function::Power { exponent }), &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Function::Power { exponent }, &[x])?)])
 }
 
 fn compare(node: &mut Node<'_>) -> Results {
@@ -181,7 +181,7 @@ fn compare(node: &mut Node<'_>) -> Results {
         return Ok(ints);
     }
     let operands = [node.number(0)?, node.number(1)?];
-    Ok(vec![Value::Tensor(node.add(Op::Compare(comparison), &operands)?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Compare(comparison), &operands)?)])
 }
 
 /// And is the product, or the larger one.
@@ -192,7 +192,7 @@ fn logical(node: &mut Node<'_>) -> Results {
         return Ok(ints);
     }
     let operands = [node.number(0)?, node.number(1)?];
-    let op = if and { Op::Mul } else { Op::Maximum };
+    let op = if and { Op::Arithmetic(Arithmetic::Mul) } else { Op::Arithmetic(Arithmetic::Maximum) };
     Ok(vec![Value::Tensor(node.add(op, &operands)?)])
 }
 
@@ -202,7 +202,7 @@ fn logical_not(node: &mut Node<'_>) -> Results {
     }
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[one, x])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[one, x])?)])
 }
 
 /// The condition of `Select`, the older one, may be a vector that goes with the first axis.
@@ -220,9 +220,9 @@ fn select(node: &mut Node<'_>) -> Results {
         let mut shape = vec![1; rank];
         shape[0] = from[0];
         let reshape = cryptflow_ring::Movement::Reshape { shape };
-        condition = node.add_part("condition", Op::Movement(reshape), &[condition])?;
+        condition = node.add_part("condition", reshape, &[condition])?;
     }
-    Ok(vec![Value::Tensor(node.add(Op::Select, &[condition, a, b])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Select, &[condition, a, b])?)])
 }
 
 /// Between two single constants it is one step of a protocol: `low + min(max(x − low, 0), high − low)`.
@@ -232,16 +232,16 @@ fn clip(node: &mut Node<'_>) -> Results {
         && from < to
         && node.shape(low).len().max(node.shape(high).len()) <= node.shape(x).len()
     {
-        let op = Op::ClippedRelu { limit: to - from };
+        let op = Op::Activation(Activation::ClippedRelu { limit: to - from });
         if from == 0.0 {
             return Ok(vec![Value::Tensor(node.add(op, &[x])?)]);
         }
-        let above = node.add_part("above", Op::Sub, &[x, low])?;
+        let above = node.add_part("above", Arithmetic::Sub, &[x, low])?;
         let cut = node.add_part("cut", op, &[above])?;
-        return Ok(vec![Value::Tensor(node.add(Op::Add, &[cut, low])?)]);
+        return Ok(vec![Value::Tensor(node.add(Arithmetic::Add, &[cut, low])?)]);
     }
-    let cut = node.add_part("from_below", Op::Maximum, &[x, low])?;
-    Ok(vec![Value::Tensor(node.add(Op::Minimum, &[cut, high])?)])
+    let cut = node.add_part("from_below", Arithmetic::Maximum, &[x, low])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Minimum, &[cut, high])?)])
 }
 
 impl Node<'_> {

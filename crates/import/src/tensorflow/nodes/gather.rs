@@ -111,7 +111,7 @@ fn cumsum(node: &mut Node<'_>) -> Results {
 
 /// Each channel by a power of the sum of squares of its neighbours.
 fn lrn(node: &mut Node<'_>) -> Results {
-    use cryptflow_graph::{Function, Op};
+    use cryptflow_graph::{Arithmetic, Function};
     let x = node.tensor(0)?;
     let radius =
         usize::try_from(node.attr_int("depth_radius", 5)?).map_err(|_| Node::wrong("depth_radius"))?;
@@ -127,11 +127,11 @@ fn lrn(node: &mut Node<'_>) -> Results {
         }
     }
     node.composed(|c| {
-        let squares = c.part(Op::Mul, &[x, x])?;
+        let squares = c.part(Arithmetic::Mul, &[x, x])?;
         let sums = compose::along(c, squares, rank - 1, weights)?;
         let bias = c.constant(Array::scalar(bias));
-        let sums = c.part(Op::Add, &[sums, bias])?;
-        let factor = c.part(Op::Function(Function::Power { exponent: -beta }), &[sums])?;
-        c.part(Op::Mul, &[x, factor])
+        let sums = c.part(Arithmetic::Add, &[sums, bias])?;
+        let factor = c.part(Function::Power { exponent: -beta }, &[sums])?;
+        c.part(Arithmetic::Mul, &[x, factor])
     })
 }

@@ -229,17 +229,18 @@ impl Node<'_> {
     // Results.
 
     /// Adds the operation that gives this node's result, under this node's name.
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         self.add_as(self.def.name.clone(), op, inputs)
     }
 
     /// Adds an operation on the way to this node's result.
-    fn add_part(&mut self, part: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn add_part(&mut self, part: &str, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         self.add_as(format!("{}/{part}", self.def.name), op, inputs)
     }
 
     /// Where all operands are constants, so is the result: it is computed at once.
-    fn add_as(&mut self, name: String, op: Op, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+    fn add_as(&mut self, name: String, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
+        let op = op.into();
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
         let shape = op.shape(&shapes)?;
         if cryptflow_ring::movement::elements(&shape).map_or(true, |n| n > MAX_ELEMENTS) {
@@ -276,7 +277,7 @@ impl Node<'_> {
     /// Moves the elements of floats or of integers.
     fn moved(&mut self, movement: Movement, value: &Value) -> Result<Value, Fault> {
         match value {
-            Value::Tensor(id) => Ok(Value::Tensor(self.add(Op::Movement(movement), &[*id])?)),
+            Value::Tensor(id) => Ok(Value::Tensor(self.add(movement, &[*id])?)),
             Value::Int(ints) => Ok(Value::Int(ints.moved(&movement, &[])?)),
             Value::Opaque(dtype) => Err(format!("the operand has elements of the type {dtype:?}").into()),
             Value::Unknown => Err(Fault::Unknown),

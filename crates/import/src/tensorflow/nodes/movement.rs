@@ -6,7 +6,7 @@ use super::{Fault, Import, Node, Results, Table, Value, blocks, slice};
 use crate::docs as doc;
 use crate::tensorflow::tensor::Ints;
 use crate::value::fits;
-use cryptflow_graph::{Array, Op};
+use cryptflow_graph::{Arithmetic, Array, Op};
 
 pub(super) const TABLE: Table = &[
     ("Reshape", reshape, doc::MOVEMENT),
@@ -108,7 +108,7 @@ fn pad(node: &mut Node<'_>) -> Results {
     let border = mask.data.iter().map(|&m| if m == 0.0 { value } else { 0.0 }).collect();
     let border = node.add_constant("border", Array::new(mask.shape, border)?);
     let padded = node.add_part("zeros", pad, &[x])?;
-    Ok(vec![Value::Tensor(node.add(Op::Add, &[padded, border])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Add, &[padded, border])?)])
 }
 
 /// Borders that mirror the operand, axis by axis.
@@ -136,10 +136,10 @@ fn mirror_pad(node: &mut Node<'_>) -> Results {
             }
             if size > 0 {
                 let op = slice::along(&shape, axis, first, size, -1);
-                parts.push(node.add_part(&format!("{name}_{axis}"), Op::Movement(op), &[x])?);
+                parts.push(node.add_part(&format!("{name}_{axis}"), op, &[x])?);
             }
         }
-        x = node.add_part(&format!("axis_{axis}"), Op::Movement(Movement::Concat { axis }), &parts)?;
+        x = node.add_part(&format!("axis_{axis}"), Movement::Concat { axis }, &parts)?;
     }
     Ok(vec![Value::Tensor(node.add(Op::Identity, &[x])?)])
 }
@@ -183,7 +183,7 @@ fn join(node: &mut Node<'_>, values: &[Value], axis: usize) -> Result<Value, Fau
             Value::Unknown => return Err(Fault::Unknown),
         });
     }
-    Ok(Value::Tensor(node.add(Op::Movement(Movement::Concat { axis }), &tensors)?))
+    Ok(Value::Tensor(node.add(Movement::Concat { axis }, &tensors)?))
 }
 
 fn pack(node: &mut Node<'_>) -> Results {
@@ -196,9 +196,7 @@ fn pack(node: &mut Node<'_>) -> Results {
         shape.insert(axis, 1);
         let movement = Movement::Reshape { shape };
         parts.push(match &value {
-            Value::Tensor(id) => {
-                Value::Tensor(node.add_part(&i.to_string(), Op::Movement(movement), &[*id])?)
-            }
+            Value::Tensor(id) => Value::Tensor(node.add_part(&i.to_string(), movement, &[*id])?),
             other => node.moved(movement, other)?,
         });
     }

@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 use super::window::Format;
 use super::{Import, Node, Results, Table, Value};
 use crate::docs as doc;
-use cryptflow_graph::{Function, Op};
+use cryptflow_graph::{Activation, Arithmetic, Function, Linear, Reduce, Reduction};
 
 pub(super) const TABLE: Table = &[
     ("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
@@ -31,9 +31,9 @@ fn bias_add(node: &mut Node<'_>) -> Results {
     if first {
         let mut wide = vec![1; shape.len() - 1];
         wide[0] = channels[0];
-        bias = node.add_part("bias", Op::Movement(Movement::Reshape { shape: wide }), &[bias])?;
+        bias = node.add_part("bias", Movement::Reshape { shape: wide }, &[bias])?;
     }
-    Ok(vec![Value::Tensor(node.add(Op::Add, &[x, bias])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Add, &[x, bias])?)])
 }
 
 fn batch_norm(node: &mut Node<'_>) -> Results {
@@ -53,22 +53,22 @@ fn batch_norm(node: &mut Node<'_>) -> Results {
         }
         inputs.push(vector);
     }
-    Ok(vec![Value::Tensor(node.add_image(Op::BatchNorm { epsilon }, &inputs, format)?)])
+    Ok(vec![Value::Tensor(node.add_image(Linear::BatchNorm { epsilon }, &inputs, format)?)])
 }
 
 fn relu(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Op::Relu, &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Activation::Relu, &[x])?)])
 }
 
 fn relu6(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Op::ClippedRelu { limit: 6.0 }, &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Activation::ClippedRelu { limit: 6.0 }, &[x])?)])
 }
 
 fn softmax(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Op::Softmax, &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Activation::Softmax, &[x])?)])
 }
 
 /// `x − max − ln Σ e^(x − max)`, along the last axis.
@@ -78,10 +78,11 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
         return Err("the operand is a scalar: it has no last axis".into());
     };
     let axes = vec![last];
-    let largest = node.add_part("max", Op::Max { axes: axes.clone(), keep_dims: true }, &[x])?;
-    let below = node.add_part("below", Op::Sub, &[x, largest])?;
-    let terms = node.add_part("exp", Op::Function(Function::Exp), &[below])?;
-    let sum = node.add_part("sum", Op::Sum { axes, keep_dims: true }, &[terms])?;
-    let logarithm = node.add_part("log", Op::Function(Function::Log), &[sum])?;
-    Ok(vec![Value::Tensor(node.add(Op::Sub, &[below, logarithm])?)])
+    let largest =
+        node.add_part("max", Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
+    let terms = node.add_part("exp", Function::Exp, &[below])?;
+    let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[terms])?;
+    let logarithm = node.add_part("log", Function::Log, &[sum])?;
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[below, logarithm])?)])
 }

@@ -6,7 +6,7 @@ use crate::docs as doc;
 use crate::tensorflow::messages::{Attr, DataType};
 use crate::tensorflow::tensor::{self, Constant, Ints};
 use crate::value::fits;
-use cryptflow_graph::{Array, Comparison, Function, Op};
+use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Op};
 
 pub(super) const TABLE: Table = &[
     ("Placeholder", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
@@ -125,14 +125,14 @@ fn cast(node: &mut Node<'_>) -> Results {
         }
         Value::Tensor(id) if to == DataType::Bool => {
             let zero = node.add_constant("zero", Array::scalar(0.0));
-            Value::Tensor(node.add(Op::Compare(Comparison::NotEqual), &[id, zero])?)
+            Value::Tensor(node.add(Arithmetic::Compare(Comparison::NotEqual), &[id, zero])?)
         }
         Value::Tensor(id) if to.is_integer() => match node.constant_of(id) {
             Some(array) => {
                 let data = array.data.iter().map(|&v| v as i64).collect();
                 Value::Int(Ints { shape: array.shape.clone(), data })
             }
-            None => Value::Tensor(node.add(Op::Function(Function::Truncate), &[id])?),
+            None => Value::Tensor(node.add(Function::Truncate, &[id])?),
         },
         _ => {
             return Err(format!(

@@ -2,9 +2,9 @@
 
 use super::convolution::composer;
 use super::{Import, Node, Results, Table, Value};
-use crate::compose::{self, Pool};
+use crate::compose;
 use crate::docs as doc;
-use cryptflow_graph::Op;
+use cryptflow_graph::{Pool, Pooling};
 
 pub(super) const TABLE: Table = &[
     ("MaxPool", max, doc::MAX_POOL),
@@ -18,38 +18,38 @@ pub(super) const TABLE: Table = &[
 ];
 
 // TensorFlow divides by the number of elements that a window really sees.
-const AVERAGE: Pool = Pool::Average { count_padding: false };
+const AVERAGE: Pooling = Pooling::Average { count_padding: false };
 
 fn max(node: &mut Node<'_>) -> Results {
-    pool(node, |window| Op::MaxPool { window })
+    pool(node, Pooling::Max)
 }
 
 fn average(node: &mut Node<'_>) -> Results {
-    pool(node, |window| Op::AvgPool { window, count_padding: false })
+    pool(node, AVERAGE)
 }
 
-fn pool(node: &mut Node<'_>, op: impl Fn(cryptflow_ring::Window) -> Op) -> Results {
+fn pool(node: &mut Node<'_>, kind: Pooling) -> Results {
     let format = node.format()?;
     let x = node.image(0, format)?;
     let image = node.shape(x).to_vec();
     let kernel = node.kernel(2, format)?;
     let window = node.window([kernel[0], kernel[1]], &image, format)?;
-    Ok(vec![Value::Tensor(node.add_image(op(window), &[x], format)?)])
+    Ok(vec![Value::Tensor(node.add_image(Pool { kind, window }, &[x], format)?)])
 }
 
 fn max_3d(node: &mut Node<'_>) -> Results {
-    volume(node, Pool::Max)
+    volume(node, Pooling::Max)
 }
 
 fn average_3d(node: &mut Node<'_>) -> Results {
     volume(node, AVERAGE)
 }
 
-fn volume(node: &mut Node<'_>, what: Pool) -> Results {
+fn volume(node: &mut Node<'_>, kind: Pooling) -> Results {
     let format = node.format()?;
     let x = node.grid(0, 3, format)?;
     let image = node.shape(x).to_vec();
     let slides = node.slides(&node.kernel(3, format)?, &image, format)?;
-    let y = compose::pool(&mut composer(node, format), x, &slides, what)?;
+    let y = compose::pool(&mut composer(node, format), x, &slides, kind)?;
     Ok(vec![Value::Tensor(node.in_format(y, format)?)])
 }

@@ -3,7 +3,7 @@
 use super::{Import, Node, Results, Table, Value};
 use crate::compose;
 use crate::docs as doc;
-use cryptflow_graph::Op;
+use cryptflow_graph::Linear;
 
 pub(super) const TABLE: Table = &[
     ("MatMul", mat_mul, doc::LINEAR.note(doc::notes::SECRETS)),
@@ -23,7 +23,7 @@ fn mat_mul(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let transpose_a = node.attr_bool("transpose_a", false)?;
     let transpose_b = node.attr_bool("transpose_b", false)?;
-    Ok(vec![Value::Tensor(node.add(Op::MatMul { transpose_a, transpose_b }, &[a, b])?)])
+    Ok(vec![Value::Tensor(node.add(Linear::MatMul { transpose_a, transpose_b }, &[a, b])?)])
 }
 
 /// Products of stacks of matrices.

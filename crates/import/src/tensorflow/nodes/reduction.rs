@@ -6,7 +6,7 @@ use super::{Fault, Import, Node, Results, Table, Value};
 use crate::compose::Composer;
 use crate::docs as doc;
 use crate::tensorflow::tensor::Ints;
-use cryptflow_graph::{Array, Op};
+use cryptflow_graph::{Arithmetic, Array, Op, Order, Pool, Pooling, Reduce, Reduction};
 
 pub(super) const TABLE: Table = &[
     ("Mean", mean, doc::AVERAGE),
@@ -24,27 +24,27 @@ pub(super) const TABLE: Table = &[
 ];
 
 fn mean(node: &mut Node<'_>) -> Results {
-    reduce(node, |axes, keep_dims| Op::Mean { axes, keep_dims })
+    reduce(node, Reduction::Mean)
 }
 
 fn sum(node: &mut Node<'_>) -> Results {
     match node.operand(0)? {
         Value::Int(_) => fold(node, i64::wrapping_add),
-        _ => reduce(node, |axes, keep_dims| Op::Sum { axes, keep_dims }),
+        _ => reduce(node, Reduction::Sum),
     }
 }
 
 fn min(node: &mut Node<'_>) -> Results {
     match node.operand(0)? {
         Value::Int(_) => fold(node, i64::min),
-        _ => reduce(node, |axes, keep_dims| Op::Min { axes, keep_dims }),
+        _ => reduce(node, Reduction::Min),
     }
 }
 
-fn reduce(node: &mut Node<'_>, op: impl Fn(Vec<usize>, bool) -> Op) -> Results {
+fn reduce(node: &mut Node<'_>, kind: Reduction) -> Results {
     let x = node.tensor(0)?;
     let (axes, keep_dims) = axes(node, node.shape(x).len())?;
-    let op = if axes.is_empty() { Op::Identity } else { op(axes, keep_dims) };
+    let op = if axes.is_empty() { Op::Identity } else { Reduce { kind, axes, keep_dims }.into() };
     Ok(vec![Value::Tensor(node.add(op, &[x])?)])
 }
 
@@ -99,17 +99,17 @@ fn max(node: &mut Node<'_>) -> Results {
     let shape = node.shape(x).to_vec();
     let (axes, keep_dims) = axes(node, shape.len())?;
     let (&[batch, height, width, channels], [1, 2]) = (shape.as_slice(), axes.as_slice()) else {
-        return reduce(node, |axes, keep_dims| Op::Max { axes, keep_dims });
+        return reduce(node, Reduction::Max);
     };
     let kernel = [height, width];
     let window = Window { kernel, stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
-    let op = Op::MaxPool { window };
+    let op = Op::Pool(Pool { kind: Pooling::Max, window });
     if keep_dims {
         return Ok(vec![Value::Tensor(node.add(op, &[x])?)]);
     }
     let pooled = node.add_part("pool", op, &[x])?;
     let shape = vec![batch, channels];
-    Ok(vec![Value::Tensor(node.add(Op::Movement(Movement::Reshape { shape }), &[pooled])?)])
+    Ok(vec![Value::Tensor(node.add(Movement::Reshape { shape }, &[pooled])?)])
 }
 
 /// Products in pairs: half of an axis times the other half, until one element is left.
@@ -138,10 +138,10 @@ fn product(node: &mut Node<'_>) -> Results {
                     c.moved(crate::value::along(&shape, axis, first, size, 1), y)
                 };
                 let (first, second) = (part(c, 0, half)?, part(c, half, half)?);
-                let pairs = c.part(Op::Mul, &[first, second])?;
+                let pairs = c.part(Arithmetic::Mul, &[first, second])?;
                 y = if n % 2 == 1 {
                     let odd = part(c, n - 1, 1)?;
-                    c.part(Op::Movement(Movement::Concat { axis }), &[pairs, odd])?
+                    c.part(Movement::Concat { axis }, &[pairs, odd])?
                 } else {
                     pairs
                 };
@@ -155,10 +155,10 @@ fn product(node: &mut Node<'_>) -> Results {
 fn l2_loss(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = (0..node.shape(x).len()).collect();
-    let squares = node.add_part("squares", Op::Mul, &[x, x])?;
-    let sum = node.add_part("sum", Op::Sum { axes, keep_dims: false }, &[squares])?;
+    let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
+    let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[squares])?;
     let half = node.add_constant("half", Array::scalar(0.5));
-    Ok(vec![Value::Tensor(node.add(Op::Mul, &[sum, half])?)])
+    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[sum, half])?)])
 }
 
 /// The least is the largest of the negatives.
@@ -168,9 +168,9 @@ fn arg_max(node: &mut Node<'_>) -> Results {
     let axis = node.axis(axis, node.shape(x).len())?;
     if node.def.op == "ArgMin" {
         let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
-        x = node.add_part("negated", Op::Mul, &[x, minus_one])?;
+        x = node.add_part("negated", Arithmetic::Mul, &[x, minus_one])?;
     }
-    Ok(vec![Value::Tensor(node.add(Op::ArgMax { axis }, &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Order::ArgMax { axis }, &[x])?)])
 }
 
 /// The largest along the last axis, and where they are.
@@ -181,7 +181,7 @@ fn top_k(node: &mut Node<'_>) -> Results {
     let Some(axis) = node.shape(x).len().checked_sub(1) else {
         return Err("the operand is a scalar: it has no last axis".into());
     };
-    let of = |indices: bool| Op::TopK { axis, k, largest: true, indices };
+    let of = |indices: bool| Op::Order(Order::TopK { axis, k, largest: true, indices });
     let values = node.add(of(false), &[x])?;
     let indices = node.add_part("indices", of(true), &[x])?;
     Ok(vec![Value::Tensor(values), Value::Tensor(indices)])

@@ -6,7 +6,6 @@ use super::movement::parts;
 use super::{Fault, Node, Results, Value};
 use crate::value;
 pub(super) use crate::value::along;
-use cryptflow_graph::Op;
 
 /// No split has more results.
 const MAX_PARTS: usize = 1 << 16;
@@ -179,7 +178,7 @@ fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: b
                         (_, true) => format!("{plain}:{i}"),
                         (_, false) => format!("{plain}/slice_{i}"),
                     };
-                    Value::Tensor(node.add_as(name, Op::Movement(step), &[*id])?)
+                    Value::Tensor(node.add_as(name, step, &[*id])?)
                 }
                 other => node.moved(step, other)?,
             };

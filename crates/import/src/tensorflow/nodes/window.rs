@@ -66,13 +66,18 @@ impl Node<'_> {
             Format::ChannelsLast => Ok(x),
             Format::ChannelsFirst => {
                 let permutation = std::iter::once(0).chain(2..spatial + 2).chain([1]).collect();
-                self.add_part("channels_last", Op::Movement(Movement::Transpose { permutation }), &[x])
+                self.add_part("channels_last", Movement::Transpose { permutation }, &[x])
             }
         }
     }
 
     /// Adds an operation on images with channels last, and turns its result into the node's order of axes.
-    pub(super) fn add_image(&mut self, op: Op, inputs: &[NodeId], format: Format) -> Result<NodeId, Fault> {
+    pub(super) fn add_image(
+        &mut self,
+        op: impl Into<Op>,
+        inputs: &[NodeId],
+        format: Format,
+    ) -> Result<NodeId, Fault> {
         match format {
             Format::ChannelsLast => self.add(op, inputs),
             Format::ChannelsFirst => {
@@ -89,7 +94,7 @@ impl Node<'_> {
             Format::ChannelsFirst => {
                 let rank = self.shape(x).len();
                 let permutation = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
-                self.add(Op::Movement(Movement::Transpose { permutation }), &[x])
+                self.add(Movement::Transpose { permutation }, &[x])
             }
         }
     }

@@ -1,136 +1,29 @@
-//! The fixed-point step: from the graph in floats to a program in integers.
+//! The fixed-point step: from the graph in floats to a program in integers, in stages. Each is a type that
+//! is made of the one before, and knows nothing of those behind it.
 //!
-//! ```text
-//! ranges (calibrate | interval) ──▶ plan (lower, schedule) ──quantise──▶ program
-//!                                                             ▲ scale, ring: the search runs the program and compares
-//! ```
+//! | stage | what it has | made by |
+//! |---|---|---|
+//! | `Bounded` | a range for every value of the graph | running examples (`calibrate`), or worst cases (`interval`) |
+//! | `Plan` | the program in real numbers | lowering node by node (`lower`), placing what widens (`schedule`) |
+//! | `Chosen` | scale, ring, bounds, and the bits that are shifted out | a search (`search`) over trials: programs that are run, and compared with the float model |
+//! | `Quantised` | the program in integers, and its weights | writing down what was chosen |
+//! | [`report::CompileReport`] | what was decided and measured | running the program beside the float model |
+//!
 //! Nothing here knows a protocol; programs are run by a [`FixedRunner`] that the caller brings.
 
-pub mod calibrate;
+mod error;
+pub(crate) mod options;
+pub(crate) mod progress;
+mod runner;
+mod units;
+
+pub(crate) mod bounded;
+pub(crate) mod chosen;
 pub(crate) mod image;
-pub mod interval;
-pub mod lower;
-pub(crate) mod plan;
-pub(crate) mod planner;
-pub(crate) mod quantise;
+mod interval;
+pub(crate) mod planned;
+pub(crate) mod quantised;
 pub mod report;
-pub(crate) mod schedule;
-pub(crate) mod search;
-pub(crate) mod trial;
 
-use cryptflow_program::{Program, ValueId};
-
-pub use lower::Unsupported;
-
-/// Runs a program on plain integers: what the compiler compares with the float model.
-pub trait FixedRunner {
-    /// Runs a program on its weights (by id) and inputs (in order), and returns its outputs, in order. `observe` sees
-    /// every value that a step computes, as signed integers.
-    ///
-    /// # Errors
-    /// A text that says what failed.
-    fn run(
-        &self,
-        program: &Program,
-        weights: &[Vec<i64>],
-        inputs: &[Vec<i64>],
-        observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String>;
-
-    /// A program and its weights, to be run on several examples: what need not be done for each of them is done once.
-    ///
-    /// # Errors
-    /// A text that says what failed.
-    fn load<'a>(
-        &'a self,
-        program: &'a Program,
-        weights: &'a [Vec<i64>],
-    ) -> Result<Box<dyn LoadedProgram + 'a>, String> {
-        Ok(Box::new(Unloaded { runner: self, program, weights }))
-    }
-}
-
-/// A program that is ready to run, see [`FixedRunner::load`].
-pub trait LoadedProgram {
-    /// As [`FixedRunner::run`].
-    ///
-    /// # Errors
-    /// A text that says what failed.
-    fn run(
-        &self,
-        inputs: &[Vec<i64>],
-        observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String>;
-}
-
-/// Nothing was done beforehand.
-struct Unloaded<'a, R: ?Sized> {
-    runner: &'a R,
-    program: &'a Program,
-    weights: &'a [Vec<i64>],
-}
-
-impl<R: FixedRunner + ?Sized> LoadedProgram for Unloaded<'_, R> {
-    fn run(
-        &self,
-        inputs: &[Vec<i64>],
-        observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String> {
-        self.runner.run(self.program, self.weights, inputs, observe)
-    }
-}
-
-/// Why a graph did not become a program.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum FixError {
-    /// Operations that cannot be computed: all of them.
-    #[error("{} of the model's nodes cannot be compiled: {}", .0.len(), list(.0))]
-    Unsupported(Vec<Unsupported>),
-    /// An example that the float model cannot be run on.
-    #[error("example {index} of the calibration data: {reason}")]
-    Example {
-        /// Which one, from 0.
-        index: usize,
-        /// Why.
-        reason: String,
-    },
-    /// A value that the ring cannot hold.
-    #[error(
-        "layer {layer} needs a ring of {needed} bits at {scale} fractional bits, and there are {there}: {}",
-        advice(*.needed)
-    )]
-    DoesNotFit {
-        /// The layer.
-        layer: String,
-        /// K that it needs.
-        needed: u32,
-        /// K.
-        there: u32,
-        /// Fractional bits.
-        scale: u32,
-    },
-    /// No scale makes the fixed-point run agree with the float run.
-    #[error("{0}")]
-    NoScale(String),
-    /// Running the program failed.
-    #[error("the fixed-point run failed: {0}")]
-    Run(String),
-    /// The program contradicts its own rules: a defect of the compiler.
-    #[error("the compiler made a program that breaks its own rules; please report this: {0}")]
-    Internal(String),
-}
-
-fn list(nodes: &[Unsupported]) -> String {
-    let all: Vec<String> =
-        nodes.iter().map(|n| format!("{} ({}): {}", n.name, n.operation, n.reason)).collect();
-    all.join("; ")
-}
-
-fn advice(needed: u32) -> &'static str {
-    if needed <= 64 {
-        "compile with a larger --ring, or a smaller --scale"
-    } else {
-        "no ring has so many; compile with calibration data (its bounds are far tighter than worst cases), a smaller --scale or \
-         a smaller --margin"
-    }
-}
+pub use error::{ExampleError, FixError, Unsupported};
+pub use runner::{FixedRunner, LoadedProgram, RunError};

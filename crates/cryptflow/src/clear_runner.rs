@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use cryptflow_athos::fix::{FixedRunner, LoadedProgram};
+use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Silent, execute};
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
@@ -20,7 +20,7 @@ impl FixedRunner for ClearRunner {
         weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String> {
+    ) -> Result<Vec<Vec<i64>>, RunError> {
         self.load(program, weights)?.run(inputs, observe)
     }
 
@@ -28,7 +28,7 @@ impl FixedRunner for ClearRunner {
         &'a self,
         program: &'a Program,
         weights: &'a [Vec<i64>],
-    ) -> Result<Box<dyn LoadedProgram + 'a>, String> {
+    ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         let weights = weights.iter().map(|data| ClearValue::from_signed(data, program.ring_bits)).collect();
         Ok(Box::new(Loaded { program, weights }))
     }
@@ -45,7 +45,7 @@ impl LoadedProgram for Loaded<'_> {
         &self,
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String> {
+    ) -> Result<Vec<Vec<i64>>, RunError> {
         let Loaded { program, weights } = self;
         let ring = program.ring_bits;
         let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
@@ -56,7 +56,7 @@ impl LoadedProgram for Loaded<'_> {
             }
         });
         let mut tap = Tap { clear: Clear::new(Party::P0, ring), show: &show };
-        let outputs = execute(&mut tap, program, weights, inputs, &mut Silent).map_err(|e| e.to_string())?;
+        let outputs = execute(&mut tap, program, weights, inputs, &mut Silent).map_err(RunError::new)?;
         Ok(outputs.iter().map(ClearValue::signed).collect())
     }
 }

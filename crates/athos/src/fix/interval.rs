@@ -16,11 +16,12 @@ use cryptflow_graph::{
 
 use super::image::{ALL, images, within};
 
-use super::quantise::{WORST_CASE_WEIGHT_BITS, exp2};
+use super::options::WORST_CASE_WEIGHT_BITS;
+use super::units::exp2;
 
 /// The ranges of all nodes, by id, where the inputs take values in these ranges and activations have at least so many fractional
 /// bits. A constant has the range of its elements. Nodes of operations that cannot be lowered have an empty range.
-pub fn interval(graph: &Graph, inputs: &[Range], scale: u32) -> Vec<Range> {
+pub(crate) fn interval(graph: &Graph, inputs: &[Range], scale: u32) -> Vec<Range> {
     let mut channels: Vec<Vec<Range>> = Vec::with_capacity(graph.nodes.len());
     let mut given = inputs.iter();
     let unit = 1.0 / exp2(scale);

@@ -1,19 +1,21 @@
-//! The compiler's report: layer by layer, what values need, what they have, and how far fixed point is from the float model.
+//! The last stage: the compiler's report. Layer by layer, what values need, what they have, and how far
+//! fixed point is from the float model; and what the user should know.
 
-use std::collections::{HashMap, HashSet};
+mod layers;
+mod measure;
 
-use cryptflow_program::{Operation, Program, bounds, liveness};
+use std::collections::HashSet;
+
+use cryptflow_program::{OutputTransform, Program, liveness};
 use serde::{Deserialize, Serialize};
 
-use cryptflow_graph::float;
-use cryptflow_graph::{Array, Graph, NodeId};
+use super::FixError;
+use super::bounded::{Bounded, MANY_EXAMPLES};
+use super::chosen::search::{Decision, Trial};
+use super::quantised::Quantised;
+use super::runner::FixedRunner;
 
-pub use super::plan::FunctionReport;
-
-use super::plan::Plan;
-use super::quantise::{Quantised, exp2};
-use super::trial::{Agreement, Examples, add, run};
-use super::{FixError, FixedRunner};
+pub use super::planned::plan::FunctionReport;
 
 /// Bits of margin below which a layer is worth a warning.
 const THIN: f64 = 0.5;
@@ -118,190 +120,56 @@ pub struct LayerReport {
     pub max_error: Option<f64>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Difference {
-    squares: f64,
-    largest: f64,
-    count: u64,
-    /// The smallest and largest integer that was seen.
-    seen: Option<(i64, i64)>,
-}
-
-/// Runs the program on these examples beside the float model, and reports on every layer.
-pub(crate) fn measure(
-    graph: &Graph,
-    plan: &Plan,
+/// Reports on a program. Where there are examples, it is run on some of them beside the float model.
+///
+/// # Errors
+/// Where it cannot be run.
+pub(crate) fn report(
+    bounded: &Bounded<'_>,
+    decision: &Decision,
     quantised: &Quantised,
-    examples: Option<(&Examples, &[usize])>,
-    tolerance: f64,
     runner: &dyn FixedRunner,
 ) -> Result<CompileReport, FixError> {
-    let program = &quantised.program;
-    let mut differences = vec![Difference::default(); program.values.len()];
-    let mut agreement = None;
-    if let Some((examples, chosen)) = examples {
-        let mut total = Agreement { tolerance, ..Agreement::default() };
-        let loaded = runner.load(program, &quantised.weights).map_err(FixError::Run)?;
-        for &index in chosen {
-            let floats = floats(graph, plan, quantised, &examples.inputs[index])?;
-            let outputs = run(quantised, loaded.as_ref(), &examples.inputs[index], &mut |value, data| {
-                let (Some(difference), Some(&planned)) =
-                    (differences.get_mut(value), quantised.values.get(value))
-                else {
-                    return;
-                };
-                let float = plan.values[planned].node.and_then(|node| floats.get(&node));
-                let unit = program.values.get(value).map_or(1.0, |v| exp2(v.scale));
-                difference.add(data, float.map(|a| a.data.as_slice()), unit);
-            })?;
-            add(&mut total, examples, index, &outputs, program.scale);
-        }
-        agreement = Some(AgreementReport {
-            rows: total.rows,
-            flips: total.flips,
-            largest_error: total.error,
-            tolerance: total.tolerance,
-        });
-    }
+    let (plan, program) = (&decision.chosen.plan, &quantised.program);
+    let measured = measure::measure(bounded, decision, quantised, runner)?;
+    let (layers, exceeded) = layers::describe(plan, quantised, &measured.differences);
     let mut report = CompileReport {
         scale: program.scale,
+        scale_reason: decision.scale_reason.clone(),
         ring_bits: program.ring_bits,
+        ring_reason: decision.ring_reason.to_string(),
+        margin_bits: bounded.margin,
+        examples: bounded.examples.as_ref().map_or(0, |examples| examples.inputs.len()),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
         macs: plan.macs(),
         peak_elements: liveness::peak_elements(program),
-        agreement,
+        agreement: measured.agreement,
+        trials: decision.trials.iter().map(TrialReport::of).collect(),
         functions: plan.functions.clone(),
-        ..CompileReport::default()
+        layers,
+        warnings: exceeded,
     };
-    layers(plan, quantised, &differences, &mut report);
-    if examples.is_some() {
-        report.warnings.extend(thin(&report));
-    }
+    report.warn_of_bounds(bounded);
+    report.warn_of_logits(program);
     Ok(report)
 }
 
-/// The float values of every node that a value of the program stands for.
-fn floats(
-    graph: &Graph,
-    plan: &Plan,
-    quantised: &Quantised,
-    example: &[Array],
-) -> Result<HashMap<NodeId, Array>, FixError> {
-    let mut wanted: HashMap<NodeId, Option<Array>> =
-        quantised.values.iter().filter_map(|&v| plan.values[v].node).map(|node| (node, None)).collect();
-    float::run(graph, example, &mut |id, array| {
-        if let Some(slot) = wanted.get_mut(&id) {
-            *slot = Some(array.clone());
+impl TrialReport {
+    fn of(trial: &Trial) -> TrialReport {
+        let (scale, ring_bits) = (trial.choice.scale, trial.choice.ring_bits);
+        let report = TrialReport { scale, ring_bits, ..TrialReport::default() };
+        match &trial.result {
+            Ok(a) => TrialReport {
+                agrees: a.holds(),
+                largest_error: a.error,
+                tolerance: a.tolerance,
+                flips: a.flips,
+                rows: a.rows,
+                ..report
+            },
+            Err(e) => TrialReport { problem: Some(e.to_string()), ..report },
         }
-    })
-    .map_err(|e| FixError::Run(e.to_string()))?;
-    Ok(wanted.into_iter().filter_map(|(id, array)| Some((id, array?))).collect())
-}
-
-impl Difference {
-    fn add(&mut self, fixed: &[i64], float: Option<&[f32]>, unit: f64) {
-        for &v in fixed {
-            let (low, high) = self.seen.unwrap_or((v, v));
-            self.seen = Some((low.min(v), high.max(v)));
-        }
-        let Some(float) = float.filter(|f| f.len() == fixed.len()) else { return };
-        for (&a, &b) in fixed.iter().zip(float) {
-            let d = (a as f64 / unit - f64::from(b)).abs();
-            self.squares += d * d;
-            self.largest = self.largest.max(d);
-        }
-        self.count += fixed.len() as u64;
     }
-}
-
-fn layers(plan: &Plan, quantised: &Quantised, differences: &[Difference], report: &mut CompileReport) {
-    let program = &quantised.program;
-    let there = bits_there(program);
-    let follows = follows(plan, quantised);
-    for step in &program.steps {
-        let id = step.output.0;
-        let (value, difference) = (&program.values[id], &differences[id]);
-        let unit = exp2(value.scale);
-        let (lowest, highest) = difference.seen.unwrap_or((value.low, value.low));
-        if lowest < value.low || highest > value.high {
-            report.warnings.push(format!(
-                "{}: fixed point takes values from {} to {} where {} to {} was planned; give more calibration data or a larger \
-                 --margin",
-                step.name, lowest, highest, value.low, value.high
-            ));
-        }
-        if matches!(step.operation, Operation::Widen | Operation::Movement(_)) {
-            continue;
-        }
-        let range = plan.values[quantised.values[id]].range;
-        let seen = difference.seen.map_or(0, |(low, high)| low.unsigned_abs().max(high.unsigned_abs()))
-            as f64
-            / unit;
-        let largest = range.magnitude().max(seen);
-        let units = (largest * unit).ceil().min(9e18) as i64;
-        let limit = exp2(there[id].saturating_sub(1));
-        let margin = if units > 0 { (limit / units as f64).log2() } else { f64::from(there[id]) };
-        let margin = (!follows[id]).then_some(margin);
-        let weight = match &step.operation {
-            Operation::Linear { terms, .. } => terms.first().map(|t| t.weight.0),
-            _ => None,
-        };
-        let weight_scale = weight.and_then(|w| program.weights.get(w)).map(|w| w.scale);
-        let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
-            let (low, high) = data.iter().fold((0, 0), |(low, high), &v| (v.min(low), v.max(high)));
-            bounds::ring_bits(low, high)
-        });
-        let measured = difference.count > 0;
-        report.layers.push(LayerReport {
-            name: step.name.clone(),
-            operation: step.operation.name().to_string(),
-            shape: value.shape.clone(),
-            largest,
-            bits_needed: bounds::ring_bits(-units, units),
-            bits_there: there[id],
-            margin,
-            weight_scale,
-            weight_bits,
-            rms_error: measured.then(|| (difference.squares / difference.count as f64).sqrt()),
-            max_error: measured.then_some(difference.largest),
-        });
-    }
-}
-
-/// For each value, whether its bounds follow from those of what it is computed of, not from what was seen of it.
-fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
-    let exact = |&planned: &usize| plan.values[planned].exact.is_some();
-    let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
-    for step in &quantised.program.steps {
-        let passed = matches!(
-            step.operation,
-            Operation::Widen
-                | Operation::Movement(_)
-                | Operation::MaxPool { .. }
-                | Operation::Activation { .. }
-        );
-        follows[step.output.0] |= matches!(step.operation, Operation::Compare { .. })
-            || passed && step.inputs.iter().all(|input| follows[input.0]);
-    }
-    follows
-}
-
-/// What is to be said of layers whose margins are thin.
-fn thin(report: &CompileReport) -> Option<String> {
-    let thinnest = report.thinnest();
-    let count = thinnest.iter().take_while(|(_, margin)| *margin < THIN).count();
-    let named: Vec<String> = thinnest[..count.min(THIN_NAMED)]
-        .iter()
-        .map(|(name, margin)| format!("{name} {margin:.2}"))
-        .chain((count > THIN_NAMED).then(|| "…".to_string()))
-        .collect();
-    (count > 0).then(|| {
-        format!(
-            "{count} layer{} less than {THIN} bits of margin: {}; values of other inputs may exceed their bounds (--margin)",
-            if count == 1 { " has" } else { "s have" },
-            named.join(", ")
-        )
-    })
 }
 
 impl CompileReport {
@@ -314,28 +182,59 @@ impl CompileReport {
         margins.retain(|(name, _)| named.insert(*name));
         margins
     }
-}
 
-/// For each value the bits within which everything that is done with it is exact: of its ring, or of a comparison.
-fn bits_there(program: &Program) -> Vec<u32> {
-    let mut there = bounds::rings(program);
-    for step in &program.steps {
-        let Some(slot) = step.inputs.first().and_then(|id| there.get_mut(id.0)) else {
-            continue;
-        };
-        match &step.operation {
-            Operation::Activation { compare_bits, .. } | Operation::Compare { compare_bits, .. } => {
-                *slot = (*slot).min(*compare_bits)
-            }
-            // The difference of two elements takes one bit more than the elements, where they can be negative.
-            Operation::MaxPool { compare_bits, .. } => {
-                let signed =
-                    step.inputs.first().and_then(|id| program.values.get(id.0)).is_some_and(|v| v.low < 0);
-                *slot = (*slot).min(compare_bits.saturating_sub(signed.into()));
-            }
-            Operation::Widen => *slot = (*slot).saturating_sub(1),
-            _ => {}
+    /// How far bounds are to be trusted.
+    fn warn_of_bounds(&mut self, bounded: &Bounded<'_>) {
+        if bounded.examples.is_none() {
+            let widest = self.layers.iter().map(|l| l.bits_needed).max().unwrap_or(0);
+            self.warnings.push(format!(
+                "no calibration data: bounds are worst cases, up to {widest} bits, so that comparisons look at more bits \
+                 than the model needs, and the scale was not checked against the float model"
+            ));
+            return;
+        }
+        let thin = self.thin();
+        self.warnings.extend(thin);
+        if bounded.few {
+            self.warnings.push(format!(
+                "bounds come from {} examples only; {MANY_EXAMPLES} and more make them trustworthy (margin: {} bits)",
+                self.examples, self.margin_bits
+            ));
         }
     }
-    there
+
+    /// What is to be said of layers whose margins are thin.
+    fn thin(&self) -> Option<String> {
+        let thinnest = self.thinnest();
+        let count = thinnest.iter().take_while(|(_, margin)| *margin < THIN).count();
+        let named: Vec<String> = thinnest[..count.min(THIN_NAMED)]
+            .iter()
+            .map(|(name, margin)| format!("{name} {margin:.2}"))
+            .chain((count > THIN_NAMED).then(|| "…".to_string()))
+            .collect();
+        (count > 0).then(|| {
+            format!(
+                "{count} layer{} less than {THIN} bits of margin: {}; values of other inputs may exceed their bounds (--margin)",
+                if count == 1 { " has" } else { "s have" },
+                named.join(", ")
+            )
+        })
+    }
+
+    /// What a client applies itself to what it opens.
+    fn warn_of_logits(&mut self, program: &Program) {
+        for output in &program.outputs {
+            let applied = match output.transform {
+                Some(OutputTransform::Softmax) => "softmax",
+                Some(OutputTransform::ArgMax) => "arg-max",
+                Some(OutputTransform::TopK { .. }) => "top-k",
+                Some(OutputTransform::Class { .. }) | None => continue,
+            };
+            self.warnings.push(format!(
+                "output {}: the client gets the logits and applies {applied} itself; where it may learn the {applied} only, \
+                 compile with --hide-logits",
+                output.name
+            ));
+        }
+    }
 }

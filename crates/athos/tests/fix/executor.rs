@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use cryptflow_athos::fix::FixedRunner;
+use cryptflow_athos::fix::{FixedRunner, RunError};
 use cryptflow_program::operation::LinearTerm;
 use cryptflow_program::{Activation, Operation, Program, Step, ValueId, bounds};
 use cryptflow_ring::{LinearMap, Window};
@@ -146,7 +146,7 @@ impl FixedRunner for Naive {
         weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, String> {
+    ) -> Result<Vec<Vec<i64>>, RunError> {
         let rings = bounds::rings(program);
         let mut values: Vec<Option<Vec<i64>>> = vec![None; program.values.len()];
         for (input, data) in program.inputs.iter().zip(inputs) {
@@ -155,13 +155,11 @@ impl FixedRunner for Naive {
         for step in &program.steps {
             let operands: Vec<&Vec<i64>> =
                 step.inputs.iter().map(|id| values[id.0].as_ref().unwrap()).collect();
-            let result = self.step(program, step, &rings, weights, &operands)?;
+            let result = self.step(program, step, &rings, weights, &operands).map_err(RunError::new)?;
             let declared = &program.values[step.output.0];
             if let Some(v) = result.iter().find(|&&v| v < declared.low || v > declared.high) {
-                return Err(format!(
-                    "{}: {v} is outside of {} to {}",
-                    step.name, declared.low, declared.high
-                ));
+                let (low, high) = (declared.low, declared.high);
+                return Err(RunError::new(format_args!("{}: {v} is outside of {low} to {high}", step.name)));
             }
             observe(step.output, &result);
             values[step.output.0] = Some(result);

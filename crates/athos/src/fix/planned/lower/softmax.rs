@@ -5,9 +5,9 @@ use cryptflow_ring::{Movement, Window};
 use cryptflow_graph::{Function, NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::{exp2, scale_of};
 use super::function::Approximation;
 use super::{Lowering, Refusal};
+use crate::fix::units::exp2;
 
 /// Fractional bits that the terms and their sum have beyond those of activations.
 const EXTRA: i32 = 2;
@@ -29,7 +29,7 @@ impl Lowering<'_> {
         let (low, high) = self.bounds[x];
         let value = &self.plan.values[x];
         let spread = value.range.high - value.range.low;
-        let unit = exp2(scale_of(value, scale));
+        let unit = exp2(value.scale(scale));
         let extra = value.extra;
         let apart = high.saturating_sub(low);
         let range = Range { low: -(apart as f64) / unit, high: 0.0 };

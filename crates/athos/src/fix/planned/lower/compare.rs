@@ -3,8 +3,8 @@
 use cryptflow_graph::{Comparison, NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::exp2;
 use super::{Lowered, Lowering, Refusal};
+use crate::fix::units::exp2;
 
 /// Units by which the difference of two equal values may be off: a truncation on the way to it rounds up or down.
 const TIE: i64 = 1;

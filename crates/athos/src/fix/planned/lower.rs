@@ -24,20 +24,10 @@ use cryptflow_graph::{
     Reduction,
 };
 
-use super::image::{images, within};
+use super::bounds::{own_bounds, result_bounds};
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight};
-use super::quantise::{own_bounds, result_bounds};
-
-/// A node that cannot be computed, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsupported {
-    /// Name in the source model.
-    pub name: String,
-    /// The operation.
-    pub operation: String,
-    /// Why not.
-    pub reason: String,
-}
+use crate::fix::Unsupported;
+use crate::fix::image::{images, within};
 
 /// What a node has become.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Op, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::{exp2, scale_of};
 use super::function::Approximation;
 use super::linear::Target;
 use super::{Lowered, Lowering, Refusal};
+use crate::fix::units::exp2;
 
 impl Lowering<'_> {
     pub(super) fn arithmetic(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
@@ -159,7 +159,7 @@ impl Lowering<'_> {
     /// `sign · x + number`, exactly, for a public number.
     fn offset(&mut self, id: NodeId, x: usize, sign: i32, number: f64) -> Result<usize, Refusal> {
         let value = self.plan.values[x].clone();
-        let scale = scale_of(&value, self.setting.scale);
+        let scale = value.scale(self.setting.scale);
         let units = (number * exp2(scale)).round();
         if units.abs() > exp2(50) {
             return Err(format!("its constant {number} is too large for fixed point"));

@@ -27,6 +27,13 @@ pub(crate) struct PlanValue {
     pub(crate) exact: Option<(i64, i64)>,
 }
 
+impl PlanValue {
+    /// Its fractional bits, where activations have `scale`.
+    pub(crate) fn scale(&self, scale: u32) -> u32 {
+        scale.saturating_add_signed(self.extra)
+    }
+}
+
 /// A secret tensor in real numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanWeight {

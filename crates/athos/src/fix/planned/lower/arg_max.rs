@@ -6,8 +6,8 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::{exp2, scale_of};
 use super::{Lowering, Refusal};
+use crate::fix::units::exp2;
 
 /// Units between two places: a protocol may make a constant one unit more, or less.
 const APART: i64 = 4;
@@ -127,7 +127,7 @@ impl Lowering<'_> {
             exact: Some((-1, APART * (n as i64 - 1) + 1)),
             ..self.blank(id, vec![n], range)
         };
-        let unit = 1.0 / exp2(scale_of(&blank, self.setting.scale));
+        let unit = 1.0 / exp2(blank.scale(self.setting.scale));
         let bias = (0..n as i64).rev().map(|i| (APART * i) as f64 * unit).collect();
         self.step_to(id, PlanOp::Linear { terms: Vec::new(), bias: Some(bias) }, &[], blank)
     }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use cryptflow_program::{Weight, WeightId};
 use rayon::prelude::*;
 
-use super::exp2;
-use crate::fix::plan::Plan;
+use crate::fix::planned::plan::Plan;
+use crate::fix::units::exp2;
 
-pub(super) struct Weights<'a> {
+pub(crate) struct Weights<'a> {
     plan: &'a Plan,
     declared: Vec<Weight>,
     data: Vec<Vec<i64>>,
@@ -16,12 +16,12 @@ pub(super) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Weights<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Weights<'a> {
         Weights { plan, declared: Vec::new(), data: Vec::new(), known: HashMap::new() }
     }
 
     /// Weight `index` of the plan with so many fractional bits.
-    pub(super) fn filter(&mut self, index: usize, scale: u32) -> WeightId {
+    pub(crate) fn filter(&mut self, index: usize, scale: u32) -> WeightId {
         if let Some(&id) = self.known.get(&(index, scale)) {
             return id;
         }
@@ -34,7 +34,7 @@ impl<'a> Weights<'a> {
     }
 
     /// A bias with so many fractional bits: those of the products.
-    pub(super) fn bias(&mut self, name: &str, bias: &[f64], scale: u32) -> WeightId {
+    pub(crate) fn bias(&mut self, name: &str, bias: &[f64], scale: u32) -> WeightId {
         let unit = exp2(scale);
         let data = bias.iter().map(|b| (b * unit).round() as i64).collect();
         self.push(Weight { name: format!("{name}/bias"), shape: vec![bias.len()], scale }, data)
@@ -46,7 +46,7 @@ impl<'a> Weights<'a> {
         WeightId(self.data.len() - 1)
     }
 
-    pub(super) fn finish(self) -> (Vec<Weight>, Vec<Vec<i64>>) {
+    pub(crate) fn finish(self) -> (Vec<Weight>, Vec<Vec<i64>>) {
         (self.declared, self.data)
     }
 }

@@ -5,9 +5,10 @@ use cryptflow_ring::{LinearMap, Movement};
 use crate::functions::{MOST_PIECES, Table, Wanted, facts, table};
 use cryptflow_graph::{Function, NodeId, Range};
 
+use super::super::bounds::own_bounds;
 use super::super::plan::{FunctionReport, PlanOp, PlanValue};
-use super::super::quantise::{exp2, own_bounds, scale_of};
 use super::{Lowered, Lowering, Refusal};
+use crate::fix::units::exp2;
 
 /// An approximation to be made.
 pub(super) struct Approximation {
@@ -43,7 +44,7 @@ impl Lowering<'_> {
             other => other,
         };
         let value = &self.plan.values[x];
-        let unit = 1.0 / exp2(scale_of(value, self.setting.scale));
+        let unit = 1.0 / exp2(value.scale(self.setting.scale));
         let seen = self.seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
@@ -89,7 +90,7 @@ impl Lowering<'_> {
             let node = wanted.whole.then_some(id);
             return Ok(self.step_to(id, op, &[x], PlanValue { node, extra: wanted.extra, ..value }));
         }
-        let from_scale = scale_of(&self.plan.values[x], self.setting.scale);
+        let from_scale = self.plan.values[x].scale(self.setting.scale);
         let to_scale = self.setting.scale.saturating_add_signed(wanted.extra);
         let unit = 1.0 / exp2(from_scale);
         let (low, high) = self.bounds[x];

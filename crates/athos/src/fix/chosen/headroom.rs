@@ -6,9 +6,11 @@
 
 use cryptflow_program::bounds;
 
-use super::{Choice, WORST_CASE_WEIGHT_BITS, exp2, scale_of};
+use super::choice::Choice;
 use crate::fix::FixError;
-use crate::fix::plan::{Plan, PlanOp, PlanStep};
+use crate::fix::options::WORST_CASE_WEIGHT_BITS;
+use crate::fix::planned::plan::{Plan, PlanOp, PlanStep};
+use crate::fix::units::exp2;
 
 /// Bits of magnitude below which weights are too coarse to compute with.
 const COARSEST_WEIGHT: u32 = 6;
@@ -21,7 +23,7 @@ const FACTOR_BITS: u32 = 24;
 
 /// What a truncating step wants.
 struct Wish {
-    /// Bits to shift out, if the ring has room.
+    /// Bits to shift out, if the ring has headroom.
     wanted: u32,
     /// The fewest bits that still make sense.
     coarsest: u32,
@@ -30,7 +32,7 @@ struct Wish {
 }
 
 /// For each step the bits that it shifts out; zero where it shifts nothing.
-pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Result<Vec<u32>, FixError> {
+pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Result<Vec<u32>, FixError> {
     let needed = needed_bits(plan, bounds, choice.scale);
     for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
         if needed[index] > choice.ring_bits {
@@ -59,7 +61,7 @@ pub(super) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
 }
 
 /// The bits of the smallest ring that the plan can do with, and of the smallest one in which no weight loses precision.
-pub(super) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
+pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
     let needed = needed_bits(plan, bounds, choice.scale);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
     let products = plan.steps.iter().filter(|s| matches!(s.op, PlanOp::Product(_)));
@@ -80,7 +82,7 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
             let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
             let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
             let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
-            let scale = scale_of(&plan.values[step.output], choice.scale);
+            let scale = plan.values[step.output].scale(choice.scale);
             let for_bias = fractional_bits(bias, 62, 124).saturating_sub(scale);
             let wanted = wanted.min(for_bias).max(1);
             // A result with more fractional bits than an operand leaves fewer to shift out, and the other way round.
@@ -120,8 +122,8 @@ fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice
 
 /// What a product shifts out: its operands' fractional bits, less the result's.
 fn product_shift(plan: &Plan, step: &PlanStep, scale: u32) -> u32 {
-    let from: u32 = step.inputs.iter().map(|&i| scale_of(&plan.values[i], scale)).sum();
-    from.saturating_sub(scale_of(&plan.values[step.output], scale))
+    let from: u32 = step.inputs.iter().map(|&i| plan.values[i].scale(scale)).sum();
+    from.saturating_sub(plan.values[step.output].scale(scale))
 }
 
 fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
@@ -140,7 +142,7 @@ fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
                 PlanOp::Relu => (bounds::signed_bits(low, high), !plan.values[step.output].wide),
                 PlanOp::ClippedRelu(limit) => {
                     let limit =
-                        (limit * exp2(scale_of(&plan.values[input], scale))).round().clamp(1.0, 9e18) as u64;
+                        (limit * exp2(plan.values[input].scale(scale))).round().clamp(1.0, 9e18) as u64;
                     let own = bounds::signed_bits_wide(0, limit.into());
                     (bounds::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
                 }
@@ -161,8 +163,8 @@ fn fractional_bits(magnitude: f64, bits: u32, otherwise: u32) -> u32 {
     if magnitude == 0.0 {
         return otherwise;
     }
-    let room = ((exp2(bits) - 1.0) / magnitude).log2().floor();
-    room.clamp(0.0, 124.0) as u32
+    let headroom = ((exp2(bits) - 1.0) / magnitude).log2().floor();
+    headroom.clamp(0.0, 124.0) as u32
 }
 
 /// The fractional bits with which all factors are exact, if they are powers of two.

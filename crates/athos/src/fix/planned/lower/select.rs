@@ -5,8 +5,8 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Reduce, Reduction};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::exp2;
 use super::{Lowered, Lowering, Refusal};
+use crate::fix::units::exp2;
 
 impl Lowering<'_> {
     pub(super) fn select(&mut self, id: NodeId) -> Result<Lowered, Refusal> {

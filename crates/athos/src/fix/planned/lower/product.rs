@@ -5,7 +5,6 @@ use cryptflow_ring::{LinearMap, Movement};
 use cryptflow_graph::{NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
-use super::super::quantise::scale_of;
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -46,7 +45,7 @@ impl Lowering<'_> {
     ) -> usize {
         let scale = self.setting.scale;
         // A product shifts out a bit at least.
-        let both = scale_of(&self.plan.values[x], scale) + scale_of(&self.plan.values[y], scale);
+        let both = self.plan.values[x].scale(scale) + self.plan.values[y].scale(scale);
         let extra = extra.min(both as i32 - 1 - scale as i32);
         let value = PlanValue { node: whole.then_some(id), extra, ..self.blank(id, shape, range) };
         self.step_to(id, PlanOp::Product(map), &[x, y], value)

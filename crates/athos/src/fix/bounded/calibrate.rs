@@ -3,15 +3,15 @@
 use cryptflow_graph::float;
 use cryptflow_graph::{Array, Graph, NodeId, Op, Range};
 
-use super::FixError;
+use crate::fix::{ExampleError, FixError};
 
 /// What the examples showed.
 #[derive(Clone, Debug)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// The range of every node, by its id.
-    pub ranges: Vec<Range>,
+    pub(crate) ranges: Vec<Range>,
     /// The outputs of the graph, for each example.
-    pub outputs: Vec<Vec<Array>>,
+    pub(crate) outputs: Vec<Vec<Array>>,
 }
 
 /// Runs the graph on examples, each one value for each input of the graph. `watch` names the nodes whose values
@@ -19,7 +19,7 @@ pub struct Calibration {
 ///
 /// # Errors
 /// Where an example has another shape than the inputs, or a node gives infinite numbers or none.
-pub fn calibrate(
+pub(crate) fn calibrate(
     graph: &Graph,
     examples: &[Vec<Array>],
     watch: &[NodeId],
@@ -43,10 +43,10 @@ pub fn calibrate(
                 *slot = Some(value.clone());
             }
         })
-        .map_err(|e| FixError::Example { index, reason: e.to_string() })?;
+        .map_err(|e| FixError::Example { index, error: e.into() })?;
         if let Some(id) = broken {
-            let reason = format!("node {} gives numbers that are infinite or undefined", graph.node(id).name);
-            return Err(FixError::Example { index, reason });
+            let error = ExampleError::NotFinite(graph.node(id).name.clone());
+            return Err(FixError::Example { index, error });
         }
         outputs.push(kept.into_iter().flatten().collect());
     }

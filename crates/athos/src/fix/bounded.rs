@@ -1,0 +1,74 @@
+//! The first stage: a graph, and what each of its values may be.
+
+mod calibrate;
+pub(crate) mod examples;
+
+use cryptflow_graph::{Array, Graph, NodeId, Range};
+
+use super::FixError;
+use super::interval::interval;
+use super::options::OptionError;
+use super::progress::Progress;
+use calibrate::calibrate;
+use examples::{Examples, Opened};
+
+/// Examples from which on calibrated bounds are trusted with the smaller margin.
+pub(crate) const MANY_EXAMPLES: usize = 32;
+
+/// A graph with a range for every value.
+pub(crate) struct Bounded<'a> {
+    pub(crate) graph: &'a Graph,
+    /// What each node's value may be, by id; without margin.
+    pub(crate) ranges: Vec<Range>,
+    /// Bits by which values may exceed their ranges.
+    pub(crate) margin: f64,
+    /// The examples that ranges come from; none where they are worst cases.
+    pub(crate) examples: Option<Examples>,
+    /// Whether there are so few that their extremes say little.
+    pub(crate) few: bool,
+}
+
+impl<'a> Bounded<'a> {
+    /// By what examples lead to. Each has one value for each input; `opened` says which values the outputs are.
+    ///
+    /// # Errors
+    /// An example that the float model cannot be run on.
+    pub(crate) fn by_examples(
+        graph: &'a Graph,
+        inputs: Vec<Vec<Array>>,
+        opened: Vec<Opened>,
+        margin: Option<f64>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Bounded<'a>, FixError> {
+        let watch: Vec<NodeId> = opened.iter().map(|o| o.node).collect();
+        let total = inputs.len();
+        let seen = calibrate(graph, &inputs, &watch, &mut |done| {
+            progress(Progress::Calibrating { done, total });
+        })?;
+        let rows = graph.inputs.first().and_then(|&id| graph.node(id).shape.first()).copied().unwrap_or(1);
+        let few = total * rows < MANY_EXAMPLES;
+        let examples = Examples::new(inputs, &seen.outputs, opened)?;
+        let margin = margin.unwrap_or(if few { 2.0 } else { 1.0 });
+        Ok(Bounded { graph, ranges: seen.ranges, margin, examples: Some(examples), few })
+    }
+
+    /// By whatever inputs in these ranges lead to, at so many fractional bits.
+    ///
+    /// # Errors
+    /// Ranges that are none, or not one for each input.
+    pub(crate) fn by_worst_cases(
+        graph: &'a Graph,
+        inputs: &[Range],
+        scale: u32,
+    ) -> Result<Bounded<'a>, OptionError> {
+        if inputs.len() != graph.inputs.len() {
+            return Err(OptionError::RangeCount { given: inputs.len(), inputs: graph.inputs.len() });
+        }
+        let usable = |r: &&Range| r.low.is_finite() && r.high.is_finite() && r.low <= r.high;
+        if let Some(range) = inputs.iter().find(|r| !usable(r)) {
+            return Err(OptionError::NoRange(*range));
+        }
+        let ranges = interval(graph, inputs, scale);
+        Ok(Bounded { graph, ranges, margin: 0.0, examples: None, few: false })
+    }
+}

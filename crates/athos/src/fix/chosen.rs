@@ -1,0 +1,41 @@
+//! The third stage: a plan with all its numbers. The scale, the ring, the margin and the bits of weights
+//! are the [`Choice`]; from it follow the bounds of every value, and the bits that every step shifts out.
+
+pub(crate) mod choice;
+mod headroom;
+pub(crate) mod search;
+
+use std::rc::Rc;
+
+use super::FixError;
+use super::planned::bounds::value_bounds;
+use super::planned::plan::Plan;
+use choice::Choice;
+
+/// A plan with all its numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) plan: Rc<Plan>,
+    pub(crate) choice: Choice,
+    /// The integers that each value of the plan stays within.
+    pub(crate) bounds: Vec<(i64, i64)>,
+    /// The bits that each step of the plan shifts out; zero where it shifts nothing.
+    pub(crate) shifts: Vec<u32>,
+}
+
+impl Chosen {
+    /// What a plan becomes by a choice.
+    ///
+    /// # Errors
+    /// [`FixError::DoesNotFit`], where a value does not fit the ring.
+    pub(crate) fn new(plan: Rc<Plan>, choice: Choice) -> Result<Chosen, FixError> {
+        let bounds = value_bounds(&plan, choice.scale, choice.margin);
+        let shifts = headroom::shifts(&plan, &bounds, choice)?;
+        Ok(Chosen { plan, choice, bounds, shifts })
+    }
+}
+
+/// The smallest ring that a plan can do with, and the smallest one in which no weight loses precision.
+fn ring_limits(plan: &Plan, choice: Choice) -> (u32, u32) {
+    headroom::limits(plan, &value_bounds(plan, choice.scale, choice.margin), choice)
+}

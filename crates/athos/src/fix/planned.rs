@@ -1,0 +1,88 @@
+//! The second stage: plans in real numbers, scale by scale. One serves all scales, unless integers of it
+//! (thresholds, say) are made for one.
+
+pub(crate) mod bounds;
+mod lower;
+pub(crate) mod plan;
+mod schedule;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use cryptflow_graph::{Graph, Range};
+
+use super::FixError;
+use super::bounded::Bounded;
+use super::bounded::examples::Opened;
+use lower::{Setting, lower};
+use plan::{Plan, PlanOp, PlanOutput};
+use schedule::schedule;
+
+/// Makes plans of one graph, and keeps them.
+pub(crate) struct Planner<'a> {
+    bounded: &'a Bounded<'a>,
+    hide_logits: bool,
+    plans: HashMap<u32, Rc<Plan>>,
+    /// The plan for every scale, if there is one.
+    general: Option<Rc<Plan>>,
+}
+
+impl<'a> Planner<'a> {
+    /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits` says so.
+    pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
+        Planner { bounded, hide_logits, plans: HashMap::new(), general: None }
+    }
+
+    /// The plan for so many fractional bits.
+    ///
+    /// # Errors
+    /// [`FixError::Unsupported`], with every node that cannot be computed.
+    pub(crate) fn plan(&mut self, scale: u32) -> Result<Rc<Plan>, FixError> {
+        if let Some(plan) = self.general.as_ref().or_else(|| self.plans.get(&scale)) {
+            return Ok(plan.clone());
+        }
+        let Bounded { graph, ranges, margin, .. } = self.bounded;
+        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
+        let mut plan = lower(graph, ranges, setting).map_err(FixError::Unsupported)?;
+        schedule(&mut plan);
+        let plan = Rc::new(plan);
+        match plan.fitted {
+            None => self.general = Some(plan.clone()),
+            Some(_) => {
+                self.plans.insert(scale, plan.clone());
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What each output opens. It depends on the graph alone, not on the ranges of its values.
+///
+/// # Errors
+/// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
+pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
+    let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
+    let plan = lower(graph, &any, Setting::unknown()).map_err(FixError::Unsupported)?;
+    let origins = plan.outputs.iter().map(|output| origin(&plan, output));
+    let missing = || FixError::Internal("an output is the value of no node".into());
+    origins.collect::<Option<_>>().ok_or_else(missing)
+}
+
+/// The node whose value an output opens, and the movements from there to the opened value.
+fn origin(plan: &Plan, output: &PlanOutput) -> Option<Opened> {
+    let shape = plan.values[output.value].shape.clone();
+    let mut movements = Vec::new();
+    let mut value = output.value;
+    loop {
+        if let Some(node) = plan.values[value].node {
+            movements.reverse();
+            return Some(Opened { node, movements, shape, transform: output.transform });
+        }
+        let step = plan.steps.iter().find(|s| s.output == value)?;
+        let PlanOp::Movement(movement) = &step.op else {
+            return None;
+        };
+        movements.push(movement.clone());
+        value = *step.inputs.first()?;
+    }
+}

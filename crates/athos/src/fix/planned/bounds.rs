@@ -1,0 +1,79 @@
+//! The integers that each value of a plan stays within: its range, widened by the margin and by rounding,
+//! where they do not follow from what it is computed of.
+
+use cryptflow_ring::Movement;
+
+use super::plan::{Plan, PlanOp, PlanValue};
+use crate::fix::units::exp2;
+
+/// Leading bits of a bound that count.
+const BOUND_BITS: u32 = 7;
+
+/// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding is
+/// within 1.5.
+const ROUNDING: i64 = 2;
+
+/// No bound is tighter than this many units: the noise of earlier layers passes through layers that
+/// hardly react.
+const SMALLEST_BOUND: i64 = 64;
+
+/// The bounds of every value, in units: see [`own_bounds`] and [`result_bounds`].
+pub(crate) fn value_bounds(plan: &Plan, scale: u32, margin: f64) -> Vec<(i64, i64)> {
+    let mut bounds: Vec<(i64, i64)> = plan.values.iter().map(|v| own_bounds(v, scale, margin)).collect();
+    for step in &plan.steps {
+        let inputs: Vec<(i64, i64)> = step.inputs.iter().map(|&i| bounds[i]).collect();
+        let value = &plan.values[step.output];
+        bounds[step.output] = result_bounds(&step.op, &inputs, value, scale, margin);
+    }
+    bounds
+}
+
+/// The bounds of a value by itself: the range, widened by the margin and by the rounding.
+pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i64) {
+    if let Some(exact) = value.exact {
+        return exact;
+    }
+    let range = value.range.with_zero();
+    let wider = margin.exp2() * exp2(value.scale(scale));
+    let units = |v: f64| (v.abs() * wider).ceil().min(9e18) as i64;
+    // A side on which nothing was seen stays small: rounding alone leads there.
+    let smallest = SMALLEST_BOUND << value.extra.clamp(0, 32);
+    let low = units(range.low).saturating_add(ROUNDING).max(smallest);
+    let high = units(range.high).saturating_add(ROUNDING).max(smallest);
+    (-coarse(low), coarse(high))
+}
+
+/// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the number
+/// itself; and bounds of two forms of one model, whose floats differ in their last digits, are the same,
+/// nor do they show the parties more than that of the examples.
+fn coarse(bound: i64) -> i64 {
+    let bits = 64 - bound.leading_zeros();
+    bound | ((1i64 << bits.saturating_sub(BOUND_BITS).min(62)) - 1)
+}
+
+/// The bounds of a step's result, for its operands'. Operations that only move or pick elements pass
+/// their operands' bounds on.
+pub(crate) fn result_bounds(
+    op: &PlanOp,
+    inputs: &[(i64, i64)],
+    value: &PlanValue,
+    scale: u32,
+    margin: f64,
+) -> (i64, i64) {
+    let low = inputs.iter().map(|b| b.0).min().unwrap_or(0);
+    let high = inputs.iter().map(|b| b.1).max().unwrap_or(0);
+    let own = own_bounds(value, scale, margin);
+    match op {
+        PlanOp::Movement(Movement::Pad { .. }) => (low.min(0), high.max(0)),
+        PlanOp::Widen | PlanOp::Movement(_) | PlanOp::MaxPool(..) => (low, high),
+        PlanOp::Relu => (0, high.max(0)),
+        PlanOp::ClippedRelu(limit) => {
+            let limit = (limit * exp2(value.scale(scale))).round().clamp(1.0, 9e18) as i64;
+            (0, high.clamp(0, limit))
+        }
+        PlanOp::Compare(_) => (0, 1),
+        // What is never negative needs no headroom below zero.
+        PlanOp::SumPool(..) | PlanOp::Add if low >= 0 => (0, own.1),
+        _ => own,
+    }
+}

@@ -1,0 +1,198 @@
+//! The fourth stage: the fixed-point program and its weights. Everything is decided: here it is written.
+
+pub(crate) mod trial;
+mod weights;
+
+use cryptflow_program::operation::LinearTerm;
+use cryptflow_program::{
+    Activation, Input, Operation, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, bounds,
+    liveness, validate,
+};
+
+use super::FixError;
+use super::chosen::Chosen;
+use super::planned::plan::{PlanOp, PlanStep, PlanTerm};
+use super::units::exp2;
+use weights::Weights;
+
+/// A quantised plan. Value `i` of the program is value `values[i]` of the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Quantised {
+    pub(crate) program: Program,
+    pub(crate) weights: Vec<Vec<i64>>,
+    pub(crate) values: Vec<usize>,
+}
+
+/// Makes the program. `preprocessing` is that of the inputs, in order; missing ones are left as they are.
+///
+/// # Errors
+/// A program that breaks its own rules, by a defect: what the plan missed must not pass for compiled.
+pub(crate) fn quantise(
+    chosen: &Chosen,
+    name: &str,
+    preprocessing: &[Preprocessing],
+) -> Result<Quantised, FixError> {
+    let mut writer = Writer::new(chosen);
+    let steps: Vec<Step> =
+        chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
+    let (inputs, outputs) = (writer.inputs(preprocessing), writer.outputs());
+    let Writer { values, weights, .. } = writer;
+    let (declared, data) = weights.finish();
+    let mut program = Program {
+        version: VERSION,
+        name: name.to_string(),
+        ring_bits: chosen.choice.ring_bits,
+        scale: chosen.choice.scale,
+        inputs,
+        outputs,
+        values: values.iter().map(|&planned| value(chosen, planned)).collect(),
+        weights: declared,
+        steps,
+    };
+    set_compare_bits(&mut program);
+    liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
+    validate(&program).map_err(|e| FixError::Internal(e.to_string()))?;
+    Ok(Quantised { program, weights: data, values })
+}
+
+/// A value as the program declares it.
+fn value(chosen: &Chosen, planned: usize) -> Value {
+    let (value, (low, high)) = (&chosen.plan.values[planned], chosen.bounds[planned]);
+    Value {
+        name: value.name.clone(),
+        shape: value.shape.clone(),
+        scale: value.scale(chosen.choice.scale),
+        low,
+        high,
+        wide: value.wide,
+    }
+}
+
+/// Gives every comparison the bits that its operand's bounds need.
+fn set_compare_bits(program: &mut Program) {
+    for step in &mut program.steps {
+        let Some(input) = step.inputs.first().and_then(|id| program.values.get(id.0)) else {
+            continue;
+        };
+        let needed = bounds::comparison(&step.operation, input);
+        if let (
+            Operation::Activation { compare_bits, .. }
+            | Operation::MaxPool { compare_bits, .. }
+            | Operation::Compare { compare_bits, .. },
+            Some(bits),
+        ) = (&mut step.operation, needed)
+        {
+            *compare_bits = bits;
+        }
+    }
+}
+
+/// Writes steps, one after another.
+struct Writer<'a> {
+    chosen: &'a Chosen,
+    weights: Weights<'a>,
+    /// The plan's values, in the order in which the program has them.
+    values: Vec<usize>,
+    /// Where the program has each value of the plan.
+    ids: Vec<Option<ValueId>>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(chosen: &'a Chosen) -> Writer<'a> {
+        let plan = &chosen.plan;
+        let id = |planned: usize| (planned < plan.inputs).then_some(ValueId(planned));
+        Writer {
+            chosen,
+            weights: Weights::new(plan),
+            values: (0..plan.inputs).collect(),
+            ids: (0..plan.values.len()).map(id).collect(),
+        }
+    }
+
+    fn step(&mut self, step: &PlanStep, shift: u32) -> Step {
+        let operation = self.operation(step, shift);
+        let output = ValueId(self.values.len());
+        self.values.push(step.output);
+        self.ids[step.output] = Some(output);
+        let inputs = step.inputs.iter().filter_map(|&i| self.ids[i]).collect();
+        Step { name: step.name.clone(), operation, inputs, output, last_uses: Vec::new() }
+    }
+
+    fn operation(&mut self, step: &PlanStep, shift: u32) -> Operation {
+        match &step.op {
+            PlanOp::Linear { terms, bias } => self.linear(step, terms, bias.as_deref(), shift),
+            PlanOp::Widen => Operation::Widen,
+            PlanOp::Relu => self.activation(Activation::Relu, step),
+            PlanOp::ClippedRelu(limit) => {
+                let scale = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale);
+                let limit = (limit * exp2(scale)).round().max(1.0) as u64;
+                self.activation(Activation::ClippedRelu { limit }, step)
+            }
+            PlanOp::MaxPool(input, window) => {
+                Operation::MaxPool { input: *input, window: window.clone(), compare_bits: 0 }
+            }
+            PlanOp::SumPool(input, window) => Operation::SumPool { input: *input, window: window.clone() },
+            PlanOp::ScalePublic(factors) => {
+                let unit = f64::from(shift as i32 + self.rise(step, 0)).exp2();
+                let factors = factors.iter().map(|f| (f * unit).round() as i64 as u64).collect();
+                Operation::ScalePublic { factors, shift }
+            }
+            PlanOp::Product(map) => Operation::Product { map: map.clone(), shift },
+            PlanOp::Compare(thresholds) => {
+                Operation::Compare { thresholds: thresholds.clone(), compare_bits: 0 }
+            }
+            PlanOp::Combine { factors, offsets } => {
+                Operation::Combine { factors: factors.clone(), offsets: offsets.clone() }
+            }
+            PlanOp::Add => Operation::Add,
+            PlanOp::Sub => Operation::Sub,
+            PlanOp::Movement(movement) => Operation::Movement(movement.clone()),
+        }
+    }
+
+    fn linear(&mut self, step: &PlanStep, terms: &[PlanTerm], bias: Option<&[f64]>, shift: u32) -> Operation {
+        let mut term = |t: &PlanTerm| {
+            let scale = shift.saturating_add_signed(self.rise(step, t.input));
+            LinearTerm { input: t.input, weight: self.weights.filter(t.weight, scale), map: t.map.clone() }
+        };
+        let terms = terms.iter().map(&mut term).collect();
+        let products = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale) + shift;
+        let bias = bias.map(|bias| self.weights.bias(&step.name, bias, products));
+        Operation::Linear { terms, bias, shift }
+    }
+
+    fn activation(&self, function: Activation, step: &PlanStep) -> Operation {
+        let wide = |planned: usize| self.chosen.plan.values[planned].wide;
+        // In the large ring already: nothing to widen.
+        let from_wide = step.inputs.first().is_some_and(|&input| wide(input));
+        Operation::Activation { function, compare_bits: 0, widen: wide(step.output) && !from_wide }
+    }
+
+    /// By how many fractional bits a step's result exceeds one of its operands.
+    fn rise(&self, step: &PlanStep, operand: usize) -> i32 {
+        let extra = |planned: usize| self.chosen.plan.values[planned].extra;
+        step.inputs.get(operand).map_or(0, |&input| extra(step.output) - extra(input))
+    }
+
+    fn inputs(&self, preprocessing: &[Preprocessing]) -> Vec<Input> {
+        let Chosen { plan, choice, bounds, .. } = self.chosen;
+        let real = |units: i64| units as f64 / exp2(choice.scale);
+        let input = |i: usize| Input {
+            name: plan.values[i].name.clone(),
+            value: ValueId(i),
+            low: real(bounds[i].0),
+            high: real(bounds[i].1),
+            preprocessing: preprocessing.get(i).cloned().unwrap_or_default(),
+        };
+        (0..plan.inputs).map(input).collect()
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        let outputs = self.chosen.plan.outputs.iter();
+        outputs
+            .filter_map(|o| {
+                Some(Output { name: o.name.clone(), value: self.ids[o.value]?, transform: o.transform })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! A trial: a program run on examples, and compared with the float model.
+
+use cryptflow_graph::Array;
+
+use super::{Quantised, quantise};
+use crate::fix::FixError;
+use crate::fix::bounded::examples::Agreement;
+use crate::fix::chosen::Chosen;
+use crate::fix::chosen::search::Touchstone;
+use crate::fix::runner::{FixedRunner, LoadedProgram};
+use crate::fix::units::exp2;
+
+/// Makes the program of a choice and runs it, until an example is found on which it does not agree.
+///
+/// # Errors
+/// Where the program cannot be run.
+pub(crate) fn compare(
+    chosen: &Chosen,
+    with: &Touchstone<'_>,
+    runner: &dyn FixedRunner,
+) -> Result<Agreement, FixError> {
+    let quantised = quantise(chosen, "trial", &[])?;
+    let mut agreement = Agreement { tolerance: with.tolerance, ..Agreement::default() };
+    let loaded = runner.load(&quantised.program, &quantised.weights)?;
+    for &index in with.indices {
+        let outputs = run(&quantised, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
+        with.examples.add_to(&mut agreement, index, &outputs, chosen.choice.scale);
+        // The others will not make it agree.
+        if !agreement.holds() {
+            break;
+        }
+    }
+    Ok(agreement)
+}
+
+/// Runs a program on one example. `observe` sees every value that a step computes, by its id.
+///
+/// # Errors
+/// Where it cannot be run.
+pub(crate) fn run(
+    quantised: &Quantised,
+    loaded: &dyn LoadedProgram,
+    example: &[Array],
+    observe: &mut dyn FnMut(usize, &[i64]),
+) -> Result<Vec<Vec<i64>>, FixError> {
+    let unit = exp2(quantised.program.scale);
+    let inputs: Vec<Vec<i64>> = example
+        .iter()
+        .map(|array| array.data.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect())
+        .collect();
+    Ok(loaded.run(&inputs, &mut |id, data| observe(id.0, data))?)
+}

@@ -1,0 +1,76 @@
+//! What runs programs on plain integers: the compiler knows no protocol, its caller brings one.
+
+use std::fmt;
+
+use cryptflow_program::{Program, ValueId};
+
+/// Why a program could not be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(String);
+
+impl RunError {
+    /// With what the runner says of it.
+    pub fn new(reason: impl fmt::Display) -> RunError {
+        RunError(reason.to_string())
+    }
+}
+
+/// Runs a program on plain integers: what the compiler compares with the float model.
+pub trait FixedRunner {
+    /// Runs a program on its weights (by id) and inputs (in order), and returns its outputs, in order.
+    /// `observe` sees every value that a step computes, as signed integers.
+    ///
+    /// # Errors
+    /// What failed.
+    fn run(
+        &self,
+        program: &Program,
+        weights: &[Vec<i64>],
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, RunError>;
+
+    /// A program and its weights, to be run on several examples: what need not be done for each of them
+    /// is done once.
+    ///
+    /// # Errors
+    /// What failed.
+    fn load<'a>(
+        &'a self,
+        program: &'a Program,
+        weights: &'a [Vec<i64>],
+    ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
+        Ok(Box::new(Unloaded { runner: self, program, weights }))
+    }
+}
+
+/// A program that is ready to run, see [`FixedRunner::load`].
+pub trait LoadedProgram {
+    /// As [`FixedRunner::run`].
+    ///
+    /// # Errors
+    /// What failed.
+    fn run(
+        &self,
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, RunError>;
+}
+
+/// Nothing was done beforehand.
+struct Unloaded<'a, R: ?Sized> {
+    runner: &'a R,
+    program: &'a Program,
+    weights: &'a [Vec<i64>],
+}
+
+impl<R: FixedRunner + ?Sized> LoadedProgram for Unloaded<'_, R> {
+    fn run(
+        &self,
+        inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, RunError> {
+        self.runner.run(self.program, self.weights, inputs, observe)
+    }
+}

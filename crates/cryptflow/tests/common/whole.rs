@@ -39,7 +39,8 @@ pub(crate) fn run(
             x.data.iter().map(|v| (v * unit).round() as i64).collect()
         })
         .collect();
-    let clear = ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ())?;
+    let clear =
+        ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ()).map_err(|e| e.to_string())?;
     let mut answers = Vec::new();
     let found = [
         ("clear", clear),

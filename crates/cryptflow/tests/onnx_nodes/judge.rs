@@ -169,7 +169,8 @@ fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(),
     let scale = |input: &cryptflow_program::Input| program.values[input.value.0].scale;
     let fixed: Vec<Vec<i64>> =
         inputs.iter().zip(&program.inputs).map(|(x, input)| encode(&x.data, scale(input))).collect();
-    let clear = ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ());
+    let clear =
+        ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ()).map_err(|e| e.to_string());
     let check = |found: Vec<Vec<i64>>| {
         for ((output, found), expected) in program.outputs.iter().zip(found).zip(expected) {
             let value = &program.values[output.value.0];

@@ -87,18 +87,18 @@ pub struct Taken {
     pub seconds: Vec<f64>,
     /// Their median.
     pub median_seconds: f64,
-    /// Processor time that P0, P1 and P2 spent on a run, on average; absent where the system does not tell.
-    pub cpu_seconds: Option<[f64; 3]>,
+    /// Processor time that each party spent on a run, on average; absent where the system does not tell.
+    pub cpu_seconds: Option<Vec<f64>>,
     /// Payload bytes between the parties.
     pub bytes: u64,
-    /// Of these, what the helper P2 sent.
+    /// Of these, what the party sent that only deals, where there is one.
     pub dealt: u64,
     /// Of these, the rest.
     pub online: u64,
     /// The longest chain of messages.
     pub rounds: u64,
-    /// The most memory that P0, P1 and P2 ever held, in bytes; absent where the system does not tell.
-    pub peak_rss: [Option<u64>; 3],
+    /// The most memory that each party ever held, in bytes; absent where the system does not tell.
+    pub peak_rss: Vec<Option<u64>>,
     /// Examples on which the largest output is the float model's.
     pub same_top1: usize,
     /// Examples that were run.
@@ -155,12 +155,12 @@ pub(crate) mod tests {
             Outcome::Ran(Taken {
                 seconds: seconds.to_vec(),
                 median_seconds: median(seconds),
-                cpu_seconds: Some([1.0, 1.5, 0.25]),
+                cpu_seconds: Some(vec![1.0, 1.5, 0.25]),
                 bytes,
                 dealt: bytes / 4,
                 online: bytes - bytes / 4,
                 rounds: 391,
-                peak_rss: [Some(420_000_000), Some(430_000_000), None],
+                peak_rss: vec![Some(420_000_000), Some(430_000_000), None],
                 same_top1: 2,
                 examples: 3,
                 largest_difference: 0.01,

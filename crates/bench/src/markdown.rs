@@ -120,14 +120,19 @@ fn details(t: &Taken) -> [String; 8] {
     };
     [
         seconds(t.median_seconds) + &spread,
-        t.cpu_seconds.map_or_else(none, |cpu| cpu.map(seconds).join(" / ")),
+        t.cpu_seconds.as_ref().map_or_else(none, |cpu| by_party(cpu, |&s| seconds(s))),
         table::bytes(t.dealt),
         table::bytes(t.online),
         t.rounds.to_string(),
-        t.peak_rss.map(|peak| peak.map_or_else(none, table::bytes)).join(" / "),
+        by_party(&t.peak_rss, |peak| peak.map_or_else(none, table::bytes)),
         format!("{} of {}", t.same_top1, t.examples),
         format!("{:.1e}", t.largest_difference),
     ]
+}
+
+/// Something of each party, in order.
+fn by_party<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
+    all.iter().map(show).collect::<Vec<_>>().join(" / ")
 }
 
 fn none() -> String {

@@ -12,9 +12,10 @@ use cryptflow_party::{ProtocolName, supported};
 use cryptflow_program::Program;
 use cryptflow_wire::{Breaker, Link};
 
-/// A session with three parties.
+/// A session with all parties.
 pub struct Client<'a> {
-    links: [Link; 3],
+    /// By the party's index.
+    links: Vec<Link>,
     breaker: Breaker,
     owner: Box<dyn Owner>,
     program: &'a Program,
@@ -31,17 +32,17 @@ pub struct Answer {
     pub share: Duration,
     /// From then until the client held the outputs.
     pub online: Duration,
-    /// What each party saw.
-    pub records: [BatchRecord; 3],
+    /// What each party saw, in order.
+    pub records: Vec<BatchRecord>,
 }
 
 impl<'a> Client<'a> {
-    /// Begins a session over links to P0, P1 and P2. When one of them fails, all do.
+    /// Begins a session over links to the parties, in order. When one of them fails, all do.
     ///
     /// # Errors
     /// A party is gone or does not agree.
     pub fn begin(
-        links: [Link; 3],
+        links: Vec<Link>,
         program: &'a Program,
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
@@ -62,7 +63,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// A party is gone or does not agree.
     pub fn join(
-        links: [Link; 3],
+        links: Vec<Link>,
         program: &'a Program,
         protocol: ProtocolName,
         attested: bool,
@@ -74,7 +75,7 @@ impl<'a> Client<'a> {
         Ok(client)
     }
 
-    fn over(links: [Link; 3], program: &'a Program, protocol: ProtocolName, attested: bool) -> Client<'a> {
+    fn over(links: Vec<Link>, program: &'a Program, protocol: ProtocolName, attested: bool) -> Client<'a> {
         let breaker = Breaker::new();
         for link in &links {
             breaker.tie(link);
@@ -133,16 +134,15 @@ impl<'a> Client<'a> {
 
             let begun = Instant::now();
             client.tell(&Request::Go)?;
-            let mut parts = Vec::with_capacity(3);
-            let mut statements = Vec::with_capacity(3);
-            let mut records = <[BatchRecord; 3]>::default();
-            for (link, record) in client.links.iter().zip(&mut records) {
-                let (party_parts, statement) = client.outputs_of(link, record, progress)?;
+            let (mut parts, mut records, mut statements) = (Vec::new(), Vec::new(), Vec::new());
+            for link in &client.links {
+                let (party_parts, record, statement) = client.outputs_of(link, progress)?;
                 parts.push(party_parts);
+                records.push(record);
                 statements.push(statement);
             }
             if client.attested {
-                agreed(statements, committed)?;
+                agreed(statements, &committed)?;
             }
             let outputs = client.open(&parts)?;
             Ok(Answer { outputs, share, online: begun.elapsed(), records })
@@ -153,17 +153,14 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// A party that is gone.
-    pub fn finish(self) -> Result<[Option<u64>; 3], SessionError> {
+    pub fn finish(self) -> Result<Vec<Option<u64>>, SessionError> {
         self.attempt(|client| {
             client.tell(&Request::Finish)?;
-            let mut peaks = [None; 3];
-            for (link, peak) in client.links.iter().zip(&mut peaks) {
-                match receive(link)? {
-                    Reply::Finished { peak_rss } => *peak = peak_rss,
-                    _ => return Err(unexpected(link, "it was due to leave")),
-                }
-            }
-            Ok(peaks)
+            let peak = |link| match receive(link)? {
+                Reply::Finished { peak_rss } => Ok(peak_rss),
+                _ => Err(unexpected(link, "it was due to leave")),
+            };
+            client.links.iter().map(peak).collect()
         })
     }
 
@@ -185,27 +182,31 @@ impl<'a> Client<'a> {
     }
 
     /// Shares the inputs of a batch; returns what each party has to commit to.
-    fn share(&self, inputs: &[Vec<i64>]) -> Result<[[u8; 32]; 3], SessionError> {
-        let mut salts = [[0; 32]; 3];
-        for (link, salt) in self.links.iter().zip(&mut salts) {
-            keys::random(salt)?;
-            send(link, &Request::Inputs { salt: *salt })?;
+    fn share(&self, inputs: &[Vec<i64>]) -> Result<Vec<[u8; 32]>, SessionError> {
+        let mut salts = Vec::with_capacity(self.links.len());
+        for link in &self.links {
+            let mut salt = [0; 32];
+            keys::random(&mut salt)?;
+            send(link, &Request::Inputs { salt })?;
+            salts.push(salt);
         }
-        let mut shared: [Vec<Vec<u8>>; 3] = Default::default();
+        let mut shared: Vec<Vec<Vec<u8>>> = vec![Vec::new(); self.links.len()];
         for input in inputs {
             let parts = self.owner.share_value(&words(input))?;
             for (shared, part) in shared.iter_mut().zip(parts) {
                 shared.push(part);
             }
         }
-        let commitments = [0, 1, 2].map(|i| commit(&salts[i], shared[i].iter().map(Vec::as_slice)));
+        let commitments = salts.iter().zip(&shared);
+        let commitments =
+            commitments.map(|(salt, parts)| commit(salt, parts.iter().map(Vec::as_slice))).collect();
         for (link, parts) in self.links.iter().zip(shared) {
             parts.into_iter().try_for_each(|part| link.send(part))?;
         }
         Ok(commitments)
     }
 
-    fn hand_out(&self, parts: [Vec<u8>; 3]) -> Result<(), SessionError> {
+    fn hand_out(&self, parts: Vec<Vec<u8>>) -> Result<(), SessionError> {
         for (link, part) in self.links.iter().zip(parts) {
             link.send(part)?;
         }
@@ -221,18 +222,22 @@ impl<'a> Client<'a> {
     fn outputs_of(
         &self,
         link: &Link,
-        record: &mut BatchRecord,
         progress: &mut dyn FnMut(usize),
-    ) -> Result<(Vec<Vec<u8>>, Option<Statement>), SessionError> {
+    ) -> Result<(Vec<Vec<u8>>, BatchRecord, Option<Statement>), SessionError> {
         loop {
             match receive(link)? {
                 Reply::Progress { step } => progress(step as usize),
-                Reply::Outputs { parts, record: batch, statement } => {
+                Reply::Outputs { parts, record, statement } => {
                     if parts.len() != self.program.outputs.len() {
                         return Err(unexpected(link, format!("{} outputs", parts.len())));
                     }
-                    *record = batch;
-                    return Ok((parts, statement.map(|statement| *statement)));
+                    if record.sent.len() != self.links.len() {
+                        return Err(unexpected(
+                            link,
+                            format!("what it sent to {} parties", record.sent.len()),
+                        ));
+                    }
+                    return Ok((parts, record, statement.map(|statement| *statement)));
                 }
                 _ => return Err(unexpected(link, "its outputs were due")),
             }
@@ -240,25 +245,25 @@ impl<'a> Client<'a> {
     }
 
     fn open(&self, parts: &[Vec<Vec<u8>>]) -> Result<Vec<Vec<i64>>, SessionError> {
-        let part = |party: usize, output: usize| {
-            parts.get(party).and_then(|p| p.get(output)).map(Vec::as_slice).unwrap_or_default()
-        };
         let outputs = self.program.outputs.iter().enumerate().map(|(i, output)| {
             let len = self.program.values.get(output.value.0).map(|v| elements(&v.shape)).unwrap_or_default();
-            Ok(self.owner.open(len, [part(0, i), part(1, i), part(2, i)])?)
+            let of_output: Vec<&[u8]> =
+                parts.iter().map(|party| party.get(i).map(Vec::as_slice).unwrap_or_default()).collect();
+            Ok(self.owner.open(len, &of_output)?)
         });
         outputs.collect()
     }
 }
 
 /// Whether all parties state the same of their links, and of the inputs that the client gave them.
-fn agreed(statements: Vec<Option<Statement>>, committed: [[u8; 32]; 3]) -> Result<(), SessionError> {
+fn agreed(statements: Vec<Option<Statement>>, committed: &[[u8; 32]]) -> Result<(), SessionError> {
     let statements: Option<Vec<Statement>> = statements.into_iter().collect();
-    let Some(statements) = statements.and_then(|s| <[Statement; 3]>::try_from(s).ok()) else {
+    let Some(statements) = statements else {
         return Err(SessionError::Transcript("a party made no statement of its links".into()));
     };
     consistent(&statements).map_err(SessionError::Transcript)?;
-    match statements[0].inputs.iter().zip(&committed).position(|(stated, own)| stated != own) {
+    let stated = statements.iter().flat_map(|statement| statement.inputs.iter().zip(committed).enumerate());
+    match stated.into_iter().find_map(|(party, (stated, own))| (stated != own).then_some(party)) {
         Some(party) => Err(SessionError::Transcript(format!("P{party} ran another input than it was given"))),
         None => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use cryptflow_athos::fix::report::{CompileReport, LayerReport};
 use cryptflow_engine::Estimate;
+use cryptflow_party::ProtocolName;
 use cryptflow_program::{Operation, Program};
 
 use cryptflow_figures::columns::{Columns, Series, columns, escaped};
@@ -61,9 +62,10 @@ fn write_page(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
 fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
     let mut before = (0, 0, 0);
+    let dealer = ProtocolName::Mirror.dealer();
     let mut layers = subject.report.layers.iter();
     for (step, cost) in subject.program.steps.iter().zip(&subject.cost.steps) {
-        let own = (cost.dealt(), cost.online(), cost.rounds);
+        let own = (cost.dealt(dealer), cost.online(dealer), cost.rounds);
         let passes = matches!(step.operation, Operation::Widen | Operation::Movement(_));
         match (passes, lines.last_mut()) {
             (true, Some(line)) => {
@@ -84,7 +86,7 @@ fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
 }
 
 fn summary(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
-    let (report, total) = (subject.report, subject.cost.total);
+    let (report, total, dealer) = (subject.report, &subject.cost.total, ProtocolName::Mirror.dealer());
     let mut rows = vec![("model", subject.source.clone())];
     rows.push((
         "size",
@@ -123,8 +125,8 @@ fn summary(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
         format!(
             "{} ({} dealt ahead, {} online), {} rounds",
             bytes(total.total()),
-            bytes(total.dealt()),
-            bytes(total.online()),
+            bytes(total.dealt(dealer)),
+            bytes(total.online(dealer)),
             total.rounds
         ),
     ));

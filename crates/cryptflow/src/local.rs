@@ -1,4 +1,4 @@
-//! Three parties on this machine: a process each, which nobody but the process that started them can join.
+//! The parties on this machine: a process each, which nobody but the process that started them can join.
 //!
 //! The launcher hands every party the session's token over its standard input: a command line or an environment can be read by
 //! others. A party answers with its port on its standard output, and learns the others' over its standard input. When that closes,
@@ -51,7 +51,7 @@ pub enum LaunchError {
     Wire(#[from] WireError),
 }
 
-/// The processes of three parties. Dropping them ends them.
+/// The processes of all parties. Dropping them ends them.
 pub struct Parties {
     children: Vec<Running>,
 }
@@ -63,7 +63,7 @@ struct Running {
 }
 
 impl Parties {
-    /// Starts three processes of this executable (each as `EXECUTABLE party-local INDEX`), links them with one another, and
+    /// Starts so many processes of this executable (each as `EXECUTABLE party-local INDEX PARTIES`), links them with one another, and
     /// connects to each as their client. `deadline` is the silence after which a party counts as gone; `network` is
     /// what the parties' links among themselves shall be like, where that is not this machine.
     ///
@@ -71,17 +71,18 @@ impl Parties {
     /// A process does not start, or does not come up in time.
     pub fn launch(
         executable: &Path,
+        parties: usize,
         deadline: Duration,
         network: Option<Network>,
-    ) -> Result<(Parties, [Link; 3]), LaunchError> {
+    ) -> Result<(Parties, Vec<Link>), LaunchError> {
         let token = Token::fresh()?;
-        let mut parties = Parties { children: Vec::with_capacity(3) };
+        let mut running = Parties { children: Vec::with_capacity(parties) };
         let (ports_found, ports) = mpsc::channel();
-        for party in 0..3 {
+        for party in 0..parties {
             let failed = |e: std::io::Error| LaunchError::Process { party, reason: e.to_string() };
             let mut process = Command::new(executable)
                 .arg("party-local")
-                .arg(party.to_string())
+                .args([party.to_string(), parties.to_string()])
                 .arg("--timeout")
                 .arg(deadline.as_secs_f64().to_string())
                 .args(network.iter().flat_map(emulation))
@@ -92,7 +93,7 @@ impl Parties {
                 .map_err(failed)?;
             let (mut stdin, stdout) = (process.stdin.take(), process.stdout.take());
             let told = stdin.as_mut().map(|stdin| stdin.write_all(token.as_bytes()));
-            parties.children.push(Running { process, _stdin: stdin });
+            running.children.push(Running { process, _stdin: stdin });
             told.transpose().map_err(failed)?;
             let ports_found = ports_found.clone();
             std::thread::Builder::new()
@@ -103,9 +104,9 @@ impl Parties {
                 .map_err(failed)?;
         }
 
-        let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); 3];
+        let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); parties];
         let end = Instant::now() + START;
-        for _ in 0..3 {
+        for _ in 0..parties {
             let left = end.saturating_duration_since(Instant::now());
             let (party, port) = ports.recv_timeout(left).map_err(|_| LaunchError::Process {
                 party: addresses.iter().position(|a| a.port() == 0).unwrap_or_default(),
@@ -113,7 +114,7 @@ impl Parties {
             })?;
             let port = port.ok_or_else(|| LaunchError::Process {
                 party,
-                reason: match parties.exit(party) {
+                reason: match running.exit(party) {
                     Some(status) => format!("it ended at once, {status}"),
                     None => "it did not say where it listens".into(),
                 },
@@ -123,7 +124,7 @@ impl Parties {
             }
         }
         let ports: Vec<u8> = addresses.iter().flat_map(|a| a.port().to_le_bytes()).collect();
-        for (party, child) in parties.children.iter_mut().enumerate() {
+        for (party, child) in running.children.iter_mut().enumerate() {
             if let Some(stdin) = &mut child._stdin {
                 stdin
                     .write_all(&ports)
@@ -135,13 +136,13 @@ impl Parties {
         let deadline = deadline.saturating_add(GRACE);
         let options = LinkOptions { deadline, stall_limit: IDLE, ..LinkOptions::default() };
         let clock = Arc::default();
-        let connect = |party: usize| {
+        let connect = |(party, &address): (usize, &SocketAddr)| {
             let peer = Role::Party(party as u8);
-            tcp::connect(addresses[party], Role::Client, peer, &token, START)?
+            tcp::connect(address, Role::Client, peer, &token, START)?
                 .into_link(Arc::clone(&clock), options.clone())
         };
-        let links = [connect(0)?, connect(1)?, connect(2)?];
-        Ok((parties, links))
+        let links = addresses.iter().enumerate().map(connect).collect::<Result<_, _>>()?;
+        Ok((running, links))
     }
 
     /// The process ids, for whoever watches them.
@@ -227,7 +228,12 @@ fn read_port(stdout: impl Read) -> Option<u16> {
 ///
 /// # Errors
 /// Whatever ended the session before its time.
-pub fn run_party(index: usize, deadline: Duration, network: Option<Network>) -> Result<(), SessionError> {
+pub fn run_party(
+    index: usize,
+    parties: usize,
+    deadline: Duration,
+    network: Option<Network>,
+) -> Result<(), SessionError> {
     let broken = |e: std::io::Error| {
         SessionError::Wire(WireError::Io { peer: "the launcher".into(), reason: e.to_string() })
     };
@@ -237,11 +243,12 @@ pub fn run_party(index: usize, deadline: Duration, network: Option<Network>) -> 
     let listener = tcp::Listener::loopback()?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "port {}", listener.address().port()).and_then(|()| stdout.flush()).map_err(broken)?;
-    let mut ports = [[0; 2]; 3];
-    for port in &mut ports {
-        std::io::stdin().read_exact(port).map_err(broken)?;
+    let mut addresses = Vec::with_capacity(parties);
+    for _ in 0..parties {
+        let mut port = [0; 2];
+        std::io::stdin().read_exact(&mut port).map_err(broken)?;
+        addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_le_bytes(port))));
     }
-    let addresses = ports.map(|p| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::from_le_bytes(p))));
     std::thread::Builder::new().name("launcher's watch".into()).spawn(end_with_launcher).map_err(broken)?;
 
     let options = LinkOptions { deadline, network, ..LinkOptions::default() };

@@ -1,4 +1,4 @@
-//! Three parties at three organisations, as their client sees them.
+//! Parties at as many organisations, as their client sees them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ pub struct Site {
     trust: Option<Trust>,
 }
 
-/// A session that all three parties have taken.
+/// A session that all parties have taken.
 pub struct Opened {
-    /// The links to P0, P1 and P2.
-    pub links: [Link; 3],
+    /// The links to the parties, in order.
+    pub links: Vec<Link>,
     /// Its manifest.
     pub manifest: Manifest,
     /// What each party's evidence said; empty where nobody attests.
@@ -76,44 +76,50 @@ impl Site {
     }
 
     /// The names of the organisations.
-    pub fn parties(&self) -> [String; 3] {
-        self.config.parties.each_ref().map(|party| party.name.clone())
+    pub fn parties(&self) -> Vec<String> {
+        self.config.parties.iter().map(|party| party.name.clone()).collect()
     }
 
-    fn name(&self, index: usize) -> String {
-        match &self.config.parties[index].name {
-            name if *name == format!("p{index}") => format!("P{index}"),
-            name => format!("P{index} ({name})"),
+    /// Whether the protocol is one for as many parties as there are.
+    fn fits(&self, protocol: ProtocolName) -> Result<()> {
+        let (needed, there) = (protocol.parties(), self.config.parties.len());
+        if needed == there {
+            return Ok(());
         }
+        Err(Error::new(format!("{protocol} is run by {needed} parties, and the configuration has {there}")))
     }
 
     fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
-        let party = &self.config.parties[index];
+        let party = self.config.parties.get(index);
+        let party = party.ok_or_else(|| SessionError::Operands(format!("there is no P{index}")))?;
         let deadline = Instant::now() + self.config.session.deadline;
-        let name = self.name(index);
+        let name = self.config.party_name(index);
         let mut channel =
             Channel::connect(&party.address, &self.config.identity, party.fingerprint, &name, deadline)?;
         say(&mut channel, &Greeting::Client { version: VERSION })?;
         Ok(channel)
     }
 
-    /// Does something with each of the three parties, at once.
+    /// Does something with each of the parties, at once.
     fn with_each<T: Send>(
         &self,
         step: impl Fn(usize) -> std::result::Result<T, SessionError> + Sync,
-    ) -> [std::result::Result<T, SessionError>; 3] {
+    ) -> Vec<std::result::Result<T, SessionError>> {
         let step = &step;
         thread::scope(|scope| {
-            [0, 1, 2].map(|index| scope.spawn(move || step(index))).map(|thread| {
+            let parties = 0..self.config.parties.len();
+            let threads: Vec<_> = parties.map(|index| scope.spawn(move || step(index))).collect();
+            let joined = threads.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| {
                     Err(SessionError::Operands("a thread of this client panicked".into()))
                 })
-            })
+            });
+            joined.collect()
         })
     }
 
     /// How each party is, or why it cannot be asked.
-    pub fn status(&self) -> [std::result::Result<Status, SessionError>; 3] {
+    pub fn status(&self) -> Vec<std::result::Result<Status, SessionError>> {
         self.with_each(|index| {
             let mut channel = self.connect(index)?;
             say(&mut channel, &Ask::Status)?;
@@ -124,33 +130,33 @@ impl Site {
         })
     }
 
-    /// What the parties keep under a name, and its program. All three must keep the same.
+    /// What the parties keep under a name, and its program. All of them must keep the same.
     ///
     /// # Errors
     /// A party cannot be reached, keeps nothing of this name, or another model than the others.
     pub fn describe(&self, model: &str) -> Result<(Deployment, Program)> {
-        let [p0, p1, p2] = all(self.with_each(|index| {
+        let mut kept = all(self.with_each(|index| {
             let mut channel = self.connect(index)?;
             say(&mut channel, &Ask::Describe { name: model.into() })?;
             match answer(&mut channel)? {
                 Tell::Model(deployment) => Ok(*deployment),
                 _ => Err(undue(&channel)),
             }
-        }))?;
-        for (index, other) in [(1, &p1), (2, &p2)] {
-            if other.digest() != p0.digest() {
-                return Err(Error::new(format!(
-                    "{} and {} keep different models under the name {model:?}: deploy it again, with --replace",
-                    self.name(0),
-                    self.name(index)
-                )));
-            }
+        }))?
+        .into_iter();
+        let first = kept.next().ok_or_else(|| Error::new("there are no parties"))?;
+        if let Some(index) = kept.position(|other| other.digest() != first.digest()) {
+            return Err(Error::new(format!(
+                "{} and {} keep different models under the name {model:?}: deploy it again, with --replace",
+                self.config.party_name(0),
+                self.config.party_name(index + 1)
+            )));
         }
-        let program = p0.parse().map_err(Error::new)?;
-        Ok((p0, program))
+        let program = first.parse().map_err(Error::new)?;
+        Ok((first, program))
     }
 
-    /// Shares a model's weights into the parties' stores: all three keep their parts, or none does.
+    /// Shares a model's weights into the parties' stores: all keep their parts, or none does.
     ///
     /// # Errors
     /// A party cannot be reached, or refuses.
@@ -162,19 +168,22 @@ impl Site {
         protocol: ProtocolName,
         replace: bool,
     ) -> Result<Deployment> {
+        self.fits(protocol)?;
         let owner = protocol.owner(program.ring_bits);
-        let mut parts: [Vec<Vec<u8>>; 3] = Default::default();
+        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.parties()];
         for weight in weights {
             let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
             for (parts, part) in parts.iter_mut().zip(owner.share_weight(&words).map_err(Error::new)?) {
                 parts.push(part);
             }
         }
-        let mut salts = [[0; 32]; 3];
+        let mut salts = vec![[0; 32]; parts.len()];
         for salt in &mut salts {
             keys::random(salt).map_err(Error::new)?;
         }
-        let commitments = [0, 1, 2].map(|i| commit(&salts[i], parts[i].iter().map(Vec::as_slice)));
+        let commitments = salts.iter().zip(&parts);
+        let commitments =
+            commitments.map(|(salt, parts)| commit(salt, parts.iter().map(Vec::as_slice))).collect();
         let program = serde_json::to_string(program).map_err(Error::new)?;
         let deployment = Deployment { name: name.into(), program, protocol, commitments };
         let (shared, salts, parts) = (&deployment, &salts, &parts);
@@ -198,11 +207,12 @@ impl Site {
         Ok(deployment)
     }
 
-    /// Asks the three parties for a session. Where there is a policy, each party has proved itself when this returns.
+    /// Asks all parties for a session. Where there is a policy, each party has proved itself when this returns.
     ///
     /// # Errors
     /// A party cannot be reached, refuses, or proves something else than the policy demands.
     pub fn open(&self, deployment: &Deployment, program: &Program, protocol: ProtocolName) -> Result<Opened> {
+        self.fits(protocol)?;
         let manifest = Manifest {
             deployment: Some(deployment.digest()),
             policy: self.policy(),
@@ -235,7 +245,7 @@ impl Site {
             stall_limit: self.config.session.idle.saturating_add(GRACE),
             ..LinkOptions::default()
         };
-        let mut links = Vec::with_capacity(3);
+        let mut links = Vec::with_capacity(met.len());
         let (mut evidence, mut all_terms, mut peers) = (Vec::new(), Vec::new(), Vec::new());
         for (channel, proved) in met {
             let mut guard = None;
@@ -247,7 +257,6 @@ impl Site {
             }
             links.push(channel.into_link(Arc::clone(&clock), options.clone(), guard).map_err(Error::new)?);
         }
-        let links = <[Link; 3]>::try_from(links).map_err(|_| Error::new("there must be three parties"))?;
         let renewal = self.trust.clone().map(|trust| Renewal {
             trust,
             instance,
@@ -280,10 +289,9 @@ impl Renewal {
     }
 }
 
-/// All three, or everything that went wrong.
-fn all<T>(results: [std::result::Result<T, SessionError>; 3]) -> Result<[T; 3]> {
-    let mut wrong = Vec::new();
-    let mut right = Vec::with_capacity(3);
+/// All of them, or everything that went wrong.
+fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> {
+    let (mut right, mut wrong) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
         match result {
             Ok(value) => right.push(value),
@@ -291,7 +299,7 @@ fn all<T>(results: [std::result::Result<T, SessionError>; 3]) -> Result<[T; 3]> 
         }
     }
     wrong.dedup();
-    <[T; 3]>::try_from(right).map_err(|_| Error::new(wrong.join("; ")))
+    if wrong.is_empty() { Ok(right) } else { Err(Error::new(wrong.join("; "))) }
 }
 
 fn undue(channel: &Channel) -> SessionError {

@@ -4,8 +4,12 @@ mod answers;
 
 use std::fmt::Write;
 
+use std::collections::BTreeMap;
+
 use cryptflow_aramis::Appraisal;
 use cryptflow_figures::network::EmulatedNetwork;
+use cryptflow_mpc::Party;
+use cryptflow_party::ProtocolName;
 use serde::Serialize;
 
 use crate::client::Answer;
@@ -24,8 +28,8 @@ pub struct Report {
     pub bytes: Bytes,
     /// The longest chain of messages, each of which depends on the one before; over all batches.
     pub rounds: u64,
-    /// The most memory that each party's process ever held, in bytes.
-    pub peak_rss: PeakRss,
+    /// The most memory that each party's process ever held, in bytes; nothing where the system does not tell. `p0` is P0's.
+    pub peak_rss: BTreeMap<String, Option<u64>>,
     /// The network between the parties, where it was emulated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<EmulatedNetwork>,
@@ -35,12 +39,15 @@ pub struct Report {
     /// The protocol's name.
     #[serde(skip)]
     pub protocol: String,
+    /// The party that only deals, where the protocol has one.
+    #[serde(skip)]
+    pub dealer: Option<Party>,
     /// How many batches there were.
     #[serde(skip)]
     pub batches: usize,
 }
 
-/// A session between three organisations.
+/// A session between organisations.
 #[derive(Clone, Debug, Serialize)]
 pub struct Session {
     /// Its number, as the parties' audit logs have it.
@@ -49,8 +56,8 @@ pub struct Session {
     pub model: String,
     /// Digest of program and weights, as the parties agreed on it.
     pub deployment: String,
-    /// The organisations of P0, P1 and P2.
-    pub parties: [String; 3],
+    /// The organisations of the parties, in order.
+    pub parties: Vec<String>,
     /// What it is secure against: `semi-honest` (parties that look, and follow the protocol) or `malicious` (parties that
     /// cheat, as far as their hardware can be trusted).
     pub security: &'static str,
@@ -94,28 +101,27 @@ pub struct Seconds {
 pub struct Bytes {
     /// Between the parties.
     pub total: u64,
-    /// Of these, what the helper P2 sent.
+    /// Of these, what the party sent that only deals, where there is one.
     pub dealt: u64,
     /// Of these, the rest.
     pub online: u64,
     /// Between the parties, by link and direction: `p0_p1` is what P0 sent to P1.
-    pub links: std::collections::BTreeMap<String, u64>,
+    pub links: BTreeMap<String, u64>,
     /// From the client to the parties: program, weights and inputs.
     pub share: u64,
 }
 
-/// Bytes, by party; absent where the system does not tell.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct PeakRss {
-    /// Of P0's process.
-    pub p0: Option<u64>,
-    /// Of P1's process.
-    pub p1: Option<u64>,
-    /// Of P2's process.
-    pub p2: Option<u64>,
-}
-
 impl Report {
+    /// The report of a run with a protocol.
+    pub fn of(protocol: ProtocolName) -> Report {
+        Report { protocol: protocol.to_string(), dealer: protocol.dealer(), ..Report::default() }
+    }
+
+    /// Sets the most memory that each party's process ever held, in order.
+    pub fn set_peak_rss(&mut self, peaks: &[Option<u64>]) {
+        self.peak_rss = peaks.iter().enumerate().map(|(i, &peak)| (format!("p{i}"), peak)).collect();
+    }
+
     /// Adds what a batch took.
     pub fn add(&mut self, answer: &Answer) {
         self.batches += 1;
@@ -127,7 +133,8 @@ impl Report {
             for (j, &sent) in record.sent.iter().enumerate().filter(|&(j, _)| j != i) {
                 *self.bytes.links.entry(format!("p{i}_p{j}")).or_default() += sent;
                 self.bytes.total += sent;
-                *(if i == 2 { &mut self.bytes.dealt } else { &mut self.bytes.online }) += sent;
+                let dealt = self.dealer.is_some_and(|dealer| dealer.index() == i);
+                *(if dealt { &mut self.bytes.dealt } else { &mut self.bytes.online }) += sent;
             }
         }
     }
@@ -158,14 +165,11 @@ impl Report {
         }
         let (s, b) = (&self.seconds, &self.bytes);
         writeln!(out, "seconds  {:.3} online, {:.3} to share weights and inputs", s.online, s.share)?;
-        writeln!(
-            out,
-            "bytes    {} between the parties: {} dealt by P2, {} online; {} from the client",
-            bytes(b.total),
-            bytes(b.dealt),
-            bytes(b.online),
-            bytes(b.share)
-        )?;
+        write!(out, "bytes    {} between the parties", bytes(b.total))?;
+        if let Some(dealer) = self.dealer {
+            write!(out, ": {} dealt by {dealer}, {} online", bytes(b.dealt), bytes(b.online))?;
+        }
+        writeln!(out, "; {} from the client", bytes(b.share))?;
         let links: Vec<String> = b
             .links
             .iter()
@@ -176,11 +180,9 @@ impl Report {
             writeln!(out, "links    {}", links.join(", "))?;
         }
         writeln!(out, "rounds   {}", self.rounds)?;
+        let peaks = self.peak_rss.iter();
         let peaks: Vec<String> =
-            [("p0", self.peak_rss.p0), ("p1", self.peak_rss.p1), ("p2", self.peak_rss.p2)]
-                .iter()
-                .filter_map(|(party, peak)| peak.map(|n| format!("{party} {}", bytes(n))))
-                .collect();
+            peaks.filter_map(|(party, peak)| peak.map(|n| format!("{party} {}", bytes(n)))).collect();
         if !peaks.is_empty() {
             writeln!(out, "memory   {} at most", peaks.join(", "))?;
         }
@@ -210,12 +212,13 @@ mod tests {
     use cryptflow_party::messages::BatchRecord;
 
     fn answer() -> Answer {
-        let record = |rounds, sent| BatchRecord { seconds: 1.0, rounds, sent, steps: vec![] };
+        let record =
+            |rounds, sent: [u64; 3]| BatchRecord { seconds: 1.0, rounds, sent: sent.into(), steps: vec![] };
         Answer {
             outputs: vec![],
             share: Duration::from_millis(500),
             online: Duration::from_millis(1500),
-            records: [record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],
+            records: vec![record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],
         }
     }
 
@@ -230,11 +233,11 @@ mod tests {
 
     #[test]
     fn json_has_the_fields_that_programs_read() {
-        let mut report = Report::default();
+        let mut report = Report::of(ProtocolName::Mirror);
         report.add(&answer());
         report.add(&answer());
         report.answers = answers(&[0.0, 2.0, 1.0]);
-        report.peak_rss.p0 = Some(123);
+        report.set_peak_rss(&[Some(123), None, None]);
         let wan = Network { rtt: Duration::from_millis(40), bandwidth_bits_per_s: 100_000_000 };
         report.network = Some(wan.into());
         let json = serde_json::to_value(&report).unwrap();
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn text_names_inputs_and_labels() {
-        let mut report = Report { protocol: "mirror".into(), ..Report::default() };
+        let mut report = Report::of(ProtocolName::Mirror);
         report.add(&answer());
         report.answers = answers(&[0.0, 2.5]);
         let text = report.text();

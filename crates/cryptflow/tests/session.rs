@@ -12,18 +12,19 @@ use cryptflow_party::messages::{Manifest, Request, SessionError};
 use cryptflow_party::{self as party, ProtocolName};
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
-type Mesh = fn(LinkOptions) -> Result<[Links; 3], cryptflow_wire::WireError>;
+type Mesh = fn(usize, LinkOptions) -> Result<Vec<Links>, cryptflow_wire::WireError>;
 
 /// Three parties that wait for a client, and the client's links to them.
-fn parties(mesh: Mesh) -> ([Link; 3], [JoinHandle<Result<(), SessionError>>; 3]) {
+fn parties(mesh: Mesh) -> (Vec<Link>, Vec<JoinHandle<Result<(), SessionError>>>) {
     let options = LinkOptions { deadline: Duration::from_secs(20), ..LinkOptions::default() };
     let mut near = Vec::new();
-    let handles = mesh(options.clone()).unwrap().map(|links| {
+    let serve = |links| {
         let (mine, theirs) = local::pair(options.clone()).unwrap();
         near.push(mine);
         thread::spawn(move || party::serve(links, theirs))
-    });
-    (near.try_into().ok().unwrap(), handles)
+    };
+    let handles = mesh(3, options.clone()).unwrap().into_iter().map(serve).collect();
+    (near, handles)
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn answers_are_right_in_every_protocol() {
                     );
                 }
                 assert!(steps.starts_with(&[0]));
-                let sent: u64 = answer.records.iter().flat_map(|r| r.sent).sum();
+                let sent: u64 = answer.records.iter().flat_map(|r| &r.sent).sum();
                 assert_eq!(sent > 0, protocol != ProtocolName::Clear);
                 assert_eq!(answer.records[0].steps.len(), program.steps.len());
             }
@@ -112,12 +113,10 @@ fn a_party_that_fails_says_why() {
             send(link, &Request::Go);
         }
         // An abort may overtake what was said before it.
-        let errors = links.each_ref().map(|link| {
-            let error = (0..9).find_map(|_| link.recv_any(1000).err());
-            error.unwrap().to_string()
-        });
+        let error = |link: &Link| (0..9).find_map(|_| link.recv_any(1000).err()).unwrap().to_string();
+        let errors: Vec<String> = links.iter().map(error).collect();
         assert!(errors[1].contains("aborted: a share of w0 is malformed"), "{protocol}: {errors:?}");
-        for error in errors {
+        for error in &errors {
             // Whoever was done already hears no more than that the others have ended.
             let said = ["a share of w0 is malformed", "ended the session before"];
             assert!(said.iter().any(|s| error.contains(s)), "{protocol}: {error}");
@@ -150,15 +149,15 @@ fn parties_that_were_asked_for_different_things_run_nothing() {
     let mut other = program.clone();
     other.name = "another".into();
     let (links, handles) = parties(local::mesh);
-    let [a, b, c] = links;
+    let [a, b, c] = <[Link; 3]>::try_from(links).ok().unwrap();
     let (spare, _kept) = local::pair(LinkOptions::default()).unwrap();
-    let begin = |links: [Link; 3], program: cryptflow_program::Program| {
+    let begin = |links: Vec<Link>, program: cryptflow_program::Program| {
         thread::spawn(move || Client::begin(links, &program, ProtocolName::Clear).map(|_| ()).unwrap_err())
     };
     let (spare2, _kept2) = local::pair(LinkOptions::default()).unwrap();
     let (spare3, _kept3) = local::pair(LinkOptions::default()).unwrap();
-    let first = begin([a, b, spare], program);
-    let second = begin([spare2, spare3, c], other);
+    let first = begin(vec![a, b, spare], program);
+    let second = begin(vec![spare2, spare3, c], other);
     let errors = [first, second].map(|t| t.join().unwrap().to_string());
     assert!(errors[0].contains("were asked for different sessions"), "{errors:?}");
     for handle in handles {

@@ -38,7 +38,7 @@ pub fn estimate(program: &Program, model: &dyn CostModel) -> Result<Estimate, En
         *slot = Some(layout);
         steps.push(cost);
     }
-    let total = steps.iter().fold(Cost::FREE, |sum, &cost| sum + cost);
+    let total = steps.iter().sum();
     Ok(Estimate { steps, total })
 }
 

@@ -29,7 +29,7 @@ pub fn execute<P: Protocol>(
         *slot.ok_or_else(|| EngineError::Output { name: input.name.clone() })? = Some(value);
     }
 
-    let party = protocol.party().index();
+    let party = protocol.party();
     for (index, step) in program.steps.iter().enumerate() {
         observer.started(index, step);
         let (begun, before) = (Instant::now(), protocol.metered());
@@ -43,12 +43,12 @@ pub fn execute<P: Protocol>(
                 *slot = None;
             }
         }
-        let after = protocol.metered();
-        let (sent, sent_before) = (after.bytes[party], before.bytes[party]);
+        let mut after = protocol.metered();
+        after.bytes -= &before.bytes;
         let record = StepRecord {
             seconds: begun.elapsed().as_secs_f64(),
             rounds: after.rounds.saturating_sub(before.rounds),
-            sent: std::array::from_fn(|j| sent[j].saturating_sub(sent_before[j])),
+            sent: after.bytes.sent(party).to_vec(),
         };
         observer.finished(index, step, &record);
     }

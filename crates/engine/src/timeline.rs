@@ -4,14 +4,14 @@ use cryptflow_program::{Program, Step};
 use serde::{Deserialize, Serialize};
 
 /// What one step took, as one party saw it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Wall-clock time, waiting included.
     pub seconds: f64,
     /// By how much the party's round clock moved.
     pub rounds: u64,
     /// Payload bytes that the party sent, by receiver.
-    pub sent: [u64; 3],
+    pub sent: Vec<u64>,
 }
 
 /// Somebody who watches a program run.
@@ -53,7 +53,8 @@ impl Timeline {
             if let Some((_, sum)) = sums.get_mut(at) {
                 sum.seconds += record.seconds;
                 sum.rounds += record.rounds;
-                for (a, b) in sum.sent.iter_mut().zip(record.sent) {
+                sum.sent.resize(record.sent.len(), 0);
+                for (a, b) in sum.sent.iter_mut().zip(&record.sent) {
                     *a += b;
                 }
             }
@@ -65,6 +66,6 @@ impl Timeline {
 
 impl Observer for Timeline {
     fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
-        self.records.push(*record);
+        self.records.push(record.clone());
     }
 }

@@ -10,7 +10,7 @@ mod porthos;
 use std::collections::BTreeMap;
 
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, Parts, Run, Watched, seeds};
+use cryptflow_mpc::secrecy::{self, Fault, PARTIES, Parts, Run, Watched, seeds};
 use cryptflow_porthos::Truncation;
 use cryptflow_ring::Prf;
 use net::Net;
@@ -76,7 +76,7 @@ fn run(net: &Net, parts: &Parts, pads: &Pads, fault: Fault) -> Run {
         Party::P0 => Watched::with_words(seeds(5)[0], fault, written.clone()),
         _ => Watched::new(seeds(5)[key.index()], Fault::None),
     };
-    let keys = Party::ALL.iter().map(|&p| [source(p), source(p.previous())]).collect();
+    let keys = PARTIES.map(|p| [source(p), source(p.previous(3))]).to_vec();
     secrecy::run_with(&PORTHOS, net, parts, keys).unwrap()
 }
 

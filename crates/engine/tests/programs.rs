@@ -96,7 +96,7 @@ fn run(
     let outputs = execute(&mut clear, program, &weights, vec![scaled(input, SCALE)], observer)?;
     let part = clear.reveal(&outputs[0]).unwrap();
     let len = program.values.last().unwrap().shape.iter().product();
-    Ok(clear.open(len, [&part, &part, &part]).unwrap().iter().map(|v| v >> SCALE).collect())
+    Ok(clear.open(len, &[&part, &part, &part]).unwrap().iter().map(|v| v >> SCALE).collect())
 }
 
 fn window(kernel: usize, stride: usize) -> Window {
@@ -262,7 +262,7 @@ fn time_lines_add_up_by_operation() {
         &[],
         &[(relu(), &[0], &[1, 2]), (Operation::Add, &[1, 1], &[1, 2]), (relu(), &[2], &[1, 2])],
     );
-    let record = |seconds, rounds, to_p1| StepRecord { seconds, rounds, sent: [0, to_p1, 0] };
+    let record = |seconds, rounds, to_p1| StepRecord { seconds, rounds, sent: vec![0, to_p1, 0] };
     let timeline = Timeline { records: vec![record(1.0, 2, 30), record(5.0, 0, 0), record(2.0, 3, 40)] };
     assert_eq!(timeline.by_operation(&program), [("add", record(5.0, 0, 0)), ("relu", record(3.0, 5, 70))]);
 }
@@ -271,9 +271,8 @@ fn time_lines_add_up_by_operation() {
 struct Toy;
 
 fn toy(layout: Layout) -> (Cost, Layout) {
-    let mut cost = Cost { rounds: 1, ..Cost::FREE };
-    cost.bytes[0][1] = layout.len as u64 * u64::from(layout.bits);
-    (cost, layout)
+    let bytes = layout.len as u64 * u64::from(layout.bits);
+    (Cost { rounds: 1, bytes: [[0, bytes], [0, 0]].into() }, layout)
 }
 
 impl CostModel for Toy {

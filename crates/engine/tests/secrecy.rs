@@ -11,7 +11,7 @@ mod net;
 
 use cryptflow_mirror::Tuning;
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, Parts, Run, Subject, seeds};
+use cryptflow_mpc::secrecy::{self, Fault, PARTIES, Parts, Run, Subject, seeds};
 use cryptflow_porthos::Truncation;
 use net::Net;
 
@@ -27,7 +27,7 @@ const TOO_FAR: f64 = 80.0;
 
 /// The key that a party lacks, as the one of its first holder with the next.
 fn lacks(party: Party) -> Party {
-    party.next()
+    party.next(3)
 }
 
 /// One field, a byte of a message, over the runs with one secret.
@@ -123,7 +123,7 @@ fn no_pad_serves_twice_and_the_helper_learns_nothing() {
 #[test]
 fn every_field_is_uniform_for_its_receiver() {
     let net = Net::new();
-    for receiver in Party::ALL {
+    for receiver in PARTIES {
         assert_eq!(not_uniform(&MIRROR, &net, receiver, Fault::None), None, "Mirror, {receiver}");
         assert_eq!(not_uniform(&PORTHOS, &net, receiver, Fault::None), None, "Porthos, {receiver}");
     }

@@ -169,7 +169,7 @@ pub(crate) fn program(bytes: &[u8], _: &Path) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for protocol in [ProtocolName::Mirror, ProtocolName::Porthos] {
         let deployment =
-            Deployment { name: "m".into(), program: text.into(), protocol, commitments: [[0; 32]; 3] };
+            Deployment { name: "m".into(), program: text.into(), protocol, commitments: vec![[0; 32]; 3] };
         if let Err(error) = deployment.parse() {
             drop(error.to_string());
         }

@@ -80,7 +80,7 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         name: "m".into(),
         program: "{}".into(),
         protocol: ProtocolName::Porthos,
-        commitments: [[1; 32]; 3],
+        commitments: vec![[1; 32]; 3],
     };
     let status = Status {
         software: "0.1.0".into(),
@@ -115,7 +115,7 @@ pub(crate) fn messages(bytes: &[u8], _: &Path) {
 }
 
 pub(crate) fn session_messages() -> Vec<Vec<u8>> {
-    let record = BatchRecord { seconds: 0.5, rounds: 9, sent: [1, 2, 3], steps: Vec::new() };
+    let record = BatchRecord { seconds: 0.5, rounds: 9, sent: vec![1, 2, 3], steps: Vec::new() };
     let statement = Some(Box::default());
     vec![
         said(&Request::Setup { manifest: manifest(), program: "{}".into() }),
@@ -140,8 +140,8 @@ pub(crate) fn opened(bytes: &[u8], _: &Path) {
     };
     let parts = [part(), part(), part()];
     for len in [0, 1, 5, 64] {
-        let _ = MirrorOwner::new(50).open(len, parts);
-        let _ = PorthosOwner::new(64).open(len, parts);
+        let _ = MirrorOwner::new(50).open(len, &parts);
+        let _ = PorthosOwner::new(64).open(len, &parts);
     }
 }
 

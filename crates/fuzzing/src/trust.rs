@@ -245,8 +245,12 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
     let folder = std::env::temp_dir().join(format!("cryptflow-fuzzing-{}", std::process::id()));
     let store = Store::open(&folder, 1).unwrap();
     let program = String::from_utf8(read("crates/fuzzing/seeds/program.json")).unwrap();
-    let deployment =
-        Deployment { name: "m".into(), program, protocol: ProtocolName::Mirror, commitments: [[1; 32]; 3] };
+    let deployment = Deployment {
+        name: "m".into(),
+        program,
+        protocol: ProtocolName::Mirror,
+        commitments: vec![[1; 32]; 3],
+    };
     store
         .put(&Part { deployment, salt: [9; 32], weights: vec![vec![1; 30], Vec::new(), vec![2; 7]] })
         .unwrap();

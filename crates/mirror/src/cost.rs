@@ -28,19 +28,14 @@ fn over_blocks(len: usize, size: impl Fn(usize) -> usize) -> u64 {
 
 /// P2 deals a block of which P1 is sent the first part and P0 the rest.
 fn dealt(len: usize, size: impl Fn(usize) -> usize) -> Cost {
-    let mut cost = Cost::FREE;
-    cost.bytes[2][0] = over_blocks(len, |n| size(n - cut(n)));
-    cost.bytes[2][1] = over_blocks(len, |n| size(cut(n)));
-    cost
+    let (to0, to1) = (over_blocks(len, |n| size(n - cut(n))), over_blocks(len, |n| size(cut(n))));
+    Cost { rounds: 0, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() }
 }
 
 /// Each evaluator sends the other a message for each block.
 fn opened(len: usize, size: impl Fn(usize) -> usize) -> Cost {
     let bytes = over_blocks(len, size);
-    let mut cost = Cost { rounds: u64::from(bytes > 0), ..Cost::FREE };
-    cost.bytes[0][1] = bytes;
-    cost.bytes[1][0] = bytes;
-    cost
+    Cost { rounds: u64::from(bytes > 0), bytes: [[0, bytes, 0], [bytes, 0, 0], [0; 3]].into() }
 }
 
 fn deal_values(len: usize, bits: u32) -> Cost {
@@ -188,6 +183,8 @@ impl CostModel for MirrorCosts {
 
 #[cfg(test)]
 mod tests {
+    use cryptflow_mpc::Party;
+
     use super::*;
 
     /// The table of the specification: bytes of an activation, convolution, truncation and ReLU together.
@@ -200,10 +197,11 @@ mod tests {
             let (linear, narrow) = costs.linear(&[&map], Layout { len: n, bits: ring }, 12);
             let (relu, wide) = costs.relu(narrow, compare, Some(ring));
             assert_eq!(wide, Layout { len: n, bits: ring });
-            let bytes = (linear + relu).total() as f64 / n as f64;
+            let both = linear.clone() + relu;
+            let bytes = both.total() as f64 / n as f64;
             assert!(bytes <= at_most + 0.01, "K = {ring}, c = {compare}: {bytes} bytes an activation");
             assert_eq!(linear.rounds, 1);
-            let dealt = (linear + relu).bytes[2];
+            let dealt = both.bytes.sent(Party::P2);
             assert_eq!(dealt[0], dealt[1], "both of P2's links carry the same");
         }
     }

@@ -1,7 +1,7 @@
 //! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
 
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
+use cryptflow_mpc::{Cost, Error, Party, Protocol, Term, Traffic};
 use cryptflow_ring::pack::pack;
 use cryptflow_ring::{LinearMap, Movement, Window, pool};
 use cryptflow_wire::Links;
@@ -9,6 +9,9 @@ use cryptflow_wire::Links;
 use crate::plan::Tuning;
 use crate::session::Session;
 use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits, read_part};
+
+/// P0 and P1 evaluate, P2 helps.
+pub(crate) const PARTIES: usize = 3;
 
 /// Bytes of the message in which the evaluators confirm that they agree.
 const CONFIRMATION: usize = 32;
@@ -37,7 +40,10 @@ impl Mirror {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
-        let party = Party::ALL[links.index() % 3];
+        if links.parties() != PARTIES {
+            return Err(Error::parties(links.parties(), PARTIES));
+        }
+        let party = Party::new(links.index());
         if party != Party::P2 {
             let peer = links.to(if party == Party::P0 { 1 } else { 0 });
             let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 mirror parameters v1");
@@ -64,9 +70,7 @@ impl Mirror {
 
 impl Session {
     fn total(&self) -> Cost {
-        let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
-        cost.bytes[self.party.index()] = self.links.sent();
-        cost
+        Cost { rounds: self.links.rounds(), bytes: Traffic::sent_by(self.party, &self.links.sent()) }
     }
 }
 
@@ -211,11 +215,7 @@ impl Protocol for Mirror {
     fn metered(&self) -> Cost {
         let mut cost = self.session.total();
         cost.rounds -= self.start.rounds;
-        for (row, start) in cost.bytes.iter_mut().zip(self.start.bytes) {
-            for (cell, s) in row.iter_mut().zip(start) {
-                *cell -= s;
-            }
-        }
+        cost.bytes -= &self.start.bytes;
         cost
     }
 }

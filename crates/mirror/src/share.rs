@@ -11,6 +11,8 @@ use cryptflow_ring::prf::Prf;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::mirror::PARTIES;
+
 /// Bytes of a seed.
 pub(crate) const SEED: usize = 16;
 
@@ -118,30 +120,32 @@ fn part(seed: Option<&[u8; SEED]>, words: &[u64], bits: u32) -> Vec<u8> {
 
 impl Owner for MirrorOwner {
     /// A seed to P0 and P2, one to P1 and P2, and m = x + r0 + r1 to P0 and P1.
-    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         let (seed0, seed1) = (fresh_seed()?, fresh_seed()?);
         let r0 = expand(&Prf::new(*seed0), x.len(), self.ring_bits);
         let r1 = expand(&Prf::new(*seed1), x.len(), self.ring_bits);
         let m: Vec<u64> =
             x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
         let helper = [seed0.as_slice(), seed1.as_slice()].concat();
-        Ok([part(Some(&seed0), &m, self.ring_bits), part(Some(&seed1), &m, self.ring_bits), helper])
+        Ok(vec![part(Some(&seed0), &m, self.ring_bits), part(Some(&seed1), &m, self.ring_bits), helper])
     }
 
     /// w − e to P0, w + e to P1, the seed of e to P2.
-    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         let seed = fresh_seed()?;
         let e = expand(&Prf::new(*seed), w.len(), self.ring_bits);
         let minus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_sub(*e)).collect();
         let plus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_add(*e)).collect();
-        Ok([part(None, &minus, self.ring_bits), part(None, &plus, self.ring_bits), seed.to_vec()])
+        Ok(vec![part(None, &minus, self.ring_bits), part(None, &plus, self.ring_bits), seed.to_vec()])
     }
 
     /// The sum of what P0 and P1 sent: shares re-randomised by a zero share that P2 does not know.
-    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error> {
-        let malformed = |reason: String| Error::Share { name: "the output".into(), reason };
+    fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error> {
+        const NAME: &str = "the output";
+        let malformed = |reason: String| Error::Share { name: NAME.into(), reason };
+        let &[first, second, _] = parts else { return Err(Error::parts(NAME, parts.len(), PARTIES)) };
         let [(bits0, y0), (bits1, y1)] =
-            [parts[0], parts[1]].map(|p| p.split_first().map_or((0, p), |(b, rest)| (u32::from(*b), rest)));
+            [first, second].map(|p| p.split_first().map_or((0, p), |(b, rest)| (u32::from(*b), rest)));
         if bits0 != bits1 || !(1..=64).contains(&bits0) {
             return Err(malformed(format!("P0 speaks of {bits0} bits, P1 of {bits1}")));
         }

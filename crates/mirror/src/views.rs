@@ -164,11 +164,12 @@ fn transcript(
     let (r0, r1) = if corrupted == Party::P0 { (own, other) } else { (other, own) };
     let e = if corrupted == Party::P0 { w.wrapping_sub(weight) } else { u64::wrapping_sub(weight, w) };
 
-    let (links, transcript) = recorded_mesh(LinkOptions::default()).unwrap();
+    let (links, transcript) = recorded_mesh(3, LinkOptions::default()).unwrap();
     thread::scope(|scope| {
-        for (party, links) in Party::ALL.into_iter().zip(links) {
+        for (party, links) in Party::all(3).zip(links) {
+            let others = [party.next(3), party.previous(3)];
             let keys =
-                Keys::insecure_from_keys(party, key(party, party.next()), key(party, party.previous()));
+                Keys::insecure_from_keys(party, others.map(|other| (other, key(party, other)))).unwrap();
             scope.spawn(move || {
                 let mut mirror =
                     Mirror::insecure_with_keys(links, keys, problem.ring, Tuning { bits_per_round: 0 })
@@ -176,7 +177,7 @@ fn transcript(
                 let (a, b, part) = match party {
                     Party::P0 => (m, r0, WeightPart::Evaluator(vec![w.wrapping_sub(e)])),
                     Party::P1 => (m, r1, WeightPart::Evaluator(vec![w.wrapping_add(e)])),
-                    Party::P2 => (r0, r1, WeightPart::Fixed(vec![e])),
+                    _ => (r0, r1, WeightPart::Fixed(vec![e])),
                 };
                 let x = Masked { a: vec![a; n], b: vec![b; n], bits: problem.bits };
                 (problem.step)(&mut mirror, &x, &MirroredWeight { part, len: 1 });

@@ -5,7 +5,7 @@ mod subject;
 
 use cryptflow_mirror::Tuning;
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, OneRelu, Run, Watched, Zoo, seeds};
+use cryptflow_mpc::secrecy::{self, Fault, OneRelu, PARTIES, Run, Watched, Zoo, seeds};
 use cryptflow_wire::local::Recorded;
 use subject::Conforming;
 
@@ -53,7 +53,7 @@ fn holders_that_draw_differently_are_found() {
             if holder == Party::P2 { Fault::Repeated { key, stream: 2, other: 1000 } } else { Fault::None };
         Watched::new(seeds(7)[key.index()], fault)
     };
-    let keys = Party::ALL.iter().map(|&p| [source(p, p), source(p, p.previous())]).collect();
+    let keys = PARTIES.map(|p| [source(p, p), source(p, p.previous(3))]).to_vec();
     let run = secrecy::run_with(&MIRROR, &OneRelu::BLOCKS, &parts, keys).unwrap();
     assert!(run.ledger::<Conforming>().unwrap_err().contains("the same words"));
     // So is a run that draws other words than another one.

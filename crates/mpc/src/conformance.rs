@@ -10,7 +10,7 @@
 //! }
 //! ```
 //!
-//! For each problem an [`Owner`] shares the inputs and weights, three threads run the parties, and what they reveal is opened.
+//! For each problem an [`Owner`] shares the inputs and weights, a thread each runs the parties, and what they reveal is opened.
 //! Each value that a step computes is then compared with what [`Clear`](crate::Clear) makes of the step's own opened operands, so that
 //! allowed errors of one step are not counted against the next. Besides the values, each step must
 //! * send exactly the bytes that [`CostModel`] declares, from each party to each other one, and report them;
@@ -32,6 +32,9 @@ use crate::{CostModel, Error, Owner, Protocol};
 
 /// A protocol as the suite sees it.
 pub trait Subject: Sync {
+    /// How many parties it has.
+    const PARTIES: usize;
+
     /// A party.
     type Protocol: Protocol;
     /// The owner of secrets.

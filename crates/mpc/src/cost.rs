@@ -1,35 +1,38 @@
 //! What an operation costs, as a formula of its shapes. The conformance suite checks the meters against it, to the byte.
 
+use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 use cryptflow_ring::{LinearMap, Movement, Window};
 
+use crate::{Party, Traffic};
+
 /// Rounds and payload bytes of an operation (frame headers are not counted).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Length of the longest chain of messages, each of which depends on the one before.
     pub rounds: u64,
-    /// `bytes[i][j]`: payload bytes from party i to party j.
-    pub bytes: [[u64; 3]; 3],
+    /// Payload bytes from party to party.
+    pub bytes: Traffic,
 }
 
 impl Cost {
     /// Nothing is sent.
-    pub const FREE: Cost = Cost { rounds: 0, bytes: [[0; 3]; 3] };
+    pub const FREE: Cost = Cost { rounds: 0, bytes: Traffic::NONE };
 
     /// Bytes over all links.
     pub fn total(&self) -> u64 {
-        self.bytes.iter().flatten().sum()
+        self.bytes.total()
     }
 
-    /// Bytes that the helper P2 sends, none of which depends on an input in a protocol where P2 only deals.
-    pub fn dealt(&self) -> u64 {
-        self.bytes[2].iter().sum()
+    /// Bytes that the party sends that only deals, where a protocol has one: none of them depends on an input.
+    pub fn dealt(&self, dealer: Option<Party>) -> u64 {
+        dealer.map_or(0, |dealer| self.bytes.sent(dealer).iter().sum())
     }
 
     /// Bytes that are not dealt.
-    pub fn online(&self) -> u64 {
-        self.total() - self.dealt()
+    pub fn online(&self, dealer: Option<Party>) -> u64 {
+        self.total() - self.dealt(dealer)
     }
 }
 
@@ -42,14 +45,25 @@ impl Add for Cost {
 }
 
 impl AddAssign for Cost {
-    /// One operation after another: rounds add up.
     fn add_assign(&mut self, other: Cost) {
+        *self += &other;
+    }
+}
+
+impl AddAssign<&Cost> for Cost {
+    /// One operation after another: rounds add up.
+    fn add_assign(&mut self, other: &Cost) {
         self.rounds += other.rounds;
-        for (row, more) in self.bytes.iter_mut().zip(other.bytes) {
-            for (cell, m) in row.iter_mut().zip(more) {
-                *cell += m;
-            }
-        }
+        self.bytes += &other.bytes;
+    }
+}
+
+impl<'a> Sum<&'a Cost> for Cost {
+    fn sum<I: Iterator<Item = &'a Cost>>(costs: I) -> Cost {
+        costs.fold(Cost::FREE, |mut sum, cost| {
+            sum += cost;
+            sum
+        })
     }
 }
 

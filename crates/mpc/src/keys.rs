@@ -72,55 +72,62 @@ impl Stream {
     }
 }
 
-/// A party's keys: one with each of the other two.
+/// A party's keys: one with each of the others.
 #[derive(Debug)]
 pub struct Keys {
     party: Party,
-    next: Key,
-    previous: Key,
+    /// By the other party's index. At its own place the party has a key that nobody else knows.
+    keys: Vec<Key>,
 }
 
 impl Keys {
     /// Agrees on a key with each of the other parties. Both contribute 32 bytes of the operating system's randomness,
     /// the key is a hash of both contributions, so neither can choose it. The links must be authenticated, and
-    /// confidential against the third party.
+    /// confidential against everybody else.
     pub fn agree(links: &Links) -> Result<Keys, Error> {
-        let party = Party::ALL[links.index() % 3];
-        let contribute = |other: Party| -> Result<_, Error> {
+        let party = Party::new(links.index());
+        let mut contributions = Vec::with_capacity(links.parties());
+        for other in links.others() {
             let mut own = Zeroizing::new([0; CONTRIBUTION]);
             random(own.as_mut_slice())?;
-            links.to(other.index()).send(own.to_vec())?;
-            Ok(own)
-        };
-        let derive = |other: Party, own: &[u8]| -> Result<Key, Error> {
+            links.to(other).send(own.to_vec())?;
+            contributions.push((Party::new(other), own));
+        }
+        let mut keys = Vec::with_capacity(contributions.len());
+        for (other, own) in contributions {
             let theirs = Zeroizing::new(links.to(other.index()).recv(CONTRIBUTION)?);
-            let (low, high) = if party < other { (own, &theirs[..]) } else { (&theirs[..], own) };
+            let (low, high) = if party < other { (&own[..], &theirs[..]) } else { (&theirs[..], &own[..]) };
             let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 pairwise PRF key v1");
             hasher.update(&[party.min(other).index() as u8, party.max(other).index() as u8]);
             hasher.update(low).update(high);
             let mut key = Zeroizing::new([0; 16]);
             hasher.finalize_xof().fill(key.as_mut_slice());
-            Ok(Key { source: Arc::new(Prf::new(*key)), next: 0 })
-        };
-        let (next, previous) = (party.next(), party.previous());
-        let (own_next, own_previous) = (contribute(next)?, contribute(previous)?);
-        Ok(Keys {
-            party,
-            next: derive(next, own_next.as_slice())?,
-            previous: derive(previous, own_previous.as_slice())?,
-        })
+            keys.push((other, Key { source: Arc::new(Prf::new(*key)), next: 0 }));
+        }
+        Keys::insecure_from_keys(party, keys)
     }
 
-    /// Keys that were not agreed on: see [`Key::insecure_from_source`]. `next` is the key with the party's
-    /// [`Party::next`], `previous` that with its [`Party::previous`].
-    pub fn insecure_from_keys(party: Party, next: Key, previous: Key) -> Keys {
-        Keys { party, next, previous }
+    /// Keys that were not agreed on: see [`Key::insecure_from_source`]. There is one with each other party.
+    ///
+    /// # Errors
+    /// The operating system gives no randomness.
+    pub fn insecure_from_keys(
+        party: Party,
+        with: impl IntoIterator<Item = (Party, Key)>,
+    ) -> Result<Keys, Error> {
+        let mut keys: Vec<(Party, Key)> = with.into_iter().collect();
+        let mut own = Zeroizing::new([0; 16]);
+        random(own.as_mut_slice())?;
+        keys.push((party, Key { source: Arc::new(Prf::new(*own)), next: 0 }));
+        keys.sort_by_key(|(other, _)| *other);
+        Ok(Keys { party, keys: keys.into_iter().map(|(_, key)| key).collect() })
     }
 
-    /// The key with another party.
+    /// The key with another party. For a party that is not there it is a key that nobody else knows.
     pub fn with(&mut self, other: Party) -> &mut Key {
         debug_assert_ne!(other, self.party, "a party shares no key with itself");
-        if other == self.party.next() { &mut self.next } else { &mut self.previous }
+        let index = if other.index() < self.keys.len() { other.index() } else { self.party.index() };
+        &mut self.keys[index]
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a three-party protocol is to the rest of the project: the [`Protocol`] trait, the declared [`Cost`] of each
+//! What a protocol between parties is to the rest of the project: the [`Protocol`] trait, the declared [`Cost`] of each
 //! operation, the plaintext reference [`clear::Clear`], and the conformance suite that every protocol runs.
 
 pub mod clear;
@@ -6,9 +6,13 @@ pub mod combine;
 pub mod conformance;
 pub mod cost;
 pub mod keys;
+mod party;
 pub mod protocol;
 pub mod secrecy;
+mod traffic;
 
 pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout};
-pub use protocol::{Error, Owner, Party, Protocol, Term};
+pub use party::Party;
+pub use protocol::{Error, Owner, Protocol, Term};
+pub use traffic::Traffic;

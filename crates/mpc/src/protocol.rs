@@ -3,42 +3,7 @@
 use cryptflow_ring::{GeometryError, LinearMap, Movement, Window};
 use cryptflow_wire::WireError;
 
-/// One of the three parties. P0 and P1 evaluate, P2 helps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Party {
-    /// First evaluator.
-    P0,
-    /// Second evaluator.
-    P1,
-    /// Helper.
-    P2,
-}
-
-impl Party {
-    /// All three, in order.
-    pub const ALL: [Party; 3] = [Party::P0, Party::P1, Party::P2];
-
-    /// 0, 1 or 2.
-    pub fn index(self) -> usize {
-        self as usize
-    }
-
-    /// P0 → P1 → P2 → P0.
-    pub fn next(self) -> Party {
-        Party::ALL[(self.index() + 1) % 3]
-    }
-
-    /// P0 → P2 → P1 → P0.
-    pub fn previous(self) -> Party {
-        Party::ALL[(self.index() + 2) % 3]
-    }
-}
-
-impl std::fmt::Display for Party {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "P{}", self.index())
-    }
-}
+use crate::Party;
 
 /// What can go wrong in an operation. None of these carries a secret.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +35,21 @@ pub enum Error {
     Randomness(String),
 }
 
+impl Error {
+    /// Another number of parts of a secret than there are parties.
+    pub fn parts(name: &str, came: usize, due: usize) -> Error {
+        Error::Share { name: name.into(), reason: format!("{came} parts came where {due} were due") }
+    }
+
+    /// Links of another number of parties than the protocol has.
+    pub fn parties(came: usize, due: usize) -> Error {
+        Error::Range {
+            operation: "session",
+            reason: format!("it is one of {due} parties, and there are {came}"),
+        }
+    }
+}
+
 /// One term `map(x, w)` of a linear operation.
 pub struct Term<'a, P: Protocol + ?Sized> {
     /// The map.
@@ -80,7 +60,7 @@ pub struct Term<'a, P: Protocol + ?Sized> {
     pub w: &'a P::Weight,
 }
 
-/// A party's side of a protocol. All three parties call the same methods in the same order with the same public arguments;
+/// A party's side of a protocol. All parties call the same methods in the same order with the same public arguments;
 /// a method returns this party's part of the result. Values are flat; shapes travel as arguments where they matter.
 ///
 /// Lengths, order and number of messages follow from the public arguments alone.
@@ -169,13 +149,13 @@ pub trait Protocol {
     fn metered(&self) -> crate::Cost;
 }
 
-/// What the owner of an input or of a model does: no party, no link. The parts go to P0, P1 and P2, each over its own
-/// authenticated link; an owner never learns a session's keys, and its own randomness is used for one tensor alone.
+/// What the owner of an input or of a model does: no party, no link. The parts go to the parties, in the order of
+/// their indices, each over its own authenticated link; an owner never learns a session's keys, and its own randomness is used for one tensor alone.
 pub trait Owner {
-    /// Shares an input.
-    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error>;
-    /// Shares a weight.
-    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error>;
-    /// Puts together what the parties' [`Protocol::reveal`] sent: signed integers.
-    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error>;
+    /// Shares an input: a part for each party.
+    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
+    /// Shares a weight: a part for each party.
+    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
+    /// Puts together what the parties' [`Protocol::reveal`] sent, one part of each: signed integers.
+    fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error>;
 }

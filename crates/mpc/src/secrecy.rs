@@ -1,5 +1,5 @@
 //! The secrecy suite, beside [`conformance`]: what must hold of every message and of every draw from a key in
-//! a run of whole programs, whatever the protocol.
+//! a run of whole programs, whatever the protocol of two evaluators, P0 and P1, and a helper, P2.
 //!
 //! A protocol's crate describes itself once, as a [`Subject`], and asks in its tests for a [`check`] of each [`Scenario`], and for the
 //! planted [`Fault`]s and leaks to be found:
@@ -57,7 +57,10 @@ pub trait Subject: conformance::Subject {
     fn insecure_join(&self, links: Links, keys: Keys, ring_bits: u32) -> Result<Self::Protocol, Error>;
 }
 
-/// The three pairwise keys: that of a party with its [`Party::next`], at the party's index.
+/// The parties: two evaluators and a helper.
+pub const PARTIES: [Party; 3] = [Party::P0, Party::P1, Party::P2];
+
+/// The three pairwise keys: that of a party with the next one, at the party's index.
 pub type Seeds = [[u8; 16]; 3];
 
 /// Seeds that are told apart by a number, for tests that shall come out the same each time.
@@ -94,8 +97,14 @@ pub struct Run {
 /// The owner's.
 pub fn share<S: Subject>(subject: &S, scenario: &impl Scenario, secret: u64) -> Result<Parts, Error> {
     let owner = subject.owner(scenario.ring_bits());
-    let values = scenario.inputs(secret).iter().map(|x| owner.share_value(x)).collect::<Result<_, _>>()?;
-    let weights = scenario.weights(secret).iter().map(|w| owner.share_weight(w)).collect::<Result<_, _>>()?;
+    let three = |parts: Vec<Vec<u8>>| {
+        let came = parts.len();
+        <[Vec<u8>; 3]>::try_from(parts).map_err(|_| Error::parts("a secret", came, 3))
+    };
+    let inputs = scenario.inputs(secret);
+    let values = inputs.iter().map(|x| three(owner.share_value(x)?)).collect::<Result<_, _>>()?;
+    let weights = scenario.weights(secret);
+    let weights = weights.iter().map(|w| three(owner.share_weight(w)?)).collect::<Result<_, _>>()?;
     Ok(Parts { values, weights })
 }
 
@@ -157,7 +166,7 @@ pub fn run_on<S: Subject>(
     fault: Fault,
 ) -> Result<Run, Error> {
     let source = |key: Party| Watched::new(seeds[key.index()], fault.of(key));
-    let keys: Vec<_> = Party::ALL.iter().map(|p| [source(*p), source(p.previous())]).collect();
+    let keys: Vec<_> = PARTIES.map(|p| [source(p), source(p.previous(3))]).to_vec();
     run_with(subject, scenario, parts, keys)
 }
 
@@ -171,20 +180,21 @@ pub fn run_with<S: Subject>(
     parts: &Parts,
     keys: Vec<[Arc<Watched>; 2]>,
 ) -> Result<Run, Error> {
-    let (links, transcript) = recorded_mesh(LinkOptions::default())?;
+    let (links, transcript) = recorded_mesh(3, LinkOptions::default())?;
     let begin = Barrier::new(3);
     let results: Vec<Result<Vec<Vec<u8>>, Error>> = thread::scope(|scope| {
         let threads: Vec<_> = links
             .into_iter()
-            .zip(Party::ALL)
+            .zip(PARTIES)
             .map(|(links, party)| {
                 let [next, previous] = keys[party.index()].clone();
                 let (begin, transcript) = (&begin, &transcript);
                 scope.spawn(move || {
                     let (next, previous) =
                         (Key::insecure_from_source(next), Key::insecure_from_source(previous));
-                    let keys = Keys::insecure_from_keys(party, next, previous);
-                    let joined = subject.insecure_join(links, keys, scenario.ring_bits());
+                    let keys = [(party.next(3), next), (party.previous(3), previous)];
+                    let joined = Keys::insecure_from_keys(party, keys)
+                        .and_then(|keys| subject.insecure_join(links, keys, scenario.ring_bits()));
                     begin.wait();
                     // What was said before is no part of the program.
                     if party == Party::P0 {
@@ -267,11 +277,11 @@ impl Run {
     /// # Errors
     /// The word, or the key.
     pub fn ledger<S: Subject>(&self) -> Result<(), String> {
-        for party in Party::ALL {
+        for party in PARTIES {
             let own = self.keys[party.index()][0].ledger()?;
-            let theirs = self.keys[party.next().index()][1].ledger()?;
+            let theirs = self.keys[party.next(3).index()][1].ledger()?;
             if own.is_empty() {
-                return Err(format!("nothing was drawn of the key of {party} and {}", party.next()));
+                return Err(format!("nothing was drawn of the key of {party} and {}", party.next(3)));
             }
             let evaluators = party == Party::P0;
             let alike = if evaluators || S::HELPER_DRAWS_THE_SAME {
@@ -281,7 +291,7 @@ impl Run {
                 watched::covers(helper, evaluator)
             };
             if !alike {
-                return Err(format!("{party} and {} do not draw the same words", party.next()));
+                return Err(format!("{party} and {} do not draw the same words", party.next(3)));
             }
         }
         Ok(())

@@ -168,12 +168,12 @@ fn shares_round_trip_and_malformed_ones_are_refused() {
     let parts = clear.share_value(&x).unwrap();
     let received = clear.receive_value("x", 4, parts[0].clone()).unwrap();
     let revealed = clear.reveal(&received).unwrap();
-    assert_eq!(clear.open(4, [&revealed, &revealed, &revealed]).unwrap(), [0, 1, -5, 1 << 35]);
+    assert_eq!(clear.open(4, &[&revealed, &revealed, &revealed]).unwrap(), [0, 1, -5, 1 << 35]);
 
     let mut other = revealed.clone();
     other[0] ^= 1;
-    assert!(clear.open(4, [&revealed, &revealed, &other]).is_err());
-    assert!(clear.open(3, [&revealed, &revealed, &revealed]).is_err());
+    assert!(clear.open(4, &[&revealed, &revealed, &other]).is_err());
+    assert!(clear.open(3, &[&revealed, &revealed, &revealed]).is_err());
     assert!(clear.receive_value("x", 5, parts[0].clone()).is_err());
     assert!(clear.receive_weight("w", usize::MAX, parts[0].clone()).is_err());
     assert!(clear.receive_weight("w", 1, vec![0xff; 8]).is_err());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow_mpc::conformance::{self, Family, Subject, Traits, Transport};
-use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Party, Protocol, Term};
+use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Party, Protocol, Term, Traffic};
 use cryptflow_ring::{LinearMap, Movement, Window};
 use cryptflow_wire::Links;
 
@@ -232,7 +232,7 @@ impl Protocol for Chatty {
     fn metered(&self) -> Cost {
         let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
         if self.fault != Fault::Unreported {
-            cost.bytes[self.links.index()] = self.links.sent();
+            cost.bytes = Traffic::sent_by(self.party(), &self.links.sent());
         }
         cost
     }
@@ -274,7 +274,7 @@ impl CostModel for Costs {
         if self.fault == Fault::WrongLayout {
             layout.len += 1;
         }
-        (Cost { rounds: 1, bytes: [[0, 8, 0], [8, 0, 0], [0; 3]] }, layout)
+        (Cost { rounds: 1, bytes: [[0, 8, 0], [8, 0, 0], [0; 3]].into() }, layout)
     }
 
     fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
@@ -304,12 +304,14 @@ struct Planted {
 }
 
 impl Subject for Planted {
+    const PARTIES: usize = 3;
+
     type Protocol = Chatty;
     type Owner = Clear;
     type Costs = Costs;
 
     fn join(&self, links: Links, ring_bits: u32) -> Result<Chatty, Error> {
-        let clear = Clear::new(Party::ALL[links.index()], ring_bits);
+        let clear = Clear::new(Party::new(links.index()), ring_bits);
         Ok(Chatty { clear, links, fault: self.fault })
     }
 

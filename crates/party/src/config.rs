@@ -1,12 +1,14 @@
-//! The configuration of a site: who it is, who the three parties are, and who may ask it for what. One TOML file.
+//! The configuration of a site: who it is, who the parties are, and who may ask it for what. One TOML file.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cryptflow_wire::tls::Fingerprint;
 use cryptflow_wire::{Role, tls::Identity};
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::protocol_name::ProtocolName;
 
@@ -33,8 +35,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Where a party writes down what it did.
     pub audit: PathBuf,
-    /// P0, P1 and P2.
-    pub parties: [PartyEntry; 3],
+    /// P0, P1 and so on.
+    pub parties: Vec<PartyEntry>,
     /// Who may ask this party for what, by name.
     pub clients: BTreeMap<String, ClientEntry>,
     /// How sessions run.
@@ -43,7 +45,7 @@ pub struct Config {
     pub attestation: Option<AttestationFiles>,
 }
 
-/// One of the three parties.
+/// One of the parties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartyEntry {
     /// The organisation's name, for people.
@@ -97,16 +99,11 @@ pub struct AttestationFiles {
     pub collateral: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A table for each party, `[p0]`, `[p1]` and so on, beside those that have a name of their own.
 struct File {
     site: Site,
-    p0: Party,
-    p1: Party,
-    p2: Party,
-    #[serde(default)]
+    parties: BTreeMap<usize, Party>,
     clients: BTreeMap<String, Client>,
-    #[serde(default)]
     session: Session,
     attestation: Option<Attestation>,
 }
@@ -155,6 +152,50 @@ struct Attestation {
     collateral: Option<PathBuf>,
 }
 
+impl<'de> Deserialize<'de> for File {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<File, D::Error> {
+        deserializer.deserialize_map(FileVisitor)
+    }
+}
+
+struct FileVisitor;
+
+impl<'de> Visitor<'de> for FileVisitor {
+    type Value = File;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration of a site")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
+        let (mut site, mut parties, mut clients) = (None, BTreeMap::new(), BTreeMap::new());
+        let (mut session, mut attestation) = (Session::default(), None);
+        while let Some(key) = map.next_key::<String>()? {
+            match (key.as_str(), party_index(&key)) {
+                (_, Some(index)) => drop(parties.insert(index, map.next_value()?)),
+                ("site", _) => site = Some(map.next_value()?),
+                ("clients", _) => clients = map.next_value()?,
+                ("session", _) => session = map.next_value()?,
+                ("attestation", _) => attestation = Some(map.next_value()?),
+                _ => {
+                    return Err(A::Error::unknown_field(
+                        &key,
+                        &["site", "p0", "p1", "p2", "…", "clients", "session", "attestation"],
+                    ));
+                }
+            }
+        }
+        let site = site.ok_or_else(|| A::Error::missing_field("site"))?;
+        Ok(File { site, parties, clients, session, attestation })
+    }
+}
+
+/// The index in a party's name, `p0` and so on.
+fn party_index(name: &str) -> Option<usize> {
+    let index = name.strip_prefix('p')?.parse::<u8>().ok().map(usize::from)?;
+    (name == format!("p{index}")).then_some(index)
+}
+
 impl Config {
     /// Reads a site's file. Paths in it are relative to its folder.
     ///
@@ -169,20 +210,24 @@ impl Config {
 
     fn parse(text: &str, folder: &Path) -> Result<Config, String> {
         let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
-        let role = match file.site.role.as_str() {
-            "p0" => Role::Party(0),
-            "p1" => Role::Party(1),
-            "p2" => Role::Party(2),
-            "client" => Role::Client,
-            other => return Err(format!("site.role is {other:?}: it must be p0, p1, p2 or client")),
+        let mut parties = Vec::with_capacity(file.parties.len());
+        for (index, party) in file.parties {
+            if index != parties.len() {
+                return Err(format!("missing field `p{}`: every party has a table", parties.len()));
+            }
+            parties.push(party.check(&format!("p{index}"))?);
+        }
+        let role = match (file.site.role.as_str(), party_index(&file.site.role)) {
+            ("client", _) => Role::Client,
+            (_, Some(index)) if index < parties.len() => Role::Party(u8::try_from(index).unwrap_or(u8::MAX)),
+            (other, _) => {
+                let names: String = (0..parties.len()).map(|i| format!("p{i}, ")).collect();
+                let names = names.trim_end_matches(", ");
+                return Err(format!("site.role is {other:?}: it must be {names} or client"));
+            }
         };
         let identity = Identity::read(&folder.join(&file.site.certificate), &folder.join(&file.site.key))
             .map_err(|e| e.to_string())?;
-        let mut parties = Vec::with_capacity(3);
-        for (key, party) in [("p0", file.p0), ("p1", file.p1), ("p2", file.p2)] {
-            parties.push(party.check(key)?);
-        }
-        let parties = <[PartyEntry; 3]>::try_from(parties).map_err(|_| "there must be three parties")?;
         let mut clients = BTreeMap::new();
         for (name, client) in file.clients {
             let fingerprint = fingerprint(&format!("clients.{name}"), &client.fingerprint)?;
@@ -191,7 +236,7 @@ impl Config {
         }
         distinct(&parties, &clients)?;
         if let Role::Party(index) = role {
-            let own = &parties[usize::from(index % 3)];
+            let own = parties.get(usize::from(index)).ok_or("site.role: there are too many parties")?;
             if own.fingerprint != identity.fingerprint() {
                 return Err(format!(
                     "p{index}.fingerprint is {}, and the key of this site is {}: the others would refuse it",
@@ -210,9 +255,9 @@ impl Config {
             listen: file.site.listen,
             store: folder.join(file.site.store.unwrap_or("store".into())),
             audit: folder.join(file.site.audit.unwrap_or("audit.jsonl".into())),
+            session: file.session.check(parties.len())?,
             parties,
             clients,
-            session: file.session.check()?,
             attestation,
         })
     }
@@ -222,6 +267,14 @@ impl Config {
         let parties = self.parties.iter().map(|party| party.fingerprint);
         let clients = self.clients.values().map(|client| client.fingerprint);
         parties.chain(clients).filter(|&key| key != self.identity.fingerprint()).collect()
+    }
+
+    /// How people call a party: by its place, and its name if it has one.
+    pub fn party_name(&self, index: usize) -> String {
+        match self.parties.get(index) {
+            Some(party) if party.name != format!("p{index}") => format!("P{index} ({})", party.name),
+            _ => format!("P{index}"),
+        }
     }
 
     /// The client with this key.
@@ -250,7 +303,7 @@ impl Party {
 }
 
 impl Session {
-    fn check(self) -> Result<SessionLimits, String> {
+    fn check(self, parties: usize) -> Result<SessionLimits, String> {
         let seconds = |name: &str, value: Option<f64>, default: u64| {
             let value = value.unwrap_or(default as f64);
             Duration::try_from_secs_f64(value)
@@ -258,10 +311,17 @@ impl Session {
                 .filter(|time| *time >= Duration::from_millis(100))
                 .ok_or_else(|| format!("session.{name} is {value}: give a number of seconds, at least 0.1"))
         };
-        let protocols =
-            self.protocols.unwrap_or_else(|| vec![ProtocolName::Mirror, ProtocolName::PorthosExact]);
+        let usual = [ProtocolName::Mirror, ProtocolName::PorthosExact];
+        let fitting = usual.into_iter().filter(|protocol| protocol.parties() == parties);
+        let protocols = self.protocols.unwrap_or_else(|| fitting.collect());
         if protocols.contains(&ProtocolName::Clear) {
             return Err("session.protocols: clear shows every secret to every party; it is for finding errors on one machine".into());
+        }
+        if let Some(other) = protocols.iter().find(|protocol| protocol.parties() != parties) {
+            let needed = other.parties();
+            return Err(format!(
+                "session.protocols: {other} is run by {needed} parties, and this file has {parties}"
+            ));
         }
         Ok(SessionLimits {
             protocols,
@@ -282,7 +342,7 @@ fn fingerprint(place: &str, text: &str) -> Result<Fingerprint, String> {
 }
 
 /// Nobody is two: a party that is also another, or a client, would see what it must not.
-fn distinct(parties: &[PartyEntry; 3], clients: &BTreeMap<String, ClientEntry>) -> Result<(), String> {
+fn distinct(parties: &[PartyEntry], clients: &BTreeMap<String, ClientEntry>) -> Result<(), String> {
     let mut seen = BTreeMap::new();
     let parties = parties.iter().enumerate().map(|(i, party)| (format!("p{i}"), party.fingerprint));
     let clients = clients.iter().map(|(name, client)| (format!("clients.{name}"), client.fingerprint));

@@ -1,4 +1,4 @@
-//! A deployed model: a program, and three parts of its weights, each of which one party keeps.
+//! A deployed model: a program, and parts of its weights, each of which one party keeps.
 
 use cryptflow_program::{Program, validate};
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ pub struct Deployment {
     pub program: String,
     /// The protocol that the weights were shared for.
     pub protocol: ProtocolName,
-    /// Commitments to the parts of P0, P1 and P2. Each party keeps the salt of its own: a commitment without its salt says nothing of
+    /// Commitments to the parties' parts, in the order of their indices. Each party keeps the salt of its own: a commitment without its salt says nothing of
     /// the weights.
-    pub commitments: [[u8; 32]; 3],
+    pub commitments: Vec<[u8; 32]>,
 }
 
 impl Deployment {
@@ -41,6 +41,13 @@ impl Deployment {
         let program: Program = serde_json::from_str(&self.program)
             .map_err(|e| SessionError::Manifest(format!("{}: this is no program: {e}", self.name)))?;
         validate(&program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
+        let (parts, parties) = (self.commitments.len(), self.protocol.parties());
+        if parts != parties {
+            return Err(SessionError::Manifest(format!(
+                "{}: its weights were shared into {parts} parts, and {} is run by {parties} parties",
+                self.name, self.protocol
+            )));
+        }
         supported(self.protocol, &program)?;
         Ok(program)
     }
@@ -119,7 +126,7 @@ mod tests {
             name: "a".into(),
             program: "p".into(),
             protocol: ProtocolName::Mirror,
-            commitments: [[1; 32], [2; 32], [3; 32]],
+            commitments: vec![[1; 32], [2; 32], [3; 32]],
         };
         let changed = |change: fn(&mut Deployment)| {
             let mut other = deployment.clone();

@@ -5,7 +5,7 @@
 //! | [`Request::Setup`], where the program was not deployed before | [`Reply::Ready`], once the parties agree on the manifest |
 //! | [`Request::Weights`], then one part a weight, where they were not deployed before | [`Reply::WeightsHeld`] |
 //! | [`Request::Inputs`], then one part an input | [`Reply::InputsHeld`] |
-//! | [`Request::Go`], once all three hold their parts | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
+//! | [`Request::Go`], once all hold their parts | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
 //! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence ([`Request::Attest`]). Who cannot go on aborts its links with its reason.
@@ -22,7 +22,7 @@ use crate::attested::Statement;
 use crate::protocol_name::ProtocolName;
 
 /// Version of these messages.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
@@ -151,7 +151,7 @@ pub struct BatchRecord {
     /// By how much its round clock moved.
     pub rounds: u64,
     /// Payload bytes that it sent to each party.
-    pub sent: [u64; 3],
+    pub sent: Vec<u64>,
     /// Step by step.
     pub steps: Vec<StepRecord>,
 }

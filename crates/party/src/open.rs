@@ -20,7 +20,8 @@ use crate::store::hex;
 /// What the links of a session are made with, where they are attested.
 struct Attested {
     instance: Instance,
-    peers: [Option<(Terms, Proved)>; 3],
+    /// By index; nothing at this party's own.
+    peers: Vec<Option<(Terms, Proved)>>,
 }
 
 /// Where and until when the parties of a session come together.
@@ -188,16 +189,17 @@ impl Service {
         Ok(Some((terms, proved, guard)))
     }
 
-    /// The links to the two other parties, in the same order everywhere: P0 with P1, P0 with P2, P1 with P2. The lower index dials.
+    /// The links to the other parties, in the same order everywhere: P0 with P1, P0 with P2, …, P1 with P2, … The lower index dials.
     fn link(
         &self,
         instance: Option<Instance>,
         meeting: &Meeting<'_>,
     ) -> Result<(Links, Option<Attested>), SessionError> {
         let clock: Arc<Clock> = Arc::default();
-        let mut peers = [None, None, None];
-        let mut links: Vec<Link> = Vec::with_capacity(2);
-        for j in (0..3).filter(|&j| j != self.index) {
+        let parties = self.config.parties.len();
+        let mut peers: Vec<_> = (0..parties).map(|_| None).collect();
+        let mut links: Vec<Link> = Vec::with_capacity(parties);
+        for j in (0..parties).filter(|&j| j != self.index) {
             let linked = self.link_one(j, instance.as_ref(), meeting, &clock);
             match linked {
                 Ok((link, proved)) => {
@@ -210,8 +212,6 @@ impl Service {
                 }
             }
         }
-        let links = <[Link; 2]>::try_from(links)
-            .map_err(|_| SessionError::Manifest("there must be two other parties".into()))?;
         let attested = instance.map(|instance| Attested { instance, peers });
         Ok((Links::new(self.index, links, clock), attested))
     }

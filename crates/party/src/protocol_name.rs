@@ -40,6 +40,16 @@ impl ProtocolName {
         }
     }
 
+    /// How many parties run it.
+    pub fn parties(self) -> usize {
+        3
+    }
+
+    /// The party that only deals, if there is one: nothing that it sends depends on an input.
+    pub fn dealer(self) -> Option<Party> {
+        (self != ProtocolName::Clear).then_some(Party::P2)
+    }
+
     /// What shares secrets and opens outputs under this protocol.
     pub fn owner(self, ring_bits: u32) -> Box<dyn Owner> {
         match self {

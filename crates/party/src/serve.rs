@@ -1,4 +1,4 @@
-//! A party's side of a session: takes its parts, runs the program with the two other parties, and hands its parts of the
+//! A party's side of a session: takes its parts, runs the program with the other parties, and hands its parts of the
 //! outputs to the client.
 
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
 pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(client);
-    let (ring_bits, party) = (job.program.ring_bits, Party::ALL[links.index() % 3]);
+    let (ring_bits, party) = (job.program.ring_bits, Party::new(links.index()));
     // A handle that outlives the run: links that close with it would say good-bye, and not why.
     let open = links.clone();
     let result = match job.protocol {
@@ -120,11 +120,10 @@ pub fn check(manifest: &Manifest, program: &Program) -> Result<(), SessionError>
 /// Two parties were not.
 pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
     let own = manifest.digest();
-    let others: Vec<usize> = (0..3).filter(|&j| j != links.index()).collect();
-    for &j in &others {
+    for j in links.others() {
         links.to(j).send(own.to_vec())?;
     }
-    for &j in &others {
+    for j in links.others() {
         if links.to(j).recv(own.len())? != own {
             let (me, peer) = (links.index(), links.to(j).peer());
             return Err(SessionError::Manifest(format!(
@@ -249,12 +248,12 @@ fn batch<P: Protocol>(
     let mut reporter = Reporter { client: (party == Party::P0).then_some(client), last: None, steps: vec![] };
     let outputs = execute(protocol, program, weights, inputs, &mut reporter)?;
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
-    let after = protocol.metered();
-    let sent = |cost: cryptflow_mpc::Cost| cost.bytes[party.index()];
+    let mut after = protocol.metered();
+    after.bytes -= &before.bytes;
     let record = BatchRecord {
         seconds: begun.elapsed().as_secs_f64(),
         rounds: after.rounds.saturating_sub(before.rounds),
-        sent: std::array::from_fn(|j| sent(after)[j].saturating_sub(sent(before)[j])),
+        sent: after.bytes.sent(party).to_vec(),
         steps: reporter.steps,
     };
     Ok((parts, record))
@@ -278,7 +277,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
-        self.steps.push(*record);
+        self.steps.push(record.clone());
     }
 }
 

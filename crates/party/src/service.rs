@@ -29,7 +29,7 @@ const MAX_CONNECTIONS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The configuration is that of a client.
-    #[error("site.role is client: this command runs a party, p0, p1 or p2")]
+    #[error("site.role is client: this command runs a party, p0, p1 or another")]
     NoParty,
     /// The configuration lacks the address.
     #[error("site.listen is missing: the address and port to listen on, \"0.0.0.0:7843\"")]
@@ -226,10 +226,7 @@ impl Service {
 
     /// How others call party `j`.
     pub(crate) fn peer_name(&self, j: usize) -> String {
-        match self.config.parties.get(j) {
-            Some(party) if party.name != format!("p{j}") => format!("P{j} ({})", party.name),
-            _ => format!("P{j}"),
-        }
+        self.config.party_name(j)
     }
 
     fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
@@ -290,7 +287,7 @@ impl Service {
         Ok(Status {
             software: env!("CARGO_PKG_VERSION").into(),
             index: u8::try_from(self.index).unwrap_or(u8::MAX),
-            name: self.config.parties[self.index % 3].name.clone(),
+            name: self.config.parties.get(self.index).map(|party| party.name.clone()).unwrap_or_default(),
             client: name.into(),
             may,
             models,
@@ -319,7 +316,7 @@ impl Service {
         Ok(())
     }
 
-    /// Takes this party's part of a model, and holds it until the client says that all three do.
+    /// Takes this party's part of a model, and holds it until the client says that all parties hold theirs.
     fn take(
         &self,
         channel: &mut Channel,

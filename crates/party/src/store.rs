@@ -201,7 +201,7 @@ mod tests {
                 name: name.into(),
                 program: "{}".into(),
                 protocol: ProtocolName::Porthos,
-                commitments: [[1; 32], [2; 32], [3; 32]],
+                commitments: vec![[1; 32], [2; 32], [3; 32]],
             },
             salt: [9; 32],
             weights: (0..12).map(|i| vec![i; usize::from(i)]).collect(),

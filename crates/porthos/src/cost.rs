@@ -37,7 +37,7 @@ fn halves(len: usize) -> [u64; 2] {
 fn exchanged(words: u64, dealt: usize, bytes: u64) -> Cost {
     let sent = words * WORD as u64;
     let [to0, to1] = halves(dealt).map(|n| n * bytes);
-    Cost { rounds: 1, bytes: [[0, sent, 0], [sent, 0, 0], [to0, to1, 0]] }
+    Cost { rounds: 1, bytes: [[0, sent, 0], [sent, 0, 0], [to0, to1, 0]].into() }
 }
 
 /// Shares of products, element by element: (2 + 2 + 1) l.
@@ -49,22 +49,22 @@ fn multiply(len: usize) -> Cost {
 fn private_compare(len: usize) -> Cost {
     let sent = (len * LANES) as u64;
     let [to0, to1] = halves(len).map(|n| n * LANES as u64);
-    Cost { rounds: 1, bytes: [[0, 0, sent], [0, 0, sent], [to0, to1, 0]] }
+    Cost { rounds: 1, bytes: [[0, 0, sent], [0, 0, sent], [to0, to1, 0]].into() }
 }
 
 fn share_convert(len: usize) -> Cost {
     let words = (len * WORD) as u64;
     let [to0, to1] = halves(len).map(|n| n * WORD as u64);
     // c̃ to P2; δ, half of it drawn; both shares of η'.
-    let hidden = Cost { rounds: 1, bytes: [[0, 0, words], [0, 0, words], [0; 3]] };
-    let wraps = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]] };
-    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [words, words, 0]] };
+    let hidden = Cost { rounds: 1, bytes: [[0, 0, words], [0, 0, words], [0; 3]].into() };
+    let wraps = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
+    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [words, words, 0]].into() };
     hidden + wraps + private_compare(len) + answers
 }
 
 fn msb(len: usize) -> Cost {
     let [to0, to1] = halves(len).map(|n| n * WORD as u64);
-    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]] };
+    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
     // r opened, with x's lowest bits dealt; the comparison; β'; the product.
     exchanged(len as u64, len, WORD as u64) + private_compare(len) + answers + multiply(len)
 }

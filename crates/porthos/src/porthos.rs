@@ -11,6 +11,9 @@ use crate::session::{Session, draw, to_bytes};
 use crate::share::{Share, from_nothing, from_seed, from_words};
 use crate::truncation::Truncation;
 
+/// P0 and P1 evaluate, P2 helps.
+pub(crate) const PARTIES: usize = 3;
+
 /// A party of the Porthos protocol, in a session of its own.
 pub struct Porthos {
     pub(crate) session: Session,
@@ -24,6 +27,9 @@ impl Porthos {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
+        if links.parties() != PARTIES {
+            return Err(Error::parties(links.parties(), PARTIES));
+        }
         let keys = Keys::agree(&links)?;
         Ok(Porthos::insecure_with_keys(links, keys))
     }
@@ -31,7 +37,7 @@ impl Porthos {
     /// A party with keys that were not agreed on: for tests of what a party can see.
     pub fn insecure_with_keys(links: Links, keys: Keys) -> Porthos {
         let truncation = Truncation::Local;
-        let session = Session { party: Party::ALL[links.index() % 3], links, keys, truncation };
+        let session = Session { party: Party::new(links.index()), links, keys, truncation };
         let start = session.total();
         Porthos { session, start }
     }
@@ -51,7 +57,7 @@ impl Porthos {
         match self.session.party {
             Party::P0 => from_seed(name, part, len),
             Party::P1 => from_words(name, part, len),
-            Party::P2 => from_nothing(name, part, len),
+            _ => from_nothing(name, part, len),
         }
     }
 }
@@ -210,9 +216,7 @@ impl Protocol for Porthos {
     fn metered(&self) -> Cost {
         let mut cost = self.session.total();
         cost.rounds -= self.start.rounds;
-        for (row, start) in cost.bytes.iter_mut().zip(self.start.bytes) {
-            row.iter_mut().zip(start).for_each(|(cell, s)| *cell -= s);
-        }
+        cost.bytes -= &self.start.bytes;
         cost
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cryptflow_mpc::keys::{Keys, Stream};
-use cryptflow_mpc::{Cost, Error, Party};
+use cryptflow_mpc::{Cost, Error, Party, Traffic};
 use cryptflow_ring::small_field::LANES;
 use cryptflow_wire::{Link, Links};
 use rayon::prelude::*;
@@ -78,7 +78,7 @@ impl<const L: u32> Session<L> {
         match self.party {
             Party::P0 => Some(self.keys.with(Party::P1).stream()),
             Party::P1 => Some(self.keys.with(Party::P0).stream()),
-            Party::P2 => None,
+            _ => None,
         }
     }
 
@@ -183,9 +183,7 @@ impl<const L: u32> Session<L> {
 
     /// Rounds and bytes so far.
     pub(crate) fn total(&self) -> Cost {
-        let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
-        cost.bytes[self.party.index()] = self.links.sent();
-        cost
+        Cost { rounds: self.links.rounds(), bytes: Traffic::sent_by(self.party, &self.links.sent()) }
     }
 }
 

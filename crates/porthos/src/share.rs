@@ -5,6 +5,7 @@ use cryptflow_mpc::{Error, Owner, keys};
 use cryptflow_ring::Prf;
 use zeroize::Zeroizing;
 
+use crate::porthos::PARTIES;
 use crate::session::{WORD, from_bytes, to_bytes};
 
 /// Bytes of a seed.
@@ -52,25 +53,26 @@ impl PorthosOwner {
 
 /// P0's part is the seed of its share, P1's the difference, P2's empty. Every tensor has a fresh seed.
 impl Owner for PorthosOwner {
-    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         let mut seed = Zeroizing::new([0; SEED]);
         keys::random(seed.as_mut_slice())?;
         let mut difference = expand(&seed, x.len());
         for (d, &v) in difference.iter_mut().zip(x) {
             *d = (sign_extend(v, self.ring_bits) as u64).wrapping_sub(*d);
         }
-        Ok([seed.to_vec(), to_bytes(&difference), Vec::new()])
+        Ok(vec![seed.to_vec(), to_bytes(&difference), Vec::new()])
     }
 
-    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         self.share_value(w)
     }
 
-    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error> {
+    fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error> {
         const NAME: &str = "the output";
-        check_length(NAME, parts[2], 0)?;
-        let mut sum = read_words(NAME, parts[0], len)?;
-        for (a, b) in sum.iter_mut().zip(read_words(NAME, parts[1], len)?) {
+        let &[first, second, helper] = parts else { return Err(Error::parts(NAME, parts.len(), PARTIES)) };
+        check_length(NAME, helper, 0)?;
+        let mut sum = read_words(NAME, first, len)?;
+        for (a, b) in sum.iter_mut().zip(read_words(NAME, second, len)?) {
             *a = a.wrapping_add(b);
         }
         Ok(sum.into_iter().map(|v| v as i64).collect())

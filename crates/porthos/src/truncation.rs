@@ -76,7 +76,7 @@ pub(crate) fn truncate<const L: u32>(party: Party, share: &mut [u64], shift: u32
         Party::P1 => {
             share.iter_mut().for_each(|v| *v = (signed(v.wrapping_neg()) >> shift).wrapping_neg() as u64)
         }
-        Party::P2 => {}
+        _ => {}
     }
 }
 

@@ -105,15 +105,16 @@ fn run<const L: u32>(
     key: impl Fn(Party, Party) -> Arc<dyn Source>,
     step: impl Fn(&mut Session<L>) -> Vec<u64> + Sync,
 ) -> ([Vec<u64>; 3], Vec<Recorded>) {
-    let (links, transcript) = recorded_mesh(LinkOptions::default()).unwrap();
+    let (links, transcript) = recorded_mesh(3, LinkOptions::default()).unwrap();
     let results: Vec<Vec<u64>> = thread::scope(|scope| {
         let step = &step;
         let threads: Vec<_> = links
             .into_iter()
-            .zip(Party::ALL)
+            .zip(Party::all(3))
             .map(|(links, party)| {
-                let source = |other| Key::insecure_from_source(key(party, other));
-                let keys = Keys::insecure_from_keys(party, source(party.next()), source(party.previous()));
+                let source = |other| (other, Key::insecure_from_source(key(party, other)));
+                let others = [party.next(3), party.previous(3)];
+                let keys = Keys::insecure_from_keys(party, others.map(source)).unwrap();
                 let truncation = Truncation::Dealt;
                 scope.spawn(move || step(&mut Session::<L> { party, links, keys, truncation }))
             })

@@ -5,7 +5,9 @@
 mod subject;
 
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, OneRelu, Run, TOO_FAR, Watched, Zoo, far_from_uniform, seeds};
+use cryptflow_mpc::secrecy::{
+    self, Fault, OneRelu, PARTIES, Run, TOO_FAR, Watched, Zoo, far_from_uniform, seeds,
+};
 use cryptflow_porthos::Truncation;
 use cryptflow_wire::local::Recorded;
 use subject::Conforming;
@@ -112,13 +114,13 @@ fn planted_bugs_are_found() {
 #[test]
 fn holders_that_draw_differently_are_found() {
     let parts = secrecy::share(&PORTHOS, &SMALL, 1).unwrap();
-    for key in Party::ALL {
+    for key in PARTIES {
         let source = |holder: Party, of: Party| {
             let wrong = holder == key && of == key;
             let fault = if wrong { Fault::Repeated { key, stream: 1, other: 1000 } } else { Fault::None };
             Watched::new(seeds(7)[of.index()], fault)
         };
-        let keys = Party::ALL.iter().map(|&p| [source(p, p), source(p, p.previous())]).collect();
+        let keys = PARTIES.map(|p| [source(p, p), source(p, p.previous(3))]).to_vec();
         let run = secrecy::run_with(&PORTHOS, &SMALL, &parts, keys).unwrap();
         assert!(run.ledger::<Conforming>().unwrap_err().contains("the same words"), "{key}");
     }

@@ -15,30 +15,34 @@ const VERSION: u16 = 1;
 pub(crate) const HELLO_LEN: usize = 8 + 2 + 1 + 32;
 const CONTEXT: &[u8] = b"cryptflow wire hello v1";
 
+/// The client's [`Role::code`].
+const CLIENT: u8 = 3;
+
 /// What somebody is in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// One of the three parties.
+    /// A party, by its index.
     Party(u8),
     /// Whoever brings weights and inputs, and takes outputs.
     Client,
 }
 
 impl Role {
-    /// P0, P1, P2, the client: 0 to 3.
+    /// One byte: the client is 3, and the parties have all other numbers, in order.
     pub fn code(self) -> u8 {
         match self {
-            Role::Party(index) => index,
-            Role::Client => 3,
+            Role::Party(index) if index < CLIENT => index,
+            Role::Party(index) => index.saturating_add(1),
+            Role::Client => CLIENT,
         }
     }
 
     /// The inverse of [`Role::code`].
-    pub fn from_code(code: u8) -> Option<Role> {
+    pub fn from_code(code: u8) -> Role {
         match code {
-            0..=2 => Some(Role::Party(code)),
-            3 => Some(Role::Client),
-            _ => None,
+            CLIENT => Role::Client,
+            0..CLIENT => Role::Party(code),
+            _ => Role::Party(code - 1),
         }
     }
 }
@@ -100,7 +104,7 @@ pub(crate) fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, String> {
     if version != VERSION {
         return Err(format!("it speaks version {version} of the protocol, and this is version {VERSION}"));
     }
-    Role::from_code(hello[10]).ok_or_else(|| format!("there is no role {}", hello[10]))
+    Ok(Role::from_code(hello[10]))
 }
 
 /// Proof that whoever said `prover` to whoever said `verifier` holds the token.
@@ -123,7 +127,15 @@ mod tests {
         };
         assert!(with(0, b'G').contains("does not speak"));
         assert!(with(8, 9).contains("version 9"));
-        assert!(with(10, 4).contains("no role 4"));
+    }
+
+    #[test]
+    fn every_role_has_a_code() {
+        let roles = (0..255).map(Role::Party).chain([Role::Client]);
+        let codes: Vec<u8> = roles.clone().map(Role::code).collect();
+        assert_eq!(codes[..5], [0, 1, 2, 4, 5]);
+        assert_eq!(codes[255], 3);
+        assert!(roles.zip(codes).all(|(role, code)| Role::from_code(code) == role));
     }
 
     #[test]

@@ -53,36 +53,42 @@ impl Group {
     }
 }
 
-/// A party's links to the two others. A clone is another handle to the same links: for what the parties say to each other before and
+/// A party's links to all others. A clone is another handle to the same links: for what the parties say to each other before and
 /// after a protocol runs. They close when the last handle is dropped.
 #[derive(Clone)]
 pub struct Links {
     index: usize,
-    links: Arc<[Link; 3]>,
+    links: Arc<[Link]>,
     clock: Arc<Clock>,
     group: Arc<Group>,
 }
 
 impl Links {
-    /// The links of party `index`, to the two others in the order of their indices. They must have been made with `clock`.
-    pub fn new(index: usize, peers: [Link; 2], clock: Arc<Clock>) -> Links {
+    /// The links of party `index`, to all others in the order of their indices. They must have been made with `clock`.
+    pub fn new(index: usize, peers: Vec<Link>, clock: Arc<Clock>) -> Links {
         let group = Arc::new(Group::default());
         for link in &peers {
             group.add(link.shared());
         }
-        let [a, b] = peers;
-        let own = Link::to_itself();
-        let links = match index {
-            0 => [own, a, b],
-            1 => [a, own, b],
-            _ => [a, b, own],
-        };
-        Links { index: index.min(2), links: Arc::new(links), clock, group }
+        let (index, mut links) = (index.min(peers.len()), peers);
+        links.insert(index, Link::to_itself());
+        Links { index, links: links.into(), clock, group }
     }
 
-    /// Which party this is: 0, 1 or 2.
+    /// Which party this is, from 0.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// How many parties there are, with this one.
+    pub fn parties(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The indices of all others, in order.
+    pub fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let own = self.index;
+        (0..self.parties()).filter(move |&j| j != own)
     }
 
     /// The link to party `j`. There is none to the party itself: sending there is an error.
@@ -91,13 +97,13 @@ impl Links {
     }
 
     /// What went over each link, by the peer's index.
-    pub fn meters(&self) -> [LinkMeter; 3] {
-        self.links.each_ref().map(Link::meter)
+    pub fn meters(&self) -> Vec<LinkMeter> {
+        self.links.iter().map(Link::meter).collect()
     }
 
     /// Payload bytes sent, by the peer's index.
-    pub fn sent(&self) -> [u64; 3] {
-        self.meters().map(|m| m.sent_bytes)
+    pub fn sent(&self) -> Vec<u64> {
+        self.links.iter().map(|link| link.meter().sent_bytes).collect()
     }
 
     /// Rounds so far: this party's clock.
@@ -112,7 +118,8 @@ impl Links {
 
     /// A handle that reads the meters after the links were handed to a protocol.
     pub fn watch(&self) -> Watch {
-        Watch { links: self.links.each_ref().map(|l| Arc::clone(l.shared())), clock: Arc::clone(&self.clock) }
+        let links = self.links.iter().map(|link| Arc::clone(link.shared())).collect();
+        Watch { links, clock: Arc::clone(&self.clock) }
     }
 
     /// The handle that breaks the links, also after they were handed to a protocol; other links can be tied to it.
@@ -124,14 +131,14 @@ impl Links {
 /// Reads the meters of a party's links from outside, for reports and tests.
 #[derive(Clone)]
 pub struct Watch {
-    links: [Arc<Shared>; 3],
+    links: Vec<Arc<Shared>>,
     clock: Arc<Clock>,
 }
 
 impl Watch {
     /// As [`Links::meters`].
-    pub fn meters(&self) -> [LinkMeter; 3] {
-        self.links.each_ref().map(|shared| shared.lock().meter)
+    pub fn meters(&self) -> Vec<LinkMeter> {
+        self.links.iter().map(|shared| shared.lock().meter).collect()
     }
 
     /// As [`Links::rounds`].

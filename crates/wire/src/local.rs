@@ -23,35 +23,43 @@ pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
     ))
 }
 
-/// The links of three parties in one process. The link between the evaluators P0 and P1 has no limits.
+/// The links of so many parties in one process. The link between the evaluators P0 and P1 has no limits.
 ///
 /// # Errors
 /// The system gives no threads.
-pub fn mesh(options: LinkOptions) -> Result<[Links; 3], WireError> {
-    connect(options, None)
+pub fn mesh(parties: usize, options: LinkOptions) -> Result<Vec<Links>, WireError> {
+    connect(parties, options, None)
 }
 
 /// As [`mesh`], with a copy of every message: for tests of what a party can see.
 ///
 /// # Errors
 /// The system gives no threads.
-pub fn recorded_mesh(options: LinkOptions) -> Result<([Links; 3], Transcript), WireError> {
+pub fn recorded_mesh(parties: usize, options: LinkOptions) -> Result<(Vec<Links>, Transcript), WireError> {
     let transcript = Transcript::default();
-    Ok((connect(options, Some(&transcript))?, transcript))
+    Ok((connect(parties, options, Some(&transcript))?, transcript))
 }
 
-fn connect(options: LinkOptions, transcript: Option<&Transcript>) -> Result<[Links; 3], WireError> {
-    let clocks: [Arc<Clock>; 3] = Default::default();
-    let link = |from: usize, to: usize, transport| {
-        Link::start(format!("P{to}"), transport, Arc::clone(&clocks[from]), options.between(from, to))
-    };
-    let between = |i, j| transports(transcript.map(|t| (t, i, j)));
-    let ((t01, t10), (t02, t20), (t12, t21)) = (between(0, 1), between(0, 2), between(1, 2));
-    Ok([
-        Links::new(0, [link(0, 1, t01)?, link(0, 2, t02)?], Arc::clone(&clocks[0])),
-        Links::new(1, [link(1, 0, t10)?, link(1, 2, t12)?], Arc::clone(&clocks[1])),
-        Links::new(2, [link(2, 0, t20)?, link(2, 1, t21)?], Arc::clone(&clocks[2])),
-    ])
+fn connect(
+    parties: usize,
+    options: LinkOptions,
+    transcript: Option<&Transcript>,
+) -> Result<Vec<Links>, WireError> {
+    let clocks: Vec<Arc<Clock>> = (0..parties).map(|_| Arc::default()).collect();
+    let mut links: Vec<Vec<Link>> = (0..parties).map(|_| Vec::new()).collect();
+    // Each party gets the links to the others in the order of their indices.
+    for i in 0..parties {
+        for j in i + 1..parties {
+            let (there, back) = transports(transcript.map(|t| (t, i, j)));
+            for (from, to, transport) in [(i, j, there), (j, i, back)] {
+                let clock = Arc::clone(&clocks[from]);
+                let link = Link::start(format!("P{to}"), transport, clock, options.between(from, to))?;
+                links[from].push(link);
+            }
+        }
+    }
+    let parties = links.into_iter().zip(clocks).enumerate();
+    Ok(parties.map(|(index, (links, clock))| Links::new(index, links, clock)).collect())
 }
 
 /// The messages of a [`recorded_mesh`].

@@ -249,7 +249,7 @@ fn greet(
     Ok(Connection { stream, peer })
 }
 
-/// A party's links to the two others, and its connections with the `clients` that it waits for, in this order. Every party
+/// A party's links to all others, and its connections with the `clients` that it waits for, in this order. Every party
 /// calls this with its own index and listener; it connects to the parties with lower indices (`addresses` holds their listeners'
 /// addresses) and waits for those with higher ones.
 ///
@@ -258,57 +258,53 @@ fn greet(
 pub fn join(
     index: usize,
     listener: &Listener,
-    addresses: &[SocketAddr; 3],
+    addresses: &[SocketAddr],
     clients: &[Role],
     token: &Token,
     options: &LinkOptions,
     deadline: Duration,
 ) -> Result<(Links, Vec<Connection>), WireError> {
-    let index = index.min(2);
+    let parties = addresses.len();
     let role = |i: usize| Role::Party(i as u8);
     let lower = addresses.iter().enumerate().take(index);
     let mut connections = Vec::new();
     for (i, &address) in lower {
         connections.push(connect(address, role(index), role(i), token, deadline)?);
     }
-    let wanted: Vec<_> = (index + 1..3).map(role).chain(clients.iter().copied()).collect();
+    let wanted: Vec<_> = (index + 1..parties).map(role).chain(clients.iter().copied()).collect();
     let mut accepted = listener.accept(role(index), &wanted, token, deadline)?;
-    let waiting = accepted.split_off(2 - index);
+    let waiting = accepted.split_off(accepted.len().saturating_sub(clients.len()));
     connections.append(&mut accepted);
 
     let clock = Arc::new(Clock::default());
-    let peers = (0..3).filter(|&j| j != index);
+    let peers = (0..parties).filter(|&j| j != index);
     let links = peers
         .zip(connections)
         .map(|(j, connection)| connection.into_link(Arc::clone(&clock), options.between(index, j)))
         .collect::<Result<Vec<_>, _>>()?;
-    let [a, b] = <[Link; 2]>::try_from(links).map_err(|_| WireError::Connect {
-        peer: "the other parties".into(),
-        reason: "there must be two of them".into(),
-    })?;
-    Ok((Links::new(index, [a, b], clock), waiting))
+    Ok((Links::new(index, links, clock), waiting))
 }
 
-/// The links of three parties in one process, over real sockets: for tests.
+/// The links of so many parties in one process, over real sockets: for tests.
 ///
 /// # Errors
 /// The system refuses a socket or a thread.
-pub fn mesh_on_loopback(options: LinkOptions) -> Result<[Links; 3], WireError> {
+pub fn mesh_on_loopback(parties: usize, options: LinkOptions) -> Result<Vec<Links>, WireError> {
     let token = Token::fresh()?;
-    let listeners = [Listener::loopback()?, Listener::loopback()?, Listener::loopback()?];
-    let addresses = listeners.each_ref().map(Listener::address);
+    let listeners = (0..parties).map(|_| Listener::loopback()).collect::<Result<Vec<_>, _>>()?;
+    let addresses: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
     let (token, options, addresses) = (&token, &options, &addresses);
     thread::scope(|scope| {
-        let [a, b, c] = [0, 1, 2].map(|index| {
-            let listener = &listeners[index];
+        let join = |(index, listener)| {
             scope.spawn(move || join(index, listener, addresses, &[], token, options, HANDSHAKE))
-        });
-        let links = |thread: thread::ScopedJoinHandle<'_, Result<(Links, Vec<Connection>), WireError>>| {
+        };
+        let threads: Vec<_> = listeners.iter().enumerate().map(join).collect();
+        let links = threads.into_iter().map(|thread| {
             let result = thread.join().unwrap_or_else(|_| {
                 Err(WireError::Io { peer: "a party's thread".into(), reason: "it panicked".into() })
             });
             result.map(|(links, _)| links)
-        };
-        Ok([links(a)?, links(b)?, links(c)?])
+        });
+        links.collect()
     })
 }

@@ -22,11 +22,15 @@ use common::{SOON, channels};
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;
 
 const MESHES: [(&str, Mesh); 4] = [
-    ("local", local::mesh),
-    ("tcp", tcp::mesh_on_loopback),
+    ("local", |options| local::mesh(3, options).map(three)),
+    ("tcp", |options| tcp::mesh_on_loopback(3, options).map(three)),
     ("tls", |options| tls_mesh(options, false)),
     ("guarded tls", |options| tls_mesh(options, true)),
 ];
+
+fn three(links: Vec<Links>) -> [Links; 3] {
+    links.try_into().ok().unwrap()
+}
 
 /// The links of three parties over TLS.
 fn tls_mesh(options: LinkOptions, guarded: bool) -> Result<[Links; 3], WireError> {
@@ -43,9 +47,9 @@ fn tls_mesh(options: LinkOptions, guarded: bool) -> Result<[Links; 3], WireError
     };
     let ((a01, a10), (a02, a20), (a12, a21)) = (channels(), channels(), channels());
     Ok([
-        Links::new(0, [link(0, 1, a01), link(0, 2, a02)], Arc::clone(&clocks[0])),
-        Links::new(1, [link(1, 0, a10), link(1, 2, a12)], Arc::clone(&clocks[1])),
-        Links::new(2, [link(2, 0, a20), link(2, 1, a21)], Arc::clone(&clocks[2])),
+        Links::new(0, vec![link(0, 1, a01), link(0, 2, a02)], Arc::clone(&clocks[0])),
+        Links::new(1, vec![link(1, 0, a10), link(1, 2, a12)], Arc::clone(&clocks[1])),
+        Links::new(2, vec![link(2, 0, a20), link(2, 1, a21)], Arc::clone(&clocks[2])),
     ])
 }
 
@@ -458,7 +462,7 @@ fn a_network_delays_but_does_not_serialise_what_is_in_flight() {
 
 #[test]
 fn a_party_has_no_link_to_itself() {
-    let [p0, ..] = local::mesh(LinkOptions::default()).unwrap();
+    let p0 = local::mesh(3, LinkOptions::default()).unwrap().remove(0);
     for j in [0, 3, 100] {
         assert!(p0.to(j).send(vec![]).unwrap_err().to_string().contains("itself"));
         assert!(p0.to(j).recv(0).is_err());

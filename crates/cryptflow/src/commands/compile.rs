@@ -18,6 +18,7 @@ use cryptflow_engine::{Estimate, estimate};
 use cryptflow_figures::table::{bytes, count, table};
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_mirror::{MirrorCosts, Tuning};
+use cryptflow_party::ProtocolName;
 use cryptflow_program::{Preprocessing, file, write_whole};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -245,6 +246,7 @@ fn unsupported(nodes: Vec<[String; 3]>) -> Error {
 
 fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Result<()> {
     let (program, report) = (&compiled.program, &compiled.report);
+    let dealer = ProtocolName::Mirror.dealer();
     let row = |name: &str, text: String| vec![name.to_string(), text];
     let mut rows = vec![
         row("model", format!("{} -> {}", arguments.model.model.display(), arguments.out.display())),
@@ -280,8 +282,8 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
         format!(
             "mirror: {} ({} dealt, {} online), {} rounds a run",
             bytes(cost.total.total()),
-            bytes(cost.total.dealt()),
-            bytes(cost.total.online()),
+            bytes(cost.total.dealt(dealer)),
+            bytes(cost.total.online(dealer)),
             cost.total.rounds
         ),
     ));

@@ -126,8 +126,7 @@ impl Job {
             }
         }
         report.bytes.share = client.sent();
-        let [p0, p1, p2] = client.finish().map_err(Error::new)?;
-        report.peak_rss = cryptflow::report::PeakRss { p0, p1, p2 };
+        report.set_peak_rss(&client.finish().map_err(Error::new)?);
         bar.finish_and_clear();
         Ok(results)
     }

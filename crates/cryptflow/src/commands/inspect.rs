@@ -126,6 +126,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
 
 fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result<Listing<'a>> {
     let program = &model.program;
+    let dealer = (protocol != Costs::Clear).then_some(Party::P2);
     let rings = bounds::rings(program);
     let layers: Vec<Line> = program
         .steps
@@ -146,8 +147,8 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
                 compare_bits: compare_bits(step),
                 macs: macs(step),
                 rounds: cost.rounds,
-                dealt_bytes: cost.dealt(),
-                online_bytes: cost.online(),
+                dealt_bytes: cost.dealt(dealer),
+                online_bytes: cost.online(dealer),
             })
         })
         .collect();
@@ -157,8 +158,8 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
         macs: layers.iter().map(|l| l.macs).sum(),
         peak_elements: liveness::peak_elements(program),
         rounds: estimate.total.rounds,
-        dealt_bytes: estimate.total.dealt(),
-        online_bytes: estimate.total.online(),
+        dealt_bytes: estimate.total.dealt(dealer),
+        online_bytes: estimate.total.online(dealer),
         bytes: estimate.total.total(),
         truncation_failure: (protocol == Costs::Porthos).then(|| truncation_failure(program)),
     };

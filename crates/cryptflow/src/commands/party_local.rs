@@ -1,4 +1,4 @@
-//! `cryptflow party-local`: one of the three processes that `cryptflow run` starts. Not for people.
+//! `cryptflow party-local`: one of the processes that `cryptflow run` starts. Not for people.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use super::network::Emulated;
 /// Serves one session with the parties that the same command started.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Which party: 0, 1 or 2.
-    #[arg(value_parser = clap::value_parser!(u8).range(0..3))]
+    /// Which party, from 0.
     index: u8,
+    /// How many there are.
+    parties: u8,
     /// Seconds of silence after which a party counts as gone.
     #[arg(long, default_value_t = 60.0)]
     timeout: f64,
@@ -24,7 +25,8 @@ pub(crate) struct Arguments {
 /// Runs the command. The client tells what went wrong, so an error prints nothing here.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let deadline = Duration::try_from_secs_f64(arguments.timeout).map_err(Error::new)?;
-    match local::run_party(arguments.index.into(), deadline, arguments.network.network()?) {
+    let (index, parties) = (arguments.index.into(), arguments.parties.into());
+    match local::run_party(index, parties, deadline, arguments.network.network()?) {
         Ok(()) => Ok(()),
         Err(_) => std::process::exit(1),
     }

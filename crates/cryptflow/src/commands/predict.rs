@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
         evidence: opened.evidence,
     };
-    let mut report = Report { protocol: protocol.to_string(), session: Some(session), ..Report::default() };
+    let mut report = Report { session: Some(session), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, &job.program, protocol, renewal.is_some()).map_err(Error::new)?;
     report.seconds.share = begun.elapsed().as_secs_f64();

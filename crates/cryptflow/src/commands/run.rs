@@ -1,4 +1,4 @@
-//! `cryptflow run`: a compiled model on inputs that no party sees, between three processes on this machine.
+//! `cryptflow run`: a compiled model on inputs that no party sees, between processes on this machine, one a party.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::inference::{Files, Job};
 use super::network::Emulated;
 use super::protocol;
 
-/// Run a compiled model on inputs that no party sees, between three processes on this machine.
+/// Run a compiled model on inputs that no party sees, between processes on this machine, one a party.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The compiled model.
@@ -48,10 +48,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Error::new(format!("cannot find the file of this command, which the parties run: {e}"))
     })?;
     let protocol = arguments.protocol;
-    let mut report = Report { protocol: protocol.to_string(), ..Report::default() };
+    let mut report = Report::of(protocol);
     let bar = job.progress();
 
-    let (parties, links) = Parties::launch(&executable, timeout, network).map_err(Error::new)?;
+    let (parties, links) =
+        Parties::launch(&executable, protocol.parties(), timeout, network).map_err(Error::new)?;
     let begun = Instant::now();
     bar.set_message("sharing the weights");
     let result = Client::begin(links, &job.program, protocol)

@@ -1,4 +1,4 @@
-//! `cryptflow status`: whether the three parties can be reached, and what they are ready for.
+//! `cryptflow status`: whether the parties can be reached, and what they are ready for.
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::site::Where;
 
-/// Show whether the three parties can be reached, what they think of this client, and which models they keep.
+/// Show whether the parties can be reached, what they think of this client, and which models they keep.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Print one JSON object.
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut lines = Vec::new();
     let mut objects = Vec::new();
     for (index, status) in statuses.iter().enumerate() {
-        let party = &site.config().parties[index];
+        let Some(party) = site.config().parties.get(index) else { continue };
         lines.push(format!("P{index}  {} at {}", party.name, party.address));
         match status {
             Err(error) => {
@@ -75,8 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         super::print(&lines.join("\n"))?;
     }
-    match reached {
-        3 => Ok(()),
-        _ => Err(Error::new(format!("{} of 3 parties can be reached", reached))),
+    match statuses.len() {
+        all if reached == all => Ok(()),
+        all => Err(Error::new(format!("{reached} of {all} parties can be reached"))),
     }
 }

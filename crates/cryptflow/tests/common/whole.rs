@@ -99,10 +99,10 @@ fn parties<P: Protocol>(
     inputs: &[Vec<i64>],
 ) -> Vec<Vec<i64>> {
     let program = &compiled.program;
-    let weights: Vec<[Vec<u8>; 3]> =
+    let weights: Vec<Vec<Vec<u8>>> =
         compiled.weights.iter().map(|w| owner.share_weight(&unsigned(w)).unwrap()).collect();
-    let inputs: Vec<[Vec<u8>; 3]> = inputs.iter().map(|x| owner.share_value(&unsigned(x)).unwrap()).collect();
-    let links = local::mesh(LinkOptions::default()).unwrap();
+    let inputs: Vec<Vec<Vec<u8>>> = inputs.iter().map(|x| owner.share_value(&unsigned(x)).unwrap()).collect();
+    let links = local::mesh(3, LinkOptions::default()).unwrap();
     let parts: Vec<Vec<Vec<u8>>> = std::thread::scope(|scope| {
         let parties: Vec<_> = links
             .into_iter()
@@ -141,7 +141,7 @@ fn parties<P: Protocol>(
         .enumerate()
         .map(|(i, output)| {
             let len = program.values[output.value.0].shape.iter().product();
-            owner.open(len, [&parts[0][i], &parts[1][i], &parts[2][i]]).unwrap()
+            owner.open(len, &[&parts[0][i], &parts[1][i], &parts[2][i]]).unwrap()
         })
         .collect()
 }

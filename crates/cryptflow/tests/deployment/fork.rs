@@ -12,7 +12,7 @@ use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::Program;
 use cryptflow_wire::tls::{Channel, Fingerprint};
-use cryptflow_wire::{Guard, Link, LinkOptions, Role};
+use cryptflow_wire::{Guard, LinkOptions, Role};
 
 use crate::common;
 use crate::sites::Sites;
@@ -102,7 +102,6 @@ pub fn open(sites: &Sites, at: &[usize; 3]) -> Result<Session, SessionError> {
         links.push(channel.into_link(Arc::default(), options, Some(guard))?);
         all_terms.push(terms);
     }
-    let links = <[Link; 3]>::try_from(links).ok().unwrap();
     // Tests leak a program or two.
     let program: &'static Program = Box::leak(Box::new(program));
     let client = Client::join(links, program, manifest.protocol, true)?;

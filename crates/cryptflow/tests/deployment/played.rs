@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cryptflow_aramis::simulated::{Settings, SimulatedTee, measure};
 use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::Protocol;
-use cryptflow_party::attested::{Instance, Statement, Terms, Trust, attest};
+use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest};
 use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Greeting, Tell, hear, say};
 use cryptflow_party::messages::{Manifest, Request, commit, receive, send};
@@ -28,7 +28,7 @@ use crate::sites::Sites;
 #[derive(Serialize, Deserialize)]
 struct Agreement {
     manifest: [u8; 32],
-    roster: [[u8; 32]; 3],
+    roster: Vec<[u8; 32]>,
 }
 
 /// What they tell each other before a batch.
@@ -49,7 +49,7 @@ struct Stage {
     /// Its bare connections, in that case.
     bare: Vec<Channel>,
     /// The instances of P0, P1 and P2.
-    roster: [[u8; 32]; 3],
+    roster: Vec<[u8; 32]>,
 }
 
 fn options() -> LinkOptions {
@@ -104,7 +104,7 @@ fn stage(sites: &mut Sites, stolen: bool) -> Stage {
         (joined.map(|thread| thread.join().unwrap()), (met.map(Option::unwrap), *instance.public()))
     });
     let (met, own) = met;
-    let roster = [met[0].2, met[1].2, own];
+    let roster = vec![met[0].2, met[1].2, own];
     let (mut links, mut bare) = (Vec::new(), Vec::new());
     for (channel, guard, _) in met {
         match stolen {
@@ -172,14 +172,14 @@ fn copy(
     program: &Program,
     weights: Vec<Vec<u8>>,
     input: Vec<u8>,
-    inputs: [[u8; 32]; 3],
+    inputs: Vec<[u8; 32]>,
 ) {
     let (near, far) = feigned(1 - to as u8);
     let nobody = thread::spawn(move || {
         let _ = far.send(vec![7; 32]);
         while far.recv_any(1 << 30).is_ok() {}
     });
-    let links = Links::new(2, if to == 0 { [real, near] } else { [near, real] }, Arc::default());
+    let links = Links::new(2, if to == 0 { vec![real, near] } else { vec![near, real] }, Arc::default());
     let mut mirror = Mirror::new(links.clone(), program.ring_bits, Tuning::default()).unwrap();
     let weights: Vec<_> = program
         .weights
@@ -198,7 +198,8 @@ fn copy(
     }
     let deal = || -> Result<(), Box<dyn std::error::Error>> {
         cryptflow_engine::execute(&mut mirror, program, &weights, vec![input], &mut Silent)?;
-        let mut statement = Statement { inputs, ..Statement::default() };
+        let mut statement =
+            Statement { sent: vec![Flow::default(); 3], received: vec![Flow::default(); 3], inputs };
         for j in 0..2 {
             let transcript = links.to(j).transcript()?.unwrap();
             (statement.sent[j], statement.received[j]) = (transcript.sent.into(), transcript.received.into());
@@ -222,15 +223,15 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let mut sites = Sites::new(true);
     let Stage { program, manifest, client, links, roster, .. } = stage(&mut sites, false);
     for link in &links {
-        send(link, &Agreement { manifest: manifest.digest(), roster }).unwrap();
+        send(link, &Agreement { manifest: manifest.digest(), roster: roster.clone() }).unwrap();
         let theirs: Agreement = receive(link).unwrap();
-        assert_eq!((theirs.manifest, theirs.roster), (manifest.digest(), roster));
+        assert_eq!((theirs.manifest, &theirs.roster), (manifest.digest(), &roster));
     }
     // The client gives everybody its part of the input.
     let rows = common::rows(common::BATCH).concat();
     let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();
     let parts = manifest.protocol.owner(program.ring_bits).share_value(&words).unwrap();
-    let commitments = [0, 1, 2].map(|i| commit(&[i as u8; 32], [parts[i].as_slice()]));
+    let commitments = [0, 1, 2].map(|i| commit(&[i as u8; 32], [parts[i].as_slice()])).to_vec();
     for (i, link) in client.iter().enumerate() {
         send(link, &Request::Inputs { salt: [i as u8; 32] }).unwrap();
         link.send(parts[i].clone()).unwrap();
@@ -245,6 +246,7 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let errors = thread::scope(|scope| {
         for (to, link) in links.into_iter().enumerate() {
             let (program, weights, input) = (&program, weights.clone(), parts[2].clone());
+            let commitments = commitments.clone();
             scope.spawn(move || copy(link, to, program, weights, input, commitments));
         }
         client.each_ref().map(end_of)

@@ -10,6 +10,8 @@ use cryptflow_wire::Links;
 pub(crate) struct Conforming(pub(crate) Tuning);
 
 impl Subject for Conforming {
+    const PARTIES: usize = 3;
+
     type Protocol = Mirror;
     type Owner = MirrorOwner;
     type Costs = MirrorCosts;

@@ -3,6 +3,9 @@
 use super::{Clear, ClearValue, reduce, sign_extend};
 use crate::{Error, Owner};
 
+/// Any number of parties could run it; it is run by as many as the protocols are that it is compared with.
+pub(super) const PARTIES: usize = 3;
+
 const WORD: usize = size_of::<u64>();
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
@@ -36,23 +39,23 @@ pub(super) fn parse(name: &str, len: usize, part: &[u8], bits: u32) -> Result<Cl
 
 /// The parts are little-endian words, the same for every party; a revealed value is sign-extended to 64 bits.
 impl Owner for Clear {
-    fn share_value(&self, x: &[u64]) -> Result<[Vec<u8>; 3], Error> {
-        let part = bytes(x, self.ring_bits);
-        Ok([part.clone(), part.clone(), part])
+    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(vec![bytes(x, self.ring_bits); PARTIES])
     }
 
-    fn share_weight(&self, w: &[u64]) -> Result<[Vec<u8>; 3], Error> {
+    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         self.share_value(w)
     }
 
-    fn open(&self, len: usize, parts: [&[u8]; 3]) -> Result<Vec<i64>, Error> {
+    fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error> {
         const NAME: &str = "the output";
+        let &[first, second, third] = parts else { return Err(Error::parts(NAME, parts.len(), PARTIES)) };
         for part in parts {
             check_length(NAME, len, part.len())?;
         }
-        if parts[0] != parts[1] || parts[0] != parts[2] {
+        if first != second || first != third {
             return Err(malformed(NAME, "the parties do not agree on it".into()));
         }
-        Ok(words(parts[0]).map(|v| sign_extend(v, 64)).collect())
+        Ok(words(first).map(|v| sign_extend(v, 64)).collect())
     }
 }

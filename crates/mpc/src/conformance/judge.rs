@@ -14,7 +14,7 @@ const STATISTICS: usize = 10_000;
 pub(super) fn judge<S: Subject>(
     subject: &S,
     problem: &Problem,
-    records: [&Record; 3],
+    records: &[Record],
     failures: &mut Vec<String>,
 ) {
     let mut fail = |step: &str, what: String| {
@@ -32,7 +32,7 @@ pub(super) fn judge<S: Subject>(
 fn values<S: Subject>(
     subject: &S,
     problem: &Problem,
-    records: [&Record; 3],
+    records: &[Record],
     fail: &mut impl FnMut(&str, String),
 ) -> Result<(), (&'static str, String)> {
     let traits = subject.traits();
@@ -40,8 +40,7 @@ fn values<S: Subject>(
     let mut clear = Clear::checked(Party::P0, problem.ring_bits);
     let weights: Vec<ClearValue> = problem.weights.iter().map(|w| plain(w, problem.ring_bits)).collect();
     let mut operands: Vec<ClearValue> = Vec::new();
-    let reveals = records[0].revealed.iter().zip(&records[1].revealed).zip(&records[2].revealed);
-    for (id, ((p0, p1), p2)) in reveals.enumerate() {
+    for id in 0..problem.inputs.len() + problem.steps.len() {
         let step = id.checked_sub(problem.inputs.len()).and_then(|i| problem.steps.get(i));
         let name = step.map_or("input", Operation::name);
         let expected = match (step, problem.inputs.get(id)) {
@@ -52,7 +51,8 @@ fn values<S: Subject>(
             (None, None) => return Err((name, "more values were revealed than there are".into())),
         };
         let len = expected.data.len();
-        let opened = owner.open(len, [p0, p1, p2]).map_err(|e| (name, format!("cannot be opened: {e}")))?;
+        let parts: Vec<&[u8]> = records.iter().filter_map(|r| Some(r.revealed.get(id)?.as_slice())).collect();
+        let opened = owner.open(len, &parts).map_err(|e| (name, format!("cannot be opened: {e}")))?;
         if opened.len() != len {
             return Err((name, format!("{} elements were opened, {len} were due", opened.len())));
         }
@@ -167,7 +167,7 @@ fn mean(opened: &[i64], z: impl Iterator<Item = i128>, shift: u32, bias: f64) ->
 fn costs<S: Subject>(
     subject: &S,
     problem: &Problem,
-    records: [&Record; 3],
+    records: &[Record],
     fail: &mut impl FnMut(&str, String),
 ) -> Result<(), Error> {
     let model = subject.costs(problem.ring_bits);
@@ -181,12 +181,12 @@ fn costs<S: Subject>(
         if layout.len != len {
             fail(step.name(), format!("the cost model speaks of {} elements, there are {len}", layout.len));
         }
-        let pairs = records.map(|r| r.snapshots.get(i).copied().zip(r.snapshots.get(i + 1).copied()));
-        let [Some(p0), Some(p1), Some(p2)] = pairs else {
+        let pairs = records.iter().map(|r| Some((r.snapshots.get(i)?, r.snapshots.get(i + 1)?)));
+        let Some(pairs) = pairs.collect::<Option<Vec<_>>>() else {
             fail(step.name(), "a party has no meters".into());
             continue;
         };
-        if let Err(what) = one_cost(declared, [p0, p1, p2]) {
+        if let Err(what) = one_cost(&declared, &pairs) {
             fail(step.name(), format!("{what} ({len} elements)"));
         }
     }
@@ -206,7 +206,7 @@ fn lengths(problem: &Problem) -> Result<Vec<usize>, Error> {
     Ok(values.iter().map(|v| v.data.len()).collect())
 }
 
-fn one_cost(declared: Cost, parties: [(Snapshot, Snapshot); 3]) -> Result<(), String> {
+fn one_cost(declared: &Cost, parties: &[(&Snapshot, &Snapshot)]) -> Result<(), String> {
     for (from, (before, after)) in parties.iter().enumerate() {
         for (to, (peer_before, peer_after)) in parties.iter().enumerate() {
             let (Some(a), Some(b)) = (after.links.get(to), before.links.get(to)) else { continue };
@@ -215,7 +215,7 @@ fn one_cost(declared: Cost, parties: [(Snapshot, Snapshot); 3]) -> Result<(), St
             };
             let sent = a.sent_bytes - b.sent_bytes;
             let reported = cell(&after.metered, from, to) - cell(&before.metered, from, to);
-            let due = cell(&declared, from, to);
+            let due = cell(declared, from, to);
             if sent != due {
                 return Err(format!("P{from} sent {sent} bytes to P{to}, declared are {due}"));
             }
@@ -229,12 +229,12 @@ fn one_cost(declared: Cost, parties: [(Snapshot, Snapshot); 3]) -> Result<(), St
             }
         }
     }
-    let clock = |pick: fn(&(Snapshot, Snapshot)) -> u64| parties.iter().map(pick).max().unwrap_or(0);
+    let clock = |pick: fn(&(&Snapshot, &Snapshot)) -> u64| parties.iter().map(pick).max().unwrap_or(0);
     let rounds = clock(|p| p.1.rounds) - clock(|p| p.0.rounds);
     if rounds != declared.rounds {
         return Err(format!("it took {rounds} rounds, declared are {}", declared.rounds));
     }
-    let ticked = |(before, after): &(Snapshot, Snapshot)| {
+    let ticked = |(before, after): &(&Snapshot, &Snapshot)| {
         after.metered.rounds - before.metered.rounds == after.rounds - before.rounds
     };
     match parties.iter().position(|p| !ticked(p)) {
@@ -244,5 +244,5 @@ fn one_cost(declared: Cost, parties: [(Snapshot, Snapshot); 3]) -> Result<(), St
 }
 
 fn cell(cost: &Cost, from: usize, to: usize) -> u64 {
-    cost.bytes.get(from).and_then(|row| row.get(to)).copied().unwrap_or(0)
+    cost.bytes.between(Party::new(from), Party::new(to))
 }

@@ -1,6 +1,6 @@
 //! Sessions: three threads that run problems, and what they saw.
 
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use cryptflow_wire::{LinkMeter, LinkOptions, Links, Watch, local, tcp};
 
@@ -13,12 +13,12 @@ use crate::{Cost, Error, Owner, Party, Protocol};
 const SESSION: usize = 1 << 21;
 
 /// A party's meters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Snapshot {
     /// What the protocol reports.
     pub(super) metered: Cost,
     /// What the links counted.
-    pub(super) links: [LinkMeter; 3],
+    pub(super) links: Vec<LinkMeter>,
     /// The round clock.
     pub(super) rounds: u64,
 }
@@ -73,12 +73,12 @@ fn run_batch<S: Subject>(subject: &S, transport: Transport, batch: &[Problem], r
         Ok(records) => records,
         Err(failure) => return report.failures.push(format!("K={ring_bits}: {failure}")),
     };
-    let [mut r0, mut r1, mut r2] = records.map(Vec::into_iter);
+    let mut records: Vec<_> = records.into_iter().map(Vec::into_iter).collect();
     for (i, problem) in all.into_iter().enumerate() {
-        let (Some(r0), Some(r1), Some(r2)) = (r0.next(), r1.next(), r2.next()) else { break };
+        let Some(records) = records.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>() else { break };
         if i > 0 {
             report.operations += problem.steps.len();
-            judge::judge(subject, problem, [&r0, &r1, &r2], &mut report.failures);
+            judge::judge(subject, problem, &records, &mut report.failures);
         }
     }
 }
@@ -91,8 +91,8 @@ fn warm_up<S: Subject>(ring_bits: u32, subject: &S) -> Problem {
     problem
 }
 
-fn share(owner: &impl Owner, problem: &Problem) -> Result<[Parts; 3], Error> {
-    let mut parts: [Parts; 3] = Default::default();
+fn share<S: Subject>(owner: &S::Owner, problem: &Problem) -> Result<Vec<Parts>, Error> {
+    let mut parts: Vec<Parts> = (0..S::PARTIES).map(|_| Parts::default()).collect();
     for x in &problem.inputs {
         let made = owner.share_value(&elements(x, problem.ring_bits))?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.inputs.push(part));
@@ -109,28 +109,27 @@ fn run_session<S: Subject>(
     transport: Transport,
     ring_bits: u32,
     problems: &[&Problem],
-) -> Result<[Vec<Record>; 3], String> {
+) -> Result<Vec<Vec<Record>>, String> {
     let owner = subject.owner(ring_bits);
-    let mut parts: [Vec<Parts>; 3] = Default::default();
+    let mut parts: Vec<Vec<Parts>> = (0..S::PARTIES).map(|_| Vec::new()).collect();
     for problem in problems {
-        let made = share(&owner, problem).map_err(|e| format!("{}: sharing failed: {e}", problem.name))?;
+        let made =
+            share::<S>(&owner, problem).map_err(|e| format!("{}: sharing failed: {e}", problem.name))?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.push(part));
     }
     let options = LinkOptions::default();
     let links = match transport {
-        Transport::InProcess => local::mesh(options),
-        Transport::Tcp => tcp::mesh_on_loopback(options),
+        Transport::InProcess => local::mesh(S::PARTIES, options),
+        Transport::Tcp => tcp::mesh_on_loopback(S::PARTIES, options),
     };
     let links = links.map_err(|e| format!("the parties cannot be linked: {e}"))?;
     let outcomes = thread::scope(|scope| {
-        let [p0, p1, p2] = parts;
-        let [l0, l1, l2] = links;
-        let threads = [(p0, l0), (p1, l1), (p2, l2)]
-            .map(|(parts, links)| scope.spawn(move || party(subject, ring_bits, links, problems, parts)));
-        threads.map(|t| t.join().unwrap_or_else(|_| Err((true, "panicked".into()))))
+        let start = |(parts, links)| scope.spawn(move || party(subject, ring_bits, links, problems, parts));
+        let threads: Vec<_> = parts.into_iter().zip(links).map(start).collect();
+        let join = |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|_| Err((true, "panicked".into())));
+        threads.into_iter().map(join).collect::<Vec<Result<Vec<Record>, Failure>>>()
     });
-    let failed: Vec<(bool, String)> = Party::ALL
-        .into_iter()
+    let failed: Vec<(bool, String)> = Party::all(S::PARTIES)
         .zip(&outcomes)
         .filter_map(|(p, o)| o.as_ref().err().map(|(own, e)| (*own, format!("{p}: {e}"))))
         .collect();
@@ -141,8 +140,7 @@ fn run_session<S: Subject>(
     if !causes.is_empty() {
         return Err(causes.join("; "));
     }
-    let [a, b, c] = outcomes.map(Result::unwrap_or_default);
-    Ok([a, b, c])
+    Ok(outcomes.into_iter().map(Result::unwrap_or_default).collect())
 }
 
 /// A failure, and whether it is the party's own (and not that of a link).

@@ -8,7 +8,7 @@ use cryptflow_ring::Prf;
 use crate::Party;
 use crate::keys::Source;
 
-/// A bug in one stream of one key (that of `key` with its [`Party::next`]).
+/// A bug in one stream of one key (that of `key` with the next of three parties).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// None.

@@ -1,4 +1,4 @@
-//! [`Accord`]: what the three parties of an attested session keep agreeing on, beside the protocol.
+//! [`Accord`]: what the parties of an attested session keep agreeing on, beside the protocol.
 
 use std::time::Instant;
 
@@ -16,11 +16,11 @@ pub struct Accord {
     trust: Trust,
     instance: Instance,
     /// By the peer's index; nothing at its own.
-    terms: [Option<Terms>; 3],
+    terms: Vec<Option<Terms>>,
     client: Terms,
-    /// The instances of P0, P1 and P2, as this party knows them.
-    roster: [[u8; 32]; 3],
-    appraisals: [Option<Appraisal>; 3],
+    /// The instances of all parties, in order, as this party knows them.
+    roster: Vec<[u8; 32]>,
+    appraisals: Vec<Option<Appraisal>>,
     proved: Instant,
 }
 
@@ -28,7 +28,7 @@ pub struct Accord {
 #[derive(Serialize, Deserialize)]
 struct Agreement {
     manifest: [u8; 32],
-    roster: [[u8; 32]; 3],
+    roster: Vec<[u8; 32]>,
 }
 
 /// What a party tells the others before a batch.
@@ -53,25 +53,24 @@ impl Accord {
         index: usize,
         trust: Trust,
         instance: Instance,
-        peers: [Option<(Terms, Proved)>; 3],
+        peers: Vec<Option<(Terms, Proved)>>,
         client: Terms,
     ) -> Accord {
-        let mut roster = [[0; 32]; 3];
-        let mut appraisals = [None, None, None];
-        let mut terms = [None, None, None];
+        let (mut roster, mut appraisals, mut terms) = (Vec::new(), Vec::new(), Vec::new());
         for (j, peer) in peers.into_iter().enumerate() {
-            if let Some((of_peer, proved)) = peer {
-                (roster[j], appraisals[j], terms[j]) = (proved.instance, proved.appraisal, Some(of_peer));
-            }
-        }
-        if let Some(own) = roster.get_mut(index) {
-            *own = *instance.public();
+            let nobody = if j == index { *instance.public() } else { [0; 32] };
+            let (of_peer, proved) = peer.unzip();
+            let (its_instance, appraisal) =
+                proved.map_or((nobody, None), |proved| (proved.instance, proved.appraisal));
+            roster.push(its_instance);
+            appraisals.push(appraisal);
+            terms.push(of_peer);
         }
         Accord { trust, instance, terms, client, roster, appraisals, proved: Instant::now() }
     }
 
     /// What the evidence of each other party said.
-    pub fn appraisals(&self) -> &[Option<Appraisal>; 3] {
+    pub fn appraisals(&self) -> &[Option<Appraisal>] {
         &self.appraisals
     }
 
@@ -81,11 +80,11 @@ impl Accord {
     /// # Errors
     /// Who disagrees, on what.
     pub fn agree(&self, links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
-        let own = Agreement { manifest: manifest.digest(), roster: self.roster };
-        for j in others(links) {
+        let own = Agreement { manifest: manifest.digest(), roster: self.roster.clone() };
+        for j in links.others() {
             send(links.to(j), &own)?;
         }
-        for j in others(links) {
+        for j in links.others() {
             let theirs: Agreement = receive(links.to(j))?;
             if theirs.manifest != own.manifest {
                 return Err(SessionError::Manifest(format!(
@@ -93,7 +92,8 @@ impl Accord {
                     links.index()
                 )));
             }
-            if let Some(twice) = (0..3).find(|&k| theirs.roster[k] != own.roster[k]) {
+            let all = 0..own.roster.len().max(theirs.roster.len());
+            if let Some(twice) = all.into_iter().find(|&k| theirs.roster.get(k) != own.roster.get(k)) {
                 return Err(SessionError::Transcript(format!(
                     "P{twice} runs twice: P{} and P{j} do not talk to the same instance of it",
                     links.index()
@@ -103,23 +103,23 @@ impl Accord {
         Ok(())
     }
 
-    /// Before any mask of a batch is drawn: evidence again where it is due, and every party commits to its inputs. Returns the three
+    /// Before any mask of a batch is drawn: evidence again where it is due, and every party commits to its inputs. Returns all
     /// commitments.
     ///
     /// # Errors
     /// A link fails, or evidence is refused.
-    pub fn before_batch(&mut self, links: &Links, inputs: [u8; 32]) -> Result<[[u8; 32]; 3], SessionError> {
+    pub fn before_batch(&mut self, links: &Links, inputs: [u8; 32]) -> Result<Vec<[u8; 32]>, SessionError> {
         let own = Intent { due: self.proved.elapsed() >= self.trust.interval, inputs };
-        for j in others(links) {
+        for j in links.others() {
             send(links.to(j), &own)?;
         }
-        let (mut due, mut commitments) = (own.due, [inputs; 3]);
-        for j in others(links) {
+        let (mut due, mut commitments) = (own.due, vec![inputs; links.parties()]);
+        for j in links.others() {
             let theirs: Intent = receive(links.to(j))?;
             due |= theirs.due;
             commitments[j] = theirs.inputs;
         }
-        // All three heard the same, and come to the same conclusion.
+        // All heard the same, and come to the same conclusion.
         if due {
             self.renew(links)?;
         }
@@ -128,8 +128,8 @@ impl Accord {
 
     /// Every party proves itself to every other again.
     fn renew(&mut self, links: &Links) -> Result<(), SessionError> {
-        for j in others(links) {
-            let Some(terms) = &self.terms[j] else { continue };
+        for j in links.others() {
+            let Some(Some(terms)) = self.terms.get(j) else { continue };
             let proved = attest(links.to(j), &self.trust, &self.instance, terms)?;
             if proved.instance != self.roster[j] {
                 return Err(unexpected(links.to(j), "its session key has changed"));
@@ -148,28 +148,22 @@ impl Accord {
         attest(client, &self.trust, &self.instance, &self.client).map(drop)
     }
 
-    /// After a batch, before any output leaves: the three parties saw the same messages on every link.
+    /// After a batch, before any output leaves: all parties saw the same messages on every link.
     ///
     /// # Errors
     /// Which two parties disagree.
-    pub fn after_batch(&self, links: &Links, inputs: [[u8; 32]; 3]) -> Result<Ended, SessionError> {
+    pub fn after_batch(&self, links: &Links, inputs: Vec<[u8; 32]>) -> Result<Ended, SessionError> {
         let own = Statement::of(links, inputs)?;
-        for j in others(links) {
+        for j in links.others() {
             send(links.to(j), &own)?;
         }
-        let mut statements = [own.clone(), own.clone(), own.clone()];
-        for j in others(links) {
+        let mut statements = vec![own.clone(); links.parties()];
+        for j in links.others() {
             statements[j] = receive(links.to(j))?;
         }
         consistent(&statements).map_err(SessionError::Transcript)?;
         Ok(Ended { statement: own })
     }
-}
-
-/// The two other parties.
-fn others(links: &Links) -> impl Iterator<Item = usize> {
-    let own = links.index();
-    (0..3).filter(move |&j| j != own)
 }
 
 /// The roles of the parties.

@@ -24,11 +24,11 @@ impl From<Chain> for Flow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// What it sent to each party; nothing to itself.
-    pub sent: [Flow; 3],
+    pub sent: Vec<Flow>,
     /// What it received from each.
-    pub received: [Flow; 3],
+    pub received: Vec<Flow>,
     /// What each party committed to as its parts of the inputs.
-    pub inputs: [[u8; 32]; 3],
+    pub inputs: Vec<[u8; 32]>,
 }
 
 impl Statement {
@@ -36,9 +36,10 @@ impl Statement {
     ///
     /// # Errors
     /// A link is broken, or its frames are not authenticated.
-    pub(crate) fn of(links: &Links, inputs: [[u8; 32]; 3]) -> Result<Statement, SessionError> {
-        let mut statement = Statement { inputs, ..Statement::default() };
-        for j in (0..3).filter(|&j| j != links.index()) {
+    pub(crate) fn of(links: &Links, inputs: Vec<[u8; 32]>) -> Result<Statement, SessionError> {
+        let none = vec![Flow::default(); links.parties()];
+        let mut statement = Statement { sent: none.clone(), received: none, inputs };
+        for j in links.others() {
             let transcript = links.to(j).transcript()?.ok_or_else(|| {
                 SessionError::Transcript(format!("the link to P{j} keeps no record of its messages"))
             })?;
@@ -48,14 +49,19 @@ impl Statement {
     }
 }
 
-/// Whether the statements of P0, P1 and P2 go together: on every link, one end sent what the other received; and everybody
+/// Whether the statements of all parties, in order, go together: on every link, one end sent what the other received; and everybody
 /// committed to the same inputs towards all.
 ///
 /// # Errors
 /// Which two parties disagree, and on what.
-pub fn consistent(statements: &[Statement; 3]) -> Result<(), String> {
-    for i in 0..3 {
-        for j in (0..3).filter(|&j| j != i) {
+pub fn consistent(statements: &[Statement]) -> Result<(), String> {
+    let parties = statements.len();
+    let whole = |s: &Statement| [s.sent.len(), s.received.len(), s.inputs.len()] == [parties; 3];
+    if let Some(i) = statements.iter().position(|statement| !whole(statement)) {
+        return Err(format!("P{i} does not state what it saw of each of the {parties} parties"));
+    }
+    for i in 0..parties {
+        for j in (0..parties).filter(|&j| j != i) {
             if statements[i].sent[j] != statements[j].received[i] {
                 return Err(format!(
                     "P{i} and P{j} do not agree on what P{i} sent to P{j}: what went between them was changed, or one of them runs twice"
@@ -75,13 +81,17 @@ pub fn consistent(statements: &[Statement; 3]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn honest() -> [Statement; 3] {
+    fn honest() -> Vec<Statement> {
         let flow = |from: usize, to: usize| Flow { messages: 5, digest: [(10 * from + to) as u8; 32] };
-        std::array::from_fn(|i| Statement {
-            sent: std::array::from_fn(|j| if i == j { Flow::default() } else { flow(i, j) }),
-            received: std::array::from_fn(|j| if i == j { Flow::default() } else { flow(j, i) }),
-            inputs: [[1; 32], [2; 32], [3; 32]],
-        })
+        let flows = |i: usize, flow: &dyn Fn(usize) -> Flow| {
+            (0..3).map(|j| if i == j { Flow::default() } else { flow(j) }).collect()
+        };
+        let statement = |i| Statement {
+            sent: flows(i, &|j| flow(i, j)),
+            received: flows(i, &|j| flow(j, i)),
+            inputs: vec![[1; 32], [2; 32], [3; 32]],
+        };
+        (0..3).map(statement).collect()
     }
 
     #[test]
@@ -103,6 +113,16 @@ mod tests {
                     assert!(error.contains(&format!("P{i}")) && error.contains(&format!("P{j}")), "{error}");
                 }
             }
+        }
+    }
+    #[test]
+    fn a_statement_that_leaves_something_out_is_found() {
+        let changes: [fn(&mut Statement); 3] =
+            [|s| s.sent.truncate(2), |s| s.received.truncate(2), |s| s.inputs.push([9; 32])];
+        for change in changes {
+            let mut statements = honest();
+            change(&mut statements[1]);
+            assert!(consistent(&statements).unwrap_err().contains("P1"));
         }
     }
 }

@@ -177,7 +177,7 @@ fn shares(party: Party, secret: u64, first: u64, modulus: u64, n: usize) -> Vec<
     match party {
         Party::P0 => vec![first % modulus; n],
         Party::P1 => vec![(secret + modulus - first % modulus) % modulus; n],
-        Party::P2 => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

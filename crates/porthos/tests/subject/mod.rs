@@ -10,6 +10,8 @@ use cryptflow_wire::Links;
 pub(crate) struct Conforming(pub(crate) Truncation);
 
 impl Subject for Conforming {
+    const PARTIES: usize = 3;
+
     type Protocol = Porthos;
     type Owner = PorthosOwner;
     type Costs = PorthosCosts;

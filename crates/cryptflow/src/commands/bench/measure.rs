@@ -1,4 +1,4 @@
-//! One network with one protocol: three processes, one session, some inferences of one example each.
+//! One network with one protocol: a process for each party, one session, some inferences of one example each.
 
 use std::path::Path;
 use std::time::Duration;
@@ -48,8 +48,9 @@ pub(super) struct Launch<'a> {
 /// # Errors
 /// Whatever ended the session before its time.
 pub(super) fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
+    let parties = job.protocol.parties();
     let (parties, links) =
-        Parties::launch(launch.executable, launch.deadline, launch.network).map_err(Error::new)?;
+        Parties::launch(launch.executable, parties, launch.deadline, launch.network).map_err(Error::new)?;
     let result = run(job, links, &parties.ids());
     let oddities = parties.end();
     result.map_err(|error| {
@@ -57,7 +58,7 @@ pub(super) fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
     })
 }
 
-fn run(job: &Job<'_>, links: [Link; 3], processes: &[u32]) -> Result<Taken> {
+fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
     let value = |id: Option<usize>| {
         let value = id.and_then(|id| job.program.values.get(id));
         value.ok_or_else(|| Error::new("the program has no input or no output"))
@@ -80,7 +81,8 @@ fn run(job: &Job<'_>, links: [Link; 3], processes: &[u32]) -> Result<Taken> {
         taken.seconds.push(answer.online.as_secs_f64());
         let sent: Vec<u64> = answer.records.iter().map(|r| r.sent.iter().sum()).collect();
         taken.bytes = sent.iter().sum();
-        taken.dealt = sent.get(2).copied().unwrap_or(0);
+        let dealer = job.protocol.dealer();
+        taken.dealt = dealer.and_then(|dealer| sent.get(dealer.index())).copied().unwrap_or(0);
         taken.online = taken.bytes - taken.dealt;
         taken.rounds = answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);
         if run < job.examples.len() {
@@ -92,7 +94,7 @@ fn run(job: &Job<'_>, links: [Link; 3], processes: &[u32]) -> Result<Taken> {
         let runs = job.runs.max(1) as f64;
         after.iter().zip(&before).map(|(after, before)| (after - before) / runs).collect::<Vec<f64>>()
     });
-    taken.cpu_seconds = spent.and_then(|spent| spent.try_into().ok());
+    taken.cpu_seconds = spent;
     taken.peak_rss = client.finish().map_err(Error::new)?;
     taken.median_seconds = median(&taken.seconds);
     let comparison = Comparison::new(&secure, &float);

@@ -1,14 +1,8 @@
 //! Bytes as hexadecimal digits, in policies, collateral and reports.
 
-use std::fmt::Write as _;
-
 /// Lower case digits, two a byte.
 pub fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-    }
-    text
+    ::hex::encode(bytes)
 }
 
 /// Reads digits of either case; white space around them is ignored.
@@ -16,23 +10,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// # Errors
 /// A text for people: an odd number of digits, or a character that is none.
 pub fn decode(text: &str) -> Result<Vec<u8>, String> {
-    let digits = text.trim().as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return Err(format!("{} hexadecimal digits; an even number is needed", digits.len()));
-    }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .map(|digit| digit as u8)
-            .ok_or_else(|| format!("{:?} is no hexadecimal digit", char::from(byte)))
-    };
-    digits
-        .chunks_exact(2)
-        .map(|pair| match pair {
-            [high, low] => Ok(digit(*high)? << 4 | digit(*low)?),
-            _ => Err("an odd number of digits".to_owned()),
-        })
-        .collect()
+    ::hex::decode(text.trim()).map_err(|e| e.to_string())
 }
 
 /// Reads exactly N bytes.

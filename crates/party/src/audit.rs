@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::store::{hex, restrict};
+use crate::store::restrict;
 
 /// An open log.
 pub struct Audit {
@@ -72,7 +72,7 @@ impl Audit {
 }
 
 fn digest(line: &str) -> String {
-    hex(blake3::hash(line.as_bytes()).as_bytes())
+    blake3::hash(line.as_bytes()).to_hex().to_string()
 }
 
 #[cfg(test)]

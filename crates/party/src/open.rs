@@ -15,7 +15,6 @@ use crate::greeting::{Greeting, Tell, ready, say};
 use crate::messages::{Manifest, SessionError, VERSION};
 use crate::serve::{Job, agree, check, converse};
 use crate::service::Service;
-use crate::store::hex;
 
 /// What the links of a session are made with, where they are attested.
 struct Attested {
@@ -44,11 +43,11 @@ impl Service {
         manifest: &Manifest,
     ) {
         let begun = Instant::now();
-        let session = hex(&manifest.session);
+        let session = hex::encode(manifest.session);
         let fields = || {
             json!({
                 "session": session, "client": client, "model": model, "protocol": manifest.protocol,
-                "program": hex(&manifest.program), "policy": manifest.policy.map(|digest| hex(&digest)),
+                "program": hex::encode(manifest.program), "policy": manifest.policy.map(hex::encode),
             })
         };
         let prepared = self.seat().and_then(|seat| Ok((seat, self.prepare(rights, model, manifest)?)));

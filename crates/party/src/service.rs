@@ -20,7 +20,7 @@ use crate::deployment::{Deployment, Part, check_name};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, say};
 use crate::messages::{SessionError, VERSION, elements, part_limit};
 use crate::rendezvous::Rendezvous;
-use crate::store::{Store, StoreError, hex};
+use crate::store::{Store, StoreError};
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 64;
@@ -276,7 +276,7 @@ impl Service {
             if allowed(client, &model) {
                 // A damaged file is listed, too: its operator must hear of it.
                 let (protocol, digest) = match self.store.deployment(&model) {
-                    Ok(deployment) => (deployment.protocol.to_string(), hex(&deployment.digest())),
+                    Ok(deployment) => (deployment.protocol.to_string(), hex::encode(deployment.digest())),
                     Err(error) => ("damaged".into(), error.to_string()),
                 };
                 models.push((model, protocol, digest));
@@ -348,7 +348,7 @@ impl Service {
     fn keep(&self, client: &str, part: Option<Part>) -> Result<(), SessionError> {
         let part = part.ok_or_else(|| SessionError::Operands("there is nothing to keep".into()))?;
         self.store.put(&part).map_err(stored)?;
-        let (name, digest) = (&part.deployment.name, hex(&part.deployment.digest()));
+        let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
         Ok(())

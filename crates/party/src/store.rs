@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use cryptflow_program::write_whole;
+use hex::FromHex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
@@ -103,7 +104,7 @@ impl Store {
         let metadata = HashMap::from([
             ("format".to_string(), FORMAT.to_string()),
             ("party".to_string(), self.party.to_string()),
-            ("salt".to_string(), hex(&part.salt)),
+            ("salt".to_string(), hex::encode(part.salt)),
             ("deployment".to_string(), json),
         ]);
         let views = part.weights.iter().enumerate().map(|(i, bytes)| {
@@ -155,7 +156,7 @@ impl Store {
                 self.party
             ));
         }
-        let salt = unhex(text("salt")?).ok_or("its salt is malformed")?;
+        let salt = <[u8; 32]>::from_hex(text("salt")?).map_err(|_| "its salt is malformed")?;
         let deployment: Deployment = serde_json::from_str(text("deployment")?).map_err(|e| e.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
         let weights =
@@ -163,17 +164,6 @@ impl Store {
         let weights = weights.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
         Ok(Part { deployment, salt, weights })
     }
-}
-
-/// Hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
-    let bytes: Vec<u8> = digits?.chunks(2).map(|d| d.iter().fold(0, |sum, d| sum << 4 | *d as u8)).collect();
-    bytes.try_into().ok()
 }
 
 /// Lets nobody but the owner at a file or folder, where the system has such rights.

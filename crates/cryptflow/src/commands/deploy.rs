@@ -6,7 +6,6 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_party::ProtocolName;
 use cryptflow_party::deployment::check_name;
-use cryptflow_party::store::hex;
 use cryptflow_program::file;
 
 use super::protocol;
@@ -48,6 +47,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "{name} is deployed at {}, for {}\ndigest {}\nclients run it with: cryptflow predict {name} --input FILE",
         site.parties().join(", "),
         arguments.protocol,
-        hex(&deployment.digest())
+        hex::encode(deployment.digest())
     ))
 }

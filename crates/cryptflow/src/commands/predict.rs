@@ -8,7 +8,6 @@ use cryptflow::error::{Error, Result};
 use cryptflow::report::{Report, Session};
 use cryptflow_party::ProtocolName;
 use cryptflow_party::messages::Request;
-use cryptflow_party::store::hex;
 
 use super::inference::{Files, Job};
 use super::protocol;
@@ -35,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
     let (deployment, program) = site.describe(&arguments.model)?;
-    let digest = hex(&deployment.digest());
+    let digest = hex::encode(deployment.digest());
     if let Some(wanted) = arguments.digest.as_ref().filter(|&wanted| *wanted != digest) {
         return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
     }
@@ -47,12 +46,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let begun = Instant::now();
     let opened = site.open(&deployment, &job.program, protocol)?;
     let session = Session {
-        id: hex(&opened.manifest.session),
+        id: hex::encode(opened.manifest.session),
         model: deployment.name.clone(),
         deployment: digest,
         parties: site.parties(),
         security: if site.policy().is_some() { "malicious" } else { "semi-honest" },
-        policy: site.policy().map(|policy| hex(&policy)),
+        policy: site.policy().map(hex::encode),
         insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
         evidence: opened.evidence,
     };

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
-use cryptflow_party::store::hex;
 use serde_json::json;
 
 use super::site::Where;
@@ -61,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                     lines.push(format!("    model {name}, for {protocol}, {digest}"));
                 }
                 objects.push(json!({ "party": index, "name": party.name, "address": party.address,
-                    "policy": status.policy.map(|policy| hex(&policy)), "status": status }));
+                    "policy": status.policy.map(hex::encode), "status": status }));
             }
         }
     }
@@ -70,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.json {
         let report = json!({ "parties": objects, "insecure_simulated_tee": simulated,
-            "policy": policy.map(|policy| hex(&policy)) });
+            "policy": policy.map(hex::encode) });
         super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)?;
     } else {
         super::print(&lines.join("\n"))?;

@@ -227,7 +227,7 @@ impl Channel {
         let control = Socket(self.socket.try_clone().map_err(io)?);
         let mut tls = self.tls;
         tls.set_buffer_limit(Some(BUFFER));
-        let (reader, writer) = split(tls, self.socket);
+        let (reader, writer) = split(tls, self.socket).map_err(io)?;
         let (sealer, opener) = guard.map(Guard::split).unzip();
         let transport = Transport {
             source: Box::new(StreamSource::new(Box::new(reader), opener)),

@@ -1,9 +1,9 @@
-//! A TLS connection used by two threads at once: one reads, one writes.
+//! A TLS connection used by two threads at once: one reads, one writes. `rustls::StreamOwned` serves one thread only.
 //!
 //! The connection's state is behind a lock that nobody holds while waiting for the network. What the reader finds to answer
 //! (a key update) leaves with the next thing that the writer writes; a link writes at least its signs of life.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,20 +25,18 @@ impl Shared {
 }
 
 /// The reading and the writing half of a connection whose handshake is done.
-pub(crate) fn split(tls: Connection, socket: TcpStream) -> (Reader, Writer) {
+pub(crate) fn split(tls: Connection, socket: TcpStream) -> io::Result<(Reader, Writer)> {
+    let raw = BufReader::with_capacity(CHUNK, socket.try_clone()?);
     let shared = Arc::new(Shared { tls: Mutex::new(tls), socket });
-    let reader =
-        Reader { shared: Arc::clone(&shared), raw: vec![0; CHUNK], first: 0, end: 0, finished: false };
-    (reader, Writer { shared, out: Vec::with_capacity(CHUNK) })
+    let reader = Reader { shared: Arc::clone(&shared), raw, finished: false };
+    Ok((reader, Writer { shared, out: Vec::with_capacity(CHUNK) }))
 }
 
 /// The reading half.
 pub(crate) struct Reader {
     shared: Arc<Shared>,
-    /// What came from the network; `first..end` was not decrypted yet.
-    raw: Vec<u8>,
-    first: usize,
-    end: usize,
+    /// The network; what is buffered was not decrypted yet.
+    raw: BufReader<TcpStream>,
     finished: bool,
 }
 
@@ -55,21 +53,20 @@ impl Read for Reader {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::UnexpectedEof.into()),
                 result => return result,
             }
-            if self.first < self.end {
-                let mut pending = self.raw.get(self.first..self.end).unwrap_or_default();
-                let before = pending.len();
-                tls.read_tls(&mut pending)?;
-                self.first += before - pending.len();
+            let mut pending = self.raw.buffer();
+            if !pending.is_empty() {
+                let taken = tls.read_tls(&mut pending)?;
+                self.raw.consume(taken);
                 tls.process_new_packets().map_err(broken)?;
                 continue;
             }
             drop(tls);
-            match (&self.shared.socket).read(&mut self.raw) {
-                Ok(0) => {
+            match self.raw.fill_buf() {
+                Ok([]) => {
                     self.finished = true;
                     self.shared.lock().read_tls(&mut io::empty())?;
                 }
-                Ok(n) => (self.first, self.end) = (0, n),
+                Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }

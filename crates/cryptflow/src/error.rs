@@ -1,4 +1,5 @@
-//! The error of the commands: a text for the person who typed one.
+//! The error of the commands: a text for the person who typed one. Places in it are names of nodes and files, as models
+//! are binary; where a place is a line (TOML, JSON), the parser's message has it, so that `miette` would add nothing.
 
 use std::fmt::Display;
 use std::path::Path;

@@ -58,7 +58,8 @@ pub fn run(config: &Path, insecure_simulated: Option<&Path>) -> Result<(), Start
     Ok(())
 }
 
-/// A line for the operator, with the time in UTC.
+/// A line for the operator, with the time in UTC. There are some fifteen kinds of them, all of one level, and the audit
+/// log is the record for programs: `tracing` and its subscriber would be six more crates in the attested binary.
 fn log(line: &str) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);

@@ -1,7 +1,7 @@
 //! From a graph to a compiled model, in one call.
 
 use cryptflow_graph::Graph;
-use cryptflow_program::Program;
+use cryptflow_program::Checked;
 
 use crate::fix::bounded::Bounded;
 use crate::fix::chosen::search::decide;
@@ -17,7 +17,7 @@ pub use crate::fix::progress::Progress;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// The program.
-    pub program: Program,
+    pub program: Checked,
     /// Its weights, by id.
     pub weights: Vec<Vec<i64>>,
     /// What was decided and measured.

@@ -13,7 +13,7 @@ use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
 use cryptflow_party::messages::{Manifest, SessionError, VERSION, commit};
-use cryptflow_program::Program;
+use cryptflow_program::{Checked, Program};
 use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Link, LinkOptions, Role};
 
@@ -134,7 +134,7 @@ impl Site {
     ///
     /// # Errors
     /// A party cannot be reached, keeps nothing of this name, or another model than the others.
-    pub fn describe(&self, model: &str) -> Result<(Deployment, Program)> {
+    pub fn describe(&self, model: &str) -> Result<(Deployment, Checked)> {
         let mut kept = all(self.with_each(|index| {
             let mut channel = self.connect(index)?;
             say(&mut channel, &Ask::Describe { name: model.into() })?;

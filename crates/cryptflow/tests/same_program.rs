@@ -55,11 +55,11 @@ fn forms_of_a_network_from_outside() {
 
 fn same(forms: &[PathBuf]) {
     let first = compiled(&forms[0]);
-    let program = nameless(first.program.clone());
+    let program = nameless(first.program.clone().into_program());
     assert!(program.steps.len() > 5, "{}", forms[0].display());
     for form in &forms[1..] {
         let other = compiled(form);
-        let found = nameless(other.program);
+        let found = nameless(other.program.into_program());
         let form = form.display();
         for (step, want) in found.steps.iter().zip(&program.steps) {
             assert_eq!(step, want, "{form}");

@@ -17,22 +17,6 @@ pub enum EngineError {
         /// Why it failed.
         source: cryptflow_mpc::Error,
     },
-    /// A step refers to something that is not there.
-    #[error(
-        "step {number} of {steps}, {operation} {name:?}, is malformed: {reason}; compile the model again"
-    )]
-    Malformed {
-        /// Which step, from 1.
-        number: usize,
-        /// How many there are.
-        steps: usize,
-        /// What it does.
-        operation: &'static str,
-        /// The node of the source model that it computes.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// Another number of inputs or weights than the program has.
     #[error("the program needs {needed} {what}, and {given} were given")]
     Operands {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use cryptflow_mpc::{Error, Protocol, Term};
-use cryptflow_program::{Activation, Operation, Program, Step, ValueId};
+use cryptflow_mpc::{Error, Operand, Operands, Protocol};
+use cryptflow_program::{Checked, Program, Step, ValueId};
 
 use crate::error::EngineError;
 use crate::timeline::{Observer, StepRecord};
@@ -16,10 +16,10 @@ use crate::timeline::{Observer, StepRecord};
 /// The first step that fails. The protocol's session is over then: its links are broken, or must be.
 pub fn execute<P: Protocol>(
     protocol: &mut P,
-    program: &Program,
+    program: &Checked,
     weights: &[P::Weight],
     inputs: Vec<P::Value>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<P::Value>,
 ) -> Result<Vec<P::Value>, EngineError> {
     count("weights", program.weights.len(), weights.len())?;
     count("inputs", program.inputs.len(), inputs.len())?;
@@ -33,11 +33,13 @@ pub fn execute<P: Protocol>(
     for (index, step) in program.steps.iter().enumerate() {
         observer.started(index, step);
         let (begun, before) = (Instant::now(), protocol.metered());
-        let result = Operands { program, index, step, values: &values, weights }.compute(protocol)?;
-        let Some(slot) = values.get_mut(step.output.0) else {
-            return Err(malformed(program, index, step, format!("there is no value {}", step.output.0)));
-        };
-        *slot = Some(result);
+        let result = operands(program, step, &values, weights)
+            .and_then(|operands| protocol.apply(&step.operation, &operands))
+            .map_err(|source| at(program, index, step, source))?;
+        observer.computed(step, &result);
+        if let Some(slot) = values.get_mut(step.output.0) {
+            *slot = Some(result);
+        }
         for id in &step.last_uses {
             if let Some(slot) = values.get_mut(id.0) {
                 *slot = None;
@@ -68,106 +70,30 @@ fn count(what: &'static str, needed: usize, given: usize) -> Result<(), EngineEr
     if needed == given { Ok(()) } else { Err(EngineError::Operands { what, needed, given }) }
 }
 
-pub(crate) fn malformed(program: &Program, index: usize, step: &Step, reason: String) -> EngineError {
-    EngineError::Malformed {
+/// What goes wrong in a step, with its place.
+pub(crate) fn at(program: &Program, index: usize, step: &Step, source: Error) -> EngineError {
+    EngineError::Step {
         number: index + 1,
         steps: program.steps.len(),
         operation: step.operation.name(),
         name: step.name.clone(),
-        reason,
+        source,
     }
 }
 
-/// A step and what it works on.
-struct Operands<'a, P: Protocol> {
+/// The step's operands among the values that there are.
+fn operands<'a, P: Protocol>(
     program: &'a Program,
-    index: usize,
-    step: &'a Step,
+    step: &Step,
     values: &'a [Option<P::Value>],
     weights: &'a [P::Weight],
-}
-
-impl<P: Protocol> Operands<'_, P> {
-    fn malformed(&self, reason: String) -> EngineError {
-        malformed(self.program, self.index, self.step, reason)
-    }
-
-    fn failed(&self, source: Error) -> EngineError {
-        EngineError::Step {
-            number: self.index + 1,
-            steps: self.program.steps.len(),
-            operation: self.step.operation.name(),
-            name: self.step.name.clone(),
-            source,
-        }
-    }
-
-    fn id(&self, input: usize) -> Result<ValueId, EngineError> {
-        let id = self.step.inputs.get(input).copied();
-        id.ok_or_else(|| self.malformed(format!("it has no input {input}")))
-    }
-
-    fn value(&self, input: usize) -> Result<&P::Value, EngineError> {
-        let id = self.id(input)?;
-        let value = self.values.get(id.0).and_then(Option::as_ref);
-        value.ok_or_else(|| {
-            self.malformed(format!("value {} was not computed yet, or was dropped already", id.0))
-        })
-    }
-
-    fn shape(&self, input: usize) -> Result<&[usize], EngineError> {
-        let id = self.id(input)?;
-        let value = self.program.values.get(id.0);
-        Ok(&value.ok_or_else(|| self.malformed(format!("there is no value {}", id.0)))?.shape)
-    }
-
-    fn weight(&self, id: usize) -> Result<&P::Weight, EngineError> {
-        self.weights.get(id).ok_or_else(|| self.malformed(format!("there is no weight {id}")))
-    }
-
-    fn compute(&self, protocol: &mut P) -> Result<P::Value, EngineError> {
-        let result = match &self.step.operation {
-            Operation::Linear { terms, bias, shift } => {
-                let terms = terms
-                    .iter()
-                    .map(|term| {
-                        let (x, w) = (self.value(term.input)?, self.weight(term.weight.0)?);
-                        Ok(Term { map: &term.map, x, w })
-                    })
-                    .collect::<Result<Vec<Term<'_, P>>, EngineError>>()?;
-                let bias = bias.map(|id| self.weight(id.0)).transpose()?;
-                protocol.linear(&terms, bias, *shift)
-            }
-            Operation::Product { map, shift } => {
-                protocol.product(map, self.value(0)?, self.value(1)?, *shift)
-            }
-            Operation::Compare { thresholds, compare_bits } => {
-                protocol.compare(self.value(0)?, thresholds, *compare_bits)
-            }
-            Operation::Combine { factors, offsets } => protocol.combine(self.value(0)?, factors, offsets),
-            Operation::Widen => protocol.widen(self.value(0)?),
-            Operation::Activation { function: Activation::Relu, compare_bits, widen } => {
-                protocol.relu(self.value(0)?, *compare_bits, *widen)
-            }
-            Operation::Activation { function: Activation::ClippedRelu { limit }, compare_bits, widen } => {
-                protocol.clipped_relu(self.value(0)?, *limit, *compare_bits, *widen)
-            }
-            Operation::MaxPool { input, window, compare_bits } => {
-                protocol.max_pool(self.value(0)?, *input, window, *compare_bits)
-            }
-            Operation::SumPool { input, window } => protocol.sum_pool(self.value(0)?, *input, window),
-            Operation::ScalePublic { factors, shift } => {
-                protocol.scale_public(self.value(0)?, factors, *shift)
-            }
-            Operation::Add => protocol.add(self.value(0)?, self.value(1)?),
-            Operation::Sub => protocol.sub(self.value(0)?, self.value(1)?),
-            Operation::Movement(movement) => {
-                let inputs = (0..self.step.inputs.len())
-                    .map(|i| Ok((self.shape(i)?, self.value(i)?)))
-                    .collect::<Result<Vec<_>, EngineError>>()?;
-                protocol.movement(movement, &inputs)
-            }
-        };
-        result.map_err(|source| self.failed(source))
-    }
+) -> Result<Operands<'a, P>, Error> {
+    let given = step.inputs.len();
+    let operand = |(index, id): (usize, &ValueId)| {
+        let value = values.get(id.0).and_then(Option::as_ref);
+        let shape = program.values.get(id.0).map(|value| value.shape.as_slice());
+        value.zip(shape).map(|(value, shape)| Operand { shape, value }).ok_or(Error::Operand { index, given })
+    };
+    let inputs = step.inputs.iter().enumerate().map(operand).collect::<Result<_, _>>()?;
+    Ok(Operands { inputs, weights })
 }

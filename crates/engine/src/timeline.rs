@@ -14,11 +14,16 @@ pub struct StepRecord {
     pub sent: Vec<u64>,
 }
 
-/// Somebody who watches a program run.
-pub trait Observer {
+/// Somebody who watches a program run, over a protocol whose parties hold a `Value` of each secret.
+pub trait Observer<Value> {
     /// A step (counted from 0) begins.
     fn started(&mut self, index: usize, step: &Step) {
         let _ = (index, step);
+    }
+
+    /// A step has made this party's part of its result.
+    fn computed(&mut self, step: &Step, value: &Value) {
+        let _ = (step, value);
     }
 
     /// A step is done.
@@ -31,7 +36,7 @@ pub trait Observer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl Observer for Silent {}
+impl<Value> Observer<Value> for Silent {}
 
 /// Keeps the record of every step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,7 +69,7 @@ impl Timeline {
     }
 }
 
-impl Observer for Timeline {
+impl<Value> Observer<Value> for Timeline {
     fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
         self.records.push(record.clone());
     }

@@ -9,8 +9,8 @@ mod porthos;
 
 use std::collections::BTreeMap;
 
+use cryptflow_conformance::secrecy::{self, Fault, PARTIES, Parts, Run, Watched, seeds};
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, PARTIES, Parts, Run, Watched, seeds};
 use cryptflow_porthos::Truncation;
 use cryptflow_ring::Prf;
 use net::Net;

@@ -9,9 +9,9 @@ mod porthos;
 
 mod net;
 
+use cryptflow_conformance::secrecy::{self, Fault, PARTIES, Parts, Run, Subject, seeds};
 use cryptflow_mirror::Tuning;
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, PARTIES, Parts, Run, Subject, seeds};
 use cryptflow_porthos::Truncation;
 use net::Net;
 

@@ -156,7 +156,7 @@ fn example() -> (String, Vec<Vec<i64>>) {
 
 pub(crate) fn compiled_models() -> Vec<Vec<u8>> {
     let (json, weights) = example();
-    let program = serde_json::from_str(&json).unwrap();
+    let program = cryptflow_program::validate(serde_json::from_str(&json).unwrap()).unwrap();
     let report = serde_json::json!({ "any": [1, 2.5, "text"] });
     vec![
         file::to_bytes(&program, Some(&weights), Some(&report)).unwrap(),

@@ -4,12 +4,14 @@
 //! evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ = β + (1 − 2β)·ρ is opened in masked form. Thresholds move m alone, so
 //! what is dealt of r's bits serves all of them.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error, Layout};
+use cryptflow_operation::Compare;
 
-use crate::Mirror;
+use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
 use crate::session::{BLOCK, WAVE};
 use crate::share::{Masked, low_bits};
+use crate::{Mirror, MirrorCosts};
 
 /// Elements that are compared at a time with so many thresholds.
 pub(crate) fn wave(thresholds: usize) -> usize {
@@ -19,7 +21,7 @@ pub(crate) fn wave(thresholds: usize) -> usize {
 impl Mirror {
     /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where every x − t fits `compare_bits`
     /// signed bits.
-    pub(crate) fn compare_step(
+    pub(crate) fn compare(
         &mut self,
         x: &Masked,
         thresholds: &[i64],
@@ -95,5 +97,22 @@ impl Masked {
         };
         let a = part(&self.a, if dealer { &nothing } else { offsets });
         Ok(Masked { a, b: part(&self.b, &nothing), bits: self.bits })
+    }
+}
+
+impl MirrorCosts {
+    /// A comparison's cost: for each threshold its sign, then a bit of r dealt and the result opened as numbers of the large
+    /// ring.
+    pub(crate) fn compare(&self, x: Layout, compare: &Compare, ring_bits: u32) -> Cost {
+        let thresholds = compare.thresholds.len();
+        let mut cost = Cost::FREE;
+        let wave = wave(thresholds);
+        for start in (0..x.len).step_by(wave) {
+            let n = wave.min(x.len - start);
+            cost += self.sign(n, thresholds, compare.compare_bits)
+                + deal_values(thresholds * n, ring_bits)
+                + open_values(thresholds * n, ring_bits);
+        }
+        cost
     }
 }

@@ -1,15 +1,14 @@
-//! Mirror's costs, step by step, as functions of lengths and widths. Rounds count messages between the evaluators: what P2
+//! Mirror's costs: what the steps' formulas are made of, and which step an operation is. Each step has its formula
+//! beside its code. Rounds count messages between the evaluators: what P2
 //! deals depends on no input and is on its way before it is needed.
 
-use cryptflow_mpc::{Cost, CostModel, Layout};
+use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
+use cryptflow_operation::Operation;
 use cryptflow_ring::pack::packed_len;
-use cryptflow_ring::planes::plane_bytes;
-use cryptflow_ring::pool::taps;
-use cryptflow_ring::{LinearMap, Movement, Window};
 
-use crate::circuit::Circuit;
-use crate::compare;
-use crate::plan::{Plan, Tuning};
+use crate::lift::widen;
+use crate::linear::truncate;
+use crate::plan::Tuning;
 use crate::session::{BLOCK, WAVE, cut};
 
 /// What Mirror's operations cost under a tuning.
@@ -27,27 +26,27 @@ fn over_blocks(len: usize, size: impl Fn(usize) -> usize) -> u64 {
 }
 
 /// P2 deals a block of which P1 is sent the first part and P0 the rest.
-fn dealt(len: usize, size: impl Fn(usize) -> usize) -> Cost {
+pub(crate) fn dealt(len: usize, size: impl Fn(usize) -> usize) -> Cost {
     let (to0, to1) = (over_blocks(len, |n| size(n - cut(n))), over_blocks(len, |n| size(cut(n))));
     Cost { rounds: 0, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() }
 }
 
 /// Each evaluator sends the other a message for each block.
-fn opened(len: usize, size: impl Fn(usize) -> usize) -> Cost {
+pub(crate) fn opened(len: usize, size: impl Fn(usize) -> usize) -> Cost {
     let bytes = over_blocks(len, size);
     Cost { rounds: u64::from(bytes > 0), bytes: [[0, bytes, 0], [bytes, 0, 0], [0; 3]].into() }
 }
 
-fn deal_values(len: usize, bits: u32) -> Cost {
+pub(crate) fn deal_values(len: usize, bits: u32) -> Cost {
     dealt(len, |n| packed_len(n, bits))
 }
 
-fn open_values(len: usize, bits: u32) -> Cost {
+pub(crate) fn open_values(len: usize, bits: u32) -> Cost {
     opened(len, |n| packed_len(n, bits))
 }
 
 /// One step on at most [`WAVE`] elements after another.
-fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
+pub(crate) fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
     let mut cost = Cost::FREE;
     for start in (0..len).step_by(WAVE) {
         cost += step(WAVE.min(len - start));
@@ -55,135 +54,38 @@ fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
     cost
 }
 
-impl MirrorCosts {
-    /// The comparison's tree: every level one round; leaves (once for all thresholds), products and r's sign bit dealt; then β opened.
-    fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
-        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
-        let circuit = Circuit::new(&plan, thresholds);
-        let mut cost = dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
-        for level in &circuit.levels {
-            let count = thresholds * Circuit::opened(level);
-            cost += opened(len, |n| count * plane_bytes(n));
-        }
-        cost + opened(len, |n| thresholds * plane_bytes(n))
-    }
-
-    /// Two values dealt for each of `copies` comparisons, one opening.
-    fn choose(len: usize, copies: usize, bits: u32) -> Cost {
-        (0..2 * copies).fold(open_values(len, bits), |cost, _| cost + deal_values(len, bits))
-    }
-
-    fn lift(len: usize, from: u32, to: u32) -> Cost {
-        if from >= to {
-            return Cost::FREE;
-        }
-        deal_values(len, to - from) + deal_values(len, to - from) + open_values(len, to - from)
-    }
-
-    /// `inputs` thresholds for each of `len` results.
-    fn activation(
-        &self,
-        x: Layout,
-        inputs: usize,
-        compare_bits: u32,
-        widen_to: Option<u32>,
-    ) -> (Cost, Layout) {
-        let bits = widen_to.map_or(x.bits, |to| to.max(x.bits));
-        let cost = in_waves(x.len, |n| {
-            self.sign(n, inputs, compare_bits) + Self::choose(n, inputs, x.bits) + Self::lift(n, x.bits, bits)
-        });
-        (cost, Layout { len: x.len, bits })
-    }
-
-    /// The tournament over `taps` candidates of `len` outputs.
-    fn max_along(&self, len: usize, taps: usize, bits: u32, compare_bits: u32) -> Cost {
-        let mut cost = Cost::FREE;
-        let mut candidates = taps;
-        while candidates > 1 {
-            let pairs = candidates / 2;
-            cost += self.activation(Layout { len: pairs * len, bits }, 1, compare_bits, None).0;
-            candidates -= pairs;
-        }
-        cost
-    }
-}
-
 impl CostModel for MirrorCosts {
-    fn wide(&self, len: usize, ring_bits: u32) -> Layout {
+    fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
     }
 
-    fn linear(&self, _maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
-        let len = sum.len;
-        let bits = sum.bits.saturating_sub(shift + 1);
-        (deal_values(len, bits) + open_values(len, bits), Layout { len, bits })
-    }
-
-    fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
-        self.linear(&[map], Layout { len: map.output_len(), bits: x.bits }, shift)
-    }
-
-    /// For each comparison its sign, then a bit of r dealt and the result opened as numbers of the large ring.
-    fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
-        let mut cost = Cost::FREE;
-        let wave = compare::wave(thresholds);
-        for start in (0..x.len).step_by(wave) {
-            let n = wave.min(x.len - start);
-            cost += self.sign(n, thresholds, compare_bits)
-                + deal_values(thresholds * n, ring_bits)
-                + open_values(thresholds * n, ring_bits);
-        }
-        (cost, Layout { len: thresholds * x.len, bits: ring_bits })
-    }
-
-    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
-        let bits = x.bits.saturating_sub(shift);
-        (open_values(x.len, bits), Layout { len: x.len, bits })
-    }
-
-    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout) {
-        let bits = ring_bits.max(x.bits);
-        (in_waves(x.len, |n| Self::lift(n, x.bits, bits)), Layout { len: x.len, bits })
-    }
-
-    fn relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
-        self.activation(x, 1, compare_bits, widen_to)
-    }
-
-    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
-        self.activation(x, 2, compare_bits, widen_to)
-    }
-
-    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, compare_bits: u32) -> (Cost, Layout) {
-        let [n, h, w, c] = input;
-        let along = |i: usize, len: usize| {
-            taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
-                .map_or((0, 0), |t| (t.len(), t.first().map_or(0, Vec::len)))
+    /// The result lives in the ring that the operation's rules say, which are Mirror's.
+    fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
+        let rings: Vec<u32> = place.inputs.iter().map(|x| x.bits).collect();
+        let bits = operation.rules().ring(&rings, place.ring_bits).unwrap_or(0);
+        let result = Layout { len: place.len, bits };
+        let cost = match operation {
+            Operation::Linear(_) | Operation::Product(_) => truncate(result),
+            Operation::Compare(o) => self.compare(place.x()?, o, place.ring_bits),
+            Operation::ScalePublic(_) => open_values(result.len, result.bits),
+            Operation::Widen => widen(place.x()?, bits),
+            Operation::Activation(o) => self.activation(place.x()?, o, bits),
+            Operation::MaxPool(o) => self.max_pool(place.x()?, o),
+            Operation::Combine(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => Cost::FREE,
         };
-        let ((rows, row_taps), (columns, column_taps)) = (along(0, h), along(1, w));
-        let cost = self.max_along(n * h * columns * c, column_taps, x.bits, compare_bits)
-            + self.max_along(n * rows * columns * c, row_taps, x.bits, compare_bits);
-        (cost, Layout { len: n * rows * columns * c, bits: x.bits })
-    }
-
-    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout) {
-        let [n, h, w, c] = input;
-        let len = window.output([h, w]).map_or(0, |[h, w]| n * h * w * c);
-        (Cost::FREE, Layout { len, bits: x.bits })
-    }
-
-    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len: x.len, bits: x.bits.min(y.bits) })
-    }
-
-    fn movement(&self, _: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len, bits: inputs.iter().map(|l| l.bits).min().unwrap_or(64) })
+        Ok((cost, result))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use cryptflow_mpc::Party;
+    use cryptflow_operation::{Activation, Product, Rectifier};
+    use cryptflow_ring::LinearMap;
 
     use super::*;
 
@@ -194,8 +96,14 @@ mod tests {
         let n = 1 << 20;
         for (ring, compare, at_most) in [(64, 32, 70.5), (64, 24, 64.5), (37, 24, 40.9)] {
             let map = LinearMap::Scale { rows: n / 64, channels: 64 };
-            let (linear, narrow) = costs.linear(&[&map], Layout { len: n, bits: ring }, 12);
-            let (relu, wide) = costs.relu(narrow, compare, Some(ring));
+            let x = Layout { len: n, bits: ring };
+            let cost = |operation: &Operation, inputs: &[Layout]| {
+                costs.cost(operation, &Place { inputs, len: n, ring_bits: ring }).unwrap()
+            };
+            let (linear, narrow) = cost(&Operation::Product(Product { map, shift: 12 }), &[x, x]);
+            let function = Rectifier::Relu;
+            let relu = Activation { function, compare_bits: compare, widen: true };
+            let (relu, wide) = cost(&Operation::Activation(relu), &[narrow]);
             assert_eq!(wide, Layout { len: n, bits: ring });
             let both = linear.clone() + relu;
             let bytes = both.total() as f64 / n as f64;

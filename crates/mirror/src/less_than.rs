@@ -3,14 +3,15 @@
 
 use std::ops::Range;
 
-use cryptflow_mpc::Error;
-use cryptflow_ring::planes::{expand_masks, plane_words, to_planes};
+use cryptflow_mpc::{Cost, Error};
+use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes};
 
-use crate::Mirror;
 use crate::circuit::{Circuit, Node};
+use crate::cost::{dealt, opened};
 use crate::plan::Plan;
 use crate::session::{BLOCK, Opened, Planes, Session};
 use crate::share::Masked;
+use crate::{Mirror, MirrorCosts};
 
 /// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The evaluators hold β, P2 holds ρ; in each block
 /// one plane a threshold.
@@ -202,4 +203,19 @@ fn evaluate_level(
             }
         },
     );
+}
+
+impl MirrorCosts {
+    /// A comparison's cost. Its tree: every level one round; leaves (once for all thresholds), products and r's sign bit
+    /// dealt; then β opened.
+    pub(crate) fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
+        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
+        let circuit = Circuit::new(&plan, thresholds);
+        let mut cost = dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
+        for level in &circuit.levels {
+            let count = thresholds * Circuit::opened(level);
+            cost += opened(len, |n| count * plane_bytes(n));
+        }
+        cost + opened(len, |n| thresholds * plane_bytes(n))
+    }
 }

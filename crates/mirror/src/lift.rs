@@ -1,9 +1,10 @@
 //! From the ring after a truncation back to Z_2^K.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error, Layout};
 use rayon::prelude::*;
 
 use crate::Mirror;
+use crate::cost::{deal_values, in_waves, open_values};
 use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
 
@@ -53,11 +54,25 @@ impl Mirror {
     }
 
     /// [`Mirror::lift`] for signed values.
-    pub(crate) fn widen_step(&mut self, x: &Masked) -> Result<Masked, Error> {
+    pub(crate) fn widen(&mut self, x: &Masked) -> Result<Masked, Error> {
         if x.bits < 2 {
             return Err(Error::Range { operation: "widen", reason: format!("a ring of {} bits", x.bits) });
         }
         let offset = 1 << (x.bits - 2);
         self.in_waves(x, |mirror, x| mirror.lift(x.clone(), offset))
     }
+}
+
+/// A lift's cost: two values of the missing bits dealt, one opened. One round.
+pub(crate) fn lift(len: usize, from: u32, to: u32) -> Cost {
+    if from >= to {
+        return Cost::FREE;
+    }
+    let missing = to - from;
+    deal_values(len, missing) + deal_values(len, missing) + open_values(len, missing)
+}
+
+/// The cost of widening.
+pub(crate) fn widen(x: Layout, to: u32) -> Cost {
+    in_waves(x.len, |n| lift(n, x.bits, to))
 }

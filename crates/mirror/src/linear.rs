@@ -10,17 +10,18 @@
 
 use std::ops::Range;
 
-use cryptflow_mpc::{Error, Term};
+use cryptflow_mpc::{Cost, Error, Layout, Term};
 use cryptflow_ring::bilinear::bilinear_into;
 use rayon::prelude::*;
 
 use crate::Mirror;
+use crate::cost::{deal_values, open_values};
 use crate::session::BLOCK;
 use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits};
 
 impl Mirror {
     /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
-    pub(crate) fn linear_step(
+    pub(crate) fn linear(
         &mut self,
         terms: &[Term<'_, Mirror>],
         bias: Option<&MirroredWeight>,
@@ -109,12 +110,7 @@ impl Mirror {
 
     /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing dealt, the error in
     /// (−1, 1) with mean zero. One round.
-    pub(crate) fn scale_public_step(
-        &mut self,
-        x: &Masked,
-        factors: &[u64],
-        shift: u32,
-    ) -> Result<Masked, Error> {
+    pub(crate) fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {
         let range = |reason: String| Error::Range { operation: "scale public", reason };
         if factors.is_empty() || !x.len().is_multiple_of(factors.len()) {
             return Err(range(format!("{} factors do not go with {} elements", factors.len(), x.len())));
@@ -156,4 +152,9 @@ impl Masked {
         );
         out
     }
+}
+
+/// A truncation's cost: an addend dealt and the sum opened, over the ring that is left. One round.
+pub(crate) fn truncate(result: Layout) -> Cost {
+    deal_values(result.len, result.bits) + open_values(result.len, result.bits)
 }

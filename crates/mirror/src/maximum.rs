@@ -1,23 +1,24 @@
 //! Maximum of two values, and over windows.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error, Layout};
+use cryptflow_operation::MaxPool;
 use cryptflow_ring::Window;
 use cryptflow_ring::pool::taps;
 
-use crate::Mirror;
 use crate::share::{Masked, low_bits};
+use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// max(a, b) = b + relu(a − b) in their own ring. Exact where −2^(c−1) <= a − b < 2^(c−1).
     fn maximum(&mut self, a: &Masked, b: &Masked, compare_bits: u32) -> Result<Masked, Error> {
         let difference = a.sub(b);
-        let positive = self.relu_step(&difference, compare_bits, false)?;
+        let positive = self.relu(&difference, compare_bits, false)?;
         Ok(positive.add(b))
     }
 
     /// Maximum over windows of NHWC, one axis after the other. A tap in the padding is read as another tap of the same
     /// window, which leaves the maximum unchanged.
-    pub(crate) fn max_pool_step(
+    pub(crate) fn max_pool(
         &mut self,
         x: &Masked,
         input: [usize; 4],
@@ -111,5 +112,31 @@ impl Masked {
     /// x − y in the smaller of their rings.
     pub(crate) fn sub(&self, other: &Masked) -> Masked {
         self.zip(other, u64::wrapping_sub)
+    }
+}
+
+impl MirrorCosts {
+    /// The cost of a maximum over windows: a tournament along one axis, then along the other.
+    pub(crate) fn max_pool(&self, x: Layout, pool: &MaxPool) -> Cost {
+        let ([n, h, w, c], window) = (pool.input, &pool.window);
+        let along = |i: usize, len: usize| {
+            taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
+                .map_or((0, 0), |t| (t.len(), t.first().map_or(0, Vec::len)))
+        };
+        let ((rows, row_taps), (columns, column_taps)) = (along(0, h), along(1, w));
+        self.tournament(n * h * columns * c, column_taps, x.bits, pool.compare_bits)
+            + self.tournament(n * rows * columns * c, row_taps, x.bits, pool.compare_bits)
+    }
+
+    /// The tournament over `taps` candidates of `len` outputs.
+    fn tournament(&self, len: usize, taps: usize, bits: u32, compare_bits: u32) -> Cost {
+        let mut cost = Cost::FREE;
+        let mut candidates = taps;
+        while candidates > 1 {
+            let pairs = candidates / 2;
+            cost += self.rectify(Layout { len: pairs * len, bits }, 1, compare_bits, bits);
+            candidates -= pairs;
+        }
+        cost
     }
 }

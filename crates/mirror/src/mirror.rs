@@ -1,9 +1,10 @@
 //! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
 
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Party, Protocol, Term, Traffic};
+use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol, Traffic};
+use cryptflow_operation::{Operation, Rectifier};
 use cryptflow_ring::pack::pack;
-use cryptflow_ring::{LinearMap, Movement, Window, pool};
+use cryptflow_ring::{Movement, Window, pool};
 use cryptflow_wire::Links;
 
 use crate::plan::Tuning;
@@ -135,81 +136,26 @@ impl Protocol for Mirror {
         Ok(out)
     }
 
-    fn linear(
-        &mut self,
-        terms: &[Term<'_, Mirror>],
-        bias: Option<&MirroredWeight>,
-        shift: u32,
-    ) -> Result<Masked, Error> {
-        self.linear_step(terms, bias, shift)
-    }
-
-    fn product(&mut self, map: &LinearMap, x: &Masked, y: &Masked, shift: u32) -> Result<Masked, Error> {
-        self.product_step(map, x, y, shift)
-    }
-
-    fn compare(&mut self, x: &Masked, thresholds: &[i64], compare_bits: u32) -> Result<Masked, Error> {
-        self.compare_step(x, thresholds, compare_bits)
-    }
-
-    fn combine(&mut self, x: &Masked, factors: &[i64], offsets: &[i64]) -> Result<Masked, Error> {
-        x.combined(factors, offsets, self.session.is_dealer())
-    }
-
-    fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {
-        self.scale_public_step(x, factors, shift)
-    }
-
-    fn widen(&mut self, x: &Masked) -> Result<Masked, Error> {
-        self.widen_step(x)
-    }
-
-    fn relu(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
-        self.relu_step(x, compare_bits, widen)
-    }
-
-    fn clipped_relu(
-        &mut self,
-        x: &Masked,
-        limit: u64,
-        compare_bits: u32,
-        widen: bool,
-    ) -> Result<Masked, Error> {
-        self.clipped_relu_step(x, limit, compare_bits, widen)
-    }
-
-    fn max_pool(
-        &mut self,
-        x: &Masked,
-        input: [usize; 4],
-        window: &Window,
-        compare_bits: u32,
-    ) -> Result<Masked, Error> {
-        self.max_pool_step(x, input, window, compare_bits)
-    }
-
-    fn sum_pool(&mut self, x: &Masked, input: [usize; 4], window: &Window) -> Result<Masked, Error> {
-        let sum = |v: &[u64]| pool::sum_pool(v, input, window);
-        Ok(Masked { a: sum(&x.a)?, b: sum(&x.b)?, bits: x.bits }.reduced(x.bits))
-    }
-
-    fn add(&mut self, x: &Masked, y: &Masked) -> Result<Masked, Error> {
-        same_length(x, y)?;
-        Ok(x.add(y))
-    }
-
-    fn sub(&mut self, x: &Masked, y: &Masked) -> Result<Masked, Error> {
-        same_length(x, y)?;
-        Ok(x.sub(y))
-    }
-
-    fn movement(&mut self, movement: &Movement, inputs: &[(&[usize], &Masked)]) -> Result<Masked, Error> {
-        let bits = inputs.iter().map(|(_, x)| x.bits).min().unwrap_or(self.session.ring_bits);
-        let a: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.a.as_slice())).collect();
-        let b: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.b.as_slice())).collect();
-        let moved = Masked { a: movement.apply(&a)?, b: movement.apply(&b)?, bits };
-        let narrowed = inputs.iter().any(|(_, x)| x.bits != bits);
-        Ok(if narrowed { moved.reduced(bits) } else { moved })
+    fn apply(&mut self, operation: &Operation, on: &Operands<'_, Mirror>) -> Result<Masked, Error> {
+        match operation {
+            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits),
+            Operation::Combine(o) => on.x()?.combined(&o.factors, &o.offsets, self.session.is_dealer()),
+            Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
+            Operation::Widen => self.widen(on.x()?),
+            Operation::Activation(o) => match o.function {
+                Rectifier::Relu => self.relu(on.x()?, o.compare_bits, o.widen),
+                Rectifier::ClippedRelu { limit } => {
+                    self.clipped_relu(on.x()?, limit, o.compare_bits, o.widen)
+                }
+            },
+            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
+            Operation::SumPool(o) => on.x()?.sum_pooled(o.input, &o.window),
+            Operation::Add => same_length(on.x()?, on.y()?).map(|(x, y)| x.add(y)),
+            Operation::Sub => same_length(on.x()?, on.y()?).map(|(x, y)| x.sub(y)),
+            Operation::Movement(o) => moved(o, &on.inputs, self.session.ring_bits),
+        }
     }
 
     fn metered(&self) -> Cost {
@@ -220,9 +166,28 @@ impl Protocol for Mirror {
     }
 }
 
-fn same_length(x: &Masked, y: &Masked) -> Result<(), Error> {
+/// Both operands of a sum or a difference, if they go together.
+fn same_length<'a>(x: &'a Masked, y: &'a Masked) -> Result<(&'a Masked, &'a Masked), Error> {
     if x.len() == y.len() {
-        return Ok(());
+        return Ok((x, y));
     }
     Err(Error::Range { operation: "add", reason: format!("{} and {} elements", x.len(), y.len()) })
+}
+
+/// What is masked and the masks move alike.
+fn moved(movement: &Movement, inputs: &[Operand<'_, Mirror>], ring: u32) -> Result<Masked, Error> {
+    let bits = inputs.iter().map(|x| x.value.bits).min().unwrap_or(ring);
+    let a: Vec<(&[usize], &[u64])> = inputs.iter().map(|x| (x.shape, x.value.a.as_slice())).collect();
+    let b: Vec<(&[usize], &[u64])> = inputs.iter().map(|x| (x.shape, x.value.b.as_slice())).collect();
+    let moved = Masked { a: movement.apply(&a)?, b: movement.apply(&b)?, bits };
+    let narrowed = inputs.iter().any(|x| x.value.bits != bits);
+    Ok(if narrowed { moved.reduced(bits) } else { moved })
+}
+
+impl Masked {
+    /// What is masked and the masks are summed alike.
+    fn sum_pooled(&self, input: [usize; 4], window: &Window) -> Result<Masked, Error> {
+        let sum = |v: &[u64]| pool::sum_pool(v, input, window);
+        Ok(Masked { a: sum(&self.a)?, b: sum(&self.b)?, bits: self.bits }.reduced(self.bits))
+    }
 }

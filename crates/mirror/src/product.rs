@@ -16,7 +16,7 @@ use crate::share::Masked;
 
 impl Mirror {
     /// `map(x, y) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
-    pub(crate) fn product_step(
+    pub(crate) fn product(
         &mut self,
         map: &LinearMap,
         x: &Masked,

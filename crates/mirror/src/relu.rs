@@ -1,15 +1,18 @@
 //! ReLU: compare, choose, open, lift.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error, Layout};
+use cryptflow_operation::{Activation, Rectifier};
 
-use crate::Mirror;
+use crate::cost::{deal_values, in_waves, open_values};
 use crate::less_than::Sign;
+use crate::lift::lift;
 use crate::session::WAVE;
 use crate::share::Masked;
+use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^K if `widen`, else over x's ring.
-    pub(crate) fn relu_step(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
+    pub(crate) fn relu(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
             let sign = mirror.sign(x, &[0], compare_bits)?;
             let y = mirror.choose(x, &sign, None)?;
@@ -18,7 +21,7 @@ impl Mirror {
     }
 
     /// `min(max(x, 0), limit) = relu(x) − relu(x − limit)`: both comparisons side by side, one opening.
-    pub(crate) fn clipped_relu_step(
+    pub(crate) fn clipped_relu(
         &mut self,
         x: &Masked,
         limit: u64,
@@ -90,5 +93,28 @@ impl Mirror {
             out.bits = part.bits;
         }
         Ok(out)
+    }
+}
+
+/// A choice's cost: two values dealt for each of `copies` comparisons, one opening. One round.
+fn choose(len: usize, copies: usize, bits: u32) -> Cost {
+    (0..2 * copies).fold(open_values(len, bits), |cost, _| cost + deal_values(len, bits))
+}
+
+impl MirrorCosts {
+    /// An activation's cost, its result over Z_2^to.
+    pub(crate) fn activation(&self, x: Layout, activation: &Activation, to: u32) -> Cost {
+        let thresholds = match activation.function {
+            Rectifier::Relu => 1,
+            Rectifier::ClippedRelu { .. } => 2,
+        };
+        self.rectify(x, thresholds, activation.compare_bits, to)
+    }
+
+    /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
+    pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
+        in_waves(x.len, |n| {
+            self.sign(n, thresholds, compare_bits) + choose(n, thresholds, x.bits) + lift(n, x.bits, to)
+        })
     }
 }

@@ -305,12 +305,12 @@ fn compare_twice(mirror: &mut Mirror, x: &Masked, plan: &Plan) {
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
     let map = LinearMap::Scale { rows: x.len(), channels: 1 };
-    mirror.linear_step(&[Term { map: &map, x, w }], Some(w), 1).unwrap()
+    mirror.linear(&[Term { map: &map, x, w }], Some(w), 1).unwrap()
 }
 
 fn product(mirror: &mut Mirror, x: &Masked, y: &Masked) -> Masked {
     let map = LinearMap::Scale { rows: 1, channels: x.len() };
-    mirror.product_step(&map, x, y, 1).unwrap()
+    mirror.product(&map, x, y, 1).unwrap()
 }
 
 fn problems() -> Vec<Problem> {
@@ -354,7 +354,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(4), opened(4)],
             all(3),
             |m, x, _| {
-                m.compare_step(x, &[1], 3).unwrap();
+                m.compare(x, &[1], 3).unwrap();
             },
         ),
         problem(
@@ -369,11 +369,11 @@ fn problems() -> Vec<Problem> {
             ],
             all(2),
             |m, x, _| {
-                m.compare_step(x, &[0, 1], 2).unwrap();
+                m.compare(x, &[0, 1], 2).unwrap();
             },
         ),
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
-            m.scale_public_step(x, &[3], 2).unwrap();
+            m.scale_public(x, &[3], 2).unwrap();
         }),
         problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
             compare(m, x, &Plan::Leaf(3));
@@ -427,11 +427,11 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
             all(3),
             |m, x, _| {
-                m.relu_step(x, 3, true).unwrap();
+                m.relu(x, 3, true).unwrap();
             },
         ),
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
-            m.widen_step(x).unwrap();
+            m.widen(x).unwrap();
         }),
         problem(
             "clipped relu",
@@ -440,7 +440,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(2), dealt_planes(2), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
             all(2),
             |m, x, _| {
-                m.clipped_relu_step(x, 1, 2, false).unwrap();
+                m.clipped_relu(x, 1, 2, false).unwrap();
             },
         ),
     ]

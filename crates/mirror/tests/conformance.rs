@@ -3,12 +3,12 @@
 
 mod subject;
 
+use cryptflow_conformance::suite::{self, Family, Transport};
 use cryptflow_mirror::Tuning;
-use cryptflow_mpc::conformance::{self, Family, Transport};
 use subject::Conforming;
 
 fn conforms(tuning: Tuning, transport: Transport, families: &[Family]) {
-    let report = conformance::check(&Conforming(tuning), transport, families);
+    let report = suite::check(&Conforming(tuning), transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap();
 }

@@ -3,9 +3,9 @@
 
 mod subject;
 
+use cryptflow_conformance::secrecy::{self, Fault, OneRelu, PARTIES, Run, Watched, Zoo, seeds};
 use cryptflow_mirror::Tuning;
 use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{self, Fault, OneRelu, PARTIES, Run, Watched, Zoo, seeds};
 use cryptflow_wire::local::Recorded;
 use subject::Conforming;
 

@@ -8,13 +8,16 @@
 mod checks;
 mod owner;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
+use cryptflow_operation::{Operation, Rectifier};
 use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
-use crate::{Cost, CostModel, Error, Layout, Party, Protocol, Term};
+use crate::{Cost, CostModel, Error, Layout, Operand, Operands, Party, Place, Protocol, Term};
 
 /// The plaintext reference.
 #[derive(Clone, Debug)]
@@ -158,10 +161,39 @@ impl Protocol for Clear {
         Ok(x.signed().into_iter().flat_map(i64::to_le_bytes).collect())
     }
 
+    fn apply(&mut self, operation: &Operation, on: &Operands<'_, Clear>) -> Result<ClearValue, Error> {
+        match operation {
+            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits),
+            Operation::Combine(o) => self.combine(on.x()?, &o.factors, &o.offsets),
+            Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
+            Operation::Widen => self.widen(on.x()?),
+            Operation::Activation(o) => match o.function {
+                Rectifier::Relu => self.relu(on.x()?, o.compare_bits, o.widen),
+                Rectifier::ClippedRelu { limit } => {
+                    self.clipped_relu(on.x()?, limit, o.compare_bits, o.widen)
+                }
+            },
+            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
+            Operation::SumPool(o) => self.sum_pool(on.x()?, o.input, &o.window),
+            Operation::Add => self.add(on.x()?, on.y()?),
+            Operation::Sub => self.sub(on.x()?, on.y()?),
+            Operation::Movement(movement) => self.movement(movement, &on.inputs),
+        }
+    }
+
+    fn metered(&self) -> Cost {
+        Cost { rounds: 0, bytes: [[0; owner::PARTIES]; owner::PARTIES].into() }
+    }
+}
+
+/// The operations. Preconditions are checked where the party was made to check them.
+impl Clear {
     /// Rounded half up: `(z + 2^(shift−1)) >> shift` for the signed K-bit z. The result has K − shift − 1 bits.
     fn linear(
-        &mut self,
-        terms: &[Term<'_, Self>],
+        &self,
+        terms: &[Term<'_, Clear>],
         bias: Option<&ClearValue>,
         shift: u32,
     ) -> Result<ClearValue, Error> {
@@ -194,22 +226,17 @@ impl Protocol for Clear {
 
     /// As `linear`, with y in the place of the weights.
     fn product(
-        &mut self,
+        &self,
         map: &LinearMap,
         x: &ClearValue,
         y: &ClearValue,
         shift: u32,
     ) -> Result<ClearValue, Error> {
         self.need_wide("product", y)?;
-        Protocol::linear(self, &[Term { map, x, w: y }], None, shift)
+        self.linear(&[Term { map, x, w: y }], None, shift)
     }
 
-    fn compare(
-        &mut self,
-        x: &ClearValue,
-        thresholds: &[i64],
-        compare_bits: u32,
-    ) -> Result<ClearValue, Error> {
+    fn compare(&self, x: &ClearValue, thresholds: &[i64], compare_bits: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "compare";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
         let signed = x.signed();
@@ -224,7 +251,7 @@ impl Protocol for Clear {
         Ok(ClearValue { data, bits: self.ring_bits })
     }
 
-    fn combine(&mut self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
+    fn combine(&self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
         const NAME: &str = "combine";
         let n = crate::combine::tensor_len(x.data.len(), factors, offsets)?;
         if self.checked {
@@ -243,7 +270,7 @@ impl Protocol for Clear {
     }
 
     /// Rounded half up. The result has K − shift bits. Factors are signed (two's complement).
-    fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
+    fn scale_public(&self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "scale_public";
         self.need_wide(NAME, x)?;
         checks::repeats(NAME, x.data.len(), factors.len())?;
@@ -264,7 +291,7 @@ impl Protocol for Clear {
         Ok(ClearValue { data, bits })
     }
 
-    fn widen(&mut self, x: &ClearValue) -> Result<ClearValue, Error> {
+    fn widen(&self, x: &ClearValue) -> Result<ClearValue, Error> {
         if self.checked && x.bits < self.ring_bits {
             let limit = if x.bits >= 2 { 1i128 << (x.bits - 2) } else { 0 };
             checks::between("widen", "x", x.signed().into_iter().map(i128::from), -limit, limit)?;
@@ -272,7 +299,7 @@ impl Protocol for Clear {
         Ok(x.resized(self.ring_bits))
     }
 
-    fn relu(&mut self, x: &ClearValue, compare_bits: u32, widen: bool) -> Result<ClearValue, Error> {
+    fn relu(&self, x: &ClearValue, compare_bits: u32, widen: bool) -> Result<ClearValue, Error> {
         const NAME: &str = "relu";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
         let signed = x.signed();
@@ -284,7 +311,7 @@ impl Protocol for Clear {
     }
 
     fn clipped_relu(
-        &mut self,
+        &self,
         x: &ClearValue,
         limit: u64,
         compare_bits: u32,
@@ -303,7 +330,7 @@ impl Protocol for Clear {
     }
 
     fn max_pool(
-        &mut self,
+        &self,
         x: &ClearValue,
         input: [usize; 4],
         window: &Window,
@@ -327,7 +354,7 @@ impl Protocol for Clear {
         Ok(ClearValue { data, bits: x.bits })
     }
 
-    fn sum_pool(&mut self, x: &ClearValue, input: [usize; 4], window: &Window) -> Result<ClearValue, Error> {
+    fn sum_pool(&self, x: &ClearValue, input: [usize; 4], window: &Window) -> Result<ClearValue, Error> {
         let signed = x.signed();
         let mut sums: Vec<i128> = Vec::new();
         pool::each_window(&signed, input, window, |taps| {
@@ -340,33 +367,25 @@ impl Protocol for Clear {
         Ok(ClearValue { data: sums.into_iter().map(|s| reduce(s as u64, x.bits)).collect(), bits: x.bits })
     }
 
-    fn add(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+    fn add(&self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
         self.pairwise("add", x, y, u64::wrapping_add, |a, b| a + b)
     }
 
-    fn sub(&mut self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
+    fn sub(&self, x: &ClearValue, y: &ClearValue) -> Result<ClearValue, Error> {
         self.pairwise("sub", x, y, u64::wrapping_sub, |a, b| a - b)
     }
 
-    fn movement(
-        &mut self,
-        movement: &Movement,
-        inputs: &[(&[usize], &ClearValue)],
-    ) -> Result<ClearValue, Error> {
-        let bits = inputs.iter().map(|(_, v)| v.bits).min().unwrap_or(self.ring_bits);
+    fn movement(&self, movement: &Movement, inputs: &[Operand<'_, Clear>]) -> Result<ClearValue, Error> {
+        let bits = inputs.iter().map(|x| x.value.bits).min().unwrap_or(self.ring_bits);
         if self.checked {
-            for (_, v) in inputs {
-                checks::fits("movement", v.signed().into_iter().map(i128::from), bits)?;
+            for x in inputs {
+                checks::fits("movement", x.value.signed().into_iter().map(i128::from), bits)?;
             }
         }
-        let resized: Vec<ClearValue> = inputs.iter().map(|(_, v)| v.resized(bits)).collect();
+        let resized: Vec<ClearValue> = inputs.iter().map(|x| x.value.resized(bits)).collect();
         let parts: Vec<(&[usize], &[u64])> =
-            inputs.iter().zip(&resized).map(|((shape, _), v)| (*shape, v.data.as_slice())).collect();
+            inputs.iter().zip(&resized).map(|(x, v)| (x.shape, v.data.as_slice())).collect();
         Ok(ClearValue { data: movement.apply(&parts)?, bits })
-    }
-
-    fn metered(&self) -> Cost {
-        Cost { rounds: 0, bytes: [[0; owner::PARTIES]; owner::PARTIES].into() }
     }
 }
 
@@ -380,51 +399,13 @@ fn shifted(z: i64, shift: u32) -> u64 {
 
 /// Nothing is sent; the layouts are those of the values.
 impl CostModel for Clear {
-    fn wide(&self, len: usize, ring_bits: u32) -> Layout {
+    fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
     }
 
-    fn linear(&self, _maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len: sum.len, bits: sum.bits.saturating_sub(shift + 1) })
-    }
-
-    fn product(&self, map: &LinearMap, x: Layout, _y: Layout, shift: u32) -> (Cost, Layout) {
-        CostModel::linear(self, &[map], Layout { len: map.output_len(), bits: x.bits }, shift)
-    }
-
-    fn compare(&self, x: Layout, thresholds: usize, _compare_bits: u32, ring_bits: u32) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len: thresholds * x.len, bits: ring_bits })
-    }
-
-    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout) {
-        (Cost::FREE, Layout { bits: x.bits.saturating_sub(shift), ..x })
-    }
-
-    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout) {
-        (Cost::FREE, Layout { bits: ring_bits, ..x })
-    }
-
-    fn relu(&self, x: Layout, _compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
-        (Cost::FREE, Layout { bits: widen_to.unwrap_or(x.bits), ..x })
-    }
-
-    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout) {
-        CostModel::relu(self, x, compare_bits, widen_to)
-    }
-
-    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, _: u32) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len: pool::output_len(input, window), ..x })
-    }
-
-    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len: pool::output_len(input, window), ..x })
-    }
-
-    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout) {
-        (Cost::FREE, Layout { bits: x.bits.min(y.bits), ..x })
-    }
-
-    fn movement(&self, _movement: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout) {
-        (Cost::FREE, Layout { len, bits: inputs.iter().map(|x| x.bits).min().unwrap_or(self.ring_bits) })
+    fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
+        let rings: Vec<u32> = place.inputs.iter().map(|x| x.bits).collect();
+        let bits = operation.rules().ring(&rings, place.ring_bits).unwrap_or(0);
+        Ok((Cost::FREE, Layout { len: place.len, bits }))
     }
 }

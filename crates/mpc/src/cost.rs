@@ -3,7 +3,9 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-use cryptflow_ring::{LinearMap, Movement, Window};
+use cryptflow_operation::Operation;
+
+use crate::Error;
 
 use crate::{Party, Traffic};
 
@@ -76,35 +78,40 @@ pub struct Layout {
     pub bits: u32,
 }
 
-/// The cost of each operation of [`crate::Protocol`], with the layout of its result. Same names, same attributes.
-pub trait CostModel {
-    /// The layout of a fresh input or of anything wide, in a program over Z_2^ring_bits.
-    fn wide(&self, len: usize, ring_bits: u32) -> Layout;
-    /// [`crate::Protocol::linear`]; `sum` is the layout of the sum before the shift.
-    fn linear(&self, maps: &[&LinearMap], sum: Layout, shift: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::product`].
-    fn product(&self, map: &LinearMap, x: Layout, y: Layout, shift: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::compare`], with so many thresholds.
-    fn compare(&self, x: Layout, thresholds: usize, compare_bits: u32, ring_bits: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::combine`], with so many factors and rows. It is free.
-    fn combine(&self, x: Layout, factors: usize, rows: usize) -> (Cost, Layout) {
-        let columns = factors.checked_div(rows).unwrap_or(0);
-        (Cost::FREE, Layout { len: x.len.checked_div(columns).unwrap_or(0) * rows, bits: x.bits })
+/// What a cost formula knows of a step beside its operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The layouts of the operands.
+    pub inputs: &'a [Layout],
+    /// Elements of the result.
+    pub len: usize,
+    /// K: bits of the program's ring.
+    pub ring_bits: u32,
+}
+
+impl Place<'_> {
+    /// The layout of the first operand.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn x(&self) -> Result<Layout, Error> {
+        let missing = Error::Operand { index: 0, given: self.inputs.len() };
+        self.inputs.first().copied().ok_or(missing)
     }
-    /// [`crate::Protocol::scale_public`].
-    fn scale_public(&self, x: Layout, shift: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::widen`].
-    fn widen(&self, x: Layout, ring_bits: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::relu`].
-    fn relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout);
-    /// [`crate::Protocol::clipped_relu`].
-    fn clipped_relu(&self, x: Layout, compare_bits: u32, widen_to: Option<u32>) -> (Cost, Layout);
-    /// [`crate::Protocol::max_pool`].
-    fn max_pool(&self, x: Layout, input: [usize; 4], window: &Window, compare_bits: u32) -> (Cost, Layout);
-    /// [`crate::Protocol::sum_pool`].
-    fn sum_pool(&self, x: Layout, input: [usize; 4], window: &Window) -> (Cost, Layout);
-    /// [`crate::Protocol::add`] and [`crate::Protocol::sub`].
-    fn add(&self, x: Layout, y: Layout) -> (Cost, Layout);
-    /// [`crate::Protocol::movement`]; `len` is the number of elements of the result.
-    fn movement(&self, movement: &Movement, inputs: &[Layout], len: usize) -> (Cost, Layout);
+
+    /// Bits of the smallest ring of the operands; K where there are none.
+    pub fn narrowest(&self) -> u32 {
+        self.inputs.iter().map(|x| x.bits).min().unwrap_or(self.ring_bits)
+    }
+}
+
+/// What the operations of a protocol cost.
+pub trait CostModel {
+    /// The layout of a fresh input, in a program over Z_2^ring_bits.
+    fn input(&self, len: usize, ring_bits: u32) -> Layout;
+    /// What [`crate::Protocol::apply`] costs, and the layout of its result.
+    ///
+    /// # Errors
+    /// A step without one of its operands.
+    fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error>;
 }

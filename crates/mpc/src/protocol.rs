@@ -1,9 +1,10 @@
 //! The [`Protocol`] trait: what a party does for each operation, and [`Owner`]: what the owner of a secret does.
 
-use cryptflow_ring::{GeometryError, LinearMap, Movement, Window};
+use cryptflow_operation::Operation;
+use cryptflow_ring::GeometryError;
 use cryptflow_wire::WireError;
 
-use crate::Party;
+use crate::{Operands, Party};
 
 /// What can go wrong in an operation. None of these carries a secret.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,22 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// An operation without one of its operands: the program was not checked.
+    #[error("operand {index} is missing: there are {given}")]
+    Operand {
+        /// Which operand, from 0.
+        index: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// An operation that names a weight which does not exist: the program was not checked.
+    #[error("weight {index} is missing: there are {given}")]
+    Weight {
+        /// Which weight, from 0.
+        index: usize,
+        /// How many there are.
+        given: usize,
+    },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(String),
@@ -50,18 +67,8 @@ impl Error {
     }
 }
 
-/// One term `map(x, w)` of a linear operation.
-pub struct Term<'a, P: Protocol + ?Sized> {
-    /// The map.
-    pub map: &'a LinearMap,
-    /// Activations.
-    pub x: &'a P::Value,
-    /// Weights.
-    pub w: &'a P::Weight,
-}
-
 /// A party's side of a protocol. All parties call the same methods in the same order with the same public arguments;
-/// a method returns this party's part of the result. Values are flat; shapes travel as arguments where they matter.
+/// each returns this party's part of the result. Values are flat; shapes travel as arguments where they matter.
 ///
 /// Lengths, order and number of messages follow from the public arguments alone.
 pub trait Protocol {
@@ -82,68 +89,12 @@ pub trait Protocol {
     /// This party's message to the client that shall learn `x` (see [`Owner::open`]); empty where it has nothing to say.
     fn reveal(&mut self, x: &Self::Value) -> Result<Vec<u8>, Error>;
 
-    /// `(Σ map(x, w) + bias) / 2^shift`, rounded as the protocol states. The bias has one element for each element
-    /// of the last axis. Without a term the result is `bias / 2^shift`: a constant that stays secret.
-    fn linear(
-        &mut self,
-        terms: &[Term<'_, Self>],
-        bias: Option<&Self::Weight>,
-        shift: u32,
-    ) -> Result<Self::Value, Error>;
-    /// `map(x, y) / 2^shift` of two secret values, which must be wide; rounded and narrow as the result of [`Protocol::linear`].
-    fn product(
-        &mut self,
-        map: &LinearMap,
-        x: &Self::Value,
-        y: &Self::Value,
-        shift: u32,
-    ) -> Result<Self::Value, Error>;
-    /// 1 where `x >= t` and 0 elsewhere, for each public threshold t: all elements for the first one, then for the next. Wide.
-    /// Exact where every x − t fits `compare_bits` signed bits.
-    fn compare(
-        &mut self,
-        x: &Self::Value,
-        thresholds: &[i64],
-        compare_bits: u32,
-    ) -> Result<Self::Value, Error>;
-    /// Public combinations, exact and free: x is `columns` tensors one after another, the result `offsets.len()` of them, tensor i being
-    /// `Σ_j factors[i·columns + j]·x_j + offsets[i]`. In x's ring.
-    fn combine(&mut self, x: &Self::Value, factors: &[i64], offsets: &[i64]) -> Result<Self::Value, Error>;
-    /// `x * factors / 2^shift` for public factors, repeated along the leading axes.
-    fn scale_public(&mut self, x: &Self::Value, factors: &[u64], shift: u32) -> Result<Self::Value, Error>;
-    /// From a narrow ring to Z_2^ring_bits. Exact for |x| <= 2^(k−2).
-    fn widen(&mut self, x: &Self::Value) -> Result<Self::Value, Error>;
-    /// `max(x, 0)`, exact where `x` fits `compare_bits` signed bits; wide if `widen`.
-    fn relu(&mut self, x: &Self::Value, compare_bits: u32, widen: bool) -> Result<Self::Value, Error>;
-    /// `min(max(x, 0), limit)`, exact where `x` and `x − limit` fit `compare_bits` signed bits; wide if `widen`.
-    fn clipped_relu(
-        &mut self,
-        x: &Self::Value,
-        limit: u64,
-        compare_bits: u32,
-        widen: bool,
-    ) -> Result<Self::Value, Error>;
-    /// Maximum over windows of NHWC. Exact where differences within a window fit `compare_bits` signed bits.
-    fn max_pool(
-        &mut self,
-        x: &Self::Value,
-        input: [usize; 4],
-        window: &Window,
-        compare_bits: u32,
-    ) -> Result<Self::Value, Error>;
-    /// Sum over windows of NHWC.
-    fn sum_pool(&mut self, x: &Self::Value, input: [usize; 4], window: &Window)
-    -> Result<Self::Value, Error>;
-    /// `x + y`, in the smaller of their rings.
-    fn add(&mut self, x: &Self::Value, y: &Self::Value) -> Result<Self::Value, Error>;
-    /// `x − y`, in the smaller of their rings.
-    fn sub(&mut self, x: &Self::Value, y: &Self::Value) -> Result<Self::Value, Error>;
-    /// A movement of elements, in the smallest ring of its inputs.
-    fn movement(
-        &mut self,
-        movement: &Movement,
-        inputs: &[(&[usize], &Self::Value)],
-    ) -> Result<Self::Value, Error>;
+    /// This party's part of an operation's result. What each operation computes, and where it is exact, is said of
+    /// [`Operation`]; how it is rounded, by the protocol.
+    ///
+    /// # Errors
+    /// What the protocol cannot compute exactly, shapes that do not go together, a link that fails.
+    fn apply(&mut self, operation: &Operation, operands: &Operands<'_, Self>) -> Result<Self::Value, Error>;
 
     /// Rounds and bytes since the session began, as this party saw them: what it sent, and its round clock.
     fn metered(&self) -> crate::Cost;

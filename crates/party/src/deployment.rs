@@ -1,6 +1,6 @@
 //! A deployed model: a program, and parts of its weights, each of which one party keeps.
 
-use cryptflow_program::{Program, validate};
+use cryptflow_program::{Checked, Program, validate};
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{SessionError, commit, elements, part_limit};
@@ -37,10 +37,10 @@ impl Deployment {
     ///
     /// # Errors
     /// It is none, or one that the protocol cannot run.
-    pub fn parse(&self) -> Result<Program, SessionError> {
+    pub fn parse(&self) -> Result<Checked, SessionError> {
         let program: Program = serde_json::from_str(&self.program)
             .map_err(|e| SessionError::Manifest(format!("{}: this is no program: {e}", self.name)))?;
-        validate(&program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
+        let program = validate(program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
         let (parts, parties) = (self.commitments.len(), self.protocol.parties());
         if parts != parties {
             return Err(SessionError::Manifest(format!(

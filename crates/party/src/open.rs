@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cryptflow_program::Program;
+use cryptflow_program::Checked;
 use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
 use serde_json::json;
@@ -79,7 +79,7 @@ impl Service {
         rights: &ClientEntry,
         model: &str,
         manifest: &Manifest,
-    ) -> Result<(Program, Part), SessionError> {
+    ) -> Result<(Checked, Part), SessionError> {
         let refused = |reason: String| Err(SessionError::Manifest(reason));
         self.permit(rights, Right::Predict, model)?;
         if !self.config.session.protocols.contains(&manifest.protocol) {
@@ -119,7 +119,7 @@ impl Service {
     fn run(
         &self,
         mut channel: Channel,
-        program: Program,
+        program: Checked,
         part: Part,
         manifest: &Manifest,
     ) -> Result<Vec<String>, SessionError> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cryptflow_mirror::MirrorOwner;
 use cryptflow_mpc::{Clear, Owner, Party};
 use cryptflow_porthos::{PorthosOwner, truncation};
-use cryptflow_program::{Operation, Program, Step};
+use cryptflow_program::{Linear, Operation, Product, Program, ScalePublic, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::messages::SessionError;
@@ -87,9 +87,9 @@ const TOO_LIKELY: f64 = 0.05;
 /// those of the result, shifted back.
 pub fn truncation_failure(program: &Program) -> f64 {
     let failure = |step: &Step| {
-        let (Operation::Linear { shift, .. }
-        | Operation::Product { shift, .. }
-        | Operation::ScalePublic { shift, .. }) = step.operation
+        let (Operation::Linear(Linear { shift, .. })
+        | Operation::Product(Product { shift, .. })
+        | Operation::ScalePublic(ScalePublic { shift, .. })) = step.operation
         else {
             return 0.0;
         };
@@ -121,7 +121,7 @@ pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), Sessio
         return Ok(());
     }
     for step in &program.steps {
-        let Operation::ScalePublic { shift, .. } = step.operation else { continue };
+        let Operation::ScalePublic(ScalePublic { shift, .. }) = step.operation else { continue };
         let Some(value) = program.values.get(step.output.0) else { continue };
         let largest = u128::from(value.low.unsigned_abs().max(value.high.unsigned_abs())) << shift;
         if largest >= 1 << 62 {

@@ -7,7 +7,7 @@ use cryptflow_engine::{Observer, StepRecord, execute};
 use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::{Clear, Party, Protocol};
 use cryptflow_porthos::{Porthos, Truncation};
-use cryptflow_program::{Input, Program, Step, digest, validate};
+use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
 use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
@@ -23,7 +23,7 @@ const PROGRESS: Duration = Duration::from_millis(40);
 /// What a session runs.
 pub struct Job {
     /// The program.
-    pub program: Program,
+    pub program: Checked,
     /// The protocol.
     pub protocol: ProtocolName,
     /// This party's parts of the weights, where they were deployed before; the client brings them otherwise.
@@ -82,24 +82,29 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     let Request::Setup { manifest, program } = receive(client)? else {
         return Err(unexpected(client, "a session begins with its setup"));
     };
+    same_version(&manifest)?;
     let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
+    let program = validate(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
     check(&manifest, &program)?;
     agree(links, &manifest)?;
     Ok(Job { program, protocol: manifest.protocol, weights: None, accord: None })
 }
 
+fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
+    if manifest.version == VERSION {
+        return Ok(());
+    }
+    let reason = format!("the client speaks version {}, this party {VERSION}", manifest.version);
+    Err(SessionError::Manifest(reason))
+}
+
 /// Whether the manifest speaks of this program.
 ///
 /// # Errors
-/// In which point it does not, or why the program cannot be run.
-pub fn check(manifest: &Manifest, program: &Program) -> Result<(), SessionError> {
+/// In which point it does not, or why the protocol cannot run the program.
+pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError> {
     let refused = |reason: String| Err(SessionError::Manifest(reason));
-    if manifest.version != VERSION {
-        return refused(format!("the client speaks version {}, this party {VERSION}", manifest.version));
-    }
-    if let Err(invalid) = validate(program) {
-        return refused(invalid.to_string());
-    }
+    same_version(manifest)?;
     supported(manifest.protocol, program)?;
     let own = digest(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
     if own.0 != manifest.program {
@@ -238,7 +243,7 @@ fn take_inputs<P: Protocol>(
 
 fn batch<P: Protocol>(
     protocol: &mut P,
-    program: &Program,
+    program: &Checked,
     weights: &[P::Weight],
     inputs: Vec<P::Value>,
     client: &Link,
@@ -266,7 +271,7 @@ struct Reporter<'a> {
     steps: Vec<StepRecord>,
 }
 
-impl Observer for Reporter<'_> {
+impl<Value> Observer<Value> for Reporter<'_> {
     fn started(&mut self, index: usize, _step: &Step) {
         let Some(client) = self.client else { return };
         if self.last.is_none_or(|last| last.elapsed() >= PROGRESS) {

@@ -7,7 +7,7 @@ use crate::share::Share;
 
 impl<const L: u32> Session<L> {
     /// Shares of `[x >= t]` for each t, the elements for one after those for another.
-    pub(crate) fn compare_step(&mut self, x: &Share, thresholds: &[i64]) -> Result<Share, Error> {
+    pub(crate) fn compare(&mut self, x: &Share, thresholds: &[i64]) -> Result<Share, Error> {
         let mut all = Vec::with_capacity(x.data.len() * thresholds.len());
         for &t in thresholds {
             let constant = (t as u64).wrapping_mul(self.one());

@@ -1,9 +1,10 @@
 //! Maximum over windows: max(a, b) = b + ReLU(a − b), in a tournament. As many comparisons as in a chain, fewer rounds.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::{GeometryError, Window, taps};
 use rayon::prelude::*;
 
+use crate::relu;
 use crate::session::Session;
 use crate::share::Share;
 
@@ -34,7 +35,7 @@ fn tap_lists(
 }
 
 /// How many pairs there are in each level of a tournament of `players`.
-pub(crate) fn levels(mut players: usize) -> impl Iterator<Item = usize> {
+fn levels(mut players: usize) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let pairs = players / 2;
         players -= pairs;
@@ -43,12 +44,7 @@ pub(crate) fn levels(mut players: usize) -> impl Iterator<Item = usize> {
 }
 
 impl<const L: u32> Session<L> {
-    pub(crate) fn max_pool_step(
-        &mut self,
-        x: &Share,
-        input: [usize; 4],
-        window: &Window,
-    ) -> Result<Share, Error> {
+    pub(crate) fn max_pool(&mut self, x: &Share, input: [usize; 4], window: &Window) -> Result<Share, Error> {
         if input.iter().product::<usize>() != x.len {
             let reason = format!("a pool of the shape {input:?} is given {} elements", x.len);
             return Err(GeometryError::Mismatch(reason).into());
@@ -78,4 +74,10 @@ impl<const L: u32> Session<L> {
         }
         Ok(Share { data: players.pop().unwrap_or_default(), len })
     }
+}
+
+/// The cost of a maximum over windows, of `len` results.
+pub(crate) fn cost(window: &Window, len: usize) -> Cost {
+    let levels = levels(window.kernel[0] * window.kernel[1]);
+    levels.fold(Cost::FREE, |cost, pairs| cost + relu::cost(pairs * len))
 }

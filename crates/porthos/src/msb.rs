@@ -4,12 +4,14 @@
 //! N is odd, so MSB(a) = LSB(2a). P0 and P1 open r = 2a + x under P2's random x; then LSB(2a) = r_0 ⊕ x_0 ⊕ (x > r), where the last
 //! is the wrap of r − x, which PrivateCompare finds.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::Thresholds;
 
+use crate::cost::{exchanged, halves};
 use crate::odd;
-use crate::private_compare::{Coins, Question, group_of};
-use crate::session::{Dealt, Session, draw};
+use crate::private_compare::{self, Coins, Question, group_of};
+use crate::session::{Dealt, Session, WORD, draw};
+use crate::triples::multiply_cost;
 
 impl<const L: u32> Session<L> {
     /// Shares modulo 2^L of the most significant bit of what `y` shares modulo N.
@@ -66,4 +68,13 @@ impl<const L: u32> Session<L> {
 /// A share of `v ⊕ bit`, for a shared v and a public bit; `one` is 1 for the party that adds constants.
 fn exclusive_or(share: u64, bit: u64, one: u64) -> u64 {
     share.wrapping_mul(1u64.wrapping_sub(2 * bit)).wrapping_add(one * bit)
+}
+
+/// 3 l log p + 9 l bits an element; four rounds.
+pub(crate) fn cost(len: usize) -> Cost {
+    let [to0, to1] = halves(len).map(|n| n * WORD as u64);
+    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
+    // r opened, with x's lowest bits dealt; the comparison; β'; the product.
+    let opened = exchanged(len as u64, len, WORD as u64);
+    opened + private_compare::cost(len) + answers + multiply_cost(len)
 }

@@ -2,8 +2,9 @@
 
 use cryptflow_mpc::combine::{combined, tensor_len};
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Party, Protocol, Term};
-use cryptflow_ring::{GeometryError, LinearMap, Movement, Window, movement::elements, sum_pool};
+use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol, Term};
+use cryptflow_operation::{Operation, Rectifier};
+use cryptflow_ring::{GeometryError, Movement, Window, movement::elements, sum_pool};
 use cryptflow_wire::Links;
 
 use crate::relu::COMPARE_BITS;
@@ -112,32 +113,62 @@ impl Protocol for Porthos {
         Ok(to_bytes(&out))
     }
 
-    fn linear(
-        &mut self,
-        terms: &[Term<'_, Porthos>],
-        bias: Option<&Share>,
-        shift: u32,
-    ) -> Result<Share, Error> {
-        self.session.linear_step(terms, bias, shift)
+    fn apply(&mut self, operation: &Operation, on: &Operands<'_, Porthos>) -> Result<Share, Error> {
+        let session = &mut self.session;
+        match operation {
+            Operation::Linear(o) => session.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Product(o) => {
+                let terms = [Term { map: &o.map, x: on.x()?, w: on.y()? }];
+                session.linear(&terms, None, o.shift)
+            }
+            Operation::Compare(o) => {
+                compared("compare", o.compare_bits)?;
+                session.compare(on.x()?, &o.thresholds)
+            }
+            Operation::Combine(o) => session.combine(on.x()?, &o.factors, &o.offsets),
+            Operation::ScalePublic(o) => session.scale_public(on.x()?, &o.factors, o.shift),
+            // There is one ring: nothing to do.
+            Operation::Widen => Ok(on.x()?.clone()),
+            Operation::Activation(o) => match o.function {
+                Rectifier::Relu => {
+                    compared("relu", o.compare_bits)?;
+                    let x = on.x()?;
+                    Ok(Share { data: session.relu(&x.data, x.len)?, len: x.len })
+                }
+                Rectifier::ClippedRelu { limit } => {
+                    compared("clipped_relu", o.compare_bits)?;
+                    session.clipped_relu(on.x()?, limit)
+                }
+            },
+            Operation::MaxPool(o) => {
+                compared("max_pool", o.compare_bits)?;
+                session.max_pool(on.x()?, o.input, &o.window)
+            }
+            Operation::SumPool(o) => session.sum_pool(on.x()?, o.input, &o.window),
+            Operation::Add => pairwise("add", on.x()?, on.y()?, u64::wrapping_add),
+            Operation::Sub => pairwise("sub", on.x()?, on.y()?, u64::wrapping_sub),
+            Operation::Movement(movement) => session.movement(movement, &on.inputs),
+        }
     }
 
-    fn product(&mut self, map: &LinearMap, x: &Share, y: &Share, shift: u32) -> Result<Share, Error> {
-        self.session.linear_step(&[Term { map, x, w: y }], None, shift)
+    fn metered(&self) -> Cost {
+        let mut cost = self.session.total();
+        cost.rounds -= self.start.rounds;
+        cost.bytes -= &self.start.bytes;
+        cost
     }
+}
 
-    fn compare(&mut self, x: &Share, thresholds: &[i64], compare_bits: u32) -> Result<Share, Error> {
-        compared("compare", compare_bits)?;
-        self.session.compare_step(x, thresholds)
-    }
-
+/// What P0 and P1 do on their own with their shares; P2 has none.
+impl<const L: u32> Session<L> {
     fn combine(&mut self, x: &Share, factors: &[i64], offsets: &[i64]) -> Result<Share, Error> {
         let n = tensor_len(x.len, factors, offsets)?;
         let len = n * offsets.len();
-        if self.session.is_dealer() {
+        if self.is_dealer() {
             return Ok(Share { data: Vec::new(), len });
         }
         // One evaluator adds public constants.
-        let one = self.session.one() as i64;
+        let one = self.one() as i64;
         let offsets: Vec<i64> = offsets.iter().map(|o| o * one).collect();
         Ok(Share { data: combined(&x.data, n, factors, &offsets), len })
     }
@@ -152,71 +183,25 @@ impl Protocol for Porthos {
         }
         let mut data: Vec<u64> =
             x.data.iter().zip(factors.iter().cycle()).map(|(v, c)| v.wrapping_mul(*c)).collect();
-        self.session.truncate(&mut data, x.len, shift)?;
+        self.truncate(&mut data, x.len, shift)?;
         Ok(Share { data, len: x.len })
     }
 
-    /// There is one ring: nothing to do.
-    fn widen(&mut self, x: &Share) -> Result<Share, Error> {
-        Ok(x.clone())
-    }
-
-    fn relu(&mut self, x: &Share, compare_bits: u32, _widen: bool) -> Result<Share, Error> {
-        compared("relu", compare_bits)?;
-        Ok(Share { data: self.session.relu(&x.data, x.len)?, len: x.len })
-    }
-
-    fn clipped_relu(
-        &mut self,
-        x: &Share,
-        limit: u64,
-        compare_bits: u32,
-        _widen: bool,
-    ) -> Result<Share, Error> {
-        compared("clipped_relu", compare_bits)?;
-        self.session.clipped_relu_step(x, limit)
-    }
-
-    fn max_pool(
-        &mut self,
-        x: &Share,
-        input: [usize; 4],
-        window: &Window,
-        compare_bits: u32,
-    ) -> Result<Share, Error> {
-        compared("max_pool", compare_bits)?;
-        self.session.max_pool_step(x, input, window)
-    }
-
-    fn sum_pool(&mut self, x: &Share, input: [usize; 4], window: &Window) -> Result<Share, Error> {
+    fn sum_pool(&self, x: &Share, input: [usize; 4], window: &Window) -> Result<Share, Error> {
         let [rows, columns] = window.output([input[1], input[2]])?;
         let len = elements(&[input[0], rows, columns, input[3]])?;
-        let data = if self.session.is_dealer() { Vec::new() } else { sum_pool(&x.data, input, window)? };
+        let data = if self.is_dealer() { Vec::new() } else { sum_pool(&x.data, input, window)? };
         Ok(Share { data, len })
     }
 
-    fn add(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
-        pairwise("add", x, y, u64::wrapping_add)
-    }
-
-    fn sub(&mut self, x: &Share, y: &Share) -> Result<Share, Error> {
-        pairwise("sub", x, y, u64::wrapping_sub)
-    }
-
-    fn movement(&mut self, movement: &Movement, inputs: &[(&[usize], &Share)]) -> Result<Share, Error> {
-        let shapes: Vec<&[usize]> = inputs.iter().map(|(shape, _)| *shape).collect();
+    fn movement(&self, movement: &Movement, inputs: &[Operand<'_, Porthos>]) -> Result<Share, Error> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|x| x.shape).collect();
         let len = elements(&movement.output_shape(&shapes)?)?;
-        if self.session.is_dealer() {
+        if self.is_dealer() {
             return Ok(Share { data: Vec::new(), len });
         }
-        let parts: Vec<(&[usize], &[u64])> = inputs.iter().map(|(s, x)| (*s, x.data.as_slice())).collect();
+        let parts: Vec<(&[usize], &[u64])> =
+            inputs.iter().map(|x| (x.shape, x.value.data.as_slice())).collect();
         Ok(Share { data: movement.apply(&parts)?, len })
-    }
-
-    fn metered(&self) -> Cost {
-        let mut cost = self.session.total();
-        cost.rounds -= self.start.rounds;
-        cost.bytes -= &self.start.bytes;
-        cost
     }
 }

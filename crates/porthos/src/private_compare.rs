@@ -6,14 +6,15 @@
 //! random factors, put in a random order, and re-randomised by a share of zero: P2, which knows the shares of x_i, sees uniform
 //! bytes, and one zero at a random place or none.
 
-use cryptflow_mpc::Error;
 use cryptflow_mpc::keys::Stream;
+use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::{
     Blinds, GROUP, Group, GroupWords, LANES, Row, Thresholds, any_zero, as_group, bits_less, compare,
     nonzero, uniform,
 };
 use rayon::prelude::*;
 
+use crate::cost::halves;
 use crate::session::{Dealt, Session, blocks, cut, draw};
 
 /// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the bytes themselves.
@@ -208,4 +209,11 @@ impl Coins {
 pub(crate) fn group_of(words: &[u64], group: usize) -> [u64; LANES] {
     let at = (group * LANES).min(words.len());
     lanes(&words[at..(at + LANES).min(words.len())])
+}
+
+/// What P0 and P1 send P2 for a comparison, and its dealt bits: (2 + 1) l log p. One round.
+pub(crate) fn cost(len: usize) -> Cost {
+    let sent = (len * LANES) as u64;
+    let [to0, to1] = halves(len).map(|n| n * LANES as u64);
+    Cost { rounds: 1, bytes: [[0, 0, sent], [0, 0, sent], [to0, to1, 0]].into() }
 }

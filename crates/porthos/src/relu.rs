@@ -3,11 +3,13 @@
 //! 2x is shared modulo N by ShareConvert (it is even, so it is not N), and its most significant bit is the sign of x where
 //! −2^62 <= x < 2^62.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error};
 
-use crate::odd;
+use crate::cost::in_waves;
 use crate::session::{Session, WAVE};
 use crate::share::Share;
+use crate::triples::multiply_cost;
+use crate::{msb, odd, share_convert};
 
 /// Comparisons are exact for numbers of this many signed bits.
 pub const COMPARE_BITS: u32 = 63;
@@ -36,7 +38,7 @@ impl<const L: u32> Session<L> {
     }
 
     /// min(max(x, 0), limit) = max(x, 0) − max(x − limit, 0): two ReLUs side by side.
-    pub(crate) fn clipped_relu_step(&mut self, x: &Share, limit: u64) -> Result<Share, Error> {
+    pub(crate) fn clipped_relu(&mut self, x: &Share, limit: u64) -> Result<Share, Error> {
         let constant = limit.wrapping_mul(self.one());
         let mut both = x.data.clone();
         both.extend(x.data.iter().map(|v| v.wrapping_sub(constant)));
@@ -47,4 +49,14 @@ impl<const L: u32> Session<L> {
         }
         Ok(Share { data, len: x.len })
     }
+}
+
+/// The cost of DReLU.
+pub(crate) fn derivative_cost(len: usize) -> Cost {
+    share_convert::cost(len) + msb::cost(len)
+}
+
+/// The cost of ReLU.
+pub(crate) fn cost(len: usize) -> Cost {
+    in_waves(len, |n| derivative_cost(n) + multiply_cost(n))
 }

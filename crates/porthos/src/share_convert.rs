@@ -5,11 +5,12 @@
 //! c under r = r0 + r1 − α·2^L, and P2 sees c̃ = c + r and the wrap δ of its shares; with β_j the wrap of c_j + r_j and
 //! η = (c̃ >= r) (no wrap of c + r): θ = β0 + β1 + δ − α − 1 + η. PrivateCompare finds η, hidden from P2 by a bit that P0 and P1 know.
 
-use cryptflow_mpc::Error;
+use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::Thresholds;
 
+use crate::cost::halves;
 use crate::odd;
-use crate::private_compare::{Coins, Question, group_of};
+use crate::private_compare::{self, Coins, Question, group_of};
 use crate::session::{Dealt, Session, WORD, blocks, draw, from_bytes, receive_words, to_bytes};
 
 impl<const L: u32> Session<L> {
@@ -76,4 +77,15 @@ impl<const L: u32> Session<L> {
         self.send_both_shares(&eta)?;
         Ok(Vec::new())
     }
+}
+
+/// 3 l log p + 5 l bits an element; four rounds.
+pub(crate) fn cost(len: usize) -> Cost {
+    let words = (len * WORD) as u64;
+    let [to0, to1] = halves(len).map(|n| n * WORD as u64);
+    // c̃ to P2; δ, half of it drawn; both shares of η'.
+    let hidden = Cost { rounds: 1, bytes: [[0, 0, words], [0, 0, words], [0; 3]].into() };
+    let wraps = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
+    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [words, words, 0]].into() };
+    hidden + wraps + private_compare::cost(len) + answers
 }

@@ -6,13 +6,14 @@
 //! A convolution's E is opened before the input is reshaped into a matrix, which repeats elements, or after, where strides leave
 //! elements out: whichever has fewer elements.
 
-use cryptflow_mpc::{Error, Term};
+use cryptflow_mpc::{Cost, Error, Term};
 use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
 use rayon::prelude::*;
 
+use crate::cost::exchanged;
 use crate::odd;
 use crate::porthos::Porthos;
-use crate::session::{Dealt, PIECE, Session, draw};
+use crate::session::{Dealt, PIECE, Session, WORD, draw};
 use crate::share::Share;
 
 /// A map, and which elements of x it is applied to, where those are not all.
@@ -120,7 +121,7 @@ impl<const L: u32> Session<L> {
     }
 
     /// `(Σ map(x, w) + bias) / 2^shift`, truncated as the session does. One round, and one more if truncations are dealt.
-    pub(crate) fn linear_step(
+    pub(crate) fn linear(
         &mut self,
         terms: &[Term<'_, Porthos>],
         bias: Option<&Share>,
@@ -224,4 +225,16 @@ fn add_into(x: &mut [u64], y: &[u64]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x = x.wrapping_add(*y);
     }
+}
+
+/// Cost of products element by element: (2 + 2 + 1) l bits. One round.
+pub(crate) fn multiply_cost(len: usize) -> Cost {
+    exchanged(2 * len as u64, len, WORD as u64)
+}
+
+/// Cost of a linear map: its masked operands opened, and a dealt share of each of its `len` results. One round; nothing
+/// for a sum without a term.
+pub(crate) fn cost<'a>(maps: impl Iterator<Item = &'a LinearMap>, len: usize) -> Cost {
+    let opened: usize = maps.map(|map| Masked::len(map) + map.weight_len()).sum();
+    if len == 0 || opened == 0 { Cost::FREE } else { exchanged(opened as u64, len, WORD as u64) }
 }

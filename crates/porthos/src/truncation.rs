@@ -11,10 +11,11 @@
 //! (z + 2^62) / 2^f = (m >> f) − (r >> f) + 2^(64−f)·(1 − msb m)·msb r, rounded down or one more. Each evaluator sees m under the other's
 //! half of r; P2 sees nothing. 32 bytes an element, and one round.
 
-use cryptflow_mpc::{Error, Party};
+use cryptflow_mpc::{Cost, Error, Party};
 
+use crate::cost::exchanged;
 use crate::odd;
-use crate::session::{Dealt, Session, draw};
+use crate::session::{Dealt, Session, WORD, draw};
 
 /// How products come back to the scale of their factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +85,14 @@ pub(crate) fn truncate<const L: u32>(party: Party, share: &mut [u64], shift: u32
 /// than `largest` (which has twice the scale of the result).
 pub fn failure_probability(len: u64, largest: u64) -> f64 {
     (len as f64 * largest as f64 / 2f64.powi(64)).min(1.0)
+}
+
+/// Nothing where it is local; else an opening and two dealt words an element.
+pub(crate) fn cost(truncation: Truncation, len: usize, shift: u32) -> Cost {
+    if truncation == Truncation::Local || shift == 0 || len == 0 {
+        return Cost::FREE;
+    }
+    exchanged(len as u64, len, 2 * WORD as u64)
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 
 mod subject;
 
-use cryptflow_mpc::conformance::{self, Family, Transport};
+use cryptflow_conformance::suite::{self, Family, Transport};
 use cryptflow_porthos::Truncation;
 use subject::Conforming;
 
 fn conforms(truncation: Truncation, transport: Transport, families: &[Family]) {
-    let report = conformance::check(&Conforming(truncation), transport, families);
+    let report = suite::check(&Conforming(truncation), transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap();
 }

@@ -4,10 +4,10 @@
 
 mod subject;
 
-use cryptflow_mpc::Party;
-use cryptflow_mpc::secrecy::{
+use cryptflow_conformance::secrecy::{
     self, Fault, OneRelu, PARTIES, Run, TOO_FAR, Watched, Zoo, far_from_uniform, seeds,
 };
+use cryptflow_mpc::Party;
 use cryptflow_porthos::Truncation;
 use cryptflow_wire::local::Recorded;
 use subject::Conforming;

@@ -3,7 +3,8 @@
 
 use std::thread;
 
-use cryptflow_mpc::{Owner, Party, Protocol, Term};
+use cryptflow_mpc::{Operand, Operands, Owner, Party, Protocol};
+use cryptflow_operation::{Linear, LinearTerm, Operation, WeightId};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_ring::LinearMap;
 use cryptflow_wire::{LinkOptions, local};
@@ -26,7 +27,10 @@ fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
                     assert!(party.party() < Party::new(3));
                     let value = party.receive_value("x", map.input_len(), input).unwrap();
                     let weight = party.receive_weight("w", 1, one).unwrap();
-                    let z = party.linear(&[Term { map, x: &value, w: &weight }], None, shift).unwrap();
+                    let term = LinearTerm { input: 0, weight: WeightId(0), map: map.clone() };
+                    let linear = Operation::Linear(Linear { terms: vec![term], bias: None, shift });
+                    let inputs = vec![Operand { shape: &[], value: &value }];
+                    let z = party.apply(&linear, &Operands { inputs, weights: &[weight] }).unwrap();
                     party.reveal(&z).unwrap()
                 })
             })

@@ -25,6 +25,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 pub use error::FileError;
 
+use crate::checked::Checked;
 use crate::digest::{of_json, weights_digest};
 use crate::program::{Program, VERSION};
 use crate::validate::validate;
@@ -36,7 +37,7 @@ const FORMAT: &str = "cryptflow";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The program.
-    pub program: Program,
+    pub program: Checked,
     /// The fixed-point weights, by id, each row-major; none in a public part.
     pub weights: Option<Vec<Vec<i64>>>,
     /// The compiler's report.
@@ -47,10 +48,10 @@ pub struct Model {
 /// until the new file is complete and on disk.
 ///
 /// # Errors
-/// Where the program or the weights are invalid, and where the file cannot be written.
+/// Where the weights are not the program's, and where the file cannot be written.
 pub fn write(
     path: &Path,
-    program: &Program,
+    program: &Checked,
     weights: &[Vec<i64>],
     report: Option<&serde_json::Value>,
 ) -> Result<(), FileError> {
@@ -61,7 +62,7 @@ pub fn write(
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_public(path: &Path, program: &Program) -> Result<(), FileError> {
+pub fn write_public(path: &Path, program: &Checked) -> Result<(), FileError> {
     write_bytes(path, &to_bytes(program, None, None)?)
 }
 
@@ -76,14 +77,13 @@ pub fn check_writable(path: &Path) -> Result<(), FileError> {
 /// The bytes of a file: with weights, or the public part.
 ///
 /// # Errors
-/// Where the program or the weights are invalid.
+/// Where the weights are not the program's.
 pub fn to_bytes(
-    program: &Program,
+    program: &Checked,
     weights: Option<&[Vec<i64>]>,
     report: Option<&serde_json::Value>,
 ) -> Result<Vec<u8>, FileError> {
-    validate(program)?;
-    let json = serde_json::to_string(program).map_err(|e| FileError::Json(e.to_string()))?;
+    let json = serde_json::to_string::<Program>(program).map_err(|e| FileError::Json(e.to_string()))?;
     let mut metadata = HashMap::from([
         ("format".to_string(), FORMAT.to_string()),
         ("version".to_string(), VERSION.to_string()),
@@ -176,7 +176,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
         return Err(FileError::Digest("program"));
     }
     let program: Program = serde_json::from_str(json).map_err(|e| FileError::Json(e.to_string()))?;
-    validate(&program)?;
+    let program = validate(program)?;
     let report = match texts.get("report") {
         Some(report) => Some(serde_json::from_str(report).map_err(|e| FileError::Json(e.to_string()))?),
         None => None,

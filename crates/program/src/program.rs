@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Operation;
+use cryptflow_operation::Operation;
 
 /// The version of [`Program`] and of its file that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -11,11 +11,6 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ValueId(pub usize);
-
-/// Index of a weight of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WeightId(pub usize);
 
 /// A secret tensor that the program computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,12 +1,11 @@
 //! Whether a program is one that a party can run: checked when it is compiled, and again when it is read.
 
-mod operation;
-
 use std::collections::HashSet;
 
+use cryptflow_operation::{Bounds, Site, Tensor, WeightTensor};
 use cryptflow_ring::movement::elements;
 
-use crate::bounds;
+use crate::checked::Checked;
 use crate::program::{Program, Step, VERSION, Value, ValueId};
 
 /// Why a program cannot be run.
@@ -25,22 +24,25 @@ impl Invalid {
     }
 }
 
-/// Checks that every id is in range, every value is defined once, before it is used, and not used after its last use;
-/// that shapes, scales and rings of every step go together; and that bounds fit the rings (see [`bounds`]).
+/// Holds a program to all of its rules: every id is in range, every value is defined once, before it is used, and not
+/// used after its last use; shapes, scales and rings of every step go together, and bounds fit the rings (see
+/// [`cryptflow_operation::bits`]). What comes out can be run without further questions.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn validate(program: &Program) -> Result<(), Invalid> {
-    header(program)?;
-    tensors(program)?;
+pub fn validate(program: Program) -> Result<Checked, Invalid> {
+    header(&program)?;
+    let elements = tensors(&program)?;
     let mut state =
         State { defined: vec![false; program.values.len()], dead: vec![false; program.values.len()] };
-    inputs(program, &mut state)?;
-    let rings = bounds::rings(program);
+    inputs(&program, &mut state)?;
+    let mut rings = vec![program.ring_bits; program.values.len()];
+    let weights: Vec<WeightTensor<'_>> =
+        program.weights.iter().map(|w| WeightTensor { shape: &w.shape, scale: w.scale }).collect();
     for (index, step) in program.steps.iter().enumerate() {
         let place = || format!("step {index} ({})", step.name);
         state.step(step, &place)?;
-        operation::check(program, &rings, step).map_err(|reason| Invalid::new(place(), reason))?;
+        operation(&program, &weights, &mut rings, step).map_err(|reason| Invalid::new(place(), reason))?;
     }
     for output in &program.outputs {
         let place = || format!("output {}", output.name);
@@ -51,7 +53,38 @@ pub fn validate(program: &Program) -> Result<(), Invalid> {
             return Err(Invalid::new(place(), format!("value {} is freed before the end", output.value.0)));
         }
     }
+    Ok(Checked::new(program, rings, elements))
+}
+
+/// One step, whose values are declared and defined, by the rules of its operation; the ring of its result is noted.
+fn operation(
+    program: &Program,
+    weights: &[WeightTensor<'_>],
+    rings: &mut [u32],
+    step: &Step,
+) -> Result<(), String> {
+    let tensor = |id: ValueId, ring: Option<&u32>| match (program.values.get(id.0), ring) {
+        (Some(value), Some(&ring)) => Ok(seen(value, ring)),
+        _ => Err(format!("value {} is not declared", id.0)),
+    };
+    let inputs = step.inputs.iter().map(|&id| tensor(id, rings.get(id.0))).collect::<Result<Vec<_>, _>>()?;
+    let operands: Vec<u32> = inputs.iter().map(|x| x.ring).collect();
+    let rules = step.operation.rules();
+    let ring = rules
+        .ring(&operands, program.ring_bits)
+        .ok_or_else(|| format!("its shift leaves nothing of a ring of {} bits", program.ring_bits))?;
+    let out = tensor(step.output, Some(&ring))?;
+    rules.check(&Site { inputs: &inputs, out, weights }).map_err(|misfit| misfit.to_string())?;
+    if let Some(slot) = rings.get_mut(step.output.0) {
+        *slot = ring;
+    }
     Ok(())
+}
+
+/// What the rules of an operation see of a value.
+fn seen(value: &Value, ring: u32) -> Tensor<'_> {
+    let bounds = Bounds { low: value.low, high: value.high };
+    Tensor { shape: &value.shape, scale: value.scale, bounds, wide: value.wide, ring }
 }
 
 fn header(program: &Program) -> Result<(), Invalid> {
@@ -74,12 +107,14 @@ fn header(program: &Program) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn tensors(program: &Program) -> Result<(), Invalid> {
+/// Elements of every value.
+fn tensors(program: &Program) -> Result<Vec<usize>, Invalid> {
     let values = program.values.iter().enumerate().map(|(i, v)| (i, "value", &v.name, &v.shape, v.scale));
     let weights = program.weights.iter().enumerate().map(|(i, w)| (i, "weight", &w.name, &w.shape, w.scale));
+    let mut counts = Vec::with_capacity(program.values.len() + program.weights.len());
     for (index, kind, name, shape, scale) in values.chain(weights) {
         let place = || format!("{kind} {index} ({name})");
-        elements(shape).map_err(|e| Invalid::new(place(), e.to_string()))?;
+        counts.push(elements(shape).map_err(|e| Invalid::new(place(), e.to_string()))?);
         if scale > 64 {
             return Err(Invalid::new(place(), format!("{scale} fractional bits are more than 64")));
         }
@@ -90,7 +125,8 @@ fn tensors(program: &Program) -> Result<(), Invalid> {
             return Err(Invalid::new(format!("value {index} ({})", value.name), reason));
         }
     }
-    Ok(())
+    counts.truncate(program.values.len());
+    Ok(counts)
 }
 
 fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
@@ -108,8 +144,8 @@ fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
         if !value.wide {
             return fail("is not wide".into());
         }
-        if let Some(reason) = misfit(value, program.ring_bits) {
-            return fail(reason);
+        if let Err(misfit) = seen(value, program.ring_bits).fits(program.ring_bits) {
+            return fail(misfit.to_string());
         }
         if !(input.low.is_finite() && input.high.is_finite() && input.low <= input.high) {
             return fail(format!("the range {} to {} is not one of real numbers", input.low, input.high));
@@ -125,14 +161,6 @@ fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
         }
     }
     Ok(())
-}
-
-/// Why a value's bounds do not fit a ring of so many bits, if they do not.
-fn misfit(value: &Value, ring: u32) -> Option<String> {
-    let needed = bounds::ring_bits(value.low, value.high);
-    (needed > ring).then(|| {
-        format!("values from {} to {} need {needed} bits, and there are {ring}", value.low, value.high)
-    })
 }
 
 struct State {

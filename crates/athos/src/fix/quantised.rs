@@ -3,9 +3,10 @@
 pub(crate) mod trial;
 mod weights;
 
-use cryptflow_program::operation::LinearTerm;
+use cryptflow_operation::Bounds;
 use cryptflow_program::{
-    Activation, Input, Operation, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, bounds,
+    Activation, Checked, Combine, Compare, Input, Linear, LinearTerm, MaxPool, Operation, Output,
+    Preprocessing, Product, Program, Rectifier, ScalePublic, Step, SumPool, VERSION, Value, ValueId,
     liveness, validate,
 };
 
@@ -18,7 +19,7 @@ use weights::Weights;
 /// A quantised plan. Value `i` of the program is value `values[i]` of the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Quantised {
-    pub(crate) program: Program,
+    pub(crate) program: Checked,
     pub(crate) weights: Vec<Vec<i64>>,
     pub(crate) values: Vec<usize>,
 }
@@ -51,7 +52,7 @@ pub(crate) fn quantise(
     };
     set_compare_bits(&mut program);
     liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
-    validate(&program).map_err(|e| FixError::Internal(e.to_string()))?;
+    let program = validate(program).map_err(|e| FixError::Internal(e.to_string()))?;
     Ok(Quantised { program, weights: data, values })
 }
 
@@ -71,18 +72,10 @@ fn value(chosen: &Chosen, planned: usize) -> Value {
 /// Gives every comparison the bits that its operand's bounds need.
 fn set_compare_bits(program: &mut Program) {
     for step in &mut program.steps {
-        let Some(input) = step.inputs.first().and_then(|id| program.values.get(id.0)) else {
-            continue;
-        };
-        let needed = bounds::comparison(&step.operation, input);
-        if let (
-            Operation::Activation { compare_bits, .. }
-            | Operation::MaxPool { compare_bits, .. }
-            | Operation::Compare { compare_bits, .. },
-            Some(bits),
-        ) = (&mut step.operation, needed)
-        {
-            *compare_bits = bits;
+        let operand = step.inputs.first().and_then(|id| program.values.get(id.0));
+        let bounds = operand.map(|x| Bounds { low: x.low, high: x.high });
+        if let Some(bits) = bounds.and_then(|x| step.operation.rules().compared(x)) {
+            step.operation.set_compare_bits(bits);
         }
     }
 }
@@ -122,27 +115,29 @@ impl<'a> Writer<'a> {
         match &step.op {
             PlanOp::Linear { terms, bias } => self.linear(step, terms, bias.as_deref(), shift),
             PlanOp::Widen => Operation::Widen,
-            PlanOp::Relu => self.activation(Activation::Relu, step),
+            PlanOp::Relu => self.activation(Rectifier::Relu, step),
             PlanOp::ClippedRelu(limit) => {
                 let scale = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale);
                 let limit = (limit * exp2(scale)).round().max(1.0) as u64;
-                self.activation(Activation::ClippedRelu { limit }, step)
+                self.activation(Rectifier::ClippedRelu { limit }, step)
             }
             PlanOp::MaxPool(input, window) => {
-                Operation::MaxPool { input: *input, window: window.clone(), compare_bits: 0 }
+                Operation::MaxPool(MaxPool { input: *input, window: window.clone(), compare_bits: 0 })
             }
-            PlanOp::SumPool(input, window) => Operation::SumPool { input: *input, window: window.clone() },
+            PlanOp::SumPool(input, window) => {
+                Operation::SumPool(SumPool { input: *input, window: window.clone() })
+            }
             PlanOp::ScalePublic(factors) => {
                 let unit = f64::from(shift as i32 + self.rise(step, 0)).exp2();
                 let factors = factors.iter().map(|f| (f * unit).round() as i64 as u64).collect();
-                Operation::ScalePublic { factors, shift }
+                Operation::ScalePublic(ScalePublic { factors, shift })
             }
-            PlanOp::Product(map) => Operation::Product { map: map.clone(), shift },
+            PlanOp::Product(map) => Operation::Product(Product { map: map.clone(), shift }),
             PlanOp::Compare(thresholds) => {
-                Operation::Compare { thresholds: thresholds.clone(), compare_bits: 0 }
+                Operation::Compare(Compare { thresholds: thresholds.clone(), compare_bits: 0 })
             }
             PlanOp::Combine { factors, offsets } => {
-                Operation::Combine { factors: factors.clone(), offsets: offsets.clone() }
+                Operation::Combine(Combine { factors: factors.clone(), offsets: offsets.clone() })
             }
             PlanOp::Add => Operation::Add,
             PlanOp::Sub => Operation::Sub,
@@ -158,14 +153,18 @@ impl<'a> Writer<'a> {
         let terms = terms.iter().map(&mut term).collect();
         let products = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale) + shift;
         let bias = bias.map(|bias| self.weights.bias(&step.name, bias, products));
-        Operation::Linear { terms, bias, shift }
+        Operation::Linear(Linear { terms, bias, shift })
     }
 
-    fn activation(&self, function: Activation, step: &PlanStep) -> Operation {
+    fn activation(&self, function: Rectifier, step: &PlanStep) -> Operation {
         let wide = |planned: usize| self.chosen.plan.values[planned].wide;
         // In the large ring already: nothing to widen.
         let from_wide = step.inputs.first().is_some_and(|&input| wide(input));
-        Operation::Activation { function, compare_bits: 0, widen: wide(step.output) && !from_wide }
+        Operation::Activation(Activation {
+            function,
+            compare_bits: 0,
+            widen: wide(step.output) && !from_wide,
+        })
     }
 
     /// By how many fractional bits a step's result exceeds one of its operands.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cryptflow_program::{Program, ValueId};
+use cryptflow_program::{Checked, ValueId};
 
 /// Why a program could not be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub trait FixedRunner {
     /// What failed.
     fn run(
         &self,
-        program: &Program,
+        program: &Checked,
         weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
@@ -38,7 +38,7 @@ pub trait FixedRunner {
     /// What failed.
     fn load<'a>(
         &'a self,
-        program: &'a Program,
+        program: &'a Checked,
         weights: &'a [Vec<i64>],
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         Ok(Box::new(Unloaded { runner: self, program, weights }))
@@ -61,7 +61,7 @@ pub trait LoadedProgram {
 /// Nothing was done beforehand.
 struct Unloaded<'a, R: ?Sized> {
     runner: &'a R,
-    program: &'a Program,
+    program: &'a Checked,
     weights: &'a [Vec<i64>],
 }
 

@@ -4,7 +4,7 @@ use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Ring, Scale
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::fix::report::CompileReport;
 use cryptflow_graph::Range;
-use cryptflow_program::{Operation, validate};
+use cryptflow_program::{Activation, Operation, validate};
 
 use crate::executor::Naive;
 use crate::graphs::GRAPHS;
@@ -28,7 +28,7 @@ fn every_ring_that_compiles_is_valid() {
             match attempt(bits) {
                 Ok(model) => {
                     fits = true;
-                    validate(&model.program).unwrap();
+                    validate(model.program.clone().into_program()).unwrap();
                 }
                 Err(CompileError::Fix(FixError::DoesNotFit { needed, there, .. })) => {
                     assert!(!fits, "{name}: fits {} bits, but not {bits}", bits - 1);
@@ -49,7 +49,7 @@ fn margins_widen_comparisons() {
             CompileOptions { scale: Scale::Bits(12), margin: Some(margin), ..CompileOptions::default() };
         let model = compiled(&graph, &options);
         let compare = model.program.steps.iter().find_map(|s| match s.operation {
-            Operation::Activation { compare_bits, .. } => Some(compare_bits),
+            Operation::Activation(Activation { compare_bits, .. }) => Some(compare_bits),
             _ => None,
         });
         compare.unwrap()

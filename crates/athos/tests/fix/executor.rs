@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 
 use cryptflow_athos::fix::{FixedRunner, RunError};
-use cryptflow_program::operation::LinearTerm;
-use cryptflow_program::{Activation, Operation, Program, Step, ValueId, bounds};
+use cryptflow_program::{
+    Activation, Checked, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Program,
+    Rectifier, ScalePublic, Step, SumPool, ValueId, bits,
+};
 use cryptflow_ring::{LinearMap, Window};
 
 /// Rounds every truncation as a protocol may: exactly, or off by up to a unit.
@@ -45,7 +47,7 @@ impl Naive {
         let shape = |i: usize| program.values[step.inputs[i].0].shape.as_slice();
         let bits = step.inputs.first().map_or(program.ring_bits, |id| rings[id.0]);
         Ok(match &step.operation {
-            Operation::Linear { terms, bias, shift } => {
+            Operation::Linear(Linear { terms, bias, shift }) => {
                 let len = program.values[step.output.0].shape.iter().product();
                 let mut sum = vec![0i128; len];
                 for LinearTerm { input, weight, map } in terms {
@@ -55,22 +57,22 @@ impl Naive {
                     let bias = &weights[bias.0];
                     sum.iter_mut().enumerate().for_each(|(i, s)| *s += i128::from(bias[i % bias.len()]));
                 }
-                let limit = bounds::largest_sum(program.ring_bits, *shift);
+                let limit = bits::largest_sum(program.ring_bits, *shift);
                 if let Some(z) = sum.iter().find(|z| z.abs() > limit) {
                     return Err(format!("{}: the sum {z} exceeds {limit}", step.name));
                 }
                 sum.into_iter().map(|z| self.rounded(z, *shift)).collect()
             }
-            Operation::Product { map, shift } => {
+            Operation::Product(Product { map, shift }) => {
                 let mut sum = vec![0i128; map.output_len()];
                 add_products(map, x, inputs[1], &mut sum);
-                let limit = bounds::largest_sum(program.ring_bits, *shift);
+                let limit = bits::largest_sum(program.ring_bits, *shift);
                 if let Some(z) = sum.iter().find(|z| z.abs() > limit) {
                     return Err(format!("{}: the sum {z} exceeds {limit}", step.name));
                 }
                 sum.into_iter().map(|z| self.rounded(z, *shift)).collect()
             }
-            Operation::Compare { thresholds, compare_bits } => {
+            Operation::Compare(Compare { thresholds, compare_bits }) => {
                 let mut out = Vec::new();
                 for &t in thresholds {
                     for &v in x {
@@ -80,7 +82,7 @@ impl Naive {
                 }
                 out
             }
-            Operation::Combine { factors, offsets } => {
+            Operation::Combine(Combine { factors, offsets }) => {
                 let columns = factors.len() / offsets.len();
                 let n = x.len() / columns;
                 let element = |i: usize| {
@@ -89,7 +91,7 @@ impl Naive {
                 };
                 (0..n * offsets.len()).map(element).collect()
             }
-            Operation::ScalePublic { factors, shift } => x
+            Operation::ScalePublic(ScalePublic { factors, shift }) => x
                 .iter()
                 .enumerate()
                 .map(|(i, &v)| {
@@ -102,10 +104,10 @@ impl Naive {
                 }
                 x.clone()
             }
-            Operation::Activation { function, compare_bits, .. } => {
+            Operation::Activation(Activation { function, compare_bits, .. }) => {
                 let limit = match function {
-                    Activation::Relu => i64::MAX,
-                    Activation::ClippedRelu { limit } => *limit as i64,
+                    Rectifier::Relu => i64::MAX,
+                    Rectifier::ClippedRelu { limit } => *limit as i64,
                 };
                 for &v in x {
                     comparable(&step.name, v, *compare_bits)?;
@@ -115,7 +117,7 @@ impl Naive {
                 }
                 x.iter().map(|&v| v.clamp(0, limit)).collect()
             }
-            Operation::MaxPool { input, window, compare_bits } => {
+            Operation::MaxPool(MaxPool { input, window, compare_bits }) => {
                 let mut out = Vec::new();
                 for seen in windows(*input, window, x) {
                     let (low, high) = (seen.iter().min().unwrap(), *seen.iter().max().unwrap());
@@ -125,7 +127,7 @@ impl Naive {
                 }
                 out
             }
-            Operation::SumPool { input, window } => {
+            Operation::SumPool(SumPool { input, window }) => {
                 windows(*input, window, x).iter().map(|w| w.iter().sum()).collect()
             }
             Operation::Add => x.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
@@ -142,12 +144,12 @@ impl Naive {
 impl FixedRunner for Naive {
     fn run(
         &self,
-        program: &Program,
+        program: &Checked,
         weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        let rings = bounds::rings(program);
+        let rings = program.rings();
         let mut values: Vec<Option<Vec<i64>>> = vec![None; program.values.len()];
         for (input, data) in program.inputs.iter().zip(inputs) {
             values[input.value.0] = Some(data.clone());

@@ -41,7 +41,7 @@ fn answers_are_those_of_the_float_model() {
         let mut example = || vec![random.array(&[3, 6], -1.0, 1.0)];
         let bounds = Bounds::Examples((0..40).map(|_| example()).collect());
         let model = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap();
-        validate(&model.program).unwrap();
+        validate(model.program.clone().into_program()).unwrap();
         let output = &model.program.outputs[0];
         assert_eq!(output.transform, transform, "{op:?}");
         assert!(model.report.warnings.iter().all(|w| !w.contains("logits")), "{:?}", model.report.warnings);
@@ -79,5 +79,5 @@ fn worst_cases_too() {
     let bounds = Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }]);
     let model = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap();
     assert_eq!(model.program.outputs[0].transform, Some(OutputTransform::Class { of: 5 }));
-    validate(&model.program).unwrap();
+    validate(model.program.clone().into_program()).unwrap();
 }

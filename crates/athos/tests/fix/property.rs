@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use cryptflow_athos::compile::{CompileOptions, Compiled, Ring, Scale};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::{Activation, Arithmetic, Array, Graph, NodeId, Op, Pool, Pooling, float};
-use cryptflow_program::{Operation, Program, Step};
+use cryptflow_program::{Linear, Operation, Program, ScalePublic, Step, SumPool};
 use cryptflow_ring::Movement;
 
 use crate::executor::Naive;
@@ -67,7 +67,7 @@ fn network(seed: u64) -> Graph {
 fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64], sizes: &[f64]) -> f64 {
     let unit = (-f64::from(program.scale)).exp2();
     match &step.operation {
-        Operation::Linear { terms, .. } => {
+        Operation::Linear(Linear { terms, .. }) => {
             let term = |t: &cryptflow_program::LinearTerm| {
                 let per_weight = (-f64::from(program.weights[t.weight.0].scale)).exp2();
                 let columns = t.map.out_channels();
@@ -82,15 +82,17 @@ fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64],
             };
             terms.iter().map(term).sum::<f64>() + 1.5 * unit + unit / 2.0
         }
-        Operation::ScalePublic { factors, shift } => {
+        Operation::ScalePublic(ScalePublic { factors, shift }) => {
             let step = (-f64::from(*shift)).exp2();
             let largest = factors.iter().map(|&f| (f as i64).unsigned_abs()).max().unwrap() as f64 * step;
             largest * errors[0] + step / 2.0 * sizes[0] + 1.5 * unit
         }
-        Operation::SumPool { window, .. } => errors[0] * (window.kernel[0] * window.kernel[1]) as f64,
+        Operation::SumPool(SumPool { window, .. }) => {
+            errors[0] * (window.kernel[0] * window.kernel[1]) as f64
+        }
         Operation::Add | Operation::Sub => errors[0] + errors[1],
         // The limit is rounded to a unit.
-        Operation::Activation { .. } => errors[0] + unit / 2.0,
+        Operation::Activation(_) => errors[0] + unit / 2.0,
         _ => errors.iter().copied().fold(0.0, f64::max),
     }
 }

@@ -286,7 +286,7 @@ fn check(cases: Vec<Case>) {
     let mut failures = Vec::new();
     for case in cases {
         let model = compiled(&case, Bounds::Examples(examples(&case, 40, 5)));
-        validate(&model.program).unwrap();
+        validate(model.program.clone().into_program()).unwrap();
         for runner in [Naive::exact(), Naive::noisy(3)] {
             let error = error(&case, &model, &runner);
             let noise = if error.is_nan() { f64::INFINITY } else { error };

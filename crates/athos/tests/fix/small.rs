@@ -4,7 +4,7 @@ use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, Scale, co
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::Range;
 use cryptflow_graph::{Activation, Array, Graph, Op, Order, float};
-use cryptflow_program::{Operation, OutputTransform, validate};
+use cryptflow_program::{Linear, Operation, OutputTransform, validate};
 
 use crate::executor::Naive;
 use crate::graphs::{GRAPHS, Random};
@@ -74,7 +74,7 @@ fn fixed_point_follows_the_float_model() {
         let graph = graph();
         for scale in [Scale::Bits(12), Scale::Bits(16)] {
             let model = compiled(&graph, &CompileOptions { scale, ..CompileOptions::default() });
-            validate(&model.program).unwrap();
+            validate(model.program.clone().into_program()).unwrap();
             // No layer amplifies by more than a few; the noise of a truncation is a unit.
             for (runner, allowed) in [(Naive::exact(), 24.0), (Naive::noisy(3), 60.0)] {
                 let error = error(&graph, &model, &runner, 77);
@@ -173,7 +173,7 @@ fn sums_of_linear_maps_are_opened_once() {
             .steps
             .iter()
             .filter_map(|s| match &s.operation {
-                Operation::Linear { terms, .. } => Some(terms.len()),
+                Operation::Linear(Linear { terms, .. }) => Some(terms.len()),
                 _ => None,
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Where values are widened: the operations of each program, in order, `w` for a wide result.
 
 use cryptflow_athos::compile::CompileOptions;
-use cryptflow_program::Operation;
+use cryptflow_program::{Activation, Operation};
 
 use crate::graphs::GRAPHS;
 use crate::small::compiled;
@@ -43,7 +43,7 @@ fn values_are_widened_once_where_it_is_cheapest() {
             .collect();
         assert_eq!(steps.join(", "), *expected, "{name}");
         for step in &program.steps {
-            if let Operation::Activation { widen: true, .. } = step.operation {
+            if let Operation::Activation(Activation { widen: true, .. }) = step.operation {
                 assert!(!program.values[step.inputs[0].0].wide, "{name}: widens what is wide");
             }
         }

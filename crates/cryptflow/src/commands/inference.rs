@@ -12,7 +12,7 @@ use cryptflow::labels::Labels;
 use cryptflow::report::{Answers, OutputReport, Report, Showing, classes};
 use cryptflow::results::Results;
 use cryptflow::{fixed, output};
-use cryptflow_program::{Program, Value, ValueId, file};
+use cryptflow_program::{Checked, Program, Value, ValueId, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What goes in and what comes out.
@@ -42,7 +42,7 @@ pub(crate) struct Files {
 
 /// Everything that is known before a party is asked for anything.
 pub(crate) struct Job {
-    pub(crate) program: Program,
+    pub(crate) program: Checked,
     batches: Batches,
     /// The rows of each input: as many of each.
     columns: Vec<Vec<Row>>,
@@ -54,7 +54,7 @@ pub(crate) struct Job {
 
 impl Job {
     /// Reads and checks everything that the command line names.
-    pub(crate) fn prepare(program: Program, files: &Files) -> Result<Job> {
+    pub(crate) fn prepare(program: Checked, files: &Files) -> Result<Job> {
         let inputs = specs(&program)?;
         let outputs = outputs(&program)?;
         let batches = Batches::of(inputs.iter().map(|input| input.shape.as_slice()));

@@ -13,7 +13,10 @@ use cryptflow_mpc::clear::Clear;
 use cryptflow_party::truncation_failure;
 use cryptflow_porthos::{PorthosCosts, Truncation};
 use cryptflow_program::file::{self, Model};
-use cryptflow_program::{Operation, Output, OutputTransform, Program, Step, bounds, digest, liveness};
+use cryptflow_program::{
+    Activation, Checked, Compare, Linear, MaxPool, Operation, Output, OutputTransform, Product, Program,
+    Step, digest, liveness,
+};
 use serde::Serialize;
 
 /// Show a compiled model: layers, shapes, scales, bounds, costs.
@@ -43,7 +46,7 @@ enum Costs {
 }
 
 impl Costs {
-    fn estimate(self, program: &Program) -> Result<Estimate> {
+    fn estimate(self, program: &Checked) -> Result<Estimate> {
         match self {
             Costs::Mirror => estimate(program, &MirrorCosts { tuning: Tuning::default() }),
             Costs::Porthos => estimate(program, &PorthosCosts { truncation: Truncation::Local }),
@@ -127,7 +130,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
 fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result<Listing<'a>> {
     let program = &model.program;
     let dealer = (protocol != Costs::Clear).then_some(Party::P2);
-    let rings = bounds::rings(program);
+    let rings = program.rings();
     let layers: Vec<Line> = program
         .steps
         .iter()
@@ -179,17 +182,17 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
 
 fn compare_bits(step: &Step) -> Option<u32> {
     match &step.operation {
-        Operation::Activation { compare_bits, .. }
-        | Operation::MaxPool { compare_bits, .. }
-        | Operation::Compare { compare_bits, .. } => Some(*compare_bits),
+        Operation::Activation(Activation { compare_bits, .. })
+        | Operation::MaxPool(MaxPool { compare_bits, .. })
+        | Operation::Compare(Compare { compare_bits, .. }) => Some(*compare_bits),
         _ => None,
     }
 }
 
 fn macs(step: &Step) -> u64 {
     match &step.operation {
-        Operation::Linear { terms, .. } => terms.iter().map(|t| t.map.macs()).sum(),
-        Operation::Product { map, .. } => map.macs(),
+        Operation::Linear(Linear { terms, .. }) => terms.iter().map(|t| t.map.macs()).sum(),
+        Operation::Product(Product { map, .. }) => map.macs(),
         _ => 0,
     }
 }

@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use cryptflow::npy::{Tensor, write_npy};
-use cryptflow_program::operation::LinearTerm;
 use cryptflow_program::{
-    Activation, Input, Operation, Output, OutputTransform, Program, Step, VERSION, Value, ValueId, Weight,
-    WeightId, file, liveness,
+    Activation, Input, Linear, LinearTerm, Operation, Output, OutputTransform, Program, Rectifier, Step,
+    VERSION, Value, ValueId, Weight, WeightId, file, liveness, validate,
 };
 use cryptflow_ring::LinearMap;
 
@@ -49,16 +48,18 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
     };
     let weight =
         |name: &str, shape: &[usize], scale: u32| Weight { name: name.into(), shape: shape.to_vec(), scale };
-    let layer = |inner: usize, weight: usize, bias: Option<usize>| Operation::Linear {
-        terms: vec![LinearTerm {
-            input: 0,
-            weight: WeightId(weight),
-            map: LinearMap::MatMul { rows: BATCH, inner, columns: 3 },
-        }],
-        bias: bias.map(WeightId),
-        shift: SCALE,
+    let layer = |inner: usize, weight: usize, bias: Option<usize>| {
+        Operation::Linear(Linear {
+            terms: vec![LinearTerm {
+                input: 0,
+                weight: WeightId(weight),
+                map: LinearMap::MatMul { rows: BATCH, inner, columns: 3 },
+            }],
+            bias: bias.map(WeightId),
+            shift: SCALE,
+        })
     };
-    let relu = Operation::Activation { function: Activation::Relu, compare_bits: 32, widen: true };
+    let relu = Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 32, widen: true });
     let operations = [("hidden", layer(4, 0, Some(1))), ("hidden/relu", relu), ("logits", layer(3, 2, None))];
     let outputs =
         vec![Output { name: "softmax".into(), value: ValueId(3), transform: Some(OutputTransform::Softmax) }];
@@ -113,6 +114,7 @@ pub(crate) fn rows(n: usize) -> Vec<[f32; 4]> {
 pub(crate) fn write(folder: &Path, n: usize) -> (PathBuf, PathBuf) {
     let (model, input) = (folder.join("m.safetensors"), folder.join("x.npy"));
     let (program, weights) = program();
+    let program = validate(program).unwrap();
     file::write(&model, &program, &weights, None).unwrap();
     let tensor = Tensor { shape: vec![n, 4], data: rows(n).concat() };
     write_npy(&mut std::fs::File::create(&input).unwrap(), &tensor).unwrap();

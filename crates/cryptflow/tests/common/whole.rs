@@ -6,12 +6,12 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::passes;
-use cryptflow_engine::{Observer, Silent, execute};
+use cryptflow_engine::{Silent, execute};
 use cryptflow_graph::{Activation, Array, Graph, Op, Order};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
 use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
-use cryptflow_program::{OutputTransform, validate};
+use cryptflow_program::OutputTransform;
 use cryptflow_wire::{LinkOptions, Links, local};
 
 /// What a protocol's parties computed: for each output its name, its elements, and what one unit of fixed point is in it.
@@ -30,7 +30,6 @@ pub(crate) fn run(
     let bounds = Bounds::Examples(examples(inputs));
     let compiled = compile(&graph, bounds, options, &ClearRunner, &mut |_| ()).map_err(|e| e.to_string())?;
     let program = &compiled.program;
-    validate(program).map_err(|e| e.to_string())?;
     let fixed: Vec<Vec<i64>> = inputs
         .iter()
         .zip(&program.inputs)
@@ -127,8 +126,7 @@ fn parties<P: Protocol>(
                             party.receive_value(&x.name, len(shape), parts[i].clone()).unwrap()
                         })
                         .collect();
-                    let mut observer: Box<dyn Observer> = Box::new(Silent);
-                    let outputs = execute(&mut party, program, &weights, inputs, observer.as_mut()).unwrap();
+                    let outputs = execute(&mut party, program, &weights, inputs, &mut Silent).unwrap();
                     outputs.iter().map(|y| party.reveal(y).unwrap()).collect()
                 })
             })

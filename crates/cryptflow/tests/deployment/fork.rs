@@ -10,7 +10,7 @@ use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
-use cryptflow_program::Program;
+use cryptflow_program::{Checked, Program};
 use cryptflow_wire::tls::{Channel, Fingerprint};
 use cryptflow_wire::{Guard, LinkOptions, Role};
 
@@ -56,7 +56,7 @@ impl Alice {
         }
     }
 
-    pub fn manifest(&self, deployment: &Deployment) -> (Program, Manifest) {
+    pub fn manifest(&self, deployment: &Deployment) -> (Checked, Manifest) {
         let program = deployment.parse().unwrap();
         let manifest = Manifest {
             deployment: Some(deployment.digest()),

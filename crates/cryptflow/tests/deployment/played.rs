@@ -15,7 +15,7 @@ use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Greeting, Tell, hear, say};
 use cryptflow_party::messages::{Manifest, Request, commit, receive, send};
 use cryptflow_party::store::Store;
-use cryptflow_program::Program;
+use cryptflow_program::Checked;
 use cryptflow_wire::tls::{Channel, Identity};
 use cryptflow_wire::{Guard, Link, LinkOptions, Links, Role};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ struct Intent {
 
 /// A session in which the test is the client, and P2.
 struct Stage {
-    program: Program,
+    program: Checked,
     manifest: Manifest,
     /// The client's links to P0 and P1.
     client: [Link; 2],
@@ -169,7 +169,7 @@ fn rcgen_pair() -> (String, String) {
 fn copy(
     real: Link,
     to: usize,
-    program: &Program,
+    program: &Checked,
     weights: Vec<Vec<u8>>,
     input: Vec<u8>,
     inputs: Vec<[u8; 32]>,
@@ -191,13 +191,9 @@ fn copy(
         })
         .collect();
     let input = mirror.receive_value("x", 4 * common::BATCH, input).unwrap();
-    struct Silent;
-    impl cryptflow_engine::Observer for Silent {
-        fn started(&mut self, _: usize, _: &cryptflow_program::Step) {}
-        fn finished(&mut self, _: usize, _: &cryptflow_program::Step, _: &cryptflow_engine::StepRecord) {}
-    }
     let deal = || -> Result<(), Box<dyn std::error::Error>> {
-        cryptflow_engine::execute(&mut mirror, program, &weights, vec![input], &mut Silent)?;
+        let silent = &mut cryptflow_engine::Silent;
+        cryptflow_engine::execute(&mut mirror, program, &weights, vec![input], silent)?;
         let mut statement =
             Statement { sent: vec![Flow::default(); 3], received: vec![Flow::default(); 3], inputs };
         for j in 0..2 {

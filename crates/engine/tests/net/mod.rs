@@ -1,11 +1,11 @@
 //! A small network, for tests of what a party can see.
 
+use cryptflow_conformance::secrecy::Scenario;
 use cryptflow_engine::{Silent, execute};
-use cryptflow_mpc::secrecy::Scenario;
 use cryptflow_mpc::{Error, Protocol};
-use cryptflow_program::operation::LinearTerm;
 use cryptflow_program::{
-    Activation, Input, Operation, Output, Program, Step, Value, ValueId, Weight, WeightId,
+    Activation, Checked, Input, Linear, LinearTerm, MaxPool, Operation, Output, Program, Rectifier,
+    ScalePublic, Step, SumPool, Value, ValueId, Weight, WeightId, validate,
 };
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 
@@ -13,7 +13,7 @@ const RING: u32 = 40;
 const SCALE: u32 = 8;
 
 /// Convolution, ReLU, max pooling, a residual block, average pooling, a last product.
-pub(crate) struct Net(Program);
+pub(crate) struct Net(Checked);
 
 fn window(kernel: usize, stride: usize, padding: usize) -> Window {
     Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [[padding; 2]; 2] }
@@ -21,7 +21,7 @@ fn window(kernel: usize, stride: usize, padding: usize) -> Window {
 
 fn linear(input: usize, weight: usize, map: LinearMap, bias: Option<usize>) -> (Operation, Vec<usize>) {
     let terms = vec![LinearTerm { input: 0, weight: WeightId(weight), map }];
-    (Operation::Linear { terms, bias: bias.map(WeightId), shift: SCALE }, vec![input])
+    (Operation::Linear(Linear { terms, bias: bias.map(WeightId), shift: SCALE }), vec![input])
 }
 
 fn conv(input: [usize; 2], channels: [usize; 2], window: Window) -> LinearMap {
@@ -30,14 +30,15 @@ fn conv(input: [usize; 2], channels: [usize; 2], window: Window) -> LinearMap {
 }
 
 fn relu(input: usize, widen: bool) -> (Operation, Vec<usize>) {
-    (Operation::Activation { function: Activation::Relu, compare_bits: 24, widen }, vec![input])
+    (Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 24, widen }), vec![input])
 }
 
 impl Net {
     pub(crate) fn new() -> Net {
         let pooled = [1, 3, 3, 3];
-        let pool = Operation::MaxPool { input: [1, 6, 6, 3], window: window(2, 2, 0), compare_bits: 24 };
-        let sum = Operation::SumPool { input: pooled, window: window(3, 1, 0) };
+        let pool =
+            Operation::MaxPool(MaxPool { input: [1, 6, 6, 3], window: window(2, 2, 0), compare_bits: 24 });
+        let sum = Operation::SumPool(SumPool { input: pooled, window: window(3, 1, 0) });
         let steps: Vec<((Operation, Vec<usize>), Vec<usize>)> = vec![
             (linear(0, 0, conv([6, 6], [2, 3], window(3, 1, 1)), Some(1)), vec![1, 6, 6, 3]),
             (relu(1, true), vec![1, 6, 6, 3]),
@@ -47,7 +48,10 @@ impl Net {
             ((Operation::Add, vec![5, 4]), pooled.to_vec()),
             ((Operation::Widen, vec![6]), pooled.to_vec()),
             ((sum, vec![7]), vec![1, 1, 1, 3]),
-            ((Operation::ScalePublic { factors: vec![28], shift: SCALE }, vec![8]), vec![1, 1, 1, 3]),
+            (
+                (Operation::ScalePublic(ScalePublic { factors: vec![28], shift: SCALE }), vec![8]),
+                vec![1, 1, 1, 3],
+            ),
             ((Operation::Widen, vec![9]), vec![1, 1, 1, 3]),
             ((Operation::Movement(Movement::Reshape { shape: vec![1, 3] }), vec![10]), vec![1, 3]),
             (linear(11, 3, LinearMap::MatMul { rows: 1, inner: 3, columns: 4 }, None), vec![1, 4]),
@@ -64,13 +68,18 @@ impl Net {
         let mut built = Vec::new();
         for (i, ((operation, inputs), shape)) in steps.into_iter().enumerate() {
             let name = format!("node{i}");
-            values.push(value(name.clone(), shape));
+            let wide = is_wide(&operation, inputs.iter().all(|&i: &usize| values[i].wide));
+            values.push(Value { wide, ..value(name.clone(), shape) });
             let inputs = inputs.into_iter().map(ValueId).collect();
             built.push(Step { name, operation, inputs, output: ValueId(i + 1), last_uses: vec![] });
         }
         let shapes = [vec![3, 3, 2, 3], vec![3], vec![1, 1, 3, 3], vec![3, 4]];
-        let weight = |(i, shape)| Weight { name: format!("w{i}"), shape, scale: SCALE };
-        Net(Program {
+        let weight = |(i, shape): (usize, Vec<usize>)| {
+            // A bias is at the scale of products.
+            let scale = if shape.len() == 1 { 2 * SCALE } else { SCALE };
+            Weight { name: format!("w{i}"), shape, scale }
+        };
+        let program = Program {
             version: 1,
             name: "a small network".into(),
             ring_bits: RING,
@@ -86,7 +95,18 @@ impl Net {
             values,
             weights: shapes.into_iter().enumerate().map(weight).collect(),
             steps: built,
-        })
+        };
+        Net(validate(program).unwrap())
+    }
+}
+
+/// Whether the result of an operation is wide.
+fn is_wide(operation: &Operation, operands_are: bool) -> bool {
+    match operation {
+        Operation::Linear(_) | Operation::ScalePublic(_) => false,
+        Operation::Activation(activation) => activation.widen || operands_are,
+        Operation::Widen => true,
+        _ => operands_are,
     }
 }
 

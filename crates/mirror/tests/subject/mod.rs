@@ -1,9 +1,10 @@
 //! Mirror as the suites of `mpc` see it.
 
+use cryptflow_conformance::secrecy;
+use cryptflow_conformance::suite::{Subject, Traits};
 use cryptflow_mirror::{Mirror, MirrorCosts, MirrorOwner, Tuning};
-use cryptflow_mpc::conformance::{Subject, Traits};
+use cryptflow_mpc::Error;
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Error, secrecy};
 use cryptflow_wire::Links;
 
 /// Mirror, with the parameter that the tests vary.

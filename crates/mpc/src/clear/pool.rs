@@ -4,11 +4,6 @@ use cryptflow_ring::{GeometryError, Window};
 
 use crate::Error;
 
-/// Elements of a pool's result; zero where the window does not fit.
-pub(super) fn output_len([batch, height, width, channels]: [usize; 4], window: &Window) -> usize {
-    window.output([height, width]).map_or(0, |[h, w]| batch * h * w * channels)
-}
-
 /// Calls `f` with the elements that each window sees (padding left out), in the order of the result (NHWC).
 pub(super) fn each_window(
     x: &[i64],

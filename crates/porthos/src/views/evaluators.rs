@@ -264,7 +264,7 @@ fn words(using: Use) -> bool {
 fn product<const L: u32>(session: &mut Session<L>, x: &[u64], y: &[u64], n: usize, shift: u32) -> Vec<u64> {
     let map = LinearMap::Scale { rows: 1, channels: n };
     let [x, w] = [x, y].map(|v| Share { data: v.to_vec(), len: n });
-    session.linear_step(&[Term { map: &map, x: &x, w: &w }], None, shift).unwrap().data
+    session.linear(&[Term { map: &map, x: &x, w: &w }], None, shift).unwrap().data
 }
 
 /// Asks whether x is larger than 5, or smaller; every odd element is asked the contrary.
@@ -416,7 +416,7 @@ fn threshold<const L: u32>(choose: fn(Use) -> bool) -> Problem<L> {
     Problem {
         name: "comparison with a threshold",
         streams: streams(&[&CONVERT[..], &MSB].concat(), choose),
-        step: |s, x, _, n| s.compare_step(&Share { data: x.to_vec(), len: n }, &[1]).unwrap().data,
+        step: |s, x, _, n| s.compare(&Share { data: x.to_vec(), len: n }, &[1]).unwrap().data,
         result: |x, _| {
             let (d, bound) = (signed::<L>(x.wrapping_sub(1)), 1i64 << (L - 2));
             (-bound..bound).contains(&d).then(|| u64::from(d >= 0))
@@ -435,7 +435,7 @@ fn maximum<const L: u32>(choose: fn(Use) -> bool) -> Problem<L> {
         step: |s, x, y, n| {
             let x = Share { data: [x, y].concat(), len: 2 * n };
             let window = Window { kernel: [2, 1], stride: [2, 1], dilation: [1; 2], padding: [[0; 2]; 2] };
-            s.max_pool_step(&x, [1, 2, n, 1], &window).unwrap().data
+            s.max_pool(&x, [1, 2, n, 1], &window).unwrap().data
         },
         result: |x, y| relu_of::<L>(x.wrapping_sub(y)).map(|d| y.wrapping_add(d)),
     }

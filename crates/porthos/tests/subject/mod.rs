@@ -1,8 +1,9 @@
 //! Porthos as the suites of `mpc` see it.
 
-use cryptflow_mpc::conformance::{Subject, Traits};
+use cryptflow_conformance::secrecy;
+use cryptflow_conformance::suite::{Subject, Traits};
+use cryptflow_mpc::Error;
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Error, secrecy};
 use cryptflow_porthos::{Porthos, PorthosCosts, PorthosOwner, Truncation};
 use cryptflow_wire::Links;
 

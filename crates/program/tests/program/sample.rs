@@ -1,9 +1,9 @@
 //! A small valid program that has every operation, and its weights.
 
-use cryptflow_program::operation::LinearTerm;
 use cryptflow_program::{
-    Activation, Input, Operation, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value,
-    ValueId, Weight, WeightId, liveness,
+    Activation, Checked, Input, Linear, LinearTerm, MaxPool, Operation, Output, OutputTransform,
+    Preprocessing, Program, Rectifier, ScalePublic, Step, SumPool, VERSION, Value, ValueId, Weight, WeightId,
+    liveness, validate,
 };
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 
@@ -40,8 +40,9 @@ pub(crate) fn program() -> Program {
         window: window(3, 1, 1),
     };
     let term = |input, weight, map| LinearTerm { input, weight: WeightId(weight), map };
-    let relu =
-        |compare_bits, widen| Operation::Activation { function: Activation::Relu, compare_bits, widen };
+    let relu = |compare_bits, widen| {
+        Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, widen })
+    };
     let mut program = Program {
         version: VERSION,
         name: "sample".into(),
@@ -85,42 +86,51 @@ pub(crate) fn program() -> Program {
         steps: vec![
             step(
                 "conv",
-                Operation::Linear {
+                Operation::Linear(Linear {
                     terms: vec![term(0, 0, LinearMap::Conv2d(conv))],
                     bias: Some(WeightId(1)),
                     shift: 10,
-                },
+                }),
                 &[0],
                 1,
             ),
             step(
                 "pool",
-                Operation::MaxPool { input: [1, 4, 4, 3], window: window(2, 2, 0), compare_bits: 14 },
+                Operation::MaxPool(MaxPool {
+                    input: [1, 4, 4, 3],
+                    window: window(2, 2, 0),
+                    compare_bits: 14,
+                }),
                 &[1],
                 2,
             ),
             step("relu", relu(13, true), &[2], 3),
-            step("mean", Operation::SumPool { input: [1, 2, 2, 3], window: window(2, 1, 0) }, &[3], 4),
-            step("mean", Operation::ScalePublic { factors: vec![1024], shift: 12 }, &[4], 5),
+            step(
+                "mean",
+                Operation::SumPool(SumPool { input: [1, 2, 2, 3], window: window(2, 1, 0) }),
+                &[3],
+                4,
+            ),
+            step("mean", Operation::ScalePublic(ScalePublic { factors: vec![1024], shift: 12 }), &[4], 5),
             step("mean", Operation::Widen, &[5], 6),
             step(
                 "clipped",
-                Operation::Activation {
-                    function: Activation::ClippedRelu { limit: 6 << 8 },
+                Operation::Activation(Activation {
+                    function: Rectifier::ClippedRelu { limit: 6 << 8 },
                     compare_bits: 13,
                     widen: false,
-                },
+                }),
                 &[3],
                 7,
             ),
             step("flat", Operation::Movement(Movement::Reshape { shape: vec![1, 3] }), &[6], 8),
             step(
                 "dense",
-                Operation::Linear {
+                Operation::Linear(Linear {
                     terms: vec![term(0, 2, LinearMap::MatMul { rows: 1, inner: 3, columns: 12 })],
                     bias: None,
                     shift: 10,
-                },
+                }),
                 &[8],
                 9,
             ),
@@ -130,6 +140,11 @@ pub(crate) fn program() -> Program {
     };
     liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
     program
+}
+
+/// The same, checked.
+pub(crate) fn checked() -> Checked {
+    validate(program()).unwrap()
 }
 
 /// Weights of three widths: 8, 32 and 16 bits.

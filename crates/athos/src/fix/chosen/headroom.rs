@@ -4,7 +4,7 @@
 //! them: its comparisons, a lift, its own bounds, and that of every value that stays in this ring. Walking backwards gives
 //! the bits that each result needs; what the ring has left goes to the precision of the weights.
 
-use cryptflow_program::bounds;
+use cryptflow_program::bits;
 
 use super::choice::Choice;
 use crate::fix::FixError;
@@ -132,22 +132,21 @@ fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
 
 /// Bits of the ring that each value needs where it is: for its own bounds, and for what is done with it in that ring.
 fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
-    let mut needed: Vec<u32> =
-        bounds.iter().map(|&(low, high)| bounds::ring_bits(low, high).max(2)).collect();
+    let mut needed: Vec<u32> = bounds.iter().map(|&(low, high)| bits::ring_bits(low, high).max(2)).collect();
     for step in plan.steps.iter().rev() {
         for &input in &step.inputs {
             let (low, high) = bounds[input];
             let (bits, same_ring) = match &step.op {
-                PlanOp::Widen => (bounds::widen_bits(low, high), false),
-                PlanOp::Relu => (bounds::signed_bits(low, high), !plan.values[step.output].wide),
+                PlanOp::Widen => (bits::widen_bits(low, high), false),
+                PlanOp::Relu => (bits::signed_bits(low, high), !plan.values[step.output].wide),
                 PlanOp::ClippedRelu(limit) => {
                     let limit =
                         (limit * exp2(plan.values[input].scale(scale))).round().clamp(1.0, 9e18) as u64;
-                    let own = bounds::signed_bits_wide(0, limit.into());
-                    (bounds::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
+                    let own = bits::signed_bits_wide(0, limit.into());
+                    (bits::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
                 }
-                PlanOp::MaxPool(..) => (bounds::difference_bits(low, high), true),
-                PlanOp::Compare(thresholds) => (bounds::threshold_bits(low, high, thresholds), false),
+                PlanOp::MaxPool(..) => (bits::difference_bits(low, high), true),
+                PlanOp::Compare(thresholds) => (bits::threshold_bits(low, high, thresholds), false),
                 PlanOp::Add | PlanOp::Sub | PlanOp::Movement(_) | PlanOp::Combine { .. } => (0, true),
                 _ => (0, false),
             };

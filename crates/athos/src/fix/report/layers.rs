@@ -1,6 +1,6 @@
 //! The layers of a program: what their values need, and what they have.
 
-use cryptflow_program::{Operation, Program, Step, bounds};
+use cryptflow_program::{Activation, Checked, Compare, Linear, MaxPool, Operation, Step, bits};
 
 use super::LayerReport;
 use super::measure::Difference;
@@ -57,12 +57,12 @@ fn layer(
     let limit = exp2(bits_there.saturating_sub(1));
     let margin = if units > 0 { (limit / units as f64).log2() } else { f64::from(bits_there) };
     let weight = match &step.operation {
-        Operation::Linear { terms, .. } => terms.first().map(|t| t.weight.0),
+        Operation::Linear(Linear { terms, .. }) => terms.first().map(|t| t.weight.0),
         _ => None,
     };
     let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
         let (low, high) = data.iter().fold((0, 0), |(low, high), &v| (v.min(low), v.max(high)));
-        bounds::ring_bits(low, high)
+        bits::ring_bits(low, high)
     });
     let measured = difference.count > 0;
     LayerReport {
@@ -70,7 +70,7 @@ fn layer(
         operation: step.operation.name().to_string(),
         shape: value.shape.clone(),
         largest,
-        bits_needed: bounds::ring_bits(-units, units),
+        bits_needed: bits::ring_bits(-units, units),
         bits_there,
         margin: bounded.then_some(margin),
         weight_scale: weight.and_then(|w| program.weights.get(w)).map(|w| w.scale),
@@ -87,30 +87,26 @@ fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
     for step in &quantised.program.steps {
         let passed = matches!(
             step.operation,
-            Operation::Widen
-                | Operation::Movement(_)
-                | Operation::MaxPool { .. }
-                | Operation::Activation { .. }
+            Operation::Widen | Operation::Movement(_) | Operation::MaxPool(_) | Operation::Activation(_)
         );
-        follows[step.output.0] |= matches!(step.operation, Operation::Compare { .. })
+        follows[step.output.0] |= matches!(step.operation, Operation::Compare(_))
             || passed && step.inputs.iter().all(|input| follows[input.0]);
     }
     follows
 }
 
 /// For each value the bits within which everything that is done with it is exact: of its ring, or of a comparison.
-fn bits_there(program: &Program) -> Vec<u32> {
-    let mut there = bounds::rings(program);
+fn bits_there(program: &Checked) -> Vec<u32> {
+    let mut there = program.rings().to_vec();
     for step in &program.steps {
         let Some(slot) = step.inputs.first().and_then(|id| there.get_mut(id.0)) else {
             continue;
         };
         match &step.operation {
-            Operation::Activation { compare_bits, .. } | Operation::Compare { compare_bits, .. } => {
-                *slot = (*slot).min(*compare_bits)
-            }
+            Operation::Activation(Activation { compare_bits, .. })
+            | Operation::Compare(Compare { compare_bits, .. }) => *slot = (*slot).min(*compare_bits),
             // The difference of two elements takes one bit more than the elements, where they can be negative.
-            Operation::MaxPool { compare_bits, .. } => {
+            Operation::MaxPool(MaxPool { compare_bits, .. }) => {
                 let signed =
                     step.inputs.first().and_then(|id| program.values.get(id.0)).is_some_and(|v| v.low < 0);
                 *slot = (*slot).min(compare_bits.saturating_sub(signed.into()));

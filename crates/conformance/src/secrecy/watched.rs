@@ -1,0 +1,195 @@
+//! A key's words under watch: which were drawn, and with which planted bug.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cryptflow_ring::Prf;
+
+use cryptflow_mpc::Party;
+use cryptflow_mpc::keys::Source;
+
+/// A bug in one stream of one key (that of `key` with the next of three parties).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None.
+    None,
+    /// The stream's words are constants: whatever they hide is not hidden. Each byte is 1, an element of every alphabet.
+    Forgotten {
+        /// The key.
+        key: Party,
+        /// The stream.
+        stream: u64,
+    },
+    /// The stream's words are those of another one.
+    Repeated {
+        /// The key.
+        key: Party,
+        /// The stream.
+        stream: u64,
+        /// The one whose words it takes.
+        other: u64,
+    },
+    /// The stream's words are not uniform: each byte is at most 63.
+    Skewed {
+        /// The key.
+        key: Party,
+        /// The stream.
+        stream: u64,
+    },
+}
+
+impl Fault {
+    /// The same fault in another stream.
+    pub fn at(self, stream: u64) -> Fault {
+        match self {
+            Fault::None => Fault::None,
+            Fault::Forgotten { key, .. } => Fault::Forgotten { key, stream },
+            Fault::Repeated { key, other, .. } => Fault::Repeated { key, stream, other },
+            Fault::Skewed { key, .. } => Fault::Skewed { key, stream },
+        }
+    }
+
+    /// The same fault if it is one of this key, else none.
+    pub(crate) fn of(self, which: Party) -> Fault {
+        match self {
+            Fault::Forgotten { key, .. } | Fault::Repeated { key, .. } | Fault::Skewed { key, .. }
+                if key == which =>
+            {
+                self
+            }
+            _ => Fault::None,
+        }
+    }
+}
+
+/// The ranges of words that were drawn, from one to before another, for each stream.
+pub type Ledger = HashMap<u64, Vec<(u64, u64)>>;
+
+/// A key's words, with a ledger of which were drawn, and a bug on demand.
+pub struct Watched {
+    prf: Prf,
+    fault: Fault,
+    /// Streams whose first words are written down.
+    written: BTreeMap<u64, Vec<u64>>,
+    drawn: Mutex<Ledger>,
+}
+
+impl Watched {
+    /// The words of a key.
+    pub fn new(key: [u8; 16], fault: Fault) -> Arc<Watched> {
+        Watched::with_words(key, fault, BTreeMap::new())
+    }
+
+    /// The same, but for streams whose first words are written down.
+    pub fn with_words(key: [u8; 16], fault: Fault, written: BTreeMap<u64, Vec<u64>>) -> Arc<Watched> {
+        Arc::new(Watched { prf: Prf::new(key), fault, written, drawn: Mutex::default() })
+    }
+
+    /// The ranges drawn, by stream; neighbouring ones become one, so that ledgers can be compared whatever the size of the draws.
+    ///
+    /// # Errors
+    /// A word was drawn twice.
+    pub fn ledger(&self) -> Result<Ledger, String> {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (stream, ranges) in &mut drawn {
+            ranges.retain(|(from, to)| from < to);
+            ranges.sort_unstable();
+            if let Some(pair) = ranges.windows(2).find(|pair| pair[0].1 > pair[1].0) {
+                return Err(format!("stream {stream}: {:?} and {:?} overlap", pair[0], pair[1]));
+            }
+            ranges.dedup_by(|next, last| {
+                let touching = last.1 == next.0;
+                if touching {
+                    last.1 = next.1;
+                }
+                touching
+            });
+        }
+        drawn.retain(|_, ranges| !ranges.is_empty());
+        Ok(drawn)
+    }
+}
+
+impl Source for Watched {
+    fn words(&self, domain: u64, first: u64, out: &mut [u64]) {
+        let domain = match self.fault {
+            Fault::Repeated { stream, other, .. } if stream == domain => other,
+            _ => domain,
+        };
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.entry(domain).or_default().push((first, first + out.len() as u64));
+        drop(drawn);
+        self.prf.fill_words(domain, first, out);
+        if let Some(written) = self.written.get(&domain) {
+            let written = written.get(first as usize..).unwrap_or_default();
+            out.iter_mut().zip(written).for_each(|(o, w)| *o = *w);
+        }
+        match self.fault {
+            Fault::Forgotten { stream, .. } if stream == domain => out.fill(u64::from_le_bytes([1; 8])),
+            Fault::Skewed { stream, .. } if stream == domain => {
+                out.iter_mut().for_each(|w| *w &= u64::from_le_bytes([0x3f; 8]));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether each word of `less` is in `more`.
+pub(super) fn covers(more: &Ledger, less: &Ledger) -> bool {
+    less.iter().all(|(stream, ranges)| {
+        let covering = more.get(stream).map_or(&[][..], Vec::as_slice);
+        ranges.iter().all(|(from, to)| covering.iter().any(|(a, b)| a <= from && to <= b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(ranges: &[(u64, u64, usize)]) -> Result<Ledger, String> {
+        let source = Watched::new([1; 16], Fault::None);
+        for &(stream, first, len) in ranges {
+            source.words(stream, first, &mut vec![0; len]);
+        }
+        source.ledger()
+    }
+
+    #[test]
+    fn a_word_that_is_drawn_twice_is_found() {
+        let ledger = drawn(&[(3, 8, 8), (3, 0, 8), (4, 4, 8), (5, 9, 0)]).unwrap();
+        assert_eq!(ledger, Ledger::from([(3, vec![(0, 16)]), (4, vec![(4, 12)])]));
+        for twice in [(3, 15, 1), (3, 0, 1), (3, 0, 100)] {
+            assert!(drawn(&[(3, 0, 8), (3, 8, 8), twice]).unwrap_err().contains("stream 3"), "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn a_ledger_covers_what_lies_in_it() {
+        let more = drawn(&[(1, 0, 10), (1, 20, 10), (2, 0, 1)]).unwrap();
+        // (drawn, whether it is covered)
+        for (range, covered) in
+            [((1, 3, 7), true), ((1, 20, 10), true), ((1, 5, 20), false), ((3, 0, 1), false)]
+        {
+            assert_eq!(covers(&more, &drawn(&[range]).unwrap()), covered, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_in_their_stream_alone() {
+        let words = |fault, stream| {
+            let mut out = [0; 4];
+            Watched::with_words([1; 16], fault, BTreeMap::from([(2, vec![5])])).words(stream, 0, &mut out);
+            out
+        };
+        let (key, stream) = (Party::P0, 1);
+        let clean = |stream| words(Fault::None, stream);
+        assert_eq!(clean(2)[0], 5);
+        assert_eq!(words(Fault::Forgotten { key, stream }, 1), [0x0101_0101_0101_0101; 4]);
+        assert_eq!(words(Fault::Repeated { key, stream, other: 3 }, 1), clean(3));
+        assert_eq!(words(Fault::Skewed { key, stream }, 1), clean(1).map(|w| w & 0x3f3f_3f3f_3f3f_3f3f));
+        for fault in [Fault::Forgotten { key, stream }, Fault::Skewed { key, stream }] {
+            assert_eq!(words(fault, 3), clean(3));
+            assert_eq!((fault.of(Party::P0), fault.of(Party::P1)), (fault, Fault::None));
+        }
+    }
+}

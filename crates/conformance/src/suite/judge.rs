@@ -1,0 +1,267 @@
+//! Was a problem solved, at the declared cost?
+
+use cryptflow_operation::{Linear, Operation};
+use cryptflow_ring::bilinear;
+
+use super::problem::{Problem, Step, elements, plain};
+use super::session::{Record, Snapshot};
+use super::{Subject, Traits};
+use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Owner, Party};
+
+/// Elements from which on an error's mean is looked at.
+const STATISTICS: usize = 10_000;
+
+/// Appends what is wrong.
+pub(super) fn judge<S: Subject>(
+    subject: &S,
+    problem: &Problem,
+    records: &[Record],
+    failures: &mut Vec<String>,
+) {
+    let mut fail = |step: &str, what: String| {
+        failures.push(format!("{} (K={}): {step}: {what}", problem.name, problem.ring_bits));
+    };
+    if let Err((step, what)) = values(subject, problem, records, &mut fail) {
+        fail(step, what);
+    }
+    if let Err(e) = costs(subject, problem, records, &mut fail) {
+        fail("costs", e.to_string());
+    }
+}
+
+/// Compares each value with what the plaintext reference makes of the same operands.
+fn values<S: Subject>(
+    subject: &S,
+    problem: &Problem,
+    records: &[Record],
+    fail: &mut impl FnMut(&str, String),
+) -> Result<(), (&'static str, String)> {
+    let traits = subject.traits();
+    let owner = subject.owner(problem.ring_bits);
+    let mut clear = Clear::checked(Party::P0, problem.ring_bits);
+    let weights: Vec<ClearValue> = problem.weights.iter().map(|w| plain(w, problem.ring_bits)).collect();
+    let mut operands: Vec<ClearValue> = Vec::new();
+    for id in 0..problem.inputs.len() + problem.steps.len() {
+        let step = id.checked_sub(problem.inputs.len()).and_then(|i| problem.steps.get(i));
+        let name = step.map_or("input", Step::name);
+        let expected = match (step, problem.inputs.get(id)) {
+            (Some(step), _) => step.apply(&mut clear, &operands, &weights).map_err(|e| {
+                (name, format!("the problem itself breaks a bound, or an earlier step did: {e}"))
+            })?,
+            (None, Some(input)) => plain(input, problem.ring_bits),
+            (None, None) => return Err((name, "more values were revealed than there are".into())),
+        };
+        let len = expected.data.len();
+        let parts: Vec<&[u8]> = records.iter().filter_map(|r| Some(r.revealed.get(id)?.as_slice())).collect();
+        let opened = owner.open(len, &parts).map_err(|e| (name, format!("cannot be opened: {e}")))?;
+        if opened.len() != len {
+            return Err((name, format!("{} elements were opened, {len} were due", opened.len())));
+        }
+        let verdict = match step {
+            Some(step) => compare(step, &operands, &weights, &expected.signed(), &opened, &traits),
+            None => exact(&expected.signed(), &opened),
+        };
+        if let Err(what) = verdict {
+            fail(name, what);
+        }
+        operands.push(plain(&opened, expected.bits));
+    }
+    Ok(())
+}
+
+fn compare(
+    step: &Step,
+    operands: &[ClearValue],
+    weights: &[ClearValue],
+    expected: &[i64],
+    opened: &[i64],
+    traits: &Traits,
+) -> Result<(), String> {
+    let signed = |operand: usize| {
+        let value = step.inputs.get(operand).and_then(|&id| operands.get(id));
+        value.map(ClearValue::signed).unwrap_or_default()
+    };
+    match &step.operation {
+        Operation::Linear(linear) => {
+            within(expected, opened, 1)?;
+            let sums = exact_sums(linear, &signed, weights).map_err(|e| e.to_string())?;
+            mean(opened, sums.into_iter().map(i128::from), linear.shift, traits.bias)
+        }
+        Operation::Product(product) => {
+            within(expected, opened, 1)?;
+            let [x, y] = [0, 1].map(|operand| elements(&signed(operand), 64));
+            let sums = bilinear(&product.map, &x, &y, 64).map_err(|e| e.to_string())?;
+            // The square of a mask is divisible by large powers of two more often than other numbers are.
+            let square = match step.inputs.as_slice() {
+                [x, y] if x == y => (-0.5 * f64::from(product.shift)).exp2(),
+                _ => 0.0,
+            };
+            let sums = sums.into_iter().map(|z| i128::from(z as i64));
+            mean(opened, sums, product.shift, traits.bias + square)
+        }
+        Operation::ScalePublic(scale) => {
+            let (x, shift) = (signed(0), scale.shift);
+            let factors = || scale.factors.iter().map(|&c| i128::from(c as i64)).cycle();
+            let products = || x.iter().zip(factors()).map(|(&v, c)| i128::from(v) * c);
+            for (i, (&y, z)) in opened.iter().zip(products()).enumerate() {
+                let error = (i128::from(y) << shift) - z;
+                if error.abs() >= 1 << shift {
+                    return Err(format!("element {i}: {y} is a unit or more from {z} / 2^{shift}"));
+                }
+            }
+            mean(opened, products(), shift, traits.bias)
+        }
+        Operation::Compare(_)
+        | Operation::Combine(_)
+        | Operation::Widen
+        | Operation::Activation(_)
+        | Operation::MaxPool(_)
+        | Operation::SumPool(_)
+        | Operation::Add
+        | Operation::Sub
+        | Operation::Movement(_) => exact(expected, opened),
+    }
+}
+
+/// `Σ map(x, w) + bias`, as integers that fit 64 bits.
+fn exact_sums(
+    linear: &Linear,
+    signed: &impl Fn(usize) -> Vec<i64>,
+    weights: &[ClearValue],
+) -> Result<Vec<i64>, Error> {
+    let weight = |id: usize| elements(&weights.get(id).map(ClearValue::signed).unwrap_or_default(), 64);
+    let bias = linear.bias.map(|id| weight(id.0));
+    let constant = bias.as_ref().map_or(0, Vec::len);
+    let mut sums = vec![0u64; linear.terms.first().map_or(constant, |term| term.map.output_len())];
+    for term in &linear.terms {
+        let product = bilinear(&term.map, &elements(&signed(term.input), 64), &weight(term.weight.0), 64)?;
+        sums.iter_mut().zip(product).for_each(|(s, p)| *s = s.wrapping_add(p));
+    }
+    if let Some(bias) = bias {
+        sums.iter_mut().zip(bias.iter().cycle()).for_each(|(s, b)| *s = s.wrapping_add(*b));
+    }
+    Ok(sums.into_iter().map(|s| s as i64).collect())
+}
+
+fn exact(expected: &[i64], opened: &[i64]) -> Result<(), String> {
+    within(expected, opened, 0)
+}
+
+fn within(expected: &[i64], opened: &[i64], units: i128) -> Result<(), String> {
+    let off = |(&a, &b): (&i64, &i64)| (i128::from(a) - i128::from(b)).abs() > units;
+    let wrong = expected.iter().zip(opened).filter(|&pair| off(pair)).count();
+    match expected.iter().zip(opened).enumerate().find(|&(_, pair)| off(pair)) {
+        None => Ok(()),
+        Some((i, (a, b))) => Err(format!(
+            "element {i} is {b}, due is {a}{}; {wrong} of {} elements are wrong",
+            if units == 0 { String::new() } else { format!(" ± {units}") },
+            expected.len()
+        )),
+    }
+}
+
+/// The mean error of `opened` against `z / 2^shift`, in units.
+fn mean(opened: &[i64], z: impl Iterator<Item = i128>, shift: u32, bias: f64) -> Result<(), String> {
+    let n = opened.len();
+    if n < STATISTICS {
+        return Ok(());
+    }
+    let unit = (1i128 << shift) as f64;
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for (&y, z) in opened.iter().zip(z) {
+        let error = ((i128::from(y) << shift) - z) as f64 / unit;
+        sum += error;
+        squares += error * error;
+    }
+    let mean = sum / n as f64;
+    let sd = (squares / n as f64 - mean * mean).max(0.0).sqrt();
+    let allowed = 5.0 * sd / (n as f64).sqrt() + bias;
+    if mean.abs() <= allowed {
+        return Ok(());
+    }
+    Err(format!("the mean error of {n} elements is {mean:+.5} units, allowed are ±{allowed:.5}"))
+}
+
+/// Compares the meters with the declared costs, step by step.
+fn costs<S: Subject>(
+    subject: &S,
+    problem: &Problem,
+    records: &[Record],
+    fail: &mut impl FnMut(&str, String),
+) -> Result<(), Error> {
+    let model = subject.costs(problem.ring_bits);
+    let owner_lengths = problem.inputs.iter().map(Vec::len);
+    let mut layouts: Vec<Layout> = owner_lengths.map(|len| model.input(len, problem.ring_bits)).collect();
+    let lengths = lengths(problem)?;
+    for (i, step) in problem.steps.iter().enumerate() {
+        let len = lengths.get(problem.inputs.len() + i).copied().unwrap_or(0);
+        let (declared, layout) = step.cost(&model, &layouts, problem.ring_bits, len)?;
+        layouts.push(layout);
+        if layout.len != len {
+            fail(step.name(), format!("the cost model speaks of {} elements, there are {len}", layout.len));
+        }
+        let pairs = records.iter().map(|r| Some((r.snapshots.get(i)?, r.snapshots.get(i + 1)?)));
+        let Some(pairs) = pairs.collect::<Option<Vec<_>>>() else {
+            fail(step.name(), "a party has no meters".into());
+            continue;
+        };
+        if let Err(what) = one_cost(&declared, &pairs) {
+            fail(step.name(), format!("{what} ({len} elements)"));
+        }
+    }
+    Ok(())
+}
+
+/// Elements of each value, from the reference on zeros.
+fn lengths(problem: &Problem) -> Result<Vec<usize>, Error> {
+    let mut clear = Clear::new(Party::P0, problem.ring_bits);
+    let zeros = |v: &Vec<i64>| ClearValue { data: vec![0; v.len()], bits: problem.ring_bits };
+    let weights: Vec<ClearValue> = problem.weights.iter().map(zeros).collect();
+    let mut values: Vec<ClearValue> = problem.inputs.iter().map(zeros).collect();
+    for step in &problem.steps {
+        let value = step.apply(&mut clear, &values, &weights)?;
+        values.push(value);
+    }
+    Ok(values.iter().map(|v| v.data.len()).collect())
+}
+
+fn one_cost(declared: &Cost, parties: &[(&Snapshot, &Snapshot)]) -> Result<(), String> {
+    for (from, (before, after)) in parties.iter().enumerate() {
+        for (to, (peer_before, peer_after)) in parties.iter().enumerate() {
+            let (Some(a), Some(b)) = (after.links.get(to), before.links.get(to)) else { continue };
+            let (Some(pa), Some(pb)) = (peer_after.links.get(from), peer_before.links.get(from)) else {
+                continue;
+            };
+            let sent = a.sent_bytes - b.sent_bytes;
+            let reported = cell(&after.metered, from, to) - cell(&before.metered, from, to);
+            let due = cell(declared, from, to);
+            if sent != due {
+                return Err(format!("P{from} sent {sent} bytes to P{to}, declared are {due}"));
+            }
+            if reported != sent {
+                return Err(format!("P{from} reports {reported} bytes to P{to}, its link counts {sent}"));
+            }
+            let (messages, taken) =
+                (a.sent_messages - b.sent_messages, pa.received_messages - pb.received_messages);
+            if messages != taken {
+                return Err(format!("P{to} received {taken} of the {messages} messages that P{from} sent"));
+            }
+        }
+    }
+    let clock = |pick: fn(&(&Snapshot, &Snapshot)) -> u64| parties.iter().map(pick).max().unwrap_or(0);
+    let rounds = clock(|p| p.1.rounds) - clock(|p| p.0.rounds);
+    if rounds != declared.rounds {
+        return Err(format!("it took {rounds} rounds, declared are {}", declared.rounds));
+    }
+    let ticked = |(before, after): &(&Snapshot, &Snapshot)| {
+        after.metered.rounds - before.metered.rounds == after.rounds - before.rounds
+    };
+    match parties.iter().position(|p| !ticked(p)) {
+        Some(p) => Err(format!("P{p} reports another number of rounds than its links")),
+        None => Ok(()),
+    }
+}
+
+fn cell(cost: &Cost, from: usize, to: usize) -> u64 {
+    cost.bytes.between(Party::new(from), Party::new(to))
+}

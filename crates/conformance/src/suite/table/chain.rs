@@ -1,0 +1,56 @@
+//! Small programs, in which values are used twice and results become operands.
+
+use cryptflow_operation::{MaxPool, Operation, SumPool};
+use cryptflow_ring::{Conv2d, LinearMap, Movement};
+
+use super::super::problem::{Problem, clipped_relu, relu, scale_public};
+use super::{Make, window};
+
+/// Bits of the ring, bits of the scale, bits of comparisons.
+const WIDTHS: [[u32; 3]; 5] = [[64, 12, 32], [64, 12, 51], [63, 15, 24], [48, 10, 30], [37, 12, 24]];
+const NONE: [[usize; 2]; 2] = [[0; 2]; 2];
+
+pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
+    WIDTHS.into_iter().map(|widths| residual_block(make, widths)).collect()
+}
+
+/// Two convolutions of one input, residual sums, ReLUs, maxima, an average and a product with a public factor.
+fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) -> Problem {
+    let (mut p, mut random) = make.problem(&format!("residual block, comparing {compare_bits}"), ring_bits);
+    let conv = LinearMap::Conv2d(Conv2d {
+        batch: 1,
+        input: [6, 6],
+        in_channels: 4,
+        out_channels: 4,
+        groups: 1,
+        window: window([3, 3], [1, 1], [1, 1], [[1; 2]; 2]),
+    });
+    // |x| <= 4 units, |w| <= 1/16 of a unit, |bias| <= a unit: a sum grows by 36/16 a layer.
+    let unit = 1i64 << shift;
+    let x = p.input(random.edgy(144, -4 * unit, 4 * unit));
+    let weights = [0; 3].map(|_| p.weight(random.uniform(144, unit / 16)));
+    let bias = p.weight(random.uniform(4, unit << shift));
+    let linear = |p: &mut Problem, x: usize, w: usize, bias: Option<usize>| {
+        p.linear(vec![(conv.clone(), x, w)], bias, shift)
+    };
+    let left = linear(&mut p, x, weights[0], Some(bias));
+    let right = linear(&mut p, x, weights[1], None);
+    let sum = p.step(Operation::Add, &[left, right]);
+    let active = p.step(relu(compare_bits, true), &[sum]);
+    let deep = linear(&mut p, active, weights[2], Some(bias));
+    let residual = p.step(Operation::Add, &[deep, active]);
+    let again = p.step(relu(compare_bits, false), &[residual]);
+    let input = [1, 6, 6, 4];
+    let pool = window([2, 2], [2, 2], [1, 1], NONE);
+    let largest = p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits }), &[again]);
+    let pool = window([3, 3], [2, 2], [1, 1], [[0, 1], [0, 1]]);
+    let other = p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits }), &[residual]);
+    let joined = p
+        .movement(Movement::Concat { axis: 3 }, vec![(vec![1, 3, 3, 4], largest), (vec![1, 3, 3, 4], other)]);
+    let wide = p.step(Operation::Widen, &[joined]);
+    let all = window([3, 3], [1, 1], [1, 1], NONE);
+    let summed = p.step(Operation::SumPool(SumPool { input: [1, 3, 3, 8], window: all }), &[wide]);
+    let average = p.step(scale_public(&[unit / 9], shift), &[summed]);
+    p.step(clipped_relu(6 << shift, compare_bits, true), &[average]);
+    p
+}

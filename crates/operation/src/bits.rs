@@ -1,0 +1,169 @@
+//! How many bits a value needs and how many it has: the arithmetic that decides, at compile time,
+//! whether a program can be computed exactly.
+//!
+//! # The contract
+//! A value's bounds hold the value *as it is computed*, rounding included: `low <= x <= high`. With K the
+//! bits of the ring of wide values:
+//!
+//! | operation | ring of the result | what must hold |
+//! |---|---|---|
+//! | linear, shift s | narrow, k = K − s − 1 | the exact sum z fits doubled: [`largest_sum`]; so the result fits k bits |
+//! | product, shift s | narrow, k = K − s − 1 | as of linear |
+//! | compare | wide | x − t fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
+//! | combine | its input's | the result fits it |
+//! | scale public, shift s | narrow, k = K − s | z fits K bits with a unit to spare; so the result fits k bits |
+//! | widen | wide | \|x\| <= 2^(k−2): [`widen_bits`] <= k |
+//! | ReLU | its input's, or wide | x fits c signed bits: [`signed_bits`] <= c <= k |
+//! | clipped ReLU | its input's, or wide | x and x − limit fit c signed bits: [`clipped_bits`] <= c <= k |
+//! | max pool | its input's | a difference of two elements fits c signed bits: [`difference_bits`] <= c <= k |
+//! | sum pool | wide | the result fits K bits |
+//! | add, sub, movement | the smallest of its inputs' | the result fits it |
+//!
+//! Every value fits its ring symmetrically: |x| <= 2^(k−1) − 1. The widths are Mirror's, where a
+//! truncation costs one bit more than it shifts out; a protocol with one ring has bits to spare.
+
+/// The smallest number of bits that a comparison may look at.
+pub const SMALLEST_COMPARISON: u32 = 2;
+
+/// Bits of the ring that a linear operation leaves after shifting out `shift` bits; none if nothing remains.
+pub fn linear_ring(ring_bits: u32, shift: u32) -> Option<u32> {
+    ring_bits.checked_sub(shift)?.checked_sub(1).filter(|&k| k >= SMALLEST_COMPARISON)
+}
+
+/// Bits of the ring that a multiplication by public factors leaves; none if nothing remains.
+pub fn scale_public_ring(ring_bits: u32, shift: u32) -> Option<u32> {
+    ring_bits.checked_sub(shift).filter(|&k| k >= SMALLEST_COMPARISON)
+}
+
+/// The largest integer that fits a ring of so many bits together with its negative: `2^(bits−1) − 1`, for 1 to 64 bits.
+pub fn largest(bits: u32) -> i64 {
+    i64::MAX >> (64 - bits.clamp(1, 64))
+}
+
+/// The largest |z|, z the exact sum of a linear operation before the shift, whose rounded result is right:
+/// `2^(K−2) − 3·2^(s−1) − 1`. Negative where no sum fits.
+pub fn largest_sum(ring_bits: u32, shift: u32) -> i128 {
+    (1i128 << ring_bits.clamp(2, 64).saturating_sub(2)) - 3 * (1i128 << shift.clamp(1, 64) >> 1) - 1
+}
+
+/// Signed bits that both bounds need: the smallest c with `−2^(c−1) <= low` and `high < 2^(c−1)`.
+pub fn signed_bits(low: i64, high: i64) -> u32 {
+    let one = |x: i64| 65 - (if x < 0 { !x } else { x }).leading_zeros();
+    one(low).max(one(high))
+}
+
+/// The same for wider integers, such as sums before a shift.
+pub fn signed_bits_wide(low: i128, high: i128) -> u32 {
+    let one = |x: i128| 129 - (if x < 0 { !x } else { x }).leading_zeros();
+    one(low).max(one(high))
+}
+
+/// Signed bits that a ring needs to hold both bounds: as [`signed_bits`], but without the lowest negative number.
+pub fn ring_bits(low: i64, high: i64) -> u32 {
+    let one = |x: u64| 65 - x.leading_zeros();
+    one(low.unsigned_abs()).max(one(high.unsigned_abs()))
+}
+
+/// Bits of the narrow ring that [`crate::Operation::Widen`] needs: the smallest k with `|x| <= 2^(k−2)`.
+pub fn widen_bits(low: i64, high: i64) -> u32 {
+    let largest = low.unsigned_abs().max(high.unsigned_abs());
+    2 + largest.max(1).checked_sub(1).map_or(0, |x| 64 - x.leading_zeros())
+}
+
+/// Signed bits that a clipped ReLU's comparisons need: of x and of x − limit.
+pub fn clipped_bits(low: i64, high: i64, limit: u64) -> u32 {
+    signed_bits_wide(i128::from(low) - i128::from(limit), i128::from(high))
+}
+
+/// Signed bits that comparisons of such a value with these thresholds need.
+pub fn threshold_bits(low: i64, high: i64, thresholds: &[i64]) -> u32 {
+    let least = thresholds.iter().copied().min().unwrap_or(0);
+    let most = thresholds.iter().copied().max().unwrap_or(0);
+    signed_bits_wide(i128::from(low) - i128::from(most), i128::from(high) - i128::from(least))
+}
+
+/// Signed bits that the difference of any two values within the bounds needs.
+pub fn difference_bits(low: i64, high: i64) -> u32 {
+    let difference = i128::from(high) - i128::from(low);
+    signed_bits_wide(-difference, difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_at_the_edges() {
+        // low, high, signed bits, ring bits, widen bits, difference bits
+        let table: [(i64, i64, u32, u32, u32, u32); 11] = [
+            (0, 0, 1, 1, 2, 1),
+            (0, 1, 2, 2, 2, 2),
+            (-1, 0, 1, 2, 2, 2),
+            (0, 127, 8, 8, 9, 8),
+            (0, 128, 9, 9, 9, 9),
+            (-128, 127, 8, 9, 9, 9),
+            (-129, 0, 9, 9, 10, 9),
+            (-64, 64, 8, 8, 8, 9),
+            (-65, 65, 8, 8, 9, 9),
+            (i64::MIN, 0, 64, 65, 65, 65),
+            (i64::MIN, i64::MAX, 64, 65, 65, 65),
+        ];
+        for (low, high, signed, ring, widen, difference) in table {
+            assert_eq!(signed_bits(low, high), signed, "signed bits of {low}..{high}");
+            assert_eq!(
+                signed_bits_wide(low.into(), high.into()),
+                signed,
+                "wide signed bits of {low}..{high}"
+            );
+            assert_eq!(ring_bits(low, high), ring, "ring bits of {low}..{high}");
+            assert_eq!(widen_bits(low, high), widen, "widen bits of {low}..{high}");
+            assert_eq!(difference_bits(low, high), difference, "difference bits of {low}..{high}");
+        }
+    }
+
+    #[test]
+    fn bits_agree_with_their_definitions() {
+        for low in -70i64..=0 {
+            for high in 0i64..=70 {
+                let c = signed_bits(low, high);
+                assert!(-(1 << (c - 1)) <= low && high < 1 << (c - 1));
+                assert!(
+                    c == 1 || -(1 << (c - 2)) > low || high >= 1 << (c - 2),
+                    "{low} {high} need fewer than {c}"
+                );
+                let k = ring_bits(low, high);
+                assert!(
+                    low.abs().max(high) <= largest(k) && (k == 1 || low.abs().max(high) > largest(k - 1))
+                );
+                let k = widen_bits(low, high);
+                assert!(
+                    low.abs().max(high) <= 1 << (k - 2) && (k == 2 || low.abs().max(high) > 1 << (k - 3))
+                );
+                let limit = 48;
+                let c = clipped_bits(low, high, limit);
+                assert_eq!(c, signed_bits(low, high).max(signed_bits(low - 48, high - 48)));
+            }
+        }
+    }
+
+    #[test]
+    fn rings_and_sums() {
+        assert_eq!(linear_ring(64, 12), Some(51));
+        assert_eq!(linear_ring(37, 12), Some(24));
+        assert_eq!(linear_ring(12, 9), Some(2));
+        assert_eq!(linear_ring(12, 10), None);
+        assert_eq!(linear_ring(12, 70), None);
+        assert_eq!(scale_public_ring(64, 12), Some(52));
+        assert_eq!(scale_public_ring(12, 11), None);
+        assert_eq!(largest(64), i64::MAX);
+        assert_eq!(largest(8), 127);
+        assert_eq!(largest_sum(8, 2), 64 - 6 - 1);
+        assert_eq!(largest_sum(64, 12), (1 << 62) - 3 * (1 << 11) - 1);
+        // A sum at the limit rounds, with an error of up to one unit, to what fits the narrow ring.
+        for (ring, shift) in [(8u32, 1u32), (8, 2), (12, 4), (64, 12), (64, 30)] {
+            let rounded = (largest_sum(ring, shift) + (1 << (shift - 1))) >> shift;
+            let k = linear_ring(ring, shift).unwrap();
+            assert!(rounded < i128::from(largest(k)), "K = {ring}, s = {shift}");
+        }
+    }
+}

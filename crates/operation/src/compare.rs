@@ -1,0 +1,68 @@
+//! Comparisons with public thresholds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bits;
+use crate::form::{Form, Integers};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+
+/// For each public threshold t, one after another along a new first axis, 1 where `x >= t` and 0
+/// elsewhere: integers, whose scale is 0. Exact where every x − t fits `compare_bits` signed bits. The
+/// result is wide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
+pub struct Compare<F: Form = Integers> {
+    /// The thresholds, in units of the value's scale.
+    pub thresholds: Vec<i64>,
+    /// Bits that a comparison looks at.
+    pub compare_bits: F::CompareBits,
+}
+
+impl<F: Form> Named for Compare<F> {
+    fn name(&self) -> &'static str {
+        "compare"
+    }
+
+    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
+        Reach::Follows(Bounds { low: 0, high: 1 })
+    }
+}
+
+impl Rules for Compare {
+    fn takes(&self, operands: usize) -> bool {
+        operands == 1
+    }
+
+    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
+        Some(ring_bits)
+    }
+
+    fn shape(&self, site: &Site<'_>) -> Check {
+        site.has_elements()?;
+        if self.thresholds.is_empty() {
+            return Err(Misfit::new(Rule::Shape, "it compares with nothing"));
+        }
+        let x = site.first()?.shape.iter().copied();
+        site.gives(&std::iter::once(self.thresholds.len()).chain(x).collect::<Vec<_>>())
+    }
+
+    fn scale(&self, site: &Site<'_>) -> Check {
+        if site.out.scale == 0 {
+            return Ok(());
+        }
+        let reason = format!("bits have no fractional bits, and {} are declared", site.out.scale);
+        Err(Misfit::new(Rule::Scale, reason))
+    }
+
+    fn width(&self, _: &Site<'_>) -> Result<bool, Misfit> {
+        Ok(true)
+    }
+
+    fn compared(&self, x: Bounds) -> Option<u32> {
+        Some(bits::threshold_bits(x.low, x.high, &self.thresholds).max(bits::SMALLEST_COMPARISON))
+    }
+
+    fn exact(&self, site: &Site<'_>) -> Check {
+        site.compares(self.compared(site.first()?.bounds), self.compare_bits)
+    }
+}

@@ -1,0 +1,113 @@
+//! The one enum of operations.
+
+use cryptflow_ring::Movement;
+use serde::{Deserialize, Serialize};
+
+use crate::form::{Form, Integers};
+use crate::placement::{Addition, Subtraction, Widening};
+use crate::rules::{Bounds, Named, Reach, Rules};
+use crate::{Activation, Combine, Compare, Linear, MaxPool, Product, ScalePublic, SumPool};
+
+/// An operation on secret values.
+///
+/// *Wide* values live in Z_2^K, K the bits of the program's ring; a truncation leaves a *narrow*
+/// value, in a ring that is smaller by the bits shifted out (and one more, in Mirror). Linear maps,
+/// products, multiplications by public factors and sums over windows need wide operands;
+/// [`Operation::Widen`] and an activation that widens make them. Protocols with one ring treat
+/// `Widen` as the identity, at no cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+#[serde(bound(
+    serialize = "F::Weight: Serialize, F::Bias: Serialize, F::Factor: Serialize, F::Limit: Serialize, \
+                 F::Shift: Serialize, F::CompareBits: Serialize, F::Widens: Serialize",
+    deserialize = "F::Weight: Deserialize<'de>, F::Bias: Deserialize<'de>, F::Factor: Deserialize<'de>, \
+                   F::Limit: Deserialize<'de>, F::Shift: Deserialize<'de>, F::CompareBits: Deserialize<'de>, \
+                   F::Widens: Deserialize<'de>"
+))]
+pub enum Operation<F: Form = Integers> {
+    /// Weighted sums: `(Σ map(x, w) + bias) / 2^shift`.
+    Linear(Linear<F>),
+    /// A product of two secrets: `map(x, y) / 2^shift`.
+    Product(Product<F>),
+    /// Bits: whether x reaches public thresholds.
+    Compare(Compare<F>),
+    /// Combinations with public integers along the first axis.
+    Combine(Combine),
+    /// `x * factor / 2^shift` for public factors.
+    ScalePublic(ScalePublic<F>),
+    /// Narrow to wide; the value is unchanged.
+    Widen,
+    /// ReLU or clipped ReLU, element by element.
+    Activation(Activation<F>),
+    /// Maximum over windows.
+    MaxPool(MaxPool<F>),
+    /// Sum over windows.
+    SumPool(SumPool),
+    /// `x + y`, same shapes and scales.
+    Add,
+    /// `x − y`, same shapes and scales.
+    Sub,
+    /// A movement of elements.
+    Movement(Movement),
+}
+
+/// The operation behind a variant, as a trait object: the one match that everything here goes through.
+macro_rules! described {
+    ($operation:expr) => {
+        match $operation {
+            Operation::Linear(o) => o,
+            Operation::Product(o) => o,
+            Operation::Compare(o) => o,
+            Operation::Combine(o) => o,
+            Operation::ScalePublic(o) => o,
+            Operation::Widen => &Widening,
+            Operation::Activation(o) => o,
+            Operation::MaxPool(o) => o,
+            Operation::SumPool(o) => o,
+            Operation::Add => &Addition,
+            Operation::Sub => &Subtraction,
+            Operation::Movement(o) => o,
+        }
+    };
+}
+
+impl<F: Form> Operation<F> {
+    fn named(&self) -> &dyn Named {
+        described!(self)
+    }
+
+    /// The operation's name in reports.
+    pub fn name(&self) -> &'static str {
+        self.named().name()
+    }
+
+    /// What the bounds of the operands, in units, say of the result's, in units of 2^−scale.
+    pub fn reach(&self, operands: &[Bounds], scale: u32) -> Reach {
+        self.named().reach(operands, scale)
+    }
+}
+
+impl Operation {
+    /// What must hold for it.
+    pub fn rules(&self) -> &dyn Rules {
+        described!(self)
+    }
+
+    /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they are.
+    pub fn set_compare_bits(&mut self, bits: u32) {
+        match self {
+            Operation::Compare(compare) => compare.compare_bits = bits,
+            Operation::Activation(activation) => activation.compare_bits = bits,
+            Operation::MaxPool(pool) => pool.compare_bits = bits,
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::Widen
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => {}
+        }
+    }
+}

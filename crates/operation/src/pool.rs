@@ -1,0 +1,123 @@
+//! Windows over pictures: their maximum and their sum.
+
+use cryptflow_ring::Window;
+use serde::{Deserialize, Serialize};
+
+use crate::bits;
+use crate::form::{Form, Integers};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+
+/// Maximum over windows of NHWC; padding never wins. Exact where every difference of two elements of a
+/// window fits `compare_bits` signed bits. The result is in the operand's ring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
+pub struct MaxPool<F: Form = Integers> {
+    /// Shape of the operand, NHWC.
+    pub input: [usize; 4],
+    /// The window.
+    pub window: Window,
+    /// Bits that a comparison looks at.
+    pub compare_bits: F::CompareBits,
+}
+
+/// Sum over windows of NHWC (padding counts as zero), without division: the factor is folded into the
+/// next weights or follows as a multiplication by it. Wide operand, wide result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SumPool {
+    /// Shape of the operand, NHWC.
+    pub input: [usize; 4],
+    /// The window.
+    pub window: Window,
+}
+
+impl<F: Form> Named for MaxPool<F> {
+    fn name(&self) -> &'static str {
+        "max pool"
+    }
+
+    fn reach(&self, operands: &[Bounds], _: u32) -> Reach {
+        Reach::Follows(Bounds::hull(operands))
+    }
+}
+
+impl Named for SumPool {
+    fn name(&self) -> &'static str {
+        "sum pool"
+    }
+
+    fn reach(&self, operands: &[Bounds], _: u32) -> Reach {
+        if Bounds::hull(operands).low >= 0 { Reach::NotNegative } else { Reach::Data }
+    }
+}
+
+impl Rules for MaxPool {
+    fn takes(&self, operands: usize) -> bool {
+        operands == 1
+    }
+
+    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+        Some(operands.iter().copied().min().unwrap_or(ring_bits))
+    }
+
+    fn shape(&self, site: &Site<'_>) -> Check {
+        windows(site, self.input, &self.window)
+    }
+
+    fn scale(&self, site: &Site<'_>) -> Check {
+        site.keeps_scale()
+    }
+
+    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
+        Ok(site.all_wide())
+    }
+
+    fn compared(&self, x: Bounds) -> Option<u32> {
+        Some(bits::difference_bits(x.low, x.high).max(bits::SMALLEST_COMPARISON))
+    }
+
+    fn exact(&self, site: &Site<'_>) -> Check {
+        site.compares(self.compared(site.first()?.bounds), self.compare_bits)
+    }
+}
+
+impl Rules for SumPool {
+    fn takes(&self, operands: usize) -> bool {
+        operands == 1
+    }
+
+    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+        Some(operands.iter().copied().min().unwrap_or(ring_bits))
+    }
+
+    fn shape(&self, site: &Site<'_>) -> Check {
+        windows(site, self.input, &self.window)
+    }
+
+    fn scale(&self, site: &Site<'_>) -> Check {
+        site.keeps_scale()
+    }
+
+    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
+        site.takes_wide()?;
+        Ok(true)
+    }
+
+    fn compared(&self, _: Bounds) -> Option<u32> {
+        None
+    }
+
+    fn exact(&self, _: &Site<'_>) -> Check {
+        Ok(())
+    }
+}
+
+/// A window over an operand of this shape gives the declared result.
+fn windows(site: &Site<'_>, input: [usize; 4], window: &Window) -> Check {
+    site.has_elements()?;
+    if site.first()?.shape != input {
+        let reason = format!("it takes {input:?}, and its operand is not of this shape");
+        return Err(Misfit::new(Rule::Shape, reason));
+    }
+    let [h, w] = window.output([input[1], input[2]]).map_err(|e| Misfit::new(Rule::Shape, e))?;
+    site.gives(&[input[0], h, w, input[3]])
+}

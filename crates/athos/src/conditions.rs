@@ -2,7 +2,7 @@
 //! to it (a variance to which a constant is added, a clip), there is nothing to ask.
 
 use crate::fix::image::images;
-use crate::functions::facts::{self, End};
+use cryptflow_graph::operations::{Domain, End};
 use cryptflow_graph::{Arithmetic, Function, Graph, NodeId, Op, Range};
 
 /// The nodes that are computed under a condition, with it, operands first.
@@ -17,7 +17,7 @@ pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
         let condition = match &node.op {
             Op::Function(function) => secret(0).and_then(|x| condition(*function, x, "operand")),
             Op::Arithmetic(Arithmetic::Div) => {
-                secret(1).and_then(|x| condition(Function::Reciprocal, x, "divisor"))
+                secret(1).and_then(|x| condition(Function::RECIPROCAL, x, "divisor"))
             }
             _ => None,
         };
@@ -28,20 +28,22 @@ pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
 
 /// What must hold for an operand of which no more is known than this range; nothing where it always does.
 fn condition(function: Function, range: Range, what: &str) -> Option<String> {
-    if facts::ends(function, true) != facts::ends(function, false) {
-        let beside = range.low > 0.0 || range.high < 0.0;
-        return (!beside).then(|| format!("its {what} stays above zero, or stays below zero"));
-    }
-    let (low, high) = facts::ends(function, true);
+    let (low, high) = match function.domain() {
+        Domain::BesideZero => {
+            let beside = range.low > 0.0 || range.high < 0.0;
+            return (!beside).then(|| format!("its {what} stays above zero, or stays below zero"));
+        }
+        Domain::Between(low, high) => (low, high),
+    };
     let low = match low {
         End::Pole(x) if range.low <= x => Some(format!("above {x:.4}")),
         End::At(x) if range.low < x => Some(format!("at {x:.4} or above")),
-        _ => None,
+        End::Open | End::At(_) | End::Pole(_) => None,
     };
     let high = match high {
         End::Pole(x) if range.high >= x => Some(format!("below {x:.4}")),
         End::At(x) if range.high > x => Some(format!("at {x:.4} or below")),
-        _ => None,
+        End::Open | End::At(_) | End::Pole(_) => None,
     };
     let ends: Vec<String> = low.into_iter().chain(high).map(|end| end.replace(".0000", "")).collect();
     (!ends.is_empty()).then(|| format!("its {what} stays {}", ends.join(" and ")))
@@ -69,17 +71,17 @@ mod tests {
     #[test]
     fn what_is_asked_of_an_input() {
         let table = [
-            (Function::Log, "its operand stays above 0"),
-            (Function::Sqrt, "its operand stays at 0 or above"),
-            (Function::Acosh, "its operand stays at 1 or above"),
-            (Function::Asin, "its operand stays at -1 or above and at 1 or below"),
-            (Function::Atanh, "its operand stays above -1 and below 1"),
-            (Function::Tan, "its operand stays above -1.5708 and below 1.5708"),
-            (Function::Reciprocal, "its operand stays above zero, or stays below zero"),
-            (Function::Power { exponent: -2.0 }, "its operand stays above zero, or stays below zero"),
-            (Function::Power { exponent: 0.5 }, "its operand stays at 0 or above"),
-            (Function::Sigmoid, ""),
-            (Function::Power { exponent: 3.0 }, ""),
+            (Function::LOG, "its operand stays above 0"),
+            (Function::SQRT, "its operand stays at 0 or above"),
+            (Function::ACOSH, "its operand stays at 1 or above"),
+            (Function::ASIN, "its operand stays at -1 or above and at 1 or below"),
+            (Function::ATANH, "its operand stays above -1 and below 1"),
+            (Function::TAN, "its operand stays above -1.5708 and below 1.5708"),
+            (Function::RECIPROCAL, "its operand stays above zero, or stays below zero"),
+            (Function::power(-2.0), "its operand stays above zero, or stays below zero"),
+            (Function::power(0.5), "its operand stays at 0 or above"),
+            (Function::SIGMOID, ""),
+            (Function::power(3.0), ""),
         ];
         for (function, wanted) in table {
             let texts = found(function, |_, x| Ok(x));
@@ -95,18 +97,18 @@ mod tests {
             let square = g.add("square", Arithmetic::Mul, &[x, x])?;
             g.add("mean", Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true }, &[square])
         };
-        assert_eq!(found(Function::Rsqrt, variance).len(), 1, "a variance may be zero");
-        assert_eq!(found(Function::Sqrt, variance), []);
+        assert_eq!(found(Function::RSQRT, variance).len(), 1, "a variance may be zero");
+        assert_eq!(found(Function::SQRT, variance), []);
         let with_epsilon = |g: &mut Graph, x: NodeId| {
             let (v, c) = (variance(g, x)?, scalar(g, 1e-5));
             g.add("sum", Arithmetic::Add, &[v, c])
         };
-        assert_eq!(found(Function::Rsqrt, with_epsilon), []);
+        assert_eq!(found(Function::RSQRT, with_epsilon), []);
         let clipped = |g: &mut Graph, x: NodeId| {
             let c = scalar(g, 0.1);
             g.add("cut", Arithmetic::Maximum, &[x, c])
         };
-        assert_eq!(found(Function::Log, clipped), []);
+        assert_eq!(found(Function::LOG, clipped), []);
         let negative = |g: &mut Graph, x: NodeId| {
             let e = g.add("relu", Activation::Relu, &[x])?;
             let c = scalar(g, 0.5);
@@ -114,7 +116,7 @@ mod tests {
             let minus = scalar(g, -1.0);
             g.add("minus", Arithmetic::Mul, &[sum, minus])
         };
-        assert_eq!(found(Function::Reciprocal, negative), []);
+        assert_eq!(found(Function::RECIPROCAL, negative), []);
     }
 
     #[test]

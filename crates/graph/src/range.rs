@@ -13,6 +13,9 @@ impl Range {
     /// The range that holds nothing yet.
     pub const EMPTY: Range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
 
+    /// Every number.
+    pub const ALL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
     /// The smallest range that holds both.
     pub fn union(self, other: Range) -> Range {
         Range { low: self.low.min(other.low), high: self.high.max(other.high) }

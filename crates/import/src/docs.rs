@@ -5,7 +5,7 @@ use cryptflow_ring::{Movement, Window};
 
 use crate::{Framework, operations};
 use cryptflow_graph::Range;
-use cryptflow_graph::operations::OpError;
+use cryptflow_graph::operations::{Breaks, OpError};
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, Op, Order, Pool, Pooling, Reduce,
     Reduction,
@@ -130,7 +130,6 @@ const IMAGE: &[usize] = &[1, 32, 32, 16];
 const ANY: &str = "any";
 /// What is compared with.
 const NUMBER: &str = "a constant that is one number";
-const PARAMETERS: &str = "its parameters";
 
 const fn free(title: &'static str, public: &'static str) -> Doc {
     Doc { meaning: Meaning { title, public, range: ANY, example: None }, note: "" }
@@ -141,24 +140,16 @@ const fn example(title: &'static str, public: &'static str, shape: &'static [usi
     Doc { meaning: Meaning { title, public, range: ANY, example }, note: "" }
 }
 
-const fn function(title: &'static str, function: Function) -> Doc {
-    example(title, "", VECTOR, Sample::Function(function))
-}
-
-/// A function with parameters, which are public.
-const fn with_parameters(title: &'static str, f: Function) -> Doc {
-    example(title, PARAMETERS, VECTOR, Sample::Function(f))
-}
-
-/// A function that has a piece for each integer in its range.
-const fn steps(title: &'static str, f: Function) -> Doc {
-    partial(title, f, "spanning fewer than 4096 integers", -4.0, 4.0)
-}
-
-/// A function that is not defined, or not bounded, everywhere.
-const fn partial(title: &'static str, f: Function, where_: &'static str, low: f64, high: f64) -> Doc {
-    let example = Some(Example { shape: VECTOR, range: (low, high), sample: Sample::Function(f) });
-    Doc { meaning: Meaning { title, public: "", range: where_, example }, note: "" }
+/// What the catalogue says of a function.
+pub(crate) const fn of(function: Function) -> Doc {
+    let entry = function.entry();
+    let range = match entry.breaks {
+        Breaks::Steps(_) => "spanning fewer than 4096 integers",
+        Breaks::Nowhere | Breaks::At(_) if entry.defined.is_empty() => ANY,
+        Breaks::Nowhere | Breaks::At(_) => entry.defined,
+    };
+    let example = Some(Example { shape: VECTOR, range: entry.shown, sample: Sample::Function(function) });
+    Doc { meaning: Meaning { title: entry.title, public: entry.public, range, example }, note: entry.note }
 }
 
 fn window(kernel: usize, padding: usize) -> Window {
@@ -181,8 +172,7 @@ pub(crate) const SUM: Doc =
     example("sum", "", VECTOR, Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Add)));
 pub(crate) const PRODUCT: Doc =
     example("product", "", VECTOR, Sample::WithSecret(|| Op::Arithmetic(Arithmetic::Mul)));
-pub(crate) const SQUARE: Doc =
-    example("square", "", VECTOR, Sample::Function(Function::Power { exponent: 2.0 }));
+pub(crate) const SQUARE: Doc = example("square", "", VECTOR, Sample::Function(Function::power(2.0)));
 pub(crate) const TOTAL: Doc = example(
     "sum over axes",
     "axes",
@@ -252,60 +242,14 @@ pub(crate) const TOP_K: Doc = example(
 pub(crate) const SOFTMAX: Doc =
     example("softmax", "the axis", &[64, 64], Sample::Inside(|| Op::Activation(Activation::Softmax)));
 pub(crate) const NORMALISATION: Doc = free("mean, variance, 1/√x, product", "axes");
-pub(crate) const ABS: Doc = function("absolute value", Function::Abs);
-pub(crate) const SIGN: Doc = function("sign", Function::Sign);
-pub(crate) const FLOOR: Doc = steps("floor", Function::Floor);
-pub(crate) const CEIL: Doc = steps("ceiling", Function::Ceil);
-pub(crate) const ROUND: Doc = steps("nearest integer", Function::Round);
-pub(crate) const SIGMOID: Doc = function("sigmoid", Function::Sigmoid);
-pub(crate) const TANH: Doc = function("tanh", Function::Tanh);
-pub(crate) const EXP: Doc = function("exp", Function::Exp);
-pub(crate) const ERF: Doc = function("erf", Function::Erf);
-pub(crate) const GELU: Doc = function("GELU", Function::Gelu { approximate: false });
-pub(crate) const ELU: Doc = with_parameters("ELU", Function::Elu { alpha: 1.0 });
-pub(crate) const SELU: Doc = with_parameters("SELU", Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 });
-pub(crate) const CELU: Doc = with_parameters("CELU", Function::Celu { alpha: 1.0 });
-pub(crate) const SOFTPLUS: Doc = function("softplus", Function::Softplus);
-pub(crate) const SOFTSIGN: Doc = function("softsign", Function::Softsign);
-pub(crate) const SWISH: Doc = function("swish", Function::Swish);
-pub(crate) const MISH: Doc = function("mish", Function::Mish);
-pub(crate) const HARD_SIGMOID: Doc =
-    with_parameters("hard sigmoid", Function::HardSigmoid { alpha: 0.2, beta: 0.5 });
-pub(crate) const HARD_SWISH: Doc = function("hard swish", Function::HardSwish);
-pub(crate) const LEAKY_RELU: Doc = with_parameters("leaky ReLU", Function::LeakyRelu { alpha: 0.1 });
-pub(crate) const THRESHOLDED_RELU: Doc =
-    with_parameters("thresholded ReLU", Function::ThresholdedRelu { alpha: 1.0 });
-pub(crate) const SHRINK: Doc = with_parameters("shrink", Function::Shrink { lambda: 0.5, bias: 0.25 });
-pub(crate) const SIN: Doc = function("sine", Function::Sin);
-pub(crate) const COS: Doc = function("cosine", Function::Cos);
-pub(crate) const ATAN: Doc = function("arc tangent", Function::Atan);
-pub(crate) const SINH: Doc = function("hyperbolic sine", Function::Sinh);
-pub(crate) const COSH: Doc = function("hyperbolic cosine", Function::Cosh);
-pub(crate) const ASINH: Doc = function("inverse hyperbolic sine", Function::Asinh);
-pub(crate) const TAN: Doc = partial("tangent", Function::Tan, "away from its poles", -1.0, 1.0);
-pub(crate) const ASIN: Doc = partial("arc sine", Function::Asin, "−1 to 1", -0.875, 0.875);
-pub(crate) const ACOS: Doc = partial("arc cosine", Function::Acos, "−1 to 1", -0.875, 0.875);
-pub(crate) const ACOSH: Doc = partial("inverse hyperbolic cosine", Function::Acosh, "1 and above", 1.25, 4.0);
-pub(crate) const ATANH: Doc =
-    partial("inverse hyperbolic tangent", Function::Atanh, "between −1 and 1", -0.875, 0.875);
-pub(crate) const LOG: Doc = partial("logarithm", Function::Log, "above zero", 0.25, 4.0);
-pub(crate) const SQRT: Doc = partial("square root", Function::Sqrt, "zero and above", 0.0, 4.0);
-pub(crate) const RSQRT: Doc = partial("1/√x", Function::Rsqrt, "above zero", 0.25, 4.0);
-pub(crate) const RECIPROCAL: Doc =
-    partial("1/x", Function::Reciprocal, "all above zero, or all below", 0.25, 4.0);
-pub(crate) const POWER: Doc = Doc {
-    meaning: Meaning {
-        title: "power",
-        public: "the exponent",
-        range: "any for whole exponents, 0 and above for others; without 0 for negative ones",
-        example: Some(Example {
-            shape: VECTOR,
-            range: (0.25, 4.0),
-            sample: Sample::Function(Function::Power { exponent: 1.5 }),
-        }),
-    },
-    note: "",
-};
+pub(crate) const FLOOR: Doc = of(Function::FLOOR);
+pub(crate) const EXP: Doc = of(Function::EXP);
+pub(crate) const ERF: Doc = of(Function::ERF);
+pub(crate) const GELU: Doc = of(Function::GELU);
+pub(crate) const SWISH: Doc = of(Function::SWISH);
+pub(crate) const LOG: Doc = of(Function::LOG);
+pub(crate) const SQRT: Doc = of(Function::SQRT);
+pub(crate) const POWER: Doc = of(Function::power(1.5));
 
 /// Notes that several names have.
 pub(crate) mod notes {
@@ -314,7 +258,6 @@ pub(crate) mod notes {
     pub(crate) const CONDITION: &str = "a movement, where the condition is known when compiling";
     pub(crate) const CONVERTED: &str = "from floats to integers the fraction is cut off, in steps as `Floor` has them; to flags, a comparison \
          with zero";
-    pub(crate) const EVEN: &str = "of two as near the even one";
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";

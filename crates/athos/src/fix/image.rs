@@ -1,21 +1,18 @@
 //! What a graph alone says of its values, whatever its inputs are: a variance is not negative, a sigmoid is from 0 to 1. It holds for the
 //! float model; what fixed point makes of it may lie beside by its rounding.
 
-use crate::functions::facts::{self, End};
+use cryptflow_graph::operations::End;
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Function, Graph, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
     Reduction,
 };
-
-/// Every number.
-pub(super) const ALL: Range = Range { low: f64::NEG_INFINITY, high: f64::INFINITY };
 
 /// What the values of every node may be, by id, in the float model, whatever the inputs are.
 pub(crate) fn images(graph: &Graph) -> Vec<Range> {
     let mut images: Vec<Range> = Vec::with_capacity(graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let operands: Vec<Range> =
-            node.inputs.iter().map(|id| images.get(id.0).copied().unwrap_or(ALL)).collect();
+            node.inputs.iter().map(|id| images.get(id.0).copied().unwrap_or(Range::ALL)).collect();
         images.push(image(graph, NodeId(index), &operands));
     }
     images
@@ -24,7 +21,7 @@ pub(crate) fn images(graph: &Graph) -> Vec<Range> {
 /// The part of an operand's range that lies in its image, at the ends at which the function's domain ends: beyond these the fixed-point
 /// function stays what it is, so that rounding is no reason to ask it for more. The range, where rounding has put it beside the image.
 pub(crate) fn within(function: Function, range: Range, image: Range) -> Range {
-    let (low, high) = facts::ends(function, image.low > 0.0);
+    let (low, high) = function.domain().ends(image.low > 0.0);
     let inner = Range {
         low: if low == End::Open { range.low } else { range.low.max(image.low) },
         high: if high == End::Open { range.high } else { range.high.min(image.high) },
@@ -35,10 +32,10 @@ pub(crate) fn within(function: Function, range: Range, image: Range) -> Range {
 /// As much as an operation alone says.
 fn image(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
     let node = graph.node(id);
-    let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(ALL));
+    let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(Range::ALL));
     let of = |low: f64, high: f64| Range { low, high };
     // What both may be, and what is of neither sign.
-    let sound = |r: Range| if r.low.is_nan() || r.high.is_nan() { ALL } else { r };
+    let sound = |r: Range| if r.low.is_nan() || r.high.is_nan() { Range::ALL } else { r };
     let range = match &node.op {
         Op::Constant(array) => values(array),
         Op::Activation(Activation::Relu) => of(a.low.max(0.0), a.high.max(0.0)),
@@ -59,7 +56,7 @@ fn image(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
         Op::Arithmetic(Arithmetic::Select) => {
             operands.iter().skip(1).fold(Range::EMPTY, |all, r| all.union(*r))
         }
-        Op::Function(function) => function_image(*function, a),
+        Op::Function(function) => function.image(a),
         Op::Identity
         | Op::Reduce(Reduce { kind: Reduction::Max | Reduction::Min | Reduction::Mean, .. })
         | Op::Pool(Pool { kind: Pooling::Max, .. }) => a,
@@ -70,7 +67,7 @@ fn image(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
             let all = operands.iter().fold(Range::EMPTY, |all, r| all.union(*r));
             if matches!(movement, cryptflow_ring::Movement::Pad { .. }) { all.with_zero() } else { all }
         }
-        _ => ALL,
+        _ => Range::ALL,
     };
     sound(range)
 }
@@ -85,7 +82,7 @@ fn sum(x: Range) -> Range {
 fn values(array: &Array) -> Range {
     let each = array.data.iter().map(|&v| f64::from(v));
     let range = each.fold(Range::EMPTY, |r, v| r.union(Range { low: v, high: v }));
-    if range.low <= range.high { range } else { ALL }
+    if range.low <= range.high { range } else { Range::ALL }
 }
 
 fn product(a: Range, b: Range) -> Range {
@@ -93,24 +90,4 @@ fn product(a: Range, b: Range) -> Range {
     let times = |x: f64, y: f64| if x == 0.0 || y == 0.0 { 0.0 } else { x * y };
     let ends = [times(a.low, b.low), times(a.low, b.high), times(a.high, b.low), times(a.high, b.high)];
     ends.into_iter().fold(Range::EMPTY, |r, v| r.union(Range { low: v, high: v }))
-}
-
-fn function_image(function: Function, x: Range) -> Range {
-    let of = |low: f64, high: f64| Range { low, high };
-    let above = |low: f64| of(low, f64::INFINITY);
-    match function {
-        Function::Abs | Function::Exp | Function::Softplus | Function::Sqrt | Function::Rsqrt => above(0.0),
-        Function::Power { exponent } if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 => above(0.0),
-        Function::Reciprocal if x.low > 0.0 => above(0.0),
-        Function::Cosh => above(1.0),
-        Function::Sigmoid => of(0.0, 1.0),
-        Function::HardSigmoid { .. } => of(0.0, 1.0),
-        Function::Tanh | Function::Erf | Function::Sin | Function::Cos | Function::Sign => of(-1.0, 1.0),
-        Function::Softsign => of(-1.0, 1.0),
-        Function::Acos => of(0.0, std::f64::consts::PI),
-        Function::Floor | Function::Ceil | Function::Round | Function::Truncate => {
-            of(x.low.floor(), x.high.ceil())
-        }
-        _ => ALL,
-    }
 }

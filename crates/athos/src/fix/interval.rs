@@ -7,14 +7,14 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use crate::functions::facts;
+use crate::functions::domain;
 use cryptflow_graph::operations::normalisation;
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
     Reduction,
 };
 
-use super::image::{ALL, images, within};
+use super::image::{images, within};
 
 use super::options::WORST_CASE_WEIGHT_BITS;
 use super::units::exp2;
@@ -89,7 +89,7 @@ fn sum_of(range: Range, count: usize, padded: bool) -> Range {
 /// function stays what it is where the domain ends.
 fn through(function: Function, range: Range, unit: f64) -> Range {
     const SAMPLES: usize = 4096;
-    let Ok(domain) = facts::domain(function, range, range, unit, 1.0) else { return Range::EMPTY };
+    let Ok(domain) = domain(function, range, range, unit, 1.0) else { return Range::EMPTY };
     let width = domain.high - domain.low;
     let samples: Vec<f64> =
         (0..=SAMPLES).map(|i| function.at(domain.low + width * i as f64 / SAMPLES as f64)).collect();
@@ -153,7 +153,7 @@ impl Node<'_> {
             }
             Op::Arithmetic(Arithmetic::Div) => {
                 let quotient = |a, b| {
-                    let b = within(Function::Reciprocal, b, self.image(1));
+                    let b = within(Function::RECIPROCAL, b, self.image(1));
                     times(a, Range { low: 1.0 / b.high, high: 1.0 / b.low })
                 };
                 let quotients = self.pairs(operands, n, &quotient);
@@ -222,7 +222,7 @@ impl Node<'_> {
     /// What the float model allows an operand to be.
     fn image(&self, operand: usize) -> Range {
         let id = self.graph.node(self.id).inputs.get(operand);
-        id.and_then(|id| self.images.get(id.0)).copied().unwrap_or(ALL)
+        id.and_then(|id| self.images.get(id.0)).copied().unwrap_or(Range::ALL)
     }
 
     fn constant(&self, operand: usize) -> Option<&Array> {

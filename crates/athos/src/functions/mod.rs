@@ -1,13 +1,14 @@
 //! Functions as piecewise polynomials, in integers: what a protocol that compares, combines and multiplies can compute.
 //!
-//! [`facts`] knows where a function is defined, where it bends and where it jumps; [`fit`] cuts a range of integers into pieces on each of
+//! [`domain`] says where a function is defined, bends and jumps, in these integers; [`fit`] cuts a range of integers into pieces on each of
 //! which a polynomial is close enough; [`Table`] turns the pieces into the integers that a program computes with, and is the
 //! reference for what it computes.
 
-pub(crate) mod facts;
+mod domain;
 mod fit;
 mod table;
 
+pub(crate) use domain::{breaks, domain};
 pub(crate) use fit::Wanted;
 pub(crate) use table::Table;
 
@@ -64,35 +65,35 @@ mod tests {
     fn cases() -> Vec<Case> {
         let case = |function, low, high| Case { function, low, high };
         vec![
-            case(Function::Sigmoid, -20.0, 20.0),
-            case(Function::Tanh, -9.0, 9.0),
-            case(Function::Erf, -5.0, 5.0),
-            case(Function::Gelu { approximate: false }, -12.0, 12.0),
-            case(Function::Gelu { approximate: true }, -12.0, 12.0),
-            case(Function::Swish, -30.0, 30.0),
-            case(Function::Mish, -15.0, 15.0),
-            case(Function::Softplus, -15.0, 15.0),
-            case(Function::Softsign, -8.0, 8.0),
-            case(Function::Elu { alpha: 1.0 }, -10.0, 10.0),
-            case(Function::HardSwish, -8.0, 8.0),
-            case(Function::HardSigmoid { alpha: 0.2, beta: 0.5 }, -8.0, 8.0),
-            case(Function::LeakyRelu { alpha: 0.1 }, -8.0, 8.0),
-            case(Function::ThresholdedRelu { alpha: 1.0 }, -8.0, 8.0),
-            case(Function::Shrink { lambda: 1.0, bias: 0.5 }, -8.0, 8.0),
-            case(Function::Exp, -40.0, 2.0),
-            case(Function::Log, 0.02, 20.0),
-            case(Function::Sqrt, 0.0, 16.0),
-            case(Function::Rsqrt, 0.01, 16.0),
-            case(Function::Reciprocal, 0.1, 16.0),
-            case(Function::Reciprocal, -16.0, -0.1),
-            case(Function::Sin, -7.0, 7.0),
-            case(Function::Atan, -9.0, 9.0),
-            case(Function::Power { exponent: 1.5 }, 0.0, 4.0),
-            case(Function::Floor, -20.0, 20.0),
-            case(Function::Ceil, -20.0, 20.0),
-            case(Function::Round, -20.0, 20.0),
-            case(Function::Truncate, -20.0, 20.0),
-            case(Function::Sign, -20.0, 20.0),
+            case(Function::SIGMOID, -20.0, 20.0),
+            case(Function::TANH, -9.0, 9.0),
+            case(Function::ERF, -5.0, 5.0),
+            case(Function::GELU, -12.0, 12.0),
+            case(Function::GELU_TANH, -12.0, 12.0),
+            case(Function::SWISH, -30.0, 30.0),
+            case(Function::MISH, -15.0, 15.0),
+            case(Function::SOFTPLUS, -15.0, 15.0),
+            case(Function::SOFTSIGN, -8.0, 8.0),
+            case(Function::elu(1.0), -10.0, 10.0),
+            case(Function::HARD_SWISH, -8.0, 8.0),
+            case(Function::hard_sigmoid(0.2, 0.5), -8.0, 8.0),
+            case(Function::leaky_relu(0.1), -8.0, 8.0),
+            case(Function::thresholded_relu(1.0), -8.0, 8.0),
+            case(Function::shrink(1.0, 0.5), -8.0, 8.0),
+            case(Function::EXP, -40.0, 2.0),
+            case(Function::LOG, 0.02, 20.0),
+            case(Function::SQRT, 0.0, 16.0),
+            case(Function::RSQRT, 0.01, 16.0),
+            case(Function::RECIPROCAL, 0.1, 16.0),
+            case(Function::RECIPROCAL, -16.0, -0.1),
+            case(Function::SIN, -7.0, 7.0),
+            case(Function::ATAN, -9.0, 9.0),
+            case(Function::power(1.5), 0.0, 4.0),
+            case(Function::FLOOR, -20.0, 20.0),
+            case(Function::CEIL, -20.0, 20.0),
+            case(Function::ROUND, -20.0, 20.0),
+            case(Function::TRUNCATE, -20.0, 20.0),
+            case(Function::SIGN, -20.0, 20.0),
         ]
     }
 
@@ -100,7 +101,7 @@ mod tests {
         let unit = (-f64::from(scale)).exp2();
         let (low, high) = ((case.low / unit).ceil() as i64, (case.high / unit).floor() as i64);
         let at = |x: f64| case.function.at(x);
-        let breaks = facts::breaks(case.function, low, high, unit).unwrap();
+        let breaks = breaks(case.function, low, high, unit).unwrap();
         let wanted = Wanted { at: &at, low, high, from_scale: scale, to_scale: scale, breaks };
         f(&wanted, &table(&wanted).unwrap())
     }
@@ -162,12 +163,12 @@ mod tests {
     fn cheap_where_a_function_is_simple() {
         // Function, range, pieces, degree.
         let table: [(Function, f64, usize, usize); 6] = [
-            (Function::LeakyRelu { alpha: 0.1 }, 8.0, 2, 1),
-            (Function::HardSigmoid { alpha: 0.25, beta: 0.5 }, 8.0, 3, 1),
-            (Function::HardSwish, 8.0, 3, 2),
-            (Function::Sign, 8.0, 3, 0),
-            (Function::Floor, 4.0, 9, 0),
-            (Function::ThresholdedRelu { alpha: 1.0 }, 8.0, 2, 1),
+            (Function::leaky_relu(0.1), 8.0, 2, 1),
+            (Function::hard_sigmoid(0.25, 0.5), 8.0, 3, 1),
+            (Function::HARD_SWISH, 8.0, 3, 2),
+            (Function::SIGN, 8.0, 3, 0),
+            (Function::FLOOR, 4.0, 9, 0),
+            (Function::thresholded_relu(1.0), 8.0, 2, 1),
         ];
         for (function, reach, pieces, degree) in table {
             with(&Case { function, low: -reach, high: reach }, 12, |_, table| {
@@ -175,10 +176,10 @@ mod tests {
             });
         }
         for (function, low, high, most) in [
-            (Function::Sigmoid, -16.0, 16.0, 8),
-            (Function::Gelu { approximate: false }, -12.0, 12.0, 8),
-            (Function::Exp, -20.0, 0.0, 5),
-            (Function::Rsqrt, 0.01, 16.0, 16),
+            (Function::SIGMOID, -16.0, 16.0, 8),
+            (Function::GELU, -12.0, 12.0, 8),
+            (Function::EXP, -20.0, 0.0, 5),
+            (Function::RSQRT, 0.01, 16.0, 16),
         ] {
             with(&Case { function, low, high }, 12, |_, table| {
                 assert!(table.pieces() <= most, "{}: {} pieces", function.name(), table.pieces());
@@ -188,6 +189,6 @@ mod tests {
 
     #[test]
     fn too_many_integers_are_no_table() {
-        assert!(facts::breaks(Function::Floor, 0, 1 << 30, 1.0 / 4096.0).is_none());
+        assert!(breaks(Function::FLOOR, 0, 1 << 30, 1.0 / 4096.0).is_none());
     }
 }

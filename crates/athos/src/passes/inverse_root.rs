@@ -12,14 +12,14 @@ pub fn run(graph: &mut Graph) -> PassReport {
         let node = &graph.nodes[i];
         let root = |id: Option<&NodeId>| id.and_then(|&id| under_root(graph, id));
         match &node.op {
-            Op::Function(Function::Power { exponent }) if *exponent == -0.5 => {
+            Op::Function(function) if *function == Function::power(-0.5) => {
                 report.changed(&node.name, "an inverse square root");
-                graph.nodes[i].op = Op::Function(Function::Rsqrt);
+                graph.nodes[i].op = Op::Function(Function::RSQRT);
             }
-            Op::Function(Function::Reciprocal) => {
+            Op::Function(function) if *function == Function::RECIPROCAL => {
                 let Some(x) = root(node.inputs.first()) else { continue };
                 report.changed(&node.name, "the inverse of a square root");
-                graph.nodes[i].op = Op::Function(Function::Rsqrt);
+                graph.nodes[i].op = Op::Function(Function::RSQRT);
                 graph.nodes[i].inputs = vec![x];
             }
             Op::Arithmetic(Arithmetic::Div) => {
@@ -28,16 +28,17 @@ pub fn run(graph: &mut Graph) -> PassReport {
                 let (a, shape) = (node.inputs[0], graph.node(x).shape.clone());
                 let one = graph.constant(a).is_some_and(|c| c.data.iter().all(|&v| v == 1.0));
                 if one && node.shape == shape {
-                    graph.nodes[i].op = Op::Function(Function::Rsqrt);
+                    graph.nodes[i].op = Op::Function(Function::RSQRT);
                     graph.nodes[i].inputs = vec![x];
                     continue;
                 }
                 let name = format!("{}/inverse_root", node.name);
-                let op = Op::Function(Function::Rsqrt);
+                let op = Op::Function(Function::RSQRT);
                 let inverse = graph.push(Node { name, op, inputs: vec![x], shape });
                 graph.nodes[i].op = Op::Arithmetic(Arithmetic::Mul);
                 graph.nodes[i].inputs = vec![a, inverse];
             }
+            // Nothing else is one.
             _ => {}
         }
     }
@@ -48,11 +49,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
 /// What a node is the square root of.
 fn under_root(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let node = graph.node(id);
-    let root = match node.op {
-        Op::Function(Function::Sqrt) => true,
-        Op::Function(Function::Power { exponent }) => exponent == 0.5,
-        _ => false,
-    };
+    let root = matches!(&node.op, Op::Function(function) if function.simplest() == Function::SQRT);
     if root { node.inputs.first().copied() } else { None }
 }
 
@@ -65,9 +62,9 @@ mod tests {
     #[test]
     fn every_form() {
         type Form = fn(&mut Graph, NodeId) -> NodeId;
-        let root = |g: &mut Graph, x| g.add("root", Function::Sqrt, &[x]).unwrap();
+        let root = |g: &mut Graph, x| g.add("root", Function::SQRT, &[x]).unwrap();
         let table: [(&str, Form, &[&str]); 5] = [
-            ("reciprocal", |g, r| g.add("y", Function::Reciprocal, &[r]).unwrap(), &["rsqrt"]),
+            ("reciprocal", |g, r| g.add("y", Function::RECIPROCAL, &[r]).unwrap(), &["rsqrt"]),
             (
                 "one over it",
                 |g, r| {
@@ -81,7 +78,7 @@ mod tests {
             (
                 "a power",
                 |g, _| {
-                    let op = Op::Function(Function::Power { exponent: -0.5 });
+                    let op = Op::Function(Function::power(-0.5));
                     g.add("y", op, &[NodeId(0)]).unwrap()
                 },
                 &["rsqrt"],
@@ -90,7 +87,7 @@ mod tests {
         for (what, form, operations) in table {
             let mut g = Graph::default();
             let x = g.add_input("x", vec![2, 3]);
-            let positive = g.add("positive", Function::Exp, &[x]).unwrap();
+            let positive = g.add("positive", Function::EXP, &[x]).unwrap();
             let r = root(&mut g, positive);
             let y = form(&mut g, r);
             // A power of x itself is no number where x is negative.

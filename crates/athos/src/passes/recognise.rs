@@ -8,17 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::PassReport;
+use cryptflow_graph::operations::catalogue;
 use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, NodeId, Op};
-
-/// The functions that are looked for.
-const KNOWN: [Function; 6] = [
-    Function::Gelu { approximate: false },
-    Function::Gelu { approximate: true },
-    Function::Swish,
-    Function::HardSwish,
-    Function::Mish,
-    Function::Softplus,
-];
 
 /// The most operations that one function is written in.
 const MOST_OPERATIONS: usize = 12;
@@ -36,10 +27,13 @@ pub fn run(graph: &mut Graph) -> PassReport {
     // Backwards, so that the whole of a function is seen before its parts.
     for index in (0..graph.nodes.len()).rev() {
         let id = NodeId(index);
-        if !matches!(
-            graph.node(id).op,
-            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div) | Op::Function(Function::Log)
-        ) {
+        let last = match &graph.node(id).op {
+            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div) => true,
+            Op::Function(function) => *function == Function::LOG,
+            // No function that is looked for ends in another operation.
+            _ => false,
+        };
+        if !last {
             continue;
         }
         let Some((x, function, operations)) = found(graph, id, &points) else { continue };
@@ -62,9 +56,10 @@ fn found(graph: &Graph, id: NodeId, points: &[f32]) -> Option<(NodeId, Function,
             if inside.len() > 1
                 && same_shape
                 && let Some(values) = evaluated(graph, &inside, x, id, points)
-                && let Some(function) = KNOWN.iter().find(|f| agrees(**f, points, &values))
+                && let Some(function) =
+                    catalogue().find(|f| f.entry().written_out && agrees(*f, points, &values))
             {
-                return Some((x, *function, inside.len()));
+                return Some((x, function, inside.len()));
             }
         }
         let last = open.pop_last()?;
@@ -160,7 +155,7 @@ mod tests {
         let table: [(&str, Build); 9] = [
             ("gelu", |g, x| {
                 let z = by(g, Arithmetic::Div, x, std::f32::consts::SQRT_2);
-                let e = f(g, Function::Erf, z);
+                let e = f(g, Function::ERF, z);
                 let e = by(g, Arithmetic::Add, e, 1.0);
                 let h = by(g, Arithmetic::Mul, x, 0.5);
                 add(g, Arithmetic::Mul, &[h, e])
@@ -169,29 +164,29 @@ mod tests {
                 // With the complement of the error function, as Keras has it.
                 let n = by(g, Arithmetic::Mul, x, -1.0);
                 let z = by(g, Arithmetic::Mul, n, std::f32::consts::FRAC_1_SQRT_2);
-                let e = f(g, Function::Erf, z);
+                let e = f(g, Function::ERF, z);
                 let one = scalar(g, 1.0);
                 let c = add(g, Arithmetic::Sub, &[one, e]);
                 let h = by(g, Arithmetic::Mul, x, 0.5);
                 add(g, Arithmetic::Mul, &[h, c])
             }),
             ("gelu", |g, x| {
-                let cube = f(g, Function::Power { exponent: 3.0 }, x);
+                let cube = f(g, Function::power(3.0), x);
                 let cube = by(g, Arithmetic::Mul, cube, 0.044715);
                 let sum = add(g, Arithmetic::Add, &[x, cube]);
                 let z = by(g, Arithmetic::Mul, sum, 0.797_884_6);
-                let t = f(g, Function::Tanh, z);
+                let t = f(g, Function::TANH, z);
                 let t = by(g, Arithmetic::Add, t, 1.0);
                 let h = add(g, Arithmetic::Mul, &[x, t]);
                 by(g, Arithmetic::Mul, h, 0.5)
             }),
             ("swish", |g, x| {
-                let s = f(g, Function::Sigmoid, x);
+                let s = f(g, Function::SIGMOID, x);
                 add(g, Arithmetic::Mul, &[s, x])
             }),
             ("swish", |g, x| {
                 let n = by(g, Arithmetic::Mul, x, -1.0);
-                let e = f(g, Function::Exp, n);
+                let e = f(g, Function::EXP, n);
                 let d = by(g, Arithmetic::Add, e, 1.0);
                 add(g, Arithmetic::Div, &[x, d])
             }),
@@ -202,18 +197,18 @@ mod tests {
                 by(g, Arithmetic::Mul, p, 1.0 / 6.0)
             }),
             ("mish", |g, x| {
-                let s = f(g, Function::Softplus, x);
-                let t = f(g, Function::Tanh, s);
+                let s = f(g, Function::SOFTPLUS, x);
+                let t = f(g, Function::TANH, s);
                 add(g, Arithmetic::Mul, &[x, t])
             }),
             ("softplus", |g, x| {
-                let e = f(g, Function::Exp, x);
+                let e = f(g, Function::EXP, x);
                 let s = by(g, Arithmetic::Add, e, 1.0);
-                f(g, Function::Log, s)
+                f(g, Function::LOG, s)
             }),
             ("mul", |g, x| {
                 // None of them: the factor is another.
-                let s = f(g, Function::Sigmoid, x);
+                let s = f(g, Function::SIGMOID, x);
                 let s = by(g, Arithmetic::Mul, s, 1.5);
                 add(g, Arithmetic::Mul, &[x, s])
             }),
@@ -238,7 +233,7 @@ mod tests {
     fn what_is_broadcast_or_has_two_operands_stays() {
         let mut g = Graph::default();
         let (x, z) = (g.add_input("x", vec![1, 4]), g.add_input("z", vec![3, 4]));
-        let s = f(&mut g, Function::Sigmoid, x);
+        let s = f(&mut g, Function::SIGMOID, x);
         let a = add(&mut g, Arithmetic::Mul, &[z, s]);
         g.add_output("a", a);
         assert!(run(&mut g).changes.is_empty());

@@ -347,7 +347,7 @@ mod tests {
         };
         let table: Vec<(&str, Op, Vec<Vec<usize>>, usize)> = vec![
             ("relu", Op::Activation(Activation::Relu), vec![], 0),
-            ("function", Op::Function(Function::Abs), vec![], 0),
+            ("function", Op::Function(Function::ABS), vec![], 0),
             ("sum with itself", Op::Arithmetic(Arithmetic::Add), vec![vec![0]], 0),
             ("bias", Op::Arithmetic(Arithmetic::Add), vec![vec![3, 1, 1]], 0),
             ("picture", Op::Arithmetic(Arithmetic::Mul), vec![vec![2, 3, 5, 6]], 0),

@@ -59,49 +59,49 @@ fn built(
 }
 
 fn functions() -> Vec<Case> {
-    let selu = Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 };
+    let selu = Function::selu(1.673_263_2, 1.050_701);
     vec![
-        unary("abs", -3.0, 3.0, 1.0, Function::Abs),
-        unary("exp", -4.0, 1.0, 8.0, Function::Exp),
-        unary("exp far below", -40.0, 0.0, 4.0, Function::Exp),
-        unary("log", 0.1, 4.0, 16.0, Function::Log),
-        unary("sqrt", 0.0, 4.0, 140.0, Function::Sqrt),
-        unary("rsqrt", 0.2, 5.0, 16.0, Function::Rsqrt),
-        unary("reciprocal", 0.25, 6.0, 24.0, Function::Reciprocal),
-        unary("reciprocal of negatives", -6.0, -0.25, 24.0, Function::Reciprocal),
-        unary("sigmoid", -10.0, 10.0, 4.0, Function::Sigmoid),
-        unary("tanh", -5.0, 5.0, 4.0, Function::Tanh),
-        unary("erf", -3.0, 3.0, 4.0, Function::Erf),
-        unary("gelu", -8.0, 8.0, 4.0, Function::Gelu { approximate: false }),
-        unary("gelu with tanh", -8.0, 8.0, 4.0, Function::Gelu { approximate: true }),
-        unary("elu", -4.0, 4.0, 4.0, Function::Elu { alpha: 1.0 }),
+        unary("abs", -3.0, 3.0, 1.0, Function::ABS),
+        unary("exp", -4.0, 1.0, 8.0, Function::EXP),
+        unary("exp far below", -40.0, 0.0, 4.0, Function::EXP),
+        unary("log", 0.1, 4.0, 16.0, Function::LOG),
+        unary("sqrt", 0.0, 4.0, 140.0, Function::SQRT),
+        unary("rsqrt", 0.2, 5.0, 16.0, Function::RSQRT),
+        unary("reciprocal", 0.25, 6.0, 24.0, Function::RECIPROCAL),
+        unary("reciprocal of negatives", -6.0, -0.25, 24.0, Function::RECIPROCAL),
+        unary("sigmoid", -10.0, 10.0, 4.0, Function::SIGMOID),
+        unary("tanh", -5.0, 5.0, 4.0, Function::TANH),
+        unary("erf", -3.0, 3.0, 4.0, Function::ERF),
+        unary("gelu", -8.0, 8.0, 4.0, Function::GELU),
+        unary("gelu with tanh", -8.0, 8.0, 4.0, Function::GELU_TANH),
+        unary("elu", -4.0, 4.0, 4.0, Function::elu(1.0)),
         unary("selu", -4.0, 4.0, 4.0, selu),
-        unary("celu", -4.0, 4.0, 4.0, Function::Celu { alpha: 2.0 }),
-        unary("softplus", -10.0, 10.0, 4.0, Function::Softplus),
-        unary("softsign", -5.0, 5.0, 4.0, Function::Softsign),
-        unary("swish", -10.0, 10.0, 4.0, Function::Swish),
-        unary("mish", -10.0, 10.0, 4.0, Function::Mish),
-        unary("hard sigmoid", -5.0, 5.0, 3.0, Function::HardSigmoid { alpha: 0.2, beta: 0.5 }),
-        unary("hard swish", -5.0, 5.0, 4.0, Function::HardSwish),
-        unary("leaky relu", -5.0, 5.0, 3.0, Function::LeakyRelu { alpha: 0.2 }),
-        unary("leaky relu of positives", 1.0, 5.0, 3.0, Function::LeakyRelu { alpha: 0.2 }),
-        unary("thresholded relu", -5.0, 5.0, 3.0, Function::ThresholdedRelu { alpha: 1.0 }),
-        unary("shrink", -5.0, 5.0, 3.0, Function::Shrink { lambda: 1.0, bias: 0.5 }),
-        unary("sine", -4.0, 4.0, 4.0, Function::Sin),
-        unary("cosine", -4.0, 4.0, 4.0, Function::Cos),
-        unary("tangent", -1.2, 1.2, 24.0, Function::Tan),
-        unary("arc sine", -0.9, 0.9, 8.0, Function::Asin),
-        unary("arc cosine", -0.9, 0.9, 8.0, Function::Acos),
-        unary("arc tangent", -6.0, 6.0, 4.0, Function::Atan),
-        unary("sinh", -3.0, 3.0, 16.0, Function::Sinh),
-        unary("cosh", -3.0, 3.0, 16.0, Function::Cosh),
-        unary("asinh", -6.0, 6.0, 4.0, Function::Asinh),
-        unary("acosh", 1.1, 6.0, 8.0, Function::Acosh),
-        unary("atanh", -0.8, 0.8, 8.0, Function::Atanh),
-        unary("square", -3.0, 3.0, 5.0, Function::Power { exponent: 2.0 }),
-        unary("cube", -2.0, 2.0, 16.0, Function::Power { exponent: 3.0 }),
-        unary("power", 0.1, 3.0, 16.0, Function::Power { exponent: 1.7 }),
-        unary("inverse square", 0.5, 3.0, 40.0, Function::Power { exponent: -2.0 }),
+        unary("celu", -4.0, 4.0, 4.0, Function::celu(2.0)),
+        unary("softplus", -10.0, 10.0, 4.0, Function::SOFTPLUS),
+        unary("softsign", -5.0, 5.0, 4.0, Function::SOFTSIGN),
+        unary("swish", -10.0, 10.0, 4.0, Function::SWISH),
+        unary("mish", -10.0, 10.0, 4.0, Function::MISH),
+        unary("hard sigmoid", -5.0, 5.0, 3.0, Function::hard_sigmoid(0.2, 0.5)),
+        unary("hard swish", -5.0, 5.0, 4.0, Function::HARD_SWISH),
+        unary("leaky relu", -5.0, 5.0, 3.0, Function::leaky_relu(0.2)),
+        unary("leaky relu of positives", 1.0, 5.0, 3.0, Function::leaky_relu(0.2)),
+        unary("thresholded relu", -5.0, 5.0, 3.0, Function::thresholded_relu(1.0)),
+        unary("shrink", -5.0, 5.0, 3.0, Function::shrink(1.0, 0.5)),
+        unary("sine", -4.0, 4.0, 4.0, Function::SIN),
+        unary("cosine", -4.0, 4.0, 4.0, Function::COS),
+        unary("tangent", -1.2, 1.2, 24.0, Function::TAN),
+        unary("arc sine", -0.9, 0.9, 8.0, Function::ASIN),
+        unary("arc cosine", -0.9, 0.9, 8.0, Function::ACOS),
+        unary("arc tangent", -6.0, 6.0, 4.0, Function::ATAN),
+        unary("sinh", -3.0, 3.0, 16.0, Function::SINH),
+        unary("cosh", -3.0, 3.0, 16.0, Function::COSH),
+        unary("asinh", -6.0, 6.0, 4.0, Function::ASINH),
+        unary("acosh", 1.1, 6.0, 8.0, Function::ACOSH),
+        unary("atanh", -0.8, 0.8, 8.0, Function::ATANH),
+        unary("square", -3.0, 3.0, 5.0, Function::power(2.0)),
+        unary("cube", -2.0, 2.0, 16.0, Function::power(3.0)),
+        unary("power", 0.1, 3.0, 16.0, Function::power(1.7)),
+        unary("inverse square", 0.5, 3.0, 40.0, Function::power(-2.0)),
     ]
 }
 
@@ -205,7 +205,7 @@ fn composed() -> Vec<Case> {
             let most =
                 g.add("max", Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: true }, x).unwrap();
             let d = g.add("d", Arithmetic::Sub, &[x[0], most]).unwrap();
-            let e = g.add("e", Function::Exp, &[d]).unwrap();
+            let e = g.add("e", Function::EXP, &[d]).unwrap();
             let sum =
                 g.add("sum", Reduce { kind: Reduction::Sum, axes: vec![1], keep_dims: true }, &[e]).unwrap();
             g.add("y", Arithmetic::Div, &[e, sum]).unwrap()
@@ -255,7 +255,7 @@ fn layer_norm(g: &mut Graph, x: &[NodeId]) -> NodeId {
     let variance = mean(g, "variance", square);
     let epsilon = g.add_constant("epsilon", Array::scalar(1e-5));
     let variance = g.add("and", Arithmetic::Add, &[variance, epsilon]).unwrap();
-    let inverse = g.add("inverse", Function::Rsqrt, &[variance]).unwrap();
+    let inverse = g.add("inverse", Function::RSQRT, &[variance]).unwrap();
     g.add("y", Arithmetic::Mul, &[d, inverse]).unwrap()
 }
 

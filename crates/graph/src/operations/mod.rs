@@ -15,7 +15,7 @@ use cryptflow_ring::{GeometryError, Movement};
 
 pub use activation::Activation;
 pub use arithmetic::{Arithmetic, Comparison, broadcast};
-pub use function::Function;
+pub use function::{Break, Breaks, Domain, End, Entry, Function, Parameter, catalogue};
 pub use linear::{Linear, normalisation};
 pub use order::Order;
 pub use pool::{Pool, Pooling, sees_elements, uniform_count};

@@ -1,8 +1,9 @@
 //! Arithmetic: of numbers, of known integers; activations and other functions of one number.
 
-use super::{Import, Kind, Node, Results, Table, Value};
+use super::{Import, Kind, Node, Results, Row, Table, Value};
 use crate::docs as doc;
 use crate::value::{Fault, Ints};
+use cryptflow_graph::operations::catalogue;
 use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
@@ -27,43 +28,9 @@ pub(super) const TABLE: Table = &[
         doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
     ),
     ("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
-    ("Abs", abs, doc::ABS),
-    ("Sign", sign, doc::SIGN),
     ("Relu", relu, doc::RELU),
-    ("LeakyRelu", function, doc::LEAKY_RELU),
-    ("Sigmoid", function, doc::SIGMOID),
-    ("Tanh", function, doc::TANH),
-    ("Exp", function, doc::EXP),
-    ("Log", function, doc::LOG),
-    ("Sqrt", function, doc::SQRT),
-    ("Reciprocal", function, doc::RECIPROCAL),
-    ("Erf", function, doc::ERF),
-    ("Gelu", function, doc::GELU),
-    ("Elu", function, doc::ELU),
-    ("Selu", function, doc::SELU),
-    ("Celu", function, doc::CELU),
-    ("Softplus", function, doc::SOFTPLUS),
-    ("Softsign", function, doc::SOFTSIGN),
+    ("Gelu", gelu, doc::GELU),
     ("Swish", swish, doc::SWISH),
-    ("Mish", function, doc::MISH),
-    ("HardSigmoid", function, doc::HARD_SIGMOID),
-    ("HardSwish", function, doc::HARD_SWISH),
-    ("ThresholdedRelu", function, doc::THRESHOLDED_RELU),
-    ("Shrink", function, doc::SHRINK),
-    ("Floor", function, doc::FLOOR),
-    ("Ceil", function, doc::CEIL),
-    ("Round", function, doc::ROUND.note(doc::notes::EVEN)),
-    ("Sin", function, doc::SIN),
-    ("Cos", function, doc::COS),
-    ("Tan", function, doc::TAN),
-    ("Asin", function, doc::ASIN),
-    ("Acos", function, doc::ACOS),
-    ("Atan", function, doc::ATAN),
-    ("Sinh", function, doc::SINH),
-    ("Cosh", function, doc::COSH),
-    ("Asinh", function, doc::ASINH),
-    ("Acosh", function, doc::ACOSH),
-    ("Atanh", function, doc::ATANH),
     ("Equal", equal, doc::COMPARISON),
     ("Less", less, doc::COMPARISON),
     ("LessOrEqual", less_or_equal, doc::COMPARISON),
@@ -116,11 +83,11 @@ fn div(node: &mut Node<'_>) -> Results {
     }
     // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
     let half = node.number("half", 0.5);
-    let sign = node.part("sign", Function::Sign, &[a])?;
+    let sign = node.part("sign", Function::SIGN, &[a])?;
     let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
     let a = node.part("away_from_zero", Arithmetic::Add, &[a, more])?;
     let quotient = node.part("quotient", Arithmetic::Div, &[a, b])?;
-    node.result(Function::Truncate, &[quotient])
+    node.result(Function::TRUNCATE, &[quotient])
 }
 
 /// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b · truncate(a / b).
@@ -139,13 +106,13 @@ fn modulo(node: &mut Node<'_>) -> Results {
         // Half a unit on, so that a quotient which is whole cannot fall below itself.
         _ => {
             let half = node.number("half", 0.5);
-            let sign = node.part("sign", Function::Sign, &[if truncate { a } else { b }])?;
+            let sign = node.part("sign", Function::SIGN, &[if truncate { a } else { b }])?;
             let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
             let on = node.part("on", Arithmetic::Add, &[a, more])?;
             node.part("quotient", Arithmetic::Div, &[on, b])?
         }
     };
-    let round = if truncate { Function::Truncate } else { Function::Floor };
+    let round = if truncate { Function::TRUNCATE } else { Function::FLOOR };
     let whole = node.part("whole", round, &[quotient])?;
     let product = node.part("product", Arithmetic::Mul, &[whole, b])?;
     node.result(Arithmetic::Sub, &[a, product])
@@ -183,9 +150,9 @@ fn pow(node: &mut Node<'_>) -> Results {
             Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), value))])
         }
         (Some(base), false) if base.iter().all(|b| *b > 0.0) => {
-            let logarithm = node.part("logarithm", Function::Log, &[x])?;
+            let logarithm = node.part("logarithm", Function::LOG, &[x])?;
             let product = node.part("product", Arithmetic::Mul, &[exponents, logarithm])?;
-            node.result(Function::Exp, &[product])
+            node.result(Function::EXP, &[product])
         }
         _ => Err("raises to powers that differ from element to element, or are secret. Only one constant exponent, or a \
                   positive constant base, is supported"
@@ -197,10 +164,7 @@ fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
     let op = match exponent {
         1.0 => Op::Identity,
         2.0 => return node.result(Arithmetic::Mul, &[x, x]),
-        0.5 => Op::Function(Function::Sqrt),
-        -0.5 => Op::Function(Function::Rsqrt),
-        -1.0 => Op::Function(Function::Reciprocal),
-        exponent => Op::Function(Function::Power { exponent }),
+        exponent => Function::power(exponent).simplest().into(),
     };
     node.result(op, &[x])
 }
@@ -270,22 +234,6 @@ fn neg(node: &mut Node<'_>) -> Results {
     node.result(Arithmetic::Mul, &[x, minus_one])
 }
 
-fn abs(node: &mut Node<'_>) -> Results {
-    if let Value::Int(ints) = node.operand(0)? {
-        return Ok(vec![Value::Int(ints.map(i64::wrapping_abs))]);
-    }
-    let x = node.tensor(0)?;
-    node.result(Function::Abs, &[x])
-}
-
-fn sign(node: &mut Node<'_>) -> Results {
-    if let Value::Int(ints) = node.operand(0)? {
-        return Ok(vec![Value::Int(ints.map(i64::signum))]);
-    }
-    let x = node.tensor(0)?;
-    node.result(Function::Sign, &[x])
-}
-
 fn relu(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     node.result(Activation::Relu, &[x])
@@ -349,7 +297,7 @@ fn swish(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let alpha = node.attr_float("alpha", 1.0)?;
     if alpha == 1.0 {
-        return node.result(Function::Swish, &[x]);
+        return node.result(Function::SWISH, &[x]);
     }
     if alpha == 0.0 {
         let half = node.number("half", 0.5);
@@ -357,61 +305,37 @@ fn swish(node: &mut Node<'_>) -> Results {
     }
     let (factor, back) = (node.number("alpha", alpha), node.number("one_by_alpha", 1.0 / alpha));
     let scaled = node.part("scaled", Arithmetic::Mul, &[x, factor])?;
-    let swish = node.part("swish", Function::Swish, &[scaled])?;
+    let swish = node.part("swish", Function::SWISH, &[scaled])?;
     node.result(Arithmetic::Mul, &[swish, back])
 }
 
-fn function(node: &mut Node<'_>) -> Results {
-    let f = match node.def.op_type.as_str() {
-        "LeakyRelu" => Function::LeakyRelu { alpha: node.attr_float("alpha", 0.01)? },
-        "Sigmoid" => Function::Sigmoid,
-        "Tanh" => Function::Tanh,
-        "Exp" => Function::Exp,
-        "Log" => Function::Log,
-        "Sqrt" => Function::Sqrt,
-        "Reciprocal" => Function::Reciprocal,
-        "Erf" => Function::Erf,
-        "Gelu" => match node.attr_text("approximate", "none")? {
-            "none" => Function::Gelu { approximate: false },
-            "tanh" => Function::Gelu { approximate: true },
-            _ => return Err(Node::wrong("approximate")),
-        },
-        "Elu" => Function::Elu { alpha: node.attr_float("alpha", 1.0)? },
-        "Selu" => Function::Selu {
-            alpha: node.attr_float("alpha", 1.673_263_2)?,
-            gamma: node.attr_float("gamma", 1.050_701)?,
-        },
-        "Celu" => Function::Celu { alpha: node.attr_float("alpha", 1.0)? },
-        "Softplus" => Function::Softplus,
-        "Softsign" => Function::Softsign,
-        "Mish" => Function::Mish,
-        "HardSigmoid" => Function::HardSigmoid {
-            alpha: node.attr_float("alpha", 0.2)?,
-            beta: node.attr_float("beta", 0.5)?,
-        },
-        "HardSwish" => Function::HardSwish,
-        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: node.attr_float("alpha", 1.0)? },
-        "Shrink" => {
-            Function::Shrink { lambda: node.attr_float("lambd", 0.5)?, bias: node.attr_float("bias", 0.0)? }
-        }
-        "Floor" => Function::Floor,
-        "Ceil" => Function::Ceil,
-        "Round" => Function::Round,
-        "Sin" => Function::Sin,
-        "Cos" => Function::Cos,
-        "Tan" => Function::Tan,
-        "Asin" => Function::Asin,
-        "Acos" => Function::Acos,
-        "Atan" => Function::Atan,
-        "Sinh" => Function::Sinh,
-        "Cosh" => Function::Cosh,
-        "Asinh" => Function::Asinh,
-        "Acosh" => Function::Acosh,
-        "Atanh" => Function::Atanh,
-        _ => return Err(super::advice(&node.def.op_type).into()),
+fn gelu(node: &mut Node<'_>) -> Results {
+    let function = match node.attr_text("approximate", "none")? {
+        "none" => Function::GELU,
+        "tanh" => Function::GELU_TANH,
+        _ => return Err(Node::wrong("approximate")),
     };
     let x = node.tensor(0)?;
-    node.result(f, &[x])
+    node.result(function, &[x])
+}
+
+/// The functions of the catalogue that ONNX has.
+pub(super) fn functions() -> impl Iterator<Item = Row> {
+    catalogue().flat_map(|f| f.entry().onnx.iter().map(move |&name| (name, function as Import, doc::of(f))))
+}
+
+fn function(node: &mut Node<'_>) -> Results {
+    let name = node.def.op_type.as_str();
+    let function = catalogue().find(|f| f.entry().onnx.contains(&name));
+    let function = function.ok_or_else(|| super::advice(name))?;
+    let entry = function.entry();
+    if let (Value::Int(ints), Some(of_integer)) = (node.operand(0)?, entry.of_integer) {
+        return Ok(vec![Value::Int(ints.map(of_integer))]);
+    }
+    let given = entry.parameters.iter().map(|p| node.attr_float(p.onnx.0, p.onnx.1));
+    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
+    let x = node.tensor(0)?;
+    node.result(function.with(&parameters), &[x])
 }
 
 fn compare(node: &mut Node<'_>, comparison: Comparison, f: impl Fn(i64, i64) -> bool) -> Results {

@@ -84,7 +84,7 @@ fn root_mean_square_factor(
         node.part("variance", Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[squares])?;
     let epsilon = node.number("epsilon", epsilon);
     let sum = node.part("with_epsilon", Arithmetic::Add, &[variance, epsilon])?;
-    node.part("factor", Function::Rsqrt, &[sum])
+    node.part("factor", Function::RSQRT, &[sum])
 }
 
 /// A vector of channels in the shape that broadcasts along axis 1.
@@ -192,7 +192,7 @@ fn by_norm(node: &mut Node<'_>) -> Results {
     let tiny = node.number("tiny", 1e-30);
     let norm = match node.attr_int("p", 2)? {
         1 => {
-            let sizes = node.part("sizes", Function::Abs, &[x])?;
+            let sizes = node.part("sizes", Function::ABS, &[x])?;
             let norm = node.part("norm", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[sizes])?;
             node.part("above_zero", Arithmetic::Add, &[norm, tiny])?
         }
@@ -200,7 +200,7 @@ fn by_norm(node: &mut Node<'_>) -> Results {
             let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
             let sum = node.part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[squares])?;
             let sum = node.part("above_zero", Arithmetic::Add, &[sum, tiny])?;
-            let factor = node.part("factor", Function::Rsqrt, &[sum])?;
+            let factor = node.part("factor", Function::RSQRT, &[sum])?;
             return node.result(Arithmetic::Mul, &[x, factor]);
         }
         p => {
@@ -247,6 +247,6 @@ fn local_response(node: &mut Node<'_>) -> Results {
     let sums = node.moved_part("channels_first", Movement::Transpose { permutation }, sums)?;
     let bias = node.number("bias", bias);
     let sums = node.part("with_bias", Arithmetic::Add, &[sums, bias])?;
-    let factor = node.part("factor", Function::Power { exponent: -beta }, &[sums])?;
+    let factor = node.part("factor", Function::power(-beta), &[sums])?;
     Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[x, factor])?)])
 }

@@ -135,7 +135,7 @@ fn converted(node: &mut Node<'_>, to: Kind, dtype: Option<DataType>) -> Results 
         },
         (Value::Tensor(id), None) => {
             let op = match (node.kind(0), to) {
-                (Kind::Float, Kind::Integer) => Op::Function(Function::Truncate),
+                (Kind::Float, Kind::Integer) => Op::Function(Function::TRUNCATE),
                 (Kind::Float | Kind::Integer, Kind::Flag) => {
                     let zero = node.number("zero", 0.0);
                     return node.result(Arithmetic::Compare(Comparison::NotEqual), &[id, zero]);

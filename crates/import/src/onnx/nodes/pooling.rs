@@ -112,11 +112,11 @@ fn in_norm(node: &mut Node<'_>) -> Results {
 
 fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
     match p {
-        1 => node.part("sizes", Function::Abs, &[x]),
+        1 => node.part("sizes", Function::ABS, &[x]),
         2 => node.part("squares", Arithmetic::Mul, &[x, x]),
         3..=16 => {
-            let sizes = node.part("sizes", Function::Abs, &[x])?;
-            node.part("powers", Function::Power { exponent: p as f32 }, &[sizes])
+            let sizes = node.part("sizes", Function::ABS, &[x])?;
+            node.part("powers", Function::power(p as f32), &[sizes])
         }
         _ => Err(format!(
             "pools in the norm {p}; 1 to 16 are supported. As a limit, MaxPool of Abs stands for large ones"
@@ -128,8 +128,8 @@ fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
 fn root(node: &mut Node<'_>, part: Option<&str>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
     let op = match p {
         1 => Op::Identity,
-        2 => Op::Function(Function::Sqrt),
-        _ => Op::Function(Function::Power { exponent: 1.0 / p as f32 }),
+        2 => Op::Function(Function::SQRT),
+        _ => Op::Function(Function::power(1.0 / p as f32)),
     };
     match part {
         Some(part) => node.part(part, op, &[x]),

@@ -213,14 +213,14 @@ fn activations(node: &Node<'_>, directions: usize, defaults: &[&str]) -> Result<
         .into());
     }
     let function = |name: &String| match name.as_str() {
-        "Sigmoid" => Ok(Function::Sigmoid),
-        "Tanh" => Ok(Function::Tanh),
-        "Relu" => Ok(Function::LeakyRelu { alpha: 0.0 }),
-        "HardSigmoid" => Ok(Function::HardSigmoid { alpha: 0.2, beta: 0.5 }),
-        "LeakyRelu" => Ok(Function::LeakyRelu { alpha: 0.01 }),
-        "Softsign" => Ok(Function::Softsign),
-        "Softplus" => Ok(Function::Softplus),
-        "Elu" => Ok(Function::Elu { alpha: 1.0 }),
+        "Sigmoid" => Ok(Function::SIGMOID),
+        "Tanh" => Ok(Function::TANH),
+        "Relu" => Ok(Function::leaky_relu(0.0)),
+        "HardSigmoid" => Ok(Function::hard_sigmoid(0.2, 0.5)),
+        "LeakyRelu" => Ok(Function::leaky_relu(0.01)),
+        "Softsign" => Ok(Function::SOFTSIGN),
+        "Softplus" => Ok(Function::SOFTPLUS),
+        "Elu" => Ok(Function::elu(1.0)),
         _ => Err(Fault::Unsupported(format!(
             "has the function {name:?}, for which there is no rule here. Export the layer with its usual functions"
         ))),

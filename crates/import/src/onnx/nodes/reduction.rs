@@ -185,7 +185,7 @@ fn product(node: &mut Node<'_>) -> Results {
 
 fn sum_of_sizes(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let sizes = node.part("sizes", Function::Abs, &[r.x])?;
+    let sizes = node.part("sizes", Function::ABS, &[r.x])?;
     Ok(vec![Value::Tensor(reduced(node, None, &r, sizes, r.by(Reduction::Sum))?)])
 }
 
@@ -199,13 +199,13 @@ fn root_of_squares(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
     let squares = node.part("squares", Arithmetic::Mul, &[r.x, r.x])?;
     let sum = reduced(node, Some("sum"), &r, squares, r.by(Reduction::Sum))?;
-    node.result(Function::Sqrt, &[sum])
+    node.result(Function::SQRT, &[sum])
 }
 
 fn log_of_sum(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
     let sum = reduced(node, Some("sum"), &r, r.x, r.by(Reduction::Sum))?;
-    node.result(Function::Log, &[sum])
+    node.result(Function::LOG, &[sum])
 }
 
 /// Exponentials of differences to the largest element are not too large for fixed point.
@@ -229,10 +229,10 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
 /// ln(sum(exp(x − largest))), the axes kept.
 fn log_sum(node: &mut Node<'_>, x: NodeId, largest: NodeId, axes: &[usize]) -> Result<NodeId, Fault> {
     let below = node.part("below", Arithmetic::Sub, &[x, largest])?;
-    let powers = node.part("exp", Function::Exp, &[below])?;
+    let powers = node.part("exp", Function::EXP, &[below])?;
     let sum =
         node.part("sum", Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep_dims: true }, &[powers])?;
-    node.part("log", Function::Log, &[sum])
+    node.part("log", Function::LOG, &[sum])
 }
 
 /// Along one axis since version 13; before, along all axes from `axis` on as if they were one.

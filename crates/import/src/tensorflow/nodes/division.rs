@@ -64,7 +64,7 @@ fn floor_div(node: &mut Node<'_>) -> Results {
     } else {
         node.add_part("quotient", Arithmetic::Div, &[a, b])?
     };
-    Ok(vec![Value::Tensor(node.add(Function::Floor, &[quotient])?)])
+    Ok(vec![Value::Tensor(node.add(Function::FLOOR, &[quotient])?)])
 }
 
 /// `a − floor(a / b)·b`.
@@ -82,7 +82,7 @@ fn floor_mod(node: &mut Node<'_>) -> Results {
     } else {
         node.add_part("quotient", Arithmetic::Div, &[a, b])?
     };
-    let floor = node.add_part("floor", Function::Floor, &[quotient])?;
+    let floor = node.add_part("floor", Function::FLOOR, &[quotient])?;
     let multiple = node.add_part("multiple", Arithmetic::Mul, &[floor, b])?;
     Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[a, multiple])?)])
 }
@@ -95,7 +95,7 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     if !of_integers(node) {
         let quotient = node.add_part("quotient", Arithmetic::Div, &[a, b])?;
-        return Ok(vec![Value::Tensor(node.add(Function::Truncate, &[quotient])?)]);
+        return Ok(vec![Value::Tensor(node.add(Function::TRUNCATE, &[quotient])?)]);
     }
     let positive_divisor = node.constant_of(b).is_some_and(|c| c.data.iter().all(|&v| v > 0.0));
     if !positive_divisor {
@@ -109,7 +109,7 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
     for (part, name) in parts.iter_mut().zip(["positive", "negative"]) {
         let relu = node.add_part(name, Activation::Relu, &[*part])?;
         let quotient = halfway(node, relu, b)?;
-        *part = node.add_part(&format!("{name}_quotient"), Function::Floor, &[quotient])?;
+        *part = node.add_part(&format!("{name}_quotient"), Function::FLOOR, &[quotient])?;
     }
     Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &parts)?)])
 }

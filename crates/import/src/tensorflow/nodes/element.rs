@@ -1,42 +1,12 @@
 //! Element by element: functions, comparisons, conditions. Booleans that depend on an input are floats that are 0 or 1.
 
-use super::{Fault, Import, Node, Results, Table, Value, arithmetic};
+use super::{Fault, Import, Node, Results, Row, Table, Value, arithmetic};
 use crate::docs as doc;
 use crate::tensorflow::tensor::Ints;
+use cryptflow_graph::operations::catalogue;
 use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 pub(super) const TABLE: Table = &[
-    ("Abs", function, doc::ABS),
-    ("Acos", function, doc::ACOS),
-    ("Acosh", function, doc::ACOSH),
-    ("Asin", function, doc::ASIN),
-    ("Asinh", function, doc::ASINH),
-    ("Atan", function, doc::ATAN),
-    ("Atanh", function, doc::ATANH),
-    ("Ceil", function, doc::CEIL),
-    ("Cos", function, doc::COS),
-    ("Cosh", function, doc::COSH),
-    ("Elu", function, doc::ELU),
-    ("Erf", function, doc::ERF),
-    ("Exp", function, doc::EXP),
-    ("Floor", function, doc::FLOOR),
-    ("Inv", function, doc::RECIPROCAL),
-    ("LeakyRelu", function, doc::LEAKY_RELU),
-    ("Log", function, doc::LOG),
-    ("Reciprocal", function, doc::RECIPROCAL),
-    ("Rint", function, doc::ROUND.note(doc::notes::EVEN)),
-    ("Round", function, doc::ROUND.note(doc::notes::EVEN)),
-    ("Rsqrt", function, doc::RSQRT),
-    ("Selu", function, doc::SELU),
-    ("Sigmoid", function, doc::SIGMOID),
-    ("Sign", function, doc::SIGN),
-    ("Sin", function, doc::SIN),
-    ("Sinh", function, doc::SINH),
-    ("Softplus", function, doc::SOFTPLUS),
-    ("Softsign", function, doc::SOFTSIGN),
-    ("Sqrt", function, doc::SQRT),
-    ("Tan", function, doc::TAN),
-    ("Tanh", function, doc::TANH),
     ("Log1p", log1p, doc::LOG.note("of 1 + x")),
     ("Expm1", expm1, doc::EXP.note("less 1")),
     ("Erfc", erfc, doc::ERF.note("1 − erf(x)")),
@@ -59,71 +29,50 @@ pub(super) const TABLE: Table = &[
     ),
 ];
 
-/// The parameters of SELU, of which TensorFlow has more digits than a float.
-const SELU: Function = Function::Selu { alpha: 1.673_263_2, gamma: 1.050_701 };
+/// The functions of the catalogue that TensorFlow has, under each of their names.
+pub(super) fn functions() -> impl Iterator<Item = Row> {
+    catalogue()
+        .flat_map(|f| f.entry().tensorflow.iter().map(move |&name| (name, function as Import, doc::of(f))))
+}
 
 fn function(node: &mut Node<'_>) -> Results {
+    let name = node.def.op.as_str();
+    let function = catalogue().find(|f| f.entry().tensorflow.contains(&name));
+    let function = function.ok_or_else(|| super::advice(name))?;
+    let entry = function.entry();
     if let Value::Int(ints) = node.operand(0)? {
-        return match node.def.op.as_str() {
-            "Abs" => Ok(vec![Value::Int(ints.map(i64::wrapping_abs))]),
-            "Sign" => Ok(vec![Value::Int(ints.map(i64::signum))]),
-            _ => Err("is a function of floats, and its operand is integers. Cast it to floats first".into()),
-        };
+        let of_integer = entry
+            .of_integer
+            .ok_or("is a function of floats, and its operand is integers. Cast it to floats first")?;
+        return Ok(vec![Value::Int(ints.map(of_integer))]);
     }
     let x = node.tensor(0)?;
-    let function = match node.def.op.as_str() {
-        "Abs" => Function::Abs,
-        "Acos" => Function::Acos,
-        "Acosh" => Function::Acosh,
-        "Asin" => Function::Asin,
-        "Asinh" => Function::Asinh,
-        "Atan" => Function::Atan,
-        "Atanh" => Function::Atanh,
-        "Ceil" => Function::Ceil,
-        "Cos" => Function::Cos,
-        "Cosh" => Function::Cosh,
-        "Elu" => Function::Elu { alpha: 1.0 },
-        "Erf" => Function::Erf,
-        "Exp" => Function::Exp,
-        "Floor" => Function::Floor,
-        "Inv" | "Reciprocal" => Function::Reciprocal,
-        "LeakyRelu" => Function::LeakyRelu { alpha: node.attr_float("alpha", 0.2)? },
-        "Log" => Function::Log,
-        "Rint" | "Round" => Function::Round,
-        "Rsqrt" => Function::Rsqrt,
-        "Selu" => SELU,
-        "Sigmoid" => Function::Sigmoid,
-        "Sign" => Function::Sign,
-        "Sin" => Function::Sin,
-        "Sinh" => Function::Sinh,
-        "Softplus" => Function::Softplus,
-        "Softsign" => Function::Softsign,
-        "Sqrt" => Function::Sqrt,
-        "Tan" => Function::Tan,
-        "Tanh" => Function::Tanh,
-        other => return Err(super::advice(other).into()),
-    };
-    Ok(vec![Value::Tensor(node.add(function, &[x])?)])
+    let given = entry.parameters.iter().map(|p| match p.tensorflow {
+        (Some(attribute), default) => node.attr_float(attribute, default),
+        (None, value) => Ok(value),
+    });
+    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
+    Ok(vec![Value::Tensor(node.add(function.with(&parameters), &[x])?)])
 }
 
 fn log1p(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
     let sum = node.add_part("sum", Arithmetic::Add, &[x, one])?;
-    Ok(vec![Value::Tensor(node.add(Function::Log, &[sum])?)])
+    Ok(vec![Value::Tensor(node.add(Function::LOG, &[sum])?)])
 }
 
 fn expm1(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    let exp = node.add_part("exp", Function::Exp, &[x])?;
+    let exp = node.add_part("exp", Function::EXP, &[x])?;
     Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[exp, one])?)])
 }
 
 fn erfc(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let one = node.add_constant("one", Array::scalar(1.0));
-    let erf = node.add_part("erf", Function::Erf, &[x])?;
+    let erf = node.add_part("erf", Function::ERF, &[x])?;
     Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[one, erf])?)])
 }
 
@@ -154,7 +103,7 @@ fn power(node: &mut Node<'_>) -> Results {
                 .into(),
         );
     };
-    Ok(vec![Value::Tensor(node.add(Function::Power { exponent }, &[x])?)])
+    Ok(vec![Value::Tensor(node.add(Function::power(exponent), &[x])?)])
 }
 
 fn compare(node: &mut Node<'_>) -> Results {

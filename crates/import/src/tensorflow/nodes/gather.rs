@@ -131,7 +131,7 @@ fn lrn(node: &mut Node<'_>) -> Results {
         let sums = compose::along(c, squares, rank - 1, weights)?;
         let bias = c.constant(Array::scalar(bias));
         let sums = c.part(Arithmetic::Add, &[sums, bias])?;
-        let factor = c.part(Function::Power { exponent: -beta }, &[sums])?;
+        let factor = c.part(Function::power(-beta), &[sums])?;
         c.part(Arithmetic::Mul, &[x, factor])
     })
 }

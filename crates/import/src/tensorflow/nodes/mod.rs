@@ -54,20 +54,21 @@ impl Value {
 
 type Results = Result<Vec<Value>, Fault>;
 type Import = fn(&mut Node<'_>) -> Results;
-/// Names, what imports them, and what the page of operations says of them.
-type Table = &'static [(&'static str, Import, Doc)];
+/// A name, what imports it, and what the page of operations says of it.
+type Row = (&'static str, Import, Doc);
+type Table = &'static [Row];
 
 /// The function that imports an operation.
 pub(super) fn lookup(op: &str) -> Option<Import> {
-    entries().find(|(name, ..)| *name == op).map(|(_, import, _)| *import)
+    entries().find(|(name, ..)| *name == op).map(|(_, import, _)| import)
 }
 
 /// The names of all operations, with what is said of them.
 pub(crate) fn operations() -> impl Iterator<Item = (&'static str, Doc)> {
-    entries().map(|&(name, _, doc)| (name, doc))
+    entries().map(|(name, _, doc)| (name, doc))
 }
 
-fn entries() -> impl Iterator<Item = &'static (&'static str, Import, Doc)> {
+fn entries() -> impl Iterator<Item = Row> {
     const TABLES: &[Table] = &[
         pass::TABLE,
         convolution::TABLE,
@@ -83,7 +84,7 @@ fn entries() -> impl Iterator<Item = &'static (&'static str, Import, Doc)> {
         resize::TABLE,
         gather::TABLE,
     ];
-    TABLES.iter().flat_map(|table| table.iter())
+    TABLES.iter().flat_map(|table| table.iter()).copied().chain(element::functions())
 }
 
 /// A node while it is imported: its message, its operands, the graph that takes its results.

@@ -81,8 +81,8 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
     let largest =
         node.add_part("max", Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true }, &[x])?;
     let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
-    let terms = node.add_part("exp", Function::Exp, &[below])?;
+    let terms = node.add_part("exp", Function::EXP, &[below])?;
     let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[terms])?;
-    let logarithm = node.add_part("log", Function::Log, &[sum])?;
+    let logarithm = node.add_part("log", Function::LOG, &[sum])?;
     Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[below, logarithm])?)])
 }

@@ -132,7 +132,7 @@ fn cast(node: &mut Node<'_>) -> Results {
                 let data = array.data.iter().map(|&v| v as i64).collect();
                 Value::Int(Ints { shape: array.shape.clone(), data })
             }
-            None => Value::Tensor(node.add(Function::Truncate, &[id])?),
+            None => Value::Tensor(node.add(Function::TRUNCATE, &[id])?),
         },
         _ => {
             return Err(format!(

@@ -90,8 +90,8 @@ impl Lowering<'_> {
         };
         let extra = divided.max(1.0).log2().ceil().min(10.0) as i32 + 1;
         let reciprocal = Approximation {
-            function: Function::Reciprocal,
-            seen: self.seen(Function::Reciprocal, b, y),
+            function: Function::RECIPROCAL,
+            seen: self.seen(Function::RECIPROCAL, b, y),
             results: None,
             extra,
             whole: false,

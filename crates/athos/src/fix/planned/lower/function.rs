@@ -2,7 +2,7 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::functions::{MOST_PIECES, Table, Wanted, facts, table};
+use crate::functions::{MOST_PIECES, Table, Wanted, breaks, domain, table};
 use cryptflow_graph::{Function, NodeId, Range};
 
 use super::super::bounds::own_bounds;
@@ -28,21 +28,17 @@ impl Lowering<'_> {
     pub(super) fn function(&mut self, id: NodeId, function: Function) -> Result<Lowered, Refusal> {
         let operand = self.operand(id, 0)?;
         let x = self.secret(operand)?;
-        match function {
-            Function::Abs => return Ok(self.absolute(id, x)),
-            Function::Power { exponent: 1.0 } => return Ok(Lowered::Value(x)),
-            Function::Power { exponent: 2.0 } => {
-                let y = self.product_of(id, x, x, self.extra_of(id), self.range(id), true);
-                return Ok(Lowered::Value(y));
-            }
-            _ => {}
+        if function == Function::ABS {
+            return Ok(self.absolute(id, x));
         }
-        let function = match function {
-            Function::Power { exponent: 0.5 } => Function::Sqrt,
-            Function::Power { exponent: -0.5 } => Function::Rsqrt,
-            Function::Power { exponent: -1.0 } => Function::Reciprocal,
-            other => other,
-        };
+        if function == Function::power(1.0) {
+            return Ok(Lowered::Value(x));
+        }
+        if function == Function::power(2.0) {
+            let y = self.product_of(id, x, x, self.extra_of(id), self.range(id), true);
+            return Ok(Lowered::Value(y));
+        }
+        let function = function.simplest();
         let value = &self.plan.values[x];
         let unit = 1.0 / exp2(value.scale(self.setting.scale));
         let seen = self.seen(function, operand, x);
@@ -96,7 +92,7 @@ impl Lowering<'_> {
         let (low, high) = self.bounds[x];
         let bounds = Range { low: low as f64 * unit, high: high as f64 * unit };
         let function = wanted.function;
-        let domain = facts::domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
+        let domain = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
         let domain = match wanted.results {
             Some(results) => within(function, wanted.seen, domain, results),
             None => domain,
@@ -119,7 +115,7 @@ impl Lowering<'_> {
                 function.name()
             )
         };
-        let mut breaks = facts::breaks(function, low, high, unit).ok_or_else(too_many)?;
+        let mut breaks = breaks(function, low, high, unit).ok_or_else(too_many)?;
         // Beyond the domain the function stays what it is there.
         let ends = [(domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64 + 1];
         breaks.extend(ends.into_iter().filter(|&b| b > low && b <= high));

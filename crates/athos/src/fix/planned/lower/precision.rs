@@ -1,7 +1,6 @@
 //! Which values get more fractional bits than activations: operands of functions that are steep near zero (a variance whose
 //! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
 
-use crate::functions::facts;
 use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range, Reduce};
 
 use super::Setting;
@@ -21,7 +20,7 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
         let steep = match &node.op {
-            Op::Function(function) if facts::steep_at_zero(*function) => node.inputs.first(),
+            Op::Function(function) if function.steep_at_zero() => node.inputs.first(),
             Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1),
             _ => None,
         };

@@ -37,7 +37,7 @@ impl Lowering<'_> {
         let below = PlanValue { extra, exact: Some((-apart, 0)), ..blank };
         let below = self.step_to(id, PlanOp::Sub, &[folded, largest], below);
         let exp = Approximation {
-            function: Function::Exp,
+            function: Function::EXP,
             seen: Range { low: -spread.max(0.0), high: 0.0 },
             results: None,
             extra: EXTRA,
@@ -53,7 +53,7 @@ impl Lowering<'_> {
         let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
         let sum = self.step_to(id, PlanOp::SumPool([rows, n, 1, 1], window), &[terms], sum);
         let reciprocal = Approximation {
-            function: Function::Reciprocal,
+            function: Function::RECIPROCAL,
             seen: Range { low: 0.875, high: most },
             results: None,
             extra: EXTRA + 2,

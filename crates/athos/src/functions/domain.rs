@@ -1,0 +1,64 @@
+//! A function's domain and its breaks over the integers that a fixed-point operand may be.
+
+use cryptflow_graph::operations::{Break, Domain, End};
+use cryptflow_graph::{Function, Range};
+
+use super::MOST_PIECES;
+
+/// The first integers X at which another smooth part of the function begins, for x = X · `unit` within `low` to `high`;
+/// none where there are too many.
+pub(crate) fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Option<Vec<i64>> {
+    let places = function.breaks(low as f64 * unit, high as f64 * unit, MOST_PIECES + 4)?;
+    let first = |place| match place {
+        Break::From(x) => (x / unit).ceil() as i64,
+        Break::Above(x) => (x / unit).floor() as i64 + 1,
+    };
+    let mut breaks: Vec<i64> = places.into_iter().map(first).filter(|&b| b > low && b <= high).collect();
+    breaks.sort_unstable();
+    breaks.dedup();
+    Some(breaks)
+}
+
+/// The part of an operand's possible values for which a function is made: within `bounds`, up to where it is defined. `seen` is what the
+/// operand was seen to be, `wider` by how much a distance from a pole may shrink.
+///
+/// # Errors
+/// Why the function is not defined on what was seen.
+pub(crate) fn domain(
+    function: Function,
+    seen: Range,
+    bounds: Range,
+    unit: f64,
+    wider: f64,
+) -> Result<Range, String> {
+    let (low, high) = function.domain().ends(seen.low > 0.0);
+    let outside = |x: f64, what: &str| {
+        Err(format!(
+            "its operand takes values from {:.6} to {:.6}, and {} is not defined {what} {x:.4}; where the model means other values, give \
+             calibration data that shows them, or clip the operand",
+            seen.low,
+            seen.high,
+            function.name()
+        ))
+    };
+    let tolerance = 4.0 * unit;
+    let both_sides = function.domain() == Domain::BesideZero;
+    let low = match low {
+        End::Open => bounds.low,
+        End::At(x) if seen.low < x - tolerance => return outside(x, "below"),
+        End::At(x) => bounds.low.max(x),
+        End::Pole(x) if seen.low <= x => return outside(x, if both_sides { "at" } else { "at or below" }),
+        End::Pole(x) => bounds.low.max(x + ((seen.low - x) / wider).max(unit)),
+    };
+    let high = match high {
+        End::Open => bounds.high,
+        End::At(x) if seen.high > x + tolerance => return outside(x, "above"),
+        End::At(x) => bounds.high.min(x),
+        End::Pole(x) if seen.high >= x => return outside(x, if both_sides { "at" } else { "at or above" }),
+        End::Pole(x) => bounds.high.min(x - ((x - seen.high) / wider).max(unit)),
+    };
+    if low > high {
+        return Err(format!("its operand's range, {:.6} to {:.6}, is none", seen.low, seen.high));
+    }
+    Ok(Range { low, high })
+}

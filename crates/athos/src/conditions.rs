@@ -1,8 +1,8 @@
 //! What an operation asks of values that are known only when the model runs: a logarithm needs positive ones. Where the graph itself sees
 //! to it (a variance to which a constant is added, a clip), there is nothing to ask.
 
-use crate::fix::image::images;
 use cryptflow_graph::operations::{Domain, End};
+use cryptflow_graph::ranges::images;
 use cryptflow_graph::{Arithmetic, Function, Graph, NodeId, Op, Range};
 
 /// The nodes that are computed under a condition, with it, operands first.
@@ -19,6 +19,7 @@ pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
             Op::Arithmetic(Arithmetic::Div) => {
                 secret(1).and_then(|x| condition(Function::RECIPROCAL, x, "divisor"))
             }
+            // No other operation is undefined anywhere.
             _ => None,
         };
         found.extend(condition.map(|text| (NodeId(index), text)));

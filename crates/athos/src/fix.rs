@@ -19,7 +19,6 @@ mod units;
 
 pub(crate) mod bounded;
 pub(crate) mod chosen;
-pub(crate) mod image;
 mod interval;
 pub(crate) mod planned;
 pub(crate) mod quantised;

@@ -7,6 +7,7 @@ pub mod float;
 mod graph;
 pub mod operations;
 mod range;
+pub mod ranges;
 
 pub use graph::{Array, Graph, Node, NodeId};
 pub use operations::{

@@ -2,7 +2,7 @@
 //! each double the one before, a product of two large constants.
 
 use super::value::{Fault, Ints, fits};
-use cryptflow_graph::{Graph, Linear, Op, Pool};
+use cryptflow_graph::{Graph, Op};
 
 /// A result that is known while importing, and larger than what it is made of, has at most so many elements.
 pub(super) const MAX_GROWN: usize = 1 << 24;
@@ -68,19 +68,7 @@ impl Room {
         if elements > MAX_GROWN.max(given) {
             return Err(format!("its result is a constant of {elements} elements: too many").into());
         }
-        let each = match op {
-            Op::Pool(Pool { window, .. }) => window.kernel.iter().product(),
-            // Its columns are outputs.
-            Op::Linear(Linear::Conv2d { .. }) => {
-                shapes.get(1).map_or(1, |w| size(w) / w.last().copied().unwrap_or(1).max(1))
-            }
-            // [m, k] and [k, n] have m·k·k·n elements together.
-            Op::Linear(Linear::MatMul { .. }) => {
-                let product = shapes.iter().take(2).fold(1usize, |n, s| n.saturating_mul(size(s)));
-                product.checked_div(elements).unwrap_or(0).isqrt()
-            }
-            _ => 1,
-        };
+        let each = op.work(shapes, elements);
         self.spend(elements.saturating_mul(each).saturating_add(given))
     }
 

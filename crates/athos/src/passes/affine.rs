@@ -33,7 +33,7 @@ impl Affine {
                     normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, *epsilon);
                 Some(Affine { operand, factor, offset })
             }
-            Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Mul | Arithmetic::Div) => {
+            Op::Arithmetic(arithmetic) => {
                 let &[a, b] = node.inputs.as_slice() else { return None };
                 let (operand, constant, first) = match (graph.constant(a), graph.constant(b)) {
                     (None, Some(c)) => (a, c, false),
@@ -45,18 +45,20 @@ impl Affine {
                 }
                 let c = per_channel(constant, channels)?;
                 let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
-                let (factor, offset) = match (&node.op, first) {
-                    (Op::Arithmetic(Arithmetic::Add), _) => (one, c),
-                    (Op::Arithmetic(Arithmetic::Sub), false) => (one, c.iter().map(|v| -v).collect()),
-                    (Op::Arithmetic(Arithmetic::Sub), true) => (vec![-1.0; channels], c),
-                    (Op::Arithmetic(Arithmetic::Mul), _) => (c, zero),
-                    (Op::Arithmetic(Arithmetic::Div), false) if !c.contains(&0.0) => {
+                let (factor, offset) = match (arithmetic, first) {
+                    (Arithmetic::Add, _) => (one, c),
+                    (Arithmetic::Sub, false) => (one, c.iter().map(|v| -v).collect()),
+                    (Arithmetic::Sub, true) => (vec![-1.0; channels], c),
+                    (Arithmetic::Mul, _) => (c, zero),
+                    (Arithmetic::Div, false) if !c.contains(&0.0) => {
                         (c.iter().map(|v| v.recip()).collect(), zero)
                     }
+                    // Nothing else is a map of one operand that is a factor and an offset.
                     _ => return None,
                 };
                 Some(Affine { operand, factor, offset })
             }
+            // What is not known to be such a map is left as it is.
             _ => None,
         }
     }
@@ -95,7 +97,7 @@ fn per_channel(constant: &Array, channels: usize) -> Option<Vec<f32>> {
 /// A convolution or matrix product with constant weights (operand 1) and a constant bias, if any.
 pub(super) struct Layer<'a> {
     graph: &'a Graph,
-    op: &'a Op,
+    op: &'a Linear,
     pub(super) x: NodeId,
     weights: &'a Array,
     weights_name: &'a str,
@@ -111,23 +113,23 @@ pub(super) struct Weights {
 impl<'a> Layer<'a> {
     pub(super) fn of(graph: &'a Graph, id: NodeId) -> Option<Layer<'a>> {
         let node = graph.node(id);
-        if !matches!(node.op, Op::Linear(Linear::Conv2d { .. } | Linear::MatMul { .. })) {
-            return None;
-        }
+        let Op::Linear(op) = &node.op else { return None };
+        // A weight for each matrix of a batch is no layer.
+        let whole = |w: NodeId| match op {
+            Linear::Conv2d { .. } => true,
+            Linear::MatMul { .. } => graph.node(w).shape.len() == 2,
+            Linear::BatchNorm { .. } | Linear::Scale => false,
+        };
         let (x, w) = (*node.inputs.first()?, *node.inputs.get(1)?);
         let bias = match node.inputs.get(2) {
             Some(&bias) => Some(graph.constant(bias)?),
             None => None,
         };
-        if graph.constant(x).is_some() {
-            return None;
-        }
-        // A weight for each matrix of a batch is no layer.
-        if matches!(node.op, Op::Linear(Linear::MatMul { .. })) && graph.node(w).shape.len() != 2 {
+        if graph.constant(x).is_some() || !whole(w) {
             return None;
         }
         let weights_name = &graph.node(w).name;
-        Some(Layer { graph, op: &node.op, x, weights: graph.constant(w)?, weights_name, bias })
+        Some(Layer { graph, op, x, weights: graph.constant(w)?, weights_name, bias })
     }
 
     /// The weights, each through `f` of its value, input channel and output channel.
@@ -136,7 +138,7 @@ impl<'a> Layer<'a> {
         let shape = &self.weights.shape;
         let columns = shape.last().copied().unwrap_or(1).max(1);
         match self.op {
-            Op::Linear(Linear::Conv2d { groups, .. }) => {
+            Linear::Conv2d { groups, .. } => {
                 let group_in = shape[2].max(1);
                 let group_out = (columns / groups).max(1);
                 w.map(|(i, v)| {
@@ -145,17 +147,21 @@ impl<'a> Layer<'a> {
                 })
                 .collect()
             }
-            Op::Linear(Linear::MatMul { transpose_b: true, .. }) => {
+            Linear::MatMul { transpose_b: true, .. } => {
                 w.map(|(i, v)| f(v, i % columns, i / columns)).collect()
             }
-            _ => w.map(|(i, v)| f(v, i / columns, i % columns)).collect(),
+            Linear::MatMul { transpose_b: false, .. } | Linear::BatchNorm { .. } | Linear::Scale => {
+                w.map(|(i, v)| f(v, i / columns, i % columns)).collect()
+            }
         }
     }
 
     fn out_channels(&self) -> usize {
         match self.op {
-            Op::Linear(Linear::MatMul { transpose_b: true, .. }) => self.weights.shape[0],
-            _ => self.weights.shape.last().copied().unwrap_or(0),
+            Linear::MatMul { transpose_b: true, .. } => self.weights.shape[0],
+            Linear::Conv2d { .. } | Linear::MatMul { .. } | Linear::BatchNorm { .. } | Linear::Scale => {
+                self.weights.shape.last().copied().unwrap_or(0)
+            }
         }
     }
 
@@ -178,12 +184,12 @@ impl<'a> Layer<'a> {
         self.with(self.weights.shape.clone(), weights, bias.map(|((b, f), o)| b * f + o).collect())
     }
 
-    /// Whether [`Linear::after`] is exact: the layer sees no padding, which the offset would not reach.
+    /// Whether [`Layer::after`] is exact: the layer sees no padding, which the offset would not reach.
     pub(super) fn takes(&self, affine: &Affine) -> bool {
         let plain = match self.op {
-            Op::Linear(Linear::Conv2d { window, .. }) => !window.is_padded() || affine.keeps_zero(),
-            Op::Linear(Linear::MatMul { transpose_a, .. }) => !transpose_a,
-            _ => false,
+            Linear::Conv2d { window, .. } => !window.is_padded() || affine.keeps_zero(),
+            Linear::MatMul { transpose_a, .. } => !transpose_a,
+            Linear::BatchNorm { .. } | Linear::Scale => false,
         };
         plain && self.graph.node(self.x).shape.last() == Some(&affine.factor.len())
     }
@@ -254,6 +260,7 @@ impl Affine {
                     pads.push(source);
                     source = graph.node(source).inputs[0];
                 }
+                // A layer, or what this map cannot pass.
                 _ => break,
             }
         }
@@ -283,6 +290,7 @@ fn pads_space(graph: &Graph, id: NodeId) -> bool {
         Op::Movement(cryptflow_ring::Movement::Pad { before, after }) => {
             before.last() == Some(&0) && after.last() == Some(&0)
         }
+        // No other operation is a padding.
         _ => false,
     }
 }

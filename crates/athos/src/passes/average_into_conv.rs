@@ -19,6 +19,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
         let (window, divides) = match &pool.op {
             Op::Pool(Pool { kind: Pooling::Average { .. }, window }) => (window.clone(), true),
             Op::Pool(Pool { kind: Pooling::Sum, window }) => (window.clone(), false),
+            // No other operation sums over windows.
             _ => continue,
         };
         let taps = window.kernel[0] * window.kernel[1];

@@ -64,6 +64,7 @@ fn count(graph: &Graph, id: NodeId) -> Count {
         Op::Reduce(Reduce { kind: Reduction::Mean, axes, .. }) => {
             Count::Of(axes.iter().map(|&a| x[a]).product())
         }
+        // No other operation divides by a number of elements.
         _ => Count::None,
     }
 }
@@ -125,6 +126,7 @@ fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
                         work.push(user);
                     }
                 }
+                // Of what is not listed it is not known: the average stays.
                 _ => return Err(format!("{} ({}) does not pass the factor on", node.name, node.op.name())),
             }
         }

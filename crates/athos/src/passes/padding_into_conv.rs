@@ -56,6 +56,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
                 }
                 Op::Pool(Pool { kind: Pooling::Max, window })
             }
+            // No other operation can take a padding.
             _ => continue,
         };
         report.changed(&graph.node(pad).name, format!("folded into {}", node.name));
@@ -73,6 +74,7 @@ fn spatial(graph: &Graph, id: NodeId) -> Option<[[usize; 2]; 2]> {
             (&[0, top, left, 0], &[0, bottom, right, 0]) => Some([[top, bottom], [left, right]]),
             _ => None,
         },
+        // No other operation is a padding.
         _ => None,
     }
 }
@@ -84,11 +86,12 @@ fn non_negative(graph: &Graph) -> Vec<bool> {
         let known = match &node.op {
             Op::Activation(Activation::Relu | Activation::ClippedRelu { .. } | Activation::Softmax) => true,
             Op::Constant(array) => array.data.iter().all(|&v| v >= 0.0),
-            Op::Pool(Pool { .. })
+            Op::Pool(_)
             | Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. })
             | Op::Arithmetic(Arithmetic::Add | Arithmetic::Mul)
             | Op::Identity
             | Op::Movement(_) => node.inputs.iter().all(|i| result[i.0]),
+            // Of what is not listed it is not known.
             _ => false,
         };
         result.push(known);

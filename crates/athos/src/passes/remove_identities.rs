@@ -60,6 +60,7 @@ fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
             Movement::Gather { indices, .. } => same && indices.iter().copied().eq(0..indices.len()),
         },
         Op::Reduce(Reduce { axes, .. }) => same && axes.iter().all(|&a| node.shape[a] == 1),
+        // Other operations compute.
         _ => false,
     }
 }
@@ -75,15 +76,12 @@ fn drops_axes(graph: &Graph, id: NodeId) -> Option<Op> {
         return None;
     }
     let reduction = graph.node(before);
-    let (op, axes) = match &reduction.op {
-        Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims: true }) => {
-            (Op::Reduce(Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: false }), axes)
-        }
-        Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims: true }) => {
-            (Op::Reduce(Reduce { kind: Reduction::Sum, axes: axes.clone(), keep_dims: false }), axes)
-        }
-        _ => return None,
+    let Op::Reduce(Reduce { kind: kind @ (Reduction::Mean | Reduction::Sum), axes, keep_dims: true }) =
+        &reduction.op
+    else {
+        return None;
     };
+    let op = Op::Reduce(Reduce { kind: *kind, axes: axes.clone(), keep_dims: false });
     let kept = reduction.shape.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, n)| n);
     kept.eq(shape).then_some(op)
 }
@@ -100,6 +98,7 @@ fn joined(graph: &Graph, id: NodeId) -> Option<Movement> {
             Op::Movement(Movement::Transpose { permutation: first }),
             Op::Movement(Movement::Transpose { permutation: second }),
         ) => Some(Movement::Transpose { permutation: second.iter().map(|&p| first[p]).collect() }),
+        // No two others are one.
         _ => None,
     }
 }

@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use cryptflow_ring::Movement;
 
 use super::PassReport;
-use cryptflow_graph::{
-    Activation, Arithmetic, Array, Graph, Linear, Node, NodeId, Op, Order, Reduce, Reduction,
-};
+use cryptflow_graph::operations::{self, BeforeTranspose};
+use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 
 /// Moves transposes behind the nodes that use them. A node whose transpose moved keeps its name, though the order of its
 /// axes is another one; the transpose behind it is called after it.
@@ -46,6 +45,7 @@ fn behind_identities(graph: &Graph, id: NodeId) -> NodeId {
 fn transpose(graph: &Graph, id: NodeId) -> Option<(NodeId, &[usize])> {
     match (&graph.node(id).op, graph.node(id).inputs.as_slice()) {
         (Op::Movement(Movement::Transpose { permutation }), &[operand]) => Some((operand, permutation)),
+        // No other operation is a transpose.
         _ => None,
     }
 }
@@ -128,89 +128,17 @@ impl Pass {
 
     /// The same node before the transpose, and the permutation that is then behind it; nothing where that cannot be.
     fn moved(&self, graph: &mut Graph, id: NodeId, p: &[usize]) -> Option<Moved> {
-        let node = graph.node(id).clone();
-        let last = p.len().checked_sub(1)?;
-        let own = |op: Op, inputs: Vec<NodeId>| Some(Moved { op, inputs, permutation: p.to_vec() });
-        let first = node.inputs.first().copied()?;
-        let unary = || transpose(graph, first).map(|(x, _)| x);
-        match &node.op {
-            Op::Activation(Activation::Relu | Activation::ClippedRelu { .. }) | Op::Function(_) => {
-                own(node.op.clone(), vec![unary()?])
+        let node = graph.node(id);
+        let mut inputs = node.inputs.clone();
+        let BeforeTranspose { op, operands, permutation } = node.op.before_transpose(p, node.shape.len())?;
+        match operands {
+            operations::Moved::First => {
+                let first = inputs.first_mut()?;
+                *first = transpose(graph, *first)?.0;
             }
-            Op::Activation(Activation::Softmax) if p[last] == last => {
-                own(Op::Activation(Activation::Softmax), vec![unary()?])
-            }
-            Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) if p[last] == last => {
-                let mut inputs = node.inputs.clone();
-                inputs[0] = unary()?;
-                own(node.op.clone(), inputs)
-            }
-            Op::Arithmetic(
-                Arithmetic::Add
-                | Arithmetic::Sub
-                | Arithmetic::Mul
-                | Arithmetic::Div
-                | Arithmetic::Maximum
-                | Arithmetic::Minimum
-                | Arithmetic::Compare(_)
-                | Arithmetic::Select,
-            ) => {
-                if node.shape.len() != p.len() {
-                    return None;
-                }
-                let inputs = self.operands(graph, &node.inputs, p, true)?;
-                own(node.op.clone(), inputs)
-            }
-            Op::Movement(Movement::Concat { axis }) => {
-                let inputs = self.operands(graph, &node.inputs, p, false)?;
-                own(Op::Movement(Movement::Concat { axis: *p.get(*axis)? }), inputs)
-            }
-            Op::Movement(movement) => {
-                let movement = match movement {
-                    Movement::Pad { before: b, after: a } => {
-                        Movement::Pad { before: before(b, p)?, after: before(a, p)? }
-                    }
-                    Movement::Slice { begin, size, stride } => Movement::Slice {
-                        begin: before(begin, p)?,
-                        size: before(size, p)?,
-                        stride: before(stride, p)?,
-                    },
-                    Movement::Gather { axis, indices } => {
-                        Movement::Gather { axis: *p.get(*axis)?, indices: indices.clone() }
-                    }
-                    Movement::Broadcast { shape } if shape.len() == p.len() => {
-                        Movement::Broadcast { shape: before(shape, p)? }
-                    }
-                    _ => return None,
-                };
-                own(Op::Movement(movement), vec![unary()?])
-            }
-            Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims }) => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
-                    Op::Reduce(Reduce { kind: Reduction::Mean, axes, keep_dims })
-                })
-            }
-            Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims }) => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
-                    Op::Reduce(Reduce { kind: Reduction::Sum, axes, keep_dims })
-                })
-            }
-            Op::Reduce(Reduce { kind: Reduction::Max, axes, keep_dims }) => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
-                    Op::Reduce(Reduce { kind: Reduction::Max, axes, keep_dims })
-                })
-            }
-            Op::Reduce(Reduce { kind: Reduction::Min, axes, keep_dims }) => {
-                reduced(axes, *keep_dims, p, unary()?, |axes, keep_dims| {
-                    Op::Reduce(Reduce { kind: Reduction::Min, axes, keep_dims })
-                })
-            }
-            Op::Order(Order::ArgMax { axis }) => {
-                let to = *p.get(*axis)?;
-                reduced(&[*axis], false, p, unary()?, |_, _| Op::Order(Order::ArgMax { axis: to }))
-            }
-            _ => None,
+            operations::Moved::All { broadcast } => inputs = self.operands(graph, &inputs, p, broadcast)?,
         }
+        Some(Moved { op, inputs, permutation })
     }
 
     /// The operands before the transpose: what is transposed in the same way, constants, and what is there in the other
@@ -272,28 +200,6 @@ struct Moved {
     permutation: Vec<usize>,
 }
 
-/// A reduction of the transpose's operand: over the same axes in the other order. What is left of the transpose orders the
-/// axes that stay.
-fn reduced(
-    axes: &[usize],
-    keep: bool,
-    p: &[usize],
-    x: NodeId,
-    op: impl Fn(Vec<usize>, bool) -> Op,
-) -> Option<Moved> {
-    let mut own = axes.iter().map(|&a| p.get(a).copied()).collect::<Option<Vec<_>>>()?;
-    own.sort_unstable();
-    let permutation = if keep {
-        p.to_vec()
-    } else {
-        let stay: Vec<usize> = (0..p.len()).filter(|a| !own.contains(a)).collect();
-        let place = |a: usize| stay.iter().position(|&s| s == a);
-        let kept = (0..p.len()).filter(|i| !axes.contains(i));
-        kept.map(|i| place(p[i])).collect::<Option<Vec<_>>>()?
-    };
-    Some(Moved { op: op(own, keep), inputs: vec![x], permutation })
-}
-
 /// A constant as it is before the transpose. Where it broadcasts, missing axes are in front, and stay away.
 fn reordered(array: &Array, p: &[usize], broadcasts: bool) -> Option<Array> {
     let missing = p.len().checked_sub(array.shape.len())?;
@@ -318,7 +224,7 @@ mod tests {
 
     use super::super::{harness, optimise};
     use super::*;
-    use cryptflow_graph::Function;
+    use cryptflow_graph::{Activation, Arithmetic, Function, Linear, Order, Reduce, Reduction};
 
     #[test]
     fn preserves_random_graphs() {

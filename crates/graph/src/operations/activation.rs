@@ -1,7 +1,10 @@
 //! Activations that the protocols know: ReLU and its clipped form, softmax.
 
+use super::transposed::{BeforeTranspose, keeps_last};
 use super::{OpError, operands};
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// An activation.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +60,32 @@ impl Activation {
             Activation::Softmax => softmax(&x.data, x.shape.last().copied().unwrap_or(1)),
         };
         Array::new(x.shape.clone(), data)
+    }
+
+    pub(super) fn image(&self, x: Range) -> Range {
+        match self {
+            Activation::Relu => x.map(|v| v.max(0.0)),
+            Activation::ClippedRelu { limit } => Range { low: 0.0, high: (*limit).into() },
+            Activation::Softmax => Range::FRACTION,
+        }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        match self {
+            Activation::Relu => given.each(|r| r.map(|v| v.max(0.0))),
+            Activation::ClippedRelu { limit } => {
+                given.each(|r| r.map(|v| v.clamp(0.0, f64::from(*limit).max(0.0))))
+            }
+            Activation::Softmax => given.filled(Range::FRACTION),
+        }
+    }
+
+    pub(super) fn before_transpose(&self, permutation: &[usize]) -> Option<BeforeTranspose> {
+        let stays = match self {
+            Activation::Relu | Activation::ClippedRelu { .. } => true,
+            Activation::Softmax => keeps_last(permutation),
+        };
+        stays.then(|| BeforeTranspose::of_first(self.clone(), permutation))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Arithmetic and comparison of two tensors, and the choice between two, broadcasting as numpy does.
 
-use super::{OpError, operands};
+use super::{Function, OpError, operands};
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// An operation on two tensors, or the choice between two.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +126,82 @@ impl Arithmetic {
         }?;
         Array::new(result, data)
     }
+
+    pub(super) fn image(&self, [a, b]: [Range; 2], operands: &[Range], same: bool) -> Range {
+        match self {
+            Arithmetic::Add => a.plus(b),
+            Arithmetic::Sub => a.minus(b),
+            // What is multiplied by itself is not negative.
+            Arithmetic::Mul if same => Range { low: 0.0, high: f64::INFINITY },
+            Arithmetic::Mul => endless_product(a, b),
+            Arithmetic::Div if b.low > 0.0 || b.high < 0.0 => {
+                endless_product(a, Range { low: 1.0 / b.high, high: 1.0 / b.low })
+            }
+            Arithmetic::Div => Range::ALL,
+            Arithmetic::Maximum => a.maximum(b),
+            Arithmetic::Minimum => a.minimum(b),
+            Arithmetic::Compare(_) => Range::FRACTION,
+            Arithmetic::Select => Range::of_all(operands.get(1..).unwrap_or(&[])),
+        }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        let unit = given.rounding.unit;
+        let two = |f: &dyn Fn(Range, Range) -> Range| match given.all {
+            [a, b] => pairs(given, a.channels, b.channels, f),
+            _ => given.nothing(),
+        };
+        match self {
+            Arithmetic::Add => two(&Range::plus),
+            Arithmetic::Sub => two(&Range::minus),
+            // What is multiplied by itself is not negative.
+            Arithmetic::Mul if given.same => given.each(|r| {
+                let squares = r.map(|v| v * v);
+                let low = if r.low <= 0.0 && r.high >= 0.0 { 0.0 } else { squares.low.min(squares.high) };
+                Range { low, high: squares.low.max(squares.high) }.grown(2.0 * unit)
+            }),
+            Arithmetic::Mul => two(&Range::times).into_iter().map(|r| r.grown(2.0 * unit)).collect(),
+            Arithmetic::Div => {
+                let quotients = two(&|a, b| {
+                    let b = Function::RECIPROCAL.asked(b, given.image(1));
+                    a.times(Range { low: 1.0 / b.high, high: 1.0 / b.low })
+                });
+                let error = |r: Range| 4.0 * unit + r.magnitude() / 512.0;
+                match given.constant(1) {
+                    Some(_) => quotients,
+                    None => quotients.into_iter().map(|r| r.grown(error(r))).collect(),
+                }
+            }
+            Arithmetic::Maximum => two(&Range::maximum),
+            Arithmetic::Minimum => two(&Range::minimum),
+            Arithmetic::Compare(_) => given.filled(Range::FRACTION),
+            Arithmetic::Select => match given.all {
+                [_, a, b] => pairs(given, a.channels, b.channels, &Range::union),
+                _ => given.nothing(),
+            },
+        }
+    }
+}
+
+/// Products, where ranges may have no ends: zero times whatever there is no end to is zero.
+fn endless_product(a: Range, b: Range) -> Range {
+    let times = |x: f64, y: f64| Range::point(if x == 0.0 || y == 0.0 { 0.0 } else { x * y });
+    Range::of_all(&[times(a.low, b.low), times(a.low, b.high), times(a.high, b.low), times(a.high, b.high)])
+}
+
+/// What an operation makes of two tensors that are broadcast against each other.
+fn pairs(given: &Operands<'_>, a: &[Range], b: &[Range], f: &dyn Fn(Range, Range) -> Range) -> Vec<Range> {
+    let n = given.channels;
+    let at = |side: &[Range], i: usize| if side.len() == n { side[i] } else { Range::of_all(side) };
+    let result = (0..n).map(|i| f(at(a, i), at(b, i)));
+    let (first, second) = (given.constant(0), given.constant(1));
+    let Some(constant) = first.or(second) else { return result.collect() };
+    // A diagonal layer: its weights and its result are rounded.
+    let largest = constant.data.iter().fold(1.0f32, |m, v| m.max(v.abs())).max(1.0);
+    let x = Range::of_all(if first.is_some() { b } else { a });
+    let rounding = given.rounding;
+    let error = rounding.of_weights(largest) * x.magnitude() + 2.0 * rounding.unit;
+    result.map(|r| r.grown(error + r.magnitude() * rounding.weight)).collect()
 }
 
 /// The shape to which both broadcast, if they do.

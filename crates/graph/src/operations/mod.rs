@@ -1,15 +1,17 @@
-//! The operations of a [`Graph`](crate::Graph): for each family a file with the shape rule and the float evaluation
-//! side by side. Floats are computed as TensorFlow computes them, in f32.
+//! The operations of a [`Graph`](crate::Graph): for each family a file with all that is true of it without fixed point:
+//! its name, its shape rule, its float evaluation (as TensorFlow computes it, in f32), the work that this is, the ranges of
+//! its results, and what it is before a transpose. How a family becomes steps of a program is in the file of the same name
+//! among the lowerings (`fix/lower/` of the compiler): a graph knows no fixed point.
 
 mod activation;
 mod arithmetic;
 mod function;
-mod gemm;
 mod linear;
 mod movement;
 mod order;
 mod pool;
 mod reduce;
+mod transposed;
 
 use cryptflow_ring::{GeometryError, Movement};
 
@@ -21,7 +23,11 @@ pub use order::Order;
 pub use pool::{Pool, Pooling, sees_elements, uniform_count};
 pub use reduce::{Reduce, Reduction};
 
+pub use transposed::{BeforeTranspose, Moved};
+
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// Why an operation cannot be applied to its operands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +181,74 @@ impl Op {
             Op::Reduce(reduce) => reduce.evaluate(inputs, result),
             Op::Order(order) => order.evaluate(inputs, result),
             Op::Movement(movement) => movement::evaluate(movement, inputs, result),
+        }
+    }
+
+    /// The multiplications, roughly, that one element of a result takes which has so many, of operands of these shapes.
+    pub fn work(&self, inputs: &[&[usize]], elements: usize) -> usize {
+        match self {
+            Op::Linear(linear) => linear.work(inputs, elements),
+            Op::Pool(pool) => pool.window.kernel.iter().product(),
+            Op::Input | Op::Constant(_) | Op::Identity => 1,
+            Op::Arithmetic(_) | Op::Function(_) | Op::Activation(_) => 1,
+            Op::Reduce(_) | Op::Order(_) | Op::Movement(_) => 1,
+        }
+    }
+
+    /// What the result may be where the operands are within these ranges. `same`: the first two are one value.
+    pub(crate) fn image(&self, operands: &[Range], same: bool) -> Range {
+        let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(Range::ALL));
+        let image = match self {
+            Op::Input | Op::Linear(_) => Range::ALL,
+            Op::Constant(array) => {
+                let range = array.data.iter().fold(Range::EMPTY, |r, &v| r.union(Range::point(v.into())));
+                if range.low <= range.high { range } else { Range::ALL }
+            }
+            Op::Identity => a,
+            Op::Arithmetic(arithmetic) => arithmetic.image([a, b], operands, same),
+            Op::Function(function) => function.image(a),
+            Op::Activation(activation) => activation.image(a),
+            Op::Pool(pool) => pool.image(a),
+            Op::Reduce(reduce) => reduce.image(a),
+            Op::Order(order) => order.image(a),
+            Op::Movement(movement) => movement::image(movement, operands),
+        };
+        if image.low.is_nan() || image.high.is_nan() { Range::ALL } else { image }
+    }
+
+    /// The range of each channel of the result for those of the operands, in rounded numbers.
+    pub(crate) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        match self {
+            Op::Input | Op::Constant(_) => given.nothing(),
+            Op::Identity => given.first().to_vec(),
+            Op::Linear(linear) => linear.interval(given),
+            Op::Arithmetic(arithmetic) => arithmetic.interval(given),
+            Op::Function(function) => function.interval(given),
+            Op::Activation(activation) => activation.interval(given),
+            Op::Pool(pool) => pool.interval(given),
+            Op::Reduce(reduce) => reduce.interval(given),
+            Op::Order(order) => order.interval(given),
+            Op::Movement(movement) => movement::interval(movement, given),
+        }
+    }
+
+    /// The operation that gives the same elements before a transpose with this permutation, where operands come from one;
+    /// `rank` is that of the result. Nothing where there is none.
+    pub fn before_transpose(&self, permutation: &[usize], rank: usize) -> Option<BeforeTranspose> {
+        match self {
+            Op::Input | Op::Constant(_) | Op::Identity => None,
+            Op::Linear(linear) => linear.before_transpose(permutation),
+            Op::Arithmetic(_) if rank != permutation.len() => None,
+            Op::Arithmetic(_) => {
+                Some(BeforeTranspose::new(self.clone(), Moved::All { broadcast: true }, permutation))
+            }
+            Op::Function(_) => Some(BeforeTranspose::of_first(self.clone(), permutation)),
+            Op::Activation(activation) => activation.before_transpose(permutation),
+            // Windows lie along the axes of pictures, which a transpose exchanges.
+            Op::Pool(_) => None,
+            Op::Reduce(reduce) => reduce.before_transpose(permutation),
+            Op::Order(order) => order.before_transpose(permutation),
+            Op::Movement(movement) => movement::before_transpose(movement, permutation),
         }
     }
 }

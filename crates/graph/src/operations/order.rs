@@ -1,7 +1,10 @@
 //! What is largest along an axis: arg-max and top-k.
 
+use super::transposed::{BeforeTranspose, reduced};
 use super::{OpError, operands};
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// What is largest along an axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +80,36 @@ impl Order {
             }
         }
         Array::new(result, out)
+    }
+
+    pub(super) fn image(&self, x: Range) -> Range {
+        match self {
+            Order::ArgMax { .. } | Order::TopK { indices: true, .. } => {
+                Range { low: 0.0, high: f64::INFINITY }
+            }
+            Order::TopK { indices: false, .. } => x,
+        }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        let length = |axis: usize| given.shape(0).get(axis).copied().unwrap_or(1);
+        let up_to = |high: usize| given.filled(Range { low: 0.0, high: high as f64 });
+        match self {
+            Order::ArgMax { axis } => up_to(length(*axis).saturating_sub(1)),
+            Order::TopK { indices: true, axis, .. } => up_to(length(*axis)),
+            Order::TopK { indices: false, .. } => given.filled(given.whole(0)),
+        }
+    }
+
+    pub(super) fn before_transpose(&self, permutation: &[usize]) -> Option<BeforeTranspose> {
+        match self {
+            Order::ArgMax { axis } => {
+                let (_, left) = reduced(&[*axis], false, permutation)?;
+                Some(BeforeTranspose::of_first(Order::ArgMax { axis: *permutation.get(*axis)? }, &left))
+            }
+            // The client sorts along the axis that it is told.
+            Order::TopK { .. } => None,
+        }
     }
 }
 

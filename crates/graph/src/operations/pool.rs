@@ -5,6 +5,8 @@ use rayon::prelude::*;
 
 use super::{OpError, nhwc, operands};
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// A pooling over windows of NHWC.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +85,27 @@ impl Pool {
             }
         });
         Array::new(result, out)
+    }
+
+    pub(super) fn image(&self, x: Range) -> Range {
+        match self.kind {
+            Pooling::Max => x,
+            Pooling::Average { .. } => x.with_zero(),
+            Pooling::Sum => x.any_sum(),
+        }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        let rounding = 2.0 * given.rounding.unit;
+        match self.kind {
+            Pooling::Max => given.first().to_vec(),
+            Pooling::Average { count_padding: true } => given.each(|r| r.with_zero().grown(rounding)),
+            Pooling::Average { count_padding: false } => given.each(|r| r.grown(rounding)),
+            Pooling::Sum => {
+                let count = self.window.kernel[0] * self.window.kernel[1];
+                given.each(|r| r.sum_of(count, self.window.is_padded()))
+            }
+        }
     }
 }
 

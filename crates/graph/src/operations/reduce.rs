@@ -1,7 +1,10 @@
 //! Reductions over axes: mean, sum, largest and smallest.
 
+use super::transposed::{BeforeTranspose, reduced};
 use super::{OpError, operands};
 use crate::graph::Array;
+use crate::range::Range;
+use crate::ranges::Operands;
 
 /// A reduction over axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +90,33 @@ impl Reduce {
             Reduction::Mean => sums(axes.iter().map(|&a| x.shape[a]).product::<usize>() as f64),
         };
         Array::new(result, data)
+    }
+
+    pub(super) fn image(&self, x: Range) -> Range {
+        match self.kind {
+            Reduction::Mean | Reduction::Max | Reduction::Min => x,
+            Reduction::Sum => x.any_sum(),
+        }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        let shape = given.shape(0);
+        let keeps_last = !self.axes.contains(&shape.len().saturating_sub(1));
+        let ranges = if keeps_last { given.first().to_vec() } else { given.filled(given.whole(0)) };
+        match self.kind {
+            Reduction::Mean => ranges.into_iter().map(|r| r.grown(2.0 * given.rounding.unit)).collect(),
+            Reduction::Sum => {
+                let count: usize = self.axes.iter().filter_map(|&a| shape.get(a)).product();
+                ranges.into_iter().map(|r| r.sum_of(count, false)).collect()
+            }
+            Reduction::Max | Reduction::Min => ranges,
+        }
+    }
+
+    pub(super) fn before_transpose(&self, permutation: &[usize]) -> Option<BeforeTranspose> {
+        let Reduce { kind, axes, keep_dims } = self;
+        let (axes, permutation) = reduced(axes, *keep_dims, permutation)?;
+        Some(BeforeTranspose::of_first(Reduce { kind: *kind, axes, keep_dims: *keep_dims }, &permutation))
     }
 }
 

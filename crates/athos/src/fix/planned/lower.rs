@@ -1,17 +1,21 @@
 //! Lowering: from the graph to a plan, one node after another. All nodes that cannot be lowered are found in one go.
+//!
+//! A family of the graph's operations has a file of the same name here, that says for each of them how it is computed.
 
+mod activation;
 mod arg_max;
 mod arithmetic;
 mod compare;
 mod function;
 mod linear;
 mod merge;
+mod movement;
 mod order;
 mod pool;
 mod precision;
 mod product;
+mod reduce;
 mod select;
-mod shape;
 mod softmax;
 
 use std::collections::HashMap;
@@ -19,15 +23,12 @@ use std::collections::HashMap;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{
-    Activation, Arithmetic, Array, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling, Range, Reduce,
-    Reduction,
-};
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::Unsupported;
-use crate::fix::image::{images, within};
+use cryptflow_graph::ranges::images;
 
 /// What a node has become.
 #[derive(Clone, Debug)]
@@ -183,7 +184,7 @@ impl Lowering<'_> {
 
     /// What the node whose value this is was seen to be, for a function of it, as far as the float model allows for it.
     fn seen(&self, function: Function, id: NodeId, value: usize) -> Range {
-        within(function, self.plan.values[value].range, self.images[id.0])
+        function.asked(self.plan.values[value].range, self.images[id.0])
     }
 
     /// A value of a node in the making: it has the scale of activations, and its bounds follow from its range.
@@ -313,49 +314,16 @@ impl Lowering<'_> {
         }
         match &node.op {
             Op::Input | Op::Constant(_) => Ok(Lowered::Nothing),
-            Op::Linear(Linear::Conv2d { window, groups }) => self.conv(id, window, *groups),
-            Op::Linear(Linear::MatMul { transpose_a, transpose_b }) => {
-                self.matmul(id, *transpose_a, *transpose_b)
-            }
-            Op::Linear(Linear::BatchNorm { epsilon }) => self.batch_norm(id, *epsilon),
-            Op::Linear(Linear::Scale) => self.scale(id),
-            Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Mul | Arithmetic::Div) => {
-                self.arithmetic(id)
-            }
-            Op::Activation(Activation::Relu) => self.unary(id, PlanOp::Relu),
-            Op::Activation(Activation::ClippedRelu { limit }) if *limit > 0.0 => {
-                self.unary(id, PlanOp::ClippedRelu((*limit).into()))
-            }
-            Op::Activation(Activation::ClippedRelu { limit }) => {
-                Err(format!("its limit {limit} is not positive"))
-            }
-            Op::Pool(Pool { kind: Pooling::Max, window }) => self.max_pool(id, window),
-            Op::Pool(Pool { kind: Pooling::Average { count_padding }, window }) => {
-                self.avg_pool(id, window, *count_padding)
-            }
-            Op::Pool(Pool { kind: Pooling::Sum, window }) => self.sum_pool(id, window),
-            Op::Reduce(Reduce { kind: Reduction::Mean, axes, .. }) => self.reduce(id, axes, true),
-            Op::Reduce(Reduce { kind: Reduction::Sum, axes, .. }) => self.reduce(id, axes, false),
-            Op::Arithmetic(Arithmetic::Maximum) => self.larger(id, false),
-            Op::Arithmetic(Arithmetic::Minimum) => self.larger(id, true),
-            Op::Arithmetic(Arithmetic::Compare(comparison)) => self.compare(id, *comparison),
-            Op::Arithmetic(Arithmetic::Select) => self.select(id),
-            Op::Function(function) => self.function(id, *function),
-            Op::Reduce(Reduce { kind: Reduction::Max, axes, .. }) => self.extreme(id, axes, false),
-            Op::Reduce(Reduce { kind: Reduction::Min, axes, .. }) => self.extreme(id, axes, true),
-            Op::Order(Order::TopK { axis, k, largest, indices }) => {
-                self.top_k(id, *axis, *k, *largest, *indices)
-            }
-            Op::Activation(Activation::Softmax) => self.softmax(id),
-            Op::Order(Order::ArgMax { axis }) => self.arg_max(id, *axis),
-            Op::Movement(movement) => self.movement(id, movement),
             Op::Identity => node.inputs.first().map(|i| self.lowered[i.0].clone()).ok_or_else(no_operand),
+            Op::Linear(linear) => self.linear(id, linear),
+            Op::Arithmetic(arithmetic) => self.arithmetic(id, arithmetic),
+            Op::Function(function) => self.function(id, *function),
+            Op::Activation(activation) => self.activation(id, activation),
+            Op::Pool(pool) => self.pool(id, pool),
+            Op::Reduce(reduce) => self.reduce(id, reduce),
+            Op::Order(order) => self.order(id, order),
+            Op::Movement(movement) => self.movement(id, movement),
         }
-    }
-
-    fn unary(&mut self, id: NodeId, op: PlanOp) -> Result<Lowered, Refusal> {
-        let x = self.secret(self.operand(id, 0)?)?;
-        Ok(self.last_step(id, op, &[x]))
     }
 
     fn operand(&self, id: NodeId, index: usize) -> Result<NodeId, Refusal> {

@@ -13,6 +13,7 @@ mod steps;
 use super::{OpError, operands};
 use crate::graph::Array;
 use crate::range::Range;
+use crate::ranges::{Operands, Rounding};
 
 /// What is known of a function. Its parameters, as many as it has, are given to all that depends on them; the others are
 /// zero.
@@ -219,6 +220,36 @@ impl Function {
         let [x] = operands(self.name(), "one", inputs)?;
         let (value, parameters) = (self.entry.value, self.parameters());
         Array::new(x.shape.clone(), x.data.iter().map(|&v| value(v.into(), parameters) as f32).collect())
+    }
+
+    /// The part of an operand's range that lies in what the float model allows it to be, at the ends at which the function's
+    /// domain ends: beyond these the fixed-point function stays what it is, so that rounding is no reason to ask it for
+    /// more. The range, where rounding has put it beside the image.
+    pub fn asked(&self, range: Range, image: Range) -> Range {
+        let (low, high) = self.domain().ends(image.low > 0.0);
+        let inner = Range {
+            low: if low == End::Open { range.low } else { range.low.max(image.low) },
+            high: if high == End::Open { range.high } else { range.high.min(image.high) },
+        };
+        if inner.low <= inner.high { inner } else { range }
+    }
+
+    pub(super) fn interval(&self, given: &Operands<'_>) -> Vec<Range> {
+        given.each(|r| self.sampled(self.asked(r, given.image(0)), given.rounding))
+    }
+
+    /// What it makes of a range, where it is defined: by sampling it densely, and allowing for what lies between samples.
+    fn sampled(&self, range: Range, rounding: &Rounding<'_>) -> Range {
+        const SAMPLES: usize = 4096;
+        let Some(domain) = (rounding.domain)(*self, range) else { return Range::EMPTY };
+        let width = domain.high - domain.low;
+        let samples: Vec<f64> =
+            (0..=SAMPLES).map(|i| self.at(domain.low + width * i as f64 / SAMPLES as f64)).collect();
+        let apart = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+        let values = samples.iter().fold(Range::EMPTY, |r, &v| r.union(Range::point(v)));
+        let grown = values.grown(apart + 8.0 * rounding.unit + values.magnitude() / 512.0);
+        // What is never negative stays so, but for rounding.
+        if values.low > 0.0 { Range { low: grown.low.max(values.low / 2.0), ..grown } } else { grown }
     }
 }
 

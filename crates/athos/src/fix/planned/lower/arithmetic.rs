@@ -5,7 +5,7 @@
 
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Op, Range};
+use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
 use super::function::Approximation;
@@ -13,49 +13,70 @@ use super::linear::Target;
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
+/// The four basic operations.
+#[derive(Clone, Copy)]
+enum Basic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
 impl Lowering<'_> {
-    pub(super) fn arithmetic(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
+    pub(super) fn arithmetic(&mut self, id: NodeId, arithmetic: &Arithmetic) -> Result<Lowered, Refusal> {
+        match arithmetic {
+            Arithmetic::Add => self.computed(id, Basic::Add),
+            Arithmetic::Sub => self.computed(id, Basic::Sub),
+            Arithmetic::Mul => self.computed(id, Basic::Mul),
+            Arithmetic::Div => self.computed(id, Basic::Div),
+            Arithmetic::Maximum => self.larger(id, false),
+            Arithmetic::Minimum => self.larger(id, true),
+            Arithmetic::Compare(comparison) => self.compare(id, *comparison),
+            Arithmetic::Select => self.select(id),
+        }
+    }
+
+    fn computed(&mut self, id: NodeId, op: Basic) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
-        let op = self.graph.node(id).op.clone();
         match (self.constant(a).cloned(), self.constant(b).cloned()) {
-            (None, None) => self.of_secrets(id, &op, a, b),
+            (None, None) => self.of_secrets(id, op, a, b),
             (None, Some(c)) => {
                 let x = self.secret(a)?;
-                if let Some((sign, number)) = trivial(&op, &c, false) {
+                if let Some((sign, number)) = trivial(op, &c, false) {
                     return self.plainly(id, x, sign, number);
                 }
-                let ones = |c: &Array, v: f32| vec![v; c.data.len()];
+                let ones = vec![1.0; c.data.len()];
                 let (factor, offset) = match op {
-                    Op::Arithmetic(Arithmetic::Add) => (ones(&c, 1.0), Some(reals(&c, 1.0))),
-                    Op::Arithmetic(Arithmetic::Sub) => (ones(&c, 1.0), Some(reals(&c, -1.0))),
-                    Op::Arithmetic(Arithmetic::Mul) => (c.data.to_vec(), None),
-                    _ => (inverse(&c)?, None),
+                    Basic::Add => (ones, Some(reals(&c, 1.0))),
+                    Basic::Sub => (ones, Some(reals(&c, -1.0))),
+                    Basic::Mul => (c.data.to_vec(), None),
+                    Basic::Div => (inverse(&c)?, None),
                 };
                 self.with_constant(id, x, b, &c.shape, factor, offset)
             }
             (Some(c), _) => {
                 let x = self.secret(b)?;
-                if let Some((sign, number)) = trivial(&op, &c, true) {
+                if let Some((sign, number)) = trivial(op, &c, true) {
                     return self.plainly(id, x, sign, number);
                 }
                 let ones = |v: f32| vec![v; c.data.len()];
                 let (factor, offset) = match op {
-                    Op::Arithmetic(Arithmetic::Add) => (ones(1.0), Some(reals(&c, 1.0))),
-                    Op::Arithmetic(Arithmetic::Sub) => (ones(-1.0), Some(reals(&c, 1.0))),
-                    Op::Arithmetic(Arithmetic::Mul) => (c.data.to_vec(), None),
-                    _ => return self.quotient(id, None, b),
+                    Basic::Add => (ones(1.0), Some(reals(&c, 1.0))),
+                    Basic::Sub => (ones(-1.0), Some(reals(&c, 1.0))),
+                    Basic::Mul => (c.data.to_vec(), None),
+                    Basic::Div => return self.quotient(id, None, b),
                 };
                 self.with_constant(id, x, a, &c.shape, factor, offset)
             }
         }
     }
 
-    fn of_secrets(&mut self, id: NodeId, op: &Op, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
+    fn of_secrets(&mut self, id: NodeId, op: Basic, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
         let op = match op {
-            Op::Arithmetic(Arithmetic::Add) => PlanOp::Add,
-            Op::Arithmetic(Arithmetic::Sub) => PlanOp::Sub,
-            Op::Arithmetic(Arithmetic::Mul) => return self.mul_secrets(id, a, b),
-            _ => return self.quotient(id, Some(a), b),
+            Basic::Add => PlanOp::Add,
+            Basic::Sub => PlanOp::Sub,
+            Basic::Mul => return self.mul_secrets(id, a, b),
+            Basic::Div => return self.quotient(id, Some(a), b),
         };
         let x = self.secret(a)?;
         let x = self.broadcast(id, x);
@@ -325,20 +346,19 @@ impl Lowering<'_> {
 
 /// The sign and the number where an operation with a constant is no more than `±x`, `±x ± 1`: `1 − x`, say, or a negation. Such a
 /// constant is the operation's, not the model's.
-fn trivial(op: &Op, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
+fn trivial(op: Basic, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
     let &[c] = c.data.as_slice() else { return None };
     if c != 0.0 && c != 1.0 && c != -1.0 {
         return None;
     }
     let number = f64::from(c);
-    match (op, constant_first) {
-        (Op::Arithmetic(Arithmetic::Add), _) => Some((1, number)),
-        (Op::Arithmetic(Arithmetic::Sub), false) => Some((1, -number)),
-        (Op::Arithmetic(Arithmetic::Sub), true) => Some((-1, number)),
-        (Op::Arithmetic(Arithmetic::Mul), _) | (Op::Arithmetic(Arithmetic::Div), false) if c != 0.0 => {
-            Some((c as i32, 0.0))
-        }
-        _ => None,
+    let times = (c != 0.0).then_some((c as i32, 0.0));
+    match op {
+        Basic::Add => Some((1, number)),
+        Basic::Sub if constant_first => Some((-1, number)),
+        Basic::Sub => Some((1, -number)),
+        Basic::Mul => times,
+        Basic::Div => times.filter(|_| !constant_first),
     }
 }
 

@@ -3,7 +3,7 @@
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 
 use cryptflow_graph::operations::normalisation;
-use cryptflow_graph::{Array, NodeId, Range};
+use cryptflow_graph::{Array, Linear, NodeId, Range};
 
 use super::super::plan::{PlanOp, PlanTerm, PlanValue};
 use super::{Lowered, Lowering, Refusal};
@@ -22,7 +22,16 @@ pub(super) struct Target {
 }
 
 impl Lowering<'_> {
-    pub(super) fn conv(&mut self, id: NodeId, window: &Window, groups: usize) -> Result<Lowered, Refusal> {
+    pub(super) fn linear(&mut self, id: NodeId, linear: &Linear) -> Result<Lowered, Refusal> {
+        match linear {
+            Linear::Conv2d { window, groups } => self.conv(id, window, *groups),
+            Linear::MatMul { transpose_a, transpose_b } => self.matmul(id, *transpose_a, *transpose_b),
+            Linear::BatchNorm { epsilon } => self.batch_norm(id, *epsilon),
+            Linear::Scale => self.scale(id),
+        }
+    }
+
+    fn conv(&mut self, id: NodeId, window: &Window, groups: usize) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
         let (filter_id, filter) = self.filter(id, 1, "its filter is not a constant")?;
         let bias = self.bias(id, 2)?;
@@ -46,7 +55,7 @@ impl Lowering<'_> {
         Ok(Lowered::Value(self.layer(id, PlanOp::Linear { terms, bias }, x, shape, to)))
     }
 
-    pub(super) fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
+    fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (None, None) => self.matmul_secrets(id, ta, tb),
@@ -186,7 +195,7 @@ impl Lowering<'_> {
         self.graph.node(id).inputs.len() > 2
     }
 
-    pub(super) fn batch_norm(&mut self, id: NodeId, epsilon: f32) -> Result<Lowered, Refusal> {
+    fn batch_norm(&mut self, id: NodeId, epsilon: f32) -> Result<Lowered, Refusal> {
         const WHY: &str = "its statistics are not constants";
         let x = self.secret(self.operand(id, 0)?)?;
         let [gamma, beta, mean, variance] = [
@@ -200,7 +209,7 @@ impl Lowering<'_> {
         Ok(Lowered::Value(y))
     }
 
-    pub(super) fn scale(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
+    fn scale(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
         const WHY: &str = "its factors are not constants";
         let x = self.secret(self.operand(id, 0)?)?;
         let factor = self.filter(id, 1, WHY)?.1.data.to_vec();

@@ -1,32 +1,19 @@
-//! The largest and the smallest over axes; top-k at outputs.
+//! What is largest along an axis: arg-max and top-k, which are the client's at outputs.
 
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::{Movement, Window};
 
-use cryptflow_graph::{NodeId, Range};
+use cryptflow_graph::{NodeId, Order, Range};
 
 use super::super::plan::{PlanOp, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
-    /// The largest over axes, or the smallest: the negative of the largest of the negatives.
-    pub(super) fn extreme(&mut self, id: NodeId, axes: &[usize], smallest: bool) -> Result<Lowered, Refusal> {
-        let mut x = self.secret(self.operand(id, 0)?)?;
-        if axes.is_empty() {
-            return Ok(Lowered::Value(x));
+    pub(super) fn order(&mut self, id: NodeId, order: &Order) -> Result<Lowered, Refusal> {
+        match *order {
+            Order::ArgMax { axis } => self.arg_max(id, axis),
+            Order::TopK { axis, k, largest, indices } => self.top_k(id, axis, k, largest, indices),
         }
-        if smallest {
-            x = self.negated(id, x, None);
-        }
-        let (x, _) = self.gathered_axes(id, x, axes)?;
-        let [before, count, _, after] = <[usize; 4]>::try_from(self.plan.values[x].shape.as_slice())
-            .map_err(|_| "it does not have four axes".to_string())?;
-        let mut y = self.largest(id, x, [before, count, after]);
-        if smallest {
-            y = self.negated(id, y, None);
-        }
-        let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
     }
 
     /// The largest of `count` elements along the middle axis of `[before, count, 1, after]`: `[before, 1, 1, after]`.
@@ -54,7 +41,7 @@ impl Lowering<'_> {
     }
 
     /// The client sorts what is opened.
-    pub(super) fn top_k(
+    fn top_k(
         &mut self,
         id: NodeId,
         axis: usize,
@@ -74,5 +61,29 @@ impl Lowering<'_> {
         };
         let value = self.at_output(id, value);
         Ok(Lowered::Client(value, OutputTransform::TopK { axis, k, largest, indices }))
+    }
+
+    /// The arg-max of a softmax is that of its operand. The axis becomes the last one.
+    fn arg_max(&mut self, id: NodeId, axis: usize) -> Result<Lowered, Refusal> {
+        let operand = self.operand(id, 0)?;
+        let mut value = match self.lowered[operand.0] {
+            Lowered::Client(value, OutputTransform::Softmax) => value,
+            _ => {
+                let value = self.secret(operand)?;
+                self.at_output(id, value)
+            }
+        };
+        let shape = self.plan.values[value].shape.clone();
+        if axis >= shape.len() {
+            return Err(format!("it has no axis {axis}"));
+        }
+        if axis + 1 != shape.len() {
+            let permutation: Vec<usize> = (0..shape.len()).filter(|&a| a != axis).chain([axis]).collect();
+            let shape = permutation.iter().map(|&a| shape[a]).collect();
+            let range = self.plan.values[value].range;
+            let op = PlanOp::Movement(Movement::Transpose { permutation });
+            value = self.step(id, op, &[value], shape, range, false);
+        }
+        Ok(Lowered::Client(value, OutputTransform::ArgMax))
     }
 }

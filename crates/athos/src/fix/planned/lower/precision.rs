@@ -1,7 +1,7 @@
 //! Which values get more fractional bits than activations: operands of functions that are steep near zero (a variance whose
 //! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
 
-use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range, Reduce};
+use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range};
 
 use super::Setting;
 
@@ -22,6 +22,7 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
         let steep = match &node.op {
             Op::Function(function) if function.steep_at_zero() => node.inputs.first(),
             Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1),
+            // No other operation divides: more bits help none of them.
             _ => None,
         };
         if let Some(&operand) = steep {
@@ -34,10 +35,11 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
             | Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Maximum | Arithmetic::Minimum) => {
                 &node.inputs
             }
-            Op::Reduce(Reduce { .. }) | Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => &node.inputs,
+            Op::Reduce(_) | Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => &node.inputs,
             Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })
             | Op::Pool(Pool { kind: Pooling::Max | Pooling::Sum, .. }) => &node.inputs,
             Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) => node.inputs.get(..1).unwrap_or(&[]),
+            // Fewer bits than could be are what every operation is right with.
             _ => &[],
         };
         for operand in through {

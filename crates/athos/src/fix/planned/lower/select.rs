@@ -56,6 +56,7 @@ impl Lowering<'_> {
                 one.is_some_and(|c| c.data.iter().all(|&v| v == 1.0))
                     && node.inputs.get(1).is_some_and(|&i| self.is_boolean(i))
             }
+            // What is not known to be a flag is compared with zero, which is right whatever it is.
             _ => false,
         }
     }

@@ -1,6 +1,6 @@
 //! Matrix products of floats: a safe door to `matrixmultiply`, with a plain twin that it is tested against.
 
-use super::OpError;
+use super::super::OpError;
 
 /// A matrix inside a slice: where element (row, column) is.
 #[derive(Clone, Copy)]

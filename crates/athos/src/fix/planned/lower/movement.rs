@@ -1,4 +1,4 @@
-//! Movements, and what the client does at an output: softmax and arg-max.
+//! Movements: a step each, except behind a softmax that the client applies.
 
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
@@ -39,35 +39,5 @@ impl Lowering<'_> {
             }
         }
         Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &values))
-    }
-
-    pub(super) fn softmax(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
-        let value = self.secret(self.operand(id, 0)?)?;
-        let value = self.at_output(id, value);
-        Ok(Lowered::Client(value, OutputTransform::Softmax))
-    }
-
-    /// The arg-max of a softmax is that of its operand. The axis becomes the last one.
-    pub(super) fn arg_max(&mut self, id: NodeId, axis: usize) -> Result<Lowered, Refusal> {
-        let operand = self.operand(id, 0)?;
-        let mut value = match self.lowered[operand.0] {
-            Lowered::Client(value, OutputTransform::Softmax) => value,
-            _ => {
-                let value = self.secret(operand)?;
-                self.at_output(id, value)
-            }
-        };
-        let shape = self.plan.values[value].shape.clone();
-        if axis >= shape.len() {
-            return Err(format!("it has no axis {axis}"));
-        }
-        if axis + 1 != shape.len() {
-            let permutation: Vec<usize> = (0..shape.len()).filter(|&a| a != axis).chain([axis]).collect();
-            let shape = permutation.iter().map(|&a| shape[a]).collect();
-            let range = self.plan.values[value].range;
-            let op = PlanOp::Movement(Movement::Transpose { permutation });
-            value = self.step(id, op, &[value], shape, range, false);
-        }
-        Ok(Lowered::Client(value, OutputTransform::ArgMax))
     }
 }

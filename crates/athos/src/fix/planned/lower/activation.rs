@@ -1,0 +1,29 @@
+//! Activations: those that the protocols know; softmax is the client's at an output.
+
+use cryptflow_program::OutputTransform;
+
+use cryptflow_graph::{Activation, NodeId};
+
+use super::super::plan::PlanOp;
+use super::{Lowered, Lowering, Refusal};
+
+impl Lowering<'_> {
+    pub(super) fn activation(&mut self, id: NodeId, activation: &Activation) -> Result<Lowered, Refusal> {
+        let operand = self.operand(id, 0)?;
+        match activation {
+            Activation::Relu => {
+                let x = self.secret(operand)?;
+                Ok(self.last_step(id, PlanOp::Relu, &[x]))
+            }
+            Activation::ClippedRelu { limit } if *limit > 0.0 => {
+                let x = self.secret(operand)?;
+                Ok(self.last_step(id, PlanOp::ClippedRelu((*limit).into()), &[x]))
+            }
+            Activation::ClippedRelu { limit } => Err(format!("its limit {limit} is not positive")),
+            Activation::Softmax => {
+                let x = self.secret(operand)?;
+                Ok(Lowered::Client(self.at_output(id, x), OutputTransform::Softmax))
+            }
+        }
+    }
+}

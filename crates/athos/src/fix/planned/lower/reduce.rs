@@ -1,0 +1,88 @@
+//! Reductions over axes: the axes are brought together, and one window covers them.
+
+use cryptflow_ring::{Movement, Window};
+
+use cryptflow_graph::{NodeId, Reduce, Reduction};
+
+use super::super::plan::{PlanOp, PlanValue};
+use super::pool::multiple;
+use super::{Lowered, Lowering, Refusal};
+
+impl Lowering<'_> {
+    pub(super) fn reduce(&mut self, id: NodeId, reduce: &Reduce) -> Result<Lowered, Refusal> {
+        let axes = &reduce.axes;
+        match reduce.kind {
+            Reduction::Mean => self.total(id, axes, true),
+            Reduction::Sum => self.total(id, axes, false),
+            Reduction::Max => self.extreme(id, axes, false),
+            Reduction::Min => self.extreme(id, axes, true),
+        }
+    }
+
+    /// The largest over axes, or the smallest: the negative of the largest of the negatives.
+    fn extreme(&mut self, id: NodeId, axes: &[usize], smallest: bool) -> Result<Lowered, Refusal> {
+        let mut x = self.secret(self.operand(id, 0)?)?;
+        if axes.is_empty() {
+            return Ok(Lowered::Value(x));
+        }
+        if smallest {
+            x = self.negated(id, x, None);
+        }
+        let (x, _) = self.gathered_axes(id, x, axes)?;
+        let [before, count, _, after] = <[usize; 4]>::try_from(self.plan.values[x].shape.as_slice())
+            .map_err(|_| "it does not have four axes".to_string())?;
+        let mut y = self.largest(id, x, [before, count, after]);
+        if smallest {
+            y = self.negated(id, y, None);
+        }
+        let shape = self.graph.node(id).shape.clone();
+        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+    }
+
+    /// The sum or the mean over axes: the axes are brought together, and one window covers them.
+    fn total(&mut self, id: NodeId, axes: &[usize], mean: bool) -> Result<Lowered, Refusal> {
+        let x = self.secret(self.operand(id, 0)?)?;
+        let (x, count) = self.gathered_axes(id, x, axes)?;
+        let input = self.nhwc(x)?;
+        let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
+        let out = vec![input[0], 1, 1, input[3]];
+        let range = self.range(id);
+        let sums = if mean { multiple(range, count) } else { range };
+        let mut y = self.step(id, PlanOp::SumPool(input, window), &[x], out.clone(), sums, false);
+        if mean {
+            let value = PlanValue { extra: self.extra_of(id), ..self.blank(id, out, range) };
+            y = self.step_to(id, PlanOp::ScalePublic(vec![1.0 / count as f64]), &[y], value);
+        }
+        let shape = self.graph.node(id).shape.clone();
+        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+    }
+
+    /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and the number of elements.
+    pub(super) fn gathered_axes(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        axes: &[usize],
+    ) -> Result<(usize, usize), Refusal> {
+        let mut x = x;
+        let mut shape = self.plan.values[x].shape.clone();
+        let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
+        let (Some(&first), Some(&last)) = (axes.first(), axes.last()) else {
+            return Err("it reduces over no axis".into());
+        };
+        if last >= shape.len() {
+            return Err(format!("it has no axis {last}"));
+        }
+        let mut lead = first;
+        if last - first + 1 != axes.len() {
+            let kept = (0..shape.len()).filter(|a| !axes.contains(a));
+            let permutation: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+            lead = shape.len() - axes.len();
+            shape = permutation.iter().map(|&a| shape[a]).collect();
+            x = self.moved(id, Movement::Transpose { permutation }, x);
+        }
+        let before: usize = shape[..lead].iter().product();
+        let after: usize = shape[lead + axes.len()..].iter().product();
+        Ok((self.moved(id, Movement::Reshape { shape: vec![before, count, 1, after] }, x), count))
+    }
+}

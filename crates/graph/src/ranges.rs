@@ -1,0 +1,153 @@
+//! What the values of a graph may be: by what its operations say alone, and by interval arithmetic from its inputs.
+
+use crate::graph::{Array, Graph};
+use crate::operations::{Function, Op};
+use crate::range::Range;
+
+/// What the values of every node may be, by id, in the float model, whatever the inputs are: a variance is not negative,
+/// a sigmoid is from 0 to 1. What fixed point makes of it may lie beside by its rounding.
+pub fn images(graph: &Graph) -> Vec<Range> {
+    let mut images: Vec<Range> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let operands: Vec<Range> =
+            node.inputs.iter().map(|id| images.get(id.0).copied().unwrap_or(Range::ALL)).collect();
+        let same = node.inputs.first() == node.inputs.get(1);
+        images.push(node.op.image(&operands, same));
+    }
+    images
+}
+
+/// What computing with rounded numbers adds to exact ranges.
+pub struct Rounding<'a> {
+    /// The distance of two numbers.
+    pub unit: f64,
+    /// By how much a weight of magnitude 1 may be off.
+    pub weight: f64,
+    /// The part of a range over which a function is computed, beyond which it stays what it is; nothing where it is not
+    /// defined on the range.
+    pub domain: &'a dyn Fn(Function, Range) -> Option<Range>,
+}
+
+impl Rounding<'_> {
+    /// By how much a weight may be off that is at most so large.
+    pub(crate) fn of_weights(&self, largest: f32) -> f64 {
+        f64::from(largest) * self.weight
+    }
+}
+
+/// An operand, as far as ranges are concerned.
+pub(crate) struct Operand<'a> {
+    /// Its shape.
+    pub(crate) shape: &'a [usize],
+    /// The range of each channel: of each index along the last axis.
+    pub(crate) channels: &'a [Range],
+    /// What it is, if it is a constant.
+    pub(crate) constant: Option<&'a Array>,
+    /// What the float model allows it to be.
+    pub(crate) image: Range,
+}
+
+/// What an operation makes ranges of.
+pub(crate) struct Operands<'a> {
+    /// The operands.
+    pub(crate) all: &'a [Operand<'a>],
+    /// Whether the first two are one value.
+    pub(crate) same: bool,
+    /// The channels of the result.
+    pub(crate) channels: usize,
+    /// What rounding adds.
+    pub(crate) rounding: &'a Rounding<'a>,
+}
+
+impl<'a> Operands<'a> {
+    /// The channels of the first operand.
+    pub(crate) fn first(&self) -> &'a [Range] {
+        self.of(0)
+    }
+
+    /// The channels of an operand.
+    pub(crate) fn of(&self, operand: usize) -> &'a [Range] {
+        self.all.get(operand).map_or(&[], |o| o.channels)
+    }
+
+    /// The range of all channels of an operand.
+    pub(crate) fn whole(&self, operand: usize) -> Range {
+        Range::of_all(self.of(operand))
+    }
+
+    /// The constant that an operand is.
+    pub(crate) fn constant(&self, operand: usize) -> Option<&'a Array> {
+        self.all.get(operand).and_then(|o| o.constant)
+    }
+
+    /// The shape of an operand.
+    pub(crate) fn shape(&self, operand: usize) -> &'a [usize] {
+        self.all.get(operand).map_or(&[], |o| o.shape)
+    }
+
+    /// What the float model allows an operand to be.
+    pub(crate) fn image(&self, operand: usize) -> Range {
+        self.all.get(operand).map_or(Range::ALL, |o| o.image)
+    }
+
+    /// The same of every channel of the first operand.
+    pub(crate) fn each(&self, f: impl Fn(Range) -> Range) -> Vec<Range> {
+        self.first().iter().map(|&r| f(r)).collect()
+    }
+
+    /// One range for all channels of the result.
+    pub(crate) fn filled(&self, range: Range) -> Vec<Range> {
+        vec![range; self.channels]
+    }
+
+    /// The ranges of what cannot be computed.
+    pub(crate) fn nothing(&self) -> Vec<Range> {
+        self.filled(Range::EMPTY)
+    }
+}
+
+/// The ranges of all nodes, by id, where the inputs take values in these ranges, in numbers that are rounded so. A
+/// constant has the range of its elements. Nodes of operations that cannot be computed in such numbers have an empty
+/// range.
+///
+/// Ranges are kept for each channel (the last axis) while they are computed.
+pub fn intervals(graph: &Graph, inputs: &[Range], rounding: &Rounding<'_>) -> Vec<Range> {
+    let mut channels: Vec<Vec<Range>> = Vec::with_capacity(graph.nodes.len());
+    let mut given = inputs.iter();
+    let images = images(graph);
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let last = node.shape.last().copied().unwrap_or(1);
+        let ranges = match &node.op {
+            Op::Input => {
+                let at = graph.inputs.iter().position(|id| id.0 == index);
+                let range = at.and_then(|at| inputs.get(at)).or_else(|| given.next());
+                vec![range.map_or(Range::EMPTY, |r| r.grown(rounding.unit)); last]
+            }
+            Op::Constant(array) => of_constant(array),
+            op => {
+                let operand = |id: &crate::NodeId| Operand {
+                    shape: &graph.node(*id).shape,
+                    channels: &channels[id.0],
+                    constant: graph.constant(*id),
+                    image: images[id.0],
+                };
+                let all: Vec<Operand<'_>> = node.inputs.iter().map(operand).collect();
+                let same = node.inputs.first() == node.inputs.get(1);
+                op.interval(&Operands { all: &all, same, channels: last, rounding })
+            }
+        };
+        channels.push(ranges);
+    }
+    channels.iter().map(|c| Range::of_all(c)).collect()
+}
+
+fn of_constant(array: &Array) -> Vec<Range> {
+    let n = array.shape.last().copied().unwrap_or(1).max(1);
+    let mut ranges = vec![Range::EMPTY; n];
+    for row in array.data.chunks(n) {
+        for (range, &v) in ranges.iter_mut().zip(row) {
+            *range = range.union(Range::point(v.into()));
+        }
+    }
+    ranges
+}

@@ -1,11 +1,11 @@
-//! A benchmark as bar charts (SVG), with logarithmic axes: what is measured spans five orders of magnitude.
+//! A benchmark as bar charts (SVG), with logarithmic axes: what is measured spans five orders of magnitude. They are a
+//! template, like the charts of the compiler's report, which `plotters` cannot draw: one way for both is enough.
 
-use std::fmt::Write;
+use cryptflow_figures::table;
+use maud::{Markup, html};
 
 use super::Results;
 use super::markdown::seconds;
-use cryptflow_figures::columns::escaped;
-use cryptflow_figures::table;
 
 const LEFT: f64 = 160.0;
 const PLOT: f64 = 520.0;
@@ -64,73 +64,59 @@ pub fn times(results: &Results) -> String {
 }
 
 fn svg(chart: &Chart<'_>) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write_svg(&mut out, chart);
-    out
-}
-
-fn write_svg(out: &mut String, chart: &Chart<'_>) -> std::fmt::Result {
     let group = BAR * chart.series.len() as f64 + GAP;
     let bottom = TOP + group * chart.groups.len() as f64;
     let (width, height) = (LEFT + PLOT + RIGHT, bottom + 30.0);
     let (low, high) = decades(chart);
     let x = |value: f64| LEFT + PLOT * (value.log10() - low) / (high - low);
+    let powers = (0..=(high - low).round() as i32).map(|decade| low as i32 + decade);
+    let page = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+            viewBox=(format_args!("0 0 {width} {height}")) font-family="sans-serif" font-size="11" {
+            rect width=(width) height=(height) fill="#ffffff" {}
+            text x="12" y="22" font-size="15" { (chart.title) }
+            (legend(chart))
+            @for power in powers {
+                @let line = short(x(10f64.powi(power)));
+                line x1=(line) y1=(TOP) x2=(line) y2=(bottom) stroke="#e0e0e0" {}
+                text x=(line) y=(bottom + 16.0) text-anchor="middle" { (tick(chart, power)) }
+            }
+            @for (index, (name, bars)) in chart.groups.iter().enumerate() {
+                @let top = TOP + GAP / 2.0 + group * index as f64;
+                text x=(LEFT - 8.0) y=(short(top + (group - GAP) / 2.0 + 4.0)) text-anchor="end" { (name) }
+                @for ((place, bar), colour) in bars.iter().enumerate().zip(COLOURS.iter().cycle()) {
+                    @if let Some(value) = bar.filter(|v| *v > 0.0) {
+                        @let (y, end) = (top + BAR * place as f64, x(value));
+                        rect x=(LEFT) y=(short(y)) width=(short((end - LEFT).max(1.0))) height=(BAR - 2.0)
+                            fill=(colour) {}
+                        text x=(short(end + 4.0)) y=(short(y + BAR - 4.0)) { ((chart.show)(value)) }
+                    }
+                }
+            }
+        }
+    };
+    page.into_string() + "\n"
+}
 
-    writeln!(
-        out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">"#
-    )?;
-    writeln!(out, r##"<rect width="{width}" height="{height}" fill="#ffffff"/>"##)?;
-    writeln!(out, r#"<text x="12" y="22" font-size="15">{}</text>"#, escaped(chart.title))?;
-    let mut at = 12.0;
-    for (name, colour) in chart.series.iter().zip(COLOURS.iter().cycle()) {
-        writeln!(out, r#"<rect x="{at}" y="36" width="10" height="10" fill="{colour}"/>"#)?;
-        writeln!(out, r#"<text x="{}" y="45">{}</text>"#, at + 14.0, escaped(name))?;
-        at += 30.0 + 7.0 * name.chars().count() as f64;
-    }
-    for decade in 0..=(high - low).round() as i32 {
-        let power = low as i32 + decade;
-        let line = x(10f64.powi(power));
-        writeln!(
-            out,
-            r##"<line x1="{line:.1}" y1="{TOP}" x2="{line:.1}" y2="{bottom}" stroke="#e0e0e0"/>"##
-        )?;
-        writeln!(
-            out,
-            r#"<text x="{line:.1}" y="{}" text-anchor="middle">{}</text>"#,
-            bottom + 16.0,
-            escaped(&tick(chart, power))
-        )?;
-    }
-    for (index, (name, bars)) in chart.groups.iter().enumerate() {
-        let top = TOP + GAP / 2.0 + group * index as f64;
-        let middle = top + (group - GAP) / 2.0 + 4.0;
-        writeln!(
-            out,
-            r#"<text x="{}" y="{middle:.1}" text-anchor="end">{}</text>"#,
-            LEFT - 8.0,
-            escaped(name)
-        )?;
-        for ((place, bar), colour) in bars.iter().enumerate().zip(COLOURS.iter().cycle()) {
-            let Some(value) = bar.filter(|v| *v > 0.0) else { continue };
-            let (y, end) = (top + BAR * place as f64, x(value));
-            writeln!(
-                out,
-                r#"<rect x="{LEFT}" y="{y:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
-                (end - LEFT).max(1.0),
-                BAR - 2.0
-            )?;
-            writeln!(
-                out,
-                r#"<text x="{:.1}" y="{:.1}">{}</text>"#,
-                end + 4.0,
-                y + BAR - 4.0,
-                escaped(&(chart.show)(value))
-            )?;
+/// A place on the chart, to a tenth.
+fn short(place: f64) -> String {
+    format!("{place:.1}")
+}
+
+/// What the colours mean, above the plot.
+fn legend(chart: &Chart<'_>) -> Markup {
+    let names = chart.series.iter().zip(COLOURS.iter().cycle());
+    let places = names.scan(12.0, |next, (name, colour)| {
+        let at = *next;
+        *next += 30.0 + 7.0 * name.chars().count() as f64;
+        Some((at, name, colour))
+    });
+    html! {
+        @for (at, name, colour) in places {
+            rect x=(at) y="36" width="10" height="10" fill=(colour) {}
+            text x=(at + 14.0) y="45" { (name) }
         }
     }
-    writeln!(out, "</svg>")
 }
 
 /// What a power of ten is called on the axis.
@@ -216,8 +202,10 @@ mod tests {
     #[test]
     fn longer_bars_are_of_larger_values() {
         let svg = bytes(&results());
-        let bars = svg.lines().filter(|l| l.starts_with(&format!("<rect x=\"{LEFT}\"")));
-        let widths: Vec<f64> = bars
+        let bar = format!("<rect x=\"{LEFT}\"");
+        let widths: Vec<f64> = svg
+            .split(&bar)
+            .skip(1)
             .map(|l| l.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
             .collect();
         let [published, mirror, porthos, own] = widths[..] else { panic!("{widths:?}") };

@@ -1,14 +1,12 @@
 //! The compiler's report as a page of HTML: one file that needs nothing else.
 
-use std::fmt::Write;
-
-use cryptflow_athos::fix::report::{CompileReport, LayerReport};
+use cryptflow_athos::fix::report::{AgreementReport, CompileReport, LayerReport, TrialReport};
 use cryptflow_engine::Estimate;
+use cryptflow_figures::columns::{Columns, Series, columns};
+use cryptflow_figures::table::{bytes, count, shape};
 use cryptflow_party::ProtocolName;
 use cryptflow_program::{Operation, Program};
-
-use cryptflow_figures::columns::{Columns, Series, columns, escaped};
-use cryptflow_figures::table::{bytes, count, shape};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What the page is about, beside the report.
 pub struct Subject<'a> {
@@ -32,30 +30,39 @@ struct Line<'a> {
     rounds: u64,
 }
 
-/// The page.
-pub fn html(subject: &Subject<'_>) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write_page(&mut out, subject);
-    out
+impl Line<'_> {
+    fn bytes(&self) -> u64 {
+        self.dealt + self.online
+    }
 }
 
-fn write_page(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
-    let name = escaped(&subject.program.name);
-    writeln!(
-        out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{name}: compiled</title>\n<style>{STYLE}</style></head><body>\n<h1>{name}</h1>"
-    )?;
-    summary(out, subject)?;
-    warnings(out, &subject.report.warnings)?;
-    trials(out, subject)?;
+/// The page.
+pub fn page(subject: &Subject<'_>) -> String {
+    let name = &subject.program.name;
     let lines = lines(subject);
-    charts(out, &lines)?;
-    largest(out, &lines)?;
-    functions(out, subject.report)?;
-    layers(out, &lines)?;
-    writeln!(out, "<script>{SORT}</script>\n</body></html>")
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (name) ": compiled" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (name) }
+                (summary(subject))
+                (warnings(&subject.report.warnings))
+                (trials(subject))
+                (charts(&lines))
+                (largest(&lines))
+                (functions(subject.report))
+                (layers(&lines))
+                script { (PreEscaped(SORT)) }
+            }
+        }
+    };
+    page.into_string() + "\n"
 }
 
 /// Layers are the steps that are neither movements nor changes of ring, which count for the layer before them.
@@ -85,283 +92,283 @@ fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
     lines
 }
 
-fn summary(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
+fn summary(subject: &Subject<'_>) -> Markup {
     let (report, total, dealer) = (subject.report, &subject.cost.total, ProtocolName::Mirror.dealer());
-    let mut rows = vec![("model", subject.source.clone())];
-    rows.push((
-        "size",
-        format!(
-            "{} layers, {} parameters, {} multiplications; at most {} values at a time",
-            report.layers.len(),
-            count(report.parameters),
-            count(report.macs),
-            count(report.peak_elements)
-        ),
-    ));
-    rows.push(("scale", format!("{} fractional bits: {}", report.scale, report.scale_reason)));
-    rows.push(("ring", format!("{} bits: {}", report.ring_bits, report.ring_reason)));
-    rows.push((
-        "bounds",
-        match report.examples {
-            0 => "worst cases, from the range of the inputs".into(),
-            n => format!("from {n} examples, with a margin of {} bits", report.margin_bits),
-        },
-    ));
-    if let Some(a) = &report.agreement {
-        let choices = match a.rows {
-            0 => String::new(),
-            rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
-        };
-        rows.push((
-            "agreement with the float model",
-            format!(
-                "{choices}largest error of an output {:.2e} ({:.2e} is allowed)",
-                a.largest_error, a.tolerance
-            ),
-        ));
-    }
-    rows.push((
-        "cost of a run in Mirror",
-        format!(
-            "{} ({} dealt ahead, {} online), {} rounds",
-            bytes(total.total()),
-            bytes(total.dealt(dealer)),
-            bytes(total.online(dealer)),
-            total.rounds
-        ),
-    ));
+    let size = format!(
+        "{} layers, {} parameters, {} multiplications; at most {} values at a time",
+        report.layers.len(),
+        count(report.parameters),
+        count(report.macs),
+        count(report.peak_elements)
+    );
+    let bounds = match report.examples {
+        0 => "worst cases, from the range of the inputs".into(),
+        n => format!("from {n} examples, with a margin of {} bits", report.margin_bits),
+    };
+    let cost = format!(
+        "{} ({} dealt ahead, {} online), {} rounds",
+        bytes(total.total()),
+        bytes(total.dealt(dealer)),
+        bytes(total.online(dealer)),
+        total.rounds
+    );
     let options: Vec<String> =
         subject.options.iter().map(|(name, value)| format!("--{name} {value}")).collect();
+    let mut rows = vec![
+        ("model", subject.source.clone()),
+        ("size", size),
+        ("scale", format!("{} fractional bits: {}", report.scale, report.scale_reason)),
+        ("ring", format!("{} bits: {}", report.ring_bits, report.ring_reason)),
+        ("bounds", bounds),
+    ];
+    rows.extend(report.agreement.as_ref().map(|a| ("agreement with the float model", agreement(a))));
+    rows.push(("cost of a run in Mirror", cost));
     rows.push(("options", if options.is_empty() { "none".into() } else { options.join(" ") }));
-    writeln!(out, "<table class=\"facts\">")?;
-    for (name, text) in rows {
-        writeln!(out, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(&text))?;
+    html! {
+        table.facts {
+            @for (name, text) in rows { tr { th { (name) } td { (text) } } }
+        }
     }
-    writeln!(out, "</table>")
 }
 
-fn warnings(out: &mut String, warnings: &[String]) -> std::fmt::Result {
-    if warnings.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h2>Warnings</h2>\n<ul class=\"warnings\">")?;
-    for warning in warnings {
-        writeln!(out, "<li>{}</li>", escaped(warning))?;
-    }
-    writeln!(out, "</ul>")
+fn agreement(a: &AgreementReport) -> String {
+    let choices = match a.rows {
+        0 => String::new(),
+        rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
+    };
+    format!("{choices}largest error of an output {:.2e} ({:.2e} is allowed)", a.largest_error, a.tolerance)
 }
 
-fn trials(out: &mut String, subject: &Subject<'_>) -> std::fmt::Result {
+fn warnings(warnings: &[String]) -> Markup {
+    html! {
+        @if !warnings.is_empty() {
+            h2 { "Warnings" }
+            ul.warnings { @for warning in warnings { li { (warning) } } }
+        }
+    }
+}
+
+fn trials(subject: &Subject<'_>) -> Markup {
     let mut trials = subject.report.trials.clone();
-    if trials.is_empty() {
-        return Ok(());
-    }
     trials.sort_by_key(|t| (t.ring_bits, t.scale));
-    writeln!(
-        out,
-        "<h2>Accuracy at each scale</h2>\n<p>Programs that the search ran on the examples beside the float model. The smallest scale (and \
-         ring) that agrees is taken.</p>"
-    )?;
+    html! {
+        @if !trials.is_empty() {
+            h2 { "Accuracy at each scale" }
+            p { "Programs that the search ran on the examples beside the float model. The smallest scale (and ring) that \
+                 agrees is taken." }
+            @if trials.len() > 1 { (errors_of(&trials)) }
+            table.sortable {
+                thead { tr {
+                    @for name in ["scale", "ring", "largest error", "allowed", "other arg-max", ""] { th { (name) } }
+                } }
+                tbody { @for t in &trials { (trial(t, subject.report)) } }
+            }
+        }
+    }
+}
+
+/// The smaller one of a pair of columns is in front only where it is drawn later: the table below says the rest.
+fn errors_of(trials: &[TrialReport]) -> Markup {
     let names: Vec<String> =
         trials.iter().map(|t| format!("{} bits, ring {}", t.scale, t.ring_bits)).collect();
-    let series = vec![
-        Series {
-            name: "largest error of an output",
-            class: "one",
-            values: trials.iter().map(|t| t.problem.is_none().then_some(t.largest_error)).collect(),
-        },
-        Series {
-            name: "allowed",
-            class: "two",
-            values: trials.iter().map(|t| t.problem.is_none().then_some(t.tolerance)).collect(),
-        },
-    ];
-    // The smaller one of a pair is in front only where it is drawn later: a table says the rest.
-    let chart =
-        Columns { title: "Error at each scale", names: &names, series, logarithmic: true, show: number };
-    if trials.len() > 1 {
-        out.push_str(&columns(&chart));
-    }
-    writeln!(
-        out,
-        "<table class=\"sortable\"><thead><tr><th>scale</th><th>ring</th><th>largest error</th><th>allowed</th>\
-         <th>other arg-max</th><th></th></tr></thead><tbody>"
-    )?;
-    for t in &trials {
-        let chosen = t.scale == subject.report.scale && t.ring_bits == subject.report.ring_bits;
-        let verdict = match (&t.problem, t.agrees) {
-            (Some(problem), _) => problem.clone(),
-            (None, true) if chosen => "agrees: chosen".into(),
-            (None, true) => "agrees".into(),
-            (None, false) => "too coarse".into(),
-        };
-        let measured = |v: f64| if t.problem.is_some() { String::new() } else { number(v) };
-        let rows = if t.problem.is_some() { String::new() } else { format!("{} of {}", t.flips, t.rows) };
-        writeln!(
-            out,
-            "<tr{}><td>{}</td><td>{}</td><td data-v=\"{:e}\">{}</td><td>{}</td><td>{rows}</td><td class=\"text\">{}</td></tr>",
-            if chosen { " class=\"chosen\"" } else { "" },
-            t.scale,
-            t.ring_bits,
-            t.largest_error,
-            measured(t.largest_error),
-            measured(t.tolerance),
-            escaped(&verdict)
-        )?;
-    }
-    writeln!(out, "</tbody></table>")
+    let series = |name, class, value: fn(&TrialReport) -> f64| {
+        let values = trials.iter().map(|t| t.problem.is_none().then(|| value(t)));
+        Series { name, class, values: values.collect() }
+    };
+    columns(&Columns {
+        title: "Error at each scale",
+        names: &names,
+        series: vec![
+            series("largest error of an output", "one", |t| t.largest_error),
+            series("allowed", "two", |t| t.tolerance),
+        ],
+        logarithmic: true,
+        show: number,
+    })
 }
 
-fn charts(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
+fn trial(t: &TrialReport, report: &CompileReport) -> Markup {
+    let chosen = t.scale == report.scale && t.ring_bits == report.ring_bits;
+    let verdict = match (&t.problem, t.agrees) {
+        (Some(problem), _) => problem,
+        (None, true) if chosen => "agrees: chosen",
+        (None, true) => "agrees",
+        (None, false) => "too coarse",
+    };
+    let ran = t.problem.is_none();
+    html! {
+        tr.chosen[chosen] {
+            td { (t.scale) }
+            td { (t.ring_bits) }
+            td data-v=(format_args!("{:e}", t.largest_error)) { @if ran { (number(t.largest_error)) } }
+            td { @if ran { (number(t.tolerance)) } }
+            td { @if ran { (t.flips) " of " (t.rows) } }
+            td.text { (verdict) }
+        }
+    }
+}
+
+fn charts(lines: &[Line<'_>]) -> Markup {
     let names: Vec<String> = lines.iter().map(|l| l.layer.name.clone()).collect();
-    let of = |value: &dyn Fn(&Line<'_>) -> Option<f64>| lines.iter().map(value).collect::<Vec<_>>();
+    let series = |name, class, value: fn(&Line<'_>) -> Option<f64>| Series {
+        name,
+        class,
+        values: lines.iter().map(value).collect(),
+    };
     let chart = |title, series, logarithmic, show| {
         columns(&Columns { title, names: &names, series, logarithmic, show })
     };
-    if lines.iter().any(|l| l.layer.max_error.is_some()) {
-        writeln!(
-            out,
-            "<h2>Error of each layer</h2>\n<p>Difference of every layer's result from the float model's, over the examples of the last \
-             run.</p>"
-        )?;
-        out.push_str(&chart(
-            "Error of each layer",
+    html! {
+        @if lines.iter().any(|l| l.layer.max_error.is_some()) {
+            h2 { "Error of each layer" }
+            p { "Difference of every layer's result from the float model's, over the examples of the last run." }
+            (chart(
+                "Error of each layer",
+                vec![
+                    series("largest", "two", |l| l.layer.max_error),
+                    series("root mean square", "one", |l| l.layer.rms_error),
+                ],
+                true,
+                number,
+            ))
+        }
+        h2 { "Bits of each layer" }
+        p { "Signed bits that the largest value takes at the program's scale, and those within which everything is exact: \
+             of the ring, or of the comparison that follows." }
+        (chart(
+            "Bits of each layer",
             vec![
-                Series { name: "largest", class: "two", values: of(&|l| l.layer.max_error) },
-                Series { name: "root mean square", class: "one", values: of(&|l| l.layer.rms_error) },
+                series("there", "three", |l| Some(l.layer.bits_there.into())),
+                series("needed", "one", |l| Some(l.layer.bits_needed.into())),
             ],
-            true,
-            number,
-        ));
+            false,
+            whole,
+        ))
+        h2 { "Bytes of each layer" }
+        p { "Between all parties, in Mirror, for one run." }
+        (chart(
+            "Bytes of each layer",
+            vec![
+                series("dealt ahead and online", "three", |l| Some(l.bytes() as f64)),
+                series("online", "one", |l| Some(l.online as f64)),
+            ],
+            false,
+            |v| bytes(v.round() as u64),
+        ))
     }
-    writeln!(
-        out,
-        "<h2>Bits of each layer</h2>\n<p>Signed bits that the largest value takes at the program's scale, and those within which everything is exact: \
-         of the ring, or of the comparison that follows.</p>"
-    )?;
-    out.push_str(&chart(
-        "Bits of each layer",
-        vec![
-            Series { name: "there", class: "three", values: of(&|l| Some(l.layer.bits_there.into())) },
-            Series { name: "needed", class: "one", values: of(&|l| Some(l.layer.bits_needed.into())) },
-        ],
-        false,
-        whole,
-    ));
-    writeln!(out, "<h2>Bytes of each layer</h2>\n<p>Between all parties, in Mirror, for one run.</p>")?;
-    out.push_str(&chart(
-        "Bytes of each layer",
-        vec![
-            Series {
-                name: "dealt ahead and online",
-                class: "three",
-                values: of(&|l| Some((l.dealt + l.online) as f64)),
-            },
-            Series { name: "online", class: "one", values: of(&|l| Some(l.online as f64)) },
-        ],
-        false,
-        |v| bytes(v.round() as u64),
-    ));
-    Ok(())
 }
 
 /// Layers of the list of costs.
 const LISTED: usize = 10;
 
-fn largest(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
-    let total: u64 = lines.iter().map(|l| l.dealt + l.online).sum();
-    let mut sorted: Vec<&Line<'_>> = lines.iter().collect();
-    sorted.sort_by_key(|l| std::cmp::Reverse(l.dealt + l.online));
-    writeln!(
-        out,
-        "<h2>Largest costs</h2>\n<table><thead><tr><th class=\"text\">layer</th><th class=\"text\">operation</th><th>bytes</th><th>of all</th>\
-         <th>rounds</th></tr></thead><tbody>"
-    )?;
-    for line in sorted.into_iter().take(LISTED).filter(|l| l.dealt + l.online > 0) {
-        let own = line.dealt + line.online;
-        writeln!(
-            out,
-            "<tr><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td><td>{:.1} %</td><td>{}</td></tr>",
-            escaped(&line.layer.name),
-            escaped(&line.layer.operation),
-            bytes(own),
-            100.0 * own as f64 / total.max(1) as f64,
-            line.rounds
-        )?;
+fn largest(lines: &[Line<'_>]) -> Markup {
+    let total: u64 = lines.iter().map(Line::bytes).sum();
+    let mut sorted: Vec<&Line<'_>> = lines.iter().filter(|l| l.bytes() > 0).collect();
+    sorted.sort_by_key(|l| std::cmp::Reverse(l.bytes()));
+    html! {
+        h2 { "Largest costs" }
+        table {
+            thead { tr {
+                th.text { "layer" } th.text { "operation" } th { "bytes" } th { "of all" } th { "rounds" }
+            } }
+            tbody {
+                @for line in sorted.into_iter().take(LISTED) {
+                    tr {
+                        td.text { (line.layer.name) }
+                        td.text { (line.layer.operation) }
+                        td { (bytes(line.bytes())) }
+                        td { (format_args!("{:.1} %", 100.0 * line.bytes() as f64 / total.max(1) as f64)) }
+                        td { (line.rounds) }
+                    }
+                }
+            }
+        }
     }
-    writeln!(out, "</tbody></table>")
 }
 
-fn functions(out: &mut String, report: &CompileReport) -> std::fmt::Result {
-    if report.functions.is_empty() {
-        return Ok(());
+fn functions(report: &CompileReport) -> Markup {
+    html! {
+        @if !report.functions.is_empty() {
+            h2 { "Functions" }
+            p { "Functions that polynomials stand for, one for each piece of their range." }
+            table.sortable {
+                thead { tr {
+                    th.text { "node" } th.text { "function" }
+                    @for name in ["from", "to", "pieces", "degree", "largest error"] { th { (name) } }
+                } }
+                tbody {
+                    @for f in &report.functions {
+                        tr {
+                            td.text { (f.name) }
+                            td.text { (f.function) }
+                            td { (format_args!("{:.4}", f.low)) }
+                            td { (format_args!("{:.4}", f.high)) }
+                            td { (f.pieces) }
+                            td { (f.degree) }
+                            (number_cell(f.largest_error))
+                        }
+                    }
+                }
+            }
+        }
     }
-    writeln!(
-        out,
-        "<h2>Functions</h2>\n<p>Functions that polynomials stand for, one for each piece of their range.</p>\n\
-         <table class=\"sortable\"><thead><tr><th class=\"text\">node</th><th class=\"text\">function</th><th>from</th><th>to</th><th>pieces</th>\
-         <th>degree</th><th>largest error</th></tr></thead><tbody>"
-    )?;
-    for f in &report.functions {
-        writeln!(
-            out,
-            "<tr><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td><td>{}</td><td data-v=\"{:e}\">{}</td></tr>",
-            escaped(&f.name),
-            escaped(&f.function),
-            f.low,
-            f.high,
-            f.pieces,
-            f.degree,
-            f.largest_error,
-            number(f.largest_error)
-        )?;
-    }
-    writeln!(out, "</tbody></table>")
 }
 
-fn layers(out: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
-    writeln!(
-        out,
-        "<h2>Layers</h2>\n<p>Click on a column's name to sort by it.</p>\n<div class=\"wide\"><table class=\"sortable\"><thead><tr><th>#</th>\
-         <th class=\"text\">layer</th><th class=\"text\">operation</th><th>shape</th><th>largest value</th><th>bits needed</th><th>bits there</th>\
-         <th>margin</th><th>weights' bits</th><th>fractional</th><th>rms error</th><th>largest error</th><th>bytes</th><th>rounds</th></tr></thead><tbody>"
-    )?;
-    let optional = |v: Option<f64>| match v {
-        Some(v) => format!("<td data-v=\"{v:e}\">{}</td>", number(v)),
-        None => "<td data-v=\"-1\"></td>".into(),
+/// A number as people read it, which sorts by all of its digits.
+fn number_cell(v: f64) -> Markup {
+    html! { td data-v=(format_args!("{v:e}")) { (number(v)) } }
+}
+
+fn layers(lines: &[Line<'_>]) -> Markup {
+    html! {
+        h2 { "Layers" }
+        p { "Click on a column's name to sort by it." }
+        div.wide { table.sortable {
+            thead { tr {
+                th { "#" } th.text { "layer" } th.text { "operation" }
+                @for name in [
+                    "shape", "largest value", "bits needed", "bits there", "margin", "weights' bits", "fractional",
+                    "rms error", "largest error", "bytes", "rounds",
+                ] { th { (name) } }
+            } }
+            tbody { @for (i, line) in lines.iter().enumerate() { (layer(i + 1, line)) } }
+        } }
+    }
+}
+
+fn layer(place: usize, line: &Line<'_>) -> Markup {
+    let l = line.layer;
+    let error = |v: Option<f64>| match v {
+        Some(v) => number_cell(v),
+        None => html! { td data-v="-1" {} },
+    };
+    let bits = |v: Option<u32>| match v {
+        Some(v) => html! { td { (v) } },
+        None => html! { td data-v="-1" {} },
     };
     // Where there is none, no input makes it fail by itself: it sorts behind the others.
-    let margin = |v: Option<f64>| match v {
-        Some(v) if v < 0.5 => format!("<td class=\"thin\">{v:.1}</td>"),
-        Some(v) => format!("<td>{v:.1}</td>"),
-        None => "<td data-v=\"1e9\"></td>".into(),
+    let margin = match l.margin {
+        Some(v) => html! { td.thin[v < 0.5] { (format_args!("{v:.1}")) } },
+        None => html! { td data-v="1e9" {} },
     };
-    let bits = |v: Option<u32>| v.map_or("<td data-v=\"-1\"></td>".into(), |b| format!("<td>{b}</td>"));
-    for (i, line) in lines.iter().enumerate() {
-        let l = line.layer;
-        let own = line.dealt + line.online;
-        writeln!(
-            out,
-            "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td><td data-v=\"{:e}\">{}</td><td>{}</td><td>{}</td>\
-             {}{}{}{}{}<td data-v=\"{own}\">{}</td><td>{}</td></tr>",
-            i + 1,
-            escaped(&l.name),
-            escaped(&l.operation),
-            shape(&l.shape),
-            l.largest,
-            number(l.largest),
-            l.bits_needed,
-            l.bits_there,
-            margin(l.margin),
-            bits(l.weight_bits),
-            bits(l.weight_scale),
-            optional(l.rms_error),
-            optional(l.max_error),
-            bytes(own),
-            line.rounds
-        )?;
+    html! {
+        tr {
+            td { (place) }
+            td.text { (l.name) }
+            td.text { (l.operation) }
+            td { (shape(&l.shape)) }
+            (number_cell(l.largest))
+            td { (l.bits_needed) }
+            td { (l.bits_there) }
+            (margin)
+            (bits(l.weight_bits))
+            (bits(l.weight_scale))
+            (error(l.rms_error))
+            (error(l.max_error))
+            td data-v=(line.bytes()) { (bytes(line.bytes())) }
+            td { (line.rounds) }
+        }
     }
-    writeln!(out, "</tbody></table></div>")
 }
 
 fn number(v: f64) -> String {

@@ -108,7 +108,7 @@ fn a_page_about_the_compiled_model() {
         ["--calibrate", examples.to_str().unwrap(), "--report", page.to_str().unwrap(), "--name", "a<b>&c"];
     stdout(&compile(&digits("model.pb"), &out, &arguments));
     let html = std::fs::read_to_string(&page).unwrap();
-    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    assert!(html.starts_with("<!DOCTYPE html>") && html.trim_end().ends_with("</html>"));
     for part in [
         "a&lt;b&gt;&amp;c",
         "Accuracy at each scale",

@@ -1,11 +1,8 @@
-//! What charts share.
+//! Charts of columns, as SVG within a page: each column tells its numbers when it is pointed at, and the page's style
+//! has the colours, light and dark. `plotters` draws neither, and `charming` wants a script of 1 MB in every page; so
+//! the marks are written here, as a template.
 
-use std::fmt::Write;
-
-/// Text as it stands in XML and HTML.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
+use maud::{Markup, html};
 
 /// One kind of bars in [`columns`].
 #[derive(Clone, Debug)]
@@ -16,6 +13,13 @@ pub struct Series {
     pub class: &'static str,
     /// Lengths, one for each column; absent ones leave it empty.
     pub values: Vec<Option<f64>>,
+}
+
+impl Series {
+    /// What there is to be drawn of a column.
+    fn bar(&self, column: usize) -> Option<f64> {
+        self.values.get(column).copied().flatten().filter(|v| v.is_finite() && *v > 0.0)
+    }
 }
 
 /// A chart of columns, one behind the other where there are several series: later ones are in front.
@@ -37,23 +41,17 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 72.0;
 const TOP: f64 = 34.0;
 const PLOT: f64 = 190.0;
+const BOTTOM: f64 = TOP + PLOT;
 /// Columns whose names fit below.
 const NAMED: usize = 40;
+/// Characters of a name that fit below a column.
+const NAME: usize = 24;
 
-/// The chart as SVG without colours of its own: the page's style has them.
-pub fn columns(chart: &Columns<'_>) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write_columns(&mut out, chart);
-    out
-}
-
-fn write_columns(out: &mut String, chart: &Columns<'_>) -> std::fmt::Result {
-    let n = chart.names.len();
-    let named = n <= NAMED;
-    let longest = chart.names.iter().map(|name| name.chars().count().min(24)).max().unwrap_or(0);
+/// The chart, without colours of its own.
+pub fn columns(chart: &Columns<'_>) -> Markup {
+    let named = chart.names.len() <= NAMED;
+    let longest = chart.names.iter().map(|name| name.chars().count().min(NAME)).max().unwrap_or(0);
     let below = if named { 12.0 + 4.6 * longest as f64 } else { 22.0 };
-    let height = TOP + PLOT + below;
     let ticks = ticks(chart);
     let (low, high) = (ticks.first().copied().unwrap_or(0.0), ticks.last().copied().unwrap_or(1.0));
     let place = |v: f64| if chart.logarithmic { v.log10() } else { v };
@@ -61,85 +59,86 @@ fn write_columns(out: &mut String, chart: &Columns<'_>) -> std::fmt::Result {
         let part = (place(value) - place(low)) / (place(high) - place(low)).max(f64::MIN_POSITIVE);
         TOP + PLOT * (1.0 - part.clamp(0.0, 1.0))
     };
-    writeln!(
-        out,
-        r#"<svg viewBox="0 0 {WIDTH} {height:.0}" role="img" aria-label="{}" font-size="11">"#,
-        escaped(chart.title)
-    )?;
-    let mut at = LEFT;
-    for series in &chart.series {
-        writeln!(out, r#"<rect class="{}" x="{at:.0}" y="8" width="10" height="10"/>"#, series.class)?;
-        writeln!(out, r#"<text x="{:.0}" y="17">{}</text>"#, at + 15.0, escaped(series.name))?;
-        at += 36.0 + 6.2 * series.name.chars().count() as f64;
-    }
-    for &tick in &ticks {
-        let line = y(tick);
-        writeln!(
-            out,
-            r#"<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{line:.1}" y2="{line:.1}"/><text x="{:.0}" y="{:.1}" text-anchor="end">{}</text>"#,
-            LEFT - 6.0,
-            line + 4.0,
-            escaped(&(chart.show)(tick))
-        )?;
-    }
-    let step = (WIDTH - LEFT) / n.max(1) as f64;
-    let wide = (step * 0.78).clamp(0.5, 40.0);
-    for (i, name) in chart.names.iter().enumerate() {
-        let middle = LEFT + step * (i as f64 + 0.5);
-        let told: Vec<String> = chart
-            .series
-            .iter()
-            .filter_map(|s| Some(format!("{}: {}", s.name, (chart.show)((*s.values.get(i)?)?))))
-            .collect();
-        writeln!(out, "<g><title>{}</title>", escaped(&format!("{name}\n{}", told.join("\n"))))?;
-        for series in &chart.series {
-            let Some(value) = series.values.get(i).copied().flatten().filter(|v| v.is_finite()) else {
-                continue;
-            };
-            if value <= 0.0 {
-                continue;
+    html! {
+        svg viewBox=(format_args!("0 0 {WIDTH} {:.0}", BOTTOM + below)) role="img" aria-label=(chart.title)
+            font-size="11" {
+            (legend(chart))
+            @for &tick in &ticks {
+                line.grid x1=(LEFT) x2=(WIDTH) y1=(short(y(tick))) y2=(short(y(tick))) {}
+                text x=(LEFT - 6.0) y=(short(y(tick) + 4.0)) text-anchor="end" { ((chart.show)(tick)) }
             }
-            let top = y(value).min(TOP + PLOT - 1.0);
-            writeln!(
-                out,
-                r#"<rect class="{}" x="{:.1}" y="{top:.1}" width="{wide:.1}" height="{:.1}"/>"#,
-                series.class,
-                middle - wide / 2.0,
-                TOP + PLOT - top
-            )?;
-        }
-        writeln!(out, "</g>")?;
-        if named {
-            let short: String = match name.char_indices().rev().nth(23) {
-                Some((from, _)) if from > 0 => format!("…{}", name.get(from..).unwrap_or_default()),
-                _ => name.clone(),
-            };
-            let bottom = TOP + PLOT + 12.0;
-            writeln!(
-                out,
-                r#"<text x="{middle:.1}" y="{bottom:.1}" text-anchor="end" transform="rotate(-50 {middle:.1} {bottom:.1})" font-size="10">{}</text>"#,
-                escaped(&short)
-            )?;
+            (bars(chart, named, y))
+            @if !named {
+                text x=(LEFT) y=(BOTTOM + 15.0) { "first layer" }
+                text x=(WIDTH) y=(BOTTOM + 15.0) text-anchor="end" { "last" }
+            }
         }
     }
-    if !named {
-        let bottom = TOP + PLOT + 15.0;
-        writeln!(out, r#"<text x="{LEFT}" y="{bottom}">first layer</text>"#)?;
-        writeln!(out, r#"<text x="{WIDTH}" y="{bottom}" text-anchor="end">last</text>"#)?;
+}
+
+/// A place on the chart, to a tenth.
+fn short(place: f64) -> String {
+    format!("{place:.1}")
+}
+
+/// What the colours mean, above the plot.
+fn legend(chart: &Columns<'_>) -> Markup {
+    let places = chart.series.iter().scan(LEFT, |next, series| {
+        let at = *next;
+        *next += 36.0 + 6.2 * series.name.chars().count() as f64;
+        Some((at, series))
+    });
+    html! {
+        @for (at, series) in places {
+            rect class=(series.class) x=(format_args!("{at:.0}")) y="8" width="10" height="10" {}
+            text x=(format_args!("{:.0}", at + 15.0)) y="17" { (series.name) }
+        }
     }
-    writeln!(out, "</svg>")
+}
+
+/// The columns, their tooltips, and their names where these fit.
+fn bars(chart: &Columns<'_>, named: bool, y: impl Fn(f64) -> f64) -> Markup {
+    let step = (WIDTH - LEFT) / chart.names.len().max(1) as f64;
+    let wide = (step * 0.78).clamp(0.5, 40.0);
+    let under = BOTTOM + 12.0;
+    html! {
+        @for (i, name) in chart.names.iter().enumerate() {
+            @let middle = LEFT + step * (i as f64 + 0.5);
+            g {
+                title { (name) @for text in told(chart, i) { "\n" (text) } }
+                @for series in &chart.series {
+                    @if let Some(value) = series.bar(i) {
+                        @let top = y(value).min(BOTTOM - 1.0);
+                        rect class=(series.class) x=(short(middle - wide / 2.0)) y=(short(top)) width=(short(wide))
+                            height=(short(BOTTOM - top)) {}
+                    }
+                }
+            }
+            @if named {
+                text x=(short(middle)) y=(short(under)) text-anchor="end" font-size="10"
+                    transform=(format_args!("rotate(-50 {middle:.1} {under:.1})")) { (end(name)) }
+            }
+        }
+    }
+}
+
+/// What a column says when it is pointed at.
+fn told(chart: &Columns<'_>, column: usize) -> Vec<String> {
+    let values = chart.series.iter().filter_map(|s| Some((s.name, (*s.values.get(column)?)?)));
+    values.map(|(name, value)| format!("{name}: {}", (chart.show)(value))).collect()
+}
+
+/// The end of a name that is too long.
+fn end(name: &str) -> String {
+    match name.char_indices().rev().nth(NAME - 1) {
+        Some((from, _)) if from > 0 => format!("…{}", name.get(from..).unwrap_or_default()),
+        _ => name.to_owned(),
+    }
 }
 
 /// Where the axis has lines: powers of ten, or some round numbers from zero on.
 fn ticks(chart: &Columns<'_>) -> Vec<f64> {
-    let values = || {
-        chart
-            .series
-            .iter()
-            .flat_map(|s| s.values.iter().flatten())
-            .copied()
-            .filter(|v| v.is_finite() && *v > 0.0)
-    };
+    let values = || chart.series.iter().flat_map(|s| (0..s.values.len()).filter_map(|column| s.bar(column)));
     let largest = values().fold(0.0, f64::max);
     if largest <= 0.0 {
         return vec![if chart.logarithmic { 0.1 } else { 0.0 }, 1.0];

@@ -167,7 +167,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             source: model.display().to_string(),
             options: arguments.given(),
         };
-        let page = compile_report::html(&subject);
+        let page = compile_report::page(&subject);
         write_whole(path, |writer| writer.write_all(page.as_bytes())).map_err(|e| Error::at(path, e))?;
     }
     summary(arguments, &compiled, &cost)

@@ -7,7 +7,6 @@ use cryptflow::input::{self, InputSpec};
 use cryptflow::labels::Labels;
 use cryptflow::npy::{self, Tensor};
 use cryptflow_program::Preprocessing;
-use image::ImageEncoder as _;
 
 use crate::{read, write};
 
@@ -86,15 +85,19 @@ pub(crate) fn file(bytes: &[u8], folder: &Path) {
 
 pub(crate) fn files() -> Vec<Vec<u8>> {
     let pixels: Vec<u8> = (0..12 * 8 * 3).map(|i| i as u8).collect();
-    let mut png = Vec::new();
-    let colour = image::ExtendedColorType::Rgb8;
-    image::codecs::png::PngEncoder::new(&mut png).write_image(&pixels, 12, 8, colour).unwrap();
-    let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new(&mut jpeg).write_image(&pixels, 12, 8, colour).unwrap();
-    let mut grey = Vec::new();
-    let colour = image::ExtendedColorType::L8;
-    image::codecs::png::PngEncoder::new(&mut grey).write_image(&pixels[..96], 12, 8, colour).unwrap();
-    [vec![png, jpeg, grey], arrays(), archives()].concat()
+    let png = |colour, pixels: &[u8]| {
+        let mut out = Vec::new();
+        let mut encoder = png::Encoder::new(&mut out, 12, 8);
+        encoder.set_color(colour);
+        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+        out
+    };
+    let pictures = vec![
+        png(png::ColorType::Rgb, &pixels),
+        include_bytes!("picture.jpg").to_vec(),
+        png(png::ColorType::Grayscale, &pixels[..96]),
+    ];
+    [pictures, arrays(), archives()].concat()
 }
 
 pub(crate) fn labels(bytes: &[u8], folder: &Path) {

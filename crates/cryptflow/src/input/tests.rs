@@ -1,5 +1,7 @@
 use std::io::Write;
 
+use png::{BitDepth, ColorType};
+
 use super::*;
 use crate::npy::{Tensor, write_npy};
 
@@ -31,10 +33,13 @@ fn bytes(shape: &[usize]) -> Vec<u8> {
     out
 }
 
-fn png(width: u32, height: u32, colour: image::ExtendedColorType, pixels: &[u8]) -> Vec<u8> {
-    use image::ImageEncoder;
+fn png(width: u32, height: u32, colour: ColorType, pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut out).write_image(pixels, width, height, colour).unwrap();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(colour);
+    let deep = pixels.len() > (width * height) as usize * colour.samples();
+    encoder.set_depth(if deep { BitDepth::Sixteen } else { BitDepth::Eight });
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
     out
 }
 
@@ -88,10 +93,10 @@ fn shapes_of_arrays() {
 #[test]
 fn bytes_and_pictures_are_preprocessed() {
     let p = |text: &str| serde_json::from_str::<Preprocessing>(text).unwrap();
-    let rgb = png(2, 1, image::ExtendedColorType::Rgb8, &[10, 20, 30, 40, 50, 60]);
-    let rgba = png(1, 1, image::ExtendedColorType::Rgba8, &[10, 20, 30, 0]);
-    let grey = png(2, 1, image::ExtendedColorType::L8, &[100, 200]);
-    let deep = png(1, 1, image::ExtendedColorType::L16, &0x8000u16.to_ne_bytes());
+    let rgb = png(2, 1, ColorType::Rgb, &[10, 20, 30, 40, 50, 60]);
+    let rgba = png(1, 1, ColorType::Rgba, &[10, 20, 30, 0]);
+    let grey = png(2, 1, ColorType::Grayscale, &[100, 200]);
+    let deep = png(1, 1, ColorType::Grayscale, &[0x80, 0]);
     let cases: Vec<(Vec<u8>, &[usize], Preprocessing, &[f32])> = vec![
         (rgb.clone(), &[1, 2, 3], p(r#"{"bgr":true,"mean":[1,2,3]}"#), &[29., 18., 7., 59., 48., 37.]),
         (rgb.clone(), &[3, 1, 2], p(r#"{"channels_first":true}"#), &[10., 40., 20., 50., 30., 60.]),
@@ -124,7 +129,7 @@ fn bytes_and_pictures_are_preprocessed() {
 
 #[test]
 fn bad_files_are_refused() {
-    let picture = png(2, 1, image::ExtendedColorType::Rgb8, &[0; 6]);
+    let picture = png(2, 1, ColorType::Rgb, &[0; 6]);
     let crop = Preprocessing { crop: Some([2, 2]), ..Preprocessing::default() };
     // A signature and a header that claims 16384 × 16384 pixels, and no pixel.
     let mut huge =
@@ -188,7 +193,7 @@ fn values_out_of_range_are_refused() {
 fn folders_and_lists() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
-    let grey = |v: u8| png(1, 1, image::ExtendedColorType::L8, &[v]);
+    let grey = |v: u8| png(1, 1, ColorType::Grayscale, &[v]);
     write("b.png", &grey(2));
     write("a.PNG", &grey(1));
     write("c.npy", &floats(&[2, 1, 1, 1]));

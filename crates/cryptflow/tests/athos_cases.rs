@@ -1,14 +1,7 @@
 //! The unit cases of the first CrypTFlow's compiler, those that it skipped too (made by `models/conformance/athos_cases.py`):
 //! as floats, on plain integers, over Mirror and over Porthos, against TensorFlow, to two decimals as there.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/tensorflow_cases.rs"]
-mod tensorflow_cases;
-#[path = "common/whole.rs"]
-mod whole;
-
-use tensorflow_cases::Cases;
+use crate::tensorflow_cases::Cases;
 
 #[test]
 fn all_cases_agree_with_tensorflow() {

@@ -1,5 +1,4 @@
 //! `cryptflow attest`, as a person uses it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

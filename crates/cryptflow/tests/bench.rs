@@ -1,6 +1,4 @@
 //! `cryptflow bench` with real processes, on a small network.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,15 +1,11 @@
 //! The command `check`, as a user runs it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-#[path = "common/graph_def.rs"]
-mod graph_def;
-
-use graph_def::graph;
+use crate::graph_def::graph;
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)

@@ -1,5 +1,4 @@
 //! The commands `compile` and `inspect`, as a user runs them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,4 @@
 //! The command `inspect`, as a user runs it: the table of functions of a model that has some.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/graph_def.rs"]
-mod graph_def;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +6,9 @@ use std::process::Command;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::file;
-use graph_def::graph;
 use serde_json::Value;
+
+use crate::graph_def::graph;
 
 fn cryptflow(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_cryptflow")).args(arguments).output().unwrap();

@@ -1,5 +1,4 @@
 //! The page of operations says what the tables say.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

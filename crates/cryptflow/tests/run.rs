@@ -1,12 +1,10 @@
 //! `cryptflow run` with real processes.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::common;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,4 @@
 //! One network in several forms gives one program, up to names. `models/testgraphs/onnx_from_frozen.py` makes the ONNX form of one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,4 @@
 //! A client and three parties in one process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -11,6 +8,8 @@ use cryptflow::fixed;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
 use cryptflow_party::{self as party, ProtocolName};
 use cryptflow_wire::{Link, LinkOptions, Links, local};
+
+use crate::common;
 
 type Mesh = fn(usize, LinkOptions) -> Result<Vec<Links>, cryptflow_wire::WireError>;
 

@@ -1,14 +1,10 @@
 //! A model with two inputs and several outputs, as a user compiles and runs it.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/several.rs"]
-mod model;
 
 use cryptflow::npy::{Tensor, write_npy, write_npz};
 use cryptflow_program::file;
-use model::{Files, array, graph, rows, stdout};
 use serde_json::Value;
+
+use crate::model::{Files, array, graph, rows, stdout};
 
 /// What an answer may be off, at 14 fractional bits.
 const OFF: f32 = 16.0 / 16384.0;

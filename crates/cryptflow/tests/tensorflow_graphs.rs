@@ -1,11 +1,6 @@
 //! The tiny graphs of `crates/athos/tests/data`, the whole way: imported, made cheaper, turned into fixed point, run by
 //! three parties in one process over Mirror, and compared with what TensorFlow computed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/whole.rs"]
-mod whole;
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,6 +9,8 @@ use cryptflow::npy::{Elements, read_npz};
 use cryptflow_athos::compile::CompileOptions;
 use cryptflow_graph::Array;
 use cryptflow_import::{self as import, ImportOptions};
+
+use crate::whole;
 
 fn graphs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data");

@@ -1,16 +1,10 @@
 //! Every TensorFlow operation on the page of operations (cases made by `models/conformance/operation_cases.py`): as floats, on plain
 //! integers, over Mirror and over Porthos, against TensorFlow.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/tensorflow_cases.rs"]
-mod tensorflow_cases;
-#[path = "common/whole.rs"]
-mod whole;
-
 use cryptflow_import::Framework;
 use cryptflow_import::docs::entries;
-use tensorflow_cases::Cases;
+
+use crate::tensorflow_cases::Cases;
 
 #[test]
 fn every_operation_has_a_case() {

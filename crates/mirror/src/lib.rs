@@ -25,7 +25,9 @@ mod product;
 mod relu;
 mod session;
 pub mod share;
+// What the parties can see, enumerated: it looks inside of steps, so it is compiled here.
 #[cfg(test)]
+#[path = "../tests/views/mod.rs"]
 mod views;
 
 pub use cost::MirrorCosts;

@@ -29,7 +29,9 @@ pub mod share;
 pub mod share_convert;
 pub mod triples;
 pub mod truncation;
+// What the parties can see, enumerated: it looks inside of steps, so it is compiled here.
 #[cfg(test)]
+#[path = "../tests/views/mod.rs"]
 mod views;
 
 pub use cost::PorthosCosts;

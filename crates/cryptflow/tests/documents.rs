@@ -3,7 +3,6 @@
 //! In every Markdown file, what stands between backquotes and looks like a path must exist, from the root, from
 //! the file's folder, or from somewhere in the tree (`nodes/`, `schedule.rs`). In the files for developers, what looks like an item of
 //! the code (`Protocol::apply`, `CostModel`, `with_zero()`) must be defined, each of its parts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::HashSet;
 use std::fs;

@@ -18,6 +18,7 @@ mod attest;
 mod bench;
 mod check;
 mod compile;
+mod documents;
 mod inspect;
 mod operations;
 #[cfg(unix)]

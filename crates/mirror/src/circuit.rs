@@ -3,7 +3,7 @@
 //!
 //! Planes are slices of words, one bit an element; every function works on all the elements of a block at once.
 
-use crate::plan::{Plan, node_monomials, node_products, node_variables};
+use crate::tree::{Tree, node_monomials, node_products, node_variables};
 
 /// Comparisons `m < r` of several public `m` with one dealer-known `r`, as leaves and levels of nodes.
 ///
@@ -15,7 +15,7 @@ pub(crate) struct Circuit {
     pub(crate) bits: u32,
     pub(crate) leaves: Vec<Leaf>,
     /// Nodes by the round in which their variables are opened.
-    pub(crate) levels: Vec<Vec<Node>>,
+    pub(crate) levels: Vec<Vec<Gate>>,
     /// How many comparisons there are of each element.
     pub(crate) copies: usize,
     /// Slots for a comparison's shares of `less` and `equal`.
@@ -43,7 +43,7 @@ pub(crate) struct Leaf {
 
 /// A node: opens shares of its children, and combines them.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct Gate {
     /// The slots opened, in the order of [`node_variables`].
     pub(crate) opened: Vec<usize>,
     /// First of the first comparison's opened planes within the level.
@@ -66,19 +66,19 @@ struct Child {
 }
 
 impl Circuit {
-    /// `copies` comparisons by one plan.
-    pub(crate) fn new(plan: &Plan, copies: usize) -> Circuit {
+    /// `copies` comparisons by one tree.
+    pub(crate) fn new(tree: &Tree, copies: usize) -> Circuit {
         let mut circuit = Circuit {
-            bits: plan.bits(),
+            bits: tree.bits(),
             leaves: Vec::new(),
-            levels: vec![Vec::new(); plan.height() as usize],
+            levels: vec![Vec::new(); tree.height() as usize],
             copies,
             slots: 0,
             root: 0,
             shared: 0,
             each: 0,
         };
-        circuit.root = circuit.add(plan, 0, false).less;
+        circuit.root = circuit.add(tree, 0, false).less;
         for level in &mut circuit.levels {
             let mut opened = 0;
             for node in level {
@@ -97,7 +97,7 @@ impl Circuit {
     }
 
     /// Planes that each evaluator opens in a level, for each comparison.
-    pub(crate) fn opened(level: &[Node]) -> usize {
+    pub(crate) fn opened(level: &[Gate]) -> usize {
         level.iter().map(|n| n.opened.len()).sum()
     }
 
@@ -106,16 +106,16 @@ impl Circuit {
         self.slots - 1
     }
 
-    fn add(&mut self, plan: &Plan, low: u32, need_equal: bool) -> Child {
-        let children = match plan {
-            Plan::Leaf(bits) => {
+    fn add(&mut self, tree: &Tree, low: u32, need_equal: bool) -> Child {
+        let children = match tree {
+            Tree::Leaf(bits) => {
                 let less = self.slot();
                 let equal = need_equal.then(|| self.slot());
                 self.leaves.push(Leaf { low, bits: *bits, first: self.shared, less, equal });
                 self.shared += (1 << bits) - 1;
                 return Child { less, equal, height: 0 };
             }
-            Plan::Node(children) => children,
+            Tree::Branch(children) => children,
         };
         let mut below = Vec::with_capacity(children.len());
         let mut at = low;
@@ -134,7 +134,7 @@ impl Circuit {
             .collect();
         let renumber = |set: u32| (0..2 * arity).filter(|i| set >> i & 1 == 1).map(position).sum();
         let height = below.iter().map(|c| c.height).max().unwrap_or(0);
-        let node = Node {
+        let node = Gate {
             opened,
             first_opened: 0,
             monomials: node_monomials(&products).into_iter().map(renumber).collect(),
@@ -204,7 +204,7 @@ impl Leaf {
     }
 }
 
-impl Node {
+impl Gate {
     /// P2's part: products of the masks of the opened bits. `mask(p)` is the mask of the node's opened plane `p`.
     pub(crate) fn products<'a>(&self, mask: impl Fn(usize) -> &'a [u64], out: &mut [u64], words: usize) {
         for (set, at) in self.monomials.iter().zip(out.chunks_exact_mut(words)) {

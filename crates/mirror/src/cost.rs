@@ -8,8 +8,8 @@ use cryptflow_ring::pack::packed_len;
 
 use crate::lift::widen;
 use crate::linear::truncate;
-use crate::plan::Tuning;
 use crate::session::{BLOCK, WAVE, cut};
+use crate::tree::Tuning;
 
 /// What Mirror's operations cost under a tuning.
 #[derive(Clone, Copy, Debug, Default)]

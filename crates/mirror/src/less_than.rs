@@ -6,11 +6,11 @@ use std::ops::Range;
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes};
 
-use crate::circuit::{Circuit, Node};
+use crate::circuit::{Circuit, Gate};
 use crate::cost::{dealt, opened};
-use crate::plan::Plan;
 use crate::session::{BLOCK, Opened, Planes, Session};
 use crate::share::Masked;
+use crate::tree::Tree;
 use crate::{Mirror, MirrorCosts};
 
 /// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The evaluators hold β, P2 holds ρ; in each block
@@ -50,8 +50,8 @@ impl Mirror {
                 reason: format!("{compare_bits} bits are to be compared of a value of {} bits", x.bits),
             });
         }
-        let plan = Plan::best(compare_bits - 1, x.len(), thresholds.len(), self.session.tuning);
-        let circuit = Circuit::new(&plan, thresholds.len());
+        let tree = Tree::best(compare_bits - 1, x.len(), thresholds.len(), self.session.tuning);
+        let circuit = Circuit::new(&tree, thresholds.len());
         less_than_and_sign(&mut self.session, x, thresholds, &circuit)
     }
 }
@@ -178,7 +178,7 @@ fn evaluate_leaves(
 }
 
 fn evaluate_level(
-    level: &[Node],
+    level: &[Gate],
     circuit: &Circuit,
     blocks: &mut [Block],
     opened: &Opened,
@@ -209,8 +209,8 @@ impl MirrorCosts {
     /// A comparison's cost. Its tree: every level one round; leaves (once for all thresholds), products and r's sign bit
     /// dealt; then β opened.
     pub(crate) fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
-        let plan = Plan::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
-        let circuit = Circuit::new(&plan, thresholds);
+        let tree = Tree::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
+        let circuit = Circuit::new(&tree, thresholds);
         let mut cost = dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
         for level in &circuit.levels {
             let count = thresholds * Circuit::opened(level);

@@ -5,7 +5,7 @@
 //!
 //! A value is *masked*, `x = m − r0 − r1` with m known to P0 and P1, r0 to P0 and P2, r1 to P1 and P2; each party computes from it,
 //! alone, its element of the *mirrored* view `x − d`, `x + d`, `d`, in which a product of secrets costs one product a party.
-//! One file holds one step: [`plan`] and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
+//! One file holds one step: [`tree`] and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
 //! `product`, `compare`.
 //!
 //! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an exact one; Bloemen et al. (ePrint
@@ -20,11 +20,11 @@ mod lift;
 mod linear;
 mod maximum;
 mod mirror;
-pub mod plan;
 mod product;
 mod relu;
 mod session;
 pub mod share;
+pub mod tree;
 // What the parties can see, enumerated: it looks inside of steps, so it is compiled here.
 #[cfg(test)]
 #[path = "../tests/views/mod.rs"]
@@ -32,5 +32,5 @@ mod views;
 
 pub use cost::MirrorCosts;
 pub use mirror::Mirror;
-pub use plan::Tuning;
 pub use share::{Masked, MirrorOwner, MirroredWeight};
+pub use tree::Tuning;

@@ -7,9 +7,9 @@ use cryptflow_ring::pack::pack;
 use cryptflow_ring::{Movement, Window, pool};
 use cryptflow_wire::Links;
 
-use crate::plan::Tuning;
 use crate::session::Session;
 use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits, read_part};
+use crate::tree::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
 pub(crate) const PARTIES: usize = 3;

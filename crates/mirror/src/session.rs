@@ -12,8 +12,8 @@ use cryptflow_ring::planes::{plane_bytes, plane_words, read_plane, write_plane};
 use cryptflow_wire::{Link, Links};
 use rayon::prelude::*;
 
-use crate::plan::Tuning;
 use crate::share::{Masked, low_bits};
+use crate::tree::Tuning;
 
 /// Elements of a block. A multiple of 512, so that halves of blocks are whole words of bit planes and whole SIMD registers.
 pub(crate) const BLOCK: usize = 1 << 14;

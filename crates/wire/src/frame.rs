@@ -14,7 +14,7 @@ pub(crate) const MAX_REASON: usize = 4096;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     /// A message of the protocol.
     Data,
     /// The sender gives up; the payload says why, in UTF-8.
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) kind: Kind,
+    pub(crate) kind: FrameKind,
     pub(crate) clock: u32,
     pub(crate) len: u64,
 }
@@ -36,10 +36,10 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
         let kind = match self.kind {
-            Kind::Data => 1,
-            Kind::Abort => 2,
-            Kind::Close => 3,
-            Kind::Alive => 4,
+            FrameKind::Data => 1,
+            FrameKind::Abort => 2,
+            FrameKind::Close => 3,
+            FrameKind::Alive => 4,
         };
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = kind;
@@ -55,10 +55,10 @@ impl Header {
         let clock = u32::from_le_bytes([c0, c1, c2, c3]);
         let len = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
         let (kind, limit) = match kind {
-            1 => (Kind::Data, max_message),
-            2 => (Kind::Abort, MAX_REASON as u64),
-            3 => (Kind::Close, 0),
-            4 => (Kind::Alive, 0),
+            1 => (FrameKind::Data, max_message),
+            2 => (FrameKind::Abort, MAX_REASON as u64),
+            3 => (FrameKind::Close, 0),
+            4 => (FrameKind::Alive, 0),
             other => return Err(format!("there is no frame of kind {other}")),
         };
         if zero != [0; 3] {
@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn headers_come_back() {
         for header in [
-            Header { kind: Kind::Data, clock: 7, len: 0 },
-            Header { kind: Kind::Data, clock: u32::MAX, len: 1 << 33 },
-            Header { kind: Kind::Abort, clock: 0, len: 4096 },
-            Header { kind: Kind::Close, clock: 1, len: 0 },
-            Header { kind: Kind::Alive, clock: 0, len: 0 },
+            Header { kind: FrameKind::Data, clock: 7, len: 0 },
+            Header { kind: FrameKind::Data, clock: u32::MAX, len: 1 << 33 },
+            Header { kind: FrameKind::Abort, clock: 0, len: 4096 },
+            Header { kind: FrameKind::Close, clock: 1, len: 0 },
+            Header { kind: FrameKind::Alive, clock: 0, len: 0 },
         ] {
             assert_eq!(Header::decode(&header.encode(), 1 << 33), Ok(header));
         }
@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn malformed_headers_are_refused() {
-        let data = Header { kind: Kind::Data, clock: 7, len: 1 << 60 }.encode();
-        let long_reason = Header { kind: Kind::Abort, clock: 7, len: 4097 }.encode();
-        let close = Header { kind: Kind::Close, clock: 7, len: 1 }.encode();
-        let mut reserved = Header { kind: Kind::Data, clock: 7, len: 1 }.encode();
+        let data = Header { kind: FrameKind::Data, clock: 7, len: 1 << 60 }.encode();
+        let long_reason = Header { kind: FrameKind::Abort, clock: 7, len: 4097 }.encode();
+        let close = Header { kind: FrameKind::Close, clock: 7, len: 1 }.encode();
+        let mut reserved = Header { kind: FrameKind::Data, clock: 7, len: 1 }.encode();
         reserved[2] = 1;
         for (bytes, reason) in [
             (data, "announces 1152921504606846976 bytes"),

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use crate::frame::{Header, Kind, MAX_REASON, decode_reason};
+use crate::frame::{FrameKind, Header, MAX_REASON, decode_reason};
 use crate::stream::{Source, StreamSource};
 use crate::{Role, hello};
 
@@ -14,7 +14,7 @@ pub fn frames(bytes: &[u8], max_message: u64) -> usize {
         let Ok(header) = Header::decode(&header, max_message) else { break };
         let Ok(len) = usize::try_from(header.len) else { break };
         let Ok(payload) = source.payload(len, &mut || ()) else { break };
-        if header.kind == Kind::Abort {
+        if header.kind == FrameKind::Abort {
             assert!(decode_reason(&payload).len() <= 3 * MAX_REASON);
         }
         count += 1;

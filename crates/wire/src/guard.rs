@@ -21,7 +21,7 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::frame::{HEADER_LEN, Header, Kind};
+use crate::frame::{FrameKind, HEADER_LEN, Header};
 use crate::hello::Role;
 
 /// Bytes of the tag of a header or of a part.
@@ -206,7 +206,7 @@ impl Sealer {
 
     /// A frame begins.
     fn begin(&mut self, header: &[u8; HEADER_LEN]) {
-        self.data = Header::decode(header, u64::MAX).is_ok_and(|header| header.kind == Kind::Data);
+        self.data = Header::decode(header, u64::MAX).is_ok_and(|header| header.kind == FrameKind::Data);
         self.frames += 1;
         self.messages += u64::from(self.data);
     }
@@ -306,7 +306,7 @@ mod tests {
         let (mut sender, _) = Guard::new(&[1; 32], [2; 32], p0, p1).split();
         let (_, mut receiver) = Guard::new(&[1; 32], [2; 32], p1, p0).split();
         let mut chains = Vec::new();
-        for (kind, payload) in [(Kind::Data, b"a"), (Kind::Abort, b"b"), (Kind::Data, b"c")] {
+        for (kind, payload) in [(FrameKind::Data, b"a"), (FrameKind::Abort, b"b"), (FrameKind::Data, b"c")] {
             let mut header = Header { kind, clock: 1, len: 1 }.encode();
             let tag = sender.seal_header(&mut header).unwrap();
             receiver.open_header(&mut header, &tag).unwrap();

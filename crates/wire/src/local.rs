@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
 use crate::error::WireError;
-use crate::frame::{HEADER_LEN, Header, Kind};
+use crate::frame::{FrameKind, HEADER_LEN, Header};
 use crate::link::Link;
 use crate::links::Links;
 use crate::options::LinkOptions;
@@ -144,7 +144,7 @@ struct Inlet {
 impl Sink for Inlet {
     fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()> {
         pace(HEADER_LEN + payload.len());
-        if let Some(tap) = self.tap.as_ref().filter(|_| header.kind == Kind::Data) {
+        if let Some(tap) = self.tap.as_ref().filter(|_| header.kind == FrameKind::Data) {
             let recorded = Recorded { from: tap.from, to: tap.to, payload: payload.clone() };
             tap.transcript.0.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
         }

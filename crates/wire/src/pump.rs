@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::emulate::Line;
 use crate::error::WireError;
-use crate::frame::{Header, Kind, MAX_REASON, decode_reason, encode_reason};
+use crate::frame::{FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
 use crate::link::{End, Incoming, LINGER, Outgoing, Shared};
 use crate::stream::{Control, Sink, Source};
 
@@ -45,15 +45,15 @@ pub(crate) fn start(
 /// The sender thread: writes what is queued, then says good-bye.
 fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
     let last_words = match write_messages(shared, &mut *sink) {
-        Ok(Some(reason)) => Some((Kind::Abort, encode_reason(&reason))),
-        Ok(None) if shared.lock().end.is_none() => Some((Kind::Close, Vec::new())),
+        Ok(Some(reason)) => Some((FrameKind::Abort, encode_reason(&reason))),
+        Ok(None) if shared.lock().end.is_none() => Some((FrameKind::Close, Vec::new())),
         Ok(None) => None,
         Err(error) => {
             write_failed(shared, &error);
             None
         }
     };
-    let said_close = matches!(last_words, Some((Kind::Close, _)));
+    let said_close = matches!(last_words, Some((FrameKind::Close, _)));
     if let Some((kind, payload)) = last_words {
         let header = Header { kind, clock: 0, len: payload.len() as u64 };
         // Best effort: a peer that does not listen any more has found out by itself.
@@ -99,7 +99,7 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
                 continue;
             }
             drop(state);
-            let header = Header { kind: Kind::Alive, clock: 0, len: 0 };
+            let header = Header { kind: FrameKind::Alive, clock: 0, len: 0 };
             sink.write(header, Vec::new(), &mut |_| ())?;
             sink.flush()?;
             last = Instant::now();
@@ -109,7 +109,7 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
         drop(state);
         let Outgoing { clock, payload, handed_over } = message;
         let len = payload.len();
-        let header = Header { kind: Kind::Data, clock, len: len as u64 };
+        let header = Header { kind: FrameKind::Data, clock, len: len as u64 };
         sink.write(header, payload, &mut |part| {
             if let Some(line) = &mut line {
                 hold_back(shared, line.due(handed_over, part));
@@ -203,8 +203,8 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
             Err(reason) => return malformed(reason),
         };
         match header.kind {
-            Kind::Close => return End::AfterInbox(WireError::Finished { peer: shared.peer.clone() }),
-            Kind::Abort => {
+            FrameKind::Close => return End::AfterInbox(WireError::Finished { peer: shared.peer.clone() }),
+            FrameKind::Abort => {
                 let len = usize::try_from(header.len).unwrap_or(MAX_REASON).min(MAX_REASON);
                 return match source.payload(len, &mut || ()) {
                     Ok(reason) => End::Now(WireError::Aborted {
@@ -214,8 +214,8 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
                     Err(_) => closed(),
                 };
             }
-            Kind::Alive => continue,
-            Kind::Data => {}
+            FrameKind::Alive => continue,
+            FrameKind::Data => {}
         }
         let Ok(len) = usize::try_from(header.len) else {
             return malformed(format!("{} bytes do not fit this machine's memory", header.len));

@@ -190,7 +190,7 @@ mod tests {
     /// What somebody on the way can do with three messages, and whether the receiver takes what comes.
     #[test]
     fn every_change_on_the_way_is_noticed() {
-        use crate::frame::Kind;
+        use crate::frame::FrameKind;
         use crate::guard::Guard;
         use crate::hello::Role;
         let (p0, p1) = (Role::Party(0), Role::Party(1));
@@ -210,7 +210,7 @@ mod tests {
             let mut frames = Vec::new();
             for payload in [&b"first"[..], b"other", b""] {
                 let mut sink = StreamSink::new(Box::new(Tap(written.clone())), Some(sealer));
-                let header = Header { kind: Kind::Data, clock: 3, len: payload.len() as u64 };
+                let header = Header { kind: FrameKind::Data, clock: 3, len: payload.len() as u64 };
                 sink.write(header, payload.to_vec(), &mut |_| ()).unwrap();
                 sink.flush().unwrap();
                 sealer = sink.sealer.take().unwrap();

@@ -21,9 +21,9 @@ use cryptflow_wire::local::{Recorded, recorded_mesh};
 
 use crate::circuit::Circuit;
 use crate::less_than::less_than_and_sign;
-use crate::plan::Plan;
 use crate::session::{BLOCK, blocks, cut};
 use crate::share::{Masked, MirroredWeight, WeightPart, low_bits};
+use crate::tree::Tree;
 use crate::{Mirror, Tuning};
 
 const HALF: usize = BLOCK / 2;
@@ -291,16 +291,16 @@ const fn dealt_planes(count: usize) -> Use {
     Use::DealtPlanes { count, copies: 1 }
 }
 
-fn leaves(sizes: &[u32]) -> Plan {
-    Plan::Node(sizes.iter().map(|&s| Plan::Leaf(s)).collect())
+fn leaves(sizes: &[u32]) -> Tree {
+    Tree::Branch(sizes.iter().map(|&s| Tree::Leaf(s)).collect())
 }
 
-fn compare(mirror: &mut Mirror, x: &Masked, plan: &Plan) {
-    less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(plan, 1)).unwrap();
+fn compare(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
+    less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(tree, 1)).unwrap();
 }
 
-fn compare_twice(mirror: &mut Mirror, x: &Masked, plan: &Plan) {
-    less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(plan, 2)).unwrap();
+fn compare_twice(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
+    less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(tree, 2)).unwrap();
 }
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
@@ -376,7 +376,7 @@ fn problems() -> Vec<Problem> {
             m.scale_public(x, &[3], 2).unwrap();
         }),
         problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
-            compare(m, x, &Plan::Leaf(3));
+            compare(m, x, &Tree::Leaf(3));
         }),
         problem(
             "node of two leaves",
@@ -393,7 +393,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(2), dealt_planes(8)],
             all(4),
             |m, x, _| {
-                compare_twice(m, x, &Plan::Leaf(3));
+                compare_twice(m, x, &Tree::Leaf(3));
             },
         ),
         problem(
@@ -418,7 +418,7 @@ fn problems() -> Vec<Problem> {
             4,
             vec![planes(3), planes(2), planes(1), dealt_planes(7)],
             all(4),
-            |m, x, _| compare(m, x, &Plan::Node(vec![Plan::Leaf(1), leaves(&[1, 1])])),
+            |m, x, _| compare(m, x, &Tree::Branch(vec![Tree::Leaf(1), leaves(&[1, 1])])),
         ),
         problem(
             "relu, widened",

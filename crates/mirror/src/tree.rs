@@ -7,16 +7,16 @@ use std::sync::OnceLock;
 
 /// A comparison's tree, least significant part first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
+pub enum Tree {
     /// A leaf of this many bits.
     Leaf(u32),
     /// A node; its children, least significant first.
-    Node(Vec<Plan>),
+    Branch(Vec<Tree>),
 }
 
 /// What a comparison costs for one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct PlanCost {
+pub struct TreeCost {
     /// Bits that P2 deals once for all thresholds that the element is compared with.
     pub shared: u64,
     /// Bits that P2 deals for each threshold.
@@ -50,32 +50,32 @@ const MAX_HEIGHT: usize = 6;
 /// From so many thresholds on, the same trees are the best.
 const MAX_SHARING: usize = 16;
 
-impl Plan {
+impl Tree {
     /// Bits that the plan compares.
     pub fn bits(&self) -> u32 {
         match self {
-            Plan::Leaf(bits) => *bits,
-            Plan::Node(children) => children.iter().map(Plan::bits).sum(),
+            Tree::Leaf(bits) => *bits,
+            Tree::Branch(children) => children.iter().map(Tree::bits).sum(),
         }
     }
 
     /// Rounds of the plan.
     pub fn height(&self) -> u64 {
         match self {
-            Plan::Leaf(_) => 0,
-            Plan::Node(children) => 1 + children.iter().map(Plan::height).max().unwrap_or(0),
+            Tree::Leaf(_) => 0,
+            Tree::Branch(children) => 1 + children.iter().map(Tree::height).max().unwrap_or(0),
         }
     }
 
     /// The plan's cost for one element.
-    pub fn cost(&self) -> PlanCost {
+    pub fn cost(&self) -> TreeCost {
         self.cost_of(false)
     }
 
-    fn cost_of(&self, need_equal: bool) -> PlanCost {
+    fn cost_of(&self, need_equal: bool) -> TreeCost {
         match self {
-            Plan::Leaf(bits) => PlanCost { shared: (1 << bits) - 1, ..PlanCost::default() },
-            Plan::Node(children) => {
+            Tree::Leaf(bits) => TreeCost { shared: (1 << bits) - 1, ..TreeCost::default() },
+            Tree::Branch(children) => {
                 let mut cost = node_cost(children.len(), need_equal);
                 for (j, child) in children.iter().enumerate() {
                     let c = child.cost_of(need_equal || j > 0);
@@ -91,9 +91,9 @@ impl Plan {
 
     /// The plan for `bits` bits and `len` elements, each compared with so many thresholds, that minimises traffic plus rounds, a round
     /// counted as [`Tuning::bits_per_round`] bits.
-    pub fn best(bits: u32, len: usize, thresholds: usize, tuning: Tuning) -> Plan {
+    pub fn best(bits: u32, len: usize, thresholds: usize, tuning: Tuning) -> Tree {
         let table = Table::shared(thresholds);
-        let weight = |plan: &Plan| {
+        let weight = |plan: &Tree| {
             let c = plan.cost();
             let bits = c.shared + (c.dealt + 2 * c.opened) * thresholds as u64;
             bits.saturating_mul(len as u64) + c.rounds * tuning.bits_per_round
@@ -101,7 +101,7 @@ impl Plan {
         (0..=MAX_HEIGHT)
             .filter_map(|height| table.plan(height, bits, false))
             .min_by_key(weight)
-            .unwrap_or(Plan::Leaf(bits))
+            .unwrap_or(Tree::Leaf(bits))
     }
 }
 
@@ -143,9 +143,9 @@ pub(crate) fn node_variables(products: &[Vec<usize>]) -> Vec<usize> {
     variables
 }
 
-fn node_cost(arity: usize, need_equal: bool) -> PlanCost {
+fn node_cost(arity: usize, need_equal: bool) -> TreeCost {
     let products = node_products(arity, need_equal);
-    PlanCost {
+    TreeCost {
         shared: 0,
         dealt: node_monomials(&products).len() as u64,
         opened: node_variables(&products).len() as u64,
@@ -158,7 +158,7 @@ type Best<T> = Vec<Option<(u64, T)>>;
 
 /// Cheapest trees by dynamic programming, for one number of thresholds: `entries[height][need_equal][bits]`.
 struct Table {
-    entries: Vec<[Best<Plan>; 2]>,
+    entries: Vec<[Best<Tree>; 2]>,
 }
 
 impl Table {
@@ -170,9 +170,9 @@ impl Table {
     }
 
     fn new(bits: u32, thresholds: u64) -> Table {
-        let mut entries: Vec<[Best<Plan>; 2]> = Vec::new();
-        let leaves: Best<Plan> =
-            (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Plan::Leaf(b)))).collect();
+        let mut entries: Vec<[Best<Tree>; 2]> = Vec::new();
+        let leaves: Best<Tree> =
+            (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Tree::Leaf(b)))).collect();
         entries.push([leaves.clone(), leaves]);
         for height in 1..=MAX_HEIGHT {
             let below = &entries[height - 1];
@@ -182,7 +182,7 @@ impl Table {
                     let node = node_cost(arity, need);
                     let base = (node.dealt + 2 * node.opened) * thresholds;
                     // `rest[b]`: the children so far cover the low b bits.
-                    let mut rest: Best<Vec<Plan>> = below[usize::from(need)]
+                    let mut rest: Best<Vec<Tree>> = below[usize::from(need)]
                         .iter()
                         .map(|e| e.as_ref().map(|(c, p)| (*c, vec![p.clone()])))
                         .collect();
@@ -193,7 +193,7 @@ impl Table {
                         if let Some((cost, children)) = entry {
                             let cost = cost + base;
                             if best[b].as_ref().is_none_or(|(c, _)| cost < *c) {
-                                best[b] = Some((cost, Plan::Node(children)));
+                                best[b] = Some((cost, Tree::Branch(children)));
                             }
                         }
                     }
@@ -205,14 +205,14 @@ impl Table {
         Table { entries }
     }
 
-    fn plan(&self, height: usize, bits: u32, need_equal: bool) -> Option<Plan> {
+    fn plan(&self, height: usize, bits: u32, need_equal: bool) -> Option<Tree> {
         let entry = self.entries.get(height)?[usize::from(need_equal)].get(bits as usize)?;
         entry.as_ref().map(|(_, plan)| plan.clone())
     }
 }
 
-fn add_child(rest: &[Option<(u64, Vec<Plan>)>], child: &[Option<(u64, Plan)>]) -> Best<Vec<Plan>> {
-    let mut out: Best<Vec<Plan>> = vec![None; rest.len()];
+fn add_child(rest: &[Option<(u64, Vec<Tree>)>], child: &[Option<(u64, Tree)>]) -> Best<Vec<Tree>> {
+    let mut out: Best<Vec<Tree>> = vec![None; rest.len()];
     for (b, entry) in rest.iter().enumerate() {
         let Some((cost, plans)) = entry else { continue };
         for (c, other) in child.iter().enumerate().take(rest.len() - b) {
@@ -232,19 +232,20 @@ fn add_child(rest: &[Option<(u64, Vec<Plan>)>], child: &[Option<(u64, Plan)>]) -
 mod tests {
     use super::*;
 
-    fn leaves(sizes: &[u32]) -> Plan {
-        Plan::Node(sizes.iter().map(|&s| Plan::Leaf(s)).collect())
+    fn leaves(sizes: &[u32]) -> Tree {
+        Tree::Branch(sizes.iter().map(|&s| Tree::Leaf(s)).collect())
     }
 
     /// The plans and bits of the specification (dealt plus twice the opened ones).
     #[test]
     fn costs_of_the_specified_plans() {
-        let two_levels = Plan::Node(vec![leaves(&[3, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 2])]);
-        let three_levels = Plan::Node(vec![
-            Plan::Node(vec![leaves(&[3, 3, 3]), leaves(&[3, 3]), leaves(&[3, 3])]),
-            Plan::Leaf(2),
+        let two_levels = Tree::Branch(vec![leaves(&[3, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 2])]);
+        let three_levels = Tree::Branch(vec![
+            Tree::Branch(vec![leaves(&[3, 3, 3]), leaves(&[3, 3]), leaves(&[3, 3])]),
+            Tree::Leaf(2),
         ]);
-        let wide = Plan::Node(vec![leaves(&[4, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 3]), leaves(&[3, 3])]);
+        let wide =
+            Tree::Branch(vec![leaves(&[4, 3, 3]), leaves(&[3, 3, 3]), leaves(&[3, 3]), leaves(&[3, 3])]);
         for (plan, bits, total, rounds) in [
             (two_levels, 23, 104, 2),
             (three_levels, 23, 99, 3),
@@ -264,7 +265,7 @@ mod tests {
     fn the_search_finds_plans_at_least_as_good() {
         let rounds_free = Tuning { bits_per_round: 0 };
         for (bits, at_most) in [(23, 99), (31, 140), (1, 1), (2, 3), (63, 310)] {
-            let plan = Plan::best(bits, 1 << 20, 1, rounds_free);
+            let plan = Tree::best(bits, 1 << 20, 1, rounds_free);
             let cost = plan.cost();
             assert_eq!(plan.bits(), bits);
             assert!(
@@ -272,7 +273,7 @@ mod tests {
                 "{bits} bits: {plan:?} costs {cost:?}"
             );
         }
-        let rounds_dear = Plan::best(23, 1, 1, Tuning::default());
+        let rounds_dear = Tree::best(23, 1, 1, Tuning::default());
         assert_eq!(rounds_dear.height(), 1, "{rounds_dear:?}");
         let cost = rounds_dear.cost();
         assert!(cost.shared + cost.dealt + 2 * cost.opened <= 176);
@@ -281,18 +282,18 @@ mod tests {
     #[test]
     fn thresholds_share_their_leaves() {
         let rounds_free = Tuning { bits_per_round: 0 };
-        let cost = |plan: &Plan, thresholds: u64| {
+        let cost = |plan: &Tree, thresholds: u64| {
             let c = plan.cost();
             c.shared + thresholds * (c.dealt + 2 * c.opened)
         };
-        let alone = Plan::best(23, 1 << 20, 1, rounds_free);
+        let alone = Tree::best(23, 1 << 20, 1, rounds_free);
         for thresholds in [2, 7, 16, 100] {
-            let together = Plan::best(23, 1 << 20, thresholds as usize, rounds_free);
+            let together = Tree::best(23, 1 << 20, thresholds as usize, rounds_free);
             assert!(cost(&together, thresholds) <= cost(&alone, thresholds), "{thresholds}: {together:?}");
             assert!(cost(&together, thresholds) < thresholds * cost(&alone, 1), "{thresholds}: {together:?}");
         }
         assert!(
-            Plan::best(23, 1 << 20, 16, rounds_free).height() < alone.height(),
+            Tree::best(23, 1 << 20, 16, rounds_free).height() < alone.height(),
             "larger leaves save rounds"
         );
     }
@@ -301,7 +302,7 @@ mod tests {
     fn every_width_has_a_plan() {
         for bits in 1..=63 {
             for (len, thresholds) in [(1, 1), (1000, 7), (1 << 22, 1), (1 << 14, 4000)] {
-                assert_eq!(Plan::best(bits, len, thresholds, Tuning::default()).bits(), bits);
+                assert_eq!(Tree::best(bits, len, thresholds, Tuning::default()).bits(), bits);
             }
         }
     }

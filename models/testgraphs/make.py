@@ -2,7 +2,7 @@
 """Makes tiny frozen graphs, one for each thing that an importer or a pass can get wrong, with TensorFlow's answers.
 
     pip install tensorflow
-    python3 models/testgraphs/make.py                      # all graphs, into crates/athos/tests/data
+    python3 models/testgraphs/make.py                      # all graphs, into crates/import/tests/data
     python3 models/testgraphs/make.py resnet 32 DIR        # a ResNet for CIFAR-10 (20, 32, 44, 56, 110), not committed
 
 A graph is two files: NAME.pb, a frozen GraphDef whose placeholders have static shapes, and NAME.npz, an array for each
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 v1 = tf.compat.v1
-DATA = Path(__file__).resolve().parents[2] / "crates/athos/tests/data"
+DATA = Path(__file__).resolve().parents[2] / "crates/import/tests/data"
 GRAPHS = {}
 rng = np.random.default_rng(0)
 

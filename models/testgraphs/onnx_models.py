@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the small ONNX models in crates/athos/tests/data/onnx, each with ONNX Runtime's answer beside it.
+"""Makes the small ONNX models in crates/import/tests/data/onnx, each with ONNX Runtime's answer beside it.
 
     pip install onnx onnxruntime
     models/testgraphs/onnx_models.py [NAME ...]
@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-OUT = pathlib.Path(__file__).parents[2] / "crates/athos/tests/data/onnx"
+OUT = pathlib.Path(__file__).parents[2] / "crates/import/tests/data/onnx"
 MODELS = {}
 
 

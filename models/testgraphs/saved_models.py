@@ -2,7 +2,7 @@
 """Makes small SavedModels, one for each way in which they are written, with TensorFlow's answers.
 
     pip install tensorflow
-    python3 models/testgraphs/saved_models.py              # into crates/athos/tests/data/saved_models
+    python3 models/testgraphs/saved_models.py              # into crates/import/tests/data/saved_models
     python3 models/testgraphs/saved_models.py sharded      # this one only
 
 A model is a folder NAME and NAME.npz, with an array for each input and output of each signature: SIGNATURE.in.NAME and
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 v1 = tf.compat.v1
-DATA = Path(__file__).resolve().parents[2] / "crates/athos/tests/data/saved_models"
+DATA = Path(__file__).resolve().parents[2] / "crates/import/tests/data/saved_models"
 TWO_DEVICES = v1.ConfigProto(device_count={"CPU": 2})
 rng = np.random.default_rng(5)
 

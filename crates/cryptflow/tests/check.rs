@@ -24,8 +24,8 @@ fn models_that_compile() {
     // (model, an operation of it, how many nodes of it)
     let table = [
         ("models/digits/model.pb", "MatMul", 2),
-        ("crates/athos/tests/data/saved_models/keras", "Relu", 1),
-        ("crates/athos/tests/data/onnx/residual.onnx", "Conv", 1),
+        ("crates/import/tests/data/saved_models/keras", "Relu", 1),
+        ("crates/import/tests/data/onnx/residual.onnx", "Conv", 1),
     ];
     for (model, operation, least) in table {
         let path = repository(model);

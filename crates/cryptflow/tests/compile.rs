@@ -214,7 +214,7 @@ fn what_goes_wrong_is_said_and_nothing_is_written() {
 }
 
 fn saved(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data/saved_models").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../import/tests/data/saved_models").join(name)
 }
 
 /// An array of the SavedModels' answers.

@@ -10,7 +10,7 @@ use cryptflow_import::{ImportOptions, from_path};
 use cryptflow_program::Program;
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../import/tests/data").join(name)
 }
 
 fn compiled(path: &Path) -> Compiled {

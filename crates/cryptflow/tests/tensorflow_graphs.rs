@@ -1,4 +1,4 @@
-//! The tiny graphs of `crates/athos/tests/data`, the whole way: imported, made cheaper, turned into fixed point, run by
+//! The tiny graphs of `crates/import/tests/data`, the whole way: imported, made cheaper, turned into fixed point, run by
 //! three parties in one process over Mirror, and compared with what TensorFlow computed.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use cryptflow_import::{self as import, ImportOptions};
 use crate::whole;
 
 fn graphs() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../athos/tests/data");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../import/tests/data");
     let mut graphs: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     graphs.retain(|p| p.extension().is_some_and(|e| e == "pb"));
     graphs.sort();

@@ -55,7 +55,7 @@ pub(crate) fn archives() -> Vec<Vec<u8>> {
     npy::write_npz(&mut set, arrays.iter().map(|(name, tensor)| (*name, tensor))).unwrap();
     let files = ["arg_max_head", "dense", "saved_models/keras"]
         .iter()
-        .map(|name| format!("crates/athos/tests/data/{name}.npz"))
+        .map(|name| format!("crates/import/tests/data/{name}.npz"))
         .filter(|path| crate::repository(path).exists())
         .map(|path| read(&path));
     std::iter::once(set).chain(files).collect()

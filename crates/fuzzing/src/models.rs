@@ -10,7 +10,7 @@ use cryptflow_program::file;
 
 use crate::{read, repository, write};
 
-const DATA: &str = "crates/athos/tests/data";
+const DATA: &str = "crates/import/tests/data";
 
 fn options() -> ImportOptions {
     ImportOptions { batch: Some(1), ..ImportOptions::default() }

@@ -1,21 +1,14 @@
-//! The SavedModels in `tests/data/saved_models` (made by `models/testgraphs/saved_models.py`), against what TensorFlow
-//! computed, and those of the shared data, against the frozen graphs of the same networks.
+//! The SavedModels in `tests/data/saved_models` (made by `models/testgraphs/saved_models.py`):
+//! their signatures, their names, and what is said of those that are damaged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use std::path::PathBuf;
 
-#[path = "common/arrays.rs"]
-mod arrays;
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use cryptflow_athos::passes;
-use cryptflow_graph::{Array, Graph, Op, float};
+use super::small_models::data;
+use cryptflow_graph::{Array, Graph, Op};
 use cryptflow_import::{ImportOptions, from_path};
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/saved_models").join(name)
+    data().join("saved_models").join(name)
 }
 
 fn signature(name: &str) -> ImportOptions {
@@ -44,22 +37,11 @@ const TABLE: [Row; 6] = [
 ];
 
 #[test]
-fn answers_are_tensorflows() {
+fn signatures_name_inputs_and_outputs() {
     for (name, called, inputs, outputs) in TABLE {
-        let arrays = |kind: &str| -> BTreeMap<String, Array> {
-            let prefix = format!("{called}.{kind}.");
-            let all = arrays::npz(&folder(name).with_extension("npz")).into_iter();
-            all.filter_map(|(n, a)| n.strip_prefix(&prefix).map(|n| (n.to_owned(), a))).collect()
-        };
-        let mut graph =
-            from_path(&folder(name), &signature(called)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let graph = from_path(&folder(name), &signature(called)).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(names(&graph), (inputs.to_vec(), outputs.to_vec()), "{name}");
         assert_eq!(graph.name, name);
-        arrays::compare(&graph, arrays("in"), arrays("out"))
-            .unwrap_or_else(|e| panic!("{name} {called}: {e}"));
-        passes::optimise(&mut graph);
-        arrays::compare(&graph, arrays("in"), arrays("out"))
-            .unwrap_or_else(|e| panic!("{name} {called}: {e}"));
     }
 }
 
@@ -242,74 +224,4 @@ fn missing_files_are_named() {
     copy.write(Copy::FILES[2], &std::fs::read(folder("keras").join(Copy::FILES[2])).unwrap());
     let error = copy.import().unwrap_err();
     assert!(error.contains("its checksum is wrong") || error.contains("it is cut off"), "{error}");
-}
-
-/// A network of the shared data, the reference and the rows to compare.
-fn shared(name: &str, reference: &str, rows: usize) {
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let data = std::env::var_os("CRYPTFLOW_DATA").map_or(near, PathBuf::from);
-    if !data.join("saved_model").is_dir() {
-        println!("skipped: no SavedModels in {}", data.display());
-        return;
-    }
-    let unpacked = tempfile::tempdir().unwrap();
-    let plain = data.join("saved_model").join(name);
-    let model = if plain.is_dir() {
-        plain
-    } else {
-        let packed = data.join(format!("saved_model/{name}.tar.xz"));
-        let tar = Command::new("tar").arg("-xJf").arg(packed).arg("-C").arg(unpacked.path()).status();
-        assert!(tar.expect("tar unpacks the model").success());
-        unpacked.path().join(name)
-    };
-    let mut graph = from_path(&model, &ImportOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let input = arrays::npy(&data.join(format!("reference/{name}/input.npy")));
-    let want = arrays::npy(&data.join(format!("reference/{name}/{reference}.npy")));
-    let classes: usize = want.shape[1..].iter().product();
-    for output in 0..graph.outputs.len() {
-        if graph.node(graph.outputs[output]).shape.iter().product::<usize>() == classes
-            && (reference == "softmax" || graph.output_names[output] == reference)
-        {
-            graph.outputs = vec![graph.outputs[output]];
-            graph.output_names = vec![graph.output_names[output].clone()];
-            break;
-        }
-    }
-    passes::optimise(&mut graph);
-    let row: usize = input.shape[1..].iter().product();
-    let shape = graph.node(graph.inputs[0]).shape.clone();
-    for i in 0..rows {
-        let x = Array::new(shape.clone(), input.data[i * row..(i + 1) * row].to_vec()).unwrap();
-        let found = &float::run(&graph, &[x], &mut |_, _| ()).unwrap()[0];
-        let want = &want.data[i * classes..(i + 1) * classes];
-        let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-        let far = found.data.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / largest;
-        assert_eq!(found.data.len(), classes, "{name}");
-        assert!(far < 1e-3, "{name}, row {i}: {far}");
-    }
-    println!("{name}: {rows} rows agree, {} nodes", graph.nodes.len());
-}
-
-#[test]
-fn shared_models_agree_with_tensorflow() {
-    for name in [
-        "mnist_logreg",
-        "secureml_a",
-        "minionn_b",
-        "lenet_c",
-        "chameleon_d",
-        "minionn_cifar10",
-        "resnet20_cifar10",
-    ] {
-        shared(name, "logits", 4);
-    }
-    shared("lenet5_keras", "softmax", 4);
-    shared("squeezenet_imagenet", "logits", 1);
-}
-
-#[test]
-fn shared_keras_applications_agree_with_tensorflow() {
-    for name in ["resnet50", "densenet121", "mobilenet_v2"] {
-        shared(name, "softmax", 1);
-    }
 }

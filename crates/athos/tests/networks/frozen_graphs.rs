@@ -1,17 +1,12 @@
 //! Every frozen graph of the shared data, against what TensorFlow computed on the same inputs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
+use super::shared::{bytes, data, difference, npy, operations, rows, without_softmax};
 use cryptflow_athos::passes;
-use cryptflow_graph::{Activation, Array, Graph, Op, float};
+use cryptflow_graph::{Array, Graph, float};
 use cryptflow_import::{self as import, ImportOptions};
 
-/// A graph: its name, the output to ask for (none: the default), the reference, the rows to compare, and the operations
-/// that the passes leave.
+/// A graph: its name, the output to ask for (none: the default), the reference, the rows to
+/// compare, and the operations that the passes leave.
 struct Row {
     name: &'static str,
     output: Option<&'static str>,
@@ -113,58 +108,6 @@ const TABLE: [Row; 12] = [
     ),
 ];
 
-fn data() -> Option<PathBuf> {
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let data = std::env::var_os("CRYPTFLOW_DATA").map_or(near, PathBuf::from);
-    let found = data.join("frozen").is_dir();
-    if !found {
-        println!("skipped: no frozen graphs in {}", data.display());
-    }
-    found.then_some(data)
-}
-
-fn bytes(data: &Path, name: &str) -> Vec<u8> {
-    let plain = data.join(format!("frozen/{name}.pb"));
-    if plain.exists() {
-        return std::fs::read(plain).unwrap();
-    }
-    let packed = data.join(format!("frozen/{name}.pb.xz"));
-    let unpacked = Command::new("xz").arg("-dc").arg(packed).output().expect("xz unpacks the graph");
-    assert!(unpacked.status.success(), "xz: {}", String::from_utf8_lossy(&unpacked.stderr));
-    unpacked.stdout
-}
-
-fn array(path: &Path) -> Array {
-    let file = npyz::NpyFile::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
-    let shape = file.shape().iter().map(|&d| d as usize).collect();
-    Array::new(shape, file.into_vec::<f32>().unwrap()).unwrap()
-}
-
-/// The first rows of a batch.
-fn rows(x: &Array, range: std::ops::Range<usize>) -> Array {
-    let row: usize = x.shape[1..].iter().product();
-    let mut shape = x.shape.clone();
-    shape[0] = range.len();
-    Array::new(shape, x.data[range.start * row..range.end * row].to_vec()).unwrap()
-}
-
-/// The largest difference, relative to the largest element of what was expected.
-fn difference(got: &[f32], want: &[f32]) -> f32 {
-    assert_eq!(got.len(), want.len());
-    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-    got.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / largest
-}
-
-/// A graph that ends in a softmax, ending in its operand.
-fn without_softmax(mut graph: Graph) -> Graph {
-    for output in &mut graph.outputs {
-        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Activation(Activation::Softmax)) {
-            *output = graph.nodes[output.0].inputs[0];
-        }
-    }
-    graph
-}
-
 fn logits(graph: &Graph, x: &Array, n: usize) -> Vec<f32> {
     let batch = graph.node(graph.inputs[0]).shape[0];
     let mut all = Vec::new();
@@ -176,8 +119,8 @@ fn logits(graph: &Graph, x: &Array, n: usize) -> Vec<f32> {
 }
 
 fn check(row: &Row) {
-    let Some(data) = data() else { return };
-    let bytes = bytes(&data, row.name);
+    let Some(data) = data("frozen") else { return };
+    let bytes = bytes(&data.join(format!("frozen/{}.pb", row.name)));
     let options = ImportOptions {
         outputs: row.output.map(str::to_owned).into_iter().collect(),
         ..ImportOptions::default()
@@ -187,9 +130,9 @@ fn check(row: &Row) {
     if row.reference == "logits" {
         graph = without_softmax(graph);
     }
-    let input = array(&data.join(format!("reference/{}/input.npy", row.name)));
+    let input = npy(&data.join(format!("reference/{}/input.npy", row.name)));
     let n = row.rows.min(input.shape[0]);
-    let want = rows(&array(&data.join(format!("reference/{}/{}.npy", row.name, row.reference))), 0..n);
+    let want = rows(&npy(&data.join(format!("reference/{}/{}.npy", row.name, row.reference))), 0..n);
     let start = std::time::Instant::now();
     let imported = difference(&logits(&graph, &input, n), &want.data);
     println!(
@@ -205,13 +148,7 @@ fn check(row: &Row) {
     let optimised = difference(&logits(&graph, &input, n), &want.data);
     println!("  optimised: {} nodes, {optimised:.1e}, {:?}", graph.nodes.len(), start.elapsed());
     assert!(optimised < 1e-3, "{}: {optimised} after the passes", row.name);
-    let left: Vec<&str> =
-        graph.nodes.iter().map(|n| n.op.name()).filter(|n| !["input", "constant"].contains(n)).collect();
-    let kinds = left.iter().fold(BTreeMap::new(), |mut kinds, op| {
-        *kinds.entry(*op).or_insert(0) += 1;
-        kinds
-    });
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), row.operations, "{}: {reports:#?}", row.name);
+    assert_eq!(operations(&graph), row.operations, "{}: {reports:#?}", row.name);
 }
 
 #[test]

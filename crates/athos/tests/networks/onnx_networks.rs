@@ -1,17 +1,9 @@
-//! Every ONNX model of the shared data, against what TensorFlow computed on the same inputs with the network that it was made
-//! from.
+//! Every ONNX model of the shared data, against what TensorFlow computed on the same inputs with
+//! the network that it was made from.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "common/arrays.rs"]
-mod arrays;
-
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
+use super::shared::{self, bytes, data, npy, without_softmax};
 use cryptflow_athos::passes;
-use cryptflow_graph::{Activation, Array, Graph, Op, float};
+use cryptflow_graph::{Array, Graph, Op, float};
 use cryptflow_import::{self as import, ImportOptions};
 
 /// A model: its name, and the operations that the passes leave.
@@ -72,27 +64,6 @@ const TABLE: [Row; 6] = [
     ("mobilenet_v2", &[("add", 10), ("clipped relu", 35), ("conv", 52), ("matmul", 1), ("sum", 1)]),
 ];
 
-fn data() -> Option<PathBuf> {
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let data = std::env::var_os("CRYPTFLOW_DATA").map_or(near, PathBuf::from);
-    let found = data.join("onnx").is_dir();
-    if !found {
-        println!("skipped: no ONNX models in {}", data.display());
-    }
-    found.then_some(data)
-}
-
-fn bytes(data: &Path, name: &str) -> Vec<u8> {
-    let plain = data.join(format!("onnx/{name}.onnx"));
-    if plain.exists() {
-        return std::fs::read(plain).unwrap();
-    }
-    let packed = data.join(format!("onnx/{name}.onnx.xz"));
-    let unpacked = Command::new("xz").arg("-dc").arg(packed).output().expect("xz unpacks the model");
-    assert!(unpacked.status.success(), "xz: {}", String::from_utf8_lossy(&unpacked.stderr));
-    unpacked.stdout
-}
-
 /// One picture, in the order of axes that the graph takes.
 fn picture(graph: &Graph, all: &Array) -> Array {
     let mut shape = all.shape.clone();
@@ -106,42 +77,29 @@ fn picture(graph: &Graph, all: &Array) -> Array {
     Op::Movement(cryptflow_ring::Movement::Transpose { permutation }).evaluate(&[&one]).unwrap()
 }
 
-/// A graph that ends in a softmax, ending in its operand.
-fn without_softmax(mut graph: Graph) -> Graph {
-    for output in &mut graph.outputs {
-        while matches!(graph.nodes[output.0].op, Op::Identity | Op::Activation(Activation::Softmax)) {
-            *output = graph.nodes[output.0].inputs[0];
-        }
-    }
-    graph
-}
-
 /// The largest difference, relative to the largest element of what was expected.
 fn difference(graph: &Graph, x: &Array, want: &Array) -> f32 {
     let got = float::run(graph, std::slice::from_ref(x), &mut |_, _| ()).unwrap().remove(0);
-    let want = &want.data[..got.data.len()];
-    let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
-    got.data.iter().zip(want).fold(0f32, |m, (a, b)| m.max((a - b).abs())) / largest
+    shared::difference(&got.data, &want.data[..got.data.len()])
 }
 
 #[test]
 fn agree_with_tensorflow() {
-    let Some(data) = data() else { return };
+    let Some(data) = data("onnx") else { return };
     for (name, operations) in TABLE {
-        let graph = import::onnx::import(&bytes(&data, name), None, &ImportOptions::default());
+        let graph = import::onnx::import(
+            &bytes(&data.join(format!("onnx/{name}.onnx"))),
+            None,
+            &ImportOptions::default(),
+        );
         let mut graph = without_softmax(graph.unwrap_or_else(|e| panic!("{name}: {e}")));
-        let x = picture(&graph, &arrays::npy(&data.join(format!("reference/{name}/input.npy"))));
-        let want = arrays::npy(&data.join(format!("reference/{name}/logits.npy")));
+        let x = picture(&graph, &npy(&data.join(format!("reference/{name}/input.npy"))));
+        let want = npy(&data.join(format!("reference/{name}/logits.npy")));
         let imported = difference(&graph, &x, &want);
         passes::optimise(&mut graph);
         let optimised = difference(&graph, &x, &want);
         println!("{name}: imported {imported:.1e}, optimised {optimised:.1e} of the largest");
         assert!(imported < 1e-3 && optimised < 1e-3, "{name}: {imported} {optimised}");
-        let left = graph.nodes.iter().map(|n| n.op.name()).filter(|n| !["input", "constant"].contains(n));
-        let kinds = left.fold(BTreeMap::new(), |mut kinds, op| {
-            *kinds.entry(op).or_insert(0) += 1;
-            kinds
-        });
-        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), operations, "{name}");
+        assert_eq!(shared::operations(&graph), operations, "{name}");
     }
 }

@@ -1,10 +1,6 @@
 //! What is said about files that do not become graphs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{Builder, ints, numbers, outputs, shape, text};
+use super::graph_def::{Builder, ints, numbers, outputs, shape, text};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{
     Attr, DataType, FunctionDef, FunctionDefLibrary, NameAttrList, OpDef, TensorProto,
@@ -56,8 +52,8 @@ fn every_unsupported_node_is_reported() {
     let text = error.to_string();
     let ImportError::Unsupported(nodes) = error else { panic!("{text}") };
     let names: Vec<(&str, &str)> = nodes.iter().map(|n| (n.name.as_str(), n.op.as_str())).collect();
-    // An operation that does not exist here is reported wherever it is; one that only depends on such a node is not, nor
-    // is what no output needs.
+    // An operation that does not exist here is reported wherever it is; one that only depends on
+    // such a node is not, nor is what no output needs.
     assert_eq!(names, [("picture", "DecodeJpeg"), ("product", "Pow"), ("made_up", "FooBar")]);
     assert!(
         text.starts_with(

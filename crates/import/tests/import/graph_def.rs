@@ -1,7 +1,5 @@
 //! Graphs in TensorFlow's form, built node by node.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use cryptflow_import::ImportOptions;
 use cryptflow_import::tensorflow::messages::{
     Attr, AttrValue, DataType, Dim, GraphDef, ListValue, NodeDef, TensorProto, TensorShapeProto,

@@ -1,10 +1,6 @@
 //! Small files that would fill any memory, or never end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{Builder, outputs};
+use super::graph_def::{Builder, outputs, shape};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{Attr, DataType, TensorProto};
 
@@ -50,7 +46,7 @@ fn one_large_constant() {
         &|b| {
             let tensor = TensorProto {
                 dtype: DataType::Float as i32,
-                tensor_shape: Some(common::shape(&[1 << 27])),
+                tensor_shape: Some(shape(&[1 << 27])),
                 float_val: vec![1.0],
                 ..TensorProto::default()
             };

@@ -1,12 +1,8 @@
-//! TensorFlow's operations, imported and run: a table of small graphs with what TensorFlow's documentation says that they
-//! compute. Among them are the unit cases of the first CrypTFlow system that fall to inference, those that it skipped
-//! too.
+//! TensorFlow's operations, imported and run: a table of small graphs with what TensorFlow's
+//! documentation says that they compute. Among them are the unit cases of the first CrypTFlow
+//! system that fall to inference, those that it skipped too.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{Builder, ints, numbers, outputs, text};
+use super::graph_def::{Builder, ints, numbers, outputs, text};
 use cryptflow_graph::{Array, float};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{Attr, DataType};
@@ -31,8 +27,9 @@ fn dims(shape: &[usize]) -> Vec<i64> {
     shape.iter().map(|&d| d as i64).collect()
 }
 
-/// An operation on one input and constants of integers: its attributes, the integers (a shape and values each), the
-/// shape of the input, the shape of the result, and which element of the input each element of the result is (none: 0).
+/// An operation on one input and constants of integers: its attributes, the integers (a shape and
+/// values each), the shape of the input, the shape of the result, and which element of the input
+/// each element of the result is (none: 0).
 type Moved<'a> = (
     &'a str,
     Vec<(&'a str, Attr)>,
@@ -428,7 +425,8 @@ fn matrices() {
 /// Naive convolution of one picture with as many zeros before each axis as TensorFlow adds.
 #[test]
 fn convolutions_and_pools() {
-    // Height, kernel, stride, padding → rows and zeros before, by TensorFlow's rule for SAME and VALID.
+    // Height, kernel, stride, padding → rows and zeros before, by TensorFlow's rule for SAME and
+    // VALID.
     let table = [
         (5, 2, 1, "SAME", 5, 0),
         (5, 2, 1, "VALID", 4, 0),
@@ -609,7 +607,8 @@ fn shapes_computed_in_the_graph() {
     assert_eq!(got.shape, [1, 12]);
 }
 
-/// A batch normalisation written out over constants, and constants converted, filled, counted and gathered.
+/// A batch normalisation written out over constants, and constants converted, filled, counted and
+/// gathered.
 #[test]
 fn constants_computed_in_the_graph() {
     let got = run(

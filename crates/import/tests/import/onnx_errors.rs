@@ -1,7 +1,5 @@
 //! What the importer of ONNX says about models that it cannot import, and what options do.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use cryptflow_graph::Graph;
 use cryptflow_import::onnx::messages::{
     AttributeProto, AttributeType, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,

@@ -1,12 +1,8 @@
-//! TensorFlow's operations where their operands are of a particular kind: single constants, integers, both.
+//! TensorFlow's operations where their operands are of a particular kind: single constants,
+//! integers, both.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{Builder, outputs};
-use cryptflow_graph::{Activation, Arithmetic, Op};
-use cryptflow_graph::{Array, Graph, float};
+use super::graph_def::{Builder, outputs, shape};
+use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Op, float};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{Attr, DataType};
 
@@ -89,8 +85,8 @@ fn known_integers_beside_secret_ones() {
     assert_eq!(run(&graph), [&[101.0, 102.0][..], &whole].concat());
 }
 
-fn ensured(b: &mut Builder, shape: &[i64]) {
-    b.node("y", "EnsureShape", &["a"], &[("shape", Attr::Shape(common::shape(shape)))]);
+fn ensured(b: &mut Builder, dims: &[i64]) {
+    b.node("y", "EnsureShape", &["a"], &[("shape", Attr::Shape(shape(dims)))]);
 }
 
 #[test]

@@ -1,0 +1,18 @@
+//! The importers: models that other tools wrote, and models built here, node by node.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod graph_def;
+mod onnx_errors;
+mod saved_models;
+mod small_files;
+mod small_models;
+mod tensorflow_edges;
+mod tensorflow_errors;
+mod tensorflow_operations;
+
+#[test]
+fn answers_are_those_of_tensorflow_and_onnx_runtime() {
+    for models in [small_models::frozen_graphs(), small_models::onnx_models(), small_models::saved_models()] {
+        small_models::check(models, |_| {});
+    }
+}

@@ -1,5 +1,5 @@
-//! What operations of models become, for people: the importers' tables say it for each name, and the page `docs/operations.md` is made
-//! from them.
+//! What operations of models become, for people: the importers' tables say it for each name, and
+//! the page `docs/operations.md` is made from them.
 
 use cryptflow_ring::{Movement, Window};
 
@@ -20,7 +20,8 @@ pub struct Meaning {
     pub public: &'static str,
     /// For which values it can be computed.
     pub range: &'static str,
-    /// A graph that does this and nothing else, from which costs and errors follow; nothing where there is nothing to do.
+    /// A graph that does this and nothing else, from which costs and errors follow; nothing where
+    /// there is nothing to do.
     pub example: Option<Example>,
 }
 

@@ -1,13 +1,17 @@
-//! Importers: from the files that other tools write to a [`Graph`]. TensorFlow graphs, SavedModels and ONNX models.
+//! Importers: from the files that other tools write to a [`Graph`]. TensorFlow graphs, SavedModels
+//! and ONNX models.
 
+mod arithmetic;
+mod budget;
+mod builder;
 mod compose;
 pub mod docs;
-mod elements;
 mod lookalike;
+mod node;
 pub mod onnx;
-mod room;
 pub mod saved_model;
 mod survey;
+mod tensor;
 pub mod tensorflow;
 mod value;
 
@@ -22,8 +26,8 @@ pub use survey::{Framework, NodeStatus, Survey, SurveyedNode, survey};
 /// What the file does not say: shapes of inputs, which nodes are wanted, how large a batch is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Shapes of inputs, by name. A name that is no placeholder cuts the graph there: what the node computes becomes an
-    /// input.
+    /// Shapes of inputs, by name. A name that is no placeholder cuts the graph there: what the node
+    /// computes becomes an input.
     pub inputs: Vec<(String, Vec<usize>)>,
     /// The nodes to compute. None: those that no other node uses.
     pub outputs: Vec<String>,
@@ -100,9 +104,12 @@ pub enum ImportError {
         /// The last that is known.
         last: i64,
     },
-    /// A graph without nodes, or without anything to compute.
+    /// A graph without anything to compute.
     #[error("the graph has nothing to compute: {0}")]
-    Empty(String),
+    Empty(Emptiness),
+    /// A graph that is far larger than its file, because functions call each other.
+    #[error("after its functions are put in their places it has more than {0} nodes: the model is damaged")]
+    Large(usize),
     /// Two nodes of one name.
     #[error("two nodes of the graph are called {0:?}: the file is damaged, export it again")]
     Duplicate(String),
@@ -148,6 +155,23 @@ pub enum ImportError {
     Unsupported(Vec<UnsupportedNode>),
 }
 
+/// Why a graph has nothing to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Emptiness {
+    /// There is no graph in the file.
+    #[error("the file holds no graph")]
+    NoGraph,
+    /// The graph has no nodes.
+    #[error("the file holds no nodes")]
+    NoNodes,
+    /// The model declares no outputs.
+    #[error("it has no outputs; name what you want with --output NAME")]
+    NoOutputs,
+    /// No node is an end of the graph.
+    #[error("every node is used by another one; name what you want with --output NAME")]
+    NoEnds,
+}
+
 fn unsupported(nodes: &[UnsupportedNode]) -> String {
     let lines: Vec<String> = nodes.iter().map(|n| format!("  {} ({}): {}", n.name, n.op, n.reason)).collect();
     let (n, s, are) =
@@ -155,7 +179,8 @@ fn unsupported(nodes: &[UnsupportedNode]) -> String {
     format!("{n} node{s} of the model {are} not supported:\n{}", lines.join("\n"))
 }
 
-/// Reads a model: the folder of a SavedModel, a frozen TensorFlow graph, or an ONNX model. The graph gets the name of the folder or file.
+/// Reads a model: the folder of a SavedModel, a frozen TensorFlow graph, or an ONNX model. The
+/// graph gets the name of the folder or file.
 pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
     let mut graph = match Place::of(path)? {
         Place::SavedModel => saved_model::import(path, options),

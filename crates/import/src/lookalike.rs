@@ -1,4 +1,5 @@
-//! Files that are often given in place of a SavedModel, a frozen graph or an ONNX model, known by their first bytes.
+//! Files that are often given in place of a SavedModel, a frozen graph or an ONNX model, known by
+//! their first bytes.
 
 /// What a file that is no GraphDef looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,7 +54,8 @@ pub struct Survey {
     pub framework: Framework,
     /// The nodes that the outputs need, operands first.
     pub nodes: Vec<SurveyedNode>,
-    /// What can be imported. Outputs are those of the model, and whatever only nodes use that cannot be imported.
+    /// What can be imported. Outputs are those of the model, and whatever only nodes use that
+    /// cannot be imported.
     pub graph: Graph,
 }
 

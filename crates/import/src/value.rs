@@ -4,6 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::ImportError;
 use cryptflow_graph::operations::{OpError, broadcast};
+use cryptflow_graph::{Array, Comparison};
 
 /// No constant of a model has more elements: a file that claims more is damaged or hostile.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
@@ -19,13 +20,16 @@ pub(super) struct Ints {
 }
 
 /// Why a node has no result.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// An operand is unknown; the node that caused it has been reported.
+    #[error("an operand is not known")]
     Unknown,
     /// This node cannot be imported: why, and what to do.
+    #[error("{0}")]
     Unsupported(String),
     /// Nothing can be imported.
+    #[error(transparent)]
     Fatal(ImportError),
 }
 
@@ -58,6 +62,21 @@ impl Ints {
         Ints { shape: Vec::new(), data: vec![value] }
     }
 
+    /// The integers that are left of floats without their fractions.
+    pub(super) fn cut_off(array: &Array) -> Ints {
+        Ints { shape: array.shape.clone(), data: array.data.iter().map(|&v| v as i64).collect() }
+    }
+
+    /// One where a float is not zero.
+    pub(super) fn flags(array: &Array) -> Ints {
+        Ints { shape: array.shape.clone(), data: array.data.iter().map(|&v| i64::from(v != 0.0)).collect() }
+    }
+
+    /// The floats that are nearest to the integers.
+    pub(super) fn to_array(&self) -> Result<Array, Fault> {
+        Ok(Array::new(self.shape.clone(), self.data.iter().map(|&v| v as f32).collect())?)
+    }
+
     /// The elements moved (with others behind them, for a concatenation).
     pub(super) fn moved(&self, movement: &Movement, others: &[&Ints]) -> Result<Ints, Fault> {
         let all = || std::iter::once(self).chain(others.iter().copied());
@@ -74,7 +93,16 @@ impl Ints {
         Ints { shape: self.shape.clone(), data: self.data.iter().map(|&v| f(v)).collect() }
     }
 
-    /// Arithmetic of two tensors of integers, broadcasting; where it is not defined, it divides by zero.
+    /// Where these are not zero the elements of `a`, else those of `b`, broadcasting.
+    pub(super) fn choose(&self, a: &Ints, b: &Ints) -> Result<Ints, Fault> {
+        // One of the two is zero everywhere.
+        let ones = self.with(a, |c, a| Some(if c != 0 { a } else { 0 }))?;
+        let others = self.with(b, |c, b| Some(if c != 0 { 0 } else { b }))?;
+        ones.with(&others, |a, b| Some(a | b))
+    }
+
+    /// Arithmetic of two tensors of integers, broadcasting; where it is not defined, it divides by
+    /// zero.
     pub(super) fn with(&self, other: &Ints, f: impl Fn(i64, i64) -> Option<i64>) -> Result<Ints, Fault> {
         let shape = broadcast(&self.shape, &other.shape)
             .ok_or_else(|| format!("{:?} and {:?} do not broadcast", self.shape, other.shape))?;
@@ -86,7 +114,26 @@ impl Ints {
     }
 }
 
-/// The elements of a shape of known integers that are made of so many others, or why they are not made.
+/// Whether a comparison of two known integers holds.
+pub(super) fn holds(comparison: Comparison, a: i64, b: i64) -> bool {
+    match comparison {
+        Comparison::Equal => a == b,
+        Comparison::NotEqual => a != b,
+        Comparison::Less => a < b,
+        Comparison::LessEqual => a <= b,
+        Comparison::Greater => a > b,
+        Comparison::GreaterEqual => a >= b,
+    }
+}
+
+/// What a division that is rounded down leaves: it has the divisor's sign.
+pub(super) fn floor_remainder(a: i64, b: i64) -> Option<i64> {
+    let r = a.checked_rem(b)?;
+    Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+}
+
+/// The elements of a shape of known integers that are made of so many others, or why they are not
+/// made.
 pub(super) fn grown(shape: &[usize], given: usize) -> Result<usize, Fault> {
     let n = fits(shape)?;
     if n > MAX_KNOWN.max(given) {
@@ -112,8 +159,8 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
         .ok_or_else(|| Fault::Unsupported(format!("there is no axis {axis} in a tensor of {rank} axes")))
 }
 
-/// The elements from `begin` to before `end`, `stride` apart, as numpy counts them (negative: from the end; left out: as
-/// far as it goes): where they begin, how many they are.
+/// The elements from `begin` to before `end`, `stride` apart, as numpy counts them (negative: from
+/// the end; left out: as far as it goes): where they begin, how many they are.
 pub(super) fn range(
     (begin, end): (Option<i64>, Option<i64>),
     stride: i64,

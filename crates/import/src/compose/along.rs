@@ -1,8 +1,9 @@
-//! An axis through a constant matrix: interpolation, cumulative sums, sums over neighbouring channels.
+//! An axis through a constant matrix: interpolation, cumulative sums, sums over neighbouring
+//! channels.
 
 use cryptflow_ring::Movement;
 
-use super::Composer;
+use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::{Array, Linear, NodeId};
 
@@ -19,7 +20,8 @@ impl Weights {
         Weights { from, to, data: vec![0.0; from * to] }
     }
 
-    /// Adds to the weight with which element `from` counts in element `to`. Places outside are passed over.
+    /// Adds to the weight with which element `from` counts in element `to`. Places outside are
+    /// passed over.
     pub(crate) fn add(&mut self, from: usize, to: usize, weight: f32) {
         if from < self.from
             && to < self.to
@@ -31,33 +33,34 @@ impl Weights {
 }
 
 /// Each row along an axis times the weights; the other axes stay as they are.
-pub(crate) fn along(c: &mut Composer<'_>, x: NodeId, axis: usize, weights: Weights) -> Result<NodeId, Fault> {
+pub(crate) fn along(c: &mut Builder<'_>, x: NodeId, axis: usize, weights: Weights) -> Result<NodeId, Fault> {
     let rank = c.shape(x).len();
     if axis >= rank {
         return Err(format!("has no axis {axis}").into());
     }
     let Weights { from, to, data } = weights;
-    let matrix = c.constant(Array::new(vec![from, to], data)?);
+    let matrix = c.add_numbered_constant(Array::new(vec![from, to], data)?);
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(axis, rank - 1);
-    let last = c.transposed(permutation.clone(), x)?;
+    let last = c.transpose(permutation.clone(), x)?;
     let mut shape = c.shape(last).to_vec();
     let rows = shape.iter().take(rank - 1).product();
-    let flat = c.reshaped(vec![rows, from], last)?;
-    let product = c.part(Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, matrix])?;
+    let flat = c.reshape(vec![rows, from], last)?;
+    let product =
+        c.add_numbered(Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, matrix])?;
     if let Some(length) = shape.last_mut() {
         *length = to;
     }
-    let whole = c.reshaped(shape, product)?;
-    c.transposed(permutation, whole)
+    let whole = c.reshape(shape, product)?;
+    c.transpose(permutation, whole)
 }
 
 /// The elements of an axis at these places.
 pub(crate) fn gathered(
-    c: &mut Composer<'_>,
+    c: &mut Builder<'_>,
     x: NodeId,
     axis: usize,
     indices: Vec<usize>,
 ) -> Result<NodeId, Fault> {
-    c.moved(Movement::Gather { axis, indices }, x)
+    c.move_elements(Movement::Gather { axis, indices }, x)
 }

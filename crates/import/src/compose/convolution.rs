@@ -2,11 +2,13 @@
 
 use cryptflow_ring::Window;
 
-use super::{Composer, Slide};
+use super::Slide;
+use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, Linear, NodeId};
 
-/// A convolution of `[batch, spatial…, channels]` with a filter of `[taps…, channels / groups, result's channels]`.
+/// A convolution of `[batch, spatial…, channels]` with a filter of
+/// `[taps…, channels / groups, result's channels]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Convolution<'a> {
     /// One to three of them.
@@ -17,10 +19,11 @@ pub(crate) struct Convolution<'a> {
 
 /// Adds a convolution.
 ///
-/// Along three axes it is a sum over the filter's layers: each is a two-dimensional convolution of those layers of x that it
-/// meets, laid side by side in the batch. The sum is one linear map for a protocol: it is truncated once.
+/// Along three axes it is a sum over the filter's layers: each is a two-dimensional convolution of
+/// those layers of x that it meets, laid side by side in the batch. The sum is one linear map for a
+/// protocol: it is truncated once.
 pub(crate) fn convolution(
-    to: &mut Composer<'_>,
+    to: &mut Builder<'_>,
     x: NodeId,
     filter: NodeId,
     convolution: &Convolution<'_>,
@@ -37,45 +40,45 @@ pub(crate) fn convolution(
     let groups = convolution.groups;
     let result = match *slides {
         [width] => {
-            let x = to.reshaped(vec![image[0], 1, image[1], image[2]], x)?;
-            let filter = to.reshaped(vec![1, taps[0], taps[1], taps[2]], filter)?;
+            let x = to.reshape(vec![image[0], 1, image[1], image[2]], x)?;
+            let filter = to.reshape(vec![1, taps[0], taps[1], taps[2]], filter)?;
             let y = plane(to, x, filter, [Slide::NONE, width], groups)?;
             let &[batch, _, width, channels] = to.shape(y) else { return Err("is no image".into()) };
-            to.reshaped(vec![batch, width, channels], y)?
+            to.reshape(vec![batch, width, channels], y)?
         }
         [height, width] => plane(to, x, filter, [height, width], groups)?,
         [depth, height, width] => {
             let places = depth.places(image[1])?;
-            let padded = to.padded(1, depth.padding, x)?;
+            let padded = to.pad(1, depth.padding, x)?;
             let mut sum = None;
             for tap in 0..depth.kernel {
                 let layers = to.cut(1, tap * depth.dilation, places, depth.stride as isize, padded)?;
-                let layers = to.reshaped(vec![image[0] * places, image[2], image[3], image[4]], layers)?;
+                let layers = to.reshape(vec![image[0] * places, image[2], image[3], image[4]], layers)?;
                 let layer = to.cut(0, tap, 1, 1, filter)?;
-                let layer = to.reshaped(taps[1..].to_vec(), layer)?;
+                let layer = to.reshape(taps[1..].to_vec(), layer)?;
                 let term = plane(to, layers, layer, [height, width], groups)?;
                 sum = Some(match sum {
                     None => term,
-                    Some(sum) => to.part(Arithmetic::Add, &[sum, term])?,
+                    Some(sum) => to.add_numbered(Arithmetic::Add, &[sum, term])?,
                 });
             }
             let sum = sum.ok_or("has a filter without taps")?;
             let &[_, height, width, channels] = to.shape(sum) else { return Err("is no image".into()) };
-            to.reshaped(vec![image[0], places, height, width, channels], sum)?
+            to.reshape(vec![image[0], places, height, width, channels], sum)?
         }
         _ => return Err(format!("convolves along {} axes; one to three are supported", slides.len()).into()),
     };
-    Ok(to.done(result))
+    Ok(to.finish(result))
 }
 
 fn plane(
-    to: &mut Composer<'_>,
+    to: &mut Builder<'_>,
     x: NodeId,
     filter: NodeId,
     slides: [Slide; 2],
     groups: usize,
 ) -> Result<NodeId, Fault> {
-    to.part(Linear::Conv2d { window: window(slides), groups }, &[x, filter])
+    to.add_numbered(Linear::Conv2d { window: window(slides), groups }, &[x, filter])
 }
 
 /// The window of two slides.

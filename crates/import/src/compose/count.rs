@@ -1,4 +1,5 @@
-//! Numbers from a start to a limit, which does not belong to them, in steps: `Range` of either framework.
+//! Numbers from a start to a limit, which does not belong to them, in steps: `Range` of either
+//! framework.
 
 use crate::value::Fault;
 

@@ -1,5 +1,6 @@
-//! What importers compose of the graph's operations, because the graph has no operation of its own for it: three-dimensional
-//! and transposed convolutions, three-dimensional pools, sums of products, linear maps along an axis. Channels come last throughout.
+//! What importers compose of the graph's operations, because the graph has no operation of its own
+//! for it: three-dimensional and transposed convolutions, three-dimensional pools, sums of
+//! products, linear maps along an axis. Channels come last throughout.
 
 mod along;
 mod convolution;
@@ -10,9 +11,9 @@ mod transposed;
 
 use cryptflow_ring::Movement;
 
-use super::room::Room;
-use super::value::{Fault, fits};
-use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
+use super::builder::Builder;
+use super::value::Fault;
+use cryptflow_graph::NodeId;
 
 pub(super) use along::{Weights, along, gathered};
 pub(super) use convolution::{Convolution, convolution};
@@ -39,7 +40,7 @@ impl Slide {
     pub(super) const NONE: Slide = Slide { kernel: 1, stride: 1, dilation: 1, padding: [0, 0] };
 
     /// Elements from the first tap to the last one, both included.
-    pub(super) fn extent(&self) -> usize {
+    pub(crate) fn extent(&self) -> usize {
         self.kernel.saturating_sub(1).saturating_mul(self.dilation).saturating_add(1)
     }
 
@@ -53,81 +54,34 @@ impl Slide {
     }
 }
 
-/// Adds the parts of one node of the source model to a graph.
-pub(super) struct Composer<'a> {
-    /// The graph.
-    pub(super) graph: &'a mut Graph,
-    room: &'a mut Room,
-    /// Name of the node: of the result, and the beginning of its parts' names.
-    pub(super) name: String,
-    parts: usize,
-}
-
-impl<'a> Composer<'a> {
-    pub(super) fn new(graph: &'a mut Graph, room: &'a mut Room, name: String) -> Composer<'a> {
-        Composer { graph, room, name, parts: 0 }
+/// Parts are named by their numbers: how many there are depends on the window.
+impl Builder<'_> {
+    pub(crate) fn move_elements(&mut self, movement: Movement, x: NodeId) -> Result<NodeId, Fault> {
+        self.add_numbered(movement, &[x])
     }
 
-    pub(super) fn shape(&self, id: NodeId) -> &[usize] {
-        &self.graph.node(id).shape
-    }
-
-    /// Adds an operation on the way to the result. Of constants, the result is computed at once.
-    pub(super) fn part(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
-        let op = op.into();
-        let name = format!("{}/{}_{}", self.name, op.name().replace(' ', "_"), self.parts);
-        self.parts += 1;
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.graph.node(i).shape.as_slice()).collect();
-        let shape = op.shape(&shapes)?;
-        let elements = fits(&shape)?;
-        let constants: Option<Vec<&Array>> = inputs.iter().map(|&i| self.graph.constant(i)).collect();
-        if let Some(constants) = constants {
-            self.room.compute(&op, &shapes, elements)?;
-            let value = op.evaluate(&constants)?;
-            return Ok(self.graph.add_constant(name, value));
-        }
-        Ok(self.graph.push(Node { name, op, inputs: inputs.to_vec(), shape }))
-    }
-
-    /// Adds a constant that belongs to the node.
-    pub(super) fn constant(&mut self, value: Array) -> NodeId {
-        let name = format!("{}/constant_{}", self.name, self.parts);
-        self.parts += 1;
-        self.graph.add_constant(name, value)
-    }
-
-    /// Gives the last part the name of the node.
-    pub(super) fn done(&mut self, id: NodeId) -> NodeId {
-        self.graph.nodes[id.0].name.clone_from(&self.name);
-        id
-    }
-
-    pub(super) fn moved(&mut self, movement: Movement, x: NodeId) -> Result<NodeId, Fault> {
-        self.part(movement, &[x])
-    }
-
-    pub(super) fn reshaped(&mut self, shape: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
+    pub(crate) fn reshape(&mut self, shape: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
         if self.shape(x) == shape {
             return Ok(x);
         }
-        self.moved(Movement::Reshape { shape }, x)
+        self.move_elements(Movement::Reshape { shape }, x)
     }
 
-    pub(super) fn transposed(&mut self, permutation: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
+    pub(crate) fn transpose(&mut self, permutation: Vec<usize>, x: NodeId) -> Result<NodeId, Fault> {
         if permutation.iter().enumerate().all(|(i, &p)| i == p) {
             return Ok(x);
         }
-        self.moved(Movement::Transpose { permutation }, x)
+        self.move_elements(Movement::Transpose { permutation }, x)
     }
 
     /// Zeros before and after one axis.
-    fn padded(&mut self, axis: usize, [before, after]: [usize; 2], x: NodeId) -> Result<NodeId, Fault> {
+    fn pad(&mut self, axis: usize, [before, after]: [usize; 2], x: NodeId) -> Result<NodeId, Fault> {
         if before == 0 && after == 0 {
             return Ok(x);
         }
         let rank = self.shape(x).len();
         let one = |n| (0..rank).map(|i| if i == axis { n } else { 0 }).collect();
-        self.moved(Movement::Pad { before: one(before), after: one(after) }, x)
+        self.move_elements(Movement::Pad { before: one(before), after: one(after) }, x)
     }
 
     /// `size` elements of one axis.
@@ -144,6 +98,6 @@ impl<'a> Composer<'a> {
             return Ok(x);
         }
         let movement = super::value::along(shape, axis, first, size, stride);
-        self.moved(movement, x)
+        self.move_elements(movement, x)
     }
 }

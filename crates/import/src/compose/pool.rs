@@ -1,13 +1,15 @@
-//! Pools along three axes, one plane after another: maxima and means of boxes are those of planes, and then of columns.
+//! Pools along three axes, one plane after another: maxima and means of boxes are those of planes,
+//! and then of columns.
 
+use super::Slide;
 use super::convolution::window;
-use super::{Composer, Slide};
+use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::{NodeId, Pool, Pooling};
 
 /// Adds a pool over `[batch, spatial…, channels]` along one to three axes.
 pub(crate) fn pool(
-    to: &mut Composer<'_>,
+    to: &mut Builder<'_>,
     x: NodeId,
     slides: &[Slide],
     kind: Pooling,
@@ -16,24 +18,24 @@ pub(crate) fn pool(
     let over = |slides| Pool { kind, window: window(slides) };
     let y = match (slides, shape.as_slice()) {
         (&[width], &[b, w, c]) => {
-            let x = to.reshaped(vec![b, 1, w, c], x)?;
-            let y = to.part(over([Slide::NONE, width]), &[x])?;
+            let x = to.reshape(vec![b, 1, w, c], x)?;
+            let y = to.add_numbered(over([Slide::NONE, width]), &[x])?;
             let w = to.shape(y)[2];
-            to.reshaped(vec![b, w, c], y)?
+            to.reshape(vec![b, w, c], y)?
         }
-        (&[height, width], &[_, _, _, _]) => to.part(over([height, width]), &[x])?,
+        (&[height, width], &[_, _, _, _]) => to.add_numbered(over([height, width]), &[x])?,
         (&[depth, height, width], &[b, d, h, w, c]) => {
-            let planes = to.reshaped(vec![b * d, h, w, c], x)?;
-            let planes = to.part(over([height, width]), &[planes])?;
+            let planes = to.reshape(vec![b * d, h, w, c], x)?;
+            let planes = to.add_numbered(over([height, width]), &[planes])?;
             let (h, w) = (to.shape(planes)[1], to.shape(planes)[2]);
-            let columns = to.reshaped(vec![b, d, h * w, c], planes)?;
-            let y = to.part(over([depth, Slide::NONE]), &[columns])?;
+            let columns = to.reshape(vec![b, d, h * w, c], planes)?;
+            let y = to.add_numbered(over([depth, Slide::NONE]), &[columns])?;
             let d = to.shape(y)[1];
-            to.reshaped(vec![b, d, h, w, c], y)?
+            to.reshape(vec![b, d, h, w, c], y)?
         }
         _ => {
             return Err(format!("pools {shape:?} along {} axes: the ranks do not agree", slides.len()).into());
         }
     };
-    Ok(to.done(y))
+    Ok(to.finish(y))
 }

@@ -1,15 +1,17 @@
-//! Products of stacks of matrices whose leading axes broadcast, and sums of products after Einstein's convention.
+//! Products of stacks of matrices whose leading axes broadcast, and sums of products after
+//! Einstein's convention.
 
 use cryptflow_ring::Movement;
 
-use super::Composer;
+use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
 use cryptflow_graph::{Linear, NodeId, Op, Reduce, Reduction};
 
-/// `a · b` of the last two axes, each read transposed on demand; the axes before them broadcast. Operands of two axes at least.
+/// `a · b` of the last two axes, each read transposed on demand; the axes before them broadcast.
+/// Operands of two axes at least.
 pub(crate) fn matmul(
-    c: &mut Composer<'_>,
+    c: &mut Builder<'_>,
     (a, transpose_a): (NodeId, bool),
     (b, transpose_b): (NodeId, bool),
 ) -> Result<NodeId, Fault> {
@@ -23,80 +25,36 @@ pub(crate) fn matmul(
         format!("multiplies stacks of matrices {shape_a:?} and {shape_b:?}, whose leading axes differ")
     })?;
     let product = |transpose_a| Op::Linear(Linear::MatMul { transpose_a, transpose_b });
-    if lead_b.is_empty() && !lead.is_empty() && !transpose_a && c.graph.constant(b).is_some() {
+    if lead_b.is_empty() && !lead.is_empty() && !transpose_a && c.constant_of(b).is_some() {
         // A stack by one matrix is a product of one tall matrix.
         let inner = shape_a.last().copied().unwrap_or(1);
         let rows = shape_a.iter().take(shape_a.len() - 1).product();
-        let tall = c.reshaped(vec![rows, inner], a)?;
-        let y = c.part(product(false), &[tall, b])?;
+        let tall = c.reshape(vec![rows, inner], a)?;
+        let y = c.add_numbered(product(false), &[tall, b])?;
         let columns = c.shape(y).last().copied().unwrap_or(1);
         let shape = shape_a.iter().take(shape_a.len() - 1).copied().chain([columns]).collect();
-        return c.reshaped(shape, y);
+        return c.reshape(shape, y);
     }
     let a = widened(c, a, &lead)?;
     let b = if lead_b.is_empty() { b } else { widened(c, b, &lead)? };
-    c.part(product(transpose_a), &[a, b])
+    c.add_numbered(product(transpose_a), &[a, b])
 }
 
 /// A stack of matrices with these leading axes.
-fn widened(c: &mut Composer<'_>, x: NodeId, lead: &[usize]) -> Result<NodeId, Fault> {
+fn widened(c: &mut Builder<'_>, x: NodeId, lead: &[usize]) -> Result<NodeId, Fault> {
     let shape = c.shape(x).to_vec();
     let Some((own, matrix)) = shape.split_last_chunk::<2>() else { return Ok(x) };
     if own == lead {
         return Ok(x);
     }
-    c.moved(Movement::Broadcast { shape: lead.iter().chain(matrix).copied().collect() }, x)
+    c.move_elements(Movement::Broadcast { shape: lead.iter().chain(matrix).copied().collect() }, x)
 }
 
-/// A sum of products: `equation` names the axes of each operand and of the result by letters, as `ij,jk->ik`. Of one or two operands,
-/// in each of which every letter stands once.
-pub(crate) fn einsum(c: &mut Composer<'_>, equation: &str, operands: &[NodeId]) -> Result<NodeId, Fault> {
-    let fail = |why: &str| Fault::Unsupported(format!("its equation {equation:?} {why}"));
-    let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
-    let (left, right) = match text.split_once("->") {
-        Some((left, right)) => (left.to_owned(), Some(right.to_owned())),
-        None => (text, None),
-    };
-    let terms: Vec<&str> = left.split(',').collect();
-    if terms.len() != operands.len() || !(1..=2).contains(&terms.len()) {
-        return Err(fail(
-            "is not one of as many operands as there are, one or two. Write a sum of more as several",
-        ));
-    }
-    // An ellipsis stands for the axes that the letters leave; they get numbers.
-    let mut axes: Vec<Vec<u32>> = Vec::new();
-    let mut most = 0;
-    for (term, &x) in terms.iter().zip(operands) {
-        let rank = c.shape(x).len();
-        let letters = term.replace("...", "").chars().count();
-        let open =
-            rank.checked_sub(letters).ok_or_else(|| fail("has more letters than an operand has axes"))?;
-        if open > 0 && !term.contains("...") {
-            return Err(fail("has fewer letters than an operand has axes"));
-        }
-        most = most.max(open);
-        axes.push(labels(term, open));
-    }
-    let result = match right {
-        Some(right) => labels(&right, most),
-        None => {
-            // Without an arrow: the ellipsis, then what stands once, in alphabetic order.
-            let mut all: Vec<u32> = axes.iter().flatten().copied().collect();
-            all.sort_unstable();
-            let once = |l: &&u32| all.iter().filter(|m| m == l).count() == 1 && **l >= FIRST_LETTER;
-            let mut numbered: Vec<u32> = (0..most as u32).rev().collect();
-            numbered.extend(all.iter().filter(once));
-            numbered
-        }
-    };
-    for labels in axes.iter().chain([&result]) {
-        let mut sorted = labels.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if sorted.len() != labels.len() {
-            return Err(fail("has a letter twice in one operand. Take the diagonal before, with GatherV2"));
-        }
-    }
+/// A sum of products: `equation` names the axes of each operand and of the result by letters, as
+/// `ij,jk->ik`. Of one or two operands, in each of which every letter stands once.
+pub(crate) fn einsum(c: &mut Builder<'_>, equation: &str, operands: &[NodeId]) -> Result<NodeId, Fault> {
+    let ranks: Vec<usize> = operands.iter().map(|&x| c.shape(x).len()).collect();
+    let Labels { operands: axes, result } = Labels::read(equation, &ranks)?;
     let (x, first) = summed(c, operands[0], &axes[0], &|l| {
         result.contains(&l) || axes.get(1).is_some_and(|other| other.contains(&l))
     })?;
@@ -108,13 +66,76 @@ pub(crate) fn einsum(c: &mut Composer<'_>, equation: &str, operands: &[NodeId]) 
         _ => (x, first),
     };
     let permutation: Option<Vec<usize>> = result.iter().map(|l| labels.iter().position(|m| m == l)).collect();
-    let permutation = permutation.ok_or_else(|| fail("has a letter in the result that no operand has"))?;
-    c.transposed(permutation, y)
+    let permutation =
+        permutation.ok_or_else(|| wrong(equation, "has a letter in the result that no operand has"))?;
+    c.transpose(permutation, y)
+}
+
+/// The axes of each operand and of the result. An ellipsis stands for the axes that the letters
+/// leave; they get numbers.
+struct Labels {
+    operands: Vec<Vec<u32>>,
+    result: Vec<u32>,
+}
+
+fn wrong(equation: &str, why: &str) -> Fault {
+    Fault::Unsupported(format!("its equation {equation:?} {why}"))
+}
+
+impl Labels {
+    /// Reads an equation for operands of so many axes.
+    fn read(equation: &str, ranks: &[usize]) -> Result<Labels, Fault> {
+        let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
+        let (left, right) = match text.split_once("->") {
+            Some((left, right)) => (left, Some(right)),
+            None => (text.as_str(), None),
+        };
+        let terms: Vec<&str> = left.split(',').collect();
+        if terms.len() != ranks.len() || !(1..=2).contains(&terms.len()) {
+            let why =
+                "is not one of as many operands as there are, one or two. Write a sum of more as several";
+            return Err(wrong(equation, why));
+        }
+        let mut operands: Vec<Vec<u32>> = Vec::new();
+        let mut most = 0;
+        for (term, &rank) in terms.iter().zip(ranks) {
+            let letters = term.replace("...", "").chars().count();
+            let open = rank
+                .checked_sub(letters)
+                .ok_or_else(|| wrong(equation, "has more letters than an operand has axes"))?;
+            if open > 0 && !term.contains("...") {
+                return Err(wrong(equation, "has fewer letters than an operand has axes"));
+            }
+            most = most.max(open);
+            operands.push(labels(term, open));
+        }
+        let result = right.map_or_else(|| implied(&operands, most), |right| labels(right, most));
+        for labels in operands.iter().chain([&result]) {
+            let mut sorted = labels.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            if sorted.len() != labels.len() {
+                let why = "has a letter twice in one operand. Take the diagonal before, with GatherV2";
+                return Err(wrong(equation, why));
+            }
+        }
+        Ok(Labels { operands, result })
+    }
+}
+
+/// The result of an equation without an arrow: the ellipsis, then what stands once, in alphabetic
+/// order.
+fn implied(operands: &[Vec<u32>], most: usize) -> Vec<u32> {
+    let mut all: Vec<u32> = operands.iter().flatten().copied().collect();
+    all.sort_unstable();
+    let once = |l: &&u32| all.iter().filter(|m| m == l).count() == 1 && **l >= FIRST_LETTER;
+    (0..most as u32).rev().chain(all.iter().filter(once).copied()).collect()
 }
 
 const FIRST_LETTER: u32 = 'A' as u32;
 
-/// The axes of a term: letters, and for an ellipsis of `open` axes the numbers from `open − 1` down to 0.
+/// The axes of a term: letters, and for an ellipsis of `open` axes the numbers from `open − 1` down
+/// to 0.
 fn labels(term: &str, open: usize) -> Vec<u32> {
     let (before, after) = term.split_once("...").unwrap_or((term, ""));
     let numbers = if term.contains("...") { open } else { 0 };
@@ -128,7 +149,7 @@ fn labels(term: &str, open: usize) -> Vec<u32> {
 
 /// Sums over the axes that nothing else has.
 fn summed(
-    c: &mut Composer<'_>,
+    c: &mut Builder<'_>,
     x: NodeId,
     labels: &[u32],
     keep: &dyn Fn(u32) -> bool,
@@ -137,15 +158,16 @@ fn summed(
     if axes.is_empty() {
         return Ok((x, labels.to_vec()));
     }
-    let y = c.part(Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
+    let y = c.add_numbered(Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
     Ok((y, labels.iter().copied().filter(|&l| keep(l)).collect()))
 }
 
 type Labelled<'a> = (NodeId, &'a [u32]);
 
-/// A product of matrices: what both have and the result too comes first, what only both have is summed over.
+/// A product of matrices: what both have and the result too comes first, what only both have is
+/// summed over.
 fn product_of(
-    c: &mut Composer<'_>,
+    c: &mut Builder<'_>,
     (x, first): Labelled<'_>,
     (y, second): Labelled<'_>,
     result: &[u32],
@@ -157,7 +179,7 @@ fn product_of(
     let inner = pick(first, &|l| second.contains(&l) && !result.contains(&l));
     let rows = pick(first, &|l| !second.contains(&l));
     let columns = pick(second, &|l| !first.contains(&l));
-    let lengths = |c: &Composer<'_>, labels: &[u32], of: &[u32], x: NodeId| -> Vec<usize> {
+    let lengths = |c: &Builder<'_>, labels: &[u32], of: &[u32], x: NodeId| -> Vec<usize> {
         let at = |l: &u32| of.iter().position(|m| m == l).and_then(|i| c.shape(x).get(i)).copied();
         labels.iter().map(|l| at(l).unwrap_or(1)).collect()
     };
@@ -173,14 +195,15 @@ fn product_of(
     let mut ordered = |x: NodeId, labels: &[u32], parts: [&[u32]; 3], shape: [usize; 2]| {
         let order = parts.concat();
         let permutation = order.iter().filter_map(|l| labels.iter().position(|m| m == l)).collect();
-        let x = c.transposed(permutation, x)?;
+        let x = c.transpose(permutation, x)?;
         let batch = count(&shape_of_batch);
         let matrix = if batch == 1 { shape.to_vec() } else { vec![batch, shape[0], shape[1]] };
-        c.reshaped(matrix, x)
+        c.reshape(matrix, x)
     };
     let left = ordered(x, first, [&batch, &rows, &inner], [count(&row_shape), depth])?;
     let right = ordered(y, second, [&batch, &inner, &columns], [depth, count(&column_shape)])?;
-    let product = c.part(Linear::MatMul { transpose_a: false, transpose_b: false }, &[left, right])?;
+    let product =
+        c.add_numbered(Linear::MatMul { transpose_a: false, transpose_b: false }, &[left, right])?;
     let shape = [shape_of_batch, row_shape, column_shape].concat();
-    Ok((c.reshaped(shape, product)?, [batch, rows, columns].concat()))
+    Ok((c.reshape(shape, product)?, [batch, rows, columns].concat()))
 }

@@ -1,15 +1,18 @@
 //! Transposed convolutions, as convolutions with a small kernel whose result is laid out in blocks.
 //!
-//! Along one axis, with stride s, a transposed convolution spreads each element over the taps that it meets:
-//! `y[i·s + t] = Σ x[i]·w[t]`. With `t = u·s + r`, the elements of y whose index is r modulo s are
-//! `y[q·s + r] = Σ_u x[q − u]·w[u·s + r]`: a dense convolution with every s-th tap, backwards. All s phases are channels of
-//! one convolution, and no zero is ever multiplied, save where s does not divide the kernel.
+//! Along one axis, with stride s, a transposed convolution spreads each element over the taps that
+//! it meets: `y[i·s + t] = Σ x[i]·w[t]`. With `t = u·s + r`, the elements of y whose index is r
+//! modulo s are `y[q·s + r] = Σ_u x[q − u]·w[u·s + r]`: a dense convolution with every s-th tap,
+//! backwards. All s phases are channels of one convolution, and no zero is ever multiplied, save
+//! where s does not divide the kernel.
 
-use super::{Composer, Convolution, Slide, convolution};
+use super::{Convolution, Slide, convolution};
+use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::NodeId;
 
-/// A transposed convolution of `[batch, spatial…, channels]` with a filter of `[taps…, channels / groups, result's channels]`.
+/// A transposed convolution of `[batch, spatial…, channels]` with a filter of
+/// `[taps…, channels / groups, result's channels]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Transposed<'a> {
     /// The convolution whose transpose this is: its padding is cut off from the whole result.
@@ -36,7 +39,7 @@ struct Axis {
 
 /// Adds a transposed convolution.
 pub(crate) fn transposed(
-    to: &mut Composer<'_>,
+    to: &mut Builder<'_>,
     x: NodeId,
     filter: NodeId,
     what: &Transposed<'_>,
@@ -57,7 +60,8 @@ pub(crate) fn transposed(
     let y = convolution(to, x, filter, &Convolution { slides: &slides, groups: what.groups });
     to.name = name;
     let mut y = y?;
-    // [batch, blocks…, groups · strides… · channels] → [batch, (blocks, stride)…, groups · channels]
+    // [batch, blocks…, groups · strides… · channels] → [batch, (blocks, stride)…, groups ·
+    // channels]
     let channels = to.shape(y).last().copied().unwrap_or(0);
     let strides: usize = axes.iter().map(|a| a.stride).product();
     let of_group = channels / (what.groups * strides).max(1);
@@ -67,23 +71,23 @@ pub(crate) fn transposed(
         shape.push(what.groups);
         shape.extend(axes.iter().map(|a| a.stride));
         shape.push(of_group);
-        y = to.reshaped(shape, y)?;
+        y = to.reshape(shape, y)?;
         let mut permutation = vec![0];
         permutation.extend((0..n).flat_map(|i| [1 + i, 2 + n + i]));
         permutation.extend([1 + n, 2 + 2 * n]);
-        y = to.transposed(permutation, y)?;
+        y = to.transpose(permutation, y)?;
         let mut shape = vec![image[0]];
         shape.extend(axes.iter().map(|a| a.whole));
         shape.push(what.groups * of_group);
-        y = to.reshaped(shape, y)?;
+        y = to.reshape(shape, y)?;
     }
     for (i, (a, &output)) in axes.iter().zip(what.output).enumerate() {
         // What no tap reaches is zero.
         let reached = a.whole.saturating_sub(a.begin).min(output);
         y = to.cut(i + 1, a.begin, reached, 1, y)?;
-        y = to.padded(i + 1, [0, output - reached], y)?;
+        y = to.pad(i + 1, [0, output - reached], y)?;
     }
-    Ok(to.done(y))
+    Ok(to.finish(y))
 }
 
 fn axis(slide: &Slide, input: usize, output: usize) -> Result<Axis, Fault> {
@@ -102,9 +106,10 @@ fn axis(slide: &Slide, input: usize, output: usize) -> Result<Axis, Fault> {
     Ok(Axis { stride, taps, dense, blocks, whole: blocks * stride, begin: cut - first * stride })
 }
 
-/// The filter, its phases as channels: `[taps…, in, groups · out]` → `[taps / stride…, in, groups · strides… · out]`.
+/// The filter, its phases as channels: `[taps…, in, groups · out]` →
+/// `[taps / stride…, in, groups · strides… · out]`.
 fn phases(
-    to: &mut Composer<'_>,
+    to: &mut Builder<'_>,
     filter: NodeId,
     what: &Transposed<'_>,
     axes: &[Axis],
@@ -114,16 +119,17 @@ fn phases(
     for (i, (axis, slide)) in axes.iter().zip(what.slides).enumerate() {
         let mut shape = to.shape(w).to_vec();
         if slide.dilation > 1 {
-            // Zeros between taps: [k] → [k, 1] → [k, dilation] → [k·dilation], without the last ones.
+            // Zeros between taps: [k] → [k, 1] → [k, dilation] → [k·dilation], without the last
+            // ones.
             shape.insert(i + 1, 1);
-            w = to.reshaped(shape.clone(), w)?;
-            w = to.padded(i + 1, [0, slide.dilation - 1], w)?;
+            w = to.reshape(shape.clone(), w)?;
+            w = to.pad(i + 1, [0, slide.dilation - 1], w)?;
             shape.remove(i + 1);
             shape[i] *= slide.dilation;
-            w = to.reshaped(shape, w)?;
+            w = to.reshape(shape, w)?;
             w = to.cut(i, 0, slide.extent(), 1, w)?;
         }
-        w = to.padded(i, [0, axis.taps * axis.stride - slide.extent()], w)?;
+        w = to.pad(i, [0, axis.taps * axis.stride - slide.extent()], w)?;
     }
     let shape = to.shape(w).to_vec();
     let (inner, outer) = (shape[n], shape[n + 1]);
@@ -133,7 +139,7 @@ fn phases(
     let of_group = outer / what.groups;
     let mut split: Vec<usize> = axes.iter().flat_map(|a| [a.taps, a.stride]).collect();
     split.extend([inner, what.groups, of_group]);
-    w = to.reshaped(split, w)?;
+    w = to.reshape(split, w)?;
     for (i, axis) in axes.iter().enumerate() {
         if axis.taps > 1 {
             w = to.cut(2 * i, axis.taps - 1, axis.taps, -1, w)?;
@@ -143,9 +149,9 @@ fn phases(
     permutation.extend([2 * n, 2 * n + 1]);
     permutation.extend((0..n).map(|i| 2 * i + 1));
     permutation.push(2 * n + 2);
-    w = to.transposed(permutation, w)?;
+    w = to.transpose(permutation, w)?;
     let strides: usize = axes.iter().map(|a| a.stride).product();
     let mut shape: Vec<usize> = axes.iter().map(|a| a.taps).collect();
     shape.extend([inner, outer * strides]);
-    to.reshaped(shape, w)
+    to.reshape(shape, w)
 }

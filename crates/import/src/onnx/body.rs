@@ -7,13 +7,16 @@ use prost::Message as _;
 
 use super::external::Folder;
 use super::messages::{AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto};
-use super::nodes::{self, Kind, Node, Value};
+use super::nodes::{self, Kind, Node};
 use super::tensor;
-use crate::room::Room;
+use crate::budget::Budget;
+use crate::builder::Builder;
+use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
+use crate::tensor::Constant;
 use crate::value::{Fault, Ints};
 use crate::{ImportError, UnsupportedNode};
-use cryptflow_graph::{Array, Graph, NodeId};
+use cryptflow_graph::{Graph, NodeId};
 
 /// Functions that call functions, and branches in branches, go no deeper.
 const MAX_DEPTH: usize = 32;
@@ -82,7 +85,7 @@ pub(super) struct Importer<'a> {
     unsupported: Vec<UnsupportedNode>,
     /// What was said of each node, in the order in which they were looked at.
     seen: Vec<SurveyedNode>,
-    room: Room,
+    budget: Budget,
     opset: i64,
     /// What the names of nodes begin with: the call in whose function they are.
     prefix: String,
@@ -91,7 +94,12 @@ pub(super) struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(model: &'a ModelProto, opset: i64, folder: Option<&Path>, room: Room) -> Importer<'a> {
+    pub(super) fn new(
+        model: &'a ModelProto,
+        opset: i64,
+        folder: Option<&Path>,
+        budget: Budget,
+    ) -> Importer<'a> {
         let key = |f: &'a FunctionProto| ((f.domain.as_str(), f.name.as_str(), f.overload.as_str()), f);
         Importer {
             functions: model.functions.iter().map(key).collect(),
@@ -100,7 +108,7 @@ impl<'a> Importer<'a> {
             kinds: HashMap::new(),
             unsupported: Vec::new(),
             seen: Vec::new(),
-            room,
+            budget,
             opset,
             prefix: String::new(),
             depth: 0,
@@ -122,17 +130,17 @@ impl<'a> Importer<'a> {
 
     /// An input of the model, of elements of this type.
     pub(super) fn input(&mut self, name: &str, shape: Vec<usize>, dtype: i32) -> Value {
-        let kind = match DataType::try_from(dtype) {
-            Ok(DataType::Undefined) => Kind::Float,
-            Ok(DataType::Bool) => Kind::Flag,
-            Ok(t) if t.is_integer() => Kind::Integer,
-            Ok(t) if t.is_float() => Kind::Float,
-            other => {
-                let of = other.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
-                let reason =
-                    format!("is an input of the type {of}, and only numbers can be shared between parties");
-                return self.refuse(name, "input", reason);
-            }
+        let known = DataType::try_from(dtype);
+        let kind = match known {
+            Ok(DataType::Undefined) => Some(Kind::Float),
+            Ok(dtype) => Kind::of(dtype),
+            Err(_) => None,
+        };
+        let Some(kind) = kind else {
+            let of = known.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
+            let reason =
+                format!("is an input of the type {of}, and only numbers can be shared between parties");
+            return self.refuse(name, "input", reason);
         };
         let id = self.graph.add_input(name, shape);
         self.kinds.insert(id, kind);
@@ -140,38 +148,44 @@ impl<'a> Importer<'a> {
     }
 
     /// The constants of a graph that are needed and not given.
-    pub(super) fn initializers(&mut self, graph: &GraphProto, scope: &mut Scope<'_>, names: &HashSet<&str>) {
-        let dense = graph.initializer.iter().map(|t| (t.name.as_str(), Ok(t)));
-        let named = |s: &'_ super::messages::SparseTensorProto| s.values.as_ref().map(|v| v.name.clone());
+    pub(super) fn initializers(
+        &mut self,
+        graph: &GraphProto,
+        scope: &mut Scope<'_>,
+        names: &HashSet<&str>,
+    ) -> Result<(), ImportError> {
         let needed = |name: &str, scope: &Scope<'_>| names.contains(name) && !scope.has(name);
-        for (name, tensor) in dense {
-            if needed(name, scope) {
-                let constant = tensor.and_then(|t| tensor::constant(t, &self.folder));
-                let value = self.constant(name, constant);
-                scope.set(name, value);
+        for tensor in &graph.initializer {
+            if needed(&tensor.name, scope) {
+                let value = self.constant(&tensor.name, tensor::read_constant(tensor, &self.folder))?;
+                scope.set(&tensor.name, value);
             }
         }
         for sparse in &graph.sparse_initializer {
-            if let Some(name) = named(sparse).filter(|n| needed(n, scope)) {
-                let value = self.constant(&name, tensor::sparse(sparse, &self.folder));
-                scope.set(&name, value);
+            let name = sparse.values.as_ref().map(|v| v.name.as_str());
+            if let Some(name) = name.filter(|n| needed(n, scope)) {
+                let value = self.constant(name, tensor::read_sparse(sparse, &self.folder))?;
+                scope.set(name, value);
             }
         }
+        Ok(())
     }
 
-    fn constant(&mut self, name: &str, constant: Result<tensor::Constant, String>) -> Value {
-        match constant {
-            Ok(tensor::Constant::Float(array)) => {
-                self.room.given(array.data.len());
+    fn constant(&mut self, name: &str, constant: Result<Constant, Fault>) -> Result<Value, ImportError> {
+        Ok(match constant {
+            Ok(Constant::Float(array)) => {
+                self.budget.add_elements(array.data.len());
                 Value::Tensor(self.graph.add_constant(name, array))
             }
-            Ok(tensor::Constant::Int(ints)) => {
-                self.room.given(ints.data.len());
+            Ok(Constant::Int(ints)) => {
+                self.budget.add_elements(ints.data.len());
                 Value::Int(ints)
             }
-            Ok(tensor::Constant::Opaque(dtype)) => Value::Opaque(dtype),
-            Err(reason) => self.refuse(name, "constant", reason),
-        }
+            Ok(Constant::Opaque(dtype)) => Value::Opaque(dtype),
+            Err(Fault::Unsupported(reason)) => self.refuse(name, "constant", reason),
+            Err(Fault::Unknown) => Value::Unknown,
+            Err(Fault::Fatal(error)) => return Err(error),
+        })
     }
 
     /// Imports those of the nodes that are needed.
@@ -188,14 +202,12 @@ impl<'a> Importer<'a> {
             }
             self.count += 1;
             let results = if self.count > MAX_NODES {
-                Err(Fault::Fatal(ImportError::Empty(format!(
-                    "after its functions are put in their places it has more than {MAX_NODES} nodes"
-                ))))
+                Err(Fault::Fatal(ImportError::Large(MAX_NODES)))
             } else {
                 let before = self.graph.nodes.len();
                 self.node(node, scope, names).and_then(|results| {
                     let ints = results.iter().filter_map(Value::ints);
-                    self.room.take(&self.graph, before, ints)?;
+                    self.budget.take_results(&self.graph, before, ints)?;
                     Ok(results)
                 })
             };
@@ -243,7 +255,7 @@ impl<'a> Importer<'a> {
         };
         let operands = node.input.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
         // Known integers are copied.
-        self.room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
+        self.budget.take_work(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
         if let Some(function) = self.functions.get(&key) {
             return self.nested(|importer| importer.call(function, node, operands));
         }
@@ -258,24 +270,18 @@ impl<'a> Importer<'a> {
         if node.op_type == "If" {
             return self.nested(|importer| importer.condition(node, &operands, scope));
         }
-        let import =
+        let row =
             nodes::lookup(&node.op_type).ok_or_else(|| Fault::Unsupported(nodes::advice(&node.op_type)))?;
         let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
         let kinds: Vec<Kind> = operands.iter().map(|v| self.kind(v)).collect();
-        let results = import(&mut Node {
-            def: node,
-            name: format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str)),
-            operands,
-            kinds: kinds.clone(),
-            wanted,
-            graph: &mut self.graph,
-            room: &mut self.room,
-            opset: self.opset,
-            folder: &self.folder,
-        })?;
+        let name = format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str));
+        let builder = Builder::new(&mut self.graph, &mut self.budget, name);
+        let (opset, folder) = (self.opset, &self.folder);
+        let message = nodes::Message { def: node, kinds: kinds.clone(), wanted, opset, folder };
+        let results = row.import(&mut Node { message, operands, builder })?;
         for (i, value) in results.iter().enumerate() {
             if let Value::Tensor(id) = value {
-                self.kinds.insert(*id, nodes::kind_of(node, i, &kinds));
+                self.kinds.insert(*id, row.kind(node, i, &kinds));
             }
         }
         Ok(results)
@@ -308,7 +314,7 @@ impl<'a> Importer<'a> {
         operands: Vec<Value>,
     ) -> Result<Vec<Value>, Fault> {
         // Every node of it is copied, whether it is needed or not.
-        self.room.spend(function.node.iter().map(|n| 64 + n.encoded_len()).sum())?;
+        self.budget.take_work(function.node.iter().map(|n| 64 + n.encoded_len()).sum())?;
         let mut scope = Scope::default();
         for (i, name) in function.input.iter().enumerate() {
             scope.set(name, operands.get(i).cloned().unwrap_or(Value::Absent));
@@ -348,7 +354,7 @@ impl<'a> Importer<'a> {
         let wanted: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
         let names = needed(&graph.node, &wanted, |_| false);
         let mut inside = Scope::inside(scope);
-        self.initializers(graph, &mut inside, &names);
+        self.initializers(graph, &mut inside, &names).map_err(Fault::Fatal)?;
         self.nodes(&graph.node, &mut inside, &names).map_err(Fault::Fatal)?;
         Ok(wanted.iter().map(|name| inside.get(name).cloned().unwrap_or(Value::Unknown)).collect())
     }
@@ -359,8 +365,7 @@ impl<'a> Importer<'a> {
         match value {
             Some(Value::Tensor(id)) => self.graph.add_output(name, id),
             Some(Value::Int(ints)) => {
-                let data = ints.data.iter().map(|&v| v as f32).collect();
-                if let Ok(array) = Array::new(ints.shape, data) {
+                if let Ok(array) = ints.to_array() {
                     let id = self.graph.add_constant(name, array);
                     self.graph.add_output(name, id);
                 }

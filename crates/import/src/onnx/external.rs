@@ -7,9 +7,10 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::messages::TensorProto;
+use crate::value::Fault;
 
-/// How many times over the files beside a model may be read: constants may share their elements, but a small model that names one large file
-/// again and again would fill the memory.
+/// How many times over the files beside a model may be read: constants may share their elements,
+/// but a small model that names one large file again and again would fill the memory.
 const TIMES: u64 = 4;
 
 /// The folder of a model; nothing for a model that is only bytes.
@@ -45,7 +46,7 @@ impl Folder {
     }
 
     /// The elements of a constant that lies in another file: `length` bytes are expected.
-    pub(super) fn elements(&self, tensor: &TensorProto, length: usize) -> Result<Vec<u8>, String> {
+    pub(super) fn elements(&self, tensor: &TensorProto, length: usize) -> Result<Vec<u8>, Fault> {
         let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| e.value.as_str());
         let location =
             entry("location").ok_or("the constant lies in another file, but does not say in which")?;
@@ -64,7 +65,8 @@ impl Folder {
         {
             return Err(format!(
                 "the constant's shape needs {length} bytes, but it has {stated} bytes in {location:?}"
-            ));
+            )
+            .into());
         }
         let path = self.inside(location)?;
         let unreadable = |e: std::io::Error| {
@@ -78,7 +80,8 @@ impl Folder {
             return Err(format!(
                 "the constant has {length} bytes from byte {offset} of {location:?}, but that file has {size} bytes: \
                  it is cut off, or belongs to another model"
-            ));
+            )
+            .into());
         }
         self.read.borrow_mut().take(&path, size, length as u64).ok_or_else(|| {
             format!(
@@ -93,11 +96,12 @@ impl Folder {
     }
 
     /// The path of a file in the folder, links followed; an error for what lies elsewhere.
-    fn inside(&self, location: &str) -> Result<PathBuf, String> {
+    fn inside(&self, location: &str) -> Result<PathBuf, Fault> {
         let Some(folder) = &self.path else {
             return Err(format!(
                 "the constant lies in {location:?} beside the model: import the model from its path"
-            ));
+            )
+            .into());
         };
         let outside = || {
             format!(
@@ -108,7 +112,7 @@ impl Folder {
         let relative = Path::new(location);
         let plain = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
         if location.is_empty() || !plain {
-            return Err(outside());
+            return Err(outside().into());
         }
         let missing = |e: std::io::Error| {
             format!(
@@ -118,7 +122,7 @@ impl Folder {
         let folder = folder.canonicalize().map_err(missing)?;
         let path = folder.join(relative).canonicalize().map_err(missing)?;
         if !path.starts_with(&folder) || !path.is_file() {
-            return Err(outside());
+            return Err(outside().into());
         }
         Ok(path)
     }
@@ -170,7 +174,7 @@ mod tests {
             table.push((tensor(&[("location", "link")]), "not in the model's folder"));
         }
         for (tensor, reason) in table {
-            let error = inside.elements(&tensor, 4).unwrap_err();
+            let error = inside.elements(&tensor, 4).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
         // Eight bytes of thirty-two were read already.
@@ -179,12 +183,12 @@ mod tests {
         let error = loop {
             match inside.elements(&all, 8) {
                 Ok(bytes) => read += bytes.len(),
-                Err(error) => break error,
+                Err(error) => break error.to_string(),
             }
         };
         assert_eq!(read, 24);
         assert!(error.contains("more than 4 times over"), "{error}");
-        let error = Folder::default().elements(&whole, 4).unwrap_err();
+        let error = Folder::default().elements(&whole, 4).unwrap_err().to_string();
         assert!(error.contains("from its path"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! The protocol buffers of ONNX that the importer reads, written by hand: the fields that matter, with their numbers in
-//! `onnx.proto`. Other fields are skipped when decoding.
+//! The protocol buffers of ONNX that the importer reads, written by hand: the fields that matter,
+//! with their numbers in `onnx.proto`. Other fields are skipped when decoding.
 
 use prost::{Enumeration, Message};
 

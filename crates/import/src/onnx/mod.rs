@@ -1,7 +1,9 @@
-//! The importer of ONNX models: opset 7 and later of ONNX's own operators, and the model's own functions.
+//! The importer of ONNX models: opset 7 and later of ONNX's own operators, and the model's own
+//! functions.
 //!
-//! ONNX keeps pictures as batch, channels, height, width, and the graph keeps them with channels last: an importer of a
-//! layer puts transposes around it, which the passes take away again, all but the one at the input.
+//! ONNX keeps pictures as batch, channels, height, width, and the graph keeps them with channels
+//! last: an importer of a layer puts transposes around it, which the passes take away again, all
+//! but the one at the input.
 
 mod body;
 mod decode;
@@ -15,22 +17,24 @@ use std::path::Path;
 
 use body::{Importer, Scope, needed};
 use messages::{GraphProto, ValueInfoProto};
-use nodes::Value;
 pub(super) use nodes::operations;
 
-use super::room::Room;
+use super::budget::Budget;
+use super::node::Value;
 use super::survey::Survey;
 use super::value::{Fault, fits};
-use super::{ImportError, ImportOptions, near};
+use super::{Emptiness, ImportError, ImportOptions, near};
 use cryptflow_graph::Graph;
 
 /// The versions of ONNX's operators that are known here.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
-/// Imports an ONNX model. Constants that it keeps in other files are looked for in `folder`, and only there.
+/// Imports an ONNX model. Constants that it keeps in other files are looked for in `folder`, and
+/// only there.
 ///
-/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
-/// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
+/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all
+/// reported together. Truncated or foreign bytes are errors; nothing larger than the bytes justify
+/// is allocated.
 pub fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Graph, ImportError> {
     read(bytes, folder, options, |importer| importer.finish())
 }
@@ -56,14 +60,14 @@ fn read<T>(
     }
     let model = decode::model(bytes)?;
     let Some(graph) = &model.graph else {
-        return Err(ImportError::Empty("the file holds no graph".into()));
+        return Err(ImportError::Empty(Emptiness::NoGraph));
     };
     let own = model.opset_import.iter().find(|o| nodes::is_onnx(&o.domain)).map_or(1, |o| o.version);
     if !OPSETS.contains(&own) {
         return Err(ImportError::Opset { found: own, first: *OPSETS.start(), last: *OPSETS.end() });
     }
-    let room = Room::of(bytes.len());
-    finish(Model { graph, options }.run(Importer::new(&model, own, folder, room))?)
+    let budget = Budget::of_file(bytes.len());
+    finish(Model { graph, options }.run(Importer::new(&model, own, folder, budget))?)
 }
 
 struct Model<'a> {
@@ -75,9 +79,7 @@ impl Model<'_> {
     fn run<'m>(&self, mut importer: Importer<'m>) -> Result<Importer<'m>, ImportError> {
         let outputs = self.outputs()?;
         if outputs.is_empty() {
-            return Err(ImportError::Empty(
-                "it has no outputs; name what you want with --output NAME".into(),
-            ));
+            return Err(ImportError::Empty(Emptiness::NoOutputs));
         }
         let given = self.given()?;
         let mut scope = Scope::default();
@@ -95,7 +97,7 @@ impl Model<'_> {
             };
             scope.set(&name, value);
         }
-        importer.initializers(self.graph, &mut scope, &names);
+        importer.initializers(self.graph, &mut scope, &names)?;
         for input in &self.graph.input {
             if names.contains(input.name.as_str()) && !scope.has(&input.name) {
                 let value = match self.shape_of(input, &given) {
@@ -121,7 +123,8 @@ impl Model<'_> {
         inputs.chain(results).filter(|n| !n.is_empty())
     }
 
-    /// The value that a user means: by its name, or by the name of the node whose first result it is.
+    /// The value that a user means: by its name, or by the name of the node whose first result it
+    /// is.
     fn value(&self, name: &str) -> Option<String> {
         if let Some(found) = self.names().find(|n| *n == name) {
             return Some(found.into());
@@ -167,7 +170,8 @@ impl Model<'_> {
         self.graph.input.iter().find(|i| i.name == name)
     }
 
-    /// The shape of an input: open axes take the batch, or the length that a given shape has for the same name.
+    /// The shape of an input: open axes take the batch, or the length that a given shape has for
+    /// the same name.
     fn shape_of(
         &self,
         input: &ValueInfoProto,

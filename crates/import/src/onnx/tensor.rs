@@ -1,119 +1,76 @@
-//! Constants: from ONNX's tensor messages to arrays.
+//! Constants, as ONNX's tensor messages hold them.
 
 use std::borrow::Cow;
 
 use super::external::Folder;
 use super::messages::{DataType, SparseTensorProto, TensorProto};
-use crate::elements::{bfloat, half, raw};
-use crate::value::{Ints, MAX_ELEMENTS};
-use cryptflow_graph::Array;
-
-/// A constant whose elements the file does not hold has at most so many.
-const MAX_SPARSE: usize = crate::room::MAX_GROWN;
-
-/// A constant of the model.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Constant {
-    Float(Array),
-    /// Integers and flags.
-    Int(Ints),
-    /// Strings, complex numbers and the like: they may be there, but nothing can compute on them.
-    Opaque(String),
-}
-
-/// Lengths of axes as usable numbers, whose product is no more than a constant may have.
-fn shape(dims: &[i64]) -> Result<(Vec<usize>, usize), String> {
-    let shape: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-    let shape = shape.ok_or_else(|| format!("the constant has the shape {dims:?}"))?;
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS);
-    let n = n.ok_or_else(|| {
-        format!("the constant claims the shape {dims:?}: more than {MAX_ELEMENTS} elements")
-    })?;
-    Ok((shape, n))
-}
+use crate::budget::MAX_GROWN;
+use crate::tensor::{Constant, Elements, Encoding, bfloat, checked_shape, half};
+use crate::value::Fault;
 
 /// The constant in a message, or what is wrong with it.
-pub(super) fn constant(tensor: &TensorProto, folder: &Folder) -> Result<Constant, String> {
+pub(super) fn read_constant(tensor: &TensorProto, folder: &Folder) -> Result<Constant, Fault> {
     let Ok(dtype) = DataType::try_from(tensor.data_type) else {
         return Ok(Constant::Opaque(format!("number {} (8-bit floats and the like)", tensor.data_type)));
     };
-    let width = match dtype {
-        DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
-        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 2,
-        DataType::Float | DataType::Int32 | DataType::Uint32 => 4,
-        DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
-        _ => return Ok(Constant::Opaque(format!("{dtype:?}"))),
-    };
-    let (shape, n) = shape(&tensor.dims)?;
+    let Some(encoding) = encoding(dtype) else { return Ok(Constant::Opaque(format!("{dtype:?}"))) };
+    let (shape, n) = checked_shape(&tensor.dims)?;
     let content: Cow<'_, [u8]> = if tensor.data_location == 1 {
-        folder.elements(tensor, n * width)?.into()
+        folder.elements(tensor, n * encoding.width())?.into()
     } else {
         tensor.raw_data.as_slice().into()
     };
-    if dtype.is_float() {
-        let data = floats(tensor, &content, dtype, n)?;
-        return Array::new(shape, data).map(Constant::Float).map_err(|e| e.to_string());
-    }
-    Ok(Constant::Int(Ints { shape, data: integers(tensor, &content, dtype, n)? }))
+    let elements =
+        if content.is_empty() { listed(tensor, encoding).exactly(n)? } else { encoding.read(&content, n)? };
+    Constant::new(shape, elements)
 }
 
-fn floats(t: &TensorProto, content: &[u8], dtype: DataType, n: usize) -> Result<Vec<f32>, String> {
-    if !content.is_empty() {
-        return match dtype {
-            DataType::Float => raw(content, n, f32::from_le_bytes),
-            DataType::Double => raw(content, n, |b| f64::from_le_bytes(b) as f32),
-            DataType::Float16 => raw(content, n, |b| half(u16::from_le_bytes(b))),
-            _ => raw(content, n, |b| bfloat(u16::from_le_bytes(b))),
-        };
-    }
-    match dtype {
-        DataType::Float => listed(t.float_data.iter().copied(), n),
-        DataType::Double => listed(t.double_data.iter().map(|&v| v as f32), n),
-        DataType::Float16 => listed(t.int32_data.iter().map(|&v| half(v as u16)), n),
-        _ => listed(t.int32_data.iter().map(|&v| bfloat(v as u16)), n),
-    }
+/// How elements of a type lie in memory, where they are numbers.
+fn encoding(dtype: DataType) -> Option<Encoding> {
+    Some(match dtype {
+        DataType::Float16 => Encoding::Half,
+        DataType::Bfloat16 => Encoding::Bfloat,
+        DataType::Float => Encoding::Single,
+        DataType::Double => Encoding::Double,
+        DataType::Int8 => Encoding::Int8,
+        DataType::Int16 => Encoding::Int16,
+        DataType::Int32 => Encoding::Int32,
+        DataType::Int64 => Encoding::Int64,
+        DataType::Uint8 => Encoding::Uint8,
+        DataType::Uint16 => Encoding::Uint16,
+        DataType::Uint32 => Encoding::Uint32,
+        DataType::Uint64 => Encoding::Uint64,
+        DataType::Bool => Encoding::Flag,
+        DataType::Undefined | DataType::String | DataType::Complex64 | DataType::Complex128 => return None,
+    })
 }
 
-fn integers(t: &TensorProto, content: &[u8], dtype: DataType, n: usize) -> Result<Vec<i64>, String> {
-    if !content.is_empty() {
-        return match dtype {
-            DataType::Int64 => raw(content, n, i64::from_le_bytes),
-            DataType::Uint64 => raw(content, n, |b| u64::from_le_bytes(b) as i64),
-            DataType::Int32 => raw(content, n, |b| i32::from_le_bytes(b).into()),
-            DataType::Uint32 => raw(content, n, |b| u32::from_le_bytes(b).into()),
-            DataType::Int16 => raw(content, n, |b| i16::from_le_bytes(b).into()),
-            DataType::Uint16 => raw(content, n, |b| u16::from_le_bytes(b).into()),
-            DataType::Int8 => raw(content, n, |b| i8::from_le_bytes(b).into()),
-            DataType::Bool => raw(content, n, |b| u8::from_le_bytes(b).min(1).into()),
-            _ => raw(content, n, |b| u8::from_le_bytes(b).into()),
-        };
+/// The elements that a message lists, in the list of their type.
+fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
+    match encoding {
+        Encoding::Single => Elements::floats(&t.float_data, |v| v),
+        Encoding::Double => Elements::floats(&t.double_data, |v| v as f32),
+        Encoding::Half => Elements::floats(&t.int32_data, |v| half(v as u16)),
+        Encoding::Bfloat => Elements::floats(&t.int32_data, |v| bfloat(v as u16)),
+        Encoding::Int64 => Elements::integers(&t.int64_data, |v| v),
+        Encoding::Uint64 | Encoding::Uint32 => Elements::integers(&t.uint64_data, |v| v as i64),
+        Encoding::Flag => Elements::integers(&t.int32_data, |v| i64::from(v != 0)),
+        Encoding::Int8 | Encoding::Int16 | Encoding::Int32 | Encoding::Uint8 | Encoding::Uint16 => {
+            Elements::integers(&t.int32_data, i64::from)
+        }
     }
-    match dtype {
-        DataType::Int64 => listed(t.int64_data.iter().copied(), n),
-        DataType::Uint64 | DataType::Uint32 => listed(t.uint64_data.iter().map(|&v| v as i64), n),
-        DataType::Bool => listed(t.int32_data.iter().map(|&v| i64::from(v != 0)), n),
-        _ => listed(t.int32_data.iter().map(|&v| v.into()), n),
-    }
-}
-
-/// Elements as a list: all of them.
-fn listed<T>(values: impl ExactSizeIterator<Item = T>, n: usize) -> Result<Vec<T>, String> {
-    if values.len() != n {
-        return Err(format!("the constant's shape needs {n} elements, but the file holds {}", values.len()));
-    }
-    Ok(values.collect())
 }
 
 /// A constant with most of its elements left out, made whole.
-pub(super) fn sparse(tensor: &SparseTensorProto, folder: &Folder) -> Result<Constant, String> {
-    let (shape, n) = shape(&tensor.dims)?;
-    if n > MAX_SPARSE {
-        return Err(format!("the sparse constant claims {n} elements: more than {MAX_SPARSE}"));
+pub(super) fn read_sparse(tensor: &SparseTensorProto, folder: &Folder) -> Result<Constant, Fault> {
+    let (shape, n) = checked_shape(&tensor.dims)?;
+    if n > MAX_GROWN {
+        return Err(format!("the sparse constant claims {n} elements: more than {MAX_GROWN}").into());
     }
     let (Some(values), Some(indices)) = (&tensor.values, &tensor.indices) else {
         return Err("the sparse constant lacks its values or their places".into());
     };
-    let Constant::Int(places) = constant(indices, folder)? else {
+    let Constant::Int(places) = read_constant(indices, folder)? else {
         return Err("the places of the sparse constant are no integers".into());
     };
     // One number for each element, or one for each of its axes.
@@ -129,31 +86,14 @@ pub(super) fn sparse(tensor: &SparseTensorProto, folder: &Folder) -> Result<Cons
             };
             places.data.chunks_exact(*rank).map(flat).collect()
         }
-        other => return Err(format!("the places of the sparse constant have the shape {other:?}")),
+        other => return Err(format!("the places of the sparse constant have the shape {other:?}").into()),
     };
-    fn scatter<T: Copy>(n: usize, zero: T, places: &[i64], values: &[T]) -> Result<Vec<T>, String> {
-        let mut data = vec![zero; n];
-        if places.len() != values.len() {
-            return Err(format!(
-                "the sparse constant has {} values, but {} places",
-                values.len(),
-                places.len()
-            ));
-        }
-        for (&place, &value) in places.iter().zip(values) {
-            let at = usize::try_from(place).ok().and_then(|i| data.get_mut(i));
-            *at.ok_or("the sparse constant has an element outside of its shape")? = value;
-        }
-        Ok(data)
-    }
-    match constant(values, folder)? {
-        Constant::Float(a) => {
-            let data = scatter(n, 0.0, &places, &a.data)?;
-            Array::new(shape, data).map(Constant::Float).map_err(|e| e.to_string())
-        }
-        Constant::Int(i) => Ok(Constant::Int(Ints { shape, data: scatter(n, 0, &places, &i.data)? })),
-        opaque => Ok(opaque),
-    }
+    let elements = match read_constant(values, folder)? {
+        Constant::Float(array) => Elements::Floats(array.data.to_vec()),
+        Constant::Int(ints) => Elements::Integers(ints.data),
+        opaque @ Constant::Opaque(_) => return Ok(opaque),
+    };
+    Constant::new(shape, elements.scattered(n, &places)?)
 }
 
 #[cfg(test)]
@@ -164,8 +104,8 @@ mod tests {
         TensorProto { data_type: dtype as i32, dims: dims.to_vec(), ..TensorProto::default() }
     }
 
-    fn read(t: &TensorProto) -> Result<Constant, String> {
-        constant(t, &Folder::default())
+    fn read(t: &TensorProto) -> Result<Constant, Fault> {
+        read_constant(t, &Folder::default())
     }
 
     #[test]
@@ -233,7 +173,7 @@ mod tests {
             (TensorProto { data_location: 1, ..float(&[2]) }, "does not say in which"),
         ];
         for (t, reason) in table {
-            let error = read(&t).unwrap_err();
+            let error = read(&t).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
         assert!(matches!(read(&tensor(DataType::String, &[1])), Ok(Constant::Opaque(_))));
@@ -253,13 +193,13 @@ mod tests {
             dims: vec![2, 3],
         };
         for indices in [ints(&[2], &[1, 5]), ints(&[2, 2], &[0, 1, 1, 2])] {
-            let Constant::Float(a) = sparse(&of(indices), &Folder::default()).unwrap() else { panic!() };
+            let Constant::Float(a) = read_sparse(&of(indices), &Folder::default()).unwrap() else { panic!() };
             assert_eq!(a.data.as_slice(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
         }
         for wrong in
             [ints(&[2], &[1, 6]), ints(&[2], &[-1, 1]), ints(&[1], &[1]), ints(&[2, 2], &[0, 3, 1, 2])]
         {
-            sparse(&of(wrong), &Folder::default()).unwrap_err();
+            read_sparse(&of(wrong), &Folder::default()).unwrap_err();
         }
     }
 }

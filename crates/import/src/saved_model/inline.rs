@@ -1,8 +1,9 @@
 //! From a graph whose nodes call functions to one without calls.
 //!
-//! What is asked for is expanded, and what it needs: a call disappears, and the function's nodes take its place. Control operands are
-//! dropped, as nothing that is read here has side effects. A node of a function keeps its name if no other one has it, else the
-//! name of the call is put in front.
+//! What is asked for is expanded, and what it needs: a call disappears, and the function's nodes
+//! take its place. Control operands are dropped, as nothing that is read here has side effects. A
+//! node of a function keeps its name if no other one has it, else the name of the call is put in
+//! front.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -85,8 +86,9 @@ pub(super) struct Inliner<'a> {
     taken: HashSet<String>,
     counter: usize,
     flat: Vec<NodeDef>,
-    /// Bytes that may still be copied: a few functions that call each other twice would fill any memory.
-    room: usize,
+    /// Bytes that may still be copied: a few functions that call each other twice would fill any
+    /// memory.
+    budget: usize,
 }
 
 impl<'a> Inliner<'a> {
@@ -116,7 +118,7 @@ impl<'a> Inliner<'a> {
             taken: HashSet::new(),
             counter: 0,
             flat: Vec::new(),
-            room: (16 << 20) + length.saturating_mul(16),
+            budget: (16 << 20) + length.saturating_mul(16),
         })
     }
 
@@ -146,7 +148,8 @@ impl<'a> Inliner<'a> {
         self.tops().get(i).is_some_and(|node| self.called(node).is_some())
     }
 
-    /// Whether a node at the top gives a variable a value from the checkpoint (and not its first value).
+    /// Whether a node at the top gives a variable a value from the checkpoint (and not its first
+    /// value).
     pub(super) fn restores(&self, node: &'a NodeDef) -> bool {
         let mut from = operands(node).nth(1).filter(|_| is_assignment(node));
         // The saver puts at most an Identity between.
@@ -170,7 +173,8 @@ impl<'a> Inliner<'a> {
         result?.first().copied().ok_or_else(|| SavedModelError::damaged("a value is missing"))
     }
 
-    /// Expands a node at the top; if it is a call, also the assignments in the function, and in those that it calls.
+    /// Expands a node at the top; if it is a call, also the assignments in the function, and in
+    /// those that it calls.
     pub(super) fn effects(&mut self, i: usize) -> Result<()> {
         let mut top = self.leave_top();
         let result = match self.tops_of(&top, i) {
@@ -437,8 +441,8 @@ impl<'a> Inliner<'a> {
             || SavedModelError::damaged(format!("{:?} ({}) has no result {result:?}", node.name, node.op));
         let direct = self.functions.get(node.op.as_str()).and_then(|f| f.signature.as_ref());
         let Some(operation) = direct.or_else(|| self.operations.get(node.op.as_str()).copied()) else {
-            // Tools that rewrite models drop the list of operations. Of those that are known here, only these have results
-            // of several names.
+            // Tools that rewrite models drop the list of operations. Of those that are known here,
+            // only these have results of several names.
             const NORM: [&str; 6] = [
                 "y",
                 "batch_mean",
@@ -499,7 +503,8 @@ impl<'a> Inliner<'a> {
             name = plain(&format!("{scope}/{name}"));
         }
         if !free(self, &name) {
-            // One counter for all names: no number is tried twice, however many nodes have one name.
+            // One counter for all names: no number is tried twice, however many nodes have one
+            // name.
             loop {
                 self.counter += 1;
                 let numbered = format!("{name}_{}", self.counter);
@@ -514,7 +519,7 @@ impl<'a> Inliner<'a> {
     }
 
     fn take(&mut self, bytes: usize) -> Result<()> {
-        self.room = self.room.checked_sub(bytes).ok_or(SavedModelError::Large)?;
+        self.budget = self.budget.checked_sub(bytes).ok_or(SavedModelError::Large)?;
         Ok(())
     }
 }

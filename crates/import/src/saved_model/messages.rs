@@ -1,6 +1,7 @@
-//! The protocol buffers of a SavedModel and of its checkpoint, written by hand: the fields that matter, with their
-//! numbers in TensorFlow's `saved_model.proto`, `meta_graph.proto`, `saver.proto`, `tensor_bundle.proto` and
-//! `trackable_object_graph.proto`. Other fields are skipped when decoding.
+//! The protocol buffers of a SavedModel and of its checkpoint, written by hand: the fields that
+//! matter, with their numbers in TensorFlow's `saved_model.proto`, `meta_graph.proto`,
+//! `saver.proto`, `tensor_bundle.proto` and `trackable_object_graph.proto`. Other fields are
+//! skipped when decoding.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! The importer of SavedModels: folders with `saved_model.pb` (graphs) and `variables/` (a checkpoint), as TensorFlow 1 and 2
-//! and Keras write them.
+//! The importer of SavedModels: folders with `saved_model.pb` (graphs) and `variables/` (a
+//! checkpoint), as TensorFlow 1 and 2 and Keras write them.
 //!
-//! A signature of the model becomes a graph without functions (`inline.rs`) and without variables (`variables.rs`), which
-//! is then read as a frozen graph is.
+//! A signature of the model becomes a graph without functions (`inline.rs`) and without variables
+//! (`variables.rs`), which is then read as a frozen graph is.
 
 mod bundle;
 mod inline;
@@ -14,6 +14,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use prost::Message;
+
+use inline::Inliner;
+use messages::SignatureDef;
 
 use super::survey::Survey;
 use super::tensorflow::messages::{Attr, AttrValue, GraphDef, NodeDef};
@@ -104,9 +107,9 @@ fn signatures(found: &[String]) -> String {
 
 /// Imports the signature of a SavedModel that the options name.
 ///
-/// Inputs and outputs are called as the signature calls them, in alphabetical order; TensorFlow keeps no other. Only the
-/// variables that the signature needs are read. Damaged or foreign files are errors, and nothing larger than the files
-/// justify is allocated.
+/// Inputs and outputs are called as the signature calls them, in alphabetical order; TensorFlow
+/// keeps no other. Only the variables that the signature needs are read. Damaged or foreign files
+/// are errors, and nothing larger than the files justify is allocated.
 pub fn import(folder: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
     let (graph, options) = frozen(folder, options)?;
     import_def(&graph, &options)
@@ -147,9 +150,36 @@ fn flatten(
     let graph = model.graph_def.as_ref().ok_or_else(|| SavedModelError::damaged("it holds no graph"))?;
     let operations = model.meta_info_def.iter().filter_map(|m| m.stripped_op_list.as_ref());
     let operations = operations.map(|l| l.op.as_slice()).next().unwrap_or_default();
-    let mut inliner = inline::Inliner::new(graph, operations, length)?;
+    let mut inliner = Inliner::new(graph, operations, length)?;
 
-    // Inputs: placeholders, also where the signature cuts the graph in the middle.
+    replace_inputs(&mut inliner, signature)?;
+    for (name, info) in &signature.outputs {
+        let node = info.name.strip_suffix(":0").unwrap_or(&info.name);
+        inliner.reserve(name, inliner.top(node).map(|(i, _)| i).filter(|&i| !inliner.is_call(i)));
+    }
+    for info in signature.inputs.values() {
+        inliner.value(&info.name)?;
+    }
+    let outputs = add_outputs(&mut inliner, signature)?;
+
+    // How variables are restored: assignments at the top (TensorFlow 1), or in a function
+    // (TensorFlow 2).
+    let restore = model.saver_def.as_ref().map_or("", |s| s.restore_op_name.as_str());
+    for (i, node) in inliner.tops().iter().enumerate() {
+        if inliner.restores(node) || node.name == restore {
+            inliner.effects(i)?;
+        }
+    }
+    let mut nodes = inliner.into_flat();
+    let variables = folder.join("variables").join("variables");
+    variables::fill(&mut nodes, &outputs, &variables)?;
+    let names = outputs.iter().filter_map(|&(i, _)| nodes.get(i)).map(|n| n.name.clone()).collect();
+    Ok((GraphDef { node: nodes, ..GraphDef::default() }, names))
+}
+
+/// Puts placeholders in the places of the inputs, also where the signature cuts the graph in the
+/// middle.
+fn replace_inputs(inliner: &mut Inliner<'_>, signature: &SignatureDef) -> Result<(), SavedModelError> {
     for (name, info) in &signature.inputs {
         let not_here = || SavedModelError::NotATensor { name: name.clone() };
         let node = info.name.strip_suffix(":0").unwrap_or(&info.name);
@@ -165,13 +195,14 @@ fn flatten(
         }
         inliner.replace(i, NodeDef { name: name.clone(), op: "Placeholder".into(), input: Vec::new(), attr });
     }
-    for (name, info) in &signature.outputs {
-        let node = info.name.strip_suffix(":0").unwrap_or(&info.name);
-        inliner.reserve(name, inliner.top(node).map(|(i, _)| i).filter(|&i| !inliner.is_call(i)));
-    }
-    for info in signature.inputs.values() {
-        inliner.value(&info.name)?;
-    }
+    Ok(())
+}
+
+/// The outputs, under the names that the signature gives them: nodes, and which of their results.
+fn add_outputs<'a>(
+    inliner: &mut Inliner<'a>,
+    signature: &'a SignatureDef,
+) -> Result<Vec<(usize, usize)>, SavedModelError> {
     let mut outputs = Vec::new();
     for (name, info) in &signature.outputs {
         if info.name.is_empty() {
@@ -185,17 +216,5 @@ fn flatten(
             (inliner.add_identity(name, (node, port)), 0)
         });
     }
-
-    // How variables are restored: assignments at the top (TensorFlow 1), or in a function (TensorFlow 2).
-    let restore = model.saver_def.as_ref().map_or("", |s| s.restore_op_name.as_str());
-    for (i, node) in inliner.tops().iter().enumerate() {
-        if inliner.restores(node) || node.name == restore {
-            inliner.effects(i)?;
-        }
-    }
-    let mut nodes = inliner.into_flat();
-    let variables = folder.join("variables").join("variables");
-    variables::fill(&mut nodes, &outputs, &variables)?;
-    let names = outputs.iter().filter_map(|&(i, _)| nodes.get(i)).map(|n| n.name.clone()).collect();
-    Ok((GraphDef { node: nodes, ..GraphDef::default() }, names))
+    Ok(outputs)
 }

@@ -15,8 +15,9 @@ use crate::tensorflow::messages::{Attr, AttrValue, NodeDef, TensorProto};
 /// The tensor of a checkpoint that describes the objects it was made from.
 const OBJECTS: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
-/// Puts constants in the place of the variables, and of what reads them, as far as `outputs` need them. Their values come from
-/// the checkpoint of this prefix, which a model without variables need not have.
+/// Puts constants in the place of the variables, and of what reads them, as far as `outputs` need
+/// them. Their values come from the checkpoint of this prefix, which a model without variables need
+/// not have.
 pub(super) fn fill(nodes: &mut [NodeDef], outputs: &[Flat], prefix: &Path) -> Result<(), SavedModelError> {
     let graph = Links::new(nodes);
     let restored = graph.restored();
@@ -94,7 +95,8 @@ fn agrees(node: &NodeDef, key: &str, value: &TensorProto) -> Result<(), SavedMod
     }
 }
 
-/// The key of a variable that no node restores: its name, or what the checkpoint says of a variable of this name.
+/// The key of a variable that no node restores: its name, or what the checkpoint says of a variable
+/// of this name.
 fn named(
     node: &NodeDef,
     bundle: &Bundle,
@@ -220,8 +222,8 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// For each variable that a node assigns a value from the checkpoint: the value's name there. It is what
-    /// TensorFlow itself goes by.
+    /// For each variable that a node assigns a value from the checkpoint: the value's name there.
+    /// It is what TensorFlow itself goes by.
     fn restored(&self) -> HashMap<usize, String> {
         let mut keys = HashMap::new();
         for (i, _) in self.nodes.iter().enumerate().filter(|(_, n)| is_assignment(n)) {

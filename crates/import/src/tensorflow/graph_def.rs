@@ -1,5 +1,5 @@
-//! From a decoded graph to a [`Graph`]: which nodes are needed, in which order, and what to say about those that
-//! cannot be imported.
+//! From a decoded graph to a [`Graph`]: which nodes are needed, in which order, and what to say
+//! about those that cannot be imported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,20 +7,23 @@ use prost::Message as _;
 
 use super::decode;
 use super::messages::{Attr, GraphDef, NodeDef};
-use super::nodes::{self, Fault, Value};
-use crate::room::Room;
+use super::nodes;
+use crate::budget::Budget;
+use crate::builder::Builder;
+use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
-use crate::value::fits;
-use crate::{ImportError, ImportOptions, UnsupportedNode, near};
-use cryptflow_graph::{Array, Graph};
+use crate::value::{Fault, fits};
+use crate::{Emptiness, ImportError, ImportOptions, UnsupportedNode, near};
+use cryptflow_graph::Graph;
 
 /// Operations whose results nobody waits for when outputs are guessed.
 const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2"];
 
 /// Imports a frozen graph (a serialised GraphDef with its weights as constants).
 ///
-/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all reported together.
-/// Truncated or foreign bytes are errors; nothing larger than the bytes justify is allocated.
+/// Only the nodes that the outputs need are looked at. Those that cannot be imported are all
+/// reported together. Truncated or foreign bytes are errors; nothing larger than the bytes justify
+/// is allocated.
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
     import_def(&decoded(bytes, options)?, options)
 }
@@ -79,7 +82,7 @@ struct Importer<'a> {
 impl<'a> Importer<'a> {
     fn new(def: &'a GraphDef, options: &'a ImportOptions) -> Result<Importer<'a>, ImportError> {
         if def.node.is_empty() {
-            return Err(ImportError::Empty("the file holds no nodes".into()));
+            return Err(ImportError::Empty(Emptiness::NoNodes));
         }
         let mut by_name = HashMap::with_capacity(def.node.len());
         for (i, node) in def.node.iter().enumerate() {
@@ -113,8 +116,7 @@ impl<'a> Importer<'a> {
             importer.outputs = importer.unused().into_iter().map(|i| (i, 0)).collect();
         }
         if importer.outputs.is_empty() {
-            let hint = "every node is used by another one; name what you want with --output NAME";
-            return Err(ImportError::Empty(hint.into()));
+            return Err(ImportError::Empty(Emptiness::NoEnds));
         }
         Ok(importer)
     }
@@ -150,9 +152,9 @@ impl<'a> Importer<'a> {
         (0..used.len()).filter(wanted).collect()
     }
 
-    /// The data operands of a node, or the reference that leads nowhere. Control operands (`^name`) only say what runs
-    /// first: nothing here has side effects.
-    fn operands(&self, i: usize) -> Result<Vec<Source>, String> {
+    /// The data operands of a node, or the reference that leads nowhere. Control operands (`^name`)
+    /// only say what runs first: nothing here has side effects.
+    fn operands(&self, i: usize) -> Result<Vec<Source>, Fault> {
         if self.given.contains_key(&i) {
             return Ok(Vec::new());
         }
@@ -163,8 +165,9 @@ impl<'a> Importer<'a> {
                 None => (input.as_str(), Some(0)),
             };
             let node = self.by_name.get(name).copied();
-            node.zip(port)
-                .ok_or_else(|| format!("its operand {input:?} is not in the graph: the file is damaged"))
+            node.zip(port).ok_or_else(|| {
+                format!("its operand {input:?} is not in the graph: the file is damaged").into()
+            })
         })
         .collect()
     }
@@ -179,7 +182,7 @@ impl<'a> Importer<'a> {
             })
             .collect();
         let alone = unsupported.is_empty();
-        for (i, reason) in self.declare(&mut graph, &values)? {
+        for (i, reason) in self.declare(&mut graph, &values) {
             // What others keep from having a value has been said of them.
             if reason == NO_TENSOR || alone {
                 unsupported.push(self.unsupported(i, reason.into()));
@@ -201,11 +204,11 @@ impl<'a> Importer<'a> {
         UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason }
     }
 
-    /// What can be said of every node, and the part of the graph that can be imported: its outputs are those that are wanted, and
-    /// whatever only nodes use that cannot be imported.
+    /// What can be said of every node, and the part of the graph that can be imported: its outputs
+    /// are those that are wanted, and whatever only nodes use that cannot be imported.
     fn survey(self) -> Result<Survey, ImportError> {
         let Walked { mut graph, values, mut statuses } = self.walk()?;
-        for (i, reason) in self.declare(&mut graph, &values)? {
+        for (i, reason) in self.declare(&mut graph, &values) {
             let status = statuses.iter_mut().find(|(j, _)| *j == i).map(|(_, status)| status);
             if let Some(status @ NodeStatus::Imported) = status {
                 *status = NodeStatus::Unsupported(reason.into());
@@ -224,7 +227,7 @@ impl<'a> Importer<'a> {
     fn walk(&self) -> Result<Walked, ImportError> {
         let (order, looped) = self.order();
         let mut graph = Graph::default();
-        let mut room = Room::of(self.def.encoded_len());
+        let mut budget = Budget::of_file(self.def.encoded_len());
         let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
         let mut statuses = Vec::with_capacity(order.len());
         for i in order {
@@ -235,8 +238,8 @@ impl<'a> Importer<'a> {
                 ))
             } else {
                 let before = graph.nodes.len();
-                self.node(i, &mut graph, &values, &mut room).and_then(|results| {
-                    room.take(&graph, before, results.iter().filter_map(Value::ints))?;
+                self.node(i, &mut graph, &values, &mut budget).and_then(|results| {
+                    budget.take_results(&graph, before, results.iter().filter_map(Value::ints))?;
                     Ok(results)
                 })
             };
@@ -255,11 +258,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Declares the outputs, as far as they are there: the others, and why each is not.
-    fn declare(
-        &self,
-        graph: &mut Graph,
-        values: &[Option<Vec<Value>>],
-    ) -> Result<Vec<(usize, &'static str)>, ImportError> {
+    fn declare(&self, graph: &mut Graph, values: &[Option<Vec<Value>>]) -> Vec<(usize, &'static str)> {
         let mut missing = Vec::new();
         for &(i, port) in &self.outputs {
             let def = &self.def.node[i];
@@ -267,19 +266,18 @@ impl<'a> Importer<'a> {
             match values[i].as_ref().and_then(|v| v.get(port)) {
                 Some(Value::Tensor(id)) => graph.add_output(name, *id),
                 // Shapes and the like, which are known now.
-                Some(Value::Int(ints)) => {
-                    let data = ints.data.iter().map(|&v| v as f32).collect();
-                    let array = Array::new(ints.shape.clone(), data).map_err(|e| {
-                        ImportError::Empty(format!("the output {:?} is damaged: {e}", def.name))
-                    })?;
-                    let id = graph.add_constant(def.name.clone(), array);
-                    graph.add_output(name, id);
-                }
-                Some(_) => missing.push((i, NO_TENSOR)),
+                Some(Value::Int(ints)) => match ints.to_array() {
+                    Ok(array) => {
+                        let id = graph.add_constant(def.name.clone(), array);
+                        graph.add_output(name, id);
+                    }
+                    Err(_) => missing.push((i, NO_VALUE)),
+                },
+                Some(Value::Opaque(_) | Value::Absent | Value::Unknown) => missing.push((i, NO_TENSOR)),
                 None => missing.push((i, NO_VALUE)),
             }
         }
-        Ok(missing)
+        missing
     }
 
     /// Inputs come in the order in which the options name them, then in that of the file.
@@ -294,7 +292,8 @@ impl<'a> Importer<'a> {
         graph.inputs = inputs;
     }
 
-    /// The nodes that the outputs need, operands first, and those of them that lie on a loop's way back.
+    /// The nodes that the outputs need, operands first, and those of them that lie on a loop's way
+    /// back.
     fn order(&self) -> (Vec<usize>, HashSet<usize>) {
         #[derive(Clone, Copy, PartialEq)]
         enum Visit {
@@ -340,7 +339,7 @@ impl<'a> Importer<'a> {
         i: usize,
         graph: &mut Graph,
         values: &[Option<Vec<Value>>],
-        room: &mut Room,
+        budget: &mut Budget,
     ) -> Result<Vec<Value>, Fault> {
         let def = &self.def.node[i];
         if let Some(&shape) = self.given.get(&i) {
@@ -354,9 +353,9 @@ impl<'a> Importer<'a> {
         if let Some(name) = called {
             return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"))));
         }
-        let import = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
+        let row = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
         let mut operands = Vec::new();
-        for (node, port) in self.operands(i).map_err(Fault::Unsupported)? {
+        for (node, port) in self.operands(i)? {
             operands.push(match &values[node] {
                 None => Value::Unknown,
                 Some(results) => results.get(port).cloned().ok_or_else(|| {
@@ -371,7 +370,12 @@ impl<'a> Importer<'a> {
             });
         }
         // Known integers are copied.
-        room.spend(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
-        import(&mut nodes::Node { def, operands, graph, batch: self.options.batch, room })
+        budget.take_work(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
+        let message = nodes::Message { def, batch: self.options.batch };
+        row.import(&mut nodes::Node {
+            message,
+            operands,
+            builder: Builder::new(graph, budget, def.name.clone()),
+        })
     }
 }

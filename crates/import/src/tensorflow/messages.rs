@@ -1,6 +1,7 @@
-//! The protocol buffers of TensorFlow that the importer reads, written by hand: the fields that matter, with
-//! their numbers in TensorFlow's `graph.proto`, `node_def.proto`, `attr_value.proto`, `tensor.proto`,
-//! `tensor_shape.proto`, `function.proto` and `versions.proto`. Other fields are skipped when decoding.
+//! The protocol buffers of TensorFlow that the importer reads, written by hand: the fields that
+//! matter, with their numbers in TensorFlow's `graph.proto`, `node_def.proto`, `attr_value.proto`,
+//! `tensor.proto`, `tensor_shape.proto`, `function.proto` and `versions.proto`. Other fields are
+//! skipped when decoding.
 
 use std::collections::HashMap;
 
@@ -276,19 +277,6 @@ pub enum DataType {
 }
 
 impl DataType {
-    /// Bytes of an element, of the types that are numbers or flags.
-    pub fn bytes(self) -> Option<usize> {
-        use DataType::{Bfloat16, Bool, Double, Float, Half};
-        use DataType::{Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
-        match self {
-            Bool | Int8 | Uint8 => Some(1),
-            Half | Bfloat16 | Int16 | Uint16 => Some(2),
-            Float | Int32 | Uint32 => Some(4),
-            Double | Int64 | Uint64 => Some(8),
-            _ => None,
-        }
-    }
-
     /// A floating-point type: one that a graph computes in.
     pub fn is_float(self) -> bool {
         matches!(self, DataType::Float | DataType::Double | DataType::Half | DataType::Bfloat16)

@@ -1,22 +1,9 @@
-//! Constants: from TensorFlow's tensor messages to arrays.
+//! Constants, as TensorFlow's tensor messages hold them.
 
 use super::messages::{DataType, TensorProto, TensorShapeProto};
-use crate::elements::{bfloat, half, raw};
-use crate::room::MAX_GROWN;
-pub(super) use crate::value::{Ints, MAX_ELEMENTS};
-use cryptflow_graph::Array;
-
-/// A constant whose elements the file does not hold (one value stands for all) has at most so many.
-const MAX_REPEATED: usize = MAX_GROWN;
-
-/// A constant of the source graph.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Constant {
-    Float(Array),
-    Int(Ints),
-    /// Strings and the like: they may be there, but nothing can compute on them.
-    Opaque(DataType),
-}
+use crate::budget::MAX_GROWN;
+use crate::tensor::{Constant, Elements, Encoding, bfloat, checked_shape, half};
+use crate::value::Fault;
 
 /// The static shape that a message gives, if it does.
 pub(super) fn static_shape(shape: &TensorShapeProto) -> Option<Vec<i64>> {
@@ -24,83 +11,78 @@ pub(super) fn static_shape(shape: &TensorShapeProto) -> Option<Vec<i64>> {
 }
 
 /// The constant in a message, or what is wrong with it.
-pub(super) fn constant(tensor: &TensorProto) -> Result<Constant, String> {
+pub(super) fn read_constant(tensor: &TensorProto) -> Result<Constant, Fault> {
     let dtype = DataType::try_from(tensor.dtype)
         .map_err(|_| format!("the constant has the unknown element type {}", tensor.dtype))?;
     let dims = static_shape(tensor.tensor_shape.as_ref().unwrap_or(&TensorShapeProto::default()))
         .ok_or("the constant has no static shape")?;
-    let shape: Vec<usize> = dims
-        .iter()
-        .map(|&d| usize::try_from(d).map_err(|_| format!("the constant has the shape {dims:?}")))
-        .collect::<Result<_, _>>()?;
-    let n =
-        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS).ok_or_else(
-            || format!("the constant claims the shape {shape:?}: more than {MAX_ELEMENTS} elements"),
-        )?;
-    if dtype.is_float() {
-        let data = floats(tensor, dtype, n)?;
-        return Array::new(shape, data).map(Constant::Float).map_err(|e| e.to_string());
-    }
-    if dtype.is_integer() {
-        let data = integers(tensor, dtype, n)?;
-        return Ok(Constant::Int(Ints { shape, data }));
-    }
-    Ok(Constant::Opaque(dtype))
+    let (shape, n) = checked_shape(&dims)?;
+    let Some(encoding) = dtype.encoding() else { return Ok(Constant::Opaque(format!("{dtype:?}"))) };
+    let elements = match tensor.tensor_content.as_slice() {
+        [] => fill_up(listed(tensor, encoding), n)?,
+        content => encoding.read(content, n)?,
+    };
+    Constant::new(shape, elements)
 }
 
-fn floats(t: &TensorProto, dtype: DataType, n: usize) -> Result<Vec<f32>, String> {
-    let content = &t.tensor_content;
-    if !content.is_empty() {
-        return match dtype {
-            DataType::Float => raw(content, n, f32::from_le_bytes),
-            DataType::Double => raw(content, n, |b| f64::from_le_bytes(b) as f32),
-            DataType::Half => raw(content, n, |b| half(u16::from_le_bytes(b))),
-            _ => raw(content, n, |b| bfloat(u16::from_le_bytes(b))),
-        };
-    }
-    match dtype {
-        DataType::Float => listed(t.float_val.iter().copied(), n, 0.0),
-        DataType::Double => listed(t.double_val.iter().map(|&v| v as f32), n, 0.0),
-        DataType::Half => listed(t.half_val.iter().map(|&v| half(v as u16)), n, 0.0),
-        _ => listed(t.half_val.iter().map(|&v| bfloat(v as u16)), n, 0.0),
-    }
-}
-
-fn integers(t: &TensorProto, dtype: DataType, n: usize) -> Result<Vec<i64>, String> {
-    let content = &t.tensor_content;
-    if !content.is_empty() {
-        return match dtype {
-            DataType::Int64 => raw(content, n, i64::from_le_bytes),
-            DataType::Uint64 => raw(content, n, |b| u64::from_le_bytes(b) as i64),
-            DataType::Int32 => raw(content, n, |b| i32::from_le_bytes(b).into()),
-            DataType::Uint32 => raw(content, n, |b| u32::from_le_bytes(b).into()),
-            DataType::Int16 => raw(content, n, |b| i16::from_le_bytes(b).into()),
-            DataType::Uint16 => raw(content, n, |b| u16::from_le_bytes(b).into()),
-            DataType::Int8 => raw(content, n, |b| i8::from_le_bytes(b).into()),
-            _ => raw(content, n, |b| u8::from_le_bytes(b).into()),
-        };
-    }
-    match dtype {
-        DataType::Int64 => listed(t.int64_val.iter().copied(), n, 0),
-        DataType::Uint64 => listed(t.uint64_val.iter().map(|&v| v as i64), n, 0),
-        DataType::Uint32 => listed(t.uint32_val.iter().map(|&v| v.into()), n, 0),
-        DataType::Bool => listed(t.bool_val.iter().map(|&v| v.into()), n, 0),
-        _ => listed(t.int_val.iter().map(|&v| v.into()), n, 0),
+impl DataType {
+    /// How elements of a type lie in memory, where they are numbers.
+    pub(crate) fn encoding(self) -> Option<Encoding> {
+        Some(match self {
+            DataType::Half => Encoding::Half,
+            DataType::Bfloat16 => Encoding::Bfloat,
+            DataType::Float => Encoding::Single,
+            DataType::Double => Encoding::Double,
+            DataType::Int8 => Encoding::Int8,
+            DataType::Int16 => Encoding::Int16,
+            DataType::Int32 => Encoding::Int32,
+            DataType::Int64 => Encoding::Int64,
+            DataType::Uint8 => Encoding::Uint8,
+            DataType::Uint16 => Encoding::Uint16,
+            DataType::Uint32 => Encoding::Uint32,
+            DataType::Uint64 => Encoding::Uint64,
+            DataType::Bool => Encoding::Flag,
+            DataType::Invalid
+            | DataType::String
+            | DataType::Complex64
+            | DataType::Complex128
+            | DataType::Qint8
+            | DataType::Quint8
+            | DataType::Qint16
+            | DataType::Quint16
+            | DataType::Qint32
+            | DataType::Resource
+            | DataType::Variant => return None,
+        })
     }
 }
 
-/// Elements as a list; where it is shorter than the tensor, its last element stands for the rest.
-fn listed<T: Copy>(values: impl ExactSizeIterator<Item = T>, n: usize, zero: T) -> Result<Vec<T>, String> {
-    if values.len() > n {
-        return Err(format!("the constant's shape needs {n} elements, but the file holds {}", values.len()));
+/// The elements that a message lists, in the list of their type.
+fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
+    match encoding {
+        Encoding::Single => Elements::floats(&t.float_val, |v| v),
+        Encoding::Double => Elements::floats(&t.double_val, |v| v as f32),
+        Encoding::Half => Elements::floats(&t.half_val, |v| half(v as u16)),
+        Encoding::Bfloat => Elements::floats(&t.half_val, |v| bfloat(v as u16)),
+        Encoding::Int64 => Elements::integers(&t.int64_val, |v| v),
+        Encoding::Uint64 => Elements::integers(&t.uint64_val, |v| v as i64),
+        Encoding::Uint32 => Elements::integers(&t.uint32_val, i64::from),
+        Encoding::Flag => Elements::integers(&t.bool_val, i64::from),
+        Encoding::Int8 | Encoding::Int16 | Encoding::Int32 | Encoding::Uint8 | Encoding::Uint16 => {
+            Elements::integers(&t.int_val, i64::from)
+        }
     }
-    if values.len() < n && n > MAX_REPEATED {
-        return Err(format!("the constant claims {n} elements, but the file holds {}", values.len()));
+}
+
+/// Where a list is shorter than the tensor, its last element stands for the rest.
+fn fill_up(listed: Elements, n: usize) -> Result<Elements, Fault> {
+    match listed.len() {
+        held if held > n => listed.exactly(n),
+        held if held < n && n > MAX_GROWN => {
+            Err(format!("the constant claims {n} elements, but the file holds {held}").into())
+        }
+        _ => Ok(listed.repeating_last(n)),
     }
-    let mut data: Vec<T> = values.collect();
-    let last = data.last().copied().unwrap_or(zero);
-    data.resize(n, last);
-    Ok(data)
 }
 
 #[cfg(test)]
@@ -137,7 +119,7 @@ mod tests {
             TensorProto { half_val: vec![0x3fc0, 0xc000], ..t(DataType::Bfloat16) },
         ];
         for t in table {
-            let Constant::Float(a) = constant(&t).unwrap() else { panic!("{t:?}") };
+            let Constant::Float(a) = read_constant(&t).unwrap() else { panic!("{t:?}") };
             assert_eq!(a.data.as_slice(), [1.5, -2.0], "{t:?}");
         }
     }
@@ -157,7 +139,7 @@ mod tests {
             TensorProto { uint64_val: vec![5, 3], ..t(DataType::Uint64) },
         ];
         for t in table {
-            let Constant::Int(a) = constant(&t).unwrap() else { panic!("{t:?}") };
+            let Constant::Int(a) = read_constant(&t).unwrap() else { panic!("{t:?}") };
             assert_eq!(a.data, [5, 3], "{t:?}");
         }
     }
@@ -168,7 +150,7 @@ mod tests {
             [(vec![], [0.0; 4]), (vec![7.0], [7.0; 4]), (vec![1.0, 2.0], [1.0, 2.0, 2.0, 2.0])];
         for (float_val, want) in table {
             let t = TensorProto { float_val, ..tensor(DataType::Float, &[2, 2]) };
-            let Constant::Float(a) = constant(&t).unwrap() else { panic!("{t:?}") };
+            let Constant::Float(a) = read_constant(&t).unwrap() else { panic!("{t:?}") };
             assert_eq!(a.data.as_slice(), want);
         }
     }
@@ -187,7 +169,7 @@ mod tests {
             (TensorProto { dtype: 99, ..float(&[2]) }, "element type 99"),
         ];
         for (t, reason) in table {
-            let error = constant(&t).unwrap_err();
+            let error = read_constant(&t).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
     }

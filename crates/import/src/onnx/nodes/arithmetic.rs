@@ -1,79 +1,61 @@
 //! Arithmetic: of numbers, of known integers; activations and other functions of one number.
 
-use super::{Import, Kind, Node, Results, Row, Table, Value};
+use super::{Gives, Kind, Node, Results, Row, Value, row};
 use crate::docs as doc;
-use crate::value::{Fault, Ints};
-use cryptflow_graph::operations::catalogue;
+use crate::value::{Fault, Ints, fits, floor_remainder};
+use cryptflow_graph::operations::broadcast;
 use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
+use cryptflow_ring::Movement;
 
-pub(super) const TABLE: Table = &[
-    ("Add", add, doc::SUM.note(doc::notes::ADDED)),
-    ("Sub", sub, doc::SUM.note(doc::notes::ADDED)),
-    ("Mul", mul, doc::PRODUCT.note("a linear map, where one operand is a constant")),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("Add", |n| n.sum(), doc::SUM.note(doc::notes::ADDED)),
+    row("Sub", |n| n.difference(), doc::SUM.note(doc::notes::ADDED)),
+    row("Mul", |n| n.product(), doc::PRODUCT.note("a linear map, where one operand is a constant")),
+    row(
         "Div",
         div,
         doc::QUOTIENT.note("a linear map, where the divisor is a constant; of integers, towards zero"),
     ),
-    ("Mod", modulo, doc::FLOOR.note("of a quotient: the remainder; towards zero with `fmod`")),
-    ("Pow", pow, doc::POWER.note("one constant exponent for all elements, or a positive constant base")),
-    ("Max", max, doc::LARGER.note("of several, one after another")),
-    ("Min", min, doc::LARGER.note("the smaller; of several, one after another")),
-    ("Sum", sum, doc::SUM),
-    ("Mean", mean, doc::LINEAR.note("the sum of all operands, times a constant")),
-    ("Neg", neg, doc::SUM.note("the sign changes")),
-    (
+    row("Mod", modulo, doc::FLOOR.note("of a quotient: the remainder; towards zero with `fmod`")),
+    row("Pow", pow, doc::POWER.note("one constant exponent for all elements, or a positive constant base")),
+    row("Max", max, doc::LARGER.note("of several, one after another")),
+    row("Min", min, doc::LARGER.note("the smaller; of several, one after another")),
+    row("Sum", sum, doc::SUM),
+    row("Mean", mean, doc::LINEAR.note("the sum of all operands, times a constant")),
+    row("Neg", |n| n.negation(), doc::SUM.note("the sign changes")),
+    row(
         "Clip",
         clip,
         doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
     ),
-    ("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
-    ("Relu", relu, doc::RELU),
-    ("Gelu", gelu, doc::GELU),
-    ("Swish", swish, doc::SWISH),
-    ("Equal", equal, doc::COMPARISON),
-    ("Less", less, doc::COMPARISON),
-    ("LessOrEqual", less_or_equal, doc::COMPARISON),
-    ("Greater", greater, doc::COMPARISON),
-    ("GreaterOrEqual", greater_or_equal, doc::COMPARISON),
-    ("And", and, doc::PRODUCT.note(doc::notes::FLAGS)),
-    ("Or", or, doc::LARGER.note(doc::notes::FLAGS)),
-    ("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)),
-    ("Not", not, doc::SUM.note("1 − flag")),
-    ("Where", choose, doc::CHOICE.note(doc::notes::CONDITION)),
-    ("BitwiseAnd", bitwise, doc::KNOWN.note("of known integers")),
-    ("BitwiseOr", bitwise, doc::KNOWN.note("of known integers")),
-    ("BitwiseXor", bitwise as Import, doc::KNOWN.note("of known integers")),
+    row("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
+    row("Relu", relu, doc::RELU),
+    row("Gelu", gelu, doc::GELU),
+    row("Swish", swish, doc::SWISH),
+    row("Equal", |n| n.comparison(Comparison::Equal), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
+    row("Less", |n| n.comparison(Comparison::Less), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
+    row("LessOrEqual", |n| n.comparison(Comparison::LessEqual), doc::COMPARISON)
+        .gives(Gives::All(Kind::Flag)),
+    row("Greater", |n| n.comparison(Comparison::Greater), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
+    row("GreaterOrEqual", |n| n.comparison(Comparison::GreaterEqual), doc::COMPARISON)
+        .gives(Gives::All(Kind::Flag)),
+    row("And", |n| n.conjunction(), doc::PRODUCT.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
+    row("Or", |n| n.disjunction(), doc::LARGER.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
+    row("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
+    row("Not", |n| n.complement(), doc::SUM.note("1 − flag")).gives(Gives::All(Kind::Flag)),
+    row("Where", choose, doc::CHOICE.note(doc::notes::CONDITION)).gives(Gives::Like(1)),
+    row("BitwiseAnd", |n| bitwise(n, |a, b| a & b), doc::KNOWN.note("of known integers")),
+    row("BitwiseOr", |n| bitwise(n, |a, b| a | b), doc::KNOWN.note("of known integers")),
+    row("BitwiseXor", |n| bitwise(n, |a, b| a ^ b), doc::KNOWN.note("of known integers")),
 ];
-
-/// Two operands: known integers where both are, else an operation of the graph.
-fn binary(node: &mut Node<'_>, op: impl Into<Op>, f: impl Fn(i64, i64) -> Option<i64>) -> Results {
-    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
-        return Ok(vec![Value::Int(a.with(b, f)?)]);
-    }
-    let operands = [node.tensor(0)?, node.tensor(1)?];
-    node.result(op, &operands)
-}
-
-fn add(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Add, |a, b| Some(a.wrapping_add(b)))
-}
-
-fn sub(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Sub, |a, b| Some(a.wrapping_sub(b)))
-}
-
-fn mul(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Mul, |a, b| Some(a.wrapping_mul(b)))
-}
 
 /// Integers are divided towards zero.
 fn div(node: &mut Node<'_>) -> Results {
-    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
-        return Ok(vec![Value::Int(a.with(b, i64::checked_div)?)]);
+    if let Some(known) = node.known_pair(i64::checked_div)? {
+        return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    if node.graph.constant(b).is_some_and(|c| c.data.contains(&0.0)) {
+    if node.constant_of(b).is_some_and(|c| c.data.contains(&0.0)) {
         return Err("divides by a constant that has a zero in it. Put another number there, and choose with Where what \
                     the result is"
             .into());
@@ -82,82 +64,80 @@ fn div(node: &mut Node<'_>) -> Results {
         return node.result(Arithmetic::Div, &[a, b]);
     }
     // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
-    let half = node.number("half", 0.5);
-    let sign = node.part("sign", Function::SIGN, &[a])?;
-    let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
-    let a = node.part("away_from_zero", Arithmetic::Add, &[a, more])?;
-    let quotient = node.part("quotient", Arithmetic::Div, &[a, b])?;
+    let half = node.add_number("half", 0.5);
+    let sign = node.add_part("sign", Function::SIGN, &[a])?;
+    let more = node.add_part("more", Arithmetic::Mul, &[sign, half])?;
+    let a = node.add_part("away_from_zero", Arithmetic::Add, &[a, more])?;
+    let quotient = node.add_part("quotient", Arithmetic::Div, &[a, b])?;
     node.result(Function::TRUNCATE, &[quotient])
 }
 
-/// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b · truncate(a / b).
+/// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b ·
+/// truncate(a / b).
 fn modulo(node: &mut Node<'_>) -> Results {
     let truncate = node.attr_flag("fmod", false)?;
-    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
-        let modulo = |a: i64, b: i64| {
-            let r = a.checked_rem(b)?;
-            Some(if !truncate && r != 0 && (r < 0) != (b < 0) { r + b } else { r })
-        };
-        return Ok(vec![Value::Int(a.with(b, modulo)?)]);
+    let of_integers = |a: i64, b: i64| if truncate { a.checked_rem(b) } else { floor_remainder(a, b) };
+    if let Some(known) = node.known_pair(of_integers)? {
+        return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let quotient = match node.kind(0) {
-        Kind::Float => node.part("quotient", Arithmetic::Div, &[a, b])?,
+        Kind::Float => node.add_part("quotient", Arithmetic::Div, &[a, b])?,
         // Half a unit on, so that a quotient which is whole cannot fall below itself.
         _ => {
-            let half = node.number("half", 0.5);
-            let sign = node.part("sign", Function::SIGN, &[if truncate { a } else { b }])?;
-            let more = node.part("more", Arithmetic::Mul, &[sign, half])?;
-            let on = node.part("on", Arithmetic::Add, &[a, more])?;
-            node.part("quotient", Arithmetic::Div, &[on, b])?
+            let half = node.add_number("half", 0.5);
+            let sign = node.add_part("sign", Function::SIGN, &[if truncate { a } else { b }])?;
+            let more = node.add_part("more", Arithmetic::Mul, &[sign, half])?;
+            let on = node.add_part("on", Arithmetic::Add, &[a, more])?;
+            node.add_part("quotient", Arithmetic::Div, &[on, b])?
         }
     };
     let round = if truncate { Function::TRUNCATE } else { Function::FLOOR };
-    let whole = node.part("whole", round, &[quotient])?;
-    let product = node.part("product", Arithmetic::Mul, &[whole, b])?;
+    let whole = node.add_part("whole", round, &[quotient])?;
+    let product = node.add_part("product", Arithmetic::Mul, &[whole, b])?;
     node.result(Arithmetic::Sub, &[a, product])
 }
 
 /// A constant exponent, the same for all elements; or exponents of a constant: b^x = exp(x ln b).
 fn pow(node: &mut Node<'_>) -> Results {
-    if let (Value::Int(a), Value::Int(b)) = (node.operand(0)?, node.operand(1)?) {
-        let power = |a: i64, b: i64| a.checked_pow(u32::try_from(b).ok()?);
-        let found =
-            a.with(b, power).map_err(|_| "raises integers to a power that is no integer of 64 bits")?;
-        return Ok(vec![Value::Int(found)]);
+    let of_integers = |a: i64, b: i64| a.checked_pow(u32::try_from(b).ok()?);
+    let known = node.known_pair(of_integers);
+    if let Some(known) = known.map_err(|_| "raises integers to a power that is no integer of 64 bits")? {
+        return Ok(known);
     }
     let (x, exponents) = (node.tensor(0)?, node.tensor(1)?);
-    let same = node.graph.constant(exponents).and_then(|a| {
-        let (&first, rest) = a.data.split_first()?;
-        rest.iter().all(|v| *v == first).then_some((first, a.shape.clone()))
-    });
-    if let Some((exponent, shape)) = same {
-        let wide = shape.len() > node.shape(x).len() || shape.iter().any(|&n| n != 1);
-        if !wide {
-            return power(node, x, exponent);
-        }
+    if let Some(exponent) = single_exponent(node, x, exponents) {
+        return power(node, x, exponent);
     }
-    let base = node.graph.constant(x).map(|a| a.data.clone());
-    match (base, node.graph.constant(exponents).is_some()) {
-        (Some(base), true) => {
-            // All is known: number by number.
-            let zero = node.number("zero", 0.0);
-            let (a, b) = (node.part("base", Arithmetic::Add, &[x, zero])?, exponents);
-            let (a, b) = (wide_constant(node, a, b)?, wide_constant(node, b, a)?);
-            let data = a.data.iter().zip(b.data.iter()).map(|(a, b)| a.powf(*b)).collect();
-            let _ = base;
-            let value = Array::new(a.shape.clone(), data)?;
-            Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), value))])
-        }
-        (Some(base), false) if base.iter().all(|b| *b > 0.0) => {
-            let logarithm = node.part("logarithm", Function::LOG, &[x])?;
-            let product = node.part("product", Arithmetic::Mul, &[exponents, logarithm])?;
+    let above_zero = |a: &Array| a.data.iter().all(|b| *b > 0.0);
+    match (node.constant_of(x), node.constant_of(exponents)) {
+        (Some(_), Some(_)) => known_powers(node, x, exponents),
+        (Some(base), None) if above_zero(base) => {
+            let logarithm = node.add_part("logarithm", Function::LOG, &[x])?;
+            let product = node.add_part("product", Arithmetic::Mul, &[exponents, logarithm])?;
             node.result(Function::EXP, &[product])
         }
         _ => Err("raises to powers that differ from element to element, or are secret. Only one constant exponent, or a \
                   positive constant base, is supported"
             .into()),
     }
+}
+
+/// The exponent, where it is known and the same for all elements, and the result is no larger than
+/// x.
+fn single_exponent(node: &Node<'_>, x: NodeId, exponents: NodeId) -> Option<f32> {
+    let exponents = node.constant_of(exponents)?;
+    let (&first, rest) = exponents.data.split_first()?;
+    let wide = exponents.shape.len() > node.shape(x).len() || exponents.shape.iter().any(|&n| n != 1);
+    (!wide && rest.iter().all(|v| *v == first)).then_some(first)
+}
+
+/// Powers of constants, number by number, broadcasting.
+fn known_powers(node: &mut Node<'_>, x: NodeId, exponents: NodeId) -> Results {
+    let (bases, exponents) = (wide_constant(node, x, exponents)?, wide_constant(node, exponents, x)?);
+    let powers = bases.data.iter().zip(exponents.data.iter()).map(|(a, b)| a.powf(*b)).collect();
+    let value = Array::new(bases.shape, powers)?;
+    Ok(vec![Value::Tensor(node.add_known(value))])
 }
 
 fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
@@ -171,9 +151,13 @@ fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
 
 /// A constant broadcast to the shape that it has together with another one.
 fn wide_constant(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<Array, Fault> {
-    let zeros = Array::filled(node.shape(b).to_vec(), 0.0)?;
-    let a = node.graph.constant(a).ok_or("is no constant")?;
-    Ok(Op::Arithmetic(Arithmetic::Add).evaluate(&[a, &zeros])?)
+    let (shape_a, shape_b) = (node.shape(a).to_vec(), node.shape(b).to_vec());
+    let shape = broadcast(&shape_a, &shape_b)
+        .ok_or_else(|| format!("{shape_a:?} and {shape_b:?} do not broadcast"))?;
+    let wide = Op::Movement(Movement::Broadcast { shape: shape.clone() });
+    node.budget.take_evaluation(&wide, &[&shape_a], fits(&shape)?)?;
+    let constant = node.constant_of(a).ok_or("is no constant")?;
+    Ok(wide.evaluate(&[constant])?)
 }
 
 /// Several operands, one after another.
@@ -185,19 +169,10 @@ fn several(node: &mut Node<'_>, op: &Arithmetic, f: impl Fn(i64, i64) -> i64) ->
         return Ok(vec![Value::Int(all)]);
     }
     let operands = node.tensors()?;
-    let Some((&first, rest)) = operands.split_first() else {
-        return Err("has no operands: the file is damaged".into());
-    };
-    if rest.is_empty() {
-        return node.result(Op::Identity, &[first]);
+    match operands.as_slice() {
+        [one] => node.result(Op::Identity, &[*one]),
+        all => Ok(vec![Value::Tensor(node.chain(op, all)?)]),
     }
-    let mut all = first;
-    for (i, &operand) in rest.iter().enumerate() {
-        let last = i + 1 == rest.len();
-        let pair = [all, operand];
-        all = if last { node.add(op.clone(), &pair)? } else { node.part(&i.to_string(), op.clone(), &pair)? };
-    }
-    Ok(vec![Value::Tensor(all)])
 }
 
 fn max(node: &mut Node<'_>) -> Results {
@@ -219,19 +194,10 @@ fn mean(node: &mut Node<'_>) -> Results {
     };
     let mut all = first;
     for (i, &operand) in rest.iter().enumerate() {
-        all = node.part(&i.to_string(), Arithmetic::Add, &[all, operand])?;
+        all = node.add_part(&i.to_string(), Arithmetic::Add, &[all, operand])?;
     }
-    let share = node.number("share", 1.0 / operands.len() as f32);
+    let share = node.add_number("share", 1.0 / operands.len() as f32);
     node.result(Arithmetic::Mul, &[all, share])
-}
-
-fn neg(node: &mut Node<'_>) -> Results {
-    if let Value::Int(ints) = node.operand(0)? {
-        return Ok(vec![Value::Int(ints.map(i64::wrapping_neg))]);
-    }
-    let x = node.tensor(0)?;
-    let minus_one = node.number("minus_one", -1.0);
-    node.result(Arithmetic::Mul, &[x, minus_one])
 }
 
 fn relu(node: &mut Node<'_>) -> Results {
@@ -239,7 +205,8 @@ fn relu(node: &mut Node<'_>) -> Results {
     node.result(Activation::Relu, &[x])
 }
 
-/// Between two limits, either of which may be missing: attributes up to version 6, operands since 11.
+/// Between two limits, either of which may be missing: attributes up to version 6, operands since
+/// 11.
 fn clip(node: &mut Node<'_>) -> Results {
     let limit = |node: &Node<'_>, i: usize, name: &str| -> Result<Option<f32>, Fault> {
         if node.has(i) {
@@ -257,25 +224,25 @@ fn clip(node: &mut Node<'_>) -> Results {
         (Some(0.0), None) => node.result(Activation::Relu, &[x]),
         (Some(0.0), Some(limit)) if limit > 0.0 => node.result(Activation::ClippedRelu { limit }, &[x]),
         (Some(low), None) => {
-            let low = node.number("min", low);
+            let low = node.add_number("min", low);
             node.result(Arithmetic::Maximum, &[x, low])
         }
         (None, Some(high)) => {
-            let high = node.number("max", high);
+            let high = node.add_number("max", high);
             node.result(Arithmetic::Minimum, &[x, high])
         }
         (Some(low), Some(high)) if low < high => {
             // low + min(max(x − low, 0), high − low): one step of a protocol.
-            let offset = node.number("min", low);
-            let above = node.part("above", Arithmetic::Sub, &[x, offset])?;
-            let cut = node.part("cut", Activation::ClippedRelu { limit: high - low }, &[above])?;
+            let offset = node.add_number("min", low);
+            let above = node.add_part("above", Arithmetic::Sub, &[x, offset])?;
+            let cut = node.add_part("cut", Activation::ClippedRelu { limit: high - low }, &[above])?;
             node.result(Arithmetic::Add, &[cut, offset])
         }
         (Some(_), Some(high)) => {
             // The upper limit wins.
-            let zero = node.number("zero", 0.0);
-            let high = node.number("max", high);
-            let nothing = node.part("nothing", Arithmetic::Mul, &[x, zero])?;
+            let zero = node.add_number("zero", 0.0);
+            let high = node.add_number("max", high);
+            let nothing = node.add_part("nothing", Arithmetic::Mul, &[x, zero])?;
             node.result(Arithmetic::Add, &[nothing, high])
         }
     }
@@ -284,11 +251,11 @@ fn clip(node: &mut Node<'_>) -> Results {
 /// `slope · x + (1 − slope) · relu(x)`, with slopes that broadcast to x.
 fn p_relu(node: &mut Node<'_>) -> Results {
     let (x, slope) = (node.tensor(0)?, node.tensor(1)?);
-    let one = node.number("one", 1.0);
-    let rest = node.part("rest", Arithmetic::Sub, &[one, slope])?;
-    let positive = node.part("relu", Activation::Relu, &[x])?;
-    let positive = node.part("positive", Arithmetic::Mul, &[positive, rest])?;
-    let line = node.part("line", Arithmetic::Mul, &[x, slope])?;
+    let one = node.add_number("one", 1.0);
+    let rest = node.add_part("rest", Arithmetic::Sub, &[one, slope])?;
+    let positive = node.add_part("relu", Activation::Relu, &[x])?;
+    let positive = node.add_part("positive", Arithmetic::Mul, &[positive, rest])?;
+    let line = node.add_part("line", Arithmetic::Mul, &[x, slope])?;
     node.result(Arithmetic::Add, &[line, positive])
 }
 
@@ -300,13 +267,25 @@ fn swish(node: &mut Node<'_>) -> Results {
         return node.result(Function::SWISH, &[x]);
     }
     if alpha == 0.0 {
-        let half = node.number("half", 0.5);
+        let half = node.add_number("half", 0.5);
         return node.result(Arithmetic::Mul, &[x, half]);
     }
-    let (factor, back) = (node.number("alpha", alpha), node.number("one_by_alpha", 1.0 / alpha));
-    let scaled = node.part("scaled", Arithmetic::Mul, &[x, factor])?;
-    let swish = node.part("swish", Function::SWISH, &[scaled])?;
+    let (factor, back) = (node.add_number("alpha", alpha), node.add_number("one_by_alpha", 1.0 / alpha));
+    let scaled = node.add_part("scaled", Arithmetic::Mul, &[x, factor])?;
+    let swish = node.add_part("swish", Function::SWISH, &[scaled])?;
     node.result(Arithmetic::Mul, &[swish, back])
+}
+
+/// A function of the catalogue, with the parameters that the node gives.
+pub(super) fn function(node: &mut Node<'_>, function: Function) -> Results {
+    let entry = function.entry();
+    if let (Value::Int(ints), Some(of_integer)) = (node.operand(0)?, entry.of_integer) {
+        return Ok(vec![Value::Int(ints.map(of_integer))]);
+    }
+    let given = entry.parameters.iter().map(|p| node.attr_float(p.onnx.0, p.onnx.1));
+    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
+    let x = node.tensor(0)?;
+    node.result(function.with(&parameters), &[x])
 }
 
 fn gelu(node: &mut Node<'_>) -> Results {
@@ -319,90 +298,23 @@ fn gelu(node: &mut Node<'_>) -> Results {
     node.result(function, &[x])
 }
 
-/// The functions of the catalogue that ONNX has.
-pub(super) fn functions() -> impl Iterator<Item = Row> {
-    catalogue().flat_map(|f| f.entry().onnx.iter().map(move |&name| (name, function as Import, doc::of(f))))
-}
-
-fn function(node: &mut Node<'_>) -> Results {
-    let name = node.def.op_type.as_str();
-    let function = catalogue().find(|f| f.entry().onnx.contains(&name));
-    let function = function.ok_or_else(|| super::advice(name))?;
-    let entry = function.entry();
-    if let (Value::Int(ints), Some(of_integer)) = (node.operand(0)?, entry.of_integer) {
-        return Ok(vec![Value::Int(ints.map(of_integer))]);
-    }
-    let given = entry.parameters.iter().map(|p| node.attr_float(p.onnx.0, p.onnx.1));
-    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
-    let x = node.tensor(0)?;
-    node.result(function.with(&parameters), &[x])
-}
-
-fn compare(node: &mut Node<'_>, comparison: Comparison, f: impl Fn(i64, i64) -> bool) -> Results {
-    binary(node, Arithmetic::Compare(comparison), |a, b| Some(f(a, b).into()))
-}
-
-fn equal(node: &mut Node<'_>) -> Results {
-    compare(node, Comparison::Equal, |a, b| a == b)
-}
-
-fn less(node: &mut Node<'_>) -> Results {
-    compare(node, Comparison::Less, |a, b| a < b)
-}
-
-fn less_or_equal(node: &mut Node<'_>) -> Results {
-    compare(node, Comparison::LessEqual, |a, b| a <= b)
-}
-
-fn greater(node: &mut Node<'_>) -> Results {
-    compare(node, Comparison::Greater, |a, b| a > b)
-}
-
-fn greater_or_equal(node: &mut Node<'_>) -> Results {
-    compare(node, Comparison::GreaterEqual, |a, b| a >= b)
-}
-
-fn and(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Mul, |a, b| Some((a != 0 && b != 0).into()))
-}
-
-fn or(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Maximum, |a, b| Some((a != 0 || b != 0).into()))
-}
-
 fn xor(node: &mut Node<'_>) -> Results {
-    binary(node, Arithmetic::Compare(Comparison::NotEqual), |a, b| Some(((a != 0) != (b != 0)).into()))
-}
-
-fn not(node: &mut Node<'_>) -> Results {
-    if let Value::Int(ints) = node.operand(0)? {
-        return Ok(vec![Value::Int(ints.map(|v| (v == 0).into()))]);
-    }
-    let x = node.tensor(0)?;
-    let one = node.number("one", 1.0);
-    node.result(Arithmetic::Sub, &[one, x])
+    node.binary(Arithmetic::Compare(Comparison::NotEqual), |a, b| Some(((a != 0) != (b != 0)).into()))
 }
 
 /// Bits of known integers.
-fn bitwise(node: &mut Node<'_>) -> Results {
-    let f: fn(i64, i64) -> i64 = match node.def.op_type.as_str() {
-        "BitwiseAnd" => |a, b| a & b,
-        "BitwiseOr" => |a, b| a | b,
-        _ => |a, b| a ^ b,
-    };
+fn bitwise(node: &mut Node<'_>, f: fn(i64, i64) -> i64) -> Results {
     let (a, b) = (node.ints(0)?, node.ints(1)?);
     Ok(vec![Value::Int(a.with(&b, |a, b| Some(f(a, b)))?)])
 }
 
-/// Known integers and a known condition give known integers; a known condition of one element chooses at once.
+/// Known integers and a known condition give known integers; a known condition of one element
+/// chooses at once.
 fn choose(node: &mut Node<'_>) -> Results {
     if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
         (node.operand(0)?, node.operand(1)?, node.operand(2)?)
     {
-        // c · a + (1 − c) · b, without a product of large integers.
-        let a = c.with(a, |c, a| Some(if c != 0 { a } else { 0 }))?;
-        let b = c.with(b, |c, b| Some(if c != 0 { 0 } else { b }))?;
-        return Ok(vec![Value::Int(a.with(&b, |a, b| Some(a | b))?)]);
+        return Ok(vec![Value::Int(c.choose(a, b)?)]);
     }
     let (c, a, b) = (node.tensor(0)?, node.tensor(1)?, node.tensor(2)?);
     node.result(Arithmetic::Select, &[c, a, b])

@@ -6,7 +6,7 @@ use crate::value::{Fault, axis};
 
 impl Node<'_> {
     fn attribute(&self, name: &str, types: &[AttributeType]) -> Result<Option<&AttributeProto>, Fault> {
-        let Some(found) = self.def.attribute.iter().find(|a| a.name == name) else {
+        let Some(found) = self.message.def.attribute.iter().find(|a| a.name == name) else {
             return Ok(None);
         };
         let of = AttributeType::try_from(found.r#type).unwrap_or(AttributeType::Undefined);
@@ -23,7 +23,7 @@ impl Node<'_> {
     }
 
     pub(super) fn has_attribute(&self, name: &str) -> bool {
-        self.def.attribute.iter().any(|a| a.name == name)
+        self.message.def.attribute.iter().any(|a| a.name == name)
     }
 
     pub(super) fn attr_int(&self, name: &str, default: i64) -> Result<i64, Fault> {
@@ -63,7 +63,8 @@ impl Node<'_> {
         axis(self.attr_int(name, default)?, rank)
     }
 
-    /// Axes: an operand in newer versions, an attribute in older ones; nothing where neither is given.
+    /// Axes: an operand in newer versions, an attribute in older ones; nothing where neither is
+    /// given.
     pub(super) fn axes(&self, operand: usize, rank: usize) -> Result<Option<Vec<usize>>, Fault> {
         let given = match self.attr_ints("axes")? {
             Some(axes) => axes,

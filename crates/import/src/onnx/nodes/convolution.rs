@@ -3,17 +3,17 @@
 use cryptflow_ring::Movement;
 
 use super::window::halves;
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::compose::{self, Convolution, Transposed};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, NodeId};
 
-pub(super) const TABLE: Table = &[
-    ("Conv", conv, doc::LINEAR.note("along one, two or three axes; the filter is a constant")),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("Conv", conv, doc::LINEAR.note("along one, two or three axes; the filter is a constant")),
+    row(
         "ConvTranspose",
-        transposed as Import,
+        transposed,
         doc::LINEAR.note("along one, two or three axes; the filter is a constant"),
     ),
 ];
@@ -26,8 +26,8 @@ fn conv(node: &mut Node<'_>) -> Results {
     // Channels out, channels in, taps → taps, channels in, channels out.
     let mut permutation: Vec<usize> = (2..of.len()).collect();
     permutation.extend([1, 0]);
-    let w = node.moved_part("filter", Movement::Transpose { permutation }, filter)?;
-    let y = compose::convolution(&mut node.composer(), x, w, &Convolution { slides: &slides, groups })?;
+    let w = node.move_part("filter", Movement::Transpose { permutation }, filter)?;
+    let y = compose::convolution(&mut node.before_result(), x, w, &Convolution { slides: &slides, groups })?;
     let y = biased(node, y, 2)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
@@ -71,15 +71,15 @@ fn transposed(node: &mut Node<'_>) -> Results {
     let (inner, outer) = (channels / groups, of[1]);
     let mut split = vec![groups, inner, outer];
     split.extend(&of[2..]);
-    let w = node.moved_part("filter_groups", Movement::Reshape { shape: split }, filter)?;
+    let w = node.move_part("filter_groups", Movement::Reshape { shape: split }, filter)?;
     let mut permutation: Vec<usize> = (3..n + 3).collect();
     permutation.extend([1, 0, 2]);
-    let w = node.moved_part("filter_taps", Movement::Transpose { permutation }, w)?;
+    let w = node.move_part("filter_taps", Movement::Transpose { permutation }, w)?;
     let mut shape = of[2..].to_vec();
     shape.extend([inner, groups * outer]);
-    let w = node.moved_part("filter", Movement::Reshape { shape }, w)?;
+    let w = node.move_part("filter", Movement::Reshape { shape }, w)?;
     let what = Transposed { slides: &slides, output: &output, groups };
-    let y = compose::transposed(&mut node.composer(), x, w, &what)?;
+    let y = compose::transposed(&mut node.before_result(), x, w, &what)?;
     let y = biased(node, y, 2)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
@@ -99,13 +99,13 @@ fn biased(node: &mut Node<'_>, y: NodeId, i: usize) -> Result<NodeId, Fault> {
         let reason = format!("its bias {:?} does not go with {channels:?} channels", node.shape(bias));
         return Err(reason.into());
     }
-    node.part("biased", Arithmetic::Add, &[y, bias])
+    node.add_part("biased", Arithmetic::Add, &[y, bias])
 }
 
 /// A constant filter over so many axes, and its shape.
 fn filter(node: &mut Node<'_>, axes: usize) -> Result<(NodeId, Vec<usize>), Fault> {
     let filter = node.tensor(1)?;
-    if node.graph.constant(filter).is_none() {
+    if node.constant_of(filter).is_none() {
         return Err("its filter is computed from an input. Only constant filters are supported: export the model for \
                     inference, with its weights as constants"
             .into());

@@ -3,14 +3,14 @@
 use cryptflow_ring::Movement;
 
 use super::product::product;
-use super::{Import, Node, Results, Table};
+use super::{Node, Results, Row, row};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::{NodeId, Reduce, Reduction};
 
-pub(super) const TABLE: Table = &[(
+pub(super) const TABLE: &[Row] = &[row(
     "Einsum",
-    einsum as Import,
+    einsum,
     doc::LINEAR.note("of any number of operands, one after another; a product, where two are secret"),
 )];
 
@@ -92,7 +92,8 @@ fn spelled(term: &str, rank: usize) -> Option<Letters> {
     (legal && letters.len() == rank).then_some(letters)
 }
 
-/// The result where the equation does not say it: the ellipsis, then the letters that come once, in their order.
+/// The result where the equation does not say it: the ellipsis, then the letters that come once, in
+/// their order.
 fn implied(terms: &[Letters]) -> Letters {
     let all: Letters = terms.iter().flatten().copied().collect();
     let mut dots: Letters = all.iter().copied().filter(char::is_ascii_digit).collect();
@@ -133,7 +134,7 @@ fn diagonal(
         ]
         .into_iter();
         for (step, name) in steps.by_ref().zip(["last", "flat", "diagonal"]) {
-            x = node.moved_part(&format!("{part}_{name}_{round}"), step, x)?;
+            x = node.move_part(&format!("{part}_{name}_{round}"), step, x)?;
         }
         own = letters;
         round += 1;
@@ -157,11 +158,12 @@ fn summed(
     if axes.is_empty() {
         return Ok((x, own));
     }
-    let x = node.part(part, Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
+    let x = node.add_part(part, Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[x])?;
     Ok((x, own.into_iter().filter(|c| kept.contains(c)).collect()))
 }
 
-/// The product of two terms as one of matrices: axes that both have and that are needed go along, those that are not are summed.
+/// The product of two terms as one of matrices: axes that both have and that are needed go along,
+/// those that are not are summed.
 fn pair(
     node: &mut Node<'_>,
     a: (NodeId, Letters),
@@ -190,18 +192,18 @@ fn pair(
     let matrices = |node: &mut Node<'_>, x: NodeId, own: &Letters, order: [&Letters; 3], part: String| {
         let letters: Vec<char> = order.iter().flat_map(|l| l.iter().copied()).collect();
         let permutation = letters.iter().filter_map(|c| own.iter().position(|l| l == c)).collect();
-        let turned = node.moved_part(&format!("{part}_turned"), Movement::Transpose { permutation }, x)?;
+        let turned = node.move_part(&format!("{part}_turned"), Movement::Transpose { permutation }, x)?;
         // Axes of length 1 broadcast, as those under an ellipsis may.
         let whole: Vec<usize> = letters.iter().map(|c| length(node, c)).collect();
         let wide = if node.shape(turned) == whole {
             turned
         } else {
-            node.moved_part(&format!("{part}_wide"), Movement::Broadcast { shape: whole }, turned)?
+            node.move_part(&format!("{part}_wide"), Movement::Broadcast { shape: whole }, turned)?
         };
         let size = |l: &Letters| l.iter().map(|c| length(node, c)).product::<usize>();
         let mut shape: Vec<usize> = order[0].iter().map(|c| length(node, c)).collect();
         shape.extend([size(order[1]), size(order[2])]);
-        node.moved_part(&format!("{part}_matrices"), Movement::Reshape { shape }, wide)
+        node.move_part(&format!("{part}_matrices"), Movement::Reshape { shape }, wide)
     };
     let left = matrices(node, a, &la, [&stacked, &rows, &contracted], format!("{part}_left"))?;
     let right = matrices(node, b, &lb, [&stacked, &contracted, &columns], format!("{part}_right"))?;
@@ -210,6 +212,6 @@ fn pair(
     let y = product(node, left, right);
     node.name = name;
     let shape = [stack, m, n].concat();
-    let y = node.moved_part(&format!("{part}_whole"), Movement::Reshape { shape }, y?)?;
+    let y = node.move_part(&format!("{part}_whole"), Movement::Reshape { shape }, y?)?;
     Ok((y, [stacked, rows, columns].concat()))
 }

@@ -2,21 +2,21 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, axis, fits};
 use cryptflow_graph::NodeId;
 
-pub(super) const TABLE: Table = &[
-    ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
-    ("GatherElements", gather_elements, doc::MOVEMENT.note("the indices are public")),
-    ("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
-    ("ScatterElements", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
-    ("Scatter", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
-    ("ScatterND", scatter_nd, doc::MOVEMENT.note(doc::notes::REPLACED)),
-    ("Compress", compress, doc::MOVEMENT.note("the condition is public")),
-    ("ReverseSequence", reverse_sequence, doc::MOVEMENT.note("the lengths are public")),
-    ("Trilu", triangle as Import, doc::MOVEMENT),
+pub(super) const TABLE: &[Row] = &[
+    row("Gather", gather, doc::MOVEMENT.note("the indices are public")),
+    row("GatherElements", gather_elements, doc::MOVEMENT.note("the indices are public")),
+    row("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
+    row("ScatterElements", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    row("Scatter", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    row("ScatterND", scatter_nd, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    row("Compress", compress, doc::MOVEMENT.note("the condition is public")),
+    row("ReverseSequence", reverse_sequence, doc::MOVEMENT.note("the lengths are public")),
+    row("Trilu", triangle, doc::MOVEMENT),
 ];
 
 /// Known indices; those that depend on an input would show it.
@@ -58,7 +58,7 @@ fn picked(node: &mut Node<'_>, value: &Value, places: &[Option<usize>], shape: V
     }
     let indices = places.iter().map(|p| p.unwrap_or(n)).collect();
     steps.extend([Movement::Gather { axis: 0, indices }, Movement::Reshape { shape }]);
-    Ok(vec![node.moved(value, steps)?])
+    Ok(vec![node.move_value(value, steps)?])
 }
 
 fn gather(node: &mut Node<'_>) -> Results {
@@ -72,7 +72,7 @@ fn gather(node: &mut Node<'_>) -> Results {
         let shape = [&from[..at], &wanted.shape, &from[at + 1..]].concat();
         steps.push(Movement::Reshape { shape });
     }
-    Ok(vec![node.moved(&value, steps)?])
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 /// For each index of a tensor, the place that it means in the operand of this shape, along an axis.
@@ -100,8 +100,8 @@ fn gather_elements(node: &mut Node<'_>) -> Results {
     picked(node, &value, &places, wanted.shape)
 }
 
-/// For each row of indices, the place in an operand of this shape where the slice begins that it means, and the slice's
-/// shape. The first `batch` axes go along.
+/// For each row of indices, the place in an operand of this shape where the slice begins that it
+/// means, and the slice's shape. The first `batch` axes go along.
 fn slice_places(wanted: &Ints, from: &[usize], batch: usize) -> Result<(Vec<usize>, Vec<usize>), Fault> {
     let Some((&depth, lead)) = wanted.shape.split_last() else {
         return Err("has a single index; rows of indices are needed".into());
@@ -163,14 +163,14 @@ fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]
     }
     let row = |count: usize| [Movement::Reshape { shape: vec![count] }];
     let name = format!("{}/row", node.name);
-    let a = node.moved_as(name.clone(), value, row(n))?;
-    let b = node.moved_as(format!("{}/updates", node.name), &of_updates, row(count))?;
+    let a = node.move_value_as(name.clone(), value, row(n))?;
+    let b = node.move_value_as(format!("{}/updates", node.name), &of_updates, row(count))?;
     let both = match (&a, &b) {
         (Value::Int(a), Value::Int(b)) => Value::Int(a.moved(&Movement::Concat { axis: 0 }, &[b])?),
         _ => {
-            let parts: [NodeId; 2] = [node.as_tensor(&a, "elements")?, node.as_tensor(&b, "updates")?];
+            let parts: [NodeId; 2] = [node.tensor_of(&a, "elements")?, node.tensor_of(&b, "updates")?];
             let op = cryptflow_graph::Op::Movement(Movement::Concat { axis: 0 });
-            Value::Tensor(node.part("both", op, &parts)?)
+            Value::Tensor(node.add_part("both", op, &parts)?)
         }
     };
     picked(node, &both, &sources, from)
@@ -203,13 +203,16 @@ fn compress(node: &mut Node<'_>) -> Results {
         axis(node.attr_int("axis", 0)?, from.len())?
     } else {
         from = vec![fits(&from)?];
-        value =
-            node.moved_as(format!("{}/row", node.name), &value, [Movement::Reshape { shape: from.clone() }])?;
+        value = node.move_value_as(
+            format!("{}/row", node.name),
+            &value,
+            [Movement::Reshape { shape: from.clone() }],
+        )?;
         0
     };
     let chosen: Vec<usize> =
         (0..condition.data.len().min(from[at])).filter(|&i| condition.data[i] != 0).collect();
-    Ok(vec![node.moved(&value, [Movement::Gather { axis: at, indices: chosen }])?])
+    Ok(vec![node.move_value(&value, [Movement::Gather { axis: at, indices: chosen }])?])
 }
 
 /// The first elements of each sequence in reverse order, as many as its known length.

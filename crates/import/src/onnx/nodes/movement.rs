@@ -2,7 +2,7 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, along, axis, range, reshaped};
 use cryptflow_graph::NodeId;
@@ -10,19 +10,19 @@ use cryptflow_graph::NodeId;
 /// A node has no more results.
 const MAX_PARTS: usize = 1 << 12;
 
-pub(super) const TABLE: Table = &[
-    ("Reshape", reshape, doc::MOVEMENT),
-    ("Transpose", transpose, doc::MOVEMENT),
-    ("Flatten", flatten, doc::MOVEMENT),
-    ("Squeeze", squeeze, doc::MOVEMENT),
-    ("Unsqueeze", unsqueeze, doc::MOVEMENT),
-    ("Concat", concat, doc::MOVEMENT),
-    ("Split", split, doc::MOVEMENT),
-    ("Slice", slice, doc::MOVEMENT),
-    ("Expand", expand, doc::MOVEMENT),
-    ("Tile", tile, doc::MOVEMENT),
-    ("DepthToSpace", depth_to_space, doc::MOVEMENT),
-    ("SpaceToDepth", space_to_depth as Import, doc::MOVEMENT),
+pub(super) const TABLE: &[Row] = &[
+    row("Reshape", reshape, doc::MOVEMENT),
+    row("Transpose", transpose, doc::MOVEMENT),
+    row("Flatten", flatten, doc::MOVEMENT),
+    row("Squeeze", squeeze, doc::MOVEMENT),
+    row("Unsqueeze", unsqueeze, doc::MOVEMENT),
+    row("Concat", concat, doc::MOVEMENT),
+    row("Split", split, doc::MOVEMENT),
+    row("Slice", slice, doc::MOVEMENT),
+    row("Expand", expand, doc::MOVEMENT),
+    row("Tile", tile, doc::MOVEMENT),
+    row("DepthToSpace", depth_to_space, doc::MOVEMENT),
+    row("SpaceToDepth", space_to_depth, doc::MOVEMENT),
 ];
 
 fn reshape_to(shape: Vec<usize>) -> Movement {
@@ -30,7 +30,7 @@ fn reshape_to(shape: Vec<usize>) -> Movement {
 }
 
 fn moved_one(node: &mut Node<'_>, value: &Value, movement: Movement) -> Results {
-    Ok(vec![node.moved(value, [movement])?])
+    Ok(vec![node.move_value(value, [movement])?])
 }
 
 /// A zero takes the operand's length there, unless zeros are allowed to mean zero.
@@ -119,7 +119,7 @@ pub(super) fn joined(node: &mut Node<'_>, values: &[Value], axis: usize) -> Resu
     if let (true, Some((first, rest))) = (ints.len() == values.len(), ints.split_first()) {
         return Ok(Value::Int(first.moved(&Movement::Concat { axis }, rest)?));
     }
-    let tensors = values.iter().enumerate().map(|(i, v)| node.as_tensor(v, &format!("operand_{i}")));
+    let tensors = values.iter().enumerate().map(|(i, v)| node.tensor_of(v, &format!("operand_{i}")));
     let tensors = tensors.collect::<Result<Vec<NodeId>, _>>()?;
     Ok(Value::Tensor(node.add(Movement::Concat { axis }, &tensors)?))
 }
@@ -143,7 +143,7 @@ fn split(node: &mut Node<'_>) -> Results {
             lengths.ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {sizes:?}"))?
         }
         None => {
-            let given = node.attr_int("num_outputs", node.def.output.len() as i64)?;
+            let given = node.attr_int("num_outputs", node.message.def.output.len() as i64)?;
             let n = usize::try_from(given).ok().filter(|n| (1..=MAX_PARTS).contains(n));
             let n = n.ok_or_else(|| format!("splits in {given} parts"))?;
             let size = from[axis].div_ceil(n);
@@ -155,7 +155,7 @@ fn split(node: &mut Node<'_>) -> Results {
     for (i, &size) in sizes.iter().enumerate() {
         let name = node.result_name(i);
         results.push(if node.is_wanted(i) || i == 0 {
-            node.moved_as(name, &value, [along(&from, axis, first, size, 1)])?
+            node.move_value_as(name, &value, [along(&from, axis, first, size, 1)])?
         } else {
             Value::Absent
         });
@@ -213,7 +213,7 @@ fn tile(node: &mut Node<'_>) -> Results {
     let wide = times.iter().zip(&from).flat_map(|(&m, &n)| [m, n]).collect();
     let shape = times.iter().zip(&from).map(|(&m, &n)| m.saturating_mul(n)).collect();
     let steps = [reshape_to(split), Movement::Broadcast { shape: wide }, reshape_to(shape)];
-    Ok(vec![node.moved(&value, steps)?])
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 /// The operand's four axes, channels second, and the block size.
@@ -239,7 +239,7 @@ fn depth_to_space(node: &mut Node<'_>) -> Results {
     };
     let steps =
         [reshape_to(split), Movement::Transpose { permutation }, reshape_to(vec![b, d, h * s, w * s])];
-    Ok(vec![node.moved(&value, steps)?])
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 fn space_to_depth(node: &mut Node<'_>) -> Results {
@@ -257,5 +257,5 @@ fn space_to_depth(node: &mut Node<'_>) -> Results {
         Movement::Transpose { permutation },
         reshape_to(vec![b, s * s * c, h / s, w / s]),
     ];
-    Ok(vec![node.moved(&value, steps)?])
+    Ok(vec![node.move_value(&value, steps)?])
 }

@@ -3,26 +3,26 @@
 use cryptflow_ring::Movement;
 
 use super::window::{from_last, to_last};
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, Function, Linear, NodeId, Op, Reduce, Reduction};
 
-pub(super) const TABLE: Table = &[
-    ("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
-    ("InstanceNormalization", instance, doc::NORMALISATION),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
+    row("InstanceNormalization", instance, doc::NORMALISATION),
+    row(
         "LayerNormalization",
         layer,
         doc::NORMALISATION.note("the mean and 1/√ of the variance are results, too"),
     ),
-    ("GroupNormalization", group, doc::NORMALISATION),
-    ("RMSNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
-    ("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
-    ("LpNormalization", by_norm, doc::NORMALISATION.note("in the norms 1 (a quotient) and 2")),
-    (
+    row("GroupNormalization", group, doc::NORMALISATION),
+    row("RMSNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
+    row("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
+    row("LpNormalization", by_norm, doc::NORMALISATION.note("in the norms 1 (a quotient) and 2")),
+    row(
         "LRN",
-        local_response as Import,
+        local_response,
         doc::POWER.note("of a sum of squares of neighbours, and a product; of three axes or more"),
     ),
 ];
@@ -37,11 +37,11 @@ fn batch(node: &mut Node<'_>) -> Results {
     let mut inputs = vec![x];
     if rank > 2 {
         inputs =
-            vec![node.moved_part("channels_last", Movement::Transpose { permutation: to_last(rank) }, x)?];
+            vec![node.move_part("channels_last", Movement::Transpose { permutation: to_last(rank) }, x)?];
     }
     for i in 1..5 {
         let vector = node.tensor(i)?;
-        if node.graph.constant(vector).is_none() {
+        if node.constant_of(vector).is_none() {
             return Err(format!("operand {i} is not constant: export the model for inference").into());
         }
         inputs.push(vector);
@@ -49,15 +49,15 @@ fn batch(node: &mut Node<'_>) -> Results {
     if rank <= 2 {
         return node.result(Linear::BatchNorm { epsilon }, &inputs);
     }
-    let y = node.part("normalised", Linear::BatchNorm { epsilon }, &inputs)?;
+    let y = node.add_part("normalised", Linear::BatchNorm { epsilon }, &inputs)?;
     node.result(Movement::Transpose { permutation: from_last(rank) }, &[y])
 }
 
 /// `(x − mean) / sqrt(variance + epsilon)` over these axes.
 fn standardised(node: &mut Node<'_>, x: NodeId, axes: Vec<usize>, epsilon: f32) -> Result<NodeId, Fault> {
     let mean =
-        node.part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
-    let centred = node.part("centred", Arithmetic::Sub, &[x, mean])?;
+        node.add_part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.add_part("centred", Arithmetic::Sub, &[x, mean])?;
     by_root_mean_square(node, centred, axes, epsilon)
 }
 
@@ -69,7 +69,7 @@ fn by_root_mean_square(
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
     let factor = root_mean_square_factor(node, x, axes, epsilon)?;
-    node.part("standardised", Arithmetic::Mul, &[x, factor])
+    node.add_part("standardised", Arithmetic::Mul, &[x, factor])
 }
 
 /// `1 / sqrt(mean(x²) + epsilon)` over these axes, which stay.
@@ -79,12 +79,12 @@ fn root_mean_square_factor(
     axes: Vec<usize>,
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
-    let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
+    let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
     let variance =
-        node.part("variance", Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[squares])?;
-    let epsilon = node.number("epsilon", epsilon);
-    let sum = node.part("with_epsilon", Arithmetic::Add, &[variance, epsilon])?;
-    node.part("factor", Function::RSQRT, &[sum])
+        node.add_part("variance", Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[squares])?;
+    let epsilon = node.add_number("epsilon", epsilon);
+    let sum = node.add_part("with_epsilon", Arithmetic::Add, &[variance, epsilon])?;
+    node.add_part("factor", Function::RSQRT, &[sum])
 }
 
 /// A vector of channels in the shape that broadcasts along axis 1.
@@ -95,7 +95,7 @@ fn along_channels(node: &mut Node<'_>, i: usize, rank: usize) -> Result<NodeId, 
         (Some(first), &[n]) => *first = n,
         (_, other) => return Err(format!("operand {i} must be a vector, not {other:?}").into()),
     }
-    node.moved_part(&format!("vector_{i}"), Movement::Reshape { shape }, vector)
+    node.move_part(&format!("vector_{i}"), Movement::Reshape { shape }, vector)
 }
 
 fn instance(node: &mut Node<'_>) -> Results {
@@ -107,7 +107,7 @@ fn instance(node: &mut Node<'_>) -> Results {
     let epsilon = node.attr_float("epsilon", 1e-5)?;
     let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
     let y = standardised(node, x, (2..rank).collect(), epsilon)?;
-    let y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+    let y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
     node.result(Arithmetic::Add, &[y, bias])
 }
 
@@ -121,14 +121,14 @@ fn layer(node: &mut Node<'_>) -> Results {
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
     let mean =
-        node.part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
-    let centred = node.part("centred", Arithmetic::Sub, &[x, mean])?;
+        node.add_part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let centred = node.add_part("centred", Arithmetic::Sub, &[x, mean])?;
     let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
-    let y = node.part("standardised", Arithmetic::Mul, &[centred, factor])?;
+    let y = node.add_part("standardised", Arithmetic::Mul, &[centred, factor])?;
     let scale = node.tensor(1)?;
     let y = if node.has(2) {
         let bias = node.tensor(2)?;
-        let y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+        let y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
         node.add(Arithmetic::Add, &[y, bias])?
     } else {
         node.add(Arithmetic::Mul, &[y, scale])?
@@ -160,18 +160,18 @@ fn group(node: &mut Node<'_>) -> Results {
     let per_group = node.shape_of(1)?.first() == Some(&groups) && groups != channels;
     let rest: usize = shape[1..].iter().product::<usize>() / groups;
     let split = vec![batch, groups, rest];
-    let flat = node.moved_part("groups", Movement::Reshape { shape: split }, x)?;
+    let flat = node.move_part("groups", Movement::Reshape { shape: split }, x)?;
     let mut y = standardised(node, flat, vec![2], epsilon)?;
     if per_group {
         let (scale, bias) = (along_channels(node, 1, 3)?, along_channels(node, 2, 3)?);
-        y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
-        y = node.part("shifted", Arithmetic::Add, &[y, bias])?;
+        y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
+        y = node.add_part("shifted", Arithmetic::Add, &[y, bias])?;
         return node.result(Movement::Reshape { shape }, &[y]);
     }
     let rank = shape.len();
     let (scale, bias) = (along_channels(node, 1, rank)?, along_channels(node, 2, rank)?);
-    y = node.moved_part("whole", Movement::Reshape { shape }, y)?;
-    y = node.part("scaled", Arithmetic::Mul, &[y, scale])?;
+    y = node.move_part("whole", Movement::Reshape { shape }, y)?;
+    y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
     node.result(Arithmetic::Add, &[y, bias])
 }
 
@@ -189,18 +189,20 @@ fn by_norm(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = vec![node.attr_axis("axis", -1, node.shape(x).len())?];
     // Zeros stay zeros.
-    let tiny = node.number("tiny", 1e-30);
+    let tiny = node.add_number("tiny", 1e-30);
     let norm = match node.attr_int("p", 2)? {
         1 => {
-            let sizes = node.part("sizes", Function::ABS, &[x])?;
-            let norm = node.part("norm", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[sizes])?;
-            node.part("above_zero", Arithmetic::Add, &[norm, tiny])?
+            let sizes = node.add_part("sizes", Function::ABS, &[x])?;
+            let norm =
+                node.add_part("norm", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[sizes])?;
+            node.add_part("above_zero", Arithmetic::Add, &[norm, tiny])?
         }
         2 => {
-            let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
-            let sum = node.part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[squares])?;
-            let sum = node.part("above_zero", Arithmetic::Add, &[sum, tiny])?;
-            let factor = node.part("factor", Function::RSQRT, &[sum])?;
+            let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
+            let sum =
+                node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[squares])?;
+            let sum = node.add_part("above_zero", Arithmetic::Add, &[sum, tiny])?;
+            let factor = node.add_part("factor", Function::RSQRT, &[sum])?;
             return node.result(Arithmetic::Mul, &[x, factor]);
         }
         p => {
@@ -226,7 +228,7 @@ fn local_response(node: &mut Node<'_>) -> Results {
     let (alpha, beta) = (node.attr_float("alpha", 1e-4)?, node.attr_float("beta", 0.75)?);
     let bias = node.attr_float("bias", 1.0)?;
     // The sum over neighbours is a product with a band of ones.
-    crate::room::made(&[channels, channels])?;
+    crate::budget::check_made(&[channels, channels])?;
     let mut band = vec![0.0; channels * channels];
     for to in 0..channels {
         let (first, last) = (to.saturating_sub((size - 1) / 2), (to + size / 2).min(channels - 1));
@@ -234,19 +236,20 @@ fn local_response(node: &mut Node<'_>) -> Results {
             band[from * channels + to] = alpha / size as f32;
         }
     }
-    let band = node.constant("neighbours", cryptflow_graph::Array::new(vec![channels, channels], band)?);
-    let squares = node.part("squares", Arithmetic::Mul, &[x, x])?;
+    let band = node.add_constant("neighbours", cryptflow_graph::Array::new(vec![channels, channels], band)?);
+    let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
     let permutation = to_last(shape.len());
     let last: Vec<usize> = permutation.iter().map(|&p| shape[p]).collect();
-    let squares = node.moved_part("channels_last", Movement::Transpose { permutation }, squares)?;
+    let squares = node.move_part("channels_last", Movement::Transpose { permutation }, squares)?;
     let rows = vec![last[..last.len() - 1].iter().product(), channels];
-    let rows = node.moved_part("rows", Movement::Reshape { shape: rows }, squares)?;
-    let sums = node.part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
-    let sums = node.moved_part("picture", Movement::Reshape { shape: last }, sums)?;
+    let rows = node.move_part("rows", Movement::Reshape { shape: rows }, squares)?;
+    let sums =
+        node.add_part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
+    let sums = node.move_part("picture", Movement::Reshape { shape: last }, sums)?;
     let permutation = from_last(shape.len());
-    let sums = node.moved_part("channels_first", Movement::Transpose { permutation }, sums)?;
-    let bias = node.number("bias", bias);
-    let sums = node.part("with_bias", Arithmetic::Add, &[sums, bias])?;
-    let factor = node.part("factor", Function::power(-beta), &[sums])?;
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[x, factor])?)])
+    let sums = node.move_part("channels_first", Movement::Transpose { permutation }, sums)?;
+    let bias = node.add_number("bias", bias);
+    let sums = node.add_part("with_bias", Arithmetic::Add, &[sums, bias])?;
+    let factor = node.add_part("factor", Function::power(-beta), &[sums])?;
+    node.result(Arithmetic::Mul, &[x, factor])
 }

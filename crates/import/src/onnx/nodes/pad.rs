@@ -2,17 +2,18 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, MAX_ELEMENTS, axis};
 use cryptflow_graph::{Arithmetic, Array, Op};
 
-pub(super) const TABLE: Table = &[
-    ("Pad", pad, doc::MOVEMENT.note("with one constant; `reflect`, `edge` and `wrap`, too")),
-    ("CenterCropPad", centred as Import, doc::MOVEMENT),
+pub(super) const TABLE: &[Row] = &[
+    row("Pad", pad, doc::MOVEMENT.note("with one constant; `reflect`, `edge` and `wrap`, too")),
+    row("CenterCropPad", centred, doc::MOVEMENT),
 ];
 
-/// Lengths before and after each axis, attributes up to version 10, operands since 11; negative ones cut.
+/// Lengths before and after each axis, attributes up to version 10, operands since 11; negative
+/// ones cut.
 fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {
     let pads = match node.attr_ints("pads")? {
         Some(pads) => pads,
@@ -60,20 +61,20 @@ fn pad(node: &mut Node<'_>) -> Results {
     }
     if filling == 0.0 {
         steps.push(zeros);
-        return Ok(vec![node.moved(&value, steps)?]);
+        return Ok(vec![node.move_value(&value, steps)?]);
     }
     // Another constant is added to the zeros where they are.
-    let mut x = node.as_tensor(&value, "operand_0")?;
+    let mut x = node.tensor_of(&value, "operand_0")?;
     if let Some(cut) = steps.pop() {
-        x = node.moved_part("cut", cut, x)?;
+        x = node.move_part("cut", cut, x)?;
     }
     let zeros = Op::Movement(zeros);
-    crate::room::made(&zeros.shape(&[&size])?)?;
+    crate::budget::check_made(&zeros.shape(&[&size])?)?;
     let inside = Array::filled(size, 1.0)?;
     let mask = zeros.evaluate(&[&inside])?;
     let border = mask.data.iter().map(|&m| if m == 0.0 { filling } else { 0.0 }).collect();
-    let border = node.constant("border", Array::new(mask.shape, border)?);
-    let padded = node.part("zeros", zeros, &[x])?;
+    let border = node.add_constant("border", Array::new(mask.shape, border)?);
+    let padded = node.add_part("zeros", zeros, &[x])?;
     node.result(Arithmetic::Add, &[padded, border])
 }
 
@@ -99,7 +100,7 @@ fn centred(node: &mut Node<'_>) -> Results {
     }
     let stride = vec![1; from.len()];
     let steps = [Movement::Slice { begin, size, stride }, Movement::Pad { before, after }];
-    Ok(vec![node.moved(&value, steps)?])
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 /// Every element of the result is one of the operand: which one, axis by axis.
@@ -130,5 +131,5 @@ fn around(node: &mut Node<'_>, value: &Value, from: &[usize], pads: &[[i64; 2]],
     if steps.is_empty() {
         steps.push(Movement::Reshape { shape: from.to_vec() });
     }
-    Ok(vec![node.moved(value, steps)?])
+    Ok(vec![node.move_value(value, steps)?])
 }

@@ -1,66 +1,48 @@
 //! Constants, and nodes that pass their operand on.
 
-use super::{Import, Kind, Node, Results, Table, Value};
+use super::{Gives, Kind, Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::onnx::messages::DataType;
 use crate::onnx::tensor;
+use crate::tensor::Constant;
 use crate::value::{Fault, Ints};
 use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Op};
 
-pub(super) const TABLE: Table = &[
-    ("Constant", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
-    ("Identity", identity, doc::NONE),
-    ("Dropout", dropout, doc::NONE.note("in inference; the mask is all ones")),
-    ("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
-    ("CastLike", cast_like as Import, doc::NONE.note(doc::notes::CONVERTED)),
+pub(super) const TABLE: &[Row] = &[
+    row("Constant", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
+    row("Identity", |n| n.pass_on(), doc::NONE),
+    row("Dropout", dropout, doc::NONE.note("in inference; the mask is all ones"))
+        .gives(Gives::Second(Kind::Flag)),
+    row("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)).gives(Gives::Attribute("to")),
+    row("CastLike", cast_like, doc::NONE.note(doc::notes::CONVERTED)).gives(Gives::Like(1)),
 ];
 
 fn constant(node: &mut Node<'_>) -> Results {
-    let floats = |node: &mut Node<'_>, shape: Vec<usize>, data: Vec<f32>| -> Results {
-        let name = node.name.clone();
-        Ok(vec![Value::Tensor(node.graph.add_constant(name, Array::new(shape, data)?))])
-    };
     if let Some(message) = node.attr_tensor("value")? {
-        let constant = tensor::constant(message, node.folder)?;
-        return Ok(vec![value(node, constant)]);
+        let constant = tensor::read_constant(message, node.message.folder)?;
+        return node.constant_result(constant);
     }
-    if let Some(message) = node.def.attribute.iter().find_map(|a| a.sparse_tensor.as_ref()) {
-        let constant = tensor::sparse(message, node.folder)?;
-        return Ok(vec![value(node, constant)]);
+    if let Some(message) = node.message.def.attribute.iter().find_map(|a| a.sparse_tensor.as_ref()) {
+        let constant = tensor::read_sparse(message, node.message.folder)?;
+        return node.constant_result(constant);
     }
     if let Some(data) = node.attr_ints("value_ints")? {
         return Ok(vec![Value::Int(Ints::vector(data))]);
     }
     if let Some(data) = node.attr_floats("value_floats")? {
-        return floats(node, vec![data.len()], data);
+        return node.constant_result(Constant::Float(Array::vector(data)));
     }
     if node.has_attribute("value_int") {
         return Ok(vec![Value::Int(Ints::scalar(node.attr_int("value_int", 0)?))]);
     }
     if node.has_attribute("value_float") {
         let number = node.attr_float("value_float", 0.0)?;
-        return floats(node, Vec::new(), vec![number]);
+        return node.constant_result(Constant::Float(Array::scalar(number)));
     }
     if node.has_attribute("value_string") || node.has_attribute("value_strings") {
         return Ok(vec![Value::Opaque("String".into())]);
     }
     Err(Node::wrong("value"))
-}
-
-fn value(node: &mut Node<'_>, constant: tensor::Constant) -> Value {
-    match constant {
-        tensor::Constant::Float(array) => Value::Tensor(node.graph.add_constant(node.name.clone(), array)),
-        tensor::Constant::Int(ints) => Value::Int(ints),
-        tensor::Constant::Opaque(dtype) => Value::Opaque(dtype),
-    }
-}
-
-fn identity(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    Ok(vec![match value {
-        Value::Tensor(id) => Value::Tensor(node.add(Op::Identity, &[id])?),
-        other => other,
-    }])
 }
 
 /// In inference every element passes; the mask is all ones.
@@ -70,10 +52,10 @@ fn dropout(node: &mut Node<'_>) -> Results {
     if training && ratio != 0.0 {
         return Err("drops elements at random, as in training. Export the model for inference".into());
     }
-    let mut results = identity(node)?;
+    let mut results = node.pass_on()?;
     if node.is_wanted(1) {
         let shape = node.shape_of(0)?;
-        let n = crate::room::made(&shape)?;
+        let n = crate::budget::check_made(&shape)?;
         results.push(Value::Int(Ints { shape, data: vec![1; n] }));
     }
     Ok(results)
@@ -86,12 +68,7 @@ fn cast(node: &mut Node<'_>) -> Results {
                     with ordinary floats"
             .into());
     };
-    let kind = match to {
-        DataType::Bool => Kind::Flag,
-        t if t.is_integer() => Kind::Integer,
-        t if t.is_float() => Kind::Float,
-        t => return Err(format!("converts to {t:?}, for which there is no rule here").into()),
-    };
+    let kind = Kind::of(to).ok_or_else(|| format!("converts to {to:?}, for which there is no rule here"))?;
     converted(node, kind, Some(to))
 }
 
@@ -108,36 +85,28 @@ fn cast_like(node: &mut Node<'_>) -> Results {
 /// Floats that become integers lose their fraction; what becomes a flag is compared with zero.
 fn converted(node: &mut Node<'_>, to: Kind, dtype: Option<DataType>) -> Results {
     let value = node.operand(0)?.clone();
+    let known = |id: &cryptflow_graph::NodeId| node.constant_of(*id);
     let ints = match &value {
         Value::Int(ints) => Some(ints.clone()),
-        Value::Tensor(id) if to != Kind::Float => match node.graph.constant(*id) {
-            Some(a) if to == Kind::Flag => {
-                let data = a.data.iter().map(|&v| i64::from(v != 0.0)).collect();
-                Some(Ints { shape: a.shape.clone(), data })
-            }
-            Some(a) => {
-                Some(Ints { shape: a.shape.clone(), data: a.data.iter().map(|&v| v as i64).collect() })
-            }
-            None => None,
+        Value::Tensor(id) => match to {
+            Kind::Float => None,
+            Kind::Integer => known(id).map(Ints::cut_off),
+            Kind::Flag => known(id).map(Ints::flags),
         },
-        _ => None,
+        Value::Opaque(_) | Value::Absent | Value::Unknown => None,
     };
     Ok(vec![match (value, ints) {
         (Value::Tensor(_), Some(ints)) => Value::Int(ints),
         (_, Some(ints)) => match to {
             Kind::Flag => Value::Int(ints.map(|v| (v != 0).into())),
             Kind::Integer => Value::Int(ints.map(|v| wrapped(v, dtype))),
-            Kind::Float => {
-                let data = ints.data.iter().map(|&v| v as f32).collect();
-                let name = node.name.clone();
-                Value::Tensor(node.graph.add_constant(name, Array::new(ints.shape, data)?))
-            }
+            Kind::Float => Value::Tensor(node.add_known(ints.to_array()?)),
         },
         (Value::Tensor(id), None) => {
             let op = match (node.kind(0), to) {
                 (Kind::Float, Kind::Integer) => Op::Function(Function::TRUNCATE),
                 (Kind::Float | Kind::Integer, Kind::Flag) => {
-                    let zero = node.number("zero", 0.0);
+                    let zero = node.add_number("zero", 0.0);
                     return node.result(Arithmetic::Compare(Comparison::NotEqual), &[id, zero]);
                 }
                 _ => Op::Identity,

@@ -2,22 +2,23 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::compose::{self, Slide};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 
-pub(super) const TABLE: Table = &[
-    ("MaxPool", max, doc::MAX_POOL.note("along one, two or three axes; without the places of the maxima")),
-    ("AveragePool", average, doc::AVERAGE.note("along one, two or three axes")),
-    ("LpPool", in_norm, doc::SQRT.note(doc::notes::POWERS)),
-    ("GlobalAveragePool", global_average, doc::AVERAGE),
-    ("GlobalMaxPool", global_max, doc::MAX_POOL.note("along one, two or three axes")),
-    ("GlobalLpPool", global_in_norm as Import, doc::SQRT.note(doc::notes::POWERS)),
+pub(super) const TABLE: &[Row] = &[
+    row("MaxPool", max, doc::MAX_POOL.note("along one, two or three axes; without the places of the maxima")),
+    row("AveragePool", average, doc::AVERAGE.note("along one, two or three axes")),
+    row("LpPool", in_norm, doc::SQRT.note(doc::notes::POWERS)),
+    row("GlobalAveragePool", global_average, doc::AVERAGE),
+    row("GlobalMaxPool", global_max, doc::MAX_POOL.note("along one, two or three axes")),
+    row("GlobalLpPool", global_in_norm, doc::SQRT.note(doc::notes::POWERS)),
 ];
 
-/// A picture with channels last, and how the window slides over it, with the padding that rounding up needs.
+/// A picture with channels last, and how the window slides over it, with the padding that rounding
+/// up needs.
 struct Windows {
     x: NodeId,
     slides: Vec<Slide>,
@@ -37,14 +38,14 @@ fn windows(node: &mut Node<'_>) -> Result<Windows, Fault> {
     Ok(Windows { x, slides, stated })
 }
 
-/// Widens the padding behind so that the last window, which sees only a part, counts; one that would begin behind the
-/// picture does not.
+/// Widens the padding behind so that the last window, which sees only a part, counts; one that
+/// would begin behind the picture does not.
 fn round_up(slide: &mut Slide, n: usize) {
     let [before, after] = slide.padding;
     let (stride, extent) = (slide.stride, slide.extent());
     let padded = before + n + after;
-    let Some(room) = padded.checked_sub(extent) else { return };
-    let mut outputs = room.div_ceil(stride) + 1;
+    let Some(rest) = padded.checked_sub(extent) else { return };
+    let mut outputs = rest.div_ceil(stride) + 1;
     if (outputs - 1) * stride >= n + before {
         outputs -= 1;
     }
@@ -59,7 +60,7 @@ fn max(node: &mut Node<'_>) -> Results {
         );
     }
     let Windows { x, slides, .. } = windows(node)?;
-    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Max)?;
+    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Max)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
 
@@ -67,18 +68,19 @@ fn average(node: &mut Node<'_>) -> Results {
     let Windows { mut x, mut slides, stated } = windows(node)?;
     let mut count_padding = node.attr_flag("count_include_pad", false)?;
     if count_padding && slides.iter().zip(&stated).any(|(s, stated)| s.padding != *stated) {
-        // The stated padding counts, and what rounding up adds does not: the former becomes zeros of the picture.
+        // The stated padding counts, and what rounding up adds does not: the former becomes zeros
+        // of the picture.
         let side = |i: usize| {
             let inner = stated.iter().map(|p| p[i]);
             std::iter::once(0).chain(inner).chain([0]).collect()
         };
-        x = node.moved_part("padded", Movement::Pad { before: side(0), after: side(1) }, x)?;
+        x = node.move_part("padded", Movement::Pad { before: side(0), after: side(1) }, x)?;
         for (slide, stated) in slides.iter_mut().zip(&stated) {
             slide.padding = [slide.padding[0] - stated[0], slide.padding[1] - stated[1]];
         }
         count_padding = false;
     }
-    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Average { count_padding })?;
+    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Average { count_padding })?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }
 
@@ -96,14 +98,14 @@ fn in_norm(node: &mut Node<'_>) -> Results {
                 dilation: pair(|s| s.dilation),
                 padding: [height.padding, width.padding],
             };
-            node.part("sums", Pool { kind: Pooling::Sum, window }, &[powers])?
+            node.add_part("sums", Pool { kind: Pooling::Sum, window }, &[powers])?
         }
         _ => {
             let count: usize = slides.iter().map(|s| s.kernel).product();
             let pool = Pooling::Average { count_padding: true };
-            let means = compose::pool(&mut node.composer(), powers, &slides, pool)?;
-            let count = node.number("count", count as f32);
-            node.part("sums", Arithmetic::Mul, &[means, count])?
+            let means = compose::pool(&mut node.before_result(), powers, &slides, pool)?;
+            let count = node.add_number("count", count as f32);
+            node.add_part("sums", Arithmetic::Mul, &[means, count])?
         }
     };
     let y = root(node, Some("root"), sums, p)?;
@@ -112,11 +114,11 @@ fn in_norm(node: &mut Node<'_>) -> Results {
 
 fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
     match p {
-        1 => node.part("sizes", Function::ABS, &[x]),
-        2 => node.part("squares", Arithmetic::Mul, &[x, x]),
+        1 => node.add_part("sizes", Function::ABS, &[x]),
+        2 => node.add_part("squares", Arithmetic::Mul, &[x, x]),
         3..=16 => {
-            let sizes = node.part("sizes", Function::ABS, &[x])?;
-            node.part("powers", Function::power(p as f32), &[sizes])
+            let sizes = node.add_part("sizes", Function::ABS, &[x])?;
+            node.add_part("powers", Function::power(p as f32), &[sizes])
         }
         _ => Err(format!(
             "pools in the norm {p}; 1 to 16 are supported. As a limit, MaxPool of Abs stands for large ones"
@@ -132,7 +134,7 @@ fn root(node: &mut Node<'_>, part: Option<&str>, x: NodeId, p: i64) -> Result<No
         _ => Op::Function(Function::power(1.0 / p as f32)),
     };
     match part {
-        Some(part) => node.part(part, op, &[x]),
+        Some(part) => node.add_part(part, op, &[x]),
         None => node.add(op, &[x]),
     }
 }
@@ -156,7 +158,7 @@ fn global_in_norm(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
     let p = node.attr_int("p", 2)?;
     let powers = powers(node, x, p)?;
-    let sum = node.part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[powers])?;
+    let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[powers])?;
     Ok(vec![Value::Tensor(root(node, None, sum, p)?)])
 }
 
@@ -165,6 +167,6 @@ fn global_max(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
     let slide = |&n: &usize| Slide { kernel: n, ..Slide::NONE };
     let slides: Vec<Slide> = picture.iter().map(slide).collect();
-    let y = compose::pool(&mut node.composer(), x, &slides, Pooling::Max)?;
+    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Max)?;
     Ok(vec![Value::Tensor(node.unpicture(y)?)])
 }

@@ -2,15 +2,15 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
 use cryptflow_graph::{Arithmetic, Linear, NodeId, Op};
 
-pub(super) const TABLE: Table = &[
-    ("Gemm", gemm, doc::LINEAR.note(doc::notes::SECRETS)),
-    ("MatMul", mat_mul as Import, doc::LINEAR.note(doc::notes::STACK)),
+pub(super) const TABLE: &[Row] = &[
+    row("Gemm", gemm, doc::LINEAR.note(doc::notes::SECRETS)),
+    row("MatMul", mat_mul, doc::LINEAR.note(doc::notes::STACK)),
 ];
 
 /// `alpha · A · B + beta · C`.
@@ -20,8 +20,8 @@ fn gemm(node: &mut Node<'_>) -> Results {
     let transpose_b = node.attr_flag("transB", false)?;
     let (alpha, beta) = (node.attr_float("alpha", 1.0)?, node.attr_float("beta", 1.0)?);
     if alpha != 1.0 {
-        let factor = node.number("alpha", alpha);
-        b = node.part("scaled", Arithmetic::Mul, &[b, factor])?;
+        let factor = node.add_number("alpha", alpha);
+        b = node.add_part("scaled", Arithmetic::Mul, &[b, factor])?;
     }
     let product = Op::Linear(Linear::MatMul { transpose_a, transpose_b });
     if !node.has(2) || beta == 0.0 {
@@ -29,10 +29,10 @@ fn gemm(node: &mut Node<'_>) -> Results {
     }
     let mut c = node.tensor(2)?;
     if beta != 1.0 {
-        let factor = node.number("beta", beta);
-        c = node.part("offset", Arithmetic::Mul, &[c, factor])?;
+        let factor = node.add_number("beta", beta);
+        c = node.add_part("offset", Arithmetic::Mul, &[c, factor])?;
     }
-    let y = node.part("product", product, &[a, b])?;
+    let y = node.add_part("product", product, &[a, b])?;
     node.result(Arithmetic::Add, &[y, c])
 }
 
@@ -59,12 +59,11 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
     let dropped = row || column;
     let (name, part) = (node.name.clone(), format!("{}/product", node.name));
     let name = |last: bool| if last { name.clone() } else { part.clone() };
-    let y = if lead_b.is_empty() && lead_a.len() != 1 && node.graph.constant(b).is_some() && shape_a.len() > 2
-    {
+    let y = if lead_b.is_empty() && lead_a.len() != 1 && node.constant_of(b).is_some() && shape_a.len() > 2 {
         // A stack by one matrix is a product of one tall matrix.
         let rows: usize = shape_a[..shape_a.len() - 1].iter().product();
         let tall = reshaped(node, "rows", a, vec![rows, shape_a[shape_a.len() - 1]])?;
-        let y = node.part("tall", plain, &[tall, b])?;
+        let y = node.add_part("tall", plain, &[tall, b])?;
         let mut shape = shape_a.clone();
         shape.pop();
         shape.push(shape_b[shape_b.len() - 1]);
@@ -88,7 +87,7 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
 }
 
 fn reshaped(node: &mut Node<'_>, part: &str, x: NodeId, shape: Vec<usize>) -> Result<NodeId, Fault> {
-    node.moved_part(part, Movement::Reshape { shape }, x)
+    node.move_part(part, Movement::Reshape { shape }, x)
 }
 
 /// A stack of matrices with these leading axes.
@@ -99,5 +98,5 @@ fn broadcast_lead(node: &mut Node<'_>, part: &str, x: NodeId, lead: &[usize]) ->
     }
     let mut wide = lead.to_vec();
     wide.extend(&shape[shape.len() - 2..]);
-    node.moved_part(part, Movement::Broadcast { shape: wide }, x)
+    node.move_part(part, Movement::Broadcast { shape: wide }, x)
 }

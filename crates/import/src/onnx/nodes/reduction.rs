@@ -2,44 +2,44 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Gives, Kind, Node, Results, Row, Value, row};
+use crate::budget::check_made;
 use crate::docs as doc;
-use crate::room::made;
 use crate::value::{Fault, Ints, fits};
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Comparison, Function, Linear, NodeId, Op, Order, Reduce, Reduction,
 };
 
-pub(super) const TABLE: Table = &[
-    ("ReduceMean", mean, doc::AVERAGE),
-    ("ReduceSum", sum, doc::TOTAL),
-    ("ReduceMax", max, doc::EXTREME),
-    ("ReduceMin", min, doc::EXTREME.note("the smallest")),
-    ("ReduceProd", product, doc::PRODUCT.note(doc::notes::HALVES)),
-    ("ReduceL1", sum_of_sizes, doc::TOTAL.note("of absolute values, which are computed first")),
-    ("ReduceL2", root_of_squares, doc::SQRT.note("of a sum of squares")),
-    ("ReduceLogSum", log_of_sum, doc::LOG.note("of a sum, which must stay above zero")),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("ReduceMean", mean, doc::AVERAGE),
+    row("ReduceSum", sum, doc::TOTAL),
+    row("ReduceMax", max, doc::EXTREME),
+    row("ReduceMin", min, doc::EXTREME.note("the smallest")),
+    row("ReduceProd", product, doc::PRODUCT.note(doc::notes::HALVES)),
+    row("ReduceL1", sum_of_sizes, doc::TOTAL.note("of absolute values, which are computed first")),
+    row("ReduceL2", root_of_squares, doc::SQRT.note("of a sum of squares")),
+    row("ReduceLogSum", log_of_sum, doc::LOG.note("of a sum, which must stay above zero")),
+    row(
         "ReduceLogSumExp",
         log_of_sum_of_exp,
         doc::LOG.note(
             "of a sum of exponentials of what lies below the largest",
         ),
     ),
-    ("ReduceSumSquare", sum_of_squares, doc::TOTAL.note("of squares, which are computed first")),
-    (
+    row("ReduceSumSquare", sum_of_squares, doc::TOTAL.note("of squares, which are computed first")),
+    row(
         "Softmax",
         softmax,
         doc::SOFTMAX.note(
             "at the end of a model the client computes it, for nothing; before opset 13 over all axes from `axis` on",
         ),
     ),
-    ("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
-    ("Hardmax", hardmax, doc::EXTREME.note("and comparisons with it; of equal ones the first")),
-    ("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)),
-    ("ArgMin", arg_min, doc::ARG_MAX.note(doc::notes::LEAST)),
-    ("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)),
-    ("CumSum", cumulated as Import, doc::LINEAR.note(doc::notes::TRIANGLE)),
+    row("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
+    row("Hardmax", hardmax, doc::EXTREME.note("and comparisons with it; of equal ones the first")),
+    row("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)).gives(Gives::All(Kind::Integer)),
+    row("ArgMin", arg_min, doc::ARG_MAX.note(doc::notes::LEAST)).gives(Gives::All(Kind::Integer)),
+    row("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)).gives(Gives::Second(Kind::Integer)),
+    row("CumSum", cumulated, doc::LINEAR.note(doc::notes::TRIANGLE)),
 ];
 
 /// The axes of a reduction, and whether they stay; nothing where none is reduced.
@@ -77,7 +77,7 @@ fn reduced(
 ) -> Result<NodeId, Fault> {
     let op = if r.axes.is_empty() { Op::Identity } else { op.into() };
     match part {
-        Some(part) => node.part(part, op, &[x]),
+        Some(part) => node.add_part(part, op, &[x]),
         None => node.add(op, &[x]),
     }
 }
@@ -163,13 +163,14 @@ fn product(node: &mut Node<'_>) -> Results {
             let half = shape[axis] / 2;
             let take = |node: &mut Node<'_>, part: &str, first: usize, size: usize| {
                 let movement = crate::value::along(&shape, axis, first, size, 1);
-                node.moved_part(&format!("{part}_{axis}_{round}"), movement, x)
+                node.move_part(&format!("{part}_{axis}_{round}"), movement, x)
             };
             let (a, b) = (take(node, "first", 0, half)?, take(node, "second", half, half)?);
             let odd = if shape[axis] % 2 == 1 { Some(take(node, "odd", 2 * half, 1)?) } else { None };
-            x = node.part(&format!("product_{axis}_{round}"), Arithmetic::Mul, &[a, b])?;
+            x = node.add_part(&format!("product_{axis}_{round}"), Arithmetic::Mul, &[a, b])?;
             if let Some(odd) = odd {
-                x = node.part(&format!("with_odd_{axis}_{round}"), Movement::Concat { axis }, &[x, odd])?;
+                x =
+                    node.add_part(&format!("with_odd_{axis}_{round}"), Movement::Concat { axis }, &[x, odd])?;
             }
             round += 1;
         }
@@ -185,19 +186,19 @@ fn product(node: &mut Node<'_>) -> Results {
 
 fn sum_of_sizes(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let sizes = node.part("sizes", Function::ABS, &[r.x])?;
+    let sizes = node.add_part("sizes", Function::ABS, &[r.x])?;
     Ok(vec![Value::Tensor(reduced(node, None, &r, sizes, r.by(Reduction::Sum))?)])
 }
 
 fn sum_of_squares(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let squares = node.part("squares", Arithmetic::Mul, &[r.x, r.x])?;
+    let squares = node.add_part("squares", Arithmetic::Mul, &[r.x, r.x])?;
     Ok(vec![Value::Tensor(reduced(node, None, &r, squares, r.by(Reduction::Sum))?)])
 }
 
 fn root_of_squares(node: &mut Node<'_>) -> Results {
     let r = reduction(node)?;
-    let squares = node.part("squares", Arithmetic::Mul, &[r.x, r.x])?;
+    let squares = node.add_part("squares", Arithmetic::Mul, &[r.x, r.x])?;
     let sum = reduced(node, Some("sum"), &r, squares, r.by(Reduction::Sum))?;
     node.result(Function::SQRT, &[sum])
 }
@@ -214,13 +215,16 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
     if r.axes.is_empty() {
         return node.result(Op::Identity, &[r.x]);
     }
-    let largest =
-        node.part("largest", Reduce { kind: Reduction::Max, axes: r.axes.clone(), keep_dims: true }, &[r.x])?;
+    let largest = node.add_part(
+        "largest",
+        Reduce { kind: Reduction::Max, axes: r.axes.clone(), keep_dims: true },
+        &[r.x],
+    )?;
     let sum = log_sum(node, r.x, largest, &r.axes)?;
     if r.keep_dims {
         return node.result(Arithmetic::Add, &[sum, largest]);
     }
-    let all = node.part("all", Arithmetic::Add, &[sum, largest])?;
+    let all = node.add_part("all", Arithmetic::Add, &[sum, largest])?;
     let shape =
         node.shape(r.x).iter().enumerate().filter(|(i, _)| !r.axes.contains(i)).map(|(_, &n)| n).collect();
     node.result(Movement::Reshape { shape }, &[all])
@@ -228,11 +232,14 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
 
 /// ln(sum(exp(x − largest))), the axes kept.
 fn log_sum(node: &mut Node<'_>, x: NodeId, largest: NodeId, axes: &[usize]) -> Result<NodeId, Fault> {
-    let below = node.part("below", Arithmetic::Sub, &[x, largest])?;
-    let powers = node.part("exp", Function::EXP, &[below])?;
-    let sum =
-        node.part("sum", Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep_dims: true }, &[powers])?;
-    node.part("log", Function::LOG, &[sum])
+    let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
+    let powers = node.add_part("exp", Function::EXP, &[below])?;
+    let sum = node.add_part(
+        "sum",
+        Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep_dims: true },
+        &[powers],
+    )?;
+    node.add_part("log", Function::LOG, &[sum])
 }
 
 /// Along one axis since version 13; before, along all axes from `axis` on as if they were one.
@@ -246,11 +253,11 @@ fn along_last(
     if rank == 0 {
         return Err("its operand is a single number".into());
     }
-    if node.opset < 13 {
+    if node.message.opset < 13 {
         let axis = node.attr_int("axis", 1)?;
         let axis = if axis == rank as i64 { rank } else { crate::value::axis(axis, rank)? };
         let rows = shape[..axis].iter().product();
-        let flat = node.moved_part(
+        let flat = node.move_part(
             "rows",
             Movement::Reshape { shape: vec![rows, shape[axis..].iter().product()] },
             x,
@@ -264,7 +271,7 @@ fn along_last(
     }
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(axis, rank - 1);
-    let last = node.moved_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
+    let last = node.move_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
     let y = f(node, Some("of_rows"), last)?;
     node.result(Movement::Transpose { permutation }, &[y])
 }
@@ -276,7 +283,7 @@ fn named(
     inputs: &[NodeId],
 ) -> Result<NodeId, Fault> {
     match part {
-        Some(part) => node.part(part, op, inputs),
+        Some(part) => node.add_part(part, op, inputs),
         None => node.add(op, inputs),
     }
 }
@@ -288,10 +295,13 @@ fn softmax(node: &mut Node<'_>) -> Results {
 fn log_softmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let axes = vec![node.shape(x).len() - 1];
-        let largest =
-            node.part("largest", Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true }, &[x])?;
+        let largest = node.add_part(
+            "largest",
+            Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true },
+            &[x],
+        )?;
         let log = log_sum(node, x, largest, &axes)?;
-        let below = node.part("below_largest", Arithmetic::Sub, &[x, largest])?;
+        let below = node.add_part("below_largest", Arithmetic::Sub, &[x, largest])?;
         named(node, part, Arithmetic::Sub, &[below, log])
     })
 }
@@ -301,19 +311,25 @@ fn hardmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let shape = node.shape(x).to_vec();
         let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
-        let largest =
-            node.part("largest", Reduce { kind: Reduction::Max, axes: vec![axis], keep_dims: true }, &[x])?;
-        let here = node.part("here", Arithmetic::Compare(Comparison::GreaterEqual), &[x, largest])?;
-        made(&[n, n])?;
+        let largest = node.add_part(
+            "largest",
+            Reduce { kind: Reduction::Max, axes: vec![axis], keep_dims: true },
+            &[x],
+        )?;
+        let here = node.add_part("here", Arithmetic::Compare(Comparison::GreaterEqual), &[x, largest])?;
+        check_made(&[n, n])?;
         let before = (0..n * n).map(|i| if i / n < i % n { 1.0 } else { 0.0 }).collect();
-        let before = node.constant("before", Array::new(vec![n, n], before)?);
+        let before = node.add_constant("before", Array::new(vec![n, n], before)?);
         let rows = vec![shape[..axis].iter().product(), n];
-        let flat = node.moved_part("here_rows", Movement::Reshape { shape: rows }, here)?;
-        let counts =
-            node.part("counts", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, before])?;
-        let counts = node.moved_part("whole", Movement::Reshape { shape }, counts)?;
-        let half = node.number("half", 0.5);
-        let first = node.part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
+        let flat = node.move_part("here_rows", Movement::Reshape { shape: rows }, here)?;
+        let counts = node.add_part(
+            "counts",
+            Linear::MatMul { transpose_a: false, transpose_b: false },
+            &[flat, before],
+        )?;
+        let counts = node.move_part("whole", Movement::Reshape { shape }, counts)?;
+        let half = node.add_number("half", 0.5);
+        let first = node.add_part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
         named(node, part, Arithmetic::Mul, &[here, first])
     })
 }
@@ -340,19 +356,19 @@ fn arg(node: &mut Node<'_>, largest: bool) -> Results {
         if largest {
             return node.result(Order::ArgMax { axis }, &[x]);
         }
-        let minus_one = node.number("minus_one", -1.0);
-        let negated = node.part("negated", Arithmetic::Mul, &[x, minus_one])?;
+        let minus_one = node.add_number("minus_one", -1.0);
+        let negated = node.add_part("negated", Arithmetic::Mul, &[x, minus_one])?;
         return node.result(Order::ArgMax { axis }, &[negated]);
     }
     // The last one of several: the first one from behind.
     let movement = crate::value::along(&shape, axis, shape[axis].saturating_sub(1), shape[axis], -1);
-    let reversed = node.moved_part("reversed", movement, x)?;
-    let place = node.part("place", first, &[reversed])?;
-    let last = node.number("last", shape[axis] as f32 - 1.0);
+    let reversed = node.move_part("reversed", movement, x)?;
+    let place = node.add_part("place", first, &[reversed])?;
+    let last = node.add_number("last", shape[axis] as f32 - 1.0);
     if keep {
         return node.result(Arithmetic::Sub, &[last, place]);
     }
-    let place = node.part("from_behind", Arithmetic::Sub, &[last, place])?;
+    let place = node.add_part("from_behind", Arithmetic::Sub, &[last, place])?;
     let mut shape = shape;
     shape.remove(axis);
     node.result(Movement::Reshape { shape }, &[place])
@@ -386,21 +402,21 @@ fn cumulated(node: &mut Node<'_>) -> Results {
     let axis = crate::value::axis(node.int(1)?, rank)?;
     let (exclusive, reverse) = (node.attr_flag("exclusive", false)?, node.attr_flag("reverse", false)?);
     let n = shape[axis];
-    made(&[n, n])?;
+    check_made(&[n, n])?;
     let counts = |from: usize, to: usize| {
         let (from, to) = if reverse { (to, from) } else { (from, to) };
         from < to || (from == to && !exclusive)
     };
     let triangle = (0..n * n).map(|i| if counts(i / n, i % n) { 1.0 } else { 0.0 }).collect();
-    let triangle = node.constant("triangle", Array::new(vec![n, n], triangle)?);
+    let triangle = node.add_constant("triangle", Array::new(vec![n, n], triangle)?);
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(axis, rank - 1);
-    let last = node.moved_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
+    let last = node.move_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
     let moved = node.shape(last).to_vec();
     let rows = moved[..rank - 1].iter().product();
-    let flat = node.moved_part("rows", Movement::Reshape { shape: vec![rows, n] }, last)?;
+    let flat = node.move_part("rows", Movement::Reshape { shape: vec![rows, n] }, last)?;
     let sums =
-        node.part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, triangle])?;
-    let back = node.moved_part("whole", Movement::Reshape { shape: moved }, sums)?;
+        node.add_part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, triangle])?;
+    let back = node.move_part("whole", Movement::Reshape { shape: moved }, sums)?;
     node.result(Movement::Transpose { permutation }, &[back])
 }

@@ -1,16 +1,16 @@
-//! Changing the lengths of axes: nearest neighbours are gathered; linear and cubic interpolation is a product with a constant
-//! matrix, an axis at a time.
+//! Changing the lengths of axes: nearest neighbours are gathered; linear and cubic interpolation is
+//! a product with a constant matrix, an axis at a time.
 
 use cryptflow_ring::Movement;
 
-use super::{Import, Node, Results, Table};
+use super::{Node, Results, Row, row};
+use crate::budget::check_made;
 use crate::docs as doc;
-use crate::room::made;
 use crate::value::{Fault, axis};
 use cryptflow_graph::{Arithmetic, Array, Linear, NodeId, Op};
 
-pub(super) const TABLE: Table = &[
-    (
+pub(super) const TABLE: &[Row] = &[
+    row(
         "Resize",
         resize,
         doc::LINEAR.note(
@@ -18,9 +18,9 @@ pub(super) const TABLE: Table = &[
              scales and sizes are public",
         ),
     ),
-    (
+    row(
         "Upsample",
-        upsample as Import,
+        upsample,
         doc::LINEAR
             .note("of neighbours, an axis at a time; nearest neighbours are a movement; scales are public"),
     ),
@@ -119,7 +119,7 @@ fn by_sizes(node: &Node<'_>, shape: &[usize], axes: Vec<usize>, sizes: &[usize])
 fn resize(node: &mut Node<'_>) -> Results {
     let shape = node.shape_of(0)?;
     // Version 10 had the scales where the region of interest is since 11.
-    if node.opset < 11 {
+    if node.message.opset < 11 {
         return upsample(node);
     }
     let axes: Vec<usize> = match node.attr_ints("axes")? {
@@ -171,7 +171,7 @@ fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) 
     let crops = manner.transformation == "tf_crop_and_resize";
     let plans: Vec<Plan> = plans.into_iter().filter(|p| p.from != p.to || p.scale != 1.0 || crops).collect();
     for plan in &plans {
-        made(&[plan.from.max(1), plan.to])?;
+        check_made(&[plan.from.max(1), plan.to])?;
         if plan.from == 0 {
             return Err(format!("resizes {shape:?}, which is empty").into());
         }
@@ -191,7 +191,7 @@ fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) 
             return Err("crops more than the picture with nearest neighbours. Pad it first".into());
         }
         let value = node.operand(0)?.clone();
-        return Ok(vec![node.moved(&value, steps)?]);
+        return Ok(vec![node.move_value(&value, steps)?]);
     }
     let mut x = node.tensor(0)?;
     for plan in &plans {
@@ -215,25 +215,25 @@ fn interpolated(node: &mut Node<'_>, x: NodeId, plan: &Plan, manner: &Manner) ->
             matrix[at * plan.to + i] += weight as f32;
         }
     }
-    let matrix = node.constant(&format!("weights_{a}"), Array::new(vec![plan.from, plan.to], matrix)?);
+    let matrix = node.add_constant(&format!("weights_{a}"), Array::new(vec![plan.from, plan.to], matrix)?);
     let rank = node.shape(x).len();
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(a, rank - 1);
     let swap = Movement::Transpose { permutation };
-    let last = node.moved_part(&format!("last_{a}"), swap.clone(), x)?;
+    let last = node.move_part(&format!("last_{a}"), swap.clone(), x)?;
     let mut shape = node.shape(last).to_vec();
     let rows = shape[..rank - 1].iter().product();
     let rows =
-        node.moved_part(&format!("rows_{a}"), Movement::Reshape { shape: vec![rows, plan.from] }, last)?;
+        node.move_part(&format!("rows_{a}"), Movement::Reshape { shape: vec![rows, plan.from] }, last)?;
     let product = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
-    let mut y = node.part(&format!("resized_{a}"), product, &[rows, matrix])?;
+    let mut y = node.add_part(&format!("resized_{a}"), product, &[rows, matrix])?;
     if outside.iter().any(|v| *v != 0.0) {
-        let outside = node.constant(&format!("outside_{a}"), Array::vector(outside));
-        y = node.part(&format!("with_outside_{a}"), Arithmetic::Add, &[y, outside])?;
+        let outside = node.add_constant(&format!("outside_{a}"), Array::vector(outside));
+        y = node.add_part(&format!("with_outside_{a}"), Arithmetic::Add, &[y, outside])?;
     }
     shape[rank - 1] = plan.to;
-    let whole = node.moved_part(&format!("whole_{a}"), Movement::Reshape { shape }, y)?;
-    node.moved_part(&format!("back_{a}"), swap, whole)
+    let whole = node.move_part(&format!("whole_{a}"), Movement::Reshape { shape }, y)?;
+    node.move_part(&format!("back_{a}"), swap, whole)
 }
 
 impl Plan {

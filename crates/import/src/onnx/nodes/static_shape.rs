@@ -1,22 +1,23 @@
 //! Values that follow from shapes alone, or from other known values.
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Gives, Kind, Node, Results, Row, Value, row};
+use crate::budget::{MAX_GROWN, check_made};
 use crate::compose::{count_floats, count_integers};
 use crate::docs as doc;
 use crate::onnx::messages::DataType;
-use crate::onnx::tensor::{self, Constant};
-use crate::room::{MAX_GROWN, made};
+use crate::onnx::tensor::read_constant;
+use crate::tensor::Constant;
 use crate::value::{Ints, MAX_ELEMENTS, axis};
 use cryptflow_graph::Array;
 
-pub(super) const TABLE: Table = &[
-    ("Shape", shape, doc::KNOWN),
-    ("Size", size, doc::KNOWN),
-    ("ConstantOfShape", filled, doc::KNOWN),
-    ("Range", range, doc::KNOWN),
-    ("EyeLike", identity_matrix, doc::KNOWN),
-    ("OneHot", one_hot, doc::KNOWN.note("of known indices")),
-    ("NonZero", non_zero as Import, doc::KNOWN.note("of known values")),
+pub(super) const TABLE: &[Row] = &[
+    row("Shape", shape, doc::KNOWN),
+    row("Size", size, doc::KNOWN),
+    row("ConstantOfShape", filled, doc::KNOWN),
+    row("Range", range, doc::KNOWN),
+    row("EyeLike", identity_matrix, doc::KNOWN),
+    row("OneHot", one_hot, doc::KNOWN.note("of known indices")).gives(Gives::Like(2)),
+    row("NonZero", non_zero, doc::KNOWN.note("of known values")),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {
@@ -34,15 +35,15 @@ fn size(node: &mut Node<'_>) -> Results {
 
 fn filled(node: &mut Node<'_>) -> Results {
     let shape = node.lengths(0)?;
-    let n = made(&shape)?;
+    let n = check_made(&shape)?;
     let value = match node.attr_tensor("value")? {
-        Some(message) => tensor::constant(message, node.folder)?,
+        Some(message) => read_constant(message, node.message.folder)?,
         None => Constant::Float(Array::vector(vec![0.0])),
     };
     Ok(vec![match value {
         Constant::Float(a) if a.data.len() == 1 => {
             let array = Array::filled(shape, a.data[0])?;
-            Value::Tensor(node.graph.add_constant(node.name.clone(), array))
+            Value::Tensor(node.add_known(array))
         }
         Constant::Int(i) if i.data.len() == 1 => Value::Int(Ints { shape, data: vec![i.data[0]; n] }),
         _ => return Err(Node::wrong("value")),
@@ -56,7 +57,7 @@ fn range(node: &mut Node<'_>) -> Results {
     }
     let (start, limit, step) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
     let data = count_floats(start, limit, step, MAX_GROWN)?;
-    Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), Array::vector(data)))])
+    Ok(vec![Value::Tensor(node.add_known(Array::vector(data)))])
 }
 
 /// The identity matrix in the shape of the operand.
@@ -65,20 +66,20 @@ fn identity_matrix(node: &mut Node<'_>) -> Results {
     let &[rows, columns] = shape.as_slice() else {
         return Err(format!("makes an identity matrix of the shape {shape:?}").into());
     };
-    made(&shape)?;
+    check_made(&shape)?;
     let k = node.attr_int("k", 0)?;
     let data =
         (0..rows * columns).map(|i| i64::from((i % columns) as i64 - (i / columns) as i64 == k)).collect();
     let ints = Ints { shape, data };
     let asked = i32::try_from(node.attr_int("dtype", 0)?).ok().and_then(|t| DataType::try_from(t).ok());
     let float = match asked {
-        Some(DataType::Undefined) | None => node.kind(0) == super::Kind::Float,
+        Some(DataType::Undefined) | None => node.kind(0) == Kind::Float,
         Some(t) => t.is_float(),
     };
     if !float {
         return Ok(vec![Value::Int(ints)]);
     }
-    let value = node.as_tensor(&Value::Int(ints), "identity")?;
+    let value = node.tensor_of(&Value::Int(ints), "identity")?;
     Ok(vec![Value::Tensor(value)])
 }
 
@@ -94,7 +95,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
     let at = axis(node.attr_int("axis", -1)?, indices.shape.len() + 1)?;
     let mut shape = indices.shape.clone();
     shape.insert(at, depth);
-    let n = made(&shape)?;
+    let n = check_made(&shape)?;
     let inner: usize = indices.shape[at..].iter().product();
     let mut data = vec![off; n];
     for (i, &index) in indices.data.iter().enumerate() {
@@ -108,7 +109,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
         let data = data.iter().map(|&v| v as i64).collect();
         return Ok(vec![Value::Int(Ints { shape, data })]);
     }
-    Ok(vec![Value::Tensor(node.graph.add_constant(node.name.clone(), Array::new(shape, data)?))])
+    Ok(vec![Value::Tensor(node.add_known(Array::new(shape, data)?))])
 }
 
 /// The places of known values that are not zero, one column each.

@@ -1,10 +1,11 @@
-//! Windows as ONNX describes them: kernels, strides, dilations and padding as attributes, one number for each axis of the
-//! picture.
+//! Windows as ONNX describes them: kernels, strides, dilations and padding as attributes, one
+//! number for each axis of the picture.
 
 use cryptflow_ring::Movement;
 
 use super::Node;
-use crate::compose::{Composer, Slide};
+use crate::builder::Builder;
+use crate::compose::Slide;
 use crate::value::Fault;
 use cryptflow_graph::NodeId;
 
@@ -49,7 +50,8 @@ impl Node<'_> {
         Ok(pads.map(|pads| (0..rank).map(|i| [pads[i], pads[i + rank]]).collect()))
     }
 
-    /// How a window of this kernel slides over a picture with these lengths, its padding made explicit.
+    /// How a window of this kernel slides over a picture with these lengths, its padding made
+    /// explicit.
     pub(super) fn slides(&self, kernel: &[usize], picture: &[usize]) -> Result<Vec<Slide>, Fault> {
         let mut slides = self.bare_slides(kernel)?;
         match self.attr_text("auto_pad", "NOTSET")? {
@@ -72,7 +74,8 @@ impl Node<'_> {
         Ok(slides)
     }
 
-    /// A picture operand `[batch, channels, …]` with channels last, and the lengths of its own axes.
+    /// A picture operand `[batch, channels, …]` with channels last, and the lengths of its own
+    /// axes.
     pub(super) fn picture(&mut self, i: usize) -> Result<(NodeId, Vec<usize>), Fault> {
         let x = self.tensor(i)?;
         let shape = self.shape(x).to_vec();
@@ -83,14 +86,14 @@ impl Node<'_> {
             .into());
         }
         let permutation = to_last(shape.len());
-        let last = self.moved_part("channels_last", Movement::Transpose { permutation }, x)?;
+        let last = self.move_part("channels_last", Movement::Transpose { permutation }, x)?;
         Ok((last, shape[2..].to_vec()))
     }
 
     /// Composes what comes before this node's result, with channels last.
-    pub(super) fn composer(&mut self) -> Composer<'_> {
+    pub(super) fn before_result(&mut self) -> Builder<'_> {
         let name = format!("{}/result", self.name);
-        Composer::new(self.graph, self.room, name)
+        self.under(name)
     }
 
     /// Turns a result with channels last into the order of axes that ONNX has.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 use super::messages::{BundleEntryProto, BundleHeaderProto};
+use crate::tensor::Encoding;
 use crate::tensorflow::messages::{DataType, TensorProto};
 
 /// Why a checkpoint cannot be read.
@@ -60,13 +61,14 @@ impl Bundle {
         let wrong = |reason: String| BundleError::Index { path: path.clone(), reason };
         let mut header = None;
         let mut entries = BTreeMap::new();
-        for (key, value) in table::read(&file).map_err(wrong)? {
+        for (key, value) in table::read(&file).map_err(|e| wrong(e.to_string()))? {
             if key.is_empty() {
                 let decoded = BundleHeaderProto::decode(value.as_slice());
                 header = Some(decoded.map_err(|e| wrong(format!("its header does not decode ({e})")))?);
                 continue;
             }
-            // Only the parts of variables that are stored in slices have such names; the whole variable's entry lists them.
+            // Only the parts of variables that are stored in slices have such names; the whole
+            // variable's entry lists them.
             let Ok(key) = String::from_utf8(key) else { continue };
             let entry = BundleEntryProto::decode(value.as_slice())
                 .map_err(|e| wrong(format!("the entry of {key:?} does not decode ({e})")))?;
@@ -95,7 +97,8 @@ impl Bundle {
         let dtype = DataType::try_from(entry.dtype)
             .map_err(|_| wrong(format!("it has the unknown element type {}", entry.dtype)))?;
         let width = dtype
-            .bytes()
+            .encoding()
+            .map(Encoding::width)
             .ok_or_else(|| wrong(format!("its elements have the type {dtype:?}, which is not read here")))?;
         let dims: Vec<i64> = entry.shape.iter().flat_map(|s| &s.dim).map(|d| d.size).collect();
         let expected = dims

@@ -1,11 +1,11 @@
-//! Movements in blocks of rows and columns: depth to space and back, space to batch and back (dilated convolutions
-//! are often written so).
+//! Movements in blocks of rows and columns: depth to space and back, space to batch and back
+//! (dilated convolutions are often written so).
 
 use cryptflow_ring::Movement;
 
-use super::movement::{pairs, parts};
+use super::movement::pairs;
 use super::{Fault, Node, Results, Value};
-use crate::tensorflow::tensor::MAX_ELEMENTS;
+use crate::value::MAX_ELEMENTS;
 
 fn reshape(shape: Vec<usize>) -> Movement {
     Movement::Reshape { shape }
@@ -26,7 +26,7 @@ fn block(node: &Node<'_>) -> Result<([usize; 4], usize), Fault> {
 }
 
 fn four(node: &Node<'_>) -> Result<[usize; 4], Fault> {
-    let shape = node.shape(node.tensor(0)?);
+    let shape = node.shape(node.floats(0)?);
     <[usize; 4]>::try_from(shape).map_err(|_| {
         Fault::Unsupported(format!("its operand must have four axes, but has the shape {shape:?}"))
     })
@@ -39,8 +39,9 @@ pub(super) fn depth_to_space(node: &mut Node<'_>) -> Results {
     }
     let d = c / (s * s);
     let value = node.operand(0)?.clone();
-    let value = parts(node, &value, [reshape(vec![b, h, w, s, s, d]), transpose(vec![0, 1, 3, 2, 4, 5])])?;
-    Ok(vec![node.moved(reshape(vec![b, h * s, w * s, d]), &value)?])
+    let split = reshape(vec![b, h, w, s, s, d]);
+    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape(vec![b, h * s, w * s, d])];
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
@@ -49,9 +50,9 @@ pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
         return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
     }
     let value = node.operand(0)?.clone();
-    let steps = [reshape(vec![b, h / s, s, w / s, s, c]), transpose(vec![0, 1, 3, 2, 4, 5])];
-    let value = parts(node, &value, steps)?;
-    Ok(vec![node.moved(reshape(vec![b, h / s, w / s, s * s * c]), &value)?])
+    let split = reshape(vec![b, h / s, s, w / s, s, c]);
+    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape(vec![b, h / s, w / s, s * s * c])];
+    Ok(vec![node.move_value(&value, steps)?])
 }
 
 /// The lengths of the blocks in operand 1: one for each of the first axes after the batch.
@@ -65,7 +66,7 @@ fn block_shape(node: &Node<'_>, rank: usize) -> Result<Vec<usize>, Fault> {
 }
 
 pub(super) fn space_to_batch(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let from = node.shape(x).to_vec();
     let blocks = block_shape(node, from.len())?;
     let m = blocks.len();
@@ -89,13 +90,12 @@ pub(super) fn space_to_batch(node: &mut Node<'_>) -> Results {
     let mut shape = vec![padded[0] * blocks.iter().product::<usize>()];
     shape.extend((0..m).map(|i| padded[i + 1] / blocks[i]));
     shape.extend(&padded[m + 1..]);
-    let steps = [Movement::Pad { before, after }, reshape(split), transpose(permutation)];
-    let value = parts(node, &Value::Tensor(x), steps)?;
-    Ok(vec![node.moved(reshape(shape), &value)?])
+    let steps = [Movement::Pad { before, after }, reshape(split), transpose(permutation), reshape(shape)];
+    Ok(vec![node.move_value(&Value::Tensor(x), steps)?])
 }
 
 pub(super) fn batch_to_space(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let from = node.shape(x).to_vec();
     let blocks = block_shape(node, from.len())?;
     let m = blocks.len();
@@ -120,8 +120,8 @@ pub(super) fn batch_to_space(node: &mut Node<'_>) -> Results {
         let cropped = whole[i + 1].checked_sub(before[i]).and_then(|n| n.checked_sub(after[i]));
         size[i + 1] = cropped.ok_or_else(|| format!("crops more than there is of {whole:?}"))?;
     }
-    let steps = [reshape(split), transpose(permutation), reshape(whole)];
-    let value = parts(node, &Value::Tensor(x), steps)?;
     let stride = vec![1; begin.len()];
-    Ok(vec![node.moved(Movement::Slice { begin, size, stride }, &value)?])
+    let crop = Movement::Slice { begin, size, stride };
+    let steps = [reshape(split), transpose(permutation), reshape(whole), crop];
+    Ok(vec![node.move_value(&Value::Tensor(x), steps)?])
 }

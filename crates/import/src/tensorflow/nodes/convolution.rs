@@ -3,30 +3,35 @@
 use cryptflow_ring::Movement;
 
 use super::window::Format;
-use super::{Fault, Import, Node, Results, Table, Value};
-use crate::compose::{self, Composer, Convolution, Transposed};
+use super::{Fault, Node, Results, Row, Value, row};
+use crate::builder::Builder;
+use crate::compose::{self, Convolution, Transposed};
 use crate::docs as doc;
 use cryptflow_graph::{Linear, NodeId, Op};
 
-pub(super) const TABLE: Table = &[
-    ("Conv2D", conv, doc::LINEAR.note("the filter is a constant")),
-    ("Conv3D", conv, doc::LINEAR.note("the filter is a constant; composed of two-dimensional ones")),
-    ("DepthwiseConv2dNative", depth_wise, doc::LINEAR.note("the filter is a constant")),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("Conv2D", |n| conv(n, 2), doc::LINEAR.note("the filter is a constant")),
+    row(
+        "Conv3D",
+        |n| conv(n, 3),
+        doc::LINEAR.note("the filter is a constant; composed of two-dimensional ones"),
+    ),
+    row("DepthwiseConv2dNative", depth_wise, doc::LINEAR.note("the filter is a constant")),
+    row(
         "Conv2DBackpropInput",
-        transposed,
+        |n| transposed(n, 2),
         doc::LINEAR.note("a transposed convolution; the filter is a constant, the result's shape known"),
     ),
-    (
+    row(
         "Conv3DBackpropInputV2",
-        transposed as Import,
+        |n| transposed(n, 3),
         doc::LINEAR.note("a transposed convolution; the filter is a constant, the result's shape known"),
     ),
 ];
 
-fn conv(node: &mut Node<'_>) -> Results {
+/// Along so many spatial axes.
+fn conv(node: &mut Node<'_>, spatial: usize) -> Results {
     let format = node.format()?;
-    let spatial = if node.def.op == "Conv3D" { 3 } else { 2 };
     let x = node.grid(0, spatial, format)?;
     let w = filter(node)?;
     let (kernel, group_channels, _) = taps(node.shape(w), spatial)?;
@@ -49,7 +54,7 @@ fn conv(node: &mut Node<'_>) -> Results {
         )?)]);
     }
     let slides = node.slides(&kernel, &image, format)?;
-    let mut to = composer(node, format);
+    let mut to = before_result(node, format);
     let y = compose::convolution(&mut to, x, w, &Convolution { slides: &slides, groups })?;
     Ok(vec![Value::Tensor(node.in_format(y, format)?)])
 }
@@ -69,10 +74,10 @@ fn depth_wise(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add_image(op, &[x, w], format)?)])
 }
 
-/// What TensorFlow calls the gradient of a convolution: operands are the shape of the result, the filter and x.
-fn transposed(node: &mut Node<'_>) -> Results {
+/// What TensorFlow calls the gradient of a convolution: operands are the shape of the result, the
+/// filter and x.
+fn transposed(node: &mut Node<'_>, spatial: usize) -> Results {
     let format = node.format()?;
-    let spatial = if node.def.op == "Conv2DBackpropInput" { 2 } else { 3 };
     let asked = node.lengths(0)?;
     let w = filter(node)?;
     let x = node.grid(2, spatial, format)?;
@@ -102,19 +107,19 @@ fn transposed(node: &mut Node<'_>) -> Results {
     let mut permutation: Vec<usize> = (0..spatial + 2).collect();
     permutation.swap(spatial, spatial + 1);
     let w = node.add_part("filter", Movement::Transpose { permutation }, &[w])?;
-    let mut to = composer(node, format);
+    let mut to = before_result(node, format);
     let what = Transposed { slides: &slides, output: &output, groups: 1 };
     let y = compose::transposed(&mut to, x, w, &what)?;
     Ok(vec![Value::Tensor(node.in_format(y, format)?)])
 }
 
 /// Composes this node's result, with channels last.
-pub(super) fn composer<'a>(node: &'a mut Node<'_>, format: Format) -> Composer<'a> {
+pub(super) fn before_result<'a>(node: &'a mut Node<'_>, format: Format) -> Builder<'a> {
     let name = match format {
-        Format::ChannelsLast => node.def.name.clone(),
-        Format::ChannelsFirst => format!("{}/result", node.def.name),
+        Format::ChannelsLast => node.name.clone(),
+        Format::ChannelsFirst => format!("{}/result", node.name),
     };
-    Composer::new(node.graph, node.room, name)
+    node.under(name)
 }
 
 /// A filter's taps along so many axes, and its last two extents.
@@ -129,7 +134,7 @@ fn taps(shape: &[usize], spatial: usize) -> Result<(Vec<usize>, usize, usize), F
 }
 
 fn filter(node: &Node<'_>) -> Result<NodeId, Fault> {
-    let w = node.tensor(1)?;
+    let w = node.floats(1)?;
     match node.constant_of(w) {
         Some(_) => Ok(w),
         None => Err(

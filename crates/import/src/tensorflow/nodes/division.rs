@@ -1,19 +1,20 @@
 //! Division: of floats, of integers that are known, and of integers that depend on an input.
 //!
-//! Secret integers are floats that hold integers. Their quotient is never rounded from an inexact one: with half a unit
-//! added to the dividend, `(a + ½) / b` is at least `½ / b` away from every integer, however its last bits come out.
+//! Secret integers are floats that hold integers. Their quotient is never rounded from an inexact
+//! one: with half a unit added to the dividend, `(a + ½) / b` is at least `½ / b` away from every
+//! integer, however its last bits come out.
 
-use super::arithmetic::{binary, integers};
-use super::{Fault, Import, Node, Results, Table, Value};
+use super::{Fault, Node, Results, Row, row};
 use crate::docs as doc;
+use crate::value::floor_remainder;
 use cryptflow_graph::{Activation, Arithmetic, Array, Function, NodeId};
 
 /// What is said of a constant divisor with a zero in it.
 const ZERO: &str = "divides by a constant that has a zero in it. Put another number there, and choose with \
      Select what the result is";
 
-pub(super) const TABLE: Table = &[
-    (
+pub(super) const TABLE: &[Row] = &[
+    row(
         "Div",
         div,
         doc::QUOTIENT.note(
@@ -21,42 +22,42 @@ pub(super) const TABLE: Table = &[
              constants only",
         ),
     ),
-    ("RealDiv", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
-    (
+    row("RealDiv", div, doc::QUOTIENT.note("a linear map, where the divisor is a constant")),
+    row(
         "DivNoNan",
         div,
         doc::QUOTIENT
             .note("a linear map, where the divisor is a constant; divisors that are zero are refused, too"),
     ),
-    ("FloorDiv", floor_div, doc::FLOOR.note("of a quotient; of integers, by constants only")),
-    (
+    row("FloorDiv", floor_div, doc::FLOOR.note("of a quotient; of integers, by constants only")),
+    row(
         "FloorMod",
         floor_mod,
         doc::FLOOR
             .note("of a quotient: the remainder, with the divisor's sign; of integers, by constants only"),
     ),
-    (
+    row(
         "TruncateDiv",
-        truncate_div as Import,
+        truncate_div,
         doc::FLOOR.note("of a quotient, towards zero; of integers, by positive constants only"),
     ),
 ];
 
 fn div(node: &mut Node<'_>) -> Results {
-    if let Some(ints) = integers(node, i64::checked_div)? {
-        return Ok(ints);
+    if let Some(known) = node.known_pair(i64::checked_div)? {
+        return Ok(known);
     }
-    let divisor = node.tensor(1)?;
-    if node.constant_of(divisor).is_some_and(|c| c.data.contains(&0.0)) {
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    if node.constant_of(b).is_some_and(|c| c.data.contains(&0.0)) {
         return Err(ZERO.into());
     }
     // `Div` of integers leaves the fraction away.
-    if of_integers(node) { truncate_div(node) } else { binary(node, Arithmetic::Div) }
+    if of_integers(node) { truncated(node, a, b) } else { node.result(Arithmetic::Div, &[a, b]) }
 }
 
 fn floor_div(node: &mut Node<'_>) -> Results {
-    if let Some(ints) = integers(node, floor_of_ints)? {
-        return Ok(ints);
+    if let Some(known) = node.known_pair(floor_of_ints)? {
+        return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let quotient = if of_integers(node) {
@@ -64,17 +65,13 @@ fn floor_div(node: &mut Node<'_>) -> Results {
     } else {
         node.add_part("quotient", Arithmetic::Div, &[a, b])?
     };
-    Ok(vec![Value::Tensor(node.add(Function::FLOOR, &[quotient])?)])
+    node.result(Function::FLOOR, &[quotient])
 }
 
 /// `a − floor(a / b)·b`.
 fn floor_mod(node: &mut Node<'_>) -> Results {
-    let modulo = |a: i64, b: i64| {
-        let r = a.checked_rem(b)?;
-        Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
-    };
-    if let Some(ints) = integers(node, modulo)? {
-        return Ok(ints);
+    if let Some(known) = node.known_pair(floor_remainder)? {
+        return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     let quotient = if of_integers(node) {
@@ -84,18 +81,22 @@ fn floor_mod(node: &mut Node<'_>) -> Results {
     };
     let floor = node.add_part("floor", Function::FLOOR, &[quotient])?;
     let multiple = node.add_part("multiple", Arithmetic::Mul, &[floor, b])?;
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[a, multiple])?)])
+    node.result(Arithmetic::Sub, &[a, multiple])
+}
+
+fn truncate_div(node: &mut Node<'_>) -> Results {
+    if let Some(known) = node.known_pair(i64::checked_div)? {
+        return Ok(known);
+    }
+    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    truncated(node, a, b)
 }
 
 /// Towards zero: for integers `floor(max(a, 0) / b) − floor(max(−a, 0) / b)`.
-fn truncate_div(node: &mut Node<'_>) -> Results {
-    if let Some(ints) = integers(node, i64::checked_div)? {
-        return Ok(ints);
-    }
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+fn truncated(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Results {
     if !of_integers(node) {
         let quotient = node.add_part("quotient", Arithmetic::Div, &[a, b])?;
-        return Ok(vec![Value::Tensor(node.add(Function::TRUNCATE, &[quotient])?)]);
+        return node.result(Function::TRUNCATE, &[quotient]);
     }
     let positive_divisor = node.constant_of(b).is_some_and(|c| c.data.iter().all(|&v| v > 0.0));
     if !positive_divisor {
@@ -103,7 +104,7 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
              divide, and cast back"
             .into());
     }
-    let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
+    let minus_one = node.add_number("minus_one", -1.0);
     let negated = node.add_part("negated", Arithmetic::Mul, &[a, minus_one])?;
     let mut parts = [a, negated];
     for (part, name) in parts.iter_mut().zip(["positive", "negative"]) {
@@ -111,10 +112,11 @@ fn truncate_div(node: &mut Node<'_>) -> Results {
         let quotient = halfway(node, relu, b)?;
         *part = node.add_part(&format!("{name}_quotient"), Function::FLOOR, &[quotient])?;
     }
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &parts)?)])
+    node.result(Arithmetic::Sub, &parts)
 }
 
-/// `(a + ½) / b` for positive constants b, `(a − ½) / b` for negative ones: its floor is that of `a / b`, for integers.
+/// `(a + ½) / b` for positive constants b, `(a − ½) / b` for negative ones: its floor is that of
+/// `a / b`, for integers.
 fn halfway(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
     let Some(divisors) = node.constant_of(b).cloned() else {
         return Err("divides integers by something that depends on an input; only constants are supported. Cast both to \

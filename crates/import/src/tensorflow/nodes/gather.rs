@@ -2,25 +2,22 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Fault, Import, Node, Results, Table, Value};
+use super::{Fault, Node, Results, Row, Value, row};
 use crate::compose::{self, Weights};
 use crate::docs as doc;
-use crate::tensorflow::tensor::Ints;
-use cryptflow_graph::Array;
+use crate::value::Ints;
+use cryptflow_graph::{Arithmetic, Array, Function};
 
-pub(super) const TABLE: Table = &[
-    ("GatherV2", gather, doc::MOVEMENT.note("the indices are public; not with `batch_dims`")),
-    ("Gather", gather, doc::MOVEMENT.note("the indices are public")),
-    ("OneHot", one_hot, doc::KNOWN.note("of known indices")),
-    ("Cumsum", cumsum, doc::LINEAR.note(doc::notes::TRIANGLE)),
-    (
-        "LRN",
-        lrn as Import,
-        doc::POWER.note("of a sum of squares of neighbours, and a product; channels last"),
-    ),
+pub(super) const TABLE: &[Row] = &[
+    row("GatherV2", gather, doc::MOVEMENT.note("the indices are public; not with `batch_dims`")),
+    row("Gather", gather, doc::MOVEMENT.note("the indices are public")),
+    row("OneHot", one_hot, doc::KNOWN.note("of known indices")),
+    row("Cumsum", cumsum, doc::LINEAR.note(doc::notes::TRIANGLE)),
+    row("LRN", lrn, doc::POWER.note("of a sum of squares of neighbours, and a product; channels last")),
 ];
 
-/// Entries of an axis, by indices that are known. Indices that depend on an input would be shown by what they pick.
+/// Entries of an axis, by indices that are known. Indices that depend on an input would be shown by
+/// what they pick.
 fn gather(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
     let indices = match node.operand(1)? {
@@ -31,9 +28,9 @@ fn gather(node: &mut Node<'_>) -> Results {
                 .into());
         }
     };
-    let from = node.shape_of(&value)?;
+    let from = node.shape_of_value(&value)?;
     let axis = if node.operands.len() > 2 { node.int(2)? } else { 0 };
-    let axis = node.axis(axis, from.len())?;
+    let axis = crate::value::axis(axis, from.len())?;
     if node.attr_int("batch_dims", 0)? != 0 {
         return Err("picks other entries for each part of the batch. Flatten the batch into the axis, with \
              indices to match"
@@ -48,10 +45,9 @@ fn gather(node: &mut Node<'_>) -> Results {
     shape.extend(&from[axis + 1..]);
     let movement = Movement::Gather { axis, indices: places };
     if indices.shape.len() == 1 {
-        return Ok(vec![node.moved(movement, &value)?]);
+        return Ok(vec![node.move_value(&value, [movement])?]);
     }
-    let gathered = super::movement::parts(node, &value, [movement])?;
-    Ok(vec![node.moved(Movement::Reshape { shape }, &gathered)?])
+    Ok(vec![node.move_value(&value, [movement, Movement::Reshape { shape }])?])
 }
 
 /// Of known integers.
@@ -62,7 +58,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
     let rank = indices.shape.len() + 1;
     let axis = match node.attr_int("axis", -1)? {
         -1 => rank - 1,
-        axis => node.axis(axis, rank)?,
+        axis => crate::value::axis(axis, rank)?,
     };
     let mut shape = indices.shape.clone();
     shape.insert(axis, depth);
@@ -79,7 +75,7 @@ fn one_hot(node: &mut Node<'_>) -> Results {
         return Ok(vec![Value::Int(Ints { shape, data })]);
     }
     let number = |node: &mut Node<'_>, i: usize| -> Result<f32, Fault> {
-        let id = node.number(i)?;
+        let id = node.tensor(i)?;
         node.constant_of(id)
             .and_then(|c| c.data.first().copied())
             .ok_or_else(|| "has values that depend on an input. Choose between them with SelectV2".into())
@@ -87,13 +83,13 @@ fn one_hot(node: &mut Node<'_>) -> Results {
     let (on, off) = (number(node, 2)?, number(node, 3)?);
     let data = (0..total).map(|i| if hot(i) { on } else { off }).collect();
     let array = Array::new(shape, data)?;
-    Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), array))])
+    Ok(vec![Value::Tensor(node.add_known(array))])
 }
 
 /// Sums of all elements up to each, as a product with a triangle of ones.
 fn cumsum(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let axis = node.axis(node.int(1)?, node.shape(x).len())?;
+    let x = node.floats(0)?;
+    let axis = crate::value::axis(node.int(1)?, node.shape(x).len())?;
     let (exclusive, reverse) = (node.attr_bool("exclusive", false)?, node.attr_bool("reverse", false)?);
     let n = node.shape(x)[axis];
     crate::value::fits(&[n, n])?;
@@ -111,8 +107,7 @@ fn cumsum(node: &mut Node<'_>) -> Results {
 
 /// Each channel by a power of the sum of squares of its neighbours.
 fn lrn(node: &mut Node<'_>) -> Results {
-    use cryptflow_graph::{Arithmetic, Function};
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let radius =
         usize::try_from(node.attr_int("depth_radius", 5)?).map_err(|_| Node::wrong("depth_radius"))?;
     let (bias, alpha, beta) =
@@ -127,11 +122,11 @@ fn lrn(node: &mut Node<'_>) -> Results {
         }
     }
     node.composed(|c| {
-        let squares = c.part(Arithmetic::Mul, &[x, x])?;
+        let squares = c.add_numbered(Arithmetic::Mul, &[x, x])?;
         let sums = compose::along(c, squares, rank - 1, weights)?;
-        let bias = c.constant(Array::scalar(bias));
-        let sums = c.part(Arithmetic::Add, &[sums, bias])?;
-        let factor = c.part(Function::power(-beta), &[sums])?;
-        c.part(Arithmetic::Mul, &[x, factor])
+        let bias = c.add_numbered_constant(Array::scalar(bias));
+        let sums = c.add_numbered(Arithmetic::Add, &[sums, bias])?;
+        let factor = c.add_numbered(Function::power(-beta), &[sums])?;
+        c.add_numbered(Arithmetic::Mul, &[x, factor])
     })
 }

@@ -3,24 +3,24 @@
 use cryptflow_ring::Movement;
 
 use super::window::Format;
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use cryptflow_graph::{Activation, Arithmetic, Function, Linear, Reduce, Reduction};
 
-pub(super) const TABLE: Table = &[
-    ("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
-    ("BiasAddV1", bias_add, doc::SUM.note(doc::notes::ADDED)),
-    ("FusedBatchNorm", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
-    ("FusedBatchNormV2", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
-    ("FusedBatchNormV3", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
-    ("Relu", relu, doc::RELU),
-    ("Relu6", relu6, doc::CLIP.note("at 6")),
-    ("Softmax", softmax, doc::SOFTMAX.note(doc::notes::CLIENT)),
-    ("LogSoftmax", log_softmax as Import, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
+pub(super) const TABLE: &[Row] = &[
+    row("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    row("BiasAddV1", bias_add, doc::SUM.note(doc::notes::ADDED)),
+    row("FusedBatchNorm", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    row("FusedBatchNormV2", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    row("FusedBatchNormV3", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
+    row("Relu", relu, doc::RELU),
+    row("Relu6", relu6, doc::CLIP.note("at 6")),
+    row("Softmax", softmax, doc::SOFTMAX.note(doc::notes::CLIENT)),
+    row("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
 ];
 
 fn bias_add(node: &mut Node<'_>) -> Results {
-    let (x, mut bias) = (node.tensor(0)?, node.tensor(1)?);
+    let (x, mut bias) = (node.floats(0)?, node.floats(1)?);
     let (shape, channels) = (node.shape(x).to_vec(), node.shape(bias).to_vec());
     let first = node.attr_str("data_format", "NHWC")? == "NCHW";
     let axis = if first { Some(1) } else { shape.len().checked_sub(1) };
@@ -33,7 +33,7 @@ fn bias_add(node: &mut Node<'_>) -> Results {
         wide[0] = channels[0];
         bias = node.add_part("bias", Movement::Reshape { shape: wide }, &[bias])?;
     }
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Add, &[x, bias])?)])
+    node.result(Arithmetic::Add, &[x, bias])
 }
 
 fn batch_norm(node: &mut Node<'_>) -> Results {
@@ -45,9 +45,9 @@ fn batch_norm(node: &mut Node<'_>) -> Results {
     let epsilon = node.attr_float("epsilon", 1e-4)?;
     let format = node.format()?;
     let mut inputs =
-        vec![if format == Format::ChannelsLast { node.tensor(0)? } else { node.image(0, format)? }];
+        vec![if format == Format::ChannelsLast { node.floats(0)? } else { node.image(0, format)? }];
     for i in 1..5 {
-        let vector = node.tensor(i)?;
+        let vector = node.floats(i)?;
         if node.constant_of(vector).is_none() {
             return Err(format!("operand {i} is not constant: freeze the graph for inference").into());
         }
@@ -57,23 +57,23 @@ fn batch_norm(node: &mut Node<'_>) -> Results {
 }
 
 fn relu(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Activation::Relu, &[x])?)])
+    let x = node.floats(0)?;
+    node.result(Activation::Relu, &[x])
 }
 
 fn relu6(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Activation::ClippedRelu { limit: 6.0 }, &[x])?)])
+    let x = node.floats(0)?;
+    node.result(Activation::ClippedRelu { limit: 6.0 }, &[x])
 }
 
 fn softmax(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    Ok(vec![Value::Tensor(node.add(Activation::Softmax, &[x])?)])
+    let x = node.floats(0)?;
+    node.result(Activation::Softmax, &[x])
 }
 
 /// `x − max − ln Σ e^(x − max)`, along the last axis.
 fn log_softmax(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let Some(last) = node.shape(x).len().checked_sub(1) else {
         return Err("the operand is a scalar: it has no last axis".into());
     };
@@ -84,5 +84,5 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
     let terms = node.add_part("exp", Function::EXP, &[below])?;
     let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[terms])?;
     let logarithm = node.add_part("log", Function::LOG, &[sum])?;
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Sub, &[below, logarithm])?)])
+    node.result(Arithmetic::Sub, &[below, logarithm])
 }

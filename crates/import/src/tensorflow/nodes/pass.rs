@@ -1,31 +1,35 @@
 //! Inputs, constants, and nodes that pass their operand on.
 
-use super::{Fault, Import, Node, Results, Table, Value};
+use super::{Fault, Node, Results, Row, Value, row};
 use crate::ImportError;
 use crate::docs as doc;
 use crate::tensorflow::messages::{Attr, DataType};
-use crate::tensorflow::tensor::{self, Constant, Ints};
-use crate::value::fits;
-use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Op};
+use crate::tensorflow::tensor;
+use crate::value::{Ints, fits};
+use cryptflow_graph::{Arithmetic, Comparison, Function, Op};
 
-pub(super) const TABLE: Table = &[
-    ("Placeholder", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
-    ("PlaceholderV2", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
-    ("PlaceholderWithDefault", identity, doc::NONE.note("its default; an input where --input names it")),
-    ("Const", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
-    ("Identity", identity, doc::NONE),
-    ("IdentityN", identity_n, doc::NONE),
-    ("StopGradient", identity, doc::NONE),
-    ("PreventGradient", identity, doc::NONE),
-    ("CheckNumerics", identity, doc::NONE.note("fixed point has no NaN and no infinity")),
-    ("Snapshot", identity, doc::NONE),
-    ("EnsureShape", ensure_shape, doc::NONE.note("the shape is checked when compiling")),
-    ("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
-    ("NoOp", nothing as Import, doc::NONE),
+pub(super) const TABLE: &[Row] = &[
+    row("Placeholder", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
+    row("PlaceholderV2", placeholder, doc::INPUT.note(doc::notes::PLACEHOLDER)),
+    row(
+        "PlaceholderWithDefault",
+        |n| n.pass_on(),
+        doc::NONE.note("its default; an input where --input names it"),
+    ),
+    row("Const", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
+    row("Identity", |n| n.pass_on(), doc::NONE),
+    row("IdentityN", identity_n, doc::NONE),
+    row("StopGradient", |n| n.pass_on(), doc::NONE),
+    row("PreventGradient", |n| n.pass_on(), doc::NONE),
+    row("CheckNumerics", |n| n.pass_on(), doc::NONE.note("fixed point has no NaN and no infinity")),
+    row("Snapshot", |n| n.pass_on(), doc::NONE),
+    row("EnsureShape", ensure_shape, doc::NONE.note("the shape is checked when compiling")),
+    row("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)),
+    row("NoOp", nothing, doc::NONE),
 ];
 
 fn placeholder(node: &mut Node<'_>) -> Results {
-    let name = &node.def.name;
+    let name = node.name.clone();
     let dtype = node.attr_type("dtype")?;
     // Integers are shared as floats that hold them.
     let shaped = matches!(node.attr("shape"), Some(Attr::Shape(s)) if !s.dim.is_empty());
@@ -47,12 +51,12 @@ fn placeholder(node: &mut Node<'_>) -> Results {
     let mut shape = Vec::with_capacity(dims.len());
     for (axis, &dim) in dims.iter().enumerate() {
         match (usize::try_from(dim), axis) {
-            (Ok(dim), 0) if dims.len() > 1 && node.batch.is_some_and(|b| b != dim) => {
-                let asked = node.batch.unwrap_or(1);
-                return Err(Fault::Fatal(ImportError::Batch { input: name.clone(), asked, fixed: dim }));
+            (Ok(dim), 0) if dims.len() > 1 && node.message.batch.is_some_and(|b| b != dim) => {
+                let asked = node.message.batch.unwrap_or(1);
+                return Err(Fault::Fatal(ImportError::Batch { input: name, asked, fixed: dim }));
             }
             (Ok(dim), _) => shape.push(dim),
-            (Err(_), 0) => shape.push(node.batch.unwrap_or(1)),
+            (Err(_), 0) => shape.push(node.message.batch.unwrap_or(1)),
             (Err(_), _) => {
                 return Err(format!(
                     "has the open shape {dims:?}, and only the first axis may be open. Give it whole: --input \
@@ -63,30 +67,19 @@ fn placeholder(node: &mut Node<'_>) -> Results {
         }
     }
     fits(&shape)?;
-    Ok(vec![Value::Tensor(node.graph.add_input(name.clone(), shape))])
+    Ok(vec![Value::Tensor(node.graph.add_input(name, shape))])
 }
 
 fn constant(node: &mut Node<'_>) -> Results {
     let Some(Attr::Tensor(message)) = node.attr("value") else {
         return Err(Node::wrong("value"));
     };
-    Ok(vec![match tensor::constant(message)? {
-        Constant::Float(array) => Value::Tensor(node.graph.add_constant(node.def.name.clone(), array)),
-        Constant::Int(ints) => Value::Int(ints),
-        Constant::Opaque(dtype) => Value::Opaque(dtype),
-    }])
-}
-
-fn identity(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    Ok(vec![match value {
-        Value::Tensor(id) => Value::Tensor(node.add(Op::Identity, &[id])?),
-        other => other,
-    }])
+    let constant = tensor::read_constant(message)?;
+    node.constant_result(constant)
 }
 
 fn ensure_shape(node: &mut Node<'_>) -> Results {
-    let shape = node.shape_of(&node.operand(0)?.clone())?;
+    let shape = node.shape_of(0)?;
     if let Some(Attr::Shape(wanted)) = node.attr("shape")
         && let Some(wanted) = tensor::static_shape(wanted)
     {
@@ -99,7 +92,7 @@ fn ensure_shape(node: &mut Node<'_>) -> Results {
             .into());
         }
     }
-    identity(node)
+    node.pass_on()
 }
 
 /// Results that are not known stay so, without ending the others.
@@ -111,27 +104,19 @@ fn cast(node: &mut Node<'_>) -> Results {
     let (from, to) = (node.attr_type("SrcT")?, node.attr_type("DstT")?);
     let value = node.operand(0)?.clone();
     Ok(vec![match value {
-        Value::Int(ints) if to.is_float() => {
-            let data = ints.data.iter().map(|&v| v as f32).collect();
-            Value::Tensor(node.graph.add_constant(node.def.name.clone(), Array::new(ints.shape, data)?))
-        }
-        Value::Int(ints) if to == DataType::Bool => {
-            Value::Int(Ints { data: ints.data.iter().map(|&v| i64::from(v != 0)).collect(), ..ints })
-        }
+        Value::Int(ints) if to.is_float() => Value::Tensor(node.add_known(ints.to_array()?)),
+        Value::Int(ints) if to == DataType::Bool => Value::Int(ints.map(|v| (v != 0).into())),
         Value::Int(ints) if to.is_integer() => Value::Int(ints),
         // Floats to floats; and what is integers already.
         Value::Tensor(id) if to.is_float() || (!from.is_float() && to.is_integer()) => {
             Value::Tensor(node.add(Op::Identity, &[id])?)
         }
         Value::Tensor(id) if to == DataType::Bool => {
-            let zero = node.add_constant("zero", Array::scalar(0.0));
+            let zero = node.add_number("zero", 0.0);
             Value::Tensor(node.add(Arithmetic::Compare(Comparison::NotEqual), &[id, zero])?)
         }
         Value::Tensor(id) if to.is_integer() => match node.constant_of(id) {
-            Some(array) => {
-                let data = array.data.iter().map(|&v| v as i64).collect();
-                Value::Int(Ints { shape: array.shape.clone(), data })
-            }
+            Some(array) => Value::Int(Ints::cut_off(array)),
             None => Value::Tensor(node.add(Function::TRUNCATE, &[id])?),
         },
         _ => {

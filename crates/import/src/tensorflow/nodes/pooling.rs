@@ -1,18 +1,18 @@
 //! Pooling, along two axes and three.
 
-use super::convolution::composer;
-use super::{Import, Node, Results, Table, Value};
+use super::convolution::before_result;
+use super::{Node, Results, Row, Value, row};
 use crate::compose;
 use crate::docs as doc;
 use cryptflow_graph::{Pool, Pooling};
 
-pub(super) const TABLE: Table = &[
-    ("MaxPool", max, doc::MAX_POOL),
-    ("AvgPool", average, doc::AVERAGE.note("padding does not count")),
-    ("MaxPool3D", max_3d, doc::MAX_POOL.note("over planes, and then over columns")),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("MaxPool", max, doc::MAX_POOL),
+    row("AvgPool", average, doc::AVERAGE.note("padding does not count")),
+    row("MaxPool3D", max_3d, doc::MAX_POOL.note("over planes, and then over columns")),
+    row(
         "AvgPool3D",
-        average_3d as Import,
+        average_3d,
         doc::AVERAGE.note("over planes, and then over columns; padding does not count"),
     ),
 ];
@@ -50,6 +50,6 @@ fn volume(node: &mut Node<'_>, kind: Pooling) -> Results {
     let x = node.grid(0, 3, format)?;
     let image = node.shape(x).to_vec();
     let slides = node.slides(&node.kernel(3, format)?, &image, format)?;
-    let y = compose::pool(&mut composer(node, format), x, &slides, kind)?;
+    let y = compose::pool(&mut before_result(node, format), x, &slides, kind)?;
     Ok(vec![Value::Tensor(node.in_format(y, format)?)])
 }

@@ -1,18 +1,18 @@
 //! Products of matrices, and sums of products.
 
-use super::{Import, Node, Results, Table, Value};
+use super::{Node, Results, Row, row};
 use crate::compose;
 use crate::docs as doc;
 use cryptflow_graph::Linear;
 
-pub(super) const TABLE: Table = &[
-    ("MatMul", mat_mul, doc::LINEAR.note(doc::notes::SECRETS)),
-    ("BatchMatMul", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
-    ("BatchMatMulV2", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
-    ("BatchMatMulV3", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
-    (
+pub(super) const TABLE: &[Row] = &[
+    row("MatMul", mat_mul, doc::LINEAR.note(doc::notes::SECRETS)),
+    row("BatchMatMul", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    row("BatchMatMulV2", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    row("BatchMatMulV3", batch_mat_mul, doc::LINEAR.note(doc::notes::STACK)),
+    row(
         "Einsum",
-        einsum as Import,
+        einsum,
         doc::LINEAR.note(
             "a product, where both operands are secret; of one or two operands, no letter twice in one",
         ),
@@ -20,21 +20,21 @@ pub(super) const TABLE: Table = &[
 ];
 
 fn mat_mul(node: &mut Node<'_>) -> Results {
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let (a, b) = (node.floats(0)?, node.floats(1)?);
     let transpose_a = node.attr_bool("transpose_a", false)?;
     let transpose_b = node.attr_bool("transpose_b", false)?;
-    Ok(vec![Value::Tensor(node.add(Linear::MatMul { transpose_a, transpose_b }, &[a, b])?)])
+    node.result(Linear::MatMul { transpose_a, transpose_b }, &[a, b])
 }
 
 /// Products of stacks of matrices.
 fn batch_mat_mul(node: &mut Node<'_>) -> Results {
-    let (a, b) = (node.tensor(0)?, node.tensor(1)?);
+    let (a, b) = (node.floats(0)?, node.floats(1)?);
     let (adjoint_a, adjoint_b) = (node.attr_bool("adj_x", false)?, node.attr_bool("adj_y", false)?);
     node.composed(|c| compose::matmul(c, (a, adjoint_a), (b, adjoint_b)))
 }
 
 fn einsum(node: &mut Node<'_>) -> Results {
     let equation = node.attr_str("equation", "")?.to_owned();
-    let operands = (0..node.operands.len()).map(|i| node.tensor(i)).collect::<Result<Vec<_>, _>>()?;
+    let operands = (0..node.operands.len()).map(|i| node.floats(i)).collect::<Result<Vec<_>, _>>()?;
     node.composed(|c| compose::einsum(c, &equation, &operands))
 }

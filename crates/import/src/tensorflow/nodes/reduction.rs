@@ -2,25 +2,25 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use super::{Fault, Import, Node, Results, Table, Value};
-use crate::compose::Composer;
+use super::{Fault, Node, Results, Row, Value, row};
+use crate::builder::Builder;
 use crate::docs as doc;
-use crate::tensorflow::tensor::Ints;
-use cryptflow_graph::{Arithmetic, Array, Op, Order, Pool, Pooling, Reduce, Reduction};
+use crate::value::Ints;
+use cryptflow_graph::{Arithmetic, NodeId, Op, Order, Pool, Pooling, Reduce, Reduction};
 
-pub(super) const TABLE: Table = &[
-    ("Mean", mean, doc::AVERAGE),
-    ("Sum", sum, doc::TOTAL),
-    ("Prod", product, doc::PRODUCT.note(doc::notes::HALVES)),
-    ("Max", max, doc::EXTREME),
-    ("Min", min, doc::EXTREME.note("the smallest")),
-    ("All", min, doc::EXTREME.note("the smallest of flags")),
-    ("Any", max, doc::EXTREME.note("the largest of flags")),
-    ("L2Loss", l2_loss, doc::TOTAL.note("half of it, of squares, which are computed first")),
-    ("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)),
-    ("ArgMin", arg_max, doc::ARG_MAX.note(doc::notes::LEAST)),
-    ("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)),
-    ("TopKV2", top_k as Import, doc::TOP_K.note(doc::notes::SORTED)),
+pub(super) const TABLE: &[Row] = &[
+    row("Mean", mean, doc::AVERAGE),
+    row("Sum", sum, doc::TOTAL),
+    row("Prod", product, doc::PRODUCT.note(doc::notes::HALVES)),
+    row("Max", max, doc::EXTREME),
+    row("Min", min, doc::EXTREME.note("the smallest")),
+    row("All", min, doc::EXTREME.note("the smallest of flags")),
+    row("Any", max, doc::EXTREME.note("the largest of flags")),
+    row("L2Loss", l2_loss, doc::TOTAL.note("half of it, of squares, which are computed first")),
+    row("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)),
+    row("ArgMin", arg_min, doc::ARG_MAX.note(doc::notes::LEAST)),
+    row("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)),
+    row("TopKV2", top_k_v2, doc::TOP_K.note(doc::notes::SORTED)),
 ];
 
 fn mean(node: &mut Node<'_>) -> Results {
@@ -28,31 +28,31 @@ fn mean(node: &mut Node<'_>) -> Results {
 }
 
 fn sum(node: &mut Node<'_>) -> Results {
-    match node.operand(0)? {
-        Value::Int(_) => fold(node, i64::wrapping_add),
-        _ => reduce(node, Reduction::Sum),
+    if let Some(known) = fold(node, Some(0), i64::wrapping_add)? {
+        return Ok(known);
     }
+    reduce(node, Reduction::Sum)
 }
 
 fn min(node: &mut Node<'_>) -> Results {
-    match node.operand(0)? {
-        Value::Int(_) => fold(node, i64::min),
-        _ => reduce(node, Reduction::Min),
+    if let Some(known) = fold(node, None, i64::min)? {
+        return Ok(known);
     }
+    reduce(node, Reduction::Min)
 }
 
 fn reduce(node: &mut Node<'_>, kind: Reduction) -> Results {
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let (axes, keep_dims) = axes(node, node.shape(x).len())?;
     let op = if axes.is_empty() { Op::Identity } else { Reduce { kind, axes, keep_dims }.into() };
-    Ok(vec![Value::Tensor(node.add(op, &[x])?)])
+    node.result(op, &[x])
 }
 
 /// The axes in operand 1, ascending, and whether they stay.
 fn axes(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
     let keep_dims = node.attr_bool("keep_dims", false)?;
-    let given = node.ints(1)?.data.iter();
-    let mut axes = given.map(|&a| node.axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    let given = node.ints(1)?.data;
+    let mut axes = given.iter().map(|&a| crate::value::axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     if axes.windows(2).any(|w| w[0] == w[1]) {
         return Err(format!("names an axis twice: {axes:?}").into());
@@ -60,11 +60,13 @@ fn axes(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
     Ok((axes, keep_dims))
 }
 
-/// Known integers, over all their axes.
-fn fold(node: &mut Node<'_>, f: impl Fn(i64, i64) -> i64) -> Results {
-    let Value::Int(ints) = node.operand(0)? else {
-        return Err(super::advice(&node.def.op).into());
-    };
+/// Known integers, over all their axes. Nothing where they are not known.
+fn fold(
+    node: &Node<'_>,
+    start: Option<i64>,
+    f: impl Fn(i64, i64) -> i64,
+) -> Result<Option<Vec<Value>>, Fault> {
+    let Value::Int(ints) = node.operand(0)? else { return Ok(None) };
     let (axes, keep_dims) = axes(node, ints.shape.len())?;
     if axes.len() != ints.shape.len() || ints.shape.len() > 1 {
         return Err(format!(
@@ -74,28 +76,18 @@ fn fold(node: &mut Node<'_>, f: impl Fn(i64, i64) -> i64) -> Results {
         )
         .into());
     }
-    let start = if node.def.op == "Prod" {
-        Some(1)
-    } else if node.def.op == "Sum" {
-        Some(0)
-    } else {
-        None
-    };
-    let result = match (start, ints.data.split_first()) {
-        (Some(start), _) => ints.data.iter().copied().fold(start, f),
-        (None, Some((&first, rest))) => rest.iter().copied().fold(first, f),
-        (None, None) => return Err("reduces no integers at all".into()),
-    };
+    let all = start.into_iter().chain(ints.data.iter().copied());
+    let result = all.reduce(f).ok_or("reduces no integers at all")?;
     let shape = if keep_dims { vec![1; ints.shape.len()] } else { Vec::new() };
-    Ok(vec![Value::Int(Ints { shape, data: vec![result] })])
+    Ok(Some(vec![Value::Int(Ints { shape, data: vec![result] })]))
 }
 
 /// The maximum over a whole image is a pooling with one window.
 fn max(node: &mut Node<'_>) -> Results {
-    if matches!(node.operand(0)?, Value::Int(_)) {
-        return fold(node, i64::max);
+    if let Some(known) = fold(node, None, i64::max)? {
+        return Ok(known);
     }
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let shape = node.shape(x).to_vec();
     let (axes, keep_dims) = axes(node, shape.len())?;
     let (&[batch, height, width, channels], [1, 2]) = (shape.as_slice(), axes.as_slice()) else {
@@ -105,19 +97,19 @@ fn max(node: &mut Node<'_>) -> Results {
     let window = Window { kernel, stride: [1, 1], dilation: [1, 1], padding: [[0; 2]; 2] };
     let op = Op::Pool(Pool { kind: Pooling::Max, window });
     if keep_dims {
-        return Ok(vec![Value::Tensor(node.add(op, &[x])?)]);
+        return node.result(op, &[x]);
     }
     let pooled = node.add_part("pool", op, &[x])?;
     let shape = vec![batch, channels];
-    Ok(vec![Value::Tensor(node.add(Movement::Reshape { shape }, &[pooled])?)])
+    node.result(Movement::Reshape { shape }, &[pooled])
 }
 
 /// Products in pairs: half of an axis times the other half, until one element is left.
 fn product(node: &mut Node<'_>) -> Results {
-    if matches!(node.operand(0)?, Value::Int(_)) {
-        return fold(node, i64::wrapping_mul);
+    if let Some(known) = fold(node, Some(1), i64::wrapping_mul)? {
+        return Ok(known);
     }
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let (axes, keep_dims) = axes(node, node.shape(x).len())?;
     let result: Vec<usize> = {
         let shape = node.shape(x);
@@ -134,49 +126,67 @@ fn product(node: &mut Node<'_>) -> Results {
                     break;
                 }
                 let half = n / 2;
-                let part = |c: &mut Composer<'_>, first: usize, size: usize| {
-                    c.moved(crate::value::along(&shape, axis, first, size, 1), y)
+                let part = |c: &mut Builder<'_>, first: usize, size: usize| {
+                    c.move_elements(crate::value::along(&shape, axis, first, size, 1), y)
                 };
                 let (first, second) = (part(c, 0, half)?, part(c, half, half)?);
-                let pairs = c.part(Arithmetic::Mul, &[first, second])?;
+                let pairs = c.add_numbered(Arithmetic::Mul, &[first, second])?;
                 y = if n % 2 == 1 {
                     let odd = part(c, n - 1, 1)?;
-                    c.part(Movement::Concat { axis }, &[pairs, odd])?
+                    c.add_numbered(Movement::Concat { axis }, &[pairs, odd])?
                 } else {
                     pairs
                 };
             }
         }
-        c.reshaped(result, y)
+        c.reshape(result, y)
     })
 }
 
 /// Half of the sum of squares.
 fn l2_loss(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     let axes = (0..node.shape(x).len()).collect();
     let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
     let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: false }, &[squares])?;
-    let half = node.add_constant("half", Array::scalar(0.5));
-    Ok(vec![Value::Tensor(node.add(Arithmetic::Mul, &[sum, half])?)])
+    let half = node.add_number("half", 0.5);
+    node.result(Arithmetic::Mul, &[sum, half])
+}
+
+fn arg_max(node: &mut Node<'_>) -> Results {
+    let x = node.floats(0)?;
+    arg_max_of(node, x)
 }
 
 /// The least is the largest of the negatives.
-fn arg_max(node: &mut Node<'_>) -> Results {
-    let mut x = node.tensor(0)?;
+fn arg_min(node: &mut Node<'_>) -> Results {
+    let x = node.floats(0)?;
+    let minus_one = node.add_number("minus_one", -1.0);
+    let negated = node.add_part("negated", Arithmetic::Mul, &[x, minus_one])?;
+    arg_max_of(node, negated)
+}
+
+fn arg_max_of(node: &mut Node<'_>, x: NodeId) -> Results {
     let axis = if node.operands.len() > 1 { node.int(1)? } else { 0 };
-    let axis = node.axis(axis, node.shape(x).len())?;
-    if node.def.op == "ArgMin" {
-        let minus_one = node.add_constant("minus_one", Array::scalar(-1.0));
-        x = node.add_part("negated", Arithmetic::Mul, &[x, minus_one])?;
-    }
-    Ok(vec![Value::Tensor(node.add(Order::ArgMax { axis }, &[x])?)])
+    let axis = crate::value::axis(axis, node.shape(x).len())?;
+    node.result(Order::ArgMax { axis }, &[x])
+}
+
+/// How many of the largest is an attribute.
+fn top_k(node: &mut Node<'_>) -> Results {
+    let k = node.attr_int("k", 1)?;
+    largest(node, k)
+}
+
+/// How many of the largest is an operand.
+fn top_k_v2(node: &mut Node<'_>) -> Results {
+    let k = node.int(1)?;
+    largest(node, k)
 }
 
 /// The largest along the last axis, and where they are.
-fn top_k(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let k = if node.def.op == "TopKV2" { node.int(1)? } else { node.attr_int("k", 1)? };
+fn largest(node: &mut Node<'_>, k: i64) -> Results {
+    let x = node.floats(0)?;
     let k = usize::try_from(k).map_err(|_| Fault::Unsupported(format!("takes the {k} largest")))?;
     let Some(axis) = node.shape(x).len().checked_sub(1) else {
         return Err("the operand is a scalar: it has no last axis".into());

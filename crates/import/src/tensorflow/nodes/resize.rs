@@ -1,12 +1,13 @@
-//! Pictures of another size: nearest neighbours are gathered, in between it is a product with constant weights, an axis at a time.
+//! Pictures of another size: nearest neighbours are gathered, in between it is a product with
+//! constant weights, an axis at a time.
 
-use super::{Fault, Import, Node, Results, Table, Value};
+use super::{Fault, Node, Results, Row, row};
 use crate::compose::{self, Weights};
 use crate::docs as doc;
 
-pub(super) const TABLE: Table = &[
-    ("ResizeNearestNeighbor", nearest, doc::MOVEMENT),
-    ("ResizeBilinear", bilinear as Import, doc::LINEAR.note("of neighbours, an axis at a time")),
+pub(super) const TABLE: &[Row] = &[
+    row("ResizeNearestNeighbor", nearest, doc::MOVEMENT),
+    row("ResizeBilinear", bilinear, doc::LINEAR.note("of neighbours, an axis at a time")),
 ];
 
 /// How the places of an axis correspond.
@@ -47,7 +48,7 @@ impl Places {
 
 /// The two axes of a picture with channels last.
 fn places(node: &Node<'_>) -> Result<[Places; 2], Fault> {
-    let shape = node.shape_of(node.operand(0)?)?;
+    let shape = node.shape_of(0)?;
     let (&[_, height, width, _], &[to_height, to_width]) = (shape.as_slice(), node.lengths(1)?.as_slice())
     else {
         return Err(format!("resizes {shape:?}; a picture of four axes and a size of two are needed").into());
@@ -62,7 +63,7 @@ fn places(node: &Node<'_>) -> Result<[Places; 2], Fault> {
 
 fn nearest(node: &mut Node<'_>) -> Results {
     let axes = places(node)?;
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     node.composed(|c| {
         let mut y = x;
         for (i, axis) in axes.iter().enumerate() {
@@ -75,7 +76,7 @@ fn nearest(node: &mut Node<'_>) -> Results {
 
 fn bilinear(node: &mut Node<'_>) -> Results {
     let axes = places(node)?;
-    let x = node.tensor(0)?;
+    let x = node.floats(0)?;
     node.composed(|c| {
         let mut y = x;
         for (i, axis) in axes.iter().enumerate().filter(|(_, a)| a.from != a.to) {
@@ -89,23 +90,4 @@ fn bilinear(node: &mut Node<'_>) -> Results {
         }
         Ok(y)
     })
-}
-
-impl Node<'_> {
-    /// What importers compose, as this node's result.
-    pub(super) fn composed(
-        &mut self,
-        build: impl FnOnce(&mut compose::Composer<'_>) -> Result<cryptflow_graph::NodeId, Fault>,
-    ) -> Results {
-        let before = self.graph.nodes.len();
-        let mut composer = compose::Composer::new(self.graph, self.room, self.def.name.clone());
-        let result = build(&mut composer)?;
-        // What the composition only passes on keeps its own name.
-        let id = if result.0 < before {
-            self.add(cryptflow_graph::Op::Identity, &[result])?
-        } else {
-            composer.done(result)
-        };
-        Ok(vec![Value::Tensor(id)])
-    }
 }

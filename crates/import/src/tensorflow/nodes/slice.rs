@@ -2,7 +2,6 @@
 
 use cryptflow_ring::Movement;
 
-use super::movement::parts;
 use super::{Fault, Node, Results, Value};
 use crate::value;
 pub(super) use crate::value::along;
@@ -12,7 +11,7 @@ const MAX_PARTS: usize = 1 << 16;
 
 pub(super) fn slice(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
-    let from = node.shape_of(&value)?;
+    let from = node.shape_of_value(&value)?;
     let begin = node.lengths(1)?;
     let sizes = &node.ints(2)?.data;
     if begin.len() != from.len() || sizes.len() != from.len() {
@@ -24,7 +23,7 @@ pub(super) fn slice(node: &mut Node<'_>) -> Results {
     });
     let size = size.collect::<Option<Vec<_>>>().ok_or_else(|| format!("cuts {from:?} by {sizes:?}"))?;
     let stride = vec![1; from.len()];
-    Ok(vec![node.moved(Movement::Slice { begin, size, stride }, &value)?])
+    Ok(vec![node.move_value(&value, [Movement::Slice { begin, size, stride }])?])
 }
 
 /// What a slice does with one axis of its operand.
@@ -37,59 +36,53 @@ struct Cut {
     dropped: bool,
 }
 
-/// numpy's indexing, with the masks that say which index is missing, `...`, a new axis, or a single element.
+/// Where a cut begins and ends along each index, and how far its steps are.
+struct Indices {
+    begin: Vec<i64>,
+    end: Vec<i64>,
+    stride: Vec<i64>,
+    masks: Masks,
+}
+
+/// A bit for each index.
+struct Masks {
+    begin: i64,
+    end: i64,
+    ellipsis: i64,
+    new: i64,
+    shrink: i64,
+}
+
+impl Masks {
+    fn read(node: &Node<'_>) -> Result<Masks, Fault> {
+        let mask = |name: &str| node.attr_int(name, 0);
+        Ok(Masks {
+            begin: mask("begin_mask")?,
+            end: mask("end_mask")?,
+            ellipsis: mask("ellipsis_mask")?,
+            new: mask("new_axis_mask")?,
+            shrink: mask("shrink_axis_mask")?,
+        })
+    }
+}
+
+/// Whether a mask has a bit.
+fn bit(mask: i64, i: usize) -> bool {
+    mask >> i & 1 == 1
+}
+
+/// numpy's indexing, with the masks that say which index is missing, `...`, a new axis, or a single
+/// element.
 pub(super) fn strided(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
-    let from = node.shape_of(&value)?;
-    let (begin, end) = (node.ints(1)?.data.clone(), node.ints(2)?.data.clone());
-    let stride = if node.operands.len() > 3 { node.ints(3)?.data.clone() } else { vec![1; begin.len()] };
+    let from = node.shape_of_value(&value)?;
+    let (begin, end) = (node.ints(1)?.data, node.ints(2)?.data);
+    let stride = if node.operands.len() > 3 { node.ints(3)?.data } else { vec![1; begin.len()] };
     let n = begin.len();
     if end.len() != n || stride.len() != n || n > 62 {
         return Err(format!("has {n} begins, {} ends and {} strides", end.len(), stride.len()).into());
     }
-    let mask = |name: &str| node.attr_int(name, 0);
-    let (begin_mask, end_mask) = (mask("begin_mask")?, mask("end_mask")?);
-    let (ellipsis, new, shrink) = (mask("ellipsis_mask")?, mask("new_axis_mask")?, mask("shrink_axis_mask")?);
-    let bit = |mask: i64, i: usize| mask >> i & 1 == 1;
-    let consumed = (0..n).filter(|&i| !bit(ellipsis, i) && !bit(new, i)).count();
-    let skipped = from.len().checked_sub(consumed).ok_or_else(|| {
-        Fault::Unsupported(format!("cuts {consumed} axes of {from:?}, which has {}", from.len()))
-    })?;
-    let mut cuts: Vec<Cut> = Vec::with_capacity(from.len());
-    // The result's axes: a length that is new, or an axis of the operand.
-    let mut result: Vec<Option<usize>> = Vec::new();
-    let whole = |axis: usize| Cut { begin: 0, size: from[axis], stride: 1, dropped: false };
-    let mut seen_ellipsis = false;
-    for i in 0..n {
-        if bit(ellipsis, i) {
-            if seen_ellipsis {
-                return Err("has more than one ellipsis".into());
-            }
-            seen_ellipsis = true;
-            for _ in 0..skipped {
-                result.push(Some(cuts.len()));
-                cuts.push(whole(cuts.len()));
-            }
-        } else if bit(new, i) {
-            result.push(None);
-        } else {
-            let axis = cuts.len();
-            let cut = if bit(shrink, i) {
-                single(begin[i], bit(begin_mask, i), from[axis])?
-            } else {
-                let ends = ((!bit(begin_mask, i)).then_some(begin[i]), (!bit(end_mask, i)).then_some(end[i]));
-                range(ends, stride[i], from[axis])?
-            };
-            if !cut.dropped {
-                result.push(Some(axis));
-            }
-            cuts.push(cut);
-        }
-    }
-    while cuts.len() < from.len() {
-        result.push(Some(cuts.len()));
-        cuts.push(whole(cuts.len()));
-    }
+    let (cuts, result) = Indices { begin, end, stride, masks: Masks::read(node)? }.cuts(&from)?;
     let shape = result.iter().map(|axis| axis.map_or(1, |a| cuts[a].size)).collect();
     let cut = Movement::Slice {
         begin: cuts.iter().map(|c| c.begin).collect(),
@@ -97,10 +90,60 @@ pub(super) fn strided(node: &mut Node<'_>) -> Results {
         stride: cuts.iter().map(|c| c.stride).collect(),
     };
     if result.iter().copied().eq((0..from.len()).map(Some)) {
-        return Ok(vec![node.moved(cut, &value)?]);
+        return Ok(vec![node.move_value(&value, [cut])?]);
     }
-    let value = parts(node, &value, [cut])?;
-    Ok(vec![node.moved(Movement::Reshape { shape }, &value)?])
+    Ok(vec![node.move_value(&value, [cut, Movement::Reshape { shape }])?])
+}
+
+impl Indices {
+    /// What becomes of each axis of an operand, and the axes of the result: of the operand, or new.
+    fn cuts(&self, from: &[usize]) -> Result<(Vec<Cut>, Vec<Option<usize>>), Fault> {
+        let (n, masks) = (self.begin.len(), &self.masks);
+        let consumed = (0..n).filter(|&i| !bit(masks.ellipsis, i) && !bit(masks.new, i)).count();
+        let skipped = from.len().checked_sub(consumed).ok_or_else(|| {
+            Fault::Unsupported(format!("cuts {consumed} axes of {from:?}, which has {}", from.len()))
+        })?;
+        let mut cuts: Vec<Cut> = Vec::with_capacity(from.len());
+        let mut result: Vec<Option<usize>> = Vec::new();
+        let whole = |axis: usize| Cut { begin: 0, size: from[axis], stride: 1, dropped: false };
+        let mut seen_ellipsis = false;
+        for i in 0..n {
+            if bit(masks.ellipsis, i) {
+                if seen_ellipsis {
+                    return Err("has more than one ellipsis".into());
+                }
+                seen_ellipsis = true;
+                for _ in 0..skipped {
+                    result.push(Some(cuts.len()));
+                    cuts.push(whole(cuts.len()));
+                }
+            } else if bit(masks.new, i) {
+                result.push(None);
+            } else {
+                let axis = cuts.len();
+                let cut = self.cut(i, from[axis])?;
+                if !cut.dropped {
+                    result.push(Some(axis));
+                }
+                cuts.push(cut);
+            }
+        }
+        while cuts.len() < from.len() {
+            result.push(Some(cuts.len()));
+            cuts.push(whole(cuts.len()));
+        }
+        Ok((cuts, result))
+    }
+
+    /// What index i leaves of an axis of so many elements.
+    fn cut(&self, i: usize, length: usize) -> Result<Cut, Fault> {
+        let (first, last) = (bit(self.masks.begin, i), bit(self.masks.end, i));
+        if bit(self.masks.shrink, i) {
+            return single(self.begin[i], first, length);
+        }
+        let ends = ((!first).then_some(self.begin[i]), (!last).then_some(self.end[i]));
+        range(ends, self.stride[i], length)
+    }
 }
 
 fn single(index: i64, masked: bool, n: usize) -> Result<Cut, Fault> {
@@ -120,8 +163,8 @@ fn range(ends: (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut,
 pub(super) fn split(node: &mut Node<'_>) -> Results {
     let axis = node.int(0)?;
     let value = node.operand(1)?.clone();
-    let from = node.shape_of(&value)?;
-    let axis = node.axis(axis, from.len())?;
+    let from = node.shape_of_value(&value)?;
+    let axis = crate::value::axis(axis, from.len())?;
     let n = usize::try_from(node.attr_int("num_split", 0)?).unwrap_or(0);
     if !(1..=MAX_PARTS).contains(&n) || !from[axis].is_multiple_of(n) {
         return Err(format!("splits axis {axis} of {from:?} in {n} equal parts").into());
@@ -131,8 +174,8 @@ pub(super) fn split(node: &mut Node<'_>) -> Results {
 
 pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
-    let from = node.shape_of(&value)?;
-    let axis = node.axis(node.int(2)?, from.len())?;
+    let from = node.shape_of_value(&value)?;
+    let axis = crate::value::axis(node.int(2)?, from.len())?;
     let asked = &node.ints(1)?.data;
     let known: Option<i64> = asked.iter().filter(|&&s| s != -1).try_fold(0i64, |n, &s| n.checked_add(s));
     let rest = known.and_then(|known| (from[axis] as i64).checked_sub(known));
@@ -146,17 +189,18 @@ pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
 
 pub(super) fn unpack(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
-    let from = node.shape_of(&value)?;
-    let axis = node.axis(node.attr_int("axis", 0)?, from.len())?;
+    let from = node.shape_of_value(&value)?;
+    let axis = crate::value::axis(node.attr_int("axis", 0)?, from.len())?;
     if from[axis] > MAX_PARTS {
         return Err(format!("unpacks {} parts: too many", from[axis]).into());
     }
     cut(node, &value, axis, &vec![1; from[axis]], true)
 }
 
-/// Parts one after another along an axis, which they keep or lose. The first part has the node's name.
+/// Parts one after another along an axis, which they keep or lose. The first part has the node's
+/// name.
 fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: bool) -> Results {
-    let from = node.shape_of(value)?;
+    let from = node.shape_of_value(value)?;
     let mut first = 0;
     let mut results = Vec::with_capacity(sizes.len());
     for (i, &size) in sizes.iter().enumerate() {
@@ -172,7 +216,7 @@ fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: b
         for (j, step) in steps.into_iter().enumerate() {
             part = match &part {
                 Value::Tensor(id) => {
-                    let plain = &node.def.name;
+                    let plain = &node.name;
                     let name = match (i, j == last) {
                         (0, true) => plain.clone(),
                         (_, true) => format!("{plain}:{i}"),
@@ -180,7 +224,7 @@ fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: b
                     };
                     Value::Tensor(node.add_as(name, step, &[*id])?)
                 }
-                other => node.moved(step, other)?,
+                other => node.move_value(other, [step])?,
             };
         }
         results.push(part);
@@ -190,11 +234,11 @@ fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: b
 
 pub(super) fn reverse(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
-    let from = node.shape_of(&value)?;
+    let from = node.shape_of_value(&value)?;
     let (mut begin, mut stride) = (vec![0; from.len()], vec![1; from.len()]);
     for &axis in &node.ints(1)?.data {
-        let axis = node.axis(axis, from.len())?;
+        let axis = crate::value::axis(axis, from.len())?;
         (begin[axis], stride[axis]) = (from[axis].saturating_sub(1), -1);
     }
-    Ok(vec![node.moved(Movement::Slice { begin, size: from, stride }, &value)?])
+    Ok(vec![node.move_value(&value, [Movement::Slice { begin, size: from, stride }])?])
 }

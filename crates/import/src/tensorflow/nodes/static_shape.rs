@@ -1,10 +1,10 @@
 //! Values that follow from shapes alone.
 
-use super::{Fault, Import, Node, Results, Table, Value};
+use super::{Fault, Node, Results, Row, Value, row};
+use crate::budget::MAX_GROWN;
 use crate::compose::{count_floats, count_integers};
 use crate::docs as doc;
-use crate::room::MAX_GROWN;
-use crate::tensorflow::tensor::Ints;
+use crate::value::Ints;
 use crate::value::MAX_KNOWN;
 use cryptflow_graph::Array;
 
@@ -15,30 +15,30 @@ const NOT_ONE: &str =
 /// What is said of a count whose ends are not known.
 const COUNTS: &str = "counts between numbers that are not known when compiling. If they are inputs of the model, make them constants";
 
-pub(super) const TABLE: Table = &[
-    ("Shape", shape, doc::KNOWN),
-    ("ShapeN", shape, doc::KNOWN),
-    ("Size", size, doc::KNOWN),
-    ("Rank", rank, doc::KNOWN),
-    ("Range", range, doc::KNOWN),
-    ("Fill", fill, doc::KNOWN.note("with one constant")),
-    ("ZerosLike", zeros_like, doc::KNOWN),
-    ("OnesLike", ones_like as Import, doc::KNOWN),
+pub(super) const TABLE: &[Row] = &[
+    row("Shape", shape, doc::KNOWN),
+    row("ShapeN", shape, doc::KNOWN),
+    row("Size", size, doc::KNOWN),
+    row("Rank", rank, doc::KNOWN),
+    row("Range", range, doc::KNOWN),
+    row("Fill", fill, doc::KNOWN.note("with one constant")),
+    row("ZerosLike", zeros_like, doc::KNOWN),
+    row("OnesLike", ones_like, doc::KNOWN),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {
-    let shapes = (0..node.operands.len()).map(|i| node.shape_of(node.operand(i)?));
+    let shapes = (0..node.operands.len()).map(|i| node.shape_of(i));
     let shapes = shapes.collect::<Result<Vec<_>, Fault>>()?;
     Ok(shapes.into_iter().map(|s| Value::Int(Ints::vector(s.iter().map(|&d| d as i64).collect()))).collect())
 }
 
 fn size(node: &mut Node<'_>) -> Results {
-    let shape = node.shape_of(node.operand(0)?)?;
+    let shape = node.shape_of(0)?;
     Ok(vec![Value::Int(Ints::scalar(shape.iter().product::<usize>() as i64))])
 }
 
 fn rank(node: &mut Node<'_>) -> Results {
-    let shape = node.shape_of(node.operand(0)?)?;
+    let shape = node.shape_of(0)?;
     Ok(vec![Value::Int(Ints::scalar(shape.len() as i64))])
 }
 
@@ -55,7 +55,7 @@ fn range(node: &mut Node<'_>) -> Results {
         _ => Err(Fault::from(COUNTS)),
     };
     let data = count_floats(known(0)?, known(1)?, known(2)?, MAX_GROWN)?;
-    let name = node.def.name.clone();
+    let name = node.name.clone();
     Ok(vec![Value::Tensor(node.graph.add_constant(name, Array::vector(data)))])
 }
 
@@ -75,10 +75,10 @@ fn ones_like(node: &mut Node<'_>) -> Results {
 
 fn like(node: &mut Node<'_>, value: i64) -> Results {
     let operand = node.operand(0)?.clone();
-    let shape = node.shape_of(&operand)?;
+    let shape = node.shape_of_value(&operand)?;
     let value = match operand {
         Value::Int(_) => Value::Int(Ints::scalar(value)),
-        _ => Value::Tensor(node.add_constant("value", Array::scalar(value as f32))),
+        _ => Value::Tensor(node.add_number("value", value as f32)),
     };
     filled(node, shape, &value)
 }
@@ -96,7 +96,7 @@ fn filled(node: &mut Node<'_>, shape: Vec<usize>, value: &Value) -> Results {
         Value::Tensor(id) => match node.constant_of(*id).map(|a| a.data.as_slice()) {
             Some(&[value]) => {
                 let array = Array::filled(shape, value)?;
-                Ok(vec![Value::Tensor(node.graph.add_constant(node.def.name.clone(), array))])
+                Ok(vec![Value::Tensor(node.add_known(array))])
             }
             _ => Err(NOT_ONE.into()),
         },

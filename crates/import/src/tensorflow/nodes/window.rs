@@ -1,5 +1,5 @@
-//! Windows as TensorFlow describes them: strides, dilations and padding as attributes, in either order of axes; along two
-//! spatial axes or three.
+//! Windows as TensorFlow describes them: strides, dilations and padding as attributes, in either
+//! order of axes; along two spatial axes or three.
 
 use cryptflow_ring::{Movement, Window};
 
@@ -56,7 +56,7 @@ impl Node<'_> {
 
     /// An operand with so many spatial axes, channels last.
     pub(super) fn grid(&mut self, i: usize, spatial: usize, format: Format) -> Result<NodeId, Fault> {
-        let x = self.tensor(i)?;
+        let x = self.floats(i)?;
         let shape = self.shape(x);
         if shape.len() != spatial + 2 {
             let axes = if spatial == 2 { "four" } else { "five" };
@@ -71,7 +71,8 @@ impl Node<'_> {
         }
     }
 
-    /// Adds an operation on images with channels last, and turns its result into the node's order of axes.
+    /// Adds an operation on images with channels last, and turns its result into the node's order
+    /// of axes.
     pub(super) fn add_image(
         &mut self,
         op: impl Into<Op>,
@@ -104,7 +105,8 @@ impl Node<'_> {
         self.per_axis("ksize", spatial, format)?.ok_or_else(|| Node::wrong("ksize"))
     }
 
-    /// The window of this kernel over an image with channels last of this shape, its padding made explicit.
+    /// The window of this kernel over an image with channels last of this shape, its padding made
+    /// explicit.
     pub(super) fn window(
         &self,
         kernel: [usize; 2],
@@ -121,7 +123,8 @@ impl Node<'_> {
         })
     }
 
-    /// How this kernel slides along each spatial axis of an image of this shape with channels last, its padding made explicit.
+    /// How this kernel slides along each spatial axis of an image of this shape with channels last,
+    /// its padding made explicit.
     pub(super) fn slides(
         &self,
         kernel: &[usize],
@@ -169,7 +172,8 @@ impl Node<'_> {
         Ok(slides)
     }
 
-    /// A number for each spatial axis out of an attribute with two more; those for batch and channels must be 1.
+    /// A number for each spatial axis out of an attribute with two more; those for batch and
+    /// channels must be 1.
     fn per_axis(&self, name: &str, spatial: usize, format: Format) -> Result<Option<Vec<usize>>, Fault> {
         let values = self.attr_ints(name)?;
         if values.is_empty() {

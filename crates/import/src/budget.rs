@@ -1,14 +1,15 @@
-//! How much importing may make of a file. Small files can say a lot: a constant of one number and a large shape, a chain of nodes that
-//! each double the one before, a product of two large constants.
+//! How much importing may make of a file. Small files can say a lot: a constant of one number and a
+//! large shape, a chain of nodes that each double the one before, a product of two large constants.
 
 use super::value::{Fault, Ints, fits};
 use cryptflow_graph::{Graph, Op};
 
-/// A result that is known while importing, and larger than what it is made of, has at most so many elements.
+/// A result that is known while importing, and larger than what it is made of, has at most so many
+/// elements.
 pub(super) const MAX_GROWN: usize = 1 << 24;
 
 /// The elements of a shape, or why no constant of that shape is made of less.
-pub(super) fn made(shape: &[usize]) -> Result<usize, Fault> {
+pub(super) fn check_made(shape: &[usize]) -> Result<usize, Fault> {
     let n = fits(shape)?;
     if n > MAX_GROWN {
         return Err(format!("makes a constant of {n} elements: too many").into());
@@ -18,31 +19,32 @@ pub(super) fn made(shape: &[usize]) -> Result<usize, Fault> {
 
 /// What may still be made of a file.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Budget {
     /// Elements of constants.
     elements: usize,
     /// Multiplications and the like, to compute constants.
     work: usize,
 }
 
-impl Room {
-    /// The room of a file of so many bytes: 256 MiB of constants (as f32) and 64 bytes for each of the file's; seconds of work, and a
-    /// thousand steps for each byte.
-    pub(super) fn of(length: usize) -> Room {
-        Room {
+impl Budget {
+    /// The budget of a file of so many bytes: 256 MiB of constants (as f32) and 64 bytes for each
+    /// of the file's; seconds of work, and a thousand steps for each byte.
+    pub(super) fn of_file(length: usize) -> Budget {
+        Budget {
             elements: (1 << 26) + length.saturating_mul(16),
             work: (1 << 32) + length.saturating_mul(1 << 10),
         }
     }
 
-    /// The file has these many elements elsewhere, in a file of its own.
-    pub(super) fn given(&mut self, elements: usize) {
+    /// Adds what so many elements justify, which lie in a file of their own.
+    pub(super) fn add_elements(&mut self, elements: usize) {
         self.elements = self.elements.saturating_add(elements.saturating_mul(16));
         self.work = self.work.saturating_add(elements.saturating_mul(1 << 10));
     }
 
-    /// Takes the elements of a node's results: `ints`, and the constants that came to `graph` behind its first `before` nodes.
-    pub(super) fn take<'a>(
+    /// Takes the elements of a node's results: `ints`, and the constants that came to `graph`
+    /// behind its first `before` nodes.
+    pub(super) fn take_results<'a>(
         &mut self,
         graph: &Graph,
         before: usize,
@@ -61,19 +63,25 @@ impl Room {
         Ok(())
     }
 
-    /// Takes the work of an operation on constants of these shapes, with a result of `elements` elements.
-    pub(super) fn compute(&mut self, op: &Op, shapes: &[&[usize]], elements: usize) -> Result<(), Fault> {
+    /// Takes the work of an operation on constants of these shapes, with a result of `elements`
+    /// elements.
+    pub(super) fn take_evaluation(
+        &mut self,
+        op: &Op,
+        shapes: &[&[usize]],
+        elements: usize,
+    ) -> Result<(), Fault> {
         let size = |shape: &[usize]| shape.iter().product::<usize>();
         let given: usize = shapes.iter().map(|s| size(s)).sum();
         if elements > MAX_GROWN.max(given) {
             return Err(format!("its result is a constant of {elements} elements: too many").into());
         }
         let each = op.work(shapes, elements);
-        self.spend(elements.saturating_mul(each).saturating_add(given))
+        self.take_work(elements.saturating_mul(each).saturating_add(given))
     }
 
     /// Takes so much work.
-    pub(super) fn spend(&mut self, work: usize) -> Result<(), Fault> {
+    pub(super) fn take_work(&mut self, work: usize) -> Result<(), Fault> {
         self.work = self.work.checked_sub(work).ok_or(
             "computes on constants for longer than the file's size justifies. Is the model damaged? If not, let TensorFlow compute \
              it: freeze the graph again with constant folding",

@@ -1,6 +1,6 @@
 //! What the importer of ONNX says about models that it cannot import, and what options do.
 
-use cryptflow_graph::Graph;
+use cryptflow_graph::{Array, Graph, float};
 use cryptflow_import::onnx::messages::{
     AttributeProto, AttributeType, DataType, Dimension, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -306,4 +306,30 @@ fn nearest_neighbours_from_half_a_pixel() {
     let y = cryptflow_graph::float::run(&graph, &[x], &mut |_, _| ()).unwrap().remove(0);
     // Places 0.29, 0.86, 1.43, 2 and 2.57.
     assert_eq!(y.data.as_slice(), [10.0, 10.0, 20.0, 30.0, 30.0]);
+}
+
+/// A constant of floats whose shape is known integers is divided as floats are.
+#[test]
+fn floats_that_are_made_from_shapes_stay_floats() {
+    let attribute = |name: &str, r#type: AttributeType| AttributeProto {
+        name: name.into(),
+        r#type: r#type as i32,
+        ..AttributeProto::default()
+    };
+    let seven = TensorProto {
+        data_type: DataType::Float as i32,
+        dims: vec![1],
+        float_data: vec![7.0],
+        ..TensorProto::default()
+    };
+    let value = AttributeProto { t: Some(seven), ..attribute("value", AttributeType::Tensor) };
+    let shape = AttributeProto { ints: vec![1, 3], ..attribute("value_ints", AttributeType::Ints) };
+    let graph = plain(&model(vec![
+        NodeProto { attribute: vec![shape], ..node("Constant", &[], &["shape"]) },
+        NodeProto { attribute: vec![value], ..node("ConstantOfShape", &["shape"], &["sevens"]) },
+        node("Div", &["sevens", "x"], &["y"]),
+    ]));
+    let x = Array::new(vec![1, 3], vec![2.0, 4.0, 8.0]).unwrap();
+    let y = float::run(&graph.unwrap(), &[x], &mut |_, _| ()).unwrap().remove(0);
+    assert_eq!(y.data.as_slice(), [3.5, 1.75, 0.875]);
 }

@@ -10,12 +10,13 @@ use crate::tensor::Constant;
 use crate::value::{Ints, MAX_ELEMENTS, axis};
 use cryptflow_graph::Array;
 
+/// Results of integers are known, so that what a row gives is said of its floats.
 pub(super) const TABLE: &[Row] = &[
     row("Shape", shape, doc::KNOWN),
     row("Size", size, doc::KNOWN),
-    row("ConstantOfShape", filled, doc::KNOWN),
-    row("Range", range, doc::KNOWN),
-    row("EyeLike", identity_matrix, doc::KNOWN),
+    row("ConstantOfShape", filled, doc::KNOWN).gives(Gives::All(Kind::Float)),
+    row("Range", range, doc::KNOWN).gives(Gives::All(Kind::Float)),
+    row("EyeLike", identity_matrix, doc::KNOWN).gives(Gives::All(Kind::Float)),
     row("OneHot", one_hot, doc::KNOWN.note("of known indices")).gives(Gives::Like(2)),
     row("NonZero", non_zero, doc::KNOWN.note("of known values")),
 ];

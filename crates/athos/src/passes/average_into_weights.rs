@@ -99,35 +99,18 @@ fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
             if region.sources.contains(&user) {
                 return Err(format!("{} behind it brings the same factor again", node.name));
             }
-            match &node.op {
-                Op::Linear(Linear::Conv2d { .. } | Linear::MatMul { .. }) => {
-                    if Layer::of(graph, user).is_none_or(|layer| layer.x != id) {
-                        return Err(format!("{} has no constant weights to take the factor up", node.name));
+            match passing(graph, id, user)? {
+                Passing::Takes => {
+                    region.layers.insert(user);
+                }
+                Passing::On => {
+                    if matches!(node.op, Op::Movement(Movement::Concat { .. })) {
+                        concatenations.insert(user);
                     }
-                    region.layers.insert(user);
-                }
-                Op::Linear(Linear::Scale)
-                    if node.inputs[0] == id && graph.constant(node.inputs[1]).is_some() =>
-                {
-                    region.layers.insert(user);
-                }
-                Op::Movement(Movement::Concat { .. }) => {
-                    concatenations.insert(user);
                     if reached.insert(user) {
                         work.push(user);
                     }
                 }
-                Op::Activation(Activation::Relu)
-                | Op::Identity
-                | Op::Pool(Pool { .. })
-                | Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. })
-                | Op::Movement(_) => {
-                    if reached.insert(user) {
-                        work.push(user);
-                    }
-                }
-                // Of what is not listed it is not known: the average stays.
-                _ => return Err(format!("{} ({}) does not pass the factor on", node.name, node.op.name())),
             }
         }
         // The other operands of a concatenation must bring the same factor.
@@ -155,6 +138,37 @@ fn region(graph: &Graph, start: NodeId, n: usize) -> Result<Region, String> {
         return Err("nothing behind it takes the factor up".into());
     }
     Ok(region)
+}
+
+/// What a node does with a factor that an operand of it carries.
+enum Passing {
+    /// Its weights take it up.
+    Takes,
+    /// Its result carries it.
+    On,
+}
+
+/// What `user` does with the factor of `id`, or why it stops it.
+fn passing(graph: &Graph, id: NodeId, user: NodeId) -> Result<Passing, String> {
+    let node = graph.node(user);
+    match &node.op {
+        Op::Linear(Linear::Conv2d { .. } | Linear::MatMul { .. }) => {
+            if Layer::of(graph, user).is_none_or(|layer| layer.x != id) {
+                return Err(format!("{} has no constant weights to take the factor up", node.name));
+            }
+            Ok(Passing::Takes)
+        }
+        Op::Linear(Linear::Scale) if node.inputs[0] == id && graph.constant(node.inputs[1]).is_some() => {
+            Ok(Passing::Takes)
+        }
+        Op::Activation(Activation::Relu)
+        | Op::Identity
+        | Op::Pool(_)
+        | Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. })
+        | Op::Movement(_) => Ok(Passing::On),
+        // Of what is not listed it is not known: the average stays.
+        _ => Err(format!("{} ({}) does not pass the factor on", node.name, node.op.name())),
+    }
 }
 
 impl Region {

@@ -115,15 +115,14 @@ impl Lowering<'_> {
                 function.name()
             )
         };
-        let mut breaks = breaks(function, low, high, unit).ok_or_else(too_many)?;
         // Beyond the domain the function stays what it is there.
-        let ends = [(domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64 + 1];
-        breaks.extend(ends.into_iter().filter(|&b| b > low && b <= high));
+        let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
+        let mut breaks = breaks(function, low, high, unit).ok_or_else(too_many)?;
+        breaks.extend([first, last + 1].into_iter().filter(|&b| b > low && b <= high));
         breaks.sort_unstable();
         breaks.dedup();
         let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks };
         let table = table(&request).ok_or_else(too_many)?;
-        let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
         self.plan.functions.push(FunctionReport {
             name: self.graph.node(id).name.clone(),
             function: function.name().to_string(),

@@ -169,16 +169,8 @@ impl Lowering<'_> {
             let start = if weights.shape.len() > 2 { i * size } else { 0 };
             let data = weights.data.get(start..start + size).unwrap_or_default().to_vec();
             let w = Array::new(matrix.to_vec(), data).map_err(|e| e.to_string())?;
-            parts.push(self.product(
-                id,
-                part,
-                constant_id,
-                w,
-                transposed,
-                None,
-                vec![1, rows, columns],
-                false,
-            )?);
+            let shape = vec![1, rows, columns];
+            parts.push(self.product(id, part, constant_id, w, transposed, None, shape, false)?);
         }
         let range = self.range(id);
         let all = vec![batch, rows, columns];

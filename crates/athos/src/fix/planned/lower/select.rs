@@ -111,26 +111,27 @@ impl Lowering<'_> {
             let added = Array::new(shape, added).map_err(|e| e.to_string())?;
             return self.plus_array(id, kept, &added);
         }
-        let scale = self.setting.scale.saturating_add_signed(self.plan.values[value].extra);
-        let units = (f64::from(first) * exp2(scale)).round();
-        if units.abs() > exp2(50) {
-            return Err(format!("it puts {first} in the place of values: too large for fixed point"));
-        }
-        self.plan.fitted = Some(self.setting.scale);
-        let one = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
-        let any = self.moved(id, one, value);
-        let number = units as i64;
-        let value_of = PlanValue {
-            extra: self.plan.values[value].extra,
-            exact: Some((number, number)),
-            ..self.blank(id, vec![1], super::Range { low: first.into(), high: first.into() })
-        };
-        let number =
-            self.step_to(id, PlanOp::Combine { factors: vec![0], offsets: vec![number] }, &[any], value_of);
+        let number = self.public_number(id, value, first)?;
         let both = self.joined(id, &[value, number]);
         let indices = (0..count).map(|i| if picks(i) { count } else { i }).collect();
         let chosen = self.moved(id, Movement::Gather { axis: 0, indices }, both);
         Ok(self.last_step(id, reshape(&shape), &[chosen]))
+    }
+
+    /// A public number, made of an element of a flat value times nothing, with as many fractional bits as that has.
+    fn public_number(&mut self, id: NodeId, value: usize, number: f32) -> Result<usize, Refusal> {
+        let extra = self.plan.values[value].extra;
+        let units = (f64::from(number) * exp2(self.setting.scale.saturating_add_signed(extra))).round();
+        if units.abs() > exp2(50) {
+            return Err(format!("it puts {number} in the place of values: too large for fixed point"));
+        }
+        self.plan.fitted = Some(self.setting.scale);
+        let one = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
+        let any = self.moved(id, one, value);
+        let range = super::Range { low: number.into(), high: number.into() };
+        let units = units as i64;
+        let made = PlanValue { extra, exact: Some((units, units)), ..self.blank(id, vec![1], range) };
+        Ok(self.step_to(id, PlanOp::Combine { factors: vec![0], offsets: vec![units] }, &[any], made))
     }
 
     /// Flat values one after another.

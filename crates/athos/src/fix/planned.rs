@@ -15,7 +15,7 @@ use super::FixError;
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
 use lower::{Setting, lower};
-use plan::{Plan, PlanOp, PlanOutput};
+use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
 
 /// Makes plans of one graph, and keeps them.
@@ -79,7 +79,7 @@ fn origin(plan: &Plan, output: &PlanOutput) -> Option<Opened> {
             return Some(Opened { node, movements, shape, transform: output.transform });
         }
         let step = plan.steps.iter().find(|s| s.output == value)?;
-        let PlanOp::Movement(movement) = &step.op else {
+        let Operation::Movement(movement) = &step.op else {
             return None;
         };
         movements.push(movement.clone());

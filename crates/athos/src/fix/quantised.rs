@@ -3,16 +3,17 @@
 pub(crate) mod trial;
 mod weights;
 
-use cryptflow_operation::Bounds;
+use cryptflow_operation::{
+    Activation, Bounds, Compare, Form, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
+    ScalePublic,
+};
 use cryptflow_program::{
-    Activation, Checked, Combine, Compare, Input, Linear, LinearTerm, MaxPool, Operation, Output,
-    Preprocessing, Product, Program, Rectifier, ScalePublic, Step, SumPool, VERSION, Value, ValueId,
-    liveness, validate,
+    Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, liveness, validate,
 };
 
 use super::FixError;
 use super::chosen::Chosen;
-use super::planned::plan::{PlanOp, PlanStep, PlanTerm};
+use super::planned::plan::{self, PlanStep, Reals};
 use super::units::exp2;
 use weights::Weights;
 
@@ -111,60 +112,60 @@ impl<'a> Writer<'a> {
         Step { name: step.name.clone(), operation, inputs, output, last_uses: Vec::new() }
     }
 
+    /// The operation in integers. Comparisons get their bits when all bounds are written.
     fn operation(&mut self, step: &PlanStep, shift: u32) -> Operation {
         match &step.op {
-            PlanOp::Linear { terms, bias } => self.linear(step, terms, bias.as_deref(), shift),
-            PlanOp::Widen => Operation::Widen,
-            PlanOp::Relu => self.activation(Rectifier::Relu, step),
-            PlanOp::ClippedRelu(limit) => {
-                let scale = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale);
-                let limit = (limit * exp2(scale)).round().max(1.0) as u64;
-                self.activation(Rectifier::ClippedRelu { limit }, step)
+            plan::Operation::Linear(linear) => Operation::Linear(self.linear(step, linear, shift)),
+            plan::Operation::Product(Product { map, .. }) => {
+                Operation::Product(Product { map: map.clone(), shift })
             }
-            PlanOp::MaxPool(input, window) => {
-                Operation::MaxPool(MaxPool { input: *input, window: window.clone(), compare_bits: 0 })
+            plan::Operation::Compare(Compare { thresholds, .. }) => {
+                Operation::Compare(Compare { thresholds: thresholds.clone(), compare_bits: 0 })
             }
-            PlanOp::SumPool(input, window) => {
-                Operation::SumPool(SumPool { input: *input, window: window.clone() })
-            }
-            PlanOp::ScalePublic(factors) => {
+            plan::Operation::Combine(combine) => Operation::Combine(combine.clone()),
+            plan::Operation::ScalePublic(ScalePublic { factors, .. }) => {
                 let unit = f64::from(shift as i32 + self.rise(step, 0)).exp2();
                 let factors = factors.iter().map(|f| (f * unit).round() as i64 as u64).collect();
                 Operation::ScalePublic(ScalePublic { factors, shift })
             }
-            PlanOp::Product(map) => Operation::Product(Product { map: map.clone(), shift }),
-            PlanOp::Compare(thresholds) => {
-                Operation::Compare(Compare { thresholds: thresholds.clone(), compare_bits: 0 })
+            plan::Operation::Widen => Operation::Widen,
+            plan::Operation::Activation(Activation { function, .. }) => {
+                Operation::Activation(self.activation(step, function))
             }
-            PlanOp::Combine { factors, offsets } => {
-                Operation::Combine(Combine { factors: factors.clone(), offsets: offsets.clone() })
+            plan::Operation::MaxPool(MaxPool { input, window, .. }) => {
+                Operation::MaxPool(MaxPool { input: *input, window: window.clone(), compare_bits: 0 })
             }
-            PlanOp::Add => Operation::Add,
-            PlanOp::Sub => Operation::Sub,
-            PlanOp::Movement(movement) => Operation::Movement(movement.clone()),
+            plan::Operation::SumPool(pool) => Operation::SumPool(pool.clone()),
+            plan::Operation::Add => Operation::Add,
+            plan::Operation::Sub => Operation::Sub,
+            plan::Operation::Movement(movement) => Operation::Movement(movement.clone()),
         }
     }
 
-    fn linear(&mut self, step: &PlanStep, terms: &[PlanTerm], bias: Option<&[f64]>, shift: u32) -> Operation {
-        let mut term = |t: &PlanTerm| {
+    fn linear(&mut self, step: &PlanStep, linear: &Linear<Reals>, shift: u32) -> Linear {
+        let term = |t: &plan::LinearTerm| {
             let scale = shift.saturating_add_signed(self.rise(step, t.input));
             LinearTerm { input: t.input, weight: self.weights.filter(t.weight, scale), map: t.map.clone() }
         };
-        let terms = terms.iter().map(&mut term).collect();
+        let terms = linear.terms.iter().map(term).collect();
         let products = self.chosen.plan.values[step.output].scale(self.chosen.choice.scale) + shift;
-        let bias = bias.map(|bias| self.weights.bias(&step.name, bias, products));
-        Operation::Linear(Linear { terms, bias, shift })
+        let bias = linear.bias.as_ref().map(|bias| self.weights.bias(&step.name, bias, products));
+        Linear { terms, bias, shift }
     }
 
-    fn activation(&self, function: Rectifier, step: &PlanStep) -> Operation {
-        let wide = |planned: usize| self.chosen.plan.values[planned].wide;
+    fn activation(&self, step: &PlanStep, function: &Rectifier<Reals>) -> Activation {
+        let Chosen { plan, choice, .. } = self.chosen;
+        let wide = |planned: usize| plan.values[planned].wide;
+        let scale = plan.values[step.output].scale(choice.scale);
+        let function = match function {
+            Rectifier::Relu => Rectifier::Relu,
+            Rectifier::ClippedRelu { limit } => {
+                Rectifier::ClippedRelu { limit: Reals::limit_units(*limit, scale) }
+            }
+        };
         // In the large ring already: nothing to widen.
         let from_wide = step.inputs.first().is_some_and(|&input| wide(input));
-        Operation::Activation(Activation {
-            function,
-            compare_bits: 0,
-            widen: wide(step.output) && !from_wide,
-        })
+        Activation { function, compare_bits: 0, widen: wide(step.output) && !from_wide }
     }
 
     /// By how many fractional bits a step's result exceeds one of its operands.

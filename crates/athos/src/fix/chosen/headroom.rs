@@ -4,12 +4,12 @@
 //! them: its comparisons, a lift, its own bounds, and that of every value that stays in this ring. Walking backwards gives
 //! the bits that each result needs; what the ring has left goes to the precision of the weights.
 
-use cryptflow_program::bits;
+use cryptflow_operation::{Activation, Form, Linear, Rectifier, bits};
 
 use super::choice::Choice;
 use crate::fix::FixError;
 use crate::fix::options::WORST_CASE_WEIGHT_BITS;
-use crate::fix::planned::plan::{Plan, PlanOp, PlanStep};
+use crate::fix::planned::plan::{Operation, Plan, PlanStep, Reals};
 use crate::fix::units::exp2;
 
 /// Bits of magnitude below which weights are too coarse to compute with.
@@ -40,7 +40,7 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
         }
     }
     let shift = |step: &PlanStep| {
-        if let PlanOp::Product(_) = step.op {
+        if let Operation::Product(_) = step.op {
             let shift = product_shift(plan, step, choice.scale);
             let kept = needed[step.output] + 1;
             if shift == 0 || kept + shift > choice.ring_bits {
@@ -64,7 +64,7 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
 pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
     let needed = needed_bits(plan, bounds, choice.scale);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
-    let products = plan.steps.iter().filter(|s| matches!(s.op, PlanOp::Product(_)));
+    let products = plan.steps.iter().filter(|s| matches!(s.op, Operation::Product(_)));
     let products = products.map(|s| needed[s.output] + 1 + product_shift(plan, s, choice.scale)).max();
     let wide = wide.max(products.unwrap_or(8));
     plan.steps
@@ -75,49 +75,72 @@ pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32
         })
 }
 
-/// What a step wants whose result needs so many bits; none if it does not truncate.
+/// What a step wants whose result needs so many bits; none if it does not truncate, or only as its
+/// operands' scales say.
 fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
     match &step.op {
-        PlanOp::Linear { terms, bias } => {
-            let largest = terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
-            let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
-            let bias = bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
-            let scale = plan.values[step.output].scale(choice.scale);
-            let for_bias = fractional_bits(bias, 62, 124).saturating_sub(scale);
-            let wanted = wanted.min(for_bias).max(1);
-            // A result with more fractional bits than an operand leaves fewer to shift out, and the other way round.
-            let to = plan.values[step.output].extra;
-            let from = terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to).min().unwrap_or(0);
-            let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
-            // The most, in units, that all products together can come to.
-            let products = terms.iter().map(|t| {
-                let (low, high) = bounds[step.inputs[t.input]];
-                let x = low.unsigned_abs().max(high.unsigned_abs()) as f64;
-                let unit = f64::from(to - plan.values[step.inputs[t.input]].extra).exp2();
-                unit * x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
-            });
-            if products.sum::<f64>() < NEGLIGIBLE {
-                return Some(Wish { wanted: shift(wanted.min(30)), coarsest: shift(1), kept: needed + 1 });
-            }
-            let fewest = if choice.may_round_weights { COARSEST_WEIGHT } else { WORST_CASE_WEIGHT_BITS };
-            let coarsest = wanted.saturating_sub(choice.weight_bits.saturating_sub(fewest)).max(1);
-            Some(Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed + 1 })
-        }
-        PlanOp::ScalePublic(factors) => {
-            let input = step.inputs.first().map_or(0, |&i| plan.values[i].extra);
-            let from = input - plan.values[step.output].extra;
-            let shift = |bits: u32| bits.saturating_add_signed(from).max(1);
-            if let Some(exact) = exact_bits(factors) {
-                return Some(Wish { wanted: shift(exact), coarsest: shift(exact), kept: needed });
-            }
-            let largest = factors.iter().fold(0.0f64, |m, f| m.max(f.abs()));
-            let bits = FACTOR_BITS.min(choice.weight_bits);
-            let wanted = fractional_bits(largest, bits, choice.scale).max(1);
-            let coarsest = wanted.saturating_sub(bits.saturating_sub(COARSEST_WEIGHT)).max(1);
-            Some(Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed })
-        }
-        _ => None,
+        Operation::Linear(linear) => Some(linear_wish(plan, bounds, step, linear, needed, choice)),
+        Operation::ScalePublic(public) => Some(public_wish(plan, step, &public.factors, needed, choice)),
+        Operation::Product(_)
+        | Operation::Compare(_)
+        | Operation::Combine(_)
+        | Operation::Widen
+        | Operation::Activation(_)
+        | Operation::MaxPool(_)
+        | Operation::SumPool(_)
+        | Operation::Add
+        | Operation::Sub
+        | Operation::Movement(_) => None,
     }
+}
+
+/// What a layer wants: precise weights.
+fn linear_wish(
+    plan: &Plan,
+    bounds: &[(i64, i64)],
+    step: &PlanStep,
+    linear: &Linear<Reals>,
+    needed: u32,
+    choice: Choice,
+) -> Wish {
+    let largest = linear.terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
+    let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
+    let bias = linear.bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));
+    let scale = plan.values[step.output].scale(choice.scale);
+    let for_bias = fractional_bits(bias, 62, 124).saturating_sub(scale);
+    let wanted = wanted.min(for_bias).max(1);
+    // A result with more fractional bits than an operand leaves fewer to shift out, and the other way round.
+    let to = plan.values[step.output].extra;
+    let from = linear.terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to).min().unwrap_or(0);
+    let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
+    // The most, in units, that all products together can come to.
+    let products = linear.terms.iter().map(|t| {
+        let (low, high) = bounds[step.inputs[t.input]];
+        let x = low.unsigned_abs().max(high.unsigned_abs()) as f64;
+        let unit = f64::from(to - plan.values[step.inputs[t.input]].extra).exp2();
+        unit * x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
+    });
+    if products.sum::<f64>() < NEGLIGIBLE {
+        return Wish { wanted: shift(wanted.min(30)), coarsest: shift(1), kept: needed + 1 };
+    }
+    let fewest = if choice.may_round_weights { COARSEST_WEIGHT } else { WORST_CASE_WEIGHT_BITS };
+    let coarsest = wanted.saturating_sub(choice.weight_bits.saturating_sub(fewest)).max(1);
+    Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed + 1 }
+}
+
+/// What a multiplication by public factors wants: precise factors.
+fn public_wish(plan: &Plan, step: &PlanStep, factors: &[f64], needed: u32, choice: Choice) -> Wish {
+    let input = step.inputs.first().map_or(0, |&i| plan.values[i].extra);
+    let from = input - plan.values[step.output].extra;
+    let shift = |bits: u32| bits.saturating_add_signed(from).max(1);
+    if let Some(exact) = exact_bits(factors) {
+        return Wish { wanted: shift(exact), coarsest: shift(exact), kept: needed };
+    }
+    let largest = factors.iter().fold(0.0f64, |m, f| m.max(f.abs()));
+    let bits = FACTOR_BITS.min(choice.weight_bits);
+    let wanted = fractional_bits(largest, bits, choice.scale).max(1);
+    let coarsest = wanted.saturating_sub(bits.saturating_sub(COARSEST_WEIGHT)).max(1);
+    Wish { wanted: shift(wanted), coarsest: shift(coarsest), kept: needed }
 }
 
 /// What a product shifts out: its operands' fractional bits, less the result's.
@@ -136,19 +159,25 @@ fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
     for step in plan.steps.iter().rev() {
         for &input in &step.inputs {
             let (low, high) = bounds[input];
+            let narrow = !plan.values[step.output].wide;
             let (bits, same_ring) = match &step.op {
-                PlanOp::Widen => (bits::widen_bits(low, high), false),
-                PlanOp::Relu => (bits::signed_bits(low, high), !plan.values[step.output].wide),
-                PlanOp::ClippedRelu(limit) => {
-                    let limit =
-                        (limit * exp2(plan.values[input].scale(scale))).round().clamp(1.0, 9e18) as u64;
-                    let own = bits::signed_bits_wide(0, limit.into());
-                    (bits::clipped_bits(low, high, limit).max(own), !plan.values[step.output].wide)
+                Operation::Widen => (bits::widen_bits(low, high), false),
+                Operation::Activation(Activation { function: Rectifier::Relu, .. }) => {
+                    (bits::signed_bits(low, high), narrow)
                 }
-                PlanOp::MaxPool(..) => (bits::difference_bits(low, high), true),
-                PlanOp::Compare(thresholds) => (bits::threshold_bits(low, high, thresholds), false),
-                PlanOp::Add | PlanOp::Sub | PlanOp::Movement(_) | PlanOp::Combine { .. } => (0, true),
-                _ => (0, false),
+                Operation::Activation(Activation { function: Rectifier::ClippedRelu { limit }, .. }) => {
+                    let limit = Reals::limit_units(*limit, plan.values[input].scale(scale));
+                    let own = bits::signed_bits_wide(0, limit.into());
+                    (bits::clipped_bits(low, high, limit).max(own), narrow)
+                }
+                Operation::MaxPool(_) => (bits::difference_bits(low, high), true),
+                Operation::Compare(compare) => (bits::threshold_bits(low, high, &compare.thresholds), false),
+                Operation::Add | Operation::Sub | Operation::Movement(_) | Operation::Combine(_) => (0, true),
+                // Their operands are wide, and their results in a ring of their own.
+                Operation::Linear(_)
+                | Operation::Product(_)
+                | Operation::ScalePublic(_)
+                | Operation::SumPool(_) => (0, false),
             };
             let through = if same_ring { needed[step.output] } else { 0 };
             needed[input] = needed[input].max(bits).max(through);

@@ -1,9 +1,9 @@
 //! The integers that each value of a plan stays within: its range, widened by the margin and by rounding,
 //! where they do not follow from what it is computed of.
 
-use cryptflow_ring::Movement;
+use cryptflow_operation::{Bounds, Reach};
 
-use super::plan::{Plan, PlanOp, PlanValue};
+use super::plan::{Operation, Plan, PlanValue};
 use crate::fix::units::exp2;
 
 /// Leading bits of a bound that count.
@@ -51,29 +51,20 @@ fn coarse(bound: i64) -> i64 {
     bound | ((1i64 << bits.saturating_sub(BOUND_BITS).min(62)) - 1)
 }
 
-/// The bounds of a step's result, for its operands'. Operations that only move or pick elements pass
-/// their operands' bounds on.
+/// The bounds of a step's result, for its operands': by the operation's rule where they follow from them,
+/// the value's own otherwise.
 pub(crate) fn result_bounds(
-    op: &PlanOp,
+    op: &Operation,
     inputs: &[(i64, i64)],
     value: &PlanValue,
     scale: u32,
     margin: f64,
 ) -> (i64, i64) {
-    let low = inputs.iter().map(|b| b.0).min().unwrap_or(0);
-    let high = inputs.iter().map(|b| b.1).max().unwrap_or(0);
-    let own = own_bounds(value, scale, margin);
-    match op {
-        PlanOp::Movement(Movement::Pad { .. }) => (low.min(0), high.max(0)),
-        PlanOp::Widen | PlanOp::Movement(_) | PlanOp::MaxPool(..) => (low, high),
-        PlanOp::Relu => (0, high.max(0)),
-        PlanOp::ClippedRelu(limit) => {
-            let limit = (limit * exp2(value.scale(scale))).round().clamp(1.0, 9e18) as i64;
-            (0, high.clamp(0, limit))
-        }
-        PlanOp::Compare(_) => (0, 1),
+    let operands: Vec<Bounds> = inputs.iter().map(|&(low, high)| Bounds { low, high }).collect();
+    match op.reach(&operands, value.scale(scale)) {
+        Reach::Follows(Bounds { low, high }) => (low, high),
         // What is never negative needs no headroom below zero.
-        PlanOp::SumPool(..) | PlanOp::Add if low >= 0 => (0, own.1),
-        _ => own,
+        Reach::NotNegative => (0, own_bounds(value, scale, margin).1),
+        Reach::Data => own_bounds(value, scale, margin),
     }
 }

@@ -26,7 +26,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
-use super::plan::{Plan, PlanOp, PlanOutput, PlanStep, PlanValue, PlanWeight};
+use super::plan::{self, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::Unsupported;
 use cryptflow_graph::ranges::images;
 
@@ -205,7 +205,7 @@ impl Lowering<'_> {
     fn step(
         &mut self,
         id: NodeId,
-        op: PlanOp,
+        op: Operation,
         inputs: &[usize],
         shape: Vec<usize>,
         range: Range,
@@ -217,7 +217,7 @@ impl Lowering<'_> {
     }
 
     /// A step for a node that gives this value.
-    fn step_to(&mut self, id: NodeId, op: PlanOp, inputs: &[usize], value: PlanValue) -> usize {
+    fn step_to(&mut self, id: NodeId, op: Operation, inputs: &[usize], value: PlanValue) -> usize {
         let Setting { scale, margin, .. } = self.setting;
         let operands: Vec<(i64, i64)> = inputs.iter().map(|&i| self.bounds[i]).collect();
         let bounds = result_bounds(&op, &operands, &value, scale, margin);
@@ -229,13 +229,13 @@ impl Lowering<'_> {
     }
 
     /// The last step for a node: it gives its result.
-    fn last_step(&mut self, id: NodeId, op: PlanOp, inputs: &[usize]) -> Lowered {
+    fn last_step(&mut self, id: NodeId, op: Operation, inputs: &[usize]) -> Lowered {
         let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
         Lowered::Value(self.step(id, op, inputs, shape, range, true))
     }
 
     /// The same, for a caller that goes on with the value.
-    fn last_value(&mut self, id: NodeId, op: PlanOp, inputs: &[usize]) -> usize {
+    fn last_value(&mut self, id: NodeId, op: Operation, inputs: &[usize]) -> usize {
         let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
         self.step(id, op, inputs, shape, range, true)
     }
@@ -288,14 +288,14 @@ impl Lowering<'_> {
             .with_zero();
         let flat = vec![array.data.len()];
         let bias = array.data.iter().map(|&v| v.into()).collect();
-        let op = PlanOp::Linear { terms: Vec::new(), bias: Some(bias) };
+        let op = plan::linear(Vec::new(), Some(bias));
         let whole = array.shape == flat;
         let value = self.step(id, op, &[], flat, range, whole);
         if whole {
             return value;
         }
         let shape = array.shape.clone();
-        let reshape = PlanOp::Movement(Movement::Reshape { shape: shape.clone() });
+        let reshape = Operation::Movement(Movement::Reshape { shape: shape.clone() });
         self.step(id, reshape, &[value], shape, range, true)
     }
 

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
-use cryptflow_program::OutputTransform;
-use cryptflow_ring::{LinearMap, Movement, Window};
-
 use cryptflow_graph::{NodeId, Range};
+use cryptflow_operation::{
+    Activation, Combine, Compare, Form, Linear, MaxPool, Product, Rectifier, ScalePublic, SumPool,
+};
+use cryptflow_program::OutputTransform;
+use cryptflow_ring::{LinearMap, Window};
+
+use crate::fix::units::exp2;
 
 /// A value of the plan.
 #[derive(Clone, Debug)]
@@ -54,51 +58,87 @@ impl PlanWeight {
     }
 }
 
-/// One term of a linear step.
-#[derive(Clone, Debug)]
-pub(crate) struct PlanTerm {
-    /// The operand's index in the step's inputs.
-    pub(crate) input: usize,
-    /// Index of the weight.
-    pub(crate) weight: usize,
-    /// The map.
-    pub(crate) map: LinearMap,
+/// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and the
+/// bits that comparisons look at; whether an activation widens is for [`super::schedule`] to say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reals;
+
+impl Form for Reals {
+    /// Index of a weight of the plan.
+    type Weight = usize;
+    type Bias = Vec<f64>;
+    type Factor = f64;
+    type Limit = f64;
+    type Shift = ();
+    type CompareBits = ();
+    type Widens = ();
+
+    fn limit_units(limit: f64, scale: u32) -> u64 {
+        (limit * exp2(scale)).round().clamp(1.0, 9e18) as u64
+    }
 }
 
-/// What a step does.
-#[derive(Clone, Debug)]
-pub(crate) enum PlanOp {
-    /// `Σ map(x, w) + bias`; the bias in real numbers.
-    Linear {
-        terms: Vec<PlanTerm>,
-        bias: Option<Vec<f64>>,
-    },
-    Widen,
-    Relu,
-    ClippedRelu(f64),
-    MaxPool([usize; 4], Window),
-    SumPool([usize; 4], Window),
-    /// Public factors, in real numbers.
-    ScalePublic(Vec<f64>),
-    Add,
-    Sub,
-    Movement(Movement),
-    /// A product of two values.
-    Product(LinearMap),
-    /// Comparisons with thresholds, in units of the operand.
-    Compare(Vec<i64>),
-    /// Integer combinations along the first axis, and offsets in units of the result.
-    Combine {
-        factors: Vec<i64>,
-        offsets: Vec<i64>,
-    },
+/// What a step does. Thresholds are in units of the operand; the factors of a combination are integers, and
+/// its offsets are in units of the result.
+pub(crate) type Operation = cryptflow_operation::Operation<Reals>;
+
+/// One term of a linear step.
+pub(crate) type LinearTerm = cryptflow_operation::LinearTerm<Reals>;
+
+/// `Σ map(x, w) + bias`.
+pub(crate) fn linear(terms: Vec<LinearTerm>, bias: Option<Vec<f64>>) -> Operation {
+    Operation::Linear(Linear { terms, bias, shift: () })
+}
+
+/// A product of two values.
+pub(crate) fn product(map: LinearMap) -> Operation {
+    Operation::Product(Product { map, shift: () })
+}
+
+/// Comparisons with thresholds.
+pub(crate) fn compare(thresholds: Vec<i64>) -> Operation {
+    Operation::Compare(Compare { thresholds, compare_bits: () })
+}
+
+/// Integer combinations along the first axis.
+pub(crate) fn combine(factors: Vec<i64>, offsets: Vec<i64>) -> Operation {
+    Operation::Combine(Combine { factors, offsets })
+}
+
+/// A multiplication by public factors.
+pub(crate) fn scale_public(factors: Vec<f64>) -> Operation {
+    Operation::ScalePublic(ScalePublic { factors, shift: () })
+}
+
+/// A ReLU.
+pub(crate) fn relu() -> Operation {
+    activation(Rectifier::Relu)
+}
+
+/// A ReLU up to a limit.
+pub(crate) fn clipped_relu(limit: f64) -> Operation {
+    activation(Rectifier::ClippedRelu { limit })
+}
+
+fn activation(function: Rectifier<Reals>) -> Operation {
+    Operation::Activation(Activation { function, compare_bits: (), widen: () })
+}
+
+/// The largest over windows of a value of this shape.
+pub(crate) fn max_pool(input: [usize; 4], window: Window) -> Operation {
+    Operation::MaxPool(MaxPool { input, window, compare_bits: () })
+}
+
+/// The sum over windows of a value of this shape.
+pub(crate) fn sum_pool(input: [usize; 4], window: Window) -> Operation {
+    Operation::SumPool(SumPool { input, window })
 }
 
 /// A step.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanStep {
     pub(crate) name: String,
-    pub(crate) op: PlanOp,
+    pub(crate) op: Operation,
     pub(crate) inputs: Vec<usize>,
     pub(crate) output: usize,
 }
@@ -158,12 +198,20 @@ impl Plan {
 
     /// Multiply-accumulate operations.
     pub(crate) fn macs(&self) -> u64 {
-        let maps = self.steps.iter().flat_map(|s| match &s.op {
-            PlanOp::Linear { terms, .. } => terms.as_slice(),
-            _ => &[],
-        });
-        let products =
-            self.steps.iter().map(|s| if let PlanOp::Product(map) = &s.op { map.macs() } else { 0 });
-        maps.map(|t| t.map.macs()).sum::<u64>() + products.sum::<u64>()
+        let of_step = |step: &PlanStep| match &step.op {
+            Operation::Linear(linear) => linear.terms.iter().map(|t| t.map.macs()).sum(),
+            Operation::Product(product) => product.map.macs(),
+            Operation::Compare(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::Widen
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => 0,
+        };
+        self.steps.iter().map(of_step).sum()
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Truncations leave values in a small ring; linear maps and sums over windows need the large one. Going back costs a lift,
 //! so each value is lifted once at most, where it is made: a ReLU does it on the way, other makers get a
-//! [`PlanOp::Widen`] behind them. Movements pass the demand on to their operands, sums do not (their result is widened), and a
+//! [`Operation::Widen`] behind them. Movements pass the demand on to their operands, sums do not (their result is widened), and a
 //! maximum over windows is taken in the small ring wherever that is at hand, because its comparisons are cheaper there and
 //! fewer elements are left to lift.
 
+use cryptflow_operation::Combine;
 use cryptflow_ring::Movement;
 
-use super::plan::{Plan, PlanOp, PlanStep};
+use super::plan::{Operation, Plan, PlanStep};
 
 /// What is known of a value: does something need it wide, does something gain from it narrow?
 #[derive(Clone, Copy, Default)]
@@ -47,19 +48,22 @@ fn demands(plan: &Plan) -> Vec<Demand> {
     for step in plan.steps.iter().rev() {
         let result = demands[step.output];
         let wanted = match &step.op {
-            PlanOp::Linear { .. } | PlanOp::Product(_) | PlanOp::ScalePublic(_) | PlanOp::SumPool(..) => {
-                Demand { wide: true, narrow: false }
-            }
-            PlanOp::MaxPool(..) | PlanOp::Compare(_) => Demand { wide: false, narrow: true },
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::ScalePublic(_)
+            | Operation::SumPool(_) => Demand { wide: true, narrow: false },
+            Operation::MaxPool(_) | Operation::Compare(_) => Demand { wide: false, narrow: true },
             // Cutting leaves less to lift than there was.
-            PlanOp::Movement(Movement::Slice { .. }) => Demand { wide: false, narrow: result.narrow },
-            PlanOp::Movement(_) => result,
+            Operation::Movement(Movement::Slice { .. }) => Demand { wide: false, narrow: result.narrow },
+            Operation::Movement(_) => result,
             // Combinations of fewer values than they make are widened before, others after.
-            PlanOp::Combine { factors, offsets } => {
+            Operation::Combine(Combine { factors, offsets }) => {
                 let fewer = factors.len() <= offsets.len() * offsets.len();
                 Demand { wide: result.wide && fewer, narrow: result.narrow }
             }
-            _ => Demand::default(),
+            Operation::Activation(_) | Operation::Add | Operation::Sub | Operation::Widen => {
+                Demand::default()
+            }
         };
         for &input in &step.inputs {
             demands[input].wide |= wanted.wide;
@@ -82,25 +86,25 @@ fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanSte
     let all_wide = |plan: &Plan, ids: &[usize]| ids.iter().all(|&i| plan.values[i].wide);
 
     match &step.op {
-        PlanOp::Linear { .. } | PlanOp::Product(_) | PlanOp::ScalePublic(_) => {
+        Operation::Linear(_) | Operation::Product(_) | Operation::ScalePublic(_) => {
             step.inputs = wide.unwrap_or(narrow_first);
             finish(plan, step, false, demand.wide)
         }
-        PlanOp::SumPool(..) => {
+        Operation::SumPool(_) => {
             step.inputs = wide.unwrap_or(narrow_first);
             finish(plan, step, true, false)
         }
-        PlanOp::Compare(_) => {
+        Operation::Compare(_) => {
             step.inputs = narrow_first;
             finish(plan, step, true, false)
         }
-        PlanOp::Relu | PlanOp::ClippedRelu(_) => {
+        Operation::Activation(_) => {
             step.inputs = narrow_first;
             let on_the_way = demand.wide && !demand.narrow;
             let result = all_wide(plan, &step.inputs) || on_the_way;
             finish(plan, step, result, demand.wide)
         }
-        PlanOp::Movement(_) | PlanOp::Add | PlanOp::Sub | PlanOp::Combine { .. } => match wide {
+        Operation::Movement(_) | Operation::Add | Operation::Sub | Operation::Combine(_) => match wide {
             Some(wide) if demand.wide => {
                 // A narrow twin costs nothing, if something gains from it.
                 let narrow = (demand.narrow && !all_wide(plan, &narrow_first)).then(|| {
@@ -121,7 +125,7 @@ fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanSte
                 finish(plan, step, result, demand.wide)
             }
         },
-        PlanOp::MaxPool(..) | PlanOp::Widen => {
+        Operation::MaxPool(_) | Operation::Widen => {
             step.inputs = narrow_first;
             let result = all_wide(plan, &step.inputs);
             finish(plan, step, result, demand.wide)
@@ -143,7 +147,7 @@ fn finish(plan: &mut Plan, step: PlanStep, wide: bool, needed_wide: bool) -> (us
         value.node = None;
         plan.values.push(value);
         let id = plan.values.len() - 1;
-        plan.steps.push(PlanStep { name, op: PlanOp::Widen, inputs: vec![output], output: id });
+        plan.steps.push(PlanStep { name, op: Operation::Widen, inputs: vec![output], output: id });
         id
     });
     (output, Forms { narrow: Some(output), wide: widened })

@@ -1,6 +1,7 @@
 //! The layers of a program: what their values need, and what they have.
 
-use cryptflow_program::{Activation, Checked, Compare, Linear, MaxPool, Operation, Step, bits};
+use cryptflow_operation::{Activation, Compare, Linear, MaxPool, Operation, bits};
+use cryptflow_program::{Checked, Step};
 
 use super::LayerReport;
 use super::measure::Difference;
@@ -58,6 +59,7 @@ fn layer(
     let margin = if units > 0 { (limit / units as f64).log2() } else { f64::from(bits_there) };
     let weight = match &step.operation {
         Operation::Linear(Linear { terms, .. }) => terms.first().map(|t| t.weight.0),
+        // Nothing else has weights.
         _ => None,
     };
     let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
@@ -85,12 +87,19 @@ fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
     let exact = |&planned: &usize| plan.values[planned].exact.is_some();
     let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
     for step in &quantised.program.steps {
-        let passed = matches!(
-            step.operation,
-            Operation::Widen | Operation::Movement(_) | Operation::MaxPool(_) | Operation::Activation(_)
-        );
-        follows[step.output.0] |= matches!(step.operation, Operation::Compare(_))
-            || passed && step.inputs.iter().all(|input| follows[input.0]);
+        follows[step.output.0] |= match &step.operation {
+            Operation::Compare(_) => true,
+            Operation::Widen | Operation::Movement(_) | Operation::MaxPool(_) | Operation::Activation(_) => {
+                step.inputs.iter().all(|input| follows[input.0])
+            }
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub => false,
+        };
     }
     follows
 }
@@ -112,7 +121,14 @@ fn bits_there(program: &Checked) -> Vec<u32> {
                 *slot = (*slot).min(compare_bits.saturating_sub(signed.into()));
             }
             Operation::Widen => *slot = (*slot).saturating_sub(1),
-            _ => {}
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => {}
         }
     }
     there

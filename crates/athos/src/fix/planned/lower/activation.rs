@@ -4,7 +4,7 @@ use cryptflow_program::OutputTransform;
 
 use cryptflow_graph::{Activation, NodeId};
 
-use super::super::plan::PlanOp;
+use super::super::plan;
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -13,11 +13,11 @@ impl Lowering<'_> {
         match activation {
             Activation::Relu => {
                 let x = self.secret(operand)?;
-                Ok(self.last_step(id, PlanOp::Relu, &[x]))
+                Ok(self.last_step(id, plan::relu(), &[x]))
             }
             Activation::ClippedRelu { limit } if *limit > 0.0 => {
                 let x = self.secret(operand)?;
-                Ok(self.last_step(id, PlanOp::ClippedRelu((*limit).into()), &[x]))
+                Ok(self.last_step(id, plan::clipped_relu((*limit).into()), &[x]))
             }
             Activation::ClippedRelu { limit } => Err(format!("its limit {limit} is not positive")),
             Activation::Softmax => {

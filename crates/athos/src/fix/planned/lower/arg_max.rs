@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -37,18 +37,18 @@ impl Lowering<'_> {
         let bounds = (low.saturating_sub(1), high.saturating_add(APART * (n as i64 - 1) + 1));
         let range = self.plan.values[x].range;
         let unlike = PlanValue { extra, exact: Some(bounds), ..self.blank(id, folded.clone(), range) };
-        let unlike = self.step_to(id, PlanOp::Add, &[x, places], unlike);
+        let unlike = self.step_to(id, Operation::Add, &[x, places], unlike);
 
         let largest = self.largest(id, unlike, [rows, n, 1]);
         let largest = self.moved(id, Movement::Broadcast { shape: folded.clone() }, largest);
         let apart = bounds.1.saturating_sub(bounds.0);
         let range = Range { low: range.low - range.high, high: 0.0 };
         let below = PlanValue { extra, exact: Some((-apart, 0)), ..self.blank(id, folded, range) };
-        let below = self.step_to(id, PlanOp::Sub, &[unlike, largest], below);
+        let below = self.step_to(id, Operation::Sub, &[unlike, largest], below);
         let own = self.setting.scale;
         let blank = self.blank(id, vec![1, rows, n, 1, 1], Range { low: 0.0, high: 1.0 });
         let is_largest = PlanValue { extra: -(own as i32), ..blank };
-        let is_largest = self.step_to(id, PlanOp::Compare(vec![0]), &[below], is_largest);
+        let is_largest = self.step_to(id, plan::compare(vec![0]), &[below], is_largest);
 
         let is_largest = self.moved(id, Movement::Reshape { shape: vec![rows, n] }, is_largest);
         let is_largest = self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, is_largest);
@@ -57,10 +57,10 @@ impl Lowering<'_> {
         let range = Range { low: 0.0, high: (n - 1) as f64 };
         let indices =
             PlanValue { exact: Some((0, (n as i64 - 1) * one)), ..self.blank(id, vec![rows], range) };
-        let indices = self.step_to(id, PlanOp::Combine { factors, offsets: vec![0] }, &[is_largest], indices);
+        let indices = self.step_to(id, plan::combine(factors, vec![0]), &[is_largest], indices);
         let shape = self.graph.node(id).shape.clone();
         let result = PlanValue { node: Some(id), ..self.blank(id, shape.clone(), range) };
-        Ok(self.step_to(id, PlanOp::Movement(Movement::Reshape { shape }), &[indices], result))
+        Ok(self.step_to(id, Operation::Movement(Movement::Reshape { shape }), &[indices], result))
     }
 
     /// The largest element along an axis, or the smallest, or where the first of them is, as the node's value.
@@ -93,7 +93,7 @@ impl Lowering<'_> {
             y = self.negated(id, y, None);
         }
         let shape = self.graph.node(id).shape.clone();
-        let op = PlanOp::Movement(Movement::Reshape { shape });
+        let op = Operation::Movement(Movement::Reshape { shape });
         Ok(self.last_value(id, op, &[y]))
     }
 
@@ -129,6 +129,6 @@ impl Lowering<'_> {
         };
         let unit = 1.0 / exp2(blank.scale(self.setting.scale));
         let bias = (0..n as i64).rev().map(|i| (APART * i) as f64 * unit).collect();
-        self.step_to(id, PlanOp::Linear { terms: Vec::new(), bias: Some(bias) }, &[], blank)
+        self.step_to(id, plan::linear(Vec::new(), Some(bias)), &[], blank)
     }
 }

@@ -7,7 +7,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::function::Approximation;
 use super::linear::Target;
 use super::{Lowered, Lowering, Refusal};
@@ -73,8 +73,8 @@ impl Lowering<'_> {
 
     fn of_secrets(&mut self, id: NodeId, op: Basic, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
         let op = match op {
-            Basic::Add => PlanOp::Add,
-            Basic::Sub => PlanOp::Sub,
+            Basic::Add => Operation::Add,
+            Basic::Sub => Operation::Sub,
             Basic::Mul => return self.mul_secrets(id, a, b),
             Basic::Div => return self.quotient(id, Some(a), b),
         };
@@ -92,7 +92,7 @@ impl Lowering<'_> {
         let y = self.offset(id, x, sign, number)?;
         if y == x {
             let shape = self.graph.node(id).shape.clone();
-            return Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[x]));
+            return Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[x]));
         }
         // The value is new: it is the node's.
         self.plan.values[y].node = Some(id);
@@ -149,7 +149,7 @@ impl Lowering<'_> {
                 let bounds = (xl.saturating_sub(yh), xh.saturating_sub(yl));
                 let value = self.blank(id, shape, self.spread(x, y));
                 let value = PlanValue { extra: self.plan.values[x].extra, exact: Some(bounds), ..value };
-                return Ok(self.step_to(id, PlanOp::Sub, &[x, y], value));
+                return Ok(self.step_to(id, Operation::Sub, &[x, y], value));
             }
             (None, Some(c)) => (self.secret(a)?, 1, c, b),
             (Some(c), _) => (self.secret(b)?, -1, c, a),
@@ -200,7 +200,7 @@ impl Lowering<'_> {
             exact: Some((low.saturating_add(units), high.saturating_add(units))),
             ..self.blank(id, value.shape, range)
         };
-        let op = PlanOp::Combine { factors: vec![sign.into()], offsets: vec![units] };
+        let op = plan::combine(vec![sign.into()], vec![units]);
         Ok(self.step_to(id, op, &[x], result))
     }
 
@@ -212,7 +212,7 @@ impl Lowering<'_> {
         let y = self.secret(operand)?;
         let y = self.broadcast(id, y);
         let (x, y) = self.aligned(id, x, y);
-        Ok(Lowered::Value(self.last_value(id, PlanOp::Add, &[x, y])))
+        Ok(Lowered::Value(self.last_value(id, Operation::Add, &[x, y])))
     }
 
     /// A value plus a constant of the model, as the node's result.
@@ -221,7 +221,7 @@ impl Lowering<'_> {
             let shape = self.graph.node(id).shape.clone();
             return Ok(Lowered::Value(self.last_value(
                 id,
-                PlanOp::Movement(Movement::Reshape { shape }),
+                Operation::Movement(Movement::Reshape { shape }),
                 &[x],
             )));
         }
@@ -260,7 +260,7 @@ impl Lowering<'_> {
         let (low, high) = self.bounds[x];
         let bounds = (low.saturating_mul(factor), high.saturating_mul(factor));
         let raised = PlanValue { extra, exact: Some(bounds), node: None, ..value };
-        self.step_to(id, PlanOp::Combine { factors: vec![factor], offsets: vec![0] }, &[x], raised)
+        self.step_to(id, plan::combine(vec![factor], vec![0]), &[x], raised)
     }
 
     /// A value with the scale that outputs have.
@@ -270,7 +270,7 @@ impl Lowering<'_> {
             0 => x,
             1.. => {
                 let lowered = PlanValue { extra: 0, exact: None, ..value };
-                self.step_to(id, PlanOp::ScalePublic(vec![1.0]), &[x], lowered)
+                self.step_to(id, plan::scale_public(vec![1.0]), &[x], lowered)
             }
             _ => {
                 let node = value.node;
@@ -299,7 +299,7 @@ impl Lowering<'_> {
         if shape == value.shape && matches!(movement, Movement::Reshape { .. } | Movement::Broadcast { .. }) {
             return x;
         }
-        self.step(id, PlanOp::Movement(movement), &[x], shape, range, false)
+        self.step(id, Operation::Movement(movement), &[x], shape, range, false)
     }
 
     /// `x * factor + offset` for tensors of the shape `constant` that are broadcast against x.

@@ -2,7 +2,7 @@
 
 use cryptflow_graph::{Comparison, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -42,12 +42,9 @@ impl Lowering<'_> {
         bits_shape.extend(&shape);
         let range = Range { low: 0.0, high: 1.0 };
         let bits = PlanValue { extra: -(own as i32), ..self.blank(id, bits_shape, range) };
-        let bits = self.step_to(id, PlanOp::Compare(thresholds), &[d], bits);
+        let bits = self.step_to(id, plan::compare(thresholds), &[d], bits);
         let one = exp2(own) as i64;
-        let op = PlanOp::Combine {
-            factors: factors.iter().map(|f| f * one).collect(),
-            offsets: vec![offset * one],
-        };
+        let op = plan::combine(factors.iter().map(|f| f * one).collect(), vec![offset * one]);
         let node = whole.then_some(id);
         let result = PlanValue { node, exact: Some((0, one)), ..self.blank(id, shape, range) };
         self.step_to(id, op, &[bits], result)
@@ -63,11 +60,11 @@ impl Lowering<'_> {
         let d = self.difference(id, a, b)?;
         let shape = self.graph.node(id).shape.clone();
         let range = self.plan.values[d].range;
-        let positive = self.step(id, PlanOp::Relu, &[d], shape, range, false);
+        let positive = self.step(id, plan::relu(), &[d], shape, range, false);
         let base = self.secret(if smaller { a } else { b })?;
         let base = self.broadcast(id, base);
         let (base, positive) = self.aligned(id, base, positive);
-        let op = if smaller { PlanOp::Sub } else { PlanOp::Add };
+        let op = if smaller { Operation::Sub } else { Operation::Add };
         Ok(Lowered::Value(self.last_value(id, op, &[base, positive])))
     }
 }

@@ -6,7 +6,7 @@ use crate::functions::{MOST_PIECES, Table, Wanted, breaks, domain, table};
 use cryptflow_graph::{Function, NodeId, Range};
 
 use super::super::bounds::own_bounds;
-use super::super::plan::{FunctionReport, PlanOp, PlanValue};
+use super::super::plan::{self, FunctionReport, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -62,14 +62,14 @@ impl Lowering<'_> {
     fn absolute(&mut self, id: NodeId, x: usize) -> Lowered {
         let shape = self.plan.values[x].shape.clone();
         let range = self.plan.values[x].range;
-        let positive = self.step(id, PlanOp::Relu, &[x], shape.clone(), range, false);
+        let positive = self.step(id, plan::relu(), &[x], shape.clone(), range, false);
         let twice = PlanValue {
             exact: Some((0, self.bounds[positive].1.saturating_mul(2))),
             extra: self.plan.values[x].extra,
             ..self.blank(id, shape, range)
         };
-        let twice = self.step_to(id, PlanOp::Add, &[positive, positive], twice);
-        Lowered::Value(self.last_value(id, PlanOp::Sub, &[twice, x]))
+        let twice = self.step_to(id, Operation::Add, &[positive, positive], twice);
+        Lowered::Value(self.last_value(id, Operation::Sub, &[twice, x]))
     }
 
     /// A value through a function, by a table that is made for what the value may be.
@@ -81,7 +81,7 @@ impl Lowering<'_> {
     ) -> Result<usize, Refusal> {
         self.plan.fitted = Some(self.setting.scale);
         if !self.setting.known {
-            let op = PlanOp::Combine { factors: vec![1], offsets: vec![0] };
+            let op = plan::combine(vec![1], vec![0]);
             let value = self.plan.values[x].clone();
             let node = wanted.whole.then_some(id);
             return Ok(self.step_to(id, op, &[x], PlanValue { node, extra: wanted.extra, ..value }));
@@ -154,7 +154,7 @@ impl Lowering<'_> {
         bits_shape.extend(&shape);
         let bits = PlanValue { extra: -own, ..self.blank(id, bits_shape, Range { low: 0.0, high: 1.0 }) };
         let only = table.thresholds.is_empty();
-        let bits = self.step_to(id, PlanOp::Compare(thresholds), &[x], bits);
+        let bits = self.step_to(id, plan::compare(thresholds), &[x], bits);
         if table.degree == 0 {
             let op = picked(&[&table.constants], only);
             return self.step_to(id, op, &[bits], result);
@@ -175,7 +175,7 @@ impl Lowering<'_> {
         let far = (-table.farthest, table.farthest);
         let blank = self.blank(id, shape.clone(), real(far, table.from_scale));
         let away = PlanValue { extra: from, exact: Some(far), ..blank };
-        let away = self.step_to(id, PlanOp::Sub, &[x, centres], away);
+        let away = self.step_to(id, Operation::Sub, &[x, centres], away);
         let sum = table.largest_sum();
         let blank = self.blank(id, shape.clone(), real((-sum, sum), table.to_scale));
         let products = PlanValue { extra, exact: Some((-sum, sum)), ..blank };
@@ -183,16 +183,16 @@ impl Lowering<'_> {
         let factors = pick(self, &rows, table.factor_scale);
         let products = if table.degree == 1 {
             let map = LinearMap::Scale { rows: 1, channels: count };
-            self.step_to(id, PlanOp::Product(map), &[away, factors], products)
+            self.step_to(id, plan::product(map), &[away, factors], products)
         } else {
             let normalisers = pick(self, &[&table.normalisers], table.normaliser_scale);
             let powers = self.powers(id, away, normalisers, table);
             let factors = self.moved(id, Movement::Reshape { shape: vec![table.degree, count] }, factors);
             let factors = self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, factors);
             let map = LinearMap::BatchMatMul { batch: count, rows: 1, inner: table.degree, columns: 1 };
-            self.step_to(id, PlanOp::Product(map), &[powers, factors], products)
+            self.step_to(id, plan::product(map), &[powers, factors], products)
         };
-        self.step_to(id, PlanOp::Add, &[products, constants], result)
+        self.step_to(id, Operation::Add, &[products, constants], result)
     }
 
     /// U to U^degree, for each element one after another: `[elements, degree]`. The rounds are those of a tree.
@@ -205,7 +205,7 @@ impl Lowering<'_> {
             exact: Some(bounds),
             ..this.blank(id, vec![count, columns], real(bounds, table.power_scale))
         };
-        let product = |n: usize| PlanOp::Product(LinearMap::Scale { rows: 1, channels: n });
+        let product = |n: usize| plan::product(LinearMap::Scale { rows: 1, channels: n });
         let first = value(self, 1);
         let mut all = self.step_to(id, product(count), &[away, normalisers], first);
         let mut have = 1;
@@ -223,7 +223,7 @@ impl Lowering<'_> {
             let next = value(self, more);
             let next = self.step_to(id, product(count * more), &[left, right], next);
             let together = value(self, have + more);
-            all = self.step_to(id, PlanOp::Movement(Movement::Concat { axis: 1 }), &[all, next], together);
+            all = self.step_to(id, Operation::Movement(Movement::Concat { axis: 1 }), &[all, next], together);
             have += more;
         }
         all
@@ -231,7 +231,7 @@ impl Lowering<'_> {
 }
 
 /// Rows of numbers of which the comparisons pick one each: what is reached adds the difference to the one before.
-fn picked(rows: &[&Vec<i64>], only: bool) -> PlanOp {
+fn picked(rows: &[&Vec<i64>], only: bool) -> Operation {
     let mut factors = Vec::new();
     for row in rows {
         if only {
@@ -240,7 +240,7 @@ fn picked(rows: &[&Vec<i64>], only: bool) -> PlanOp {
             factors.extend(row.windows(2).map(|pair| pair[1] - pair[0]));
         }
     }
-    PlanOp::Combine { factors, offsets: rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect() }
+    plan::combine(factors, rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect())
 }
 
 fn real(bounds: (i64, i64), scale: u32) -> Range {

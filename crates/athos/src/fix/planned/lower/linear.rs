@@ -5,7 +5,7 @@ use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 use cryptflow_graph::operations::normalisation;
 use cryptflow_graph::{Array, Linear, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanTerm, PlanValue};
+use super::super::plan::{self, LinearTerm, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 /// The most layers that one node becomes.
@@ -49,10 +49,10 @@ impl Lowering<'_> {
         };
         let name = self.graph.node(filter_id).name.clone();
         let weight = self.weight(&name, filter.shape.clone(), filter.data);
-        let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::Conv2d(conv) }];
+        let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::Conv2d(conv) }];
         let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
         let to = Target { range, extra: self.extra_of(id), whole: true };
-        Ok(Lowered::Value(self.layer(id, PlanOp::Linear { terms, bias }, x, shape, to)))
+        Ok(Lowered::Value(self.layer(id, plan::linear(terms, bias), x, shape, to)))
     }
 
     fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
@@ -85,7 +85,7 @@ impl Lowering<'_> {
                 let mut out = self.graph.node(id).shape.clone();
                 out.reverse();
                 let y = self.product(id, x, a, weights, !ta, None, out, false)?;
-                let op = PlanOp::Movement(Movement::Transpose { permutation: vec![1, 0] });
+                let op = Operation::Movement(Movement::Transpose { permutation: vec![1, 0] });
                 Ok(self.last_step(id, op, &[y]))
             }
         }
@@ -116,13 +116,13 @@ impl Lowering<'_> {
         let rows = self.plan.values[x].shape.split_last().map_or(1, |(_, rows)| rows.iter().product());
         let name = self.graph.node(weight_id).name.clone();
         let weight = self.weight(&name, vec![inner, columns], data);
-        let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::MatMul { rows, inner, columns } }];
+        let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::MatMul { rows, inner, columns } }];
         let to = Target { range: self.range(id), extra: self.extra_of(id), whole };
-        Ok(self.layer(id, PlanOp::Linear { terms, bias }, x, out, to))
+        Ok(self.layer(id, plan::linear(terms, bias), x, out, to))
     }
 
     /// A linear step on one value.
-    fn layer(&mut self, id: NodeId, op: PlanOp, x: usize, shape: Vec<usize>, to: Target) -> usize {
+    fn layer(&mut self, id: NodeId, op: Operation, x: usize, shape: Vec<usize>, to: Target) -> usize {
         let node = to.whole.then_some(id);
         self.step_to(id, op, &[x], PlanValue { node, extra: to.extra, ..self.blank(id, shape, to.range) })
     }
@@ -174,13 +174,13 @@ impl Lowering<'_> {
         }
         let range = self.range(id);
         let all = vec![batch, rows, columns];
-        let concat = PlanOp::Movement(Movement::Concat { axis: 0 });
+        let concat = Operation::Movement(Movement::Concat { axis: 0 });
         let mut y = self.step(id, concat, &parts, all, range, false);
         if left {
             y = self.last_two_swapped(id, y);
         }
         let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
     }
 
     pub(super) fn has_bias(&self, id: NodeId) -> bool {
@@ -239,14 +239,14 @@ impl Lowering<'_> {
         let rows = shape.iter().product::<usize>() / channels.max(1);
         let name = name.unwrap_or_else(|| self.graph.node(id).name.clone());
         let weight = self.weight(&name, vec![channels], factor);
-        let terms = vec![PlanTerm { input: 0, weight, map: LinearMap::Scale { rows, channels } }];
-        let op = PlanOp::Linear { terms, bias: offset };
+        let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::Scale { rows, channels } }];
+        let op = plan::linear(terms, offset);
         if shape.last() == Some(&channels) {
             return (self.layer(id, op, x, shape, to), weight);
         }
         let flat = vec![rows, channels];
         let from = self.plan.values[x].range;
-        let reshape = |shape: &[usize]| PlanOp::Movement(Movement::Reshape { shape: shape.to_vec() });
+        let reshape = |shape: &[usize]| Operation::Movement(Movement::Reshape { shape: shape.to_vec() });
         let x = self.step(id, reshape(&flat), &[x], flat.clone(), from, false);
         let y = self.layer(id, op, x, flat, Target { whole: false, ..to });
         (self.step(id, reshape(&shape), &[y], shape, to.range, to.whole), weight)

@@ -1,6 +1,6 @@
 //! Sums of linear maps: `conv(x) + conv(y)` is one linear operation with two terms, opened once.
 
-use super::super::plan::{Plan, PlanOp};
+use super::super::plan::{self, Operation, Plan};
 
 /// Merges every sum or difference of two linear results that nothing else uses into one linear step.
 pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
@@ -24,11 +24,12 @@ pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
     plan.steps.retain(|_| keep.next().unwrap_or(true));
 }
 
-fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize) -> Option<PlanOp> {
+fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize) -> Option<Operation> {
     let step = &plan.steps[index];
     let minus = match step.op {
-        PlanOp::Add => false,
-        PlanOp::Sub => true,
+        Operation::Add => false,
+        Operation::Sub => true,
+        // Nothing else is a sum of two values.
         _ => return None,
     };
     let [x, y] = <[usize; 2]>::try_from(step.inputs.as_slice()).ok()?;
@@ -36,14 +37,14 @@ fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize
         return None;
     }
     let (left, right) = (maker[x]?, maker[y]?);
-    let (PlanOp::Linear { terms, bias }, PlanOp::Linear { terms: more, bias: other }) =
+    let (Operation::Linear(one), Operation::Linear(other)) =
         (plan.steps[left].op.clone(), plan.steps[right].op.clone())
     else {
         return None;
     };
     let first = plan.steps[left].inputs.len();
-    let mut terms = terms;
-    for mut term in more {
+    let mut terms = one.terms;
+    for mut term in other.terms {
         term.input += first;
         if minus {
             let mut negated = plan.weights[term.weight].clone();
@@ -54,10 +55,10 @@ fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize
         terms.push(term);
     }
     let sign = if minus { -1.0 } else { 1.0 };
-    let bias = match (bias, other) {
+    let bias = match (one.bias, other.bias) {
         (Some(a), Some(b)) => Some(a.iter().zip(&b).map(|(a, b)| a + sign * b).collect()),
         (Some(a), None) => Some(a),
         (None, b) => b.map(|b| b.iter().map(|b| sign * b).collect()),
     };
-    Some(PlanOp::Linear { terms, bias })
+    Some(plan::linear(terms, bias))
 }

@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::NodeId;
 
-use super::super::plan::PlanOp;
+use super::super::plan::Operation;
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -19,10 +19,10 @@ impl Lowering<'_> {
             let last = |s: &[usize]| s.last().copied();
             if last(shape) != last(&self.plan.values[value].shape) {
                 let inside = self.secret(*only)?;
-                return Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &[inside]));
+                return Ok(self.last_step(id, Operation::Movement(movement.clone()), &[inside]));
             }
             let range = self.plan.values[value].range;
-            let op = PlanOp::Movement(movement.clone());
+            let op = Operation::Movement(movement.clone());
             let y = self.step(id, op, &[value], shape.clone(), range, false);
             return Ok(Lowered::Client(y, OutputTransform::Softmax));
         }
@@ -38,6 +38,6 @@ impl Lowering<'_> {
                 (_, *other) = self.aligned(id, *first, *other);
             }
         }
-        Ok(self.last_step(id, PlanOp::Movement(movement.clone()), &values))
+        Ok(self.last_step(id, Operation::Movement(movement.clone()), &values))
     }
 }

@@ -5,7 +5,7 @@ use cryptflow_ring::{Movement, Window};
 
 use cryptflow_graph::{NodeId, Order, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -20,7 +20,7 @@ impl Lowering<'_> {
     pub(super) fn largest(&mut self, id: NodeId, x: usize, [before, count, after]: [usize; 3]) -> usize {
         let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let range = self.plan.values[x].range;
-        let op = PlanOp::MaxPool([before, count, 1, after], window);
+        let op = plan::max_pool([before, count, 1, after], window);
         self.step(id, op, &[x], vec![before, 1, 1, after], range, false)
     }
 
@@ -37,7 +37,7 @@ impl Lowering<'_> {
             ..self.blank(id, value.shape, range)
         };
         self.plan.fitted = Some(self.setting.scale);
-        self.step_to(id, PlanOp::Combine { factors: vec![-1], offsets: vec![0] }, &[x], negative)
+        self.step_to(id, plan::combine(vec![-1], vec![0]), &[x], negative)
     }
 
     /// The client sorts what is opened.
@@ -81,7 +81,7 @@ impl Lowering<'_> {
             let permutation: Vec<usize> = (0..shape.len()).filter(|&a| a != axis).chain([axis]).collect();
             let shape = permutation.iter().map(|&a| shape[a]).collect();
             let range = self.plan.values[value].range;
-            let op = PlanOp::Movement(Movement::Transpose { permutation });
+            let op = Operation::Movement(Movement::Transpose { permutation });
             value = self.step(id, op, &[value], shape, range, false);
         }
         Ok(Lowered::Client(value, OutputTransform::ArgMax))

@@ -4,7 +4,7 @@ use cryptflow_ring::Window;
 
 use cryptflow_graph::{NodeId, Pool, Pooling, Range};
 
-use super::super::plan::PlanOp;
+use super::super::plan;
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -23,13 +23,13 @@ impl Lowering<'_> {
         if counts.contains(&0) {
             return Err("a window of it sees nothing but padding".into());
         }
-        Ok(self.last_step(id, PlanOp::MaxPool(input, window.clone()), &[x]))
+        Ok(self.last_step(id, plan::max_pool(input, window.clone()), &[x]))
     }
 
     fn sum_pool(&mut self, id: NodeId, window: &Window) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
         let input = self.nhwc(x)?;
-        Ok(self.last_step(id, PlanOp::SumPool(input, window.clone()), &[x]))
+        Ok(self.last_step(id, plan::sum_pool(input, window.clone()), &[x]))
     }
 
     /// A sum, then a multiplication by 1 / (elements of the window), which differs at the edges where padding does not count.
@@ -48,8 +48,8 @@ impl Lowering<'_> {
         };
         let shape = self.graph.node(id).shape.clone();
         let sums = multiple(self.range(id), all);
-        let sum = self.step(id, PlanOp::SumPool(input, window.clone()), &[x], shape, sums, false);
-        Ok(self.last_step(id, PlanOp::ScalePublic(factors), &[sum]))
+        let sum = self.step(id, plan::sum_pool(input, window.clone()), &[x], shape, sums, false);
+        Ok(self.last_step(id, plan::scale_public(factors), &[sum]))
     }
 
     pub(super) fn nhwc(&self, x: usize) -> Result<[usize; 4], Refusal> {

@@ -4,7 +4,7 @@ use cryptflow_ring::{LinearMap, Movement};
 
 use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
@@ -48,7 +48,7 @@ impl Lowering<'_> {
         let both = self.plan.values[x].scale(scale) + self.plan.values[y].scale(scale);
         let extra = extra.min(both as i32 - 1 - scale as i32);
         let value = PlanValue { node: whole.then_some(id), extra, ..self.blank(id, shape, range) };
-        self.step_to(id, PlanOp::Product(map), &[x, y], value)
+        self.step_to(id, plan::product(map), &[x, y], value)
     }
 
     /// A matrix product, or one for each matrix of the leading axes, of two secrets.

@@ -4,7 +4,7 @@ use cryptflow_ring::{Movement, Window};
 
 use cryptflow_graph::{NodeId, Reduce, Reduction};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::pool::multiple;
 use super::{Lowered, Lowering, Refusal};
 
@@ -36,7 +36,7 @@ impl Lowering<'_> {
             y = self.negated(id, y, None);
         }
         let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
     }
 
     /// The sum or the mean over axes: the axes are brought together, and one window covers them.
@@ -48,13 +48,13 @@ impl Lowering<'_> {
         let out = vec![input[0], 1, 1, input[3]];
         let range = self.range(id);
         let sums = if mean { multiple(range, count) } else { range };
-        let mut y = self.step(id, PlanOp::SumPool(input, window), &[x], out.clone(), sums, false);
+        let mut y = self.step(id, plan::sum_pool(input, window), &[x], out.clone(), sums, false);
         if mean {
             let value = PlanValue { extra: self.extra_of(id), ..self.blank(id, out, range) };
-            y = self.step_to(id, PlanOp::ScalePublic(vec![1.0 / count as f64]), &[y], value);
+            y = self.step_to(id, plan::scale_public(vec![1.0 / count as f64]), &[y], value);
         }
         let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, PlanOp::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
     }
 
     /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and the number of elements.

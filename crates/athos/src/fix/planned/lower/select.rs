@@ -4,7 +4,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Reduce, Reduction};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -81,7 +81,7 @@ impl Lowering<'_> {
             let x = this.broadcast(id, x);
             Ok(this.moved(id, Movement::Reshape { shape: vec![count] }, x))
         };
-        let reshape = |shape: &[usize]| PlanOp::Movement(Movement::Reshape { shape: shape.to_vec() });
+        let reshape = |shape: &[usize]| Operation::Movement(Movement::Reshape { shape: shape.to_vec() });
         let constant = match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (None, None) => {
                 let (x, y) = (flat(self, a)?, flat(self, b)?);
@@ -131,13 +131,13 @@ impl Lowering<'_> {
         let range = super::Range { low: number.into(), high: number.into() };
         let units = units as i64;
         let made = PlanValue { extra, exact: Some((units, units)), ..self.blank(id, vec![1], range) };
-        Ok(self.step_to(id, PlanOp::Combine { factors: vec![0], offsets: vec![units] }, &[any], made))
+        Ok(self.step_to(id, plan::combine(vec![0], vec![units]), &[any], made))
     }
 
     /// Flat values one after another.
     fn joined(&mut self, id: NodeId, parts: &[usize]) -> usize {
         let length = parts.iter().map(|&p| self.plan.values[p].shape.iter().product::<usize>()).sum();
         let range = parts.iter().fold(super::Range::EMPTY, |r, &p| r.union(self.plan.values[p].range));
-        self.step(id, PlanOp::Movement(Movement::Concat { axis: 0 }), parts, vec![length], range, false)
+        self.step(id, Operation::Movement(Movement::Concat { axis: 0 }), parts, vec![length], range, false)
     }
 }

@@ -4,7 +4,7 @@ use cryptflow_ring::{Movement, Window};
 
 use cryptflow_graph::{Function, NodeId, Range};
 
-use super::super::plan::{PlanOp, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
 use super::function::Approximation;
 use super::{Lowering, Refusal};
 use crate::fix::units::exp2;
@@ -35,7 +35,7 @@ impl Lowering<'_> {
         let range = Range { low: -(apart as f64) / unit, high: 0.0 };
         let blank = self.blank(id, vec![rows, n, 1, 1], range);
         let below = PlanValue { extra, exact: Some((-apart, 0)), ..blank };
-        let below = self.step_to(id, PlanOp::Sub, &[folded, largest], below);
+        let below = self.step_to(id, Operation::Sub, &[folded, largest], below);
         let exp = Approximation {
             function: Function::EXP,
             seen: Range { low: -spread.max(0.0), high: 0.0 },
@@ -51,7 +51,7 @@ impl Lowering<'_> {
         let window = Window { kernel: [n, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low: 0.875, high: most });
         let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
-        let sum = self.step_to(id, PlanOp::SumPool([rows, n, 1, 1], window), &[terms], sum);
+        let sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], window), &[terms], sum);
         let reciprocal = Approximation {
             function: Function::RECIPROCAL,
             seen: Range { low: 0.875, high: most },
@@ -65,9 +65,9 @@ impl Lowering<'_> {
         let one = exp2(scale) as i64;
         let product = PlanValue { exact: Some((-one / 8, one + one / 8)), ..blank };
         let map = cryptflow_ring::LinearMap::Scale { rows: 1, channels: rows * n };
-        let product = self.step_to(id, PlanOp::Product(map), &[terms, reciprocal], product);
+        let product = self.step_to(id, plan::product(map), &[terms, reciprocal], product);
         let result =
             PlanValue { node: Some(id), ..self.blank(id, shape.clone(), Range { low: 0.0, high: 1.0 }) };
-        Ok(self.step_to(id, PlanOp::Movement(Movement::Reshape { shape }), &[product], result))
+        Ok(self.step_to(id, Operation::Movement(Movement::Reshape { shape }), &[product], result))
     }
 }

@@ -23,9 +23,9 @@ pub struct Check {
     pub conditions: BTreeMap<usize, String>,
 }
 
-/// The nodes of one operation.
+/// How many nodes of one operation can be compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kind {
+pub struct Tally {
     /// Those that can be compiled.
     pub supported: usize,
     /// Those among them that can be compiled under a condition.
@@ -43,20 +43,20 @@ impl Check {
     }
 
     /// The operations by name, with the number of their nodes.
-    pub fn kinds(&self) -> BTreeMap<&str, Kind> {
-        let mut kinds: BTreeMap<&str, Kind> = BTreeMap::new();
+    pub fn tallies(&self) -> BTreeMap<&str, Tally> {
+        let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let kind = kinds.entry(node.op.as_str()).or_default();
+            let tally = tallies.entry(node.op.as_str()).or_default();
             match node.status {
                 NodeStatus::Imported => {
-                    kind.supported += 1;
-                    kind.conditional += usize::from(self.conditions.contains_key(&index));
+                    tally.supported += 1;
+                    tally.conditional += usize::from(self.conditions.contains_key(&index));
                 }
-                NodeStatus::Unsupported(_) => kind.unsupported += 1,
-                NodeStatus::Unreached => kind.unreached += 1,
+                NodeStatus::Unsupported(_) => tally.unsupported += 1,
+                NodeStatus::Unreached => tally.unreached += 1,
             }
         }
-        kinds
+        tallies
     }
 
     /// The nodes that can be compiled under a condition, with it.

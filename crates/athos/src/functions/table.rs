@@ -36,17 +36,19 @@ pub(crate) struct Table {
     high: i64,
 }
 
-/// Bits of the largest product, with room for its sign, for rounding and for the bit that a truncation costs.
+/// Bits of the largest product, with headroom for its sign, for rounding and for the bit that a truncation costs.
 const PRODUCT_BITS: f64 = 58.0;
+
+/// A number in units, where it fits a word.
+fn rounded(v: f64, unit: f64) -> Option<i64> {
+    let v = (v * unit).round();
+    (v.abs() < 2f64.powi(60)).then_some(v as i64)
+}
 
 impl Table {
     /// The table of these pieces; none where their numbers do not fit a word.
     pub(super) fn new(wanted: &Wanted<'_>, degree: usize, pieces: &[Piece]) -> Option<Table> {
         let unit = f64::from(wanted.to_scale).exp2();
-        let rounded = |v: f64, unit: f64| {
-            let v = (v * unit).round();
-            (v.abs() < 2f64.powi(60)).then_some(v as i64)
-        };
         let constant = |p: &Piece| rounded(p.coefficients[0], unit);
         let mut table = Table {
             from_scale: wanted.from_scale,
@@ -69,24 +71,35 @@ impl Table {
             return Some(table);
         }
         table.centres = pieces.iter().map(|p| p.centre).collect();
-        let widest = pieces.iter().map(|p| (p.end - p.centre).max(p.centre - p.start)).max()?;
-        table.farthest = widest;
-        let largest_power;
-        if degree == 1 {
+        table.farthest = pieces.iter().map(|p| (p.end - p.centre).max(p.centre - p.start)).max()?;
+        let largest_power = if degree == 1 {
             table.power_scale = wanted.from_scale;
-            table.reach = widest;
-            largest_power = wanted.real(widest).max(f64::MIN_POSITIVE);
+            table.reach = table.farthest;
+            wanted.real(table.farthest).max(f64::MIN_POSITIVE)
         } else {
-            let reach = pieces.iter().map(|p| p.reach).max()?;
-            // Finer than the result, because every product rounds; coarse enough for the products of what is largest.
-            table.power_scale = (wanted.to_scale + 8).min(24);
-            let one = reach.max(wanted.from_scale).max(table.power_scale + 1);
-            table.normaliser_scale = one - wanted.from_scale;
-            table.normalisers = pieces.iter().map(|p| 1i64 << (one - p.reach)).collect();
-            // A truncation may be off by a unit.
-            table.reach = (1 << table.power_scale) + 2;
-            largest_power = 1.0;
-        }
+            table.normalise(wanted, pieces)?;
+            1.0
+        };
+        table.choose_factors(wanted, pieces, largest_power)?;
+        Some(table)
+    }
+
+    /// The factors that bring every piece's operands to within −1 and 1.
+    fn normalise(&mut self, wanted: &Wanted<'_>, pieces: &[Piece]) -> Option<()> {
+        let reach = pieces.iter().map(|p| p.reach).max()?;
+        // Finer than the result, because every product rounds; coarse enough for the products of what is largest.
+        self.power_scale = (wanted.to_scale + 8).min(24);
+        let one = reach.max(wanted.from_scale).max(self.power_scale + 1);
+        self.normaliser_scale = one - wanted.from_scale;
+        self.normalisers = pieces.iter().map(|p| 1i64 << (one - p.reach)).collect();
+        // A truncation may be off by a unit.
+        self.reach = (1 << self.power_scale) + 2;
+        Some(())
+    }
+
+    /// The factors of powers, which are this large at most; none where products leave no headroom for them.
+    fn choose_factors(&mut self, wanted: &Wanted<'_>, pieces: &[Piece], largest_power: f64) -> Option<()> {
+        let degree = self.degree;
         // The polynomial is one of u; a polynomial of degree 1 is computed from T.
         let coefficient = |p: &Piece, i: usize| {
             let slope = if degree == 1 { f64::from(wanted.from_scale) - f64::from(p.reach) } else { 0.0 };
@@ -97,21 +110,21 @@ impl Table {
         let largest: f64 = (0..pieces.len())
             .map(|p| all.iter().map(|row| row[p].abs()).sum::<f64>())
             .fold(f64::MIN_POSITIVE, f64::max);
-        // Fine enough that rounding the factors does not matter, but no finer than the products have room for.
+        // Fine enough that rounding the factors does not matter, but no finer than the products have headroom for.
         let fine = f64::from(wanted.to_scale) + 3.0 + largest_power.log2().max(0.0).ceil();
-        let room =
-            PRODUCT_BITS - f64::from(table.power_scale) - (largest * largest_power).log2().ceil().max(0.0);
-        let least = f64::from(wanted.to_scale + 1) - f64::from(table.power_scale);
-        let scale = fine.min(room.floor()).max(least).max(0.0);
-        if scale > room.floor() {
+        let products = (largest * largest_power).log2().ceil().max(0.0);
+        let headroom = (PRODUCT_BITS - f64::from(self.power_scale) - products).floor();
+        let least = f64::from(wanted.to_scale + 1) - f64::from(self.power_scale);
+        let scale = fine.min(headroom).max(least).max(0.0);
+        if scale > headroom {
             return None;
         }
-        table.factor_scale = scale as u32;
+        self.factor_scale = scale as u32;
         let unit = scale.exp2();
         for row in all {
-            table.factors.push(row.into_iter().map(|c| rounded(c, unit)).collect::<Option<_>>()?);
+            self.factors.push(row.into_iter().map(|c| rounded(c, unit)).collect::<Option<_>>()?);
         }
-        Some(table)
+        Some(())
     }
 
     /// Pieces.
@@ -156,7 +169,7 @@ impl Table {
         (constant + round(sum, shift)) as i64
     }
 
-    /// The smallest and the largest result over all operands, with room for the rounding of truncations.
+    /// The smallest and the largest result over all operands, with headroom for the rounding of truncations.
     pub(crate) fn bounds(&self) -> (i64, i64) {
         let edges = self.thresholds.iter().flat_map(|&t| [t - 1, t]);
         let points = (self.high - self.low).clamp(1, 2000);

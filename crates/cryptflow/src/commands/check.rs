@@ -76,12 +76,12 @@ struct Unsupported<'a> {
 
 impl<'a> Found<'a> {
     fn new(check: &'a Check) -> Found<'a> {
-        let operations = check.kinds().into_iter().map(|(operation, kind)| Operation {
+        let operations = check.tallies().into_iter().map(|(operation, tally)| Operation {
             operation,
-            supported: kind.supported,
-            conditional: kind.conditional,
-            unsupported: kind.unsupported,
-            unreached: kind.unreached,
+            supported: tally.supported,
+            conditional: tally.conditional,
+            unsupported: tally.unsupported,
+            unreached: tally.unreached,
         });
         let unsupported = check.unsupported();
         Found {

@@ -77,6 +77,8 @@ pub(crate) struct Lowering<'a> {
     lowered: Vec<Lowered>,
     /// What the client would apply, computed after all because a node inside of the graph uses it.
     inside: HashMap<NodeId, usize>,
+    /// Every node that cannot be lowered.
+    refused: Vec<Unsupported>,
 }
 
 type Refusal = String;
@@ -96,66 +98,13 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         extra: precision::extra_bits(graph, ranges, setting),
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         inside: HashMap::new(),
+        refused: Vec::new(),
     };
-    let mut refused = Vec::new();
-    let refuse = |id: NodeId, reason: String| {
-        let node = graph.node(id);
-        Unsupported { name: node.name.clone(), operation: node.op.name().to_string(), reason }
-    };
-    let empty = |id: NodeId| {
-        let shape = &graph.node(id).shape;
-        shape
-            .contains(&0)
-            .then(|| format!("its shape {shape:?} has no elements: there is nothing to compute"))
-    };
-    for &id in &graph.inputs {
-        if let Some(reason) = empty(id) {
-            refused.push(refuse(id, reason));
-            continue;
-        }
-        let shape = graph.node(id).shape.clone();
-        let value = state.value(PlanValue { node: Some(id), ..state.blank(id, shape, state.range(id)) });
-        state.lowered[id.0] = Lowered::Value(value);
-    }
-    state.plan.inputs = graph.inputs.len();
-    let needed = needed(graph);
-    for id in (0..graph.nodes.len()).map(NodeId).filter(|id| needed[id.0]) {
-        let node = graph.node(id);
-        let failed = node.inputs.iter().any(|i| matches!(state.lowered[i.0], Lowered::Nothing));
-        if failed || matches!(node.op, Op::Input) {
-            continue;
-        }
-        let secret = node.inputs.iter().any(|i| !matches!(state.lowered[i.0], Lowered::Constant(_)));
-        let lowered = match empty(id).filter(|_| secret) {
-            Some(reason) => Err(reason),
-            None => state.node(id),
-        };
-        match lowered {
-            Ok(lowered) => state.lowered[id.0] = lowered,
-            Err(reason) => refused.push(refuse(id, reason)),
-        }
-    }
-    for (index, &id) in graph.outputs.iter().enumerate() {
-        let name = graph.output_names.get(index).unwrap_or(&graph.node(id).name).clone();
-        let (value, transform) = match &state.lowered[id.0].clone() {
-            Lowered::Value(value) => (state.at_output(id, *value), None),
-            Lowered::Client(value, transform) if setting.hide_logits => {
-                match state.hidden(id, *value, *transform) {
-                    Ok(hidden) => hidden,
-                    Err(reason) => {
-                        refused.push(refuse(id, reason));
-                        continue;
-                    }
-                }
-            }
-            Lowered::Client(value, transform) => (state.at_output(id, *value), Some(*transform)),
-            Lowered::Constant(array) => (state.secret_constant(id, array), None),
-            Lowered::Nothing => continue,
-        };
-        state.plan.outputs.push(PlanOutput { name, value, transform });
-    }
-    if !refused.is_empty() {
-        return Err(refused);
+    state.lower_inputs();
+    state.lower_nodes();
+    state.lower_outputs();
+    if !state.refused.is_empty() {
+        return Err(state.refused);
     }
     merge::sums_of_linear_maps(&mut state.plan);
     Ok(state.plan)
@@ -178,6 +127,82 @@ fn needed(graph: &Graph) -> Vec<bool> {
 }
 
 impl Lowering<'_> {
+    /// Every input becomes a value.
+    fn lower_inputs(&mut self) {
+        for &id in &self.graph.inputs {
+            if let Some(reason) = self.empty(id) {
+                self.refuse(id, reason);
+                continue;
+            }
+            let shape = self.graph.node(id).shape.clone();
+            let value = self.value(PlanValue { node: Some(id), ..self.blank(id, shape, self.range(id)) });
+            self.lowered[id.0] = Lowered::Value(value);
+        }
+        self.plan.inputs = self.graph.inputs.len();
+    }
+
+    /// Every node that an output needs becomes steps, or is refused; those that use a refused one are passed over.
+    fn lower_nodes(&mut self) {
+        let needed = needed(self.graph);
+        for id in (0..needed.len()).map(NodeId).filter(|id| needed[id.0]) {
+            let node = self.graph.node(id);
+            let failed = node.inputs.iter().any(|i| matches!(self.lowered[i.0], Lowered::Nothing));
+            if failed || matches!(node.op, Op::Input) {
+                continue;
+            }
+            let secret = node.inputs.iter().any(|i| !matches!(self.lowered[i.0], Lowered::Constant(_)));
+            let lowered = match self.empty(id).filter(|_| secret) {
+                Some(reason) => Err(reason),
+                None => self.node(id),
+            };
+            match lowered {
+                Ok(lowered) => self.lowered[id.0] = lowered,
+                Err(reason) => self.refuse(id, reason),
+            }
+        }
+    }
+
+    /// Every output opens a value.
+    fn lower_outputs(&mut self) {
+        for (index, &id) in self.graph.outputs.iter().enumerate() {
+            let name = self.graph.output_names.get(index).unwrap_or(&self.graph.node(id).name).clone();
+            match self.lower_output(id) {
+                Ok(Some((value, transform))) => {
+                    self.plan.outputs.push(PlanOutput { name, value, transform });
+                }
+                Ok(None) => {}
+                Err(reason) => self.refuse(id, reason),
+            }
+        }
+    }
+
+    /// What is opened of an output, and what the client makes of it; nothing where it was refused.
+    fn lower_output(&mut self, id: NodeId) -> Result<Option<(usize, Option<OutputTransform>)>, Refusal> {
+        Ok(match self.lowered[id.0].clone() {
+            Lowered::Value(value) => Some((self.at_output(id, value), None)),
+            Lowered::Client(value, transform) if self.setting.hide_logits => {
+                Some(self.hidden(id, value, transform)?)
+            }
+            Lowered::Client(value, transform) => Some((self.at_output(id, value), Some(transform))),
+            Lowered::Constant(array) => Some((self.secret_constant(id, &array), None)),
+            Lowered::Nothing => None,
+        })
+    }
+
+    fn refuse(&mut self, id: NodeId, reason: Refusal) {
+        let node = self.graph.node(id);
+        let (name, operation) = (node.name.clone(), node.op.name().to_string());
+        self.refused.push(Unsupported { name, operation, reason });
+    }
+
+    /// Why nothing can be computed of a node without elements.
+    fn empty(&self, id: NodeId) -> Option<Refusal> {
+        let shape = &self.graph.node(id).shape;
+        shape
+            .contains(&0)
+            .then(|| format!("its shape {shape:?} has no elements: there is nothing to compute"))
+    }
+
     fn range(&self, id: NodeId) -> Range {
         self.ranges[id.0]
     }

@@ -92,20 +92,8 @@ impl Lowering<'_> {
         let (low, high) = self.bounds[x];
         let bounds = Range { low: low as f64 * unit, high: high as f64 * unit };
         let function = wanted.function;
-        let domain = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
-        let domain = match wanted.results {
-            Some(results) => within(function, wanted.seen, domain, results),
-            None => domain,
-        };
+        let domain = self.domain(wanted, bounds, unit)?;
         let clamped = |v: f64| function.at(v.clamp(domain.low, domain.high));
-        if !(clamped(domain.low).is_finite() && clamped(domain.high).is_finite()) {
-            return Err(format!(
-                "{} is not finite from {:.4} to {:.4}",
-                function.name(),
-                domain.low,
-                domain.high
-            ));
-        }
         let too_many = || {
             format!(
                 "its operand may be {:.4} to {:.4}, over which {} takes more than {MOST_PIECES} pieces; a smaller range (calibration data, a \
@@ -133,6 +121,21 @@ impl Lowering<'_> {
             largest_error: table.largest_error(&clamped, first, last),
         });
         Ok(self.tabulated(id, x, &table, wanted.extra, wanted.whole))
+    }
+
+    /// The part of what the operand may be for which the function is made.
+    fn domain(&self, wanted: &Approximation, bounds: Range, unit: f64) -> Result<Range, Refusal> {
+        let function = wanted.function;
+        let defined = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
+        let domain = match wanted.results {
+            Some(results) => within(function, wanted.seen, defined, results),
+            None => defined,
+        };
+        if function.at(domain.low).is_finite() && function.at(domain.high).is_finite() {
+            return Ok(domain);
+        }
+        let (name, Range { low, high }) = (function.name(), domain);
+        Err(format!("{name} is not finite from {low:.4} to {high:.4}"))
     }
 
     /// The steps of a table.

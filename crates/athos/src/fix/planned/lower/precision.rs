@@ -43,7 +43,7 @@ pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> V
             _ => &[],
         };
         for operand in through {
-            let fits = room(ranges[operand.0], setting);
+            let fits = headroom(ranges[operand.0], setting);
             extra[operand.0] = extra[operand.0].max(extra[index].min(fits));
         }
     }
@@ -60,11 +60,11 @@ fn wanted(range: Range, setting: Setting) -> u32 {
         1.0 / f64::from(setting.scale).exp2()
     };
     let bits = (setting.margin - smallest.log2()).ceil();
-    (bits.clamp(0.0, MOST.into()) as u32).min(room(range, setting))
+    (bits.clamp(0.0, MOST.into()) as u32).min(headroom(range, setting))
 }
 
-/// The bits that a value of this range has room for.
-fn room(range: Range, setting: Setting) -> u32 {
+/// The bits that a value of this range has headroom for.
+fn headroom(range: Range, setting: Setting) -> u32 {
     let magnitude = (range.magnitude().max(1e-9).log2() + setting.margin).ceil() as i32;
     (VALUE_BITS - setting.scale as i32 - magnitude.max(0)).clamp(0, MOST) as u32
 }

@@ -1,10 +1,17 @@
 //! A benchmark as Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+
+use cryptflow_mpc::Party;
+use cryptflow_protocols::ProtocolName;
 
 use super::published::{BYTES_SOURCE, SECONDS_SOURCE};
 use super::{Network, Outcome, Results, Taken};
 use cryptflow_figures::table;
+
+/// The protocol that was published, and is compared with ours.
+const PUBLISHED: ProtocolName = ProtocolName::Porthos;
 
 /// The whole report: where it was measured, bytes, seconds, and the details of each run.
 pub fn report(results: &Results) -> String {
@@ -40,19 +47,21 @@ fn write(out: &mut String, results: &Results) -> std::fmt::Result {
     )?;
 
     let protocols = results.protocols();
-    let pair = protocols.contains(&"porthos") && protocols.contains(&"mirror");
+    let (ours, theirs) = (ProtocolName::DEFAULT.name(), PUBLISHED.name());
+    let pair = protocols.contains(&theirs) && protocols.contains(&ours);
+    let compared = format!("{theirs} : {ours}");
     writeln!(out, "### Bytes between the parties\n")?;
     let mut head = vec!["network".to_owned(), "published".into()];
     head.extend(protocols.iter().map(ToString::to_string));
-    head.push("published : mirror".into());
-    head.extend(pair.then(|| "porthos : mirror".into()));
+    head.push(format!("published : {ours}"));
+    head.extend(pair.then(|| compared.clone()));
     let rows = results.networks.iter().map(|n| {
         let published = n.published.as_ref().map(|p| p.bytes as f64);
         let mut row = vec![n.title.clone(), published.map_or_else(none, |b| table::bytes(b as u64))];
         row.extend(protocols.iter().map(|p| cell(n, p, |t| table::bytes(t.bytes))));
         let bytes = |p: &str| n.taken(p).map(|t| t.bytes as f64);
-        row.push(ratio(published, bytes("mirror")));
-        row.extend(pair.then(|| ratio(bytes("porthos"), bytes("mirror"))));
+        row.push(ratio(published, bytes(ours)));
+        row.extend(pair.then(|| ratio(bytes(theirs), bytes(ours))));
         row
     });
     markdown_table(out, &head, 1, rows)?;
@@ -61,14 +70,14 @@ fn write(out: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(out, "### Seconds of an inference\n")?;
     let mut head = vec!["network".to_owned(), "published".into()];
     head.extend(protocols.iter().map(ToString::to_string));
-    head.extend(pair.then(|| "porthos : mirror".into()));
+    head.extend(pair.then_some(compared));
     head.push("TensorFlow, in the clear".into());
     let rows = results.networks.iter().map(|n| {
         let published = n.published.as_ref().and_then(|p| p.seconds);
         let mut row = vec![n.title.clone(), published.map_or_else(none, |s| format!("about {s}"))];
         row.extend(protocols.iter().map(|p| cell(n, p, |t| seconds(t.median_seconds))));
         let time = |p: &str| n.taken(p).map(|t| t.median_seconds);
-        row.extend(pair.then(|| ratio(time("porthos"), time("mirror"))));
+        row.extend(pair.then(|| ratio(time(theirs), time(ours))));
         row.push(n.tensorflow_seconds.map_or_else(none, seconds));
         row
     });
@@ -76,16 +85,24 @@ fn write(out: &mut String, results: &Results) -> std::fmt::Result {
     write!(out, "\nPublished: {SECONDS_SOURCE}.\n\n")?;
 
     writeln!(out, "### Details\n")?;
+    let facts = || protocols.iter().filter_map(|name| name.parse::<ProtocolName>().ok()).map(|p| p.facts());
+    let most = facts().map(|facts| facts.parties).max().unwrap_or(0);
+    let parties = by_party(&Party::all(most).collect::<Vec<_>>(), Party::to_string);
+    let dealers: BTreeSet<Party> = facts().filter_map(|facts| facts.dealer).collect();
+    let dealt = match dealers.first() {
+        Some(dealer) if dealers.len() == 1 => format!("dealt by {dealer}"),
+        _ => "dealt".into(),
+    };
     let head = [
         "network",
         "protocol",
         "bits of weights",
         "seconds",
-        "CPU seconds P0 / P1 / P2",
-        "dealt by P2",
+        &format!("CPU seconds {parties}"),
+        &dealt,
         "online",
         "rounds",
-        "memory P0 / P1 / P2",
+        &format!("memory {parties}"),
         "top-1 as float",
         "largest difference",
     ]

@@ -8,8 +8,9 @@ use cryptflow_party::attested::{Statement, consistent};
 use cryptflow_party::messages::{
     BatchRecord, Manifest, Reply, Request, SessionError, commit, elements, receive, send, unexpected,
 };
-use cryptflow_party::{ProtocolName, supported};
+use cryptflow_party::supported;
 use cryptflow_program::Program;
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Breaker, Link};
 
 /// A session with all parties.

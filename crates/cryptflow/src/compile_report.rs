@@ -4,8 +4,8 @@ use cryptflow_athos::fix::report::{AgreementReport, CompileReport, LayerReport, 
 use cryptflow_engine::Estimate;
 use cryptflow_figures::columns::{Columns, Series, columns};
 use cryptflow_figures::table::{bytes, count, shape};
-use cryptflow_party::ProtocolName;
 use cryptflow_program::{Operation, Program};
+use cryptflow_protocols::ProtocolName;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What the page is about, beside the report.
@@ -14,7 +14,9 @@ pub struct Subject<'a> {
     pub program: &'a Program,
     /// What the compiler decided and measured.
     pub report: &'a CompileReport,
-    /// What the program costs in Mirror.
+    /// The protocol whose costs are shown.
+    pub protocol: ProtocolName,
+    /// What the program costs in it.
     pub cost: &'a Estimate,
     /// Where the model came from.
     pub source: String,
@@ -22,7 +24,7 @@ pub struct Subject<'a> {
     pub options: Vec<(String, String)>,
 }
 
-/// A layer, with what it costs in Mirror.
+/// A layer, with what it costs.
 struct Line<'a> {
     layer: &'a LayerReport,
     dealt: u64,
@@ -54,7 +56,7 @@ pub fn page(subject: &Subject<'_>) -> String {
                 (summary(subject))
                 (warnings(&subject.report.warnings))
                 (trials(subject))
-                (charts(&lines))
+                (charts(&lines, subject.protocol.facts().title))
                 (largest(&lines))
                 (functions(subject.report))
                 (layers(&lines))
@@ -69,7 +71,7 @@ pub fn page(subject: &Subject<'_>) -> String {
 fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
     let mut before = (0, 0, 0);
-    let dealer = ProtocolName::Mirror.dealer();
+    let dealer = subject.protocol.facts().dealer;
     let mut layers = subject.report.layers.iter();
     for (step, cost) in subject.program.steps.iter().zip(&subject.cost.steps) {
         let own = (cost.dealt(dealer), cost.online(dealer), cost.rounds);
@@ -93,7 +95,7 @@ fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
 }
 
 fn summary(subject: &Subject<'_>) -> Markup {
-    let (report, total, dealer) = (subject.report, &subject.cost.total, ProtocolName::Mirror.dealer());
+    let (report, total, dealer) = (subject.report, &subject.cost.total, subject.protocol.facts().dealer);
     let size = format!(
         "{} layers, {} parameters, {} multiplications; at most {} values at a time",
         report.layers.len(),
@@ -114,6 +116,7 @@ fn summary(subject: &Subject<'_>) -> Markup {
     );
     let options: Vec<String> =
         subject.options.iter().map(|(name, value)| format!("--{name} {value}")).collect();
+    let cost_of_a_run = format!("cost of a run in {}", subject.protocol.facts().title);
     let mut rows = vec![
         ("model", subject.source.clone()),
         ("size", size),
@@ -122,7 +125,7 @@ fn summary(subject: &Subject<'_>) -> Markup {
         ("bounds", bounds),
     ];
     rows.extend(report.agreement.as_ref().map(|a| ("agreement with the float model", agreement(a))));
-    rows.push(("cost of a run in Mirror", cost));
+    rows.push((&cost_of_a_run, cost));
     rows.push(("options", if options.is_empty() { "none".into() } else { options.join(" ") }));
     html! {
         table.facts {
@@ -208,7 +211,7 @@ fn trial(t: &TrialReport, report: &CompileReport) -> Markup {
     }
 }
 
-fn charts(lines: &[Line<'_>]) -> Markup {
+fn charts(lines: &[Line<'_>], protocol: &str) -> Markup {
     let names: Vec<String> = lines.iter().map(|l| l.layer.name.clone()).collect();
     let series = |name, class, value: fn(&Line<'_>) -> Option<f64>| Series {
         name,
@@ -245,7 +248,7 @@ fn charts(lines: &[Line<'_>]) -> Markup {
             whole,
         ))
         h2 { "Bytes of each layer" }
-        p { "Between all parties, in Mirror, for one run." }
+        p { "Between all parties, in " (protocol) ", for one run." }
         (chart(
             "Bytes of each layer",
             vec![

@@ -8,16 +8,19 @@ use cryptflow_engine::estimate;
 use cryptflow_graph::{Array, float};
 use cryptflow_import::docs::{Entry, Example, Meaning, entries};
 use cryptflow_import::{Framework, onnx};
-use cryptflow_mirror::{MirrorCosts, Tuning};
+use cryptflow_protocols::ProtocolName;
 
 use crate::clear_runner::ClearRunner;
 use crate::error::{Error, Result};
 
+/// The protocol whose costs the page has.
+const PRICED: ProtocolName = ProtocolName::DEFAULT;
+
 /// What an operation costs, and how exact it is.
 struct Measured {
-    /// Rounds in Mirror.
+    /// Rounds.
     rounds: u64,
-    /// Bytes between Mirror's parties for each element of the result.
+    /// Bytes between the parties for each element of the result.
     bytes: f64,
     /// The largest difference from the float model.
     error: f64,
@@ -48,7 +51,7 @@ pub fn page() -> Result<String> {
             text += "\n`If` is taken where its condition is known when compiling, and functions of the model are put in the places of their calls.\n";
         }
     }
-    text += COSTS;
+    text += &COSTS.replace("{PROTOCOL}", PRICED.facts().title);
     let mut meanings: Vec<Meaning> = all.iter().map(|entry| entry.doc.meaning).collect();
     meanings.sort_by_key(|meaning| meaning.title.to_lowercase());
     meanings.dedup_by_key(|meaning| meaning.title);
@@ -74,7 +77,7 @@ fn measure(example: &Example) -> Result<Measured> {
     let compiled =
         compile(&graph, Bounds::Ranges(ranges), &options, &ClearRunner, &mut |_| ()).map_err(Error::new)?;
     let program = &compiled.program;
-    let cost = estimate(program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?.total;
+    let cost = estimate(program, PRICED.costs(program.ring_bits).as_ref()).map_err(Error::new)?.total;
     let elements = |shape: &[usize]| shape.iter().product::<usize>();
     let unit = f64::from(program.scale).exp2();
     // Every input goes evenly through the range, each with another step.
@@ -164,7 +167,7 @@ const COSTS: &str = "
 ## What they cost
 
 Each line is from an example that was compiled on its own: in a ring of 64 bits, at 12 fractional bits, for elements from −4 to 4 (or in the
-range that is named), some thousand elements of the result. Rounds and bytes are Mirror's, bytes between all parties for each element
+range that is named), some thousand elements of the result. Rounds and bytes are {PROTOCOL}'s, bytes between all parties for each element
 of the result, dealt ones included. In a model, comparisons look at fewer bits where the examples allow, and neighbours share rounds and
 truncations: `cryptflow inspect` has a model's real costs. Errors are the largest difference from the float model over the
 example, in units of the last place (2^−12 there), rounded up to a power of two. Whatever has no costs is free: it moves shares, or is

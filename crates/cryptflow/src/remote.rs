@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
 use cryptflow_mpc::keys;
-use cryptflow_party::ProtocolName;
 use cryptflow_party::attested::{Instance, Terms, Trust, attest};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
 use cryptflow_party::messages::{Manifest, SessionError, VERSION, commit};
 use cryptflow_program::{Checked, Program};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Link, LinkOptions, Role};
 
@@ -82,7 +82,7 @@ impl Site {
 
     /// Whether the protocol is one for as many parties as there are.
     fn fits(&self, protocol: ProtocolName) -> Result<()> {
-        let (needed, there) = (protocol.parties(), self.config.parties.len());
+        let (needed, there) = (protocol.facts().parties, self.config.parties.len());
         if needed == there {
             return Ok(());
         }
@@ -170,7 +170,7 @@ impl Site {
     ) -> Result<Deployment> {
         self.fits(protocol)?;
         let owner = protocol.owner(program.ring_bits);
-        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.parties()];
+        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.facts().parties];
         for weight in weights {
             let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
             for (parts, part) in parts.iter_mut().zip(owner.share_weight(&words).map_err(Error::new)?) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use cryptflow_aramis::Appraisal;
 use cryptflow_figures::network::EmulatedNetwork;
 use cryptflow_mpc::Party;
-use cryptflow_party::ProtocolName;
+use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
 
 use crate::client::Answer;
@@ -114,7 +114,7 @@ pub struct Bytes {
 impl Report {
     /// The report of a run with a protocol.
     pub fn of(protocol: ProtocolName) -> Report {
-        Report { protocol: protocol.to_string(), dealer: protocol.dealer(), ..Report::default() }
+        Report { protocol: protocol.to_string(), dealer: protocol.facts().dealer, ..Report::default() }
     }
 
     /// Sets the most memory that each party's process ever held, in order.

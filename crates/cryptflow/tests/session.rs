@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cryptflow::client::Client;
 use cryptflow::fixed;
+use cryptflow_party as party;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
-use cryptflow_party::{self as party, ProtocolName};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
 use crate::common;

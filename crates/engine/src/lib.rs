@@ -5,8 +5,10 @@ mod error;
 mod estimate;
 mod execute;
 mod timeline;
+mod truncations;
 
 pub use error::EngineError;
 pub use estimate::{Estimate, estimate};
 pub use execute::execute;
 pub use timeline::{Observer, Silent, StepRecord, Timeline};
+pub use truncations::truncations;

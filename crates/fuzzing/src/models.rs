@@ -4,9 +4,9 @@ use std::path::Path;
 
 use cryptflow_athos::passes;
 use cryptflow_import::{self as import, ImportOptions};
-use cryptflow_party::ProtocolName;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_program::file;
+use cryptflow_protocols::ProtocolName;
 
 use crate::{read, repository, write};
 

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use cryptflow_mirror::MirrorOwner;
 use cryptflow_mpc::Owner;
-use cryptflow_party::ProtocolName;
 use cryptflow_party::attested::Statement;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
 use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
 use cryptflow_porthos::PorthosOwner;
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::fuzzing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -7,10 +7,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use cryptflow::attest::measure;
 use cryptflow_aramis::collateral::IntelCollateral;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
-use cryptflow_party::ProtocolName;
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::{Deployment, Part};
 use cryptflow_party::store::Store;
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
 use crate::{read, write};

@@ -15,6 +15,7 @@
 mod circuit;
 mod compare;
 pub mod cost;
+mod definition;
 mod less_than;
 mod lift;
 mod linear;
@@ -31,6 +32,7 @@ pub mod tree;
 mod views;
 
 pub use cost::MirrorCosts;
+pub use definition::MirrorDefinition;
 pub use mirror::Mirror;
 pub use share::{Masked, MirrorOwner, MirroredWeight};
 pub use tree::Tuning;

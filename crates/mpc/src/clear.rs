@@ -6,6 +6,7 @@
 //! there wraps here as well. [`Clear::checked`] turns each broken precondition into an [`Error::Range`] instead.
 
 mod checks;
+mod definition;
 mod owner;
 mod pool;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
 use crate::{Cost, CostModel, Error, Layout, Operand, Operands, Party, Place, Protocol, Term};
+
+pub use definition::ClearDefinition;
 
 /// The plaintext reference.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 pub mod clear;
 pub mod combine;
 pub mod cost;
+pub mod definition;
 pub mod keys;
 mod operands;
 mod party;
@@ -12,6 +13,7 @@ mod traffic;
 
 pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout, Place};
+pub use definition::Definition;
 pub use operands::{Operand, Operands, Term};
 pub use party::Party;
 pub use protocol::{Error, Owner, Protocol};

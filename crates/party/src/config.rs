@@ -5,12 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Fingerprint;
 use cryptflow_wire::{Role, tls::Identity};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-
-use crate::protocol_name::ProtocolName;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -311,17 +310,19 @@ impl Session {
                 .filter(|time| *time >= Duration::from_millis(100))
                 .ok_or_else(|| format!("session.{name} is {value}: give a number of seconds, at least 0.1"))
         };
-        let usual = [ProtocolName::Mirror, ProtocolName::PorthosExact];
-        let fitting = usual.into_iter().filter(|protocol| protocol.parties() == parties);
+        let fitting = ProtocolName::usual().filter(|protocol| protocol.facts().parties == parties);
         let protocols = self.protocols.unwrap_or_else(|| fitting.collect());
-        if protocols.contains(&ProtocolName::Clear) {
-            return Err("session.protocols: clear shows every secret to every party; it is for finding errors on one machine".into());
-        }
-        if let Some(other) = protocols.iter().find(|protocol| protocol.parties() != parties) {
-            let needed = other.parties();
-            return Err(format!(
-                "session.protocols: {other} is run by {needed} parties, and this file has {parties}"
-            ));
+        for protocol in &protocols {
+            let facts = protocol.facts();
+            if let Some(reason) = facts.unprotected {
+                return Err(format!("session.protocols: {protocol} {reason}"));
+            }
+            if facts.parties != parties {
+                return Err(format!(
+                    "session.protocols: {protocol} is run by {} parties, and this file has {parties}",
+                    facts.parties
+                ));
+            }
         }
         Ok(SessionLimits {
             protocols,

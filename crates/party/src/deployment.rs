@@ -1,10 +1,11 @@
 //! A deployed model: a program, and parts of its weights, each of which one party keeps.
 
 use cryptflow_program::{Checked, Program, validate};
+use cryptflow_protocols::ProtocolName;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{SessionError, commit, elements, part_limit};
-use crate::protocol_name::{ProtocolName, supported};
+use crate::serve::supported;
 
 /// What everybody may know of a deployed model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ impl Deployment {
         let program: Program = serde_json::from_str(&self.program)
             .map_err(|e| SessionError::Manifest(format!("{}: this is no program: {e}", self.name)))?;
         let program = validate(program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
-        let (parts, parties) = (self.commitments.len(), self.protocol.parties());
+        let (parts, parties) = (self.commitments.len(), self.protocol.facts().parties);
         if parts != parties {
             return Err(SessionError::Manifest(format!(
                 "{}: its weights were shared into {parts} parts, and {} is run by {parties} parties",

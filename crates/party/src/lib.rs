@@ -10,7 +10,6 @@ pub mod deployment;
 pub mod greeting;
 pub mod messages;
 mod open;
-mod protocol_name;
 mod rendezvous;
 mod serve;
 mod service;
@@ -20,8 +19,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use audit::Audit;
-pub use protocol_name::{ProtocolName, supported, truncation_failure};
-pub use serve::{Job, agree, check, converse, peak_rss, serve};
+pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
 pub use service::{Log, Service, ServiceError};
 
 use attested::{Trust, TrustError};

@@ -15,11 +15,11 @@ use std::fmt;
 use cryptflow_engine::StepRecord;
 use cryptflow_mpc::keys;
 use cryptflow_program::{Digest, Program};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::Statement;
-use crate::protocol_name::ProtocolName;
 
 /// Version of these messages.
 pub const VERSION: u32 = 3;

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_engine::{Observer, StepRecord, execute};
-use cryptflow_mirror::{Mirror, Tuning};
-use cryptflow_mpc::{Clear, Party, Protocol};
-use cryptflow_porthos::{Porthos, Truncation};
+use cryptflow_engine::{Observer, StepRecord, execute, truncations};
+use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
+use cryptflow_protocols::{ProtocolName, Visitor};
 use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
@@ -15,7 +14,6 @@ use crate::messages::{
     BatchRecord, Manifest, Reply, Request, SessionError, VERSION, commit, elements, part_limit, receive,
     send, unexpected,
 };
-use crate::protocol_name::{ProtocolName, supported};
 
 /// Two messages of progress are at least so far apart.
 const PROGRESS: Duration = Duration::from_millis(40);
@@ -51,22 +49,27 @@ pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
 pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(client);
-    let (ring_bits, party) = (job.program.ring_bits, Party::new(links.index()));
     // A handle that outlives the run: links that close with it would say good-bye, and not why.
     let open = links.clone();
-    let result = match job.protocol {
-        ProtocolName::Clear => run(links, client, job, |_| Ok(Clear::new(party, ring_bits))),
-        ProtocolName::Porthos => run(links, client, job, |links| Porthos::new(links, ring_bits)),
-        ProtocolName::PorthosExact => run(links, client, job, |links| {
-            Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt))
-        }),
-        ProtocolName::Mirror => {
-            run(links, client, job, |links| Mirror::new(links, ring_bits, Tuning::default()))
-        }
-    };
-    let result = told(&breaker, result);
+    let result = told(&breaker, job.protocol.visit(Session { links, client, job }));
     drop(open);
     result
+}
+
+/// A session after its setup, in whichever protocol.
+struct Session<'a> {
+    links: Links,
+    client: &'a Link,
+    job: Job,
+}
+
+impl Visitor for Session<'_> {
+    type Output = Result<(), SessionError>;
+
+    fn visit<D: Definition>(self, protocol: D) -> Result<(), SessionError> {
+        let ring_bits = self.job.program.ring_bits;
+        run(self.links, self.client, self.job, |links| protocol.begin(links, ring_bits))
+    }
 }
 
 /// Breaks the links after an error, while they are still open: whoever drops them first says good-bye instead of why. If
@@ -117,6 +120,14 @@ pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError>
         ));
     }
     Ok(())
+}
+
+/// Whether a protocol computes every step of a program as it should.
+///
+/// # Errors
+/// Why it does not.
+pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), SessionError> {
+    protocol.supports(&truncations(program)).map_err(|e| SessionError::Manifest(e.to_string()))
 }
 
 /// The parties run nothing before they have seen that they were asked for the same.

@@ -183,7 +183,7 @@ pub fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol_name::ProtocolName;
+    use cryptflow_protocols::ProtocolName;
 
     fn part(name: &str) -> Part {
         Part {

@@ -18,6 +18,7 @@
 
 mod compare;
 pub mod cost;
+mod definition;
 pub mod max_pool;
 pub mod msb;
 mod odd;
@@ -35,6 +36,7 @@ pub mod truncation;
 mod views;
 
 pub use cost::PorthosCosts;
+pub use definition::{PorthosDefinition, PorthosExactDefinition};
 pub use porthos::Porthos;
 pub use share::{PorthosOwner, Share};
 pub use truncation::Truncation;

@@ -3,6 +3,8 @@
 mod measure;
 mod networks;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +14,8 @@ use cryptflow::error::{Error, Result};
 use cryptflow_athos::compile::Scale;
 use cryptflow_bench::machine::{Machine, now};
 use cryptflow_bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
-use cryptflow_party::ProtocolName;
 use cryptflow_program::write_whole;
+use cryptflow_protocols::ProtocolName;
 
 use super::compile::parse;
 use super::network::Emulated;
@@ -23,8 +25,6 @@ use networks::{Files, Ready};
 
 /// Bits of weights: as many as there are.
 const PRECISE_WEIGHTS: u32 = 31;
-/// And for Porthos, whose published truncation would fail all the time above products that fill the ring.
-const ROUGH_WEIGHTS: u32 = 15;
 
 /// Measure what secure runs of networks take.
 #[derive(Args)]
@@ -122,10 +122,14 @@ fn one(
     say("compiling".into());
     let compile = |weight_bits| networks::compile(files, arguments.scale, weight_bits, arguments.runs.into());
     let precise: Ready = compile(PRECISE_WEIGHTS)?;
-    let rough: Option<Ready> = match arguments.protocol.contains(&ProtocolName::Porthos) {
-        true => Some(compile(ROUGH_WEIGHTS)?),
-        false => None,
-    };
+    // A protocol whose truncations would fail all the time above products that fill the ring has weights with fewer bits.
+    let bits = |protocol: &ProtocolName| protocol.facts().weight_bits.unwrap_or(PRECISE_WEIGHTS);
+    let mut compiled = BTreeMap::new();
+    for bits in arguments.protocol.iter().map(bits).filter(|&bits| bits != PRECISE_WEIGHTS) {
+        if let Entry::Vacant(place) = compiled.entry(bits) {
+            place.insert(compile(bits)?);
+        }
+    }
     let tensorflow_seconds = if tensorflow {
         let timed =
             tensorflow::time(&files.model, &files.examples, 5).map_err(|e| Error::at(&files.model, e))?;
@@ -136,10 +140,8 @@ fn one(
     };
     let mut measurements = Vec::with_capacity(arguments.protocol.len());
     for &protocol in &arguments.protocol {
-        let (ready, weight_bits) = match &rough {
-            Some(rough) if protocol == ProtocolName::Porthos => (rough, ROUGH_WEIGHTS),
-            _ => (&precise, PRECISE_WEIGHTS),
-        };
+        let weight_bits = bits(&protocol);
+        let ready = compiled.get(&weight_bits).unwrap_or(&precise);
         let job = Job {
             program: &ready.compiled.program,
             weights: &ready.compiled.weights,

@@ -17,12 +17,14 @@ use cryptflow_athos::fix::FixError;
 use cryptflow_engine::{Estimate, estimate};
 use cryptflow_figures::table::{bytes, count, table};
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
-use cryptflow_mirror::{MirrorCosts, Tuning};
-use cryptflow_party::ProtocolName;
 use cryptflow_program::{Preprocessing, file, write_whole};
+use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::Model;
+
+/// The protocol whose costs the summary and the report have.
+const PRICED: ProtocolName = ProtocolName::DEFAULT;
 
 /// Layers of the summary's list of thin margins, at most.
 const THIN_LISTED: usize = 5;
@@ -158,11 +160,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let report = serde_json::to_value(&compiled.report).map_err(Error::new)?;
     file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
-    let cost = estimate(&compiled.program, &MirrorCosts { tuning: Tuning::default() }).map_err(Error::new)?;
+    let costs = PRICED.costs(compiled.program.ring_bits);
+    let cost = estimate(&compiled.program, costs.as_ref()).map_err(Error::new)?;
     if let Some(path) = &arguments.report {
         let subject = Subject {
             program: &compiled.program,
             report: &compiled.report,
+            protocol: PRICED,
             cost: &cost,
             source: model.display().to_string(),
             options: arguments.given(),
@@ -246,7 +250,7 @@ fn unsupported(nodes: Vec<[String; 3]>) -> Error {
 
 fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Result<()> {
     let (program, report) = (&compiled.program, &compiled.report);
-    let dealer = ProtocolName::Mirror.dealer();
+    let dealer = PRICED.facts().dealer;
     let row = |name: &str, text: String| vec![name.to_string(), text];
     let mut rows = vec![
         row("model", format!("{} -> {}", arguments.model.model.display(), arguments.out.display())),
@@ -280,7 +284,7 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
     rows.push(row(
         "cost",
         format!(
-            "mirror: {} ({} dealt, {} online), {} rounds a run",
+            "{PRICED}: {} ({} dealt, {} online), {} rounds a run",
             bytes(cost.total.total()),
             bytes(cost.total.dealt(dealer)),
             bytes(cost.total.online(dealer)),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
-use cryptflow_party::ProtocolName;
 use cryptflow_party::deployment::check_name;
 use cryptflow_program::file;
+use cryptflow_protocols::ProtocolName;
 
 use super::protocol;
 use super::site::Where;
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     name: Option<String>,
     /// The protocol that it will be used with.
-    #[arg(long, value_parser = protocol::parser(), default_value = "mirror")]
+    #[arg(long, value_parser = protocol::parser(), default_value_t = ProtocolName::DEFAULT)]
     protocol: ProtocolName,
     /// In the place of another model of this name.
     #[arg(long)]

@@ -5,14 +5,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use cryptflow::error::{Error, Result};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
 /// Make a site: a key that never leaves it, a certificate that carries its public half, and a configuration to complete.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// What this site is.
-    #[arg(value_parser = ["p0", "p1", "p2", "client"])]
+    #[arg(value_parser = PossibleValuesParser::new(roles()))]
     role: String,
     /// The folder; made where it does not exist.
     #[arg(long, short, value_name = "DIR", default_value = ".")]
@@ -79,6 +81,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ))
 }
 
+/// The parties of the protocols that are run where the configuration names none.
+fn party_names() -> impl Iterator<Item = String> {
+    let parties = ProtocolName::usual().map(|protocol| protocol.facts().parties).max().unwrap_or(0);
+    (0..parties).map(|index| format!("p{index}"))
+}
+
+fn roles() -> impl Iterator<Item = PossibleValue> {
+    party_names().chain(["client".to_string()]).map(PossibleValue::new)
+}
+
 /// A client's name, as a key of the parties' configurations.
 fn plain(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) && !name.is_empty();
@@ -110,7 +122,7 @@ fn template(role: &str, name: &str, address: &str, listen: &str, fingerprint: &s
         );
     }
     text += "\n# The three parties. Every participant has the same three tables; compare each fingerprint over the telephone.\n";
-    for party in ["p0", "p1", "p2"] {
+    for party in party_names() {
         let (name, address, fingerprint) =
             if party == role { (name, address, fingerprint) } else { ("", "CHANGE-ME:7843", "") };
         text += &format!(
@@ -124,7 +136,9 @@ fn template(role: &str, name: &str, address: &str, listen: &str, fingerprint: &s
     }
     text += "[session]\ndeadline_seconds = 30\n";
     if role != "client" {
-        text += "idle_seconds = 600\nmax_sessions = 2\nprotocols = [\"mirror\", \"porthos-exact\"]\n";
+        let protocols: Vec<String> =
+            ProtocolName::usual().map(|protocol| format!("\"{protocol}\"")).collect();
+        text += &format!("idle_seconds = 600\nmax_sessions = 2\nprotocols = [{}]\n", protocols.join(", "));
     }
     text += "\n# Security against parties that cheat, on attested hardware. The policy is the same file at every participant.\n\
              # [attestation]\n# policy = \"policy.toml\"\n# collateral = \"collateral.json\"\n";

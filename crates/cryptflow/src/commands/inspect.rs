@@ -2,22 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::fix::report::FunctionReport;
-use cryptflow_engine::{Estimate, estimate};
+use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, table};
-use cryptflow_mirror::{MirrorCosts, Tuning};
-use cryptflow_mpc::Party;
-use cryptflow_mpc::clear::Clear;
-use cryptflow_party::truncation_failure;
-use cryptflow_porthos::{PorthosCosts, Truncation};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{
-    Activation, Checked, Compare, Linear, MaxPool, Operation, Output, OutputTransform, Product, Program,
-    Step, digest, liveness,
+    Activation, Compare, Linear, MaxPool, Operation, Output, OutputTransform, Product, Program, Step, digest,
+    liveness,
 };
+use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
+
+use super::protocol;
 
 /// Show a compiled model: layers, shapes, scales, bounds, costs.
 #[derive(Args)]
@@ -25,45 +23,11 @@ pub(crate) struct Arguments {
     /// The compiled model.
     model: PathBuf,
     /// The protocol whose costs are shown.
-    #[arg(long, value_enum, default_value_t = Costs::Mirror)]
-    protocol: Costs,
+    #[arg(long, value_parser = protocol::parser(), default_value_t = ProtocolName::DEFAULT)]
+    protocol: ProtocolName,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
-}
-
-/// Protocols that state their costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Costs {
-    /// Three-party inference with one ring product a party.
-    Mirror,
-    /// As published in CrypTFlow.
-    Porthos,
-    /// Porthos with a truncation that never fails.
-    PorthosExact,
-    /// Without secrets.
-    Clear,
-}
-
-impl Costs {
-    fn estimate(self, program: &Checked) -> Result<Estimate> {
-        match self {
-            Costs::Mirror => estimate(program, &MirrorCosts { tuning: Tuning::default() }),
-            Costs::Porthos => estimate(program, &PorthosCosts { truncation: Truncation::Local }),
-            Costs::PorthosExact => estimate(program, &PorthosCosts { truncation: Truncation::Dealt }),
-            Costs::Clear => estimate(program, &Clear::new(Party::P0, program.ring_bits)),
-        }
-        .map_err(Error::new)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Costs::Mirror => "mirror",
-            Costs::Porthos => "porthos",
-            Costs::PorthosExact => "porthos-exact",
-            Costs::Clear => "clear",
-        }
-    }
 }
 
 /// A step, as it is shown.
@@ -118,7 +82,8 @@ struct Listing<'a> {
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let model = file::read(&arguments.model).map_err(Error::new)?;
-    let estimate = arguments.protocol.estimate(&model.program)?;
+    let costs = arguments.protocol.costs(model.program.ring_bits);
+    let estimate = estimate(&model.program, costs.as_ref()).map_err(Error::new)?;
     let listing = listing(&model, &estimate, arguments.protocol)?;
     if arguments.json {
         super::print(&serde_json::to_string_pretty(&listing).map_err(Error::new)?)
@@ -127,9 +92,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result<Listing<'a>> {
+fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) -> Result<Listing<'a>> {
     let program = &model.program;
-    let dealer = (protocol != Costs::Clear).then_some(Party::P2);
+    let dealer = protocol.facts().dealer;
     let rings = program.rings();
     let layers: Vec<Line> = program
         .steps
@@ -164,7 +129,7 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: Costs) -> Result
         dealt_bytes: estimate.total.dealt(dealer),
         online_bytes: estimate.total.online(dealer),
         bytes: estimate.total.total(),
-        truncation_failure: (protocol == Costs::Porthos).then(|| truncation_failure(program)),
+        truncation_failure: protocol.failure(&truncations(program)),
     };
     Ok(Listing {
         name: &program.name,
@@ -266,8 +231,10 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
     );
     text += &functions(listing.report);
     if let Some(failure) = t.truncation_failure {
+        let never: Vec<String> = ProtocolName::usual().map(|protocol| format!("{protocol}'s")).collect();
         text += &format!(
-            "a truncation of a run fails with a probability of at most {failure:.1e}; mirror's and porthos-exact's never does\n"
+            "a truncation of a run fails with a probability of at most {failure:.1e}; {} never does\n",
+            never.join(" and ")
         );
     }
     text

@@ -6,8 +6,8 @@ use clap::Args;
 use cryptflow::client::Client;
 use cryptflow::error::{Error, Result};
 use cryptflow::report::{Report, Session};
-use cryptflow_party::ProtocolName;
 use cryptflow_party::messages::Request;
+use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
 use super::protocol;

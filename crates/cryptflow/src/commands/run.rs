@@ -8,8 +8,8 @@ use cryptflow::client::Client;
 use cryptflow::error::{Error, Result};
 use cryptflow::local::Parties;
 use cryptflow::report::Report;
-use cryptflow_party::ProtocolName;
 use cryptflow_program::file;
+use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
 use super::network::Emulated;
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     files: Files,
     /// The protocol.
-    #[arg(long, value_parser = protocol::parser(), default_value = "mirror")]
+    #[arg(long, value_parser = protocol::parser(), default_value_t = ProtocolName::DEFAULT)]
     protocol: ProtocolName,
     /// Seconds of silence after which a party counts as gone.
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let bar = job.progress();
 
     let (parties, links) =
-        Parties::launch(&executable, protocol.parties(), timeout, network).map_err(Error::new)?;
+        Parties::launch(&executable, protocol.facts().parties, timeout, network).map_err(Error::new)?;
     let begun = Instant::now();
     bar.set_message("sharing the weights");
     let result = Client::begin(links, &job.program, protocol)

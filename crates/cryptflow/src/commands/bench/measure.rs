@@ -13,7 +13,7 @@ use cryptflow::fixed;
 use cryptflow::local::Parties;
 use cryptflow_bench::machine::cpu_seconds;
 use cryptflow_bench::{Taken, median};
-use cryptflow_party::ProtocolName;
+use cryptflow_protocols::ProtocolName;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub(super) struct Launch<'a> {
 /// # Errors
 /// Whatever ended the session before its time.
 pub(super) fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
-    let parties = job.protocol.parties();
+    let parties = job.protocol.facts().parties;
     let (parties, links) =
         Parties::launch(launch.executable, parties, launch.deadline, launch.network).map_err(Error::new)?;
     let result = run(job, links, &parties.ids());
@@ -81,7 +81,7 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         taken.seconds.push(answer.online.as_secs_f64());
         let sent: Vec<u64> = answer.records.iter().map(|r| r.sent.iter().sum()).collect();
         taken.bytes = sent.iter().sum();
-        let dealer = job.protocol.dealer();
+        let dealer = job.protocol.facts().dealer;
         taken.dealt = dealer.and_then(|dealer| sent.get(dealer.index())).copied().unwrap_or(0);
         taken.online = taken.bytes - taken.dealt;
         taken.rounds = answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);

@@ -1,0 +1,45 @@
+//! What Mirror says of itself.
+
+use cryptflow_mpc::definition::{Definition, Facts};
+use cryptflow_mpc::{Error, Party};
+use cryptflow_wire::Links;
+
+use crate::mirror::PARTIES;
+use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
+
+/// Mirror, as a protocol that can be chosen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MirrorDefinition {
+    /// What a round is worth. All parties must have the same.
+    pub tuning: Tuning,
+}
+
+impl Definition for MirrorDefinition {
+    type Protocol = Mirror;
+    type Owner = MirrorOwner;
+    type Costs = MirrorCosts;
+
+    const FACTS: Facts = Facts {
+        name: "mirror",
+        title: "Mirror",
+        help: "Nobody sees anything; at most one party may be curious",
+        parties: PARTIES,
+        dealer: Some(Party::P2),
+        sharing: "mirror",
+        usual: true,
+        unprotected: None,
+        weight_bits: None,
+    };
+
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Mirror, Error> {
+        Mirror::new(links, ring_bits, self.tuning)
+    }
+
+    fn owner(&self, ring_bits: u32) -> MirrorOwner {
+        MirrorOwner::new(ring_bits)
+    }
+
+    fn costs(&self, _ring_bits: u32) -> MirrorCosts {
+        MirrorCosts { tuning: self.tuning }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the reference says of itself.
+
+use cryptflow_wire::Links;
+
+use super::Clear;
+use super::owner::PARTIES;
+use crate::definition::{Definition, Facts};
+use crate::{Error, Party};
+
+/// [`Clear`], as a protocol that can be chosen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClearDefinition;
+
+impl Definition for ClearDefinition {
+    type Protocol = Clear;
+    type Owner = Clear;
+    type Costs = Clear;
+
+    const FACTS: Facts = Facts {
+        name: "clear",
+        title: "plain fixed point",
+        help: "Without any protection, every party sees everything: for finding errors",
+        parties: PARTIES,
+        dealer: None,
+        sharing: "clear",
+        usual: false,
+        unprotected: Some("shows every secret to every party; it is for finding errors on one machine"),
+        weight_bits: None,
+    };
+
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Clear, Error> {
+        match links.parties() {
+            PARTIES => Ok(Clear::new(Party::new(links.index()), ring_bits)),
+            other => Err(Error::parties(other, PARTIES)),
+        }
+    }
+
+    fn owner(&self, ring_bits: u32) -> Clear {
+        Clear::new(Party::P0, ring_bits)
+    }
+
+    fn costs(&self, ring_bits: u32) -> Clear {
+        Clear::new(Party::P0, ring_bits)
+    }
+}

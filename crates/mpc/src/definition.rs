@@ -1,0 +1,89 @@
+//! [`Definition`]: what a protocol says of itself, once. Whoever runs, offers, prices or documents protocols takes it from there.
+
+use cryptflow_wire::Links;
+
+use crate::{CostModel, Error, Owner, Party, Protocol};
+
+/// What holds of a protocol in every session.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// As the user types it.
+    pub name: &'static str,
+    /// As it is called in a text.
+    pub title: &'static str,
+    /// One line for the person who chooses.
+    pub help: &'static str,
+    /// How many parties run it.
+    pub parties: usize,
+    /// The party that only deals, if there is one: nothing that it sends depends on an input.
+    pub dealer: Option<Party>,
+    /// The name of the way in which owners share secrets for it. Parts that were made for one protocol serve all others with the same.
+    pub sharing: &'static str,
+    /// Whether parties run it where their configuration names no protocols.
+    pub usual: bool,
+    /// Why organisations cannot run it with one another, where it does not protect their secrets.
+    pub unprotected: Option<&'static str>,
+    /// Bits of the largest weight above which its truncations fail too often for benchmarks; nothing where they never fail.
+    pub weight_bits: Option<u32>,
+}
+
+/// A protocol's description of itself. The value holds its settings.
+pub trait Definition: Default {
+    /// A party of it.
+    type Protocol: Protocol;
+    /// The owner of secrets.
+    type Owner: Owner + 'static;
+    /// What its operations cost.
+    type Costs: CostModel + 'static;
+
+    /// What holds in every session.
+    const FACTS: Facts;
+
+    /// Begins a session of a program over Z_2^ring_bits, in a party's own thread: agrees on keys over the links, which must be
+    /// authenticated and confidential.
+    ///
+    /// # Errors
+    /// A link fails, there is another number of parties, or they do not run with the same parameters.
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Self::Protocol, Error>;
+
+    /// An owner of secrets of programs over Z_2^ring_bits.
+    fn owner(&self, ring_bits: u32) -> Self::Owner;
+
+    /// The costs of programs over Z_2^ring_bits.
+    fn costs(&self, ring_bits: u32) -> Self::Costs;
+
+    /// A bound of the probability that any truncation of a run fails; nothing where none can.
+    fn failure(&self, truncations: &[Truncation<'_>]) -> Option<f64> {
+        let _ = truncations;
+        None
+    }
+
+    /// Whether it computes a program with these truncations as it should.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    fn supports(&self, truncations: &[Truncation<'_>]) -> Result<(), Unsupported> {
+        let _ = truncations;
+        Ok(())
+    }
+}
+
+/// A step of a program that shifts bits out of its result.
+#[derive(Clone, Copy, Debug)]
+pub struct Truncation<'a> {
+    /// The step's name.
+    pub step: &'a str,
+    /// Whether it multiplies by public factors, and not a secret by a secret.
+    pub public: bool,
+    /// Elements of its result.
+    pub len: u64,
+    /// The largest absolute value of its result, after the shift.
+    pub largest: u64,
+    /// Bits that are shifted out.
+    pub shift: u32,
+}
+
+/// A program that a protocol cannot run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unsupported(pub String);

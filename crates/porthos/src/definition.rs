@@ -1,0 +1,119 @@
+//! What Porthos says of itself, with either truncation: two protocols for whoever chooses one.
+
+use cryptflow_mpc::definition::{self, Definition, Facts, Unsupported};
+use cryptflow_mpc::{Error, Party};
+use cryptflow_wire::Links;
+
+use crate::porthos::PARTIES;
+use crate::truncation::failure_probability;
+use crate::{Porthos, PorthosCosts, PorthosOwner, Truncation};
+
+/// A bound of the probability that a local truncation fails above which a program is not run.
+const TOO_LIKELY: f64 = 0.05;
+/// Bits of weights from which on products leave the local truncation enough room.
+const WEIGHT_BITS: u32 = 15;
+/// The dealt truncation is exact below 2^EXACT_BITS.
+const EXACT_BITS: u32 = 62;
+
+/// What both have in common.
+const COMMON: Facts = Facts {
+    name: "porthos",
+    title: "Porthos",
+    help: "As published in CrypTFlow, for comparison: at most one party may be curious; a truncation can fail",
+    parties: PARTIES,
+    dealer: Some(Party::P2),
+    sharing: "porthos",
+    usual: false,
+    unprotected: None,
+    weight_bits: None,
+};
+
+/// Porthos as published in CrypTFlow: its truncation is local, and can fail.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PorthosDefinition;
+
+/// Porthos with a truncation that never fails, for 32 bytes an element and one round.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PorthosExactDefinition;
+
+impl Definition for PorthosDefinition {
+    type Protocol = Porthos;
+    type Owner = PorthosOwner;
+    type Costs = PorthosCosts;
+
+    const FACTS: Facts = Facts { weight_bits: Some(WEIGHT_BITS), ..COMMON };
+
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Porthos, Error> {
+        Porthos::new(links, ring_bits)
+    }
+
+    fn owner(&self, ring_bits: u32) -> PorthosOwner {
+        PorthosOwner::new(ring_bits)
+    }
+
+    fn costs(&self, _ring_bits: u32) -> PorthosCosts {
+        PorthosCosts { truncation: Truncation::Local }
+    }
+
+    /// The bounds before a shift are those of the result, shifted back.
+    fn failure(&self, truncations: &[definition::Truncation<'_>]) -> Option<f64> {
+        let failure = |t: &definition::Truncation<'_>| {
+            failure_probability(t.len, t.largest.saturating_mul(1 << t.shift.min(63)))
+        };
+        Some(truncations.iter().map(failure).sum::<f64>().min(1.0))
+    }
+
+    fn supports(&self, truncations: &[definition::Truncation<'_>]) -> Result<(), Unsupported> {
+        let failure = self.failure(truncations).unwrap_or(0.0);
+        if failure <= TOO_LIKELY {
+            return Ok(());
+        }
+        Err(Unsupported(format!(
+            "a truncation of this program fails with a probability of up to {failure:.1e} under porthos, and the output is \
+             garbage then: run with porthos-exact or mirror, whose truncations never fail; or, for a model of layers with weights, \
+             compile with --weight-bits {WEIGHT_BITS} (products of secrets, in attention and functions, are not helped by it)"
+        )))
+    }
+}
+
+impl Definition for PorthosExactDefinition {
+    type Protocol = Porthos;
+    type Owner = PorthosOwner;
+    type Costs = PorthosCosts;
+
+    const FACTS: Facts = Facts {
+        name: "porthos-exact",
+        title: "Porthos with exact truncation",
+        help: "Porthos with a truncation that never fails: 32 bytes an element and a round more",
+        usual: true,
+        ..COMMON
+    };
+
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Porthos, Error> {
+        Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt))
+    }
+
+    fn owner(&self, ring_bits: u32) -> PorthosOwner {
+        PorthosOwner::new(ring_bits)
+    }
+
+    fn costs(&self, _ring_bits: u32) -> PorthosCosts {
+        PorthosCosts { truncation: Truncation::Dealt }
+    }
+
+    /// Products of secrets are within the ring, as the program's bounds say. Those by public factors may leave it.
+    fn supports(&self, truncations: &[definition::Truncation<'_>]) -> Result<(), Unsupported> {
+        for t in truncations.iter().filter(|t| t.public) {
+            let largest = u128::from(t.largest) << t.shift.min(63);
+            if largest >= 1 << EXACT_BITS {
+                return Err(Unsupported(format!(
+                    "{} multiplies values of up to 2^{} before it shifts, and porthos-exact truncates exactly below 2^{EXACT_BITS}: \
+                     compile with --ring {EXACT_BITS}, or run with mirror",
+                    t.step,
+                    128 - largest.leading_zeros()
+                )));
+            }
+        }
+        Ok(())
+    }
+}

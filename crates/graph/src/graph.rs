@@ -146,6 +146,7 @@ impl Graph {
     pub fn constant(&self, id: NodeId) -> Option<&Array> {
         match &self.node(id).op {
             Op::Constant(array) => Some(array),
+            // Nothing else is one.
             _ => None,
         }
     }

@@ -52,6 +52,7 @@ impl Budget {
     ) -> Result<(), Fault> {
         let constants = graph.nodes.iter().skip(before).map(|node| match &node.op {
             Op::Constant(array) => array.data.len(),
+            // What computes holds nothing.
             _ => 0,
         });
         // Integers are of 64 bits.

@@ -93,6 +93,24 @@ impl Operation {
         described!(self)
     }
 
+    /// Bits that its comparisons look at; none where it compares nothing.
+    pub fn compare_bits(&self) -> Option<u32> {
+        match self {
+            Operation::Compare(compare) => Some(compare.compare_bits),
+            Operation::Activation(activation) => Some(activation.compare_bits),
+            Operation::MaxPool(pool) => Some(pool.compare_bits),
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::Widen
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => None,
+        }
+    }
+
     /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they are.
     pub fn set_compare_bits(&mut self, bits: u32) {
         match self {

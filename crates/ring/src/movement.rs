@@ -87,6 +87,7 @@ impl Movement {
         let shape = match (self, inputs) {
             (Movement::Concat { axis }, _) => concat_shape(*axis, inputs)?,
             (_, [input]) => self.unary_shape(input)?,
+            // A concatenation alone takes several.
             _ => {
                 return Err(mismatch(format!("{} takes one input, not {}", self.name(), inputs.len())));
             }

@@ -163,6 +163,7 @@ impl Pass {
                     constants.push((i, node.name.clone(), reordered(array, p, broadcasts)?));
                     input
                 }
+                // Whatever it is: only if it is known in this order already.
                 _ => *self.known.get(&(input, back.clone()))?,
             };
             operands.push(found);

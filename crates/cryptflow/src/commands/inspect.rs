@@ -9,7 +9,7 @@ use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, table};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{
-    Activation, Compare, Linear, MaxPool, Operation, Output, OutputTransform, Product, Program, Step, digest,
+    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest,
     liveness,
 };
 use cryptflow_protocols::ProtocolName;
@@ -112,7 +112,7 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) ->
                 wide: value.wide,
                 low: real(value.low),
                 high: real(value.high),
-                compare_bits: compare_bits(step),
+                compare_bits: step.operation.compare_bits(),
                 macs: macs(step),
                 rounds: cost.rounds,
                 dealt_bytes: cost.dealt(dealer),
@@ -145,19 +145,11 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) ->
     })
 }
 
-fn compare_bits(step: &Step) -> Option<u32> {
-    match &step.operation {
-        Operation::Activation(Activation { compare_bits, .. })
-        | Operation::MaxPool(MaxPool { compare_bits, .. })
-        | Operation::Compare(Compare { compare_bits, .. }) => Some(*compare_bits),
-        _ => None,
-    }
-}
-
 fn macs(step: &Step) -> u64 {
     match &step.operation {
         Operation::Linear(Linear { terms, .. }) => terms.iter().map(|t| t.map.macs()).sum(),
         Operation::Product(Product { map, .. }) => map.macs(),
+        // Nothing else multiplies numbers of a ring with each other.
         _ => 0,
     }
 }

@@ -142,6 +142,9 @@ fn define(line: &str, names: &mut HashSet<String>) {
             names.insert(word(pair[1]));
         }
     }
+    // The names of operations stand in tables, as texts.
+    let texts = line.split('"').skip(1).step_by(2);
+    names.extend(texts.filter(|t| t.chars().all(|c| c.is_ascii_alphanumeric())).map(str::to_string));
     // A field or a variant: the first word of a line, before `:`, `,`, `(` or `{`.
     let first = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
     let name = word(first);

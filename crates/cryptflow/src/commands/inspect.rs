@@ -9,8 +9,7 @@ use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, table};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{
-    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest,
-    liveness,
+    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, liveness,
 };
 use cryptflow_protocols::ProtocolName;
 use serde::Serialize;

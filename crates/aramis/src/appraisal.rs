@@ -69,7 +69,8 @@ impl fmt::Display for TcbStatus {
 pub enum Measurement {
     /// SGX, and the simulated TEE.
     Enclave {
-        /// SHA-256 over the enclave's pages as they were loaded. Simulated: SHA-256 of the executable file.
+        /// SHA-256 over the enclave's pages as they were loaded. Simulated: SHA-256 of the
+        /// executable file.
         mrenclave: Hex<32>,
         /// SHA-256 of the key that signed the enclave.
         mrsigner: Hex<32>,
@@ -82,14 +83,16 @@ pub enum Measurement {
     TrustDomain {
         /// The virtual firmware, as it was loaded.
         mrtd: Hex<48>,
-        /// What the firmware measured at run time: itself and its settings, boot loader, kernel and command line, the rest.
+        /// What the firmware measured at run time: itself and its settings, boot loader, kernel and
+        /// command line, the rest.
         rtmr: [Hex<48>; 4],
         /// The TDX module.
         mrseam: Hex<48>,
     },
     /// SEV-SNP.
     Guest {
-        /// SHA-384 over what was loaded at launch: firmware and the digests of kernel, initrd and command line.
+        /// SHA-384 over what was loaded at launch: firmware and the digests of kernel, initrd and
+        /// command line.
         measurement: Hex<48>,
         /// What the hypervisor said at launch.
         host_data: Hex<32>,
@@ -129,7 +132,8 @@ pub struct Appraisal {
     pub measurement: Measurement,
     /// The platform's state of security.
     pub status: TcbStatus,
-    /// The manufacturer's numbers of the known weaknesses that are not mended there. The policy accepts each with a reason.
+    /// The manufacturer's numbers of the known weaknesses that are not mended there. The policy
+    /// accepts each with a reason.
     pub advisories: BTreeSet<String>,
     /// Which machine: Intel's platform instance id (or PPID where there is none), or AMD's chip id.
     #[serde(with = "hex::bytes")]

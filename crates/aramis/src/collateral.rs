@@ -1,7 +1,8 @@
-//! What manufacturers publish about their hardware, fetched ahead and kept in a file, so that verification needs no network.
+//! What manufacturers publish about their hardware, fetched ahead and kept in a file, so that
+//! verification needs no network.
 //!
-//! Nothing in it is trusted for having been in the file: all of it is signed, and the verifier checks the signatures. Only the time of
-//! fetching is the file's own word.
+//! Nothing in it is trusted for having been in the file: all of it is signed, and the verifier
+//! checks the signatures. Only the time of fetching is the file's own word.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,5 @@
-//! What a piece of evidence says, without asking whether it is true: for people who look at evidence, and to write a policy from it.
+//! What a piece of evidence says, without asking whether it is true: for people who look at
+//! evidence, and to write a policy from it.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! Whether the lengths in DER are those of the bytes that are there. The parsers of certificates take the room for a string before they
-//! look: a certificate of a kilobyte could make them take a quarter of a gigabyte.
+//! Whether the lengths in DER are those of the bytes that are there. The parsers of certificates
+//! take the room for a string before they look: a certificate of a kilobyte could make them take a
+//! quarter of a gigabyte.
 
 /// Checks the structure of certificates and revocation lists: every length fits into what it is in.
 ///

@@ -37,7 +37,8 @@ pub enum Evidence {
         /// The report, 1184 bytes.
         #[serde(with = "hex::bytes")]
         report: Vec<u8>,
-        /// The host's table of certificates; may be empty, then the collateral must have the chip's certificate.
+        /// The host's table of certificates; may be empty, then the collateral must have the chip's
+        /// certificate.
         #[serde(with = "hex::bytes")]
         certificates: Vec<u8>,
     },
@@ -63,7 +64,8 @@ impl Evidence {
         }
     }
 
-    /// Reads a file of evidence: the JSON form, or the bare bytes of a quote or report (also as hexadecimal digits).
+    /// Reads a file of evidence: the JSON form, or the bare bytes of a quote or report (also as
+    /// hexadecimal digits).
     ///
     /// # Errors
     /// A text for people, where the bytes are neither.
@@ -95,7 +97,8 @@ impl Evidence {
 
 /// Trusted hardware, as the program that runs on it sees it.
 pub trait Attester: Send + Sync {
-    /// Has the hardware sign `data` together with this program's measurement. Takes milliseconds to a second.
+    /// Has the hardware sign `data` together with this program's measurement. Takes milliseconds to
+    /// a second.
     ///
     /// # Errors
     /// Where the hardware or its driver does not answer as it should.
@@ -175,7 +178,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), GatherError> {
 /// Finds the trusted hardware that this program runs on.
 ///
 /// # Errors
-/// [`GatherError::NoHardware`], or what its driver says. Simulated hardware is never found: it has to be asked for.
+/// [`GatherError::NoHardware`], or what its driver says. Simulated hardware is never found: it has
+/// to be asked for.
 pub fn detect() -> Result<Box<dyn Attester>, GatherError> {
     detect_in(Path::new(sgx::GRAMINE_FILES), Path::new(tsm::TSM_REPORTS))
 }

@@ -1,9 +1,9 @@
 //! Aramis: what a party proves of itself, and what it takes for a proof.
 //!
-//! Trusted hardware signs *evidence*: which program runs, on which machine, in which state of security, and 64 bytes that the
-//! program chose. This crate gathers evidence ([`evidence`]), binds it to one end of one connection of one session
-//! ([`Binding`]), and judges it by a policy that all participants share ([`Policy`], [`Verifier`]). It knows of no protocol, no
-//! model and no socket.
+//! Trusted hardware signs *evidence*: which program runs, on which machine, in which state of
+//! security, and 64 bytes that the program chose. This crate gathers evidence ([`evidence`]), binds
+//! it to one end of one connection of one session ([`Binding`]), and judges it by a policy that all
+//! participants share ([`Policy`], [`Verifier`]). It knows of no protocol, no model and no socket.
 //!
 //! | step | where |
 //! |---|---|
@@ -12,12 +12,13 @@
 //! | its hardware signs them with its measurement | [`Attester::evidence`] |
 //! | the verifier computes the same 64 bytes, and checks signature, state of security, measurement, machine | [`Verifier::verify`] |
 //!
-//! Verification is offline and takes the time as an argument: what manufacturers publish (certificates, revocations, known
-//! weaknesses) is fetched ahead and kept in a file ([`Collateral`]).
+//! Verification is offline and takes the time as an argument: what manufacturers publish
+//! (certificates, revocations, known weaknesses) is fetched ahead and kept in a file
+//! ([`Collateral`]).
 //!
-//! For machines without such hardware there is a simulated one ([`simulated`]). It signs evidence of the same structure, which the same
-//! code verifies with another root. It protects nothing, needs the word `insecure` at each place that allows it, and is
-//! marked in every appraisal.
+//! For machines without such hardware there is a simulated one ([`simulated`]). It signs evidence
+//! of the same structure, which the same code verifies with another root. It protects nothing,
+//! needs the word `insecure` at each place that allows it, and is marked in every appraisal.
 
 mod appraisal;
 pub mod collateral;

@@ -39,7 +39,8 @@
 //! reattest_seconds = 600
 //! ```
 //!
-//! Whatever is not listed is refused. Fields that do not exist are errors, so that a slip of the pen allows nothing.
+//! Whatever is not listed is refused. Fields that do not exist are errors, so that a slip of the
+//! pen allows nothing.
 
 mod rules;
 
@@ -119,13 +120,15 @@ impl Policy {
         toml::to_string_pretty(self).map_err(|e| PolicyError::Text(e.to_string()))
     }
 
-    /// SHA-256 over the policy's meaning: comments, white space, order, upper and lower case do not matter, and what is left out counts as its default.
+    /// SHA-256 over the policy's meaning: comments, white space, order, upper and lower case do not
+    /// matter, and what is left out counts as its default.
     pub fn digest(&self) -> [u8; 32] {
         let mut canonical = self.clone();
         canonical.normalise();
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"cryptflow/aramis/policy/v1\0");
-        // Structs and lists of strings and numbers always have a JSON form, with fields in the order of the source; the other arm only spares a panic.
+        // Structs and lists of strings and numbers always have a JSON form, with fields in the
+        // order of the source; the other arm only spares a panic.
         match serde_json::to_vec(&canonical) {
             Ok(json) => context.update(&json),
             Err(_) => context.update(format!("{canonical:?}").as_bytes()),

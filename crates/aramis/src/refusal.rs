@@ -40,7 +40,8 @@ pub enum Refusal {
         /// What is wrong.
         reason: String,
     },
-    /// A signature or certificate does not hold: something was changed, or was never signed by genuine hardware.
+    /// A signature or certificate does not hold: something was changed, or was never signed by
+    /// genuine hardware.
     #[error("{tee} evidence that genuine hardware did not sign: {reason}")]
     Signature {
         /// The kind that it says it is.
@@ -166,7 +167,8 @@ pub enum Refusal {
         /// What runs there.
         measured: Box<Measurement>,
     },
-    /// Genuine evidence, but made for something else: another role, session, program, policy, connection or question.
+    /// Genuine evidence, but made for something else: another role, session, program, policy,
+    /// connection or question.
     #[error(
         "{role}'s evidence was made for something else: another role, session, program, policy, connection or nonce. It is old, or \
          somebody else's"

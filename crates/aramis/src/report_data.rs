@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::hex;
 use crate::role::Role;
 
-/// The first bytes of what is hashed. Nothing else in this project, nor any other that signs evidence, begins so.
+/// The first bytes of what is hashed. Nothing else in this project, nor any other that signs
+/// evidence, begins so.
 const DOMAIN: &[u8] = b"cryptflow/aramis/report-data/v1";
 
-/// All that one piece of evidence is bound to. Prover and verifier fill it in each from what they know themselves; only the nonce is what
-/// the peer sent.
+/// All that one piece of evidence is bound to. Prover and verifier fill it in each from what they
+/// know themselves; only the nonce is what the peer sent.
 #[derive(Clone, Debug)]
 pub struct Binding<'a> {
     /// The version of the wire protocol.

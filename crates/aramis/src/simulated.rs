@@ -1,11 +1,14 @@
-//! A simulated TEE, for machines without trusted hardware. **It protects nothing**: whoever can read a folder can sign any evidence.
+//! A simulated TEE, for machines without trusted hardware. **It protects nothing**: whoever can
+//! read a folder can sign any evidence.
 //!
-//! What it signs is structurally what Intel's hardware signs: an SGX quote (version 3) with a chain of certificates, and the collateral
-//! that goes with it. It is verified by the code that verifies genuine quotes, with the folder's root in place of Intel's. There is no
-//! way round a check: simulated evidence is refused wherever genuine evidence of the same content would be.
+//! What it signs is structurally what Intel's hardware signs: an SGX quote (version 3) with a chain
+//! of certificates, and the collateral that goes with it. It is verified by the code that verifies
+//! genuine quotes, with the folder's root in place of Intel's. There is no way round a check:
+//! simulated evidence is refused wherever genuine evidence of the same content would be.
 //!
-//! The measurement (MRENCLAVE) is the SHA-256 of the running executable's file. Three things must come together before it is accepted: the
-//! policy lists it under `insecure-simulated`, the policy has `insecure_allow = true`, and the verifier was given the folder's root.
+//! The measurement (MRENCLAVE) is the SHA-256 of the running executable's file. Three things must
+//! come together before it is accepted: the policy lists it under `insecure-simulated`, the policy
+//! has `insecure_allow = true`, and the verifier was given the folder's root.
 //!
 //! | file | who needs it |
 //! |---|---|
@@ -76,7 +79,8 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Simula
     move |source| SimulatedError::Io { what, path, source }
 }
 
-/// Makes a simulated root in `dir`. Where there is one, its keys stay and its collateral is renewed.
+/// Makes a simulated root in `dir`. Where there is one, its keys stay and its collateral is
+/// renewed.
 ///
 /// # Errors
 /// Where the folder cannot be written, or holds something else.
@@ -126,7 +130,8 @@ pub struct Settings {
     pub measurement: [u8; 32],
     /// A debug enclave, which its host can read.
     pub debug: bool,
-    /// Version of each part of the platform: [`SVN_UP_TO_DATE`] has no known weaknesses, one less needs hardened software and has an advisory, two less are out of date.
+    /// Version of each part of the platform: [`SVN_UP_TO_DATE`] has no known weaknesses, one less
+    /// needs hardened software and has an advisory, two less are out of date.
     pub svn: u8,
     /// The machine's number.
     pub platform: [u8; 16],
@@ -235,7 +240,8 @@ impl std::fmt::Debug for SimulatedTee {
     }
 }
 
-/// Collateral of the folder's authority that is valid from `issued` to `expires`: what [`create`] writes, at any other time.
+/// Collateral of the folder's authority that is valid from `issued` to `expires`: what [`create`]
+/// writes, at any other time.
 ///
 /// # Errors
 /// Where the folder cannot be read.

@@ -29,7 +29,8 @@ impl Roots {
         Roots::default()
     }
 
-    /// Also evidence that the keys of a folder signed, which protects nothing. The policy must allow it, too.
+    /// Also evidence that the keys of a folder signed, which protects nothing. The policy must
+    /// allow it, too.
     #[must_use]
     pub fn with_insecure_simulated(mut self, trust: SimulatedTrust) -> Roots {
         self.simulated = Some(trust);

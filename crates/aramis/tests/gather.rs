@@ -20,7 +20,8 @@ fn report_folder(root: &Path, number: u32, provider: &str) -> std::path::PathBuf
     report
 }
 
-/// Plays the kernel: each reading of `outblob` waits for this thread, which counts up by `steps` and signs what is in `inblob`.
+/// Plays the kernel: each reading of `outblob` waits for this thread, which counts up by `steps`
+/// and signs what is in `inblob`.
 fn kernel(report: &Path, readings: u32, steps: u32) -> thread::JoinHandle<()> {
     let outblob = report.join("outblob");
     let make = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -34,7 +35,8 @@ fn kernel(report: &Path, readings: u32, steps: u32) -> thread::JoinHandle<()> {
             let mut signed = b"signed:".to_vec();
             signed.extend(fs::read(report.join("inblob")).unwrap());
             std::io::Write::write_all(&mut pipe, &signed).unwrap();
-            // A pipe of its own for each reading: this one's reader would take the next one's bytes, too.
+            // A pipe of its own for each reading: this one's reader would take the next one's
+            // bytes, too.
             fs::remove_file(&outblob).unwrap();
             make(&outblob);
         }

@@ -1,5 +1,6 @@
-//! Genuine evidence, as manufacturers signed it and other projects publish it (`tests/genuine/README.md`): it passes at a time in its window, with the
-//! status and the advisories that it carries, and each change is refused with a name of its own.
+//! Genuine evidence, as manufacturers signed it and other projects publish it
+//! (`tests/genuine/README.md`): it passes at a time in its window, with the status and the
+//! advisories that it carries, and each change is refused with a name of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -255,7 +256,8 @@ fn refusals() -> Vec<Case> {
         flip("sgx: quoting enclave's signature", sgx, |q| q[948 + 10] ^= 1),
         flip("sgx: authentication data", sgx, |q| q[1014] ^= 1),
         Case {
-            // In the body of the first certificate, behind 27 characters of PEM; base64 of another letter.
+            // In the body of the first certificate, behind 27 characters of PEM; base64 of another
+            // letter.
             change: |q| {
                 let at = q.windows(5).position(|w| w == b"BEGIN").unwrap() + 400;
                 q[at] = if q[at] == b'A' { b'B' } else { b'A' };
@@ -435,7 +437,8 @@ fn each_change_is_refused_by_its_name() {
     }
 }
 
-/// A chip that the policy has no versions for, or whose versions are too low, or whose threads share cores.
+/// A chip that the policy has no versions for, or whose versions are too low, or whose threads
+/// share cores.
 #[test]
 fn amd_versions_are_the_policys() {
     let (evidence, collateral) = milan();
@@ -465,7 +468,8 @@ fn amd_versions_are_the_policys() {
     assert!(matches!(vmpl, Err(Refusal::Measurement { .. })), "{vmpl:?}");
 }
 
-/// The platform of `tdx_quote` shares its cores between threads, can be extended, and has its keys kept.
+/// The platform of `tdx_quote` shares its cores between threads, can be extended, and has its keys
+/// kept.
 #[test]
 fn settings_of_intels_platforms_are_the_policys() {
     let (evidence, collateral) = tdx();
@@ -486,7 +490,8 @@ fn settings_of_intels_platforms_are_the_policys() {
     }
 }
 
-/// The host's table of certificates serves as well as the collateral, and cannot point outside of itself.
+/// The host's table of certificates serves as well as the collateral, and cannot point outside of
+/// itself.
 #[test]
 fn amd_certificate_in_the_hosts_table() {
     let (mut evidence, mut collateral) = milan();

@@ -1,4 +1,5 @@
-//! Evidence and collateral that somebody made up: whatever the bytes, there is a verdict, and never another one than the genuine bytes have.
+//! Evidence and collateral that somebody made up: whatever the bytes, there is a verdict, and never
+//! another one than the genuine bytes have.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -83,7 +84,8 @@ impl Accepting {
         self.verifier.verify(&evidence, &self.data, Role::Party(0), self.now)
     }
 
-    /// Refused, or (where the bytes do not count, as in the last certificate of a chain) what the genuine bytes are.
+    /// Refused, or (where the bytes do not count, as in the last certificate of a chain) what the
+    /// genuine bytes are.
     fn check(&self, verdict: Result<Appraisal, Refusal>) {
         if let Ok(appraisal) = verdict {
             assert_eq!(appraisal, self.appraisal);
@@ -125,7 +127,8 @@ fn changed_quotes() {
 #[test]
 fn every_signed_byte() {
     let accepting = Accepting::simulated();
-    // Header and report; length of what follows; signature, key, quoting enclave's report and signature, authentication data.
+    // Header and report; length of what follows; signature, key, quoting enclave's report and
+    // signature, authentication data.
     for at in 0..432 + 4 + 64 + 64 + 384 + 64 + 2 + 32 {
         let verdict = accepting.judge(|bytes| bytes[at] ^= 0x10);
         assert!(verdict.is_err(), "byte {at}");

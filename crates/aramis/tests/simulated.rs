@@ -1,4 +1,5 @@
-//! The simulated TEE, verified by the code that verifies genuine evidence: what is accepted, and each way to be refused.
+//! The simulated TEE, verified by the code that verifies genuine evidence: what is accepted, and
+//! each way to be refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
@@ -248,7 +249,8 @@ fn three_permissions() {
     assert!(matches!(judge(strict, Some(dir.path())), Err(Refusal::SimulatedNotAllowed { .. })));
 }
 
-/// The default measurement is the executable's; the collateral can be renewed, with the same root; evidence travels.
+/// The default measurement is the executable's; the collateral can be renewed, with the same root;
+/// evidence travels.
 #[test]
 fn this_process() {
     let dir = tempfile::tempdir().unwrap();

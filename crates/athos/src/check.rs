@@ -1,4 +1,5 @@
-//! What can be compiled of a model, and what cannot, node by node, without compiling it: no data are needed.
+//! What can be compiled of a model, and what cannot, node by node, without compiling it: no data
+//! are needed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,7 +20,8 @@ pub struct Check {
     pub inputs: Vec<(String, Vec<usize>)>,
     /// Every node that the outputs need, operands first.
     pub nodes: Vec<SurveyedNode>,
-    /// What must hold for some of them, by their index in `nodes`, which calibration data or ranges decide.
+    /// What must hold for some of them, by their index in `nodes`, which calibration data or ranges
+    /// decide.
     pub conditions: BTreeMap<usize, String>,
 }
 
@@ -73,8 +75,9 @@ impl Check {
     }
 }
 
-/// Looks at every node of a model: whether it can be imported, and whether what it becomes can be computed on secret values.
-/// Behind a node that cannot be imported nothing is known; what lies beside it is looked at all the same.
+/// Looks at every node of a model: whether it can be imported, and whether what it becomes can be
+/// computed on secret values. Behind a node that cannot be imported nothing is known; what lies
+/// beside it is looked at all the same.
 ///
 /// # Errors
 /// What concerns no single node: a file that is no model, an output that does not exist.
@@ -113,7 +116,8 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
     Ok(Check { framework: survey.framework, name: graph.name, inputs, nodes, conditions: held })
 }
 
-/// The node of the model that a node of the graph is of: what a node consists of is called after it.
+/// The node of the model that a node of the graph is of: what a node consists of is called after
+/// it.
 fn place(places: &HashMap<String, usize>, name: &str) -> Option<usize> {
     let mut prefix = name;
     loop {

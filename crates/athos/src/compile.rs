@@ -41,7 +41,8 @@ pub enum CompileError {
     Option(#[from] OptionError),
 }
 
-/// Compiles a graph, stage by stage (see [`crate::fix`]). The graph is one that the passes have been over.
+/// Compiles a graph, stage by stage (see [`crate::fix`]). The graph is one that the passes have
+/// been over.
 ///
 /// # Errors
 /// See [`CompileError`]; nodes that cannot be compiled are all in one [`FixError::Unsupported`].
@@ -67,7 +68,8 @@ pub fn compile(
     Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
 }
 
-/// The nodes of a graph that cannot be compiled; empty if it can be. Needs neither examples nor ranges.
+/// The nodes of a graph that cannot be compiled; empty if it can be. Needs neither examples nor
+/// ranges.
 pub fn unsupported(graph: &Graph) -> Vec<Unsupported> {
     match opened(graph) {
         Err(FixError::Unsupported(nodes)) => nodes,

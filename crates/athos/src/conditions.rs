@@ -1,5 +1,6 @@
-//! What an operation asks of values that are known only when the model runs: a logarithm needs positive ones. Where the graph itself sees
-//! to it (a variance to which a constant is added, a clip), there is nothing to ask.
+//! What an operation asks of values that are known only when the model runs: a logarithm needs
+//! positive ones. Where the graph itself sees to it (a variance to which a constant is added, a
+//! clip), there is nothing to ask.
 
 use cryptflow_graph::operations::{Domain, End};
 use cryptflow_graph::ranges::images;
@@ -27,7 +28,8 @@ pub(crate) fn conditions(graph: &Graph) -> Vec<(NodeId, String)> {
     found
 }
 
-/// What must hold for an operand of which no more is known than this range; nothing where it always does.
+/// What must hold for an operand of which no more is known than this range; nothing where it always
+/// does.
 fn condition(function: Function, range: Range, what: &str) -> Option<String> {
     let (low, high) = match function.domain() {
         Domain::BesideZero => {

@@ -1,5 +1,5 @@
-//! The fixed-point step: from the graph in floats to a program in integers, in stages. Each is a type that
-//! is made of the one before, and knows nothing of those behind it.
+//! The fixed-point step: from the graph in floats to a program in integers, in stages. Each is a
+//! type that is made of the one before, and knows nothing of those behind it.
 //!
 //! | stage | what it has | made by |
 //! |---|---|---|

@@ -26,7 +26,8 @@ fn window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], padding:
     Window { kernel, stride, dilation, padding }
 }
 
-/// The pixels under a window: for each tap, the row and column of the input, or nothing in the padding.
+/// The pixels under a window: for each tap, the row and column of the input, or nothing in the
+/// padding.
 fn taps(w: &Window, input: [usize; 2], oy: usize, ox: usize) -> Vec<Option<[usize; 2]>> {
     let mut taps = Vec::new();
     for ky in 0..w.kernel[0] {

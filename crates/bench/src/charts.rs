@@ -1,5 +1,6 @@
-//! A benchmark as bar charts (SVG), with logarithmic axes: what is measured spans five orders of magnitude. They are a
-//! template, like the charts of the compiler's report, which `plotters` cannot draw: one way for both is enough.
+//! A benchmark as bar charts (SVG), with logarithmic axes: what is measured spans five orders of
+//! magnitude. They are a template, like the charts of the compiler's report, which `plotters`
+//! cannot draw: one way for both is enough.
 
 use cryptflow_figures::table;
 use maud::{Markup, html};

@@ -1,6 +1,7 @@
 //! Benchmarks: what a run of a network takes with each protocol, beside what was published.
 //!
-//! The command runs the networks; [`markdown`] and [`charts`] show what came out, and [`Results`] as JSON is all of it.
+//! The command runs the networks; [`markdown`] and [`charts`] show what came out, and [`Results`]
+//! as JSON is all of it.
 
 pub mod charts;
 pub mod machine;
@@ -83,11 +84,13 @@ pub enum Outcome {
 /// What one inference took. Bytes and rounds are the same in every run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Taken {
-    /// Wall-clock seconds of each run, from the moment at which all parties hold the input until the client holds the output.
+    /// Wall-clock seconds of each run, from the moment at which all parties hold the input until
+    /// the client holds the output.
     pub seconds: Vec<f64>,
     /// Their median.
     pub median_seconds: f64,
-    /// Processor time that each party spent on a run, on average; absent where the system does not tell.
+    /// Processor time that each party spent on a run, on average; absent where the system does not
+    /// tell.
     pub cpu_seconds: Option<Vec<f64>>,
     /// Payload bytes between the parties.
     pub bytes: u64,

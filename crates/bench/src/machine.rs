@@ -44,7 +44,8 @@ fn kilobytes(text: &str) -> Option<u64> {
     text.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Processor time that a process has spent, all its threads together, in seconds; where the system tells (Linux).
+/// Processor time that a process has spent, all its threads together, in seconds; where the system
+/// tells (Linux).
 pub fn cpu_seconds(process: u32) -> Option<f64> {
     ticks(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?).map(|t| t as f64 / TICKS)
 }
@@ -52,7 +53,8 @@ pub fn cpu_seconds(process: u32) -> Option<f64> {
 /// Linux counts in hundredths of a second, whatever its kernel's clock.
 const TICKS: f64 = 100.0;
 
-/// User and system time: fields 14 and 15. The name before may hold anything, but ends at the last parenthesis.
+/// User and system time: fields 14 and 15. The name before may hold anything, but ends at the last
+/// parenthesis.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
@@ -64,7 +66,8 @@ pub fn now() -> String {
     date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
 }
 
-/// The Gregorian date of seconds since 1970, in years that begin in March: then the leap day is the last one.
+/// The Gregorian date of seconds since 1970, in years that begin in March: then the leap day is the
+/// last one.
 fn date(seconds: u64) -> String {
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

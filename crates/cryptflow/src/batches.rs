@@ -1,7 +1,8 @@
 //! Rows and batches: how the rows of a model's inputs fall into its runs.
 //!
-//! A model is compiled for inputs of fixed shapes. Where all of them have the same first axis, that is the batch: a run takes so many
-//! rows. Where they do not, no axis counts rows: a row is a whole array for each input, and a run takes one.
+//! A model is compiled for inputs of fixed shapes. Where all of them have the same first axis, that
+//! is the batch: a run takes so many rows. Where they do not, no axis counts rows: a row is a whole
+//! array for each input, and a run takes one.
 
 use std::path::PathBuf;
 
@@ -32,8 +33,9 @@ impl Batches {
         rows.div_ceil(self.rows_a_run())
     }
 
-    /// The shape of a row of an input or an output, and whether the first axis of `shape` counts rows. Where it does not, the whole
-    /// is one row's if a run takes one, and all rows' together otherwise.
+    /// The shape of a row of an input or an output, and whether the first axis of `shape` counts
+    /// rows. Where it does not, the whole is one row's if a run takes one, and all rows' together
+    /// otherwise.
     pub fn row<'a>(&self, shape: &'a [usize]) -> (&'a [usize], bool) {
         match shape.split_first() {
             Some((&first, row)) if Some(first) == self.axis => (row, true),
@@ -41,7 +43,8 @@ impl Batches {
         }
     }
 
-    /// Reads the rows of all inputs, see [`input::columns`]. The shapes of `inputs` are those that the model was compiled for.
+    /// Reads the rows of all inputs, see [`input::columns`]. The shapes of `inputs` are those that
+    /// the model was compiled for.
     ///
     /// # Errors
     /// As [`input::columns`].
@@ -64,7 +67,8 @@ impl Batches {
         })
     }
 
-    /// One input of one run, counted from 0. Where the last run is not full, rows from the beginning fill it.
+    /// One input of one run, counted from 0. Where the last run is not full, rows from the
+    /// beginning fill it.
     pub fn fill(&self, run: usize, column: &[Row]) -> Vec<f32> {
         let size = self.rows_a_run();
         let rows = column.iter().cycle().skip(run * size).take(size);

@@ -1,4 +1,5 @@
-//! Runs programs on plain integers for the compiler: the engine over [`Clear`], with every value shown on the way.
+//! Runs programs on plain integers for the compiler: the engine over [`Clear`], with every value
+//! shown on the way.
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, execute};

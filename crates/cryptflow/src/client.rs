@@ -1,5 +1,5 @@
-//! The client's side of a session: shares weights and inputs, waits until every party holds them, and opens the outputs. It
-//! is no party: all that it has is a link to each.
+//! The client's side of a session: shares weights and inputs, waits until every party holds them,
+//! and opens the outputs. It is no party: all that it has is a link to each.
 
 use std::time::{Duration, Instant};
 
@@ -58,8 +58,9 @@ impl<'a> Client<'a> {
         Ok(client)
     }
 
-    /// Joins a session that was asked for already, of a program that was deployed, once the parties agree on it. Where the links are
-    /// `attested`, no output is opened before all parties have stated the same of their links.
+    /// Joins a session that was asked for already, of a program that was deployed, once the parties
+    /// agree on it. Where the links are `attested`, no output is opened before all parties have
+    /// stated the same of their links.
     ///
     /// # Errors
     /// A party is gone or does not agree.
@@ -84,7 +85,8 @@ impl<'a> Client<'a> {
         Client { links, breaker, owner: protocol.owner(program.ring_bits), program, attested }
     }
 
-    /// Something between the client and each party, outside of the session's own messages; `step` is told which party.
+    /// Something between the client and each party, outside of the session's own messages; `step`
+    /// is told which party.
     ///
     /// # Errors
     /// What `step` says; the session is over then.
@@ -115,11 +117,12 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Runs the program on one batch: one fixed-point tensor an input, in the program's order, at its value's scale.
-    /// `progress` is told which step P0 has begun, counted from 0.
+    /// Runs the program on one batch: one fixed-point tensor an input, in the program's order, at
+    /// its value's scale. `progress` is told which step P0 has begun, counted from 0.
     ///
     /// # Errors
-    /// Inputs that do not go with the program, or a party that is gone or fails: its name and its reason.
+    /// Inputs that do not go with the program, or a party that is gone or fails: its name and its
+    /// reason.
     pub fn infer(
         &self,
         inputs: &[Vec<i64>],

@@ -61,8 +61,8 @@ pub struct FloatModel {
 }
 
 impl FloatModel {
-    /// Reads the graph (of this signature, if it is a SavedModel and has another than the default), with the program's input
-    /// shapes, up to the values that the program opens.
+    /// Reads the graph (of this signature, if it is a SavedModel and has another than the default),
+    /// with the program's input shapes, up to the values that the program opens.
     ///
     /// # Errors
     /// The file is no model, or not the one that the program was compiled from.
@@ -96,7 +96,8 @@ impl FloatModel {
         Ok(FloatModel { graph, shapes })
     }
 
-    /// The outputs of one batch, logits in the place of what the client makes of them. Inputs and outputs are in the program's order.
+    /// The outputs of one batch, logits in the place of what the client makes of them. Inputs and
+    /// outputs are in the program's order.
     ///
     /// # Errors
     /// The model cannot be evaluated on it.

@@ -67,7 +67,8 @@ pub fn page(subject: &Subject<'_>) -> String {
     page.into_string() + "\n"
 }
 
-/// Layers are the steps that are neither movements nor changes of ring, which count for the layer before them.
+/// Layers are the steps that are neither movements nor changes of ring, which count for the layer
+/// before them.
 fn lines<'a>(subject: &'a Subject<'_>) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
     let mut before = (0, 0, 0);
@@ -170,7 +171,8 @@ fn trials(subject: &Subject<'_>) -> Markup {
     }
 }
 
-/// The smaller one of a pair of columns is in front only where it is drawn later: the table below says the rest.
+/// The smaller one of a pair of columns is in front only where it is drawn later: the table below
+/// says the rest.
 fn errors_of(trials: &[TrialReport]) -> Markup {
     let names: Vec<String> =
         trials.iter().map(|t| format!("{} bits, ring {}", t.scale, t.ring_bits)).collect();

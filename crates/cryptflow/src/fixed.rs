@@ -1,7 +1,7 @@
 //! Between the numbers that people have and the fixed-point numbers that parties compute on.
 
-/// Fixed-point numbers: `x · 2^scale`, to the nearest. What does not fit is cut off; the reader of inputs has refused such
-/// numbers already.
+/// Fixed-point numbers: `x · 2^scale`, to the nearest. What does not fit is cut off; the reader of
+/// inputs has refused such numbers already.
 pub fn encode(x: &[f32], scale: u32) -> Vec<i64> {
     let unit = unit(scale);
     x.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect()

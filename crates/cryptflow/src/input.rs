@@ -1,8 +1,10 @@
-//! Reading what a client runs a model on: arrays (`.npy`, `.npz`), pictures (`.png`, `.jpg`), and folders of them.
+//! Reading what a client runs a model on: arrays (`.npy`, `.npz`), pictures (`.png`, `.jpg`), and
+//! folders of them.
 //!
-//! Arrays of floats are taken as they are. Arrays of bytes and pictures go through the preprocessing that was fixed
-//! when the model was compiled. A value outside of the range that the compiler allowed for is an error: in fixed
-//! point it could wrap around and give a wrong answer that looks right.
+//! Arrays of floats are taken as they are. Arrays of bytes and pictures go through the
+//! preprocessing that was fixed when the model was compiled. A value outside of the range that the
+//! compiler allowed for is an error: in fixed point it could wrap around and give a wrong answer
+//! that looks right.
 
 mod array;
 mod columns;
@@ -234,8 +236,9 @@ fn several(names: &[String]) -> String {
     format!("the model takes {} inputs from it ({})", names.len(), names.join(", "))
 }
 
-/// Reads all rows of one input from several files and folders, in the order in which they are given; the files of a folder by name.
-/// Files of a folder that are no inputs by their extension are passed over.
+/// Reads all rows of one input from several files and folders, in the order in which they are
+/// given; the files of a folder by name. Files of a folder that are no inputs by their extension
+/// are passed over.
 ///
 /// # Errors
 /// The first thing that is wrong, with the file and the row.

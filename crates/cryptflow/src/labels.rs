@@ -53,8 +53,9 @@ fn of_classes(classes: &[usize]) -> String {
 }
 
 impl Labels {
-    /// Reads the names of classes, as many as one of `classes`, in one of three forms: a name a line, in the order of the classes;
-    /// `index<TAB>name`, in any order; or ImageNet's `n01440764 tench, Tinca tinca`, in the order of the classes.
+    /// Reads the names of classes, as many as one of `classes`, in one of three forms: a name a
+    /// line, in the order of the classes; `index<TAB>name`, in any order; or ImageNet's `n01440764
+    /// tench, Tinca tinca`, in the order of the classes.
     ///
     /// # Errors
     /// With the line that is wrong.
@@ -124,7 +125,8 @@ fn synset(line: &str) -> Option<&str> {
     (digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
 
-/// The `k` largest values with their classes, the largest first; of equal ones, the lower class first.
+/// The `k` largest values with their classes, the largest first; of equal ones, the lower class
+/// first.
 pub fn top(values: &[f32], k: usize) -> Vec<(usize, f32)> {
     let mut all: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

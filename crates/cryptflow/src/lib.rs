@@ -1,4 +1,5 @@
-//! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the command.
+//! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the
+//! command.
 
 pub mod attest;
 pub mod batches;

@@ -1,8 +1,10 @@
-//! The parties on this machine: a process each, which nobody but the process that started them can join.
+//! The parties on this machine: a process each, which nobody but the process that started them can
+//! join.
 //!
-//! The launcher hands every party the session's token over its standard input: a command line or an environment can be read by
-//! others. A party answers with its port on its standard output, and learns the others' over its standard input. When that closes,
-//! the launcher is gone, and the party goes, too.
+//! The launcher hands every party the session's token over its standard input: a command line or an
+//! environment can be read by others. A party answers with its port on its standard output, and
+//! learns the others' over its standard input. When that closes, the launcher is gone, and the
+//! party goes, too.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,14 +23,17 @@ use cryptflow_party::messages::SessionError;
 const START: Duration = Duration::from_secs(20);
 /// Time for a process to end once its session has ended.
 const END: Duration = Duration::from_secs(3);
-/// How much longer than a party the client is patient, so that it hears from the parties who is silent.
+/// How much longer than a party the client is patient, so that it hears from the parties who is
+/// silent.
 const GRACE: Duration = Duration::from_secs(10);
-/// A session may be idle, and a batch may take long: neither is a failure, as long as both sides give signs of life.
+/// A session may be idle, and a batch may take long: neither is a failure, as long as both sides
+/// give signs of life.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
-/// Settings of the C library's allocator, for the parties' processes: every step takes and returns buffers of many megabytes,
-/// and by default each of them is given back to the system and cleared anew. One arena keeps the memory of all threads
-/// together. Neither changes what is computed; a setting of the user's own is left alone.
+/// Settings of the C library's allocator, for the parties' processes: every step takes and returns
+/// buffers of many megabytes, and by default each of them is given back to the system and cleared
+/// anew. One arena keeps the memory of all threads together. Neither changes what is computed; a
+/// setting of the user's own is left alone.
 const ALLOCATOR: [(&str, &str); 3] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
@@ -63,9 +68,10 @@ struct Running {
 }
 
 impl Parties {
-    /// Starts so many processes of this executable (each as `EXECUTABLE party-local INDEX PARTIES`), links them with one another, and
-    /// connects to each as their client. `deadline` is the silence after which a party counts as gone; `network` is
-    /// what the parties' links among themselves shall be like, where that is not this machine.
+    /// Starts so many processes of this executable (each as `EXECUTABLE party-local INDEX
+    /// PARTIES`), links them with one another, and connects to each as their client. `deadline` is
+    /// the silence after which a party counts as gone; `network` is what the parties' links among
+    /// themselves shall be like, where that is not this machine.
     ///
     /// # Errors
     /// A process does not start, or does not come up in time.
@@ -150,8 +156,9 @@ impl Parties {
         self.children.iter().map(|child| child.process.id()).collect()
     }
 
-    /// Waits for the processes to end by themselves, as they do when a session has ended, and ends those that do not. Returns
-    /// how each of them ended that did not end well by itself: `P1 was ended by signal 9`.
+    /// Waits for the processes to end by themselves, as they do when a session has ended, and ends
+    /// those that do not. Returns how each of them ended that did not end well by itself: `P1 was
+    /// ended by signal 9`.
     pub fn end(mut self) -> Vec<String> {
         let end = Instant::now() + END;
         let mut oddities = Vec::new();
@@ -205,7 +212,8 @@ fn emulation(network: &Network) -> Vec<String> {
     arguments
 }
 
-/// How a process ended, if not by itself: a party that gives up says why over its links, and ends with status 1.
+/// How a process ended, if not by itself: a party that gives up says why over its links, and ends
+/// with status 1.
 fn odd(party: usize, status: ExitStatus) -> Option<String> {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -223,8 +231,8 @@ fn read_port(stdout: impl Read) -> Option<u16> {
     line.trim().strip_prefix("port ")?.parse().ok()
 }
 
-/// The process of one party: the other side of [`Parties::launch`]. Ends when its session ends, or with status 1 when its
-/// standard input closes.
+/// The process of one party: the other side of [`Parties::launch`]. Ends when its session ends, or
+/// with status 1 when its standard input closes.
 ///
 /// # Errors
 /// Whatever ended the session before its time.

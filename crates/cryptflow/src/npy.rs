@@ -1,10 +1,11 @@
 //! NumPy's array files: `.npy` of every numeric type, and the archives `.npz`.
 //!
-//! A file may come from anywhere: every size that it claims is checked against the bytes that are there before
-//! memory is taken, and nothing in it can make the reader panic.
+//! A file may come from anywhere: every size that it claims is checked against the bytes that are
+//! there before memory is taken, and nothing in it can make the reader panic.
 //!
-//! The crate `npyz`, which tests read with, cannot: a header of 14 opening braces keeps its parser of Python literals
-//! busy for 15 seconds (each pair takes ten times as long), and it multiplies extents without looking for overflow.
+//! The crate `npyz`, which tests read with, cannot: a header of 14 opening braces keeps its parser
+//! of Python literals busy for 15 seconds (each pair takes ten times as long), and it multiplies
+//! extents without looking for overflow.
 
 mod header;
 mod npz;
@@ -101,8 +102,8 @@ pub(crate) fn list(names: &[String]) -> String {
     }
 }
 
-/// Reads one `.npy` array from `reader`, which holds `length` bytes as far as is known. Memory is taken ahead of
-/// reading only when `trusted` says that these bytes are really there.
+/// Reads one `.npy` array from `reader`, which holds `length` bytes as far as is known. Memory is
+/// taken ahead of reading only when `trusted` says that these bytes are really there.
 pub fn read_npy(mut reader: impl Read, length: u64, trusted: bool) -> Result<NpyArray, NpyError> {
     let Header { dtype, fortran, shape, bytes: header } = Header::read(&mut reader, length)?;
     let found = length.saturating_sub(header);

@@ -1,4 +1,5 @@
-//! The page `docs/operations.md`: what the importers' tables say, with costs and errors from compiling an example of everything.
+//! The page `docs/operations.md`: what the importers' tables say, with costs and errors from
+//! compiling an example of everything.
 
 use std::fmt::Write;
 

@@ -16,7 +16,8 @@ pub struct OutputError {
     pub source: std::io::Error,
 }
 
-/// Whether a file of this name is an archive of arrays, `.npz`; it is a single array, `.npy`, otherwise.
+/// Whether a file of this name is an archive of arrays, `.npz`; it is a single array, `.npy`,
+/// otherwise.
 pub fn is_archive(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"))
 }
@@ -24,7 +25,8 @@ pub fn is_archive(file: &Path) -> bool {
 /// Writes a tensor as `.npy`, all of it or nothing.
 ///
 /// # Errors
-/// Where the folder cannot be written to or the disk is full; a file that was there stays as it was.
+/// Where the folder cannot be written to or the disk is full; a file that was there stays as it
+/// was.
 pub fn write_npy(file: &Path, tensor: &Tensor) -> Result<(), OutputError> {
     write_whole(file, |writer| npy::write_npy(writer, tensor))
         .map_err(|source| OutputError { file: file.to_path_buf(), source })

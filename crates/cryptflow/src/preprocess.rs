@@ -1,5 +1,5 @@
-//! From the pixels of a picture to a row of a model's input, in the order that [`Preprocessing`] documents: resize,
-//! crop, layout and channels, divide, mean, standard deviation.
+//! From the pixels of a picture to a row of a model's input, in the order that [`Preprocessing`]
+//! documents: resize, crop, layout and channels, divide, mean, standard deviation.
 
 mod resize;
 
@@ -8,7 +8,8 @@ use cryptflow_program::Preprocessing;
 /// Rows and columns of the largest picture.
 pub(crate) const LARGEST: usize = 16_384;
 
-/// A picture: bytes from 0 to 255, rows from the top, channels of a pixel side by side (red, green, blue).
+/// A picture: bytes from 0 to 255, rows from the top, channels of a pixel side by side (red, green,
+/// blue).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     height: usize,
@@ -48,8 +49,8 @@ pub enum PreprocessError {
 }
 
 impl Picture {
-    /// A picture of these extents; `pixels` holds `height * width * channels` bytes, with 1 or 3 channels for
-    /// anything that is to be resized or made grey.
+    /// A picture of these extents; `pixels` holds `height * width * channels` bytes, with 1 or 3
+    /// channels for anything that is to be resized or made grey.
     pub fn new(
         height: usize,
         width: usize,
@@ -63,7 +64,8 @@ impl Picture {
         Ok(Picture { height, width, channels, pixels })
     }
 
-    /// Scales to this height and width: bilinear, averaging over all pixels that a new one covers (as Pillow does).
+    /// Scales to this height and width: bilinear, averaging over all pixels that a new one covers
+    /// (as Pillow does).
     fn resize(&mut self, [height, width]: [usize; 2]) -> Result<(), PreprocessError> {
         if (self.height, self.width) == (height, width) {
             return Ok(());
@@ -79,7 +81,8 @@ impl Picture {
         Ok(())
     }
 
-    /// Cuts this height and width from the middle (half a pixel to the top left of it where it must be).
+    /// Cuts this height and width from the middle (half a pixel to the top left of it where it must
+    /// be).
     fn crop(&mut self, [height, width]: [usize; 2]) -> Result<(), PreprocessError> {
         if height > self.height || width > self.width {
             return Err(PreprocessError::Shape {
@@ -138,8 +141,8 @@ pub(crate) fn changes_size(p: &Preprocessing) -> bool {
     p.resize.is_some() || p.crop.is_some() || p.grey
 }
 
-/// Turns a picture into one row of an input of shape `shape` (without the batch axis): `[h, w, c]` (`[c, h, w]` with
-/// channels first), `[h, w]`, or any other shape with as many elements.
+/// Turns a picture into one row of an input of shape `shape` (without the batch axis): `[h, w, c]`
+/// (`[c, h, w]` with channels first), `[h, w]`, or any other shape with as many elements.
 pub fn apply(mut picture: Picture, p: &Preprocessing, shape: &[usize]) -> Result<Vec<f32>, PreprocessError> {
     if let Some(size) = p.resize {
         picture.resize(size)?;
@@ -173,7 +176,8 @@ pub fn apply(mut picture: Picture, p: &Preprocessing, shape: &[usize]) -> Result
     Ok(row)
 }
 
-/// Checks the extents against the shape of the input; a grey picture is repeated for a model that wants three channels.
+/// Checks the extents against the shape of the input; a grey picture is repeated for a model that
+/// wants three channels.
 fn fit(picture: &mut Picture, p: &Preprocessing, shape: &[usize]) -> Result<(), PreprocessError> {
     let (height, width) = (picture.height, picture.width);
     let wanted = match *shape {

@@ -19,7 +19,8 @@ use cryptflow_wire::{Link, LinkOptions, Role};
 
 use crate::error::{Error, Result};
 
-/// How much longer than a party the client is patient, so that it hears from the parties who is silent.
+/// How much longer than a party the client is patient, so that it hears from the parties who is
+/// silent.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A client's site: its configuration, and what it judges the parties by.
@@ -50,7 +51,8 @@ pub struct Renewal {
 }
 
 impl Site {
-    /// Reads a client's configuration. `insecure_simulated` is the folder of a simulated root of trust.
+    /// Reads a client's configuration. `insecure_simulated` is the folder of a simulated root of
+    /// trust.
     ///
     /// # Errors
     /// The configuration, or a file that it names, is missing or wrong.
@@ -199,7 +201,8 @@ impl Site {
             ready(&mut channel)?;
             Ok(channel)
         }))?;
-        // Every party holds its part and has found it whole: now, and not before, all of them keep it.
+        // Every party holds its part and has found it whole: now, and not before, all of them keep
+        // it.
         for mut channel in channels {
             channel.extend(Instant::now() + self.config.session.deadline);
             say(&mut channel, &Ask::Commit).and_then(|()| ready(&mut channel)).map_err(Error::new)?;
@@ -207,7 +210,8 @@ impl Site {
         Ok(deployment)
     }
 
-    /// Asks all parties for a session. Where there is a policy, each party has proved itself when this returns.
+    /// Asks all parties for a session. Where there is a policy, each party has proved itself when
+    /// this returns.
     ///
     /// # Errors
     /// A party cannot be reached, refuses, or proves something else than the policy demands.
@@ -274,7 +278,8 @@ impl Renewal {
         self.proved.elapsed() >= self.trust.interval
     }
 
-    /// Has a party prove itself again: the messages that follow [`cryptflow_party::messages::Request::Attest`].
+    /// Has a party prove itself again: the messages that follow
+    /// [`cryptflow_party::messages::Request::Attest`].
     ///
     /// # Errors
     /// The evidence is refused, or the party is another than before.

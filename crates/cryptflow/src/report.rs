@@ -28,7 +28,8 @@ pub struct Report {
     pub bytes: Bytes,
     /// The longest chain of messages, each of which depends on the one before; over all batches.
     pub rounds: u64,
-    /// The most memory that each party's process ever held, in bytes; nothing where the system does not tell. `p0` is P0's.
+    /// The most memory that each party's process ever held, in bytes; nothing where the system does
+    /// not tell. `p0` is P0's.
     pub peak_rss: BTreeMap<String, Option<u64>>,
     /// The network between the parties, where it was emulated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,8 +59,8 @@ pub struct Session {
     pub deployment: String,
     /// The organisations of the parties, in order.
     pub parties: Vec<String>,
-    /// What it is secure against: `semi-honest` (parties that look, and follow the protocol) or `malicious` (parties that
-    /// cheat, as far as their hardware can be trusted).
+    /// What it is secure against: `semi-honest` (parties that look, and follow the protocol) or
+    /// `malicious` (parties that cheat, as far as their hardware can be trusted).
     pub security: &'static str,
     /// Digest of the attestation policy.
     #[serde(skip_serializing_if = "Option::is_none")]

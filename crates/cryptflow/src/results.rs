@@ -40,7 +40,8 @@ impl Results {
     /// Room for the results of an output of this shape, for so many rows of inputs.
     ///
     /// # Errors
-    /// The output has no axis of rows, and the rows are not exactly one batch of several: there is no telling whose the results are.
+    /// The output has no axis of rows, and the rows are not exactly one batch of several: there is
+    /// no telling whose the results are.
     pub fn expect(
         name: &str,
         shape: &[usize],
@@ -63,7 +64,8 @@ impl Results {
         })
     }
 
-    /// Adds what the next run gave: as many elements as the output's shape has. What only fills the last run is dropped.
+    /// Adds what the next run gave: as many elements as the output's shape has. What only fills the
+    /// last run is dropped.
     pub fn add(&mut self, opened: &[f32]) {
         let len: usize = self.shape.iter().product();
         let wanted = self.a_run.min(self.total - self.rows.len());
@@ -71,7 +73,8 @@ impl Results {
             .extend((0..wanted).map(|i| opened.iter().skip(i * len).take(len).copied().collect::<Vec<_>>()));
     }
 
-    /// Shape of all results as one array: `[rows, …]`, or that of the result where it is one for all rows.
+    /// Shape of all results as one array: `[rows, …]`, or that of the result where it is one for
+    /// all rows.
     pub fn tensor_shape(&self) -> Vec<usize> {
         let rows = if self.whole { None } else { Some(self.rows.len()) };
         rows.into_iter().chain(self.shape.iter().copied()).collect()

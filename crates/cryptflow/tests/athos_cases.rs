@@ -1,5 +1,6 @@
-//! The unit cases of the first CrypTFlow's compiler, those that it skipped too (made by `models/conformance/athos_cases.py`):
-//! as floats, on plain integers, over Mirror and over Porthos, against TensorFlow, to two decimals as there.
+//! The unit cases of the first CrypTFlow's compiler, those that it skipped too (made by
+//! `models/conformance/athos_cases.py`): as floats, on plain integers, over Mirror and over
+//! Porthos, against TensorFlow, to two decimals as there.
 
 use crate::tensorflow_cases::Cases;
 

@@ -53,7 +53,8 @@ fn a_network_is_compiled_run_and_reported() {
     let (bytes, rounds) = (number(&format!("{mirror}/bytes")), number(&format!("{mirror}/rounds")));
     assert!(bytes > 0.0 && rounds > 0.0);
     assert_eq!(bytes, number(&format!("{mirror}/dealt")) + number(&format!("{mirror}/online")));
-    // A round is a message that waited for another: on this network none is faster than a millisecond.
+    // A round is a message that waited for another: on this network none is faster than a
+    // millisecond.
     assert!(number(&format!("{mirror}/median_seconds")) >= rounds * 0.001);
     assert_eq!(number("/networks/0/measurements/2/ran/bytes"), 0.0);
 }

@@ -40,7 +40,8 @@ fn floats(path: &Path) -> Vec<f32> {
     }
 }
 
-/// The opened outputs of a model on rows of floats, as many as fill whole batches: all outputs of one batch after the other.
+/// The opened outputs of a model on rows of floats, as many as fill whole batches: all outputs of
+/// one batch after the other.
 fn run(model: &Model, rows: &[f32]) -> Vec<Vec<f64>> {
     let program = &model.program;
     let unit = f64::from(program.scale).exp2();
@@ -292,7 +293,8 @@ fn shared_data() -> Option<PathBuf> {
     found.then_some(data)
 }
 
-/// Compiles a frozen graph with its reference inputs, runs it in the clear on them, and compares with TensorFlow's logits.
+/// Compiles a frozen graph with its reference inputs, runs it in the clear on them, and compares
+/// with TensorFlow's logits.
 fn frozen(data: &Path, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut model = data.join(format!("frozen/{name}.pb"));

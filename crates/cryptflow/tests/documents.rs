@@ -1,8 +1,9 @@
 //! What the Markdown files name is there: paths, and the items of the code.
 //!
-//! In every Markdown file, what stands between backquotes and looks like a path must exist, from the root, from
-//! the file's folder, or from somewhere in the tree (`nodes/`, `schedule.rs`). In the files for developers, what looks like an item of
-//! the code (`Protocol::apply`, `CostModel`, `with_zero()`) must be defined, each of its parts.
+//! In every Markdown file, what stands between backquotes and looks like a path must exist, from
+//! the root, from the file's folder, or from somewhere in the tree (`nodes/`, `schedule.rs`). In
+//! the files for developers, what looks like an item of the code (`Protocol::apply`, `CostModel`,
+//! `with_zero()`) must be defined, each of its parts.
 
 use std::collections::HashSet;
 use std::fs;
@@ -112,7 +113,8 @@ fn item(span: &str) -> Option<Vec<String>> {
     Some(parts.into_iter().map(str::to_string).collect())
 }
 
-/// Every name that the code defines: items, variants, fields, methods, crates; and the code words of scripts.
+/// Every name that the code defines: items, variants, fields, methods, crates; and the code words
+/// of scripts.
 fn defined(root: &Path, files: &[String]) -> HashSet<String> {
     let mut names = HashSet::new();
     for file in files {

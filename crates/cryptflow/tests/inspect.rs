@@ -70,7 +70,8 @@ fn functions_are_listed() {
     let out = compiled(folder.path(), NODES);
     let text = cryptflow(&["inspect", out.to_str().unwrap()]);
     let rows = rows(&text);
-    // Function, node, and what it must be made for at least: a sum of three terms, one of which is 1.
+    // Function, node, and what it must be made for at least: a sum of three terms, one of which is
+    // 1.
     let table =
         [("sigmoid", "gate", -4.0, 4.0), ("exp", "shares", -8.0, 0.0), ("reciprocal", "shares", 1.0, 3.0)];
     assert_eq!(rows.len(), table.len(), "{text}");

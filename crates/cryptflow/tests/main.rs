@@ -1,4 +1,5 @@
-//! The command and its library, from outside. One binary: each would be linked with everything that there is.
+//! The command and its library, from outside. One binary: each would be linked with everything that
+//! there is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub)]
 

@@ -181,7 +181,8 @@ fn a_full_disk_leaves_nothing_half_written() {
     assert!(error.contains("/dev/full"), "{error}");
 }
 
-/// A party that dies or falls silent in the middle ends the run: its name is told, everybody ends, nothing is written.
+/// A party that dies or falls silent in the middle ends the run: its name is told, everybody ends,
+/// nothing is written.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_lost_party_ends_the_run_and_is_named() {

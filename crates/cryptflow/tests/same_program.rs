@@ -1,4 +1,5 @@
-//! One network in several forms gives one program, up to names. `models/testgraphs/onnx_from_frozen.py` makes the ONNX form of one.
+//! One network in several forms gives one program, up to names.
+//! `models/testgraphs/onnx_from_frozen.py` makes the ONNX form of one.
 
 use std::path::{Path, PathBuf};
 

@@ -94,7 +94,8 @@ fn calibration_data_come_in_the_same_two_ways() {
     };
     let program = compiled(&["@/x.npz"]);
     assert_eq!(program, compiled(&["a=@/a.npy", "b=@/b.npy"]));
-    // Each input has the range of its own examples: a reaches lower than b, and the margin widens it.
+    // Each input has the range of its own examples: a reaches lower than b, and the margin widens
+    // it.
     let (a, b) = rows(6);
     let lowest = [a.concat(), b].map(|rows| rows.into_iter().fold(f32::MAX, f32::min));
     assert!(lowest[0] < lowest[1], "{lowest:?}");

@@ -1,5 +1,6 @@
-//! The tiny graphs of `crates/import/tests/data`, the whole way: imported, made cheaper, turned into fixed point, run by
-//! three parties in one process over Mirror, and compared with what TensorFlow computed.
+//! The tiny graphs of `crates/import/tests/data`, the whole way: imported, made cheaper, turned
+//! into fixed point, run by three parties in one process over Mirror, and compared with what
+//! TensorFlow computed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,7 +42,8 @@ fn check(path: &Path) -> Result<(), String> {
             }
             let largest = expected.data.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
             let far = found.iter().zip(expected.data.iter()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            // Each truncation on the way rounds as its shares have it: a few units, whatever the size of the output.
+            // Each truncation on the way rounds as its shares have it: a few units, whatever the
+            // size of the output.
             if far.is_nan() || far > 0.01 * largest + 8.0 * unit {
                 let scale = compiled.program.scale;
                 return Err(format!("{protocol}: {name} differs by {far} of {largest}, scale {scale}"));

@@ -1,5 +1,6 @@
-//! Every TensorFlow operation on the page of operations (cases made by `models/conformance/operation_cases.py`): as floats, on plain
-//! integers, over Mirror and over Porthos, against TensorFlow.
+//! Every TensorFlow operation on the page of operations (cases made by
+//! `models/conformance/operation_cases.py`): as floats, on plain integers, over Mirror and over
+//! Porthos, against TensorFlow.
 
 use cryptflow_import::Framework;
 use cryptflow_import::docs::entries;

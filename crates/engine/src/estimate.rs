@@ -11,12 +11,13 @@ use crate::execute;
 pub struct Estimate {
     /// Of each step, in order.
     pub steps: Vec<Cost>,
-    /// Of all steps. Exact in bytes; its rounds are those of the steps one after another, which is what the
-    /// engine does.
+    /// Of all steps. Exact in bytes; its rounds are those of the steps one after another, which is
+    /// what the engine does.
     pub total: Cost,
 }
 
-/// The cost of every step of a program, in one protocol's formulas. What keys, inputs and outputs cost is not in it.
+/// The cost of every step of a program, in one protocol's formulas. What keys, inputs and outputs
+/// cost is not in it.
 ///
 /// # Errors
 /// A step that the protocol has no cost for.

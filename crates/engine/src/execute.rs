@@ -8,12 +8,14 @@ use cryptflow_program::{Checked, Program, Step, ValueId};
 use crate::error::EngineError;
 use crate::timeline::{Observer, StepRecord};
 
-/// Runs a program with this party's part of the weights (in the order of their ids) and of the inputs (in the order in
-/// which the program lists them). Returns its part of the outputs, in the program's order. All parties must call this on the
-/// same program; a value is dropped after its last use.
+/// Runs a program with this party's part of the weights (in the order of their ids) and of the
+/// inputs (in the order in which the program lists them). Returns its part of the outputs, in the
+/// program's order. All parties must call this on the same program; a value is dropped after its
+/// last use.
 ///
 /// # Errors
-/// The first step that fails. The protocol's session is over then: its links are broken, or must be.
+/// The first step that fails. The protocol's session is over then: its links are broken, or must
+/// be.
 pub fn execute<P: Protocol>(
     protocol: &mut P,
     program: &Checked,

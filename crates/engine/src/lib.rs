@@ -1,5 +1,5 @@
-//! Runs a [`cryptflow_program::Program`] over any [`cryptflow_mpc::Protocol`], once for each party, and says beforehand what
-//! that will cost. It knows neither TensorFlow nor sockets.
+//! Runs a [`cryptflow_program::Program`] over any [`cryptflow_mpc::Protocol`], once for each party,
+//! and says beforehand what that will cost. It knows neither TensorFlow nor sockets.
 
 mod error;
 mod estimate;

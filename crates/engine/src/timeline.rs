@@ -1,4 +1,5 @@
-//! What happens while a program runs, step by step: for progress bars and for finding out where the time goes.
+//! What happens while a program runs, step by step: for progress bars and for finding out where the
+//! time goes.
 
 use cryptflow_program::{Program, Step};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! The steps of a program that shift bits out, as a protocol needs to know them to say whether it can run the program.
+//! The steps of a program that shift bits out, as a protocol needs to know them to say whether it
+//! can run the program.
 
 use cryptflow_mpc::definition::Truncation;
 use cryptflow_program::{Operation, Program, Step};

@@ -1,6 +1,7 @@
-//! What P2 sees of a whole program in Porthos is the same, byte for byte, for other inputs and weights: for every view under one
-//! secret there is exactly one choice of the evaluators' pads that gives the same view under another. P2's own keys stay fixed; the test finds
-//! the pads, from the first message to the last, and runs the parties' code with them.
+//! What P2 sees of a whole program in Porthos is the same, byte for byte, for other inputs and
+//! weights: for every view under one secret there is exactly one choice of the evaluators' pads
+//! that gives the same view under another. P2's own keys stay fixed; the test finds the pads, from
+//! the first message to the last, and runs the parties' code with them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod net;
@@ -22,7 +23,8 @@ const PORTHOS: Conforming = Conforming(Truncation::Local);
 const LANES: usize = 64;
 /// The modulus of a comparison's bytes.
 const P: u8 = 127;
-/// Streams of the evaluators' key in a ReLU: r0, r1, and for each comparison β, factors, shares of zero, places.
+/// Streams of the evaluators' key in a ReLU: r0, r1, and for each comparison β, factors, shares of
+/// zero, places.
 const STREAMS: u64 = 10;
 /// Messages of an evaluator to P2 in a ReLU: a hidden word, and two comparisons.
 const MESSAGES: usize = 3;
@@ -91,8 +93,8 @@ fn cell(n: usize, element: usize, row: usize) -> usize {
     group * LANES + row * LANES.min(n - group) + element - group
 }
 
-/// Changes the pads of a comparison so that P2 sees in it what it saw under the other secret. `seen` and `now` are the evaluators'
-/// messages; `streams` begin with that of β.
+/// Changes the pads of a comparison so that P2 sees in it what it saw under the other secret.
+/// `seen` and `now` are the evaluators' messages; `streams` begin with that of β.
 fn solve_comparison(pads: &mut Pads, streams: u64, seen: [&[u8]; 2], now: [&[u8]; 2]) {
     let n = seen[0].len() / LANES;
     let sum = |m: [&[u8]; 2], at: usize| (m[0][at] + m[1][at]) % P;
@@ -194,8 +196,8 @@ fn planted_bugs_are_found() {
         let fault = Fault::Forgotten { key: Party::P0, stream };
         assert!(couple(&net, [1, 2], fault).is_err(), "{name} of stream {stream}: forgotten");
     }
-    // (a stream, the one whose pads it repeats): r1 of r0, β of r0, the second comparison's pads of the first one's, the next ReLU's masks of
-    // the last one's.
+    // (a stream, the one whose pads it repeats): r1 of r0, β of r0, the second comparison's pads of
+    // the first one's, the next ReLU's masks of the last one's.
     for (stream, other) in [(1, 0), (2, 0), (7, 3), (8, 4), (11, 1)] {
         let fault = Fault::Repeated { key: Party::P0, stream, other };
         assert!(couple(&net, [1, 2], fault).is_err(), "stream {stream} repeats {other}");

@@ -12,8 +12,9 @@ use cryptflow_ring::{LinearMap, Movement, Window};
 const RING: u32 = 64;
 const SCALE: u32 = 8;
 
-/// A program of `steps`: each an operation, its inputs and the shape of its result. Value 0 is the input, value i + 1 is
-/// the result of step i; the last one is the output. Values are dropped as early as possible.
+/// A program of `steps`: each an operation, its inputs and the shape of its result. Value 0 is the
+/// input, value i + 1 is the result of step i; the last one is the output. Values are dropped as
+/// early as possible.
 fn program(input: &[usize], weights: &[&[usize]], steps: &[(Operation, &[usize], &[usize])]) -> Checked {
     let value = |name: String, shape: &[usize]| Value {
         name,
@@ -230,7 +231,8 @@ fn errors_name_the_step() {
     };
     let weights = [ClearValue::from_signed(&[1 << SCALE; 6], RING)];
     assert_eq!(execute_with(good(), &[], 1), "the program needs 1 weights, and 0 were given");
-    // The sum of three is beyond the bounds that the program declares, and beyond what a ReLU of 32 bits can compare.
+    // The sum of three is beyond the bounds that the program declares, and beyond what a ReLU of 32
+    // bits can compare.
     let error = execute_with(good(), &weights, 1 << 30);
     assert!(error.starts_with("step 3 of 3, relu \"node2\": relu cannot be computed"), "{error}");
     let error = execute_with(good(), &[ClearValue::from_signed(&[1], RING)], 1);
@@ -273,7 +275,8 @@ fn time_lines_add_up_by_operation() {
     assert_eq!(timeline.by_operation(&program), [("add", record(5.0, 0, 0)), ("relu", record(3.0, 5, 70))]);
 }
 
-/// A protocol in which every operation sends its result from P0 to P1 in one round, in as many bytes as its ring has bits.
+/// A protocol in which every operation sends its result from P0 to P1 in one round, in as many
+/// bytes as its ring has bits.
 struct Toy;
 
 fn toy(layout: Layout) -> (Cost, Layout) {

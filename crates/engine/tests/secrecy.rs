@@ -1,5 +1,6 @@
-//! A small network, executed by the engine over each protocol: no pad serves twice in the whole program, P2's view of Mirror is the
-//! same byte for byte whatever the secrets are, and every field of every message is uniform for its receiver.
+//! A small network, executed by the engine over each protocol: no pad serves twice in the whole
+//! program, P2's view of Mirror is the same byte for byte whatever the secrets are, and every field
+//! of every message is uniform for its receiver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../mirror/tests/subject/mod.rs"]
@@ -22,7 +23,8 @@ const PORTHOS: porthos::Conforming = porthos::Conforming(Truncation::Dealt);
 const SECRETS: [u64; 2] = [0, 1];
 /// Runs with a fresh key for each secret.
 const RUNS: u64 = 64;
-/// Pearson's statistic with seven degrees of freedom is larger than this once in 10^14 times; a field that is constant has 448.
+/// Pearson's statistic with seven degrees of freedom is larger than this once in 10^14 times; a
+/// field that is constant has 448.
 const TOO_FAR: f64 = 80.0;
 
 /// The key that a party lacks, as the one of its first holder with the next.
@@ -36,7 +38,8 @@ struct Field {
     counts: [u16; 256],
 }
 
-/// For each sender, message and byte to `receiver`: what it is over runs on `secret` in which nothing but the key that the receiver lacks changes.
+/// For each sender, message and byte to `receiver`: what it is over runs on `secret` in which
+/// nothing but the key that the receiver lacks changes.
 fn fields<S: Subject>(
     subject: &S,
     net: &Net,
@@ -66,7 +69,8 @@ fn fields<S: Subject>(
     fields
 }
 
-/// Pearson's statistic of a byte's highest three bits that change at all, or, of a number modulo 127, of eight ranges.
+/// Pearson's statistic of a byte's highest three bits that change at all, or, of a number modulo
+/// 127, of eight ranges.
 fn statistic(counts: &[u16; 256], changing: u8, modular: bool) -> f64 {
     let (mut seen, mut due) = ([0f64; 8], [0f64; 8]);
     for (value, count) in counts.iter().enumerate() {
@@ -82,8 +86,9 @@ fn statistic(counts: &[u16; 256], changing: u8, modular: bool) -> f64 {
     seen.iter().zip(due).filter(|(_, due)| *due > 0.0).map(|(s, due)| (s - due).powi(2) / due).sum()
 }
 
-/// What is not uniform over the key that the receiver lacks. Each secret is shared afresh, so that bits which are the same in all runs
-/// depend on nothing but keys that the receiver has: spare bits of packed words, and what it could draw itself.
+/// What is not uniform over the key that the receiver lacks. Each secret is shared afresh, so that
+/// bits which are the same in all runs depend on nothing but keys that the receiver has: spare bits
+/// of packed words, and what it could draw itself.
 fn not_uniform<S: Subject>(subject: &S, net: &Net, receiver: Party, fault: Fault) -> Option<String> {
     let fields_of = |&secret: &u64| {
         let parts = secrecy::share(subject, net, secret).unwrap();
@@ -134,8 +139,9 @@ fn planted_bugs_are_found() {
     let net = Net::new();
     let forgotten = |receiver, stream| (receiver, Fault::Forgotten { key: lacks(receiver), stream });
     let skewed = |receiver, stream| (receiver, Fault::Skewed { key: lacks(receiver), stream });
-    // The first layer's dealt addend and opening; the output's share of zero. Other pads hide what is uniform anyhow by itself, though not with
-    // the rest of the view: the enumeration of views finds those.
+    // The first layer's dealt addend and opening; the output's share of zero. Other pads hide what
+    // is uniform anyhow by itself, though not with the rest of the view: the enumeration of views
+    // finds those.
     for (receiver, fault) in [
         forgotten(Party::P0, 0),
         forgotten(Party::P1, 0),
@@ -145,8 +151,9 @@ fn planted_bugs_are_found() {
     ] {
         assert!(not_uniform(&MIRROR, &net, receiver, fault).is_some(), "{fault:?}");
     }
-    // The first layer's A and B, and what is dealt for its truncation; masks of the first ReLU; the output's share of zero. Shares of
-    // zero, factors, places and coins show in P2's view as a whole: `coupling` finds them.
+    // The first layer's A and B, and what is dealt for its truncation; masks of the first ReLU; the
+    // output's share of zero. Shares of zero, factors, places and coins show in P2's view as a
+    // whole: `coupling` finds them.
     for (receiver, fault) in [
         forgotten(Party::P0, 0),
         forgotten(Party::P1, 1),

@@ -1,6 +1,6 @@
-//! Charts of columns, as SVG within a page: each column tells its numbers when it is pointed at, and the page's style
-//! has the colours, light and dark. `plotters` draws neither, and `charming` wants a script of 1 MB in every page; so
-//! the marks are written here, as a template.
+//! Charts of columns, as SVG within a page: each column tells its numbers when it is pointed at,
+//! and the page's style has the colours, light and dark. `plotters` draws neither, and `charming`
+//! wants a script of 1 MB in every page; so the marks are written here, as a template.
 
 use maud::{Markup, html};
 
@@ -22,7 +22,8 @@ impl Series {
     }
 }
 
-/// A chart of columns, one behind the other where there are several series: later ones are in front.
+/// A chart of columns, one behind the other where there are several series: later ones are in
+/// front.
 #[derive(Clone, Debug)]
 pub struct Columns<'a> {
     /// What it shows.

@@ -1,4 +1,5 @@
-//! Writes every target's valid examples, and what fuzzing has found before, to `FOLDER/TARGET/`: where a fuzzer begins.
+//! Writes every target's valid examples, and what fuzzing has found before, to `FOLDER/TARGET/`:
+//! where a fuzzer begins.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;

@@ -61,7 +61,8 @@ pub(crate) fn archives() -> Vec<Vec<u8>> {
     std::iter::once(set).chain(files).collect()
 }
 
-/// A file that a client names as its input, for a model of arrays, for one of pictures, and for one of several inputs.
+/// A file that a client names as its input, for a model of arrays, for one of pictures, and for one
+/// of several inputs.
 pub(crate) fn file(bytes: &[u8], folder: &Path) {
     let path = folder.join("input");
     write(&path, bytes);

@@ -1,10 +1,12 @@
 //! Everything that reads bytes from outside, each as a function of bytes: the targets of fuzzers.
 //!
-//! The same [`TARGETS`] run in two ways: under cargo-fuzz (the folder `fuzz` beside the crates), and in this crate's test, which
-//! changes valid files at random ([`mutate`]). A target only has to come back: whatever the bytes, there is no panic, no endless
-//! work, and no memory that [`Target::allowance`] does not allow.
+//! The same [`TARGETS`] run in two ways: under cargo-fuzz (the folder `fuzz` beside the crates),
+//! and in this crate's test, which changes valid files at random ([`mutate`]). A target only has to
+//! come back: whatever the bytes, there is no panic, no endless work, and no memory that
+//! [`Target::allowance`] does not allow.
 //!
-//! A new parser gets a target here, a line in [`TARGETS`], and an entry in `fuzz/Cargo.toml` (a test compares the two).
+//! A new parser gets a target here, a line in [`TARGETS`], and an entry in `fuzz/Cargo.toml` (a
+//! test compares the two).
 
 // What fails here fails a test: there is nobody to hand an error to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -22,7 +24,8 @@ use std::path::{Path, PathBuf};
 pub struct Target {
     /// Its name, also that of its binary in `fuzz`.
     pub name: &'static str,
-    /// Reads the bytes. The folder is empty at first, the target's own, and stays from call to call.
+    /// Reads the bytes. The folder is empty at first, the target's own, and stays from call to
+    /// call.
     pub run: fn(&[u8], &Path),
     /// Valid examples, small ones.
     pub seeds: fn() -> Vec<Vec<u8>>,
@@ -44,7 +47,8 @@ const SMALL: usize = 4 << 20;
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    // A message of two bytes is a struct of some hundred; what a graph may make of constants is `athos::import`'s to say.
+    // A message of two bytes is a struct of some hundred; what a graph may make of constants is
+    // `athos::import`'s to say.
     Target { name: "graph_def", run: models::graph_def, seeds: models::graphs, base: 1 << 30, factor: 1024 },
     Target { name: "onnx", run: models::onnx, seeds: models::onnx_models, base: 1 << 30, factor: 1024 },
     Target {
@@ -73,7 +77,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "npy", run: inputs::npy, seeds: inputs::arrays, base: SMALL, factor: 64 },
     // Deflate makes at most 1032 bytes of one, and a byte becomes a float.
     Target { name: "npz", run: inputs::npz, seeds: inputs::archives, base: SMALL, factor: 1032 * 8 },
-    // A flat picture of a few bytes has thousands of pixels for each: `BYTES_PER_BYTE` there, and floats here.
+    // A flat picture of a few bytes has thousands of pixels for each: `BYTES_PER_BYTE` there, and
+    // floats here.
     Target { name: "input_file", run: inputs::file, seeds: inputs::files, base: 16 << 20, factor: 4096 * 8 },
     Target { name: "labels", run: inputs::labels, seeds: inputs::label_files, base: SMALL, factor: 64 },
     // A frame's payload is allocated when it is announced, up to 64 MiB.

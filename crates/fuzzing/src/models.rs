@@ -122,7 +122,8 @@ fn varint(mut n: usize) -> Vec<u8> {
     bytes
 }
 
-/// The tests' indices have one data block, at the beginning of the file; its end is where the next block's trailer lets it be.
+/// The tests' indices have one data block, at the beginning of the file; its end is where the next
+/// block's trailer lets it be.
 pub(crate) fn blocks() -> Vec<Vec<u8>> {
     let contents = |file: Vec<u8>| {
         let sums = |n: &usize| {

@@ -1,4 +1,5 @@
-//! Changes files at random, the same way in every run: what a fuzzer does, without a compiler's help.
+//! Changes files at random, the same way in every run: what a fuzzer does, without a compiler's
+//! help.
 
 /// Pseudo-random numbers (SplitMix64).
 #[derive(Clone, Debug)]

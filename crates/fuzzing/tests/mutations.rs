@@ -1,4 +1,5 @@
-//! Every target on valid files, on files that fuzzing has found before, and on files that were changed at random, the same in every run.
+//! Every target on valid files, on files that fuzzing has found before, and on files that were
+//! changed at random, the same in every run.
 //!
 //! `CRYPTFLOW_FUZZ_ROUNDS` sets how many files are changed for each target.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

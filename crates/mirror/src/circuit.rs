@@ -1,14 +1,18 @@
-//! A comparison's tree, laid out for evaluation on bit planes: which planes are dealt, which are opened in which
-//! round, and the pure functions that compute a party's share of each node from them.
+//! A comparison's tree, laid out for evaluation on bit planes: which planes are dealt, which are
+//! opened in which round, and the pure functions that compute a party's share of each node from
+//! them.
 //!
-//! Planes are slices of words, one bit an element; every function works on all the elements of a block at once.
+//! Planes are slices of words, one bit an element; every function works on all the elements of a
+//! block at once.
 
 use crate::tree::{Tree, node_monomials, node_products, node_variables};
 
-/// Comparisons `m < r` of several public `m` with one dealer-known `r`, as leaves and levels of nodes.
+/// Comparisons `m < r` of several public `m` with one dealer-known `r`, as leaves and levels of
+/// nodes.
 ///
-/// The monomials of r's bits serve every comparison; what is opened on the way is each comparison's own, under masks of its own. Dealt planes
-/// come in this order: the monomials of each leaf, then for each comparison the products of each level's nodes.
+/// The monomials of r's bits serve every comparison; what is opened on the way is each comparison's
+/// own, under masks of its own. Dealt planes come in this order: the monomials of each leaf, then
+/// for each comparison the products of each level's nodes.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     /// Bits compared.
@@ -127,7 +131,8 @@ impl Circuit {
         let products = node_products(arity, need_equal);
         let variables = node_variables(&products);
         let position = |v: usize| variables.iter().position(|&x| x == v).map_or(0, |p| 1u32 << p);
-        // A variable `arity + i` is child i's `equal`, which exists for every i > 0 and, where `equal` is needed, for 0.
+        // A variable `arity + i` is child i's `equal`, which exists for every i > 0 and, where
+        // `equal` is needed, for 0.
         let opened = variables
             .iter()
             .filter_map(|&v| if v < arity { Some(below[v].less) } else { below[v - arity].equal })
@@ -165,10 +170,11 @@ impl Leaf {
         }
     }
 
-    /// An evaluator's shares of `less` and `equal`, from its shares of the monomials and the public bits of m.
+    /// An evaluator's shares of `less` and `equal`, from its shares of the monomials and the public
+    /// bits of m.
     ///
-    /// With same_i = 1 ⊕ m_i: equal = Π (same_i ⊕ r_i), less = ⊕_j same_j r_j Π_{i>j} (same_i ⊕ r_i); both are linear in the
-    /// monomials, and are summed by folding one bit after another.
+    /// With same_i = 1 ⊕ m_i: equal = Π (same_i ⊕ r_i), less = ⊕_j same_j r_j Π_{i>j} (same_i ⊕
+    /// r_i); both are linear in the monomials, and are summed by folding one bit after another.
     pub(crate) fn evaluate<'a>(
         &self,
         m: impl Fn(usize) -> &'a [u64],
@@ -205,7 +211,8 @@ impl Leaf {
 }
 
 impl Gate {
-    /// P2's part: products of the masks of the opened bits. `mask(p)` is the mask of the node's opened plane `p`.
+    /// P2's part: products of the masks of the opened bits. `mask(p)` is the mask of the node's
+    /// opened plane `p`.
     pub(crate) fn products<'a>(&self, mask: impl Fn(usize) -> &'a [u64], out: &mut [u64], words: usize) {
         for (set, at) in self.monomials.iter().zip(out.chunks_exact_mut(words)) {
             at.fill(!0);
@@ -215,8 +222,8 @@ impl Gate {
         }
     }
 
-    /// An evaluator's shares of `less` and `equal`: a product of `public_p ⊕ hidden_p` is the sum over subsets S of
-    /// Π_{p ∉ S} public_p times the share of Π_{p ∈ S} hidden_p.
+    /// An evaluator's shares of `less` and `equal`: a product of `public_p ⊕ hidden_p` is the sum
+    /// over subsets S of Π_{p ∉ S} public_p times the share of Π_{p ∈ S} hidden_p.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn evaluate(
         &self,

@@ -1,8 +1,9 @@
 //! Comparisons with public thresholds, as zeros and ones that can be computed with.
 //!
-//! `x − t` is masked as x is, under m − t: its sign is found as a ReLU finds it (`less_than.rs`), a bit β ⊕ ρ with β known to the
-//! evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ = β + (1 − 2β)·ρ is opened in masked form. Thresholds move m alone, so
-//! what is dealt of r's bits serves all of them.
+//! `x − t` is masked as x is, under m − t: its sign is found as a ReLU finds it (`less_than.rs`), a
+//! bit β ⊕ ρ with β known to the evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ
+//! = β + (1 − 2β)·ρ is opened in masked form. Thresholds move m alone, so what is dealt of r's bits
+//! serves all of them.
 
 use cryptflow_mpc::{Cost, Error, Layout};
 use cryptflow_operation::Compare;
@@ -19,8 +20,8 @@ pub(crate) fn wave(thresholds: usize) -> usize {
 }
 
 impl Mirror {
-    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where every x − t fits `compare_bits`
-    /// signed bits.
+    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where
+    /// every x − t fits `compare_bits` signed bits.
     pub(crate) fn compare(
         &mut self,
         x: &Masked,
@@ -101,8 +102,8 @@ impl Masked {
 }
 
 impl MirrorCosts {
-    /// A comparison's cost: for each threshold its sign, then a bit of r dealt and the result opened as numbers of the large
-    /// ring.
+    /// A comparison's cost: for each threshold its sign, then a bit of r dealt and the result
+    /// opened as numbers of the large ring.
     pub(crate) fn compare(&self, x: Layout, compare: &Compare, ring_bits: u32) -> Cost {
         let thresholds = compare.thresholds.len();
         let mut cost = Cost::FREE;

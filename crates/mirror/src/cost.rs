@@ -1,6 +1,6 @@
-//! Mirror's costs: what the steps' formulas are made of, and which step an operation is. Each step has its formula
-//! beside its code. Rounds count messages between the evaluators: what P2
-//! deals depends on no input and is on its way before it is needed.
+//! Mirror's costs: what the steps' formulas are made of, and which step an operation is. Each step
+//! has its formula beside its code. Rounds count messages between the evaluators: what P2 deals
+//! depends on no input and is on its way before it is needed.
 
 use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
 use cryptflow_operation::Operation;
@@ -89,7 +89,8 @@ mod tests {
 
     use super::*;
 
-    /// The table of the specification: bytes of an activation, convolution, truncation and ReLU together.
+    /// The table of the specification: bytes of an activation, convolution, truncation and ReLU
+    /// together.
     #[test]
     fn bytes_of_an_activation() {
         let costs = MirrorCosts { tuning: Tuning { bits_per_round: 600_000 } };

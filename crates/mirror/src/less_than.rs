@@ -1,5 +1,6 @@
-//! The comparison [m < r] of a public m with a dealer-known r, and from it the sign of a masked value; or of its differences from several
-//! public thresholds, which have the same r, and share what P2 deals of its bits.
+//! The comparison [m < r] of a public m with a dealer-known r, and from it the sign of a masked
+//! value; or of its differences from several public thresholds, which have the same r, and share
+//! what P2 deals of its bits.
 
 use std::ops::Range;
 
@@ -13,8 +14,8 @@ use crate::share::Masked;
 use crate::tree::Tree;
 use crate::{Mirror, MirrorCosts};
 
-/// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The evaluators hold β, P2 holds ρ; in each block
-/// one plane a threshold.
+/// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The
+/// evaluators hold β, P2 holds ρ; in each block one plane a threshold.
 pub(crate) struct Sign {
     planes: Planes,
     thresholds: usize,
@@ -41,8 +42,9 @@ impl Sign {
 const BLOCK_WORDS: usize = BLOCK / 64;
 
 impl Mirror {
-    /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t: exact where
-    /// −2^(c−1) <= x − t < 2^(c−1). One round for each level of the comparison's tree, and one more to open β.
+    /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t:
+    /// exact where −2^(c−1) <= x − t < 2^(c−1). One round for each level of the comparison's tree,
+    /// and one more to open β.
     pub(crate) fn sign(&mut self, x: &Masked, thresholds: &[u64], compare_bits: u32) -> Result<Sign, Error> {
         if compare_bits < 2 || compare_bits > x.bits {
             return Err(Error::Range {
@@ -77,7 +79,8 @@ pub(crate) fn less_than_and_sign(
         circuit.levels.iter().map(|level| session.plane_pads(len, copies * Circuit::opened(level))).collect();
     let sign_pads = session.plane_pads(len, copies);
 
-    // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's sign bit.
+    // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's
+    // sign bit.
     let dealt = session.deal_planes(len, circuit.dealt() + 1, |index, block, out| {
         let words = plane_words(block.len());
         let sum: Vec<u64> =
@@ -193,7 +196,8 @@ fn evaluate_level(
             let count = Circuit::opened(level) * words;
             let mut scratch = Vec::new();
             for (copy, state) in block.state.chunks_exact_mut(circuit.slots * words).enumerate() {
-                // Planes of this comparison; those dealt for it lie behind those of the comparisons before it.
+                // Planes of this comparison; those dealt for it lie behind those of the comparisons
+                // before it.
                 let own = copy * count..(copy + 1) * count;
                 let (public, hidden) = (&public[own.clone()], &hidden[own]);
                 let dealt = &dealt[copy * circuit.each * words..];
@@ -206,8 +210,8 @@ fn evaluate_level(
 }
 
 impl MirrorCosts {
-    /// A comparison's cost. Its tree: every level one round; leaves (once for all thresholds), products and r's sign bit
-    /// dealt; then β opened.
+    /// A comparison's cost. Its tree: every level one round; leaves (once for all thresholds),
+    /// products and r's sign bit dealt; then β opened.
     pub(crate) fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
         let tree = Tree::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
         let circuit = Circuit::new(&tree, thresholds);

@@ -1,16 +1,18 @@
 //! Mirror: three-party inference with one ring product a party.
 //!
-//! P0 and P1 evaluate, P2 helps: it deals what does not depend on any input, and receives no message once the
-//! keys are agreed. Semi-honest, at most one party corrupted.
+//! P0 and P1 evaluate, P2 helps: it deals what does not depend on any input, and receives no
+//! message once the keys are agreed. Semi-honest, at most one party corrupted.
 //!
-//! A value is *masked*, `x = m − r0 − r1` with m known to P0 and P1, r0 to P0 and P2, r1 to P1 and P2; each party computes from it,
-//! alone, its element of the *mirrored* view `x − d`, `x + d`, `d`, in which a product of secrets costs one product a party.
-//! One file holds one step: [`tree`] and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
+//! A value is *masked*, `x = m − r0 − r1` with m known to P0 and P1, r0 to P0 and P2, r1 to P1 and
+//! P2; each party computes from it, alone, its element of the *mirrored* view `x − d`, `x + d`,
+//! `d`, in which a product of secrets costs one product a party. One file holds one step: [`tree`]
+//! and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
 //! `product`, `compare`.
 //!
-//! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an exact one; Bloemen et al. (ePrint
-//! 2024/705) get one local product a party for packed inner products; Abspoel et al. (TCC 2019), Araki et al. (CCS 2016),
-//! ASTRA, ABY2.0 and Trio are its neighbours.
+//! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an
+//! exact one; Bloemen et al. (ePrint 2024/705) get one local product a party for packed inner
+//! products; Abspoel et al. (TCC 2019), Araki et al. (CCS 2016), ASTRA, ABY2.0 and Trio are its
+//! neighbours.
 
 mod circuit;
 mod compare;

@@ -9,10 +9,12 @@ use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
 
 impl Mirror {
-    /// Masked over Z_2^k to masked over Z_2^K: m and the masks stay, only the K − k high bits are opened. One round.
+    /// Masked over Z_2^k to masked over Z_2^K: m and the masks stay, only the K − k high bits are
+    /// opened. One round.
     ///
-    /// As integers, with 0 <= x + offset <= 2^(k−1): x = m − r0 − r1 + 2^k (q + (1 − msb m)·msb r), where q is the wrap of
-    /// r0 + r1. Offset 0 serves after a ReLU; 2^(k−2) for signed x, exact for |x| <= 2^(k−2).
+    /// As integers, with 0 <= x + offset <= 2^(k−1): x = m − r0 − r1 + 2^k (q + (1 − msb m)·msb r),
+    /// where q is the wrap of r0 + r1. Offset 0 serves after a ReLU; 2^(k−2) for signed x, exact
+    /// for |x| <= 2^(k−2).
     pub(crate) fn lift(&mut self, x: Masked, offset: u64) -> Result<Masked, Error> {
         let (k, ring) = (x.bits, self.session.ring_bits);
         if k >= ring {
@@ -25,7 +27,8 @@ impl Mirror {
             len,
             &[high_bits, high_bits],
             high_bits,
-            // q, then msb r. x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit k.
+            // q, then msb r. x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit
+            // k.
             |v, range, out| {
                 let bit = if v == 0 { k } else { k - 1 };
                 for ((out, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {

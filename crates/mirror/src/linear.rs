@@ -1,12 +1,14 @@
-//! Linear maps of secrets, and truncation: one local product a party, whatever the bilinear map B, since
+//! Linear maps of secrets, and truncation: one local product a party, whatever the bilinear map B,
+//! since
 //!
 //! ```text
 //! B(x − d, w − e) + B(x + d, w + e) − 2·B(d, e) = 2·B(x, w)
 //! ```
 //!
-//! Each of the three addends is shifted right by s = shift + 1 bits on its own. The wraps of their sum are multiples of
-//! 2^K, after the shift of 2^k with k = K − s: they vanish mod 2^k. The result is z / 2^shift rounded, −1, 0 or +1 unit in
-//! the last place, with mean error zero, for −2^(K−2) + 2^(shift−1) <= z <= 2^(K−2) − 3·2^(shift−1) − 1.
+//! Each of the three addends is shifted right by s = shift + 1 bits on its own. The wraps of their
+//! sum are multiples of 2^K, after the shift of 2^k with k = K − s: they vanish mod 2^k. The result
+//! is z / 2^shift rounded, −1, 0 or +1 unit in the last place, with mean error zero, for −2^(K−2) +
+//! 2^(shift−1) <= z <= 2^(K−2) − 3·2^(shift−1) − 1.
 
 use std::ops::Range;
 
@@ -50,7 +52,8 @@ impl Mirror {
                 }
             }
         }
-        // Both evaluators add their half of the bias: twice the bias, as there is twice the product.
+        // Both evaluators add their half of the bias: twice the bias, as there is twice the
+        // product.
         let bias = match bias.map(|b| &b.part) {
             Some(WeightPart::Evaluator(b)) => b.as_slice(),
             _ => &[],
@@ -58,7 +61,8 @@ impl Mirror {
         self.open_truncated("linear", z, bias, shift)
     }
 
-    /// A party's local product, half a bias added, truncated and opened. P2's addend is dealt; one round.
+    /// A party's local product, half a bias added, truncated and opened. P2's addend is dealt; one
+    /// round.
     pub(crate) fn open_truncated(
         &mut self,
         operation: &'static str,
@@ -77,7 +81,8 @@ impl Mirror {
         if self.session.is_dealer() {
             z.par_iter_mut().for_each(|z| *z = (z.wrapping_mul(2).wrapping_neg() & ring_mask) >> s);
         } else {
-            // Half a unit, less what P2's even addend brings: with the 1 below, the mean error is zero.
+            // Half a unit, less what P2's even addend brings: with the 1 below, the mean error is
+            // zero.
             let half = (1u64 << shift).wrapping_sub(2);
             let channels = bias.len().max(1);
             z.par_chunks_mut(channels * (BLOCK / channels).max(1)).for_each(|chunk| {
@@ -108,8 +113,8 @@ impl Mirror {
         )
     }
 
-    /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing dealt, the error in
-    /// (−1, 1) with mean zero. One round.
+    /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing
+    /// dealt, the error in (−1, 1) with mean zero. One round.
     pub(crate) fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {
         let range = |reason: String| Error::Range { operation: "scale public", reason };
         if factors.is_empty() || !x.len().is_multiple_of(factors.len()) {

@@ -16,8 +16,8 @@ impl Mirror {
         Ok(positive.add(b))
     }
 
-    /// Maximum over windows of NHWC, one axis after the other. A tap in the padding is read as another tap of the same
-    /// window, which leaves the maximum unchanged.
+    /// Maximum over windows of NHWC, one axis after the other. A tap in the padding is read as
+    /// another tap of the same window, which leaves the maximum unchanged.
     pub(crate) fn max_pool(
         &mut self,
         x: &Masked,
@@ -40,7 +40,8 @@ impl Mirror {
         self.max_along(&across, n, h, columns.len() * c, &rows, compare_bits)
     }
 
-    /// x of `[outer, len, inner]`: maximum over `taps[o]` along the middle axis for each output o, as a tournament.
+    /// x of `[outer, len, inner]`: maximum over `taps[o]` along the middle axis for each output o,
+    /// as a tournament.
     fn max_along(
         &mut self,
         x: &Masked,

@@ -24,14 +24,16 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Begins a session over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which must be authenticated and
-    /// confidential. P0 and P1 confirm to each other that they run with the same parameters.
+    /// Begins a session over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which
+    /// must be authenticated and confidential. P0 and P1 confirm to each other that they run with
+    /// the same parameters.
     pub fn new(links: Links, ring_bits: u32, tuning: Tuning) -> Result<Mirror, Error> {
         let keys = Keys::agree(&links)?;
         Mirror::insecure_with_keys(links, keys, ring_bits, tuning)
     }
 
-    /// As [`Mirror::new`], with keys that were not agreed on in this session. Keys must never serve twice.
+    /// As [`Mirror::new`], with keys that were not agreed on in this session. Keys must never serve
+    /// twice.
     pub fn insecure_with_keys(
         links: Links,
         keys: Keys,
@@ -113,7 +115,8 @@ impl Protocol for Mirror {
         Ok(MirroredWeight { part, len })
     }
 
-    /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have; P2 sends nothing.
+    /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have;
+    /// P2 sends nothing.
     fn reveal(&mut self, x: &Masked) -> Result<Vec<u8>, Error> {
         let first = self.session.is_first();
         if self.session.is_dealer() {

@@ -1,11 +1,13 @@
-//! Products of two secret values, which cost what a linear layer does: each of them has a mirrored view, computed locally, and
+//! Products of two secret values, which cost what a linear layer does: each of them has a mirrored
+//! view, computed locally, and
 //!
 //! ```text
 //! B(x − d, y − e) + B(x + d, y + e) − 2·B(d, e) = 2·B(x, y)
 //! ```
 //!
-//! with d and e the differences of x's and of y's masks, both known to P2. It holds whatever d and e have to do with each other: x and y may
-//! share masks, or be the same value. Truncation and opening are those of `linear`.
+//! with d and e the differences of x's and of y's masks, both known to P2. It holds whatever d and
+//! e have to do with each other: x and y may share masks, or be the same value. Truncation and
+//! opening are those of `linear`.
 
 use cryptflow_mpc::Error;
 use cryptflow_ring::LinearMap;

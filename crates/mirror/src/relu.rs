@@ -20,7 +20,8 @@ impl Mirror {
         })
     }
 
-    /// `min(max(x, 0), limit) = relu(x) − relu(x − limit)`: both comparisons side by side, one opening.
+    /// `min(max(x, 0), limit) = relu(x) − relu(x − limit)`: both comparisons side by side, one
+    /// opening.
     pub(crate) fn clipped_relu(
         &mut self,
         x: &Masked,
@@ -35,8 +36,8 @@ impl Mirror {
         })
     }
 
-    /// (β ⊕ ρ)·x in masked form; P2 deals shares of ρ and ρ·r. With a limit, less (β' ⊕ ρ')·(x − limit), where β' and ρ' follow
-    /// β and ρ in `sign`. One round.
+    /// (β ⊕ ρ)·x in masked form; P2 deals shares of ρ and ρ·r. With a limit, less (β' ⊕ ρ')·(x −
+    /// limit), where β' and ρ' follow β and ρ in `sign`. One round.
     ///
     /// With x = plain0 + plain1, plain0 = m − r0 and plain1 = −r1:
     /// (β ⊕ ρ)·x = β·x + (1 − 2β)·ρ·x, and ρ·x = m·ρ − ρ·r.
@@ -76,7 +77,8 @@ impl Mirror {
         )
     }
 
-    /// Runs a step on at most [`WAVE`] elements at a time: the material of a comparison is many times larger than its input.
+    /// Runs a step on at most [`WAVE`] elements at a time: the material of a comparison is many
+    /// times larger than its input.
     pub(crate) fn in_waves(
         &mut self,
         x: &Masked,

@@ -1,7 +1,8 @@
-//! What every step of the protocol stands on: dealing by P2 and opening between P0 and P1, in blocks.
+//! What every step of the protocol stands on: dealing by P2 and opening between P0 and P1, in
+//! blocks.
 //!
-//! A step goes through a tensor in blocks, one message a block, so that computing, sending and dealing overlap. P2 never
-//! waits for anybody: it receives no message after the keys are agreed.
+//! A step goes through a tensor in blocks, one message a block, so that computing, sending and
+//! dealing overlap. P2 never waits for anybody: it receives no message after the keys are agreed.
 
 use std::ops::Range;
 
@@ -15,15 +16,16 @@ use rayon::prelude::*;
 use crate::share::{Masked, low_bits};
 use crate::tree::Tuning;
 
-/// Elements of a block. A multiple of 512, so that halves of blocks are whole words of bit planes and whole SIMD registers.
+/// Elements of a block. A multiple of 512, so that halves of blocks are whole words of bit planes
+/// and whole SIMD registers.
 pub(crate) const BLOCK: usize = 1 << 14;
 /// Blocks that are computed side by side before their messages leave.
 const WINDOW: usize = 8;
 /// Elements whose comparison material is held at a time: it bounds memory for huge layers.
 pub(crate) const WAVE: usize = 1 << 20;
 
-/// Where a block of `len` elements is cut: P1 is sent the corrections of the first half, P0 those of the second, so
-/// that both of P2's links carry the same.
+/// Where a block of `len` elements is cut: P1 is sent the corrections of the first half, P0 those
+/// of the second, so that both of P2's links carry the same.
 pub(crate) fn cut(len: usize) -> usize {
     len.div_ceil(2).next_multiple_of(64).min(len)
 }
@@ -44,7 +46,8 @@ pub(crate) struct Planes {
     pub(crate) blocks: Vec<Vec<u64>>,
 }
 
-/// Planes that the evaluators opened: the public bits, and each evaluator's own pads (P2: the sum of both evaluators').
+/// Planes that the evaluators opened: the public bits, and each evaluator's own pads (P2: the sum
+/// of both evaluators').
 pub(crate) struct Opened {
     pub(crate) public: Planes,
     pub(crate) hidden: Planes,
@@ -87,14 +90,17 @@ impl Session {
         }
     }
 
-    /// P2 deals values that it knows, and the evaluators open what they make of their shares of them: additive shares over
-    /// Z_2^bits become masked form. One message of P2's a block, and one round.
+    /// P2 deals values that it knows, and the evaluators open what they make of their shares of
+    /// them: additive shares over Z_2^bits become masked form. One message of P2's a block, and one
+    /// round.
     ///
-    /// `dealt` holds the widths of the values dealt for each element; `values(v, range, out)` is P2's, and writes value v of a range;
-    /// `share(range, shares, out)` is an evaluator's, and writes its share of the result from its shares of the dealt values.
+    /// `dealt` holds the widths of the values dealt for each element; `values(v, range, out)` is
+    /// P2's, and writes value v of a range; `share(range, shares, out)` is an evaluator's, and
+    /// writes its share of the result from its shares of the dealt values.
     ///
-    /// Dealing: in the first half of a block P0's share is a pad and P1 is sent the correction, in the second the other way
-    /// round. Opening: each evaluator sends its share under a pad that only it and P2 know; the sum of both messages is m.
+    /// Dealing: in the first half of a block P0's share is a pad and P1 is sent the correction, in
+    /// the second the other way round. Opening: each evaluator sends its share under a pad that
+    /// only it and P2 know; the sum of both messages is m.
     pub(crate) fn deal_and_open(
         &mut self,
         len: usize,
@@ -164,7 +170,8 @@ impl Session {
         }
     }
 
-    /// P2 shares bits that it knows: `values` writes `count` planes of a block. Returns this evaluator's shares.
+    /// P2 shares bits that it knows: `values` writes `count` planes of a block. Returns this
+    /// evaluator's shares.
     pub(crate) fn deal_planes(
         &mut self,
         len: usize,
@@ -265,8 +272,8 @@ impl Session {
         Planes { blocks }
     }
 
-    /// The evaluators open `count` planes under `pads`: `share` writes an evaluator's shares of a block's planes. One round.
-    /// P2 has nothing to do but to know the pads.
+    /// The evaluators open `count` planes under `pads`: `share` writes an evaluator's shares of a
+    /// block's planes. One round. P2 has nothing to do but to know the pads.
     pub(crate) fn open_planes(
         &mut self,
         len: usize,
@@ -367,7 +374,8 @@ fn correction_bytes(len: usize, dealt: &[u32], first: bool) -> usize {
     dealt.iter().map(|bits| packed_len(corrected, *bits)).sum()
 }
 
-/// An evaluator's shares of a block's dealt values: its own pads in one half, P2's corrections in the other.
+/// An evaluator's shares of a block's dealt values: its own pads in one half, P2's corrections in
+/// the other.
 fn dealt_shares(
     block: Range<usize>,
     dealt: &[u32],

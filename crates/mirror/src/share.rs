@@ -21,8 +21,8 @@ pub(crate) fn low_bits(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 
-/// A party's part of a secret tensor over Z_2^bits in masked form. For the evaluators `a` is the public m and `b` their
-/// own r_i; for P2 they are r0 and r1. Both are reduced mod 2^bits.
+/// A party's part of a secret tensor over Z_2^bits in masked form. For the evaluators `a` is the
+/// public m and `b` their own r_i; for P2 they are r0 and r1. Both are reduced mod 2^bits.
 #[derive(Clone)]
 pub struct Masked {
     pub(crate) a: Vec<u64>,
@@ -82,7 +82,8 @@ impl std::fmt::Debug for MirroredWeight {
     }
 }
 
-/// The owner of an input or of a model, for programs over Z_2^ring_bits. Every tensor gets fresh seeds: new weights, new mask.
+/// The owner of an input or of a model, for programs over Z_2^ring_bits. Every tensor gets fresh
+/// seeds: new weights, new mask.
 #[derive(Clone, Copy, Debug)]
 pub struct MirrorOwner {
     ring_bits: u32,

@@ -1,7 +1,8 @@
 //! The comparison's tree, and the choice of the cheapest one.
 //!
-//! A comparison of `bits` bits is cut into leaves of a few bits, which need no message between the evaluators, and joined by nodes, each
-//! of which takes one round. Leaves of many bits and nodes of many children save rounds and cost dealt bits.
+//! A comparison of `bits` bits is cut into leaves of a few bits, which need no message between the
+//! evaluators, and joined by nodes, each of which takes one round. Leaves of many bits and nodes of
+//! many children save rounds and cost dealt bits.
 
 use std::sync::OnceLock;
 
@@ -27,7 +28,8 @@ pub struct TreeCost {
     pub rounds: u64,
 }
 
-/// What a round is worth, for choosing plans and forms: the bits that the slowest link carries in one round trip.
+/// What a round is worth, for choosing plans and forms: the bits that the slowest link carries in
+/// one round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
     /// Bits of traffic that one round may cost.
@@ -89,8 +91,8 @@ impl Tree {
         }
     }
 
-    /// The plan for `bits` bits and `len` elements, each compared with so many thresholds, that minimises traffic plus rounds, a round
-    /// counted as [`Tuning::bits_per_round`] bits.
+    /// The plan for `bits` bits and `len` elements, each compared with so many thresholds, that
+    /// minimises traffic plus rounds, a round counted as [`Tuning::bits_per_round`] bits.
     pub fn best(bits: u32, len: usize, thresholds: usize, tuning: Tuning) -> Tree {
         let table = Table::shared(thresholds);
         let weight = |plan: &Tree| {
@@ -105,8 +107,8 @@ impl Tree {
     }
 }
 
-/// The products of opened bits that a node's formula needs, as sets of variables: `less_j` is variable `j`,
-/// `equal_j` is variable `arity + j`.
+/// The products of opened bits that a node's formula needs, as sets of variables: `less_j` is
+/// variable `j`, `equal_j` is variable `arity + j`.
 ///
 /// `less = less_top ⊕ ⊕_j less_j Π_{i>j} equal_i` and, where it is needed, `equal = Π equal_i`.
 pub(crate) fn node_products(arity: usize, need_equal: bool) -> Vec<Vec<usize>> {
@@ -156,13 +158,15 @@ fn node_cost(arity: usize, need_equal: bool) -> TreeCost {
 /// The cheapest tree for each number of bits, with its bits of traffic.
 type Best<T> = Vec<Option<(u64, T)>>;
 
-/// Cheapest trees by dynamic programming, for one number of thresholds: `entries[height][need_equal][bits]`.
+/// Cheapest trees by dynamic programming, for one number of thresholds:
+/// `entries[height][need_equal][bits]`.
 struct Table {
     entries: Vec<[Best<Tree>; 2]>,
 }
 
 impl Table {
-    /// The table for every width that a comparison can have, made once for each number of thresholds.
+    /// The table for every width that a comparison can have, made once for each number of
+    /// thresholds.
     fn shared(thresholds: usize) -> &'static Table {
         static TABLES: [OnceLock<Table>; MAX_SHARING] = [const { OnceLock::new() }; MAX_SHARING];
         let thresholds = thresholds.clamp(1, MAX_SHARING);

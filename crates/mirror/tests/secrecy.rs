@@ -1,4 +1,5 @@
-//! What holds of every message and of every pad of whole programs, and that each check finds the bug which it is there for.
+//! What holds of every message and of every pad of whole programs, and that each check finds the
+//! bug which it is there for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod subject;
@@ -23,13 +24,15 @@ fn whole_programs_keep_their_secrets() {
     secrecy::check(&Conforming(Tuning::default()), &Zoo, &[77, 0, 1, 12345]).unwrap();
 }
 
-/// Every stream of P2's keys is forgotten in turn, or not uniform, or a repetition of the one before.
+/// Every stream of P2's keys is forgotten in turn, or not uniform, or a repetition of the one
+/// before.
 #[test]
 fn planted_bugs_are_found() {
     for key in HELPERS {
         let streams = one_relu(0, Fault::None).streams(key).unwrap();
-        // A dealt correction without its pad is the value itself, and far from uniform. (An opening without its pad still looks uniform
-        // from the outside; the enumeration of views finds that.)
+        // A dealt correction without its pad is the value itself, and far from uniform. (An opening
+        // without its pad still looks uniform from the outside; the enumeration of views finds
+        // that.)
         for (fault, least) in
             [(Fault::Forgotten { key, stream: 0 }, 4), (Fault::Skewed { key, stream: 0 }, 3)]
         {

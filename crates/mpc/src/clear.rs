@@ -1,9 +1,10 @@
-//! [`Clear`]: fixed point without secrets. It is what every protocol is compared with, and what the compiler runs to
-//! see which values a program takes.
+//! [`Clear`]: fixed point without secrets. It is what every protocol is compared with, and what the
+//! compiler runs to see which values a program takes.
 //!
-//! Every party holds the plain values and nothing is sent. The rings are those of a protocol with two of them: inputs
-//! live in Z_2^K (*wide*), a truncation by `shift` bits leaves Z_2^(K − shift − 1), so that a value which would not fit
-//! there wraps here as well. [`Clear::checked`] turns each broken precondition into an [`Error::Range`] instead.
+//! Every party holds the plain values and nothing is sent. The rings are those of a protocol with
+//! two of them: inputs live in Z_2^K (*wide*), a truncation by `shift` bits leaves Z_2^(K − shift −
+//! 1), so that a value which would not fit there wraps here as well. [`Clear::checked`] turns each
+//! broken precondition into an [`Error::Range`] instead.
 
 mod checks;
 mod definition;
@@ -55,7 +56,8 @@ impl ClearValue {
         if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.resized(64).data) }
     }
 
-    /// The same integers modulo a smaller or larger power of two; sign-extended where the ring grows.
+    /// The same integers modulo a smaller or larger power of two; sign-extended where the ring
+    /// grows.
     fn resized(&self, bits: u32) -> ClearValue {
         match bits.cmp(&self.bits) {
             std::cmp::Ordering::Equal => self.clone(),
@@ -79,14 +81,14 @@ pub fn sign_extend(v: u64, bits: u32) -> i64 {
 }
 
 impl Clear {
-    /// A party of a program over Z_2^ring_bits (at most 64). Values that do not fit wrap around, as they would in a
-    /// protocol.
+    /// A party of a program over Z_2^ring_bits (at most 64). Values that do not fit wrap around, as
+    /// they would in a protocol.
     pub fn new(party: Party, ring_bits: u32) -> Clear {
         Clear { party, ring_bits: ring_bits.clamp(1, 64), checked: false }
     }
 
-    /// The same, but a value that breaks a precondition of its operation is an [`Error::Range`] that names the
-    /// operation, the first such value and its place.
+    /// The same, but a value that breaks a precondition of its operation is an [`Error::Range`]
+    /// that names the operation, the first such value and its place.
     pub fn checked(party: Party, ring_bits: u32) -> Clear {
         Clear { checked: true, ..Clear::new(party, ring_bits) }
     }
@@ -193,7 +195,8 @@ impl Protocol for Clear {
 
 /// The operations. Preconditions are checked where the party was made to check them.
 impl Clear {
-    /// Rounded half up: `(z + 2^(shift−1)) >> shift` for the signed K-bit z. The result has K − shift − 1 bits.
+    /// Rounded half up: `(z + 2^(shift−1)) >> shift` for the signed K-bit z. The result has K −
+    /// shift − 1 bits.
     fn linear(
         &self,
         terms: &[Term<'_, Clear>],

@@ -2,10 +2,12 @@
 
 use crate::Error;
 
-/// Elements of each of the tensors that lie one after another in `len` elements: as many tensors as each row has factors.
+/// Elements of each of the tensors that lie one after another in `len` elements: as many tensors as
+/// each row has factors.
 ///
 /// # Errors
-/// Where the factors do not make as many rows as there are offsets, or the tensors do not make `len` elements.
+/// Where the factors do not make as many rows as there are offsets, or the tensors do not make
+/// `len` elements.
 pub fn tensor_len(len: usize, factors: &[i64], offsets: &[i64]) -> Result<usize, Error> {
     let range = |reason: String| Error::Range { operation: "combine", reason };
     let rows = offsets.len();
@@ -19,8 +21,9 @@ pub fn tensor_len(len: usize, factors: &[i64], offsets: &[i64]) -> Result<usize,
     Ok(len / columns)
 }
 
-/// `Σ_j factors[i·columns + j]·x_j + offsets[i]` modulo 2^64 for each row i, where x is tensors of `n` elements one after another. A part
-/// that does not take part in public constants is given no offsets (zeros).
+/// `Σ_j factors[i·columns + j]·x_j + offsets[i]` modulo 2^64 for each row i, where x is tensors of
+/// `n` elements one after another. A part that does not take part in public constants is given no
+/// offsets (zeros).
 pub fn combined(x: &[u64], n: usize, factors: &[i64], offsets: &[i64]) -> Vec<u64> {
     let columns = factors.len().checked_div(offsets.len()).unwrap_or(0).max(1);
     let mut out = Vec::with_capacity(n * offsets.len());

@@ -1,4 +1,5 @@
-//! What an operation costs, as a formula of its shapes. The conformance suite checks the meters against it, to the byte.
+//! What an operation costs, as a formula of its shapes. The conformance suite checks the meters
+//! against it, to the byte.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
@@ -27,7 +28,8 @@ impl Cost {
         self.bytes.total()
     }
 
-    /// Bytes that the party sends that only deals, where a protocol has one: none of them depends on an input.
+    /// Bytes that the party sends that only deals, where a protocol has one: none of them depends
+    /// on an input.
     pub fn dealt(&self, dealer: Option<Party>) -> u64 {
         dealer.map_or(0, |dealer| self.bytes.sent(dealer).iter().sum())
     }

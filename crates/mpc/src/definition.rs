@@ -1,4 +1,5 @@
-//! [`Definition`]: what a protocol says of itself, once. Whoever runs, offers, prices or documents protocols takes it from there.
+//! [`Definition`]: what a protocol says of itself, once. Whoever runs, offers, prices or documents
+//! protocols takes it from there.
 
 use cryptflow_wire::Links;
 
@@ -17,13 +18,15 @@ pub struct Facts {
     pub parties: usize,
     /// The party that only deals, if there is one: nothing that it sends depends on an input.
     pub dealer: Option<Party>,
-    /// The name of the way in which owners share secrets for it. Parts that were made for one protocol serve all others with the same.
+    /// The name of the way in which owners share secrets for it. Parts that were made for one
+    /// protocol serve all others with the same.
     pub sharing: &'static str,
     /// Whether parties run it where their configuration names no protocols.
     pub usual: bool,
     /// Why organisations cannot run it with one another, where it does not protect their secrets.
     pub unprotected: Option<&'static str>,
-    /// Bits of the largest weight above which its truncations fail too often for benchmarks; nothing where they never fail.
+    /// Bits of the largest weight above which its truncations fail too often for benchmarks;
+    /// nothing where they never fail.
     pub weight_bits: Option<u32>,
 }
 
@@ -39,11 +42,12 @@ pub trait Definition: Default {
     /// What holds in every session.
     const FACTS: Facts;
 
-    /// Begins a session of a program over Z_2^ring_bits, in a party's own thread: agrees on keys over the links, which must be
-    /// authenticated and confidential.
+    /// Begins a session of a program over Z_2^ring_bits, in a party's own thread: agrees on keys
+    /// over the links, which must be authenticated and confidential.
     ///
     /// # Errors
-    /// A link fails, there is another number of parties, or they do not run with the same parameters.
+    /// A link fails, there is another number of parties, or they do not run with the same
+    /// parameters.
     fn begin(&self, links: Links, ring_bits: u32) -> Result<Self::Protocol, Error>;
 
     /// An owner of secrets of programs over Z_2^ring_bits.

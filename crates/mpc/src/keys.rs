@@ -1,4 +1,5 @@
-//! Pairwise PRF keys: agreed fresh in each session over the links, and drawn from so that nothing is drawn twice.
+//! Pairwise PRF keys: agreed fresh in each session over the links, and drawn from so that nothing
+//! is drawn twice.
 
 use std::sync::Arc;
 
@@ -25,16 +26,17 @@ impl Source for Prf {
 
 /// A key that exactly two parties know, with the number of streams drawn from it so far.
 ///
-/// Both parties draw streams in the same order, because both run the same program; the number of a stream is its domain, so
-/// no two streams of a session overlap. Keys are not stored: a session that broke cannot be resumed.
+/// Both parties draw streams in the same order, because both run the same program; the number of a
+/// stream is its domain, so no two streams of a session overlap. Keys are not stored: a session
+/// that broke cannot be resumed.
 pub struct Key {
     source: Arc<dyn Source>,
     next: u64,
 }
 
 impl Key {
-    /// A key whose streams are written down in advance. Nothing is secret under it: it serves to enumerate what a party can
-    /// see, over every pad that it does not know.
+    /// A key whose streams are written down in advance. Nothing is secret under it: it serves to
+    /// enumerate what a party can see, over every pad that it does not know.
     pub fn insecure_from_source(source: Arc<dyn Source>) -> Key {
         Key { source, next: 0 }
     }
@@ -53,7 +55,8 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A pseudo-random stream of words, random access. Whatever uses a word of it as a pad uses it once.
+/// A pseudo-random stream of words, random access. Whatever uses a word of it as a pad uses it
+/// once.
 pub struct Stream {
     source: Arc<dyn Source>,
     domain: u64,
@@ -81,9 +84,9 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Agrees on a key with each of the other parties. Both contribute 32 bytes of the operating system's randomness,
-    /// the key is a hash of both contributions, so neither can choose it. The links must be authenticated, and
-    /// confidential against everybody else.
+    /// Agrees on a key with each of the other parties. Both contribute 32 bytes of the operating
+    /// system's randomness, the key is a hash of both contributions, so neither can choose it. The
+    /// links must be authenticated, and confidential against everybody else.
     pub fn agree(links: &Links) -> Result<Keys, Error> {
         let party = Party::new(links.index());
         let mut contributions = Vec::with_capacity(links.parties());
@@ -107,7 +110,8 @@ impl Keys {
         Keys::insecure_from_keys(party, keys)
     }
 
-    /// Keys that were not agreed on: see [`Key::insecure_from_source`]. There is one with each other party.
+    /// Keys that were not agreed on: see [`Key::insecure_from_source`]. There is one with each
+    /// other party.
     ///
     /// # Errors
     /// The operating system gives no randomness.
@@ -123,7 +127,8 @@ impl Keys {
         Ok(Keys { party, keys: keys.into_iter().map(|(_, key)| key).collect() })
     }
 
-    /// The key with another party. For a party that is not there it is a key that nobody else knows.
+    /// The key with another party. For a party that is not there it is a key that nobody else
+    /// knows.
     pub fn with(&mut self, other: Party) -> &mut Key {
         debug_assert_ne!(other, self.party, "a party shares no key with itself");
         let index = if other.index() < self.keys.len() { other.index() } else { self.party.index() };

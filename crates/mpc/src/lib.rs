@@ -1,5 +1,5 @@
-//! What a protocol between parties is to the rest of the project: the [`Protocol`] trait, the declared [`Cost`] of each
-//! operation, and the plaintext reference [`clear::Clear`].
+//! What a protocol between parties is to the rest of the project: the [`Protocol`] trait, the
+//! declared [`Cost`] of each operation, and the plaintext reference [`clear::Clear`].
 
 pub mod clear;
 pub mod combine;

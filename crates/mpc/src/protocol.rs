@@ -1,4 +1,5 @@
-//! The [`Protocol`] trait: what a party does for each operation, and [`Owner`]: what the owner of a secret does.
+//! The [`Protocol`] trait: what a party does for each operation, and [`Owner`]: what the owner of a
+//! secret does.
 
 use cryptflow_operation::Operation;
 use cryptflow_ring::GeometryError;
@@ -67,8 +68,9 @@ impl Error {
     }
 }
 
-/// A party's side of a protocol. All parties call the same methods in the same order with the same public arguments;
-/// each returns this party's part of the result. Values are flat; shapes travel as arguments where they matter.
+/// A party's side of a protocol. All parties call the same methods in the same order with the same
+/// public arguments; each returns this party's part of the result. Values are flat; shapes travel
+/// as arguments where they matter.
 ///
 /// Lengths, order and number of messages follow from the public arguments alone.
 pub trait Protocol {
@@ -82,31 +84,36 @@ pub trait Protocol {
     /// Which party this is.
     fn party(&self) -> Party;
 
-    /// Takes this party's part of an input of `len` elements over Z_2^ring_bits, as [`Owner::share_value`] made it.
+    /// Takes this party's part of an input of `len` elements over Z_2^ring_bits, as
+    /// [`Owner::share_value`] made it.
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
     /// Takes this party's part of a weight, as [`Owner::share_weight`] made it.
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Weight, Error>;
-    /// This party's message to the client that shall learn `x` (see [`Owner::open`]); empty where it has nothing to say.
+    /// This party's message to the client that shall learn `x` (see [`Owner::open`]); empty where
+    /// it has nothing to say.
     fn reveal(&mut self, x: &Self::Value) -> Result<Vec<u8>, Error>;
 
-    /// This party's part of an operation's result. What each operation computes, and where it is exact, is said of
-    /// [`Operation`]; how it is rounded, by the protocol.
+    /// This party's part of an operation's result. What each operation computes, and where it is
+    /// exact, is said of [`Operation`]; how it is rounded, by the protocol.
     ///
     /// # Errors
     /// What the protocol cannot compute exactly, shapes that do not go together, a link that fails.
     fn apply(&mut self, operation: &Operation, operands: &Operands<'_, Self>) -> Result<Self::Value, Error>;
 
-    /// Rounds and bytes since the session began, as this party saw them: what it sent, and its round clock.
+    /// Rounds and bytes since the session began, as this party saw them: what it sent, and its
+    /// round clock.
     fn metered(&self) -> crate::Cost;
 }
 
-/// What the owner of an input or of a model does: no party, no link. The parts go to the parties, in the order of
-/// their indices, each over its own authenticated link; an owner never learns a session's keys, and its own randomness is used for one tensor alone.
+/// What the owner of an input or of a model does: no party, no link. The parts go to the parties,
+/// in the order of their indices, each over its own authenticated link; an owner never learns a
+/// session's keys, and its own randomness is used for one tensor alone.
 pub trait Owner {
     /// Shares an input: a part for each party.
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
     /// Shares a weight: a part for each party.
     fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
-    /// Puts together what the parties' [`Protocol::reveal`] sent, one part of each: signed integers.
+    /// Puts together what the parties' [`Protocol::reveal`] sent, one part of each: signed
+    /// integers.
     fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error>;
 }

@@ -4,7 +4,8 @@ use std::ops::{AddAssign, SubAssign};
 
 use crate::Party;
 
-/// Payload bytes from each party to each other one. [`Traffic::NONE`] goes with any number of parties.
+/// Payload bytes from each party to each other one. [`Traffic::NONE`] goes with any number of
+/// parties.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     parties: usize,

@@ -1,5 +1,6 @@
-//! The audit log: what this party did, for whom, with what outcome. One JSON object a line, only ever appended to; each
-//! line has the digest of the one before it, so that a line cannot be changed or taken out unseen.
+//! The audit log: what this party did, for whom, with what outcome. One JSON object a line, only
+//! ever appended to; each line has the digest of the one before it, so that a line cannot be
+//! changed or taken out unseen.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -34,7 +35,8 @@ impl Audit {
         Ok(Audit { state: Mutex::new((file, previous)) })
     }
 
-    /// Writes an event down, with the time and the digest of the line before. `fields` must be an object, and hold no secret.
+    /// Writes an event down, with the time and the digest of the line before. `fields` must be an
+    /// object, and hold no secret.
     ///
     /// # Errors
     /// The disk is full, or gone.

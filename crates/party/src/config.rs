@@ -1,4 +1,5 @@
-//! The configuration of a site: who it is, who the parties are, and who may ask it for what. One TOML file.
+//! The configuration of a site: who it is, who the parties are, and who may ask it for what. One
+//! TOML file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -40,7 +41,8 @@ pub struct Config {
     pub clients: BTreeMap<String, ClientEntry>,
     /// How sessions run.
     pub session: SessionLimits,
-    /// What is proved and demanded; nothing where this consortium trusts its members to be curious at most.
+    /// What is proved and demanded; nothing where this consortium trusts its members to be curious
+    /// at most.
     pub attestation: Option<AttestationFiles>,
 }
 

@@ -17,8 +17,8 @@ pub struct Deployment {
     pub program: String,
     /// The protocol that the weights were shared for.
     pub protocol: ProtocolName,
-    /// Commitments to the parties' parts, in the order of their indices. Each party keeps the salt of its own: a commitment without its salt says nothing of
-    /// the weights.
+    /// Commitments to the parties' parts, in the order of their indices. Each party keeps the salt
+    /// of its own: a commitment without its salt says nothing of the weights.
     pub commitments: Vec<[u8; 32]>,
 }
 

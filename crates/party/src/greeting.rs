@@ -50,8 +50,8 @@ pub enum Ask {
     },
     /// All three parties hold their parts: keep them.
     Commit,
-    /// To begin a session; once it is [`Tell::Ready`], the messages of [`crate::attested::attest`] follow where there is a
-    /// policy, and the channel becomes a link.
+    /// To begin a session; once it is [`Tell::Ready`], the messages of [`crate::attested::attest`]
+    /// follow where there is a policy, and the channel becomes a link.
     Open {
         /// Which model.
         name: String,

@@ -1,7 +1,8 @@
 //! A party: what an organisation runs.
 //!
-//! It serves sessions: takes its parts of weights and inputs from clients, runs programs with the two other parties, and
-//! hands out its parts of the outputs. It holds no importer, no client and no command for people: what is attested is small.
+//! It serves sessions: takes its parts of weights and inputs from clients, runs programs with the
+//! two other parties, and hands out its parts of the outputs. It holds no importer, no client and
+//! no command for people: what is attested is small.
 
 pub mod attested;
 mod audit;
@@ -39,7 +40,8 @@ pub enum StartError {
     Service(#[from] ServiceError),
 }
 
-/// Runs a party, as its configuration says, until the process ends. Tells on standard error what happens.
+/// Runs a party, as its configuration says, until the process ends. Tells on standard error what
+/// happens.
 ///
 /// # Errors
 /// It cannot start.
@@ -56,8 +58,9 @@ pub fn run(config: &Path, insecure_simulated: Option<&Path>) -> Result<(), Start
     Ok(())
 }
 
-/// A line for the operator, with the time in UTC. There are some fifteen kinds of them, all of one level, and the audit
-/// log is the record for programs: `tracing` and its subscriber would be six more crates in the attested binary.
+/// A line for the operator, with the time in UTC. There are some fifteen kinds of them, all of one
+/// level, and the audit log is the record for programs: `tracing` and its subscriber would be six
+/// more crates in the attested binary.
 fn log(line: &str) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);

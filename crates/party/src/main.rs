@@ -1,6 +1,7 @@
 //! The party binary: what gets attested.
 //!
-//! It has no importer, no client and no command for people; `cryptflow party` runs the same service where nothing is attested.
+//! It has no importer, no client and no command for people; `cryptflow party` runs the same service
+//! where nothing is attested.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

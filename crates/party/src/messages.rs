@@ -8,7 +8,8 @@
 //! | [`Request::Go`], once all hold their parts | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
-//! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence ([`Request::Attest`]). Who cannot go on aborts its links with its reason.
+//! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence
+//! ([`Request::Attest`]). Who cannot go on aborts its links with its reason.
 
 use std::fmt;
 
@@ -40,13 +41,14 @@ pub struct Manifest {
     pub protocol: ProtocolName,
     /// K: the ring of wide values has 2^K elements.
     pub ring_bits: u32,
-    /// Digest of the deployment ([`crate::deployment::Deployment::digest`]): program, and commitments to the parts of the weights. Nothing
-    /// where the client brings both.
+    /// Digest of the deployment ([`crate::deployment::Deployment::digest`]): program, and
+    /// commitments to the parts of the weights. Nothing where the client brings both.
     pub deployment: Option<[u8; 32]>,
     /// Digest of the attestation policy; nothing where nobody attests anything.
     pub policy: Option<[u8; 32]>,
-    /// Fingerprint of the client's key; nothing where the parties belong to the client. All parts of the inputs come from this client, and
-    /// all parts of the outputs go to it: parties that served two clients in one session would show one what is made of the other's input.
+    /// Fingerprint of the client's key; nothing where the parties belong to the client. All parts
+    /// of the inputs come from this client, and all parts of the outputs go to it: parties that
+    /// served two clients in one session would show one what is made of the other's input.
     pub client: Option<[u8; 32]>,
 }
 

@@ -171,7 +171,8 @@ impl Service {
         Ok(appraisals)
     }
 
-    /// Mutual proof over a fresh channel, where this party attests: the terms, what the peer proved, and the guard of the link to come.
+    /// Mutual proof over a fresh channel, where this party attests: the terms, what the peer
+    /// proved, and the guard of the link to come.
     fn meet(
         &self,
         channel: &mut Channel,
@@ -188,7 +189,8 @@ impl Service {
         Ok(Some((terms, proved, guard)))
     }
 
-    /// The links to the other parties, in the same order everywhere: P0 with P1, P0 with P2, …, P1 with P2, … The lower index dials.
+    /// The links to the other parties, in the same order everywhere: P0 with P1, P0 with P2, …, P1
+    /// with P2, … The lower index dials.
     fn link(
         &self,
         instance: Option<Instance>,

@@ -20,8 +20,8 @@ pub(crate) struct Rendezvous {
 }
 
 impl Rendezvous {
-    /// Leaves a connection until somebody claims it; gives it back if nobody does before the deadline, or if another waits
-    /// in its place already.
+    /// Leaves a connection until somebody claims it; gives it back if nobody does before the
+    /// deadline, or if another waits in its place already.
     pub(crate) fn leave(&self, place: Place, channel: Channel, deadline: Instant) -> Option<Channel> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.contains_key(&place) {

@@ -1,5 +1,5 @@
-//! A party's side of a session: takes its parts, runs the program with the other parties, and hands its parts of the
-//! outputs to the client.
+//! A party's side of a session: takes its parts, runs the program with the other parties, and hands
+//! its parts of the outputs to the client.
 
 use std::time::{Duration, Instant};
 
@@ -24,14 +24,15 @@ pub struct Job {
     pub program: Checked,
     /// The protocol.
     pub protocol: ProtocolName,
-    /// This party's parts of the weights, where they were deployed before; the client brings them otherwise.
+    /// This party's parts of the weights, where they were deployed before; the client brings them
+    /// otherwise.
     pub weights: Option<Vec<Vec<u8>>>,
     /// What the parties keep agreeing on, where they attest what they run.
     pub accord: Option<Accord>,
 }
 
-/// Serves one client's session, with a program and weights that the client brings, to its end. When anything fails,
-/// everybody is told why.
+/// Serves one client's session, with a program and weights that the client brings, to its end. When
+/// anything fails, everybody is told why.
 ///
 /// # Errors
 /// Whatever ended the session before its time.
@@ -42,7 +43,8 @@ pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
     converse(links, &client, job)
 }
 
-/// Serves a session that the parties have agreed on, to its end. When anything fails, everybody is told why.
+/// Serves a session that the parties have agreed on, to its end. When anything fails, everybody is
+/// told why.
 ///
 /// # Errors
 /// Whatever ended the session before its time.
@@ -72,8 +74,8 @@ impl Visitor for Session<'_> {
     }
 }
 
-/// Breaks the links after an error, while they are still open: whoever drops them first says good-bye instead of why. If
-/// it was the links that broke, everybody has been told already.
+/// Breaks the links after an error, while they are still open: whoever drops them first says
+/// good-bye instead of why. If it was the links that broke, everybody has been told already.
 fn told<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
     if let Err(error) = &result {
         breaker.abort_all(&error.to_string());
@@ -150,8 +152,8 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// The session after its setup. The protocol's own session, and with it all of its randomness, begins with the first batch: after
-/// every party has committed to its weights and inputs.
+/// The session after its setup. The protocol's own session, and with it all of its randomness,
+/// begins with the first batch: after every party has committed to its weights and inputs.
 fn run<P: Protocol>(
     links: Links,
     client: &Link,

@@ -161,7 +161,8 @@ impl Service {
         Instant::now() + self.config.session.deadline
     }
 
-    /// Leaves evidence in the store, for no session: for those who look at it, write a policy from it, or fetch collateral for it.
+    /// Leaves evidence in the store, for no session: for those who look at it, write a policy from
+    /// it, or fetch collateral for it.
     fn leave_evidence(&self) {
         let Some(attester) = self.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else { return };
         let path = self.config.store.join("evidence.json");
@@ -316,7 +317,8 @@ impl Service {
         Ok(())
     }
 
-    /// Takes this party's part of a model, and holds it until the client says that all parties hold theirs.
+    /// Takes this party's part of a model, and holds it until the client says that all parties hold
+    /// theirs.
     fn take(
         &self,
         channel: &mut Channel,

@@ -1,4 +1,5 @@
-//! What a party keeps: one safetensors file a model, which appears whole or not at all, and which nobody else on the machine may read.
+//! What a party keeps: one safetensors file a model, which appears whole or not at all, and which
+//! nobody else on the machine may read.
 //!
 //! | metadata | |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The binary that gets attested: what it says when it cannot start. Sessions are tested with the command, which runs the same service.
+//! The binary that gets attested: what it says when it cannot start. Sessions are tested with the
+//! command, which runs the same service.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::process::Command;

@@ -17,7 +17,8 @@ use crate::session::{BLOCK, WAVE, WORD, cut};
 use crate::truncation::Truncation;
 use crate::{max_pool, relu, triples, truncation};
 
-/// What Porthos' operations cost. Values live in one ring, Z_2^64, whatever the program's rings are.
+/// What Porthos' operations cost. Values live in one ring, Z_2^64, whatever the program's rings
+/// are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PorthosCosts {
     /// How the parties truncate.
@@ -31,7 +32,8 @@ pub(crate) fn halves(len: usize) -> [u64; 2] {
     std::array::from_fn(|i| (len / BLOCK * full[i] + rest[i]) as u64)
 }
 
-/// P0 and P1 send each other `words`; P2 deals `dealt` elements of `bytes`, half of them to each. One round.
+/// P0 and P1 send each other `words`; P2 deals `dealt` elements of `bytes`, half of them to each.
+/// One round.
 pub(crate) fn exchanged(words: u64, dealt: usize, bytes: u64) -> Cost {
     let sent = words * WORD as u64;
     let [to0, to1] = halves(dealt).map(|n| n * bytes);

@@ -101,7 +101,8 @@ impl Definition for PorthosExactDefinition {
         PorthosCosts { truncation: Truncation::Dealt }
     }
 
-    /// Products of secrets are within the ring, as the program's bounds say. Those by public factors may leave it.
+    /// Products of secrets are within the ring, as the program's bounds say. Those by public
+    /// factors may leave it.
     fn supports(&self, truncations: &[definition::Truncation<'_>]) -> Result<(), Unsupported> {
         for t in truncations.iter().filter(|t| t.public) {
             let largest = u128::from(t.largest) << t.shift.min(63);

@@ -1,4 +1,5 @@
-//! Maximum over windows: max(a, b) = b + ReLU(a − b), in a tournament. As many comparisons as in a chain, fewer rounds.
+//! Maximum over windows: max(a, b) = b + ReLU(a − b), in a tournament. As many comparisons as in a
+//! chain, fewer rounds.
 
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::{GeometryError, Window, taps};
@@ -8,8 +9,8 @@ use crate::relu;
 use crate::session::Session;
 use crate::share::Share;
 
-/// For each tap of the window, the element that each output position sees there. Padding is replaced by an element that the window
-/// sees anyhow.
+/// For each tap of the window, the element that each output position sees there. Padding is
+/// replaced by an element that the window sees anyhow.
 fn tap_lists(
     [batch, height, width, channels]: [usize; 4],
     window: &Window,

@@ -1,8 +1,8 @@
-//! ComputeMSB: shares modulo N = 2^L − 1, L = 64, become shares modulo 2^L of the most significant bit. 264 bytes for each element, four
-//! messages one after another.
+//! ComputeMSB: shares modulo N = 2^L − 1, L = 64, become shares modulo 2^L of the most significant
+//! bit. 264 bytes for each element, four messages one after another.
 //!
-//! N is odd, so MSB(a) = LSB(2a). P0 and P1 open r = 2a + x under P2's random x; then LSB(2a) = r_0 ⊕ x_0 ⊕ (x > r), where the last
-//! is the wrap of r − x, which PrivateCompare finds.
+//! N is odd, so MSB(a) = LSB(2a). P0 and P1 open r = 2a + x under P2's random x; then LSB(2a) = r_0
+//! ⊕ x_0 ⊕ (x > r), where the last is the wrap of r − x, which PrivateCompare finds.
 
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::Thresholds;
@@ -65,7 +65,8 @@ impl<const L: u32> Session<L> {
     }
 }
 
-/// A share of `v ⊕ bit`, for a shared v and a public bit; `one` is 1 for the party that adds constants.
+/// A share of `v ⊕ bit`, for a shared v and a public bit; `one` is 1 for the party that adds
+/// constants.
 fn exclusive_or(share: u64, bit: u64, one: u64) -> u64 {
     share.wrapping_mul(1u64.wrapping_sub(2 * bit)).wrapping_add(one * bit)
 }

@@ -1,9 +1,11 @@
-//! Words of L bits: sums with their wraps, and arithmetic modulo N = 2^L − 1, in which a most significant bit is a least
-//! significant one: MSB(a) = LSB(2a).
+//! Words of L bits: sums with their wraps, and arithmetic modulo N = 2^L − 1, in which a most
+//! significant bit is a least significant one: MSB(a) = LSB(2a).
 //!
-//! L is 64 in every session. Tests take smaller words, over which they can enumerate what a party sees.
+//! L is 64 in every session. Tests take smaller words, over which they can enumerate what a party
+//! sees.
 //!
-//! Elements modulo N are 0 to N − 1. Random words are taken as they come, with N for 0: the distance from uniform is 2^−L.
+//! Elements modulo N are 0 to N − 1. Random words are taken as they come, with N for 0: the
+//! distance from uniform is 2^−L.
 
 /// The low `bits` bits.
 pub(crate) const fn mask(bits: u32) -> u64 {

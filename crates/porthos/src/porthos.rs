@@ -22,8 +22,9 @@ pub struct Porthos {
 }
 
 impl Porthos {
-    /// Begins a session of a program over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which must be
-    /// authenticated and confidential. Shares are modulo 2^64 whatever the program's ring is.
+    /// Begins a session of a program over Z_2^ring_bits: agrees on fresh pairwise keys over the
+    /// links, which must be authenticated and confidential. Shares are modulo 2^64 whatever the
+    /// program's ring is.
     pub fn new(links: Links, ring_bits: u32) -> Result<Porthos, Error> {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
@@ -102,7 +103,8 @@ impl Protocol for Porthos {
         self.receive(name, len, &part)
     }
 
-    /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends nothing.
+    /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends
+    /// nothing.
     fn reveal(&mut self, x: &Share) -> Result<Vec<u8>, Error> {
         let Some(zero) = self.session.common() else { return Ok(Vec::new()) };
         let mut out = draw::<64>(&zero, x.len);

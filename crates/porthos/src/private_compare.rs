@@ -1,10 +1,12 @@
-//! PrivateCompare: P0 and P1 hold shares over Z_p of the bits of a word x, and know t and a random bit β; P2 learns
-//! β' = β ⊕ (x > t), which says nothing without β. 128 bytes for each element; one message from each of P0 and P1.
+//! PrivateCompare: P0 and P1 hold shares over Z_p of the bits of a word x, and know t and a random
+//! bit β; P2 learns β' = β ⊕ (x > t), which says nothing without β. 128 bytes for each element; one
+//! message from each of P0 and P1.
 //!
-//! For the bits from the top, w_i = x_i ⊕ t_i and c_i = t_i − x_i + 1 + Σ_{k>i} w_k: exactly one c_i is zero if x > t, and none
-//! otherwise. For β = 1 the question is turned round, x < t + 1, so that a zero means β' = 1 in both cases. The c_i are multiplied by
-//! random factors, put in a random order, and re-randomised by a share of zero: P2, which knows the shares of x_i, sees uniform
-//! bytes, and one zero at a random place or none.
+//! For the bits from the top, w_i = x_i ⊕ t_i and c_i = t_i − x_i + 1 + Σ_{k>i} w_k: exactly one
+//! c_i is zero if x > t, and none otherwise. For β = 1 the question is turned round, x < t + 1, so
+//! that a zero means β' = 1 in both cases. The c_i are multiplied by random factors, put in a
+//! random order, and re-randomised by a share of zero: P2, which knows the shares of x_i, sees
+//! uniform bytes, and one zero at a random place or none.
 
 use cryptflow_mpc::keys::Stream;
 use cryptflow_mpc::{Cost, Error};
@@ -17,7 +19,8 @@ use rayon::prelude::*;
 use crate::cost::halves;
 use crate::session::{Dealt, Session, blocks, cut, draw};
 
-/// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the bytes themselves.
+/// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the
+/// bytes themselves.
 const SPARE: usize = 1 << 48;
 /// Words set aside for the replacements of one group.
 const SPARE_WORDS: usize = 1 << 12;
@@ -62,7 +65,8 @@ fn sample(stream: &Stream, group: usize, nonzero_only: bool, out: &mut GroupWord
     if nonzero_only { nonzero(out, redraw) } else { uniform(out, redraw) }
 }
 
-/// The group in a message of `LANES · lanes` bytes: as it lies there, or copied where it has fewer lanes.
+/// The group in a message of `LANES · lanes` bytes: as it lies there, or copied where it has fewer
+/// lanes.
 fn read_group<'a>(bytes: &'a [u8], copy: &'a mut Group) -> &'a Group {
     if let Ok(whole) = <&Group>::try_from(bytes.as_chunks::<LANES>().0) {
         return whole;
@@ -74,7 +78,8 @@ fn read_group<'a>(bytes: &'a [u8], copy: &'a mut Group) -> &'a Group {
     copy
 }
 
-/// Lets `make` write a group into a message: where it shall lie, or by a copy where it has fewer lanes.
+/// Lets `make` write a group into a message: where it shall lie, or by a copy where it has fewer
+/// lanes.
 fn write_group(bytes: &mut [u8], copy: &mut Group, make: impl FnOnce(&mut Group)) {
     let lanes = (bytes.len() / LANES).max(1);
     if let Ok(whole) = <&mut Group>::try_from(bytes.as_chunks_mut::<LANES>().0) {
@@ -93,14 +98,17 @@ fn lanes(words: &[u64]) -> [u64; LANES] {
     all
 }
 
-/// What P0 and P1 ask of x: for each element, is x > t (or x >= t + 1), or, if turned, the contrary.
+/// What P0 and P1 ask of x: for each element, is x > t (or x >= t + 1), or, if turned, the
+/// contrary.
 pub(crate) struct Question<'a> {
-    /// Makes the thresholds of a group: the words, whether "greater" is asked, whether the answer is yes anyhow.
+    /// Makes the thresholds of a group: the words, whether "greater" is asked, whether the answer
+    /// is yes anyhow.
     pub(crate) thresholds: &'a (dyn Fn(usize) -> Thresholds + Sync),
 }
 
 impl<const L: u32> Session<L> {
-    /// P2's part of the dealing of x's bits, block by block: 64 bytes for each element, to one of the evaluators.
+    /// P2's part of the dealing of x's bits, block by block: 64 bytes for each element, to one of
+    /// the evaluators.
     pub(crate) fn deal_bits(&mut self, x: &[u64]) -> Result<(), Error> {
         let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(()) };
         for block in blocks(x.len()) {

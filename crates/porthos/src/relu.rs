@@ -1,7 +1,8 @@
-//! DReLU, `x >= 0`, and ReLU, x·DReLU(x): 536 bytes for each element, nine messages one after another.
+//! DReLU, `x >= 0`, and ReLU, x·DReLU(x): 536 bytes for each element, nine messages one after
+//! another.
 //!
-//! 2x is shared modulo N by ShareConvert (it is even, so it is not N), and its most significant bit is the sign of x where
-//! −2^62 <= x < 2^62.
+//! 2x is shared modulo N by ShareConvert (it is even, so it is not N), and its most significant bit
+//! is the sign of x where −2^62 <= x < 2^62.
 
 use cryptflow_mpc::{Cost, Error};
 

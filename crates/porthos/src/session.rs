@@ -1,4 +1,5 @@
-//! What every step stands on: streams from the keys, messages of words, and dealing with half of it saved.
+//! What every step stands on: streams from the keys, messages of words, and dealing with half of it
+//! saved.
 
 use std::ops::Range;
 
@@ -13,15 +14,16 @@ use crate::truncation::Truncation;
 
 /// Elements of a block: one message each. A multiple of 2 · [`LANES`].
 pub(crate) const BLOCK: usize = 1 << 14;
-/// Elements that go through the steps of a comparison side by side. What P2 and an evaluator have under way to each other
-/// then fits their link's queues, and nobody waits in a circle.
+/// Elements that go through the steps of a comparison side by side. What P2 and an evaluator have
+/// under way to each other then fits their link's queues, and nobody waits in a circle.
 pub(crate) const WAVE: usize = 1 << 20;
 /// Bytes of a word.
 pub(crate) const WORD: usize = 8;
 /// Elements that one thread works on at a time.
 pub(crate) const PIECE: usize = 1 << 10;
 
-/// Where a block of `len` elements is cut: P1 is sent P2's part of the first elements, P0 that of the rest.
+/// Where a block of `len` elements is cut: P1 is sent P2's part of the first elements, P0 that of
+/// the rest.
 pub(crate) fn cut(len: usize) -> usize {
     len.div_ceil(2).next_multiple_of(LANES).min(len)
 }
@@ -39,7 +41,8 @@ pub(crate) enum Dealt {
     Dealer([Stream; 2]),
 }
 
-/// Bits of a word. Shares are modulo 2^64 in every session; tests enumerate what a party sees over smaller words.
+/// Bits of a word. Shares are modulo 2^64 in every session; tests enumerate what a party sees over
+/// smaller words.
 pub(crate) const WORD_BITS: u32 = 64;
 
 /// A party's side of a session over words of L bits.
@@ -102,7 +105,8 @@ impl<const L: u32> Session<L> {
         if self.is_first() { 0..cut(len) } else { cut(len)..len }
     }
 
-    /// P2 shares words: additive over Z_2^L. `values` are P2's alone; the shares are the evaluators'.
+    /// P2 shares words: additive over Z_2^L. `values` are P2's alone; the shares are the
+    /// evaluators'.
     pub(crate) fn deal_words(&mut self, len: usize, values: &[u64]) -> Result<Vec<u64>, Error> {
         self.deal_with(len, values, odd::sub_words::<L>, |pad| pad)
     }

@@ -37,8 +37,8 @@ impl std::fmt::Debug for Share {
     }
 }
 
-/// The owner of an input or of a model, in a program over Z_2^ring_bits. Porthos itself computes modulo 2^64 whatever the
-/// program's ring is: the owner extends the sign.
+/// The owner of an input or of a model, in a program over Z_2^ring_bits. Porthos itself computes
+/// modulo 2^64 whatever the program's ring is: the owner extends the sign.
 #[derive(Clone, Copy, Debug)]
 pub struct PorthosOwner {
     ring_bits: u32,
@@ -51,7 +51,8 @@ impl PorthosOwner {
     }
 }
 
-/// P0's part is the seed of its share, P1's the difference, P2's empty. Every tensor has a fresh seed.
+/// P0's part is the seed of its share, P1's the difference, P2's empty. Every tensor has a fresh
+/// seed.
 impl Owner for PorthosOwner {
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         let mut seed = Zeroizing::new([0; SEED]);

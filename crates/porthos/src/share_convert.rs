@@ -1,9 +1,10 @@
-//! ShareConvert: shares modulo 2^L, L = 64, become shares of the same number modulo N = 2^L − 1. The number must not be N itself.
-//! 232 bytes for each element, four messages one after another.
+//! ShareConvert: shares modulo 2^L, L = 64, become shares of the same number modulo N = 2^L − 1.
+//! The number must not be N itself. 232 bytes for each element, four messages one after another.
 //!
-//! The number c = c0 + c1 − θ·2^L, so modulo N it is c0 + c1 − θ: what is to be shared is the wrap θ. P0 and P1 hide
-//! c under r = r0 + r1 − α·2^L, and P2 sees c̃ = c + r and the wrap δ of its shares; with β_j the wrap of c_j + r_j and
-//! η = (c̃ >= r) (no wrap of c + r): θ = β0 + β1 + δ − α − 1 + η. PrivateCompare finds η, hidden from P2 by a bit that P0 and P1 know.
+//! The number c = c0 + c1 − θ·2^L, so modulo N it is c0 + c1 − θ: what is to be shared is the wrap
+//! θ. P0 and P1 hide c under r = r0 + r1 − α·2^L, and P2 sees c̃ = c + r and the wrap δ of its
+//! shares; with β_j the wrap of c_j + r_j and η = (c̃ >= r) (no wrap of c + r): θ = β0 + β1 + δ − α
+//! − 1 + η. PrivateCompare finds η, hidden from P2 by a bit that P0 and P1 know.
 
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::Thresholds;

@@ -1,10 +1,11 @@
-//! Products of secrets, with triples that P2 deals (Beaver): P2 knows A, B and C = A·B, and P0 and P1 hold shares of them.
+//! Products of secrets, with triples that P2 deals (Beaver): P2 knows A, B and C = A·B, and P0 and
+//! P1 hold shares of them.
 //!
-//! The evaluators open E = x − A and F = w − B; then `x·w = x·F + E·w − E·F + A·B`, for every bilinear map. A's and B's shares
-//! come from keys; of C's, half are sent.
+//! The evaluators open E = x − A and F = w − B; then `x·w = x·F + E·w − E·F + A·B`, for every
+//! bilinear map. A's and B's shares come from keys; of C's, half are sent.
 //!
-//! A convolution's E is opened before the input is reshaped into a matrix, which repeats elements, or after, where strides leave
-//! elements out: whichever has fewer elements.
+//! A convolution's E is opened before the input is reshaped into a matrix, which repeats elements,
+//! or after, where strides leave elements out: whichever has fewer elements.
 
 use cryptflow_mpc::{Cost, Error, Term};
 use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
@@ -57,7 +58,8 @@ fn reshaped_len(conv: &Conv2d) -> Result<usize, GeometryError> {
     Ok(conv.batch * rows * columns * conv.window.kernel[0] * conv.window.kernel[1] * conv.in_channels)
 }
 
-/// The convolution that sees each window's elements side by side, and no others: its stride is its kernel.
+/// The convolution that sees each window's elements side by side, and no others: its stride is its
+/// kernel.
 fn reshape(conv: &Conv2d) -> Result<Masked, GeometryError> {
     let Window { kernel, stride, dilation, padding } = &conv.window;
     let [rows, columns] = conv.window.output(conv.input)?;
@@ -120,7 +122,8 @@ impl<const L: u32> Session<L> {
         Ok(product)
     }
 
-    /// `(Σ map(x, w) + bias) / 2^shift`, truncated as the session does. One round, and one more if truncations are dealt.
+    /// `(Σ map(x, w) + bias) / 2^shift`, truncated as the session does. One round, and one more if
+    /// truncations are dealt.
     pub(crate) fn linear(
         &mut self,
         terms: &[Term<'_, Porthos>],
@@ -232,8 +235,8 @@ pub(crate) fn multiply_cost(len: usize) -> Cost {
     exchanged(2 * len as u64, len, WORD as u64)
 }
 
-/// Cost of a linear map: its masked operands opened, and a dealt share of each of its `len` results. One round; nothing
-/// for a sum without a term.
+/// Cost of a linear map: its masked operands opened, and a dealt share of each of its `len`
+/// results. One round; nothing for a sum without a term.
 pub(crate) fn cost<'a>(maps: impl Iterator<Item = &'a LinearMap>, len: usize) -> Cost {
     let opened: usize = maps.map(|map| Masked::len(map) + map.weight_len()).sum();
     if len == 0 || opened == 0 { Cost::FREE } else { exchanged(opened as u64, len, WORD as u64) }

@@ -1,15 +1,19 @@
 //! Truncation, in two ways.
 //!
-//! **Local**, as published (from SecureML): each evaluator shifts its own share, and nothing is sent.
+//! **Local**, as published (from SecureML): each evaluator shifts its own share, and nothing is
+//! sent.
 //!
-//! For z = z0 + z1 mod 2^64 the result is ⌊z / 2^f⌋ or one more, and exact where 2^f divides z; its mean error is zero. With
-//! probability |z| / 2^64 (over the shares) the shares wrap around otherwise than z, and the result is off by 2^(64 − f). The
-//! number of elements, their size and their scale make this a property of a program: see [`failure_probability`].
+//! For z = z0 + z1 mod 2^64 the result is ⌊z / 2^f⌋ or one more, and exact where 2^f divides z; its
+//! mean error is zero. With probability |z| / 2^64 (over the shares) the shares wrap around
+//! otherwise than z, and the result is off by 2^(64 − f). The number of elements, their size and
+//! their scale make this a property of a program: see [`failure_probability`].
 //!
-//! **Dealt**, which never fails: P0 and P1 open m = z + 2^62 + r for a mask r that P2 knows, and P2 deals r >> f and the top bit of r. For
+//! **Dealt**, which never fails: P0 and P1 open m = z + 2^62 + r for a mask r that P2 knows, and P2
+//! deals r >> f and the top bit of r. For
 //! |z| < 2^62 the sum z + 2^62 lies below 2^63, so it wraps past m exactly where m's top bit is 0 and r's is 1:
-//! (z + 2^62) / 2^f = (m >> f) − (r >> f) + 2^(64−f)·(1 − msb m)·msb r, rounded down or one more. Each evaluator sees m under the other's
-//! half of r; P2 sees nothing. 32 bytes an element, and one round.
+//! (z + 2^62) / 2^f = (m >> f) − (r >> f) + 2^(64−f)·(1 − msb m)·msb r, rounded down or one more.
+//! Each evaluator sees m under the other's half of r; P2 sees nothing. 32 bytes an element, and one
+//! round.
 
 use cryptflow_mpc::{Cost, Error, Party};
 
@@ -69,7 +73,8 @@ impl<const L: u32> Session<L> {
     }
 }
 
-/// Shifts a share in place: P0's as a signed number, P1's negated, so that one rounds down and the other up.
+/// Shifts a share in place: P0's as a signed number, P1's negated, so that one rounds down and the
+/// other up.
 pub(crate) fn truncate<const L: u32>(party: Party, share: &mut [u64], shift: u32) {
     let signed = |v: u64| ((v << (64 - L)) as i64) >> (64 - L);
     match party {
@@ -81,8 +86,8 @@ pub(crate) fn truncate<const L: u32>(party: Party, share: &mut [u64], shift: u32
     }
 }
 
-/// An upper bound of the probability that any of `len` truncations fails, when no value before the shift is larger
-/// than `largest` (which has twice the scale of the result).
+/// An upper bound of the probability that any of `len` truncations fails, when no value before the
+/// shift is larger than `largest` (which has twice the scale of the result).
 pub fn failure_probability(len: u64, largest: u64) -> f64 {
     (len as f64 * largest as f64 / 2f64.powi(64)).min(1.0)
 }

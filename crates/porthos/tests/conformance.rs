@@ -1,7 +1,7 @@
 //! Porthos solves every problem of the conformance suite.
 //!
-//! Its truncation fails with probability |z| / 2^64 for each element: the suite keeps z so small that a whole run fails with a
-//! probability below 2^−15.
+//! Its truncation fails with probability |z| / 2^64 for each element: the suite keeps z so small
+//! that a whole run fails with a probability below 2^−15.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod subject;

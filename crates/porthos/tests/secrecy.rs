@@ -1,5 +1,5 @@
-//! What holds of every message and of every pad of whole programs, what P2 sees of comparisons, and that each check finds the bug
-//! which it is there for.
+//! What holds of every message and of every pad of whole programs, what P2 sees of comparisons, and
+//! that each check finds the bug which it is there for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod subject;
@@ -39,8 +39,8 @@ fn cells(messages: &[Recorded], from: usize) -> Vec<u8> {
     to_helper.filter(|m| m.payload.len() >= TESTED).flat_map(|m| m.payload.clone()).collect()
 }
 
-/// What is wrong with what P2 puts together of the two comparisons of each element of a ReLU. There must be one zero in a
-/// uniform row, or none, each as often, and uniform bytes besides.
+/// What is wrong with what P2 puts together of the two comparisons of each element of a ReLU. There
+/// must be one zero in a uniform row, or none, each as often, and uniform bytes besides.
 fn helpers_view(OneRelu(len): OneRelu, messages: &[Recorded]) -> Result<(), String> {
     let (a, b) = (cells(messages, 0), cells(messages, 1));
     if (a.len(), b.len()) != (2 * 64 * len, 2 * 64 * len) {
@@ -86,9 +86,11 @@ fn the_helper_sees_one_zero_or_none_whatever_the_input() {
     }
 }
 
-/// Streams that are forgotten or not uniform, one at a time. Between P0 and P1: β, the factors and the places of both comparisons
-/// show in P2's view. With P2: the dealt wraps, bits, lowest bits and answers show in messages. The other pads hide what is uniform anyhow to
-/// somebody who lacks all keys: a share of x, a product of masks, a share of a cell. The enumeration of views finds those.
+/// Streams that are forgotten or not uniform, one at a time. Between P0 and P1: β, the factors and
+/// the places of both comparisons show in P2's view. With P2: the dealt wraps, bits, lowest bits
+/// and answers show in messages. The other pads hide what is uniform anyhow to somebody who lacks
+/// all keys: a share of x, a product of masks, a share of a cell. The enumeration of views finds
+/// those.
 #[test]
 fn planted_bugs_are_found() {
     let found = |fault| {

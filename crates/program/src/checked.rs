@@ -4,8 +4,9 @@ use std::ops::Deref;
 
 use crate::program::{Program, ValueId};
 
-/// A program that keeps every rule: what [`crate::validate`] makes of a [`Program`], and all that is run, estimated or
-/// written. It cannot be changed; [`Checked::into_program`] gives the program back, unchecked.
+/// A program that keeps every rule: what [`crate::validate`] makes of a [`Program`], and all that
+/// is run, estimated or written. It cannot be changed; [`Checked::into_program`] gives the program
+/// back, unchecked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     program: Program,
@@ -24,7 +25,8 @@ impl Checked {
         self.program
     }
 
-    /// Bits of the ring of every value: K for inputs and other wide values, fewer after a truncation.
+    /// Bits of the ring of every value: K for inputs and other wide values, fewer after a
+    /// truncation.
     pub fn rings(&self) -> &[u32] {
         &self.rings
     }

@@ -20,7 +20,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The digest of a program, weights excluded: of its JSON form, whose fields and numbers have one spelling.
+/// The digest of a program, weights excluded: of its JSON form, whose fields and numbers have one
+/// spelling.
 ///
 /// # Errors
 /// Where the program cannot be written as JSON.
@@ -33,8 +34,8 @@ pub(crate) fn of_json(json: &str) -> Digest {
     Digest(blake3::derive_key("cryptflow compiled program, public part", json.as_bytes()))
 }
 
-/// The digest of the weights, in the order of their ids: of each its number of elements and the elements as 64-bit
-/// integers, whatever width the file stores.
+/// The digest of the weights, in the order of their ids: of each its number of elements and the
+/// elements as 64-bit integers, whatever width the file stores.
 pub fn weights_digest(weights: &[Vec<i64>]) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("cryptflow compiled program, weights");
     let mut bytes = Vec::with_capacity(8 << 12);

@@ -1,4 +1,5 @@
-//! The file of a compiled model: one safetensors file, with the fixed-point weights as tensors and the rest as metadata.
+//! The file of a compiled model: one safetensors file, with the fixed-point weights as tensors and
+//! the rest as metadata.
 //!
 //! | metadata | |
 //! |---|---|
@@ -44,8 +45,8 @@ pub struct Model {
     pub report: Option<serde_json::Value>,
 }
 
-/// Writes a compiled model with its weights. The file appears whole or not at all: what was at `path` before stays there
-/// until the new file is complete and on disk.
+/// Writes a compiled model with its weights. The file appears whole or not at all: what was at
+/// `path` before stays there until the new file is complete and on disk.
 ///
 /// # Errors
 /// Where the weights are not the program's, and where the file cannot be written.
@@ -58,7 +59,8 @@ pub fn write(
     write_bytes(path, &to_bytes(program, Some(weights), report)?)
 }
 
-/// Writes the public part of a compiled model: what a party and a client need, without weights and report.
+/// Writes the public part of a compiled model: what a party and a client need, without weights and
+/// report.
 ///
 /// # Errors
 /// As [`write()`].
@@ -151,7 +153,8 @@ pub fn read(path: &Path) -> Result<Model, FileError> {
     from_bytes(&bytes).map_err(|e| FileError::At { path: path.to_path_buf(), error: Box::new(e) })
 }
 
-/// Reads a compiled model from the bytes of its file. Allocates in proportion to their number, whatever they claim.
+/// Reads a compiled model from the bytes of its file. Allocates in proportion to their number,
+/// whatever they claim.
 ///
 /// # Errors
 /// As [`read`].
@@ -199,8 +202,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
     Ok(Model { program, weights, report })
 }
 
-/// Whether the bytes begin as a safetensors file does, with a whole header; tells a file that was cut off from another
-/// kind of file.
+/// Whether the bytes begin as a safetensors file does, with a whole header; tells a file that was
+/// cut off from another kind of file.
 fn header(bytes: &[u8]) -> Result<(), FileError> {
     let not = |reason: &str| Err(FileError::NotSafetensors(reason.to_string()));
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {

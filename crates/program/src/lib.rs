@@ -1,5 +1,5 @@
-//! The compiled form of a model: fixed-point operations in the order in which they run, with shapes, scales and
-//! bounds, and the file that holds it. It knows neither TensorFlow nor parties.
+//! The compiled form of a model: fixed-point operations in the order in which they run, with
+//! shapes, scales and bounds, and the file that holds it. It knows neither TensorFlow nor parties.
 
 mod checked;
 mod digest;

@@ -2,8 +2,8 @@
 
 use crate::program::{Output, Program, Step, Value, ValueId};
 
-/// Fills [`Step::last_uses`] of every step: a value dies at the last step that uses it, at the step that makes it if none
-/// does, and never if it is an output. Inputs that nothing uses die nowhere.
+/// Fills [`Step::last_uses`] of every step: a value dies at the last step that uses it, at the step
+/// that makes it if none does, and never if it is an output. Inputs that nothing uses die nowhere.
 pub fn fill_last_uses(steps: &mut [Step], outputs: &[Output], values: usize) {
     let mut dead_already = vec![false; values];
     for output in outputs {
@@ -23,8 +23,8 @@ pub fn fill_last_uses(steps: &mut [Step], outputs: &[Output], values: usize) {
     }
 }
 
-/// The largest number of elements that are alive at one time: the inputs and the result of the running step, and what
-/// later steps need.
+/// The largest number of elements that are alive at one time: the inputs and the result of the
+/// running step, and what later steps need.
 pub fn peak_elements(program: &Program) -> u64 {
     let size = |id: ValueId| program.values.get(id.0).map_or(0, elements);
     let mut live: u64 = program.inputs.iter().map(|input| size(input.value)).sum();

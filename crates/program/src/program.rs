@@ -43,7 +43,8 @@ pub struct Weight {
 /// One operation, with its operands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The node of the source model that this step computes (the last one, where several were merged).
+    /// The node of the source model that this step computes (the last one, where several were
+    /// merged).
     pub name: String,
     /// What to do.
     pub operation: Operation,
@@ -55,8 +56,8 @@ pub struct Step {
     pub last_uses: Vec<ValueId>,
 }
 
-/// How a client prepares pictures or raw data for an input. Applied in this order: resize, crop, layout,
-/// channel order, divide, mean, standard deviation.
+/// How a client prepares pictures or raw data for an input. Applied in this order: resize, crop,
+/// layout, channel order, divide, mean, standard deviation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preprocessing {
@@ -101,7 +102,8 @@ pub enum OutputTransform {
     Softmax,
     /// Index of the largest element along the last axis.
     ArgMax,
-    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or their indices.
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of
+    /// several equal ones; or their indices.
     TopK {
         /// The axis.
         axis: usize,
@@ -112,7 +114,8 @@ pub enum OutputTransform {
         /// Where they are, not what they are.
         indices: bool,
     },
-    /// Nothing: the value is the index of a class already, which the parties have found without opening what it was found from.
+    /// Nothing: the value is the index of a class already, which the parties have found without
+    /// opening what it was found from.
     Class {
         /// How many classes there are.
         of: usize,
@@ -124,7 +127,8 @@ pub enum OutputTransform {
 pub struct Output {
     /// Name of the node in the source model.
     pub name: String,
-    /// The value that is opened to the client (the logits, where the model ends in a softmax or an arg-max that the client applies).
+    /// The value that is opened to the client (the logits, where the model ends in a softmax or an
+    /// arg-max that the client applies).
     pub value: ValueId,
     /// What the client applies to it.
     pub transform: Option<OutputTransform>,

@@ -1,4 +1,5 @@
-//! Whether a program is one that a party can run: checked when it is compiled, and again when it is read.
+//! Whether a program is one that a party can run: checked when it is compiled, and again when it is
+//! read.
 
 use std::collections::HashSet;
 
@@ -24,9 +25,10 @@ impl Invalid {
     }
 }
 
-/// Holds a program to all of its rules: every id is in range, every value is defined once, before it is used, and not
-/// used after its last use; shapes, scales and rings of every step go together, and bounds fit the rings (see
-/// [`cryptflow_operation::bits`]). What comes out can be run without further questions.
+/// Holds a program to all of its rules: every id is in range, every value is defined once, before
+/// it is used, and not used after its last use; shapes, scales and rings of every step go together,
+/// and bounds fit the rings (see [`cryptflow_operation::bits`]). What comes out can be run without
+/// further questions.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -56,7 +58,8 @@ pub fn validate(program: Program) -> Result<Checked, Invalid> {
     Ok(Checked::new(program, rings, elements))
 }
 
-/// One step, whose values are declared and defined, by the rules of its operation; the ring of its result is noted.
+/// One step, whose values are declared and defined, by the rules of its operation; the ring of its
+/// result is noted.
 fn operation(
     program: &Program,
     weights: &[WeightTensor<'_>],

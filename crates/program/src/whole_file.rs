@@ -3,11 +3,13 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Writes a file through a temporary one beside it, which takes its place only once everything is on the disk: who
-/// reads `path` sees the old content or the new one, never a part. A device or a pipe is written to as it is.
+/// Writes a file through a temporary one beside it, which takes its place only once everything is
+/// on the disk: who reads `path` sees the old content or the new one, never a part. A device or a
+/// pipe is written to as it is.
 ///
 /// # Errors
-/// Where the folder cannot be written to or the disk is full; a file that was there stays as it was.
+/// Where the folder cannot be written to or the disk is full; a file that was there stays as it
+/// was.
 pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -23,14 +25,16 @@ pub fn write_whole(
     let temporary = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
-    // The new name must reach the disk, too. Some file systems cannot do that for a folder; the file is whole anyway.
+    // The new name must reach the disk, too. Some file systems cannot do that for a folder; the
+    // file is whole anyway.
     if let Ok(folder) = std::fs::File::open(folder(path)) {
         let _ = folder.sync_all();
     }
     Ok(())
 }
 
-/// Whether a file could be written at `path`, so that long work does not end in vain. Writes nothing.
+/// Whether a file could be written at `path`, so that long work does not end in vain. Writes
+/// nothing.
 ///
 /// # Errors
 /// Where `path` is a folder, or its folder does not exist or cannot be written to.
@@ -49,7 +53,8 @@ fn check_kind(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What is at `path` already, opened, where that is no ordinary file: it must not be replaced by one.
+/// What is at `path` already, opened, where that is no ordinary file: it must not be replaced by
+/// one.
 fn device(path: &Path) -> std::io::Result<Option<std::fs::File>> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => std::fs::OpenOptions::new().write(true).open(path).map(Some),

@@ -1,4 +1,5 @@
-//! The list of protocols. A protocol that stands here can be run, deployed, priced, measured, and chosen by its name.
+//! The list of protocols. A protocol that stands here can be run, deployed, priced, measured, and
+//! chosen by its name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +16,8 @@ macro_rules! list {
     ($($(#[$doc:meta])* $name:ident: $definition:ty,)+) => {
         /// A protocol, by its name.
         ///
-        /// Messages and files hold names, and messages hold them as places in this list: new ones are appended.
+        /// Messages and files hold names, and messages hold them as places in this list: new ones
+        /// are appended.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum ProtocolName {
@@ -46,7 +48,8 @@ macro_rules! list {
 list! {
     /// Mirror: nobody sees anything; at most one party may be curious.
     Mirror: MirrorDefinition,
-    /// Porthos, as published in CrypTFlow: for comparison. At most one party may be curious; a truncation can fail.
+    /// Porthos, as published in CrypTFlow: for comparison. At most one party may be curious; a
+    /// truncation can fail.
     Porthos: PorthosDefinition,
     /// Porthos with a truncation that never fails: 32 bytes an element and one round more.
     PorthosExact: PorthosExactDefinition,

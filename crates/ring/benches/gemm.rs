@@ -1,5 +1,6 @@
-//! Products over Z_2^64: every kernel of this machine, on one thread, beside the naive loops. The table at the end
-//! gives the ratios, each from the fastest of interleaved runs, so that a busy machine disturbs them little.
+//! Products over Z_2^64: every kernel of this machine, on one thread, beside the naive loops. The
+//! table at the end gives the ratios, each from the fastest of interleaved runs, so that a busy
+//! machine disturbs them little.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -9,7 +10,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use cryptflow_ring::bilinear::kernels;
 use cryptflow_ring::{Conv2d, LinearMap, Window, bilinear_into};
 
-/// Rows, inner axis, columns: 1x1 and 3x3 convolutions and the classifier of ResNet-50, and SqueezeNet's squeeze.
+/// Rows, inner axis, columns: 1x1 and 3x3 convolutions and the classifier of ResNet-50, and
+/// SqueezeNet's squeeze.
 const SHAPES: [[usize; 3]; 8] = [
     [12544, 64, 256],
     [3136, 576, 64],

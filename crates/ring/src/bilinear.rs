@@ -4,11 +4,12 @@ use crate::gemm::rows::Rows;
 use crate::gemm::{Columns, Target, multiply, thin};
 use crate::geometry::{Conv2d, GeometryError, LinearMap};
 
-/// `map(x, w)` over Z_2^64, or, where `bits < 64`, any result that is congruent to it modulo 2^`bits`: the caller
-/// masks. `x` is NHWC or row-major, `w` is HWIO or `[inner, columns]`.
+/// `map(x, w)` over Z_2^64, or, where `bits < 64`, any result that is congruent to it modulo
+/// 2^`bits`: the caller masks. `x` is NHWC or row-major, `w` is HWIO or `[inner, columns]`.
 ///
 /// # Errors
-/// Where the map's shapes do not go together or with the lengths of `x` and `w`, or `bits` is not in 1..=64.
+/// Where the map's shapes do not go together or with the lengths of `x` and `w`, or `bits` is not
+/// in 1..=64.
 pub fn bilinear(map: &LinearMap, x: &[u64], w: &[u64], bits: u32) -> Result<Vec<u64>, GeometryError> {
     map.check()?;
     let mut out = vec![0; map.output_len()];
@@ -67,7 +68,8 @@ pub mod kernels {
     use crate::gemm::rows::Rows;
     use crate::gemm::{Columns, Target, multiply_by, names};
 
-    /// The kernels that can multiply modulo 2^`bits` here: `amx`, `avx512ifma`, `portable` and the like.
+    /// The kernels that can multiply modulo 2^`bits` here: `amx`, `avx512ifma`, `portable` and the
+    /// like.
     pub fn available(bits: u32) -> Vec<&'static str> {
         names(bits)
     }

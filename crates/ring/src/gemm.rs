@@ -1,16 +1,17 @@
 //! Matrix products over Z_2^64: `out += rows · columns`.
 //!
-//! The product is cut into blocks as in BLIS. The right operand is packed once into panels of a few vectors' width;
-//! the left operand is copied, a block of rows and [`DEPTH`] of the inner axis at a time, so that it lies dense in the
-//! second cache (this copy is what turns a convolution's windows into rows: the whole image is never unrolled). A
-//! kernel then keeps a tile of the result in registers. Threads take blocks of rows, and of columns where the rows
-//! are few.
+//! The product is cut into blocks as in BLIS. The right operand is packed once into panels of a few
+//! vectors' width; the left operand is copied, a block of rows and [`DEPTH`] of the inner axis at a
+//! time, so that it lies dense in the second cache (this copy is what turns a convolution's windows
+//! into rows: the whole image is never unrolled). A kernel then keeps a tile of the result in
+//! registers. Threads take blocks of rows, and of columns where the rows are few.
 //!
 //! # Floor and measurement
-//! Products a second and core, in units of 10^9, on a Xeon of the Sapphire Rapids family at 3.4 GHz. The floor is what
-//! the multiplying instruction alone was measured to do (for AMX 2,960 byte products, divided by the byte products of
-//! a word). *Small* is the best of 96 × 1024 × 256 (AMX) and 3136 × 256 × 64 (the others); the last column is
-//! 1024 × 1024 × 1024. The machine was busy with other work, so these are lower bounds.
+//! Products a second and core, in units of 10^9, on a Xeon of the Sapphire Rapids family at 3.4
+//! GHz. The floor is what the multiplying instruction alone was measured to do (for AMX 2,960 byte
+//! products, divided by the byte products of a word). *Small* is the best of 96 × 1024 × 256 (AMX)
+//! and 3136 × 256 × 64 (the others); the last column is 1024 × 1024 × 1024. The machine was busy
+//! with other work, so these are lower bounds.
 //!
 //! | kernel | modulo | floor | small | 1024³ |
 //! |---|---|---|---|---|
@@ -20,7 +21,8 @@
 //! | vpmadd52luq | 2^52 | 54 | 29 | 23 |
 //! | vpmullq | 2^64 | 11.8 | 10.8 | 9.6 |
 //!
-//! `cargo bench -p cryptflow-ring --bench gemm -- table` measures the machine at hand, beside naive loops.
+//! `cargo bench -p cryptflow-ring --bench gemm -- table` measures the machine at hand, beside naive
+//! loops.
 
 use std::marker::PhantomData;
 
@@ -60,7 +62,8 @@ impl Columns<'_> {
     }
 }
 
-/// The result: rows of `columns` words, `stride` words apart, to which threads add blocks that do not overlap.
+/// The result: rows of `columns` words, `stride` words apart, to which threads add blocks that do
+/// not overlap.
 pub(crate) struct Target<'a> {
     out: *mut u64,
     len: usize,
@@ -70,7 +73,8 @@ pub(crate) struct Target<'a> {
 }
 
 #[allow(unsafe_code)]
-// SAFETY: the pointer stands for an exclusive borrow, and `Target::row` asks its callers for disjoint ranges.
+// SAFETY: the pointer stands for an exclusive borrow, and `Target::row` asks its callers for
+// disjoint ranges.
 unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
@@ -92,8 +96,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The right operand in panels. For each block of `DEPTH` rows, for each panel of the kernel's width, its rows one
-/// after another. The last panel is narrower, and padded with zeros to whole vectors.
+/// The right operand in panels. For each block of `DEPTH` rows, for each panel of the kernel's
+/// width, its rows one after another. The last panel is narrower, and padded with zeros to whole
+/// vectors.
 struct Panels {
     words: Vec<u64>,
     padded: usize,

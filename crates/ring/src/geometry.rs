@@ -1,4 +1,5 @@
-//! The shapes of linear maps and windows: data only, shared by the graph, the compiled program and the kernels.
+//! The shapes of linear maps and windows: data only, shared by the graph, the compiled program and
+//! the kernels.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +71,8 @@ impl Window {
 }
 
 /// A two-dimensional convolution of `[batch, height, width, in_channels]` (NHWC) with weights of
-/// `[kernel_h, kernel_w, in_channels / groups, out_channels]` (HWIO). A depth-wise convolution has as many
-/// groups as input channels. Padding is zeros.
+/// `[kernel_h, kernel_w, in_channels / groups, out_channels]` (HWIO). A depth-wise convolution has
+/// as many groups as input channels. Padding is zeros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Conv2d {
     /// Number of images.
@@ -101,8 +102,8 @@ pub enum LinearMap {
         /// Columns of `w` and of the result.
         columns: usize,
     },
-    /// `batch` products of `[rows, inner] · [inner, columns]`, one after another: of two activations, such as the scores of
-    /// attention.
+    /// `batch` products of `[rows, inner] · [inner, columns]`, one after another: of two
+    /// activations, such as the scores of attention.
     BatchMatMul {
         /// Number of products.
         batch: usize,
@@ -125,8 +126,8 @@ pub enum LinearMap {
 }
 
 impl LinearMap {
-    /// Whether the map's shapes go together, and all its tensors can be counted. The other methods are exact on a
-    /// map that passed this check.
+    /// Whether the map's shapes go together, and all its tensors can be counted. The other methods
+    /// are exact on a map that passed this check.
     pub fn check(&self) -> Result<(), GeometryError> {
         match self {
             LinearMap::MatMul { rows, inner, columns } => {

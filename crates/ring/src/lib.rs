@@ -1,11 +1,14 @@
-//! Tensors over Z_2^64 and everything that a party computes on them alone: matrix products, convolution,
-//! pooling sums, movements of elements, bit planes, packing to exact widths and pseudo-random streams.
+//! Tensors over Z_2^64 and everything that a party computes on them alone: matrix products,
+//! convolution, pooling sums, movements of elements, bit planes, packing to exact widths and
+//! pseudo-random streams.
 //!
-//! Nothing here knows of parties or of models. Every kernel has a portable path; SIMD is chosen at run time.
+//! Nothing here knows of parties or of models. Every kernel has a portable path; SIMD is chosen at
+//! run time.
 //!
-//! Functions that take a geometry (a [`LinearMap`], a [`Window`], a [`Movement`]) return an error where it does not
-//! fit their data, because geometries come from files. Functions on plain slices ([`pack()`], [`planes`], [`Prf`])
-//! state the lengths that they need, and panic like [`slice::copy_from_slice`] where the caller breaks them.
+//! Functions that take a geometry (a [`LinearMap`], a [`Window`], a [`Movement`]) return an error
+//! where it does not fit their data, because geometries come from files. Functions on plain slices
+//! ([`pack()`], [`planes`], [`Prf`]) state the lengths that they need, and panic like
+//! [`slice::copy_from_slice`] where the caller breaks them.
 
 pub mod bilinear;
 mod gemm;

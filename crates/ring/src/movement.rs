@@ -1,5 +1,6 @@
-//! Movements: operations that only place elements (reshape, transpose, pad, slice, concatenate). They are free in
-//! every protocol, because they act on each party's buffers alone. One definition serves fixed point and floats.
+//! Movements: operations that only place elements (reshape, transpose, pad, slice, concatenate).
+//! They are free in every protocol, because they act on each party's buffers alone. One definition
+//! serves fixed point and floats.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,8 @@ pub enum Movement {
         /// Elements added after each axis.
         after: Vec<usize>,
     },
-    /// `size[i]` elements of each axis, from `begin[i]`, `stride[i]` apart (a negative stride walks backwards).
+    /// `size[i]` elements of each axis, from `begin[i]`, `stride[i]` apart (a negative stride walks
+    /// backwards).
     Slice {
         /// First element along each axis.
         begin: Vec<usize>,
@@ -40,12 +42,14 @@ pub enum Movement {
         /// The axis.
         axis: usize,
     },
-    /// The input repeated along axes of length 1 (numpy's broadcasting; missing axes are added in front).
+    /// The input repeated along axes of length 1 (numpy's broadcasting; missing axes are added in
+    /// front).
     Broadcast {
         /// The new shape.
         shape: Vec<usize>,
     },
-    /// Elements `indices[i]` of one axis, in that order; any of them may come several times or not at all.
+    /// Elements `indices[i]` of one axis, in that order; any of them may come several times or not
+    /// at all.
     Gather {
         /// The axis.
         axis: usize,
@@ -76,7 +80,8 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 }
 
 impl Movement {
-    /// Shape of the result for inputs of these shapes: one input, or one and more for [`Movement::Concat`].
+    /// Shape of the result for inputs of these shapes: one input, or one and more for
+    /// [`Movement::Concat`].
     ///
     /// # Errors
     /// Where the attributes do not fit the shapes; the message says which number.
@@ -168,11 +173,12 @@ impl Movement {
         }
     }
 
-    /// Moves the elements of the inputs, each a shape and its contiguous row-major elements. Padding is
-    /// `T::default()`.
+    /// Moves the elements of the inputs, each a shape and its contiguous row-major elements.
+    /// Padding is `T::default()`.
     ///
     /// # Errors
-    /// As [`Movement::output_shape`], and where an input's elements are not as many as its shape says.
+    /// As [`Movement::output_shape`], and where an input's elements are not as many as its shape
+    /// says.
     pub fn apply<T: Copy + Default>(&self, inputs: &[(&[usize], &[T])]) -> Result<Vec<T>, GeometryError> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|(shape, _)| *shape).collect();
         let shape = self.output_shape(&shapes)?;
@@ -317,10 +323,12 @@ struct Axis {
     to: usize,
 }
 
-/// Elements of a tile's edge, so that the lines that a transposition touches stay in the first cache.
+/// Elements of a tile's edge, so that the lines that a transposition touches stay in the first
+/// cache.
 const TILE: usize = 32;
 
-/// Copies one element for every point of the walk. The caller has checked that the walk stays inside both buffers.
+/// Copies one element for every point of the walk. The caller has checked that the walk stays
+/// inside both buffers.
 fn copy<T: Copy>(x: &[T], from: usize, out: &mut [T], to: usize, axes: Vec<Axis>) {
     if axes.iter().any(|a| a.len == 0) {
         return;
@@ -336,7 +344,8 @@ fn copy<T: Copy>(x: &[T], from: usize, out: &mut [T], to: usize, axes: Vec<Axis>
         }
     }
     let inner = merged.pop().unwrap_or(Axis { len: 1, from: 1, to: 1 });
-    // The partner of the inner axis in a transposition: the axis along which the input is contiguous.
+    // The partner of the inner axis in a transposition: the axis along which the input is
+    // contiguous.
     let partner = if inner.from == 1 { None } else { merged.iter().position(|a| a.from == 1) };
     let rows = match partner {
         Some(i) => merged.remove(i),

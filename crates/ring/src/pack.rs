@@ -1,5 +1,5 @@
-//! Packing words to their exact width: element `i` of `bits` bits is bits `i*bits ..` of the byte string, the lowest
-//! bit of a byte first.
+//! Packing words to their exact width: element `i` of `bits` bits is bits `i*bits ..` of the byte
+//! string, the lowest bit of a byte first.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -15,7 +15,8 @@ fn mask(bits: u32) -> u64 {
     u64::MAX >> (64 - bits)
 }
 
-/// Appends the low `bits` of each word to `out`: [`packed_len`] bytes. Spare bits of the last byte are zero.
+/// Appends the low `bits` of each word to `out`: [`packed_len`] bytes. Spare bits of the last byte
+/// are zero.
 ///
 /// # Panics
 /// Where `bits` is not in 1..=64.
@@ -34,7 +35,8 @@ pub fn pack(words: &[u64], bits: u32, out: &mut Vec<u8>) {
     portable::pack(words, bits, out);
 }
 
-/// The inverse of [`pack`]: fills `out` from the first [`packed_len`] bytes. Spare bits of the last byte are not read.
+/// The inverse of [`pack`]: fills `out` from the first [`packed_len`] bytes. Spare bits of the last
+/// byte are not read.
 ///
 /// # Panics
 /// Where `bits` is not in 1..=64, or `bytes` has fewer than [`packed_len`] bytes.

@@ -1,5 +1,5 @@
-//! Bit planes: plane `p` of `n` elements holds bit `p` of each, 64 elements to a word: element `i` is bit `i % 64` of
-//! word `i / 64`. Spare bits of the last word are zero.
+//! Bit planes: plane `p` of `n` elements holds bit `p` of each, 64 elements to a word: element `i`
+//! is bit `i % 64` of word `i / 64`. Spare bits of the last word are zero.
 
 use crate::simd::for_this_machine;
 
@@ -17,8 +17,8 @@ pub fn plane_bytes(n: usize) -> usize {
     n.div_ceil(8)
 }
 
-/// Takes `count` bits of each value, from bit `low`: plane `p`, of bit `low + p`, is `planes[p*W .. (p+1)*W]`, where
-/// `W = plane_words(values.len())`.
+/// Takes `count` bits of each value, from bit `low`: plane `p`, of bit `low + p`, is `planes[p*W ..
+/// (p+1)*W]`, where `W = plane_words(values.len())`.
 ///
 /// # Panics
 /// Where `low + count > 64`, or `planes` has not `count * W` words.
@@ -35,8 +35,8 @@ pub fn to_planes(values: &[u64], low: u32, count: u32, planes: &mut [u64]) {
     portable::to_planes(values, low, count, planes);
 }
 
-/// The inverse of [`to_planes`] from bit 0: bit `p` of each value is its bit in plane `p`, the bits from `count` on
-/// are zero.
+/// The inverse of [`to_planes`] from bit 0: bit `p` of each value is its bit in plane `p`, the bits
+/// from `count` on are zero.
 ///
 /// # Panics
 /// Where `count > 64`, or `planes` has not `count * W` words, `W = plane_words(values.len())`.
@@ -102,8 +102,8 @@ pub fn write_plane(plane: &[u64], n: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a plane of `n` elements from the first [`plane_bytes`] bytes of a message. Spare bits are cleared, whatever
-/// the message says.
+/// Reads a plane of `n` elements from the first [`plane_bytes`] bytes of a message. Spare bits are
+/// cleared, whatever the message says.
 ///
 /// # Panics
 /// Where `bytes` has fewer than `plane_bytes(n)` bytes, or `plane` has not `plane_words(n)` words.

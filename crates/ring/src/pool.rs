@@ -1,4 +1,5 @@
-//! Pooling: sums over windows, and what a maximum over windows needs to know of its taps. Tensors are NHWC.
+//! Pooling: sums over windows, and what a maximum over windows needs to know of its taps. Tensors
+//! are NHWC.
 
 use rayon::prelude::*;
 
@@ -23,8 +24,9 @@ impl Summand for f32 {
     }
 }
 
-/// Sums of `x`, of shape `input` (NHWC), over the window's positions: `[batch, out_height, out_width, channels]`.
-/// Padding adds nothing. The order of a sum's terms is that of the window, whatever the number of threads.
+/// Sums of `x`, of shape `input` (NHWC), over the window's positions: `[batch, out_height,
+/// out_width, channels]`. Padding adds nothing. The order of a sum's terms is that of the window,
+/// whatever the number of threads.
 ///
 /// # Errors
 /// Where the window does not fit, or `x` has not as many elements as `input` says.
@@ -64,11 +66,13 @@ fn tap(axis: usize, o: usize, k: usize, input: usize, window: &Window) -> Option
     at.checked_sub(window.padding[axis][0]).filter(|&at| at < input)
 }
 
-/// For each output position along one axis, the `kernel` input positions that its window sees. A position inside the
-/// padding is replaced by the first real position of the same window, which leaves a maximum as it is.
+/// For each output position along one axis, the `kernel` input positions that its window sees. A
+/// position inside the padding is replaced by the first real position of the same window, which
+/// leaves a maximum as it is.
 ///
 /// # Errors
-/// Where the window does not fit the padded axis, or a window sees nothing but padding: its maximum is not defined.
+/// Where the window does not fit the padded axis, or a window sees nothing but padding: its maximum
+/// is not defined.
 pub fn taps(
     input: usize,
     kernel: usize,
@@ -97,8 +101,9 @@ pub fn taps(
     Ok(all)
 }
 
-/// How many real elements of an input of this height and width each output position sees, row-major: the divisors of
-/// an average that does not count padding. Empty where the window does not fit (see [`Window::output`]).
+/// How many real elements of an input of this height and width each output position sees,
+/// row-major: the divisors of an average that does not count padding. Empty where the window does
+/// not fit (see [`Window::output`]).
 pub fn window_counts(input: [usize; 2], window: &Window) -> Vec<u64> {
     let Ok([out_h, out_w]) = window.output(input) else { return Vec::new() };
     let along = |axis: usize, outputs: usize| -> Vec<u64> {

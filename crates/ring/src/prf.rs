@@ -1,7 +1,8 @@
 //! Pseudo-random streams: AES-128 in counter mode.
 //!
-//! A key gives 2^64 streams, one for each *domain*. Word `i` of a domain is half `i % 2` (little-endian) of
-//! `AES(key, le64(domain) ‖ le64(i / 2))`, so that any range of a stream can be made anywhere.
+//! A key gives 2^64 streams, one for each *domain*. Word `i` of a domain is half `i % 2`
+//! (little-endian) of `AES(key, le64(domain) ‖ le64(i / 2))`, so that any range of a stream can be
+//! made anywhere.
 
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
@@ -11,7 +12,8 @@ use zeroize::Zeroize;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
 
-/// A keyed family of pseudo-random streams. The key schedule is wiped from memory when it is dropped.
+/// A keyed family of pseudo-random streams. The key schedule is wiped from memory when it is
+/// dropped.
 #[derive(Clone)]
 pub struct Prf {
     cipher: Cipher,
@@ -58,8 +60,8 @@ impl Prf {
         Prf { cipher }
     }
 
-    /// Blocks `first_block ..` of the stream of a domain: block `i` is `AES(key, le64(domain) ‖ le64(i))`. Uses all
-    /// threads of the current rayon pool where that pays.
+    /// Blocks `first_block ..` of the stream of a domain: block `i` is `AES(key, le64(domain) ‖
+    /// le64(i))`. Uses all threads of the current rayon pool where that pays.
     pub fn fill_blocks(&self, domain: u64, first_block: u64, out: &mut [[u8; BLOCK]]) {
         let per_chunk = CHUNK / BLOCK;
         if out.len() <= per_chunk {

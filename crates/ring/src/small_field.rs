@@ -1,8 +1,8 @@
 //! Arithmetic modulo the prime 127, a byte for each element, on 64 lanes at once.
 //!
-//! A [`Group`] holds 64 rows of 64 lanes: row `i` of a lane belongs to bit `i` of the lane's word. Elements are always
-//! reduced: 0 to 126. No step branches on a value or indexes by one, except where unfit random bytes are replaced, which
-//! says nothing of those that are used.
+//! A [`Group`] holds 64 rows of 64 lanes: row `i` of a lane belongs to bit `i` of the lane's word.
+//! Elements are always reduced: 0 to 126. No step branches on a value or indexes by one, except
+//! where unfit random bytes are replaced, which says nothing of those that are used.
 
 use crate::simd::for_this_machine;
 
@@ -77,7 +77,8 @@ fn any_zero_here(x: &Group, y: &Group, out: &mut Row) {
     }
 }
 
-/// Makes random bytes uniform elements: their low seven bits, and `redraw` where these are the prime.
+/// Makes random bytes uniform elements: their low seven bits, and `redraw` where these are the
+/// prime.
 pub fn uniform(random: &mut GroupWords, mut redraw: impl FnMut() -> u8) {
     sample(random, 0x80, || next(&mut redraw, 0));
 }
@@ -103,7 +104,8 @@ fn sample(random: &mut GroupWords, zero_is_fit: u8, mut next: impl FnMut() -> u8
     let zero_is_fit = u64::from_le_bytes([zero_is_fit; 8]);
     for word in random {
         *word &= LOW;
-        // The high bit of a byte of v + 127 is clear for v = 0 alone; that of v + 1 is set for v = 127 alone.
+        // The high bit of a byte of v + 127 is clear for v = 0 alone; that of v + 1 is set for v =
+        // 127 alone.
         let zero = !((*word + LOW) | zero_is_fit);
         let prime = *word + u64::from_le_bytes([1; 8]);
         let mut unfit = (zero | prime) & !LOW;
@@ -136,12 +138,13 @@ pub struct Blinds<'a> {
     pub place: &'a Row,
 }
 
-/// An additive share of cells of which exactly one is zero where the answer to a comparison is yes, and none where
-/// it is no. `x` is a share of the bits of a word; `one` is 1 for the party that adds public constants (and subtracts the
-/// share of zero) and 0 for the other.
+/// An additive share of cells of which exactly one is zero where the answer to a comparison is yes,
+/// and none where it is no. `x` is a share of the bits of a word; `one` is 1 for the party that
+/// adds public constants (and subtracts the share of zero) and 0 for the other.
 ///
-/// With v_i = x_i − t_i and w_i = x_i ⊕ t_i, cell i is `1 − v_i + Σ_{k>i} w_k` where x > t is asked, and `1 + v_i + Σ_{k>i} w_k`
-/// where x < t is, times a factor, plus a share of zero, and moved to another row.
+/// With v_i = x_i − t_i and w_i = x_i ⊕ t_i, cell i is `1 − v_i + Σ_{k>i} w_k` where x > t is
+/// asked, and `1 + v_i + Σ_{k>i} w_k` where x < t is, times a factor, plus a share of zero, and
+/// moved to another row.
 pub fn compare(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group) {
     for_this_machine!(compare_here(one: u8, x: &Group, t: &Thresholds, blinds: &Blinds<'_>, out: &mut Group))
 }

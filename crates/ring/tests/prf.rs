@@ -10,7 +10,8 @@ fn hex(text: &str) -> [u8; 16] {
     u128::from_str_radix(text, 16).unwrap().to_be_bytes()
 }
 
-/// FIPS-197 (appendix C.1), NIST SP 800-38A (F.1.1, and F.5.1 for the counter's blocks) and AESAVS (zero key).
+/// FIPS-197 (appendix C.1), NIST SP 800-38A (F.1.1, and F.5.1 for the counter's blocks) and AESAVS
+/// (zero key).
 #[test]
 fn published_vectors() {
     let cases = [

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Lamport's clock, counting rounds. A frame carries its sender's clock plus one; receiving it moves the receiver's clock
-/// to at least that. A simultaneous exchange is one round, and so are several messages that are sent before any is received.
+/// Lamport's clock, counting rounds. A frame carries its sender's clock plus one; receiving it
+/// moves the receiver's clock to at least that. A simultaneous exchange is one round, and so are
+/// several messages that are sent before any is received.
 #[derive(Debug, Default)]
 pub struct Clock(AtomicU32);
 

@@ -1,4 +1,5 @@
-//! A slower network than the real one: every frame is held back until the moment at which it would have arrived.
+//! A slower network than the real one: every frame is held back until the moment at which it would
+//! have arrived.
 
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,9 @@ impl Line {
         Line { network, free: None }
     }
 
-    /// When do `bytes` arrive that were handed over at `sent`? They occupy the line after everything before them, and then
-    /// travel for half a round trip, while the line already carries what follows.
+    /// When do `bytes` arrive that were handed over at `sent`? They occupy the line after
+    /// everything before them, and then travel for half a round trip, while the line already
+    /// carries what follows.
     pub(crate) fn due(&mut self, sent: Instant, bytes: usize) -> Instant {
         let start = self.free.map_or(sent, |free| free.max(sent));
         let end = start + self.network.serialisation(bytes);

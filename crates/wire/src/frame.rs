@@ -48,7 +48,8 @@ impl Header {
         bytes
     }
 
-    /// The header in these bytes, or what is wrong with them. `max_message` bounds the length of data.
+    /// The header in these bytes, or what is wrong with them. `max_message` bounds the length of
+    /// data.
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN], max_message: u64) -> Result<Header, String> {
         let [kind, zero @ .., c0, c1, c2, c3, l0, l1, l2, l3, l4, l5, l6, l7] = *bytes;
         let zero: [u8; 3] = zero;

@@ -6,7 +6,8 @@ use crate::frame::{FrameKind, Header, MAX_REASON, decode_reason};
 use crate::stream::{Source, StreamSource};
 use crate::{Role, hello};
 
-/// Reads frames from a peer's bytes until they end or make no sense, as a link does. Returns how many there were.
+/// Reads frames from a peer's bytes until they end or make no sense, as a link does. Returns how
+/// many there were.
 pub fn frames(bytes: &[u8], max_message: u64) -> usize {
     let mut source = StreamSource::new(Box::new(Cursor::new(bytes.to_vec())), None);
     let mut count = 0;

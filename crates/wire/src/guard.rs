@@ -1,18 +1,22 @@
-//! Authenticated frames: every frame has its place (session, sender, receiver, counter), and is sealed for this place under a key that
-//! the two ends of the link hold.
+//! Authenticated frames: every frame has its place (session, sender, receiver, counter), and is
+//! sealed for this place under a key that the two ends of the link hold.
 //!
-//! A frame that was changed, left out, repeated, put out of order, sent back to its sender or taken from another session or
-//! link does not open, and breaks the link. The tags of the messages are chained: both ends of a link
-//! have the same [`Chain`] after the same messages, and [`crate::Link::transcript`] tells it.
+//! A frame that was changed, left out, repeated, put out of order, sent back to its sender or taken
+//! from another session or link does not open, and breaks the link. The tags of the messages are
+//! chained: both ends of a link have the same [`Chain`] after the same messages, and
+//! [`crate::Link::transcript`] tells it.
 //!
-//! Frames are sealed with AES-256-GCM: the header, 16 bytes, by itself, so that nobody acts on a length that was changed; the payload in
-//! parts, each with a tag of 16 bytes. Nonces count, and after [`GENERATION`] of them come other keys, made from those before. A tag is
-//! not forged but with probability 2^-114 (NIST SP 800-38D, appendix B; parts of 2^13 blocks).
+//! Frames are sealed with AES-256-GCM: the header, 16 bytes, by itself, so that nobody acts on a
+//! length that was changed; the payload in parts, each with a tag of 16 bytes. Nonces count, and
+//! after [`GENERATION`] of them come other keys, made from those before. A tag is not forged but
+//! with probability 2^-114 (NIST SP 800-38D, appendix B; parts of 2^13 blocks).
 //!
-//! Nobody uses a nonce twice, unless a host copies its party, memory and all, and the copies send different things. From two tags of one
-//! nonce follows GCM's authentication key (Joux, "Authentication failures in NIST version of GCM", 2006), and the host could then make
-//! frames itself, which no comparison of transcripts would show. So tags travel enciphered, by AES-256 under a key of its own, as
-//! AES-GCM-SIV does it (RFC 8452, section 4): what a copy gives away is which of its parts are equal.
+//! Nobody uses a nonce twice, unless a host copies its party, memory and all, and the copies send
+//! different things. From two tags of one nonce follows GCM's authentication key (Joux,
+//! "Authentication failures in NIST version of GCM", 2006), and the host could then make frames
+//! itself, which no comparison of transcripts would show. So tags travel enciphered, by AES-256
+//! under a key of its own, as AES-GCM-SIV does it (RFC 8452, section 4): what a copy gives away is
+//! which of its parts are equal.
 
 use std::io;
 
@@ -41,8 +45,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The guard of the link from `own` to `peer` in a session, under a secret that these two hold and nobody else does. It
-    /// must be fresh: the counters of the frames begin at zero. Both ends call this with their own view.
+    /// The guard of the link from `own` to `peer` in a session, under a secret that these two hold
+    /// and nobody else does. It must be fresh: the counters of the frames begin at zero. Both ends
+    /// call this with their own view.
     pub fn new(secret: &[u8; 32], session: [u8; 32], own: Role, peer: Role) -> Guard {
         let key = |from: Role, to: Role| {
             let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 link authentication v1");
@@ -211,7 +216,8 @@ impl Sealer {
         self.messages += u64::from(self.data);
     }
 
-    /// Tags of data go into the chain; those of signs of life and the like, whose number depends on time, do not.
+    /// Tags of data go into the chain; those of signs of life and the like, whose number depends on
+    /// time, do not.
     fn absorb(&mut self, tag: &[u8; TAG_LEN]) {
         if self.data {
             self.chain.update(tag);
@@ -283,9 +289,10 @@ mod tests {
         }
     }
 
-    /// Parts that a copied party seals with one nonce show nothing of GCM's authentication key: the difference of two plain tags would
-    /// be a polynomial in it, and these are no such thing. Here: for parts that differ in one bit of the last block the difference of
-    /// plain tags would not depend on what else is in the part.
+    /// Parts that a copied party seals with one nonce show nothing of GCM's authentication key: the
+    /// difference of two plain tags would be a polynomial in it, and these are no such thing. Here:
+    /// for parts that differ in one bit of the last block the difference of plain tags would not
+    /// depend on what else is in the part.
     #[test]
     fn tags_of_one_nonce_have_nothing_in_common() {
         let tag = |part: [u8; 32]| {

@@ -1,8 +1,9 @@
 //! The handshake: before anything else, both ends prove that they hold the session's token.
 //!
-//! Each side sends `magic, version, role, nonce` and reads the other's; then each sends a keyed hash over both hellos, with the
-//! token as its key, and checks the other's. The nonces are fresh, so a proof is good for one connection; the order and the
-//! roles are hashed, so a proof cannot be sent back to its maker.
+//! Each side sends `magic, version, role, nonce` and reads the other's; then each sends a keyed
+//! hash over both hellos, with the token as its key, and checks the other's. The nonces are fresh,
+//! so a proof is good for one connection; the order and the roles are hashed, so a proof cannot be
+//! sent back to its maker.
 
 use std::io::{Read, Write};
 
@@ -56,8 +57,8 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// Shakes hands over a fresh connection. `accept` says which roles are welcome; returns the peer's. `peer` names the peer
-/// in errors.
+/// Shakes hands over a fresh connection. `accept` says which roles are welcome; returns the peer's.
+/// `peer` names the peer in errors.
 pub(crate) fn shake_hands(
     stream: &mut (impl Read + Write),
     own: Role,

@@ -1,14 +1,16 @@
-//! Links between parties: framing, deadlines, byte and round meters, over TCP, in one process, or over an emulated
-//! network. It knows nothing of protocols.
+//! Links between parties: framing, deadlines, byte and round meters, over TCP, in one process, or
+//! over an emulated network. It knows nothing of protocols.
 //!
 //! The contract that protocols rely on:
-//! * [`Link::send`] never waits for the peer's computation: a sender thread of the link's own does the writing. It blocks
-//!   only while more than the link's limit is queued.
-//! * [`Link::recv`] waits for the next message, checks that it has the expected length, and fails with the peer's
-//!   name when the peer is gone, aborts, or stays silent past the deadline.
-//! * Every frame carries the sender's round clock (Lamport's): receiving moves the receiver's clock past it. A party's
-//!   clock is thus the length of the longest chain of dependent messages so far: the protocol's rounds.
-//! * When one link of a party fails, all of its [`Links`] fail with the same error, and the other peers are told why.
+//! * [`Link::send`] never waits for the peer's computation: a sender thread of the link's own does
+//!   the writing. It blocks only while more than the link's limit is queued.
+//! * [`Link::recv`] waits for the next message, checks that it has the expected length, and fails
+//!   with the peer's name when the peer is gone, aborts, or stays silent past the deadline.
+//! * Every frame carries the sender's round clock (Lamport's): receiving moves the receiver's clock
+//!   past it. A party's clock is thus the length of the longest chain of dependent messages so far:
+//!   the protocol's rounds.
+//! * When one link of a party fails, all of its [`Links`] fail with the same error, and the other
+//!   peers are told why.
 
 mod clock;
 mod emulate;

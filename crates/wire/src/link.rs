@@ -68,7 +68,8 @@ pub(crate) struct State {
 
     pub(crate) end: Option<End>,
     pub(crate) meter: LinkMeter,
-    /// The chain of the messages written, and of those that somebody received; where frames are authenticated.
+    /// The chain of the messages written, and of those that somebody received; where frames are
+    /// authenticated.
     pub(crate) sent: Option<Chain>,
     pub(crate) received: Option<Chain>,
 }
@@ -81,7 +82,8 @@ pub(crate) struct Shared {
     pub(crate) group: OnceLock<Arc<Group>>,
     pub(crate) changed: Condvar,
     state: Mutex<State>,
-    /// Counters: bytes of any kind came, bytes of a message came, the network took bytes of a message.
+    /// Counters: bytes of any kind came, bytes of a message came, the network took bytes of a
+    /// message.
     signs: AtomicU64,
     moved_in: AtomicU64,
     moved_out: AtomicU64,
@@ -129,8 +131,8 @@ impl Shared {
         patience.left(Instant::now(), &self.options, &self.peer, count(&self.signs), count(moved))
     }
 
-    /// Breaks this link and those of the same party, unless it is broken already. The peers are told why. Returns the
-    /// error that broke the link first.
+    /// Breaks this link and those of the same party, unless it is broken already. The peers are
+    /// told why. Returns the error that broke the link first.
     pub(crate) fn fail(&self, error: WireError) -> WireError {
         let first = self.break_off(error);
         if let Some(group) = self.group.get() {
@@ -139,7 +141,8 @@ impl Shared {
         first
     }
 
-    /// The error that broke the link, if it is broken. A peer that left in good order breaks nothing.
+    /// The error that broke the link, if it is broken. A peer that left in good order breaks
+    /// nothing.
     pub(crate) fn broken(&self) -> Option<WireError> {
         match &self.lock().end {
             Some(End::Now(error)) => Some(error.clone()),
@@ -168,8 +171,9 @@ impl Shared {
 
 /// A connection to one peer. Messages arrive whole and in order.
 ///
-/// The link's own threads write and read: see the crate's documentation for what protocols may rely on. Dropping a link sends
-/// what is queued and closes it in good order; the peer can tell this from a crash.
+/// The link's own threads write and read: see the crate's documentation for what protocols may rely
+/// on. Dropping a link sends what is queued and closes it in good order; the peer can tell this
+/// from a crash.
 pub struct Link {
     shared: Arc<Shared>,
     control: Option<Arc<dyn Control>>,
@@ -206,11 +210,12 @@ impl Link {
         &self.shared.peer
     }
 
-    /// Hands over a message. Blocks only while more than [`LinkOptions::send_limit`] bytes are queued.
+    /// Hands over a message. Blocks only while more than [`LinkOptions::send_limit`] bytes are
+    /// queued.
     ///
     /// # Errors
-    /// The link is broken, or the peer took nothing of a full queue: see [`LinkOptions::deadline`]. That a message was handed
-    /// over does not say that it arrived.
+    /// The link is broken, or the peer took nothing of a full queue: see [`LinkOptions::deadline`].
+    /// That a message was handed over does not say that it arrived.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), WireError> {
         let shared = &*self.shared;
         let mut patience = shared.patience(&shared.moved_out);
@@ -246,8 +251,9 @@ impl Link {
     /// Waits for the next message, which must have exactly `expected` bytes.
     ///
     /// # Errors
-    /// Another length, a peer that is gone, aborted or sent garbage, or silence: see [`LinkOptions::deadline`]. All of the
-    /// party's links are broken then, and the other peers are told why.
+    /// Another length, a peer that is gone, aborted or sent garbage, or silence: see
+    /// [`LinkOptions::deadline`]. All of the party's links are broken then, and the other peers are
+    /// told why.
     pub fn recv(&self, expected: usize) -> Result<Vec<u8>, WireError> {
         self.receive(expected, |len| {
             (len != expected as u64).then(|| WireError::Length {
@@ -258,8 +264,9 @@ impl Link {
         })
     }
 
-    /// Waits for the next message, which must have at most `limit` bytes: for control messages of clients. With a
-    /// [`LinkOptions::receive_limit`] of zero, a longer message is refused before a byte of it is read.
+    /// Waits for the next message, which must have at most `limit` bytes: for control messages of
+    /// clients. With a [`LinkOptions::receive_limit`] of zero, a longer message is refused before a
+    /// byte of it is read.
     ///
     /// # Errors
     /// As [`Link::recv`].
@@ -316,7 +323,8 @@ impl Link {
         Err(shared.fail(error))
     }
 
-    /// Gives up: the peer is told why, as far as it still listens, and nothing more can be sent or received.
+    /// Gives up: the peer is told why, as far as it still listens, and nothing more can be sent or
+    /// received.
     pub fn abort(&self, reason: &str) {
         self.shared.break_off(WireError::GaveUp { reason: reason.to_string() });
     }
@@ -331,8 +339,8 @@ impl Link {
         self.shared.lock().meter
     }
 
-    /// What went over the link so far, both ways: waits until everything that was handed over is written. Nothing
-    /// where frames are not authenticated.
+    /// What went over the link so far, both ways: waits until everything that was handed over is
+    /// written. Nothing where frames are not authenticated.
     ///
     /// # Errors
     /// As [`Link::send`].
@@ -382,9 +390,10 @@ impl Shared {
 }
 
 impl Drop for Link {
-    /// Waits until the peer has read everything: as long as it keeps taking it, or, where the link is broken, as long as the
-    /// peer needs to take note of the reason. (The peer ends its side when it has read the close frame. A socket that is
-    /// closed before could destroy what is still under way.)
+    /// Waits until the peer has read everything: as long as it keeps taking it, or, where the link
+    /// is broken, as long as the peer needs to take note of the reason. (The peer ends its side
+    /// when it has read the close frame. A socket that is closed before could destroy what is still
+    /// under way.)
     fn drop(&mut self) {
         let Some(control) = &self.control else { return };
         let shared = &*self.shared;

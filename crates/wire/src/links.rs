@@ -40,8 +40,9 @@ impl Group {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 
-    /// Breaks every link with the first error. When this returns, all of them are broken, also where another thread failed first
-    /// and is still on its way through them: whoever drops a link next must not say good-bye over it.
+    /// Breaks every link with the first error. When this returns, all of them are broken, also
+    /// where another thread failed first and is still on its way through them: whoever drops a link
+    /// next must not say good-bye over it.
     pub(crate) fn fail(&self, error: &WireError) {
         let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = members.failed.get_or_insert_with(|| error.clone()).clone();
@@ -53,8 +54,8 @@ impl Group {
     }
 }
 
-/// A party's links to all others. A clone is another handle to the same links: for what the parties say to each other before and
-/// after a protocol runs. They close when the last handle is dropped.
+/// A party's links to all others. A clone is another handle to the same links: for what the parties
+/// say to each other before and after a protocol runs. They close when the last handle is dropped.
 #[derive(Clone)]
 pub struct Links {
     index: usize,
@@ -64,7 +65,8 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links of party `index`, to all others in the order of their indices. They must have been made with `clock`.
+    /// The links of party `index`, to all others in the order of their indices. They must have been
+    /// made with `clock`.
     pub fn new(index: usize, peers: Vec<Link>, clock: Arc<Clock>) -> Links {
         let group = Arc::new(Group::default());
         for link in &peers {
@@ -122,7 +124,8 @@ impl Links {
         Watch { links, clock: Arc::clone(&self.clock) }
     }
 
-    /// The handle that breaks the links, also after they were handed to a protocol; other links can be tied to it.
+    /// The handle that breaks the links, also after they were handed to a protocol; other links can
+    /// be tied to it.
     pub fn breaker(&self) -> Breaker {
         Breaker(Arc::clone(&self.group))
     }
@@ -147,7 +150,8 @@ impl Watch {
     }
 }
 
-/// Links that break together: when one fails, all do, with the same error, and every peer is told why.
+/// Links that break together: when one fails, all do, with the same error, and every peer is told
+/// why.
 #[derive(Clone, Default)]
 pub struct Breaker(Arc<Group>);
 
@@ -179,8 +183,8 @@ mod tests {
     use crate::local::pair;
     use crate::options::LinkOptions;
 
-    /// A thread that failed first may have been stopped before it reached every link. A second one that fails must find all
-    /// of them broken, so that the peers hear the reason, not a good-bye.
+    /// A thread that failed first may have been stopped before it reached every link. A second one
+    /// that fails must find all of them broken, so that the peers hear the reason, not a good-bye.
     #[test]
     fn who_fails_second_leaves_no_link_open() {
         let (near, far) = pair(LinkOptions::default()).unwrap();

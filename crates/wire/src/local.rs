@@ -1,4 +1,5 @@
-//! Links within one process: the same [`Link`], its threads, frames, limits and meters; only the bytes stay where they are.
+//! Links within one process: the same [`Link`], its threads, frames, limits and meters; only the
+//! bytes stay where they are.
 
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,8 @@ pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
     ))
 }
 
-/// The links of so many parties in one process. The link between the evaluators P0 and P1 has no limits.
+/// The links of so many parties in one process. The link between the evaluators P0 and P1 has no
+/// limits.
 ///
 /// # Errors
 /// The system gives no threads.
@@ -91,7 +93,8 @@ struct Tap {
     to: usize,
 }
 
-/// The two ends of a connection between parties `i` and `j`, with a copy of each message where one is wanted.
+/// The two ends of a connection between parties `i` and `j`, with a copy of each message where one
+/// is wanted.
 fn transports(record: Option<(&Transcript, usize, usize)>) -> (Transport, Transport) {
     let (there, back) = (Arc::<Conduit>::default(), Arc::<Conduit>::default());
     let tap = |swap: bool| {
@@ -108,7 +111,8 @@ fn transports(record: Option<(&Transcript, usize, usize)>) -> (Transport, Transp
     (end(&there, &back, tap(false)), end(&back, &there, tap(true)))
 }
 
-/// One direction: room for one frame, so that queues fill up and hold the sender back as on a network.
+/// One direction: room for one frame, so that queues fill up and hold the sender back as on a
+/// network.
 #[derive(Default)]
 struct Conduit {
     slot: Mutex<Slot>,

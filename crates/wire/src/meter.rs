@@ -2,8 +2,8 @@
 
 use crate::frame::HEADER_LEN;
 
-/// Messages and payload bytes of one link since it was made, seen from one end. A message counts when it is handed to
-/// [`crate::Link::send`] and when [`crate::Link::recv`] returns it.
+/// Messages and payload bytes of one link since it was made, seen from one end. A message counts
+/// when it is handed to [`crate::Link::send`] and when [`crate::Link::recv`] returns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkMeter {
     /// Payload bytes sent.

@@ -7,16 +7,19 @@ use crate::emulate::Network;
 /// Limits, deadlines and emulation of a link. The two ends may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkOptions {
-    /// [`crate::Link::send`] blocks while more bytes than this are queued; `usize::MAX` is no limit.
+    /// [`crate::Link::send`] blocks while more bytes than this are queued; `usize::MAX` is no
+    /// limit.
     pub send_limit: usize,
-    /// The link reads ahead until this many bytes wait to be received; `usize::MAX` is no limit. A message that does not
-    /// fit is neither read nor allocated before somebody asks for a message of its length.
+    /// The link reads ahead until this many bytes wait to be received; `usize::MAX` is no limit. A
+    /// message that does not fit is neither read nor allocated before somebody asks for a message
+    /// of its length.
     pub receive_limit: usize,
     /// Longest message that may be announced at all.
     pub max_message: u64,
-    /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives starts it anew, and a link
-    /// that has nothing to send sends a sign of life four times a second: a party that computes is not silent, however
-    /// long it does. Where the two ends differ, the shorter one must be longer than a second.
+    /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives
+    /// starts it anew, and a link that has nothing to send sends a sign of life four times a
+    /// second: a party that computes is not silent, however long it does. Where the two ends
+    /// differ, the shorter one must be longer than a second.
     pub deadline: Duration,
     /// How long somebody waits for a peer that is alive, while nothing moves: a deadlock.
     pub stall_limit: Duration,
@@ -43,8 +46,9 @@ impl LinkOptions {
         (self.deadline / 4).clamp(Duration::from_millis(10), Duration::from_millis(250))
     }
 
-    /// The options of the link between parties `i` and `j`: evaluators exchange messages of any size at once, so
-    /// their link has no limits. The helper, who deals ahead, is held back by them.
+    /// The options of the link between parties `i` and `j`: evaluators exchange messages of any
+    /// size at once, so their link has no limits. The helper, who deals ahead, is held back by
+    /// them.
     pub fn between(&self, i: usize, j: usize) -> LinkOptions {
         let mut options = self.clone();
         if i < 2 && j < 2 {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::error::WireError;
 use crate::options::LinkOptions;
 
-/// The patience of one wait. It is asked at least once a heartbeat; time in which this process did not run itself (it was
-/// stopped, or its machine slept) does not count against the peer.
+/// The patience of one wait. It is asked at least once a heartbeat; time in which this process did
+/// not run itself (it was stopped, or its machine slept) does not count against the peer.
 #[derive(Debug)]
 pub(crate) struct Patience {
     asked: Instant,
@@ -25,7 +25,8 @@ impl Patience {
         Patience { asked: now, tick: options.heartbeat(), alive, moved, silent, stalled }
     }
 
-    /// How much longer to wait before asking again, with this many signs of life and movements so far; or why no longer.
+    /// How much longer to wait before asking again, with this many signs of life and movements so
+    /// far; or why no longer.
     pub(crate) fn left(
         &mut self,
         now: Instant,

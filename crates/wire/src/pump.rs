@@ -13,7 +13,8 @@ use crate::stream::{Control, Sink, Source};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
 const FOREVER: Duration = Duration::from_secs(1 << 30);
-/// After a failed write, how long the receiver thread has to find out why (the peer's own reason is the better one).
+/// After a failed write, how long the receiver thread has to find out why (the peer's own reason is
+/// the better one).
 const VERDICT: Duration = Duration::from_millis(500);
 
 /// Starts the threads. They end when the link is dropped or broken.
@@ -65,8 +66,8 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
     state.writes_done = true;
     state.outbox.clear();
     shared.changed.notify_all();
-    // The receiver thread goes on until the peer has ended its side. After an abort that may take only so long; after a
-    // good-bye, whoever dropped the link watches over it.
+    // The receiver thread goes on until the peer has ended its side. After an abort that may take
+    // only so long; after a good-bye, whoever dropped the link watches over it.
     let end = Instant::now() + LINGER;
     while !state.reads_done {
         let left = if said_close { FOREVER } else { end.saturating_duration_since(Instant::now()) };
@@ -78,8 +79,8 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
     }
 }
 
-/// Writes messages until the link is dropped and everything is written, or the link ends. Returns the reason that the peer
-/// shall be told, if any.
+/// Writes messages until the link is dropped and everything is written, or the link ends. Returns
+/// the reason that the peer shall be told, if any.
 fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<String>> {
     let mut line = shared.options.network.map(Line::new);
     let heartbeat = shared.options.heartbeat();
@@ -237,8 +238,8 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
     }
 }
 
-/// Waits until an announced message may be read: it fits the limit, or it is the one that somebody waits for, or
-/// nobody will ever ask for it.
+/// Waits until an announced message may be read: it fits the limit, or it is the one that somebody
+/// waits for, or nobody will ever ask for it.
 fn await_room(shared: &Shared, len: usize) {
     let mut state = shared.lock();
     state.announced = Some(len as u64);

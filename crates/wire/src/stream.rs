@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use crate::frame::{HEADER_LEN, Header};
 use crate::guard::{Chain, Sealer, TAG_LEN};
 
-/// Bytes that are written or read between two signs of life, and sealed at once. So few that a part is still in the core's own cache
-/// when it is opened after it was read.
+/// Bytes that are written or read between two signs of life, and sealed at once. So few that a part
+/// is still in the core's own cache when it is opened after it was read.
 const PART: usize = 128 << 10;
-/// Payloads up to this length are allocated when they are announced (the system commits the memory when it is
-/// written to); longer ones grow as they arrive.
+/// Payloads up to this length are allocated when they are announced (the system commits the memory
+/// when it is written to); longer ones grow as they arrive.
 const TRUSTED: usize = 64 << 20;
 
 /// Where frames are written to.
@@ -28,7 +28,8 @@ pub(crate) trait Sink: Send {
 pub(crate) trait Source: Send {
     /// Waits for a frame; nothing where the stream ends between two frames.
     fn header(&mut self) -> io::Result<Option<[u8; HEADER_LEN]>>;
-    /// The payload of the frame whose header was read last. Calls `alive` for every part that arrives.
+    /// The payload of the frame whose header was read last. Calls `alive` for every part that
+    /// arrives.
     fn payload(&mut self, len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>>;
     /// The chain of the messages read so far, where frames are authenticated.
     fn chain(&self) -> Option<Chain> {
@@ -88,7 +89,8 @@ impl Sink for StreamSink {
     }
 }
 
-/// Frames over any stream of bytes, sealed where there is a guard: nothing of a frame is handed out before all of it was opened.
+/// Frames over any stream of bytes, sealed where there is a guard: nothing of a frame is handed out
+/// before all of it was opened.
 pub(crate) struct StreamSource {
     reader: Box<dyn Read + Send>,
     opener: Option<Sealer>,
@@ -187,7 +189,8 @@ mod tests {
         assert_eq!(source(9).payload(10, &mut || ()).unwrap_err().kind(), ErrorKind::UnexpectedEof);
     }
 
-    /// What somebody on the way can do with three messages, and whether the receiver takes what comes.
+    /// What somebody on the way can do with three messages, and whether the receiver takes what
+    /// comes.
     #[test]
     fn every_change_on_the_way_is_noticed() {
         use crate::frame::FrameKind;

@@ -82,7 +82,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a free port of the loopback interface: nobody outside of this machine can connect.
+    /// Listens on a free port of the loopback interface: nobody outside of this machine can
+    /// connect.
     ///
     /// # Errors
     /// The system refuses.
@@ -108,11 +109,12 @@ impl Listener {
         self.address
     }
 
-    /// Waits until everybody in `wanted` has connected; returns them in this order. Whoever else connects is
-    /// refused, and disturbs nobody.
+    /// Waits until everybody in `wanted` has connected; returns them in this order. Whoever else
+    /// connects is refused, and disturbs nobody.
     ///
     /// # Errors
-    /// Somebody did not come before the deadline; the error names all of them, and the last one who was refused.
+    /// Somebody did not come before the deadline; the error names all of them, and the last one who
+    /// was refused.
     pub fn accept(
         &self,
         own: Role,
@@ -249,9 +251,10 @@ fn greet(
     Ok(Connection { stream, peer })
 }
 
-/// A party's links to all others, and its connections with the `clients` that it waits for, in this order. Every party
-/// calls this with its own index and listener; it connects to the parties with lower indices (`addresses` holds their listeners'
-/// addresses) and waits for those with higher ones.
+/// A party's links to all others, and its connections with the `clients` that it waits for, in this
+/// order. Every party calls this with its own index and listener; it connects to the parties with
+/// lower indices (`addresses` holds their listeners' addresses) and waits for those with higher
+/// ones.
 ///
 /// # Errors
 /// Somebody cannot be reached, does not come before the deadline or does not hold the token.

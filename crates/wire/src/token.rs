@@ -4,7 +4,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::WireError;
 
-/// A secret of 32 bytes that everybody who takes part in a session holds, and nobody else. It never travels over a link.
+/// A secret of 32 bytes that everybody who takes part in a session holds, and nobody else. It never
+/// travels over a link.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Token([u8; 32]);
 

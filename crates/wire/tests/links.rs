@@ -143,7 +143,8 @@ fn an_abort_arrives_before_what_is_queued() {
         p0.to(1).send(vec![0; 10]).unwrap();
         p0.abort_all("the disk is full");
         let told = "P0 aborted: the disk is full";
-        // Whether P1 still gets the message depends on the moment; the abort comes at the latest after it.
+        // Whether P1 still gets the message depends on the moment; the abort comes at the latest
+        // after it.
         let error = p1.to(0).recv(10).and_then(|_| p1.to(0).recv(10)).unwrap_err();
         assert!(error.to_string().contains(told), "{name}: {error}");
         // P2 hears it from P0, or from P1, who passes it on.

@@ -13,7 +13,8 @@ use common::{SOON, channels, identity};
 use cryptflow_wire::tls::{Channel, Fingerprint};
 use cryptflow_wire::{Guard, Link, LinkOptions, Role, WireError};
 
-/// Connects to a listener that welcomes one key, expecting another to answer; returns what both sides made of it.
+/// Connects to a listener that welcomes one key, expecting another to answer; returns what both
+/// sides made of it.
 fn meet(
     welcome: impl Fn(Fingerprint) -> Fingerprint,
     expect: impl Fn(Fingerprint) -> Fingerprint,

@@ -1,7 +1,9 @@
-//! TDX and SEV-SNP, through the folder that Linux 6.7 and later have for all such hardware (configfs-tsm).
+//! TDX and SEV-SNP, through the folder that Linux 6.7 and later have for all such hardware
+//! (configfs-tsm).
 //!
-//! A report is a folder that one makes. Writing `inblob` chooses the 64 bytes; reading `outblob` has the hardware sign them. `generation`
-//! counts what is written to the folder: if it has moved by anything else than our own write, somebody else wrote in between.
+//! A report is a folder that one makes. Writing `inblob` chooses the 64 bytes; reading `outblob`
+//! has the hardware sign them. `generation` counts what is written to the folder: if it has moved
+//! by anything else than our own write, somebody else wrote in between.
 
 use std::fs;
 use std::io;

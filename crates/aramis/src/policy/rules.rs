@@ -21,7 +21,8 @@ pub struct Parties {
     pub p2: PartyRules,
 }
 
-/// What a party may be. Any one of the entries, of any kind, is enough; a kind without entries is not allowed.
+/// What a party may be. Any one of the entries, of any kind, is enough; a kind without entries is
+/// not allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartyRules {
@@ -112,8 +113,8 @@ impl From<SgxRule> for SgxText {
     }
 }
 
-/// A trust domain. All registers are needed: firmware, kernel, command line and disk are in different ones, and whatever is not
-/// compared may be anything.
+/// A trust domain. All registers are needed: firmware, kernel, command line and disk are in
+/// different ones, and whatever is not compared may be anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TdxRule {
@@ -152,16 +153,19 @@ pub struct SnpRule {
     pub vmpl: u32,
 }
 
-/// Which states of security are good enough. The defaults accept nothing but platforms without known weaknesses.
+/// Which states of security are good enough. The defaults accept nothing but platforms without
+/// known weaknesses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TcbRules {
     /// Intel's verdicts that are accepted.
     pub allow_status: BTreeSet<TcbStatus>,
-    /// Known weaknesses that are accepted although they are not mended. All that a platform has must be here.
+    /// Known weaknesses that are accepted although they are not mended. All that a platform has
+    /// must be here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accept_advisory: Vec<AcceptedAdvisory>,
-    /// Intel numbers its assessments. A host could otherwise show an old one, still valid, that does not know the latest weaknesses.
+    /// Intel numbers its assessments. A host could otherwise show an old one, still valid, that
+    /// does not know the latest weaknesses.
     pub min_evaluation_number: u32,
     /// Whether two hardware threads may share a core of the platform.
     pub allow_smt: bool,
@@ -259,8 +263,9 @@ pub struct SnpMinimum {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Platforms {
-    /// Intel's platform instance ids or PPIDs, AMD's chip ids, as hexadecimal digits. Without it, any machine may. It is the one rule that
-    /// helps against attestation keys that were taken out of some other machine.
+    /// Intel's platform instance ids or PPIDs, AMD's chip ids, as hexadecimal digits. Without it,
+    /// any machine may. It is the one rule that helps against attestation keys that were taken out
+    /// of some other machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<BTreeSet<PlatformId>>,
 }
@@ -285,7 +290,8 @@ pub struct PlatformId(#[serde(with = "hex::bytes")] pub Vec<u8>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Freshness {
-    /// Hours since the manufacturer signed its assessments (AMD: since they were fetched). Its own dates of expiry hold in any case.
+    /// Hours since the manufacturer signed its assessments (AMD: since they were fetched). Its own
+    /// dates of expiry hold in any case.
     pub collateral_max_age_hours: u64,
     /// Seconds after which a party must prove itself anew.
     pub reattest_seconds: u64,
@@ -314,7 +320,8 @@ impl Freshness {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedRules {
-    /// Allows evidence that keys in a folder signed. The verifier must also be started with that folder's root.
+    /// Allows evidence that keys in a folder signed. The verifier must also be started with that
+    /// folder's root.
     #[serde(default)]
     pub insecure_allow: bool,
 }

@@ -1,4 +1,5 @@
-//! The simulated manufacturer: its keys, the certificates that they sign, and the platforms that it certifies.
+//! The simulated manufacturer: its keys, the certificates that they sign, and the platforms that it
+//! certifies.
 
 use std::fs;
 use std::path::Path;

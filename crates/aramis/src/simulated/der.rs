@@ -40,7 +40,8 @@ pub(super) fn boolean(value: bool) -> Vec<u8> {
     element(0x01, &[if value { 0xff } else { 0 }])
 }
 
-/// OBJECT IDENTIFIER of Intel's SGX extensions, 1.2.840.113741.1.13.1, and what comes after it (each at most 127).
+/// OBJECT IDENTIFIER of Intel's SGX extensions, 1.2.840.113741.1.13.1, and what comes after it
+/// (each at most 127).
 pub(super) fn sgx_oid(tail: &[u8]) -> Vec<u8> {
     let mut content = vec![0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01];
     content.extend_from_slice(tail);

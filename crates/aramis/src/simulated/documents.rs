@@ -1,4 +1,5 @@
-//! The simulated manufacturer's assessments: TCB info, quoting enclave's identity, revocation lists. Their forms are Intel's.
+//! The simulated manufacturer's assessments: TCB info, quoting enclave's identity, revocation
+//! lists. Their forms are Intel's.
 
 use std::time::SystemTime;
 

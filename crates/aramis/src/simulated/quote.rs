@@ -36,7 +36,8 @@ pub(super) fn sign(platform: &Platform, settings: &Settings, data: &ReportData) 
         data: data.0,
     }));
 
-    // The attestation key is fresh for each quote; the platform's key vouches for it through the quoting enclave's report.
+    // The attestation key is fresh for each quote; the platform's key vouches for it through the
+    // quoting enclave's report.
     let random = SystemRandom::new();
     let pkcs8 =
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|e| e.to_string())?;

@@ -1,6 +1,8 @@
-//! Intel's quotes (SGX, TDX), with `dcap-qvl`. The simulated TEE's quotes take the same way, from another root.
+//! Intel's quotes (SGX, TDX), with `dcap-qvl`. The simulated TEE's quotes take the same way, from
+//! another root.
 //!
-//! That library decides; its errors are texts. [`explain`] only finds the name for a refusal that has been decided.
+//! That library decides; its errors are texts. [`explain`] only finds the name for a refusal that
+//! has been decided.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,7 +23,8 @@ use crate::refusal::Refusal;
 /// A root certificate, DER.
 pub(crate) type Root = Cow<'static, [u8]>;
 
-/// Intel SGX Root CA: `https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer`.
+/// Intel SGX Root CA:
+/// `https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer`.
 pub(crate) static INTEL_ROOT: Root = Cow::Borrowed(include_bytes!("intel-sgx-root-ca.der"));
 
 pub(super) fn verify(
@@ -107,7 +110,8 @@ pub(super) fn verify(
     })
 }
 
-/// The certificates in a quote, the platform's first; their structure has been checked, and nothing else.
+/// The certificates in a quote, the platform's first; their structure has been checked, and nothing
+/// else.
 pub(crate) fn certificates(quote: &Quote) -> Result<Vec<Vec<u8>>, String> {
     let chain = intel::extract_cert_chain(quote).map_err(|e| format!("{e:#}"))?;
     for certificate in &chain {
@@ -173,7 +177,8 @@ fn issued(document: &str) -> Option<u64> {
     Some(time.unix_duration().as_secs())
 }
 
-/// The name of a refusal for the library's text. What is not recognised counts as a signature that does not hold.
+/// The name of a refusal for the library's text. What is not recognised counts as a signature that
+/// does not hold.
 fn explain(tee: TeeKind, reason: String) -> Refusal {
     type Name = fn(TeeKind, String) -> Refusal;
     let expired: Name = |tee, reason| Refusal::CollateralExpired { tee, reason };

@@ -1,5 +1,6 @@
-//! AMD SEV-SNP reports. `sev` reads them and checks signatures; the rest of what AMD's documents ask of a verifier is here: dates, the
-//! revocation list, the product, and that the certificate is for the versions and the chip that the report names.
+//! AMD SEV-SNP reports. `sev` reads them and checks signatures; the rest of what AMD's documents
+//! ask of a verifier is here: dates, the revocation list, the product, and that the certificate is
+//! for the versions and the chip that the report names.
 
 mod certificates;
 mod crl;
@@ -131,7 +132,8 @@ pub(crate) fn chip(id: &[u8; 64]) -> &[u8] {
     }
 }
 
-/// Both what signed the report and what launched the guest must be new enough: what an old platform launched may have been changed there.
+/// Both what signed the report and what launched the guest must be new enough: what an old platform
+/// launched may have been changed there.
 fn check_versions(report: &AttestationReport, product: Product, policy: &Policy) -> Result<(), Refusal> {
     let refuse = |reason: String| {
         Err(Refusal::Tcb { tee: TEE, status: TcbStatus::OutOfDate, advisories: Vec::new(), reason })

@@ -29,7 +29,8 @@ pub(crate) struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    /// By what examples lead to. Each has one value for each input; `opened` says which values the outputs are.
+    /// By what examples lead to. Each has one value for each input; `opened` says which values the
+    /// outputs are.
     ///
     /// # Errors
     /// An example that the float model cannot be run on.

@@ -1,5 +1,6 @@
-//! The third stage: a plan with all its numbers. The scale, the ring, the margin and the bits of weights
-//! are the [`Choice`]; from it follow the bounds of every value, and the bits that every step shifts out.
+//! The third stage: a plan with all its numbers. The scale, the ring, the margin and the bits of
+//! weights are the [`Choice`]; from it follow the bounds of every value, and the bits that every
+//! step shifts out.
 
 pub(crate) mod choice;
 mod headroom;
@@ -35,7 +36,8 @@ impl Chosen {
     }
 }
 
-/// The smallest ring that a plan can do with, and the smallest one in which no weight loses precision.
+/// The smallest ring that a plan can do with, and the smallest one in which no weight loses
+/// precision.
 fn ring_limits(plan: &Plan, choice: Choice) -> (u32, u32) {
     headroom::limits(plan, &value_bounds(plan, choice.scale, choice.margin), choice)
 }

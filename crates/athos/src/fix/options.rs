@@ -6,13 +6,13 @@ use cryptflow_program::Preprocessing;
 /// Fractional bits of activations where there is nothing to search with.
 pub const DEFAULT_SCALE: u32 = 12;
 
-/// Bits of magnitude that a layer's largest weight gets, if the ring has headroom: all that 32 bits in
-/// the file hold, which is more than a float has. It costs no traffic; on the contrary, what a
+/// Bits of magnitude that a layer's largest weight gets, if the ring has headroom: all that 32 bits
+/// in the file hold, which is more than a float has. It costs no traffic; on the contrary, what a
 /// truncation shifts out, later messages need not carry.
 pub(crate) const WEIGHT_BITS: u32 = 31;
 
-/// Bits of magnitude that it must have where bounds are worst cases, which allow for this much rounding
-/// and no more.
+/// Bits of magnitude that it must have where bounds are worst cases, which allow for this much
+/// rounding and no more.
 pub(crate) const WORST_CASE_WEIGHT_BITS: u32 = 15;
 
 /// How to choose the number of fractional bits.
@@ -81,15 +81,15 @@ pub struct CompileOptions {
     pub scale: Scale,
     /// Bits of the ring.
     pub ring: Ring,
-    /// Bits by which bounds exceed the extremes of the examples: 1 by default, 2 where there are fewer
-    /// than 32 examples.
+    /// Bits by which bounds exceed the extremes of the examples: 1 by default, 2 where there are
+    /// fewer than 32 examples.
     pub margin: Option<f64>,
     /// Bits of magnitude of a layer's largest weight at most, 7 to 31; all 31 by default. What is
-    /// shifted out after a layer grows with them, and so does the probability that a local truncation
-    /// fails (Porthos'): fewer are wanted there.
+    /// shifted out after a layer grows with them, and so does the probability that a local
+    /// truncation fails (Porthos'): fewer are wanted there.
     pub weight_bits: Option<u32>,
-    /// Whether the parties compute a softmax or an arg-max that ends the model, so that the client opens
-    /// the answer and not what it is computed of.
+    /// Whether the parties compute a softmax or an arg-max that ends the model, so that the client
+    /// opens the answer and not what it is computed of.
     pub hide_logits: bool,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.
     pub preprocessing: Vec<Preprocessing>,

@@ -1,5 +1,5 @@
-//! The second stage: plans in real numbers, scale by scale. One serves all scales, unless integers of it
-//! (thresholds, say) are made for one.
+//! The second stage: plans in real numbers, scale by scale. One serves all scales, unless integers
+//! of it (thresholds, say) are made for one.
 
 pub(crate) mod bounds;
 mod lower;
@@ -28,7 +28,8 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits` says so.
+    /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits`
+    /// says so.
     pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
         Planner { bounded, hide_logits, plans: HashMap::new(), general: None }
     }

@@ -1,4 +1,5 @@
-//! The fourth stage: the fixed-point program and its weights. Everything is decided: here it is written.
+//! The fourth stage: the fixed-point program and its weights. Everything is decided: here it is
+//! written.
 
 pub(crate) mod trial;
 mod weights;
@@ -25,10 +26,12 @@ pub(crate) struct Quantised {
     pub(crate) values: Vec<usize>,
 }
 
-/// Makes the program. `preprocessing` is that of the inputs, in order; missing ones are left as they are.
+/// Makes the program. `preprocessing` is that of the inputs, in order; missing ones are left as
+/// they are.
 ///
 /// # Errors
-/// A program that breaks its own rules, by a defect: what the plan missed must not pass for compiled.
+/// A program that breaks its own rules, by a defect: what the plan missed must not pass for
+/// compiled.
 pub(crate) fn quantise(
     chosen: &Chosen,
     name: &str,

@@ -1,5 +1,5 @@
-//! The last stage: the compiler's report. Layer by layer, what values need, what they have, and how far
-//! fixed point is from the float model; and what the user should know.
+//! The last stage: the compiler's report. Layer by layer, what values need, what they have, and how
+//! far fixed point is from the float model; and what the user should know.
 
 mod layers;
 mod measure;
@@ -106,8 +106,9 @@ pub struct LayerReport {
     pub bits_needed: u32,
     /// Signed bits that there are: those of the comparison that follows, or of the ring.
     pub bits_there: u32,
-    /// By how many bits the largest value may grow before something fails. None where a value stays within its bounds as long as those
-    /// that it is computed of do: then it is their margin that counts.
+    /// By how many bits the largest value may grow before something fails. None where a value stays
+    /// within its bounds as long as those that it is computed of do: then it is their margin that
+    /// counts.
     pub margin: Option<f64>,
     /// Fractional bits of the layer's weights.
     pub weight_scale: Option<u32>,
@@ -120,7 +121,8 @@ pub struct LayerReport {
     pub max_error: Option<f64>,
 }
 
-/// Reports on a program. Where there are examples, it is run on some of them beside the float model.
+/// Reports on a program. Where there are examples, it is run on some of them beside the float
+/// model.
 ///
 /// # Errors
 /// Where it cannot be run.
@@ -173,7 +175,8 @@ impl TrialReport {
 }
 
 impl CompileReport {
-    /// The layers with their margins, in bits, the thinnest first; of those that take several steps the thinnest.
+    /// The layers with their margins, in bits, the thinnest first; of those that take several steps
+    /// the thinnest.
     pub fn thinnest(&self) -> Vec<(&str, f64)> {
         let margins = self.layers.iter().filter_map(|l| Some((l.name.as_str(), l.margin?)));
         let mut margins: Vec<(&str, f64)> = margins.collect();

@@ -18,8 +18,8 @@ impl RunError {
 
 /// Runs a program on plain integers: what the compiler compares with the float model.
 pub trait FixedRunner {
-    /// Runs a program on its weights (by id) and inputs (in order), and returns its outputs, in order.
-    /// `observe` sees every value that a step computes, as signed integers.
+    /// Runs a program on its weights (by id) and inputs (in order), and returns its outputs, in
+    /// order. `observe` sees every value that a step computes, as signed integers.
     ///
     /// # Errors
     /// What failed.
@@ -31,8 +31,8 @@ pub trait FixedRunner {
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError>;
 
-    /// A program and its weights, to be run on several examples: what need not be done for each of them
-    /// is done once.
+    /// A program and its weights, to be run on several examples: what need not be done for each of
+    /// them is done once.
     ///
     /// # Errors
     /// What failed.

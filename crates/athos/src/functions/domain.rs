@@ -5,8 +5,8 @@ use cryptflow_graph::{Function, Range};
 
 use super::MOST_PIECES;
 
-/// The first integers X at which another smooth part of the function begins, for x = X · `unit` within `low` to `high`;
-/// none where there are too many.
+/// The first integers X at which another smooth part of the function begins, for x = X · `unit`
+/// within `low` to `high`; none where there are too many.
 pub(crate) fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Option<Vec<i64>> {
     let places = function.breaks(low as f64 * unit, high as f64 * unit, MOST_PIECES + 4)?;
     let first = |place| match place {
@@ -19,8 +19,9 @@ pub(crate) fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Opti
     Some(breaks)
 }
 
-/// The part of an operand's possible values for which a function is made: within `bounds`, up to where it is defined. `seen` is what the
-/// operand was seen to be, `wider` by how much a distance from a pole may shrink.
+/// The part of an operand's possible values for which a function is made: within `bounds`, up to
+/// where it is defined. `seen` is what the operand was seen to be, `wider` by how much a distance
+/// from a pole may shrink.
 ///
 /// # Errors
 /// Why the function is not defined on what was seen.

@@ -21,8 +21,8 @@ impl Wanted<'_> {
         x as f64 / f64::from(self.from_scale).exp2()
     }
 
-    /// The error that is allowed at an operand: half a unit of the result, or, where the function is steep, what a quarter of a unit of the
-    /// operand makes.
+    /// The error that is allowed at an operand: half a unit of the result, or, where the function
+    /// is steep, what a quarter of a unit of the operand makes.
     fn allowed(&self, x: i64) -> f64 {
         let half = 0.5 / f64::from(self.to_scale).exp2();
         let step = (x + 1).min(self.high) - (x - 1).max(self.low);
@@ -35,8 +35,8 @@ impl Wanted<'_> {
     }
 }
 
-/// One piece: operands from `start` to `end`. With u = (X − centre) / 2^reach, which is within −1 to 1, the function is about
-/// `Σ coefficients[i] · u^i`.
+/// One piece: operands from `start` to `end`. With u = (X − centre) / 2^reach, which is within −1
+/// to 1, the function is about `Σ coefficients[i] · u^i`.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) start: i64,
@@ -49,7 +49,8 @@ pub(super) struct Piece {
 /// Points of a piece at which the error is looked at, at most.
 const POINTS: i64 = 48;
 
-/// Pieces of polynomials of this degree, each as long as it can be; none where more than `most` are needed.
+/// Pieces of polynomials of this degree, each as long as it can be; none where more than `most` are
+/// needed.
 pub(super) fn pieces(wanted: &Wanted<'_>, degree: usize, most: usize) -> Option<Vec<Piece>> {
     let mut pieces = Vec::new();
     let mut start = wanted.low;

@@ -1,8 +1,10 @@
-//! Functions as piecewise polynomials, in integers: what a protocol that compares, combines and multiplies can compute.
+//! Functions as piecewise polynomials, in integers: what a protocol that compares, combines and
+//! multiplies can compute.
 //!
-//! [`domain`] says where a function is defined, bends and jumps, in these integers; [`fit`] cuts a range of integers into pieces on each of
-//! which a polynomial is close enough; [`Table`] turns the pieces into the integers that a program computes with, and is the
-//! reference for what it computes.
+//! [`domain`] says where a function is defined, bends and jumps, in these integers; [`fit`] cuts a
+//! range of integers into pieces on each of which a polynomial is close enough; [`Table`] turns the
+//! pieces into the integers that a program computes with, and is the reference for what it
+//! computes.
 
 mod domain;
 mod fit;
@@ -12,13 +14,15 @@ pub(crate) use domain::{breaks, domain};
 pub(crate) use fit::Wanted;
 pub(crate) use table::Table;
 
-/// Bytes that a comparison with one more threshold costs an element, roughly: what the number of pieces is weighed with.
+/// Bytes that a comparison with one more threshold costs an element, roughly: what the number of
+/// pieces is weighed with.
 const COMPARISON: f64 = 32.0;
 
 /// Bytes that one more product costs, widened.
 const PRODUCT: f64 = 36.0;
 
-/// The degrees that are tried, those first that are likely the best: what they cost bounds how far the others are followed.
+/// The degrees that are tried, those first that are likely the best: what they cost bounds how far
+/// the others are followed.
 const DEGREES: [usize; 8] = [4, 5, 3, 6, 7, 2, 1, 0];
 
 /// The most pieces that a function is cut into.
@@ -31,7 +35,8 @@ pub(crate) fn table(wanted: &Wanted<'_>) -> Option<Table> {
         let products = match degree {
             0 => 0.0,
             1 => 1.0,
-            // The operand is normalised, its powers are taken, and all are multiplied by their coefficients at once.
+            // The operand is normalised, its powers are taken, and all are multiplied by their
+            // coefficients at once.
             _ => degree as f64 + 1.0,
         };
         let base = products * PRODUCT;
@@ -106,7 +111,8 @@ mod tests {
         f(&wanted, &table(&wanted).unwrap())
     }
 
-    /// Operands densely over the range, each of them where there are few, and those beside every threshold.
+    /// Operands densely over the range, each of them where there are few, and those beside every
+    /// threshold.
     fn operands(wanted: &Wanted<'_>, table: &Table) -> Vec<i64> {
         let step = ((wanted.high - wanted.low) / 10_000).max(1);
         let mut all: Vec<i64> = (wanted.low..=wanted.high).step_by(step as usize).collect();
@@ -135,7 +141,8 @@ mod tests {
         }
     }
 
-    /// Half a unit of approximation, one of rounding; where a function is steep, half of what a unit of the operand makes.
+    /// Half a unit of approximation, one of rounding; where a function is steep, half of what a
+    /// unit of the operand makes.
     #[test]
     fn errors_are_of_the_order_of_a_unit() {
         for case in cases() {

@@ -2,11 +2,13 @@
 
 use super::fit::{Piece, Wanted};
 
-/// A function in integers. For an operand X, the number of thresholds that it reaches is its piece. With that piece's numbers:
+/// A function in integers. For an operand X, the number of thresholds that it reaches is its piece.
+/// With that piece's numbers:
 ///
 /// * degree 0: `Y = constants`;
 /// * degree 1: `T = X − centres`, `Y = constants + factors[0]·T / 2^…`;
-/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, `Y = constants + Σ factors[i]·U^(i+1)`.
+/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, `Y = constants
+///   + Σ factors[i]·U^(i+1)`.
 ///
 /// Every division by a power of two rounds, and may be off by a unit more in a protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +38,8 @@ pub(crate) struct Table {
     high: i64,
 }
 
-/// Bits of the largest product, with headroom for its sign, for rounding and for the bit that a truncation costs.
+/// Bits of the largest product, with headroom for its sign, for rounding and for the bit that a
+/// truncation costs.
 const PRODUCT_BITS: f64 = 58.0;
 
 /// A number in units, where it fits a word.
@@ -87,7 +90,8 @@ impl Table {
     /// The factors that bring every piece's operands to within −1 and 1.
     fn normalise(&mut self, wanted: &Wanted<'_>, pieces: &[Piece]) -> Option<()> {
         let reach = pieces.iter().map(|p| p.reach).max()?;
-        // Finer than the result, because every product rounds; coarse enough for the products of what is largest.
+        // Finer than the result, because every product rounds; coarse enough for the products of
+        // what is largest.
         self.power_scale = (wanted.to_scale + 8).min(24);
         let one = reach.max(wanted.from_scale).max(self.power_scale + 1);
         self.normaliser_scale = one - wanted.from_scale;
@@ -97,7 +101,8 @@ impl Table {
         Some(())
     }
 
-    /// The factors of powers, which are this large at most; none where products leave no headroom for them.
+    /// The factors of powers, which are this large at most; none where products leave no headroom
+    /// for them.
     fn choose_factors(&mut self, wanted: &Wanted<'_>, pieces: &[Piece], largest_power: f64) -> Option<()> {
         let degree = self.degree;
         // The polynomial is one of u; a polynomial of degree 1 is computed from T.
@@ -110,7 +115,8 @@ impl Table {
         let largest: f64 = (0..pieces.len())
             .map(|p| all.iter().map(|row| row[p].abs()).sum::<f64>())
             .fold(f64::MIN_POSITIVE, f64::max);
-        // Fine enough that rounding the factors does not matter, but no finer than the products have headroom for.
+        // Fine enough that rounding the factors does not matter, but no finer than the products
+        // have headroom for.
         let fine = f64::from(wanted.to_scale) + 3.0 + largest_power.log2().max(0.0).ceil();
         let products = (largest * largest_power).log2().ceil().max(0.0);
         let headroom = (PRODUCT_BITS - f64::from(self.power_scale) - products).floor();
@@ -169,7 +175,8 @@ impl Table {
         (constant + round(sum, shift)) as i64
     }
 
-    /// The smallest and the largest result over all operands, with headroom for the rounding of truncations.
+    /// The smallest and the largest result over all operands, with headroom for the rounding of
+    /// truncations.
     pub(crate) fn bounds(&self) -> (i64, i64) {
         let edges = self.thresholds.iter().flat_map(|&t| [t - 1, t]);
         let points = (self.high - self.low).clamp(1, 2000);
@@ -185,7 +192,8 @@ impl Table {
         (low - slack, high + slack)
     }
 
-    /// The largest difference from the function over operands from `low` to `high`, a unit for truncations included.
+    /// The largest difference from the function over operands from `low` to `high`, a unit for
+    /// truncations included.
     pub(crate) fn largest_error(&self, at: &dyn Fn(f64) -> f64, low: i64, high: i64) -> f64 {
         let (low, high) = (low.max(self.low), high.min(self.high));
         let points = (high - low).clamp(0, 2000);

@@ -10,7 +10,8 @@ use crate::executor::Naive;
 use crate::graphs::GRAPHS;
 use crate::small::{compiled, examples};
 
-/// In every ring from the smallest that compiles, the program is valid, and one bit less is refused with advice.
+/// In every ring from the smallest that compiles, the program is valid, and one bit less is refused
+/// with advice.
 #[test]
 fn every_ring_that_compiles_is_valid() {
     for (name, graph) in GRAPHS {
@@ -60,7 +61,8 @@ fn margins_widen_comparisons() {
     }
 }
 
-/// The margin that was asked for is there, whatever the operations; where it is thin, the report says so.
+/// The margin that was asked for is there, whatever the operations; where it is thin, the report
+/// says so.
 #[test]
 fn margins_are_kept_and_thin_ones_told() {
     let mut told = 0;

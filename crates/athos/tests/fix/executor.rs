@@ -1,5 +1,6 @@
-//! A naive executor of programs on plain integers, in the widest arithmetic there is: an oracle that shares no code with
-//! the kernels. It fails on every value that leaves its bounds or its ring, and on every comparison that sees too few bits.
+//! A naive executor of programs on plain integers, in the widest arithmetic there is: an oracle
+//! that shares no code with the kernels. It fails on every value that leaves its bounds or its
+//! ring, and on every comparison that sees too few bits.
 
 use std::cell::RefCell;
 

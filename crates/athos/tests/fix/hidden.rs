@@ -45,7 +45,8 @@ fn answers_are_those_of_the_float_model() {
         let output = &model.program.outputs[0];
         assert_eq!(output.transform, transform, "{op:?}");
         assert!(model.report.warnings.iter().all(|w| !w.contains("logits")), "{:?}", model.report.warnings);
-        // Steps that cannot leave their bounds have no margin to lose; the layer keeps what 40 examples get.
+        // Steps that cannot leave their bounds have no margin to lose; the layer keeps what 40
+        // examples get.
         assert!(model.report.thinnest().iter().all(|&(_, m)| m >= 1.0), "{:?}", model.report.thinnest());
         for seed in 0..20 {
             let example = example();

@@ -1,7 +1,9 @@
-//! Random graphs: the fixed-point value of every node is within an error that follows from the program alone.
+//! Random graphs: the fixed-point value of every node is within an error that follows from the
+//! program alone.
 //!
-//! With u the unit 2^−f: a truncation adds at most 1.5 u; a weight with w fractional bits is rounded by at most 2^−(w+1), a
-//! public factor likewise; and every operation passes on the errors of its operands as its formula says.
+//! With u the unit 2^−f: a truncation adds at most 1.5 u; a weight with w fractional bits is
+//! rounded by at most 2^−(w+1), a public factor likewise; and every operation passes on the errors
+//! of its operands as its formula says.
 
 use std::collections::HashMap;
 
@@ -63,7 +65,8 @@ fn network(seed: u64) -> Graph {
     b.output(x)
 }
 
-/// The largest error of a step's result, for the errors and the largest magnitudes of its operands, in real numbers.
+/// The largest error of a step's result, for the errors and the largest magnitudes of its operands,
+/// in real numbers.
 fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64], sizes: &[f64]) -> f64 {
     let unit = (-f64::from(program.scale)).exp2();
     match &step.operation {

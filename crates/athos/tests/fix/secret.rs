@@ -1,4 +1,5 @@
-//! Operations on secret values alone: each small graph at a given range, through the naive executor, against floats.
+//! Operations on secret values alone: each small graph at a given range, through the naive
+//! executor, against floats.
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile};
 use cryptflow_athos::fix::FixedRunner;
@@ -14,7 +15,8 @@ use crate::executor::Naive;
 use crate::graphs::Random;
 use crate::small::fixed;
 
-/// A graph, the range of its inputs, and the largest error that it may have, in units at 12 fractional bits.
+/// A graph, the range of its inputs, and the largest error that it may have, in units at 12
+/// fractional bits.
 struct Case {
     name: &'static str,
     low: f32,
@@ -309,12 +311,14 @@ fn operations_follow_floats() {
     check(composed());
 }
 
-/// Without examples the same programs hold their own bounds, for inputs at the ends of the range as elsewhere.
+/// Without examples the same programs hold their own bounds, for inputs at the ends of the range as
+/// elsewhere.
 #[test]
 fn worst_cases_hold() {
     for case in functions().into_iter().chain(composed()) {
         if case.name == "softmax written out" {
-            // Interval arithmetic does not see that a sum of exponentials keeps away from zero; the passes make a softmax of it.
+            // Interval arithmetic does not see that a sum of exponentials keeps away from zero; the
+            // passes make a softmax of it.
             continue;
         }
         let range = Range { low: case.low.into(), high: case.high.into() };

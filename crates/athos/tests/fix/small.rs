@@ -95,7 +95,8 @@ fn the_search_finds_a_scale_that_agrees() {
             "{name}: {agreement:?}"
         );
         assert!((8..=20).contains(&model.program.scale) && model.program.ring_bits <= 64, "{name}");
-        // The naive executor fails where a value leaves its bounds; fresh inputs must not make it fail.
+        // The naive executor fails where a value leaves its bounds; fresh inputs must not make it
+        // fail.
         error(&graph, &model, &Naive::noisy(9), 78);
     }
 }

@@ -1,6 +1,7 @@
 //! Fetching collateral from Intel and AMD.
 //!
-//! Everything that is fetched is signed by the manufacturer, and verifiers check the signatures; nothing here has to be trusted.
+//! Everything that is fetched is signed by the manufacturer, and verifiers check the signatures;
+//! nothing here has to be trusted.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,10 +38,12 @@ pub struct Services {
     pub amd: String,
 }
 
-/// Fetches what it takes to verify `evidence`. AMD's reports of version 2 do not name their product; `product` does.
+/// Fetches what it takes to verify `evidence`. AMD's reports of version 2 do not name their
+/// product; `product` does.
 ///
 /// # Errors
-/// Where a service cannot be reached or answers something else, or the evidence does not say its platform.
+/// Where a service cannot be reached or answers something else, or the evidence does not say its
+/// platform.
 pub fn fetch(evidence: &Evidence, product: Option<Product>, services: &Services) -> Result<Collateral> {
     let contents = evidence.contents().map_err(Error::new)?;
     match (&contents.source, evidence) {

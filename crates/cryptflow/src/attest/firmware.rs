@@ -1,4 +1,5 @@
-//! Whether a file has the form of a virtual firmware with SEV metadata: what reads it afterwards takes its offsets and lengths on trust.
+//! Whether a file has the form of a virtual firmware with SEV metadata: what reads it afterwards
+//! takes its offsets and lengths on trust.
 
 use std::path::Path;
 
@@ -21,7 +22,8 @@ const PAGE: usize = 4096;
 /// Kind of the section that holds the hashes of kernel, initrd and command line.
 const KERNEL_HASHES: u8 = 0x10;
 
-/// GUID of the table's last entry, which holds the table's length (OVMF, ResetVectorVtf0.asm), in the order of its bytes in the file.
+/// GUID of the table's last entry, which holds the table's length (OVMF, ResetVectorVtf0.asm), in
+/// the order of its bytes in the file.
 const TABLE: [u8; 16] = guid(0x96b5_82de, 0x1fb2, 0x45f7, 0xbaea_a366_c55a_082d);
 /// GUID of the entry that says where the metadata begins.
 const METADATA: [u8; 16] = guid(0xdc88_6566, 0x984a, 0x4798, 0xa75e_5585_a7bf_67cc);
@@ -80,7 +82,8 @@ fn entry(table: &[u8]) -> Option<(usize, [u8; 16], &[u8])> {
     let (rest, length) = rest.split_last_chunk::<2>()?;
     let length = usize::from(u16::from_le_bytes(*length));
     let data = length.checked_sub(ENTRY)?;
-    // The table's own entry is as long as the table, whose bytes it does not own; a caller that needs them looks there.
+    // The table's own entry is as long as the table, whose bytes it does not own; a caller that
+    // needs them looks there.
     Some((length, *guid, rest.get(rest.len().checked_sub(data)?..)?))
 }
 

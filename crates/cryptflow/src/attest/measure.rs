@@ -69,7 +69,8 @@ impl fmt::Display for Predicted {
     }
 }
 
-/// What SGX will measure of an enclave with this signature file (`.sig`), or what the simulated TEE will of any other file.
+/// What SGX will measure of an enclave with this signature file (`.sig`), or what the simulated TEE
+/// will of any other file.
 ///
 /// # Errors
 /// Where the file cannot be read.
@@ -94,7 +95,8 @@ pub fn file(path: &Path) -> Result<Predicted> {
 /// Bytes of an enclave's signature.
 const SIGSTRUCT: usize = 1808;
 
-/// Reads an enclave's signature (Intel SDM volume 3D, table 38-19). The hardware checks it before it starts the enclave; this does not.
+/// Reads an enclave's signature (Intel SDM volume 3D, table 38-19). The hardware checks it before
+/// it starts the enclave; this does not.
 fn sigstruct(bytes: &[u8]) -> Option<Predicted> {
     const HEADER: [u8; 16] = [6, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0];
     const HEADER2: [u8; 16] = [1, 1, 0, 0, 0x60, 0, 0, 0, 0x60, 0, 0, 0, 1, 0, 0, 0];

@@ -16,16 +16,19 @@ use cryptflow_aramis::Evidence;
 
 /// Look at evidence of trusted hardware, verify it, predict measurements, write a policy.
 ///
-/// A party that runs on trusted hardware (Intel SGX or TDX, AMD SEV-SNP) proves to the others and to clients which program it runs. What counts as
-/// a proof is in a policy, one TOML file, the same at every participant. From a build to a policy:
+/// A party that runs on trusted hardware (Intel SGX or TDX, AMD SEV-SNP) proves to the others and
+/// to clients which program it runs. What counts as a proof is in a policy, one TOML file, the same
+/// at every participant. From a build to a policy:
 ///
 ///   cryptflow attest measure party.sig — what the hardware will measure
 ///
 ///   cryptflow attest policy --party p0=sgx:… -o policy.toml — a policy that lists it
 ///
-///   cryptflow attest fetch evidence.json -o collateral.json — what the manufacturer says of the platform
+///   cryptflow attest fetch evidence.json -o collateral.json — what the manufacturer says of the
+///   platform
 ///
-///   cryptflow attest verify evidence.json --policy policy.toml --collateral collateral.json — whether it counts
+///   cryptflow attest verify evidence.json --policy policy.toml --collateral collateral.json —
+///   whether it counts
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]

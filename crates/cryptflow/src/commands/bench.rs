@@ -38,11 +38,13 @@ enum What {
     Paper(Paper),
 }
 
-/// The networks of CrypTFlow's evaluation, which models/paper/make.py makes: each is compiled and run between three processes
-/// of this machine with each protocol, and printed as a Markdown table beside the published figures.
+/// The networks of CrypTFlow's evaluation, which models/paper/make.py makes: each is compiled and
+/// run between three processes of this machine with each protocol, and printed as a Markdown table
+/// beside the published figures.
 #[derive(Args)]
 struct Paper {
-    /// The folder of the networks: of each NAME.pb, NAME.calibration.npy and NAME.npy. Networks of your own are measured, too.
+    /// The folder of the networks: of each NAME.pb, NAME.calibration.npy and NAME.npy. Networks of
+    /// your own are measured, too.
     #[arg(long, value_name = "DIR")]
     models: PathBuf,
     /// The protocols.
@@ -122,7 +124,8 @@ fn one(
     say("compiling".into());
     let compile = |weight_bits| networks::compile(files, arguments.scale, weight_bits, arguments.runs.into());
     let precise: Ready = compile(PRECISE_WEIGHTS)?;
-    // A protocol whose truncations would fail all the time above products that fill the ring has weights with fewer bits.
+    // A protocol whose truncations would fail all the time above products that fill the ring has
+    // weights with fewer bits.
     let bits = |protocol: &ProtocolName| protocol.facts().weight_bits.unwrap_or(PRECISE_WEIGHTS);
     let mut compiled = BTreeMap::new();
     for bits in arguments.protocol.iter().map(bits).filter(|&bits| bits != PRECISE_WEIGHTS) {

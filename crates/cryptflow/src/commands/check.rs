@@ -52,7 +52,8 @@ struct Operation<'a> {
     unreached: usize,
 }
 
-/// A node with its status: `supported`, `conditional`, `unsupported` or `unknown` (behind one that cannot be imported).
+/// A node with its status: `supported`, `conditional`, `unsupported` or `unknown` (behind one that
+/// cannot be imported).
 #[derive(Serialize)]
 struct Node<'a> {
     node: &'a str,

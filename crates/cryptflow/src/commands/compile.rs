@@ -37,9 +37,10 @@ pub(crate) struct Arguments {
     /// Where the compiled model goes.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
-    /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .png, .jpg files, or folders of them. Float
-    /// arrays are taken as they are, bytes and pictures are prepared first (see below). For a model with several inputs: .npz files
-    /// with an array for each input by its name, or NAME=FILE for each input.
+    /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .png, .jpg files, or
+    /// folders of them. Float arrays are taken as they are, bytes and pictures are prepared first
+    /// (see below). For a model with several inputs: .npz files with an array for each input by its
+    /// name, or NAME=FILE for each input.
     #[arg(long, value_name = "FILE|NAME=FILE", num_args = 1..)]
     calibrate: Vec<PathBuf>,
     /// At most so many rows of the examples are used.
@@ -48,23 +49,27 @@ pub(crate) struct Arguments {
     /// The range of the inputs, where there are no examples.
     #[arg(long, value_name = "LOW,HIGH", value_parser = parse::range, allow_hyphen_values = true)]
     range: Option<(f64, f64)>,
-    /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's answers.
+    /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's
+    /// answers.
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = parse::scale)]
     scale: Scale,
     /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers.
     #[arg(long, value_name = "auto|BITS", default_value = "64", value_parser = parse::ring)]
     ring: Ring,
-    /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than 32 rows).
+    /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than
+    /// 32 rows).
     #[arg(long, value_name = "BITS")]
     margin: Option<f64>,
-    /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as Porthos', fail more rarely.
+    /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as
+    /// Porthos', fail more rarely.
     #[arg(long, value_name = "BITS")]
     weight_bits: Option<u32>,
-    /// Open the answer alone: the parties compute a softmax or an arg-max that ends the model, and the client does not learn the
-    /// logits. It takes more rounds and bytes.
+    /// Open the answer alone: the parties compute a softmax or an arg-max that ends the model, and
+    /// the client does not learn the logits. It takes more rounds and bytes.
     #[arg(long)]
     hide_logits: bool,
-    /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by layer.
+    /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by
+    /// layer.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// The model's name in reports.

@@ -11,8 +11,8 @@ use cryptflow_protocols::ProtocolName;
 use super::protocol;
 use super::site::Where;
 
-/// Share a compiled model's weights into the stores of the three parties; no party learns them. All three keep their parts, or
-/// none does.
+/// Share a compiled model's weights into the stores of the three parties; no party learns them. All
+/// three keep their parts, or none does.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The compiled model.

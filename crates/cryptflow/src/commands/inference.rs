@@ -18,18 +18,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// What goes in and what comes out.
 #[derive(Args)]
 pub(crate) struct Files {
-    /// What to run it on: .npy, .npz, .png or .jpg files, or folders of them. For a model with several inputs: .npz files with
-    /// an array for each input by its name, or NAME=FILE for each input.
+    /// What to run it on: .npy, .npz, .png or .jpg files, or folders of them. For a model with
+    /// several inputs: .npz files with an array for each input by its name, or NAME=FILE for each
+    /// input.
     #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|NAME=FILE")]
     input: Vec<PathBuf>,
-    /// Write the outputs here, one row an input, before a softmax or an arg-max (logits): every output by its name (.npz), or the
-    /// only one (.npy).
+    /// Write the outputs here, one row an input, before a softmax or an arg-max (logits): every
+    /// output by its name (.npz), or the only one (.npy).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Names of the classes: a name a line. They go with every output of so many classes.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Run the float model, too, and report the difference: the SavedModel, .pb or .onnx that was compiled.
+    /// Run the float model, too, and report the difference: the SavedModel, .pb or .onnx that was
+    /// compiled.
     #[arg(long, value_name = "MODEL")]
     compare: Option<PathBuf>,
     /// The signature of the SavedModel to compare with, where it was compiled with one.
@@ -93,8 +95,9 @@ impl Job {
         bar
     }
 
-    /// One batch after another, in a session whose parties hold the weights. `between` is called before each batch. Returns what
-    /// every output gave, before what the client applies to it, and adds to the report what it took.
+    /// One batch after another, in a session whose parties hold the weights. `between` is called
+    /// before each batch. Returns what every output gave, before what the client applies to it, and
+    /// adds to the report what it took.
     pub(crate) fn run(
         &self,
         client: Client<'_>,

@@ -10,7 +10,8 @@ use cryptflow::error::{Error, Result};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
-/// Make a site: a key that never leaves it, a certificate that carries its public half, and a configuration to complete.
+/// Make a site: a key that never leaves it, a certificate that carries its public half, and a
+/// configuration to complete.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// What this site is.

@@ -61,7 +61,8 @@ struct Totals {
     dealt_bytes: u64,
     online_bytes: u64,
     bytes: u64,
-    /// An upper bound of the probability that a truncation of a run fails, where the protocol's can.
+    /// An upper bound of the probability that a truncation of a run fails, where the protocol's
+    /// can.
     truncation_failure: Option<f64>,
 }
 
@@ -231,7 +232,8 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
     text
 }
 
-/// The functions that polynomials stand for, with the range that they are made for and the largest error there.
+/// The functions that polynomials stand for, with the range that they are made for and the largest
+/// error there.
 fn functions(report: Option<&serde_json::Value>) -> String {
     let functions = report.and_then(|r| r.get("functions")).cloned().unwrap_or_default();
     let functions: Vec<FunctionReport> = serde_json::from_value(functions).unwrap_or_default();

@@ -65,7 +65,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Prints what a command found. A reader that has seen enough and went away (`| head`) is no failure.
+/// Prints what a command found. A reader that has seen enough and went away (`| head`) is no
+/// failure.
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {

@@ -1,4 +1,5 @@
-//! The arguments that say which part of which model is meant: the same in every command that reads models.
+//! The arguments that say which part of which model is meant: the same in every command that reads
+//! models.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,8 @@ use super::compile::parse;
 /// A model, and what its file does not say.
 #[derive(Args)]
 pub(crate) struct Model {
-    /// The model: the folder of a TensorFlow SavedModel, a frozen graph (.pb), or an ONNX model (.onnx).
+    /// The model: the folder of a TensorFlow SavedModel, a frozen graph (.pb), or an ONNX model
+    /// (.onnx).
     pub(super) model: PathBuf,
     /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
     #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]

@@ -5,8 +5,9 @@ use cryptflow::error::{Error, Result};
 
 use super::site::Where;
 
-/// Run one of the three parties, until it is stopped. Where parties are attested, run the small binary `cryptflow-party` instead: it takes
-/// the same arguments, and its measurement is the one to put into the policy.
+/// Run one of the three parties, until it is stopped. Where parties are attested, run the small
+/// binary `cryptflow-party` instead: it takes the same arguments, and its measurement is the one to
+/// put into the policy.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! `cryptflow run`: a compiled model on inputs that no party sees, between processes on this machine, one a party.
+//! `cryptflow run`: a compiled model on inputs that no party sees, between processes on this
+//! machine, one a party.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use super::inference::{Files, Job};
 use super::network::Emulated;
 use super::protocol;
 
-/// Run a compiled model on inputs that no party sees, between processes on this machine, one a party.
+/// Run a compiled model on inputs that no party sees, between processes on this machine, one a
+/// party.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The compiled model.

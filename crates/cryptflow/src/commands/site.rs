@@ -12,7 +12,8 @@ pub(crate) struct Where {
     /// The site's configuration, as `cryptflow init` writes it.
     #[arg(long, value_name = "SITE.toml", default_value = "cryptflow.toml")]
     pub(crate) config: PathBuf,
-    /// Accept evidence of the simulated root of trust in this folder: proves nothing, protects nothing.
+    /// Accept evidence of the simulated root of trust in this folder: proves nothing, protects
+    /// nothing.
     #[arg(long, value_name = "DIR")]
     pub(crate) insecure_simulated_tee: Option<PathBuf>,
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::site::Where;
 
-/// Show whether the parties can be reached, what they think of this client, and which models they keep.
+/// Show whether the parties can be reached, what they think of this client, and which models they
+/// keep.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Print one JSON object.

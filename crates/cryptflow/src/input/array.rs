@@ -54,7 +54,8 @@ fn wrong(file: &Path, found: &[usize], spec: &InputSpec, hint: String) -> InputE
     }
 }
 
-/// How an array of this shape falls into rows: `Some(None)` is one row without a batch axis, `Some(Some(n))` n rows.
+/// How an array of this shape falls into rows: `Some(None)` is one row without a batch axis,
+/// `Some(Some(n))` n rows.
 fn rows_of(shape: &[usize], row: &[usize]) -> Option<Option<usize>> {
     let batch = shape.split_first();
     match batch {
@@ -66,8 +67,9 @@ fn rows_of(shape: &[usize], row: &[usize]) -> Option<Option<usize>> {
     }
 }
 
-/// Whether one shape becomes the other by merging neighbouring axes or by adding axes of length 1: flattened
-/// pictures agree with their rows and columns, but channels first never agree with channels last.
+/// Whether one shape becomes the other by merging neighbouring axes or by adding axes of length 1:
+/// flattened pictures agree with their rows and columns, but channels first never agree with
+/// channels last.
 fn regrouped(a: &[usize], b: &[usize]) -> bool {
     let ends = |shape: &[usize]| -> Vec<usize> {
         let mut product = 1usize;
@@ -116,7 +118,8 @@ fn pictures_of(shape: &[usize], spec: &InputSpec) -> Option<Pictures> {
     if !spec.preprocessing.channels_first && !channels_hint(shape, &spec.shape).is_empty() {
         return None;
     }
-    // An array without an axis of channels may be a batch of grey pictures or the planes of one in colour: no guess.
+    // An array without an axis of channels may be a batch of grey pictures or the planes of one in
+    // colour: no guess.
     let grey = !matches!(last.as_slice(), [_, _, 3]);
     let (several, extents) = match *shape {
         [h, w] if grey => (None, [h, w, 1]),

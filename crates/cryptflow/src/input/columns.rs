@@ -1,4 +1,5 @@
-//! Several inputs at once: a column of rows for each, from files for all of them and from files for one.
+//! Several inputs at once: a column of rows for each, from files for all of them and from files for
+//! one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +7,13 @@ use super::{InputError, InputSpec, Row, file, read};
 
 /// Reads the rows of all inputs of a model: for each input a column, all of the same length.
 ///
-/// What is given is a file or a folder; or `NAME=FILE`, for the input of that name only. A path that exists is a path, whatever is in
-/// it. Files without a name are for the inputs that have none of their own: if these are several, each file is a `.npz` with an array for
-/// each by its name.
+/// What is given is a file or a folder; or `NAME=FILE`, for the input of that name only. A path
+/// that exists is a path, whatever is in it. Files without a name are for the inputs that have none
+/// of their own: if these are several, each file is a `.npz` with an array for each by its name.
 ///
 /// # Errors
-/// The first thing that is wrong, with the file and the row or with the names of the model's inputs.
+/// The first thing that is wrong, with the file and the row or with the names of the model's
+/// inputs.
 pub fn columns(given: &[PathBuf], specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, InputError> {
     let names = || specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
     let mut own: Vec<Vec<PathBuf>> = vec![Vec::new(); specs.len()];
@@ -73,7 +75,8 @@ fn of_input(name: &str, specs: &[InputSpec]) -> Option<usize> {
     exact.or_else(|| specs.iter().position(|spec| plain(&spec.name) == plain(name)))
 }
 
-/// The number of rows, which must be the same for all inputs; `place` begins the sentence that says that it is not.
+/// The number of rows, which must be the same for all inputs; `place` begins the sentence that says
+/// that it is not.
 pub(super) fn same_rows(counts: &[(&str, usize)], place: impl Fn() -> String) -> Result<usize, InputError> {
     let rows = counts.first().map_or(0, |&(_, rows)| rows);
     if counts.iter().all(|&(_, n)| n == rows) {

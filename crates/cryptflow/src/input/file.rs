@@ -94,8 +94,8 @@ pub(super) fn read(path: &Path, spec: &InputSpec, rows: &mut Vec<Row>) -> Result
     }
 }
 
-/// Adds the rows of a file that holds several inputs, the same number to each: an archive with an array for each by its name.
-/// The rows of the first one are called after the file.
+/// Adds the rows of a file that holds several inputs, the same number to each: an archive with an
+/// array for each by its name. The rows of the first one are called after the file.
 pub(super) fn read_set(path: &Path, columns: &mut [(&InputSpec, &mut Vec<Row>)]) -> Result<(), InputError> {
     if open(path)?.kind != Kind::Archive {
         let inputs = columns.iter().map(|(spec, _)| spec.name.clone()).collect();

@@ -1,9 +1,9 @@
-//! Decoding PNG and JPEG, with the decoders that the crate `image` stands on: `image` itself would bring colour management,
-//! which is not applied, and a tenth of the time to compile the command.
+//! Decoding PNG and JPEG, with the decoders that the crate `image` stands on: `image` itself would
+//! bring colour management, which is not applied, and a tenth of the time to compile the command.
 //!
-//! `zune-jpeg` differs from libjpeg-turbo, which Pillow uses, by up to 5 levels (measured on 200 pictures; `jpeg-decoder`: 4).
-//! What agrees is written in C and wants cmake (`turbojpeg`), or promises no memory safety (`libjpeg-turbo-rs` 0.9). The user guide
-//! says what to do.
+//! `zune-jpeg` differs from libjpeg-turbo, which Pillow uses, by up to 5 levels (measured on 200
+//! pictures; `jpeg-decoder`: 4). What agrees is written in C and wants cmake (`turbojpeg`), or
+//! promises no memory safety (`libjpeg-turbo-rs` 0.9). The user guide says what to do.
 
 use std::io::{BufRead, Seek};
 
@@ -15,11 +15,13 @@ use zune_jpeg::JpegDecoder;
 
 use crate::preprocess::{LARGEST, Picture};
 
-/// A compressed byte never stands for more pixel bytes than this (a flat JPEG or PNG comes near a thousand).
+/// A compressed byte never stands for more pixel bytes than this (a flat JPEG or PNG comes near a
+/// thousand).
 const BYTES_PER_BYTE: u64 = 4_096;
 
-/// Decodes a picture from a file of `length` bytes: one channel where it is grey, else red, green, blue. Sixteen bits
-/// become eight, and transparency is dropped. What a camera notes of its orientation is not applied.
+/// Decodes a picture from a file of `length` bytes: one channel where it is grey, else red, green,
+/// blue. Sixteen bits become eight, and transparency is dropped. What a camera notes of its
+/// orientation is not applied.
 pub(super) fn decode(mut reader: impl BufRead + Seek, length: u64) -> Result<Picture, String> {
     let is_png = reader.fill_buf().map_err(|e| e.to_string())?.starts_with(b"\x89PNG");
     if is_png { png(reader, length) } else { jpeg(reader, length) }

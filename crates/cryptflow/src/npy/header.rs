@@ -216,7 +216,8 @@ impl<'a> Parser<'a> {
 }
 
 impl DType {
-    /// Appends the elements of `bytes` (a whole number of them) to `out`, each as the nearest float.
+    /// Appends the elements of `bytes` (a whole number of them) to `out`, each as the nearest
+    /// float.
     pub(super) fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         out.extend(bytes.chunks_exact(self.size).map(|element| {
             let mut little = [0u8; 8];

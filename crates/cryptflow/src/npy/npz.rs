@@ -21,7 +21,8 @@ pub fn read_npz(reader: impl Read + Seek, wanted: &str) -> Result<(String, NpyAr
     Ok((name, array))
 }
 
-/// Reads the array called `wanted` from an archive, also where it holds only one, which has another name.
+/// Reads the array called `wanted` from an archive, also where it holds only one, which has another
+/// name.
 pub fn read_npz_member(reader: impl Read + Seek, wanted: &str) -> Result<NpyArray, NpyError> {
     let mut archive = ZipArchive::new(reader).map_err(damaged)?;
     let found = names(&archive)?;
@@ -34,7 +35,8 @@ pub fn read_npz_member(reader: impl Read + Seek, wanted: &str) -> Result<NpyArra
 /// Writes arrays by name as an archive, uncompressed, as `numpy.savez` does.
 ///
 /// # Errors
-/// Two arrays of one name, an array whose elements do not go with its shape, or a writer that fails.
+/// Two arrays of one name, an array whose elements do not go with its shape, or a writer that
+/// fails.
 pub fn write_npz<'a>(
     writer: impl Write,
     arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
@@ -56,7 +58,8 @@ pub fn write_npz<'a>(
     }
 }
 
-/// Keeps the first error of a writer for the end: an archive's writer that meets one prints another to standard error when it is dropped.
+/// Keeps the first error of a writer for the end: an archive's writer that meets one prints another
+/// to standard error when it is dropped.
 struct Keeping<W> {
     writer: W,
     failed: Option<std::io::Error>,

@@ -15,8 +15,8 @@ const SHOWN: usize = 4;
 /// The outputs of a model for all inputs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Answers {
-    /// The top label of each input: its name, or the index of its class where no names were given. Absent where the model has several
-    /// outputs, as are `top` and `compare`: see `outputs`.
+    /// The top label of each input: its name, or the index of its class where no names were given.
+    /// Absent where the model has several outputs, as are `top` and `compare`: see `outputs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<Label>>,
     /// The five top classes of each input.
@@ -114,8 +114,9 @@ impl Ranked {
     }
 }
 
-/// The number of classes that results of this shape are about; `None` if they are about something else. The results of a model's
-/// `only` output are taken for those of classes, whatever they are; those that the parties have found a class of are about all of them.
+/// The number of classes that results of this shape are about; `None` if they are about something
+/// else. The results of a model's `only` output are taken for those of classes, whatever they are;
+/// those that the parties have found a class of are about all of them.
 pub fn classes(shape: &[usize], transform: Option<OutputTransform>, only: bool) -> Option<usize> {
     let len = shape.iter().product();
     if let Some(OutputTransform::Class { of }) = transform {

@@ -20,8 +20,8 @@ pub(crate) fn array(archive: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     (array.shape, data)
 }
 
-/// A frozen graph in TensorFlow's form: a `[2, 3]` and b of this shape; scores = softmax(a + b), size = relu(b), and, where it is
-/// wanted, mixed = aᵀ · b, which has no axis of rows.
+/// A frozen graph in TensorFlow's form: a `[2, 3]` and b of this shape; scores = softmax(a + b),
+/// size = relu(b), and, where it is wanted, mixed = aᵀ · b, which has no axis of rows.
 pub(crate) fn graph(b: [u8; 2], mixed: bool) -> Vec<u8> {
     let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
     let attribute =

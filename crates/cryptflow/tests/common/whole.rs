@@ -1,5 +1,5 @@
-//! A graph's whole way in one process: made cheaper, turned into fixed point, run on plain integers and by three parties, over
-//! each protocol.
+//! A graph's whole way in one process: made cheaper, turned into fixed point, run on plain integers
+//! and by three parties, over each protocol.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow::clear_runner::ClearRunner;
@@ -14,7 +14,8 @@ use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_program::OutputTransform;
 use cryptflow_wire::{LinkOptions, Links, local};
 
-/// What a protocol's parties computed: for each output its name, its elements, and what one unit of fixed point is in it.
+/// What a protocol's parties computed: for each output its name, its elements, and what one unit of
+/// fixed point is in it.
 pub(crate) struct Answers {
     pub(crate) protocol: &'static str,
     pub(crate) outputs: Vec<(String, Vec<f32>, f32)>,
@@ -59,7 +60,8 @@ pub(crate) fn run(
     Ok((compiled, answers))
 }
 
-/// Forty inputs like the one that is there: its elements, turned round, scaled by steps up to the original.
+/// Forty inputs like the one that is there: its elements, turned round, scaled by steps up to the
+/// original.
 fn examples(inputs: &[Array]) -> Vec<Vec<Array>> {
     let example = |i: usize| {
         let turned = |x: &Array| {

@@ -1,5 +1,5 @@
-//! Parties, hosts and networks that cheat: the rows of the table in docs/security/aramis.md. Each is found out before any output is
-//! opened, and the error names the party.
+//! Parties, hosts and networks that cheat: the rows of the table in docs/security/aramis.md. Each
+//! is found out before any output is opened, and the error names the party.
 
 use std::io::Write;
 use std::path::Path;
@@ -61,7 +61,8 @@ fn a_party_whose_evidence_lies() {
         let command = lying::command(&sites.config("p1"), &sites.tee(), lie);
         sites.start_command(1, command);
         if lie == "replay" {
-            // It saves what it says in the first session, and says it again: already to the second who asks.
+            // It saves what it says in the first session, and says it again: already to the second
+            // who asks.
             let _ = sites.predict();
         }
         refused(&sites, said);
@@ -83,7 +84,8 @@ fn a_party_that_changes_its_weights() {
     std::fs::write(&path, &changed).unwrap();
     refused(&sites, &["P1", "it was changed"]);
 
-    // A host that deploys other weights, in its own store alone, changes the digest that all agree on.
+    // A host that deploys other weights, in its own store alone, changes the digest that all agree
+    // on.
     let text = String::from_utf8_lossy(&whole).into_owned();
     let at = text.find("commitments").unwrap() + 20;
     let mut changed = whole.clone();
@@ -95,8 +97,8 @@ fn a_party_that_changes_its_weights() {
     sites.predict().unwrap();
 }
 
-/// Somebody between P0 and P1 who flips a bit, exchanges, omits, repeats or replays what goes by, at several places: while they prove
-/// themselves, and while the protocol runs.
+/// Somebody between P0 and P1 who flips a bit, exchanges, omits, repeats or replays what goes by,
+/// at several places: while they prove themselves, and while the protocol runs.
 #[test]
 fn somebody_between_two_parties() {
     let mut sites = running();
@@ -151,7 +153,8 @@ fn a_party_that_is_restarted_in_the_middle() {
     sites.predict().unwrap();
 }
 
-/// A client that some host has told the number of another's session: it would bring a part of the input, and get a part of the output.
+/// A client that some host has told the number of another's session: it would bring a part of the
+/// input, and get a part of the output.
 #[test]
 fn a_client_that_enters_the_session_of_another() {
     let sites = running();
@@ -166,7 +169,8 @@ fn a_client_that_enters_the_session_of_another() {
     };
     let error = refusal([7; 32]).expect_err("it was let in");
     assert!(error.contains("P1 refuses") && error.contains("another client's"), "{error}");
-    // With its own name it has a session of its own: the parties compare manifests, and the name is in them.
+    // With its own name it has a session of its own: the parties compare manifests, and the name is
+    // in them.
     let own = alice.config.identity.fingerprint().0;
     refusal(own).unwrap();
     let other = Manifest { client: Some([7; 32]), ..manifest.clone() };
@@ -212,7 +216,8 @@ fn a_host_that_forks_its_party() {
         joined.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(channels.iter().all(Result::is_ok));
-    // Each copy waits for the party that talks to the other; those who have all their links compare whom they talk to.
+    // Each copy waits for the party that talks to the other; those who have all their links compare
+    // whom they talk to.
     let links: Vec<_> = channels
         .into_iter()
         .map(|met| {

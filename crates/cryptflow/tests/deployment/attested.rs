@@ -58,7 +58,8 @@ fn evidence_is_renewed_at_the_interval_of_the_policy() {
 
 #[test]
 fn who_does_not_agree_on_the_policy_takes_no_part() {
-    // A client without a policy, with parties that demand one, and the other way round; a party with another policy.
+    // A client without a policy, with parties that demand one, and the other way round; a party
+    // with another policy.
     let mut sites = Sites::new(true);
     sites.start();
     sites.deploy("mirror").unwrap();

@@ -1,5 +1,5 @@
-//! A client that speaks with chosen processes, step by step: to stop a session in the middle, or to be in league with a host that
-//! runs its party twice.
+//! A client that speaks with chosen processes, step by step: to stop a session in the middle, or to
+//! be in league with a host that runs its party twice.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

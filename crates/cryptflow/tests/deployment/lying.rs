@@ -1,4 +1,5 @@
-//! A party whose evidence lies. It runs in a process of this test's own executable: the command has no such party.
+//! A party whose evidence lies. It runs in a process of this test's own executable: the command has
+//! no such party.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! Three organisations and a client, as real processes over TLS: with parties that follow the protocol, that fail, and that cheat.
+//! Three organisations and a client, as real processes over TLS: with parties that follow the
+//! protocol, that fail, and that cheat.
 #![cfg(unix)]
 #![allow(unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

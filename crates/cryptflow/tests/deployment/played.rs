@@ -1,5 +1,5 @@
-//! P2, played by the test itself: its host holds the site's key and whatever else is in memory, and runs copies of it at will. P0 and P1
-//! are real processes.
+//! P2, played by the test itself: its host holds the site's key and whatever else is in memory, and
+//! runs copies of it at will. P0 and P1 are real processes.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -56,7 +56,8 @@ fn options() -> LinkOptions {
     LinkOptions { deadline: Duration::from_secs(20), ..LinkOptions::default() }
 }
 
-/// Sets the stage. With `stolen`, P2's host has all of its keys but the instance key, and takes its connections over.
+/// Sets the stage. With `stolen`, P2's host has all of its keys but the instance key, and takes its
+/// connections over.
 fn stage(sites: &mut Sites, stolen: bool) -> Stage {
     sites.start();
     sites.deploy("mirror").unwrap();
@@ -139,7 +140,8 @@ fn a_host_that_has_every_key_but_the_instance_key() {
     assert!(errors.iter().all(|error| error.contains(found)), "{errors:?}");
 }
 
-/// Both ends of an authenticated link that nobody reads but a copy's host: what it feigns in place of a party.
+/// Both ends of an authenticated link that nobody reads but a copy's host: what it feigns in place
+/// of a party.
 fn feigned(peer: u8) -> (Link, Link) {
     let make = || {
         let pair = rcgen_pair();
@@ -165,7 +167,8 @@ fn rcgen_pair() -> (String, String) {
     (pair.cert.pem(), pair.signing_key.serialize_pem())
 }
 
-/// One copy of P2, honest from here on: deals to one party, and to nobody in place of the other. Then it states what it sent.
+/// One copy of P2, honest from here on: deals to one party, and to nobody in place of the other.
+/// Then it states what it sent.
 fn copy(
     real: Link,
     to: usize,
@@ -205,7 +208,8 @@ fn copy(
         while receive::<Statement>(links.to(to)).is_ok() {}
         Ok(())
     };
-    // Its party may hear before the end, by way of the other copy's, that something is wrong. Nothing else may stop it.
+    // Its party may hear before the end, by way of the other copy's, that something is wrong.
+    // Nothing else may stop it.
     if let Err(error) = deal() {
         assert!(format!("{error:?}").contains("do not agree"), "{error:?}");
     }
@@ -213,7 +217,8 @@ fn copy(
     nobody.join().unwrap();
 }
 
-/// Two copies that have the same keys, and part after everybody has agreed: one deals to P0, the other to P1.
+/// Two copies that have the same keys, and part after everybody has agreed: one deals to P0, the
+/// other to P1.
 #[test]
 fn a_host_that_copies_its_party_in_the_middle() {
     let mut sites = Sites::new(true);

@@ -12,7 +12,8 @@ const APPLICATION: u8 = 23;
 
 /// What is done with the records of one direction.
 pub trait Hand: Send + Sync {
-    /// What goes on in place of the record with this number of this connection (only records of application data are counted).
+    /// What goes on in place of the record with this number of this connection (only records of
+    /// application data are counted).
     fn pass(&self, number: usize, record: Vec<u8>) -> Vec<Vec<u8>>;
 }
 
@@ -22,8 +23,8 @@ impl<F: Fn(usize, Vec<u8>) -> Vec<Vec<u8>> + Send + Sync> Hand for F {
     }
 }
 
-/// Stands between whoever connects to the address that it returns, and whoever listens at `behind`. What the connecting side says goes
-/// through `hand`; the other direction passes unchanged.
+/// Stands between whoever connects to the address that it returns, and whoever listens at `behind`.
+/// What the connecting side says goes through `hand`; the other direction passes unchanged.
 pub fn between(behind: &str, hand: Arc<dyn Hand>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, behind) = (listener.local_addr().unwrap().to_string(), behind.to_string());
@@ -102,7 +103,8 @@ pub fn repeat(at: usize) -> Arc<dyn Hand> {
     )
 }
 
-/// Keeps the records of the first connection that has so many, and puts one of them in its place in later ones.
+/// Keeps the records of the first connection that has so many, and puts one of them in its place in
+/// later ones.
 pub fn replay(at: usize) -> Arc<dyn Hand> {
     let kept: Mutex<Option<Vec<u8>>> = Mutex::new(None);
     Arc::new(move |number: usize, record: Vec<u8>| {

@@ -25,8 +25,9 @@ pub struct Sites {
     processes: [Option<Child>; 3],
 }
 
-/// An address that nobody listens on, and that no other call returns. It is below the ports that systems give to outgoing
-/// connections: one of those cannot take it before its party listens, or while it is restarted.
+/// An address that nobody listens on, and that no other call returns. It is below the ports that
+/// systems give to outgoing connections: one of those cannot take it before its party listens, or
+/// while it is restarted.
 pub fn free_address() -> String {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 12_000;

@@ -1,4 +1,5 @@
-//! The commands as their users run them, on the network that ships with the project: real processes, real files.
+//! The commands as their users run them, on the network that ships with the project: real
+//! processes, real files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -161,7 +162,8 @@ fn models_that_cannot_be_compiled_are_refused() {
     let truncated = scratch.file("truncated.pb", &model[..model.len() / 2]);
     let text = scratch.file("text.pb", b"node { name: \"x\" op: \"Placeholder\" }");
     let empty = scratch.file("empty.pb", b"");
-    // The three ReLUs, by their operation (field 2, four letters), become something that cannot be computed.
+    // The three ReLUs, by their operation (field 2, four letters), become something that cannot be
+    // computed.
     let mut unsupported = model.clone();
     let places: Vec<usize> =
         (0..model.len() - 6).filter(|&i| model[i..].starts_with(b"\x12\x04Relu")).collect();
@@ -215,7 +217,8 @@ fn compiled_models_that_are_damaged_are_refused() {
     }
 }
 
-/// The command, with a limit on the size of files so low that writing fails in the middle, as on a full disk.
+/// The command, with a limit on the size of files so low that writing fails in the middle, as on a
+/// full disk.
 #[cfg(target_os = "linux")]
 fn with_a_small_disk(blocks: u32, words: &[&Path]) -> digits::Finished {
     // Writing past the limit is an error, and no longer a signal, where the signal is ignored.

@@ -138,7 +138,8 @@ fn near(found: &[f32], expected: &[f32], allowed: impl Fn(f32) -> f32) -> Result
     }
 }
 
-/// Calibrated on the test's own inputs. What the search takes for enough suits classes; here every element counts.
+/// Calibrated on the test's own inputs. What the search takes for enough suits classes; here every
+/// element counts.
 fn compiled(mut graph: Graph, inputs: &[Array]) -> Result<Compiled, String> {
     passes::optimise(&mut graph);
     let compile = |scale: Scale| {

@@ -1,8 +1,10 @@
-//! ONNX's own tests of its operators: as floats, on plain integers, and by three parties over Mirror and Porthos.
+//! ONNX's own tests of its operators: as floats, on plain integers, and by three parties over
+//! Mirror and Porthos.
 //!
-//! Some dozens are committed, and always run. All 1,884 run where `CRYPTFLOW_ONNX_NODES` names the file into which
-//! `models/conformance/onnx_nodes.py` has packed them. An operator that is not supported must say why; none may give a wrong
-//! answer. Inputs that an operator needs to be public become constants of the model.
+//! Some dozens are committed, and always run. All 1,884 run where `CRYPTFLOW_ONNX_NODES` names the
+//! file into which `models/conformance/onnx_nodes.py` has packed them. An operator that is not
+//! supported must say why; none may give a wrong answer. Inputs that an operator needs to be public
+//! become constants of the model.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

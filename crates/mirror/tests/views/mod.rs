@@ -1,10 +1,10 @@
-//! Leak tests on the real party code: what a corrupted evaluator receives, enumerated over every pad that it does not
-//! know, on rings of a few bits.
+//! Leak tests on the real party code: what a corrupted evaluator receives, enumerated over every
+//! pad that it does not know, on rings of a few bits.
 //!
-//! Every step works element by element, so one run on 2^u elements enumerates u bits of pads: the same secret
-//! everywhere, element e under the pads that e's own bits spell. The view of an element must then be uniform: every
-//! value equally often, whatever the secret. A pad that is forgotten, or used twice, breaks this, and the test plants
-//! each such bug to show that it would be found.
+//! Every step works element by element, so one run on 2^u elements enumerates u bits of pads: the
+//! same secret everywhere, element e under the pads that e's own bits spell. The view of an element
+//! must then be uniform: every value equally often, whatever the secret. A pad that is forgotten,
+//! or used twice, breaks this, and the test plants each such bug to show that it would be found.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ use crate::{Mirror, Tuning};
 const HALF: usize = BLOCK / 2;
 const HALF_WORDS: usize = HALF / 64;
 
-/// What one stream (by its number) is drawn for; tensors may hold several copies of the enumerated elements.
+/// What one stream (by its number) is drawn for; tensors may hold several copies of the enumerated
+/// elements.
 #[derive(Clone, Copy, Debug)]
 enum Use {
     /// Shares that P2 deals, or pads of values: one word an element.
@@ -70,7 +71,8 @@ enum Bug {
     UsedTwice(u64, u64),
 }
 
-/// The streams of the key that the corrupted evaluator does not have: they spell the element's number.
+/// The streams of the key that the corrupted evaluator does not have: they spell the element's
+/// number.
 struct Enumerated {
     uses: Vec<Use>,
     /// Elements enumerated; a stream's second copy has pads of its own.
@@ -141,7 +143,8 @@ struct Problem {
     step: fn(&mut Mirror, &Masked, &MirroredWeight),
 }
 
-/// Runs the step with everything that the corrupted evaluator knows held fixed, and returns what it received.
+/// Runs the step with everything that the corrupted evaluator knows held fixed, and returns what it
+/// received.
 fn transcript(
     problem: &Problem,
     corrupted: Party,
@@ -156,7 +159,8 @@ fn transcript(
         let hidden = a != corrupted && b != corrupted;
         Key::insecure_from_source(Arc::clone(if hidden { &enumerated } else { &known }))
     };
-    // m, the corrupted party's mask and its share of the weight stay the same; the other mask makes up for the secret.
+    // m, the corrupted party's mask and its share of the weight stay the same; the other mask makes
+    // up for the secret.
     let (x, w) = secret;
     let mask = low_bits(problem.bits);
     let (m, own, weight) = (5 & mask, 3 & mask, 6);
@@ -190,15 +194,17 @@ fn transcript(
     (n, received.collect())
 }
 
-/// The view of each element, from the messages of P2 and of the other evaluator, as the uses say how to read them.
+/// The view of each element, from the messages of P2 and of the other evaluator, as the uses say
+/// how to read them.
 fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -> Vec<u128> {
     let mut views = vec![0u128; n];
     let mut width = 0;
     let from = |party: usize| received.iter().filter(move |r| r.from == party).map(|r| r.payload.as_slice());
     let (mut dealer, mut peer) = (from(2), from(1 - corrupted.index()));
-    // Streams are drawn in another order than messages come in (planes are dealt before the openings whose pads were drawn
-    // first), but each sender's messages come in the order of its streams.
-    // What is left of P2's message for a block: one message holds all that is dealt for one opening.
+    // Streams are drawn in another order than messages come in (planes are dealt before the
+    // openings whose pads were drawn first), but each sender's messages come in the order of its
+    // streams. What is left of P2's message for a block: one message holds all that is dealt for
+    // one opening.
     let mut rests: HashMap<usize, &[u8]> = HashMap::new();
     for using in &problem.uses {
         for block in blocks(n * using.copies()) {
@@ -250,7 +256,8 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
     views
 }
 
-/// Whether the views are uniform, each value equally often, on as many bits as pads were enumerated.
+/// Whether the views are uniform, each value equally often, on as many bits as pads were
+/// enumerated.
 fn uniform(problem: &Problem, corrupted: Party, secret: (u64, u64), bug: Option<Bug>) -> Result<(), String> {
     let (n, received) = transcript(problem, corrupted, secret, bug);
     let views = views(problem, corrupted, n, &received);

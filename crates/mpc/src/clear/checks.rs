@@ -125,8 +125,9 @@ impl SumBound {
 /// The sums, taken as integers and not modulo anything, lie where a truncation is exact:
 /// −2^(K−2) + 2^(f−1) <= z <= 2^(K−2) − 3·2^(f−1) − 1.
 ///
-/// `sum` holds them modulo 2^64. Where the magnitudes of the operands alone do not exclude that they wrapped there, they
-/// are computed once more from the high bits of x, which shows them to within the sensitivity.
+/// `sum` holds them modulo 2^64. Where the magnitudes of the operands alone do not exclude that
+/// they wrapped there, they are computed once more from the high bits of x, which shows them to
+/// within the sensitivity.
 pub(super) fn linear_range(
     terms: &[Term<'_, Clear>],
     bias: Option<&ClearValue>,

@@ -3,7 +3,8 @@
 use super::{Clear, ClearValue, reduce, sign_extend};
 use crate::{Error, Owner};
 
-/// Any number of parties could run it; it is run by as many as the protocols are that it is compared with.
+/// Any number of parties could run it; it is run by as many as the protocols are that it is
+/// compared with.
 pub(super) const PARTIES: usize = 3;
 
 const WORD: usize = size_of::<u64>();
@@ -37,7 +38,8 @@ pub(super) fn parse(name: &str, len: usize, part: &[u8], bits: u32) -> Result<Cl
     }
 }
 
-/// The parts are little-endian words, the same for every party; a revealed value is sign-extended to 64 bits.
+/// The parts are little-endian words, the same for every party; a revealed value is sign-extended
+/// to 64 bits.
 impl Owner for Clear {
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         Ok(vec![bytes(x, self.ring_bits); PARTIES])

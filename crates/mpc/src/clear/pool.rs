@@ -4,7 +4,8 @@ use cryptflow_ring::{GeometryError, Window};
 
 use crate::Error;
 
-/// Calls `f` with the elements that each window sees (padding left out), in the order of the result (NHWC).
+/// Calls `f` with the elements that each window sees (padding left out), in the order of the result
+/// (NHWC).
 pub(super) fn each_window(
     x: &[i64],
     [batch, height, width, channels]: [usize; 4],
@@ -32,7 +33,8 @@ pub(super) fn each_window(
     Ok(())
 }
 
-/// Where a tap of an output position falls on an axis of the input, or nothing where it falls on padding.
+/// Where a tap of an output position falls on an axis of the input, or nothing where it falls on
+/// padding.
 fn place(window: &Window, axis: usize, output: usize, tap: usize, extent: usize) -> Option<usize> {
     let padded = output * window.stride[axis] + tap * window.dilation[axis];
     padded.checked_sub(window.padding[axis][0]).filter(|&i| i < extent)

@@ -48,7 +48,8 @@ pub struct Ended {
 }
 
 impl Accord {
-    /// The accord of party `index`, once every other party (`peers`, by index, with the terms of its connection) has proved itself.
+    /// The accord of party `index`, once every other party (`peers`, by index, with the terms of
+    /// its connection) has proved itself.
     pub fn new(
         index: usize,
         trust: Trust,
@@ -74,8 +75,8 @@ impl Accord {
         &self.appraisals
     }
 
-    /// Everybody was asked for the same, and means the same instances: a party that runs twice, and shows one copy to one and the other
-    /// to another, is found here.
+    /// Everybody was asked for the same, and means the same instances: a party that runs twice, and
+    /// shows one copy to one and the other to another, is found here.
     ///
     /// # Errors
     /// Who disagrees, on what.
@@ -103,8 +104,8 @@ impl Accord {
         Ok(())
     }
 
-    /// Before any mask of a batch is drawn: evidence again where it is due, and every party commits to its inputs. Returns all
-    /// commitments.
+    /// Before any mask of a batch is drawn: evidence again where it is due, and every party commits
+    /// to its inputs. Returns all commitments.
     ///
     /// # Errors
     /// A link fails, or evidence is refused.

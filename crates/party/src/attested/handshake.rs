@@ -1,12 +1,13 @@
 //! Evidence in both directions over one connection.
 //!
 //! 1. Each end sends a fresh nonce and the public half of its key for this session.
-//! 2. Each end that is a party sends evidence whose report data hashes what both know: version, session, roles, program, policy,
-//!    both public keys, the prover's session key, the TLS exporter, and the verifier's nonce.
+//! 2. Each end that is a party sends evidence whose report data hashes what both know: version,
+//!    session, roles, program, policy, both public keys, the prover's session key, the TLS
+//!    exporter, and the verifier's nonce.
 //! 3. Each end says whether it accepts the other's.
 //!
-//! Evidence comes after the TLS handshake, not within it: it is bound to a connection whose ends are known, so it can be
-//! neither relayed to another connection nor used again on this one.
+//! Evidence comes after the TLS handshake, not within it: it is bound to a connection whose ends
+//! are known, so it can be neither relayed to another connection nor used again on this one.
 
 use std::time::SystemTime;
 
@@ -145,10 +146,12 @@ struct Verdict {
     refused: Option<String>,
 }
 
-/// Proves this end to the peer, and has the peer prove itself. Both ends call this at the same point.
+/// Proves this end to the peer, and has the peer prove itself. Both ends call this at the same
+/// point.
 ///
 /// # Errors
-/// The connection fails, this party's hardware gives no evidence, or either end refuses the other's.
+/// The connection fails, this party's hardware gives no evidence, or either end refuses the
+/// other's.
 pub fn attest(
     mut port: impl Port,
     trust: &Trust,

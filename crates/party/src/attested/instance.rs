@@ -1,7 +1,8 @@
 //! A participant's key for one session, from which the keys of its links are made.
 //!
-//! It is the only secret on which the integrity of an attested session rests: see docs/security/aramis.md. Whoever holds it can
-//! speak in the participant's name, in this session alone.
+//! It is the only secret on which the integrity of an attested session rests: see
+//! docs/security/aramis.md. Whoever holds it can speak in the participant's name, in this session
+//! alone.
 
 use cryptflow_mpc::keys;
 use cryptflow_wire::{Guard, Role};

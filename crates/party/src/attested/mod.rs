@@ -63,8 +63,8 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// What a site's configuration says; nothing where it attests nothing. `insecure_simulated` is the folder of a simulated root of
-    /// trust, for machines without such hardware.
+    /// What a site's configuration says; nothing where it attests nothing. `insecure_simulated` is
+    /// the folder of a simulated root of trust, for machines without such hardware.
     ///
     /// # Errors
     /// A file is missing or wrong, or a party has no hardware to attest with.

@@ -49,8 +49,8 @@ impl Statement {
     }
 }
 
-/// Whether the statements of all parties, in order, go together: on every link, one end sent what the other received; and everybody
-/// committed to the same inputs towards all.
+/// Whether the statements of all parties, in order, go together: on every link, one end sent what
+/// the other received; and everybody committed to the same inputs towards all.
 ///
 /// # Errors
 /// Which two parties disagree, and on what.

@@ -31,8 +31,9 @@ impl Subject for Conforming {
 
     fn traits(&self) -> Traits {
         Traits {
-            // It computes modulo 2^64 whatever the program says: narrower programs would add time and no case.
-            // A dealt truncation is exact for |z| < 2^62, which bounds of programs over Z_2^63 imply.
+            // It computes modulo 2^64 whatever the program says: narrower programs would add time
+            // and no case. A dealt truncation is exact for |z| < 2^62, which bounds of programs
+            // over Z_2^63 imply.
             ring_bits: 48..=if self.0 == Truncation::Local { 64 } else { 63 },
             compare_bits: 63,
             local_truncation: self.0 == Truncation::Local,

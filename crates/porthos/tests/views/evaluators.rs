@@ -119,7 +119,8 @@ impl Source for Enumerated {
     }
 }
 
-/// Whether each view occurs equally often, and the result is right under each pad. `seed` tells the fixed pads apart.
+/// Whether each view occurs equally often, and the result is right under each pad. `seed` tells the
+/// fixed pads apart.
 fn uniform<const L: u32>(
     problem: &Problem<L>,
     corrupted: Party,
@@ -482,7 +483,8 @@ fn every_view_is_uniform_whatever_the_secret() {
     holds(&Problem { secrets: singles([0, 1, 3, 7].into_iter()), ..relu::<3>(opened) });
 }
 
-/// Each enumerated stream of the key that the evaluator lacks, forgotten, equal to another, or not uniform.
+/// Each enumerated stream of the key that the evaluator lacks, forgotten, equal to another, or not
+/// uniform.
 fn finds_bugs<const L: u32>(problem: &Problem<L>) {
     for corrupted in [Party::P0, Party::P1] {
         let pads = |i: &usize| problem.streams[*i].radix::<L>(corrupted) > 1;

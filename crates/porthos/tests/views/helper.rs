@@ -1,5 +1,5 @@
-//! The view of P2: hidden words uniform, and of each comparison one zero at a uniform place or none, as a coin says, among uniform
-//! bytes; whatever is compared.
+//! The view of P2: hidden words uniform, and of each comparison one zero at a uniform place or
+//! none, as a coin says, among uniform bytes; whatever is compared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ struct Enumerated {
 }
 
 impl Enumerated {
-    /// And the number of elements. Where P2 knows other things of the halves of a block, each half enumerates the pads.
+    /// And the number of elements. Where P2 knows other things of the halves of a block, each half
+    /// enumerates the pads.
     fn new(streams: &[(Use, usize)], halves: bool, bug: Option<Bug>) -> (Enumerated, usize) {
         let mut elements = 1;
         let mut divisors = Vec::new();
@@ -78,7 +79,8 @@ impl Source for Enumerated {
                 }
                 Use::Factors | Use::Zeros => {
                     let mut at = places(word);
-                    // A different element of the enumeration in each row; one that is fixed for all where nothing is enumerated.
+                    // A different element of the enumeration in each row; one that is fixed for all
+                    // where nothing is enumerated.
                     u64::from_le_bytes(std::array::from_fn(|_| {
                         let (element, row) = at.next().unwrap();
                         let digit = if radix == 1 { digit(element * LANES + row) } else { digit(element) };
@@ -93,7 +95,8 @@ impl Source for Enumerated {
     }
 }
 
-/// Runs a step under the evaluators' enumerated key. Returns the elements, and what each evaluator sent P2.
+/// Runs a step under the evaluators' enumerated key. Returns the elements, and what each evaluator
+/// sent P2.
 fn transcript<const L: u32>(
     streams: &[(Use, usize)],
     halves: bool,
@@ -214,7 +217,8 @@ fn msb(secret: u64, bug: Option<Bug>) -> Result<(), String> {
     if histogram(views(n, &sent, false, 1)?) == due { Ok(()) } else { Err("not uniform".into()) }
 }
 
-/// A whole ReLU on words of three bits: every mask and every coin; of the zeros, whether they are there.
+/// A whole ReLU on words of three bits: every mask and every coin; of the zeros, whether they are
+/// there.
 fn relu(secret: u64, bug: Option<Bug>) -> Result<(), String> {
     let mut streams = [&CONVERT[..], &MSB].concat();
     (streams[0].1, streams[1].1, streams[5].1, streams[9].1) = (8, 8, 1, 1);
@@ -242,8 +246,8 @@ struct Asked {
 
 const ASK: [(Use, usize); 3] = [(Use::Factors, P - 1), (Use::Zeros, P), (Use::Places, 1)];
 
-/// PrivateCompare on words of 64 bits: every factor with every share of zero, row by row. Where the cell is zero, an evaluator's byte is
-/// uniform; else its byte and the sum of both are, together.
+/// PrivateCompare on words of 64 bits: every factor with every share of zero, row by row. Where the
+/// cell is zero, an evaluator's byte is uniform; else its byte and the sum of both are, together.
 fn cells(asked: Asked, bug: Option<Bug>) -> Result<(), String> {
     let (n, sent) = transcript::<64>(&ASK, true, 3, bug, |session, n| {
         let thresholds = |_| Thresholds {

@@ -1,18 +1,23 @@
-//! Leak tests on the real party code: what a corrupted party receives, enumerated over pads that it does not know, on words of a few
-//! bits (the sessions of [`Session`] over L bits; 64 in production).
+//! Leak tests on the real party code: what a corrupted party receives, enumerated over pads that it
+//! does not know, on words of a few bits (the sessions of [`Session`] over L bits; 64 in
+//! production).
 //!
-//! Every step works element by element, so one run on many elements enumerates many pads: the same secret everywhere,
-//! element e under the pads that the digits of e spell. `evaluators` has the views of P0 and P1, `helper` that of P2.
+//! Every step works element by element, so one run on many elements enumerates many pads: the same
+//! secret everywhere, element e under the pads that the digits of e spell. `evaluators` has the
+//! views of P0 and P1, `helper` that of P2.
 //!
 //! What is enumerated and what is not:
-//! * words modulo 2^L and modulo N = 2^L − 1: all values of every pad, jointly, where a step has few pads; else those of the opened messages
-//!   jointly and those of the dealt ones jointly, the other pads held fixed at several samples. Pads modulo N are drawn as elements: as
-//!   words they are uniform up to 2^−L, and the tests show that they see that difference;
-//! * bytes modulo 127, 64 for each element: all values of one byte at a time, the others held fixed at samples. They are made of separate words of
-//!   their streams, each drawn once (the ledger of `tests/secrecy.rs`), so they are independent;
+//! * words modulo 2^L and modulo N = 2^L − 1: all values of every pad, jointly, where a step has
+//!   few pads; else those of the opened messages jointly and those of the dealt ones jointly, the
+//!   other pads held fixed at several samples. Pads modulo N are drawn as elements: as words they
+//!   are uniform up to 2^−L, and the tests show that they see that difference;
+//! * bytes modulo 127, 64 for each element: all values of one byte at a time, the others held fixed
+//!   at samples. They are made of separate words of their streams, each drawn once (the ledger of
+//!   `tests/secrecy.rs`), so they are independent;
 //! * local truncation, sums and movements send nothing.
 //!
-//! Each test is shown to fail: pads are forgotten, shared by two messages, or not uniform, one stream at a time.
+//! Each test is shown to fail: pads are forgotten, shared by two messages, or not uniform, one
+//! stream at a time.
 
 mod evaluators;
 mod helper;
@@ -54,7 +59,8 @@ fn sample(number: u64) -> u8 {
 /// A key that the corrupted party knows, by a number: the same words for every element.
 struct Known(u64);
 
-/// The evaluators' key where one of them is corrupted: the same, and in the streams of coins the same bit everywhere.
+/// The evaluators' key where one of them is corrupted: the same, and in the streams of coins the
+/// same bit everywhere.
 struct Common {
     seed: u64,
     coins: &'static [u64],
@@ -99,8 +105,8 @@ impl Layout {
     }
 }
 
-/// Runs a step in all three parties, over words of L bits. `key` gives the source of the key between two parties, `share` a party's
-/// share. Returns the evaluators' results and the messages.
+/// Runs a step in all three parties, over words of L bits. `key` gives the source of the key
+/// between two parties, `share` a party's share. Returns the evaluators' results and the messages.
 fn run<const L: u32>(
     key: impl Fn(Party, Party) -> Arc<dyn Source>,
     step: impl Fn(&mut Session<L>) -> Vec<u64> + Sync,
@@ -130,7 +136,8 @@ fn sent(messages: &[Recorded], from: usize, to: usize) -> Vec<u8> {
     of.flat_map(|m| m.payload.iter().copied()).collect()
 }
 
-/// The group, row and lane of each byte of a word that is drawn for bytes modulo 127, as (element, row).
+/// The group, row and lane of each byte of a word that is drawn for bytes modulo 127, as (element,
+/// row).
 fn places(word: usize) -> impl Iterator<Item = (usize, usize)> {
     let (group, at) = (word / GROUP_WORDS, word % GROUP_WORDS * 8);
     (at..at + 8).map(move |at| (group * LANES + at % LANES, at / LANES))

@@ -92,8 +92,8 @@ fn nothing_is_half_written() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_an_error() {
-    // A file size limit is what a test can impose without privileges; the kernel answers as a full disk does, with a
-    // failed write, in a child process of its own.
+    // A file size limit is what a test can impose without privileges; the kernel answers as a full
+    // disk does, with a failed write, in a child process of its own.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     let status = std::process::Command::new("sh")
@@ -128,7 +128,8 @@ fn reading_what_is_not_there() {
     assert!(error.contains("not a safetensors file") && error.contains("text"), "{error}");
 }
 
-/// Cut at every length, and one byte changed at every place: an error, and never a panic or another model.
+/// Cut at every length, and one byte changed at every place: an error, and never a panic or another
+/// model.
 #[test]
 fn damage_is_found() {
     let bytes = to_bytes(&sample::checked(), Some(&sample::weights()), None).unwrap();
@@ -148,7 +149,8 @@ fn damage_is_found() {
         for change in [0x01, 0x80] {
             damaged[place] ^= change;
             if let Ok(other) = from_bytes(&damaged) {
-                // Blanks in the header, and names of unused metadata, may change; the model may not.
+                // Blanks in the header, and names of unused metadata, may change; the model may
+                // not.
                 assert_eq!(other.program, model.program, "byte {place}");
                 assert_eq!(other.weights, model.weights, "byte {place}");
             }

@@ -1,15 +1,15 @@
-//! Products by AMX: tiles of bytes, multiplied and summed into tiles of 32-bit words, 16·16·64 products an
-//! instruction.
+//! Products by AMX: tiles of bytes, multiplied and summed into tiles of 32-bit words, 16·16·64
+//! products an instruction.
 //!
-//! A word is its bytes: `a = Σ a_i·2^(8i)`, so modulo 2^(8L) only the byte products with `i + j < L` count: 36 for
-//! 64 bits, 28 for 51, 10 for 32. With 1,024 byte products a cycle this is 28, 36 or 102 products of words a cycle,
-//! where vpmullq does 4 and IFMA does 16 (of 52 bits).
+//! A word is its bytes: `a = Σ a_i·2^(8i)`, so modulo 2^(8L) only the byte products with `i + j <
+//! L` count: 36 for 64 bits, 28 for 51, 10 for 32. With 1,024 byte products a cycle this is 28, 36
+//! or 102 products of words a cycle, where vpmullq does 4 and IFMA does 16 (of 52 bits).
 //!
-//! Both operands are *encoded*: cut into tiles of 16 rows (or columns) by 64 of the inner axis by one byte. For a tile
-//! of the result the products are summed by their *diagonal* `d = i + j`, and the sums are folded at the end:
-//! `Σ_d 2^(8d)·C_d`. Two bytes of each operand are in registers at a time, which makes four instructions of four
-//! loads, and four sums: one for diagonal `2D`, two for `2D + 1` (an instruction takes 52 cycles until its sum can be
-//! used again), one for `2D + 2`.
+//! Both operands are *encoded*: cut into tiles of 16 rows (or columns) by 64 of the inner axis by
+//! one byte. For a tile of the result the products are summed by their *diagonal* `d = i + j`, and
+//! the sums are folded at the end: `Σ_d 2^(8d)·C_d`. Two bytes of each operand are in registers at
+//! a time, which makes four instructions of four loads, and four sums: one for diagonal `2D`, two
+//! for `2D + 1` (an instruction takes 52 cycles until its sum can be used again), one for `2D + 2`.
 #![allow(unsafe_code)]
 
 use std::arch::asm;
@@ -33,11 +33,12 @@ use tiles::{Fold, diagonals};
 const SIDE: usize = 16;
 /// Words of the inner axis of a tile: bytes of its rows.
 const RUN: usize = 64;
-/// Tiles along the inner axis between two folds. The sums do not overflow by far (`8·DEPTH·255² < 2^32`), and the two
-/// operands of a tile of the result fit the first cache.
+/// Tiles along the inner axis between two folds. The sums do not overflow by far (`8·DEPTH·255² <
+/// 2^32`), and the two operands of a tile of the result fit the first cache.
 const TILES: usize = 2;
 const DEPTH: usize = TILES * RUN;
-/// Tiles down and across a thread's block, at most: its result then fits the second cache, with both operands.
+/// Tiles down and across a thread's block, at most: its result then fits the second cache, with
+/// both operands.
 const BLOCK_TILES: [usize; 2] = [16, 32];
 /// Most sums of a tile of the result.
 const SUMS: usize = 12;
@@ -92,8 +93,8 @@ fn permitted() -> bool {
     false
 }
 
-/// Whether AMX is faster than a kernel for a product of `[rows, inner, columns]`: its tiles may be half empty, and
-/// encoding and folding cost a time for each word. In cycles of one core, by
+/// Whether AMX is faster than a kernel for a product of `[rows, inner, columns]`: its tiles may be
+/// half empty, and encoding and folding cost a time for each word. In cycles of one core, by
 /// measurement.
 pub(super) fn pays([rows, inner, columns]: [usize; 3], bits: u32, kernel: &Kernel) -> bool {
     let limbs = bits.div_ceil(8) as f64;
@@ -106,7 +107,8 @@ pub(super) fn pays([rows, inner, columns]: [usize; 3], bits: u32, kernel: &Kerne
     here < there
 }
 
-/// Adds the product of `rows` rows and `w` to `out`. The result is right modulo 2^(8·limbs); `limbs` in 1..=8.
+/// Adds the product of `rows` rows and `w` to `out`. The result is right modulo 2^(8·limbs);
+/// `limbs` in 1..=8.
 pub(super) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, limbs: usize, out: &Target<'_>) {
     assert!(available() && (1..=8).contains(&limbs));
     // The byte loops are unrolled: one function for each number of bytes.
@@ -133,7 +135,8 @@ pub(super) fn multiply(left: &Rows<'_>, rows: usize, w: &Columns<'_>, limbs: usi
         let rows = first_row..rows.min(first_row + block_rows);
         let first = (task % splits * each).min(tile_columns);
         let tiles = first..tile_columns.min(first + each);
-        // SAFETY: the machine has the instructions; this block of the result is this thread's alone.
+        // SAFETY: the machine has the instructions; this block of the result is this thread's
+        // alone.
         unsafe { block_of_limbs(left, rows, &panels, tiles, scratch, out) };
     });
 }
@@ -228,7 +231,8 @@ unsafe fn block<const L: usize>(
     }
 }
 
-/// Adds to the result what the slice of the inner axis from `k` on gives; the first slice overwrites it.
+/// Adds to the result what the slice of the inner axis from `k` on gives; the first slice
+/// overwrites it.
 ///
 /// # Safety
 /// The machine must have the instructions, and the tiles must be configured.

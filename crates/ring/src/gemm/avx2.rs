@@ -1,5 +1,6 @@
-//! Tiles of 4 rows by 8 columns. AVX2 has no 64-bit product, so it is put together from three of 32 bits:
-//! `a·b = lo(a)·lo(b) + 2^32·(lo(a)·hi(b) + hi(a)·lo(b))`. The two sums are kept apart until the end.
+//! Tiles of 4 rows by 8 columns. AVX2 has no 64-bit product, so it is put together from three of 32
+//! bits: `a·b = lo(a)·lo(b) + 2^32·(lo(a)·hi(b) + hi(a)·lo(b))`. The two sums are kept apart until
+//! the end.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -31,7 +32,8 @@ fn tile<const R: usize, const V: usize>(
         let mut low = [_mm256_setzero_si256(); R];
         let mut middle = [_mm256_setzero_si256(); R];
         for k in 0..depth {
-            // SAFETY: `check` asserted that `depth` rows of 8 words lie in `b`, and `R` rows of `depth` words in `a`.
+            // SAFETY: `check` asserted that `depth` rows of 8 words lie in `b`, and `R` rows of
+            // `depth` words in `a`.
             unsafe {
                 let b = _mm256_loadu_si256(b.as_ptr().add(k * LANES + half).cast());
                 let b_high = _mm256_srli_epi64::<32>(b);

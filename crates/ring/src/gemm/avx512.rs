@@ -1,11 +1,11 @@
-//! Tiles of 6 rows by 4 vectors of 8 columns: 24 sums, 4 vectors of the right operand and one word of the left one
-//! fill the 32 registers.
+//! Tiles of 6 rows by 4 vectors of 8 columns: 24 sums, 4 vectors of the right operand and one word
+//! of the left one fill the 32 registers.
 //!
-//! - *vpmullq* multiplies modulo 2^64. It is three operations on the two multiplying ports, and the addition is a
-//!   fourth: 4 products a cycle.
-//! - *vpmadd52luq* (IFMA) multiplies the low 52 bits of its operands and adds the low 52 bits of the product to a sum
-//!   of 64 bits: one operation, 16 products a cycle. The sum is right modulo 2^52, whatever lies above the operands'
-//!   52 bits.
+//! - *vpmullq* multiplies modulo 2^64. It is three operations on the two multiplying ports, and the
+//!   addition is a fourth: 4 products a cycle.
+//! - *vpmadd52luq* (IFMA) multiplies the low 52 bits of its operands and adds the low 52 bits of
+//!   the product to a sum of 64 bits: one operation, 16 products a cycle. The sum is right modulo
+//!   2^52, whatever lies above the operands' 52 bits.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -52,8 +52,8 @@ macro_rules! tile {
             let mut sums = [[_mm512_setzero_si512(); V]; R];
             let mut panel = b.as_ptr();
             for k in 0..depth {
-                // SAFETY: `check` asserted that `depth` rows of `V` vectors lie in `b`, and `R` rows of `depth` words
-                // in `a`.
+                // SAFETY: `check` asserted that `depth` rows of `V` vectors lie in `b`, and `R`
+                // rows of `depth` words in `a`.
                 unsafe {
                     let mut columns = [_mm512_setzero_si512(); V];
                     for (v, columns) in columns.iter_mut().enumerate() {

@@ -1,4 +1,5 @@
-//! The innermost kernels: a tile of the result in registers. Which one runs is decided once, by what the machine has.
+//! The innermost kernels: a tile of the result in registers. Which one runs is decided once, by
+//! what the machine has.
 
 use std::sync::OnceLock;
 
@@ -9,9 +10,9 @@ pub(crate) const TILE_COLUMNS: usize = 4 * LANES;
 /// Words of a tile.
 pub(crate) const TILE_LEN: usize = 6 * TILE_COLUMNS;
 
-/// `tile = a · b`: `a` has rows of `depth` words that are `stride` apart, `b` has `depth` rows of whole vectors.
-/// Arguments: `a`, `stride`, `b`, `depth`, `tile`. A kernel asserts that its operands are long enough; calling it is
-/// unsafe for the instructions that it uses alone.
+/// `tile = a · b`: `a` has rows of `depth` words that are `stride` apart, `b` has `depth` rows of
+/// whole vectors. Arguments: `a`, `stride`, `b`, `depth`, `tile`. A kernel asserts that its
+/// operands are long enough; calling it is unsafe for the instructions that it uses alone.
 pub(crate) type Tile = unsafe fn(&[u64], usize, &[u64], usize, &mut [u64; TILE_LEN]);
 
 /// A family of kernels, one for each size of a tile.
@@ -32,7 +33,8 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// For the kernels' own files: `select` may return only kernels whose instructions this machine has.
+    /// For the kernels' own files: `select` may return only kernels whose instructions this machine
+    /// has.
     pub(super) fn new(
         name: &'static str,
         [rows, lanes]: [usize; 2],

@@ -14,8 +14,9 @@ pub(crate) enum Rows<'a> {
         /// Distance of the rows.
         stride: usize,
     },
-    /// Row `r` is what output position `r` (batch, height, width) of a convolution sees of one group's channels, in the
-    /// order of the weights: kernel height, kernel width, channel. Padding is zeros.
+    /// Row `r` is what output position `r` (batch, height, width) of a convolution sees of one
+    /// group's channels, in the order of the weights: kernel height, kernel width, channel. Padding
+    /// is zeros.
     Windows {
         /// The image, NHWC.
         x: &'a [u64],
@@ -37,7 +38,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The block as it lies in memory, or else as a copy in `scratch`, and the distance of its rows.
+    /// The block as it lies in memory, or else as a copy in `scratch`, and the distance of its
+    /// rows.
     pub(crate) fn block<'s>(
         &self,
         rows: Range<usize>,
@@ -106,7 +108,8 @@ fn window(
             part.fill(0);
             continue;
         }
-        // Pixels `left .. right` of the run are in the image; its first pixel is column `column - padding`.
+        // Pixels `left .. right` of the run are in the image; its first pixel is column `column -
+        // padding`.
         let column = ox * w.stride[1] + kx * w.dilation[1];
         let left = w.padding[1][0].saturating_sub(column).min(pixels);
         let right = (width + w.padding[1][0]).saturating_sub(column).min(pixels).max(left);

@@ -1,5 +1,5 @@
-//! Products that read each weight once or twice, so that memory is the limit: a few rows, and depth-wise
-//! convolutions. Plain loops, compiled for each kind of vector.
+//! Products that read each weight once or twice, so that memory is the limit: a few rows, and
+//! depth-wise convolutions. Plain loops, compiled for each kind of vector.
 
 use rayon::prelude::*;
 
@@ -7,7 +7,8 @@ use super::{Columns, Target};
 use crate::geometry::Conv2d;
 use crate::simd::for_this_machine;
 
-/// Columns of a thread's part of a few rows: their sums stay in the first cache while the weights stream by.
+/// Columns of a thread's part of a few rows: their sums stay in the first cache while the weights
+/// stream by.
 const PART: usize = 256;
 /// Most rows that go through the weights together.
 const ROWS: usize = 4;
@@ -50,7 +51,8 @@ fn part_of_rows_plain(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, 
     }
 }
 
-/// `R` rows. Four weights of a column at a time, so that a sum is read and written once for four products.
+/// `R` rows. Four weights of a column at a time, so that a sum is read and written once for four
+/// products.
 #[inline(always)]
 fn rows_plain<const R: usize>(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
     const NONE: [u64; PART] = [0; PART];
@@ -73,7 +75,8 @@ fn rows_plain<const R: usize>(x: &[u64], w: &Columns<'_>, first: usize, columns:
     }
 }
 
-/// Adds the product of each row of `inner` words of `x` with the same row of `w` to one element of `out`.
+/// Adds the product of each row of `inner` words of `x` with the same row of `w` to one element of
+/// `out`.
 pub(crate) fn dots(x: &[u64], w: &[u64], inner: usize, out: &mut [u64]) {
     const ROWS: usize = 1 << 12;
     let parts = x.par_chunks(ROWS * inner).zip(w.par_chunks(ROWS * inner));
@@ -117,8 +120,8 @@ fn depth_wise_row(conv: &Conv2d, oy: usize, x: &[u64], w: &[u64], line: &mut [u6
     for_this_machine!(depth_wise_row_plain(conv: &Conv2d, oy: usize, x: &[u64], w: &[u64], line: &mut [u64]))
 }
 
-/// One row of the output of one image. The channels of a pixel are the vector; where a channel has several outputs
-/// they are neighbours.
+/// One row of the output of one image. The channels of a pixel are the vector; where a channel has
+/// several outputs they are neighbours.
 #[inline(always)]
 fn depth_wise_row_plain(conv: &Conv2d, oy: usize, x: &[u64], w: &[u64], line: &mut [u64]) {
     let [height, width] = conv.input;

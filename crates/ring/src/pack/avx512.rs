@@ -1,5 +1,5 @@
-//! Eight elements at a time: they are exactly `bits` bytes. A byte permutation brings each element to its word, or
-//! back; shifts of 0 to 7 bits do the rest.
+//! Eight elements at a time: they are exactly `bits` bytes. A byte permutation brings each element
+//! to its word, or back; shifts of 0 to 7 bits do the rest.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 use super::{mask, portable};
 use crate::simd::vectors::table;
 
-/// Whether the kernels can do this width here. An element and its shift must fit a word, and a byte must not
-/// belong to three elements.
+/// Whether the kernels can do this width here. An element and its shift must fit a word, and a byte
+/// must not belong to three elements.
 pub(super) fn fits(bits: u32) -> bool {
     (8..=57).contains(&bits)
         && is_x86_feature_detected!("avx512f")
@@ -50,7 +50,8 @@ fn shifts(bits: u32) -> __m512i {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn pack_here(words: &[[u64; 8]], bits: u32, out: &mut [u8]) {
-    // Byte j has bits of the element that has its first bit, and it may have bits of the next element's beginning.
+    // Byte j has bits of the element that has its first bit, and it may have bits of the next
+    // element's beginning.
     let (mut first, mut second, mut shared) = ([0; 64], [0; 64], 0u64);
     for j in 0..bits as usize {
         let e = 8 * j / bits as usize;

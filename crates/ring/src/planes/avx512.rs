@@ -1,14 +1,14 @@
-//! 64 elements at a time. Bytes are sorted by a byte permutation and a transposition of words, so that a vector holds
-//! one byte of each element; an affine map over GF(2) (GFNI) then transposes 8 by 8 bits in each word, and a last byte
-//! permutation makes plane words.
+//! 64 elements at a time. Bytes are sorted by a byte permutation and a transposition of words, so
+//! that a vector holds one byte of each element; an affine map over GF(2) (GFNI) then transposes 8
+//! by 8 bits in each word, and a last byte permutation makes plane words.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
 use crate::simd::vectors::{swap_bytes_and_words, table, transpose_words};
 
-/// Row `j` of the unit matrix is byte `j`. `_mm512_gf2p8affine_epi64_epi8(UNIT, a, 0)` is then, in each word,
-/// the transposition of `a` with its bytes in reverse.
+/// Row `j` of the unit matrix is byte `j`. `_mm512_gf2p8affine_epi64_epi8(UNIT, a, 0)` is then, in
+/// each word, the transposition of `a` with its bytes in reverse.
 const UNIT: i64 = 0x8040_2010_0804_0201_u64 as i64;
 const SORT: [u8; 64] = swap_bytes_and_words(false);
 const SORT_REVERSED: [u8; 64] = swap_bytes_and_words(true);
@@ -66,7 +66,8 @@ fn to_planes_here(values: &[u64], low: u32, count: u32, planes: &mut [u64]) {
     }
 }
 
-/// The plane words of 64 values: word `j` of vector `b` is of bit `low + 8b + j`. Only `used` vectors are made.
+/// The plane words of 64 values: word `j` of vector `b` is of bit `low + 8b + j`. Only `used`
+/// vectors are made.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 fn block_to_planes(values: &[u64; 64], low: u32, used: usize) -> [__m512i; 8] {

@@ -1,7 +1,8 @@
 //! Transpositions of 64 elements in registers.
 
-/// A transposition in place: bit `i` of row `k` and bit `k` of row `i` change places, in each square of `W` by `W` bits
-/// of `W` rows. The larger blocks go first; `mask` selects the columns that stay.
+/// A transposition in place: bit `i` of row `k` and bit `k` of row `i` change places, in each
+/// square of `W` by `W` bits of `W` rows. The larger blocks go first; `mask` selects the columns
+/// that stay.
 fn transpose<const W: usize>(rows: &mut [u64; W]) {
     let mut step = W / 2;
     while step != 0 {

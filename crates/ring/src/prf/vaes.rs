@@ -1,4 +1,5 @@
-//! AES-128 with VAES: four blocks in a vector, eight vectors in flight, and the counters made in registers.
+//! AES-128 with VAES: four blocks in a vector, eight vectors in flight, and the counters made in
+//! registers.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;

@@ -1,4 +1,5 @@
-//! [`Channel`]: a TLS connection before it becomes a link. One side at a time says something short, until a deadline.
+//! [`Channel`]: a TLS connection before it becomes a link. One side at a time says something short,
+//! until a deadline.
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read, Write};
@@ -43,8 +44,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to whoever holds the key with this fingerprint, trying again for a few seconds: it may not have
-    /// started yet. `peer` names it in errors.
+    /// Connects to whoever holds the key with this fingerprint, trying again for a few seconds: it
+    /// may not have started yet. `peer` names it in errors.
     ///
     /// # Errors
     /// The address does not resolve, nobody listens there, or somebody else does.
@@ -94,8 +95,8 @@ impl Channel {
         Ok(channel)
     }
 
-    /// Shakes hands with whoever has connected; only those whose keys are `welcome` get through. Everything that is said before the
-    /// channel becomes a link must be said before the deadline.
+    /// Shakes hands with whoever has connected; only those whose keys are `welcome` get through.
+    /// Everything that is said before the channel becomes a link must be said before the deadline.
     ///
     /// # Errors
     /// The peer's key is not welcome, or it does not speak this protocol.
@@ -170,7 +171,8 @@ impl Channel {
         self.deadline = deadline;
     }
 
-    /// 32 bytes that the two ends of this connection have in common, and nobody else (RFC 9266 in spirit).
+    /// 32 bytes that the two ends of this connection have in common, and nobody else (RFC 9266 in
+    /// spirit).
     ///
     /// # Errors
     /// Never after a handshake.
@@ -316,7 +318,8 @@ impl std::fmt::Debug for Channel {
 
 /// Connects to the first address that answers, trying again for a while.
 fn dial(address: &str, deadline: Instant) -> io::Result<TcpStream> {
-    // Half of the time at most: whoever else waits for this connection shall hear that it fails before giving up for its own part.
+    // Half of the time at most: whoever else waits for this connection shall hear that it fails
+    // before giving up for its own part.
     let half = deadline.saturating_duration_since(Instant::now()) / 2;
     let patience = Instant::now() + half.min(START);
     loop {

@@ -1,4 +1,5 @@
-//! Who somebody is: a key pair and the certificate that carries it, and the fingerprint by which others know it.
+//! Who somebody is: a key pair and the certificate that carries it, and the fingerprint by which
+//! others know it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,8 +12,8 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// SHA-256 of a public key (its SubjectPublicKeyInfo in DER). Shown as sixteen groups of four hexadecimal digits, to be
-/// read out and compared.
+/// SHA-256 of a public key (its SubjectPublicKeyInfo in DER). Shown as sixteen groups of four
+/// hexadecimal digits, to be read out and compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 

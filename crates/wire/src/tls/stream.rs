@@ -1,7 +1,9 @@
-//! A TLS connection used by two threads at once: one reads, one writes. `rustls::StreamOwned` serves one thread only.
+//! A TLS connection used by two threads at once: one reads, one writes. `rustls::StreamOwned`
+//! serves one thread only.
 //!
-//! The connection's state is behind a lock that nobody holds while waiting for the network. What the reader finds to answer
-//! (a key update) leaves with the next thing that the writer writes; a link writes at least its signs of life.
+//! The connection's state is behind a lock that nobody holds while waiting for the network. What
+//! the reader finds to answer (a key update) leaves with the next thing that the writer writes; a
+//! link writes at least its signs of life.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -47,7 +49,8 @@ impl Read for Reader {
         }
         loop {
             let mut tls = self.shared.lock();
-            // Nothing at all means that the peer closed in good order; an error that the network ended before.
+            // Nothing at all means that the peer closed in good order; an error that the network
+            // ended before.
             match tls.reader().read(buffer) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock && !self.finished => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::UnexpectedEof.into()),

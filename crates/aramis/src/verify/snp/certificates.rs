@@ -1,4 +1,5 @@
-//! AMD's certificates: the two authorities of a product, which are part of this program, and a chip's own.
+//! AMD's certificates: the two authorities of a product, which are part of this program, and a
+//! chip's own.
 
 use sev::certs::snp::{Certificate, builtin, ca};
 use sev::firmware::host::TcbVersion;
@@ -12,7 +13,8 @@ use crate::hex;
 use crate::policy::Product;
 use crate::refusal::Refusal;
 
-/// AMD's extensions of a chip's certificate (Versioned Chip Endorsement Key Certificate and KDS Interface Specification, table 9).
+/// AMD's extensions of a chip's certificate (Versioned Chip Endorsement Key Certificate and KDS
+/// Interface Specification, table 9).
 const PRODUCT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.2");
 const BOOTLOADER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.1");
 const TEE_OS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.2");
@@ -21,8 +23,9 @@ const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.37
 const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");
 const CHIP_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
 
-/// The kind of a chip's certificate in a host's table (GHCB specification): 63da758d-e664-4564-adc5-f4b93be8accd, its first three parts with
-/// their bytes reversed where a host wrote them as a GUID of UEFI.
+/// The kind of a chip's certificate in a host's table (GHCB specification):
+/// 63da758d-e664-4564-adc5-f4b93be8accd, its first three parts with their bytes reversed where a
+/// host wrote them as a GUID of UEFI.
 const VCEK_IN_TABLE: [[u8; 16]; 2] = [
     [0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd],
     [0x8d, 0x75, 0xda, 0x63, 0x64, 0xe6, 0x64, 0x45, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd],

@@ -1,4 +1,5 @@
-//! AMD's list of revoked certificates. The root signs it and lists in it those that it signed itself: signing certificates, not chips'.
+//! AMD's list of revoked certificates. The root signs it and lists in it those that it signed
+//! itself: signing certificates, not chips'.
 
 use ring::signature::{RSA_PSS_2048_8192_SHA384, UnparsedPublicKey};
 use sev::certs::snp::Chain;
@@ -13,7 +14,8 @@ use crate::refusal::Refusal;
 
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
-/// Checks that `crl` is of the product's root, valid now, and does not name the product's signing certificate.
+/// Checks that `crl` is of the product's root, valid now, and does not name the product's signing
+/// certificate.
 pub(super) fn check(crl: &[u8], chain: &Chain, now: u64) -> Result<(), Refusal> {
     let broken = |reason: String| Refusal::CollateralBroken {
         tee: TEE,

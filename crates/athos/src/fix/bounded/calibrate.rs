@@ -1,4 +1,5 @@
-//! Calibration: what every node of the graph takes on example inputs, through the float interpreter.
+//! Calibration: what every node of the graph takes on example inputs, through the float
+//! interpreter.
 
 use cryptflow_graph::float;
 use cryptflow_graph::{Array, Graph, NodeId, Op, Range};
@@ -14,8 +15,8 @@ pub(crate) struct Calibration {
     pub(crate) outputs: Vec<Vec<Array>>,
 }
 
-/// Runs the graph on examples, each one value for each input of the graph. `watch` names the nodes whose values
-/// [`Calibration::outputs`] keeps.
+/// Runs the graph on examples, each one value for each input of the graph. `watch` names the nodes
+/// whose values [`Calibration::outputs`] keeps.
 ///
 /// # Errors
 /// Where an example has another shape than the inputs, or a node gives infinite numbers or none.
@@ -63,7 +64,8 @@ fn extremes(data: &[f32]) -> Option<Range> {
         for (i, &v) in chunk.iter().enumerate() {
             low[i] = low[i].min(v);
             high[i] = high[i].max(v);
-            // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of infinity.
+            // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of
+            // infinity.
             sum[i] += v * 0.0;
         }
     }

@@ -7,7 +7,8 @@ use cryptflow_ring::Movement;
 use crate::fix::FixError;
 use crate::fix::units::exp2;
 
-/// An output as it is opened: the node whose value it is, and the movements from there to the opened value.
+/// An output as it is opened: the node whose value it is, and the movements from there to the
+/// opened value.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) node: NodeId,
@@ -63,7 +64,8 @@ pub(crate) struct Examples {
     opened: Vec<Opened>,
     /// For each example, each output in floats.
     outputs: Vec<Vec<Vec<f32>>>,
-    /// For each output, the number of classes (the last axis), if it is a choice among classes at all.
+    /// For each output, the number of classes (the last axis), if it is a choice among classes at
+    /// all.
     classes: Vec<Option<usize>>,
 }
 
@@ -88,7 +90,8 @@ impl Agreement {
 }
 
 impl Examples {
-    /// For each example its inputs, and the values of the nodes that outputs open, in the order of outputs.
+    /// For each example its inputs, and the values of the nodes that outputs open, in the order of
+    /// outputs.
     ///
     /// # Errors
     /// A value that is missing, or cannot be moved as it is opened: a defect.
@@ -128,8 +131,8 @@ impl Examples {
         })
     }
 
-    /// Half the way from the best class to the second, row by row, of the float model's outputs that are
-    /// choices.
+    /// Half the way from the best class to the second, row by row, of the float model's outputs
+    /// that are choices.
     fn margins(&self) -> Vec<f64> {
         let mut margins = Vec::new();
         for outputs in &self.outputs {
@@ -141,8 +144,8 @@ impl Examples {
         margins
     }
 
-    /// The largest error that is allowed: a 64th of the median margin between the best and the second
-    /// class; for outputs that are no choice among classes, a 256th of the largest output.
+    /// The largest error that is allowed: a 64th of the median margin between the best and the
+    /// second class; for outputs that are no choice among classes, a 256th of the largest output.
     pub(crate) fn tolerance(&self) -> f64 {
         let largest = self.outputs.iter().flatten().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
         let floor = largest / 65536.0;

@@ -1,8 +1,9 @@
 //! How many bits each step may shift out.
 //!
-//! A step that truncates by s bits leaves its result K − s − 1 bits (K − s where factors are public). What follows needs some of
-//! them: its comparisons, a lift, its own bounds, and that of every value that stays in this ring. Walking backwards gives
-//! the bits that each result needs; what the ring has left goes to the precision of the weights.
+//! A step that truncates by s bits leaves its result K − s − 1 bits (K − s where factors are
+//! public). What follows needs some of them: its comparisons, a lift, its own bounds, and that of
+//! every value that stays in this ring. Walking backwards gives the bits that each result needs;
+//! what the ring has left goes to the precision of the weights.
 
 use cryptflow_operation::{Activation, Form, Linear, Rectifier, bits};
 
@@ -15,10 +16,12 @@ use crate::fix::units::exp2;
 /// Bits of magnitude below which weights are too coarse to compute with.
 const COARSEST_WEIGHT: u32 = 6;
 
-/// Units below which the products of a layer do not matter, and neither does the precision of its weights.
+/// Units below which the products of a layer do not matter, and neither does the precision of its
+/// weights.
 const NEGLIGIBLE: f64 = 0.25;
 
-/// Bits of magnitude of the largest public factor, as many as a float has: an average over nine is as exact as in the float model.
+/// Bits of magnitude of the largest public factor, as many as a float has: an average over nine is
+/// as exact as in the float model.
 const FACTOR_BITS: u32 = 24;
 
 /// What a truncating step wants.
@@ -60,7 +63,8 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
     plan.steps.iter().map(shift).collect()
 }
 
-/// The bits of the smallest ring that the plan can do with, and of the smallest one in which no weight loses precision.
+/// The bits of the smallest ring that the plan can do with, and of the smallest one in which no
+/// weight loses precision.
 pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
     let needed = needed_bits(plan, bounds, choice.scale);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
@@ -109,7 +113,8 @@ fn linear_wish(
     let scale = plan.values[step.output].scale(choice.scale);
     let for_bias = fractional_bits(bias, 62, 124).saturating_sub(scale);
     let wanted = wanted.min(for_bias).max(1);
-    // A result with more fractional bits than an operand leaves fewer to shift out, and the other way round.
+    // A result with more fractional bits than an operand leaves fewer to shift out, and the other
+    // way round.
     let to = plan.values[step.output].extra;
     let from = linear.terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to).min().unwrap_or(0);
     let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
@@ -153,7 +158,8 @@ fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
     FixError::DoesNotFit { layer: name.to_string(), needed, there: choice.ring_bits, scale: choice.scale }
 }
 
-/// Bits of the ring that each value needs where it is: for its own bounds, and for what is done with it in that ring.
+/// Bits of the ring that each value needs where it is: for its own bounds, and for what is done
+/// with it in that ring.
 fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
     let mut needed: Vec<u32> = bounds.iter().map(|&(low, high)| bits::ring_bits(low, high).max(2)).collect();
     for step in plan.steps.iter().rev() {
@@ -186,7 +192,8 @@ fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
     needed
 }
 
-/// The most fractional bits with which a number of this magnitude stays below `2^bits`; `otherwise` for zero.
+/// The most fractional bits with which a number of this magnitude stays below `2^bits`; `otherwise`
+/// for zero.
 fn fractional_bits(magnitude: f64, bits: u32, otherwise: u32) -> u32 {
     if magnitude == 0.0 {
         return otherwise;

@@ -1,15 +1,16 @@
 //! The search for the scale and the ring.
 //!
-//! **Scale.** The smallest number of fractional bits from 8 to 20 at which the fixed-point program agrees
-//! with the float model on the calibration examples (the hardest ones, where there are many: those with
-//! the thinnest margin between the best and the second class). To agree means that every arg-max is the
-//! same (ties of the float model, within a 1024th of the largest output, do not count), and that no output
-//! is further off than a 64th of the median margin; for outputs that are no choice among classes, than a
-//! 256th of the largest output. Fewer bits make comparisons, and so ReLUs, cheaper.
+//! **Scale.** The smallest number of fractional bits from 8 to 20 at which the fixed-point program
+//! agrees with the float model on the calibration examples (the hardest ones, where there are many:
+//! those with the thinnest margin between the best and the second class). To agree means that every
+//! arg-max is the same (ties of the float model, within a 1024th of the largest output, do not
+//! count), and that no output is further off than a 64th of the median margin; for outputs that are
+//! no choice among classes, than a 256th of the largest output. Fewer bits make comparisons, and so
+//! ReLUs, cheaper.
 //!
-//! **Ring.** 64 bits, unless asked otherwise. `auto`: the smallest ring in which the bounds fit and the
-//! program still agrees; where headroom is short, weights lose precision, layer by layer, before anything
-//! else does.
+//! **Ring.** 64 bits, unless asked otherwise. `auto`: the smallest ring in which the bounds fit and
+//! the program still agrees; where headroom is short, weights lose precision, layer by layer,
+//! before anything else does.
 
 use crate::fix::FixError;
 use crate::fix::bounded::Bounded;
@@ -200,7 +201,8 @@ impl Search<'_> {
                     coarse = Some((next, agreement));
                     low = next + 1;
                 }
-                // The plan for the first scale was made: what another has no plan for does not fit there.
+                // The plan for the first scale was made: what another has no plan for does not fit
+                // there.
                 Err(error @ (FixError::DoesNotFit { .. } | FixError::Unsupported(_))) => {
                     misfit = Some(error);
                     high = next - 1;
@@ -236,7 +238,8 @@ impl Search<'_> {
             self.trial(Choice { ring_bits: 64, ..choice })?;
         }
         let (mut low, mut high) = (least, ample.min(64));
-        // In the ample ring every weight has full precision: nothing is to be gained from a larger one.
+        // In the ample ring every weight has full precision: nothing is to be gained from a larger
+        // one.
         let mut best = high;
         while low < high {
             let middle = (low + high) / 2;

@@ -1,5 +1,5 @@
-//! The integers that each value of a plan stays within: its range, widened by the margin and by rounding,
-//! where they do not follow from what it is computed of.
+//! The integers that each value of a plan stays within: its range, widened by the margin and by
+//! rounding, where they do not follow from what it is computed of.
 
 use cryptflow_operation::{Bounds, Reach};
 
@@ -9,8 +9,8 @@ use crate::fix::units::exp2;
 /// Leading bits of a bound that count.
 const BOUND_BITS: u32 = 7;
 
-/// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding is
-/// within 1.5.
+/// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding
+/// is within 1.5.
 const ROUNDING: i64 = 2;
 
 /// No bound is tighter than this many units: the noise of earlier layers passes through layers that
@@ -43,16 +43,16 @@ pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i6
     (-coarse(low), coarse(high))
 }
 
-/// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the number
-/// itself; and bounds of two forms of one model, whose floats differ in their last digits, are the same,
-/// nor do they show the parties more than that of the examples.
+/// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the
+/// number itself; and bounds of two forms of one model, whose floats differ in their last digits,
+/// are the same, nor do they show the parties more than that of the examples.
 fn coarse(bound: i64) -> i64 {
     let bits = 64 - bound.leading_zeros();
     bound | ((1i64 << bits.saturating_sub(BOUND_BITS).min(62)) - 1)
 }
 
-/// The bounds of a step's result, for its operands': by the operation's rule where they follow from them,
-/// the value's own otherwise.
+/// The bounds of a step's result, for its operands': by the operation's rule where they follow from
+/// them, the value's own otherwise.
 pub(crate) fn result_bounds(
     op: &Operation,
     inputs: &[(i64, i64)],

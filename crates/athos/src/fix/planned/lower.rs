@@ -1,6 +1,8 @@
-//! Lowering: from the graph to a plan, one node after another. All nodes that cannot be lowered are found in one go.
+//! Lowering: from the graph to a plan, one node after another. All nodes that cannot be lowered are
+//! found in one go.
 //!
-//! A family of the graph's operations has a file of the same name here, that says for each of them how it is computed.
+//! A family of the graph's operations has a file of the same name here, that says for each of them
+//! how it is computed.
 
 mod activation;
 mod arg_max;
@@ -141,7 +143,8 @@ impl Lowering<'_> {
         self.plan.inputs = self.graph.inputs.len();
     }
 
-    /// Every node that an output needs becomes steps, or is refused; those that use a refused one are passed over.
+    /// Every node that an output needs becomes steps, or is refused; those that use a refused one
+    /// are passed over.
     fn lower_nodes(&mut self) {
         let needed = needed(self.graph);
         for id in (0..needed.len()).map(NodeId).filter(|id| needed[id.0]) {
@@ -207,12 +210,14 @@ impl Lowering<'_> {
         self.ranges[id.0]
     }
 
-    /// What the node whose value this is was seen to be, for a function of it, as far as the float model allows for it.
+    /// What the node whose value this is was seen to be, for a function of it, as far as the float
+    /// model allows for it.
     fn seen(&self, function: Function, id: NodeId, value: usize) -> Range {
         function.asked(self.plan.values[value].range, self.images[id.0])
     }
 
-    /// A value of a node in the making: it has the scale of activations, and its bounds follow from its range.
+    /// A value of a node in the making: it has the scale of activations, and its bounds follow from
+    /// its range.
     fn blank(&self, id: NodeId, shape: Vec<usize>, range: Range) -> PlanValue {
         let name = self.graph.node(id).name.clone();
         PlanValue { name, shape, range, node: None, wide: false, extra: 0, exact: None }
@@ -225,8 +230,9 @@ impl Lowering<'_> {
         self.plan.values.len() - 1
     }
 
-    /// A step for a node that gives a new value of this shape and range, with as many fractional bits as its first operand.
-    /// `whole`: the value is the node's result, not one on the way there.
+    /// A step for a node that gives a new value of this shape and range, with as many fractional
+    /// bits as its first operand. `whole`: the value is the node's result, not one on the way
+    /// there.
     fn step(
         &mut self,
         id: NodeId,
@@ -275,7 +281,8 @@ impl Lowering<'_> {
         self.plan.weights.len() - 1
     }
 
-    /// An operand as a secret value. A constant becomes one, as a weight would: it is the model's, and stays so.
+    /// An operand as a secret value. A constant becomes one, as a weight would: it is the model's,
+    /// and stays so.
     fn secret(&mut self, id: NodeId) -> Result<usize, Refusal> {
         match &self.lowered[id.0] {
             Lowered::Value(value) | Lowered::Client(value, OutputTransform::Class { .. }) => Ok(*value),

@@ -1,5 +1,6 @@
-//! The plan: a program in real numbers. Lowering makes it from the graph, scheduling places what widens, and quantising
-//! turns it into a fixed-point program for one scale and one ring; the search for a scale repeats only the last step.
+//! The plan: a program in real numbers. Lowering makes it from the graph, scheduling places what
+//! widens, and quantising turns it into a fixed-point program for one scale and one ring; the
+//! search for a scale repeats only the last step.
 
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub(crate) struct PlanValue {
     pub(crate) shape: Vec<usize>,
     /// What it may be, without margin.
     pub(crate) range: Range,
-    /// The node of the graph whose result this is; none for the inner values of an operation that takes several steps.
+    /// The node of the graph whose result this is; none for the inner values of an operation that
+    /// takes several steps.
     pub(crate) node: Option<NodeId>,
     /// Whether it lives in the large ring; scheduling decides.
     pub(crate) wide: bool,
@@ -58,8 +60,9 @@ impl PlanWeight {
     }
 }
 
-/// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and the
-/// bits that comparisons look at; whether an activation widens is for [`super::schedule`] to say.
+/// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and
+/// the bits that comparisons look at; whether an activation widens is for [`super::schedule`] to
+/// say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reals;
 
@@ -78,8 +81,8 @@ impl Form for Reals {
     }
 }
 
-/// What a step does. Thresholds are in units of the operand; the factors of a combination are integers, and
-/// its offsets are in units of the result.
+/// What a step does. Thresholds are in units of the operand; the factors of a combination are
+/// integers, and its offsets are in units of the result.
 pub(crate) type Operation = cryptflow_operation::Operation<Reals>;
 
 /// One term of a linear step.
@@ -166,8 +169,8 @@ pub struct FunctionReport {
     pub pieces: usize,
     /// Degree of the polynomials.
     pub degree: usize,
-    /// The largest error for operands in that range, that of the arithmetic included; in real numbers. What the operand's
-    /// own rounding leads to is not counted.
+    /// The largest error for operands in that range, that of the arithmetic included; in real
+    /// numbers. What the operand's own rounding leads to is not counted.
     pub largest_error: f64,
 }
 

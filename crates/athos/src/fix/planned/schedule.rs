@@ -1,10 +1,11 @@
 //! Where values are widened.
 //!
-//! Truncations leave values in a small ring; linear maps and sums over windows need the large one. Going back costs a lift,
-//! so each value is lifted once at most, where it is made: a ReLU does it on the way, other makers get a
-//! [`Operation::Widen`] behind them. Movements pass the demand on to their operands, sums do not (their result is widened), and a
-//! maximum over windows is taken in the small ring wherever that is at hand, because its comparisons are cheaper there and
-//! fewer elements are left to lift.
+//! Truncations leave values in a small ring; linear maps and sums over windows need the large one.
+//! Going back costs a lift, so each value is lifted once at most, where it is made: a ReLU does it
+//! on the way, other makers get a [`Operation::Widen`] behind them. Movements pass the demand on to
+//! their operands, sums do not (their result is widened), and a maximum over windows is taken in
+//! the small ring wherever that is at hand, because its comparisons are cheaper there and fewer
+//! elements are left to lift.
 
 use cryptflow_operation::Combine;
 use cryptflow_ring::Movement;
@@ -73,7 +74,8 @@ fn demands(plan: &Plan) -> Vec<Demand> {
     demands
 }
 
-/// Appends a step in the form or forms that are wanted, and returns which value it makes, in which forms.
+/// Appends a step in the form or forms that are wanted, and returns which value it makes, in which
+/// forms.
 fn place(plan: &mut Plan, forms: &[Forms], demands: &[Demand], mut step: PlanStep) -> (usize, Forms) {
     let output = step.output;
     let demand = demands[output];

@@ -39,8 +39,8 @@ pub(super) fn describe(
     (layers, exceeded)
 }
 
-/// One layer whose values have this magnitude by their range, and so many bits in which they are exact.
-/// `bounded`: its bounds are its own, so that its margin counts.
+/// One layer whose values have this magnitude by their range, and so many bits in which they are
+/// exact. `bounded`: its bounds are its own, so that its margin counts.
 fn layer(
     quantised: &Quantised,
     step: &Step,
@@ -82,7 +82,8 @@ fn layer(
     }
 }
 
-/// For each value, whether its bounds follow from those of what it is computed of, not from what was seen of it.
+/// For each value, whether its bounds follow from those of what it is computed of, not from what
+/// was seen of it.
 fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
     let exact = |&planned: &usize| plan.values[planned].exact.is_some();
     let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
@@ -104,7 +105,8 @@ fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
     follows
 }
 
-/// For each value the bits within which everything that is done with it is exact: of its ring, or of a comparison.
+/// For each value the bits within which everything that is done with it is exact: of its ring, or
+/// of a comparison.
 fn bits_there(program: &Checked) -> Vec<u32> {
     let mut there = program.rings().to_vec();
     for step in &program.steps {
@@ -114,7 +116,8 @@ fn bits_there(program: &Checked) -> Vec<u32> {
         match &step.operation {
             Operation::Activation(Activation { compare_bits, .. })
             | Operation::Compare(Compare { compare_bits, .. }) => *slot = (*slot).min(*compare_bits),
-            // The difference of two elements takes one bit more than the elements, where they can be negative.
+            // The difference of two elements takes one bit more than the elements, where they can
+            // be negative.
             Operation::MaxPool(MaxPool { compare_bits, .. }) => {
                 let signed =
                     step.inputs.first().and_then(|id| program.values.get(id.0)).is_some_and(|v| v.low < 0);

@@ -32,7 +32,8 @@ pub(super) struct Difference {
     pub(super) seen: Option<(i64, i64)>,
 }
 
-/// Runs the program beside the float model on the examples that the decision names; on none, if there are none.
+/// Runs the program beside the float model on the examples that the decision names; on none, if
+/// there are none.
 ///
 /// # Errors
 /// Where one of them cannot be run.

@@ -10,8 +10,9 @@ use cryptflow_aramis::policy::Product;
 
 /// Fetch what manufacturers say of the platforms that evidence comes from.
 ///
-/// The file holds signed statements (certificates, revocations, known weaknesses); verification needs no network then. Fetch it anew before it expires
-/// or is older than the policy allows: entries that are in the file already are replaced.
+/// The file holds signed statements (certificates, revocations, known weaknesses); verification
+/// needs no network then. Fetch it anew before it expires or is older than the policy allows:
+/// entries that are in the file already are replaced.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Files of evidence, one of each platform.

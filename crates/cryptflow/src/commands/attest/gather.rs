@@ -9,14 +9,16 @@ use cryptflow_aramis::{Attester, ReportData, evidence, hex};
 
 /// Gather evidence on this machine, for `show`, `policy` and `fetch`.
 ///
-/// Works inside of a TDX trust domain or an SEV-SNP guest (as root), and in an SGX enclave under Gramine. On TDX and SEV-SNP the measurement is the machine's,
-/// and so the party's in the same image; in an enclave it would be this command's own.
+/// Works inside of a TDX trust domain or an SEV-SNP guest (as root), and in an SGX enclave under
+/// Gramine. On TDX and SEV-SNP the measurement is the machine's, and so the party's in the same
+/// image; in an enclave it would be this command's own.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Where to write it (JSON); standard output, otherwise.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// The 64 bytes to have signed, as hexadecimal digits; zeros, otherwise, which are no session's.
+    /// The 64 bytes to have signed, as hexadecimal digits; zeros, otherwise, which are no
+    /// session's.
     #[arg(long, value_name = "DIGITS", value_parser = report_data)]
     report_data: Option<ReportData>,
     /// Have the keys of this folder sign, which proves nothing.

@@ -8,8 +8,9 @@ use cryptflow::error::{Error, Result};
 
 /// Predict a measurement from files.
 ///
-/// For an executable: its SHA-256, which is its measurement on the simulated TEE. For an enclave's signature (a `.sig` file of Gramine): MRENCLAVE,
-/// MRSIGNER, product and version. With --ovmf: the launch measurement of an SEV-SNP guest that QEMU starts directly from a kernel.
+/// For an executable: its SHA-256, which is its measurement on the simulated TEE. For an enclave's
+/// signature (a `.sig` file of Gramine): MRENCLAVE, MRSIGNER, product and version. With --ovmf: the
+/// launch measurement of an SEV-SNP guest that QEMU starts directly from a kernel.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// An executable, or an enclave's signature.

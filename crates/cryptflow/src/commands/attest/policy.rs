@@ -10,8 +10,9 @@ use cryptflow_aramis::hex;
 /// Write a policy from measurements, as strict as it can be for them.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What a party may run: `p0=sgx:DIGITS`, `p0=snp:DIGITS`, `p0=insecure-simulated:DIGITS` (as `measure` prints them), or `p0=FILE` with a file of
-    /// evidence from a run that you trust. May be repeated; every party needs one.
+    /// What a party may run: `p0=sgx:DIGITS`, `p0=snp:DIGITS`, `p0=insecure-simulated:DIGITS` (as
+    /// `measure` prints them), or `p0=FILE` with a file of evidence from a run that you trust. May
+    /// be repeated; every party needs one.
     #[arg(long = "party", required = true, value_name = "PARTY=WHAT")]
     parties: Vec<String>,
     /// Intel's verdict to allow beside UpToDate, such as SWHardeningNeeded. May be repeated.
@@ -20,20 +21,22 @@ pub(super) struct Arguments {
     /// A known weakness to accept, and why it does not matter. May be repeated.
     #[arg(long, value_name = "ID=REASON")]
     accept_advisory: Vec<String>,
-    /// The least versions of an AMD platform: `milan=BOOTLOADER,TEE,SNP,MICROCODE` (turin: and FMC). May be repeated.
+    /// The least versions of an AMD platform: `milan=BOOTLOADER,TEE,SNP,MICROCODE` (turin: and
+    /// FMC). May be repeated.
     #[arg(long, value_name = "PRODUCT=VERSIONS")]
     snp_minimum: Vec<String>,
     /// Allow two hardware threads to share a core.
     #[arg(long)]
     allow_smt: bool,
-    /// Allow platforms to which packages can be added later (servers with several sockets, usually).
+    /// Allow platforms to which packages can be added later (servers with several sockets,
+    /// usually).
     #[arg(long)]
     allow_dynamic_platform: bool,
     /// Allow platforms whose root keys Intel keeps a copy of (those registered with it, usually).
     #[arg(long)]
     allow_cached_keys: bool,
-    /// Allow only the machines that the files of evidence come from. It is what helps against attestation keys that were taken out of some other
-    /// machine.
+    /// Allow only the machines that the files of evidence come from. It is what helps against
+    /// attestation keys that were taken out of some other machine.
     #[arg(long)]
     pin_platforms: bool,
     /// The least number of Intel's assessment (tcbEvaluationDataNumber).

@@ -8,7 +8,8 @@ use cryptflow::error::{Error, Result};
 /// Show what evidence says, without verifying it.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal digits.
+    /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal
+    /// digits.
     file: PathBuf,
     /// One JSON object on standard output.
     #[arg(long)]

@@ -8,9 +8,10 @@ use cryptflow::error::{Error, Result};
 
 /// Make (or renew) a simulated root of trust, which PROTECTS NOTHING.
 ///
-/// For trying and testing Aramis on machines without trusted hardware. Parties that are started with --insecure-simulated-tee DIR sign evidence with
-/// the keys in the folder; verifiers that are started with it accept such evidence, if the policy allows it, too. Whoever reads the folder
-/// can sign anything.
+/// For trying and testing Aramis on machines without trusted hardware. Parties that are started
+/// with --insecure-simulated-tee DIR sign evidence with the keys in the folder; verifiers that are
+/// started with it accept such evidence, if the policy allows it, too. Whoever reads the folder can
+/// sign anything.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The folder. Where it holds a root, its keys stay, and its collateral is renewed.

@@ -14,25 +14,30 @@ use serde::Serialize;
 /// Exits with 0 only if the policy accepts it for some party (or for --role). Needs no network.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal digits.
+    /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal
+    /// digits.
     file: PathBuf,
     /// The policy.
     #[arg(long)]
     policy: PathBuf,
-    /// What manufacturers say of the platform (`cryptflow attest fetch`). Not needed for simulated evidence.
+    /// What manufacturers say of the platform (`cryptflow attest fetch`). Not needed for simulated
+    /// evidence.
     #[arg(long)]
     collateral: Option<PathBuf>,
     /// The party that the evidence is of: p0, p1 or p2. Otherwise, any.
     #[arg(long, value_parser = role)]
     role: Option<Role>,
-    /// The 64 bytes that the evidence must have been made for, as hexadecimal digits. Without, the evidence's own are taken: it is then
-    /// verified what ran where, but not for which session, nor that it is fresh.
+    /// The 64 bytes that the evidence must have been made for, as hexadecimal digits. Without, the
+    /// evidence's own are taken: it is then verified what ran where, but not for which session, nor
+    /// that it is fresh.
     #[arg(long, value_name = "DIGITS", value_parser = report_data)]
     report_data: Option<ReportData>,
-    /// Verify as of this time, in seconds since 1970, or as a date (2026-03-01, midnight UTC). Otherwise, now.
+    /// Verify as of this time, in seconds since 1970, or as a date (2026-03-01, midnight UTC).
+    /// Otherwise, now.
     #[arg(long, value_parser = time)]
     at: Option<SystemTime>,
-    /// Accept evidence that the keys of this folder signed, which protects nothing. The policy must allow it, too.
+    /// Accept evidence that the keys of this folder signed, which protects nothing. The policy must
+    /// allow it, too.
     #[arg(long, value_name = "DIR")]
     insecure_simulated_tee: Option<PathBuf>,
     /// One JSON object on standard output.

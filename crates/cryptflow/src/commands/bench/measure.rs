@@ -1,4 +1,5 @@
-//! One network with one protocol: a process for each party, one session, some inferences of one example each.
+//! One network with one protocol: a process for each party, one session, some inferences of one
+//! example each.
 
 use std::path::Path;
 use std::time::Duration;

@@ -36,7 +36,8 @@ pub(super) struct Ready {
     pub(super) expected: Vec<Vec<f32>>,
 }
 
-/// The networks of a folder: the published ones first, in their order, then all others. `only` chooses, where it names any.
+/// The networks of a folder: the published ones first, in their order, then all others. `only`
+/// chooses, where it names any.
 pub(super) fn find(folder: &Path, only: &[String]) -> Result<Vec<Files>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::at(folder, e))? {
@@ -57,7 +58,8 @@ pub(super) fn find(folder: &Path, only: &[String]) -> Result<Vec<Files>> {
     Ok(found)
 }
 
-/// Compiles a network for batches of one row, as `cryptflow compile` does, and reads examples for so many runs.
+/// Compiles a network for batches of one row, as `cryptflow compile` does, and reads examples for
+/// so many runs.
 pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize) -> Result<Ready> {
     let begun = Instant::now();
     let options = ImportOptions { batch: Some(1), ..ImportOptions::default() };

@@ -8,8 +8,8 @@ use cryptflow::input::{InputSpec, Row};
 use cryptflow_graph::{Array, Graph, Node};
 use cryptflow_program::Preprocessing;
 
-/// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them together in batches. Where the last
-/// batch is not full, rows from the beginning fill it.
+/// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them
+/// together in batches. Where the last batch is not full, rows from the beginning fill it.
 pub(crate) fn read(
     graph: &Graph,
     paths: &[PathBuf],

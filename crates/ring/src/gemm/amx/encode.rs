@@ -10,8 +10,9 @@ use super::super::Columns;
 use super::{DEPTH, Line, RUN, SIDE, TILES};
 use crate::simd::vectors::{swap_bytes_and_words, table, transpose_words};
 
-/// The right operand, encoded: for each block of `DEPTH`, for each 16 columns, for each byte, for each tile of the
-/// inner axis: 16 lines, of 16 columns of 4 bytes each. What is missing of the last tiles is zero.
+/// The right operand, encoded: for each block of `DEPTH`, for each 16 columns, for each byte, for
+/// each tile of the inner axis: 16 lines, of 16 columns of 4 bytes each. What is missing of the
+/// last tiles is zero.
 pub(super) struct Panels {
     lines: Vec<Line>,
     pub(super) inner: usize,
@@ -51,7 +52,8 @@ impl Panels {
 const AHEAD: usize = 4;
 
 const SORT: [u8; 64] = swap_bytes_and_words(false);
-/// Byte `32h + 4c + k` of the result is byte `8(4h + k) + c`: from 4 lines of 16 bytes to 16 columns of 4.
+/// Byte `32h + 4c + k` of the result is byte `8(4h + k) + c`: from 4 lines of 16 bytes to 16
+/// columns of 4.
 const COLUMNS: [u8; 64] = {
     let mut table = [0; 64];
     let mut i = 0;
@@ -101,8 +103,8 @@ fn encode_columns(
     }
 }
 
-/// Encodes rows of `depth` words, `stride` apart: for each 16 rows, for each byte, for each tile of the inner axis,
-/// 16 lines.
+/// Encodes rows of `depth` words, `stride` apart: for each 16 rows, for each byte, for each tile of
+/// the inner axis, 16 lines.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn encode_rows(
     words: &[u64],
@@ -115,7 +117,8 @@ pub(super) fn encode_rows(
     let sort = table(&SORT);
     for r in 0..rows {
         let row = &words[r * stride..][..depth];
-        // The rows of a wide matrix lie in different pages, where the machine does not look ahead by itself.
+        // The rows of a wide matrix lie in different pages, where the machine does not look ahead
+        // by itself.
         for words in words.get((r + AHEAD) * stride..).unwrap_or_default().chunks(8).take(depth / 8) {
             _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().cast());
         }

@@ -35,8 +35,9 @@ macro_rules! zero {
     };
 }
 
-/// Block diagonal `D`: all pairs of two bytes with `I + J = D`. `$c0` is diagonal `2D`, which comes from the block
-/// diagonal before, tiles 1 and 2 are `2D + 1`, `$c2` is `2D + 2`. Sums `3D ..` are stored, `$c2` goes on.
+/// Block diagonal `D`: all pairs of two bytes with `I + J = D`. `$c0` is diagonal `2D`, which comes
+/// from the block diagonal before, tiles 1 and 2 are `2D + 1`, `$c2` is `2D + 2`. Sums `3D ..` are
+/// stored, `$c2` goes on.
 macro_rules! block_diagonal {
     ($c0:literal, $c2:literal, $d:expr, $a:expr, $b:expr, $tiles:expr, $limbs:ident, $sums:expr, $fold:expr) => {{
         let (diagonal, tiles, limbs): (usize, usize, usize) = ($d, $tiles, $limbs);
@@ -78,8 +79,8 @@ macro_rules! block_diagonal {
     }};
 }
 
-/// The sums of all diagonals: sums `3D`, `3D + 1` and `3D + 2` are diagonals `2D`, `2D + 1` and `2D + 1`, or all
-/// `2D` where that is the last.
+/// The sums of all diagonals: sums `3D`, `3D + 1` and `3D + 2` are diagonals `2D`, `2D + 1` and `2D
+/// + 1`, or all `2D` where that is the last.
 ///
 /// # Safety
 /// The machine must have the instructions; `a` and `b` must have `L * tiles` tiles.
@@ -94,8 +95,8 @@ pub(super) unsafe fn diagonals<const L: usize>(
     const { assert!(L >= 1 && L <= 8) };
     assert!(a.len() >= L * tiles * SIDE && b.len() >= L * tiles * SIDE);
     let (a, b, sums) = (a.as_ptr(), b.as_ptr(), sums.as_mut_ptr());
-    // SAFETY: `2i + 1 < L` and `2j + 1 < L` wherever the second byte is loaded, as 2D + 1 < L there;
-    // sums up to 3·3 + 2 are stored.
+    // SAFETY: `2i + 1 < L` and `2j + 1 < L` wherever the second byte is loaded, as 2D + 1 < L
+    // there; sums up to 3·3 + 2 are stored.
     unsafe {
         zero!(0);
         block_diagonal!(0, 3, 0, a, b, tiles, L, sums, fold);
@@ -112,7 +113,8 @@ pub(super) unsafe fn diagonals<const L: usize>(
     fold.rest::<L>();
 }
 
-/// A tile of the result whose sums are still to be folded: `tile += Σ_d 2^(8d)·C_d`, a row at a time.
+/// A tile of the result whose sums are still to be folded: `tile += Σ_d 2^(8d)·C_d`, a row at a
+/// time.
 pub(super) struct Fold<'a> {
     pub(super) sums: &'a mut Sums,
     /// What is left of the tile; its last rows are folded first.

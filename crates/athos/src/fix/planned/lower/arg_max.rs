@@ -1,4 +1,5 @@
-//! Arg-max inside of a graph, and top-k of one: whether each element is the largest, and the sum of the places of those that are.
+//! Arg-max inside of a graph, and top-k of one: whether each element is the largest, and the sum of
+//! the places of those that are.
 
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
@@ -15,8 +16,9 @@ const APART: i64 = 4;
 impl Lowering<'_> {
     /// The first index of the largest element of a value along its last axis, as the node's value.
     ///
-    /// Behind the lowest bits of element i of n come those of n − 1 − i, so that no two elements are equal, and of equal ones the first
-    /// is the largest. Then the comparison with the largest holds in one place, and nothing is rounded on the way but the n − 1 − i.
+    /// Behind the lowest bits of element i of n come those of n − 1 − i, so that no two elements
+    /// are equal, and of equal ones the first is the largest. Then the comparison with the largest
+    /// holds in one place, and nothing is rounded on the way but the n − 1 − i.
     pub(super) fn arg_max_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
         let shape = self.plan.values[x].shape.clone();
         let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
@@ -63,7 +65,8 @@ impl Lowering<'_> {
         Ok(self.step_to(id, Operation::Movement(Movement::Reshape { shape }), &[indices], result))
     }
 
-    /// The largest element along an axis, or the smallest, or where the first of them is, as the node's value.
+    /// The largest element along an axis, or the smallest, or where the first of them is, as the
+    /// node's value.
     pub(super) fn first_inside(
         &mut self,
         id: NodeId,
@@ -97,7 +100,8 @@ impl Lowering<'_> {
         Ok(self.last_value(id, op, &[y]))
     }
 
-    /// An output as the parties compute it, where a client would have applied this to `value`: so that it opens the answer alone.
+    /// An output as the parties compute it, where a client would have applied this to `value`: so
+    /// that it opens the answer alone.
     pub(super) fn hidden(
         &mut self,
         id: NodeId,

@@ -1,7 +1,9 @@
-//! Sums, differences, products and quotients: of secret values, and of a secret value with a constant.
+//! Sums, differences, products and quotients: of secret values, and of a secret value with a
+//! constant.
 //!
-//! Constants are the model's, and secret, with two exceptions. The one number with which values are compared, or at which they are
-//! cut, is public, as the limit of a clipped ReLU is; and so is a single 0, 1 or −1, with which a negation or `1 − x` is written.
+//! Constants are the model's, and secret, with two exceptions. The one number with which values are
+//! compared, or at which they are cut, is public, as the limit of a clipped ReLU is; and so is a
+//! single 0, 1 or −1, with which a negation or `1 − x` is written.
 
 use cryptflow_ring::Movement;
 
@@ -99,7 +101,8 @@ impl Lowering<'_> {
         Ok(Lowered::Value(y))
     }
 
-    /// `a / b`, b secret, as a product with the reciprocal of b; where there is no `a`, a constant follows.
+    /// `a / b`, b secret, as a product with the reciprocal of b; where there is no `a`, a constant
+    /// follows.
     fn quotient(&mut self, id: NodeId, a: Option<NodeId>, b: NodeId) -> Result<Lowered, Refusal> {
         let y = self.secret(b)?;
         // The larger what is divided, the more bits of the reciprocal matter.
@@ -134,7 +137,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// `a − b` in the node's shape, of which one may be a constant; not the node's result. A constant that is one number is public.
+    /// `a − b` in the node's shape, of which one may be a constant; not the node's result. A
+    /// constant that is one number is public.
     pub(super) fn difference(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<usize, Refusal> {
         let shape = self.graph.node(id).shape.clone();
         let (left, right) = (self.constant(a).cloned(), self.constant(b).cloned());
@@ -329,7 +333,8 @@ impl Lowering<'_> {
     ) -> Result<usize, Refusal> {
         let x = self.broadcast(id, x);
         let shape = self.plan.values[x].shape.clone();
-        // The constant spans the axes from the first one along which it varies; before that it is repeated.
+        // The constant spans the axes from the first one along which it varies; before that it is
+        // repeated.
         let missing = shape.len().saturating_sub(constant.len());
         let lead =
             constant.iter().position(|&d| d != 1).map_or(shape.len().saturating_sub(1), |at| missing + at);
@@ -344,8 +349,8 @@ impl Lowering<'_> {
     }
 }
 
-/// The sign and the number where an operation with a constant is no more than `±x`, `±x ± 1`: `1 − x`, say, or a negation. Such a
-/// constant is the operation's, not the model's.
+/// The sign and the number where an operation with a constant is no more than `±x`, `±x ± 1`: `1 −
+/// x`, say, or a negation. Such a constant is the operation's, not the model's.
 fn trivial(op: Basic, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
     let &[c] = c.data.as_slice() else { return None };
     if c != 0.0 && c != 1.0 && c != -1.0 {

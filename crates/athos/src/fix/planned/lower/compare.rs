@@ -6,11 +6,13 @@ use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
-/// Units by which the difference of two equal values may be off: a truncation on the way to it rounds up or down.
+/// Units by which the difference of two equal values may be off: a truncation on the way to it
+/// rounds up or down.
 const TIE: i64 = 1;
 
 impl Lowering<'_> {
-    /// A comparison of two values, on their difference as it is in fixed point: values within [`TIE`] units are equal.
+    /// A comparison of two values, on their difference as it is in fixed point: values within
+    /// [`TIE`] units are equal.
     pub(super) fn compare(&mut self, id: NodeId, comparison: Comparison) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         let d = self.difference(id, a, b)?;

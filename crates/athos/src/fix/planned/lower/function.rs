@@ -1,4 +1,5 @@
-//! Functions of one value, element by element: exact where they are made of a ReLU, tables of polynomials otherwise.
+//! Functions of one value, element by element: exact where they are made of a ReLU, tables of
+//! polynomials otherwise.
 
 use cryptflow_ring::{LinearMap, Movement};
 
@@ -198,7 +199,8 @@ impl Lowering<'_> {
         self.step_to(id, Operation::Add, &[products, constants], result)
     }
 
-    /// U to U^degree, for each element one after another: `[elements, degree]`. The rounds are those of a tree.
+    /// U to U^degree, for each element one after another: `[elements, degree]`. The rounds are
+    /// those of a tree.
     fn powers(&mut self, id: NodeId, away: usize, normalisers: usize, table: &Table) -> usize {
         let count: usize = self.plan.values[away].shape.iter().product();
         let extra = table.power_scale as i32 - self.setting.scale as i32;
@@ -233,7 +235,8 @@ impl Lowering<'_> {
     }
 }
 
-/// Rows of numbers of which the comparisons pick one each: what is reached adds the difference to the one before.
+/// Rows of numbers of which the comparisons pick one each: what is reached adds the difference to
+/// the one before.
 fn picked(rows: &[&Vec<i64>], only: bool) -> Operation {
     let mut factors = Vec::new();
     for row in rows {

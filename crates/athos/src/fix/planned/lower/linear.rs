@@ -127,8 +127,8 @@ impl Lowering<'_> {
         self.step_to(id, op, &[x], PlanValue { node, extra: to.extra, ..self.blank(id, shape, to.range) })
     }
 
-    /// Products with a constant that has a matrix for each of the leading axes, or that stands on the left of several: one layer
-    /// for each matrix.
+    /// Products with a constant that has a matrix for each of the leading axes, or that stands on
+    /// the left of several: one layer for each matrix.
     fn matmul_apart(
         &mut self,
         id: NodeId,
@@ -210,8 +210,8 @@ impl Lowering<'_> {
         Ok(Lowered::Value(y))
     }
 
-    /// `x * factor + offset`, both repeated along the leading axes; reshapes where they span more than the last axis.
-    /// `name` is the weight's, where it is not the node's.
+    /// `x * factor + offset`, both repeated along the leading axes; reshapes where they span more
+    /// than the last axis. `name` is the weight's, where it is not the node's.
     pub(super) fn diagonal(
         &mut self,
         id: NodeId,

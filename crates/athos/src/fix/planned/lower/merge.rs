@@ -2,7 +2,8 @@
 
 use super::super::plan::{self, Operation, Plan};
 
-/// Merges every sum or difference of two linear results that nothing else uses into one linear step.
+/// Merges every sum or difference of two linear results that nothing else uses into one linear
+/// step.
 pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
     let uses = plan.uses();
     let mut maker: Vec<Option<usize>> = vec![None; plan.values.len()];

@@ -11,8 +11,8 @@ use super::{Lowered, Lowering, Refusal};
 impl Lowering<'_> {
     pub(super) fn movement(&mut self, id: NodeId, movement: &Movement) -> Result<Lowered, Refusal> {
         let operands = self.graph.node(id).inputs.clone();
-        // The client may reshape what it has applied softmax to, as long as the classes stay the last axis, and nothing but outputs
-        // see the result.
+        // The client may reshape what it has applied softmax to, as long as the classes stay the
+        // last axis, and nothing but outputs see the result.
         if let ([only], Movement::Reshape { shape }) = (operands.as_slice(), movement)
             && let Lowered::Client(value, OutputTransform::Softmax) = self.lowered[only.0]
         {

@@ -16,7 +16,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// The largest of `count` elements along the middle axis of `[before, count, 1, after]`: `[before, 1, 1, after]`.
+    /// The largest of `count` elements along the middle axis of `[before, count, 1, after]`:
+    /// `[before, 1, 1, after]`.
     pub(super) fn largest(&mut self, id: NodeId, x: usize, [before, count, after]: [usize; 3]) -> usize {
         let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let range = self.plan.values[x].range;

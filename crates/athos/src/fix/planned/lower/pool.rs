@@ -32,7 +32,8 @@ impl Lowering<'_> {
         Ok(self.last_step(id, plan::sum_pool(input, window.clone()), &[x]))
     }
 
-    /// A sum, then a multiplication by 1 / (elements of the window), which differs at the edges where padding does not count.
+    /// A sum, then a multiplication by 1 / (elements of the window), which differs at the edges
+    /// where padding does not count.
     fn avg_pool(&mut self, id: NodeId, window: &Window, padding: bool) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
         let input = self.nhwc(x)?;
@@ -64,7 +65,8 @@ pub(super) fn multiple(mean: Range, n: usize) -> Range {
     Range { low: mean.low * n as f64, high: mean.high * n as f64 }
 }
 
-/// How many elements each window sees, padding not counted: one number for each position of the output, row by row.
+/// How many elements each window sees, padding not counted: one number for each position of the
+/// output, row by row.
 fn taps(input: [usize; 4], window: &Window) -> Result<Vec<usize>, cryptflow_ring::GeometryError> {
     let [height, width] = window.output([input[1], input[2]])?;
     let along = |axis: usize, out: usize| {

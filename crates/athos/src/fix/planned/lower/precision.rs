@@ -1,5 +1,6 @@
-//! Which values get more fractional bits than activations: operands of functions that are steep near zero (a variance whose
-//! reciprocal root is taken, a divisor), back to the product or the layer that makes them, where more bits cost nothing.
+//! Which values get more fractional bits than activations: operands of functions that are steep
+//! near zero (a variance whose reciprocal root is taken, a divisor), back to the product or the
+//! layer that makes them, where more bits cost nothing.
 
 use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range};
 

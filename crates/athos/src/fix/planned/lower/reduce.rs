@@ -57,7 +57,8 @@ impl Lowering<'_> {
         Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
     }
 
-    /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and the number of elements.
+    /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and
+    /// the number of elements.
     pub(super) fn gathered_axes(
         &mut self,
         id: NodeId,

@@ -61,7 +61,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// A public condition: the elements of the two are gathered; where one of them is a constant, zeros are, and it is added.
+    /// A public condition: the elements of the two are gathered; where one of them is a constant,
+    /// zeros are, and it is added.
     fn select_publicly(
         &mut self,
         id: NodeId,
@@ -118,7 +119,8 @@ impl Lowering<'_> {
         Ok(self.last_step(id, reshape(&shape), &[chosen]))
     }
 
-    /// A public number, made of an element of a flat value times nothing, with as many fractional bits as that has.
+    /// A public number, made of an element of a flat value times nothing, with as many fractional
+    /// bits as that has.
     fn public_number(&mut self, id: NodeId, value: usize, number: f32) -> Result<usize, Refusal> {
         let extra = self.plan.values[value].extra;
         let units = (f64::from(number) * exp2(self.setting.scale.saturating_add_signed(extra))).round();

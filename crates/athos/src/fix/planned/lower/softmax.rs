@@ -15,8 +15,8 @@ const EXTRA: i32 = 2;
 impl Lowering<'_> {
     /// The softmax of a value along its last axis, as the node's value.
     ///
-    /// The operands of the exponential are at most zero, where they underflow it is zero; the sum is from 1 to the number of elements,
-    /// so that its reciprocal has no pole.
+    /// The operands of the exponential are at most zero, where they underflow it is zero; the sum
+    /// is from 1 to the number of elements, so that its reciprocal has no pole.
     pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
         let shape = self.plan.values[x].shape.clone();
         let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };

@@ -127,7 +127,7 @@ impl Site {
             say(&mut channel, &Ask::Status)?;
             match answer(&mut channel)? {
                 Tell::Status(status) => Ok(*status),
-                _ => Err(undue(&channel)),
+                _ => Err(unexpected_answer(&channel)),
             }
         })
     }
@@ -142,7 +142,7 @@ impl Site {
             say(&mut channel, &Ask::Describe { name: model.into() })?;
             match answer(&mut channel)? {
                 Tell::Model(deployment) => Ok(*deployment),
-                _ => Err(undue(&channel)),
+                _ => Err(unexpected_answer(&channel)),
             }
         }))?
         .into_iter();
@@ -307,6 +307,6 @@ fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> 
     if wrong.is_empty() { Ok(right) } else { Err(Error::new(wrong.join("; "))) }
 }
 
-fn undue(channel: &Channel) -> SessionError {
+fn unexpected_answer(channel: &Channel) -> SessionError {
     SessionError::Message { peer: channel.peer().into(), reason: "another answer was due".into() }
 }

@@ -106,7 +106,7 @@ fn bars(chart: &Columns<'_>, named: bool, y: impl Fn(f64) -> f64) -> Markup {
         @for (i, name) in chart.names.iter().enumerate() {
             @let middle = LEFT + step * (i as f64 + 0.5);
             g {
-                title { (name) @for text in told(chart, i) { "\n" (text) } }
+                title { (name) @for text in describe_column(chart, i) { "\n" (text) } }
                 @for series in &chart.series {
                     @if let Some(value) = series.bar(i) {
                         @let top = y(value).min(BOTTOM - 1.0);
@@ -124,7 +124,7 @@ fn bars(chart: &Columns<'_>, named: bool, y: impl Fn(f64) -> f64) -> Markup {
 }
 
 /// What a column says when it is pointed at.
-fn told(chart: &Columns<'_>, column: usize) -> Vec<String> {
+fn describe_column(chart: &Columns<'_>, column: usize) -> Vec<String> {
     let values = chart.series.iter().filter_map(|s| Some((s.name, (*s.values.get(column)?)?)));
     values.map(|(name, value)| format!("{name}: {}", (chart.show)(value))).collect()
 }

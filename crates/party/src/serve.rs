@@ -39,7 +39,7 @@ pub struct Job {
 pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(&client);
-    let job = told(&breaker, set_up(&links, &client))?;
+    let job = tell_everybody(&breaker, set_up(&links, &client))?;
     converse(links, &client, job)
 }
 
@@ -53,7 +53,7 @@ pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionErro
     breaker.tie(client);
     // A handle that outlives the run: links that close with it would say good-bye, and not why.
     let open = links.clone();
-    let result = told(&breaker, job.protocol.visit(Session { links, client, job }));
+    let result = tell_everybody(&breaker, job.protocol.visit(Session { links, client, job }));
     drop(open);
     result
 }

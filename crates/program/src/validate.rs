@@ -67,7 +67,7 @@ fn operation(
     step: &Step,
 ) -> Result<(), String> {
     let tensor = |id: ValueId, ring: Option<&u32>| match (program.values.get(id.0), ring) {
-        (Some(value), Some(&ring)) => Ok(seen(value, ring)),
+        (Some(value), Some(&ring)) => Ok(tensor_of(value, ring)),
         _ => Err(format!("value {} is not declared", id.0)),
     };
     let inputs = step.inputs.iter().map(|&id| tensor(id, rings.get(id.0))).collect::<Result<Vec<_>, _>>()?;
@@ -85,7 +85,7 @@ fn operation(
 }
 
 /// What the rules of an operation see of a value.
-fn seen(value: &Value, ring: u32) -> Tensor<'_> {
+fn tensor_of(value: &Value, ring: u32) -> Tensor<'_> {
     let bounds = Bounds { low: value.low, high: value.high };
     Tensor { shape: &value.shape, scale: value.scale, bounds, wide: value.wide, ring }
 }
@@ -147,7 +147,7 @@ fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
         if !value.wide {
             return fail("is not wide".into());
         }
-        if let Err(misfit) = seen(value, program.ring_bits).fits(program.ring_bits) {
+        if let Err(misfit) = tensor_of(value, program.ring_bits).fits(program.ring_bits) {
             return fail(misfit.to_string());
         }
         if !(input.low.is_finite() && input.high.is_finite() && input.low <= input.high) {

@@ -35,7 +35,7 @@ impl Line {
         Line { network, free: None }
     }
 
-    /// When do `bytes` arrive that were handed over at `sent`? They occupy the line after
+    /// When do `bytes` arrive that were sent at `sent`? They occupy the line after
     /// everything before them, and then travel for half a round trip, while the line already
     /// carries what follows.
     pub(crate) fn due(&mut self, sent: Instant, bytes: usize) -> Instant {
@@ -56,7 +56,7 @@ mod tests {
         let mut line = Line::new(network);
         let t = Instant::now();
         let ms = Duration::from_millis;
-        // (handed over at, bytes, arrives at), in milliseconds; a byte takes a microsecond.
+        // (sent at, bytes, arrives at), in milliseconds; a byte takes a microsecond.
         let table = [(0, 1000, 51), (0, 1000, 52), (1, 3000, 55), (100, 1000, 151), (100, 0, 151)];
         for (sent, bytes, arrives) in table {
             assert_eq!(line.due(t + ms(sent), bytes), t + ms(arrives));

@@ -116,7 +116,7 @@ pub enum WireError {
 
 impl WireError {
     /// What the other peers are told when this breaks a party's links.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn reason_for_peers(&self) -> String {
         match self {
             WireError::GaveUp { reason } => reason.clone(),
             error => error.to_string(),

@@ -161,7 +161,7 @@ impl Shared {
         }
         let told = matches!(&error, WireError::Aborted { peer, .. } if *peer == self.peer);
         if !told && !state.dropped {
-            state.abort = Some(error.told());
+            state.abort = Some(error.reason_for_peers());
         }
         state.end = Some(End::Now(error.clone()));
         self.changed.notify_all();
@@ -215,7 +215,7 @@ impl Link {
     ///
     /// # Errors
     /// The link is broken, or the peer took nothing of a full queue: see [`LinkOptions::deadline`].
-    /// That a message was handed over does not say that it arrived.
+    /// That a message was sent does not say that it arrived.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), WireError> {
         let shared = &*self.shared;
         let mut patience = shared.patience(&shared.moved_out);
@@ -339,7 +339,7 @@ impl Link {
         self.shared.lock().meter
     }
 
-    /// What went over the link so far, both ways: waits until everything that was handed over is
+    /// What went over the link so far, both ways: waits until everything that was sent is
     /// written. Nothing where frames are not authenticated.
     ///
     /// # Errors

@@ -212,7 +212,7 @@ impl Lowering<'_> {
 
     /// What the node whose value this is was seen to be, for a function of it, as far as the float
     /// model allows for it.
-    fn seen(&self, function: Function, id: NodeId, value: usize) -> Range {
+    fn range_seen(&self, function: Function, id: NodeId, value: usize) -> Range {
         function.asked(self.plan.values[value].range, self.images[id.0])
     }
 

@@ -115,7 +115,7 @@ impl Lowering<'_> {
         let extra = divided.max(1.0).log2().ceil().min(10.0) as i32 + 1;
         let reciprocal = Approximation {
             function: Function::RECIPROCAL,
-            seen: self.seen(Function::RECIPROCAL, b, y),
+            seen: self.range_seen(Function::RECIPROCAL, b, y),
             results: None,
             extra,
             whole: false,

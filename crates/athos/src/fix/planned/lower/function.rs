@@ -42,7 +42,7 @@ impl Lowering<'_> {
         let function = function.simplest();
         let value = &self.plan.values[x];
         let unit = 1.0 / exp2(value.scale(self.setting.scale));
-        let seen = self.seen(function, operand, x);
+        let seen = self.range_seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
         let (low, high) = own_bounds(&blank, self.setting.scale, self.setting.margin);
@@ -129,7 +129,7 @@ impl Lowering<'_> {
         let function = wanted.function;
         let defined = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
         let domain = match wanted.results {
-            Some(results) => within(function, wanted.seen, defined, results),
+            Some(results) => clip_domain(function, wanted.seen, defined, results),
             None => defined,
         };
         if function.at(domain.low).is_finite() && function.at(domain.high).is_finite() {
@@ -254,7 +254,7 @@ fn real(bounds: (i64, i64), scale: u32) -> Range {
 }
 
 /// The part of a domain, around what was seen, in which results stay within bounds.
-fn within(function: Function, seen: Range, domain: Range, results: Range) -> Range {
+fn clip_domain(function: Function, seen: Range, domain: Range, results: Range) -> Range {
     const STEPS: usize = 256;
     let fits = |x: f64| {
         let y = function.at(x);

@@ -76,7 +76,7 @@ impl Visitor for Session<'_> {
 
 /// Breaks the links after an error, while they are still open: whoever drops them first says
 /// good-bye instead of why. If it was the links that broke, everybody has been told already.
-fn told<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
+fn tell_everybody<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
     if let Err(error) = &result {
         breaker.abort_all(&error.to_string());
     }

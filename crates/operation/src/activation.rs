@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// What an activation computes of each element.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,23 +57,15 @@ impl<F: Form> Named for Activation<F> {
 }
 
 impl Rules for Activation {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
+    rule!(takes 1);
 
     fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
         let narrow = operands.iter().copied().min().unwrap_or(ring_bits);
         Some(if self.widen { ring_bits } else { narrow })
     }
 
-    fn shape(&self, site: &Site<'_>) -> Check {
-        site.has_elements()?;
-        site.keeps_shape()
-    }
-
-    fn scale(&self, site: &Site<'_>) -> Check {
-        site.keeps_scale()
-    }
+    rule!(keeps the shape);
+    rule!(keeps the scale);
 
     fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
         Ok(self.widen || site.all_wide())

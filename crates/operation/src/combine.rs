@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// Combinations with public integers along the first axis: `[c, …]` becomes `[r, …]`, row i being
 /// `Σ_j factors[i·c + j] · x_j + offsets[i]`. Nothing is rounded, and no protocol sends anything for it.
@@ -31,19 +31,12 @@ impl Named for Combine {
         "combine"
     }
 
-    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Data
-    }
+    rule!(reaches what the data says);
 }
 
 impl Rules for Combine {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
-
-    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(operands.iter().copied().min().unwrap_or(ring_bits))
-    }
+    rule!(takes 1);
+    rule!(stays in the smallest ring);
 
     fn shape(&self, site: &Site<'_>) -> Check {
         site.has_elements()?;
@@ -76,15 +69,7 @@ impl Rules for Combine {
         Err(Misfit::new(Rule::Scale, reason))
     }
 
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        Ok(site.all_wide())
-    }
-
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    rule!(is as wide as all operands);
+    rule!(compares nothing);
+    rule!(is exact everywhere);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// For each public threshold t, one after another along a new first axis, 1 where `x >= t` and 0
 /// elsewhere: integers, whose scale is 0. Exact where every x − t fits `compare_bits` signed bits. The
@@ -29,13 +29,8 @@ impl<F: Form> Named for Compare<F> {
 }
 
 impl Rules for Compare {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
-
-    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(ring_bits)
-    }
+    rule!(takes 1);
+    rule!(goes to the large ring);
 
     fn shape(&self, site: &Site<'_>) -> Check {
         site.has_elements()?;

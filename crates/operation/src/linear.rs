@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, Tensor};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, Tensor, rule};
 
 /// One term `map(x, w)` of a linear operation: which of the step's operands, which weight, which map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,7 @@ impl<F: Form> Named for Linear<F> {
         }
     }
 
-    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Data
-    }
+    rule!(reaches what the data says);
 }
 
 impl Rules for Linear {
@@ -97,19 +95,11 @@ impl Rules for Linear {
         Err(Misfit::new(Rule::Scale, reason))
     }
 
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        site.takes_wide()?;
-        Ok(false)
-    }
+    rule!(leads from wide to narrow);
+    rule!(compares nothing);
 
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    /// The sum's range follows from the result's bounds, which fit its ring.
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    // The sum's range follows from the result's bounds, which fit its ring.
+    rule!(is exact everywhere);
 }
 
 impl Linear {

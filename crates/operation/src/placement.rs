@@ -3,7 +3,7 @@
 use cryptflow_ring::Movement;
 
 use crate::bits;
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// The rules of [`crate::Operation::Widen`]: exact for |x| <= 2^(k−2), k the bits of the narrow ring.
 #[derive(Clone, Copy, Debug)]
@@ -22,28 +22,14 @@ impl Named for Widening {
         "widen"
     }
 
-    fn reach(&self, operands: &[Bounds], _: u32) -> Reach {
-        Reach::Follows(Bounds::hull(operands))
-    }
+    rule!(reaches what its operands do);
 }
 
 impl Rules for Widening {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
-
-    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(ring_bits)
-    }
-
-    fn shape(&self, site: &Site<'_>) -> Check {
-        site.has_elements()?;
-        site.keeps_shape()
-    }
-
-    fn scale(&self, site: &Site<'_>) -> Check {
-        site.keeps_scale()
-    }
+    rule!(takes 1);
+    rule!(goes to the large ring);
+    rule!(keeps the shape);
+    rule!(keeps the scale);
 
     fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
         if site.all_wide() {
@@ -52,9 +38,7 @@ impl Rules for Widening {
         Ok(true)
     }
 
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
+    rule!(compares nothing);
 
     fn exact(&self, site: &Site<'_>) -> Check {
         let x = site.first()?;
@@ -86,43 +70,20 @@ impl Named for Subtraction {
         "sub"
     }
 
-    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Data
-    }
+    rule!(reaches what the data says);
 }
 
 /// Sums and differences obey the same rules.
 macro_rules! pairwise {
     ($operation:ty) => {
         impl Rules for $operation {
-            fn takes(&self, operands: usize) -> bool {
-                operands == 2
-            }
-
-            fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-                Some(operands.iter().copied().min().unwrap_or(ring_bits))
-            }
-
-            fn shape(&self, site: &Site<'_>) -> Check {
-                site.has_elements()?;
-                site.keeps_shape()
-            }
-
-            fn scale(&self, site: &Site<'_>) -> Check {
-                site.keeps_scale()
-            }
-
-            fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-                Ok(site.all_wide())
-            }
-
-            fn compared(&self, _: Bounds) -> Option<u32> {
-                None
-            }
-
-            fn exact(&self, _: &Site<'_>) -> Check {
-                Ok(())
-            }
+            rule!(takes 2);
+            rule!(stays in the smallest ring);
+            rule!(keeps the shape);
+            rule!(keeps the scale);
+            rule!(is as wide as all operands);
+            rule!(compares nothing);
+            rule!(is exact everywhere);
         }
     };
 }
@@ -161,9 +122,7 @@ impl Rules for Movement {
         operands > 0
     }
 
-    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(operands.iter().copied().min().unwrap_or(ring_bits))
-    }
+    rule!(stays in the smallest ring);
 
     /// Movements may be of nothing.
     fn shape(&self, site: &Site<'_>) -> Check {
@@ -172,19 +131,8 @@ impl Rules for Movement {
         site.gives(&shape)
     }
 
-    fn scale(&self, site: &Site<'_>) -> Check {
-        site.keeps_scale()
-    }
-
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        Ok(site.all_wide())
-    }
-
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    rule!(keeps the scale);
+    rule!(is as wide as all operands);
+    rule!(compares nothing);
+    rule!(is exact everywhere);
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// Maximum over windows of NHWC; padding never wins. Exact where every difference of two elements of a
 /// window fits `compare_bits` signed bits. The result is in the operand's ring.
@@ -35,9 +35,7 @@ impl<F: Form> Named for MaxPool<F> {
         "max pool"
     }
 
-    fn reach(&self, operands: &[Bounds], _: u32) -> Reach {
-        Reach::Follows(Bounds::hull(operands))
-    }
+    rule!(reaches what its operands do);
 }
 
 impl Named for SumPool {
@@ -51,25 +49,15 @@ impl Named for SumPool {
 }
 
 impl Rules for MaxPool {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
-
-    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(operands.iter().copied().min().unwrap_or(ring_bits))
-    }
+    rule!(takes 1);
+    rule!(stays in the smallest ring);
 
     fn shape(&self, site: &Site<'_>) -> Check {
         windows(site, self.input, &self.window)
     }
 
-    fn scale(&self, site: &Site<'_>) -> Check {
-        site.keeps_scale()
-    }
-
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        Ok(site.all_wide())
-    }
+    rule!(keeps the scale);
+    rule!(is as wide as all operands);
 
     fn compared(&self, x: Bounds) -> Option<u32> {
         Some(bits::difference_bits(x.low, x.high).max(bits::SMALLEST_COMPARISON))
@@ -81,34 +69,22 @@ impl Rules for MaxPool {
 }
 
 impl Rules for SumPool {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
-
-    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-        Some(operands.iter().copied().min().unwrap_or(ring_bits))
-    }
+    rule!(takes 1);
+    rule!(stays in the smallest ring);
 
     fn shape(&self, site: &Site<'_>) -> Check {
         windows(site, self.input, &self.window)
     }
 
-    fn scale(&self, site: &Site<'_>) -> Check {
-        site.keeps_scale()
-    }
+    rule!(keeps the scale);
 
     fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
         site.takes_wide()?;
         Ok(true)
     }
 
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    rule!(compares nothing);
+    rule!(is exact everywhere);
 }
 
 /// A window over an operand of this shape gives the declared result.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bits;
 use crate::form::{Form, Integers};
 use crate::linear::shifts_out;
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, too_few};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, too_few};
 
 /// `map(x, y) / 2^shift`, rounded, of two secret values. Wide operands, narrow result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,15 +30,11 @@ impl<F: Form> Named for Product<F> {
         }
     }
 
-    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Data
-    }
+    rule!(reaches what the data says);
 }
 
 impl Rules for Product {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 2
-    }
+    rule!(takes 2);
 
     fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
         bits::linear_ring(ring_bits, self.shift)
@@ -77,16 +73,7 @@ impl Rules for Product {
         Err(Misfit::new(Rule::Scale, reason))
     }
 
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        site.takes_wide()?;
-        Ok(false)
-    }
-
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    rule!(leads from wide to narrow);
+    rule!(compares nothing);
+    rule!(is exact everywhere);
 }

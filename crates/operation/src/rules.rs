@@ -193,6 +193,69 @@ pub(crate) fn too_few(given: usize) -> Misfit {
     Misfit::new(Rule::Operands, format!("{given} operands are not what it takes"))
 }
 
+/// A rule that several operations share, as the method that states it: each operation still names
+/// every one of its rules.
+macro_rules! rule {
+    (takes $number:literal) => {
+        fn takes(&self, operands: usize) -> bool {
+            operands == $number
+        }
+    };
+    (stays in the smallest ring) => {
+        fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+            Some(operands.iter().copied().min().unwrap_or(ring_bits))
+        }
+    };
+    (goes to the large ring) => {
+        fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
+            Some(ring_bits)
+        }
+    };
+    (keeps the shape) => {
+        fn shape(&self, site: &Site<'_>) -> Check {
+            site.has_elements()?;
+            site.keeps_shape()
+        }
+    };
+    (keeps the scale) => {
+        fn scale(&self, site: &Site<'_>) -> Check {
+            site.keeps_scale()
+        }
+    };
+    (leads from wide to narrow) => {
+        fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
+            site.takes_wide()?;
+            Ok(false)
+        }
+    };
+    (is as wide as all operands) => {
+        fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
+            Ok(site.all_wide())
+        }
+    };
+    (compares nothing) => {
+        fn compared(&self, _: Bounds) -> Option<u32> {
+            None
+        }
+    };
+    (is exact everywhere) => {
+        fn exact(&self, _: &Site<'_>) -> Check {
+            Ok(())
+        }
+    };
+    (reaches what the data says) => {
+        fn reach(&self, _: &[Bounds], _: u32) -> Reach {
+            Reach::Data
+        }
+    };
+    (reaches what its operands do) => {
+        fn reach(&self, operands: &[Bounds], _: u32) -> Reach {
+            Reach::Follows(Bounds::hull(operands))
+        }
+    };
+}
+pub(crate) use rule;
+
 /// What is true of an operation in every [`crate::Form`].
 pub trait Named {
     /// Its name in reports.

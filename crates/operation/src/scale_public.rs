@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bits;
 use crate::form::{Form, Integers};
 use crate::linear::shifts_out;
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// `x * factor / 2^shift`, rounded, for public factors. Wide operand, narrow result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,15 +26,11 @@ impl<F: Form> Named for ScalePublic<F> {
         "scale public"
     }
 
-    fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Data
-    }
+    rule!(reaches what the data says);
 }
 
 impl Rules for ScalePublic {
-    fn takes(&self, operands: usize) -> bool {
-        operands == 1
-    }
+    rule!(takes 1);
 
     fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
         bits::scale_public_ring(ring_bits, self.shift)
@@ -62,16 +58,7 @@ impl Rules for ScalePublic {
         Ok(())
     }
 
-    fn width(&self, site: &Site<'_>) -> Result<bool, Misfit> {
-        site.takes_wide()?;
-        Ok(false)
-    }
-
-    fn compared(&self, _: Bounds) -> Option<u32> {
-        None
-    }
-
-    fn exact(&self, _: &Site<'_>) -> Check {
-        Ok(())
-    }
+    rule!(leads from wide to narrow);
+    rule!(compares nothing);
+    rule!(is exact everywhere);
 }

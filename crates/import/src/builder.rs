@@ -57,6 +57,19 @@ impl<'a> Builder<'a> {
         self.add_as(format!("{}/{part}", self.name), op, inputs)
     }
 
+    /// Adds an operation on the way to a result, or where it is no part the first result itself.
+    pub(crate) fn add_part_or_result(
+        &mut self,
+        part: Option<&str>,
+        op: impl Into<Op>,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, Fault> {
+        match part {
+            Some(part) => self.add_part(part, op, inputs),
+            None => self.add(op, inputs),
+        }
+    }
+
     /// Adds an operation on the way to a result, named by what it is and by its number.
     pub(crate) fn add_numbered(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, Fault> {
         let op = op.into();

@@ -7,6 +7,7 @@ mod builder;
 mod compose;
 pub mod docs;
 mod lookalike;
+mod movement;
 mod node;
 pub mod onnx;
 pub mod saved_model;

@@ -203,6 +203,13 @@ impl<M: Message> Node<'_, M> {
         }
     }
 
+    /// An operand, whatever it is, and its shape.
+    pub(crate) fn shaped(&self, i: usize) -> Result<(Value, Vec<usize>), Fault> {
+        let value = self.operand(i)?.clone();
+        let shape = self.shape_of_value(&value)?;
+        Ok((value, shape))
+    }
+
     /// Adds the operation that gives this node's only result.
     pub(crate) fn result(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Results {
         Ok(vec![Value::Tensor(self.add(op, inputs)?)])
@@ -249,6 +256,11 @@ impl<M: Message> Node<'_, M> {
         steps: impl IntoIterator<Item = Movement>,
     ) -> Result<Value, Fault> {
         self.move_value_as(self.name.clone(), value, steps)
+    }
+
+    /// Moves the elements of a value, step after step, to this node's only result.
+    pub(crate) fn moved(&mut self, value: &Value, steps: impl IntoIterator<Item = Movement>) -> Results {
+        Ok(vec![self.move_value(value, steps)?])
     }
 
     /// Moves the elements of a value, step after step; the last step has this name.

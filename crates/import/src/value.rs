@@ -159,6 +159,21 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
         .ok_or_else(|| Fault::Unsupported(format!("there is no axis {axis} in a tensor of {rank} axes")))
 }
 
+/// Axes of a tensor of this rank, in the order in which they are given.
+pub(super) fn axes(given: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+    given.iter().map(|&a| axis(a, rank)).collect()
+}
+
+/// Axes of a tensor of this rank, none of them twice, in ascending order.
+pub(super) fn distinct_axes(given: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+    let mut axes = axes(given, rank)?;
+    axes.sort_unstable();
+    if axes.windows(2).any(|w| w[0] == w[1]) {
+        return Err(format!("names an axis twice: {given:?}").into());
+    }
+    Ok(axes)
+}
+
 /// The elements from `begin` to before `end`, `stride` apart, as numpy counts them (negative: from
 /// the end; left out: as far as it goes): where they begin, how many they are.
 pub(super) fn range(

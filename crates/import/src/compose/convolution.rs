@@ -82,7 +82,7 @@ fn plane(
 }
 
 /// The window of two slides.
-pub(super) fn window(slides: [Slide; 2]) -> Window {
+pub(crate) fn window(slides: [Slide; 2]) -> Window {
     Window {
         kernel: slides.map(|s| s.kernel),
         stride: slides.map(|s| s.stride),

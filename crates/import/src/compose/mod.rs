@@ -16,7 +16,7 @@ use super::value::Fault;
 use cryptflow_graph::NodeId;
 
 pub(super) use along::{Weights, along, gathered};
-pub(super) use convolution::{Convolution, convolution};
+pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul};

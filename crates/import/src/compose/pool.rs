@@ -2,7 +2,7 @@
 //! and then of columns.
 
 use super::Slide;
-use super::convolution::window;
+use super::window;
 use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::{NodeId, Pool, Pooling};

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::onnx::messages::{AttributeProto, AttributeType, TensorProto};
-use crate::value::{Fault, axis};
+use crate::value::{Fault, axis, distinct_axes};
 
 impl Node<'_> {
     fn attribute(&self, name: &str, types: &[AttributeType]) -> Result<Option<&AttributeProto>, Fault> {
@@ -71,11 +71,6 @@ impl Node<'_> {
             None if self.has(operand) => self.ints(operand)?.data,
             None => return Ok(None),
         };
-        let mut axes = given.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
-        axes.sort_unstable();
-        if axes.windows(2).any(|w| w[0] == w[1]) {
-            return Err(format!("names an axis twice: {given:?}").into());
-        }
-        Ok(Some(axes))
+        Ok(Some(distinct_axes(&given, rank)?))
     }
 }

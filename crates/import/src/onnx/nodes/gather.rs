@@ -58,12 +58,11 @@ fn picked(node: &mut Node<'_>, value: &Value, places: &[Option<usize>], shape: V
     }
     let indices = places.iter().map(|p| p.unwrap_or(n)).collect();
     steps.extend([Movement::Gather { axis: 0, indices }, Movement::Reshape { shape }]);
-    Ok(vec![node.move_value(value, steps)?])
+    node.moved(value, steps)
 }
 
 fn gather(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
     let wanted = indices(node, 1)?;
     let places = wanted.data.iter().map(|&i| place(i, from[at])).collect::<Result<Vec<_>, _>>()?;
@@ -72,7 +71,7 @@ fn gather(node: &mut Node<'_>) -> Results {
         let shape = [&from[..at], &wanted.shape, &from[at + 1..]].concat();
         steps.push(Movement::Reshape { shape });
     }
-    Ok(vec![node.move_value(&value, steps)?])
+    node.moved(&value, steps)
 }
 
 /// For each index of a tensor, the place that it means in the operand of this shape, along an axis.
@@ -92,8 +91,7 @@ fn element_places(wanted: &Ints, from: &[usize], at: usize) -> Result<Vec<usize>
 }
 
 fn gather_elements(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
     let wanted = indices(node, 1)?;
     let places: Vec<_> = element_places(&wanted, &from, at)?.into_iter().map(Some).collect();
@@ -125,8 +123,7 @@ fn slice_places(wanted: &Ints, from: &[usize], batch: usize) -> Result<(Vec<usiz
 }
 
 fn gather_nd(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let wanted = indices(node, 1)?;
     let batch = usize::try_from(node.attr_int("batch_dims", 0)?).map_err(|_| Node::wrong("batch_dims"))?;
     let (starts, slice) = slice_places(&wanted, &from, batch)?;
@@ -177,16 +174,14 @@ fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]
 }
 
 fn scatter_elements(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
     let places = element_places(&indices(node, 1)?, &from, at)?;
     replaced(node, &value, 2, &places)
 }
 
 fn scatter_nd(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let (starts, slice) = slice_places(&indices(node, 1)?, &from, 0)?;
     let run = fits(&slice)?;
     fits(&[starts.len(), run])?;
@@ -212,13 +207,12 @@ fn compress(node: &mut Node<'_>) -> Results {
     };
     let chosen: Vec<usize> =
         (0..condition.data.len().min(from[at])).filter(|&i| condition.data[i] != 0).collect();
-    Ok(vec![node.move_value(&value, [Movement::Gather { axis: at, indices: chosen }])?])
+    node.moved(&value, [Movement::Gather { axis: at, indices: chosen }])
 }
 
 /// The first elements of each sequence in reverse order, as many as its known length.
 fn reverse_sequence(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let lengths = node.lengths(1)?;
     let (batch, time) = (node.attr_int("batch_axis", 1)?, node.attr_int("time_axis", 0)?);
     let (batch, time) = (axis(batch, from.len())?, axis(time, from.len())?);
@@ -236,8 +230,7 @@ fn reverse_sequence(node: &mut Node<'_>) -> Results {
 
 /// The upper or lower triangle of matrices, zeros elsewhere.
 fn triangle(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let upper = node.attr_flag("upper", true)?;
     let k = if node.has(1) { node.int(1)? } else { 0 };
     let &[.., rows, columns] = from.as_slice() else {

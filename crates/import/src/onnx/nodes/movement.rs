@@ -4,8 +4,8 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
-use crate::value::{Fault, Ints, along, axis, range, reshaped};
-use cryptflow_graph::NodeId;
+use crate::movement::reshape_to;
+use crate::value::{Fault, along, axes, axis, range, reshaped};
 
 /// A node has no more results.
 const MAX_PARTS: usize = 1 << 12;
@@ -20,23 +20,14 @@ pub(super) const TABLE: &[Row] = &[
     row("Split", split, doc::MOVEMENT),
     row("Slice", slice, doc::MOVEMENT),
     row("Expand", expand, doc::MOVEMENT),
-    row("Tile", tile, doc::MOVEMENT),
+    row("Tile", |n| n.tiled(), doc::MOVEMENT),
     row("DepthToSpace", depth_to_space, doc::MOVEMENT),
     row("SpaceToDepth", space_to_depth, doc::MOVEMENT),
 ];
 
-fn reshape_to(shape: Vec<usize>) -> Movement {
-    Movement::Reshape { shape }
-}
-
-fn moved_one(node: &mut Node<'_>, value: &Value, movement: Movement) -> Results {
-    Ok(vec![node.move_value(value, [movement])?])
-}
-
 /// A zero takes the operand's length there, unless zeros are allowed to mean zero.
 fn reshape(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let mut asked = match node.attr_ints("shape")? {
         Some(shape) => shape,
         None => node.ints(1)?.data,
@@ -48,43 +39,34 @@ fn reshape(node: &mut Node<'_>) -> Results {
         }
     }
     let shape = reshaped(&from, &asked)?;
-    moved_one(node, &value, reshape_to(shape))
+    node.moved(&value, [reshape_to(shape)])
 }
 
 fn transpose(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let rank = node.shape_of_value(&value)?.len();
+    let (value, from) = node.shaped(0)?;
     let permutation = match node.attr_ints("perm")? {
-        Some(axes) => axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?,
-        None => (0..rank).rev().collect(),
+        Some(order) => axes(&order, from.len())?,
+        None => (0..from.len()).rev().collect(),
     };
-    moved_one(node, &value, Movement::Transpose { permutation })
+    node.moved(&value, [Movement::Transpose { permutation }])
 }
 
 fn flatten(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let at = node.attr_int("axis", 1)?;
     let at = if at == from.len() as i64 { from.len() } else { axis(at, from.len())? };
     let shape = vec![from[..at].iter().product(), from[at..].iter().product()];
-    moved_one(node, &value, reshape_to(shape))
+    node.moved(&value, [reshape_to(shape)])
 }
 
 fn squeeze(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let axes = node.axes(1, from.len())?;
-    if let Some(axis) = axes.iter().flatten().find(|&&a| from[a] != 1) {
-        return Err(format!("drops axis {axis} of {from:?}, which is longer than 1").into());
-    }
-    let dropped = |i: usize| axes.as_ref().map_or(from[i] == 1, |axes| axes.contains(&i));
-    let shape = (0..from.len()).filter(|&i| !dropped(i)).map(|i| from[i]).collect();
-    moved_one(node, &value, reshape_to(shape))
+    let rank = node.shape_of(0)?.len();
+    let axes = node.axes(1, rank)?;
+    node.squeezed(axes.as_deref())
 }
 
 fn unsqueeze(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let mut shape = node.shape_of_value(&value)?;
+    let (value, mut shape) = node.shaped(0)?;
     let count = match node.attr_ints("axes")? {
         Some(axes) => axes.len(),
         None => node.ints(1)?.data.len(),
@@ -92,16 +74,11 @@ fn unsqueeze(node: &mut Node<'_>) -> Results {
     for axis in node.axes(1, shape.len() + count)?.unwrap_or_default() {
         shape.insert(axis, 1);
     }
-    moved_one(node, &value, reshape_to(shape))
+    node.moved(&value, [reshape_to(shape)])
 }
 
 fn concat(node: &mut Node<'_>) -> Results {
-    let values = (0..node.operands.len()).map(|i| node.operand(i).cloned()).collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = values.first() else {
-        return Err("concatenates nothing".into());
-    };
-    let rank = node.shape_of_value(first)?.len();
-    let axis = node.attr_axis("axis", 1, rank)?;
+    let (values, axis) = node.to_join(0..node.operands.len(), |n| n.attr_int("axis", 1))?;
     // What has no elements adds none.
     let shapes = values.iter().map(|v| node.shape_of_value(v)).collect::<Result<Vec<_>, _>>()?;
     let mut full: Vec<Value> =
@@ -109,25 +86,12 @@ fn concat(node: &mut Node<'_>) -> Results {
     if full.is_empty() {
         full = values;
     }
-    Ok(vec![joined(node, &full, axis)?])
-}
-
-/// Concatenates known integers, or what can be computed on.
-pub(super) fn joined(node: &mut Node<'_>, values: &[Value], axis: usize) -> Result<Value, Fault> {
-    let ints: Vec<&Ints> =
-        values.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
-    if let (true, Some((first, rest))) = (ints.len() == values.len(), ints.split_first()) {
-        return Ok(Value::Int(first.moved(&Movement::Concat { axis }, rest)?));
-    }
-    let tensors = values.iter().enumerate().map(|(i, v)| node.tensor_of(v, &format!("operand_{i}")));
-    let tensors = tensors.collect::<Result<Vec<NodeId>, _>>()?;
-    Ok(Value::Tensor(node.add(Movement::Concat { axis }, &tensors)?))
+    Ok(vec![node.joined(&full, axis)?])
 }
 
 /// Parts of stated lengths, or equal ones of which the last may be shorter.
 fn split(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let axis = node.attr_axis("axis", 0, from.len())?;
     let sizes = match node.attr_ints("split")? {
         Some(sizes) => Some(sizes),
@@ -166,8 +130,7 @@ fn split(node: &mut Node<'_>) -> Results {
 
 /// Attributes up to version 9, operands since 10.
 fn slice(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let (starts, ends) = match (node.attr_ints("starts")?, node.attr_ints("ends")?) {
         (Some(starts), Some(ends)) => (starts, ends),
         _ => (node.ints(1)?.data, node.ints(2)?.data),
@@ -188,38 +151,21 @@ fn slice(node: &mut Node<'_>) -> Results {
         let at = axis(axes[i], from.len())?;
         (begin[at], size[at], stride[at]) = range((Some(starts[i]), Some(ends[i])), steps[i], from[at])?;
     }
-    moved_one(node, &value, Movement::Slice { begin, size, stride })
+    node.moved(&value, [Movement::Slice { begin, size, stride }])
 }
 
 /// Broadcasts in both directions: the shape asked for may be shorter.
 fn expand(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let asked = node.lengths(1)?;
     let shape = cryptflow_graph::operations::broadcast(&from, &asked)
         .ok_or_else(|| format!("cannot broadcast {from:?} to {asked:?}"))?;
-    moved_one(node, &value, Movement::Broadcast { shape })
-}
-
-/// `[n] → [1, n] → [m, n] → [m·n]`, along every axis.
-fn tile(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let times = node.lengths(1)?;
-    if times.len() != from.len() {
-        return Err(format!("repeats {from:?} {times:?} times: one number an axis is needed").into());
-    }
-    let split = from.iter().flat_map(|&n| [1, n]).collect();
-    let wide = times.iter().zip(&from).flat_map(|(&m, &n)| [m, n]).collect();
-    let shape = times.iter().zip(&from).map(|(&m, &n)| m.saturating_mul(n)).collect();
-    let steps = [reshape_to(split), Movement::Broadcast { shape: wide }, reshape_to(shape)];
-    Ok(vec![node.move_value(&value, steps)?])
+    node.moved(&value, [Movement::Broadcast { shape }])
 }
 
 /// The operand's four axes, channels second, and the block size.
 fn block(node: &Node<'_>) -> Result<(Value, [usize; 4], usize), Fault> {
-    let value = node.operand(0)?.clone();
-    let shape = node.shape_of_value(&value)?;
+    let (value, shape) = node.shaped(0)?;
     let four = <[usize; 4]>::try_from(shape.as_slice());
     let four = four.map_err(|_| format!("its operand must have four axes, but has the shape {shape:?}"))?;
     let size = usize::try_from(node.attr_int("blocksize", 0)?).ok().filter(|s| (1..=1 << 10).contains(s));
@@ -239,7 +185,7 @@ fn depth_to_space(node: &mut Node<'_>) -> Results {
     };
     let steps =
         [reshape_to(split), Movement::Transpose { permutation }, reshape_to(vec![b, d, h * s, w * s])];
-    Ok(vec![node.move_value(&value, steps)?])
+    node.moved(&value, steps)
 }
 
 fn space_to_depth(node: &mut Node<'_>) -> Results {
@@ -257,5 +203,5 @@ fn space_to_depth(node: &mut Node<'_>) -> Results {
         Movement::Transpose { permutation },
         reshape_to(vec![b, s * s * c, h / s, w / s]),
     ];
-    Ok(vec![node.move_value(&value, steps)?])
+    node.moved(&value, steps)
 }

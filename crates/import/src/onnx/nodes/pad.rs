@@ -4,7 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
-use crate::value::{Fault, MAX_ELEMENTS, axis};
+use crate::value::{Fault, MAX_ELEMENTS, axes};
 use cryptflow_graph::{Arithmetic, Array, Op};
 
 pub(super) const TABLE: &[Row] = &[
@@ -19,11 +19,7 @@ fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {
         Some(pads) => pads,
         None => node.ints(1)?.data,
     };
-    let axes = if node.has(3) {
-        node.ints(3)?.data.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?
-    } else {
-        (0..rank).collect()
-    };
+    let axes = if node.has(3) { axes(&node.ints(3)?.data, rank)? } else { (0..rank).collect() };
     let n = axes.len();
     if pads.len() != 2 * n || pads.iter().any(|p| p.unsigned_abs() > MAX_ELEMENTS as u64) {
         return Err(format!("has the impossible pads {pads:?} for {n} axes").into());
@@ -36,8 +32,7 @@ fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {
 }
 
 fn pad(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let pads = lengths(node, from.len())?;
     let mode = node.attr_text("mode", "constant")?.to_owned();
     if mode != "constant" {
@@ -61,7 +56,7 @@ fn pad(node: &mut Node<'_>) -> Results {
     }
     if filling == 0.0 {
         steps.push(zeros);
-        return Ok(vec![node.move_value(&value, steps)?]);
+        return node.moved(&value, steps);
     }
     // Another constant is added to the zeros where they are.
     let mut x = node.tensor_of(&value, "operand_0")?;
@@ -80,11 +75,10 @@ fn pad(node: &mut Node<'_>) -> Results {
 
 /// Cuts or pads axes to known lengths, the same on both sides; the odd element goes behind.
 fn centred(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let wanted = node.lengths(1)?;
     let axes = match node.attr_ints("axes")? {
-        Some(axes) => axes.iter().map(|&a| axis(a, from.len())).collect::<Result<Vec<_>, _>>()?,
+        Some(given) => axes(&given, from.len())?,
         None => (0..from.len()).collect(),
     };
     if axes.len() != wanted.len() {
@@ -100,7 +94,7 @@ fn centred(node: &mut Node<'_>) -> Results {
     }
     let stride = vec![1; from.len()];
     let steps = [Movement::Slice { begin, size, stride }, Movement::Pad { before, after }];
-    Ok(vec![node.move_value(&value, steps)?])
+    node.moved(&value, steps)
 }
 
 /// Every element of the result is one of the operand: which one, axis by axis.
@@ -131,5 +125,5 @@ fn around(node: &mut Node<'_>, value: &Value, from: &[usize], pads: &[[i64; 2]],
     if steps.is_empty() {
         steps.push(Movement::Reshape { shape: from.to_vec() });
     }
-    Ok(vec![node.move_value(value, steps)?])
+    node.moved(value, steps)
 }

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use cryptflow_ring::{Movement, Window};
+use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
 use crate::compose::{self, Slide};
@@ -91,13 +91,7 @@ fn in_norm(node: &mut Node<'_>) -> Results {
     let powers = powers(node, x, p)?;
     let sums = match *slides.as_slice() {
         [height, width] => {
-            let pair = |f: fn(&Slide) -> usize| [f(&height), f(&width)];
-            let window = Window {
-                kernel: pair(|s| s.kernel),
-                stride: pair(|s| s.stride),
-                dilation: pair(|s| s.dilation),
-                padding: [height.padding, width.padding],
-            };
+            let window = compose::window([height, width]);
             node.add_part("sums", Pool { kind: Pooling::Sum, window }, &[powers])?
         }
         _ => {
@@ -133,10 +127,7 @@ fn root(node: &mut Node<'_>, part: Option<&str>, x: NodeId, p: i64) -> Result<No
         2 => Op::Function(Function::SQRT),
         _ => Op::Function(Function::power(1.0 / p as f32)),
     };
-    match part {
-        Some(part) => node.add_part(part, op, &[x]),
-        None => node.add(op, &[x]),
-    }
+    node.add_part_or_result(part, op, &[x])
 }
 
 /// The axes of the whole picture.

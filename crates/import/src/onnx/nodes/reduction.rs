@@ -11,10 +11,10 @@ use cryptflow_graph::{
 };
 
 pub(super) const TABLE: &[Row] = &[
-    row("ReduceMean", mean, doc::AVERAGE),
-    row("ReduceSum", sum, doc::TOTAL),
-    row("ReduceMax", max, doc::EXTREME),
-    row("ReduceMin", min, doc::EXTREME.note("the smallest")),
+    row("ReduceMean", |n| plain(n, Reduction::Mean), doc::AVERAGE),
+    row("ReduceSum", |n| folded(n, Reduction::Sum, Some(0), i64::wrapping_add), doc::TOTAL),
+    row("ReduceMax", |n| folded(n, Reduction::Max, None, i64::max), doc::EXTREME),
+    row("ReduceMin", |n| folded(n, Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest")),
     row("ReduceProd", product, doc::PRODUCT.note(doc::notes::HALVES)),
     row("ReduceL1", sum_of_sizes, doc::TOTAL.note("of absolute values, which are computed first")),
     row("ReduceL2", root_of_squares, doc::SQRT.note("of a sum of squares")),
@@ -36,8 +36,8 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
     row("Hardmax", hardmax, doc::EXTREME.note("and comparisons with it; of equal ones the first")),
-    row("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)).gives(Gives::All(Kind::Integer)),
-    row("ArgMin", arg_min, doc::ARG_MAX.note(doc::notes::LEAST)).gives(Gives::All(Kind::Integer)),
+    row("ArgMax", |n| arg(n, true), doc::ARG_MAX.note(doc::notes::FIRST)).gives(Gives::All(Kind::Integer)),
+    row("ArgMin", |n| arg(n, false), doc::ARG_MAX.note(doc::notes::LEAST)).gives(Gives::All(Kind::Integer)),
     row("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)).gives(Gives::Second(Kind::Integer)),
     row("CumSum", cumulated, doc::LINEAR.note(doc::notes::TRIANGLE)),
 ];
@@ -76,10 +76,7 @@ fn reduced(
     op: Reduce,
 ) -> Result<NodeId, Fault> {
     let op = if r.axes.is_empty() { Op::Identity } else { op.into() };
-    match part {
-        Some(part) => node.add_part(part, op, &[x]),
-        None => node.add(op, &[x]),
-    }
+    node.add_part_or_result(part, op, &[x])
 }
 
 /// Known integers.
@@ -114,9 +111,9 @@ fn fold(
     Ok(Some(vec![Value::Int(Ints { shape, data })]))
 }
 
-fn mean(node: &mut Node<'_>) -> Results {
+fn plain(node: &mut Node<'_>, kind: Reduction) -> Results {
     let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Mean))?)])
+    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(kind))?)])
 }
 
 impl Reducing {
@@ -125,28 +122,12 @@ impl Reducing {
     }
 }
 
-fn sum(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, Some(0), i64::wrapping_add)? {
+/// Known integers are folded at once.
+fn folded(node: &mut Node<'_>, kind: Reduction, start: Option<i64>, f: fn(i64, i64) -> i64) -> Results {
+    if let Some(known) = fold(node, start, f)? {
         return Ok(known);
     }
-    let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Sum))?)])
-}
-
-fn max(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, None, i64::max)? {
-        return Ok(known);
-    }
-    let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Max))?)])
-}
-
-fn min(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, None, i64::min)? {
-        return Ok(known);
-    }
-    let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(Reduction::Min))?)])
+    plain(node, kind)
 }
 
 /// Halves of an axis are multiplied with each other until one element is left.
@@ -276,20 +257,8 @@ fn along_last(
     node.result(Movement::Transpose { permutation }, &[y])
 }
 
-fn named(
-    node: &mut Node<'_>,
-    part: Option<&str>,
-    op: impl Into<Op>,
-    inputs: &[NodeId],
-) -> Result<NodeId, Fault> {
-    match part {
-        Some(part) => node.add_part(part, op, inputs),
-        None => node.add(op, inputs),
-    }
-}
-
 fn softmax(node: &mut Node<'_>) -> Results {
-    along_last(node, |node, part, x| named(node, part, Activation::Softmax, &[x]))
+    along_last(node, |node, part, x| node.add_part_or_result(part, Activation::Softmax, &[x]))
 }
 
 fn log_softmax(node: &mut Node<'_>) -> Results {
@@ -302,7 +271,7 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
         )?;
         let log = log_sum(node, x, largest, &axes)?;
         let below = node.add_part("below_largest", Arithmetic::Sub, &[x, largest])?;
-        named(node, part, Arithmetic::Sub, &[below, log])
+        node.add_part_or_result(part, Arithmetic::Sub, &[below, log])
     })
 }
 
@@ -330,16 +299,8 @@ fn hardmax(node: &mut Node<'_>) -> Results {
         let counts = node.move_part("whole", Movement::Reshape { shape }, counts)?;
         let half = node.add_number("half", 0.5);
         let first = node.add_part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
-        named(node, part, Arithmetic::Mul, &[here, first])
+        node.add_part_or_result(part, Arithmetic::Mul, &[here, first])
     })
-}
-
-fn arg_max(node: &mut Node<'_>) -> Results {
-    arg(node, true)
-}
-
-fn arg_min(node: &mut Node<'_>) -> Results {
-    arg(node, false)
 }
 
 /// Where the largest or smallest element is. With the axis kept, it is the first of one.

@@ -6,7 +6,7 @@ use cryptflow_ring::Movement;
 use super::{Node, Results, Row, row};
 use crate::budget::check_made;
 use crate::docs as doc;
-use crate::value::{Fault, axis};
+use crate::value::{Fault, axes};
 use cryptflow_graph::{Arithmetic, Array, Linear, NodeId, Op};
 
 pub(super) const TABLE: &[Row] = &[
@@ -123,7 +123,7 @@ fn resize(node: &mut Node<'_>) -> Results {
         return upsample(node);
     }
     let axes: Vec<usize> = match node.attr_ints("axes")? {
-        Some(axes) => axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?,
+        Some(given) => axes(&given, shape.len())?,
         None => (0..shape.len()).collect(),
     };
     let is_given = |i: usize| -> Result<bool, Fault> {
@@ -191,7 +191,7 @@ fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) 
             return Err("crops more than the picture with nearest neighbours. Pad it first".into());
         }
         let value = node.operand(0)?.clone();
-        return Ok(vec![node.move_value(&value, steps)?]);
+        return node.moved(&value, steps);
     }
     let mut x = node.tensor(0)?;
     for plan in &plans {

@@ -15,44 +15,38 @@ impl Node<'_> {
         ))
     }
 
+    /// What an attribute holds, as `value` reads it; the default where it is not there.
+    fn read<'a, T>(
+        &'a self,
+        name: &str,
+        default: T,
+        value: impl FnOnce(&'a Attr) -> Option<T>,
+    ) -> Result<T, Fault> {
+        self.attr(name).map_or(Ok(default), |attr| value(attr).ok_or_else(|| Self::wrong(name)))
+    }
+
     pub(super) fn attr_bool(&self, name: &str, default: bool) -> Result<bool, Fault> {
-        match self.attr(name) {
-            None => Ok(default),
-            Some(Attr::B(value)) => Ok(*value),
-            Some(_) => Err(Self::wrong(name)),
-        }
+        self.read(name, default, |a| if let Attr::B(value) = a { Some(*value) } else { None })
     }
 
     pub(super) fn attr_int(&self, name: &str, default: i64) -> Result<i64, Fault> {
-        match self.attr(name) {
-            None => Ok(default),
-            Some(Attr::I(value)) => Ok(*value),
-            Some(_) => Err(Self::wrong(name)),
-        }
+        self.read(name, default, |a| if let Attr::I(value) = a { Some(*value) } else { None })
     }
 
     pub(super) fn attr_float(&self, name: &str, default: f32) -> Result<f32, Fault> {
-        match self.attr(name) {
-            None => Ok(default),
-            Some(Attr::F(value)) => Ok(*value),
-            Some(_) => Err(Self::wrong(name)),
-        }
+        self.read(name, default, |a| if let Attr::F(value) = a { Some(*value) } else { None })
     }
 
     pub(super) fn attr_str(&self, name: &str, default: &'static str) -> Result<&str, Fault> {
-        match self.attr(name) {
-            None => Ok(default),
-            Some(Attr::S(value)) => std::str::from_utf8(value).map_err(|_| Self::wrong(name)),
-            Some(_) => Err(Self::wrong(name)),
-        }
+        self.read(name, default, |a| match a {
+            Attr::S(value) => std::str::from_utf8(value).ok(),
+            // Nothing else is text.
+            _ => None,
+        })
     }
 
     pub(super) fn attr_ints(&self, name: &str) -> Result<Vec<i64>, Fault> {
-        match self.attr(name) {
-            None => Ok(Vec::new()),
-            Some(Attr::List(list)) => Ok(list.i.clone()),
-            Some(_) => Err(Self::wrong(name)),
-        }
+        self.read(name, Vec::new(), |a| if let Attr::List(list) = a { Some(list.i.clone()) } else { None })
     }
 
     pub(super) fn attr_type(&self, name: &str) -> Result<DataType, Fault> {

@@ -5,11 +5,8 @@ use cryptflow_ring::Movement;
 
 use super::movement::pairs;
 use super::{Fault, Node, Results, Value};
+use crate::movement::reshape_to;
 use crate::value::MAX_ELEMENTS;
-
-fn reshape(shape: Vec<usize>) -> Movement {
-    Movement::Reshape { shape }
-}
 
 fn transpose(permutation: Vec<usize>) -> Movement {
     Movement::Transpose { permutation }
@@ -39,9 +36,9 @@ pub(super) fn depth_to_space(node: &mut Node<'_>) -> Results {
     }
     let d = c / (s * s);
     let value = node.operand(0)?.clone();
-    let split = reshape(vec![b, h, w, s, s, d]);
-    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape(vec![b, h * s, w * s, d])];
-    Ok(vec![node.move_value(&value, steps)?])
+    let split = reshape_to(vec![b, h, w, s, s, d]);
+    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape_to(vec![b, h * s, w * s, d])];
+    node.moved(&value, steps)
 }
 
 pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
@@ -50,9 +47,9 @@ pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
         return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
     }
     let value = node.operand(0)?.clone();
-    let split = reshape(vec![b, h / s, s, w / s, s, c]);
-    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape(vec![b, h / s, w / s, s * s * c])];
-    Ok(vec![node.move_value(&value, steps)?])
+    let split = reshape_to(vec![b, h / s, s, w / s, s, c]);
+    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape_to(vec![b, h / s, w / s, s * s * c])];
+    node.moved(&value, steps)
 }
 
 /// The lengths of the blocks in operand 1: one for each of the first axes after the batch.
@@ -90,8 +87,9 @@ pub(super) fn space_to_batch(node: &mut Node<'_>) -> Results {
     let mut shape = vec![padded[0] * blocks.iter().product::<usize>()];
     shape.extend((0..m).map(|i| padded[i + 1] / blocks[i]));
     shape.extend(&padded[m + 1..]);
-    let steps = [Movement::Pad { before, after }, reshape(split), transpose(permutation), reshape(shape)];
-    Ok(vec![node.move_value(&Value::Tensor(x), steps)?])
+    let steps =
+        [Movement::Pad { before, after }, reshape_to(split), transpose(permutation), reshape_to(shape)];
+    node.moved(&Value::Tensor(x), steps)
 }
 
 pub(super) fn batch_to_space(node: &mut Node<'_>) -> Results {
@@ -122,6 +120,6 @@ pub(super) fn batch_to_space(node: &mut Node<'_>) -> Results {
     }
     let stride = vec![1; begin.len()];
     let crop = Movement::Slice { begin, size, stride };
-    let steps = [reshape(split), transpose(permutation), reshape(whole), crop];
-    Ok(vec![node.move_value(&Value::Tensor(x), steps)?])
+    let steps = [reshape_to(split), transpose(permutation), reshape_to(whole), crop];
+    node.moved(&Value::Tensor(x), steps)
 }

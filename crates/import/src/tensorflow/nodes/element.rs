@@ -20,8 +20,8 @@ pub(super) const TABLE: &[Row] = &[
     row("LogicalAnd", |n| n.conjunction(), doc::PRODUCT.note(doc::notes::FLAGS)),
     row("LogicalOr", |n| n.disjunction(), doc::LARGER.note(doc::notes::FLAGS)),
     row("LogicalNot", |n| n.complement(), doc::SUM.note("1 − flag")),
-    row("Select", select_rows, doc::CHOICE.note(doc::notes::CONDITION)),
-    row("SelectV2", select, doc::CHOICE.note(doc::notes::CONDITION)),
+    row("Select", |n| choose(n, true), doc::CHOICE.note(doc::notes::CONDITION)),
+    row("SelectV2", |n| choose(n, false), doc::CHOICE.note(doc::notes::CONDITION)),
     row(
         "ClipByValue",
         clip,
@@ -98,15 +98,8 @@ fn power(node: &mut Node<'_>) -> Results {
     node.result(Function::power(exponent), &[x])
 }
 
-fn select(node: &mut Node<'_>) -> Results {
-    choose(node, false)
-}
-
-/// The condition of `Select`, the older one, may be a vector that goes with the first axis.
-fn select_rows(node: &mut Node<'_>) -> Results {
-    choose(node, true)
-}
-
+/// With `rows`, as the older `Select` has it, the condition may be a vector that goes with the first
+/// axis.
 fn choose(node: &mut Node<'_>, rows: bool) -> Results {
     if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
         (node.operand(0)?, node.operand(1)?, node.operand(2)?)

@@ -45,9 +45,9 @@ fn gather(node: &mut Node<'_>) -> Results {
     shape.extend(&from[axis + 1..]);
     let movement = Movement::Gather { axis, indices: places };
     if indices.shape.len() == 1 {
-        return Ok(vec![node.move_value(&value, [movement])?]);
+        return node.moved(&value, [movement]);
     }
-    Ok(vec![node.move_value(&value, [movement, Movement::Reshape { shape }])?])
+    node.moved(&value, [movement, Movement::Reshape { shape }])
 }
 
 /// Of known integers.

@@ -4,7 +4,6 @@ use cryptflow_ring::Movement;
 
 use super::{Fault, Node, Results, Row, Value, blocks, row, slice};
 use crate::docs as doc;
-use crate::value::Ints;
 use crate::value::fits;
 use cryptflow_graph::{Arithmetic, Array, Op};
 
@@ -17,9 +16,9 @@ pub(super) const TABLE: &[Row] = &[
     row("PadV2", pad, doc::MOVEMENT.note("with one constant")),
     row("MirrorPad", mirror_pad, doc::MOVEMENT),
     row("ConcatV2", concat_v2, doc::MOVEMENT),
-    row("Concat", concat_v1, doc::MOVEMENT),
+    row("Concat", |n| concat(n, 0, 1..n.operands.len()), doc::MOVEMENT),
     row("Pack", pack, doc::MOVEMENT),
-    row("Tile", tile, doc::MOVEMENT),
+    row("Tile", |n| n.tiled(), doc::MOVEMENT),
     row("BroadcastTo", broadcast_to, doc::MOVEMENT),
     row("Slice", slice::slice, doc::MOVEMENT),
     row("StridedSlice", slice::strided, doc::MOVEMENT),
@@ -34,43 +33,28 @@ pub(super) const TABLE: &[Row] = &[
 ];
 
 fn reshape(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let asked = node.ints(1)?.data.clone();
-    let shape = crate::value::reshaped(&from, &asked)?;
-    Ok(vec![node.move_value(&value, [Movement::Reshape { shape }])?])
+    let (value, from) = node.shaped(0)?;
+    let shape = crate::value::reshaped(&from, &node.ints(1)?.data)?;
+    node.moved(&value, [Movement::Reshape { shape }])
 }
 
 fn squeeze(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let axes = node.attr_ints("squeeze_dims")?;
-    let axes = axes.iter().map(|&a| crate::value::axis(a, from.len())).collect::<Result<Vec<_>, _>>()?;
-    if let Some(axis) = axes.iter().find(|&&a| from[a] != 1) {
-        return Err(format!("drops axis {axis} of {from:?}, which is longer than 1").into());
-    }
-    let keep = |(i, d): (usize, &usize)| {
-        let dropped = if axes.is_empty() { *d == 1 } else { axes.contains(&i) };
-        (!dropped).then_some(*d)
-    };
-    let shape = from.iter().enumerate().filter_map(keep).collect();
-    Ok(vec![node.move_value(&value, [Movement::Reshape { shape }])?])
+    let rank = node.shape_of(0)?.len();
+    let axes = crate::value::axes(&node.attr_ints("squeeze_dims")?, rank)?;
+    node.squeezed(Some(axes.as_slice()).filter(|axes| !axes.is_empty()))
 }
 
 fn expand_dims(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let mut shape = node.shape_of_value(&value)?;
+    let (value, mut shape) = node.shaped(0)?;
     let axis = crate::value::axis(node.int(1)?, shape.len() + 1)?;
     shape.insert(axis, 1);
-    Ok(vec![node.move_value(&value, [Movement::Reshape { shape }])?])
+    node.moved(&value, [Movement::Reshape { shape }])
 }
 
 fn transpose(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let rank = node.shape_of_value(&value)?.len();
-    let permutation =
-        node.ints(1)?.data.iter().map(|&a| crate::value::axis(a, rank)).collect::<Result<_, _>>()?;
-    Ok(vec![node.move_value(&value, [Movement::Transpose { permutation }])?])
+    let (value, from) = node.shaped(0)?;
+    let permutation = crate::value::axes(&node.ints(1)?.data, from.len())?;
+    node.moved(&value, [Movement::Transpose { permutation }])
 }
 
 /// Pairs of lengths, one pair an axis.
@@ -145,36 +129,15 @@ fn mirror_pad(node: &mut Node<'_>) -> Results {
     node.result(Op::Identity, &[x])
 }
 
-fn concat_v2(node: &mut Node<'_>) -> Results {
-    let n = node.operands.len();
-    concat(node, n.saturating_sub(1), 0..n.saturating_sub(1))
-}
-
-fn concat_v1(node: &mut Node<'_>) -> Results {
-    concat(node, 0, 1..node.operands.len())
-}
-
+/// The axis is the operand with this number.
 fn concat(node: &mut Node<'_>, axis: usize, operands: std::ops::Range<usize>) -> Results {
-    let values = operands.map(|i| node.operand(i).cloned()).collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = values.first() else {
-        return Err("concatenates nothing".into());
-    };
-    let rank = node.shape_of_value(first)?.len();
-    let axis = crate::value::axis(node.int(axis)?, rank)?;
-    Ok(vec![join(node, &values, axis)?])
+    let (values, axis) = node.to_join(operands, |n| n.int(axis))?;
+    Ok(vec![node.joined(&values, axis)?])
 }
 
-/// Concatenates floats, or known integers.
-fn join(node: &mut Node<'_>, values: &[Value], axis: usize) -> Result<Value, Fault> {
-    let ints: Vec<&Ints> =
-        values.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
-    if let (true, Some((first, rest))) = (ints.len() == values.len(), ints.split_first()) {
-        return Ok(Value::Int(first.moved(&Movement::Concat { axis }, rest)?));
-    }
-    // Known integers beside those that depend on an input, which are floats.
-    let tensors = values.iter().enumerate().map(|(i, v)| node.tensor_of(v, &format!("operand_{i}")));
-    let tensors = tensors.collect::<Result<Vec<_>, _>>()?;
-    Ok(Value::Tensor(node.add(Movement::Concat { axis }, &tensors)?))
+fn concat_v2(node: &mut Node<'_>) -> Results {
+    let last = node.operands.len().saturating_sub(1);
+    concat(node, last, 0..last)
 }
 
 fn pack(node: &mut Node<'_>) -> Results {
@@ -194,30 +157,11 @@ fn pack(node: &mut Node<'_>) -> Results {
     if parts.is_empty() {
         return Err("stacks nothing".into());
     }
-    Ok(vec![join(node, &parts, axis)?])
-}
-
-/// `[n] → [1, n] → [m, n] → [m·n]`, along every axis.
-fn tile(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let times = node.lengths(1)?;
-    if times.len() != from.len() {
-        return Err(format!("repeats {from:?} {times:?} times: one number an axis is needed").into());
-    }
-    let split = from.iter().flat_map(|&n| [1, n]).collect();
-    let wide = times.iter().zip(&from).flat_map(|(&m, &n)| [m, n]).collect();
-    let shape = times.iter().zip(&from).map(|(&m, &n)| m.saturating_mul(n)).collect();
-    let steps = [
-        Movement::Reshape { shape: split },
-        Movement::Broadcast { shape: wide },
-        Movement::Reshape { shape },
-    ];
-    Ok(vec![node.move_value(&value, steps)?])
+    Ok(vec![node.joined(&parts, axis)?])
 }
 
 fn broadcast_to(node: &mut Node<'_>) -> Results {
     let value = node.operand(0)?.clone();
     let shape = node.lengths(1)?;
-    Ok(vec![node.move_value(&value, [Movement::Broadcast { shape }])?])
+    node.moved(&value, [Movement::Broadcast { shape }])
 }

@@ -13,9 +13,9 @@ pub(super) const TABLE: &[Row] = &[
     row("FusedBatchNorm", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
     row("FusedBatchNormV2", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
     row("FusedBatchNormV3", batch_norm, doc::LINEAR.note(doc::notes::INFERENCE)),
-    row("Relu", relu, doc::RELU),
-    row("Relu6", relu6, doc::CLIP.note("at 6")),
-    row("Softmax", softmax, doc::SOFTMAX.note(doc::notes::CLIENT)),
+    row("Relu", |n| activation(n, Activation::Relu), doc::RELU),
+    row("Relu6", |n| activation(n, Activation::ClippedRelu { limit: 6.0 }), doc::CLIP.note("at 6")),
+    row("Softmax", |n| activation(n, Activation::Softmax), doc::SOFTMAX.note(doc::notes::CLIENT)),
     row("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
 ];
 
@@ -56,19 +56,9 @@ fn batch_norm(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(node.add_image(Linear::BatchNorm { epsilon }, &inputs, format)?)])
 }
 
-fn relu(node: &mut Node<'_>) -> Results {
+fn activation(node: &mut Node<'_>, activation: Activation) -> Results {
     let x = node.floats(0)?;
-    node.result(Activation::Relu, &[x])
-}
-
-fn relu6(node: &mut Node<'_>) -> Results {
-    let x = node.floats(0)?;
-    node.result(Activation::ClippedRelu { limit: 6.0 }, &[x])
-}
-
-fn softmax(node: &mut Node<'_>) -> Results {
-    let x = node.floats(0)?;
-    node.result(Activation::Softmax, &[x])
+    node.result(activation, &[x])
 }
 
 /// `x − max − ln Σ e^(x − max)`, along the last axis.

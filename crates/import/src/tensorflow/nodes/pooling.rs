@@ -7,26 +7,18 @@ use crate::docs as doc;
 use cryptflow_graph::{Pool, Pooling};
 
 pub(super) const TABLE: &[Row] = &[
-    row("MaxPool", max, doc::MAX_POOL),
-    row("AvgPool", average, doc::AVERAGE.note("padding does not count")),
-    row("MaxPool3D", max_3d, doc::MAX_POOL.note("over planes, and then over columns")),
+    row("MaxPool", |n| pool(n, Pooling::Max), doc::MAX_POOL),
+    row("AvgPool", |n| pool(n, AVERAGE), doc::AVERAGE.note("padding does not count")),
+    row("MaxPool3D", |n| volume(n, Pooling::Max), doc::MAX_POOL.note("over planes, and then over columns")),
     row(
         "AvgPool3D",
-        average_3d,
+        |n| volume(n, AVERAGE),
         doc::AVERAGE.note("over planes, and then over columns; padding does not count"),
     ),
 ];
 
 // TensorFlow divides by the number of elements that a window really sees.
 const AVERAGE: Pooling = Pooling::Average { count_padding: false };
-
-fn max(node: &mut Node<'_>) -> Results {
-    pool(node, Pooling::Max)
-}
-
-fn average(node: &mut Node<'_>) -> Results {
-    pool(node, AVERAGE)
-}
 
 fn pool(node: &mut Node<'_>, kind: Pooling) -> Results {
     let format = node.format()?;
@@ -35,14 +27,6 @@ fn pool(node: &mut Node<'_>, kind: Pooling) -> Results {
     let kernel = node.kernel(2, format)?;
     let window = node.window([kernel[0], kernel[1]], &image, format)?;
     Ok(vec![Value::Tensor(node.add_image(Pool { kind, window }, &[x], format)?)])
-}
-
-fn max_3d(node: &mut Node<'_>) -> Results {
-    volume(node, Pooling::Max)
-}
-
-fn average_3d(node: &mut Node<'_>) -> Results {
-    volume(node, AVERAGE)
 }
 
 fn volume(node: &mut Node<'_>, kind: Pooling) -> Results {

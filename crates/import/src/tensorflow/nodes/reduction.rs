@@ -9,12 +9,12 @@ use crate::value::Ints;
 use cryptflow_graph::{Arithmetic, NodeId, Op, Order, Pool, Pooling, Reduce, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
-    row("Mean", mean, doc::AVERAGE),
-    row("Sum", sum, doc::TOTAL),
+    row("Mean", |n| reduce(n, Reduction::Mean), doc::AVERAGE),
+    row("Sum", |n| folded(n, Reduction::Sum, Some(0), i64::wrapping_add), doc::TOTAL),
     row("Prod", product, doc::PRODUCT.note(doc::notes::HALVES)),
     row("Max", max, doc::EXTREME),
-    row("Min", min, doc::EXTREME.note("the smallest")),
-    row("All", min, doc::EXTREME.note("the smallest of flags")),
+    row("Min", |n| folded(n, Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest")),
+    row("All", |n| folded(n, Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest of flags")),
     row("Any", max, doc::EXTREME.note("the largest of flags")),
     row("L2Loss", l2_loss, doc::TOTAL.note("half of it, of squares, which are computed first")),
     row("ArgMax", arg_max, doc::ARG_MAX.note(doc::notes::FIRST)),
@@ -23,22 +23,12 @@ pub(super) const TABLE: &[Row] = &[
     row("TopKV2", top_k_v2, doc::TOP_K.note(doc::notes::SORTED)),
 ];
 
-fn mean(node: &mut Node<'_>) -> Results {
-    reduce(node, Reduction::Mean)
-}
-
-fn sum(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, Some(0), i64::wrapping_add)? {
-        return Ok(known);
+/// Known integers are folded at once.
+fn folded(node: &mut Node<'_>, kind: Reduction, start: Option<i64>, f: fn(i64, i64) -> i64) -> Results {
+    match fold(node, start, f)? {
+        Some(known) => Ok(known),
+        None => reduce(node, kind),
     }
-    reduce(node, Reduction::Sum)
-}
-
-fn min(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, None, i64::min)? {
-        return Ok(known);
-    }
-    reduce(node, Reduction::Min)
 }
 
 fn reduce(node: &mut Node<'_>, kind: Reduction) -> Results {
@@ -51,13 +41,7 @@ fn reduce(node: &mut Node<'_>, kind: Reduction) -> Results {
 /// The axes in operand 1, ascending, and whether they stay.
 fn axes(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
     let keep_dims = node.attr_bool("keep_dims", false)?;
-    let given = node.ints(1)?.data;
-    let mut axes = given.iter().map(|&a| crate::value::axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
-    axes.sort_unstable();
-    if axes.windows(2).any(|w| w[0] == w[1]) {
-        return Err(format!("names an axis twice: {axes:?}").into());
-    }
-    Ok((axes, keep_dims))
+    Ok((crate::value::distinct_axes(&node.ints(1)?.data, rank)?, keep_dims))
 }
 
 /// Known integers, over all their axes. Nothing where they are not known.

@@ -10,8 +10,7 @@ pub(super) use crate::value::along;
 const MAX_PARTS: usize = 1 << 16;
 
 pub(super) fn slice(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let begin = node.lengths(1)?;
     let sizes = &node.ints(2)?.data;
     if begin.len() != from.len() || sizes.len() != from.len() {
@@ -23,7 +22,7 @@ pub(super) fn slice(node: &mut Node<'_>) -> Results {
     });
     let size = size.collect::<Option<Vec<_>>>().ok_or_else(|| format!("cuts {from:?} by {sizes:?}"))?;
     let stride = vec![1; from.len()];
-    Ok(vec![node.move_value(&value, [Movement::Slice { begin, size, stride }])?])
+    node.moved(&value, [Movement::Slice { begin, size, stride }])
 }
 
 /// What a slice does with one axis of its operand.
@@ -74,8 +73,7 @@ fn bit(mask: i64, i: usize) -> bool {
 /// numpy's indexing, with the masks that say which index is missing, `...`, a new axis, or a single
 /// element.
 pub(super) fn strided(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let (begin, end) = (node.ints(1)?.data, node.ints(2)?.data);
     let stride = if node.operands.len() > 3 { node.ints(3)?.data } else { vec![1; begin.len()] };
     let n = begin.len();
@@ -90,9 +88,9 @@ pub(super) fn strided(node: &mut Node<'_>) -> Results {
         stride: cuts.iter().map(|c| c.stride).collect(),
     };
     if result.iter().copied().eq((0..from.len()).map(Some)) {
-        return Ok(vec![node.move_value(&value, [cut])?]);
+        return node.moved(&value, [cut]);
     }
-    Ok(vec![node.move_value(&value, [cut, Movement::Reshape { shape }])?])
+    node.moved(&value, [cut, Movement::Reshape { shape }])
 }
 
 impl Indices {
@@ -173,8 +171,7 @@ pub(super) fn split(node: &mut Node<'_>) -> Results {
 }
 
 pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let axis = crate::value::axis(node.int(2)?, from.len())?;
     let asked = &node.ints(1)?.data;
     let known: Option<i64> = asked.iter().filter(|&&s| s != -1).try_fold(0i64, |n, &s| n.checked_add(s));
@@ -188,8 +185,7 @@ pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
 }
 
 pub(super) fn unpack(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let axis = crate::value::axis(node.attr_int("axis", 0)?, from.len())?;
     if from[axis] > MAX_PARTS {
         return Err(format!("unpacks {} parts: too many", from[axis]).into());
@@ -233,12 +229,11 @@ fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: b
 }
 
 pub(super) fn reverse(node: &mut Node<'_>) -> Results {
-    let value = node.operand(0)?.clone();
-    let from = node.shape_of_value(&value)?;
+    let (value, from) = node.shaped(0)?;
     let (mut begin, mut stride) = (vec![0; from.len()], vec![1; from.len()]);
     for &axis in &node.ints(1)?.data {
         let axis = crate::value::axis(axis, from.len())?;
         (begin[axis], stride[axis]) = (from[axis].saturating_sub(1), -1);
     }
-    Ok(vec![node.move_value(&value, [Movement::Slice { begin, size: from, stride }])?])
+    node.moved(&value, [Movement::Slice { begin, size: from, stride }])
 }

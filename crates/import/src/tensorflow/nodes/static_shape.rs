@@ -22,8 +22,8 @@ pub(super) const TABLE: &[Row] = &[
     row("Rank", rank, doc::KNOWN),
     row("Range", range, doc::KNOWN),
     row("Fill", fill, doc::KNOWN.note("with one constant")),
-    row("ZerosLike", zeros_like, doc::KNOWN),
-    row("OnesLike", ones_like, doc::KNOWN),
+    row("ZerosLike", |n| like(n, 0), doc::KNOWN),
+    row("OnesLike", |n| like(n, 1), doc::KNOWN),
 ];
 
 fn shape(node: &mut Node<'_>) -> Results {
@@ -65,17 +65,8 @@ fn fill(node: &mut Node<'_>) -> Results {
     filled(node, shape, &value)
 }
 
-fn zeros_like(node: &mut Node<'_>) -> Results {
-    like(node, 0)
-}
-
-fn ones_like(node: &mut Node<'_>) -> Results {
-    like(node, 1)
-}
-
 fn like(node: &mut Node<'_>, value: i64) -> Results {
-    let operand = node.operand(0)?.clone();
-    let shape = node.shape_of_value(&operand)?;
+    let (operand, shape) = node.shaped(0)?;
     let value = match operand {
         Value::Int(_) => Value::Int(Ints::scalar(value)),
         _ => Value::Tensor(node.add_number("value", value as f32)),

@@ -4,7 +4,7 @@
 use cryptflow_ring::{Movement, Window};
 
 use super::{Fault, Node};
-use crate::compose::Slide;
+use crate::compose::{Slide, window};
 use cryptflow_graph::{NodeId, Op};
 
 /// No window is larger, and none steps further.
@@ -115,12 +115,7 @@ impl Node<'_> {
     ) -> Result<Window, Fault> {
         let slides = self.slides(&kernel, image, format)?;
         let &[h, w] = slides.as_slice() else { return Err(Node::wrong("strides")) };
-        Ok(Window {
-            kernel,
-            stride: [h.stride, w.stride],
-            dilation: [h.dilation, w.dilation],
-            padding: [h.padding, w.padding],
-        })
+        Ok(window([h, w]))
     }
 
     /// How this kernel slides along each spatial axis of an image of this shape with channels last,

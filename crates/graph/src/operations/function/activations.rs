@@ -1,6 +1,6 @@
 //! Activations of networks that are no part of the protocols.
 
-use super::{Break, Breaks, Entry, Function, Parameter, SMOOTH, above, between};
+use super::{Break, Breaks, Entry, Function, Parameter, above, between, smooth};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::SIGMOID,
@@ -50,113 +50,80 @@ const AT_ZERO: Breaks = Breaks::At(|_| vec![Break::From(0.0)]);
 impl Function {
     /// 1 / (1 + e^−x).
     pub const SIGMOID: Function = Function::of(&Entry {
-        name: "sigmoid",
-        title: "sigmoid",
-        tensorflow: &["Sigmoid"],
-        onnx: &["Sigmoid"],
         value: |x, _| sigmoid(x),
         image: |_, _| between(0.0, 1.0),
-        ..SMOOTH
+        ..smooth("sigmoid", "sigmoid").in_both(&["Sigmoid"])
     });
 
     /// The hyperbolic tangent.
     pub const TANH: Function = Function::of(&Entry {
-        name: "tanh",
-        title: "tanh",
-        tensorflow: &["Tanh"],
-        onnx: &["Tanh"],
         value: |x, _| x.tanh(),
         image: |_, _| between(-1.0, 1.0),
-        ..SMOOTH
+        ..smooth("tanh", "tanh").in_both(&["Tanh"])
     });
 
     /// x · Φ(x), Φ the distribution function of the normal distribution.
     pub const GELU: Function = Function::of(&Entry {
-        name: "gelu",
-        title: "GELU",
         value: |x, _| 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
         written_out: true,
-        ..SMOOTH
+        ..smooth("gelu", "GELU")
     });
 
     /// The form of GELU with tanh, which differs by up to 5e-4.
     pub const GELU_TANH: Function = Function::of(&Entry {
-        name: "gelu",
-        title: "GELU with tanh",
         value: |x, _| {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
             0.5 * x * (1.0 + inner.tanh())
         },
         written_out: true,
-        ..SMOOTH
+        ..smooth("gelu", "GELU with tanh")
     });
 
     /// x · sigmoid(x).
-    pub const SWISH: Function = Function::of(&Entry {
-        name: "swish",
-        title: "swish",
-        value: |x, _| x * sigmoid(x),
-        written_out: true,
-        ..SMOOTH
-    });
+    pub const SWISH: Function =
+        Function::of(&Entry { value: |x, _| x * sigmoid(x), written_out: true, ..smooth("swish", "swish") });
 
     /// x · hard-sigmoid(x) with slope 1/6 and 1/2 at zero.
     pub const HARD_SWISH: Function = Function::of(&Entry {
-        name: "hard swish",
-        title: "hard swish",
         onnx: &["HardSwish"],
         value: |x, _| x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
         breaks: Breaks::At(|_| vec![Break::From(-3.0), Break::Above(3.0)]),
         written_out: true,
-        ..SMOOTH
+        ..smooth("hard swish", "hard swish")
     });
 
     /// x · tanh(softplus(x)).
     pub const MISH: Function = Function::of(&Entry {
-        name: "mish",
-        title: "mish",
         onnx: &["Mish"],
         value: |x, _| x * softplus(x).tanh(),
         written_out: true,
-        ..SMOOTH
+        ..smooth("mish", "mish")
     });
 
     /// ln(1 + e^x).
     pub const SOFTPLUS: Function = Function::of(&Entry {
-        name: "softplus",
-        title: "softplus",
-        tensorflow: &["Softplus"],
-        onnx: &["Softplus"],
         value: |x, _| softplus(x),
         image: |_, _| above(0.0),
         written_out: true,
-        ..SMOOTH
+        ..smooth("softplus", "softplus").in_both(&["Softplus"])
     });
 
     /// x / (1 + |x|).
     pub const SOFTSIGN: Function = Function::of(&Entry {
-        name: "softsign",
-        title: "softsign",
-        tensorflow: &["Softsign"],
-        onnx: &["Softsign"],
         value: |x, _| x / (1.0 + x.abs()),
         breaks: AT_ZERO,
         image: |_, _| between(-1.0, 1.0),
-        ..SMOOTH
+        ..smooth("softsign", "softsign").in_both(&["Softsign"])
     });
 
     /// x above zero, `alpha · (e^x − 1)` below.
     pub const fn elu(alpha: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "elu",
-            title: "ELU",
-            tensorflow: &["Elu"],
-            onnx: &["Elu"],
             parameters: &[fixed("alpha", 1.0)],
             public: PARAMETERS,
             value: |x, [alpha, _]| elu(x, alpha),
             breaks: AT_ZERO,
-            ..SMOOTH
+            ..smooth("elu", "ELU").in_both(&["Elu"])
         };
         Function { entry: ENTRY, parameters: [alpha, 0.0] }
     }
@@ -167,15 +134,11 @@ impl Function {
     /// `gamma · elu(x)`.
     pub const fn selu(alpha: f32, gamma: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "selu",
-            title: "SELU",
-            tensorflow: &["Selu"],
-            onnx: &["Selu"],
             parameters: &[fixed("alpha", SELU[0]), fixed("gamma", SELU[1])],
             public: PARAMETERS,
             value: |x, [alpha, gamma]| gamma * elu(x, alpha),
             breaks: AT_ZERO,
-            ..SMOOTH
+            ..smooth("selu", "SELU").in_both(&["Selu"])
         };
         Function { entry: ENTRY, parameters: [alpha, gamma] }
     }
@@ -183,14 +146,12 @@ impl Function {
     /// x above zero, `alpha · (e^(x/alpha) − 1)` below.
     pub const fn celu(alpha: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "celu",
-            title: "CELU",
             onnx: &["Celu"],
             parameters: &[fixed("alpha", 1.0)],
             public: PARAMETERS,
             value: |x, [alpha, _]| if x > 0.0 { x } else { alpha * (x / alpha).exp_m1() },
             breaks: AT_ZERO,
-            ..SMOOTH
+            ..smooth("celu", "CELU")
         };
         Function { entry: ENTRY, parameters: [alpha, 0.0] }
     }
@@ -198,8 +159,6 @@ impl Function {
     /// `alpha · x + beta`, cut at 0 and 1.
     pub const fn hard_sigmoid(alpha: f32, beta: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "hard sigmoid",
-            title: "hard sigmoid",
             onnx: &["HardSigmoid"],
             parameters: &[fixed("alpha", 0.2), fixed("beta", 0.5)],
             public: PARAMETERS,
@@ -209,7 +168,7 @@ impl Function {
                 if alpha == 0.0 { Vec::new() } else { bends.to_vec() }
             }),
             image: |_, _| between(0.0, 1.0),
-            ..SMOOTH
+            ..smooth("hard sigmoid", "hard sigmoid")
         };
         Function { entry: ENTRY, parameters: [alpha, beta] }
     }
@@ -217,15 +176,11 @@ impl Function {
     /// x above zero, `alpha · x` below.
     pub const fn leaky_relu(alpha: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "leaky relu",
-            title: "leaky ReLU",
-            tensorflow: &["LeakyRelu"],
-            onnx: &["LeakyRelu"],
             parameters: &[Parameter { tensorflow: (Some("alpha"), 0.2), onnx: ("alpha", 0.01) }],
             public: PARAMETERS,
             value: |x, [alpha, _]| if x > 0.0 { x } else { alpha * x },
             breaks: AT_ZERO,
-            ..SMOOTH
+            ..smooth("leaky relu", "leaky ReLU").in_both(&["LeakyRelu"])
         };
         Function { entry: ENTRY, parameters: [alpha, 0.0] }
     }
@@ -233,14 +188,12 @@ impl Function {
     /// x above `alpha`, zero up to it.
     pub const fn thresholded_relu(alpha: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "thresholded relu",
-            title: "thresholded ReLU",
             onnx: &["ThresholdedRelu"],
             parameters: &[fixed("alpha", 1.0)],
             public: PARAMETERS,
             value: |x, [alpha, _]| if x <= alpha { 0.0 } else { x },
             breaks: Breaks::At(|[alpha, _]| vec![Break::Above(alpha)]),
-            ..SMOOTH
+            ..smooth("thresholded relu", "thresholded ReLU")
         };
         Function { entry: ENTRY, parameters: [alpha, 0.0] }
     }
@@ -248,8 +201,6 @@ impl Function {
     /// x + `bias` below −`lambda`, x − `bias` above `lambda`, zero between.
     pub const fn shrink(lambda: f32, bias: f32) -> Function {
         const ENTRY: &Entry = &Entry {
-            name: "shrink",
-            title: "shrink",
             onnx: &["Shrink"],
             parameters: &[fixed("lambd", 0.5), fixed("bias", 0.0)],
             public: PARAMETERS,
@@ -264,7 +215,7 @@ impl Function {
                 }
             },
             breaks: Breaks::At(|[lambda, _]| vec![Break::From(-lambda), Break::Above(lambda)]),
-            ..SMOOTH
+            ..smooth("shrink", "shrink")
         };
         Function { entry: ENTRY, parameters: [lambda, bias] }
     }

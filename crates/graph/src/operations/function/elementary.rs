@@ -1,6 +1,6 @@
 //! Elementary functions: powers, roots, exponential and logarithm.
 
-use super::{Break, Breaks, Domain, End, Entry, Function, Parameter, SMOOTH, above, between};
+use super::{Break, Breaks, Domain, End, Entry, Function, Parameter, above, between, smooth};
 use crate::range::Range;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -16,8 +16,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The entry of [`Function::power`].
 const POWER: &Entry = &Entry {
-    name: "power",
-    title: "power",
     // Both frameworks have the exponent as an operand: importers judge it.
     parameters: &[Parameter { tensorflow: (None, 1.0), onnx: ("", 1.0) }],
     public: "the exponent",
@@ -34,67 +32,49 @@ const POWER: &Entry = &Entry {
         if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 { above(0.0) } else { Range::ALL }
     },
     steep_at_zero: |[exponent, _]| exponent < 1.0,
-    ..SMOOTH
+    ..smooth("power", "power")
 };
 
 impl Function {
     /// |x|.
     pub const ABS: Function = Function::of(&Entry {
-        name: "abs",
-        title: "absolute value",
-        tensorflow: &["Abs"],
-        onnx: &["Abs"],
         value: |x, _| x.abs(),
         of_integer: Some(i64::wrapping_abs),
         breaks: Breaks::At(|_| vec![Break::From(0.0)]),
         image: |_, _| above(0.0),
-        ..SMOOTH
+        ..smooth("abs", "absolute value").in_both(&["Abs"])
     });
 
     /// e^x.
     pub const EXP: Function = Function::of(&Entry {
-        name: "exp",
-        title: "exp",
-        tensorflow: &["Exp"],
-        onnx: &["Exp"],
         value: |x, _| x.exp(),
         image: |_, _| above(0.0),
-        ..SMOOTH
+        ..smooth("exp", "exp").in_both(&["Exp"])
     });
 
     /// The natural logarithm.
     pub const LOG: Function = Function::of(&Entry {
-        name: "log",
-        title: "logarithm",
-        tensorflow: &["Log"],
-        onnx: &["Log"],
         defined: "above zero",
         shown: (0.25, 4.0),
         value: |x, _| x.ln(),
         domain: |_| Domain::Between(End::Pole(0.0), End::Open),
         steep_at_zero: |_| true,
-        ..SMOOTH
+        ..smooth("log", "logarithm").in_both(&["Log"])
     });
 
     /// √x.
     pub const SQRT: Function = Function::of(&Entry {
-        name: "sqrt",
-        title: "square root",
-        tensorflow: &["Sqrt"],
-        onnx: &["Sqrt"],
         defined: "zero and above",
         shown: (0.0, 4.0),
         value: |x, _| x.sqrt(),
         domain: |_| Domain::Between(End::At(0.0), End::Open),
         image: |_, _| above(0.0),
         steep_at_zero: |_| true,
-        ..SMOOTH
+        ..smooth("sqrt", "square root").in_both(&["Sqrt"])
     });
 
     /// 1/√x.
     pub const RSQRT: Function = Function::of(&Entry {
-        name: "rsqrt",
-        title: "1/√x",
         tensorflow: &["Rsqrt"],
         defined: "above zero",
         shown: (0.25, 4.0),
@@ -102,13 +82,11 @@ impl Function {
         domain: |_| Domain::Between(End::Pole(0.0), End::Open),
         image: |_, _| above(0.0),
         steep_at_zero: |_| true,
-        ..SMOOTH
+        ..smooth("rsqrt", "1/√x")
     });
 
     /// 1/x.
     pub const RECIPROCAL: Function = Function::of(&Entry {
-        name: "reciprocal",
-        title: "1/x",
         tensorflow: &["Inv", "Reciprocal"],
         onnx: &["Reciprocal"],
         defined: "all above zero, or all below",
@@ -117,18 +95,14 @@ impl Function {
         domain: |_| Domain::BesideZero,
         image: |x, _| if x.low > 0.0 { above(0.0) } else { Range::ALL },
         steep_at_zero: |_| true,
-        ..SMOOTH
+        ..smooth("reciprocal", "1/x")
     });
 
     /// The error function.
     pub const ERF: Function = Function::of(&Entry {
-        name: "erf",
-        title: "erf",
-        tensorflow: &["Erf"],
-        onnx: &["Erf"],
         value: |x, _| libm::erf(x),
         image: |_, _| between(-1.0, 1.0),
-        ..SMOOTH
+        ..smooth("erf", "erf").in_both(&["Erf"])
     });
 
     /// x^`exponent`.

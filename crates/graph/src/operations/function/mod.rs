@@ -110,25 +110,34 @@ pub enum Breaks {
     Steps(fn(i64) -> Break),
 }
 
-/// The entry that others differ from: defined and smooth everywhere, with no parameters and no names.
-const SMOOTH: Entry = Entry {
-    name: "",
-    title: "",
-    tensorflow: &[],
-    onnx: &[],
-    parameters: &[],
-    public: "",
-    defined: "",
-    note: "",
-    shown: (-4.0, 4.0),
-    value: |x, _| x,
-    of_integer: None,
-    domain: |_| Domain::Between(End::Open, End::Open),
-    breaks: Breaks::Nowhere,
-    image: |_, _| Range::ALL,
-    steep_at_zero: |_| false,
-    written_out: false,
-};
+/// The entry that others differ from: defined and smooth everywhere, with no parameters, and called so by no framework.
+const fn smooth(name: &'static str, title: &'static str) -> Entry {
+    Entry {
+        name,
+        title,
+        tensorflow: &[],
+        onnx: &[],
+        parameters: &[],
+        public: "",
+        defined: "",
+        note: "",
+        shown: (-4.0, 4.0),
+        value: |x, _| x,
+        of_integer: None,
+        domain: |_| Domain::Between(End::Open, End::Open),
+        breaks: Breaks::Nowhere,
+        image: |_, _| Range::ALL,
+        steep_at_zero: |_| false,
+        written_out: false,
+    }
+}
+
+impl Entry {
+    /// The same with the names that both frameworks have for it.
+    const fn in_both(self, names: &'static [&'static str]) -> Entry {
+        Entry { tensorflow: names, onnx: names, ..self }
+    }
+}
 
 /// A function of one number: an entry of the catalogue, and its parameters.
 #[derive(Clone, Copy, Debug)]

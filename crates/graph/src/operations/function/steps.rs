@@ -1,6 +1,6 @@
 //! Functions that jump: from numbers to integers, and to signs.
 
-use super::{Break, Breaks, Entry, Function, Range, SMOOTH, between};
+use super::{Break, Breaks, Entry, Function, Range, between, smooth};
 
 pub(super) const FUNCTIONS: &[Function] =
     &[Function::FLOOR, Function::CEIL, Function::ROUND, Function::TRUNCATE, Function::SIGN];
@@ -13,32 +13,22 @@ fn integers(x: Range, _: [f64; 2]) -> Range {
 impl Function {
     /// The largest integer that is not above x.
     pub const FLOOR: Function = Function::of(&Entry {
-        name: "floor",
-        title: "floor",
-        tensorflow: &["Floor"],
-        onnx: &["Floor"],
         value: |x, _| x.floor(),
         breaks: Breaks::Steps(|k| Break::From(k as f64)),
         image: integers,
-        ..SMOOTH
+        ..smooth("floor", "floor").in_both(&["Floor"])
     });
 
     /// The smallest integer that is not below x.
     pub const CEIL: Function = Function::of(&Entry {
-        name: "ceil",
-        title: "ceiling",
-        tensorflow: &["Ceil"],
-        onnx: &["Ceil"],
         value: |x, _| x.ceil(),
         breaks: Breaks::Steps(|k| Break::Above(k as f64)),
         image: integers,
-        ..SMOOTH
+        ..smooth("ceil", "ceiling").in_both(&["Ceil"])
     });
 
     /// The nearest integer, the even one of two.
     pub const ROUND: Function = Function::of(&Entry {
-        name: "round",
-        title: "nearest integer",
         tensorflow: &["Rint", "Round"],
         onnx: &["Round"],
         note: "of two as near the even one",
@@ -49,30 +39,24 @@ impl Function {
             if k.rem_euclid(2) == 0 { Break::Above(half) } else { Break::From(half) }
         }),
         image: integers,
-        ..SMOOTH
+        ..smooth("round", "nearest integer")
     });
 
     /// The integer part: towards zero.
     pub const TRUNCATE: Function = Function::of(&Entry {
-        name: "truncate",
-        title: "integer part",
         value: |x, _| x.trunc(),
         // Towards zero: from below an integer is reached, from above it is left.
         breaks: Breaks::Steps(|k| if k > 0 { Break::From(k as f64) } else { Break::Above(k as f64) }),
         image: integers,
-        ..SMOOTH
+        ..smooth("truncate", "integer part")
     });
 
     /// −1, 0 or 1.
     pub const SIGN: Function = Function::of(&Entry {
-        name: "sign",
-        title: "sign",
-        tensorflow: &["Sign"],
-        onnx: &["Sign"],
         value: |x, _| if x == 0.0 || x.is_nan() { x } else { x.signum() },
         of_integer: Some(i64::signum),
         breaks: Breaks::At(|_| vec![Break::From(0.0), Break::Above(0.0)]),
         image: |_, _| between(-1.0, 1.0),
-        ..SMOOTH
+        ..smooth("sign", "sign").in_both(&["Sign"])
     });
 }

@@ -25,14 +25,8 @@ pub fn run(graph: &mut Graph) -> PassReport {
 
 #[cfg(test)]
 mod tests {
-    use super::super::harness;
     use super::*;
     use cryptflow_graph::{Activation, Arithmetic, Array};
-
-    #[test]
-    fn preserves_random_graphs() {
-        harness::preserves(run);
-    }
 
     #[test]
     fn what_no_output_needs_goes() {

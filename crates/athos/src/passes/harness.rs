@@ -2,7 +2,7 @@
 
 use cryptflow_ring::{Movement, Window};
 
-use super::{PASSES, Pass, optimise};
+use super::{PASSES, Pass, dead_nodes, optimise};
 use cryptflow_graph::float;
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction,
@@ -270,9 +270,21 @@ pub(super) fn check(graph: &Graph) {
     }
 }
 
+/// Every pass preserves what random graphs compute.
+#[test]
+fn each_pass_preserves_random_graphs() {
+    std::thread::scope(|scope| {
+        for pass in PASSES.into_iter().chain([dead_nodes::run as Pass]) {
+            scope.spawn(move || preserves(pass));
+        }
+    });
+}
+
 /// A pass preserves what random graphs compute: alone, and after constants are folded and identities
-/// removed; and it finds something to do.
-pub(super) fn preserves(pass: Pass) {
+/// removed; and it finds something to do, where it does not look for what models write out.
+fn preserves(pass: Pass) {
+    let name = pass(&mut Graph::default()).pass;
+    let rare = ["recognise functions", "inverse roots"].contains(&name);
     let mut changes = 0;
     for seed in 0..1000 {
         let mut graph = random_graph(seed);
@@ -287,7 +299,7 @@ pub(super) fn preserves(pass: Pass) {
         let result = std::panic::catch_unwind(|| same(&before, &outputs(&graph)));
         assert!(result.is_ok(), "seed {seed}: {report:?}");
     }
-    assert!(changes >= 20, "only {changes} changes in 1000 graphs: the pass is not tested");
+    assert!(rare || changes >= 20, "only {changes} changes in 1000 graphs: {name} is not tested");
 }
 
 #[test]

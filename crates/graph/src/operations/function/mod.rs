@@ -110,7 +110,8 @@ pub enum Breaks {
     Steps(fn(i64) -> Break),
 }
 
-/// The entry that others differ from: defined and smooth everywhere, with no parameters, and called so by no framework.
+/// The entry that others differ from, with its name and its title: defined and smooth everywhere,
+/// with no parameters, and in no framework.
 const fn smooth(name: &'static str, title: &'static str) -> Entry {
     Entry {
         name,

@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
+use crate::builder::Builder;
 use crate::docs as doc;
 use crate::value::{Fault, along};
 use cryptflow_graph::{Arithmetic, Array, Function, Linear, NodeId};
@@ -19,17 +20,29 @@ macro_rules! unrolled {
 }
 
 pub(super) const TABLE: &[Row] = &[
-    row("RNN", simple, doc::LINEAR.note(unrolled!("a linear map and a function"))),
-    row("GRU", gated, doc::LINEAR.note(unrolled!("linear maps, three functions and products"))),
-    row("LSTM", long_short, doc::LINEAR.note(unrolled!("a linear map, five functions and products"))),
+    row(
+        "RNN",
+        |n| layer(n, 1, &["Tanh"], simple_step),
+        doc::LINEAR.note(unrolled!("a linear map and a function")),
+    ),
+    row(
+        "GRU",
+        |n| layer(n, 3, &["Sigmoid", "Tanh"], gated_step),
+        doc::LINEAR.note(unrolled!("linear maps, three functions and products")),
+    ),
+    row(
+        "LSTM",
+        |n| layer(n, 4, &["Sigmoid", "Tanh", "Tanh"], long_short_step),
+        doc::LINEAR.note(unrolled!("a linear map, five functions and products")),
+    ),
 ];
 
 /// A layer has no more steps.
 const MAX_STEPS: usize = 1 << 12;
 
 /// What a step makes of its state: the projected input and the states before it, the hidden one
-/// and, in an LSTM, the cell.
-type Step = fn(&mut Node<'_>, &Direction, &str, NodeId, [NodeId; 2]) -> Result<[NodeId; 2], Fault>;
+/// and, in an LSTM, the cell. Its parts have the step's name before theirs.
+type Step = fn(&mut Builder<'_>, &Direction, NodeId, [NodeId; 2]) -> Result<[NodeId; 2], Fault>;
 
 /// One direction of a layer.
 struct Direction {
@@ -43,18 +56,6 @@ struct Direction {
     activations: Vec<Function>,
     linear_before_reset: bool,
     input_forget: bool,
-}
-
-fn simple(node: &mut Node<'_>) -> Results {
-    layer(node, 1, &["Tanh"], simple_step)
-}
-
-fn gated(node: &mut Node<'_>) -> Results {
-    layer(node, 3, &["Sigmoid", "Tanh"], gated_step)
-}
-
-fn long_short(node: &mut Node<'_>) -> Results {
-    layer(node, 4, &["Sigmoid", "Tanh", "Tanh"], long_short_step)
 }
 
 fn layer(node: &mut Node<'_>, gates: usize, defaults: &[&str], step: Step) -> Results {
@@ -263,7 +264,8 @@ impl Layer {
             let own = format!("{part}/{t}");
             let cut = along(&[steps * batch, self.rows()], 0, t * batch, batch, 1);
             let input = node.move_part(&format!("{own}/input"), cut, projected)?;
-            state = step(node, direction, &own, input, state)?;
+            let name = format!("{}/{own}", node.name);
+            state = step(&mut node.under(name), direction, input, state)?;
             hiddens.push(state[0]);
         }
         if self.backwards[side] {
@@ -363,121 +365,110 @@ fn activations(node: &Node<'_>, directions: usize, defaults: &[&str]) -> Result<
 }
 
 /// The columns of a gate.
-fn gate(node: &mut Node<'_>, part: String, x: NodeId, index: usize, hidden: usize) -> Result<NodeId, Fault> {
-    let shape = node.shape(x).to_vec();
+fn gate(to: &mut Builder<'_>, part: &str, x: NodeId, index: usize, hidden: usize) -> Result<NodeId, Fault> {
+    let shape = to.shape(x).to_vec();
     let axis = shape.len() - 1;
-    node.move_part(&part, along(&shape, axis, index * hidden, hidden, 1), x)
+    to.add_part(part, along(&shape, axis, index * hidden, hidden, 1), &[x])
 }
 
-fn recurred(node: &mut Node<'_>, own: &str, h: NodeId, recurrence: NodeId) -> Result<NodeId, Fault> {
-    node.add_part(
-        &format!("{own}/recurrence"),
-        Linear::MatMul { transpose_a: false, transpose_b: true },
-        &[h, recurrence],
-    )
+fn recurred(to: &mut Builder<'_>, h: NodeId, recurrence: NodeId) -> Result<NodeId, Fault> {
+    to.add_part("recurrence", Linear::MatMul { transpose_a: false, transpose_b: true }, &[h, recurrence])
 }
 
 fn simple_step(
-    node: &mut Node<'_>,
+    to: &mut Builder<'_>,
     d: &Direction,
-    own: &str,
     input: NodeId,
     [h, c]: [NodeId; 2],
 ) -> Result<[NodeId; 2], Fault> {
-    let recurred = recurred(node, own, h, d.recurrence)?;
-    let sum = node.add_part(&format!("{own}/sum"), Arithmetic::Add, &[input, recurred])?;
-    let h = node.add_part(&format!("{own}/state"), d.activations[0], &[sum])?;
+    let recurred = recurred(to, h, d.recurrence)?;
+    let sum = to.add_part("sum", Arithmetic::Add, &[input, recurred])?;
+    let h = to.add_part("state", d.activations[0], &[sum])?;
     Ok([h, c])
 }
 
 /// `h = (1 − z) · candidate + z · h`.
 fn gated_step(
-    node: &mut Node<'_>,
+    to: &mut Builder<'_>,
     d: &Direction,
-    own: &str,
     input: NodeId,
     [h, c]: [NodeId; 2],
 ) -> Result<[NodeId; 2], Fault> {
     let n = d.hidden;
-    let mut recurred = recurred(node, own, h, d.recurrence)?;
+    let mut recurred = recurred(to, h, d.recurrence)?;
     if let Some(bias) = d.bias {
-        recurred = node.add_part(&format!("{own}/biased"), Arithmetic::Add, &[recurred, bias])?;
+        recurred = to.add_part("biased", Arithmetic::Add, &[recurred, bias])?;
     }
     let mut gates = Vec::new();
     for (i, name) in ["update", "reset"].into_iter().enumerate() {
-        let a = gate(node, format!("{own}/{name}_input"), input, i, n)?;
-        let b = gate(node, format!("{own}/{name}_recurrence"), recurred, i, n)?;
-        let sum = node.add_part(&format!("{own}/{name}_sum"), Arithmetic::Add, &[a, b])?;
-        gates.push(node.add_part(&format!("{own}/{name}"), d.activations[0], &[sum])?);
+        let a = gate(to, &format!("{name}_input"), input, i, n)?;
+        let b = gate(to, &format!("{name}_recurrence"), recurred, i, n)?;
+        let sum = to.add_part(&format!("{name}_sum"), Arithmetic::Add, &[a, b])?;
+        gates.push(to.add_part(name, d.activations[0], &[sum])?);
     }
     let (update, reset) = (gates[0], gates[1]);
-    let own_input = gate(node, format!("{own}/candidate_input"), input, 2, n)?;
+    let own_input = gate(to, "candidate_input", input, 2, n)?;
     let from_state = if d.linear_before_reset {
-        let all = gate(node, format!("{own}/candidate_recurrence"), recurred, 2, n)?;
-        node.add_part(&format!("{own}/candidate_reset"), Arithmetic::Mul, &[reset, all])?
+        let all = gate(to, "candidate_recurrence", recurred, 2, n)?;
+        to.add_part("candidate_reset", Arithmetic::Mul, &[reset, all])?
     } else {
-        let left = node.add_part(&format!("{own}/left"), Arithmetic::Mul, &[reset, h])?;
-        let rows = node.shape(d.recurrence).to_vec();
-        let w =
-            node.move_part(&format!("{own}/candidate_weights"), along(&rows, 0, 2 * n, n, 1), d.recurrence)?;
+        let left = to.add_part("left", Arithmetic::Mul, &[reset, h])?;
+        let rows = to.shape(d.recurrence).to_vec();
+        let w = to.add_part("candidate_weights", along(&rows, 0, 2 * n, n, 1), &[d.recurrence])?;
         let product = Linear::MatMul { transpose_a: false, transpose_b: true };
-        node.add_part(&format!("{own}/candidate_recurrence"), product, &[left, w])?
+        to.add_part("candidate_recurrence", product, &[left, w])?
     };
-    let sum = node.add_part(&format!("{own}/candidate_sum"), Arithmetic::Add, &[own_input, from_state])?;
-    let candidate = node.add_part(&format!("{own}/candidate"), d.activations[1], &[sum])?;
+    let sum = to.add_part("candidate_sum", Arithmetic::Add, &[own_input, from_state])?;
+    let candidate = to.add_part("candidate", d.activations[1], &[sum])?;
     // candidate + z · (h − candidate): one product.
-    let change = node.add_part(&format!("{own}/change"), Arithmetic::Sub, &[h, candidate])?;
-    let kept = node.add_part(&format!("{own}/kept"), Arithmetic::Mul, &[update, change])?;
-    let h = node.add_part(&format!("{own}/state"), Arithmetic::Add, &[candidate, kept])?;
+    let change = to.add_part("change", Arithmetic::Sub, &[h, candidate])?;
+    let kept = to.add_part("kept", Arithmetic::Mul, &[update, change])?;
+    let h = to.add_part("state", Arithmetic::Add, &[candidate, kept])?;
     Ok([h, c])
 }
 
 /// Gates in ONNX's order: input, output, forget, cell.
 fn long_short_step(
-    node: &mut Node<'_>,
+    to: &mut Builder<'_>,
     d: &Direction,
-    own: &str,
     input: NodeId,
     [h, c]: [NodeId; 2],
 ) -> Result<[NodeId; 2], Fault> {
     let n = d.hidden;
-    let recurred = recurred(node, own, h, d.recurrence)?;
-    let all = node.add_part(&format!("{own}/sum"), Arithmetic::Add, &[input, recurred])?;
+    let recurred = recurred(to, h, d.recurrence)?;
+    let all = to.add_part("sum", Arithmetic::Add, &[input, recurred])?;
     let mut sums = Vec::new();
     for (i, name) in ["input", "output", "forget", "cell"].into_iter().enumerate() {
-        sums.push(gate(node, format!("{own}/{name}_sum"), all, i, n)?);
+        sums.push(gate(to, &format!("{name}_sum"), all, i, n)?);
     }
     // Peepholes are in the order input, output, forget; the output sees the new cell.
-    let seen = |node: &mut Node<'_>, name: &str, i: usize, c: NodeId, sum: NodeId| {
+    let seen = |to: &mut Builder<'_>, name: &str, i: usize, c: NodeId, sum: NodeId| {
         let Some(p) = d.peephole else { return Ok(sum) };
-        let p = gate(node, format!("{own}/{name}_peephole"), p, i, n)?;
-        let seen = node.add_part(&format!("{own}/{name}_seen"), Arithmetic::Mul, &[c, p])?;
-        node.add_part(&format!("{own}/{name}_with_cell"), Arithmetic::Add, &[sum, seen])
+        let p = gate(to, &format!("{name}_peephole"), p, i, n)?;
+        let seen = to.add_part(&format!("{name}_seen"), Arithmetic::Mul, &[c, p])?;
+        to.add_part(&format!("{name}_with_cell"), Arithmetic::Add, &[sum, seen])
     };
-    let of = |node: &mut Node<'_>, name: &str, f: usize, sum: NodeId| {
-        node.add_part(&format!("{own}/{name}"), d.activations[f], &[sum])
-    };
-    let sum = seen(node, "input", 0, c, sums[0])?;
-    let take = of(node, "take", 0, sum)?;
+    let sum = seen(to, "input", 0, c, sums[0])?;
+    let take = to.add_part("take", d.activations[0], &[sum])?;
     let keep = if d.input_forget {
-        let one = node.add_number(&format!("{own}/one"), 1.0);
-        node.add_part(&format!("{own}/keep"), Arithmetic::Sub, &[one, take])?
+        let one = to.add_number("one", 1.0);
+        to.add_part("keep", Arithmetic::Sub, &[one, take])?
     } else {
-        let sum = seen(node, "forget", 2, c, sums[2])?;
-        of(node, "keep", 0, sum)?
+        let sum = seen(to, "forget", 2, c, sums[2])?;
+        to.add_part("keep", d.activations[0], &[sum])?
     };
-    let candidate = of(node, "candidate", 1, sums[3])?;
-    let taken = node.add_part(&format!("{own}/taken"), Arithmetic::Mul, &[take, candidate])?;
+    let candidate = to.add_part("candidate", d.activations[1], &[sums[3]])?;
+    let taken = to.add_part("taken", Arithmetic::Mul, &[take, candidate])?;
     // The first cell is often nothing.
-    let c = if node.constant_of(c).is_some_and(|c| c.data.iter().all(|&v| v == 0.0)) {
+    let c = if to.constant_of(c).is_some_and(|c| c.data.iter().all(|&v| v == 0.0)) {
         taken
     } else {
-        let kept = node.add_part(&format!("{own}/kept"), Arithmetic::Mul, &[keep, c])?;
-        node.add_part(&format!("{own}/cell"), Arithmetic::Add, &[kept, taken])?
+        let kept = to.add_part("kept", Arithmetic::Mul, &[keep, c])?;
+        to.add_part("cell", Arithmetic::Add, &[kept, taken])?
     };
-    let sum = seen(node, "output", 1, c, sums[1])?;
-    let give = of(node, "give", 0, sum)?;
-    let shown = of(node, "shown", 2, c)?;
-    let h = node.add_part(&format!("{own}/state"), Arithmetic::Mul, &[give, shown])?;
+    let sum = seen(to, "output", 1, c, sums[1])?;
+    let give = to.add_part("give", d.activations[0], &[sum])?;
+    let shown = to.add_part("shown", d.activations[2], &[c])?;
+    let h = to.add_part("state", Arithmetic::Mul, &[give, shown])?;
     Ok([h, c])
 }

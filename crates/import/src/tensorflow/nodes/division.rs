@@ -60,11 +60,7 @@ fn floor_div(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient = if of_integers(node) {
-        halfway(node, a, b)?
-    } else {
-        node.add_part("quotient", Arithmetic::Div, &[a, b])?
-    };
+    let quotient = to_floor(node, a, b)?;
     node.result(Function::FLOOR, &[quotient])
 }
 
@@ -74,14 +70,15 @@ fn floor_mod(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient = if of_integers(node) {
-        halfway(node, a, b)?
-    } else {
-        node.add_part("quotient", Arithmetic::Div, &[a, b])?
-    };
+    let quotient = to_floor(node, a, b)?;
     let floor = node.add_part("floor", Function::FLOOR, &[quotient])?;
     let multiple = node.add_part("multiple", Arithmetic::Mul, &[floor, b])?;
     node.result(Arithmetic::Sub, &[a, multiple])
+}
+
+/// A quotient whose floor is that of `a / b`.
+fn to_floor(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeId, Fault> {
+    if of_integers(node) { halfway(node, a, b) } else { node.add_part("quotient", Arithmetic::Div, &[a, b]) }
 }
 
 fn truncate_div(node: &mut Node<'_>) -> Results {

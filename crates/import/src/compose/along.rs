@@ -3,9 +3,10 @@
 
 use cryptflow_ring::Movement;
 
+use super::MATRIX_PRODUCT;
 use crate::builder::Builder;
 use crate::value::Fault;
-use cryptflow_graph::{Array, Linear, NodeId};
+use cryptflow_graph::{Array, NodeId};
 
 /// The weights of a linear map of an axis: `[from, to]`, row-major.
 pub(crate) struct Weights {
@@ -46,8 +47,7 @@ pub(crate) fn along(c: &mut Builder<'_>, x: NodeId, axis: usize, weights: Weight
     let mut shape = c.shape(last).to_vec();
     let rows = shape.iter().take(rank - 1).product();
     let flat = c.reshape(vec![rows, from], last)?;
-    let product =
-        c.add_numbered(Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, matrix])?;
+    let product = c.add_numbered(MATRIX_PRODUCT, &[flat, matrix])?;
     if let Some(length) = shape.last_mut() {
         *length = to;
     }

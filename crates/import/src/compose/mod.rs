@@ -13,7 +13,7 @@ use cryptflow_ring::Movement;
 
 use super::builder::Builder;
 use super::value::Fault;
-use cryptflow_graph::NodeId;
+use cryptflow_graph::{Linear, NodeId, Reduce, Reduction};
 
 pub(super) use along::{Weights, along, gathered};
 pub(super) use convolution::{Convolution, convolution, window};
@@ -21,6 +21,14 @@ pub(super) use count::{count_floats, count_integers};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul};
 pub(super) use transposed::{Transposed, transposed};
+
+/// A product of two matrices as they are.
+pub(super) const MATRIX_PRODUCT: Linear = Linear::MatMul { transpose_a: false, transpose_b: false };
+
+/// A reduction whose axes stay, with one element each.
+pub(super) fn kept(kind: Reduction, axes: Vec<usize>) -> Reduce {
+    Reduce { kind, axes, keep_dims: true }
+}
 
 /// How a window slides along one spatial axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use cryptflow_ring::Movement;
 
+use super::MATRIX_PRODUCT;
 use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
@@ -202,8 +203,7 @@ fn product_of(
     };
     let left = ordered(x, first, [&batch, &rows, &inner], [count(&row_shape), depth])?;
     let right = ordered(y, second, [&batch, &inner, &columns], [depth, count(&column_shape)])?;
-    let product =
-        c.add_numbered(Linear::MatMul { transpose_a: false, transpose_b: false }, &[left, right])?;
+    let product = c.add_numbered(MATRIX_PRODUCT, &[left, right])?;
     let shape = [shape_of_batch, row_shape, column_shape].concat();
     Ok((c.reshape(shape, product)?, [batch, rows, columns].concat()))
 }

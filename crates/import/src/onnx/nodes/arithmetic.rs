@@ -18,9 +18,17 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row("Mod", modulo, doc::FLOOR.note("of a quotient: the remainder; towards zero with `fmod`")),
     row("Pow", pow, doc::POWER.note("one constant exponent for all elements, or a positive constant base")),
-    row("Max", max, doc::LARGER.note("of several, one after another")),
-    row("Min", min, doc::LARGER.note("the smaller; of several, one after another")),
-    row("Sum", sum, doc::SUM),
+    row(
+        "Max",
+        |n| several(n, &Arithmetic::Maximum, i64::max),
+        doc::LARGER.note("of several, one after another"),
+    ),
+    row(
+        "Min",
+        |n| several(n, &Arithmetic::Minimum, i64::min),
+        doc::LARGER.note("the smaller; of several, one after another"),
+    ),
+    row("Sum", |n| several(n, &Arithmetic::Add, i64::wrapping_add), doc::SUM),
     row("Mean", mean, doc::LINEAR.note("the sum of all operands, times a constant")),
     row("Neg", |n| n.negation(), doc::SUM.note("the sign changes")),
     row(
@@ -29,7 +37,7 @@ pub(super) const TABLE: &[Row] = &[
         doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
     ),
     row("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
-    row("Relu", relu, doc::RELU),
+    row("Relu", |n| of_one(n, Activation::Relu), doc::RELU),
     row("Gelu", gelu, doc::GELU),
     row("Swish", swish, doc::SWISH),
     row("Equal", |n| n.comparison(Comparison::Equal), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
@@ -162,8 +170,7 @@ fn wide_constant(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<Array, Fau
 
 /// Several operands, one after another.
 fn several(node: &mut Node<'_>, op: &Arithmetic, f: impl Fn(i64, i64) -> i64) -> Results {
-    let ints: Vec<&Ints> =
-        node.operands.iter().filter_map(|v| if let Value::Int(i) = v { Some(i) } else { None }).collect();
+    let ints: Vec<&Ints> = node.operands.iter().filter_map(Value::ints).collect();
     if let (true, Some((first, rest))) = (ints.len() == node.operands.len(), ints.split_first()) {
         let all = rest.iter().try_fold((*first).clone(), |all, i| all.with(i, |a, b| Some(f(a, b))))?;
         return Ok(vec![Value::Int(all)]);
@@ -173,18 +180,6 @@ fn several(node: &mut Node<'_>, op: &Arithmetic, f: impl Fn(i64, i64) -> i64) ->
         [one] => node.result(Op::Identity, &[*one]),
         all => Ok(vec![Value::Tensor(node.chain(op, all)?)]),
     }
-}
-
-fn max(node: &mut Node<'_>) -> Results {
-    several(node, &Arithmetic::Maximum, i64::max)
-}
-
-fn min(node: &mut Node<'_>) -> Results {
-    several(node, &Arithmetic::Minimum, i64::min)
-}
-
-fn sum(node: &mut Node<'_>) -> Results {
-    several(node, &Arithmetic::Add, i64::wrapping_add)
 }
 
 fn mean(node: &mut Node<'_>) -> Results {
@@ -200,9 +195,10 @@ fn mean(node: &mut Node<'_>) -> Results {
     node.result(Arithmetic::Mul, &[all, share])
 }
 
-fn relu(node: &mut Node<'_>) -> Results {
+/// An operation on the operand alone.
+fn of_one(node: &mut Node<'_>, op: impl Into<Op>) -> Results {
     let x = node.tensor(0)?;
-    node.result(Activation::Relu, &[x])
+    node.result(op, &[x])
 }
 
 /// Between two limits, either of which may be missing: attributes up to version 6, operands since
@@ -284,8 +280,7 @@ pub(super) fn function(node: &mut Node<'_>, function: Function) -> Results {
     }
     let given = entry.parameters.iter().map(|p| node.attr_float(p.onnx.0, p.onnx.1));
     let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
-    let x = node.tensor(0)?;
-    node.result(function.with(&parameters), &[x])
+    of_one(node, function.with(&parameters))
 }
 
 fn gelu(node: &mut Node<'_>) -> Results {
@@ -294,8 +289,7 @@ fn gelu(node: &mut Node<'_>) -> Results {
         "tanh" => Function::GELU_TANH,
         _ => return Err(Node::wrong("approximate")),
     };
-    let x = node.tensor(0)?;
-    node.result(function, &[x])
+    of_one(node, function)
 }
 
 fn xor(node: &mut Node<'_>) -> Results {

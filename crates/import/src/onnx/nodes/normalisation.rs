@@ -4,9 +4,10 @@ use cryptflow_ring::Movement;
 
 use super::window::{from_last, to_last};
 use super::{Node, Results, Row, Value, row};
+use crate::compose::{MATRIX_PRODUCT, kept};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{Arithmetic, Function, Linear, NodeId, Op, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Function, Linear, NodeId, Op, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
     row("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
@@ -55,8 +56,7 @@ fn batch(node: &mut Node<'_>) -> Results {
 
 /// `(x − mean) / sqrt(variance + epsilon)` over these axes.
 fn standardised(node: &mut Node<'_>, x: NodeId, axes: Vec<usize>, epsilon: f32) -> Result<NodeId, Fault> {
-    let mean =
-        node.add_part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let mean = node.add_part("mean", kept(Reduction::Mean, axes.clone()), &[x])?;
     let centred = node.add_part("centred", Arithmetic::Sub, &[x, mean])?;
     by_root_mean_square(node, centred, axes, epsilon)
 }
@@ -80,8 +80,7 @@ fn root_mean_square_factor(
     epsilon: f32,
 ) -> Result<NodeId, Fault> {
     let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
-    let variance =
-        node.add_part("variance", Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[squares])?;
+    let variance = node.add_part("variance", kept(Reduction::Mean, axes), &[squares])?;
     let epsilon = node.add_number("epsilon", epsilon);
     let sum = node.add_part("with_epsilon", Arithmetic::Add, &[variance, epsilon])?;
     node.add_part("factor", Function::RSQRT, &[sum])
@@ -120,8 +119,7 @@ fn layer(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
-    let mean =
-        node.add_part("mean", Reduce { kind: Reduction::Mean, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let mean = node.add_part("mean", kept(Reduction::Mean, axes.clone()), &[x])?;
     let centred = node.add_part("centred", Arithmetic::Sub, &[x, mean])?;
     let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
     let y = node.add_part("standardised", Arithmetic::Mul, &[centred, factor])?;
@@ -193,14 +191,12 @@ fn by_norm(node: &mut Node<'_>) -> Results {
     let norm = match node.attr_int("p", 2)? {
         1 => {
             let sizes = node.add_part("sizes", Function::ABS, &[x])?;
-            let norm =
-                node.add_part("norm", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[sizes])?;
+            let norm = node.add_part("norm", kept(Reduction::Sum, axes), &[sizes])?;
             node.add_part("above_zero", Arithmetic::Add, &[norm, tiny])?
         }
         2 => {
             let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
-            let sum =
-                node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[squares])?;
+            let sum = node.add_part("sum", kept(Reduction::Sum, axes), &[squares])?;
             let sum = node.add_part("above_zero", Arithmetic::Add, &[sum, tiny])?;
             let factor = node.add_part("factor", Function::RSQRT, &[sum])?;
             return node.result(Arithmetic::Mul, &[x, factor]);
@@ -243,8 +239,7 @@ fn local_response(node: &mut Node<'_>) -> Results {
     let squares = node.move_part("channels_last", Movement::Transpose { permutation }, squares)?;
     let rows = vec![last[..last.len() - 1].iter().product(), channels];
     let rows = node.move_part("rows", Movement::Reshape { shape: rows }, squares)?;
-    let sums =
-        node.add_part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[rows, band])?;
+    let sums = node.add_part("sums", MATRIX_PRODUCT, &[rows, band])?;
     let sums = node.move_part("picture", Movement::Reshape { shape: last }, sums)?;
     let permutation = from_last(shape.len());
     let sums = node.move_part("channels_first", Movement::Transpose { permutation }, sums)?;

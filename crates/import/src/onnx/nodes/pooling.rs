@@ -3,10 +3,10 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
-use crate::compose::{self, Slide};
+use crate::compose::{self, Slide, kept};
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Pool, Pooling, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Pool, Pooling, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
     row("MaxPool", max, doc::MAX_POOL.note("along one, two or three axes; without the places of the maxima")),
@@ -142,14 +142,14 @@ fn whole(node: &mut Node<'_>) -> Result<(NodeId, Vec<usize>), Fault> {
 
 fn global_average(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
-    node.result(Reduce { kind: Reduction::Mean, axes, keep_dims: true }, &[x])
+    node.result(kept(Reduction::Mean, axes), &[x])
 }
 
 fn global_in_norm(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
     let p = node.attr_int("p", 2)?;
     let powers = powers(node, x, p)?;
-    let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[powers])?;
+    let sum = node.add_part("sum", kept(Reduction::Sum, axes), &[powers])?;
     Ok(vec![Value::Tensor(root(node, None, sum, p)?)])
 }
 

@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
+use crate::compose::MATRIX_PRODUCT;
 use crate::docs as doc;
 use crate::value::Fault;
 use cryptflow_graph::operations::broadcast;
@@ -55,7 +56,7 @@ pub(super) fn product(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Result<NodeI
     let lead = broadcast(lead_a, lead_b).ok_or_else(|| {
         format!("multiplies stacks of matrices {from_a:?} and {from_b:?}, whose leading axes differ")
     })?;
-    let plain = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
+    let plain = Op::Linear(MATRIX_PRODUCT);
     let dropped = row || column;
     let (name, part) = (node.name.clone(), format!("{}/product", node.name));
     let name = |last: bool| if last { name.clone() } else { part.clone() };

@@ -4,10 +4,11 @@ use cryptflow_ring::Movement;
 
 use super::{Gives, Kind, Node, Results, Row, Value, row};
 use crate::budget::check_made;
+use crate::compose::{MATRIX_PRODUCT, kept};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, fits};
 use cryptflow_graph::{
-    Activation, Arithmetic, Array, Comparison, Function, Linear, NodeId, Op, Order, Reduce, Reduction,
+    Activation, Arithmetic, Array, Comparison, Function, NodeId, Op, Order, Reduce, Reduction,
 };
 
 pub(super) const TABLE: &[Row] = &[
@@ -196,11 +197,7 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
     if r.axes.is_empty() {
         return node.result(Op::Identity, &[r.x]);
     }
-    let largest = node.add_part(
-        "largest",
-        Reduce { kind: Reduction::Max, axes: r.axes.clone(), keep_dims: true },
-        &[r.x],
-    )?;
+    let largest = node.add_part("largest", kept(Reduction::Max, r.axes.clone()), &[r.x])?;
     let sum = log_sum(node, r.x, largest, &r.axes)?;
     if r.keep_dims {
         return node.result(Arithmetic::Add, &[sum, largest]);
@@ -215,11 +212,7 @@ fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
 fn log_sum(node: &mut Node<'_>, x: NodeId, largest: NodeId, axes: &[usize]) -> Result<NodeId, Fault> {
     let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
     let powers = node.add_part("exp", Function::EXP, &[below])?;
-    let sum = node.add_part(
-        "sum",
-        Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep_dims: true },
-        &[powers],
-    )?;
+    let sum = node.add_part("sum", kept(Reduction::Sum, axes.to_vec()), &[powers])?;
     node.add_part("log", Function::LOG, &[sum])
 }
 
@@ -264,11 +257,7 @@ fn softmax(node: &mut Node<'_>) -> Results {
 fn log_softmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let axes = vec![node.shape(x).len() - 1];
-        let largest = node.add_part(
-            "largest",
-            Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true },
-            &[x],
-        )?;
+        let largest = node.add_part("largest", kept(Reduction::Max, axes.clone()), &[x])?;
         let log = log_sum(node, x, largest, &axes)?;
         let below = node.add_part("below_largest", Arithmetic::Sub, &[x, largest])?;
         node.add_part_or_result(part, Arithmetic::Sub, &[below, log])
@@ -280,22 +269,14 @@ fn hardmax(node: &mut Node<'_>) -> Results {
     along_last(node, |node, part, x| {
         let shape = node.shape(x).to_vec();
         let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
-        let largest = node.add_part(
-            "largest",
-            Reduce { kind: Reduction::Max, axes: vec![axis], keep_dims: true },
-            &[x],
-        )?;
+        let largest = node.add_part("largest", kept(Reduction::Max, vec![axis]), &[x])?;
         let here = node.add_part("here", Arithmetic::Compare(Comparison::GreaterEqual), &[x, largest])?;
         check_made(&[n, n])?;
         let before = (0..n * n).map(|i| if i / n < i % n { 1.0 } else { 0.0 }).collect();
         let before = node.add_constant("before", Array::new(vec![n, n], before)?);
         let rows = vec![shape[..axis].iter().product(), n];
         let flat = node.move_part("here_rows", Movement::Reshape { shape: rows }, here)?;
-        let counts = node.add_part(
-            "counts",
-            Linear::MatMul { transpose_a: false, transpose_b: false },
-            &[flat, before],
-        )?;
+        let counts = node.add_part("counts", MATRIX_PRODUCT, &[flat, before])?;
         let counts = node.move_part("whole", Movement::Reshape { shape }, counts)?;
         let half = node.add_number("half", 0.5);
         let first = node.add_part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
@@ -376,8 +357,7 @@ fn cumulated(node: &mut Node<'_>) -> Results {
     let moved = node.shape(last).to_vec();
     let rows = moved[..rank - 1].iter().product();
     let flat = node.move_part("rows", Movement::Reshape { shape: vec![rows, n] }, last)?;
-    let sums =
-        node.add_part("sums", Linear::MatMul { transpose_a: false, transpose_b: false }, &[flat, triangle])?;
+    let sums = node.add_part("sums", MATRIX_PRODUCT, &[flat, triangle])?;
     let back = node.move_part("whole", Movement::Reshape { shape: moved }, sums)?;
     node.result(Movement::Transpose { permutation }, &[back])
 }

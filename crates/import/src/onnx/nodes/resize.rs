@@ -5,9 +5,10 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, row};
 use crate::budget::check_made;
+use crate::compose::MATRIX_PRODUCT;
 use crate::docs as doc;
 use crate::value::{Fault, axes};
-use cryptflow_graph::{Arithmetic, Array, Linear, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, NodeId, Op};
 
 pub(super) const TABLE: &[Row] = &[
     row(
@@ -225,7 +226,7 @@ fn interpolated(node: &mut Node<'_>, x: NodeId, plan: &Plan, manner: &Manner) ->
     let rows = shape[..rank - 1].iter().product();
     let rows =
         node.move_part(&format!("rows_{a}"), Movement::Reshape { shape: vec![rows, plan.from] }, last)?;
-    let product = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
+    let product = Op::Linear(MATRIX_PRODUCT);
     let mut y = node.add_part(&format!("resized_{a}"), product, &[rows, matrix])?;
     if outside.iter().any(|v| *v != 0.0) {
         let outside = node.add_constant(&format!("outside_{a}"), Array::vector(outside));

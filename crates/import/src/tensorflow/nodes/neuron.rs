@@ -4,8 +4,9 @@ use cryptflow_ring::Movement;
 
 use super::window::Format;
 use super::{Node, Results, Row, Value, row};
+use crate::compose::kept;
 use crate::docs as doc;
-use cryptflow_graph::{Activation, Arithmetic, Function, Linear, Reduce, Reduction};
+use cryptflow_graph::{Activation, Arithmetic, Function, Linear, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
     row("BiasAdd", bias_add, doc::SUM.note(doc::notes::ADDED)),
@@ -68,11 +69,10 @@ fn log_softmax(node: &mut Node<'_>) -> Results {
         return Err("the operand is a scalar: it has no last axis".into());
     };
     let axes = vec![last];
-    let largest =
-        node.add_part("max", Reduce { kind: Reduction::Max, axes: axes.clone(), keep_dims: true }, &[x])?;
+    let largest = node.add_part("max", kept(Reduction::Max, axes.clone()), &[x])?;
     let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
     let terms = node.add_part("exp", Function::EXP, &[below])?;
-    let sum = node.add_part("sum", Reduce { kind: Reduction::Sum, axes, keep_dims: true }, &[terms])?;
+    let sum = node.add_part("sum", kept(Reduction::Sum, axes), &[terms])?;
     let logarithm = node.add_part("log", Function::LOG, &[sum])?;
     node.result(Arithmetic::Sub, &[below, logarithm])
 }

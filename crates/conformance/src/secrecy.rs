@@ -1,4 +1,4 @@
-//! The secrecy suite, beside [`conformance`]: what must hold of every message and of every draw from a key in
+//! The secrecy suite, beside [`crate::suite`]: what must hold of every message and of every draw from a key in
 //! a run of whole programs, whatever the protocol of two evaluators, P0 and P1, and a helper, P2.
 //!
 //! A protocol's crate describes itself once, as a [`Subject`], and asks in its tests for a [`check`] of each [`Scenario`], and for the

@@ -158,7 +158,7 @@ impl FixedRunner for Naive {
         for step in &program.steps {
             let operands: Vec<&Vec<i64>> =
                 step.inputs.iter().map(|id| values[id.0].as_ref().unwrap()).collect();
-            let result = self.step(program, step, &rings, weights, &operands).map_err(RunError::new)?;
+            let result = self.step(program, step, rings, weights, &operands).map_err(RunError::new)?;
             let declared = &program.values[step.output.0];
             if let Some(v) = result.iter().find(|&&v| v < declared.low || v > declared.high) {
                 let (low, high) = (declared.low, declared.high);

@@ -1,22 +1,25 @@
-//! The secrecy suite, beside [`crate::suite`]: what must hold of every message and of every draw from a key in
-//! a run of whole programs, whatever the protocol of two evaluators, P0 and P1, and a helper, P2.
+//! The secrecy suite, beside [`crate::suite`]: what must hold of every message and of every draw
+//! from a key in a run of whole programs, whatever the protocol of two evaluators, P0 and P1, and a
+//! helper, P2.
 //!
-//! A protocol's crate describes itself once, as a [`Subject`], and asks in its tests for a [`check`] of each [`Scenario`], and for the
-//! planted [`Fault`]s and leaks to be found:
+//! A protocol's crate describes itself once, as a [`Subject`], and asks in its tests for a
+//! [`check`] of each [`Scenario`], and for the planted [`Fault`]s and leaks to be found:
 //!
 //! ```ignore
 //! secrecy::check(&Conforming, &Zoo, &[77, 0, 1]).unwrap();
 //! ```
 //!
 //! [`check`] runs the parties' own code with recorded links and watched keys, and finds
-//! * a word of a stream that is drawn twice, or that the holders of a key draw differently ([`Run::ledger`]);
+//! * a word of a stream that is drawn twice, or that the holders of a key draw differently
+//!   ([`Run::ledger`]);
 //! * a message that is not uniform over its alphabet, seen from the outside ([`Run::uniform`]);
 //! * lengths or an order of messages that depend on a secret ([`Run::same_shape`]);
-//! * a message to P2, where P2 must receive none ([`Subject::LISTENS`]), or a byte of P2's view that depends on a secret then
-//!   ([`Run::same_to_the_helper`]).
+//! * a message to P2, where P2 must receive none ([`Subject::LISTENS`]), or a byte of P2's view
+//!   that depends on a secret then ([`Run::same_to_the_helper`]).
 //!
-//! The streams of a scenario's keys can carry a fault ([`Fault`]), and the messages of a [`Run`] can be changed: so each
-//! protocol shows that each of these checks finds the bug which it is there for.
+//! The streams of a scenario's keys can carry a fault ([`Fault`]), and the messages of a [`Run`]
+//! can be changed: so each protocol shows that each of these checks finds the bug which it is there
+//! for.
 
 mod scenario;
 mod watched;
@@ -41,11 +44,11 @@ pub use watched::{Fault, Ledger, Watched};
 pub trait Subject: suite::Subject {
     /// Whether P2 receives messages once the keys are agreed.
     const LISTENS: bool;
-    /// How many values a uniform byte of a message may have: 256, or 127 for bytes modulo 127. A message must be uniform over one
-    /// of these.
+    /// How many values a uniform byte of a message may have: 256, or 127 for bytes modulo 127. A
+    /// message must be uniform over one of these.
     const ALPHABETS: &'static [usize];
-    /// For each party, how many bytes of its part of an input come before the words that depend on the secret; nothing if the
-    /// part is seeds alone.
+    /// For each party, how many bytes of its part of an input come before the words that depend on
+    /// the secret; nothing if the part is seeds alone.
     const VALUE_WORDS: [Option<usize>; 3];
     /// The same of a weight.
     const WEIGHT_WORDS: [Option<usize>; 3];
@@ -84,7 +87,8 @@ pub struct Parts {
 
 /// What a run left behind.
 pub struct Run {
-    /// Messages of the program; those of one sender to one receiver are in order. What is said before the program begins is left out.
+    /// Messages of the program; those of one sender to one receiver are in order. What is said
+    /// before the program begins is left out.
     pub messages: Vec<Recorded>,
     /// What each party revealed to the client.
     pub revealed: [Vec<Vec<u8>>; 3],
@@ -109,7 +113,8 @@ pub fn share<S: Subject>(subject: &S, scenario: &impl Scenario, secret: u64) -> 
     Ok(Parts { values, weights })
 }
 
-/// Parts of another secret, shared with the same randomness: seeds stay, what depends on the secret moves with it.
+/// Parts of another secret, shared with the same randomness: seeds stay, what depends on the secret
+/// moves with it.
 pub fn share_again<S: Subject>(
     subject: &S,
     scenario: &impl Scenario,
@@ -171,7 +176,8 @@ pub fn run_on<S: Subject>(
     run_with(subject, scenario, parts, keys)
 }
 
-/// The same, with words that the caller chose: each party's, of its keys with the next and the previous party.
+/// The same, with words that the caller chose: each party's, of its keys with the next and the
+/// previous party.
 ///
 /// # Errors
 /// As [`run`].
@@ -231,7 +237,8 @@ fn play<P: Protocol>(scenario: &impl Scenario, party: &mut P, parts: &Parts) -> 
     outputs.iter().map(|y| party.reveal(y)).collect()
 }
 
-/// Pearson's statistic of bytes against the uniform distribution on `values` values, in standard deviations from its mean.
+/// Pearson's statistic of bytes against the uniform distribution on `values` values, in standard
+/// deviations from its mean.
 pub fn far_from_uniform(bytes: impl Iterator<Item = u8>, values: std::ops::Range<usize>) -> f64 {
     let mut counts = [0f64; 256];
     bytes.for_each(|b| counts[usize::from(b)] += 1.0);
@@ -247,11 +254,13 @@ pub fn far_from_uniform(bytes: impl Iterator<Item = u8>, values: std::ops::Range
 
 /// Nothing is this far from uniform by chance.
 pub const TOO_FAR: f64 = 12.0;
-/// A message of at least this many bytes is tested for uniformity; shorter ones hold a few elements.
+/// A message of at least this many bytes is tested for uniformity; shorter ones hold a few
+/// elements.
 const TESTED: usize = 1024;
 
 impl Run {
-    /// The streams from which words were drawn of the key of `key` with its next party, as that party drew them.
+    /// The streams from which words were drawn of the key of `key` with its next party, as that
+    /// party drew them.
     ///
     /// # Errors
     /// A word was drawn twice.
@@ -261,8 +270,8 @@ impl Run {
         Ok(streams)
     }
 
-    /// Whether words of the same numbers were drawn of two streams (of the key of `key` with its next party): whether one stream in place of
-    /// both would serve twice.
+    /// Whether words of the same numbers were drawn of two streams (of the key of `key` with its
+    /// next party): whether one stream in place of both would serve twice.
     ///
     /// # Errors
     /// A word was drawn twice.
@@ -272,8 +281,8 @@ impl Run {
         Ok(ranges(a).iter().any(|(from, to)| ranges(b).iter().any(|(other, end)| from < end && other < to)))
     }
 
-    /// No word of a stream is drawn twice by one party, P0 and P1 draw the same words of their key, and P2 draws those that
-    /// the evaluators draw, or more if the subject says so.
+    /// No word of a stream is drawn twice by one party, P0 and P1 draw the same words of their key,
+    /// and P2 draws those that the evaluators draw, or more if the subject says so.
     ///
     /// # Errors
     /// The word, or the key.
@@ -314,7 +323,8 @@ impl Run {
         if found.is_empty() { Ok(()) } else { Err(format!("not uniform: {}", found.join(", "))) }
     }
 
-    /// As many messages of the same lengths in the same order, on every link, and as many bytes revealed.
+    /// As many messages of the same lengths in the same order, on every link, and as many bytes
+    /// revealed.
     ///
     /// # Errors
     /// The first difference.
@@ -344,7 +354,8 @@ impl Run {
         }
     }
 
-    /// P2's view is the same in both runs, byte for byte: what it received, and what it made of it and of its keys.
+    /// P2's view is the same in both runs, byte for byte: what it received, and what it made of it
+    /// and of its keys.
     ///
     /// # Errors
     /// The first difference.
@@ -380,7 +391,8 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
     (0..3).flat_map(|from| (0..3).map(move |to| (from, to))).filter(|(from, to)| from != to)
 }
 
-/// Everything that this suite checks of a scenario, on several secrets that are shared with the same randomness, under the same keys.
+/// Everything that this suite checks of a scenario, on several secrets that are shared with the
+/// same randomness, under the same keys.
 ///
 /// # Errors
 /// What is wrong, and on which secret.

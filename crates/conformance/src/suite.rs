@@ -1,6 +1,8 @@
-//! The conformance suite: one table of problems that every protocol solves, in one process and over TCP.
+//! The conformance suite: one table of problems that every protocol solves, in one process and over
+//! TCP.
 //!
-//! A protocol's crate describes itself once, as a [`Subject`], and asks for a [`check`] of each [`Family`] in its tests:
+//! A protocol's crate describes itself once, as a [`Subject`], and asks for a [`check`] of each
+//! [`Family`] in its tests:
 //!
 //! ```ignore
 //! #[test]
@@ -10,15 +12,17 @@
 //! }
 //! ```
 //!
-//! For each problem an [`Owner`] shares the inputs and weights, a thread each runs the parties, and what they reveal is opened.
-//! Each value that a step computes is then compared with what [`Clear`](cryptflow_mpc::Clear) makes of the step's own opened operands, so that
-//! allowed errors of one step are not counted against the next. Besides the values, each step must
-//! * send exactly the bytes that [`CostModel`] declares, from each party to each other one, and report them;
+//! For each problem an [`Owner`] shares the inputs and weights, a thread each runs the parties, and
+//! what they reveal is opened. Each value that a step computes is then compared with what
+//! [`Clear`](cryptflow_mpc::Clear) makes of the step's own opened operands, so that allowed errors
+//! of one step are not counted against the next. Besides the values, each step must
+//! * send exactly the bytes that [`CostModel`] declares, from each party to each other one, and
+//!   report them;
 //! * lengthen the longest chain of dependent messages by exactly the declared rounds;
 //! * leave no message unread.
 //!
-//! A truncation's error is also averaged: over 10,000 elements and more its mean must be within five standard deviations of
-//! what the protocol states.
+//! A truncation's error is also averaged: over 10,000 elements and more its mean must be within
+//! five standard deviations of what the protocol states.
 
 mod generate;
 mod judge;
@@ -42,7 +46,8 @@ pub trait Subject: Sync {
     /// The declared costs.
     type Costs: CostModel;
 
-    /// Makes a party of a program over Z_2^ring_bits, set-up messages included. Called in the party's own thread.
+    /// Makes a party of a program over Z_2^ring_bits, set-up messages included. Called in the
+    /// party's own thread.
     fn join(&self, links: Links, ring_bits: u32) -> Result<Self::Protocol, Error>;
     /// An owner of secrets of programs over Z_2^ring_bits.
     fn owner(&self, ring_bits: u32) -> Self::Owner;
@@ -59,8 +64,9 @@ pub struct Traits {
     pub ring_bits: std::ops::RangeInclusive<u32>,
     /// The most bits that a comparison can look at.
     pub compare_bits: u32,
-    /// A truncation stays in its ring, and fails with probability |z| / 2^64 for each element (local truncation). The
-    /// suite then keeps z so small that a problem fails with a probability below 2^−20.
+    /// A truncation stays in its ring, and fails with probability |z| / 2^64 for each element
+    /// (local truncation). The suite then keeps z so small that a problem fails with a probability
+    /// below 2^−20.
     pub local_truncation: bool,
     /// Largest mean of a truncation's error against the exact quotient, in units of the last place.
     pub bias: f64,
@@ -80,22 +86,27 @@ pub enum Transport {
 /// A part of the table of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Every linear map with strides, dilations, padding, groups, several terms, with and without bias, over rings and
-    /// shifts; sums at both ends of the range of a truncation; public factors.
+    /// Every linear map with strides, dilations, padding, groups, several terms, with and without
+    /// bias, over rings and shifts; sums at both ends of the range of a truncation; public factors.
     Linear,
-    /// Products of two secrets: element by element, of matrices, of a value with itself, at both ends of the range.
+    /// Products of two secrets: element by element, of matrices, of a value with itself, at both
+    /// ends of the range.
     Product,
-    /// Comparisons with public thresholds on 2 to all bits, at both bounds, and public combinations.
+    /// Comparisons with public thresholds on 2 to all bits, at both bounds, and public
+    /// combinations.
     Compare,
-    /// ReLU and clipped ReLU on 2 to all bits, at both bounds, of narrow and wide values and of their sums.
+    /// ReLU and clipped ReLU on 2 to all bits, at both bounds, of narrow and wide values and of
+    /// their sums.
     Activation,
-    /// Maximum and sum over windows: padding, negative inputs, overlaps, dilations, differences at the bound.
+    /// Maximum and sum over windows: padding, negative inputs, overlaps, dilations, differences at
+    /// the bound.
     Pool,
     /// Widening at ±2^(k−2) and inside, for many k and K.
     Widen,
     /// Sums, differences and movements, of values of one width or several.
     Placement,
-    /// Every operation on 0, 1, 63, 64, 65, 511, 512, 513 and 100,000 elements, and around the protocol's own block sizes.
+    /// Every operation on 0, 1, 63, 64, 65, 511, 512, 513 and 100,000 elements, and around the
+    /// protocol's own block sizes.
     Length,
     /// Small programs: residual blocks, values used twice, sums of sums.
     Chain,
@@ -144,7 +155,8 @@ impl Report {
     }
 }
 
-/// Runs the problems of some families. Problems that need a ring which the protocol does not have are left out.
+/// Runs the problems of some families. Problems that need a ring which the protocol does not have
+/// are left out.
 pub fn check<S: Subject>(subject: &S, transport: Transport, families: &[Family]) -> Report {
     let traits = subject.traits();
     let mut report = Report::default();

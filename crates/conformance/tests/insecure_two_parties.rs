@@ -1,7 +1,8 @@
 //! A toy of two parties passes the suite: nothing in it, in links, costs or owners assumes three.
 //!
-//! Shares are additive over Z_2^k. What a helper would deal, masks and whatever is made of them, is dealt in the clear, from a seed
-//! that both parties know: so each of them sees everything, and the protocol protects nothing.
+//! Shares are additive over Z_2^k. What a helper would deal, masks and whatever is made of them, is
+//! dealt in the clear, from a seed that both parties know: so each of them sees everything, and the
+//! protocol protects nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow_conformance::suite::{self, Family, Subject, Traits, Transport};

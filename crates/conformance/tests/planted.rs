@@ -1,4 +1,5 @@
-//! The suite itself: it accepts the reference, over both transports, and rejects every planted fault.
+//! The suite itself: it accepts the reference, over both transports, and rejects every planted
+//! fault.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow_conformance::suite::{self, Family, Subject, Traits, Transport};
@@ -239,7 +240,8 @@ fn the_reference_solves_a_million() {
 #[test]
 fn every_fault_is_found() {
     let long = [Family::Chain, Family::Length];
-    // (fault, families, what the report must say; of several, one: which one depends on who is done first)
+    // (fault, families, what the report must say; of several, one: which one depends on who is done
+    // first)
     let faults: [(Fault, &[Family], &str); 17] = [
         (Fault::ProductOffByTwo, &[Family::Product], "elements are wrong"),
         (Fault::FlippedBit, &[Family::Compare], "elements are wrong"),

@@ -1,5 +1,5 @@
-//! The float interpreter: runs a graph in f32, node by node. It is the plaintext answer that fixed point is compared
-//! with, and the source of calibration data.
+//! The float interpreter: runs a graph in f32, node by node. It is the plaintext answer that fixed
+//! point is compared with, and the source of calibration data.
 
 use crate::graph::{Array, Graph, NodeId};
 use crate::operations::{Op, OpError};
@@ -45,8 +45,9 @@ pub enum FloatError {
 
 /// Runs a graph on one value for each of its inputs and returns its outputs, in order.
 ///
-/// `observe` sees the result of every node, inputs and constants among them, in the order of the graph. A value is
-/// freed after its last use, so that no more memory is held than the widest place of the graph needs.
+/// `observe` sees the result of every node, inputs and constants among them, in the order of the
+/// graph. A value is freed after its last use, so that no more memory is held than the widest place
+/// of the graph needs.
 pub fn run(
     graph: &Graph,
     inputs: &[Array],

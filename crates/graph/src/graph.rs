@@ -70,8 +70,8 @@ pub struct Graph {
     pub inputs: Vec<NodeId>,
     /// The outputs, in the order in which a caller gets them.
     pub outputs: Vec<NodeId>,
-    /// What the source model calls each output; as many as `outputs`. It may differ from the name of the node, where
-    /// a pass has removed an Identity at the end.
+    /// What the source model calls each output; as many as `outputs`. It may differ from the name
+    /// of the node, where a pass has removed an Identity at the end.
     pub output_names: Vec<String>,
 }
 
@@ -101,7 +101,8 @@ impl Graph {
         self.push(Node { name: name.into(), op: Op::Constant(value), inputs: Vec::new(), shape })
     }
 
-    /// Adds an operation on nodes that are already there; its shape is computed. An error names what does not fit.
+    /// Adds an operation on nodes that are already there; its shape is computed. An error names
+    /// what does not fit.
     pub fn add(
         &mut self,
         name: impl Into<String>,
@@ -120,7 +121,8 @@ impl Graph {
         self.output_names.push(name.into());
     }
 
-    /// Makes whatever no node uses, and is no output yet, an output under its own name; constants are left out.
+    /// Makes whatever no node uses, and is no output yet, an output under its own name; constants
+    /// are left out.
     pub fn add_ends(&mut self) {
         let uses = self.uses();
         for (i, used) in uses.iter().enumerate() {
@@ -131,7 +133,8 @@ impl Graph {
         }
     }
 
-    /// For each node, the nodes that use its result, ascending (a node that uses it twice is listed twice).
+    /// For each node, the nodes that use its result, ascending (a node that uses it twice is listed
+    /// twice).
     pub fn uses(&self) -> Vec<Vec<NodeId>> {
         let mut uses = vec![Vec::new(); self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate() {
@@ -151,8 +154,8 @@ impl Graph {
         }
     }
 
-    /// For each node, the nodes whose values nothing after it needs, ascending (possibly itself, where nothing uses
-    /// it). Outputs are always needed.
+    /// For each node, the nodes whose values nothing after it needs, ascending (possibly itself,
+    /// where nothing uses it). Outputs are always needed.
     pub fn last_uses(&self) -> Vec<Vec<NodeId>> {
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (i, node) in self.nodes.iter().enumerate() {
@@ -179,8 +182,9 @@ impl Graph {
         }
     }
 
-    /// Puts the nodes back into topological order, moving as few as possible: a node that comes after its first user
-    /// moves in front of it. Passes edit nodes in place, append new ones at the end and then call this.
+    /// Puts the nodes back into topological order, moving as few as possible: a node that comes
+    /// after its first user moves in front of it. Passes edit nodes in place, append new ones at
+    /// the end and then call this.
     pub fn restore_order(&mut self) {
         let mut order = Vec::with_capacity(self.nodes.len());
         let mut state = vec![Visit::New; self.nodes.len()];
@@ -214,7 +218,8 @@ impl Graph {
         self.keep(&order);
     }
 
-    /// Keeps these nodes, in this order, and drops the others. Operands, inputs and outputs of what stays must stay.
+    /// Keeps these nodes, in this order, and drops the others. Operands, inputs and outputs of what
+    /// stays must stay.
     pub fn keep(&mut self, order: &[usize]) {
         let mut position = vec![usize::MAX; self.nodes.len()];
         for (new, &old) in order.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The graph that importers make and that Athos compiles: operations on floats, named as in the source model, with static
-//! shapes; its rules and its evaluation.
+//! The graph that importers make and that Athos compiles: operations on floats, named as in the
+//! source model, with static shapes; its rules and its evaluation.
 //!
 //! It knows neither files, nor fixed point, nor protocols.
 

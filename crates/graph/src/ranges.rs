@@ -1,11 +1,13 @@
-//! What the values of a graph may be: by what its operations say alone, and by interval arithmetic from its inputs.
+//! What the values of a graph may be: by what its operations say alone, and by interval arithmetic
+//! from its inputs.
 
 use crate::graph::{Array, Graph};
 use crate::operations::{Function, Op};
 use crate::range::Range;
 
-/// What the values of every node may be, by id, in the float model, whatever the inputs are: a variance is not negative,
-/// a sigmoid is from 0 to 1. What fixed point makes of it may lie beside by its rounding.
+/// What the values of every node may be, by id, in the float model, whatever the inputs are: a
+/// variance is not negative, a sigmoid is from 0 to 1. What fixed point makes of it may lie beside
+/// by its rounding.
 pub fn images(graph: &Graph) -> Vec<Range> {
     let mut images: Vec<Range> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -23,8 +25,8 @@ pub struct Rounding<'a> {
     pub unit: f64,
     /// By how much a weight of magnitude 1 may be off.
     pub weight: f64,
-    /// The part of a range over which a function is computed, beyond which it stays what it is; nothing where it is not
-    /// defined on the range.
+    /// The part of a range over which a function is computed, beyond which it stays what it is;
+    /// nothing where it is not defined on the range.
     pub domain: &'a dyn Fn(Function, Range) -> Option<Range>,
 }
 
@@ -106,9 +108,9 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// The ranges of all nodes, by id, where the inputs take values in these ranges, in numbers that are rounded so. A
-/// constant has the range of its elements. Nodes of operations that cannot be computed in such numbers have an empty
-/// range.
+/// The ranges of all nodes, by id, where the inputs take values in these ranges, in numbers that
+/// are rounded so. A constant has the range of its elements. Nodes of operations that cannot be
+/// computed in such numbers have an empty range.
 ///
 /// Ranges are kept for each channel (the last axis) while they are computed.
 pub fn intervals(graph: &Graph, inputs: &[Range], rounding: &Rounding<'_>) -> Vec<Range> {

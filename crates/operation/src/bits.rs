@@ -2,8 +2,8 @@
 //! whether a program can be computed exactly.
 //!
 //! # The contract
-//! A value's bounds hold the value *as it is computed*, rounding included: `low <= x <= high`. With K the
-//! bits of the ring of wide values:
+//! A value's bounds hold the value *as it is computed*, rounding included: `low <= x <= high`. With
+//! K the bits of the ring of wide values:
 //!
 //! | operation | ring of the result | what must hold |
 //! |---|---|---|
@@ -25,7 +25,8 @@
 /// The smallest number of bits that a comparison may look at.
 pub const SMALLEST_COMPARISON: u32 = 2;
 
-/// Bits of the ring that a linear operation leaves after shifting out `shift` bits; none if nothing remains.
+/// Bits of the ring that a linear operation leaves after shifting out `shift` bits; none if nothing
+/// remains.
 pub fn linear_ring(ring_bits: u32, shift: u32) -> Option<u32> {
     ring_bits.checked_sub(shift)?.checked_sub(1).filter(|&k| k >= SMALLEST_COMPARISON)
 }
@@ -35,13 +36,14 @@ pub fn scale_public_ring(ring_bits: u32, shift: u32) -> Option<u32> {
     ring_bits.checked_sub(shift).filter(|&k| k >= SMALLEST_COMPARISON)
 }
 
-/// The largest integer that fits a ring of so many bits together with its negative: `2^(bits−1) − 1`, for 1 to 64 bits.
+/// The largest integer that fits a ring of so many bits together with its negative: `2^(bits−1) −
+/// 1`, for 1 to 64 bits.
 pub fn largest(bits: u32) -> i64 {
     i64::MAX >> (64 - bits.clamp(1, 64))
 }
 
-/// The largest |z|, z the exact sum of a linear operation before the shift, whose rounded result is right:
-/// `2^(K−2) − 3·2^(s−1) − 1`. Negative where no sum fits.
+/// The largest |z|, z the exact sum of a linear operation before the shift, whose rounded result is
+/// right: `2^(K−2) − 3·2^(s−1) − 1`. Negative where no sum fits.
 pub fn largest_sum(ring_bits: u32, shift: u32) -> i128 {
     (1i128 << ring_bits.clamp(2, 64).saturating_sub(2)) - 3 * (1i128 << shift.clamp(1, 64) >> 1) - 1
 }
@@ -58,13 +60,15 @@ pub fn signed_bits_wide(low: i128, high: i128) -> u32 {
     one(low).max(one(high))
 }
 
-/// Signed bits that a ring needs to hold both bounds: as [`signed_bits`], but without the lowest negative number.
+/// Signed bits that a ring needs to hold both bounds: as [`signed_bits`], but without the lowest
+/// negative number.
 pub fn ring_bits(low: i64, high: i64) -> u32 {
     let one = |x: u64| 65 - x.leading_zeros();
     one(low.unsigned_abs()).max(one(high.unsigned_abs()))
 }
 
-/// Bits of the narrow ring that [`crate::Operation::Widen`] needs: the smallest k with `|x| <= 2^(k−2)`.
+/// Bits of the narrow ring that [`crate::Operation::Widen`] needs: the smallest k with `|x| <=
+/// 2^(k−2)`.
 pub fn widen_bits(low: i64, high: i64) -> u32 {
     let largest = low.unsigned_abs().max(high.unsigned_abs());
     2 + largest.max(1).checked_sub(1).map_or(0, |x| 64 - x.leading_zeros())

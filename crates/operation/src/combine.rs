@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// Combinations with public integers along the first axis: `[c, …]` becomes `[r, …]`, row i being
-/// `Σ_j factors[i·c + j] · x_j + offsets[i]`. Nothing is rounded, and no protocol sends anything for it.
-/// In the operand's ring. Where c or r is 1, that axis may be missing. The result has the scale that
-/// the factors bring with them.
+/// `Σ_j factors[i·c + j] · x_j + offsets[i]`. Nothing is rounded, and no protocol sends anything
+/// for it. In the operand's ring. Where c or r is 1, that axis may be missing. The result has the
+/// scale that the factors bring with them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Combine {
     /// r rows of c factors.

@@ -7,8 +7,8 @@ use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// For each public threshold t, one after another along a new first axis, 1 where `x >= t` and 0
-/// elsewhere: integers, whose scale is 0. Exact where every x − t fits `compare_bits` signed bits. The
-/// result is wide.
+/// elsewhere: integers, whose scale is 0. Exact where every x − t fits `compare_bits` signed bits.
+/// The result is wide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
 pub struct Compare<F: Form = Integers> {

@@ -7,7 +7,8 @@ use crate::bits;
 use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, Tensor, rule};
 
-/// One term `map(x, w)` of a linear operation: which of the step's operands, which weight, which map.
+/// One term `map(x, w)` of a linear operation: which of the step's operands, which weight, which
+/// map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "F::Weight: Serialize", deserialize = "F::Weight: Deserialize<'de>"))]
 pub struct LinearTerm<F: Form = Integers> {
@@ -19,16 +20,16 @@ pub struct LinearTerm<F: Form = Integers> {
     pub map: LinearMap,
 }
 
-/// `(Σ map(x, w) + bias) / 2^shift`, rounded. Bias: one element for each element of the last axis, at
-/// the scale of the products. Wide operands, narrow result.
+/// `(Σ map(x, w) + bias) / 2^shift`, rounded. Bias: one element for each element of the last axis,
+/// at the scale of the products. Wide operands, narrow result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "F::Weight: Serialize, F::Bias: Serialize, F::Shift: Serialize",
     deserialize = "F::Weight: Deserialize<'de>, F::Bias: Deserialize<'de>, F::Shift: Deserialize<'de>"
 ))]
 pub struct Linear<F: Form = Integers> {
-    /// The terms, all of the same output shape. None: the result is the bias alone, a secret constant
-    /// along one axis.
+    /// The terms, all of the same output shape. None: the result is the bias alone, a secret
+    /// constant along one axis.
     pub terms: Vec<LinearTerm<F>>,
     /// The bias.
     pub bias: Option<F::Bias>,

@@ -51,7 +51,8 @@ pub enum Operation<F: Form = Integers> {
     Movement(Movement),
 }
 
-/// The operation behind a variant, as a trait object: the one match that everything here goes through.
+/// The operation behind a variant, as a trait object: the one match that everything here goes
+/// through.
 macro_rules! described {
     ($operation:expr) => {
         match $operation {
@@ -111,7 +112,8 @@ impl Operation {
         }
     }
 
-    /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they are.
+    /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they
+    /// are.
     pub fn set_compare_bits(&mut self, bits: u32) {
         match self {
             Operation::Compare(compare) => compare.compare_bits = bits,

@@ -5,7 +5,8 @@ use cryptflow_ring::Movement;
 use crate::bits;
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
-/// The rules of [`crate::Operation::Widen`]: exact for |x| <= 2^(k−2), k the bits of the narrow ring.
+/// The rules of [`crate::Operation::Widen`]: exact for |x| <= 2^(k−2), k the bits of the narrow
+/// ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Widening;
 

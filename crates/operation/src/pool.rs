@@ -7,8 +7,8 @@ use crate::bits;
 use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
-/// Maximum over windows of NHWC; padding never wins. Exact where every difference of two elements of a
-/// window fits `compare_bits` signed bits. The result is in the operand's ring.
+/// Maximum over windows of NHWC; padding never wins. Exact where every difference of two elements
+/// of a window fits `compare_bits` signed bits. The result is in the operand's ring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
 pub struct MaxPool<F: Form = Integers> {
@@ -20,8 +20,8 @@ pub struct MaxPool<F: Form = Integers> {
     pub compare_bits: F::CompareBits,
 }
 
-/// Sum over windows of NHWC (padding counts as zero), without division: the factor is folded into the
-/// next weights or follows as a multiplication by it. Wide operand, wide result.
+/// Sum over windows of NHWC (padding counts as zero), without division: the factor is folded into
+/// the next weights or follows as a multiplication by it. Wide operand, wide result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SumPool {
     /// Shape of the operand, NHWC.

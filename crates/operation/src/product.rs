@@ -13,8 +13,8 @@ use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule,
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(serialize = "F::Shift: Serialize", deserialize = "F::Shift: Deserialize<'de>"))]
 pub struct Product<F: Form = Integers> {
-    /// The map; `y` takes the place of the weights. Each operand is a tensor with as many elements as
-    /// its side of the map has.
+    /// The map; `y` takes the place of the weights. Each operand is a tensor with as many elements
+    /// as its side of the map has.
     pub map: LinearMap,
     /// Bits to shift out.
     pub shift: F::Shift,

@@ -298,7 +298,8 @@ pub trait Rules: Named {
 }
 
 impl dyn Rules + '_ {
-    /// Holds a step to every rule, in this order: operands, shapes, scales, width, exactness, bounds.
+    /// Holds a step to every rule, in this order: operands, shapes, scales, width, exactness,
+    /// bounds.
     ///
     /// # Errors
     /// The first rule that does not hold.

@@ -14,8 +14,8 @@ use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule}
     deserialize = "F::Factor: Deserialize<'de>, F::Shift: Deserialize<'de>"
 ))]
 pub struct ScalePublic<F: Form = Integers> {
-    /// One factor, or as many as the last axes of `x` have elements (repeated along the leading axes);
-    /// signed, in two's complement.
+    /// One factor, or as many as the last axes of `x` have elements (repeated along the leading
+    /// axes); signed, in two's complement.
     pub factors: Vec<F::Factor>,
     /// Bits to shift out.
     pub shift: F::Shift,

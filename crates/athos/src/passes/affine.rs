@@ -1,4 +1,5 @@
-//! What several passes share: maps `factor * x + offset` of channels, and linear layers that take them up.
+//! What several passes share: maps `factor * x + offset` of channels, and linear layers that take
+//! them up.
 
 use cryptflow_graph::operations::normalisation;
 use cryptflow_graph::{Arithmetic, Array, Graph, Linear, NodeId, Op};
@@ -13,8 +14,8 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    /// The map that a node is, if it is one: a scale, a batch normalisation, or arithmetic with a constant that is the
-    /// same for all elements of a channel.
+    /// The map that a node is, if it is one: a scale, a batch normalisation, or arithmetic with a
+    /// constant that is the same for all elements of a channel.
     pub(super) fn of(graph: &Graph, id: NodeId) -> Option<Affine> {
         let node = graph.node(id);
         let channels = *node.shape.last()?;
@@ -184,7 +185,8 @@ impl<'a> Layer<'a> {
         self.with(self.weights.shape.clone(), weights, bias.map(|((b, f), o)| b * f + o).collect())
     }
 
-    /// Whether [`Layer::after`] is exact: the layer sees no padding, which the offset would not reach.
+    /// Whether [`Layer::after`] is exact: the layer sees no padding, which the offset would not
+    /// reach.
     pub(super) fn takes(&self, affine: &Affine) -> bool {
         let plain = match self.op {
             Linear::Conv2d { window, .. } => !window.is_padded() || affine.keeps_zero(),
@@ -204,8 +206,8 @@ impl<'a> Layer<'a> {
         self.with(self.weights.shape.clone(), weights, bias.into_iter().map(|b| b as f32).collect())
     }
 
-    /// The weights of a 1 × 1 convolution, multiplied by a number and repeated for each tap of a kernel, and its bias
-    /// multiplied by another.
+    /// The weights of a 1 × 1 convolution, multiplied by a number and repeated for each tap of a
+    /// kernel, and its bias multiplied by another.
     pub(super) fn repeated(&self, kernel: [usize; 2], factor: f32, bias_factor: f32) -> Weights {
         let weights = self.map(|w, _, _| w * factor).repeat(kernel[0] * kernel[1]);
         let shape = kernel.iter().chain(&self.weights.shape[2..]).copied().collect();
@@ -245,8 +247,9 @@ pub(super) fn become_scale(graph: &mut Graph, at: NodeId, affine: Affine) {
 }
 
 impl Affine {
-    /// Folds this map, which node `at` is, into the linear layer before it, if that layer's result has no other use. The
-    /// layer may be behind paddings with zeros, where the map keeps zeros. Returns the layer's name.
+    /// Folds this map, which node `at` is, into the linear layer before it, if that layer's result
+    /// has no other use. The layer may be behind paddings with zeros, where the map keeps zeros.
+    /// Returns the layer's name.
     pub(super) fn fold_back(&self, graph: &mut Graph, uses: &[Vec<NodeId>], at: NodeId) -> Option<String> {
         let mut pads = Vec::new();
         let mut source = self.operand;

@@ -1,5 +1,5 @@
-//! A convolution of single pixels and the average behind it are one convolution with a stride: an average of products is a
-//! product with averaged weights. DenseNet's transitions are such pairs.
+//! A convolution of single pixels and the average behind it are one convolution with a stride: an
+//! average of products is a product with averaged weights. DenseNet's transitions are such pairs.
 
 use super::affine::{Layer, become_op};
 use super::{PassReport, only_user};
@@ -8,8 +8,9 @@ use cryptflow_graph::{Graph, Linear, NodeId, Op, Pool, Pooling};
 /// Weights are repeated for each pixel of the window: not more often than this.
 const MAX_TAPS: usize = 16;
 
-/// Turns an average or sum pool behind a 1 × 1 convolution that has no other use into one convolution with the pool's
-/// window, where that takes no more products than before. There are fewer results to round, and no division is left.
+/// Turns an average or sum pool behind a 1 × 1 convolution that has no other use into one
+/// convolution with the pool's window, where that takes no more products than before. There are
+/// fewer results to round, and no division is left.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("averages into convolutions");
     let uses = graph.uses();

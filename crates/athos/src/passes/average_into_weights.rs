@@ -1,4 +1,5 @@
-//! The division of an average moves into the weights of the layers behind it: what is left is a sum, which costs nothing.
+//! The division of an average moves into the weights of the layers behind it: what is left is a
+//! sum, which costs nothing.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +10,11 @@ use super::affine::Layer;
 use cryptflow_graph::operations::uniform_count;
 use cryptflow_graph::{Activation, Array, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 
-/// Turns an average pool or a mean into a sum, and multiplies the weights of the next linear layers by 1/n instead. In
-/// between, the factor passes whatever commutes with a positive factor: ReLU, movements, pools, sums, and a
-/// concatenation all of whose operands are averages of as many elements. Where it would reach an output or anything
-/// else, or where windows see different numbers of elements, the average stays.
+/// Turns an average pool or a mean into a sum, and multiplies the weights of the next linear layers
+/// by 1/n instead. In between, the factor passes whatever commutes with a positive factor: ReLU,
+/// movements, pools, sums, and a concatenation all of whose operands are averages of as many
+/// elements. Where it would reach an output or anything else, or where windows see different
+/// numbers of elements, the average stays.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("averages into weights");
     for i in 0..graph.nodes.len() {

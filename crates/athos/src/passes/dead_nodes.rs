@@ -3,7 +3,8 @@
 use super::PassReport;
 use cryptflow_graph::{Graph, NodeId};
 
-/// Removes every node that no output depends on. Inputs stay: callers give a value for each of them.
+/// Removes every node that no output depends on. Inputs stay: callers give a value for each of
+/// them.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("remove dead nodes");
     let mut needed = vec![false; graph.nodes.len()];

@@ -1,13 +1,13 @@
-//! Arithmetic with constants after a linear layer goes into the layer's weights and bias: BiasAdd, and batch
-//! normalisations that are written out.
+//! Arithmetic with constants after a linear layer goes into the layer's weights and bias: BiasAdd,
+//! and batch normalisations that are written out.
 
 use super::PassReport;
 use super::affine::{Affine, become_scale};
 use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
-/// Folds additions, subtractions, multiplications and divisions by constants (one number, or one a channel), and scales,
-/// into the convolution or matrix product before them, where that has no other use. Two of them in a row that no layer
-/// takes up become one scale.
+/// Folds additions, subtractions, multiplications and divisions by constants (one number, or one a
+/// channel), and scales, into the convolution or matrix product before them, where that has no
+/// other use. Two of them in a row that no layer takes up become one scale.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("fold arithmetic into weights");
     // Folding changes who uses what, so every change is followed by a fresh look.

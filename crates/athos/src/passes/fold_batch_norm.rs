@@ -1,12 +1,13 @@
-//! Batch normalisations go into the layer before them, or into the layer behind them, or become diagonal layers.
+//! Batch normalisations go into the layer before them, or into the layer behind them, or become
+//! diagonal layers.
 
 use super::affine::{Affine, Layer, become_layer, become_scale};
 use super::{PassReport, only_user};
 use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
-/// Folds every batch normalisation (and every scale) into the convolution or matrix product before it, where that has no
-/// other use; else into the one behind it, where that is exact: it is the only use and sees no padding. A batch
-/// normalisation that fits nowhere becomes a `Linear::Scale`.
+/// Folds every batch normalisation (and every scale) into the convolution or matrix product before
+/// it, where that has no other use; else into the one behind it, where that is exact: it is the
+/// only use and sees no padding. A batch normalisation that fits nowhere becomes a `Linear::Scale`.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("fold batch norm");
     for i in 0..graph.nodes.len() {

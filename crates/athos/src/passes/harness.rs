@@ -280,8 +280,9 @@ fn each_pass_preserves_random_graphs() {
     });
 }
 
-/// A pass preserves what random graphs compute: alone, and after constants are folded and identities
-/// removed; and it finds something to do, where it does not look for what models write out.
+/// A pass preserves what random graphs compute: alone, and after constants are folded and
+/// identities removed; and it finds something to do, where it does not look for what models write
+/// out.
 fn preserves(pass: Pass) {
     let name = pass(&mut Graph::default()).pass;
     let rare = ["recognise functions", "inverse roots"].contains(&name);

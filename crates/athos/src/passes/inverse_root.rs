@@ -1,11 +1,12 @@
-//! A division by a square root becomes a product with the inverse square root: one function that is defined wherever its operand
-//! keeps away from zero, in place of two of which the second divides by what the first one rounded. Normalisations are often
-//! exported in this form.
+//! A division by a square root becomes a product with the inverse square root: one function that is
+//! defined wherever its operand keeps away from zero, in place of two of which the second divides
+//! by what the first one rounded. Normalisations are often exported in this form.
 
 use super::PassReport;
 use cryptflow_graph::{Arithmetic, Function, Graph, Node, NodeId, Op};
 
-/// Turns `1 / sqrt(x)`, in each of its forms, into `rsqrt(x)`, and `a / sqrt(x)` into `a · rsqrt(x)`.
+/// Turns `1 / sqrt(x)`, in each of its forms, into `rsqrt(x)`, and `a / sqrt(x)` into `a ·
+/// rsqrt(x)`.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("inverse roots");
     for i in 0..graph.nodes.len() {

@@ -1,7 +1,8 @@
 //! Passes: each rewrites a graph into one that computes the same in fewer or cheaper steps.
 //!
-//! A pass edits nodes in place, so that the value under a name stays the value that the source model has under that
-//! name, appends new nodes at the end, and restores the order. What it leaves unused, [`dead_nodes`] removes.
+//! A pass edits nodes in place, so that the value under a name stays the value that the source
+//! model has under that name, appends new nodes at the end, and restores the order. What it leaves
+//! unused, [`dead_nodes`] removes.
 
 mod affine;
 pub mod average_into_conv;
@@ -75,8 +76,9 @@ pub const PASSES: [Pass; 11] = [
     average_into_weights::run,
 ];
 
-/// Runs all passes again and again until none changes anything. One report for each pass: all its changes, and what it
-/// left in the end. The last one is of [`dead_nodes`], without the nodes that a pass itself left unused.
+/// Runs all passes again and again until none changes anything. One report for each pass: all its
+/// changes, and what it left in the end. The last one is of [`dead_nodes`], without the nodes that
+/// a pass itself left unused.
 pub fn optimise(graph: &mut Graph) -> Vec<PassReport> {
     let dead = dead_nodes::run(graph);
     let mut reports: Vec<PassReport> = Vec::new();

@@ -8,8 +8,10 @@ use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, NodeId, Op, Pool, P
 
 /// Folds a padding of height and width into the convolution or pool behind it:
 /// * a convolution and a sum pool see zeros either way;
-/// * an average pool without padding of its own counts the zeros, so its padding counts from now on;
-/// * a max pool ignores its own padding, which is the same where nothing is negative, as behind a ReLU.
+/// * an average pool without padding of its own counts the zeros, so its padding counts from now
+///   on;
+/// * a max pool ignores its own padding, which is the same where nothing is negative, as behind a
+///   ReLU.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("padding into layers");
     let non_negative = non_negative(graph);

@@ -1,9 +1,10 @@
-//! Activations that are written out in smaller operations (a GELU of products and an error function, a swish of a product and a
-//! sigmoid, a hard swish of a clipped ReLU) become one function, so that one approximation serves.
+//! Activations that are written out in smaller operations (a GELU of products and an error
+//! function, a swish of a product and a sigmoid, a hard swish of a clipped ReLU) become one
+//! function, so that one approximation serves.
 //!
-//! There are many ways to write one function down, so they are not told apart by their form: whatever element-by-element
-//! operations and single numbers lie between a node and one operand is evaluated at many points, and compared with the functions
-//! that are known.
+//! There are many ways to write one function down, so they are not told apart by their form:
+//! whatever element-by-element operations and single numbers lie between a node and one operand is
+//! evaluated at many points, and compared with the functions that are known.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,8 @@ const MOST_OPERATIONS: usize = 12;
 /// Points from −8 to 8 at which functions are compared.
 const POINTS: usize = 129;
 
-/// The largest difference: of roundings in single precision, and less than what the two forms of GELU differ by.
+/// The largest difference: of roundings in single precision, and less than what the two forms of
+/// GELU differ by.
 const TOLERANCE: f32 = 3e-5;
 
 /// Replaces functions that are written out.
@@ -45,7 +47,8 @@ pub fn run(graph: &mut Graph) -> PassReport {
     report
 }
 
-/// The operand of which a node is a known function, that function, and in how many operations it was written.
+/// The operand of which a node is a known function, that function, and in how many operations it
+/// was written.
 fn found(graph: &Graph, id: NodeId, points: &[f32]) -> Option<(NodeId, Function, usize)> {
     // The operations so far, and what they take: the latest of these is taken apart next.
     let mut inside = BTreeSet::from([id]);
@@ -69,7 +72,8 @@ fn found(graph: &Graph, id: NodeId, points: &[f32]) -> Option<(NodeId, Function,
     None
 }
 
-/// The operands of an element-by-element operation that are not single numbers; none of any other operation.
+/// The operands of an element-by-element operation that are not single numbers; none of any other
+/// operation.
 fn operands(graph: &Graph, id: NodeId) -> Option<BTreeSet<NodeId>> {
     let node = graph.node(id);
     let by_element = matches!(

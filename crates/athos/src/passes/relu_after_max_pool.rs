@@ -1,12 +1,12 @@
-//! A ReLU before a max pool moves behind it, where there are fewer elements: the largest element's ReLU is the largest
-//! ReLU.
+//! A ReLU before a max pool moves behind it, where there are fewer elements: the largest element's
+//! ReLU is the largest ReLU.
 
 use super::{PassReport, only_user};
 use cryptflow_graph::operations::sees_elements;
 use cryptflow_graph::{Activation, Graph, Node, NodeId, Op, Pool, Pooling};
 
-/// Turns `MaxPool(Relu(x))` into `Relu(MaxPool(x))`, for clipped ReLUs too, where the ReLU has no other use and the pool
-/// makes fewer elements. Padding never wins, so this is exact.
+/// Turns `MaxPool(Relu(x))` into `Relu(MaxPool(x))`, for clipped ReLUs too, where the ReLU has no
+/// other use and the pool makes fewer elements. Padding never wins, so this is exact.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("ReLU after max pool");
     let uses = graph.uses();
@@ -20,7 +20,8 @@ pub fn run(graph: &mut Graph) -> PassReport {
             continue;
         }
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
-        // A window of nothing but padding would make −∞ where there was one, and a zero behind the ReLU.
+        // A window of nothing but padding would make −∞ where there was one, and a zero behind the
+        // ReLU.
         if elements(&node.shape) >= elements(&before.shape) || !sees_elements(window, &before.shape) {
             continue;
         }

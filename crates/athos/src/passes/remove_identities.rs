@@ -5,8 +5,8 @@ use cryptflow_ring::Movement;
 use super::PassReport;
 use cryptflow_graph::{Graph, NodeId, Op, Reduce, Reduction};
 
-/// Removes identities and movements that move nothing, joins reshapes with reshapes and transposes with transposes, and lets a
-/// mean or sum drop the axes itself that a reshape behind it drops.
+/// Removes identities and movements that move nothing, joins reshapes with reshapes and transposes
+/// with transposes, and lets a mean or sum drop the axes itself that a reshape behind it drops.
 /// Outputs keep their names.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("remove identities");
@@ -65,7 +65,8 @@ fn moves_nothing(graph: &Graph, id: NodeId) -> bool {
     }
 }
 
-/// The reduction that drops its axes, in place of one that keeps them and a reshape that drops them.
+/// The reduction that drops its axes, in place of one that keeps them and a reshape that drops
+/// them.
 fn drops_axes(graph: &Graph, id: NodeId) -> Option<Op> {
     let node = graph.node(id);
     let (Op::Movement(Movement::Reshape { shape }), &[before]) = (&node.op, node.inputs.as_slice()) else {

@@ -1,8 +1,10 @@
-//! Transposes move behind the operations that they stand before, until they meet one that undoes them.
+//! Transposes move behind the operations that they stand before, until they meet one that undoes
+//! them.
 //!
-//! A model with channels first has a transpose before and behind every layer of pictures. Element-wise operations,
-//! concatenations, paddings, slices and reductions give the same elements whatever the order of the axes is: a transpose
-//! that comes before one can come behind it. Two that meet become one, or none.
+//! A model with channels first has a transpose before and behind every layer of pictures.
+//! Element-wise operations, concatenations, paddings, slices and reductions give the same elements
+//! whatever the order of the axes is: a transpose that comes before one can come behind it. Two
+//! that meet become one, or none.
 
 use std::collections::HashMap;
 
@@ -12,11 +14,12 @@ use super::PassReport;
 use cryptflow_graph::operations::{self, BeforeTranspose};
 use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 
-/// Moves transposes behind the nodes that use them. A node whose transpose moved keeps its name, though the order of its
-/// axes is another one; the transpose behind it is called after it.
+/// Moves transposes behind the nodes that use them. A node whose transpose moved keeps its name,
+/// though the order of its axes is another one; the transpose behind it is called after it.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut pass = Pass { report: PassReport::new("transposes"), known: HashMap::new() };
-    // In order, so that a transpose moves as far as it can in one walk. What is appended has been looked at already.
+    // In order, so that a transpose moves as far as it can in one walk. What is appended has been
+    // looked at already.
     for i in 0..graph.nodes.len() {
         let inputs = graph.nodes[i].inputs.iter().map(|&o| behind_identities(graph, o)).collect();
         graph.nodes[i].inputs = inputs;
@@ -126,7 +129,8 @@ impl Pass {
         }
     }
 
-    /// The same node before the transpose, and the permutation that is then behind it; nothing where that cannot be.
+    /// The same node before the transpose, and the permutation that is then behind it; nothing
+    /// where that cannot be.
     fn moved(&self, graph: &mut Graph, id: NodeId, p: &[usize]) -> Option<Moved> {
         let node = graph.node(id);
         let mut inputs = node.inputs.clone();
@@ -141,8 +145,8 @@ impl Pass {
         Some(Moved { op, inputs, permutation })
     }
 
-    /// The operands before the transpose: what is transposed in the same way, constants, and what is there in the other
-    /// order already.
+    /// The operands before the transpose: what is transposed in the same way, constants, and what
+    /// is there in the other order already.
     fn operands(
         &self,
         graph: &mut Graph,
@@ -201,7 +205,8 @@ struct Moved {
     permutation: Vec<usize>,
 }
 
-/// A constant as it is before the transpose. Where it broadcasts, missing axes are in front, and stay away.
+/// A constant as it is before the transpose. Where it broadcasts, missing axes are in front, and
+/// stay away.
 fn reordered(array: &Array, p: &[usize], broadcasts: bool) -> Option<Array> {
     let missing = p.len().checked_sub(array.shape.len())?;
     if missing > 0 && !broadcasts {
@@ -238,7 +243,8 @@ mod tests {
     const LAST: [usize; 4] = [0, 2, 3, 1];
     const FIRST: [usize; 4] = [0, 3, 1, 2];
 
-    /// What each operation between two layers leaves: the transpose at the input, and those that it keeps.
+    /// What each operation between two layers leaves: the transpose at the input, and those that it
+    /// keeps.
     #[test]
     fn moves_behind_what_it_can() {
         let pad = Movement::Pad { before: vec![0, 0, 1, 2], after: vec![0, 1, 0, 1] };

@@ -30,8 +30,9 @@ pub trait Scenario: Sync {
     ) -> Result<Vec<P::Value>, Error>;
 }
 
-/// All operations, with values and weights that are used twice, on tensors of several blocks of which the last one is not full and
-/// its last group of 64 neither. Inputs and weights are constants, so that nothing but pads can make a message uniform.
+/// All operations, with values and weights that are used twice, on tensors of several blocks of
+/// which the last one is not full and its last group of 64 neither. Inputs and weights are
+/// constants, so that nothing but pads can make a message uniform.
 #[derive(Clone, Copy, Debug)]
 pub struct Zoo;
 

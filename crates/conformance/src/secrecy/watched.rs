@@ -13,7 +13,8 @@ use cryptflow_mpc::keys::Source;
 pub enum Fault {
     /// None.
     None,
-    /// The stream's words are constants: whatever they hide is not hidden. Each byte is 1, an element of every alphabet.
+    /// The stream's words are constants: whatever they hide is not hidden. Each byte is 1, an
+    /// element of every alphabet.
     Forgotten {
         /// The key.
         key: Party,
@@ -85,7 +86,8 @@ impl Watched {
         Arc::new(Watched { prf: Prf::new(key), fault, written, drawn: Mutex::default() })
     }
 
-    /// The ranges drawn, by stream; neighbouring ones become one, so that ledgers can be compared whatever the size of the draws.
+    /// The ranges drawn, by stream; neighbouring ones become one, so that ledgers can be compared
+    /// whatever the size of the draws.
     ///
     /// # Errors
     /// A word was drawn twice.

@@ -28,8 +28,8 @@ impl Random {
         (i128::from(low) + offset as i128) as i64
     }
 
-    /// `n` integers of [low, high]: the bounds, what is next to them, 0 and ±1 first, then a mixture of those, of
-    /// uniform ones and of small ones.
+    /// `n` integers of [low, high]: the bounds, what is next to them, 0 and ±1 first, then a
+    /// mixture of those, of uniform ones and of small ones.
     pub(super) fn edgy(&mut self, n: usize, low: i64, high: i64) -> Vec<i64> {
         let edges: Vec<i64> =
             [low, high, 0, 1, -1, low.saturating_add(1), high.saturating_sub(1), low / 2, high / 2]

@@ -91,7 +91,8 @@ fn compare(
             within(expected, opened, 1)?;
             let [x, y] = [0, 1].map(|operand| elements(&signed(operand), 64));
             let sums = bilinear(&product.map, &x, &y, 64).map_err(|e| e.to_string())?;
-            // The square of a mask is divisible by large powers of two more often than other numbers are.
+            // The square of a mask is divisible by large powers of two more often than other
+            // numbers are.
             let square = match step.inputs.as_slice() {
                 [x, y] if x == y => (-0.5 * f64::from(product.shift)).exp2(),
                 _ => 0.0,

@@ -17,7 +17,8 @@ pub(super) struct Step {
     shapes: Vec<Vec<usize>>,
 }
 
-/// A small program over Z_2^ring_bits, with its data. Every value that it computes is checked, not the last one alone.
+/// A small program over Z_2^ring_bits, with its data. Every value that it computes is checked, not
+/// the last one alone.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) name: String,
@@ -82,8 +83,8 @@ impl Problem {
         self.inputs.len() + self.steps.len() - 1
     }
 
-    /// Brings an input into Z_2^bits, its value unchanged: `x * 2^s / 2^s` is exact in every protocol. Where a protocol
-    /// has one ring alone, there is nothing to do.
+    /// Brings an input into Z_2^bits, its value unchanged: `x * 2^s / 2^s` is exact in every
+    /// protocol. Where a protocol has one ring alone, there is nothing to do.
     pub(super) fn narrow(&mut self, x: Id, bits: u32) -> Id {
         let shift = self.ring_bits.saturating_sub(bits);
         if self.one_ring || shift == 0 {

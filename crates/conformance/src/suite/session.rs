@@ -133,7 +133,8 @@ fn run_session<S: Subject>(
         .zip(&outcomes)
         .filter_map(|(p, o)| o.as_ref().err().map(|(own, e)| (*own, format!("{p}: {e}"))))
         .collect();
-    // A party that fails breaks its links: the others' errors are echoes, unless there is nothing else.
+    // A party that fails breaks its links: the others' errors are echoes, unless there is nothing
+    // else.
     let any_own = failed.iter().any(|(own, _)| *own);
     let causes: Vec<String> =
         failed.into_iter().filter(|(own, _)| *own || !any_own).map(|(_, e)| e).collect();

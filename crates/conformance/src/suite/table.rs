@@ -22,7 +22,8 @@ use super::{Family, Traits};
 const RINGS: [u32; 4] = [64, 63, 48, 37];
 /// Bits that truncations shift out.
 const SHIFTS: [u32; 3] = [1, 12, 15];
-/// Local truncation fails with probability |z| / 2^64 for each element: in all of a problem below 2^−22.
+/// Local truncation fails with probability |z| / 2^64 for each element: in all of a problem below
+/// 2^−22.
 const LOCAL_TRUNCATION: i64 = 1 << 42;
 
 /// The problems of a family. The long ones are made one at a time.

@@ -1,4 +1,5 @@
-//! Arithmetic and comparison of two tensors, and the choice between two, broadcasting as numpy does.
+//! Arithmetic and comparison of two tensors, and the choice between two, broadcasting as numpy
+//! does.
 
 use super::{Function, OpError, operands};
 use crate::graph::Array;

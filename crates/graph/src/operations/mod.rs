@@ -1,7 +1,8 @@
-//! The operations of a [`Graph`](crate::Graph): for each family a file with all that is true of it without fixed point:
-//! its name, its shape rule, its float evaluation (as TensorFlow computes it, in f32), the work that this is, the ranges of
-//! its results, and what it is before a transpose. How a family becomes steps of a program is in the file of the same name
-//! among the lowerings (`fix/lower/` of the compiler): a graph knows no fixed point.
+//! The operations of a [`Graph`](crate::Graph): for each family a file with all that is true of it
+//! without fixed point: its name, its shape rule, its float evaluation (as TensorFlow computes it,
+//! in f32), the work that this is, the ranges of its results, and what it is before a transpose.
+//! How a family becomes steps of a program is in the file of the same name among the lowerings
+//! (`fix/lower/` of the compiler): a graph knows no fixed point.
 
 mod activation;
 mod arithmetic;
@@ -78,10 +79,12 @@ impl OpError {
     }
 }
 
-/// An operation of a graph after import. Importers translate what they read into these; multi-output nodes of the
-/// source become one node for each result that is used. Shapes and attributes are static, padding is explicit.
+/// An operation of a graph after import. Importers translate what they read into these;
+/// multi-output nodes of the source become one node for each result that is used. Shapes and
+/// attributes are static, padding is explicit.
 ///
-/// Each family is a type of its own, in a file of its own, which holds all that is true of its operations.
+/// Each family is a type of its own, in a file of its own, which holds all that is true of its
+/// operations.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// A placeholder.
@@ -184,7 +187,8 @@ impl Op {
         }
     }
 
-    /// The multiplications, roughly, that one element of a result takes which has so many, of operands of these shapes.
+    /// The multiplications, roughly, that one element of a result takes which has so many, of
+    /// operands of these shapes.
     pub fn work(&self, inputs: &[&[usize]], elements: usize) -> usize {
         match self {
             Op::Linear(linear) => linear.work(inputs, elements),
@@ -195,7 +199,8 @@ impl Op {
         }
     }
 
-    /// What the result may be where the operands are within these ranges. `same`: the first two are one value.
+    /// What the result may be where the operands are within these ranges. `same`: the first two are
+    /// one value.
     pub(crate) fn image(&self, operands: &[Range], same: bool) -> Range {
         let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(Range::ALL));
         let image = match self {
@@ -232,8 +237,8 @@ impl Op {
         }
     }
 
-    /// The operation that gives the same elements before a transpose with this permutation, where operands come from one;
-    /// `rank` is that of the result. Nothing where there is none.
+    /// The operation that gives the same elements before a transpose with this permutation, where
+    /// operands come from one; `rank` is that of the result. Nothing where there is none.
     pub fn before_transpose(&self, permutation: &[usize], rank: usize) -> Option<BeforeTranspose> {
         match self {
             Op::Input | Op::Constant(_) | Op::Identity => None,

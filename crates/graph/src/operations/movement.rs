@@ -1,5 +1,5 @@
-//! Movements of elements: reshape, transpose, pad, slice, concatenate, broadcast. One definition serves fixed point and
-//! floats: [`Movement`]'s own.
+//! Movements of elements: reshape, transpose, pad, slice, concatenate, broadcast. One definition
+//! serves fixed point and floats: [`Movement`]'s own.
 
 use cryptflow_ring::Movement;
 

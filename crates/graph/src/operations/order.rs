@@ -9,13 +9,15 @@ use crate::ranges::Operands;
 /// What is largest along an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// Index of the largest element along an axis, the lowest one of several. The result holds integers.
+    /// Index of the largest element along an axis, the lowest one of several. The result holds
+    /// integers.
     ArgMax {
         /// The axis, which disappears.
         axis: usize,
     },
-    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of several equal ones; or
-    /// where they are, as integers. The client computes it from an opened output.
+    /// The `k` largest or smallest elements along an axis, sorted, the lowest index first of
+    /// several equal ones; or where they are, as integers. The client computes it from an opened
+    /// output.
     TopK {
         /// The axis, which becomes `k` long.
         axis: usize,
@@ -113,7 +115,8 @@ impl Order {
     }
 }
 
-/// The indices of the `k` best of `n` values, the best first, the lower index first where two are equal.
+/// The indices of the `k` best of `n` values, the best first, the lower index first where two are
+/// equal.
 fn best(n: usize, k: usize, largest: bool, value: &dyn Fn(usize) -> f32) -> Vec<usize> {
     if k == 1 {
         let better = |a: f32, b: f32| if largest { a > b } else { a < b };

@@ -24,10 +24,12 @@ pub enum Pooling {
     Max,
     /// Their mean.
     Average {
-        /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does not.
+        /// Whether padding counts as elements (ONNX's `count_include_pad`); in TensorFlow it does
+        /// not.
         count_padding: bool,
     },
-    /// Their sum, padding counting as zero: an average whose factor a pass moved into later weights.
+    /// Their sum, padding counting as zero: an average whose factor a pass moved into later
+    /// weights.
     Sum,
 }
 
@@ -110,7 +112,8 @@ impl Pool {
 }
 
 impl Pooling {
-    /// Takes one more element of a window, for each channel, into what there is of the ones before it.
+    /// Takes one more element of a window, for each channel, into what there is of the ones before
+    /// it.
     fn take(self, so_far: &mut [f32], x: &[f32]) {
         match self {
             // A NaN wins, as in TensorFlow.
@@ -124,8 +127,8 @@ impl Pooling {
     }
 }
 
-/// The rows (axis 0) or columns (axis 1) of the input that the window at this row or column of the output sees, padding
-/// left out.
+/// The rows (axis 0) or columns (axis 1) of the input that the window at this row or column of the
+/// output sees, padding left out.
 fn inside(
     w: &Window,
     axis: usize,
@@ -139,7 +142,8 @@ fn inside(
         .filter(move |&i| i < input)
 }
 
-/// How many elements of the input each window over an NHWC picture of this shape sees: the fewest and the most.
+/// How many elements of the input each window over an NHWC picture of this shape sees: the fewest
+/// and the most.
 fn counts(window: &Window, picture: &[usize]) -> Option<(usize, usize)> {
     let &[_, height, width, _] = picture else { return None };
     let output = window.output([height, width]).ok()?;

@@ -48,8 +48,8 @@ pub(super) fn before<T: Copy>(numbers: &[T], permutation: &[usize]) -> Option<Ve
     inverse.into_iter().map(|i| numbers.get(i).copied()).collect()
 }
 
-/// A reduction of the transpose's operand: the axes that it is over there, and the transpose that is left, which orders the
-/// axes that stay.
+/// A reduction of the transpose's operand: the axes that it is over there, and the transpose that
+/// is left, which orders the axes that stay.
 pub(super) fn reduced(axes: &[usize], keep: bool, p: &[usize]) -> Option<(Vec<usize>, Vec<usize>)> {
     let mut own = axes.iter().map(|&a| p.get(a).copied()).collect::<Option<Vec<_>>>()?;
     own.sort_unstable();

@@ -14,7 +14,8 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
     WIDTHS.into_iter().map(|widths| residual_block(make, widths)).collect()
 }
 
-/// Two convolutions of one input, residual sums, ReLUs, maxima, an average and a product with a public factor.
+/// Two convolutions of one input, residual sums, ReLUs, maxima, an average and a product with a
+/// public factor.
 fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) -> Problem {
     let (mut p, mut random) = make.problem(&format!("residual block, comparing {compare_bits}"), ring_bits);
     let conv = LinearMap::Conv2d(Conv2d {

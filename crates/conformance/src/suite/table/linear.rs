@@ -1,4 +1,5 @@
-//! Linear maps of every geometry, over rings and shifts, and sums at the ends of a truncation's range.
+//! Linear maps of every geometry, over rings and shifts, and sums at the ends of a truncation's
+//! range.
 
 use cryptflow_ring::{Conv2d, LinearMap};
 
@@ -106,7 +107,8 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
     all
 }
 
-/// Sums that are exactly the first and the last for which a truncation is exact, of one term or three.
+/// Sums that are exactly the first and the last for which a truncation is exact, of one term or
+/// three.
 fn at_the_bounds(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     let (mut p, mut random) = make.problem(&format!("sums at the bounds, shift {shift}"), ring_bits);
     let n = 400;
@@ -142,7 +144,8 @@ fn constant(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     p
 }
 
-/// A convolution, a shortcut convolution with stride 2, a channel-wise scale and a bias, truncated once.
+/// A convolution, a shortcut convolution with stride 2, a channel-wise scale and a bias, truncated
+/// once.
 fn several_terms(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     let (mut p, mut random) = make.problem(&format!("conv + shortcut + scale, shift {shift}"), ring_bits);
     let maps = [
@@ -163,7 +166,8 @@ fn several_terms(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     p
 }
 
-/// Public factors: odd, even, negative, one for all or one for each channel; products at both bounds.
+/// Public factors: odd, even, negative, one for all or one for each channel; products at both
+/// bounds.
 fn public_factors(make: Make<'_>, ring_bits: u32, shift: u32) -> Vec<Problem> {
     let unit = 1i64 << shift;
     let factors: [(&str, Vec<i64>); 7] = [

@@ -83,7 +83,8 @@ fn widen(make: Make<'_>, ring_bits: u32) -> Problem {
     p
 }
 
-/// A value between the bounds of a comparison, or of two with a limit between them: its number, the bits, and the limit.
+/// A value between the bounds of a comparison, or of two with a limit between them: its number, the
+/// bits, and the limit.
 fn operand(
     make: Make<'_>,
     name: &str,

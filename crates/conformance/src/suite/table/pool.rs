@@ -52,8 +52,8 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
     all
 }
 
-/// Values of both signs, negative ones alone and positive ones alone, with differences at the bound: two elements are
-/// never further apart than 2^(compare_bits − 1) − 1.
+/// Values of both signs, negative ones alone and positive ones alone, with differences at the
+/// bound: two elements are never further apart than 2^(compare_bits − 1) − 1.
 fn max_pool(make: Make<'_>, name: &str, widths: [u32; 3], input: [usize; 4], window: &Window) -> Problem {
     let [ring_bits, bits, compare_bits] = widths;
     let compare_bits = make.compare_bits(compare_bits);

@@ -65,7 +65,8 @@ fn at_the_bounds(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     p
 }
 
-/// A value with itself, with its copies, and with sums of which it is a part: their masks have to do with each other.
+/// A value with itself, with its copies, and with sums of which it is a part: their masks have to
+/// do with each other.
 fn of_relatives(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     let (mut p, mut random) = make.problem(&format!("squares and relatives, shift {shift}"), ring_bits);
     let n = 60;

@@ -1,4 +1,5 @@
-//! Rings of 4 and 5 bits in rings of 5 to 16: every value, under so many masks that most combinations occur.
+//! Rings of 4 and 5 bits in rings of 5 to 16: every value, under so many masks that most
+//! combinations occur.
 
 use super::super::problem::{Problem, relu};
 use super::{Make, window};

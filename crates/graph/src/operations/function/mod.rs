@@ -1,9 +1,9 @@
-//! Functions of one number, element by element: the catalogue of activations of networks and of the usual elementary
-//! functions.
+//! Functions of one number, element by element: the catalogue of activations of networks and of the
+//! usual elementary functions.
 //!
-//! All that is known of a function is its [`Entry`], which stands once, in the file of its group: a new function is one
-//! entry there, and its name in the group's list. Importers, the page of operations, the passes and the fixed-point step
-//! take it from there.
+//! All that is known of a function is its [`Entry`], which stands once, in the file of its group: a
+//! new function is one entry there, and its name in the group's list. Importers, the page of
+//! operations, the passes and the fixed-point step take it from there.
 
 mod activations;
 mod circular;
@@ -15,8 +15,8 @@ use crate::graph::Array;
 use crate::range::Range;
 use crate::ranges::{Operands, Rounding};
 
-/// What is known of a function. Its parameters, as many as it has, are given to all that depends on them; the others are
-/// zero.
+/// What is known of a function. Its parameters, as many as it has, are given to all that depends on
+/// them; the others are zero.
 #[derive(Debug)]
 pub struct Entry {
     /// The function's name in reports.
@@ -199,7 +199,8 @@ impl Function {
         (self.entry.domain)(self.parameters())
     }
 
-    /// The numbers at which it bends or jumps between these two; nothing where there are more than `most`.
+    /// The numbers at which it bends or jumps between these two; nothing where there are more than
+    /// `most`.
     pub fn breaks(&self, low: f64, high: f64, most: usize) -> Option<Vec<Break>> {
         match self.entry.breaks {
             Breaks::Nowhere => Some(Vec::new()),
@@ -216,7 +217,8 @@ impl Function {
         (self.entry.image)(operand, self.parameters())
     }
 
-    /// Whether fractional bits of a small operand are worth more than others': the function is steep near zero.
+    /// Whether fractional bits of a small operand are worth more than others': the function is
+    /// steep near zero.
     pub fn steep_at_zero(&self) -> bool {
         (self.entry.steep_at_zero)(self.parameters())
     }
@@ -232,9 +234,10 @@ impl Function {
         Array::new(x.shape.clone(), x.data.iter().map(|&v| value(v.into(), parameters) as f32).collect())
     }
 
-    /// The part of an operand's range that lies in what the float model allows it to be, at the ends at which the function's
-    /// domain ends: beyond these the fixed-point function stays what it is, so that rounding is no reason to ask it for
-    /// more. The range, where rounding has put it beside the image.
+    /// The part of an operand's range that lies in what the float model allows it to be, at the
+    /// ends at which the function's domain ends: beyond these the fixed-point function stays what
+    /// it is, so that rounding is no reason to ask it for more. The range, where rounding has put
+    /// it beside the image.
     pub fn asked(&self, range: Range, image: Range) -> Range {
         let (low, high) = self.domain().ends(image.low > 0.0);
         let inner = Range {
@@ -248,7 +251,8 @@ impl Function {
         given.each(|r| self.sampled(self.asked(r, given.image(0)), given.rounding))
     }
 
-    /// What it makes of a range, where it is defined: by sampling it densely, and allowing for what lies between samples.
+    /// What it makes of a range, where it is defined: by sampling it densely, and allowing for what
+    /// lies between samples.
     fn sampled(&self, range: Range, rounding: &Rounding<'_>) -> Range {
         const SAMPLES: usize = 4096;
         let Some(domain) = (rounding.domain)(*self, range) else { return Range::EMPTY };

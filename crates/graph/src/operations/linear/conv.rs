@@ -58,7 +58,8 @@ impl<'a> Conv<'a> {
         self.window.kernel[0] * self.window.kernel[1] * (self.in_channels / self.groups)
     }
 
-    /// The input row or column under a tap of an output row or column, or none where that is padding.
+    /// The input row or column under a tap of an output row or column, or none where that is
+    /// padding.
     fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
         let w = self.window;
         (output * w.stride[axis] + tap * w.dilation[axis])
@@ -76,7 +77,8 @@ impl<'a> Conv<'a> {
         if row == 0 || rows == 0 {
             return Ok(());
         }
-        // Enough blocks for all threads, none larger than BLOCK, at least one row of the output each.
+        // Enough blocks for all threads, none larger than BLOCK, at least one row of the output
+        // each.
         let per_row = (self.output[1] * terms).max(1);
         let block = (BLOCK / per_row).min(rows.div_ceil(rayon::current_num_threads())).max(1);
         let direct = self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded();
@@ -104,7 +106,8 @@ impl<'a> Conv<'a> {
         })
     }
 
-    /// The patches of one row of the output (counted over the batch), one after another; zeros are there already.
+    /// The patches of one row of the output (counted over the batch), one after another; zeros are
+    /// there already.
     fn gather_row(&self, x: &[f32], row: usize, group: usize, patches: &mut [f32]) {
         let [kh, kw] = self.window.kernel;
         let [height, width] = self.input;

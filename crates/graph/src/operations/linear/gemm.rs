@@ -1,4 +1,5 @@
-//! Matrix products of floats: a safe door to `matrixmultiply`, with a plain twin that it is tested against.
+//! Matrix products of floats: a safe door to `matrixmultiply`, with a plain twin that it is tested
+//! against.
 
 use super::super::OpError;
 
@@ -67,11 +68,13 @@ pub(super) fn multiply(
     if m == 0 || n == 0 {
         return Ok(());
     }
-    // Strides of elements that exist are below the slice's length, which fits isize; others are never used.
+    // Strides of elements that exist are below the slice's length, which fits isize; others are
+    // never used.
     let [ra, ca, rb, cb, rc, cc] =
         [la.row, la.column, lb.row, lb.column, lc.row, lc.column].map(|s| s as isize);
-    // SAFETY: `fits` has checked that every element that the strides reach lies within the slices; with an inner
-    // extent of zero no element of a or b is read. `c` is borrowed mutably, so it overlaps neither.
+    // SAFETY: `fits` has checked that every element that the strides reach lies within the slices;
+    // with an inner extent of zero no element of a or b is read. `c` is borrowed mutably, so it
+    // overlaps neither.
     unsafe {
         matrixmultiply::sgemm(
             m,

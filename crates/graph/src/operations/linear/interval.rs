@@ -102,8 +102,8 @@ fn diagonal(given: &Operands<'_>, factor: &[f32], offset: &[f32]) -> Vec<Range> 
     given.first().iter().zip(factor).zip(offset).map(one).collect()
 }
 
-/// The ranges of the columns of `x · w + bias` for w in rows of `columns`, `term(row, column)` the range of what it
-/// multiplies.
+/// The ranges of the columns of `x · w + bias` for w in rows of `columns`, `term(row, column)` the
+/// range of what it multiplies.
 fn linear<'a>(
     w: &[f32],
     columns: usize,

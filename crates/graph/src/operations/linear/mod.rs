@@ -15,32 +15,35 @@ use gemm::{Extent, Layout};
 /// A linear layer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Linear {
-    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one element an output
-    /// channel): two or three of them; a depth-wise convolution where `groups` is the number of input channels
-    /// (TensorFlow's `[h, w, c, m]` depth-wise filter, read as `[h, w, 1, c·m]`).
+    /// Convolution of x (NHWC) with w (HWIO), plus a bias. Operands: x, w and optionally bias (one
+    /// element an output channel): two or three of them; a depth-wise convolution where `groups` is
+    /// the number of input channels (TensorFlow's `[h, w, c, m]` depth-wise filter, read as `[h, w,
+    /// 1, c·m]`).
     Conv2d {
         /// Kernel, stride, dilation, padding (zeros).
         window: Window,
         /// Groups.
         groups: usize,
     },
-    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands: a, b and optionally
-    /// bias (one element a column of the result): two or three of them. Matrices are the last two axes; the axes before
-    /// them are equal in both operands, or `b` has none and serves every matrix of `a`.
+    /// `a · b` of two matrices, each read transposed on demand, plus a bias on each row. Operands:
+    /// a, b and optionally bias (one element a column of the result): two or three of them.
+    /// Matrices are the last two axes; the axes before them are equal in both operands, or `b` has
+    /// none and serves every matrix of `a`.
     MatMul {
         /// Read `a` transposed.
         transpose_a: bool,
         /// Read `b` transposed.
         transpose_b: bool,
     },
-    /// `gamma * (x − mean) / sqrt(variance + epsilon) + beta` along the last axis; operands x, gamma, beta, mean,
-    /// variance.
+    /// `gamma * (x − mean) / sqrt(variance + epsilon) + beta` along the last axis; operands x,
+    /// gamma, beta, mean, variance.
     BatchNorm {
         /// Added to the variance.
         epsilon: f32,
     },
-    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation that no other layer
-    /// can take up); operands x, factor, offset, the last two vectors as long as the last axis.
+    /// `x * factor + offset` along the last axis (a diagonal linear layer: a batch normalisation
+    /// that no other layer can take up); operands x, factor, offset, the last two vectors as long
+    /// as the last axis.
     Scale,
 }
 

@@ -98,8 +98,8 @@ fn power(node: &mut Node<'_>) -> Results {
     node.result(Function::power(exponent), &[x])
 }
 
-/// With `rows`, as the older `Select` has it, the condition may be a vector that goes with the first
-/// axis.
+/// With `rows`, as the older `Select` has it, the condition may be a vector that goes with the
+/// first axis.
 fn choose(node: &mut Node<'_>, rows: bool) -> Results {
     if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
         (node.operand(0)?, node.operand(1)?, node.operand(2)?)

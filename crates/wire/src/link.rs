@@ -134,11 +134,17 @@ impl Shared {
     /// Breaks this link and those of the same party, unless it is broken already. The peers are
     /// told why. Returns the error that broke the link first.
     pub(crate) fn fail(&self, error: WireError) -> WireError {
-        let first = self.break_off(error);
+        let broken = match &self.lock().end {
+            Some(End::Now(first)) => Some(first.clone()),
+            Some(End::AfterInbox(_)) | None => None,
+        };
+        let error = broken.unwrap_or(error);
+        // The group hears of it first: what the peers answer to the end of one link comes over the
+        // others, and must find this reason there, not become one.
         if let Some(group) = self.group.get() {
-            group.fail(&first);
+            group.fail(&error);
         }
-        first
+        self.break_off(error)
     }
 
     /// The error that broke the link, if it is broken. A peer that left in good order breaks

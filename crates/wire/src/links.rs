@@ -201,4 +201,18 @@ mod tests {
         );
         assert_eq!(breaker.failure(), Some(first));
     }
+
+    /// What a peer answers to the end of one link may come over another one before that is broken:
+    /// the party's reason stays the first.
+    #[test]
+    fn an_answer_to_the_reason_is_not_a_reason() {
+        let (near, _far) = pair(LinkOptions::default()).unwrap();
+        let breaker = Breaker::new();
+        breaker.tie(&near);
+        let first = WireError::GaveUp { reason: "the first reason".into() };
+        breaker.0.0.lock().unwrap().failed = Some(first.clone());
+        let answer = WireError::Aborted { peer: "P2".into(), reason: "P1 aborted".into() };
+        assert_eq!(near.shared().fail(answer), first);
+        assert_eq!(near.send(vec![1]).unwrap_err(), first);
+    }
 }

@@ -93,15 +93,7 @@ pairwise!(Subtraction);
 
 impl Named for Movement {
     fn name(&self) -> &'static str {
-        match self {
-            Movement::Reshape { .. } => "reshape",
-            Movement::Transpose { .. } => "transpose",
-            Movement::Pad { .. } => "pad",
-            Movement::Slice { .. } => "slice",
-            Movement::Concat { .. } => "concat",
-            Movement::Broadcast { .. } => "broadcast",
-            Movement::Gather { .. } => "gather",
-        }
+        self.name()
     }
 
     fn reach(&self, operands: &[Bounds], _: u32) -> Reach {

@@ -94,14 +94,31 @@ impl Movement {
             (_, [input]) => self.unary_shape(input)?,
             // A concatenation alone takes several.
             _ => {
-                return Err(mismatch(format!("{} takes one input, not {}", self.name(), inputs.len())));
+                return Err(mismatch(format!(
+                    "{} takes one input, not {}",
+                    self.with_article(),
+                    inputs.len()
+                )));
             }
         };
         elements(&shape)?;
         Ok(shape)
     }
 
-    fn name(&self) -> &'static str {
+    /// The movement's name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Movement::Reshape { .. } => "reshape",
+            Movement::Transpose { .. } => "transpose",
+            Movement::Pad { .. } => "pad",
+            Movement::Slice { .. } => "slice",
+            Movement::Concat { .. } => "concat",
+            Movement::Broadcast { .. } => "broadcast",
+            Movement::Gather { .. } => "gather",
+        }
+    }
+
+    fn with_article(&self) -> &'static str {
         match self {
             Movement::Reshape { .. } => "a reshape",
             Movement::Transpose { .. } => "a transpose",
@@ -118,7 +135,7 @@ impl Movement {
             if n == input.len() {
                 return Ok(());
             }
-            Err(mismatch(format!("{} of {n} axes cannot act on the shape {input:?}", self.name())))
+            Err(mismatch(format!("{} of {n} axes cannot act on the shape {input:?}", self.with_article())))
         };
         match self {
             Movement::Reshape { shape } => {

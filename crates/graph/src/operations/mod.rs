@@ -138,7 +138,7 @@ impl Op {
             Op::Pool(pool) => pool.name(),
             Op::Reduce(reduce) => reduce.name(),
             Op::Order(order) => order.name(),
-            Op::Movement(movement) => movement::name(movement),
+            Op::Movement(movement) => movement.name(),
         }
     }
 

@@ -9,21 +9,8 @@ use crate::graph::Array;
 use crate::range::Range;
 use crate::ranges::Operands;
 
-/// The movement's name in reports.
-pub(super) fn name(movement: &Movement) -> &'static str {
-    match movement {
-        Movement::Reshape { .. } => "reshape",
-        Movement::Transpose { .. } => "transpose",
-        Movement::Pad { .. } => "pad",
-        Movement::Slice { .. } => "slice",
-        Movement::Concat { .. } => "concat",
-        Movement::Broadcast { .. } => "broadcast",
-        Movement::Gather { .. } => "gather",
-    }
-}
-
 pub(super) fn shape(movement: &Movement, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-    movement.output_shape(inputs).map_err(|source| OpError::Geometry { op: name(movement), source })
+    movement.output_shape(inputs).map_err(|source| OpError::Geometry { op: movement.name(), source })
 }
 
 pub(super) fn evaluate(movement: &Movement, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
@@ -33,7 +20,7 @@ pub(super) fn evaluate(movement: &Movement, inputs: &[&Array], result: Vec<usize
     }
     let parts: Vec<(&[usize], &[f32])> =
         inputs.iter().map(|a| (a.shape.as_slice(), a.data.as_slice())).collect();
-    let data = movement.apply(&parts).map_err(|source| OpError::Geometry { op: name(movement), source })?;
+    let data = movement.apply(&parts).map_err(|source| OpError::Geometry { op: movement.name(), source })?;
     Array::new(result, data)
 }
 

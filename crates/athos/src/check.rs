@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::compile;
-use crate::conditions::conditions;
 use crate::passes;
+
+pub use crate::conditions::conditions;
 use cryptflow_import::{Framework, ImportError, ImportOptions, NodeStatus, SurveyedNode};
 
 /// What can be said of a model.
@@ -92,7 +93,7 @@ pub fn check(path: &Path, options: &ImportOptions) -> Result<Check, ImportError>
         nodes.iter().enumerate().map(|(i, node)| (node.result.clone(), i)).collect();
     for refusal in refused {
         let place = place(&places, &refusal.name);
-        let status = NodeStatus::Unsupported(refusal.reason);
+        let status = NodeStatus::Unsupported(refusal.reason.to_string());
         match place.and_then(|place| nodes.get_mut(place)) {
             // One reason is enough; the first is that of the operation that comes first.
             Some(node) if node.status == NodeStatus::Imported => node.status = status,

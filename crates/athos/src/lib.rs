@@ -9,5 +9,5 @@ pub mod check;
 pub mod compile;
 mod conditions;
 pub mod fix;
-pub(crate) mod functions;
+pub mod functions;
 pub mod passes;

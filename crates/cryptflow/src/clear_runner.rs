@@ -12,16 +12,6 @@ use cryptflow_program::{Checked, Step, ValueId};
 pub struct ClearRunner;
 
 impl FixedRunner for ClearRunner {
-    fn run(
-        &self,
-        program: &Checked,
-        weights: &[Vec<i64>],
-        inputs: &[Vec<i64>],
-        observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, RunError> {
-        self.load(program, weights)?.run(inputs, observe)
-    }
-
     fn load<'a>(
         &'a self,
         program: &'a Checked,

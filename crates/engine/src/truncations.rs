@@ -2,7 +2,7 @@
 //! can run the program.
 
 use cryptflow_mpc::definition::Truncation;
-use cryptflow_program::{Operation, Program, Step};
+use cryptflow_program::{Program, Step, Truncating};
 
 /// The truncations of a program, in order.
 pub fn truncations(program: &Program) -> Vec<Truncation<'_>> {
@@ -10,26 +10,14 @@ pub fn truncations(program: &Program) -> Vec<Truncation<'_>> {
 }
 
 fn truncation<'a>(program: &Program, step: &'a Step) -> Option<Truncation<'a>> {
-    let (public, shift) = match &step.operation {
-        Operation::Linear(linear) => (false, linear.shift),
-        Operation::Product(product) => (false, product.shift),
-        Operation::ScalePublic(scale) => (true, scale.shift),
-        Operation::Compare(_)
-        | Operation::Combine(_)
-        | Operation::Widen
-        | Operation::Activation(_)
-        | Operation::MaxPool(_)
-        | Operation::SumPool(_)
-        | Operation::Add
-        | Operation::Sub
-        | Operation::Movement(_) => return None,
-    };
+    let truncating = step.operation.truncating()?;
+    let public = matches!(truncating, Truncating::ScalePublic(_));
     let value = program.values.get(step.output.0)?;
     Some(Truncation {
         step: &step.name,
         public,
         len: value.shape.iter().product::<usize>() as u64,
-        largest: value.low.unsigned_abs().max(value.high.unsigned_abs()),
-        shift,
+        largest: value.bounds().magnitude(),
+        shift: truncating.shift(),
     })
 }

@@ -24,7 +24,7 @@ impl<F: Form> Named for Compare<F> {
     }
 
     fn reach(&self, _: &[Bounds], _: u32) -> Reach {
-        Reach::Follows(Bounds { low: 0, high: 1 })
+        Reach::Always(Bounds { low: 0, high: 1 })
     }
 }
 

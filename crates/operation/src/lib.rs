@@ -25,7 +25,7 @@ pub use combine::Combine;
 pub use compare::Compare;
 pub use form::{Form, Integers, WeightId};
 pub use linear::{Linear, LinearTerm};
-pub use operation::Operation;
+pub use operation::{Operation, Truncating};
 pub use placement::{Addition, Subtraction, Widening};
 pub use pool::{MaxPool, SumPool};
 pub use product::Product;

@@ -72,7 +72,67 @@ macro_rules! described {
     };
 }
 
+/// Where an operation keeps the bits that its comparisons look at, by reference or to be changed.
+macro_rules! compared {
+    ($operation:expr) => {
+        match $operation {
+            Operation::Compare(Compare { compare_bits, .. })
+            | Operation::Activation(Activation { compare_bits, .. })
+            | Operation::MaxPool(MaxPool { compare_bits, .. }) => Some(compare_bits),
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::Combine(_)
+            | Operation::ScalePublic(_)
+            | Operation::Widen
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => None,
+        }
+    };
+}
+
+/// An operation that shifts bits out of what it has computed.
+#[derive(Clone, Copy, Debug)]
+pub enum Truncating<'a, F: Form = Integers> {
+    /// Weighted sums.
+    Linear(&'a Linear<F>),
+    /// A product of two secrets.
+    Product(&'a Product<F>),
+    /// A multiplication by public factors.
+    ScalePublic(&'a ScalePublic<F>),
+}
+
+impl<F: Form> Truncating<'_, F> {
+    /// What it shifts out.
+    pub fn shift(&self) -> F::Shift {
+        match self {
+            Truncating::Linear(linear) => linear.shift,
+            Truncating::Product(product) => product.shift,
+            Truncating::ScalePublic(public) => public.shift,
+        }
+    }
+}
+
 impl<F: Form> Operation<F> {
+    /// The operation, if it is one that shifts bits out.
+    pub fn truncating(&self) -> Option<Truncating<'_, F>> {
+        match self {
+            Operation::Linear(linear) => Some(Truncating::Linear(linear)),
+            Operation::Product(product) => Some(Truncating::Product(product)),
+            Operation::ScalePublic(public) => Some(Truncating::ScalePublic(public)),
+            Operation::Compare(_)
+            | Operation::Combine(_)
+            | Operation::Widen
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => None,
+        }
+    }
+
     fn named(&self) -> &dyn Named {
         described!(self)
     }
@@ -96,38 +156,14 @@ impl Operation {
 
     /// Bits that its comparisons look at; none where it compares nothing.
     pub fn compare_bits(&self) -> Option<u32> {
-        match self {
-            Operation::Compare(compare) => Some(compare.compare_bits),
-            Operation::Activation(activation) => Some(activation.compare_bits),
-            Operation::MaxPool(pool) => Some(pool.compare_bits),
-            Operation::Linear(_)
-            | Operation::Product(_)
-            | Operation::Combine(_)
-            | Operation::ScalePublic(_)
-            | Operation::Widen
-            | Operation::SumPool(_)
-            | Operation::Add
-            | Operation::Sub
-            | Operation::Movement(_) => None,
-        }
+        compared!(self).copied()
     }
 
     /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they
     /// are.
     pub fn set_compare_bits(&mut self, bits: u32) {
-        match self {
-            Operation::Compare(compare) => compare.compare_bits = bits,
-            Operation::Activation(activation) => activation.compare_bits = bits,
-            Operation::MaxPool(pool) => pool.compare_bits = bits,
-            Operation::Linear(_)
-            | Operation::Product(_)
-            | Operation::Combine(_)
-            | Operation::ScalePublic(_)
-            | Operation::Widen
-            | Operation::SumPool(_)
-            | Operation::Add
-            | Operation::Sub
-            | Operation::Movement(_) => {}
+        if let Some(compared) = compared!(self) {
+            *compared = bits;
         }
     }
 }

@@ -19,9 +19,45 @@ impl Bounds {
 
     /// The smallest bounds that hold all of these; zero where there are none.
     pub fn hull(all: &[Bounds]) -> Bounds {
-        let low = all.iter().map(|b| b.low).min().unwrap_or(0);
-        let high = all.iter().map(|b| b.high).max().unwrap_or(0);
-        Bounds { low, high }
+        Bounds::of(all.iter().flat_map(|b| [b.low, b.high]))
+    }
+
+    /// The smallest bounds that hold all of these integers; zero where there are none.
+    pub fn of(values: impl IntoIterator<Item = i64>) -> Bounds {
+        let mut values = values.into_iter();
+        let first = values.next().unwrap_or(0);
+        let wider = |b: Bounds, v: i64| Bounds { low: b.low.min(v), high: b.high.max(v) };
+        values.fold(Bounds { low: first, high: first }, wider)
+    }
+
+    /// The largest magnitude.
+    pub fn magnitude(self) -> u64 {
+        self.low.unsigned_abs().max(self.high.unsigned_abs())
+    }
+
+    /// What is this far from zero at most.
+    pub fn within(reach: i64) -> Bounds {
+        Bounds { low: -reach, high: reach }
+    }
+
+    /// What each end becomes, by a function that never falls.
+    pub fn map(self, end: impl Fn(i64) -> i64) -> Bounds {
+        Bounds { low: end(self.low), high: end(self.high) }
+    }
+
+    /// Of the negative.
+    pub fn negated(self) -> Bounds {
+        Bounds { low: self.high.saturating_neg(), high: self.low.saturating_neg() }
+    }
+
+    /// Of differences of two values.
+    pub fn minus(self, other: Bounds) -> Bounds {
+        Bounds { low: self.low.saturating_sub(other.high), high: self.high.saturating_sub(other.low) }
+    }
+
+    /// How far apart they are.
+    pub fn apart(self) -> i64 {
+        self.high.saturating_sub(self.low)
     }
 
     /// With zero between them.
@@ -35,6 +71,8 @@ impl Bounds {
 pub enum Reach {
     /// The result is moved, picked or cut out of the operands: it takes every value between these.
     Follows(Bounds),
+    /// The result takes every value between these, whatever the operands are.
+    Always(Bounds),
     /// What values there are depends on the data; none of them is negative.
     NotNegative,
     /// What values there are depends on the data.
@@ -326,14 +364,16 @@ impl dyn Rules + '_ {
         let operands: Vec<Bounds> = site.inputs.iter().map(|x| x.bounds).collect();
         let (out, ring) = (site.out.bounds, site.out.ring);
         match self.reach(&operands, site.out.scale) {
-            Reach::Follows(Bounds { low, high }) if low < out.low || out.high < high => {
+            Reach::Follows(Bounds { low, high }) | Reach::Always(Bounds { low, high })
+                if low < out.low || out.high < high =>
+            {
                 let reason = format!(
                     "its result takes values from {low} to {high}, and {} to {} is declared",
                     out.low, out.high
                 );
                 return Err(Misfit::new(Rule::Bounds, reason));
             }
-            Reach::Follows(_) | Reach::NotNegative | Reach::Data => {}
+            Reach::Follows(_) | Reach::Always(_) | Reach::NotNegative | Reach::Data => {}
         }
         site.out.fits(ring)
     }

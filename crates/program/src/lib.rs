@@ -12,7 +12,7 @@ mod whole_file;
 pub use checked::Checked;
 pub use cryptflow_operation::{
     Activation, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier, ScalePublic,
-    SumPool, WeightId, bits,
+    SumPool, Truncating, WeightId, bits,
 };
 pub use digest::{Digest, digest, weights_digest};
 pub use program::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use cryptflow_operation::Operation;
+use cryptflow_operation::{Bounds, Operation};
 
 /// The version of [`Program`] and of its file that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -27,6 +27,13 @@ pub struct Value {
     pub high: i64,
     /// Whether it lives in Z_2^K (see [`Operation`]).
     pub wide: bool,
+}
+
+impl Value {
+    /// The integers that it may take.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { low: self.low, high: self.high }
+    }
 }
 
 /// A secret tensor of the model.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use cryptflow_operation::{Bounds, Site, Tensor, WeightTensor};
+use cryptflow_operation::{Site, Tensor, WeightTensor};
 use cryptflow_ring::movement::elements;
 
 use crate::checked::Checked;
@@ -86,8 +86,7 @@ fn operation(
 
 /// What the rules of an operation see of a value.
 fn tensor_of(value: &Value, ring: u32) -> Tensor<'_> {
-    let bounds = Bounds { low: value.low, high: value.high };
-    Tensor { shape: &value.shape, scale: value.scale, bounds, wide: value.wide, ring }
+    Tensor { shape: &value.shape, scale: value.scale, bounds: value.bounds(), wide: value.wide, ring }
 }
 
 fn header(program: &Program) -> Result<(), Invalid> {

@@ -8,6 +8,8 @@ pub(crate) mod search;
 
 use std::rc::Rc;
 
+use cryptflow_operation::Bounds;
+
 use super::FixError;
 use super::planned::bounds::value_bounds;
 use super::planned::plan::Plan;
@@ -19,7 +21,7 @@ pub(crate) struct Chosen {
     pub(crate) plan: Rc<Plan>,
     pub(crate) choice: Choice,
     /// The integers that each value of the plan stays within.
-    pub(crate) bounds: Vec<(i64, i64)>,
+    pub(crate) bounds: Vec<Bounds>,
     /// The bits that each step of the plan shifts out; zero where it shifts nothing.
     pub(crate) shifts: Vec<u32>,
 }

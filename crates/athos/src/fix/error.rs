@@ -1,18 +1,72 @@
 //! Why a graph did not become a program.
 
 use cryptflow_graph::float::FloatError;
+use cryptflow_graph::{OpError, Range};
+use cryptflow_program::Invalid;
+use cryptflow_ring::GeometryError;
 
 use super::runner::RunError;
+use crate::functions::{MOST_PIECES, Undefined};
 
 /// A node that cannot be computed, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Unsupported {
     /// Name in the source model.
     pub name: String,
     /// The operation.
     pub operation: String,
     /// Why not.
-    pub reason: String,
+    pub reason: Refusal,
+}
+
+/// Why a node cannot be computed: as variants what a caller may tell apart, as texts what people
+/// read.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// It has no elements.
+    #[error("its shape {0:?} has no elements: there is nothing to compute")]
+    Empty(Vec<usize>),
+    /// No steps of a program are known for it in this form.
+    #[error("{0}")]
+    Missing(String),
+    /// An operand that must be known when compiling, and is not.
+    #[error("{0}")]
+    NotConstant(&'static str),
+    /// A constant that fixed point cannot hold, or that cannot be divided by.
+    #[error("{0}")]
+    Constant(String),
+    /// A function whose operand has too wide a range.
+    #[error(
+        "its operand may be {:.4} to {:.4}, over which {function} takes more than {MOST_PIECES} pieces; a smaller range \
+         (calibration data, a smaller --margin, a clip in the model) helps",
+        .operand.low, .operand.high
+    )]
+    TooWide {
+        /// The function.
+        function: &'static str,
+        /// What its operand may be.
+        operand: Range,
+    },
+    /// A function that is not defined on what its operand takes.
+    #[error(transparent)]
+    Undefined(#[from] Undefined),
+    /// A function that grows beyond all numbers.
+    #[error("{function} is not finite from {:.4} to {:.4}", .operand.low, .operand.high)]
+    NotFinite {
+        /// The function.
+        function: &'static str,
+        /// Operands for which it would be made.
+        operand: Range,
+    },
+    /// Operands, shapes or attributes that do not go together: no importer makes such a node.
+    #[error("{0}")]
+    Malformed(String),
+    /// The same, as the graph's own rules have it.
+    #[error(transparent)]
+    Operation(#[from] OpError),
+    /// The same, as the rules of windows and movements have it.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
 }
 
 /// Why a graph did not become a program.
@@ -73,7 +127,30 @@ pub enum FixError {
     Float(#[from] FloatError),
     /// The program contradicts its own rules: a defect of the compiler.
     #[error("the compiler made a program that breaks its own rules; please report this: {0}")]
-    Internal(String),
+    Internal(#[from] Defect),
+}
+
+/// How the compiler contradicts itself.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Defect {
+    /// An output that movements alone do not lead to from a node.
+    #[error("an output is the value of no node")]
+    NoOrigin,
+    /// An output of which calibration kept nothing.
+    #[error("an output has no float value to compare with")]
+    NoFloatValue,
+    /// A search without a single trial.
+    #[error("no scale was tried")]
+    NoTrial,
+    /// An opened value that cannot be moved.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// An answer that cannot be computed.
+    #[error(transparent)]
+    Operation(#[from] OpError),
+    /// A program that is refused.
+    #[error(transparent)]
+    Program(#[from] Invalid),
 }
 
 /// Why an example says nothing.

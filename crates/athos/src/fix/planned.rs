@@ -11,9 +11,9 @@ use std::rc::Rc;
 
 use cryptflow_graph::{Graph, Range};
 
-use super::FixError;
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
+use super::{Defect, FixError};
 use lower::{Setting, lower};
 use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
@@ -65,8 +65,7 @@ pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
     let plan = lower(graph, &any, Setting::unknown()).map_err(FixError::Unsupported)?;
     let origins = plan.outputs.iter().map(|output| origin(&plan, output));
-    let missing = || FixError::Internal("an output is the value of no node".into());
-    origins.collect::<Option<_>>().ok_or_else(missing)
+    Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)
 }
 
 /// The node whose value an output opens, and the movements from there to the opened value.

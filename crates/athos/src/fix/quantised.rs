@@ -12,10 +12,10 @@ use cryptflow_program::{
     Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, liveness, validate,
 };
 
-use super::FixError;
 use super::chosen::Chosen;
 use super::planned::plan::{self, PlanStep, Reals};
 use super::units::exp2;
+use super::{Defect, FixError};
 use weights::Weights;
 
 /// A quantised plan. Value `i` of the program is value `values[i]` of the plan.
@@ -56,13 +56,13 @@ pub(crate) fn quantise(
     };
     set_compare_bits(&mut program);
     liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
-    let program = validate(program).map_err(|e| FixError::Internal(e.to_string()))?;
+    let program = validate(program).map_err(Defect::from)?;
     Ok(Quantised { program, weights: data, values })
 }
 
 /// A value as the program declares it.
 fn value(chosen: &Chosen, planned: usize) -> Value {
-    let (value, (low, high)) = (&chosen.plan.values[planned], chosen.bounds[planned]);
+    let (value, Bounds { low, high }) = (&chosen.plan.values[planned], chosen.bounds[planned]);
     Value {
         name: value.name.clone(),
         shape: value.shape.clone(),
@@ -77,8 +77,7 @@ fn value(chosen: &Chosen, planned: usize) -> Value {
 fn set_compare_bits(program: &mut Program) {
     for step in &mut program.steps {
         let operand = step.inputs.first().and_then(|id| program.values.get(id.0));
-        let bounds = operand.map(|x| Bounds { low: x.low, high: x.high });
-        if let Some(bits) = bounds.and_then(|x| step.operation.rules().compared(x)) {
+        if let Some(bits) = operand.and_then(|x| step.operation.rules().compared(x.bounds())) {
             step.operation.set_compare_bits(bits);
         }
     }
@@ -183,8 +182,8 @@ impl<'a> Writer<'a> {
         let input = |i: usize| Input {
             name: plan.values[i].name.clone(),
             value: ValueId(i),
-            low: real(bounds[i].0),
-            high: real(bounds[i].1),
+            low: real(bounds[i].low),
+            high: real(bounds[i].high),
             preprocessing: preprocessing.get(i).cloned().unwrap_or_default(),
         };
         (0..plan.inputs).map(input).collect()

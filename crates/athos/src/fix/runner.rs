@@ -16,10 +16,20 @@ impl RunError {
     }
 }
 
-/// Runs a program on plain integers: what the compiler compares with the float model.
+/// Runs programs on plain integers: what the compiler compares with the float model.
 pub trait FixedRunner {
-    /// Runs a program on its weights (by id) and inputs (in order), and returns its outputs, in
-    /// order. `observe` sees every value that a step computes, as signed integers.
+    /// A program and its weights (by id), to be run on several examples: what need not be done for
+    /// each of them is done once.
+    ///
+    /// # Errors
+    /// What failed.
+    fn load<'a>(
+        &'a self,
+        program: &'a Checked,
+        weights: &'a [Vec<i64>],
+    ) -> Result<Box<dyn LoadedProgram + 'a>, RunError>;
+
+    /// Runs a program once, see [`LoadedProgram::run`].
     ///
     /// # Errors
     /// What failed.
@@ -29,25 +39,15 @@ pub trait FixedRunner {
         weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, RunError>;
-
-    /// A program and its weights, to be run on several examples: what need not be done for each of
-    /// them is done once.
-    ///
-    /// # Errors
-    /// What failed.
-    fn load<'a>(
-        &'a self,
-        program: &'a Checked,
-        weights: &'a [Vec<i64>],
-    ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
-        Ok(Box::new(Unloaded { runner: self, program, weights }))
+    ) -> Result<Vec<Vec<i64>>, RunError> {
+        self.load(program, weights)?.run(inputs, observe)
     }
 }
 
 /// A program that is ready to run, see [`FixedRunner::load`].
 pub trait LoadedProgram {
-    /// As [`FixedRunner::run`].
+    /// Runs it on inputs (in order), and returns its outputs, in order. `observe` sees every value
+    /// that a step computes, as signed integers.
     ///
     /// # Errors
     /// What failed.
@@ -56,21 +56,4 @@ pub trait LoadedProgram {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError>;
-}
-
-/// Nothing was done beforehand.
-struct Unloaded<'a, R: ?Sized> {
-    runner: &'a R,
-    program: &'a Checked,
-    weights: &'a [Vec<i64>],
-}
-
-impl<R: FixedRunner + ?Sized> LoadedProgram for Unloaded<'_, R> {
-    fn run(
-        &self,
-        inputs: &[Vec<i64>],
-        observe: &mut dyn FnMut(ValueId, &[i64]),
-    ) -> Result<Vec<Vec<i64>>, RunError> {
-        self.runner.run(self.program, self.weights, inputs, observe)
-    }
 }

@@ -5,9 +5,33 @@ use cryptflow_graph::{Function, Range};
 
 use super::MOST_PIECES;
 
+/// Why a function cannot be made for its operand.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Undefined {
+    /// The operand leaves the function's domain.
+    #[error(
+        "its operand takes values from {:.6} to {:.6}, and {function} is not defined {side} {end:.4}; where the model \
+         means other values, give calibration data that shows them, or clip the operand",
+        .seen.low, .seen.high
+    )]
+    Outside {
+        /// What the operand was seen to be.
+        seen: Range,
+        /// The function.
+        function: &'static str,
+        /// Where it is not defined, seen from `end`: `below`, `at or above`, …
+        side: &'static str,
+        /// An end of its domain.
+        end: f64,
+    },
+    /// The operand takes no value at all.
+    #[error("its operand's range, {:.6} to {:.6}, is none", .0.low, .0.high)]
+    Nothing(Range),
+}
+
 /// The first integers X at which another smooth part of the function begins, for x = X · `unit`
 /// within `low` to `high`; none where there are too many.
-pub(crate) fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Option<Vec<i64>> {
+pub fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Option<Vec<i64>> {
     let places = function.breaks(low as f64 * unit, high as f64 * unit, MOST_PIECES + 4)?;
     let first = |place| match place {
         Break::From(x) => (x / unit).ceil() as i64,
@@ -24,24 +48,16 @@ pub(crate) fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Opti
 /// from a pole may shrink.
 ///
 /// # Errors
-/// Why the function is not defined on what was seen.
-pub(crate) fn domain(
+/// A function that is not defined on what was seen.
+pub fn domain(
     function: Function,
     seen: Range,
     bounds: Range,
     unit: f64,
     wider: f64,
-) -> Result<Range, String> {
+) -> Result<Range, Undefined> {
     let (low, high) = function.domain().ends(seen.low > 0.0);
-    let outside = |x: f64, what: &str| {
-        Err(format!(
-            "its operand takes values from {:.6} to {:.6}, and {} is not defined {what} {x:.4}; where the model means other values, give \
-             calibration data that shows them, or clip the operand",
-            seen.low,
-            seen.high,
-            function.name()
-        ))
-    };
+    let outside = |end: f64, side| Err(Undefined::Outside { seen, function: function.name(), side, end });
     let tolerance = 4.0 * unit;
     let both_sides = function.domain() == Domain::BesideZero;
     let low = match low {
@@ -59,7 +75,7 @@ pub(crate) fn domain(
         End::Pole(x) => bounds.high.min(x - ((x - seen.high) / wider).max(unit)),
     };
     if low > high {
-        return Err(format!("its operand's range, {:.6} to {:.6}, is none", seen.low, seen.high));
+        return Err(Undefined::Nothing(seen));
     }
     Ok(Range { low, high })
 }

@@ -1,19 +1,19 @@
 //! Cutting a range into pieces on each of which a polynomial is close enough to a function.
 
 /// A function to be tabulated.
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// The function, of real numbers; defined and finite wherever an operand may be.
-    pub(crate) at: &'a dyn Fn(f64) -> f64,
+    pub at: &'a dyn Fn(f64) -> f64,
     /// The smallest integer that stands for an operand.
-    pub(crate) low: i64,
+    pub low: i64,
     /// The largest.
-    pub(crate) high: i64,
+    pub high: i64,
     /// Fractional bits of operands.
-    pub(crate) from_scale: u32,
+    pub from_scale: u32,
     /// Fractional bits of results.
-    pub(crate) to_scale: u32,
+    pub to_scale: u32,
     /// Where other smooth parts begin, ascending, inside of the range.
-    pub(crate) breaks: Vec<i64>,
+    pub breaks: Vec<i64>,
 }
 
 impl Wanted<'_> {

@@ -1,5 +1,7 @@
 //! Pieces in integers: thresholds, and for each piece the numbers that the comparisons pick.
 
+use cryptflow_operation::Bounds;
+
 use super::fit::{Piece, Wanted};
 
 /// A function in integers. For an operand X, the number of thresholds that it reaches is its piece.
@@ -12,12 +14,13 @@ use super::fit::{Piece, Wanted};
 ///
 /// Every division by a power of two rounds, and may be off by a unit more in a protocol.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Table {
+pub struct Table {
     pub(crate) from_scale: u32,
     pub(crate) to_scale: u32,
-    pub(crate) degree: usize,
-    /// Ascending; one fewer than there are pieces.
-    pub(crate) thresholds: Vec<i64>,
+    /// Degree of the polynomials.
+    pub degree: usize,
+    /// Operands at which another piece begins: ascending, one fewer than there are pieces.
+    pub thresholds: Vec<i64>,
     /// At the operand's scale; none for degree 0.
     pub(crate) centres: Vec<i64>,
     /// At `normaliser_scale`; none for degrees 0 and 1.
@@ -133,8 +136,8 @@ impl Table {
         Some(())
     }
 
-    /// Pieces.
-    pub(crate) fn pieces(&self) -> usize {
+    /// How many pieces there are.
+    pub fn pieces(&self) -> usize {
         self.constants.len()
     }
 
@@ -152,7 +155,7 @@ impl Table {
     }
 
     /// What the program computes, every division rounded to the nearest.
-    pub(crate) fn at(&self, x: i64) -> i64 {
+    pub fn at(&self, x: i64) -> i64 {
         let piece = self.thresholds.partition_point(|&t| t <= x);
         let round = |v: i128, shift: u32| if shift == 0 { v } else { (v + (1 << (shift - 1))) >> shift };
         let constant = i128::from(self.constants[piece]);
@@ -177,24 +180,24 @@ impl Table {
 
     /// The smallest and the largest result over all operands, with headroom for the rounding of
     /// truncations.
-    pub(crate) fn bounds(&self) -> (i64, i64) {
+    pub fn bounds(&self) -> Bounds {
         let edges = self.thresholds.iter().flat_map(|&t| [t - 1, t]);
         let points = (self.high - self.low).clamp(1, 2000);
         let grid = (0..=points).map(|i| {
             self.low + (i128::from(self.high - self.low) * i128::from(i) / i128::from(points)) as i64
         });
         let results = edges.chain(grid).map(|x| self.at(x.clamp(self.low, self.high)));
-        let (low, high) = results.fold((i64::MAX, i64::MIN), |(l, h), y| (l.min(y), h.max(y)));
+        let Bounds { low, high } = Bounds::of(results);
         if self.degree == 0 {
-            return (low, high);
+            return Bounds { low, high };
         }
         let slack = 4 + self.degree as i64 + (high - low) / 256;
-        (low - slack, high + slack)
+        Bounds { low: low - slack, high: high + slack }
     }
 
     /// The largest difference from the function over operands from `low` to `high`, a unit for
     /// truncations included.
-    pub(crate) fn largest_error(&self, at: &dyn Fn(f64) -> f64, low: i64, high: i64) -> f64 {
+    pub fn largest_error(&self, at: &dyn Fn(f64) -> f64, low: i64, high: i64) -> f64 {
         let (low, high) = (low.max(self.low), high.min(self.high));
         let points = (high - low).clamp(0, 2000);
         let unit = f64::from(self.to_scale).exp2();

@@ -11,8 +11,6 @@ pub mod dead_nodes;
 pub mod fold_arithmetic;
 pub mod fold_batch_norm;
 pub mod fold_constants;
-#[cfg(test)]
-mod harness;
 pub mod inverse_root;
 pub mod padding_into_conv;
 pub mod recognise;

@@ -159,7 +159,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bar.finish_and_clear();
     let compiled = compiled.map_err(|e| match e {
         CompileError::Fix(FixError::Unsupported(nodes)) => {
-            unsupported(nodes.into_iter().map(|n| [n.name, n.operation, n.reason]).collect())
+            unsupported(nodes.into_iter().map(|n| [n.name, n.operation, n.reason.to_string()]).collect())
         }
         other => Error::new(other),
     })?;

@@ -2,7 +2,7 @@
 //! without fixed point: its name, its shape rule, its float evaluation (as TensorFlow computes it,
 //! in f32), the work that this is, the ranges of its results, and what it is before a transpose.
 //! How a family becomes steps of a program is in the file of the same name among the lowerings
-//! (`fix/lower/` of the compiler): a graph knows no fixed point.
+//! (`fix/planned/lower/` of the compiler): a graph knows no fixed point.
 
 mod activation;
 mod arithmetic;

@@ -4,3 +4,4 @@
 mod file;
 mod sample;
 mod validate;
+mod whole_file;

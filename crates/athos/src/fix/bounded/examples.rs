@@ -4,7 +4,7 @@ use cryptflow_graph::{Activation, Array, NodeId, Op, Order};
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
-use crate::fix::FixError;
+use crate::fix::Defect;
 use crate::fix::units::exp2;
 
 /// An output as it is opened: the node whose value it is, and the movements from there to the
@@ -27,18 +27,17 @@ impl Opened {
     }
 
     /// The opened value in floats, for that of the node.
-    fn moved(&self, value: &Array) -> Result<Vec<f32>, FixError> {
+    fn moved(&self, value: &Array) -> Result<Vec<f32>, Defect> {
         let (mut shape, mut data) = (value.shape.clone(), value.data.to_vec());
         for movement in &self.movements {
-            let moved =
-                movement.apply(&[(&shape, &data)]).and_then(|d| Ok((movement.output_shape(&[&shape])?, d)));
-            (shape, data) = moved.map_err(|e| FixError::Internal(e.to_string()))?;
+            data = movement.apply(&[(&shape, &data)])?;
+            shape = movement.output_shape(&[&shape])?;
         }
         Ok(data)
     }
 
     /// What a client makes of this opened value.
-    fn answer(&self, opened: &[f32]) -> Result<Vec<f32>, FixError> {
+    fn answer(&self, opened: &[f32]) -> Result<Vec<f32>, Defect> {
         let op = match self.transform {
             None | Some(OutputTransform::Class { .. }) => return Ok(opened.to_vec()),
             Some(OutputTransform::Softmax) => Op::Activation(Activation::Softmax),
@@ -49,9 +48,8 @@ impl Opened {
                 Op::Order(Order::TopK { axis, k, largest, indices })
             }
         };
-        let array = Array::new(self.shape.clone(), opened.to_vec());
-        let answer = array.and_then(|array| op.evaluate(&[&array]));
-        Ok(answer.map_err(|e| FixError::Internal(e.to_string()))?.data.to_vec())
+        let array = Array::new(self.shape.clone(), opened.to_vec())?;
+        Ok(op.evaluate(&[&array])?.data.to_vec())
     }
 }
 
@@ -99,10 +97,10 @@ impl Examples {
         inputs: Vec<Vec<Array>>,
         values: &[Vec<Array>],
         opened: Vec<Opened>,
-    ) -> Result<Examples, FixError> {
+    ) -> Result<Examples, Defect> {
         let of_example = |values: &Vec<Array>| {
             if values.len() != opened.len() {
-                return Err(FixError::Internal("an output has no float value to compare with".into()));
+                return Err(Defect::NoFloatValue);
             }
             opened.iter().zip(values).map(|(opened, value)| opened.moved(value)).collect()
         };
@@ -115,7 +113,7 @@ impl Examples {
     ///
     /// # Errors
     /// An answer that cannot be computed: a defect.
-    pub(crate) fn answered(&self) -> Result<Examples, FixError> {
+    pub(crate) fn answered(&self) -> Result<Examples, Defect> {
         let all = |outputs: &Vec<Vec<f32>>| {
             self.opened.iter().zip(outputs).map(|(opened, output)| opened.answer(output)).collect()
         };

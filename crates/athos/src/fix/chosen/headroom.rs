@@ -5,7 +5,7 @@
 //! every value that stays in this ring. Walking backwards gives the bits that each result needs;
 //! what the ring has left goes to the precision of the weights.
 
-use cryptflow_operation::{Activation, Form, Linear, Rectifier, bits};
+use cryptflow_operation::{Activation, Bounds, Form, Linear, Rectifier, Truncating, bits};
 
 use super::choice::Choice;
 use crate::fix::FixError;
@@ -35,7 +35,7 @@ struct Wish {
 }
 
 /// For each step the bits that it shifts out; zero where it shifts nothing.
-pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Result<Vec<u32>, FixError> {
+pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<Vec<u32>, FixError> {
     let needed = needed_bits(plan, bounds, choice.scale);
     for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
         if needed[index] > choice.ring_bits {
@@ -65,7 +65,7 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> Resu
 
 /// The bits of the smallest ring that the plan can do with, and of the smallest one in which no
 /// weight loses precision.
-pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32, u32) {
+pub(crate) fn limits(plan: &Plan, bounds: &[Bounds], choice: Choice) -> (u32, u32) {
     let needed = needed_bits(plan, bounds, choice.scale);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
     let products = plan.steps.iter().filter(|s| matches!(s.op, Operation::Product(_)));
@@ -81,27 +81,18 @@ pub(crate) fn limits(plan: &Plan, bounds: &[(i64, i64)], choice: Choice) -> (u32
 
 /// What a step wants whose result needs so many bits; none if it does not truncate, or only as its
 /// operands' scales say.
-fn wish(plan: &Plan, bounds: &[(i64, i64)], step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
-    match &step.op {
-        Operation::Linear(linear) => Some(linear_wish(plan, bounds, step, linear, needed, choice)),
-        Operation::ScalePublic(public) => Some(public_wish(plan, step, &public.factors, needed, choice)),
-        Operation::Product(_)
-        | Operation::Compare(_)
-        | Operation::Combine(_)
-        | Operation::Widen
-        | Operation::Activation(_)
-        | Operation::MaxPool(_)
-        | Operation::SumPool(_)
-        | Operation::Add
-        | Operation::Sub
-        | Operation::Movement(_) => None,
+fn wish(plan: &Plan, bounds: &[Bounds], step: &PlanStep, needed: u32, choice: Choice) -> Option<Wish> {
+    match step.op.truncating()? {
+        Truncating::Linear(linear) => Some(linear_wish(plan, bounds, step, linear, needed, choice)),
+        Truncating::ScalePublic(public) => Some(public_wish(plan, step, &public.factors, needed, choice)),
+        Truncating::Product(_) => None,
     }
 }
 
 /// What a layer wants: precise weights.
 fn linear_wish(
     plan: &Plan,
-    bounds: &[(i64, i64)],
+    bounds: &[Bounds],
     step: &PlanStep,
     linear: &Linear<Reals>,
     needed: u32,
@@ -120,8 +111,7 @@ fn linear_wish(
     let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
     // The most, in units, that all products together can come to.
     let products = linear.terms.iter().map(|t| {
-        let (low, high) = bounds[step.inputs[t.input]];
-        let x = low.unsigned_abs().max(high.unsigned_abs()) as f64;
+        let x = bounds[step.inputs[t.input]].magnitude() as f64;
         let unit = f64::from(to - plan.values[step.inputs[t.input]].extra).exp2();
         unit * x * f64::from(plan.weights[t.weight].largest) * t.map.terms() as f64
     });
@@ -160,11 +150,11 @@ fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
 
 /// Bits of the ring that each value needs where it is: for its own bounds, and for what is done
 /// with it in that ring.
-fn needed_bits(plan: &Plan, bounds: &[(i64, i64)], scale: u32) -> Vec<u32> {
-    let mut needed: Vec<u32> = bounds.iter().map(|&(low, high)| bits::ring_bits(low, high).max(2)).collect();
+fn needed_bits(plan: &Plan, bounds: &[Bounds], scale: u32) -> Vec<u32> {
+    let mut needed: Vec<u32> = bounds.iter().map(|b| bits::ring_bits(b.low, b.high).max(2)).collect();
     for step in plan.steps.iter().rev() {
         for &input in &step.inputs {
-            let (low, high) = bounds[input];
+            let Bounds { low, high } = bounds[input];
             let narrow = !plan.values[step.output].wide;
             let (bits, same_ring) = match &step.op {
                 Operation::Widen => (bits::widen_bits(low, high), false),

@@ -12,12 +12,12 @@
 //! the program still agrees; where headroom is short, weights lose precision, layer by layer,
 //! before anything else does.
 
-use crate::fix::FixError;
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::examples::{Agreement, Examples};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::Planner;
 use crate::fix::progress::Progress;
+use crate::fix::{Defect, FixError};
 
 use super::choice::Choice;
 use super::{Chosen, ring_limits};
@@ -222,7 +222,7 @@ impl Search<'_> {
                 tolerance: a.tolerance,
                 misfit: misfit.map(Box::new),
             }),
-            (None, None, None) => Err(FixError::Internal("no scale was tried".into())),
+            (None, None, None) => Err(Defect::NoTrial.into()),
         }
     }
 

@@ -18,10 +18,10 @@ const ROUNDING: i64 = 2;
 const SMALLEST_BOUND: i64 = 64;
 
 /// The bounds of every value, in units: see [`own_bounds`] and [`result_bounds`].
-pub(crate) fn value_bounds(plan: &Plan, scale: u32, margin: f64) -> Vec<(i64, i64)> {
-    let mut bounds: Vec<(i64, i64)> = plan.values.iter().map(|v| own_bounds(v, scale, margin)).collect();
+pub(crate) fn value_bounds(plan: &Plan, scale: u32, margin: f64) -> Vec<Bounds> {
+    let mut bounds: Vec<Bounds> = plan.values.iter().map(|v| own_bounds(v, scale, margin)).collect();
     for step in &plan.steps {
-        let inputs: Vec<(i64, i64)> = step.inputs.iter().map(|&i| bounds[i]).collect();
+        let inputs: Vec<Bounds> = step.inputs.iter().map(|&i| bounds[i]).collect();
         let value = &plan.values[step.output];
         bounds[step.output] = result_bounds(&step.op, &inputs, value, scale, margin);
     }
@@ -29,18 +29,19 @@ pub(crate) fn value_bounds(plan: &Plan, scale: u32, margin: f64) -> Vec<(i64, i6
 }
 
 /// The bounds of a value by itself: the range, widened by the margin and by the rounding.
-pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> (i64, i64) {
+pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> Bounds {
     if let Some(exact) = value.exact {
         return exact;
     }
     let range = value.range.with_zero();
     let wider = margin.exp2() * exp2(value.scale(scale));
-    let units = |v: f64| (v.abs() * wider).ceil().min(9e18) as i64;
     // A side on which nothing was seen stays small: rounding alone leads there.
     let smallest = SMALLEST_BOUND << value.extra.clamp(0, 32);
-    let low = units(range.low).saturating_add(ROUNDING).max(smallest);
-    let high = units(range.high).saturating_add(ROUNDING).max(smallest);
-    (-coarse(low), coarse(high))
+    let bound = |end: f64| {
+        let units = (end.abs() * wider).ceil().min(9e18) as i64;
+        coarse(units.saturating_add(ROUNDING).max(smallest))
+    };
+    Bounds { low: -bound(range.low), high: bound(range.high) }
 }
 
 /// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the
@@ -55,16 +56,15 @@ fn coarse(bound: i64) -> i64 {
 /// them, the value's own otherwise.
 pub(crate) fn result_bounds(
     op: &Operation,
-    inputs: &[(i64, i64)],
+    operands: &[Bounds],
     value: &PlanValue,
     scale: u32,
     margin: f64,
-) -> (i64, i64) {
-    let operands: Vec<Bounds> = inputs.iter().map(|&(low, high)| Bounds { low, high }).collect();
-    match op.reach(&operands, value.scale(scale)) {
-        Reach::Follows(Bounds { low, high }) => (low, high),
+) -> Bounds {
+    match op.reach(operands, value.scale(scale)) {
+        Reach::Follows(bounds) | Reach::Always(bounds) => bounds,
         // What is never negative needs no headroom below zero.
-        Reach::NotNegative => (0, own_bounds(value, scale, margin).1),
+        Reach::NotNegative => Bounds { low: 0, ..own_bounds(value, scale, margin) },
         Reach::Data => own_bounds(value, scale, margin),
     }
 }

@@ -22,15 +22,17 @@ mod softmax;
 
 use std::collections::HashMap;
 
+use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
-use cryptflow_ring::Movement;
+use cryptflow_ring::Window;
 
+use cryptflow_graph::ranges::images;
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
-use crate::fix::Unsupported;
-use cryptflow_graph::ranges::images;
+use crate::fix::units::exp2;
+use crate::fix::{Refusal, Unsupported};
 
 /// What a node has become.
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ pub(crate) struct Lowering<'a> {
     setting: Setting,
     plan: Plan,
     /// The integers that each value of the plan stays within.
-    bounds: Vec<(i64, i64)>,
+    bounds: Vec<Bounds>,
     /// Fractional bits that each node's value should have beyond those of activations.
     extra: Vec<u32>,
     lowered: Vec<Lowered>,
@@ -82,8 +84,6 @@ pub(crate) struct Lowering<'a> {
     /// Every node that cannot be lowered.
     refused: Vec<Unsupported>,
 }
-
-type Refusal = String;
 
 /// Makes the plan of a graph whose nodes take values in these ranges.
 ///
@@ -136,8 +136,8 @@ impl Lowering<'_> {
                 self.refuse(id, reason);
                 continue;
             }
-            let shape = self.graph.node(id).shape.clone();
-            let value = self.value(PlanValue { node: Some(id), ..self.blank(id, shape, self.range(id)) });
+            let blank = self.blank(id, self.own_shape(id), self.range(id));
+            let value = self.value(PlanValue { node: Some(id), ..blank });
             self.lowered[id.0] = Lowered::Value(value);
         }
         self.plan.inputs = self.graph.inputs.len();
@@ -200,14 +200,28 @@ impl Lowering<'_> {
 
     /// Why nothing can be computed of a node without elements.
     fn empty(&self, id: NodeId) -> Option<Refusal> {
-        let shape = &self.graph.node(id).shape;
-        shape
-            .contains(&0)
-            .then(|| format!("its shape {shape:?} has no elements: there is nothing to compute"))
+        let shape = self.own_shape(id);
+        shape.contains(&0).then_some(Refusal::Empty(shape))
     }
 
     fn range(&self, id: NodeId) -> Range {
         self.ranges[id.0]
+    }
+
+    fn own_shape(&self, id: NodeId) -> Vec<usize> {
+        self.graph.node(id).shape.clone()
+    }
+
+    fn shape(&self, value: usize) -> Vec<usize> {
+        self.plan.values[value].shape.clone()
+    }
+
+    /// The rows of a value along its last axis, and their length.
+    fn rows(&self, value: usize) -> Result<[usize; 2], Refusal> {
+        match self.plan.values[value].shape.split_last() {
+            Some((&n, rows)) => Ok([rows.iter().product(), n]),
+            None => Err(malformed("a scalar has no last axis")),
+        }
     }
 
     /// What the node whose value this is was seen to be, for a function of it, as far as the float
@@ -221,6 +235,15 @@ impl Lowering<'_> {
     fn blank(&self, id: NodeId, shape: Vec<usize>, range: Range) -> PlanValue {
         let name = self.graph.node(id).name.clone();
         PlanValue { name, shape, range, node: None, wide: false, extra: 0, exact: None }
+    }
+
+    /// The same with so many fractional bits, for integers that stay within these bounds; its range
+    /// is theirs.
+    fn integers(&self, id: NodeId, shape: Vec<usize>, bounds: Bounds, scale: u32) -> PlanValue {
+        let real = |units: i64| units as f64 / exp2(scale);
+        let range = Range { low: real(bounds.low), high: real(bounds.high) };
+        let extra = scale as i32 - self.setting.scale as i32;
+        PlanValue { extra, exact: Some(bounds), ..self.blank(id, shape, range) }
     }
 
     /// Adds a value.
@@ -250,7 +273,7 @@ impl Lowering<'_> {
     /// A step for a node that gives this value.
     fn step_to(&mut self, id: NodeId, op: Operation, inputs: &[usize], value: PlanValue) -> usize {
         let Setting { scale, margin, .. } = self.setting;
-        let operands: Vec<(i64, i64)> = inputs.iter().map(|&i| self.bounds[i]).collect();
+        let operands: Vec<Bounds> = inputs.iter().map(|&i| self.bounds[i]).collect();
         let bounds = result_bounds(&op, &operands, &value, scale, margin);
         let output = self.value(value);
         self.bounds[output] = bounds;
@@ -261,14 +284,17 @@ impl Lowering<'_> {
 
     /// The last step for a node: it gives its result.
     fn last_step(&mut self, id: NodeId, op: Operation, inputs: &[usize]) -> Lowered {
-        let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
-        Lowered::Value(self.step(id, op, inputs, shape, range, true))
+        Lowered::Value(self.last_value(id, op, inputs))
     }
 
     /// The same, for a caller that goes on with the value.
     fn last_value(&mut self, id: NodeId, op: Operation, inputs: &[usize]) -> usize {
-        let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
-        self.step(id, op, inputs, shape, range, true)
+        self.step(id, op, inputs, self.own_shape(id), self.range(id), true)
+    }
+
+    /// A value in the shape of a node's result, as that.
+    fn reshaped(&mut self, id: NodeId, x: usize) -> Lowered {
+        self.last_step(id, plan::reshape(&self.graph.node(id).shape), &[x])
     }
 
     /// Fractional bits that a node's value should have beyond those of activations.
@@ -302,13 +328,13 @@ impl Lowering<'_> {
                 self.inside.insert(id, first);
                 Ok(first)
             }
-            Lowered::Client(_, OutputTransform::TopK { .. }) => Err(format!(
+            Lowered::Client(_, OutputTransform::TopK { .. }) => Err(Refusal::Missing(format!(
                 "it uses {}, a top-k inside the graph: the client sorts opened outputs. End the model there (--output NAME), or take \
                  the largest alone (k = 1, a maximum, an arg-max), which parties can compute",
                 self.graph.node(id).name
-            )),
+            ))),
             Lowered::Constant(array) => Ok(self.secret_constant(id, &array.clone())),
-            Lowered::Nothing => Err("an operand of it was refused".into()),
+            Lowered::Nothing => Err(malformed("an operand of it was refused")),
         }
     }
 
@@ -326,9 +352,7 @@ impl Lowering<'_> {
         if whole {
             return value;
         }
-        let shape = array.shape.clone();
-        let reshape = Operation::Movement(Movement::Reshape { shape: shape.clone() });
-        self.step(id, reshape, &[value], shape, range, true)
+        self.step(id, plan::reshape(&array.shape), &[value], array.shape.clone(), range, true)
     }
 
     fn constant(&self, id: NodeId) -> Option<&Array> {
@@ -342,7 +366,7 @@ impl Lowering<'_> {
         let node = self.graph.node(id);
         let constants: Vec<&Array> = node.inputs.iter().filter_map(|&i| self.constant(i)).collect();
         if constants.len() == node.inputs.len() {
-            return node.op.evaluate(&constants).map(Lowered::Constant).map_err(|e| e.to_string());
+            return Ok(Lowered::Constant(node.op.evaluate(&constants)?));
         }
         match &node.op {
             Op::Input | Op::Constant(_) => Ok(Lowered::Nothing),
@@ -363,6 +387,20 @@ impl Lowering<'_> {
     }
 }
 
+/// What no importer makes.
+fn malformed(what: impl Into<String>) -> Refusal {
+    Refusal::Malformed(what.into())
+}
+
 fn no_operand() -> Refusal {
-    "it lacks an operand".into()
+    malformed("it lacks an operand")
+}
+
+fn no_axis(axis: usize) -> Refusal {
+    malformed(format!("it has no axis {axis}"))
+}
+
+/// A window over so many elements of the first axis of a picture.
+fn column(count: usize) -> Window {
+    Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] }
 }

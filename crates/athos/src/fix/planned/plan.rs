@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use cryptflow_graph::{NodeId, Range};
 use cryptflow_operation::{
-    Activation, Combine, Compare, Form, Linear, MaxPool, Product, Rectifier, ScalePublic, SumPool,
+    Activation, Bounds, Combine, Compare, Form, Linear, MaxPool, Product, Rectifier, ScalePublic, SumPool,
+    Truncating,
 };
 use cryptflow_program::OutputTransform;
-use cryptflow_ring::{LinearMap, Window};
+use cryptflow_ring::{LinearMap, Movement, Window};
 
 use crate::fix::units::exp2;
 
@@ -30,7 +31,7 @@ pub(crate) struct PlanValue {
     /// Fractional bits beyond those of activations; fewer where it is negative. Outputs have none.
     pub(crate) extra: i32,
     /// The integers that it stays within, where they do not follow from `range` and the margin.
-    pub(crate) exact: Option<(i64, i64)>,
+    pub(crate) exact: Option<Bounds>,
 }
 
 impl PlanValue {
@@ -98,6 +99,11 @@ pub(crate) fn product(map: LinearMap) -> Operation {
     Operation::Product(Product { map, shift: () })
 }
 
+/// A product of two values, element by element.
+pub(crate) fn elementwise(elements: usize) -> Operation {
+    product(LinearMap::Scale { rows: 1, channels: elements })
+}
+
 /// Comparisons with thresholds.
 pub(crate) fn compare(thresholds: Vec<i64>) -> Operation {
     Operation::Compare(Compare { thresholds, compare_bits: () })
@@ -125,6 +131,11 @@ pub(crate) fn clipped_relu(limit: f64) -> Operation {
 
 fn activation(function: Rectifier<Reals>) -> Operation {
     Operation::Activation(Activation { function, compare_bits: (), widen: () })
+}
+
+/// The same elements in another shape.
+pub(crate) fn reshape(shape: &[usize]) -> Operation {
+    Operation::Movement(Movement::Reshape { shape: shape.to_vec() })
 }
 
 /// The largest over windows of a value of this shape.
@@ -201,19 +212,10 @@ impl Plan {
 
     /// Multiply-accumulate operations.
     pub(crate) fn macs(&self) -> u64 {
-        let of_step = |step: &PlanStep| match &step.op {
-            Operation::Linear(linear) => linear.terms.iter().map(|t| t.map.macs()).sum(),
-            Operation::Product(product) => product.map.macs(),
-            Operation::Compare(_)
-            | Operation::Combine(_)
-            | Operation::ScalePublic(_)
-            | Operation::Widen
-            | Operation::Activation(_)
-            | Operation::MaxPool(_)
-            | Operation::SumPool(_)
-            | Operation::Add
-            | Operation::Sub
-            | Operation::Movement(_) => 0,
+        let of_step = |step: &PlanStep| match step.op.truncating() {
+            Some(Truncating::Linear(linear)) => linear.terms.iter().map(|t| t.map.macs()).sum(),
+            Some(Truncating::Product(product)) => product.map.macs(),
+            Some(Truncating::ScalePublic(_)) | None => 0,
         };
         self.steps.iter().map(of_step).sum()
     }

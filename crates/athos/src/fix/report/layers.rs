@@ -1,6 +1,6 @@
 //! The layers of a program: what their values need, and what they have.
 
-use cryptflow_operation::{Activation, Compare, Linear, MaxPool, Operation, bits};
+use cryptflow_operation::{Activation, Bounds, Compare, Linear, MaxPool, Operation, Reach, bits};
 use cryptflow_program::{Checked, Step};
 
 use super::LayerReport;
@@ -22,7 +22,7 @@ pub(super) fn describe(
     for step in &program.steps {
         let id = step.output.0;
         let (value, difference) = (&program.values[id], &differences[id]);
-        let (lowest, highest) = difference.seen.unwrap_or((value.low, value.low));
+        let Bounds { low: lowest, high: highest } = difference.seen.unwrap_or(value.bounds());
         if lowest < value.low || highest > value.high {
             exceeded.push(format!(
                 "{}: fixed point takes values from {} to {} where {} to {} was planned; give more calibration data or a \
@@ -52,7 +52,7 @@ fn layer(
     let program = &quantised.program;
     let value = &program.values[step.output.0];
     let unit = exp2(value.scale);
-    let seen = difference.seen.map_or(0, |(low, high)| low.unsigned_abs().max(high.unsigned_abs()));
+    let seen = difference.seen.map_or(0, Bounds::magnitude);
     let largest = magnitude.max(seen as f64 / unit);
     let units = (largest * unit).ceil().min(9e18) as i64;
     let limit = exp2(bits_there.saturating_sub(1));
@@ -63,7 +63,7 @@ fn layer(
         _ => None,
     };
     let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
-        let (low, high) = data.iter().fold((0, 0), |(low, high), &v| (v.min(low), v.max(high)));
+        let Bounds { low, high } = Bounds::of(data.iter().copied());
         bits::ring_bits(low, high)
     });
     let measured = difference.count > 0;
@@ -85,21 +85,16 @@ fn layer(
 /// For each value, whether its bounds follow from those of what it is computed of, not from what
 /// was seen of it.
 fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
+    let program = &quantised.program;
     let exact = |&planned: &usize| plan.values[planned].exact.is_some();
     let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
-    for step in &quantised.program.steps {
-        follows[step.output.0] |= match &step.operation {
-            Operation::Compare(_) => true,
-            Operation::Widen | Operation::Movement(_) | Operation::MaxPool(_) | Operation::Activation(_) => {
-                step.inputs.iter().all(|input| follows[input.0])
-            }
-            Operation::Linear(_)
-            | Operation::Product(_)
-            | Operation::Combine(_)
-            | Operation::ScalePublic(_)
-            | Operation::SumPool(_)
-            | Operation::Add
-            | Operation::Sub => false,
+    for step in &program.steps {
+        let operands: Vec<Bounds> = step.inputs.iter().map(|id| program.values[id.0].bounds()).collect();
+        let out = step.output.0;
+        follows[out] |= match step.operation.reach(&operands, program.values[out].scale) {
+            Reach::Always(_) => true,
+            Reach::Follows(_) => step.inputs.iter().all(|input| follows[input.0]),
+            Reach::NotNegative | Reach::Data => false,
         };
     }
     follows

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cryptflow_graph::{Array, Graph, NodeId, float};
+use cryptflow_operation::Bounds;
 
 use super::AgreementReport;
 use crate::fix::FixError;
@@ -29,7 +30,7 @@ pub(super) struct Difference {
     pub(super) largest: f64,
     pub(super) count: u64,
     /// The smallest and largest integer that was seen.
-    pub(super) seen: Option<(i64, i64)>,
+    pub(super) seen: Option<Bounds>,
 }
 
 /// Runs the program beside the float model on the examples that the decision names; on none, if
@@ -115,9 +116,9 @@ fn floats(
 
 impl Difference {
     fn add(&mut self, fixed: &[i64], float: Option<&[f32]>, unit: f64) {
-        for &v in fixed {
-            let (low, high) = self.seen.unwrap_or((v, v));
-            self.seen = Some((low.min(v), high.max(v)));
+        if !fixed.is_empty() {
+            let now = Bounds::of(fixed.iter().copied());
+            self.seen = Some(self.seen.map_or(now, |seen| Bounds::hull(&[seen, now])));
         }
         let Some(float) = float.filter(|f| f.len() == fixed.len()) else { return };
         for (&a, &b) in fixed.iter().zip(float) {

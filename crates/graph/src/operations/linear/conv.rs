@@ -4,7 +4,7 @@ use cryptflow_ring::{GeometryError, Window};
 use rayon::prelude::*;
 
 use super::super::{OpError, nhwc};
-use super::gemm::{self, Extent, Layout};
+use super::gemm::{self, Extent, Strided};
 
 /// Elements of one block of gathered patches: 1 MiB of floats for each thread.
 const BLOCK: usize = 1 << 18;
@@ -86,19 +86,19 @@ impl<'a> Conv<'a> {
             let first = b * block;
             let pixels = out.len() / self.out_channels;
             for g in 0..self.groups {
-                let (matrix, la): (&[f32], Layout) = if direct {
+                let (matrix, la): (&[f32], Strided) = if direct {
                     let start = first * self.output[1] * self.in_channels + g * group_in;
-                    (x, Layout { start, row: self.in_channels, column: 1 })
+                    (x, Strided { start, row: self.in_channels, column: 1 })
                 } else {
                     patches.clear();
                     patches.resize(pixels * terms, 0.0);
                     for (r, patch) in patches.chunks_exact_mut(self.output[1] * terms).enumerate() {
                         self.gather_row(x, first + r, g, patch);
                     }
-                    (patches, Layout::rows(terms))
+                    (patches, Strided::rows(terms))
                 };
-                let lw = Layout { start: g * group_out, row: self.out_channels, column: 1 };
-                let lo = Layout { start: g * group_out, row: self.out_channels, column: 1 };
+                let lw = Strided { start: g * group_out, row: self.out_channels, column: 1 };
+                let lo = Strided { start: g * group_out, row: self.out_channels, column: 1 };
                 let size = Extent { rows: pixels, inner: terms, columns: group_out };
                 gemm::multiply(size, matrix, la, w, lw, out, lo)?;
             }

@@ -10,7 +10,7 @@ use super::transposed::{BeforeTranspose, keeps_last};
 use super::{OpError, operands};
 use crate::graph::Array;
 use conv::Conv;
-use gemm::{Extent, Layout};
+use gemm::{Extent, Strided};
 
 /// A linear layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,8 +151,8 @@ impl Linear {
 fn multiply(a: &Array, ta: bool, b: &Array, tb: bool) -> Result<Vec<f32>, OpError> {
     let (leading, size) = products("matmul", &a.shape, ta, &b.shape, tb)?;
     let of = |transposed: bool, rows: usize, columns: usize, start: usize| {
-        let layout = if transposed { Layout::rows(rows).transposed() } else { Layout::rows(columns) };
-        Layout { start, ..layout }
+        let matrix = if transposed { Strided::rows(rows).transposed() } else { Strided::rows(columns) };
+        Strided { start, ..matrix }
     };
     let batch: usize = leading.iter().product();
     let mut out = vec![0.0; batch * size.rows * size.columns];
@@ -160,7 +160,7 @@ fn multiply(a: &Array, ta: bool, b: &Array, tb: bool) -> Result<Vec<f32>, OpErro
         let la = of(ta, size.rows, size.inner, i * size.rows * size.inner);
         let start = if b.shape.len() > 2 { i * size.inner * size.columns } else { 0 };
         let lb = of(tb, size.inner, size.columns, start);
-        let lc = Layout { start: i * size.rows * size.columns, ..Layout::rows(size.columns) };
+        let lc = Strided { start: i * size.rows * size.columns, ..Strided::rows(size.columns) };
         gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, lc)?;
     }
     Ok(out)

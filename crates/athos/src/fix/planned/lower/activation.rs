@@ -5,7 +5,7 @@ use cryptflow_program::OutputTransform;
 use cryptflow_graph::{Activation, NodeId};
 
 use super::super::plan;
-use super::{Lowered, Lowering, Refusal};
+use super::{Lowered, Lowering, Refusal, malformed};
 
 impl Lowering<'_> {
     pub(super) fn activation(&mut self, id: NodeId, activation: &Activation) -> Result<Lowered, Refusal> {
@@ -19,7 +19,7 @@ impl Lowering<'_> {
                 let x = self.secret(operand)?;
                 Ok(self.last_step(id, plan::clipped_relu((*limit).into()), &[x]))
             }
-            Activation::ClippedRelu { limit } => Err(format!("its limit {limit} is not positive")),
+            Activation::ClippedRelu { limit } => Err(malformed(format!("its limit {limit} is not positive"))),
             Activation::Softmax => {
                 let x = self.secret(operand)?;
                 Ok(Lowered::Client(self.at_output(id, x), OutputTransform::Softmax))

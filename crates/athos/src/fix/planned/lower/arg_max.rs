@@ -1,13 +1,14 @@
 //! Arg-max inside of a graph, and top-k of one: whether each element is the largest, and the sum of
 //! the places of those that are.
 
+use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 
 use cryptflow_graph::{NodeId, Range};
 
 use super::super::plan::{self, Operation, PlanValue};
-use super::{Lowering, Refusal};
+use super::{Lowering, Refusal, malformed};
 use crate::fix::units::exp2;
 
 /// Units between two places: a protocol may make a constant one unit more, or less.
@@ -20,11 +21,9 @@ impl Lowering<'_> {
     /// are equal, and of equal ones the first is the largest. Then the comparison with the largest
     /// holds in one place, and nothing is rounded on the way but the n − 1 − i.
     pub(super) fn arg_max_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
-        let shape = self.plan.values[x].shape.clone();
-        let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
-        let rows: usize = rows.iter().product();
+        let [rows, n] = self.rows(x)?;
         if n == 0 {
-            return Err("there is no largest of no elements".into());
+            return Err(malformed("there is no largest of no elements"));
         }
         self.plan.fitted = Some(self.setting.scale);
         let folded = vec![rows, n, 1, 1];
@@ -35,34 +34,31 @@ impl Lowering<'_> {
         let places = self.places(id, n, extra);
         let places = self.moved(id, Movement::Reshape { shape: vec![1, n, 1, 1] }, places);
         let places = self.moved(id, Movement::Broadcast { shape: folded.clone() }, places);
-        let (low, high) = self.bounds[x];
-        let bounds = (low.saturating_sub(1), high.saturating_add(APART * (n as i64 - 1) + 1));
+        let Bounds { low, high } = self.bounds[x];
+        let high = high.saturating_add(APART * (n as i64 - 1) + 1);
+        let bounds = Bounds { low: low.saturating_sub(1), high };
         let range = self.plan.values[x].range;
         let unlike = PlanValue { extra, exact: Some(bounds), ..self.blank(id, folded.clone(), range) };
         let unlike = self.step_to(id, Operation::Add, &[x, places], unlike);
 
         let largest = self.largest(id, unlike, [rows, n, 1]);
         let largest = self.moved(id, Movement::Broadcast { shape: folded.clone() }, largest);
-        let apart = bounds.1.saturating_sub(bounds.0);
+        let exact = Some(Bounds { low: -bounds.apart(), high: 0 });
         let range = Range { low: range.low - range.high, high: 0.0 };
-        let below = PlanValue { extra, exact: Some((-apart, 0)), ..self.blank(id, folded, range) };
+        let below = PlanValue { extra, exact, ..self.blank(id, folded, range) };
         let below = self.step_to(id, Operation::Sub, &[unlike, largest], below);
-        let own = self.setting.scale;
-        let blank = self.blank(id, vec![1, rows, n, 1, 1], Range { low: 0.0, high: 1.0 });
-        let is_largest = PlanValue { extra: -(own as i32), ..blank };
-        let is_largest = self.step_to(id, plan::compare(vec![0]), &[below], is_largest);
+        let is_largest = self.flags(id, below, vec![0]);
 
         let is_largest = self.moved(id, Movement::Reshape { shape: vec![rows, n] }, is_largest);
         let is_largest = self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, is_largest);
-        let one = exp2(own) as i64;
+        let one = exp2(self.setting.scale) as i64;
         let factors = (0..n as i64).map(|i| i * one).collect();
-        let range = Range { low: 0.0, high: (n - 1) as f64 };
-        let indices =
-            PlanValue { exact: Some((0, (n as i64 - 1) * one)), ..self.blank(id, vec![rows], range) };
+        let bounds = Bounds { low: 0, high: (n as i64 - 1) * one };
+        let indices = self.integers(id, vec![rows], bounds, self.setting.scale);
+        let range = indices.range;
         let indices = self.step_to(id, plan::combine(factors, vec![0]), &[is_largest], indices);
-        let shape = self.graph.node(id).shape.clone();
-        let result = PlanValue { node: Some(id), ..self.blank(id, shape.clone(), range) };
-        Ok(self.step_to(id, Operation::Movement(Movement::Reshape { shape }), &[indices], result))
+        let shape = self.own_shape(id);
+        Ok(self.step(id, plan::reshape(&shape), &[indices], shape, range, true))
     }
 
     /// The largest element along an axis, or the smallest, or where the first of them is, as the
@@ -75,29 +71,20 @@ impl Lowering<'_> {
         largest: bool,
         indices: bool,
     ) -> Result<usize, Refusal> {
-        let rank = self.plan.values[x].shape.len();
-        let permutation: Vec<usize> = (0..rank).filter(|&a| a != axis).chain([axis]).collect();
-        let mut x = x;
-        if permutation.iter().enumerate().any(|(i, &a)| i != a) {
-            x = self.moved(id, Movement::Transpose { permutation }, x);
-        }
+        let mut x = self.with_axis_last(id, x, axis);
         if !largest {
-            x = self.negated(id, x, None);
+            x = self.negated(id, x);
         }
         if indices {
             return self.arg_max_inside(id, x);
         }
-        let shape = self.plan.values[x].shape.clone();
-        let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
-        let rows: usize = rows.iter().product();
+        let [rows, n] = self.rows(x)?;
         let x = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
         let mut y = self.largest(id, x, [rows, n, 1]);
         if !largest {
-            y = self.negated(id, y, None);
+            y = self.negated(id, y);
         }
-        let shape = self.graph.node(id).shape.clone();
-        let op = Operation::Movement(Movement::Reshape { shape });
-        Ok(self.last_value(id, op, &[y]))
+        Ok(self.last_value(id, plan::reshape(&self.graph.node(id).shape), &[y]))
     }
 
     /// An output as the parties compute it, where a client would have applied this to `value`: so
@@ -113,9 +100,11 @@ impl Lowering<'_> {
             OutputTransform::ArgMax => shape.last().copied(),
             OutputTransform::TopK { axis, k: 1, indices: true, .. } => shape.get(axis).copied(),
             OutputTransform::TopK { k: 2.., .. } => {
-                return Err("its logits cannot be hidden: the client sorts the largest k from what is opened. Leave --hide-logits \
-                            away, or end the model with an arg-max (--output NAME)"
-                    .into());
+                return Err(Refusal::Missing(
+                    "its logits cannot be hidden: the client sorts the largest k from what is opened. Leave --hide-logits \
+                     away, or end the model with an arg-max (--output NAME)"
+                        .into(),
+                ));
             }
             _ => None,
         };
@@ -128,7 +117,7 @@ impl Lowering<'_> {
         let range = Range { low: 0.0, high: 1.0 };
         let blank = PlanValue {
             extra,
-            exact: Some((-1, APART * (n as i64 - 1) + 1)),
+            exact: Some(Bounds { low: -1, high: APART * (n as i64 - 1) + 1 }),
             ..self.blank(id, vec![n], range)
         };
         let unit = 1.0 / exp2(blank.scale(self.setting.scale));

@@ -12,7 +12,7 @@ use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 use super::super::plan::{self, Operation, PlanValue};
 use super::function::Approximation;
 use super::linear::Target;
-use super::{Lowered, Lowering, Refusal};
+use super::{Lowered, Lowering, Refusal, malformed};
 use crate::fix::units::exp2;
 
 /// The four basic operations.
@@ -22,6 +22,22 @@ enum Basic {
     Sub,
     Mul,
     Div,
+}
+
+/// `x * factor + offset`, for tensors of one shape.
+struct Diagonal<'a> {
+    /// What the weight is called after.
+    named: NodeId,
+    shape: &'a [usize],
+    factor: Vec<f32>,
+    offset: Option<Vec<f64>>,
+}
+
+impl Diagonal<'_> {
+    /// Without an offset.
+    fn factor(named: NodeId, factor: &Array) -> Diagonal<'_> {
+        Diagonal { named, shape: &factor.shape, factor: factor.data.to_vec(), offset: None }
+    }
 }
 
 impl Lowering<'_> {
@@ -40,37 +56,25 @@ impl Lowering<'_> {
 
     fn computed(&mut self, id: NodeId, op: Basic) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
-        match (self.constant(a).cloned(), self.constant(b).cloned()) {
-            (None, None) => self.of_secrets(id, op, a, b),
-            (None, Some(c)) => {
-                let x = self.secret(a)?;
-                if let Some((sign, number)) = trivial(op, &c, false) {
-                    return self.plainly(id, x, sign, number);
-                }
-                let ones = vec![1.0; c.data.len()];
-                let (factor, offset) = match op {
-                    Basic::Add => (ones, Some(reals(&c, 1.0))),
-                    Basic::Sub => (ones, Some(reals(&c, -1.0))),
-                    Basic::Mul => (c.data.to_vec(), None),
-                    Basic::Div => (inverse(&c)?, None),
-                };
-                self.with_constant(id, x, b, &c.shape, factor, offset)
-            }
-            (Some(c), _) => {
-                let x = self.secret(b)?;
-                if let Some((sign, number)) = trivial(op, &c, true) {
-                    return self.plainly(id, x, sign, number);
-                }
-                let ones = |v: f32| vec![v; c.data.len()];
-                let (factor, offset) = match op {
-                    Basic::Add => (ones(1.0), Some(reals(&c, 1.0))),
-                    Basic::Sub => (ones(-1.0), Some(reals(&c, 1.0))),
-                    Basic::Mul => (c.data.to_vec(), None),
-                    Basic::Div => return self.quotient(id, None, b),
-                };
-                self.with_constant(id, x, a, &c.shape, factor, offset)
-            }
+        let (c, secret, named, first) = match (self.constant(a).cloned(), self.constant(b).cloned()) {
+            (None, None) => return self.of_secrets(id, op, a, b),
+            (None, Some(c)) => (c, a, b, false),
+            (Some(c), _) => (c, b, a, true),
+        };
+        let x = self.secret(secret)?;
+        if let Some((sign, number)) = trivial(op, &c, first) {
+            return self.plainly(id, x, sign, number);
         }
+        let repeated = |v: f32| vec![v; c.data.len()];
+        let (factor, offset) = match (op, first) {
+            (Basic::Add, _) => (repeated(1.0), Some(reals(&c, 1.0))),
+            (Basic::Sub, false) => (repeated(1.0), Some(reals(&c, -1.0))),
+            (Basic::Sub, true) => (repeated(-1.0), Some(reals(&c, 1.0))),
+            (Basic::Mul, _) => (c.data.to_vec(), None),
+            (Basic::Div, false) => (inverse(&c)?, None),
+            (Basic::Div, true) => return self.quotient(id, None, b),
+        };
+        self.with_constant(id, x, Diagonal { named, shape: &c.shape, factor, offset })
     }
 
     fn of_secrets(&mut self, id: NodeId, op: Basic, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
@@ -80,12 +84,17 @@ impl Lowering<'_> {
             Basic::Mul => return self.mul_secrets(id, a, b),
             Basic::Div => return self.quotient(id, Some(a), b),
         };
+        let (x, y) = self.pair(id, a, b)?;
+        let (x, y) = self.aligned(id, x, y);
+        Ok(self.last_step(id, op, &[x, y]))
+    }
+
+    /// Two operands as secret values in the shape of the node's result.
+    pub(super) fn pair(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<(usize, usize), Refusal> {
         let x = self.secret(a)?;
         let x = self.broadcast(id, x);
         let y = self.secret(b)?;
-        let y = self.broadcast(id, y);
-        let (x, y) = self.aligned(id, x, y);
-        Ok(Lowered::Value(self.last_value(id, op, &[x, y])))
+        Ok((x, self.broadcast(id, y)))
     }
 
     /// `sign · x + number` as the node's result, exactly, at no cost.
@@ -93,8 +102,7 @@ impl Lowering<'_> {
         let x = self.broadcast(id, x);
         let y = self.offset(id, x, sign, number)?;
         if y == x {
-            let shape = self.graph.node(id).shape.clone();
-            return Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[x]));
+            return Ok(self.reshaped(id, x));
         }
         // The value is new: it is the node's.
         self.plan.values[y].node = Some(id);
@@ -131,8 +139,9 @@ impl Lowering<'_> {
             }
             None => {
                 let operand = self.operand(id, 0)?;
-                let constant = self.constant(operand).cloned().ok_or("it divides nothing")?;
-                self.with_constant(id, reciprocal, operand, &constant.shape, constant.data.to_vec(), None)
+                let nothing = || malformed("it divides nothing");
+                let constant = self.constant(operand).cloned().ok_or_else(nothing)?;
+                self.with_constant(id, reciprocal, Diagonal::factor(operand, &constant))
             }
         }
     }
@@ -140,19 +149,15 @@ impl Lowering<'_> {
     /// `a − b` in the node's shape, of which one may be a constant; not the node's result. A
     /// constant that is one number is public.
     pub(super) fn difference(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<usize, Refusal> {
-        let shape = self.graph.node(id).shape.clone();
         let (left, right) = (self.constant(a).cloned(), self.constant(b).cloned());
         let (x, sign, constant, name) = match (&left, &right) {
             (None, None) => {
-                let x = self.secret(a)?;
-                let x = self.broadcast(id, x);
-                let y = self.secret(b)?;
-                let y = self.broadcast(id, y);
+                let (x, y) = self.pair(id, a, b)?;
                 let (x, y) = self.aligned(id, x, y);
-                let ((xl, xh), (yl, yh)) = (self.bounds[x], self.bounds[y]);
-                let bounds = (xl.saturating_sub(yh), xh.saturating_sub(yl));
-                let value = self.blank(id, shape, self.spread(x, y));
-                let value = PlanValue { extra: self.plan.values[x].extra, exact: Some(bounds), ..value };
+                let exact = Some(self.bounds[x].minus(self.bounds[y]));
+                let (left, right) = (self.plan.values[x].range, self.plan.values[y].range);
+                let blank = self.blank(id, self.own_shape(id), difference(left, right));
+                let value = PlanValue { extra: self.plan.values[x].extra, exact, ..blank };
                 return Ok(self.step_to(id, Operation::Sub, &[x, y], value));
             }
             (None, Some(c)) => (self.secret(a)?, 1, c, b),
@@ -164,21 +169,11 @@ impl Lowering<'_> {
         }
         let ones = vec![sign as f32; constant.data.len()];
         let offset = reals(constant, f64::from(-sign));
-        let range = self.plan.values[x].range;
-        let (low, high) = extremes(constant);
-        let range = if sign > 0 {
-            Range { low: range.low - high, high: range.high - low }
-        } else {
-            Range { low: low - range.high, high: high - range.low }
-        };
+        let (secret, public) = (self.plan.values[x].range, extremes(constant));
+        let range = if sign > 0 { difference(secret, public) } else { difference(public, secret) };
         let to = Target { range, extra: self.plan.values[x].extra, whole: false };
-        self.diagonal_with(id, x, name, &constant.shape, ones, Some(offset), to)
-    }
-
-    /// What the difference of two values may be.
-    fn spread(&self, x: usize, y: usize) -> Range {
-        let (x, y) = (self.plan.values[x].range, self.plan.values[y].range);
-        Range { low: x.low - y.high, high: x.high - y.low }
+        let layer = Diagonal { named: name, shape: &constant.shape, factor: ones, offset: Some(offset) };
+        self.diagonal_with(id, x, layer, to)
     }
 
     /// `sign · x + number`, exactly, for a public number.
@@ -187,23 +182,18 @@ impl Lowering<'_> {
         let scale = value.scale(self.setting.scale);
         let units = (number * exp2(scale)).round();
         if units.abs() > exp2(50) {
-            return Err(format!("its constant {number} is too large for fixed point"));
+            return Err(Refusal::Constant(format!("its constant {number} is too large for fixed point")));
         }
         let units = units as i64;
         if sign == 1 && units == 0 {
             return Ok(x);
         }
         self.plan.fitted = Some(self.setting.scale);
-        let (low, high) = self.bounds[x];
-        let (low, high) = if sign < 0 { (-high, -low) } else { (low, high) };
-        let range = value.range;
-        let range = if sign < 0 { Range { low: -range.high, high: -range.low } } else { range };
+        let (bounds, range) = (self.bounds[x], value.range);
+        let (bounds, range) = if sign < 0 { (bounds.negated(), negative(range)) } else { (bounds, range) };
         let range = Range { low: range.low + number, high: range.high + number };
-        let result = PlanValue {
-            extra: value.extra,
-            exact: Some((low.saturating_add(units), high.saturating_add(units))),
-            ..self.blank(id, value.shape, range)
-        };
+        let exact = Some(bounds.map(|end| end.saturating_add(units)));
+        let result = PlanValue { extra: value.extra, exact, ..self.blank(id, value.shape, range) };
         let op = plan::combine(vec![sign.into()], vec![units]);
         Ok(self.step_to(id, op, &[x], result))
     }
@@ -216,21 +206,17 @@ impl Lowering<'_> {
         let y = self.secret(operand)?;
         let y = self.broadcast(id, y);
         let (x, y) = self.aligned(id, x, y);
-        Ok(Lowered::Value(self.last_value(id, Operation::Add, &[x, y])))
+        Ok(self.last_step(id, Operation::Add, &[x, y]))
     }
 
     /// A value plus a constant of the model, as the node's result.
     pub(super) fn plus_array(&mut self, id: NodeId, x: usize, constant: &Array) -> Result<Lowered, Refusal> {
         if constant.data.iter().all(|&v| v == 0.0) {
-            let shape = self.graph.node(id).shape.clone();
-            return Ok(Lowered::Value(self.last_value(
-                id,
-                Operation::Movement(Movement::Reshape { shape }),
-                &[x],
-            )));
+            return Ok(self.reshaped(id, x));
         }
         let ones = vec![1.0; constant.data.len()];
-        self.with_constant(id, x, id, &constant.shape, ones, Some(reals(constant, 1.0)))
+        let offset = Some(reals(constant, 1.0));
+        self.with_constant(id, x, Diagonal { named: id, shape: &constant.shape, factor: ones, offset })
     }
 
     /// A value times a constant of the model; not the node's result.
@@ -241,10 +227,9 @@ impl Lowering<'_> {
         name: NodeId,
         constant: &Array,
     ) -> Result<usize, Refusal> {
-        let (low, high) = extremes(constant);
-        let most = low.abs().max(high.abs()) * self.plan.values[x].range.magnitude();
+        let most = extremes(constant).magnitude() * self.plan.values[x].range.magnitude();
         let to = Target { range: Range { low: -most, high: most }, extra: 0, whole: false };
-        self.diagonal_with(id, x, name, &constant.shape, constant.data.to_vec(), None, to)
+        self.diagonal_with(id, x, Diagonal::factor(name, constant), to)
     }
 
     /// Two values at the same scale: what has fewer fractional bits gets zeros.
@@ -261,9 +246,8 @@ impl Lowering<'_> {
             return x;
         }
         let factor = 1i64 << up.min(62);
-        let (low, high) = self.bounds[x];
-        let bounds = (low.saturating_mul(factor), high.saturating_mul(factor));
-        let raised = PlanValue { extra, exact: Some(bounds), node: None, ..value };
+        let exact = Some(self.bounds[x].map(|end| end.saturating_mul(factor)));
+        let raised = PlanValue { extra, exact, node: None, ..value };
         self.step_to(id, plan::combine(vec![factor], vec![0]), &[x], raised)
     }
 
@@ -287,11 +271,17 @@ impl Lowering<'_> {
 
     /// A value in the shape of a node's result.
     pub(super) fn broadcast(&mut self, id: NodeId, x: usize) -> usize {
-        let shape = self.graph.node(id).shape.clone();
-        if self.plan.values[x].shape == shape {
+        self.moved(id, Movement::Broadcast { shape: self.own_shape(id) }, x)
+    }
+
+    /// A value with an axis moved behind all others.
+    pub(super) fn with_axis_last(&mut self, id: NodeId, x: usize, axis: usize) -> usize {
+        let rank = self.plan.values[x].shape.len();
+        if axis + 1 == rank {
             return x;
         }
-        self.moved(id, Movement::Broadcast { shape }, x)
+        let permutation = (0..rank).filter(|&a| a != axis).chain([axis]).collect();
+        self.moved(id, Movement::Transpose { permutation }, x)
     }
 
     /// A value moved, on the way to the node's result.
@@ -306,33 +296,22 @@ impl Lowering<'_> {
         self.step(id, Operation::Movement(movement), &[x], shape, range, false)
     }
 
-    /// `x * factor + offset` for tensors of the shape `constant` that are broadcast against x.
-    fn with_constant(
-        &mut self,
-        id: NodeId,
-        x: usize,
-        constant_id: NodeId,
-        constant: &[usize],
-        factor: Vec<f32>,
-        offset: Option<Vec<f64>>,
-    ) -> Result<Lowered, Refusal> {
-        let to = Target { range: self.range(id), extra: self.extra_of(id), whole: true };
-        self.diagonal_with(id, x, constant_id, constant, factor, offset, to).map(Lowered::Value)
+    /// A diagonal layer as the node's result.
+    fn with_constant(&mut self, id: NodeId, x: usize, layer: Diagonal<'_>) -> Result<Lowered, Refusal> {
+        self.diagonal_with(id, x, layer, self.own_target(id, true)).map(Lowered::Value)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one layer")]
+    /// A diagonal layer, broadcast against a value.
     fn diagonal_with(
         &mut self,
         id: NodeId,
         x: usize,
-        constant_id: NodeId,
-        constant: &[usize],
-        factor: Vec<f32>,
-        offset: Option<Vec<f64>>,
+        layer: Diagonal<'_>,
         to: Target,
     ) -> Result<usize, Refusal> {
+        let Diagonal { named, shape: constant, factor, offset } = layer;
         let x = self.broadcast(id, x);
-        let shape = self.plan.values[x].shape.clone();
+        let shape = self.shape(x);
         // The constant spans the axes from the first one along which it varies; before that it is
         // repeated.
         let missing = shape.len().saturating_sub(constant.len());
@@ -341,11 +320,9 @@ impl Lowering<'_> {
         let span = shape.get(lead..).unwrap_or(&[]).to_vec();
         let own: Vec<usize> = constant.iter().copied().skip(lead.saturating_sub(missing)).collect();
         let repeat = Movement::Broadcast { shape: span };
-        let failed = |e: cryptflow_ring::GeometryError| e.to_string();
-        let factor = repeat.apply(&[(&own, &factor)]).map_err(failed)?;
-        let offset = offset.map(|o| repeat.apply(&[(&own, &o)])).transpose().map_err(failed)?;
-        let name = self.graph.node(constant_id).name.clone();
-        Ok(self.diagonal_to(id, x, factor, offset, Some(name), to).0)
+        let factor = repeat.apply(&[(&own, &factor)])?;
+        let offset = offset.map(|o| repeat.apply(&[(&own, &o)])).transpose()?;
+        Ok(self.diagonal_to(id, x, factor, offset, named, to))
     }
 }
 
@@ -372,18 +349,29 @@ fn uniform(c: &Array) -> Option<f32> {
     c.data.first().copied().filter(|first| c.data.iter().all(|v| v == first))
 }
 
-fn extremes(c: &Array) -> (f64, f64) {
-    let all = c.data.iter().map(|&v| f64::from(v));
-    all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+/// The smallest and the largest element.
+fn extremes(c: &Array) -> Range {
+    c.data.iter().fold(Range::EMPTY, |r, &v| r.union(Range { low: v.into(), high: v.into() }))
 }
 
-fn reals(c: &Array, sign: f64) -> Vec<f64> {
+/// What negatives may be.
+pub(super) fn negative(range: Range) -> Range {
+    Range { low: -range.high, high: -range.low }
+}
+
+/// What differences of two values may be.
+fn difference(x: Range, y: Range) -> Range {
+    Range { low: x.low - y.high, high: x.high - y.low }
+}
+
+/// The elements, times a sign.
+pub(super) fn reals(c: &Array, sign: f64) -> Vec<f64> {
     c.data.iter().map(|&v| f64::from(v) * sign).collect()
 }
 
 fn inverse(c: &Array) -> Result<Vec<f32>, Refusal> {
     if c.data.contains(&0.0) {
-        return Err("it divides by zero".into());
+        return Err(Refusal::Constant("it divides by zero".into()));
     }
     Ok(c.data.iter().map(|&v| (1.0 / f64::from(v)) as f32).collect())
 }

@@ -1,6 +1,7 @@
 //! Comparisons, and the larger or smaller of two.
 
-use cryptflow_graph::{Comparison, NodeId, Range};
+use cryptflow_graph::{Comparison, NodeId};
+use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
@@ -38,18 +39,20 @@ impl Lowering<'_> {
             Comparison::Equal => (vec![not_less, greater], vec![1, -1], 0),
             Comparison::NotEqual => (vec![not_less, greater], vec![-1, 1], 1),
         };
+        let bits = self.flags(id, d, thresholds);
         let own = self.setting.scale;
-        let shape = self.plan.values[d].shape.clone();
-        let mut bits_shape = vec![thresholds.len()];
-        bits_shape.extend(&shape);
-        let range = Range { low: 0.0, high: 1.0 };
-        let bits = PlanValue { extra: -(own as i32), ..self.blank(id, bits_shape, range) };
-        let bits = self.step_to(id, plan::compare(thresholds), &[d], bits);
         let one = exp2(own) as i64;
         let op = plan::combine(factors.iter().map(|f| f * one).collect(), vec![offset * one]);
-        let node = whole.then_some(id);
-        let result = PlanValue { node, exact: Some((0, one)), ..self.blank(id, shape, range) };
-        self.step_to(id, op, &[bits], result)
+        let result = self.integers(id, self.shape(d), Bounds { low: 0, high: one }, own);
+        self.step_to(id, op, &[bits], PlanValue { node: whole.then_some(id), ..result })
+    }
+
+    /// For each threshold, along a new first axis, 1 where a value reaches it: integers, which have
+    /// no fractional bits.
+    pub(super) fn flags(&mut self, id: NodeId, x: usize, thresholds: Vec<i64>) -> usize {
+        let shape = [&[thresholds.len()][..], &self.plan.values[x].shape].concat();
+        let bits = self.integers(id, shape, Bounds { low: 0, high: 1 }, 0);
+        self.step_to(id, plan::compare(thresholds), &[x], PlanValue { exact: None, ..bits })
     }
 
     /// The larger of two, or the smaller: `b + relu(a − b)` and `a − relu(a − b)`.
@@ -60,13 +63,12 @@ impl Lowering<'_> {
             std::mem::swap(&mut a, &mut b);
         }
         let d = self.difference(id, a, b)?;
-        let shape = self.graph.node(id).shape.clone();
         let range = self.plan.values[d].range;
-        let positive = self.step(id, plan::relu(), &[d], shape, range, false);
+        let positive = self.step(id, plan::relu(), &[d], self.own_shape(id), range, false);
         let base = self.secret(if smaller { a } else { b })?;
         let base = self.broadcast(id, base);
         let (base, positive) = self.aligned(id, base, positive);
         let op = if smaller { Operation::Sub } else { Operation::Add };
-        Ok(Lowered::Value(self.last_value(id, op, &[base, positive])))
+        Ok(self.last_step(id, op, &[base, positive]))
     }
 }

@@ -3,8 +3,9 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::functions::{MOST_PIECES, Table, Wanted, breaks, domain, table};
+use crate::functions::{Table, Wanted, breaks, domain, table};
 use cryptflow_graph::{Function, NodeId, Range};
+use cryptflow_operation::Bounds;
 
 use super::super::bounds::own_bounds;
 use super::super::plan::{self, FunctionReport, Operation, PlanValue};
@@ -45,9 +46,8 @@ impl Lowering<'_> {
         let seen = self.range_seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
-        let (low, high) = own_bounds(&blank, self.setting.scale, self.setting.margin);
-        let one = exp2(self.setting.scale);
-        let results = Range { low: low as f64 / one, high: high as f64 / one };
+        let bounds = own_bounds(&blank, self.setting.scale, self.setting.margin);
+        let results = self.integers(id, Vec::new(), bounds, self.setting.scale).range;
         let known = self.setting.known && results.low.is_finite() && unit > 0.0;
         let approximation = Approximation {
             function,
@@ -61,16 +61,13 @@ impl Lowering<'_> {
 
     /// |x| = 2·relu(x) − x, exactly.
     fn absolute(&mut self, id: NodeId, x: usize) -> Lowered {
-        let shape = self.plan.values[x].shape.clone();
-        let range = self.plan.values[x].range;
+        let (shape, range) = (self.shape(x), self.plan.values[x].range);
         let positive = self.step(id, plan::relu(), &[x], shape.clone(), range, false);
-        let twice = PlanValue {
-            exact: Some((0, self.bounds[positive].1.saturating_mul(2))),
-            extra: self.plan.values[x].extra,
-            ..self.blank(id, shape, range)
-        };
+        let bounds = Bounds { low: 0, high: self.bounds[positive].high.saturating_mul(2) };
+        let blank = self.blank(id, shape, range);
+        let twice = PlanValue { exact: Some(bounds), extra: self.plan.values[x].extra, ..blank };
         let twice = self.step_to(id, Operation::Add, &[positive, positive], twice);
-        Lowered::Value(self.last_value(id, Operation::Sub, &[twice, x]))
+        self.last_step(id, Operation::Sub, &[twice, x])
     }
 
     /// A value through a function, by a table that is made for what the value may be.
@@ -90,20 +87,12 @@ impl Lowering<'_> {
         let from_scale = self.plan.values[x].scale(self.setting.scale);
         let to_scale = self.setting.scale.saturating_add_signed(wanted.extra);
         let unit = 1.0 / exp2(from_scale);
-        let (low, high) = self.bounds[x];
+        let Bounds { low, high } = self.bounds[x];
         let bounds = Range { low: low as f64 * unit, high: high as f64 * unit };
         let function = wanted.function;
         let domain = self.domain(wanted, bounds, unit)?;
         let clamped = |v: f64| function.at(v.clamp(domain.low, domain.high));
-        let too_many = || {
-            format!(
-                "its operand may be {:.4} to {:.4}, over which {} takes more than {MOST_PIECES} pieces; a smaller range (calibration data, a \
-                 smaller --margin, a clip in the model) helps",
-                bounds.low,
-                bounds.high,
-                function.name()
-            )
-        };
+        let too_many = || Refusal::TooWide { function: function.name(), operand: bounds };
         // Beyond the domain the function stays what it is there.
         let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
         let mut breaks = breaks(function, low, high, unit).ok_or_else(too_many)?;
@@ -135,59 +124,41 @@ impl Lowering<'_> {
         if function.at(domain.low).is_finite() && function.at(domain.high).is_finite() {
             return Ok(domain);
         }
-        let (name, Range { low, high }) = (function.name(), domain);
-        Err(format!("{name} is not finite from {low:.4} to {high:.4}"))
+        Err(Refusal::NotFinite { function: function.name(), operand: domain })
     }
 
     /// The steps of a table.
     fn tabulated(&mut self, id: NodeId, x: usize, table: &Table, extra: i32, whole: bool) -> usize {
-        let shape = self.plan.values[x].shape.clone();
+        let shape = self.shape(x);
         let count: usize = shape.iter().product();
-        let own = self.setting.scale as i32;
-        let from = table.from_scale as i32 - own;
-        let bounds = table.bounds();
-        let result = PlanValue {
-            node: whole.then_some(id),
-            extra,
-            exact: Some(bounds),
-            ..self.blank(id, shape.clone(), real(bounds, table.to_scale))
-        };
-        let thresholds =
-            if table.thresholds.is_empty() { vec![self.bounds[x].0] } else { table.thresholds.clone() };
-        let mut bits_shape = vec![thresholds.len()];
-        bits_shape.extend(&shape);
-        let bits = PlanValue { extra: -own, ..self.blank(id, bits_shape, Range { low: 0.0, high: 1.0 }) };
+        let result = self.integers(id, shape.clone(), table.bounds(), table.to_scale);
+        let result = PlanValue { node: whole.then_some(id), extra, ..result };
         let only = table.thresholds.is_empty();
-        let bits = self.step_to(id, plan::compare(thresholds), &[x], bits);
+        let thresholds = if only { vec![self.bounds[x].low] } else { table.thresholds.clone() };
+        let bits = self.flags(id, x, thresholds);
         if table.degree == 0 {
             let op = picked(&[&table.constants], only);
             return self.step_to(id, op, &[bits], result);
         }
         let pick = |this: &mut Self, rows: &[&Vec<i64>], scale: u32| {
-            let low = rows.iter().flat_map(|r| r.iter()).copied().min().unwrap_or(0);
-            let high = rows.iter().flat_map(|r| r.iter()).copied().max().unwrap_or(0);
+            let bounds = Bounds::of(rows.iter().flat_map(|row| row.iter().copied()));
             let mut of = shape.clone();
             if rows.len() > 1 {
                 of.insert(0, rows.len());
             }
-            let blank = this.blank(id, of, real((low, high), scale));
-            let value = PlanValue { extra: scale as i32 - own, exact: Some((low, high)), ..blank };
+            let value = this.integers(id, of, bounds, scale);
             this.step_to(id, picked(rows, only), &[bits], value)
         };
         let constants = pick(self, &[&table.constants], table.to_scale);
         let centres = pick(self, &[&table.centres], table.from_scale);
-        let far = (-table.farthest, table.farthest);
-        let blank = self.blank(id, shape.clone(), real(far, table.from_scale));
-        let away = PlanValue { extra: from, exact: Some(far), ..blank };
+        let away = self.integers(id, shape.clone(), Bounds::within(table.farthest), table.from_scale);
         let away = self.step_to(id, Operation::Sub, &[x, centres], away);
-        let sum = table.largest_sum();
-        let blank = self.blank(id, shape.clone(), real((-sum, sum), table.to_scale));
-        let products = PlanValue { extra, exact: Some((-sum, sum)), ..blank };
+        let products = self.integers(id, shape.clone(), Bounds::within(table.largest_sum()), table.to_scale);
+        let products = PlanValue { extra, ..products };
         let rows: Vec<&Vec<i64>> = table.factors.iter().collect();
         let factors = pick(self, &rows, table.factor_scale);
         let products = if table.degree == 1 {
-            let map = LinearMap::Scale { rows: 1, channels: count };
-            self.step_to(id, plan::product(map), &[away, factors], products)
+            self.step_to(id, plan::elementwise(count), &[away, factors], products)
         } else {
             let normalisers = pick(self, &[&table.normalisers], table.normaliser_scale);
             let powers = self.powers(id, away, normalisers, table);
@@ -203,16 +174,11 @@ impl Lowering<'_> {
     /// those of a tree.
     fn powers(&mut self, id: NodeId, away: usize, normalisers: usize, table: &Table) -> usize {
         let count: usize = self.plan.values[away].shape.iter().product();
-        let extra = table.power_scale as i32 - self.setting.scale as i32;
-        let bounds = (-table.reach - table.reach / 64 - 8, table.reach + table.reach / 64 + 8);
-        let value = |this: &Self, columns: usize| PlanValue {
-            extra,
-            exact: Some(bounds),
-            ..this.blank(id, vec![count, columns], real(bounds, table.power_scale))
-        };
-        let product = |n: usize| plan::product(LinearMap::Scale { rows: 1, channels: n });
+        let bounds = Bounds::within(table.reach + table.reach / 64 + 8);
+        let value =
+            |this: &Self, columns: usize| this.integers(id, vec![count, columns], bounds, table.power_scale);
         let first = value(self, 1);
-        let mut all = self.step_to(id, product(count), &[away, normalisers], first);
+        let mut all = self.step_to(id, plan::elementwise(count), &[away, normalisers], first);
         let mut have = 1;
         while have < table.degree {
             // The next ones are the last one times each that is there.
@@ -226,7 +192,7 @@ impl Lowering<'_> {
             let last = self.moved(id, take(have - 1, 1), all);
             let right = self.moved(id, Movement::Broadcast { shape: vec![count, more] }, last);
             let next = value(self, more);
-            let next = self.step_to(id, product(count * more), &[left, right], next);
+            let next = self.step_to(id, plan::elementwise(count * more), &[left, right], next);
             let together = value(self, have + more);
             all = self.step_to(id, Operation::Movement(Movement::Concat { axis: 1 }), &[all, next], together);
             have += more;
@@ -247,10 +213,6 @@ fn picked(rows: &[&Vec<i64>], only: bool) -> Operation {
         }
     }
     plan::combine(factors, rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect())
-}
-
-fn real(bounds: (i64, i64), scale: u32) -> Range {
-    Range { low: bounds.0 as f64 / exp2(scale), high: bounds.1 as f64 / exp2(scale) }
 }
 
 /// The part of a domain, around what was seen, in which results stay within bounds.

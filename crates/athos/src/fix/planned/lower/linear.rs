@@ -6,7 +6,8 @@ use cryptflow_graph::operations::normalisation;
 use cryptflow_graph::{Array, Linear, NodeId, Range};
 
 use super::super::plan::{self, LinearTerm, Operation, PlanValue};
-use super::{Lowered, Lowering, Refusal};
+use super::arithmetic::reals;
+use super::{Lowered, Lowering, Refusal, malformed};
 
 /// The most layers that one node becomes.
 const MOST_LAYERS: usize = 64;
@@ -35,10 +36,8 @@ impl Lowering<'_> {
         let x = self.secret(self.operand(id, 0)?)?;
         let (filter_id, filter) = self.filter(id, 1, "its filter is not a constant")?;
         let bias = self.bias(id, 2)?;
-        let shape =
-            |s: &[usize]| <[usize; 4]>::try_from(s).map_err(|_| "it does not have four axes".to_string());
-        let [batch, height, width, in_channels] = shape(&self.plan.values[x].shape)?;
-        let [_, _, _, out_channels] = shape(&filter.shape)?;
+        let [batch, height, width, in_channels] = four_axes(&self.plan.values[x].shape)?;
+        let [_, _, _, out_channels] = four_axes(&filter.shape)?;
         let conv = Conv2d {
             batch,
             input: [height, width],
@@ -50,9 +49,8 @@ impl Lowering<'_> {
         let name = self.graph.node(filter_id).name.clone();
         let weight = self.weight(&name, filter.shape.clone(), filter.data);
         let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::Conv2d(conv) }];
-        let (shape, range) = (self.graph.node(id).shape.clone(), self.range(id));
-        let to = Target { range, extra: self.extra_of(id), whole: true };
-        Ok(Lowered::Value(self.layer(id, plan::linear(terms, bias), x, shape, to)))
+        let to = self.own_target(id, true);
+        Ok(Lowered::Value(self.layer(id, plan::linear(terms, bias), x, self.own_shape(id), to)))
     }
 
     fn matmul(&mut self, id: NodeId, ta: bool, tb: bool) -> Result<Lowered, Refusal> {
@@ -69,20 +67,20 @@ impl Lowering<'_> {
                     x = self.last_two_swapped(id, x);
                 }
                 let bias = self.bias(id, 2)?;
-                let out = self.graph.node(id).shape.clone();
+                let out = self.own_shape(id);
                 let y = self.product(id, x, b, weights, tb, bias, out, true)?;
                 Ok(Lowered::Value(y))
             }
             // a · x is the transpose of xᵀ · aᵀ.
             (Some(weights), None) => {
-                if self.graph.node(id).inputs.len() > 2 {
-                    return Err("it has a bias, and its constant is on the left".into());
+                if self.has_bias(id) {
+                    return Err(Refusal::Missing("it has a bias, and its constant is on the left".into()));
                 }
                 let mut x = self.secret(b)?;
                 if !tb {
                     x = self.last_two_swapped(id, x);
                 }
-                let mut out = self.graph.node(id).shape.clone();
+                let mut out = self.own_shape(id);
                 out.reverse();
                 let y = self.product(id, x, a, weights, !ta, None, out, false)?;
                 let op = Operation::Movement(Movement::Transpose { permutation: vec![1, 0] });
@@ -105,20 +103,24 @@ impl Lowering<'_> {
         whole: bool,
     ) -> Result<usize, Refusal> {
         let [first, second] = <[usize; 2]>::try_from(w.shape.as_slice())
-            .map_err(|_| "its constant is not a matrix".to_string())?;
+            .map_err(|_| malformed("its constant is not a matrix"))?;
         let (inner, columns) = if transposed { (second, first) } else { (first, second) };
         let data = if transposed {
-            Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)])
+            Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)])?
         } else {
-            Ok(w.data.to_vec())
+            w.data.to_vec()
         };
-        let data = data.map_err(|e| e.to_string())?;
         let rows = self.plan.values[x].shape.split_last().map_or(1, |(_, rows)| rows.iter().product());
         let name = self.graph.node(weight_id).name.clone();
         let weight = self.weight(&name, vec![inner, columns], data);
         let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::MatMul { rows, inner, columns } }];
-        let to = Target { range: self.range(id), extra: self.extra_of(id), whole };
+        let to = self.own_target(id, whole);
         Ok(self.layer(id, plan::linear(terms, bias), x, out, to))
+    }
+
+    /// The node's own range and precision.
+    pub(super) fn own_target(&self, id: NodeId, whole: bool) -> Target {
+        Target { range: self.range(id), extra: self.extra_of(id), whole }
     }
 
     /// A linear step on one value.
@@ -137,7 +139,8 @@ impl Lowering<'_> {
         [ta, tb]: [bool; 2],
     ) -> Result<Lowered, Refusal> {
         if self.has_bias(id) {
-            return Err("it has a bias, and a constant with a matrix for each of the leading axes".into());
+            let reason = "it has a bias, and a constant with a matrix for each of the leading axes";
+            return Err(Refusal::Missing(reason.into()));
         }
         let (constant_at, value_at) = if left { (0, 1) } else { (1, 0) };
         let (constant_id, operand) = (self.operand(id, constant_at)?, self.operand(id, value_at)?);
@@ -147,16 +150,11 @@ impl Lowering<'_> {
         if swap {
             x = self.last_two_swapped(id, x);
         }
-        let shape = self.plan.values[x].shape.clone();
-        let Some((before, &[rows, inner])) = shape.split_last_chunk::<2>() else {
-            return Err("its operands are not matrices".into());
-        };
-        let batch: usize = before.iter().product();
-        let Some((_, &matrix)) = weights.shape.split_last_chunk::<2>() else {
-            return Err("its operands are not matrices".into());
-        };
+        let (batch, [rows, inner]) = matrices(&self.plan.values[x].shape)?;
+        let (_, matrix) = matrices(&weights.shape)?;
         if batch > MOST_LAYERS {
-            return Err(format!("it has {batch} matrices of constants, and {MOST_LAYERS} are the most"));
+            let reason = format!("it has {batch} matrices of constants, and {MOST_LAYERS} are the most");
+            return Err(Refusal::Missing(reason));
         }
         let x = self.moved(id, Movement::Reshape { shape: vec![batch, rows, inner] }, x);
         let columns = if transposed { matrix[0] } else { matrix[1] };
@@ -168,7 +166,7 @@ impl Lowering<'_> {
             let part = self.moved(id, slice, x);
             let start = if weights.shape.len() > 2 { i * size } else { 0 };
             let data = weights.data.get(start..start + size).unwrap_or_default().to_vec();
-            let w = Array::new(matrix.to_vec(), data).map_err(|e| e.to_string())?;
+            let w = Array::new(matrix.to_vec(), data)?;
             let shape = vec![1, rows, columns];
             parts.push(self.product(id, part, constant_id, w, transposed, None, shape, false)?);
         }
@@ -179,8 +177,7 @@ impl Lowering<'_> {
         if left {
             y = self.last_two_swapped(id, y);
         }
-        let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.reshaped(id, y))
     }
 
     pub(super) fn has_bias(&self, id: NodeId) -> bool {
@@ -188,74 +185,57 @@ impl Lowering<'_> {
     }
 
     fn batch_norm(&mut self, id: NodeId, epsilon: f32) -> Result<Lowered, Refusal> {
-        const WHY: &str = "its statistics are not constants";
         let x = self.secret(self.operand(id, 0)?)?;
-        let [gamma, beta, mean, variance] = [
-            self.filter(id, 1, WHY)?.1,
-            self.filter(id, 2, WHY)?.1,
-            self.filter(id, 3, WHY)?.1,
-            self.filter(id, 4, WHY)?.1,
-        ];
+        let vector = |index| self.filter(id, index, "its statistics are not constants");
+        let [gamma, beta, mean, variance] = [vector(1)?.1, vector(2)?.1, vector(3)?.1, vector(4)?.1];
         let (factor, offset) = normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, epsilon);
-        let (y, _) = self.diagonal(id, x, factor, Some(offset.into_iter().map(f64::from).collect()), None);
-        Ok(Lowered::Value(y))
+        Ok(self.diagonal(id, x, factor, offset.into_iter().map(f64::from).collect()))
     }
 
     fn scale(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
-        const WHY: &str = "its factors are not constants";
         let x = self.secret(self.operand(id, 0)?)?;
-        let factor = self.filter(id, 1, WHY)?.1.data.to_vec();
-        let offset = self.filter(id, 2, WHY)?.1.data.iter().map(|&v| v.into()).collect();
-        let (y, _) = self.diagonal(id, x, factor, Some(offset), None);
-        Ok(Lowered::Value(y))
+        let vector = |index| self.filter(id, index, "its factors are not constants");
+        let (factor, offset) = (vector(1)?.1, vector(2)?.1);
+        Ok(self.diagonal(id, x, factor.data.to_vec(), reals(&offset, 1.0)))
     }
 
-    /// `x * factor + offset`, both repeated along the leading axes; reshapes where they span more
-    /// than the last axis. `name` is the weight's, where it is not the node's.
-    pub(super) fn diagonal(
-        &mut self,
-        id: NodeId,
-        x: usize,
-        factor: Vec<f32>,
-        offset: Option<Vec<f64>>,
-        name: Option<String>,
-    ) -> (usize, usize) {
-        let to = Target { range: self.range(id), extra: self.extra_of(id), whole: true };
-        self.diagonal_to(id, x, factor, offset, name, to)
+    /// `x * factor + offset`, both repeated along the leading axes, as the node's result.
+    pub(super) fn diagonal(&mut self, id: NodeId, x: usize, factor: Vec<f32>, offset: Vec<f64>) -> Lowered {
+        Lowered::Value(self.diagonal_to(id, x, factor, Some(offset), id, self.own_target(id, true)))
     }
 
-    /// The same, with a result that need not be the node's.
+    /// The same, with a result that need not be the node's; reshapes where they span more than the
+    /// last axis. The weight is called after `named`.
     pub(super) fn diagonal_to(
         &mut self,
         id: NodeId,
         x: usize,
         factor: Vec<f32>,
         offset: Option<Vec<f64>>,
-        name: Option<String>,
+        named: NodeId,
         to: Target,
-    ) -> (usize, usize) {
-        let shape = self.plan.values[x].shape.clone();
+    ) -> usize {
+        let shape = self.shape(x);
         let channels = factor.len();
         let rows = shape.iter().product::<usize>() / channels.max(1);
-        let name = name.unwrap_or_else(|| self.graph.node(id).name.clone());
-        let weight = self.weight(&name, vec![channels], factor);
+        let weight = self.weight(&self.graph.node(named).name, vec![channels], factor);
         let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::Scale { rows, channels } }];
         let op = plan::linear(terms, offset);
         if shape.last() == Some(&channels) {
-            return (self.layer(id, op, x, shape, to), weight);
+            return self.layer(id, op, x, shape, to);
         }
         let flat = vec![rows, channels];
         let from = self.plan.values[x].range;
-        let reshape = |shape: &[usize]| Operation::Movement(Movement::Reshape { shape: shape.to_vec() });
-        let x = self.step(id, reshape(&flat), &[x], flat.clone(), from, false);
+        let x = self.step(id, plan::reshape(&flat), &[x], flat.clone(), from, false);
         let y = self.layer(id, op, x, flat, Target { whole: false, ..to });
-        (self.step(id, reshape(&shape), &[y], shape, to.range, to.whole), weight)
+        self.step(id, plan::reshape(&shape), &[y], shape, to.range, to.whole)
     }
 
     /// A constant operand, and the node that it is.
-    fn filter(&self, id: NodeId, index: usize, why: &str) -> Result<(NodeId, Array), Refusal> {
+    fn filter(&self, id: NodeId, index: usize, why: &'static str) -> Result<(NodeId, Array), Refusal> {
         let operand = self.operand(id, index)?;
-        self.constant(operand).cloned().map(|array| (operand, array)).ok_or_else(|| why.to_string())
+        let array = self.constant(operand).cloned().ok_or(Refusal::NotConstant(why))?;
+        Ok((operand, array))
     }
 
     pub(super) fn bias(&self, id: NodeId, index: usize) -> Result<Option<Vec<f64>>, Refusal> {
@@ -263,6 +243,18 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let (_, array) = self.filter(id, index, "its bias is not a constant")?;
-        Ok(Some(array.data.iter().map(|&v| v.into()).collect()))
+        Ok(Some(reals(&array, 1.0)))
     }
+}
+
+/// How many matrices a shape has, and the extents of each.
+pub(super) fn matrices(shape: &[usize]) -> Result<(usize, [usize; 2]), Refusal> {
+    match shape.split_last_chunk::<2>() {
+        Some((before, &matrix)) => Ok((before.iter().product(), matrix)),
+        None => Err(malformed("its operands are not matrices")),
+    }
+}
+
+fn four_axes(shape: &[usize]) -> Result<[usize; 4], Refusal> {
+    shape.try_into().map_err(|_| malformed("it does not have four axes"))
 }

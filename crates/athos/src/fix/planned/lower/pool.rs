@@ -5,7 +5,7 @@ use cryptflow_ring::Window;
 use cryptflow_graph::{NodeId, Pool, Pooling, Range};
 
 use super::super::plan;
-use super::{Lowered, Lowering, Refusal};
+use super::{Lowered, Lowering, Refusal, malformed};
 
 impl Lowering<'_> {
     pub(super) fn pool(&mut self, id: NodeId, pool: &Pool) -> Result<Lowered, Refusal> {
@@ -19,10 +19,7 @@ impl Lowering<'_> {
     fn max_pool(&mut self, id: NodeId, window: &Window) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
         let input = self.nhwc(x)?;
-        let counts = taps(input, window).map_err(|e| e.to_string())?;
-        if counts.contains(&0) {
-            return Err("a window of it sees nothing but padding".into());
-        }
+        taps(input, window)?;
         Ok(self.last_step(id, plan::max_pool(input, window.clone()), &[x]))
     }
 
@@ -38,24 +35,22 @@ impl Lowering<'_> {
         let x = self.secret(self.operand(id, 0)?)?;
         let input = self.nhwc(x)?;
         let all = window.kernel[0] * window.kernel[1];
-        let counts = if padding { vec![all] } else { taps(input, window).map_err(|e| e.to_string())? };
-        if counts.contains(&0) {
-            return Err("a window of it sees nothing but padding".into());
-        }
+        let counts = if padding { vec![all] } else { taps(input, window)? };
         let factors = if counts.iter().all(|&n| n == counts[0]) {
             vec![1.0 / counts[0] as f64]
         } else {
             counts.iter().flat_map(|&n| vec![1.0 / n as f64; input[3]]).collect()
         };
-        let shape = self.graph.node(id).shape.clone();
         let sums = multiple(self.range(id), all);
-        let sum = self.step(id, plan::sum_pool(input, window.clone()), &[x], shape, sums, false);
+        let pool = plan::sum_pool(input, window.clone());
+        let sum = self.step(id, pool, &[x], self.own_shape(id), sums, false);
         Ok(self.last_step(id, plan::scale_public(factors), &[sum]))
     }
 
     pub(super) fn nhwc(&self, x: usize) -> Result<[usize; 4], Refusal> {
         let shape = &self.plan.values[x].shape;
-        <[usize; 4]>::try_from(shape.as_slice()).map_err(|_| format!("{shape:?} does not have four axes"))
+        <[usize; 4]>::try_from(shape.as_slice())
+            .map_err(|_| malformed(format!("{shape:?} does not have four axes")))
     }
 }
 
@@ -66,8 +61,8 @@ pub(super) fn multiple(mean: Range, n: usize) -> Range {
 }
 
 /// How many elements each window sees, padding not counted: one number for each position of the
-/// output, row by row.
-fn taps(input: [usize; 4], window: &Window) -> Result<Vec<usize>, cryptflow_ring::GeometryError> {
+/// output, row by row. Each must see one at least.
+fn taps(input: [usize; 4], window: &Window) -> Result<Vec<usize>, Refusal> {
     let [height, width] = window.output([input[1], input[2]])?;
     let along = |axis: usize, out: usize| {
         let start = (out * window.stride[axis]) as i64 - window.padding[axis][0] as i64;
@@ -78,5 +73,10 @@ fn taps(input: [usize; 4], window: &Window) -> Result<Vec<usize>, cryptflow_ring
         (0..window.kernel[axis]).filter(seen).count()
     };
     let columns: Vec<usize> = (0..width).map(|c| along(1, c)).collect();
-    Ok((0..height).flat_map(|r| columns.iter().map(move |c| along(0, r) * c).collect::<Vec<_>>()).collect())
+    let rows = (0..height).map(|r| along(0, r));
+    let counts: Vec<usize> = rows.flat_map(|r| columns.iter().map(move |c| r * c)).collect();
+    if counts.contains(&0) {
+        return Err(malformed("a window of it sees nothing but padding"));
+    }
+    Ok(counts)
 }

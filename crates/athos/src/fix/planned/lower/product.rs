@@ -4,16 +4,14 @@ use cryptflow_ring::{LinearMap, Movement};
 
 use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{self, PlanValue};
+use super::super::plan::{self, Operation, PlanValue};
+use super::linear::{Target, matrices};
 use super::{Lowered, Lowering, Refusal};
 
 impl Lowering<'_> {
     /// `a · b` of two secrets, broadcast to the node's shape.
     pub(super) fn mul_secrets(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
-        let x = self.secret(a)?;
-        let x = self.broadcast(id, x);
-        let y = self.secret(b)?;
-        let y = self.broadcast(id, y);
+        let (x, y) = self.pair(id, a, b)?;
         Ok(Lowered::Value(self.product_of(id, x, y, self.extra_of(id), self.range(id), true)))
     }
 
@@ -27,28 +25,25 @@ impl Lowering<'_> {
         range: Range,
         whole: bool,
     ) -> usize {
-        let shape = self.plan.values[x].shape.clone();
-        let map = LinearMap::Scale { rows: 1, channels: shape.iter().product() };
-        self.secret_product(id, map, x, y, extra, range, (shape, whole))
+        let shape = self.shape(x);
+        let op = plan::elementwise(shape.iter().product());
+        self.secret_product(id, op, [x, y], shape, Target { range, extra, whole })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one product")]
     fn secret_product(
         &mut self,
         id: NodeId,
-        map: LinearMap,
-        x: usize,
-        y: usize,
-        extra: i32,
-        range: Range,
-        (shape, whole): (Vec<usize>, bool),
+        op: Operation,
+        [x, y]: [usize; 2],
+        shape: Vec<usize>,
+        to: Target,
     ) -> usize {
         let scale = self.setting.scale;
         // A product shifts out a bit at least.
         let both = self.plan.values[x].scale(scale) + self.plan.values[y].scale(scale);
-        let extra = extra.min(both as i32 - 1 - scale as i32);
-        let value = PlanValue { node: whole.then_some(id), extra, ..self.blank(id, shape, range) };
-        self.step_to(id, plan::product(map), &[x, y], value)
+        let extra = to.extra.min(both as i32 - 1 - scale as i32);
+        let value = PlanValue { node: to.whole.then_some(id), extra, ..self.blank(id, shape, to.range) };
+        self.step_to(id, op, &[x, y], value)
     }
 
     /// A matrix product, or one for each matrix of the leading axes, of two secrets.
@@ -58,28 +53,21 @@ impl Lowering<'_> {
         let x = if ta { self.last_two_swapped(id, x) } else { x };
         let y = self.secret(b)?;
         let y = if tb { self.last_two_swapped(id, y) } else { y };
-        let (left, right) = (self.plan.values[x].shape.clone(), self.plan.values[y].shape.clone());
-        let (Some((before, &[rows, inner])), Some((others, &[_, columns]))) =
-            (left.split_last_chunk::<2>(), right.split_last_chunk::<2>())
-        else {
-            return Err("its operands are not matrices".into());
-        };
-        let batch: usize = before.iter().product();
-        let map = match (others.is_empty(), batch) {
+        let right = &self.plan.values[y].shape;
+        let (batch, [rows, inner]) = matrices(&self.plan.values[x].shape)?;
+        let (_, [_, columns]) = matrices(right)?;
+        let map = match (right.len() == 2, batch) {
             (true, _) => LinearMap::MatMul { rows: batch * rows, inner, columns },
             (false, 1) => LinearMap::MatMul { rows, inner, columns },
             (false, batch) => LinearMap::BatchMatMul { batch, rows, inner, columns },
         };
-        let shape = self.graph.node(id).shape.clone();
-        let (extra, range) = (self.extra_of(id), self.range(id));
-        let product = self.secret_product(id, map, x, y, extra, range, (shape, !self.has_bias(id)));
-        if !self.has_bias(id) {
-            return Ok(Lowered::Value(product));
-        }
-        let bias = self.bias(id, 2)?.unwrap_or_default();
-        let ones = vec![1.0; bias.len()];
-        let (y, _) = self.diagonal(id, product, ones, Some(bias), None);
-        Ok(Lowered::Value(y))
+        let bias = self.bias(id, 2)?;
+        let to = self.own_target(id, bias.is_none());
+        let product = self.secret_product(id, plan::product(map), [x, y], self.own_shape(id), to);
+        Ok(match bias {
+            None => Lowered::Value(product),
+            Some(bias) => self.diagonal(id, product, vec![1.0; bias.len()], bias),
+        })
     }
 
     /// A value with its last two axes exchanged.

@@ -1,12 +1,12 @@
 //! Reductions over axes: the axes are brought together, and one window covers them.
 
-use cryptflow_ring::{Movement, Window};
+use cryptflow_ring::Movement;
 
 use cryptflow_graph::{NodeId, Reduce, Reduction};
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, PlanValue};
 use super::pool::multiple;
-use super::{Lowered, Lowering, Refusal};
+use super::{Lowered, Lowering, Refusal, column, malformed, no_axis};
 
 impl Lowering<'_> {
     pub(super) fn reduce(&mut self, id: NodeId, reduce: &Reduce) -> Result<Lowered, Refusal> {
@@ -26,17 +26,15 @@ impl Lowering<'_> {
             return Ok(Lowered::Value(x));
         }
         if smallest {
-            x = self.negated(id, x, None);
+            x = self.negated(id, x);
         }
         let (x, _) = self.gathered_axes(id, x, axes)?;
-        let [before, count, _, after] = <[usize; 4]>::try_from(self.plan.values[x].shape.as_slice())
-            .map_err(|_| "it does not have four axes".to_string())?;
+        let [before, count, _, after] = self.nhwc(x)?;
         let mut y = self.largest(id, x, [before, count, after]);
         if smallest {
-            y = self.negated(id, y, None);
+            y = self.negated(id, y);
         }
-        let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.reshaped(id, y))
     }
 
     /// The sum or the mean over axes: the axes are brought together, and one window covers them.
@@ -44,17 +42,15 @@ impl Lowering<'_> {
         let x = self.secret(self.operand(id, 0)?)?;
         let (x, count) = self.gathered_axes(id, x, axes)?;
         let input = self.nhwc(x)?;
-        let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let out = vec![input[0], 1, 1, input[3]];
         let range = self.range(id);
         let sums = if mean { multiple(range, count) } else { range };
-        let mut y = self.step(id, plan::sum_pool(input, window), &[x], out.clone(), sums, false);
+        let mut y = self.step(id, plan::sum_pool(input, column(count)), &[x], out.clone(), sums, false);
         if mean {
             let value = PlanValue { extra: self.extra_of(id), ..self.blank(id, out, range) };
             y = self.step_to(id, plan::scale_public(vec![1.0 / count as f64]), &[y], value);
         }
-        let shape = self.graph.node(id).shape.clone();
-        Ok(self.last_step(id, Operation::Movement(Movement::Reshape { shape }), &[y]))
+        Ok(self.reshaped(id, y))
     }
 
     /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and
@@ -66,13 +62,13 @@ impl Lowering<'_> {
         axes: &[usize],
     ) -> Result<(usize, usize), Refusal> {
         let mut x = x;
-        let mut shape = self.plan.values[x].shape.clone();
+        let mut shape = self.shape(x);
         let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
         let (Some(&first), Some(&last)) = (axes.first(), axes.last()) else {
-            return Err("it reduces over no axis".into());
+            return Err(malformed("it reduces over no axis"));
         };
         if last >= shape.len() {
-            return Err(format!("it has no axis {last}"));
+            return Err(no_axis(last));
         }
         let mut lead = first;
         if last - first + 1 != axes.len() {

@@ -2,7 +2,8 @@
 
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Range, Reduce, Reduction};
+use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
@@ -19,8 +20,7 @@ impl Lowering<'_> {
         // b + condition · (a − b); for two constants, one layer.
         let d = match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (Some(x), Some(y)) => {
-                let factor =
-                    Op::Arithmetic(Arithmetic::Sub).evaluate(&[&x, &y]).map_err(|e| e.to_string())?;
+                let factor = Op::Arithmetic(Arithmetic::Sub).evaluate(&[&x, &y])?;
                 let scaled = self.scaled_by(id, bit, a, &factor)?;
                 return self.plus(id, scaled, b);
             }
@@ -70,11 +70,11 @@ impl Lowering<'_> {
         a: NodeId,
         b: NodeId,
     ) -> Result<Lowered, Refusal> {
-        let shape = self.graph.node(id).shape.clone();
+        let shape = self.own_shape(id);
         let count: usize = shape.iter().product();
         let wide = |array: &Array| {
             let movement = Movement::Broadcast { shape: shape.clone() };
-            movement.apply(&[(&array.shape, &array.data)]).map_err(|e| e.to_string())
+            movement.apply(&[(&array.shape, &array.data)])
         };
         let condition = wide(condition)?;
         let flat = |this: &mut Self, operand: NodeId| -> Result<usize, Refusal> {
@@ -82,7 +82,6 @@ impl Lowering<'_> {
             let x = this.broadcast(id, x);
             Ok(this.moved(id, Movement::Reshape { shape: vec![count] }, x))
         };
-        let reshape = |shape: &[usize]| Operation::Movement(Movement::Reshape { shape: shape.to_vec() });
         let constant = match (self.constant(a).cloned(), self.constant(b).cloned()) {
             (None, None) => {
                 let (x, y) = (flat(self, a)?, flat(self, b)?);
@@ -90,7 +89,7 @@ impl Lowering<'_> {
                 let indices = (0..count).map(|i| if condition[i] != 0.0 { i } else { count + i }).collect();
                 let both = self.joined(id, &[x, y]);
                 let chosen = self.moved(id, Movement::Gather { axis: 0, indices }, both);
-                return Ok(self.last_step(id, reshape(&shape), &[chosen]));
+                return Ok(self.reshaped(id, chosen));
             }
             (Some(a), _) => (a, true),
             (None, Some(b)) => (b, false),
@@ -109,14 +108,13 @@ impl Lowering<'_> {
             let kept = self.moved(id, Movement::Gather { axis: 0, indices }, padded);
             let kept = self.moved(id, Movement::Reshape { shape: shape.clone() }, kept);
             let added = (0..count).map(|i| if picks(i) { all[i] } else { 0.0 }).collect();
-            let added = Array::new(shape, added).map_err(|e| e.to_string())?;
-            return self.plus_array(id, kept, &added);
+            return self.plus_array(id, kept, &Array::new(shape, added)?);
         }
         let number = self.public_number(id, value, first)?;
         let both = self.joined(id, &[value, number]);
         let indices = (0..count).map(|i| if picks(i) { count } else { i }).collect();
         let chosen = self.moved(id, Movement::Gather { axis: 0, indices }, both);
-        Ok(self.last_step(id, reshape(&shape), &[chosen]))
+        Ok(self.reshaped(id, chosen))
     }
 
     /// A public number, made of an element of a flat value times nothing, with as many fractional
@@ -125,21 +123,23 @@ impl Lowering<'_> {
         let extra = self.plan.values[value].extra;
         let units = (f64::from(number) * exp2(self.setting.scale.saturating_add_signed(extra))).round();
         if units.abs() > exp2(50) {
-            return Err(format!("it puts {number} in the place of values: too large for fixed point"));
+            let reason = format!("it puts {number} in the place of values: too large for fixed point");
+            return Err(Refusal::Constant(reason));
         }
         self.plan.fitted = Some(self.setting.scale);
         let one = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
         let any = self.moved(id, one, value);
-        let range = super::Range { low: number.into(), high: number.into() };
+        let range = Range { low: number.into(), high: number.into() };
         let units = units as i64;
-        let made = PlanValue { extra, exact: Some((units, units)), ..self.blank(id, vec![1], range) };
+        let exact = Some(Bounds { low: units, high: units });
+        let made = PlanValue { extra, exact, ..self.blank(id, vec![1], range) };
         Ok(self.step_to(id, plan::combine(vec![0], vec![units]), &[any], made))
     }
 
     /// Flat values one after another.
     fn joined(&mut self, id: NodeId, parts: &[usize]) -> usize {
         let length = parts.iter().map(|&p| self.plan.values[p].shape.iter().product::<usize>()).sum();
-        let range = parts.iter().fold(super::Range::EMPTY, |r, &p| r.union(self.plan.values[p].range));
+        let range = parts.iter().fold(Range::EMPTY, |r, &p| r.union(self.plan.values[p].range));
         self.step(id, Operation::Movement(Movement::Concat { axis: 0 }), parts, vec![length], range, false)
     }
 }

@@ -1,12 +1,13 @@
 //! Softmax inside of a graph: `e^(x − largest) · 1/Σ`.
 
-use cryptflow_ring::{Movement, Window};
+use cryptflow_ring::Movement;
 
 use cryptflow_graph::{Function, NodeId, Range};
+use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::function::Approximation;
-use super::{Lowering, Refusal};
+use super::{Lowering, Refusal, column};
 use crate::fix::units::exp2;
 
 /// Fractional bits that the terms and their sum have beyond those of activations.
@@ -18,23 +19,16 @@ impl Lowering<'_> {
     /// The operands of the exponential are at most zero, where they underflow it is zero; the sum
     /// is from 1 to the number of elements, so that its reciprocal has no pole.
     pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
-        let shape = self.plan.values[x].shape.clone();
-        let Some((&n, rows)) = shape.split_last() else { return Err("a scalar has no last axis".into()) };
-        let rows: usize = rows.iter().product();
+        let [rows, n] = self.rows(x)?;
         let scale = self.setting.scale;
         let folded = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
         let largest = self.largest(id, folded, [rows, n, 1]);
         let largest = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, largest);
         // Never above zero, and no further below than the bounds are apart.
-        let (low, high) = self.bounds[x];
         let value = &self.plan.values[x];
-        let spread = value.range.high - value.range.low;
-        let unit = exp2(value.scale(scale));
-        let extra = value.extra;
-        let apart = high.saturating_sub(low);
-        let range = Range { low: -(apart as f64) / unit, high: 0.0 };
-        let blank = self.blank(id, vec![rows, n, 1, 1], range);
-        let below = PlanValue { extra, exact: Some((-apart, 0)), ..blank };
+        let (spread, own) = (value.range.high - value.range.low, value.scale(scale));
+        let bounds = Bounds { low: -self.bounds[x].apart(), high: 0 };
+        let below = self.integers(id, vec![rows, n, 1, 1], bounds, own);
         let below = self.step_to(id, Operation::Sub, &[folded, largest], below);
         let exp = Approximation {
             function: Function::EXP,
@@ -47,11 +41,10 @@ impl Lowering<'_> {
         // One term is e^0; what rounding leaves of it is within an eighth.
         let units = exp2(scale.saturating_add_signed(EXTRA));
         let most = n as f64 * 1.125;
-        let bounds = ((0.875 * units) as i64, (most * units).ceil() as i64);
-        let window = Window { kernel: [n, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
+        let bounds = Bounds { low: (0.875 * units) as i64, high: (most * units).ceil() as i64 };
         let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low: 0.875, high: most });
         let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
-        let sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], window), &[terms], sum);
+        let sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], column(n)), &[terms], sum);
         let reciprocal = Approximation {
             function: Function::RECIPROCAL,
             seen: Range { low: 0.875, high: most },
@@ -61,13 +54,12 @@ impl Lowering<'_> {
         };
         let reciprocal = self.approximate(id, sum, &reciprocal)?;
         let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
-        let blank = self.blank(id, vec![rows, n, 1, 1], Range { low: 0.0, high: 1.0 });
+        let fraction = Range { low: 0.0, high: 1.0 };
         let one = exp2(scale) as i64;
-        let product = PlanValue { exact: Some((-one / 8, one + one / 8)), ..blank };
-        let map = cryptflow_ring::LinearMap::Scale { rows: 1, channels: rows * n };
-        let product = self.step_to(id, plan::product(map), &[terms, reciprocal], product);
-        let result =
-            PlanValue { node: Some(id), ..self.blank(id, shape.clone(), Range { low: 0.0, high: 1.0 }) };
-        Ok(self.step_to(id, Operation::Movement(Movement::Reshape { shape }), &[product], result))
+        let exact = Some(Bounds { low: -one / 8, high: one + one / 8 });
+        let product = PlanValue { exact, ..self.blank(id, vec![rows, n, 1, 1], fraction) };
+        let product = self.step_to(id, plan::elementwise(rows * n), &[terms, reciprocal], product);
+        let shape = self.shape(x);
+        Ok(self.step(id, plan::reshape(&shape), &[product], shape, fraction, true))
     }
 }

@@ -13,9 +13,9 @@ use cryptflow_graph::{Activation, Arithmetic, Array, Graph, NodeId, Op, Pool, Po
 use cryptflow_program::{Linear, Operation, Program, ScalePublic, Step, SumPool};
 use cryptflow_ring::Movement;
 
-use crate::executor::Naive;
-use crate::graphs::{Builder, Random, window};
-use crate::small::{compiled, examples, fixed};
+use crate::fix::executor::Naive;
+use crate::fix::graphs::{Builder, Random, window};
+use crate::fix::small::{compiled, examples, fixed};
 
 /// A random network of `[1, 6, 6, c]`.
 fn network(seed: u64) -> Graph {

@@ -3,8 +3,8 @@
 use cryptflow_athos::compile::CompileOptions;
 use cryptflow_program::{Activation, Operation};
 
-use crate::graphs::GRAPHS;
-use crate::small::compiled;
+use crate::fix::graphs::GRAPHS;
+use crate::fix::small::compiled;
 
 const EXPECTED: &[(&str, &str)] = &[
     ("two dense layers with relu", "matmul, relu w, matmul"),

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use cryptflow_athos::fix::{FixedRunner, RunError};
+use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_program::{
     Activation, Checked, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Program,
     Rectifier, ScalePublic, Step, SumPool, ValueId, bits,
@@ -143,13 +143,28 @@ impl Naive {
 }
 
 impl FixedRunner for Naive {
+    fn load<'a>(
+        &'a self,
+        program: &'a Checked,
+        weights: &'a [Vec<i64>],
+    ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
+        Ok(Box::new(Loaded { naive: self, program, weights }))
+    }
+}
+
+struct Loaded<'a> {
+    naive: &'a Naive,
+    program: &'a Checked,
+    weights: &'a [Vec<i64>],
+}
+
+impl LoadedProgram for Loaded<'_> {
     fn run(
         &self,
-        program: &Checked,
-        weights: &[Vec<i64>],
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
+        let Loaded { naive, program, weights } = *self;
         let rings = program.rings();
         let mut values: Vec<Option<Vec<i64>>> = vec![None; program.values.len()];
         for (input, data) in program.inputs.iter().zip(inputs) {
@@ -158,7 +173,7 @@ impl FixedRunner for Naive {
         for step in &program.steps {
             let operands: Vec<&Vec<i64>> =
                 step.inputs.iter().map(|id| values[id.0].as_ref().unwrap()).collect();
-            let result = self.step(program, step, rings, weights, &operands).map_err(RunError::new)?;
+            let result = naive.step(program, step, rings, weights, &operands).map_err(RunError::new)?;
             let declared = &program.values[step.output.0];
             if let Some(v) = result.iter().find(|&&v| v < declared.low || v > declared.high) {
                 let (low, high) = (declared.low, declared.high);

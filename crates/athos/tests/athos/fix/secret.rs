@@ -11,9 +11,9 @@ use cryptflow_graph::{
 use cryptflow_program::validate;
 use cryptflow_ring::Movement;
 
-use crate::executor::Naive;
-use crate::graphs::Random;
-use crate::small::fixed;
+use crate::fix::executor::Naive;
+use crate::fix::graphs::Random;
+use crate::fix::small::fixed;
 
 /// A graph, the range of its inputs, and the largest error that it may have, in units at 12
 /// fractional bits.

@@ -6,9 +6,9 @@ use cryptflow_graph::Range;
 use cryptflow_graph::{Activation, Graph, Op, Order, float};
 use cryptflow_program::{OutputTransform, validate};
 
-use crate::executor::Naive;
-use crate::graphs::{Builder, Random};
-use crate::small::fixed;
+use crate::fix::executor::Naive;
+use crate::fix::graphs::{Builder, Random};
+use crate::fix::small::fixed;
 
 /// A dense layer with an operation behind it.
 fn graph(op: Op) -> Graph {
@@ -71,7 +71,8 @@ fn what_cannot_be_hidden_is_refused() {
     let error = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap_err();
     let CompileError::Fix(FixError::Unsupported(nodes)) = error else { panic!("{error}") };
     assert_eq!(nodes.len(), 1);
-    assert!(nodes[0].reason.contains("its logits cannot be hidden"), "{}", nodes[0].reason);
+    let reason = nodes[0].reason.to_string();
+    assert!(reason.contains("its logits cannot be hidden"), "{reason}");
 }
 
 #[test]

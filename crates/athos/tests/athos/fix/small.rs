@@ -6,8 +6,8 @@ use cryptflow_graph::Range;
 use cryptflow_graph::{Activation, Array, Graph, Op, Order, float};
 use cryptflow_program::{Linear, Operation, OutputTransform, validate};
 
-use crate::executor::Naive;
-use crate::graphs::{GRAPHS, Random};
+use crate::fix::executor::Naive;
+use crate::fix::graphs::{GRAPHS, Random};
 
 pub(crate) fn examples(graph: &Graph, count: usize, seed: u64) -> Vec<Vec<Array>> {
     let mut random = Random(seed);

@@ -1,12 +1,11 @@
 //! What importers and passes make of models, against what TensorFlow and ONNX Runtime computed: the
 //! small models of the importers' tests, and the networks of the shared data.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod frozen_graphs;
 mod onnx_networks;
 mod saved_models;
 mod shared;
-#[path = "../../../import/tests/import/small_models.rs"]
+#[path = "../../../../import/tests/import/small_models.rs"]
 mod small_models;
 
 #[test]

@@ -1,6 +1,5 @@
 //! The fixed-point step: small graphs, compiled and run in a naive executor, against the float
 //! interpreter.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bounds;
 mod executor;

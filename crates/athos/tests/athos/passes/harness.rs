@@ -1,12 +1,11 @@
 //! Random small graphs, and the check that a pass preserves what they compute.
 
-use cryptflow_ring::{Movement, Window};
-
-use super::{PASSES, Pass, dead_nodes, optimise};
+use cryptflow_athos::passes::{PASSES, Pass, dead_nodes, optimise};
 use cryptflow_graph::float;
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Graph, Linear, NodeId, Op, Pool, Pooling, Reduce, Reduction,
 };
+use cryptflow_ring::{Movement, Window};
 
 /// A small generator of numbers (SplitMix64): the same graphs every time.
 pub(super) struct Random(pub(super) u64);
@@ -256,6 +255,20 @@ pub(super) fn same(before: &[Array], after: &[Array]) {
             assert!(x == y || (x - y).abs() <= 1e-4 * largest, "{x} became {y}, the largest is {largest}");
         }
     }
+}
+
+/// Applies a pass, or all, to a graph, which computes afterwards what it did before.
+pub(super) fn preserving<R>(pass: impl FnOnce(&mut Graph) -> R, graph: &mut Graph) -> R {
+    let before = outputs(graph);
+    let report = pass(graph);
+    check(graph);
+    same(&before, &outputs(graph));
+    report
+}
+
+/// The operations of a graph, beside inputs and constants, in its order.
+pub(super) fn operations(graph: &Graph) -> Vec<&str> {
+    graph.nodes.iter().map(|n| n.op.name()).filter(|n| !["input", "constant"].contains(n)).collect()
 }
 
 /// A graph's order and shapes are as they must be.

@@ -1,6 +1,5 @@
 //! Every operation's float evaluation against loops written out from its definition.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 // Expected values are written with the digits that they have.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 

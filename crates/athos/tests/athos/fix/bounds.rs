@@ -6,9 +6,9 @@ use cryptflow_athos::fix::report::CompileReport;
 use cryptflow_graph::Range;
 use cryptflow_program::{Activation, Operation, validate};
 
-use crate::executor::Naive;
-use crate::graphs::GRAPHS;
-use crate::small::{compiled, examples};
+use crate::fix::executor::Naive;
+use crate::fix::graphs::GRAPHS;
+use crate::fix::small::{compiled, examples};
 
 /// In every ring from the smallest that compiles, the program is valid, and one bit less is refused
 /// with advice.

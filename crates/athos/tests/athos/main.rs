@@ -1,0 +1,8 @@
+//! The compiler from outside: its passes, functions and conditions, what it makes of small graphs and of networks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod conditions;
+mod fix;
+mod functions;
+mod networks;
+mod passes;

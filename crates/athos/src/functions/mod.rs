@@ -1,7 +1,7 @@
 //! Functions as piecewise polynomials, in integers: what a protocol that compares, combines and
 //! multiplies can compute.
 //!
-//! [`domain`] says where a function is defined, bends and jumps, in these integers; [`fit`] cuts a
+//! [`domain`] says where a function is defined, bends and jumps, in these integers; `fit` cuts a
 //! range of integers into pieces on each of which a polynomial is close enough; [`Table`] turns the
 //! pieces into the integers that a program computes with, and is the reference for what it
 //! computes.

@@ -9,8 +9,8 @@ use super::fit::{Piece, Wanted};
 ///
 /// * degree 0: `Y = constants`;
 /// * degree 1: `T = X − centres`, `Y = constants + factors[0]·T / 2^…`;
-/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, `Y = constants
-///   + Σ factors[i]·U^(i+1)`.
+/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, and
+///   `Y = constants + Σ factors[i]·U^(i+1)`.
 ///
 /// Every division by a power of two rounds, and may be off by a unit more in a protocol.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@
 //! [`check`] of each [`Scenario`], and for the planted [`Fault`]s and leaks to be found:
 //!
 //! ```ignore
-//! secrecy::check(&Conforming, &Zoo, &[77, 0, 1]).unwrap();
+//! secrecy::check(&MIRROR, &Zoo, &[77, 0, 1]).unwrap();
 //! ```
 //!
 //! [`check`] runs the parties' own code with recorded links and watched keys, and finds
@@ -14,7 +14,7 @@
 //!   ([`Run::ledger`]);
 //! * a message that is not uniform over its alphabet, seen from the outside ([`Run::uniform`]);
 //! * lengths or an order of messages that depend on a secret ([`Run::same_shape`]);
-//! * a message to P2, where P2 must receive none ([`Subject::LISTENS`]), or a byte of P2's view
+//! * a message to P2, where P2 must receive none ([`Subject::listens`]), or a byte of P2's view
 //!   that depends on a secret then ([`Run::same_to_the_helper`]).
 //!
 //! The streams of a scenario's keys can carry a fault ([`Fault`]), and the messages of a [`Run`]
@@ -32,33 +32,35 @@ use cryptflow_ring::pack::{pack, unpack};
 use cryptflow_wire::local::{Recorded, recorded_mesh};
 use cryptflow_wire::{LinkOptions, Links};
 
-use crate::suite;
 use cryptflow_mpc::clear::sign_extend;
 use cryptflow_mpc::keys::{Key, Keys};
-use cryptflow_mpc::{Error, Owner, Party, Protocol};
+use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol};
 
 pub use scenario::{OneRelu, Scenario, Zoo};
-pub use watched::{Fault, Ledger, Watched};
+pub use watched::{Fault, Ledger, Watched, covers};
 
 /// A protocol as this suite sees it.
-pub trait Subject: suite::Subject {
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<D: Definition> {
+    /// What it says of itself.
+    pub definition: D,
     /// Whether P2 receives messages once the keys are agreed.
-    const LISTENS: bool;
+    pub listens: bool,
     /// How many values a uniform byte of a message may have: 256, or 127 for bytes modulo 127. A
     /// message must be uniform over one of these.
-    const ALPHABETS: &'static [usize];
+    pub alphabets: &'static [usize],
     /// For each party, how many bytes of its part of an input come before the words that depend on
     /// the secret; nothing if the part is seeds alone.
-    const VALUE_WORDS: [Option<usize>; 3];
+    pub value_words: [Option<usize>; 3],
     /// The same of a weight.
-    const WEIGHT_WORDS: [Option<usize>; 3];
+    pub weight_words: [Option<usize>; 3],
+    /// The width of a part's words, which are packed; that of the program's ring where none is
+    /// said.
+    pub part_bits: Option<u32>,
     /// Whether P2 draws from its keys exactly what the evaluator at the other end draws, or more.
-    const HELPER_DRAWS_THE_SAME: bool;
-
-    /// The width of a part's words, which are packed.
-    fn part_bits(&self, ring_bits: u32) -> u32;
-    /// A party with keys that were not agreed on.
-    fn insecure_join(&self, links: Links, keys: Keys, ring_bits: u32) -> Result<Self::Protocol, Error>;
+    pub helper_draws_the_same: bool,
+    /// Begins a session with keys that were not agreed on.
+    pub insecure_begin: fn(&D, Links, Keys, u32) -> Result<D::Protocol, Error>,
 }
 
 /// The parties: two evaluators and a helper.
@@ -100,8 +102,12 @@ pub struct Run {
 ///
 /// # Errors
 /// The owner's.
-pub fn share<S: Subject>(subject: &S, scenario: &impl Scenario, secret: u64) -> Result<Parts, Error> {
-    let owner = subject.owner(scenario.ring_bits());
+pub fn share<D: Definition + Sync>(
+    subject: &Subject<D>,
+    scenario: &impl Scenario,
+    secret: u64,
+) -> Result<Parts, Error> {
+    let owner = subject.definition.owner(scenario.ring_bits());
     let three = |parts: Vec<Vec<u8>>| {
         let came = parts.len();
         <[Vec<u8>; 3]>::try_from(parts).map_err(|_| Error::parts("a secret", came, 3))
@@ -115,15 +121,15 @@ pub fn share<S: Subject>(subject: &S, scenario: &impl Scenario, secret: u64) -> 
 
 /// Parts of another secret, shared with the same randomness: seeds stay, what depends on the secret
 /// moves with it.
-pub fn share_again<S: Subject>(
-    subject: &S,
+pub fn share_again<D: Definition + Sync>(
+    subject: &Subject<D>,
     scenario: &impl Scenario,
     parts: &Parts,
     from: u64,
     to: u64,
 ) -> Parts {
     let ring = scenario.ring_bits();
-    let bits = subject.part_bits(ring);
+    let bits = subject.part_bits.unwrap_or(ring);
     let mut parts = parts.clone();
     let shift =
         |all: &mut Vec<[Vec<u8>; 3]>, places: [Option<usize>; 3], old: Vec<Vec<u64>>, new: Vec<Vec<u64>>| {
@@ -141,8 +147,8 @@ pub fn share_again<S: Subject>(
                 }
             }
         };
-    shift(&mut parts.values, S::VALUE_WORDS, scenario.inputs(from), scenario.inputs(to));
-    shift(&mut parts.weights, S::WEIGHT_WORDS, scenario.weights(from), scenario.weights(to));
+    shift(&mut parts.values, subject.value_words, scenario.inputs(from), scenario.inputs(to));
+    shift(&mut parts.weights, subject.weight_words, scenario.weights(from), scenario.weights(to));
     parts
 }
 
@@ -150,8 +156,8 @@ pub fn share_again<S: Subject>(
 ///
 /// # Errors
 /// What a party or the owner says. A run with a fault computes something wrong, but must not fail.
-pub fn run<S: Subject>(
-    subject: &S,
+pub fn run<D: Definition + Sync>(
+    subject: &Subject<D>,
     scenario: &impl Scenario,
     secret: u64,
     seeds: Seeds,
@@ -164,8 +170,8 @@ pub fn run<S: Subject>(
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_on<S: Subject>(
-    subject: &S,
+pub fn run_on<D: Definition + Sync>(
+    subject: &Subject<D>,
     scenario: &impl Scenario,
     parts: &Parts,
     seeds: Seeds,
@@ -181,27 +187,29 @@ pub fn run_on<S: Subject>(
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_with<S: Subject>(
-    subject: &S,
+pub fn run_with<D: Definition + Sync>(
+    subject: &Subject<D>,
     scenario: &impl Scenario,
     parts: &Parts,
     keys: Vec<[Arc<Watched>; 2]>,
 ) -> Result<Run, Error> {
     let (links, transcript) = recorded_mesh(3, LinkOptions::default())?;
     let begin = Barrier::new(3);
+    let begin_with =
+        |links, keys| (subject.insecure_begin)(&subject.definition, links, keys, scenario.ring_bits());
     let results: Vec<Result<Vec<Vec<u8>>, Error>> = thread::scope(|scope| {
         let threads: Vec<_> = links
             .into_iter()
             .zip(PARTIES)
             .map(|(links, party)| {
                 let [next, previous] = keys[party.index()].clone();
-                let (begin, transcript) = (&begin, &transcript);
+                let (begin, begin_with, transcript) = (&begin, &begin_with, &transcript);
                 scope.spawn(move || {
                     let (next, previous) =
                         (Key::insecure_from_source(next), Key::insecure_from_source(previous));
                     let keys = [(party.next(3), next), (party.previous(3), previous)];
-                    let joined = Keys::insecure_from_keys(party, keys)
-                        .and_then(|keys| subject.insecure_join(links, keys, scenario.ring_bits()));
+                    let joined =
+                        Keys::insecure_from_keys(party, keys).and_then(|keys| begin_with(links, keys));
                     begin.wait();
                     // What was said before is no part of the program.
                     if party == Party::P0 {
@@ -286,7 +294,7 @@ impl Run {
     ///
     /// # Errors
     /// The word, or the key.
-    pub fn ledger<S: Subject>(&self) -> Result<(), String> {
+    pub fn ledger<D: Definition>(&self, subject: &Subject<D>) -> Result<(), String> {
         for party in PARTIES {
             let own = self.keys[party.index()][0].ledger()?;
             let theirs = self.keys[party.next(3).index()][1].ledger()?;
@@ -294,11 +302,11 @@ impl Run {
                 return Err(format!("nothing was drawn of the key of {party} and {}", party.next(3)));
             }
             let evaluators = party == Party::P0;
-            let alike = if evaluators || S::HELPER_DRAWS_THE_SAME {
+            let alike = if evaluators || subject.helper_draws_the_same {
                 own == theirs
             } else {
                 let (helper, evaluator) = if party == Party::P2 { (&own, &theirs) } else { (&theirs, &own) };
-                watched::covers(helper, evaluator)
+                covers(helper, evaluator)
             };
             if !alike {
                 return Err(format!("{party} and {} do not draw the same words", party.next(3)));
@@ -311,9 +319,9 @@ impl Run {
     ///
     /// # Errors
     /// The messages that are not.
-    pub fn uniform<S: Subject>(&self) -> Result<(), String> {
+    pub fn uniform<D: Definition>(&self, subject: &Subject<D>) -> Result<(), String> {
         let far = |m: &Recorded| {
-            S::ALPHABETS.iter().all(|&n| far_from_uniform(m.payload.iter().copied(), 0..n) > TOO_FAR)
+            subject.alphabets.iter().all(|&n| far_from_uniform(m.payload.iter().copied(), 0..n) > TOO_FAR)
         };
         let tested = self.messages.iter().filter(|m| m.payload.len() >= TESTED);
         let found: Vec<String> = tested
@@ -396,14 +404,18 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
 ///
 /// # Errors
 /// What is wrong, and on which secret.
-pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario, secrets: &[u64]) -> Result<(), String> {
+pub fn check<D: Definition + Sync>(
+    subject: &Subject<D>,
+    scenario: &impl Scenario,
+    secrets: &[u64],
+) -> Result<(), String> {
     let Some((&secret, others)) = secrets.split_first() else { return Err("no secret was given".into()) };
     let parts = share(subject, scenario, secret).map_err(|e| e.to_string())?;
     let play = |parts: &Parts| {
         let run = run_on(subject, scenario, parts, seeds(0), Fault::None).map_err(|e| e.to_string())?;
-        run.ledger::<S>()?;
-        run.uniform::<S>()?;
-        if S::LISTENS { Ok(run) } else { run.helper_is_deaf().map(|()| run) }
+        run.ledger(subject)?;
+        run.uniform(subject)?;
+        if subject.listens { Ok(run) } else { run.helper_is_deaf().map(|()| run) }
     };
     let first = play(&parts).map_err(|e| format!("secret {secret}: {e}"))?;
     for &other in others {
@@ -413,38 +425,43 @@ pub fn check<S: Subject>(subject: &S, scenario: &impl Scenario, secrets: &[u64])
             if first.drawn()? != run.drawn()? {
                 return Err("which words are drawn depends on the secret".into());
             }
-            if S::LISTENS { Ok(()) } else { first.same_to_the_helper(&run) }
+            if subject.listens { Ok(()) } else { first.same_to_the_helper(&run) }
         });
         compared.map_err(|e| format!("secret {other}: {e}"))?;
     }
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_that_are_not_uniform_are_far_from_it() {
-        let bytes = |seed: u8| {
-            let mut bytes = vec![0; 20_000];
-            cryptflow_ring::Prf::new([seed; 16]).fill_bytes(0, 0, &mut bytes);
-            bytes
-        };
-        type Bug = fn(u8) -> u8;
-        // (what becomes of uniform bytes, the alphabet, whether they are uniform on it)
-        let table: [(Bug, usize, bool); 6] = [
-            (|b| b, 256, true),
-            (|b| b, 127, false),
-            (|b| b & 0x7f, 128, true),
-            (|b| b & 0xfe, 256, false),
-            (|b| if b < 40 { 0 } else { b }, 256, false),
-            (|b| b % 127, 127, true),
-        ];
-        for (i, (bug, values, uniform)) in table.into_iter().enumerate() {
-            let far = far_from_uniform(bytes(i as u8).into_iter().map(bug), 0..values);
-            // 256 bytes modulo 127 are two of each value, and two more.
-            assert_eq!(far < TOO_FAR, uniform, "{i}: {far}");
+/// Each stream of a key takes in turn the words of the one before, where words of the same numbers
+/// are drawn of both, and the ledger must find it. Returns how many such pairs of streams there are,
+/// of how many streams.
+///
+/// # Errors
+/// A run's, or the pair that was not found.
+pub fn repeats_are_found<D: Definition + Sync>(
+    subject: &Subject<D>,
+    scenario: &impl Scenario,
+    key: Party,
+) -> Result<(usize, usize), String> {
+    let run = |fault| run(subject, scenario, 1, seeds(7), fault).map_err(|e| e.to_string());
+    let clean = run(Fault::None)?;
+    let streams = clean.streams(key)?;
+    let mut pairs = 0;
+    for (&other, &stream) in streams.iter().zip(streams.iter().skip(1)) {
+        if clean.overlap(key, other, stream)? {
+            let found = run(Fault::Repeated { key, stream, other })?.ledger(subject);
+            if !found.is_err_and(|found| found.contains("overlap")) {
+                return Err(format!("{key}: stream {stream} repeats {other}, and nobody finds it"));
+            }
+            pairs += 1;
         }
     }
+    Ok((pairs, streams.len()))
 }
+
+/// Bugs that change what is seen of messages from the outside, and their names.
+pub const SHAPE_BUGS: [(&str, fn(&mut Vec<Recorded>)); 3] = [
+    ("zeros are cut off", |m| m[0].payload.truncate(1)),
+    ("an early exit", |m| drop(m.pop())),
+    ("another order", |m| m.sort_by_key(|m| m.payload.len())),
+];

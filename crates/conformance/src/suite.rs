@@ -1,22 +1,14 @@
 //! The conformance suite: one table of problems that every protocol solves, in one process and over
 //! TCP.
 //!
-//! A protocol's crate describes itself once, as a [`Subject`], and asks for a [`check`] of each
-//! [`Family`] in its tests:
+//! A protocol's crate asks in its tests for a [`check`] of its [`Definition`], with what the suite
+//! must know beside it, its [`Traits`].
 //!
-//! ```ignore
-//! #[test]
-//! fn mirror_conforms() {
-//!     let report = suite::check(&MirrorSubject, Transport::InProcess, Family::QUICK);
-//!     report.verdict().unwrap();
-//! }
-//! ```
-//!
-//! For each problem an [`Owner`] shares the inputs and weights, a thread each runs the parties, and
+//! For each problem an [`Owner`](cryptflow_mpc::Owner) shares the inputs and weights, a thread each runs the parties, and
 //! what they reveal is opened. Each value that a step computes is then compared with what
 //! [`Clear`](cryptflow_mpc::Clear) makes of the step's own opened operands, so that allowed errors
 //! of one step are not counted against the next. Besides the values, each step must
-//! * send exactly the bytes that [`CostModel`] declares, from each party to each other one, and
+//! * send exactly the bytes that [`CostModel`](cryptflow_mpc::CostModel) declares, from each party to each other one, and
 //!   report them;
 //! * lengthen the longest chain of dependent messages by exactly the declared rounds;
 //! * leave no message unread.
@@ -30,32 +22,7 @@ mod problem;
 mod session;
 mod table;
 
-use cryptflow_wire::Links;
-
-use cryptflow_mpc::{CostModel, Error, Owner, Protocol};
-
-/// A protocol as the suite sees it.
-pub trait Subject: Sync {
-    /// How many parties it has.
-    const PARTIES: usize;
-
-    /// A party.
-    type Protocol: Protocol;
-    /// The owner of secrets.
-    type Owner: Owner;
-    /// The declared costs.
-    type Costs: CostModel;
-
-    /// Makes a party of a program over Z_2^ring_bits, set-up messages included. Called in the
-    /// party's own thread.
-    fn join(&self, links: Links, ring_bits: u32) -> Result<Self::Protocol, Error>;
-    /// An owner of secrets of programs over Z_2^ring_bits.
-    fn owner(&self, ring_bits: u32) -> Self::Owner;
-    /// The cost model of programs over Z_2^ring_bits.
-    fn costs(&self, ring_bits: u32) -> Self::Costs;
-    /// What the protocol can do, and how exactly.
-    fn traits(&self) -> Traits;
-}
+use cryptflow_mpc::Definition;
 
 /// What a protocol can do, and how exactly.
 #[derive(Clone, Debug)]
@@ -157,12 +124,23 @@ impl Report {
 
 /// Runs the problems of some families. Problems that need a ring which the protocol does not have
 /// are left out.
-pub fn check<S: Subject>(subject: &S, transport: Transport, families: &[Family]) -> Report {
-    let traits = subject.traits();
+pub fn check<D: Definition + Sync>(
+    definition: &D,
+    traits: &Traits,
+    transport: Transport,
+    families: &[Family],
+) -> Report {
     let mut report = Report::default();
     for &family in families {
-        let problems = table::problems(family, &traits).filter(|p| traits.ring_bits.contains(&p.ring_bits));
-        session::run_all(subject, transport, problems, &mut report);
+        let problems = table::problems(family, traits).filter(|p| traits.ring_bits.contains(&p.ring_bits));
+        session::run_all(&Subject { definition, traits, transport }, problems, &mut report);
     }
     report
+}
+
+/// What is checked.
+struct Subject<'a, D> {
+    definition: &'a D,
+    traits: &'a Traits,
+    transport: Transport,
 }

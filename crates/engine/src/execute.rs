@@ -47,12 +47,11 @@ pub fn execute<P: Protocol>(
                 *slot = None;
             }
         }
-        let mut after = protocol.metered();
-        after.bytes -= &before.bytes;
+        let taken = protocol.metered().since(&before);
         let record = StepRecord {
             seconds: begun.elapsed().as_secs_f64(),
-            rounds: after.rounds.saturating_sub(before.rounds),
-            sent: after.bytes.sent(party).to_vec(),
+            rounds: taken.rounds,
+            sent: taken.bytes.sent(party).to_vec(),
         };
         observer.finished(index, step, &record);
     }

@@ -8,7 +8,7 @@ use cryptflow_ring::pack::packed_len;
 
 use crate::lift::widen;
 use crate::linear::truncate;
-use crate::session::{BLOCK, WAVE, cut};
+use crate::session::{BLOCK, cut};
 use crate::tree::Tuning;
 
 /// What Mirror's operations cost under a tuning.
@@ -45,15 +45,6 @@ pub(crate) fn open_values(len: usize, bits: u32) -> Cost {
     opened(len, |n| packed_len(n, bits))
 }
 
-/// One step on at most [`WAVE`] elements after another.
-pub(crate) fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
-    let mut cost = Cost::FREE;
-    for start in (0..len).step_by(WAVE) {
-        cost += step(WAVE.min(len - start));
-    }
-    cost
-}
-
 impl CostModel for MirrorCosts {
     fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
@@ -78,40 +69,5 @@ impl CostModel for MirrorCosts {
             | Operation::Movement(_) => Cost::FREE,
         };
         Ok((cost, result))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use cryptflow_mpc::Party;
-    use cryptflow_operation::{Activation, Product, Rectifier};
-    use cryptflow_ring::LinearMap;
-
-    use super::*;
-
-    /// The table of the specification: bytes of an activation, convolution, truncation and ReLU
-    /// together.
-    #[test]
-    fn bytes_of_an_activation() {
-        let costs = MirrorCosts { tuning: Tuning { bits_per_round: 600_000 } };
-        let n = 1 << 20;
-        for (ring, compare, at_most) in [(64, 32, 70.5), (64, 24, 64.5), (37, 24, 40.9)] {
-            let map = LinearMap::Scale { rows: n / 64, channels: 64 };
-            let x = Layout { len: n, bits: ring };
-            let cost = |operation: &Operation, inputs: &[Layout]| {
-                costs.cost(operation, &Place { inputs, len: n, ring_bits: ring }).unwrap()
-            };
-            let (linear, narrow) = cost(&Operation::Product(Product { map, shift: 12 }), &[x, x]);
-            let function = Rectifier::Relu;
-            let relu = Activation { function, compare_bits: compare, widen: true };
-            let (relu, wide) = cost(&Operation::Activation(relu), &[narrow]);
-            assert_eq!(wide, Layout { len: n, bits: ring });
-            let both = linear.clone() + relu;
-            let bytes = both.total() as f64 / n as f64;
-            assert!(bytes <= at_most + 0.01, "K = {ring}, c = {compare}: {bytes} bytes an activation");
-            assert_eq!(linear.rounds, 1);
-            let dealt = both.bytes.sent(Party::P2);
-            assert_eq!(dealt[0], dealt[1], "both of P2's links carry the same");
-        }
     }
 }

@@ -27,14 +27,17 @@ mod product;
 mod relu;
 mod session;
 pub mod share;
-pub mod tree;
-// What the parties can see, enumerated: it looks inside of steps, so it is compiled here.
 #[cfg(test)]
-#[path = "../tests/views/mod.rs"]
-mod views;
+#[path = "../tests/mod.rs"]
+mod tests;
+pub mod tree;
 
 pub use cost::MirrorCosts;
 pub use definition::MirrorDefinition;
 pub use mirror::Mirror;
 pub use share::{Masked, MirrorOwner, MirroredWeight};
 pub use tree::Tuning;
+
+// Tests that other crates share say the crate's name.
+#[cfg(test)]
+extern crate self as cryptflow_mirror;

@@ -4,8 +4,8 @@ use cryptflow_mpc::{Cost, Error, Layout};
 use rayon::prelude::*;
 
 use crate::Mirror;
-use crate::cost::{deal_values, in_waves, open_values};
-use crate::session::BLOCK;
+use crate::cost::{deal_values, open_values};
+use crate::session::{BLOCK, WAVE};
 use crate::share::{Masked, low_bits};
 
 impl Mirror {
@@ -77,5 +77,5 @@ pub(crate) fn lift(len: usize, from: u32, to: u32) -> Cost {
 
 /// The cost of widening.
 pub(crate) fn widen(x: Layout, to: u32) -> Cost {
-    in_waves(x.len, |n| lift(n, x.bits, to))
+    Cost::in_waves(x.len, WAVE, |n| lift(n, x.bits, to))
 }

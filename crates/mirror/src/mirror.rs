@@ -1,7 +1,7 @@
 //! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
 
 use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol, Traffic};
+use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol};
 use cryptflow_operation::{Operation, Rectifier};
 use cryptflow_ring::pack::pack;
 use cryptflow_ring::{Movement, Window, pool};
@@ -61,7 +61,7 @@ impl Mirror {
             }
         }
         let session = Session { party, links, keys, ring_bits, tuning };
-        let start = session.total();
+        let start = Cost::seen(&session.links);
         Ok(Mirror { session, start })
     }
 
@@ -71,19 +71,9 @@ impl Mirror {
     }
 }
 
-impl Session {
-    fn total(&self) -> Cost {
-        Cost { rounds: self.links.rounds(), bytes: Traffic::sent_by(self.party, &self.links.sent()) }
-    }
-}
-
 impl Protocol for Mirror {
     type Value = Masked;
     type Weight = MirroredWeight;
-
-    fn name(&self) -> &'static str {
-        "mirror"
-    }
 
     fn party(&self) -> Party {
         self.session.party
@@ -162,10 +152,7 @@ impl Protocol for Mirror {
     }
 
     fn metered(&self) -> Cost {
-        let mut cost = self.session.total();
-        cost.rounds -= self.start.rounds;
-        cost.bytes -= &self.start.bytes;
-        cost
+        Cost::seen(&self.session.links).since(&self.start)
     }
 }
 

@@ -3,7 +3,7 @@
 use cryptflow_mpc::{Cost, Error, Layout};
 use cryptflow_operation::{Activation, Rectifier};
 
-use crate::cost::{deal_values, in_waves, open_values};
+use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
 use crate::lift::lift;
 use crate::session::WAVE;
@@ -115,7 +115,7 @@ impl MirrorCosts {
 
     /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
     pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
-        in_waves(x.len, |n| {
+        Cost::in_waves(x.len, WAVE, |n| {
             self.sign(n, thresholds, compare_bits) + choose(n, thresholds, x.bits) + lift(n, x.bits, to)
         })
     }

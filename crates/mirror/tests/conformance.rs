@@ -1,29 +1,33 @@
 //! Mirror solves every problem of the conformance suite.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod subject;
+use cryptflow_conformance::suite::{self, Family, Traits, Transport};
+use cryptflow_mirror::MirrorDefinition;
 
-use cryptflow_conformance::suite::{self, Family, Transport};
-use cryptflow_mirror::Tuning;
-use subject::Conforming;
-
-fn conforms(tuning: Tuning, transport: Transport, families: &[Family]) {
-    let report = suite::check(&Conforming(tuning), transport, families);
+fn conforms(transport: Transport, families: &[Family]) {
+    let traits = Traits {
+        ring_bits: 2..=64,
+        compare_bits: 64,
+        local_truncation: false,
+        // A sum of one product keeps a trace of its weight's mask: 0.0017 units on average.
+        bias: 0.004,
+        blocks: vec![1 << 14],
+    };
+    let report = suite::check(&MirrorDefinition::default(), &traits, transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap();
 }
 
 #[test]
 fn in_one_process() {
-    conforms(Tuning::default(), Transport::InProcess, Family::QUICK);
+    conforms(Transport::InProcess, Family::QUICK);
 }
 
 #[test]
 fn over_tcp() {
-    conforms(Tuning::default(), Transport::Tcp, Family::QUICK);
+    conforms(Transport::Tcp, Family::QUICK);
 }
 
 #[test]
 fn on_a_million() {
-    conforms(Tuning::default(), Transport::InProcess, &[Family::Million]);
+    conforms(Transport::InProcess, &[Family::Million]);
 }

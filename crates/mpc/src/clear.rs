@@ -10,8 +10,6 @@ mod checks;
 mod definition;
 mod owner;
 mod pool;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 
@@ -145,10 +143,6 @@ impl Clear {
 impl Protocol for Clear {
     type Value = ClearValue;
     type Weight = ClearValue;
-
-    fn name(&self) -> &'static str {
-        "clear"
-    }
 
     fn party(&self) -> Party {
         self.party

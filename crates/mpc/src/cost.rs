@@ -5,10 +5,9 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
 use cryptflow_operation::Operation;
+use cryptflow_wire::Links;
 
-use crate::Error;
-
-use crate::{Party, Traffic};
+use crate::{Error, Party, Traffic};
 
 /// Rounds and payload bytes of an operation (frame headers are not counted).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +21,29 @@ pub struct Cost {
 impl Cost {
     /// Nothing is sent.
     pub const FREE: Cost = Cost { rounds: 0, bytes: Traffic::NONE };
+
+    /// What a party has seen on its links so far: its round clock, and what it sent.
+    pub fn seen(links: &Links) -> Cost {
+        let bytes = Traffic::sent_by(Party::new(links.index()), &links.sent());
+        Cost { rounds: links.rounds(), bytes }
+    }
+
+    /// What was added to what was seen before.
+    #[must_use]
+    pub fn since(mut self, earlier: &Cost) -> Cost {
+        self.rounds = self.rounds.saturating_sub(earlier.rounds);
+        self.bytes -= &earlier.bytes;
+        self
+    }
+
+    /// A step on at most `wave` elements after another.
+    pub fn in_waves(len: usize, wave: usize, step: impl Fn(usize) -> Cost) -> Cost {
+        let mut cost = Cost::FREE;
+        for start in (0..len).step_by(wave) {
+            cost += step(wave.min(len - start));
+        }
+        cost
+    }
 
     /// Bytes over all links.
     pub fn total(&self) -> u64 {

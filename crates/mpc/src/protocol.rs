@@ -79,8 +79,6 @@ pub trait Protocol {
     /// A party's part of a secret tensor of the model.
     type Weight;
 
-    /// The protocol's name, as the user types it.
-    fn name(&self) -> &'static str;
     /// Which party this is.
     fn party(&self) -> Party;
 

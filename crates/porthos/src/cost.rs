@@ -40,15 +40,6 @@ pub(crate) fn exchanged(words: u64, dealt: usize, bytes: u64) -> Cost {
     Cost { rounds: 1, bytes: [[0, sent, 0], [sent, 0, 0], [to0, to1, 0]].into() }
 }
 
-/// One step on at most [`WAVE`] elements after another.
-pub(crate) fn in_waves(len: usize, step: impl Fn(usize) -> Cost) -> Cost {
-    let mut cost = Cost::FREE;
-    for start in (0..len).step_by(WAVE) {
-        cost += step(WAVE.min(len - start));
-    }
-    cost
-}
-
 impl CostModel for PorthosCosts {
     fn input(&self, len: usize, _ring_bits: u32) -> Layout {
         Layout { len, bits: 64 }
@@ -63,7 +54,7 @@ impl CostModel for PorthosCosts {
                 triples::cost(maps, len) + truncation(o.shift)
             }
             Operation::Product(o) => triples::cost(std::iter::once(&o.map), len) + truncation(o.shift),
-            Operation::Compare(_) => in_waves(len, relu::derivative_cost),
+            Operation::Compare(_) => Cost::in_waves(len, WAVE, relu::derivative_cost),
             Operation::ScalePublic(o) => truncation(o.shift),
             Operation::Activation(o) => match o.function {
                 Rectifier::Relu => relu::cost(len),
@@ -78,30 +69,5 @@ impl CostModel for PorthosCosts {
             | Operation::Movement(_) => Cost::FREE,
         };
         Ok((cost, Layout { len, bits: 64 }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use cryptflow_ring::LinearMap;
-
-    use super::*;
-    use crate::{msb, share_convert};
-
-    #[test]
-    fn formulas_of_the_paper() {
-        let (l, log_p) = (64, 8);
-        for n in [1, 63, 64, 1000, BLOCK, 3 * BLOCK + 1, 2 * WAVE] {
-            let bits = |cost: Cost| cost.total() * 8 / n as u64;
-            assert_eq!(bits(share_convert::cost(n)), 3 * l * log_p + 5 * l);
-            assert_eq!(bits(msb::cost(n)), 3 * l * log_p + 9 * l);
-            assert_eq!(bits(relu::cost(n)), 6 * l * log_p + 19 * l);
-            assert_eq!(bits(triples::multiply_cost(n)), 5 * l);
-            assert_eq!(relu::cost(n).total(), 536 * n as u64);
-        }
-        assert_eq!(relu::cost(WAVE).rounds, 9);
-        let matmul = LinearMap::MatMul { rows: 3, inner: 5, columns: 7 };
-        let cost = triples::cost(std::iter::once(&matmul), 21);
-        assert_eq!(cost.total() * 8, (2 * 15 + 2 * 35 + 21) * l);
     }
 }

@@ -33,15 +33,18 @@ pub mod relu;
 mod session;
 pub mod share;
 pub mod share_convert;
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
 pub mod triples;
 pub mod truncation;
-// What the parties can see, enumerated: it looks inside of steps, so it is compiled here.
-#[cfg(test)]
-#[path = "../tests/views/mod.rs"]
-mod views;
 
 pub use cost::PorthosCosts;
 pub use definition::{PorthosDefinition, PorthosExactDefinition};
 pub use porthos::Porthos;
 pub use share::{PorthosOwner, Share};
 pub use truncation::Truncation;
+
+// Tests that other crates share say the crate's name.
+#[cfg(test)]
+extern crate self as cryptflow_porthos;

@@ -40,7 +40,7 @@ impl Porthos {
     pub fn insecure_with_keys(links: Links, keys: Keys) -> Porthos {
         let truncation = Truncation::Local;
         let session = Session { party: Party::new(links.index()), links, keys, truncation };
-        let start = session.total();
+        let start = Cost::seen(&session.links);
         Porthos { session, start }
     }
 
@@ -83,13 +83,6 @@ fn pairwise(operation: &str, x: &Share, y: &Share, f: fn(u64, u64) -> u64) -> Re
 impl Protocol for Porthos {
     type Value = Share;
     type Weight = Share;
-
-    fn name(&self) -> &'static str {
-        match self.session.truncation {
-            Truncation::Local => "porthos",
-            Truncation::Dealt => "porthos-exact",
-        }
-    }
 
     fn party(&self) -> Party {
         self.session.party
@@ -154,10 +147,7 @@ impl Protocol for Porthos {
     }
 
     fn metered(&self) -> Cost {
-        let mut cost = self.session.total();
-        cost.rounds -= self.start.rounds;
-        cost.bytes -= &self.start.bytes;
-        cost
+        Cost::seen(&self.session.links).since(&self.start)
     }
 }
 

@@ -6,7 +6,6 @@
 
 use cryptflow_mpc::{Cost, Error};
 
-use crate::cost::in_waves;
 use crate::session::{Session, WAVE};
 use crate::share::Share;
 use crate::triples::multiply_cost;
@@ -59,5 +58,5 @@ pub(crate) fn derivative_cost(len: usize) -> Cost {
 
 /// The cost of ReLU.
 pub(crate) fn cost(len: usize) -> Cost {
-    in_waves(len, |n| derivative_cost(n) + multiply_cost(n))
+    Cost::in_waves(len, WAVE, |n| derivative_cost(n) + multiply_cost(n))
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use cryptflow_mpc::keys::{Keys, Stream};
-use cryptflow_mpc::{Cost, Error, Party, Traffic};
+use cryptflow_mpc::{Error, Party};
 use cryptflow_ring::small_field::LANES;
 use cryptflow_wire::{Link, Links};
 use rayon::prelude::*;
@@ -183,11 +183,6 @@ impl<const L: u32> Session<L> {
             block.iter_mut().zip(theirs).for_each(|(a, b)| *a = combine(*a, *b));
         }
         Ok(())
-    }
-
-    /// Rounds and bytes so far.
-    pub(crate) fn total(&self) -> Cost {
-        Cost { rounds: self.links.rounds(), bytes: Traffic::sent_by(self.party, &self.links.sent()) }
     }
 }
 

@@ -1,16 +1,14 @@
 //! What holds of every message and of every pad of whole programs, what P2 sees of comparisons, and
 //! that each check finds the bug which it is there for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod subject;
 
 use cryptflow_conformance::secrecy::{
-    self, Fault, OneRelu, PARTIES, Run, TOO_FAR, Watched, Zoo, far_from_uniform, seeds,
+    self, Fault, OneRelu, PARTIES, Run, SHAPE_BUGS, TOO_FAR, Watched, Zoo, far_from_uniform,
+    repeats_are_found, seeds,
 };
 use cryptflow_mpc::Party;
-use cryptflow_porthos::Truncation;
 use cryptflow_wire::local::Recorded;
-use subject::Conforming;
+
+use super::subject::{DEALT, LOCAL};
 
 /// The modulus of the bytes of a comparison.
 const P: u8 = 127;
@@ -19,17 +17,15 @@ const SMALL: OneRelu = OneRelu(5000);
 /// Messages of a comparison are at least this long.
 const TESTED: usize = 4096;
 
-const PORTHOS: Conforming = Conforming(Truncation::Local);
-
 fn one_relu(secret: u64, fault: Fault) -> Run {
-    secrecy::run(&PORTHOS, &SMALL, secret, seeds(7), fault).unwrap()
+    secrecy::run(&LOCAL, &SMALL, secret, seeds(7), fault).unwrap()
 }
 
 #[test]
 fn whole_programs_keep_their_secrets() {
-    for truncation in [Truncation::Local, Truncation::Dealt] {
-        secrecy::check(&Conforming(truncation), &Zoo, &[77, 0, 5u64.wrapping_neg()]).unwrap();
-    }
+    let secrets = [77, 0, 5u64.wrapping_neg()];
+    secrecy::check(&LOCAL, &Zoo, &secrets).unwrap();
+    secrecy::check(&DEALT, &Zoo, &secrets).unwrap();
 }
 
 /// The messages of a comparison to P2 from one evaluator, one after another: 64 rows of each group.
@@ -81,7 +77,7 @@ fn helpers_view(OneRelu(len): OneRelu, messages: &[Recorded]) -> Result<(), Stri
 fn the_helper_sees_one_zero_or_none_whatever_the_input() {
     for input in [0, 1, 1u64.wrapping_neg(), 12345, 1 << 61] {
         let relu = OneRelu::BLOCKS;
-        let run = secrecy::run(&PORTHOS, &relu, input, seeds(7), Fault::None).unwrap();
+        let run = secrecy::run(&LOCAL, &relu, input, seeds(7), Fault::None).unwrap();
         helpers_view(relu, &run.messages).unwrap();
     }
 }
@@ -95,7 +91,7 @@ fn the_helper_sees_one_zero_or_none_whatever_the_input() {
 fn planted_bugs_are_found() {
     let found = |fault| {
         let run = one_relu(0, fault);
-        run.uniform::<Conforming>().is_err() || helpers_view(SMALL, &run.messages).is_err()
+        run.uniform(&LOCAL).is_err() || helpers_view(SMALL, &run.messages).is_err()
     };
     for (key, forgotten, skewed) in [(Party::P0, 6, 4), (Party::P1, 5, 4), (Party::P2, 6, 5)] {
         let streams = one_relu(0, Fault::None).streams(key).unwrap();
@@ -105,17 +101,13 @@ fn planted_bugs_are_found() {
             let found: Vec<u64> = streams.iter().copied().filter(|&s| found(fault.at(s))).collect();
             assert!(found.len() >= expected, "{fault:?}: {found:?} of {streams:?}");
         }
-        let clean = one_relu(0, Fault::None);
-        for pair in streams.windows(2).filter(|p| clean.overlap(key, p[0], p[1]).unwrap()) {
-            let run = one_relu(0, Fault::Repeated { key, stream: pair[1], other: pair[0] });
-            assert!(run.ledger::<Conforming>().unwrap_err().contains("overlap"), "{key}, {pair:?}");
-        }
+        repeats_are_found(&LOCAL, &SMALL, key).unwrap();
     }
 }
 
 #[test]
 fn holders_that_draw_differently_are_found() {
-    let parts = secrecy::share(&PORTHOS, &SMALL, 1).unwrap();
+    let parts = secrecy::share(&LOCAL, &SMALL, 1).unwrap();
     for key in PARTIES {
         let source = |holder: Party, of: Party| {
             let wrong = holder == key && of == key;
@@ -123,22 +115,15 @@ fn holders_that_draw_differently_are_found() {
             Watched::new(seeds(7)[of.index()], fault)
         };
         let keys = PARTIES.map(|p| [source(p, p), source(p, p.previous(3))]).to_vec();
-        let run = secrecy::run_with(&PORTHOS, &SMALL, &parts, keys).unwrap();
-        assert!(run.ledger::<Conforming>().unwrap_err().contains("the same words"), "{key}");
+        let run = secrecy::run_with(&LOCAL, &SMALL, &parts, keys).unwrap();
+        assert!(run.ledger(&LOCAL).unwrap_err().contains("the same words"), "{key}");
     }
 }
 
 #[test]
 fn shapes_that_depend_on_a_secret_are_found() {
     let clean = one_relu(0, Fault::None);
-    // (what the bug does to the messages)
-    type Bug = fn(&mut Vec<Recorded>);
-    let bugs: [(&str, Bug); 3] = [
-        ("zeros are cut off", |m| m[0].payload.truncate(1)),
-        ("an early exit", |m| drop(m.pop())),
-        ("another order", |m| m.sort_by_key(|m| m.payload.len())),
-    ];
-    for (name, bug) in bugs {
+    for (name, bug) in SHAPE_BUGS {
         let mut run = one_relu(1, Fault::None);
         clean.same_shape(&run).unwrap();
         bug(&mut run.messages);

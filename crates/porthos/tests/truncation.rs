@@ -1,5 +1,5 @@
-//! Dealt truncation never fails where local truncation would, up to the ends of its range.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Local truncation fails as often as is said, and dealt truncation never, up to the ends of its
+//! range.
 
 use std::thread;
 
@@ -8,6 +8,8 @@ use cryptflow_operation::{Linear, LinearTerm, Operation, WeightId};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_ring::LinearMap;
 use cryptflow_wire::{LinkOptions, local};
+
+use crate::truncation::{failure_probability, truncate};
 
 /// x·1 / 2^shift, opened.
 fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
@@ -60,4 +62,43 @@ fn local_truncation_fails_as_often_as_is_said() {
     let failures =
         truncated(&x, 12, Truncation::Local).into_iter().filter(|y| (y - (1 << 50)).abs() > 1).count();
     assert!((failures as f64 / 25_000.0 - 1.0).abs() < 0.03, "{failures}");
+}
+
+/// Local truncation of z with P0's share s.
+fn truncated_locally(z: i64, s: u64, shift: u32) -> i64 {
+    let (mut a, mut b) = ([s], [(z as u64).wrapping_sub(s)]);
+    truncate::<64>(Party::P0, &mut a, shift);
+    truncate::<64>(Party::P1, &mut b, shift);
+    a[0].wrapping_add(b[0]) as i64
+}
+
+#[test]
+fn is_down_or_up_and_exact_where_nothing_is_lost() {
+    let mut state = 7u64;
+    for z in [0, 1, -1, 2000, -2000, 4096, -4096, 5 << 12, -(9 << 12), (1 << 40) + 777, -(1 << 40) - 777] {
+        let mut seen = [false; 2];
+        for _ in 0..2000 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // The |z| shares at which it fails are never met by chance.
+            let result = truncated_locally(z, state ^ (state >> 29), 12);
+            let up = result - (z >> 12);
+            assert!(up == 0 || up == 1, "{z} gives {result}");
+            seen[up as usize] = true;
+        }
+        let lost = z.rem_euclid(4096);
+        assert!(seen[0] || lost > 4000, "{z} is rounded down");
+        assert!(seen[1] || lost < 500, "{z} is rounded up");
+        assert!(lost != 0 || !seen[1], "{z} is exact");
+    }
+}
+
+#[test]
+fn fails_for_as_many_shares_as_z_is_large() {
+    let end = 1u64 << 63;
+    for (z, first, last) in [(-5000, end - 5000, end - 1), (5000, end, end + 4999)] {
+        let off = |s: u64| (truncated_locally(z, s, 12) - (z >> 12)).abs() > 1;
+        assert!(off(first) && off(last));
+        assert!(!off(first - 1) && !off(last + 1));
+    }
+    assert!((failure_probability(1 << 20, 1 << 24) - 2f64.powi(-20)).abs() < 1e-12);
 }

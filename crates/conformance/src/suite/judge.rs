@@ -6,14 +6,14 @@ use cryptflow_ring::bilinear;
 use super::problem::{Problem, Step, elements, plain};
 use super::session::{Record, Snapshot};
 use super::{Subject, Traits};
-use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Owner, Party};
+use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Definition, Error, Layout, Owner, Party};
 
 /// Elements from which on an error's mean is looked at.
 const STATISTICS: usize = 10_000;
 
 /// Appends what is wrong.
-pub(super) fn judge<S: Subject>(
-    subject: &S,
+pub(super) fn judge<D: Definition>(
+    subject: &Subject<'_, D>,
     problem: &Problem,
     records: &[Record],
     failures: &mut Vec<String>,
@@ -30,14 +30,13 @@ pub(super) fn judge<S: Subject>(
 }
 
 /// Compares each value with what the plaintext reference makes of the same operands.
-fn values<S: Subject>(
-    subject: &S,
+fn values<D: Definition>(
+    subject: &Subject<'_, D>,
     problem: &Problem,
     records: &[Record],
     fail: &mut impl FnMut(&str, String),
 ) -> Result<(), (&'static str, String)> {
-    let traits = subject.traits();
-    let owner = subject.owner(problem.ring_bits);
+    let owner = subject.definition.owner(problem.ring_bits);
     let mut clear = Clear::checked(Party::P0, problem.ring_bits);
     let weights: Vec<ClearValue> = problem.weights.iter().map(|w| plain(w, problem.ring_bits)).collect();
     let mut operands: Vec<ClearValue> = Vec::new();
@@ -58,7 +57,7 @@ fn values<S: Subject>(
             return Err((name, format!("{} elements were opened, {len} were due", opened.len())));
         }
         let verdict = match step {
-            Some(step) => compare(step, &operands, &weights, &expected.signed(), &opened, &traits),
+            Some(step) => compare(step, &operands, &weights, &expected.signed(), &opened, subject.traits),
             None => exact(&expected.signed(), &opened),
         };
         if let Err(what) = verdict {
@@ -176,13 +175,13 @@ fn mean(opened: &[i64], z: impl Iterator<Item = i128>, shift: u32, bias: f64) ->
 }
 
 /// Compares the meters with the declared costs, step by step.
-fn costs<S: Subject>(
-    subject: &S,
+fn costs<D: Definition>(
+    subject: &Subject<'_, D>,
     problem: &Problem,
     records: &[Record],
     fail: &mut impl FnMut(&str, String),
 ) -> Result<(), Error> {
-    let model = subject.costs(problem.ring_bits);
+    let model = subject.definition.costs(problem.ring_bits);
     let owner_lengths = problem.inputs.iter().map(Vec::len);
     let mut layouts: Vec<Layout> = owner_lengths.map(|len| model.input(len, problem.ring_bits)).collect();
     let lengths = lengths(problem)?;

@@ -7,7 +7,7 @@ use cryptflow_wire::{LinkMeter, LinkOptions, Links, Watch, local, tcp};
 use super::judge;
 use super::problem::{Problem, elements, relu, scale_public};
 use super::{Report, Subject, Transport};
-use cryptflow_mpc::{Cost, Error, Owner, Party, Protocol};
+use cryptflow_mpc::{Cost, Definition, Error, Owner, Party, Protocol};
 
 /// Elements that one session may hold: its problems are shared before it begins.
 const SESSION: usize = 1 << 21;
@@ -40,9 +40,8 @@ struct Parts {
 }
 
 /// Runs problems, many in one session where they share a ring, and judges them.
-pub(super) fn run_all<S: Subject>(
-    subject: &S,
-    transport: Transport,
+pub(super) fn run_all<D: Definition + Sync>(
+    subject: &Subject<'_, D>,
     problems: impl Iterator<Item = Problem>,
     report: &mut Report,
 ) {
@@ -51,7 +50,7 @@ pub(super) fn run_all<S: Subject>(
     for problem in problems {
         let other_ring = batch.first().is_some_and(|first| first.ring_bits != problem.ring_bits);
         if !batch.is_empty() && (other_ring || held + problem.weight_of_data() > SESSION) {
-            run_batch(subject, transport, &batch, report);
+            run_batch(subject, &batch, report);
             batch.clear();
             held = 0;
         }
@@ -59,17 +58,17 @@ pub(super) fn run_all<S: Subject>(
         batch.push(problem);
     }
     if !batch.is_empty() {
-        run_batch(subject, transport, &batch, report);
+        run_batch(subject, &batch, report);
     }
 }
 
-fn run_batch<S: Subject>(subject: &S, transport: Transport, batch: &[Problem], report: &mut Report) {
+fn run_batch<D: Definition + Sync>(subject: &Subject<'_, D>, batch: &[Problem], report: &mut Report) {
     report.problems += batch.len();
     let Some(ring_bits) = batch.first().map(|p| p.ring_bits) else { return };
     // What follows a warm-up is the steady state: no message of the set-up is the longest chain.
     let warm_up = warm_up(ring_bits, subject);
     let all: Vec<&Problem> = std::iter::once(&warm_up).chain(batch).collect();
-    let records = match run_session(subject, transport, ring_bits, &all) {
+    let records = match run_session(subject, ring_bits, &all) {
         Ok(records) => records,
         Err(failure) => return report.failures.push(format!("K={ring_bits}: {failure}")),
     };
@@ -83,16 +82,16 @@ fn run_batch<S: Subject>(subject: &S, transport: Transport, batch: &[Problem], r
     }
 }
 
-fn warm_up<S: Subject>(ring_bits: u32, subject: &S) -> Problem {
-    let mut problem = Problem::new("warm-up", ring_bits, subject.traits().local_truncation);
+fn warm_up<D: Definition + Sync>(ring_bits: u32, subject: &Subject<'_, D>) -> Problem {
+    let mut problem = Problem::new("warm-up", ring_bits, subject.traits.local_truncation);
     let x = problem.input(vec![1, 0, -1]);
     problem.step(scale_public(&[2], 1), &[x]);
     problem.step(relu(2, true), &[x]);
     problem
 }
 
-fn share<S: Subject>(owner: &S::Owner, problem: &Problem) -> Result<Vec<Parts>, Error> {
-    let mut parts: Vec<Parts> = (0..S::PARTIES).map(|_| Parts::default()).collect();
+fn share<D: Definition + Sync>(owner: &D::Owner, problem: &Problem) -> Result<Vec<Parts>, Error> {
+    let mut parts: Vec<Parts> = (0..D::FACTS.parties).map(|_| Parts::default()).collect();
     for x in &problem.inputs {
         let made = owner.share_value(&elements(x, problem.ring_bits))?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.inputs.push(part));
@@ -104,23 +103,22 @@ fn share<S: Subject>(owner: &S::Owner, problem: &Problem) -> Result<Vec<Parts>, 
     Ok(parts)
 }
 
-fn run_session<S: Subject>(
-    subject: &S,
-    transport: Transport,
+fn run_session<D: Definition + Sync>(
+    subject: &Subject<'_, D>,
     ring_bits: u32,
     problems: &[&Problem],
 ) -> Result<Vec<Vec<Record>>, String> {
-    let owner = subject.owner(ring_bits);
-    let mut parts: Vec<Vec<Parts>> = (0..S::PARTIES).map(|_| Vec::new()).collect();
+    let owner = subject.definition.owner(ring_bits);
+    let mut parts: Vec<Vec<Parts>> = (0..D::FACTS.parties).map(|_| Vec::new()).collect();
     for problem in problems {
         let made =
-            share::<S>(&owner, problem).map_err(|e| format!("{}: sharing failed: {e}", problem.name))?;
+            share::<D>(&owner, problem).map_err(|e| format!("{}: sharing failed: {e}", problem.name))?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.push(part));
     }
     let options = LinkOptions::default();
-    let links = match transport {
-        Transport::InProcess => local::mesh(S::PARTIES, options),
-        Transport::Tcp => tcp::mesh_on_loopback(S::PARTIES, options),
+    let links = match subject.transport {
+        Transport::InProcess => local::mesh(D::FACTS.parties, options),
+        Transport::Tcp => tcp::mesh_on_loopback(D::FACTS.parties, options),
     };
     let links = links.map_err(|e| format!("the parties cannot be linked: {e}"))?;
     let outcomes = thread::scope(|scope| {
@@ -129,7 +127,7 @@ fn run_session<S: Subject>(
         let join = |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|_| Err((true, "panicked".into())));
         threads.into_iter().map(join).collect::<Vec<Result<Vec<Record>, Failure>>>()
     });
-    let failed: Vec<(bool, String)> = Party::all(S::PARTIES)
+    let failed: Vec<(bool, String)> = Party::all(D::FACTS.parties)
         .zip(&outcomes)
         .filter_map(|(p, o)| o.as_ref().err().map(|(own, e)| (*own, format!("{p}: {e}"))))
         .collect();
@@ -147,8 +145,8 @@ fn run_session<S: Subject>(
 /// A failure, and whether it is the party's own (and not that of a link).
 type Failure = (bool, String);
 
-fn party<S: Subject>(
-    subject: &S,
+fn party<D: Definition + Sync>(
+    subject: &Subject<'_, D>,
     ring_bits: u32,
     links: Links,
     problems: &[&Problem],
@@ -157,7 +155,7 @@ fn party<S: Subject>(
     let watch = links.watch();
     let index = links.index();
     let named = |what: &str, e: Error| (!matches!(e, Error::Wire(_)), format!("{what}: {e}"));
-    let mut party = subject.join(links, ring_bits).map_err(|e| named("set-up", e))?;
+    let mut party = subject.definition.begin(links, ring_bits).map_err(|e| named("set-up", e))?;
     if party.party().index() != index {
         return Err((true, format!("calls itself {}", party.party())));
     }

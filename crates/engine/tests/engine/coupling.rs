@@ -2,22 +2,15 @@
 //! weights: for every view under one secret there is exactly one choice of the evaluators' pads
 //! that gives the same view under another. P2's own keys stay fixed; the test finds the pads, from
 //! the first message to the last, and runs the parties' code with them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod net;
-#[path = "../../porthos/tests/subject/mod.rs"]
-mod porthos;
 
 use std::collections::BTreeMap;
 
 use cryptflow_conformance::secrecy::{self, Fault, PARTIES, Parts, Run, Watched, seeds};
 use cryptflow_mpc::Party;
-use cryptflow_porthos::Truncation;
 use cryptflow_ring::Prf;
-use net::Net;
-use porthos::Conforming;
 
-const PORTHOS: Conforming = Conforming(Truncation::Local);
+use super::net::Net;
+use super::porthos::LOCAL as PORTHOS;
 
 /// Rows of a comparison, and lanes of a group.
 const LANES: usize = 64;

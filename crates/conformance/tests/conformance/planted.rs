@@ -1,18 +1,21 @@
 //! The suite itself: it accepts the reference, over both transports, and rejects every planted
 //! fault.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cryptflow_conformance::suite::{self, Family, Subject, Traits, Transport};
+use cryptflow_conformance::suite::{self, Family, Traits, Transport};
+use cryptflow_mpc::clear::ClearDefinition;
+use cryptflow_mpc::definition::Facts;
 use cryptflow_mpc::{
-    Clear, ClearValue, Cost, CostModel, Error, Layout, Operand, Operands, Party, Place, Protocol, Traffic,
+    Clear, ClearValue, Cost, CostModel, Definition, Error, Layout, Operand, Operands, Party, Place, Protocol,
+    Traffic,
 };
 use cryptflow_operation::{Activation, Operation, Rectifier};
 use cryptflow_wire::Links;
 
 /// What a faulty protocol does wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Fault {
     /// Nothing.
+    #[default]
     None,
     /// One element of a ReLU is one too large.
     OffByOne,
@@ -88,10 +91,6 @@ impl Protocol for Chatty {
     type Value = ClearValue;
     type Weight = ClearValue;
 
-    fn name(&self) -> &'static str {
-        "chatty"
-    }
-
     fn party(&self) -> Party {
         if self.fault == Fault::Impostor { Party::P0 } else { self.clear.party() }
     }
@@ -143,11 +142,8 @@ impl Protocol for Chatty {
     }
 
     fn metered(&self) -> Cost {
-        let mut cost = Cost { rounds: self.links.rounds(), ..Cost::FREE };
-        if self.fault != Fault::Unreported {
-            cost.bytes = Traffic::sent_by(self.party(), &self.links.sent());
-        }
-        cost
+        let seen = Cost::seen(&self.links);
+        if self.fault == Fault::Unreported { Cost { bytes: Traffic::NONE, ..seen } } else { seen }
     }
 }
 
@@ -174,21 +170,19 @@ impl CostModel for Costs {
     }
 }
 
-struct Planted {
-    fault: Fault,
-    one_ring: bool,
-}
+#[derive(Default)]
+struct Planted(Fault);
 
-impl Subject for Planted {
-    const PARTIES: usize = 3;
-
+impl Definition for Planted {
     type Protocol = Chatty;
     type Owner = Clear;
     type Costs = Costs;
 
-    fn join(&self, links: Links, ring_bits: u32) -> Result<Chatty, Error> {
+    const FACTS: Facts = ClearDefinition::FACTS;
+
+    fn begin(&self, links: Links, ring_bits: u32) -> Result<Chatty, Error> {
         let clear = Clear::new(Party::new(links.index()), ring_bits);
-        Ok(Chatty { clear, links, fault: self.fault })
+        Ok(Chatty { clear, links, fault: self.0 })
     }
 
     fn owner(&self, ring_bits: u32) -> Clear {
@@ -196,23 +190,23 @@ impl Subject for Planted {
     }
 
     fn costs(&self, ring_bits: u32) -> Costs {
-        Costs { clear: self.owner(ring_bits), fault: self.fault }
+        Costs { clear: self.owner(ring_bits), fault: self.0 }
     }
+}
 
-    fn traits(&self) -> Traits {
-        Traits {
-            ring_bits: 4..=64,
-            compare_bits: 64,
-            local_truncation: self.one_ring,
-            // Halves are rounded up.
-            bias: 0.03,
-            blocks: vec![1 << 14],
-        }
+fn traits(one_ring: bool) -> Traits {
+    Traits {
+        ring_bits: 4..=64,
+        compare_bits: 64,
+        local_truncation: one_ring,
+        // Halves are rounded up.
+        bias: 0.03,
+        blocks: vec![1 << 14],
     }
 }
 
 fn solved(one_ring: bool, transport: Transport, families: &[Family]) -> usize {
-    let report = suite::check(&Planted { fault: Fault::None, one_ring }, transport, families);
+    let report = suite::check(&Planted(Fault::None), &traits(one_ring), transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap()
 }
@@ -262,7 +256,7 @@ fn every_fault_is_found() {
         (Fault::Impostor, &[Family::Chain], "calls itself P0"),
     ];
     for (fault, families, expected) in faults {
-        let report = suite::check(&Planted { fault, one_ring: false }, Transport::InProcess, families);
+        let report = suite::check(&Planted(fault), &traits(false), Transport::InProcess, families);
         let verdict = report.verdict().expect_err(&format!("{fault:?} was not found"));
         assert!(expected.split('|').any(|e| verdict.contains(e)), "{fault:?}: {verdict}");
         assert!(verdict.len() < 10_000, "{fault:?}: the report is too long");

@@ -1,23 +1,16 @@
 //! A small network, executed by the engine over each protocol: no pad serves twice in the whole
 //! program, P2's view of Mirror is the same byte for byte whatever the secrets are, and every field
 //! of every message is uniform for its receiver.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../../mirror/tests/subject/mod.rs"]
-mod mirror;
-#[path = "../../porthos/tests/subject/mod.rs"]
-mod porthos;
+use cryptflow_conformance::secrecy::{self, Fault, PARTIES, Parts, Run, Subject, repeats_are_found, seeds};
+use cryptflow_mirror::{MirrorDefinition, Tuning};
+use cryptflow_mpc::{Definition, Party};
 
-mod net;
+use super::mirror;
+use super::net::Net;
+use super::porthos::DEALT as PORTHOS;
 
-use cryptflow_conformance::secrecy::{self, Fault, PARTIES, Parts, Run, Subject, seeds};
-use cryptflow_mirror::Tuning;
-use cryptflow_mpc::Party;
-use cryptflow_porthos::Truncation;
-use net::Net;
-
-const MIRROR: mirror::Conforming = mirror::Conforming(Tuning { bits_per_round: 0 });
-const PORTHOS: porthos::Conforming = porthos::Conforming(Truncation::Dealt);
+const MIRROR: Subject<MirrorDefinition> = mirror::subject(Tuning { bits_per_round: 0 });
 
 /// Secrets: all zero, and another.
 const SECRETS: [u64; 2] = [0, 1];
@@ -40,8 +33,8 @@ struct Field {
 
 /// For each sender, message and byte to `receiver`: what it is over runs on `secret` in which
 /// nothing but the key that the receiver lacks changes.
-fn fields<S: Subject>(
-    subject: &S,
+fn fields<D: Definition + Sync>(
+    subject: &Subject<D>,
     net: &Net,
     parts: &Parts,
     receiver: Party,
@@ -89,7 +82,12 @@ fn statistic(counts: &[u16; 256], changing: u8, modular: bool) -> f64 {
 /// What is not uniform over the key that the receiver lacks. Each secret is shared afresh, so that
 /// bits which are the same in all runs depend on nothing but keys that the receiver has: spare bits
 /// of packed words, and what it could draw itself.
-fn not_uniform<S: Subject>(subject: &S, net: &Net, receiver: Party, fault: Fault) -> Option<String> {
+fn not_uniform<D: Definition + Sync>(
+    subject: &Subject<D>,
+    net: &Net,
+    receiver: Party,
+    fault: Fault,
+) -> Option<String> {
     let fields_of = |&secret: &u64| {
         let parts = secrecy::share(subject, net, secret).unwrap();
         fields(subject, net, &parts, receiver, fault)
@@ -100,7 +98,7 @@ fn not_uniform<S: Subject>(subject: &S, net: &Net, receiver: Party, fault: Fault
         let values =
             |byte: usize| (0..256).filter(move |&v| runs.iter().any(|run| run[message][byte].counts[v] > 0));
         let len = runs[0][message].len();
-        let modular = S::ALPHABETS.contains(&127) && (0..len).flat_map(values).all(|v| v < 127);
+        let modular = subject.alphabets.contains(&127) && (0..len).flat_map(values).all(|v| v < 127);
         for byte in 0..len {
             let first = values(byte).next().unwrap() as u8;
             let changing = values(byte).fold(0, |changing, v| changing | (v as u8 ^ first));
@@ -165,22 +163,10 @@ fn planted_bugs_are_found() {
     ] {
         assert!(not_uniform(&PORTHOS, &net, receiver, fault).is_some(), "{fault:?}");
     }
-    repeats_are_found(&MIRROR, &net);
-    repeats_are_found(&PORTHOS, &net);
-}
-
-/// Each stream repeats the one before, where words of the same numbers are drawn of both.
-fn repeats_are_found<S: Subject>(subject: &S, net: &Net) {
-    let run = |fault| secrecy::run(subject, net, 1, seeds(0), fault).unwrap();
     for key in [Party::P1, Party::P2] {
-        let clean = run(Fault::None);
-        let streams = clean.streams(key).unwrap();
-        let pairs = streams.windows(2).filter(|p| clean.overlap(key, p[0], p[1]).unwrap());
-        let pairs: Vec<&[u64]> = pairs.collect();
-        assert!(pairs.len() * 4 > streams.len());
-        for pair in pairs {
-            let run = run(Fault::Repeated { key, stream: pair[1], other: pair[0] });
-            assert!(run.ledger::<S>().unwrap_err().contains("overlap"), "{key}, {pair:?}");
+        for found in [repeats_are_found(&MIRROR, &net, key), repeats_are_found(&PORTHOS, &net, key)] {
+            let (pairs, streams) = found.unwrap();
+            assert!(pairs * 4 > streams);
         }
     }
 }

@@ -1,0 +1,10 @@
+//! All tests of this crate: some look inside of steps, so they are compiled as a part of it, and the
+//! others with them.
+
+mod conformance;
+mod cost;
+mod odd;
+mod secrecy;
+mod subject;
+mod truncation;
+mod views;

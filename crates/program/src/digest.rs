@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cryptflow_ring::pack_signed;
+
 use crate::program::Program;
 
 /// A BLAKE3 digest; written in hexadecimal.
@@ -43,7 +45,7 @@ pub fn weights_digest(weights: &[Vec<i64>]) -> Digest {
         hasher.update(&(weight.len() as u64).to_le_bytes());
         for chunk in weight.chunks(1 << 12) {
             bytes.clear();
-            bytes.extend(chunk.iter().flat_map(|w| w.to_le_bytes()));
+            pack_signed(chunk, 64, &mut bytes);
             hasher.update(&bytes);
         }
     }

@@ -1,12 +1,12 @@
-//! Products over Z_2^64: every kernel of this machine, on one thread, beside the naive loops. The
-//! table at the end gives the ratios, each from the fastest of interleaved runs, so that a busy
-//! machine disturbs them little.
+//! Products over Z_2^64: every kernel of this machine, on one thread, beside the naive loops; and
+//! convolutions, in two rings.
 #![allow(missing_docs)]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod paired;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use std::hint::black_box;
+use std::time::Duration;
+
 use cryptflow_ring::bilinear::kernels;
 use cryptflow_ring::{Conv2d, LinearMap, Window, bilinear_into};
 
@@ -59,16 +59,20 @@ fn runs<'a>(shape: [usize; 3], x: &'a [u64], w: &'a [u64]) -> Vec<Run<'a>> {
     all
 }
 
-fn products(c: &mut Criterion) {
+/// Giga-products a second, and the ratio to the naive loops.
+fn products() {
     for shape in SHAPES {
         let [rows, inner, columns] = shape;
         let (x, w) = (words(rows * inner), words(inner * columns));
-        let mut group = c.benchmark_group(format!("{rows}x{inner}x{columns}"));
-        group.throughput(Throughput::Elements((rows * inner * columns) as u64));
-        for (name, mut run) in runs(shape, &x, &w) {
-            group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(&mut run));
+        let mut runs = runs(shape, &x, &w);
+        let mut ways: Vec<&mut dyn FnMut()> = runs.iter_mut().map(|(_, run)| run as _).collect();
+        let best = paired::fastest(&mut ways, Duration::from_secs(2));
+        println!("{rows}x{inner}x{columns}:");
+        for ((name, _), seconds) in runs.iter().zip(&best) {
+            let rate = (rows * inner * columns) as f64 / seconds / 1e9;
+            let ratio = best[0] / seconds;
+            println!("  {name:16} {:9.3} ms {rate:7.2} GMAC/s {ratio:6.2} x naive", seconds * 1e3);
         }
-        group.finish();
     }
 }
 
@@ -84,7 +88,7 @@ fn convolution(size: usize, channels: [usize; 2], kernel: usize, stride: usize, 
     })
 }
 
-fn convolutions(c: &mut Criterion) {
+fn convolutions() {
     let maps = [
         ("3x3 of 56x56x64", convolution(56, [64, 64], 3, 1, 1)),
         ("3x3 of 14x14x256", convolution(14, [256, 256], 3, 1, 1)),
@@ -93,62 +97,23 @@ fn convolutions(c: &mut Criterion) {
     ];
     for (name, map) in maps {
         let (x, w) = (words(map.input_len()), words(map.weight_len()));
-        let mut out = vec![0; map.output_len()];
-        let mut group = c.benchmark_group(name);
-        group.throughput(Throughput::Elements(map.macs()));
-        for bits in [64, 51] {
-            group.bench_function(BenchmarkId::from_parameter(bits), |b| {
-                b.iter(|| assert!(bilinear_into(&map, &x, &w, bits, &mut out).is_ok()));
-            });
-        }
-        group.finish();
-    }
-}
-
-/// Giga-products a second, and the ratio to the naive loops.
-fn table() {
-    for shape in SHAPES {
-        let [rows, inner, columns] = shape;
-        let (x, w) = (words(rows * inner), words(inner * columns));
-        let mut runs = runs(shape, &x, &w);
-        let mut best = vec![f64::MAX; runs.len()];
-        let begin = Instant::now();
-        let mut rounds = 0;
-        while rounds < 3 || begin.elapsed() < Duration::from_secs(2) {
-            for ((_, run), best) in runs.iter_mut().zip(&mut best) {
-                let start = Instant::now();
-                run();
-                *best = best.min(start.elapsed().as_secs_f64());
-            }
-            rounds += 1;
-        }
-        println!("{rows}x{inner}x{columns} on one thread, {rounds} rounds:");
-        for ((name, _), seconds) in runs.iter().zip(&best) {
-            let rate = (rows * inner * columns) as f64 / seconds / 1e9;
-            println!(
-                "  {name:16} {:9.3} ms {rate:7.2} GMAC/s {:6.2} x naive",
-                seconds * 1e3,
-                best[0] / seconds
-            );
+        let (mut wide, mut narrow) = (vec![0; map.output_len()], vec![0; map.output_len()]);
+        let best = paired::fastest(
+            &mut [&mut || assert!(bilinear_into(&map, &x, &w, 64, &mut wide).is_ok()), &mut || {
+                assert!(bilinear_into(&map, &x, &w, 51, &mut narrow).is_ok())
+            }],
+            Duration::from_secs(1),
+        );
+        println!("{name}:");
+        for (bits, seconds) in [64, 51].iter().zip(&best) {
+            let rate = map.macs() as f64 / seconds / 1e9;
+            println!("  {bits} bits {:9.3} ms {rate:7.2} GMAC/s", seconds * 1e3);
         }
     }
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = products, convolutions
 }
 
 fn main() {
-    // One thread: the numbers are a core's.
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
-    assert!(one.is_ok());
-    // `cargo bench --bench gemm -- table` prints the table alone.
-    if !std::env::args().any(|argument| argument == "table") {
-        benches();
-        Criterion::default().configure_from_args().final_summary();
-    }
-    table();
+    paired::on_one_thread();
+    products();
+    convolutions();
 }

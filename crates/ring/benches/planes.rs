@@ -1,10 +1,11 @@
 //! Bit planes and packing beside loops over single bits.
 #![allow(missing_docs)]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod paired;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use std::hint::black_box;
+use std::time::Duration;
+
 use cryptflow_ring::planes::{from_planes, plane_words, to_planes};
 use cryptflow_ring::{pack, unpack};
 
@@ -83,60 +84,21 @@ fn jobs<'a>(bits: u32, values: &'a [u64], planes: &'a [u64], bytes: &'a [u8]) ->
     ]
 }
 
-fn with_jobs(mut run: impl FnMut(u32, Vec<Job<'_>>)) {
+fn main() {
+    paired::on_one_thread();
     let values: Vec<u64> = (1..=ELEMENTS as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
     for bits in WIDTHS {
         let mut planes = vec![0; plane_words(ELEMENTS) * bits as usize];
         to_planes(&values, 0, bits, &mut planes);
         let mut bytes = Vec::new();
         pack(&values, bits, &mut bytes);
-        run(bits, jobs(bits, &values, &planes, &bytes));
-    }
-}
-
-fn moves(c: &mut Criterion) {
-    with_jobs(|bits, jobs| {
-        for (name, mut naive, mut ours) in jobs {
-            let mut group = c.benchmark_group(format!("{name}, {bits} bits"));
-            group.throughput(Throughput::Elements(ELEMENTS as u64));
-            group.bench_function(BenchmarkId::from_parameter("bit by bit"), |b| b.iter(&mut naive));
-            group.bench_function(BenchmarkId::from_parameter("ours"), |b| b.iter(&mut ours));
-            group.finish();
-        }
-    });
-}
-
-fn table() {
-    with_jobs(|bits, jobs| {
-        for (name, mut naive, mut ours) in jobs {
-            let (mut best, begin) = ([f64::MAX; 2], Instant::now());
-            while begin.elapsed() < Duration::from_millis(200) {
-                for (best, run) in best.iter_mut().zip([&mut naive, &mut ours]) {
-                    let start = Instant::now();
-                    run();
-                    *best = best.min(start.elapsed().as_secs_f64());
-                }
-            }
-            let [naive, ours] = best.map(|seconds| seconds * 1e9 / ELEMENTS as f64);
+        for (name, mut naive, mut ours) in jobs(bits, &values, &planes, &bytes) {
+            let best = paired::fastest(&mut [&mut naive, &mut ours], Duration::from_millis(200));
+            let [naive, ours] = [best[0], best[1]].map(|seconds| seconds * 1e9 / ELEMENTS as f64);
             let ratio = naive / ours;
             println!(
                 "{name:12} {bits:3} bits: {naive:7.2} ns bit by bit, {ours:6.3} ns here, {ratio:6.1} times as fast"
             );
         }
-    });
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(500));
-    targets = moves
-}
-
-fn main() {
-    if !std::env::args().any(|argument| argument == "table") {
-        benches();
-        Criterion::default().configure_from_args().final_summary();
     }
-    table();
 }

@@ -24,6 +24,6 @@ pub mod small_field;
 pub use bilinear::{bilinear, bilinear_into};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};
 pub use movement::Movement;
-pub use pack::{pack, packed_len, unpack};
+pub use pack::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
 pub use pool::{sum_pool, taps, window_counts};
 pub use prf::Prf;

@@ -63,6 +63,33 @@ pub fn unpack(bytes: &[u8], bits: u32, out: &mut [u64]) {
     portable::unpack(bytes, bits, out);
 }
 
+/// The least whole number of bytes, a power of two of them, that holds each of these in two's
+/// complement, in bits: 8, 16, 32 or 64.
+pub fn signed_width(values: &[i64]) -> u32 {
+    // A number and its sign fit where the bits above the sign repeat it.
+    let used = values.iter().fold(0u64, |used, &v| used | (v ^ (v >> 63)) as u64);
+    (65 - used.leading_zeros()).next_power_of_two().max(8)
+}
+
+/// [`pack`] of integers, whose low `bits` are their two's complement where these hold them
+/// ([`signed_width`]).
+///
+/// # Panics
+/// Where `bits` is not in 1..=64.
+pub fn pack_signed(values: &[i64], bits: u32, out: &mut Vec<u8>) {
+    pack(bytemuck::cast_slice(values), bits, out);
+}
+
+/// The inverse of [`pack_signed`].
+///
+/// # Panics
+/// Where `bits` is not in 1..=64, or `bytes` has fewer than [`packed_len`] bytes.
+pub fn unpack_signed(bytes: &[u8], bits: u32, out: &mut [i64]) {
+    unpack(bytes, bits, bytemuck::cast_slice_mut(out));
+    let above = 64 - bits;
+    out.iter_mut().for_each(|v| *v = (*v << above) >> above);
+}
+
 mod portable {
     use super::mask;
 

@@ -3,7 +3,7 @@
 use cryptflow_ring::planes::{
     expand_masks, from_planes, plane_bytes, plane_words, read_plane, to_planes, write_plane,
 };
-use cryptflow_ring::{pack, packed_len, unpack};
+use cryptflow_ring::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
 
 mod common;
 use common::Random;
@@ -107,4 +107,35 @@ fn masks_and_messages() {
         }
         assert_eq!(back, must);
     }
+}
+
+#[test]
+fn integers_take_the_width_that_holds_them() {
+    for (value, width) in [
+        (0, 8),
+        (127, 8),
+        (-128, 8),
+        (128, 16),
+        (-129, 16),
+        (32767, 16),
+        (-32769, 32),
+        (i64::from(i32::MAX), 32),
+        (i64::from(i32::MIN) - 1, 64),
+        (i64::MIN, 64),
+        (i64::MAX, 64),
+    ] {
+        let values = [1, value, -1];
+        assert_eq!(signed_width(&values), width, "{value}");
+        let mut bytes = Vec::new();
+        pack_signed(&values, width, &mut bytes);
+        assert_eq!(bytes.len(), packed_len(3, width));
+        assert_eq!(
+            bytes[width as usize / 8..][..8.min(bytes.len() / 3)],
+            value.to_le_bytes()[..width as usize / 8]
+        );
+        let mut back = [0; 3];
+        unpack_signed(&bytes, width, &mut back);
+        assert_eq!(back, values);
+    }
+    assert_eq!(signed_width(&[]), 8);
 }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use cryptflow_arrays::{Elements, Encoding, bfloat, half};
+
 use super::external::Folder;
 use super::messages::{DataType, SparseTensorProto, TensorProto};
 use crate::budget::MAX_GROWN;
-use crate::tensor::{Constant, Elements, Encoding, bfloat, checked_shape, half};
+use crate::tensor::{self, Constant, checked_shape, floats, integers};
 use crate::value::Fault;
 
 /// The constant in a message, or what is wrong with it.
@@ -20,8 +22,11 @@ pub(super) fn read_constant(tensor: &TensorProto, folder: &Folder) -> Result<Con
     } else {
         tensor.raw_data.as_slice().into()
     };
-    let elements =
-        if content.is_empty() { listed(tensor, encoding).exactly(n)? } else { encoding.read(&content, n)? };
+    let elements = if content.is_empty() {
+        tensor::exactly(listed(tensor, encoding), n)?
+    } else {
+        tensor::read(encoding, &content, n)?
+    };
     Constant::new(shape, elements)
 }
 
@@ -48,15 +53,15 @@ fn encoding(dtype: DataType) -> Option<Encoding> {
 /// The elements that a message lists, in the list of their type.
 fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
     match encoding {
-        Encoding::Single => Elements::floats(&t.float_data, |v| v),
-        Encoding::Double => Elements::floats(&t.double_data, |v| v as f32),
-        Encoding::Half => Elements::floats(&t.int32_data, |v| half(v as u16)),
-        Encoding::Bfloat => Elements::floats(&t.int32_data, |v| bfloat(v as u16)),
-        Encoding::Int64 => Elements::integers(&t.int64_data, |v| v),
-        Encoding::Uint64 | Encoding::Uint32 => Elements::integers(&t.uint64_data, |v| v as i64),
-        Encoding::Flag => Elements::integers(&t.int32_data, |v| i64::from(v != 0)),
+        Encoding::Single => Elements::Floats(t.float_data.clone()),
+        Encoding::Double => floats(&t.double_data, |v| v as f32),
+        Encoding::Half => floats(&t.int32_data, |v| half(v as u16)),
+        Encoding::Bfloat => floats(&t.int32_data, |v| bfloat(v as u16)),
+        Encoding::Int64 => integers(&t.int64_data, |v| v),
+        Encoding::Uint64 | Encoding::Uint32 => integers(&t.uint64_data, |v| v as i64),
+        Encoding::Flag => integers(&t.int32_data, |v| i64::from(v != 0)),
         Encoding::Int8 | Encoding::Int16 | Encoding::Int32 | Encoding::Uint8 | Encoding::Uint16 => {
-            Elements::integers(&t.int32_data, i64::from)
+            integers(&t.int32_data, i64::from)
         }
     }
 }
@@ -93,7 +98,7 @@ pub(super) fn read_sparse(tensor: &SparseTensorProto, folder: &Folder) -> Result
         Constant::Int(ints) => Elements::Integers(ints.data),
         opaque @ Constant::Opaque(_) => return Ok(opaque),
     };
-    Constant::new(shape, elements.scattered(n, &places)?)
+    Constant::new(shape, tensor::scattered(&elements, n, &places)?)
 }
 
 #[cfg(test)]

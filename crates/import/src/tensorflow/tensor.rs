@@ -1,8 +1,10 @@
 //! Constants, as TensorFlow's tensor messages hold them.
 
+use cryptflow_arrays::{Elements, Encoding, bfloat, half};
+
 use super::messages::{DataType, TensorProto, TensorShapeProto};
 use crate::budget::MAX_GROWN;
-use crate::tensor::{Constant, Elements, Encoding, bfloat, checked_shape, half};
+use crate::tensor::{self, Constant, checked_shape, floats, integers};
 use crate::value::Fault;
 
 /// The static shape that a message gives, if it does.
@@ -20,7 +22,7 @@ pub(super) fn read_constant(tensor: &TensorProto) -> Result<Constant, Fault> {
     let Some(encoding) = dtype.encoding() else { return Ok(Constant::Opaque(format!("{dtype:?}"))) };
     let elements = match tensor.tensor_content.as_slice() {
         [] => fill_up(listed(tensor, encoding), n)?,
-        content => encoding.read(content, n)?,
+        content => tensor::read(encoding, content, n)?,
     };
     Constant::new(shape, elements)
 }
@@ -60,16 +62,16 @@ impl DataType {
 /// The elements that a message lists, in the list of their type.
 fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
     match encoding {
-        Encoding::Single => Elements::floats(&t.float_val, |v| v),
-        Encoding::Double => Elements::floats(&t.double_val, |v| v as f32),
-        Encoding::Half => Elements::floats(&t.half_val, |v| half(v as u16)),
-        Encoding::Bfloat => Elements::floats(&t.half_val, |v| bfloat(v as u16)),
-        Encoding::Int64 => Elements::integers(&t.int64_val, |v| v),
-        Encoding::Uint64 => Elements::integers(&t.uint64_val, |v| v as i64),
-        Encoding::Uint32 => Elements::integers(&t.uint32_val, i64::from),
-        Encoding::Flag => Elements::integers(&t.bool_val, i64::from),
+        Encoding::Single => Elements::Floats(t.float_val.clone()),
+        Encoding::Double => floats(&t.double_val, |v| v as f32),
+        Encoding::Half => floats(&t.half_val, |v| half(v as u16)),
+        Encoding::Bfloat => floats(&t.half_val, |v| bfloat(v as u16)),
+        Encoding::Int64 => integers(&t.int64_val, |v| v),
+        Encoding::Uint64 => integers(&t.uint64_val, |v| v as i64),
+        Encoding::Uint32 => integers(&t.uint32_val, i64::from),
+        Encoding::Flag => integers(&t.bool_val, i64::from),
         Encoding::Int8 | Encoding::Int16 | Encoding::Int32 | Encoding::Uint8 | Encoding::Uint16 => {
-            Elements::integers(&t.int_val, i64::from)
+            integers(&t.int_val, i64::from)
         }
     }
 }
@@ -77,11 +79,11 @@ fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
 /// Where a list is shorter than the tensor, its last element stands for the rest.
 fn fill_up(listed: Elements, n: usize) -> Result<Elements, Fault> {
     match listed.len() {
-        held if held > n => listed.exactly(n),
+        held if held > n => tensor::exactly(listed, n),
         held if held < n && n > MAX_GROWN => {
             Err(format!("the constant claims {n} elements, but the file holds {held}").into())
         }
-        _ => Ok(listed.repeating_last(n)),
+        _ => Ok(tensor::repeating_last(listed, n)),
     }
 }
 

@@ -2,38 +2,26 @@
 
 use std::borrow::Cow;
 
+use cryptflow_ring::{pack_signed, packed_len, signed_width, unpack_signed};
 use safetensors::tensor::{Dtype, TensorView, View};
+
+/// The types that a file holds integers in, and their bits.
+const WIDTHS: [(Dtype, u32); 4] = [(Dtype::I8, 8), (Dtype::I16, 16), (Dtype::I32, 32), (Dtype::I64, 64)];
 
 /// A weight on its way into a file.
 pub(super) struct Narrow<'a> {
     data: &'a [i64],
     shape: &'a [usize],
     dtype: Dtype,
+    bits: u32,
 }
 
 impl<'a> Narrow<'a> {
     pub(super) fn new(data: &'a [i64], shape: &'a [usize]) -> Narrow<'a> {
-        let (low, high) = data.iter().fold((0, 0), |(low, high), &v| (v.min(low), v.max(high)));
-        let fits = |min: i64, max: i64| low >= min && high <= max;
-        let dtype = if fits(i8::MIN.into(), i8::MAX.into()) {
-            Dtype::I8
-        } else if fits(i16::MIN.into(), i16::MAX.into()) {
-            Dtype::I16
-        } else if fits(i32::MIN.into(), i32::MAX.into()) {
-            Dtype::I32
-        } else {
-            Dtype::I64
-        };
-        Narrow { data, shape, dtype }
-    }
-
-    fn width(&self) -> usize {
-        match self.dtype {
-            Dtype::I8 => 1,
-            Dtype::I16 => 2,
-            Dtype::I32 => 4,
-            _ => 8,
-        }
+        let needed = signed_width(data);
+        let [.., widest] = WIDTHS;
+        let (dtype, bits) = WIDTHS.into_iter().find(|&(_, bits)| bits >= needed).unwrap_or(widest);
+        Narrow { data, shape, dtype, bits }
     }
 }
 
@@ -47,31 +35,22 @@ impl View for Narrow<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let width = self.width();
-        let mut bytes = Vec::with_capacity(self.data.len() * width);
-        for v in self.data {
-            // Two's complement: the low bytes are the number in the smaller width.
-            bytes.extend(v.to_le_bytes().into_iter().take(width));
-        }
+        let mut bytes = Vec::new();
+        pack_signed(self.data, self.bits, &mut bytes);
         Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
-        self.data.len() * self.width()
+        packed_len(self.data.len(), self.bits)
     }
 }
 
 /// A weight from a file.
 pub(super) fn read(view: &TensorView<'_>) -> Result<Vec<i64>, String> {
-    fn all<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> i64) -> Vec<i64> {
-        bytes.as_chunks::<N>().0.iter().map(|&chunk| one(chunk)).collect()
-    }
-    let bytes = view.data();
-    match view.dtype() {
-        Dtype::I8 => Ok(all(bytes, |b| i8::from_le_bytes(b).into())),
-        Dtype::I16 => Ok(all(bytes, |b| i16::from_le_bytes(b).into())),
-        Dtype::I32 => Ok(all(bytes, |b| i32::from_le_bytes(b).into())),
-        Dtype::I64 => Ok(all(bytes, i64::from_le_bytes)),
-        other => Err(format!("holds {other}, not integers")),
-    }
+    let (bytes, dtype) = (view.data(), view.dtype());
+    let width = WIDTHS.into_iter().find(|&(of, _)| of == dtype);
+    let (_, bits) = width.ok_or_else(|| format!("holds {dtype}, not integers"))?;
+    let mut values = vec![0; bytes.len() / (bits as usize / 8)];
+    unpack_signed(bytes, bits, &mut values);
+    Ok(values)
 }

@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use cryptflow_arrays::Encoding;
 use prost::Message;
 
 use super::messages::{BundleEntryProto, BundleHeaderProto};
-use crate::tensor::Encoding;
 use crate::tensorflow::messages::{DataType, TensorProto};
 
 /// Why a checkpoint cannot be read.

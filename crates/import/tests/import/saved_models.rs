@@ -170,7 +170,7 @@ fn damaged_files_never_panic() {
         for file in Copy::FILES {
             let bytes = std::fs::read(folder(name).join(file)).unwrap();
             let mut errors = 0;
-            const DAMAGES: usize = 200;
+            const DAMAGES: usize = 40;
             for i in 0..2 * DAMAGES {
                 let mut damaged = bytes.clone();
                 let cut = i < DAMAGES;

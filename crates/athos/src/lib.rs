@@ -11,3 +11,5 @@ mod conditions;
 pub mod fix;
 pub mod functions;
 pub mod passes;
+
+pub use functions::MOST_PIECES;

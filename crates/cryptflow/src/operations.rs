@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
-use cryptflow_athos::passes;
+use cryptflow_athos::{MOST_PIECES, passes};
 use cryptflow_engine::estimate;
 use cryptflow_graph::{Array, float};
 use cryptflow_import::docs::{Entry, Example, Meaning, entries};
@@ -66,7 +66,8 @@ pub fn page() -> Result<String> {
             }
         };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "| {} | {} | {} {row}", meaning.title, meaning.public, meaning.range);
+        let range = meaning.range.replace("{PIECES}", &MOST_PIECES.to_string());
+        let _ = writeln!(text, "| {} | {} | {range} {row}", meaning.title, meaning.public);
     }
     Ok(text)
 }

@@ -1,9 +1,12 @@
 //! Arithmetic that operations of both frameworks are: of integers, where all operands are known,
 //! and else of the graph.
 
+use cryptflow_ring::Movement;
+
+use crate::budget::check_made;
 use crate::node::{Message, Node, Results, Value};
-use crate::value::{Fault, holds};
-use cryptflow_graph::{Arithmetic, Comparison, NodeId, Op};
+use crate::value::Fault;
+use cryptflow_graph::{Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 impl<M: Message> Node<'_, M> {
     /// A function of two operands, where both are known integers; where it is not defined, it
@@ -37,19 +40,20 @@ impl<M: Message> Node<'_, M> {
     }
 
     /// Adds an operation on two operands to the first of these and each other one, one after
-    /// another.
-    pub(crate) fn chain(&mut self, op: &Arithmetic, operands: &[NodeId]) -> Result<NodeId, Fault> {
+    /// another: to the node's result, or to a part of it.
+    pub(crate) fn chain(
+        &mut self,
+        op: &Arithmetic,
+        operands: &[NodeId],
+        part: bool,
+    ) -> Result<NodeId, Fault> {
         let Some((&first, rest)) = operands.split_first() else {
             return Err("has no operands: the file is damaged".into());
         };
         let mut all = first;
         for (i, &operand) in rest.iter().enumerate() {
-            let (last, pair) = (i + 1 == rest.len(), [all, operand]);
-            all = if last {
-                self.add(op.clone(), &pair)?
-            } else {
-                self.add_part(&i.to_string(), op.clone(), &pair)?
-            };
+            let name = (part || i + 1 < rest.len()).then(|| i.to_string());
+            all = self.add_part_or_result(name.as_deref(), op.clone(), &[all, operand])?;
         }
         Ok(all)
     }
@@ -67,7 +71,7 @@ impl<M: Message> Node<'_, M> {
     }
 
     pub(crate) fn comparison(&mut self, comparison: Comparison) -> Results {
-        self.binary(Arithmetic::Compare(comparison), |a, b| Some(holds(comparison, a, b).into()))
+        self.binary(Arithmetic::Compare(comparison), |a, b| Some(comparison.holds(a, b).into()))
     }
 
     /// Whether both flags are set: their product.
@@ -97,5 +101,58 @@ impl<M: Message> Node<'_, M> {
         let x = self.tensor(0)?;
         let minus_one = self.add_number("minus_one", -1.0);
         self.result(Arithmetic::Mul, &[x, minus_one])
+    }
+
+    /// A function of the catalogue, with the parameters that the node gives.
+    pub(crate) fn function(&mut self, function: Function) -> Results {
+        let entry = function.entry();
+        if let (Value::Int(ints), Some(of_integer)) = (self.operand(0)?, entry.of_integer) {
+            return Ok(vec![Value::Int(ints.map(of_integer))]);
+        }
+        let x = self.reals(0)?;
+        let given = entry.parameters.iter().map(|parameter| match M::parameter(parameter) {
+            (Some(attribute), default) => self.attr_float(attribute, default),
+            (None, value) => Ok(value),
+        });
+        let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
+        self.result(function.with(&parameters), &[x])
+    }
+
+    /// An operation on operand 0 alone.
+    pub(crate) fn of_one(&mut self, op: impl Into<Op>) -> Results {
+        let x = self.reals(0)?;
+        self.result(op, &[x])
+    }
+
+    /// Where operand 0 is not zero operand 1, else operand 2. With `rows` a condition that is a
+    /// vector goes with the first axis.
+    pub(crate) fn chosen(&mut self, rows: bool) -> Results {
+        if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
+            (self.operand(0)?, self.operand(1)?, self.operand(2)?)
+        {
+            return Ok(vec![Value::Int(c.choose(a, b)?)]);
+        }
+        let [mut condition, a, b] = [self.tensor(0)?, self.tensor(1)?, self.tensor(2)?];
+        let (from, rank) = (self.shape(condition).to_vec(), self.shape(a).len());
+        if rows && from.len() == 1 && rank > 1 {
+            let mut shape = vec![1; rank];
+            shape[0] = from[0];
+            condition = self.move_part("condition", Movement::Reshape { shape }, condition)?;
+        }
+        self.result(Arithmetic::Select, &[condition, a, b])
+    }
+
+    /// A border of one number: it is added to zeros where they are.
+    pub(crate) fn bordered(&mut self, x: NodeId, zeros: Movement, number: f32) -> Results {
+        let (zeros, from) = (Op::Movement(zeros), self.shape(x).to_vec());
+        if number == 0.0 {
+            return self.result(zeros, &[x]);
+        }
+        check_made(&zeros.shape(&[&from])?)?;
+        let mask = zeros.evaluate(&[&Array::filled(from, 1.0)?])?;
+        let border = mask.data.iter().map(|&m| if m == 0.0 { number } else { 0.0 }).collect();
+        let border = self.add_constant("border", Array::new(mask.shape, border)?);
+        let padded = self.add_part("zeros", zeros, &[x])?;
+        self.result(Arithmetic::Add, &[padded, border])
     }
 }

@@ -18,7 +18,8 @@ pub struct Meaning {
     pub title: &'static str,
     /// What of it must be known when compiling; weights are secret, but constants.
     pub public: &'static str,
-    /// For which values it can be computed.
+    /// For which values it can be computed. `{PIECES}` stands for the most pieces that the compiler
+    /// cuts a function into.
     pub range: &'static str,
     /// A graph that does this and nothing else, from which costs and errors follow; nothing where
     /// there is nothing to do.
@@ -145,7 +146,7 @@ const fn example(title: &'static str, public: &'static str, shape: &'static [usi
 pub(crate) const fn of(function: Function) -> Doc {
     let entry = function.entry();
     let range = match entry.breaks {
-        Breaks::Steps(_) => "spanning fewer than 4096 integers",
+        Breaks::Steps(_) => "spanning fewer than {PIECES} integers",
         Breaks::Nowhere | Breaks::At(_) if entry.defined.is_empty() => ANY,
         Breaks::Nowhere | Breaks::At(_) => entry.defined,
     };
@@ -259,6 +260,8 @@ pub(crate) mod notes {
     pub(crate) const CONDITION: &str = "a movement, where the condition is known when compiling";
     pub(crate) const CONVERTED: &str = "from floats to integers the fraction is cut off, in steps as `Floor` has them; to flags, a comparison \
          with zero";
+    pub(crate) const EINSUM: &str =
+        "of any number of operands, one after another; a product, where two are secret";
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";

@@ -5,13 +5,18 @@ mod arithmetic;
 mod budget;
 mod builder;
 mod compose;
+mod cursor;
 pub mod docs;
+mod known;
 mod lookalike;
 mod movement;
 mod node;
 pub mod onnx;
+mod picture;
+mod reduction;
 pub mod saved_model;
 mod survey;
+mod table;
 mod tensor;
 pub mod tensorflow;
 mod value;
@@ -194,9 +199,9 @@ pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportEr
 
 /// Every operation that an importer knows, in the order of the tables.
 pub(crate) fn operations() -> Vec<docs::Entry> {
-    let of = |framework| move |(name, doc)| docs::Entry { framework, name, doc };
-    let tensorflow = tensorflow::operations().map(of(Framework::TensorFlow));
-    tensorflow.chain(onnx::operations().map(of(Framework::Onnx))).collect()
+    let entry = |framework, name, doc| docs::Entry { framework, name, doc };
+    let tensorflow = tensorflow::rows().map(|row| entry(Framework::TensorFlow, row.name, row.doc));
+    tensorflow.chain(onnx::rows().map(|row| entry(Framework::Onnx, row.name, row.doc))).collect()
 }
 
 /// What lies at a path.
@@ -247,6 +252,15 @@ fn name(path: &Path) -> Result<String, ImportError> {
     Ok(name.unwrap_or_default())
 }
 
+/// What is said of a name that is none of these.
+fn unknown(role: &'static str, name: &str, names: Vec<&str>) -> ImportError {
+    let mut hint = near(name.strip_suffix(":0").unwrap_or(name), names.iter().copied());
+    if names.len() <= 8 {
+        hint += &format!(". The graph has: {}", names.join(", "));
+    }
+    ImportError::UnknownName { role, name: name.into(), hint }
+}
+
 /// A sentence that names what the reader may have meant.
 fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     let wanted = name.to_lowercase();
@@ -283,22 +297,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names() {
-        let names = ["conv1/Relu", "logits", "prediction", "model/dense/Softmax"];
-        for (asked, hint) in [
-            ("logit", "Did you mean \"logits\"?"),
-            ("Logits", "Did you mean \"logits\"?"),
-            ("softmax", "Did you mean \"model/dense/Softmax\"?"),
-            ("xyzxyz", "No name is near it"),
-        ] {
-            assert_eq!(near(asked, names.into_iter()), hint, "{asked}");
-        }
-    }
 }

@@ -33,52 +33,63 @@ pub enum Lookalike {
 
 impl std::fmt::Display for Lookalike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Lookalike::TextSavedModel => "a SavedModel in text form (saved_model.pbtxt)",
-            Lookalike::Directory => "a directory without saved_model.pb",
-            Lookalike::SavedModel => "the saved_model.pb of a SavedModel, which does not hold the weights",
-            Lookalike::Hdf5 => "an HDF5 file (Keras .h5)",
-            Lookalike::Zip => "a zip archive (Keras .keras, PyTorch .pt)",
-            Lookalike::Onnx => "an ONNX model",
-            Lookalike::TensorFlowLite => "a TensorFlow Lite model",
-            Lookalike::TextGraph => "a graph in text form (.pbtxt)",
-            Lookalike::Compressed => "a compressed file",
-            Lookalike::Numpy => "a numpy array",
-            Lookalike::LfsPointer => "a Git LFS pointer: the file itself has not been fetched",
-            Lookalike::Safetensors => "a safetensors file, perhaps one that is compiled already",
-        })
+        f.write_str(self.said()[0])
     }
 }
 
 impl Lookalike {
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
+        self.said()[1]
+    }
+
+    /// What it is, and what to do about it.
+    fn said(&self) -> [&'static str; 2] {
         match self {
-            Lookalike::TextSavedModel => {
-                "Save it in binary form: tf.saved_model.save(tf.saved_model.load(\"folder\"), \"binary\")"
-            }
-            Lookalike::SavedModel => "Give the folder that it lies in",
-            Lookalike::Hdf5 => {
+            Lookalike::TextSavedModel => [
+                "a SavedModel in text form (saved_model.pbtxt)",
+                "Save it in binary form: tf.saved_model.save(tf.saved_model.load(\"folder\"), \"binary\")",
+            ],
+            Lookalike::Directory => [
+                "a directory without saved_model.pb",
+                "Give the folder of a SavedModel, or the .pb file of a frozen graph",
+            ],
+            Lookalike::SavedModel => [
+                "the saved_model.pb of a SavedModel, which does not hold the weights",
+                "Give the folder that it lies in",
+            ],
+            Lookalike::Hdf5 => [
+                "an HDF5 file (Keras .h5)",
                 "If it is a Keras model, turn it into a SavedModel, and give that folder: \
-                 import keras; keras.models.load_model(\"model.h5\").export(\"folder\")"
-            }
-            Lookalike::Zip => {
+                 import keras; keras.models.load_model(\"model.h5\").export(\"folder\")",
+            ],
+            Lookalike::Zip => [
+                "a zip archive (Keras .keras, PyTorch .pt)",
                 "If it is a Keras model, turn it into a SavedModel, and give that folder: \
                  import keras; keras.models.load_model(\"model.keras\").export(\"folder\"). If it is a PyTorch model, \
-                 give the ONNX file that torch.onnx.export writes"
+                 give the ONNX file that torch.onnx.export writes",
+            ],
+            Lookalike::Onnx => ["an ONNX model", "Import it as ONNX"],
+            Lookalike::TensorFlowLite => [
+                "a TensorFlow Lite model",
+                "Give the SavedModel or the frozen graph from which it was converted",
+            ],
+            Lookalike::TextGraph => [
+                "a graph in text form (.pbtxt)",
+                "Write it in binary form: tf.io.write_graph(graph, folder, name, as_text=False)",
+            ],
+            Lookalike::Compressed => ["a compressed file", "Decompress it first (xz -d, gunzip)"],
+            Lookalike::Numpy => [
+                "a numpy array",
+                "Give the model, and this file as the data to calibrate with or as the input",
+            ],
+            Lookalike::LfsPointer => {
+                ["a Git LFS pointer: the file itself has not been fetched", "Run `git lfs pull`"]
             }
-            Lookalike::Onnx => "Import it as ONNX",
-            Lookalike::TensorFlowLite => {
-                "Give the SavedModel or the frozen graph from which it was converted"
-            }
-            Lookalike::TextGraph => {
-                "Write it in binary form: tf.io.write_graph(graph, folder, name, as_text=False)"
-            }
-            Lookalike::Compressed => "Decompress it first (xz -d, gunzip)",
-            Lookalike::Directory => "Give the folder of a SavedModel, or the .pb file of a frozen graph",
-            Lookalike::Numpy => "Give the model, and this file as the data to calibrate with or as the input",
-            Lookalike::LfsPointer => "Run `git lfs pull`",
-            Lookalike::Safetensors => "Give the model that it was made from",
+            Lookalike::Safetensors => [
+                "a safetensors file, perhaps one that is compiled already",
+                "Give the model that it was made from",
+            ],
         }
     }
 
@@ -109,32 +120,6 @@ impl Lookalike {
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some(Lookalike::TensorFlowLite),
             [_, _, _, _, _, _, 0, 0, b'{', b'"', ..] => Some(Lookalike::Safetensors),
             _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_bytes() {
-        let table: [(&[u8], Option<Lookalike>); 12] = [
-            (b"", None),
-            (b"\x0a\x11\x0a\x01x", None),
-            (b"\x89HDF\r\n\x1a\n\0\0", Some(Lookalike::Hdf5)),
-            (b"PK\x03\x04\x14\0", Some(Lookalike::Zip)),
-            (b"\x08\x01\x12\x80\x02", Some(Lookalike::SavedModel)),
-            (b"\x08\x07\x12\x07pytorch", Some(Lookalike::Onnx)),
-            (b"\x1c\0\0\0TFL3", Some(Lookalike::TensorFlowLite)),
-            (b"node {\n  name: \"x\"", Some(Lookalike::TextGraph)),
-            (b"\xfd7zXZ\0\0\x04", Some(Lookalike::Compressed)),
-            (b"\x93NUMPY\x01\0", Some(Lookalike::Numpy)),
-            (b"version https://git-lfs.github.com/spec/v1", Some(Lookalike::LfsPointer)),
-            (b"\x10\x20\0\0\0\0\0\0{\"__metadata__\"", Some(Lookalike::Safetensors)),
-        ];
-        for (bytes, found) in table {
-            assert_eq!(Lookalike::of(bytes), found, "{bytes:?}");
         }
     }
 }

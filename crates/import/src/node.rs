@@ -5,8 +5,10 @@ use std::ops::{Deref, DerefMut};
 use cryptflow_ring::Movement;
 
 use super::builder::Builder;
+use super::reduction::Reducing;
 use super::tensor::Constant;
-use super::value::{Fault, Ints, MAX_ELEMENTS};
+use super::value::{Fault, Ints, MAX_ELEMENTS, axis};
+use cryptflow_graph::operations::Parameter;
 use cryptflow_graph::{Array, NodeId, Op};
 
 /// Integers beyond this are not all floats.
@@ -40,10 +42,23 @@ impl Value {
 /// The results of a node, in order.
 pub(crate) type Results = Result<Vec<Value>, Fault>;
 
-/// What a framework says of a node.
-pub(crate) trait Message {
-    /// Whether known integers may become floats that are only near them.
+/// What a framework says of a node. Attributes that are not there are none.
+pub(crate) trait Message: Sized {
+    /// Whether known integers may become floats that are only near them; operations of floats then
+    /// refuse them.
     const ROUNDS_INTEGERS: bool;
+
+    /// What is said of an attribute that holds what it cannot hold.
+    fn wrong(name: &str) -> Fault;
+    fn int(&self, name: &str) -> Result<Option<i64>, Fault>;
+    fn float(&self, name: &str) -> Result<Option<f32>, Fault>;
+    fn flag(&self, name: &str) -> Result<Option<bool>, Fault>;
+    fn text(&self, name: &str) -> Result<Option<&str>, Fault>;
+    fn ints(&self, name: &str) -> Result<Option<Vec<i64>>, Fault>;
+    /// The attribute that holds a parameter of a function, if one does, and its value without it.
+    fn parameter(parameter: &Parameter) -> (Option<&'static str>, f32);
+    /// The axes over which a node reduces an operand of this rank.
+    fn reducing(node: &Node<'_, Self>, rank: usize) -> Result<Reducing, Fault>;
 }
 
 /// A node of a model while it is imported: its message, its operands, and the builder of what it
@@ -66,6 +81,37 @@ impl<'a, M> Deref for Node<'a, M> {
 impl<'a, M> DerefMut for Node<'a, M> {
     fn deref_mut(&mut self) -> &mut Builder<'a> {
         &mut self.builder
+    }
+}
+
+/// Attributes, by their names.
+impl<M: Message> Node<'_, M> {
+    pub(crate) fn wrong(name: &str) -> Fault {
+        M::wrong(name)
+    }
+
+    pub(crate) fn attr_int(&self, name: &str, default: i64) -> Result<i64, Fault> {
+        Ok(self.message.int(name)?.unwrap_or(default))
+    }
+
+    pub(crate) fn attr_float(&self, name: &str, default: f32) -> Result<f32, Fault> {
+        Ok(self.message.float(name)?.unwrap_or(default))
+    }
+
+    pub(crate) fn attr_flag(&self, name: &str, default: bool) -> Result<bool, Fault> {
+        Ok(self.message.flag(name)?.unwrap_or(default))
+    }
+
+    pub(crate) fn attr_text(&self, name: &str, default: &'static str) -> Result<&str, Fault> {
+        Ok(self.message.text(name)?.unwrap_or(default))
+    }
+
+    pub(crate) fn attr_ints(&self, name: &str) -> Result<Option<Vec<i64>>, Fault> {
+        self.message.ints(name)
+    }
+
+    pub(crate) fn attr_axis(&self, name: &str, default: i64, rank: usize) -> Result<usize, Fault> {
+        axis(self.attr_int(name, default)?, rank)
     }
 }
 
@@ -128,6 +174,12 @@ impl<M: Message> Node<'_, M> {
         }
     }
 
+    /// An operand of an operation of floats: one to compute on, or what frameworks that tell
+    /// integers from floats accept.
+    pub(crate) fn reals(&mut self, i: usize) -> Result<NodeId, Fault> {
+        if M::ROUNDS_INTEGERS { self.floats(i) } else { self.tensor(i) }
+    }
+
     /// An operand that must be known when importing: integers, or floats that are whole, as an
     /// arg-max that was folded.
     pub(crate) fn ints(&self, i: usize) -> Result<Ints, Fault> {
@@ -170,7 +222,10 @@ impl<M: Message> Node<'_, M> {
     pub(crate) fn known(&self, i: usize) -> Result<Array, Fault> {
         match self.operand(i)? {
             Value::Tensor(id) => self.constant_of(*id).cloned().ok_or_else(|| {
-                Fault::Unsupported(format!("operand {i} depends on an input, and must be constant here"))
+                Fault::Unsupported(format!(
+                    "operand {i} depends on an input, and must be constant here. If it is an input of the model, make it \
+                     a constant"
+                ))
             }),
             Value::Int(ints) => ints.to_array(),
             Value::Opaque(_) | Value::Absent | Value::Unknown => {

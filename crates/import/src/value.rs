@@ -3,8 +3,8 @@
 use cryptflow_ring::Movement;
 
 use super::ImportError;
+use cryptflow_graph::Array;
 use cryptflow_graph::operations::{OpError, broadcast};
-use cryptflow_graph::{Array, Comparison};
 
 /// No constant of a model has more elements: a file that claims more is damaged or hostile.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
@@ -114,18 +114,6 @@ impl Ints {
     }
 }
 
-/// Whether a comparison of two known integers holds.
-pub(super) fn holds(comparison: Comparison, a: i64, b: i64) -> bool {
-    match comparison {
-        Comparison::Equal => a == b,
-        Comparison::NotEqual => a != b,
-        Comparison::Less => a < b,
-        Comparison::LessEqual => a <= b,
-        Comparison::Greater => a > b,
-        Comparison::GreaterEqual => a >= b,
-    }
-}
-
 /// What a division that is rounded down leaves: it has the divisor's sign.
 pub(super) fn floor_remainder(a: i64, b: i64) -> Option<i64> {
     let r = a.checked_rem(b)?;
@@ -194,6 +182,19 @@ pub(super) fn range(
     let size = if distance <= 0 { 0 } else { (distance as usize).div_ceil(stride.unsigned_abs() as usize) };
     // An empty cut begins anywhere; a walk backwards from before the start is empty.
     Ok((if size == 0 { 0 } else { begin as usize }, size, stride as isize))
+}
+
+/// The lengths of parts of an axis of `n`, which together are the axis.
+pub(super) fn parts(asked: &[i64], n: usize) -> Option<Vec<usize>> {
+    let sizes: Vec<usize> = asked.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<_>>()?;
+    (sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s))? == n).then_some(sizes)
+}
+
+/// The place of an element of an axis of `n`; negative ones count from the end.
+pub(super) fn place(index: i64, n: usize) -> Result<usize, Fault> {
+    let from_end = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
+    let found = from_end.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < n);
+    found.ok_or_else(|| Fault::Unsupported(format!("takes element {index} of an axis of {n}")))
 }
 
 /// The shape that a tensor of this shape gets where one length may be left open (-1).

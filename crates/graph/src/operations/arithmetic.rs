@@ -58,7 +58,7 @@ impl Comparison {
     }
 
     /// Whether it holds.
-    pub fn holds(self, a: f32, b: f32) -> bool {
+    pub fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
         match self {
             Comparison::Equal => a == b,
             Comparison::NotEqual => a != b,

@@ -15,12 +15,15 @@ use super::builder::Builder;
 use super::value::Fault;
 use cryptflow_graph::{Linear, NodeId, Reduce, Reduction};
 
-pub(super) use along::{Weights, along, gathered};
+pub(super) use along::{Weights, along, local_response};
 pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
 pub(super) use pool::pool;
-pub(super) use product::{einsum, matmul};
+pub(super) use product::{einsum, matmul, numpy_product};
 pub(super) use transposed::{Transposed, transposed};
+
+/// No window is larger, and none steps further.
+pub(super) const MAX_WINDOW: i64 = 1 << 20;
 
 /// A product of two matrices as they are.
 pub(super) const MATRIX_PRODUCT: Linear = Linear::MatMul { transpose_a: false, transpose_b: false };
@@ -52,8 +55,20 @@ impl Slide {
         self.kernel.saturating_sub(1).saturating_mul(self.dilation).saturating_add(1)
     }
 
+    /// Slides over as many axes as there are taps, steps and distances; nothing is padded.
+    pub(super) fn bare(kernel: &[usize], stride: &[usize], dilation: &[usize]) -> Vec<Slide> {
+        let slide = |((&kernel, &stride), &dilation)| Slide { kernel, stride, dilation, padding: [0; 2] };
+        kernel.iter().zip(stride).zip(dilation).map(slide).collect()
+    }
+
+    /// Elements that an axis of so many lacks for each step to have its place.
+    pub(super) fn missing(&self, input: usize) -> usize {
+        let reach = input.div_ceil(self.stride).saturating_sub(1).saturating_mul(self.stride);
+        reach.saturating_add(self.extent()).saturating_sub(input)
+    }
+
     /// Places that the window takes along an axis of so many elements.
-    fn places(&self, input: usize) -> Result<usize, Fault> {
+    pub(super) fn places(&self, input: usize) -> Result<usize, Fault> {
         let padded = input.saturating_add(self.padding[0]).saturating_add(self.padding[1]);
         if self.kernel == 0 || self.stride == 0 || self.dilation == 0 || self.extent() > padded {
             return Err(format!("its window of {} does not fit {padded} elements", self.extent()).into());

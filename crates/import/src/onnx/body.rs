@@ -7,12 +7,13 @@ use prost::Message as _;
 
 use super::external::Folder;
 use super::messages::{AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto};
-use super::nodes::{self, Kind, Node};
+use super::nodes::{self, Node, Number};
 use super::tensor;
 use crate::budget::Budget;
 use crate::builder::Builder;
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
+use crate::table::advice;
 use crate::tensor::Constant;
 use crate::value::{Fault, Ints};
 use crate::{ImportError, UnsupportedNode};
@@ -81,7 +82,7 @@ pub(super) struct Importer<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
     folder: Folder,
     graph: Graph,
-    kinds: HashMap<NodeId, Kind>,
+    numbers: HashMap<NodeId, Number>,
     unsupported: Vec<UnsupportedNode>,
     /// What was said of each node, in the order in which they were looked at.
     seen: Vec<SurveyedNode>,
@@ -105,7 +106,7 @@ impl<'a> Importer<'a> {
             functions: model.functions.iter().map(key).collect(),
             folder: Folder::new(folder.map(Path::to_path_buf)),
             graph: Graph::default(),
-            kinds: HashMap::new(),
+            numbers: HashMap::new(),
             unsupported: Vec::new(),
             seen: Vec::new(),
             budget,
@@ -131,19 +132,19 @@ impl<'a> Importer<'a> {
     /// An input of the model, of elements of this type.
     pub(super) fn input(&mut self, name: &str, shape: Vec<usize>, dtype: i32) -> Value {
         let known = DataType::try_from(dtype);
-        let kind = match known {
-            Ok(DataType::Undefined) => Some(Kind::Float),
-            Ok(dtype) => Kind::of(dtype),
+        let number = match known {
+            Ok(DataType::Undefined) => Some(Number::Float),
+            Ok(dtype) => Number::of(dtype),
             Err(_) => None,
         };
-        let Some(kind) = kind else {
+        let Some(number) = number else {
             let of = known.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
             let reason =
                 format!("is an input of the type {of}, and only numbers can be shared between parties");
             return self.refuse(name, "input", reason);
         };
         let id = self.graph.add_input(name, shape);
-        self.kinds.insert(id, kind);
+        self.numbers.insert(id, number);
         Value::Tensor(id)
     }
 
@@ -270,29 +271,29 @@ impl<'a> Importer<'a> {
         if node.op_type == "If" {
             return self.nested(|importer| importer.condition(node, &operands, scope));
         }
-        let row =
-            nodes::lookup(&node.op_type).ok_or_else(|| Fault::Unsupported(nodes::advice(&node.op_type)))?;
+        let row = nodes::rows().find(|row| row.name == node.op_type);
+        let row = row.ok_or_else(|| advice(nodes::ADVICE, &node.op_type))?;
         let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
-        let kinds: Vec<Kind> = operands.iter().map(|v| self.kind(v)).collect();
+        let numbers: Vec<Number> = operands.iter().map(|v| self.number(v)).collect();
         let name = format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str));
         let builder = Builder::new(&mut self.graph, &mut self.budget, name);
         let (opset, folder) = (self.opset, &self.folder);
-        let message = nodes::Message { def: node, kinds: kinds.clone(), wanted, opset, folder };
+        let message = nodes::Message { def: node, numbers: numbers.clone(), wanted, opset, folder };
         let results = row.import(&mut Node { message, operands, builder })?;
         for (i, value) in results.iter().enumerate() {
             if let Value::Tensor(id) = value {
-                self.kinds.insert(*id, row.kind(node, i, &kinds));
+                self.numbers.insert(*id, row.number(node, i, &numbers));
             }
         }
         Ok(results)
     }
 
-    /// What a value's elements are in the model.
-    fn kind(&self, value: &Value) -> Kind {
+    /// What a value's numbers are in the model.
+    fn number(&self, value: &Value) -> Number {
         match value {
-            Value::Tensor(id) => self.kinds.get(id).copied().unwrap_or(Kind::Float),
-            Value::Int(_) => Kind::Integer,
-            _ => Kind::Float,
+            Value::Tensor(id) => self.numbers.get(id).copied().unwrap_or(Number::Float),
+            Value::Int(_) => Number::Integer,
+            _ => Number::Float,
         }
     }
 
@@ -346,7 +347,7 @@ impl<'a> Importer<'a> {
         let condition = match operands.first() {
             Some(Value::Int(Ints { data, .. })) if data.len() == 1 => data[0] != 0,
             Some(Value::Unknown) => return Err(Fault::Unknown),
-            _ => return Err(nodes::advice("If").into()),
+            _ => return Err(advice(nodes::ADVICE, "If").into()),
         };
         let branch = if condition { "then_branch" } else { "else_branch" };
         let graph = node.attribute.iter().find(|a| a.name == branch).and_then(|a| a.g.as_ref());

@@ -17,13 +17,13 @@ use std::path::Path;
 
 use body::{Importer, Scope, needed};
 use messages::{GraphProto, ValueInfoProto};
-pub(super) use nodes::operations;
+pub(super) use nodes::rows;
 
 use super::budget::Budget;
 use super::node::Value;
 use super::survey::Survey;
 use super::value::{Fault, fits};
-use super::{Emptiness, ImportError, ImportOptions, near};
+use super::{Emptiness, ImportError, ImportOptions, unknown};
 use cryptflow_graph::Graph;
 
 /// The versions of ONNX's operators that are known here.
@@ -137,33 +137,23 @@ impl Model<'_> {
         node.output.first().filter(|n| !n.is_empty()).cloned()
     }
 
-    fn unknown(&self, role: &'static str, name: &str) -> ImportError {
-        let mut hint = near(name, self.names());
-        if self.names().count() <= 8 {
-            hint += &format!(". The graph has: {}", self.names().collect::<Vec<_>>().join(", "));
-        }
-        ImportError::UnknownName { role, name: name.into(), hint }
-    }
-
     fn outputs(&self) -> Result<Vec<String>, ImportError> {
         if self.options.outputs.is_empty() {
             return Ok(self.graph.output.iter().map(|o| o.name.clone()).collect());
         }
-        let find = |name: &String| self.value(name).ok_or_else(|| self.unknown("an output", name));
+        let find = |name: &String| {
+            self.value(name).ok_or_else(|| unknown("an output", name, self.names().collect()))
+        };
         self.options.outputs.iter().map(find).collect()
     }
 
     /// The shapes that the options give, by the name of the value.
     fn given(&self) -> Result<HashMap<String, &[usize]>, ImportError> {
-        let find = |(name, shape): &'_ (String, Vec<usize>)| self.value(name).map(|n| (n, shape.len()));
-        let mut given = HashMap::new();
-        for entry in &self.options.inputs {
-            match find(entry) {
-                Some((name, _)) => given.insert(name, entry.1.as_slice()),
-                None => return Err(self.unknown("an input", &entry.0)),
-            };
-        }
-        Ok(given)
+        let entries = self.options.inputs.iter().map(|(name, shape)| match self.value(name) {
+            Some(found) => Ok((found, shape.as_slice())),
+            None => Err(unknown("an input", name, self.names().collect())),
+        });
+        entries.collect()
     }
 
     fn info(&self, name: &str) -> Option<&ValueInfoProto> {

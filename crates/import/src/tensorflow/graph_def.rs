@@ -13,7 +13,7 @@ use crate::builder::Builder;
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::value::{Fault, fits};
-use crate::{Emptiness, ImportError, ImportOptions, UnsupportedNode, near};
+use crate::{Emptiness, ImportError, ImportOptions, UnsupportedNode, unknown};
 use cryptflow_graph::Graph;
 
 /// Operations whose results nobody waits for when outputs are guessed.
@@ -129,12 +129,8 @@ impl<'a> Importer<'a> {
     ) -> Result<usize, ImportError> {
         let plain = name.strip_suffix(":0").unwrap_or(name);
         self.by_name.get(plain).copied().ok_or_else(|| {
-            let nodes = || self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str());
-            let mut hint = near(plain, nodes());
-            if nodes().count() <= 8 {
-                hint += &format!(". The graph has: {}", nodes().collect::<Vec<_>>().join(", "));
-            }
-            ImportError::UnknownName { role, name: name.into(), hint }
+            let nodes = self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str());
+            unknown(role, name, nodes.collect())
         })
     }
 
@@ -353,7 +349,8 @@ impl<'a> Importer<'a> {
         if let Some(name) = called {
             return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"))));
         }
-        let row = nodes::lookup(&def.op).ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
+        let row = nodes::rows().find(|row| row.name == def.op);
+        let row = row.ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
         let mut operands = Vec::new();
         for (node, port) in self.operands(i)? {
             operands.push(match &values[node] {

@@ -1,6 +1,8 @@
 //! The importers: models that other tools wrote, and models built here, node by node.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod checkpoints;
+mod constants;
 mod graph_def;
 mod onnx_errors;
 mod saved_models;

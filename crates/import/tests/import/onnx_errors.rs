@@ -30,11 +30,11 @@ fn input(name: &str, dtype: DataType, axes: &[&str]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
 }
 
-fn output(name: &str) -> ValueInfoProto {
+pub(crate) fn output(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: None }
 }
 
-fn model(nodes: Vec<NodeProto>) -> ModelProto {
+pub(crate) fn model(nodes: Vec<NodeProto>) -> ModelProto {
     ModelProto {
         ir_version: 8,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],

@@ -124,13 +124,13 @@ fn named(name: &str, bytes: &[u8]) -> String {
 }
 
 /// A copy of a model, one file of which can be damaged.
-struct Copy(tempfile::TempDir);
+pub(crate) struct Copy(tempfile::TempDir);
 
 impl Copy {
     const FILES: [&str; 3] =
         ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"];
 
-    fn of(name: &str) -> Copy {
+    pub(crate) fn of(name: &str) -> Copy {
         let copy = Copy(tempfile::tempdir().unwrap());
         std::fs::create_dir(copy.0.path().join("variables")).unwrap();
         for file in Copy::FILES {
@@ -139,17 +139,21 @@ impl Copy {
         copy
     }
 
-    fn write(&self, file: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, file: &str, bytes: &[u8]) {
         std::fs::write(self.0.path().join(file), bytes).unwrap();
     }
 
-    fn import(&self) -> Result<Graph, String> {
+    pub(crate) fn read(&self, file: &str) -> Vec<u8> {
+        std::fs::read(self.0.path().join(file)).unwrap()
+    }
+
+    pub(crate) fn import(&self) -> Result<Graph, String> {
         from_path(self.0.path(), &ImportOptions::default()).map_err(|e| e.to_string())
     }
 }
 
 /// Constants in order: what damage must not change without being noticed.
-fn constants(graph: &Graph) -> Vec<Array> {
+pub(crate) fn constants(graph: &Graph) -> Vec<Array> {
     graph
         .nodes
         .iter()

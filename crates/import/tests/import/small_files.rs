@@ -26,7 +26,7 @@ fn one_large_constant() {
         b.node("y", "Add", &["x", "large"], &[]);
         table.push((b, said));
     };
-    add(&|b| square(b, "large", 1 << 13), "is too large");
+    add(&|b| square(b, "large", 1 << 13), "too many");
     add(&|b| square(b, "large", 1 << 16), "is too large");
     add(
         &|b| {

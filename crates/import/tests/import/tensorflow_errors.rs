@@ -5,7 +5,7 @@ use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{
     Attr, DataType, FunctionDef, FunctionDefLibrary, NameAttrList, OpDef, TensorProto,
 };
-use cryptflow_import::{ImportError, ImportOptions, from_path};
+use cryptflow_import::{ImportError, ImportOptions, Lookalike, from_path};
 
 fn fails(b: &Builder, options: &ImportOptions) -> String {
     import(&b.bytes(), options).unwrap_err().to_string()
@@ -281,4 +281,43 @@ fn other_files_are_known() {
     }
     assert_eq!(from_path(&folder.join("good.pb"), &ImportOptions::default()).unwrap().name, "good");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn near_names() {
+    let mut b = Builder::default();
+    b.input("x", &[1, 3]);
+    for name in ["conv1/Relu", "logits", "prediction", "model/dense/Softmax"] {
+        b.node(name, "Relu", &["x"], &[]);
+    }
+    for (asked, hint) in [
+        ("logit", "Did you mean \"logits\"?"),
+        ("Logits", "Did you mean \"logits\"?"),
+        ("softmax", "Did you mean \"model/dense/Softmax\"?"),
+        ("xyzxyz", "No name is near it"),
+    ] {
+        let error = fails(&b, &outputs(&[asked]));
+        assert!(error.contains(hint), "{asked}: {error}");
+    }
+}
+
+#[test]
+fn first_bytes_tell_files_apart() {
+    let table: [(&[u8], Option<Lookalike>); 12] = [
+        (b"", None),
+        (b"\x0a\x11\x0a\x01x", None),
+        (b"\x89HDF\r\n\x1a\n\0\0", Some(Lookalike::Hdf5)),
+        (b"PK\x03\x04\x14\0", Some(Lookalike::Zip)),
+        (b"\x08\x01\x12\x80\x02", Some(Lookalike::SavedModel)),
+        (b"\x08\x07\x12\x07pytorch", Some(Lookalike::Onnx)),
+        (b"\x1c\0\0\0TFL3", Some(Lookalike::TensorFlowLite)),
+        (b"node {\n  name: \"x\"", Some(Lookalike::TextGraph)),
+        (b"\xfd7zXZ\0\0\x04", Some(Lookalike::Compressed)),
+        (b"\x93NUMPY\x01\0", Some(Lookalike::Numpy)),
+        (b"version https://git-lfs.github.com/spec/v1", Some(Lookalike::LfsPointer)),
+        (b"\x10\x20\0\0\0\0\0\0{\"__metadata__\"", Some(Lookalike::Safetensors)),
+    ];
+    for (bytes, found) in table {
+        assert_eq!(Lookalike::of(bytes), found, "{bytes:?}");
+    }
 }

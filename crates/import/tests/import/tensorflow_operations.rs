@@ -688,3 +688,30 @@ fn several_results_and_operands() {
     let want = [v, v, v, v, a.data[0], a.data[1], a.data[2], v, a.data[3], a.data[4], a.data[5], v];
     assert_eq!((got.shape.as_slice(), got.data.as_slice()), (&[3, 4][..], &want[..]));
 }
+
+/// Sums of products of any number of operands, and of diagonals.
+#[test]
+fn sums_of_products() {
+    let (a, b) = (test_input(&[3, 3]), test_input(&[3, 3]));
+    let at = |x: &Array, i: usize, j: usize| x.data[3 * i + j];
+    let product = |x: &Array, y: &Array| -> Vec<f32> {
+        let sum = |i: usize, j: usize| (0..3).map(|k| at(x, i, k) * at(y, k, j)).sum();
+        (0..9).map(|n| sum(n / 3, n % 3)).collect()
+    };
+    let twice = product(&array(&[3, 3], &product(&a, &b)), &a);
+    let table: [(&str, &[&str], Vec<f32>); 3] = [
+        ("ij,jk,kl->il", &["a", "b", "a"], twice),
+        ("ii->i", &["a"], (0..3).map(|i| at(&a, i, i)).collect()),
+        ("ii,jj", &["a", "b"], vec![(0..9).map(|n| at(&a, n / 3, n / 3) * at(&b, n % 3, n % 3)).sum()]),
+    ];
+    for (equation, operands, want) in table {
+        let build = |g: &mut Builder| {
+            g.input("a", &[3, 3]).input("b", &[3, 3]);
+            g.node("y", "Einsum", operands, &[("equation", text(equation))]);
+        };
+        let inputs = if operands.contains(&"b") { vec![a.clone(), b.clone()] } else { vec![a.clone()] };
+        let found = run(build, &inputs);
+        let far = found.data.iter().zip(&want).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        assert!(found.data.len() == want.len() && far < 1e-4, "{equation}: {:?}, not {want:?}", found.data);
+    }
+}

@@ -1,6 +1,6 @@
 //! Arithmetic: of numbers, of known integers; activations and other functions of one number.
 
-use super::{Gives, Kind, Node, Results, Row, Value, row};
+use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, fits, floor_remainder};
 use cryptflow_graph::operations::broadcast;
@@ -37,21 +37,19 @@ pub(super) const TABLE: &[Row] = &[
         doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
     ),
     row("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
-    row("Relu", |n| of_one(n, Activation::Relu), doc::RELU),
+    row("Relu", |n| n.of_one(Activation::Relu), doc::RELU),
     row("Gelu", gelu, doc::GELU),
     row("Swish", swish, doc::SWISH),
-    row("Equal", |n| n.comparison(Comparison::Equal), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
-    row("Less", |n| n.comparison(Comparison::Less), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
-    row("LessOrEqual", |n| n.comparison(Comparison::LessEqual), doc::COMPARISON)
-        .gives(Gives::All(Kind::Flag)),
-    row("Greater", |n| n.comparison(Comparison::Greater), doc::COMPARISON).gives(Gives::All(Kind::Flag)),
-    row("GreaterOrEqual", |n| n.comparison(Comparison::GreaterEqual), doc::COMPARISON)
-        .gives(Gives::All(Kind::Flag)),
-    row("And", |n| n.conjunction(), doc::PRODUCT.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
-    row("Or", |n| n.disjunction(), doc::LARGER.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
-    row("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)).gives(Gives::All(Kind::Flag)),
-    row("Not", |n| n.complement(), doc::SUM.note("1 − flag")).gives(Gives::All(Kind::Flag)),
-    row("Where", choose, doc::CHOICE.note(doc::notes::CONDITION)).gives(Gives::Like(1)),
+    row("Equal", |n| n.comparison(Comparison::Equal), doc::COMPARISON).gives_flags(),
+    row("Less", |n| n.comparison(Comparison::Less), doc::COMPARISON).gives_flags(),
+    row("LessOrEqual", |n| n.comparison(Comparison::LessEqual), doc::COMPARISON).gives_flags(),
+    row("Greater", |n| n.comparison(Comparison::Greater), doc::COMPARISON).gives_flags(),
+    row("GreaterOrEqual", |n| n.comparison(Comparison::GreaterEqual), doc::COMPARISON).gives_flags(),
+    row("And", |n| n.conjunction(), doc::PRODUCT.note(doc::notes::FLAGS)).gives_flags(),
+    row("Or", |n| n.disjunction(), doc::LARGER.note(doc::notes::FLAGS)).gives_flags(),
+    row("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)).gives_flags(),
+    row("Not", |n| n.complement(), doc::SUM.note("1 − flag")).gives_flags(),
+    row("Where", |n| n.chosen(false), doc::CHOICE.note(doc::notes::CONDITION)).gives(Gives::Like(1)),
     row("BitwiseAnd", |n| bitwise(n, |a, b| a & b), doc::KNOWN.note("of known integers")),
     row("BitwiseOr", |n| bitwise(n, |a, b| a | b), doc::KNOWN.note("of known integers")),
     row("BitwiseXor", |n| bitwise(n, |a, b| a ^ b), doc::KNOWN.note("of known integers")),
@@ -68,7 +66,7 @@ fn div(node: &mut Node<'_>) -> Results {
                     the result is"
             .into());
     }
-    if node.kind(0) == Kind::Float {
+    if node.number(0) == Number::Float {
         return node.result(Arithmetic::Div, &[a, b]);
     }
     // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
@@ -89,8 +87,8 @@ fn modulo(node: &mut Node<'_>) -> Results {
         return Ok(known);
     }
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
-    let quotient = match node.kind(0) {
-        Kind::Float => node.add_part("quotient", Arithmetic::Div, &[a, b])?,
+    let quotient = match node.number(0) {
+        Number::Float => node.add_part("quotient", Arithmetic::Div, &[a, b])?,
         // Half a unit on, so that a quotient which is whole cannot fall below itself.
         _ => {
             let half = node.add_number("half", 0.5);
@@ -178,27 +176,15 @@ fn several(node: &mut Node<'_>, op: &Arithmetic, f: impl Fn(i64, i64) -> i64) ->
     let operands = node.tensors()?;
     match operands.as_slice() {
         [one] => node.result(Op::Identity, &[*one]),
-        all => Ok(vec![Value::Tensor(node.chain(op, all)?)]),
+        all => Ok(vec![Value::Tensor(node.chain(op, all, false)?)]),
     }
 }
 
 fn mean(node: &mut Node<'_>) -> Results {
     let operands = node.tensors()?;
-    let Some((&first, rest)) = operands.split_first() else {
-        return Err("has no operands: the file is damaged".into());
-    };
-    let mut all = first;
-    for (i, &operand) in rest.iter().enumerate() {
-        all = node.add_part(&i.to_string(), Arithmetic::Add, &[all, operand])?;
-    }
+    let all = node.chain(&Arithmetic::Add, &operands, true)?;
     let share = node.add_number("share", 1.0 / operands.len() as f32);
     node.result(Arithmetic::Mul, &[all, share])
-}
-
-/// An operation on the operand alone.
-fn of_one(node: &mut Node<'_>, op: impl Into<Op>) -> Results {
-    let x = node.tensor(0)?;
-    node.result(op, &[x])
 }
 
 /// Between two limits, either of which may be missing: attributes up to version 6, operands since
@@ -272,24 +258,13 @@ fn swish(node: &mut Node<'_>) -> Results {
     node.result(Arithmetic::Mul, &[swish, back])
 }
 
-/// A function of the catalogue, with the parameters that the node gives.
-pub(super) fn function(node: &mut Node<'_>, function: Function) -> Results {
-    let entry = function.entry();
-    if let (Value::Int(ints), Some(of_integer)) = (node.operand(0)?, entry.of_integer) {
-        return Ok(vec![Value::Int(ints.map(of_integer))]);
-    }
-    let given = entry.parameters.iter().map(|p| node.attr_float(p.onnx.0, p.onnx.1));
-    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
-    of_one(node, function.with(&parameters))
-}
-
 fn gelu(node: &mut Node<'_>) -> Results {
     let function = match node.attr_text("approximate", "none")? {
         "none" => Function::GELU,
         "tanh" => Function::GELU_TANH,
         _ => return Err(Node::wrong("approximate")),
     };
-    of_one(node, function)
+    node.of_one(function)
 }
 
 fn xor(node: &mut Node<'_>) -> Results {
@@ -300,16 +275,4 @@ fn xor(node: &mut Node<'_>) -> Results {
 fn bitwise(node: &mut Node<'_>, f: fn(i64, i64) -> i64) -> Results {
     let (a, b) = (node.ints(0)?, node.ints(1)?);
     Ok(vec![Value::Int(a.with(&b, |a, b| Some(f(a, b)))?)])
-}
-
-/// Known integers and a known condition give known integers; a known condition of one element
-/// chooses at once.
-fn choose(node: &mut Node<'_>) -> Results {
-    if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
-        (node.operand(0)?, node.operand(1)?, node.operand(2)?)
-    {
-        return Ok(vec![Value::Int(c.choose(a, b)?)]);
-    }
-    let (c, a, b) = (node.tensor(0)?, node.tensor(1)?, node.tensor(2)?);
-    node.result(Arithmetic::Select, &[c, a, b])
 }

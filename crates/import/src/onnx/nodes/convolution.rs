@@ -3,9 +3,10 @@
 use cryptflow_ring::Movement;
 
 use super::window::halves;
-use super::{Node, Results, Row, Value, row};
+use super::{Node, Results, Row, row};
 use crate::compose::{self, Convolution, Transposed};
 use crate::docs as doc;
+use crate::picture::Format;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, NodeId};
 
@@ -20,23 +21,30 @@ pub(super) const TABLE: &[Row] = &[
 
 fn conv(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
-    let (filter, of) = filter(node, picture.len())?;
+    let filter = node.filter(1, picture.len())?;
+    let of = node.shape(filter).to_vec();
     let slides = node.slides(&of[2..], &picture)?;
     let groups = groups(node)?;
     // Channels out, channels in, taps → taps, channels in, channels out.
     let mut permutation: Vec<usize> = (2..of.len()).collect();
     permutation.extend([1, 0]);
     let w = node.move_part("filter", Movement::Transpose { permutation }, filter)?;
-    let y = compose::convolution(&mut node.before_result(), x, w, &Convolution { slides: &slides, groups })?;
+    let y = compose::convolution(
+        &mut node.before_result(Format::ChannelsFirst),
+        x,
+        w,
+        &Convolution { slides: &slides, groups },
+    )?;
     let y = biased(node, y, 2)?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    node.in_format(y, Format::ChannelsFirst)
 }
 
 /// The padding is that of the convolution which it is the transpose of: cut from the whole result.
 fn transposed(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
     let n = picture.len();
-    let (filter, of) = filter(node, n)?;
+    let filter = node.filter(1, n)?;
+    let of = node.shape(filter).to_vec();
     let groups = groups(node)?;
     let channels = node.shape(x).last().copied().unwrap_or(0);
     if of[0] != channels || groups == 0 || !channels.is_multiple_of(groups) {
@@ -79,9 +87,9 @@ fn transposed(node: &mut Node<'_>) -> Results {
     shape.extend([inner, groups * outer]);
     let w = node.move_part("filter", Movement::Reshape { shape }, w)?;
     let what = Transposed { slides: &slides, output: &output, groups };
-    let y = compose::transposed(&mut node.before_result(), x, w, &what)?;
+    let y = compose::transposed(&mut node.before_result(Format::ChannelsFirst), x, w, &what)?;
     let y = biased(node, y, 2)?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    node.in_format(y, Format::ChannelsFirst)
 }
 
 fn groups(node: &Node<'_>) -> Result<usize, Fault> {
@@ -100,19 +108,4 @@ fn biased(node: &mut Node<'_>, y: NodeId, i: usize) -> Result<NodeId, Fault> {
         return Err(reason.into());
     }
     node.add_part("biased", Arithmetic::Add, &[y, bias])
-}
-
-/// A constant filter over so many axes, and its shape.
-fn filter(node: &mut Node<'_>, axes: usize) -> Result<(NodeId, Vec<usize>), Fault> {
-    let filter = node.tensor(1)?;
-    if node.constant_of(filter).is_none() {
-        return Err("its filter is computed from an input. Only constant filters are supported: export the model for \
-                    inference, with its weights as constants"
-            .into());
-    }
-    let of = node.shape(filter).to_vec();
-    if of.len() != axes + 2 {
-        return Err(format!("its filter {of:?} does not go with a picture of {axes} axes").into());
-    }
-    Ok((filter, of))
 }

@@ -4,7 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
-use crate::value::{Fault, Ints, axis, fits};
+use crate::value::{Fault, Ints, axis, fits, place};
 use cryptflow_graph::NodeId;
 
 pub(super) const TABLE: &[Row] = &[
@@ -18,25 +18,6 @@ pub(super) const TABLE: &[Row] = &[
     row("ReverseSequence", reverse_sequence, doc::MOVEMENT.note("the lengths are public")),
     row("Trilu", triangle, doc::MOVEMENT),
 ];
-
-/// Known indices; those that depend on an input would show it.
-fn indices(node: &Node<'_>, i: usize) -> Result<Ints, Fault> {
-    node.ints(i).map_err(|fault| match fault {
-        Fault::Unsupported(_) => Fault::Unsupported(
-            "picks elements by indices that depend on an input, which would show them (as the look-up of a word in an \
-             embedding does). Do the look-up before the input, and cut the graph behind it with --input NAME=SHAPE"
-                .into(),
-        ),
-        other => other,
-    })
-}
-
-/// An index of an axis of `n`; negative ones count from the end.
-fn place(index: i64, n: usize) -> Result<usize, Fault> {
-    let from_end = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
-    let found = from_end.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < n);
-    found.ok_or_else(|| Fault::Unsupported(format!("takes element {index} of an axis of {n}")))
-}
 
 /// Row-major distances of a shape.
 fn strides(shape: &[usize]) -> Vec<usize> {
@@ -64,14 +45,9 @@ fn picked(node: &mut Node<'_>, value: &Value, places: &[Option<usize>], shape: V
 fn gather(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
-    let wanted = indices(node, 1)?;
+    let wanted = node.indices(1)?;
     let places = wanted.data.iter().map(|&i| place(i, from[at])).collect::<Result<Vec<_>, _>>()?;
-    let mut steps = vec![Movement::Gather { axis: at, indices: places }];
-    if wanted.shape.len() != 1 {
-        let shape = [&from[..at], &wanted.shape, &from[at + 1..]].concat();
-        steps.push(Movement::Reshape { shape });
-    }
-    node.moved(&value, steps)
+    node.gathered(&value, at, places, &wanted.shape)
 }
 
 /// For each index of a tensor, the place that it means in the operand of this shape, along an axis.
@@ -93,7 +69,7 @@ fn element_places(wanted: &Ints, from: &[usize], at: usize) -> Result<Vec<usize>
 fn gather_elements(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
-    let wanted = indices(node, 1)?;
+    let wanted = node.indices(1)?;
     let places: Vec<_> = element_places(&wanted, &from, at)?.into_iter().map(Some).collect();
     picked(node, &value, &places, wanted.shape)
 }
@@ -124,7 +100,7 @@ fn slice_places(wanted: &Ints, from: &[usize], batch: usize) -> Result<(Vec<usiz
 
 fn gather_nd(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
-    let wanted = indices(node, 1)?;
+    let wanted = node.indices(1)?;
     let batch = usize::try_from(node.attr_int("batch_dims", 0)?).map_err(|_| Node::wrong("batch_dims"))?;
     let (starts, slice) = slice_places(&wanted, &from, batch)?;
     let run = fits(&slice)?;
@@ -176,13 +152,13 @@ fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]
 fn scatter_elements(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
-    let places = element_places(&indices(node, 1)?, &from, at)?;
+    let places = element_places(&node.indices(1)?, &from, at)?;
     replaced(node, &value, 2, &places)
 }
 
 fn scatter_nd(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
-    let (starts, slice) = slice_places(&indices(node, 1)?, &from, 0)?;
+    let (starts, slice) = slice_places(&node.indices(1)?, &from, 0)?;
     let run = fits(&slice)?;
     fits(&[starts.len(), run])?;
     let places: Vec<usize> = starts.iter().flat_map(|&s| s..s + run).collect();
@@ -192,7 +168,7 @@ fn scatter_nd(node: &mut Node<'_>) -> Results {
 /// The elements of an axis, or of all as a row, where a known condition holds.
 fn compress(node: &mut Node<'_>) -> Results {
     let mut value = node.operand(0)?.clone();
-    let condition = indices(node, 1)?;
+    let condition = node.indices(1)?;
     let mut from = node.shape_of_value(&value)?;
     let at = if node.has_attribute("axis") {
         axis(node.attr_int("axis", 0)?, from.len())?

@@ -4,7 +4,6 @@
 mod arithmetic;
 mod attributes;
 mod convolution;
-mod einsum;
 mod gather;
 mod movement;
 mod normalisation;
@@ -21,118 +20,91 @@ mod window;
 
 use super::external::Folder;
 use super::messages::{DataType, NodeProto};
-use crate::docs::{self as doc, Doc};
+use crate::docs::Doc;
 use crate::node::{self, Results, Value};
-use cryptflow_graph::Function;
-use cryptflow_graph::operations::catalogue;
+use crate::table::{self, Import};
 
-pub(super) use refused::advice;
+pub(super) use refused::ADVICE;
 
-/// What the elements of a tensor are in the model; all are floats in the graph.
+/// What the numbers of a tensor are in the model; all are floats in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Number {
     Float,
     Integer,
     Flag,
 }
 
-/// A name of an operator, what imports it, what its results' elements are, and what the page of
-/// operations says of it.
-#[derive(Clone, Copy)]
-pub(super) struct Row {
-    name: &'static str,
-    import: Import,
-    gives: Gives,
-    doc: Doc,
-}
+/// A row of a table.
+pub(crate) type Row = table::Row<fn(&mut Node<'_>) -> Results, Gives>;
 
-/// What imports an operator.
+/// What the numbers of a row's results are.
 #[derive(Clone, Copy)]
-enum Import {
-    Operator(fn(&mut Node<'_>) -> Results),
-    /// A function of the catalogue.
-    Function(Function),
-}
-
-/// What the elements of a row's results are.
-#[derive(Clone, Copy)]
-enum Gives {
-    /// All that the operand with this number has.
+pub(crate) enum Gives {
+    /// What the operand with this number has.
     Like(usize),
-    /// Those of all results.
-    All(Kind),
+    /// The same in all results.
+    All(Number),
     /// The first result has what operand 0 has, and the others this.
-    Second(Kind),
+    Second(Number),
     /// What the attribute with this name says.
     Attribute(&'static str),
 }
 
-/// A row of a table. Its results' elements are those of operand 0.
+/// A row of a table. The numbers of its results are those of operand 0.
 const fn row(name: &'static str, import: fn(&mut Node<'_>) -> Results, doc: Doc) -> Row {
-    Row { name, import: Import::Operator(import), gives: Gives::Like(0), doc }
-}
-
-/// The functions of the catalogue that ONNX has.
-fn functions() -> impl Iterator<Item = Row> {
-    let row =
-        |f: Function, name| Row { name, import: Import::Function(f), gives: Gives::Like(0), doc: doc::of(f) };
-    catalogue().flat_map(move |f| f.entry().onnx.iter().map(move |&name| row(f, name)))
+    Row { name, import: Import::Operation(import), gives: Gives::Like(0), doc }
 }
 
 impl Row {
     /// What a node becomes.
     pub(super) fn import(&self, node: &mut Node<'_>) -> Results {
         match self.import {
-            Import::Operator(import) => import(node),
-            Import::Function(function) => arithmetic::function(node, function),
+            Import::Operation(import) => import(node),
+            Import::Function(function) => node.function(function),
         }
     }
 
-    /// With results of these elements.
+    /// With results of these numbers.
     const fn gives(self, gives: Gives) -> Row {
         Row { gives, ..self }
     }
 
-    /// What the elements of a node's result are.
-    pub(super) fn kind(&self, node: &NodeProto, result: usize, operands: &[Kind]) -> Kind {
-        let operand = |i: usize| operands.get(i).copied().unwrap_or(Kind::Float);
+    /// With results of flags.
+    const fn gives_flags(self) -> Row {
+        self.gives(Gives::All(Number::Flag))
+    }
+
+    /// What the numbers of a node's result are.
+    pub(super) fn number(&self, node: &NodeProto, result: usize, operands: &[Number]) -> Number {
+        let operand = |i: usize| operands.get(i).copied().unwrap_or(Number::Float);
         match self.gives {
             Gives::Like(i) => operand(i),
-            Gives::All(kind) => kind,
+            Gives::All(number) => number,
             Gives::Second(_) if result == 0 => operand(0),
-            Gives::Second(kind) => kind,
+            Gives::Second(number) => number,
             Gives::Attribute(name) => {
                 let to = node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
                 let to = to.and_then(|t| DataType::try_from(i32::try_from(t).ok()?).ok());
-                to.and_then(Kind::of).unwrap_or(Kind::Float)
+                to.and_then(Number::of).unwrap_or(Number::Float)
             }
         }
     }
 }
 
-impl Kind {
+impl Number {
     /// What elements of a type are, where they are numbers.
-    pub(super) fn of(dtype: DataType) -> Option<Kind> {
+    pub(super) fn of(dtype: DataType) -> Option<Number> {
         match dtype {
-            DataType::Bool => Some(Kind::Flag),
-            t if t.is_integer() => Some(Kind::Integer),
-            t if t.is_float() => Some(Kind::Float),
+            DataType::Bool => Some(Number::Flag),
+            t if t.is_integer() => Some(Number::Integer),
+            t if t.is_float() => Some(Number::Float),
             _ => None,
         }
     }
 }
 
-/// The row of an operator.
-pub(super) fn lookup(op: &str) -> Option<Row> {
-    rows().find(|row| row.name == op)
-}
-
-/// The names of all operations, with what is said of them.
-pub(crate) fn operations() -> impl Iterator<Item = (&'static str, Doc)> {
-    rows().map(|row| (row.name, row.doc))
-}
-
-fn rows() -> impl Iterator<Item = Row> {
+/// The rows of all operators.
+pub(crate) fn rows() -> impl Iterator<Item = Row> {
     const TABLES: &[&[Row]] = &[
         pass::TABLE,
         convolution::TABLE,
@@ -144,12 +116,11 @@ fn rows() -> impl Iterator<Item = Row> {
         recurrent::TABLE,
         movement::TABLE,
         pad::TABLE,
-        einsum::TABLE,
         gather::TABLE,
         resize::TABLE,
         static_shape::TABLE,
     ];
-    TABLES.iter().copied().flatten().copied().chain(functions())
+    table::rows(TABLES, |entry| entry.onnx, Gives::Like(0))
 }
 
 /// Whether a domain is ONNX's own.
@@ -158,27 +129,23 @@ pub(super) fn is_onnx(domain: &str) -> bool {
 }
 
 /// What ONNX says of a node.
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     pub(super) def: &'a NodeProto,
-    /// What the elements of the operands are.
-    pub(super) kinds: Vec<Kind>,
+    /// What the numbers of the operands are.
+    pub(super) numbers: Vec<Number>,
     /// For each result, whether anything uses it.
     pub(super) wanted: Vec<bool>,
     pub(super) opset: i64,
     pub(super) folder: &'a Folder,
 }
 
-impl node::Message for Message<'_> {
-    const ROUNDS_INTEGERS: bool = false;
-}
-
 /// A node while it is imported.
-pub(super) type Node<'a> = node::Node<'a, Message<'a>>;
+pub(crate) type Node<'a> = node::Node<'a, Message<'a>>;
 
 impl Node<'_> {
-    /// What the elements of an operand are.
-    fn kind(&self, i: usize) -> Kind {
-        self.message.kinds.get(i).copied().unwrap_or(Kind::Float)
+    /// What the numbers of an operand are.
+    fn number(&self, i: usize) -> Number {
+        self.message.numbers.get(i).copied().unwrap_or(Number::Float)
     }
 
     /// The name of a result: the first one's is the node's.

@@ -4,8 +4,8 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
-use crate::movement::reshape_to;
-use crate::value::{Fault, along, axes, axis, range, reshaped};
+use crate::movement::{blocks, reshape_to, spread};
+use crate::value::{axes, axis, parts, range, reshaped};
 
 /// A node has no more results.
 const MAX_PARTS: usize = 1 << 12;
@@ -28,10 +28,7 @@ pub(super) const TABLE: &[Row] = &[
 /// A zero takes the operand's length there, unless zeros are allowed to mean zero.
 fn reshape(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
-    let mut asked = match node.attr_ints("shape")? {
-        Some(shape) => shape,
-        None => node.ints(1)?.data,
-    };
+    let mut asked = node.needed_ints("shape", 1)?;
     if !node.attr_flag("allowzero", false)? {
         for (i, length) in asked.iter_mut().enumerate().filter(|(_, d)| **d == 0) {
             let kept = from.get(i).ok_or_else(|| format!("keeps axis {i} of {from:?}, which has none"))?;
@@ -67,10 +64,7 @@ fn squeeze(node: &mut Node<'_>) -> Results {
 
 fn unsqueeze(node: &mut Node<'_>) -> Results {
     let (value, mut shape) = node.shaped(0)?;
-    let count = match node.attr_ints("axes")? {
-        Some(axes) => axes.len(),
-        None => node.ints(1)?.data.len(),
-    };
+    let count = node.needed_ints("axes", 1)?.len();
     for axis in node.axes(1, shape.len() + count)?.unwrap_or_default() {
         shape.insert(axis, 1);
     }
@@ -93,19 +87,9 @@ fn concat(node: &mut Node<'_>) -> Results {
 fn split(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let axis = node.attr_axis("axis", 0, from.len())?;
-    let sizes = match node.attr_ints("split")? {
-        Some(sizes) => Some(sizes),
-        None if node.has(1) => Some(node.ints(1)?.data),
-        None => None,
-    };
-    let sizes: Vec<usize> = match sizes {
-        Some(sizes) => {
-            let lengths = sizes.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<Vec<_>>>();
-            let whole =
-                |l: &Vec<usize>| l.iter().try_fold(0usize, |n, &s| n.checked_add(s)) == Some(from[axis]);
-            let lengths = lengths.filter(whole);
-            lengths.ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {sizes:?}"))?
-        }
+    let sizes = match node.ints_of("split", 1)? {
+        Some(sizes) => parts(&sizes, from[axis])
+            .ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {sizes:?}"))?,
         None => {
             let given = node.attr_int("num_outputs", node.message.def.output.len() as i64)?;
             let n = usize::try_from(given).ok().filter(|n| (1..=MAX_PARTS).contains(n));
@@ -114,18 +98,7 @@ fn split(node: &mut Node<'_>) -> Results {
             (0..n).map(|i| size.min(from[axis].saturating_sub(i * size))).collect()
         }
     };
-    let mut first = 0;
-    let mut results = Vec::with_capacity(sizes.len());
-    for (i, &size) in sizes.iter().enumerate() {
-        let name = node.result_name(i);
-        results.push(if node.is_wanted(i) || i == 0 {
-            node.move_value_as(name, &value, [along(&from, axis, first, size, 1)])?
-        } else {
-            Value::Absent
-        });
-        first += size;
-    }
-    Ok(results)
+    node.parts(&value, axis, &sizes, false, |n, i| (n.is_wanted(i) || i == 0).then(|| n.result_name(i)))
 }
 
 /// Attributes up to version 9, operands since 10.
@@ -135,11 +108,7 @@ fn slice(node: &mut Node<'_>) -> Results {
         (Some(starts), Some(ends)) => (starts, ends),
         _ => (node.ints(1)?.data, node.ints(2)?.data),
     };
-    let axes = match node.attr_ints("axes")? {
-        Some(axes) => axes,
-        None if node.has(3) => node.ints(3)?.data,
-        None => (0..starts.len() as i64).collect(),
-    };
+    let axes = node.ints_of("axes", 3)?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = if node.has(4) { node.ints(4)?.data } else { vec![1; starts.len()] };
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
         return Err(
@@ -163,21 +132,9 @@ fn expand(node: &mut Node<'_>) -> Results {
     node.moved(&value, [Movement::Broadcast { shape }])
 }
 
-/// The operand's four axes, channels second, and the block size.
-fn block(node: &Node<'_>) -> Result<(Value, [usize; 4], usize), Fault> {
-    let (value, shape) = node.shaped(0)?;
-    let four = <[usize; 4]>::try_from(shape.as_slice());
-    let four = four.map_err(|_| format!("its operand must have four axes, but has the shape {shape:?}"))?;
-    let size = usize::try_from(node.attr_int("blocksize", 0)?).ok().filter(|s| (1..=1 << 10).contains(s));
-    Ok((value, four, size.ok_or_else(|| Node::wrong("blocksize"))?))
-}
-
 fn depth_to_space(node: &mut Node<'_>) -> Results {
-    let (value, [b, c, h, w], s) = block(node)?;
-    if !c.is_multiple_of(s * s) {
-        return Err(format!("{c} channels do not fill blocks of {s} by {s}").into());
-    }
-    let d = c / (s * s);
+    let (value, [b, c, h, w], s) = node.in_blocks("blocksize")?;
+    let d = spread(c, s)?;
     let (split, permutation) = match node.attr_text("mode", "DCR")? {
         "DCR" => (vec![b, s, s, d, h, w], vec![0, 3, 4, 1, 5, 2]),
         "CRD" => (vec![b, d, s, s, h, w], vec![0, 1, 4, 2, 5, 3]),
@@ -189,19 +146,17 @@ fn depth_to_space(node: &mut Node<'_>) -> Results {
 }
 
 fn space_to_depth(node: &mut Node<'_>) -> Results {
-    let (value, [b, c, h, w], s) = block(node)?;
-    if !h.is_multiple_of(s) || !w.is_multiple_of(s) {
-        return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
-    }
+    let (value, [b, c, h, w], s) = node.in_blocks("blocksize")?;
+    let [h, w] = blocks([h, w], s)?;
     let permutation = match node.attr_text("mode", "DCR")? {
         "DCR" => vec![0, 3, 5, 1, 2, 4],
         "CRD" => vec![0, 1, 3, 5, 2, 4],
         _ => return Err(Node::wrong("mode")),
     };
     let steps = [
-        reshape_to(vec![b, c, h / s, s, w / s, s]),
+        reshape_to(vec![b, c, h, s, w, s]),
         Movement::Transpose { permutation },
-        reshape_to(vec![b, s * s * c, h / s, w / s]),
+        reshape_to(vec![b, s * s * c, h, w]),
     ];
     node.moved(&value, steps)
 }

@@ -2,12 +2,12 @@
 
 use cryptflow_ring::Movement;
 
-use super::window::{from_last, to_last};
 use super::{Node, Results, Row, Value, row};
-use crate::compose::{MATRIX_PRODUCT, kept};
+use crate::compose::{self, kept};
 use crate::docs as doc;
+use crate::picture::Format;
 use crate::value::Fault;
-use cryptflow_graph::{Arithmetic, Function, Linear, NodeId, Op, Reduction};
+use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
     row("BatchNormalization", batch, doc::LINEAR.note(doc::notes::INFERENCE)),
@@ -34,24 +34,9 @@ fn batch(node: &mut Node<'_>) -> Results {
     }
     let epsilon = node.attr_float("epsilon", 1e-5)?;
     let x = node.tensor(0)?;
-    let rank = node.shape(x).len();
-    let mut inputs = vec![x];
-    if rank > 2 {
-        inputs =
-            vec![node.move_part("channels_last", Movement::Transpose { permutation: to_last(rank) }, x)?];
-    }
-    for i in 1..5 {
-        let vector = node.tensor(i)?;
-        if node.constant_of(vector).is_none() {
-            return Err(format!("operand {i} is not constant: export the model for inference").into());
-        }
-        inputs.push(vector);
-    }
-    if rank <= 2 {
-        return node.result(Linear::BatchNorm { epsilon }, &inputs);
-    }
-    let y = node.add_part("normalised", Linear::BatchNorm { epsilon }, &inputs)?;
-    node.result(Movement::Transpose { permutation: from_last(rank) }, &[y])
+    let format = if node.shape(x).len() > 2 { Format::ChannelsFirst } else { Format::ChannelsLast };
+    let x = node.channels_last(x, format)?;
+    node.normalised(x, epsilon, format, "normalised")
 }
 
 /// `(x − mean) / sqrt(variance + epsilon)` over these axes.
@@ -217,34 +202,10 @@ fn local_response(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let shape = node.shape(x).to_vec();
     let size = usize::try_from(node.attr_int("size", 0)?).unwrap_or(0);
-    let channels = shape.get(1).copied().unwrap_or(0);
     if !(1..=1 << 10).contains(&size) || shape.len() < 3 {
         return Err(format!("normalises {shape:?} over {size} channels").into());
     }
     let (alpha, beta) = (node.attr_float("alpha", 1e-4)?, node.attr_float("beta", 0.75)?);
-    let bias = node.attr_float("bias", 1.0)?;
-    // The sum over neighbours is a product with a band of ones.
-    crate::budget::check_made(&[channels, channels])?;
-    let mut band = vec![0.0; channels * channels];
-    for to in 0..channels {
-        let (first, last) = (to.saturating_sub((size - 1) / 2), (to + size / 2).min(channels - 1));
-        for from in first..=last {
-            band[from * channels + to] = alpha / size as f32;
-        }
-    }
-    let band = node.add_constant("neighbours", cryptflow_graph::Array::new(vec![channels, channels], band)?);
-    let squares = node.add_part("squares", Arithmetic::Mul, &[x, x])?;
-    let permutation = to_last(shape.len());
-    let last: Vec<usize> = permutation.iter().map(|&p| shape[p]).collect();
-    let squares = node.move_part("channels_last", Movement::Transpose { permutation }, squares)?;
-    let rows = vec![last[..last.len() - 1].iter().product(), channels];
-    let rows = node.move_part("rows", Movement::Reshape { shape: rows }, squares)?;
-    let sums = node.add_part("sums", MATRIX_PRODUCT, &[rows, band])?;
-    let sums = node.move_part("picture", Movement::Reshape { shape: last }, sums)?;
-    let permutation = from_last(shape.len());
-    let sums = node.move_part("channels_first", Movement::Transpose { permutation }, sums)?;
-    let bias = node.add_number("bias", bias);
-    let sums = node.add_part("with_bias", Arithmetic::Add, &[sums, bias])?;
-    let factor = node.add_part("factor", Function::power(-beta), &[sums])?;
-    node.result(Arithmetic::Mul, &[x, factor])
+    let numbers = [alpha / size as f32, node.attr_float("bias", 1.0)?, beta];
+    node.composed(|c| compose::local_response(c, x, 1, [(size - 1) / 2, size / 2], numbers))
 }

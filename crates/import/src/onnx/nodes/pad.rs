@@ -5,7 +5,6 @@ use cryptflow_ring::Movement;
 use super::{Node, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, MAX_ELEMENTS, axes};
-use cryptflow_graph::{Arithmetic, Array, Op};
 
 pub(super) const TABLE: &[Row] = &[
     row("Pad", pad, doc::MOVEMENT.note("with one constant; `reflect`, `edge` and `wrap`, too")),
@@ -15,10 +14,7 @@ pub(super) const TABLE: &[Row] = &[
 /// Lengths before and after each axis, attributes up to version 10, operands since 11; negative
 /// ones cut.
 fn lengths(node: &Node<'_>, rank: usize) -> Result<Vec<[i64; 2]>, Fault> {
-    let pads = match node.attr_ints("pads")? {
-        Some(pads) => pads,
-        None => node.ints(1)?.data,
-    };
+    let pads = node.needed_ints("pads", 1)?;
     let axes = if node.has(3) { axes(&node.ints(3)?.data, rank)? } else { (0..rank).collect() };
     let n = axes.len();
     if pads.len() != 2 * n || pads.iter().any(|p| p.unsigned_abs() > MAX_ELEMENTS as u64) {
@@ -52,25 +48,17 @@ fn pad(node: &mut Node<'_>) -> Results {
     let zeros = Movement::Pad { before: side(0), after: side(1) };
     let mut steps = Vec::new();
     if size != from {
-        steps.push(Movement::Slice { begin, size: size.clone(), stride: vec![1; from.len()] });
+        steps.push(Movement::Slice { begin, size, stride: vec![1; from.len()] });
     }
     if filling == 0.0 {
         steps.push(zeros);
         return node.moved(&value, steps);
     }
-    // Another constant is added to the zeros where they are.
     let mut x = node.tensor_of(&value, "operand_0")?;
     if let Some(cut) = steps.pop() {
         x = node.move_part("cut", cut, x)?;
     }
-    let zeros = Op::Movement(zeros);
-    crate::budget::check_made(&zeros.shape(&[&size])?)?;
-    let inside = Array::filled(size, 1.0)?;
-    let mask = zeros.evaluate(&[&inside])?;
-    let border = mask.data.iter().map(|&m| if m == 0.0 { filling } else { 0.0 }).collect();
-    let border = node.add_constant("border", Array::new(mask.shape, border)?);
-    let padded = node.add_part("zeros", zeros, &[x])?;
-    node.result(Arithmetic::Add, &[padded, border])
+    node.bordered(x, zeros, filling)
 }
 
 /// Cuts or pads axes to known lengths, the same on both sides; the odd element goes behind.

@@ -1,6 +1,6 @@
 //! Constants, and nodes that pass their operand on.
 
-use super::{Gives, Kind, Node, Results, Row, Value, row};
+use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::onnx::messages::DataType;
 use crate::onnx::tensor;
@@ -12,7 +12,7 @@ pub(super) const TABLE: &[Row] = &[
     row("Constant", constant, doc::WEIGHT.note(doc::notes::WEIGHT_TYPES)),
     row("Identity", |n| n.pass_on(), doc::NONE),
     row("Dropout", dropout, doc::NONE.note("in inference; the mask is all ones"))
-        .gives(Gives::Second(Kind::Flag)),
+        .gives(Gives::Second(Number::Flag)),
     row("Cast", cast, doc::NONE.note(doc::notes::CONVERTED)).gives(Gives::Attribute("to")),
     row("CastLike", cast_like, doc::NONE.note(doc::notes::CONVERTED)).gives(Gives::Like(1)),
 ];
@@ -68,44 +68,45 @@ fn cast(node: &mut Node<'_>) -> Results {
                     with ordinary floats"
             .into());
     };
-    let kind = Kind::of(to).ok_or_else(|| format!("converts to {to:?}, for which there is no rule here"))?;
-    converted(node, kind, Some(to))
+    let number =
+        Number::of(to).ok_or_else(|| format!("converts to {to:?}, for which there is no rule here"))?;
+    converted(node, number, Some(to))
 }
 
 fn cast_like(node: &mut Node<'_>) -> Results {
-    let kind = match node.operand(1)? {
+    let number = match node.operand(1)? {
         Value::Opaque(dtype) => {
             return Err(format!("converts to {dtype}, for which there is no rule here").into());
         }
-        _ => node.kind(1),
+        _ => node.number(1),
     };
-    converted(node, kind, None)
+    converted(node, number, None)
 }
 
 /// Floats that become integers lose their fraction; what becomes a flag is compared with zero.
-fn converted(node: &mut Node<'_>, to: Kind, dtype: Option<DataType>) -> Results {
+fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Results {
     let value = node.operand(0)?.clone();
     let known = |id: &cryptflow_graph::NodeId| node.constant_of(*id);
     let ints = match &value {
         Value::Int(ints) => Some(ints.clone()),
         Value::Tensor(id) => match to {
-            Kind::Float => None,
-            Kind::Integer => known(id).map(Ints::cut_off),
-            Kind::Flag => known(id).map(Ints::flags),
+            Number::Float => None,
+            Number::Integer => known(id).map(Ints::cut_off),
+            Number::Flag => known(id).map(Ints::flags),
         },
         Value::Opaque(_) | Value::Absent | Value::Unknown => None,
     };
     Ok(vec![match (value, ints) {
         (Value::Tensor(_), Some(ints)) => Value::Int(ints),
         (_, Some(ints)) => match to {
-            Kind::Flag => Value::Int(ints.map(|v| (v != 0).into())),
-            Kind::Integer => Value::Int(ints.map(|v| wrapped(v, dtype))),
-            Kind::Float => Value::Tensor(node.add_known(ints.to_array()?)),
+            Number::Flag => Value::Int(ints.map(|v| (v != 0).into())),
+            Number::Integer => Value::Int(ints.map(|v| wrapped(v, dtype))),
+            Number::Float => Value::Tensor(node.add_known(ints.to_array()?)),
         },
         (Value::Tensor(id), None) => {
-            let op = match (node.kind(0), to) {
-                (Kind::Float, Kind::Integer) => Op::Function(Function::TRUNCATE),
-                (Kind::Float | Kind::Integer, Kind::Flag) => {
+            let op = match (node.number(0), to) {
+                (Number::Float, Number::Integer) => Op::Function(Function::TRUNCATE),
+                (Number::Float | Number::Integer, Number::Flag) => {
                     let zero = node.add_number("zero", 0.0);
                     return node.result(Arithmetic::Compare(Comparison::NotEqual), &[id, zero]);
                 }

@@ -5,6 +5,7 @@ use cryptflow_ring::Movement;
 use super::{Node, Results, Row, Value, row};
 use crate::compose::{self, Slide, kept};
 use crate::docs as doc;
+use crate::picture::Format;
 use crate::value::Fault;
 use cryptflow_graph::{Arithmetic, Function, NodeId, Op, Pool, Pooling, Reduction};
 
@@ -60,8 +61,8 @@ fn max(node: &mut Node<'_>) -> Results {
         );
     }
     let Windows { x, slides, .. } = windows(node)?;
-    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Max)?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    let y = compose::pool(&mut node.before_result(Format::ChannelsFirst), x, &slides, Pooling::Max)?;
+    node.in_format(y, Format::ChannelsFirst)
 }
 
 fn average(node: &mut Node<'_>) -> Results {
@@ -80,8 +81,13 @@ fn average(node: &mut Node<'_>) -> Results {
         }
         count_padding = false;
     }
-    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Average { count_padding })?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    let y = compose::pool(
+        &mut node.before_result(Format::ChannelsFirst),
+        x,
+        &slides,
+        Pooling::Average { count_padding },
+    )?;
+    node.in_format(y, Format::ChannelsFirst)
 }
 
 /// `(Σ |x|^p)^(1/p)`.
@@ -97,13 +103,13 @@ fn in_norm(node: &mut Node<'_>) -> Results {
         _ => {
             let count: usize = slides.iter().map(|s| s.kernel).product();
             let pool = Pooling::Average { count_padding: true };
-            let means = compose::pool(&mut node.before_result(), powers, &slides, pool)?;
+            let means = compose::pool(&mut node.before_result(Format::ChannelsFirst), powers, &slides, pool)?;
             let count = node.add_number("count", count as f32);
             node.add_part("sums", Arithmetic::Mul, &[means, count])?
         }
     };
     let y = root(node, Some("root"), sums, p)?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    node.in_format(y, Format::ChannelsFirst)
 }
 
 fn powers(node: &mut Node<'_>, x: NodeId, p: i64) -> Result<NodeId, Fault> {
@@ -158,6 +164,6 @@ fn global_max(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
     let slide = |&n: &usize| Slide { kernel: n, ..Slide::NONE };
     let slides: Vec<Slide> = picture.iter().map(slide).collect();
-    let y = compose::pool(&mut node.before_result(), x, &slides, Pooling::Max)?;
-    Ok(vec![Value::Tensor(node.unpicture(y)?)])
+    let y = compose::pool(&mut node.before_result(Format::ChannelsFirst), x, &slides, Pooling::Max)?;
+    node.in_format(y, Format::ChannelsFirst)
 }

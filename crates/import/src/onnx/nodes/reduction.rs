@@ -2,21 +2,18 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Gives, Kind, Node, Results, Row, Value, row};
-use crate::budget::check_made;
-use crate::compose::{MATRIX_PRODUCT, kept};
+use super::{Gives, Node, Number, Results, Row, Value, row};
+use crate::compose::{self, Weights, kept};
 use crate::docs as doc;
-use crate::value::{Fault, Ints, fits};
-use cryptflow_graph::{
-    Activation, Arithmetic, Array, Comparison, Function, NodeId, Op, Order, Reduce, Reduction,
-};
+use crate::value::Fault;
+use cryptflow_graph::{Activation, Arithmetic, Comparison, Function, NodeId, Op, Order, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
-    row("ReduceMean", |n| plain(n, Reduction::Mean), doc::AVERAGE),
-    row("ReduceSum", |n| folded(n, Reduction::Sum, Some(0), i64::wrapping_add), doc::TOTAL),
-    row("ReduceMax", |n| folded(n, Reduction::Max, None, i64::max), doc::EXTREME),
-    row("ReduceMin", |n| folded(n, Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest")),
-    row("ReduceProd", product, doc::PRODUCT.note(doc::notes::HALVES)),
+    row("ReduceMean", |n| n.reduced(Reduction::Mean), doc::AVERAGE),
+    row("ReduceSum", |n| n.folded(Reduction::Sum, Some(0), i64::wrapping_add), doc::TOTAL),
+    row("ReduceMax", |n| n.folded(Reduction::Max, None, i64::max), doc::EXTREME),
+    row("ReduceMin", |n| n.folded(Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest")),
+    row("ReduceProd", |n| n.product_over_axes(), doc::PRODUCT.note(doc::notes::HALVES)),
     row("ReduceL1", sum_of_sizes, doc::TOTAL.note("of absolute values, which are computed first")),
     row("ReduceL2", root_of_squares, doc::SQRT.note("of a sum of squares")),
     row("ReduceLogSum", log_of_sum, doc::LOG.note("of a sum, which must stay above zero")),
@@ -37,183 +34,59 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row("LogSoftmax", log_softmax, doc::SOFTMAX.note(doc::notes::LOG_SOFTMAX)),
     row("Hardmax", hardmax, doc::EXTREME.note("and comparisons with it; of equal ones the first")),
-    row("ArgMax", |n| arg(n, true), doc::ARG_MAX.note(doc::notes::FIRST)).gives(Gives::All(Kind::Integer)),
-    row("ArgMin", |n| arg(n, false), doc::ARG_MAX.note(doc::notes::LEAST)).gives(Gives::All(Kind::Integer)),
-    row("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)).gives(Gives::Second(Kind::Integer)),
-    row("CumSum", cumulated, doc::LINEAR.note(doc::notes::TRIANGLE)),
+    row("ArgMax", |n| arg(n, true), doc::ARG_MAX.note(doc::notes::FIRST)).gives(Gives::All(Number::Integer)),
+    row("ArgMin", |n| arg(n, false), doc::ARG_MAX.note(doc::notes::LEAST)).gives(Gives::All(Number::Integer)),
+    row("TopK", top_k, doc::TOP_K.note(doc::notes::SORTED)).gives(Gives::Second(Number::Integer)),
+    row("CumSum", |n| n.cumulated(), doc::LINEAR.note(doc::notes::TRIANGLE)),
 ];
 
-/// The axes of a reduction, and whether they stay; nothing where none is reduced.
-struct Reducing {
-    x: NodeId,
-    axes: Vec<usize>,
-    keep_dims: bool,
-}
-
-fn reduction(node: &mut Node<'_>) -> Result<Reducing, Fault> {
-    let x = node.tensor(0)?;
-    let rank = node.shape(x).len();
-    let (axes, keep_dims) = axes_of(node, rank)?;
-    Ok(Reducing { x, axes, keep_dims })
-}
-
-fn axes_of(node: &Node<'_>, rank: usize) -> Result<(Vec<usize>, bool), Fault> {
-    let keep_dims = node.attr_flag("keepdims", true)?;
-    let given = node.axes(1, rank)?.filter(|a| !a.is_empty());
-    let axes = match given {
-        Some(axes) => axes,
-        None if node.attr_flag("noop_with_empty_axes", false)? => Vec::new(),
-        None => (0..rank).collect(),
-    };
-    Ok((axes, keep_dims))
-}
-
-/// Reduces with an operation of the graph; over no axes at all it is the identity.
-fn reduced(
+/// Reduces what a function of operand 0 gives, to a part or to the result.
+fn of_parts(
     node: &mut Node<'_>,
     part: Option<&str>,
-    r: &Reducing,
-    x: NodeId,
-    op: Reduce,
+    kind: Reduction,
+    f: impl FnOnce(&mut Node<'_>, NodeId) -> Result<NodeId, Fault>,
 ) -> Result<NodeId, Fault> {
-    let op = if r.axes.is_empty() { Op::Identity } else { op.into() };
-    node.add_part_or_result(part, op, &[x])
+    let (x, reducing) = node.reducing()?;
+    let y = f(node, x)?;
+    node.add_part_or_result(part, reducing.by(kind), &[y])
 }
 
-/// Known integers.
-fn fold(
-    node: &Node<'_>,
-    start: Option<i64>,
-    f: impl Fn(i64, i64) -> i64,
-) -> Result<Option<Vec<Value>>, Fault> {
-    let Value::Int(ints) = node.operand(0)? else { return Ok(None) };
-    let rank = ints.shape.len();
-    let (axes, keep_dims) = axes_of(node, rank)?;
-    let reduced = |i: &usize| axes.contains(i);
-    let kept: Vec<usize> = (0..rank).map(|i| if reduced(&i) { 1 } else { ints.shape[i] }).collect();
-    let n = fits(&kept)?;
-    let mut result: Vec<Option<i64>> = vec![start; n];
-    for (place, &value) in ints.data.iter().enumerate() {
-        let (mut rest, mut at, mut step) = (place, 0, 1);
-        for i in (0..rank).rev() {
-            let index = rest % ints.shape[i];
-            rest /= ints.shape[i];
-            if !reduced(&i) {
-                at += index * step;
-                step *= ints.shape[i];
-            }
-        }
-        let element = &mut result[at];
-        *element = Some(element.map_or(value, |e| f(e, value)));
-    }
-    let data = result.into_iter().collect::<Option<Vec<_>>>().ok_or("reduces no integers at all")?;
-    let shape =
-        if keep_dims { kept } else { (0..rank).filter(|i| !reduced(i)).map(|i| ints.shape[i]).collect() };
-    Ok(Some(vec![Value::Int(Ints { shape, data })]))
-}
-
-fn plain(node: &mut Node<'_>, kind: Reduction) -> Results {
-    let r = reduction(node)?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, r.x, r.by(kind))?)])
-}
-
-impl Reducing {
-    fn by(&self, kind: Reduction) -> Reduce {
-        Reduce { kind, axes: self.axes.clone(), keep_dims: self.keep_dims }
-    }
-}
-
-/// Known integers are folded at once.
-fn folded(node: &mut Node<'_>, kind: Reduction, start: Option<i64>, f: fn(i64, i64) -> i64) -> Results {
-    if let Some(known) = fold(node, start, f)? {
-        return Ok(known);
-    }
-    plain(node, kind)
-}
-
-/// Halves of an axis are multiplied with each other until one element is left.
-fn product(node: &mut Node<'_>) -> Results {
-    if let Some(known) = fold(node, Some(1), i64::wrapping_mul)? {
-        return Ok(known);
-    }
-    let r = reduction(node)?;
-    let mut x = r.x;
-    for &axis in &r.axes {
-        let mut round = 0;
-        while node.shape(x)[axis] > 1 {
-            let shape = node.shape(x).to_vec();
-            let half = shape[axis] / 2;
-            let take = |node: &mut Node<'_>, part: &str, first: usize, size: usize| {
-                let movement = crate::value::along(&shape, axis, first, size, 1);
-                node.move_part(&format!("{part}_{axis}_{round}"), movement, x)
-            };
-            let (a, b) = (take(node, "first", 0, half)?, take(node, "second", half, half)?);
-            let odd = if shape[axis] % 2 == 1 { Some(take(node, "odd", 2 * half, 1)?) } else { None };
-            x = node.add_part(&format!("product_{axis}_{round}"), Arithmetic::Mul, &[a, b])?;
-            if let Some(odd) = odd {
-                x =
-                    node.add_part(&format!("with_odd_{axis}_{round}"), Movement::Concat { axis }, &[x, odd])?;
-            }
-            round += 1;
-        }
-        if node.shape(x)[axis] == 0 {
-            return Err("multiplies no elements at all".into());
-        }
-    }
-    let shape = node.shape(x).to_vec();
-    let kept = |i: &usize| r.keep_dims || !r.axes.contains(i);
-    let shape = (0..shape.len()).filter(kept).map(|i| shape[i]).collect();
-    node.result(Movement::Reshape { shape }, &[x])
+fn squares(node: &mut Node<'_>, x: NodeId) -> Result<NodeId, Fault> {
+    node.add_part("squares", Arithmetic::Mul, &[x, x])
 }
 
 fn sum_of_sizes(node: &mut Node<'_>) -> Results {
-    let r = reduction(node)?;
-    let sizes = node.add_part("sizes", Function::ABS, &[r.x])?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, sizes, r.by(Reduction::Sum))?)])
+    let sum = of_parts(node, None, Reduction::Sum, |node, x| node.add_part("sizes", Function::ABS, &[x]))?;
+    Ok(vec![Value::Tensor(sum)])
 }
 
 fn sum_of_squares(node: &mut Node<'_>) -> Results {
-    let r = reduction(node)?;
-    let squares = node.add_part("squares", Arithmetic::Mul, &[r.x, r.x])?;
-    Ok(vec![Value::Tensor(reduced(node, None, &r, squares, r.by(Reduction::Sum))?)])
+    Ok(vec![Value::Tensor(of_parts(node, None, Reduction::Sum, squares)?)])
 }
 
 fn root_of_squares(node: &mut Node<'_>) -> Results {
-    let r = reduction(node)?;
-    let squares = node.add_part("squares", Arithmetic::Mul, &[r.x, r.x])?;
-    let sum = reduced(node, Some("sum"), &r, squares, r.by(Reduction::Sum))?;
+    let sum = of_parts(node, Some("sum"), Reduction::Sum, squares)?;
     node.result(Function::SQRT, &[sum])
 }
 
 fn log_of_sum(node: &mut Node<'_>) -> Results {
-    let r = reduction(node)?;
-    let sum = reduced(node, Some("sum"), &r, r.x, r.by(Reduction::Sum))?;
+    let sum = of_parts(node, Some("sum"), Reduction::Sum, |_, x| Ok(x))?;
     node.result(Function::LOG, &[sum])
 }
 
-/// Exponentials of differences to the largest element are not too large for fixed point.
 fn log_of_sum_of_exp(node: &mut Node<'_>) -> Results {
-    let r = reduction(node)?;
-    if r.axes.is_empty() {
-        return node.result(Op::Identity, &[r.x]);
+    let (x, reducing) = node.reducing()?;
+    if reducing.axes.is_empty() {
+        return node.result(Op::Identity, &[x]);
     }
-    let largest = node.add_part("largest", kept(Reduction::Max, r.axes.clone()), &[r.x])?;
-    let sum = log_sum(node, r.x, largest, &r.axes)?;
-    if r.keep_dims {
+    let [largest, _, sum] = node.log_of_sum(x, reducing.axes.clone())?;
+    if reducing.keep_dims {
         return node.result(Arithmetic::Add, &[sum, largest]);
     }
     let all = node.add_part("all", Arithmetic::Add, &[sum, largest])?;
-    let shape =
-        node.shape(r.x).iter().enumerate().filter(|(i, _)| !r.axes.contains(i)).map(|(_, &n)| n).collect();
+    let shape = reducing.shape(node.shape(x));
     node.result(Movement::Reshape { shape }, &[all])
-}
-
-/// ln(sum(exp(x − largest))), the axes kept.
-fn log_sum(node: &mut Node<'_>, x: NodeId, largest: NodeId, axes: &[usize]) -> Result<NodeId, Fault> {
-    let below = node.add_part("below", Arithmetic::Sub, &[x, largest])?;
-    let powers = node.add_part("exp", Function::EXP, &[below])?;
-    let sum = node.add_part("sum", kept(Reduction::Sum, axes.to_vec()), &[powers])?;
-    node.add_part("log", Function::LOG, &[sum])
 }
 
 /// Along one axis since version 13; before, along all axes from `axis` on as if they were one.
@@ -255,13 +128,7 @@ fn softmax(node: &mut Node<'_>) -> Results {
 }
 
 fn log_softmax(node: &mut Node<'_>) -> Results {
-    along_last(node, |node, part, x| {
-        let axes = vec![node.shape(x).len() - 1];
-        let largest = node.add_part("largest", kept(Reduction::Max, axes.clone()), &[x])?;
-        let log = log_sum(node, x, largest, &axes)?;
-        let below = node.add_part("below_largest", Arithmetic::Sub, &[x, largest])?;
-        node.add_part_or_result(part, Arithmetic::Sub, &[below, log])
-    })
+    along_last(node, |node, part, x| node.log_softmax(part, x))
 }
 
 /// One where the first largest element is: where an element is the largest, and none before it is.
@@ -271,13 +138,8 @@ fn hardmax(node: &mut Node<'_>) -> Results {
         let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
         let largest = node.add_part("largest", kept(Reduction::Max, vec![axis]), &[x])?;
         let here = node.add_part("here", Arithmetic::Compare(Comparison::GreaterEqual), &[x, largest])?;
-        check_made(&[n, n])?;
-        let before = (0..n * n).map(|i| if i / n < i % n { 1.0 } else { 0.0 }).collect();
-        let before = node.add_constant("before", Array::new(vec![n, n], before)?);
-        let rows = vec![shape[..axis].iter().product(), n];
-        let flat = node.move_part("here_rows", Movement::Reshape { shape: rows }, here)?;
-        let counts = node.add_part("counts", MATRIX_PRODUCT, &[flat, before])?;
-        let counts = node.move_part("whole", Movement::Reshape { shape }, counts)?;
+        let name = format!("{}/before", node.name);
+        let counts = compose::along(&mut node.under(name), here, axis, Weights::triangle(n, true, false)?)?;
         let half = node.add_number("half", 0.5);
         let first = node.add_part("first", Arithmetic::Compare(Comparison::Less), &[counts, half])?;
         node.add_part_or_result(part, Arithmetic::Mul, &[here, first])
@@ -295,12 +157,7 @@ fn arg(node: &mut Node<'_>, largest: bool) -> Results {
         if keep {
             return node.result(first, &[x]);
         }
-        if largest {
-            return node.result(Order::ArgMax { axis }, &[x]);
-        }
-        let minus_one = node.add_number("minus_one", -1.0);
-        let negated = node.add_part("negated", Arithmetic::Mul, &[x, minus_one])?;
-        return node.result(Order::ArgMax { axis }, &[negated]);
+        return node.place_of(x, axis, largest);
     }
     // The last one of several: the first one from behind.
     let movement = crate::value::along(&shape, axis, shape[axis].saturating_sub(1), shape[axis], -1);
@@ -334,30 +191,4 @@ fn top_k(node: &mut Node<'_>) -> Results {
         results.push(Value::Tensor(node.add_as(name, of(true), &[x])?));
     }
     Ok(results)
-}
-
-/// Sums up to each element: a product with a triangle of ones.
-fn cumulated(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let shape = node.shape(x).to_vec();
-    let rank = shape.len();
-    let axis = crate::value::axis(node.int(1)?, rank)?;
-    let (exclusive, reverse) = (node.attr_flag("exclusive", false)?, node.attr_flag("reverse", false)?);
-    let n = shape[axis];
-    check_made(&[n, n])?;
-    let counts = |from: usize, to: usize| {
-        let (from, to) = if reverse { (to, from) } else { (from, to) };
-        from < to || (from == to && !exclusive)
-    };
-    let triangle = (0..n * n).map(|i| if counts(i / n, i % n) { 1.0 } else { 0.0 }).collect();
-    let triangle = node.add_constant("triangle", Array::new(vec![n, n], triangle)?);
-    let mut permutation: Vec<usize> = (0..rank).collect();
-    permutation.swap(axis, rank - 1);
-    let last = node.move_part("axis_last", Movement::Transpose { permutation: permutation.clone() }, x)?;
-    let moved = node.shape(last).to_vec();
-    let rows = moved[..rank - 1].iter().product();
-    let flat = node.move_part("rows", Movement::Reshape { shape: vec![rows, n] }, last)?;
-    let sums = node.add_part("sums", MATRIX_PRODUCT, &[flat, triangle])?;
-    let back = node.move_part("whole", Movement::Reshape { shape: moved }, sums)?;
-    node.result(Movement::Transpose { permutation }, &[back])
 }

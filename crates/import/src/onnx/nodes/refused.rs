@@ -1,76 +1,68 @@
 //! What to say about operators that have no function here.
 
-/// Why an operator is not supported, and what to do.
-pub(in crate::onnx) fn advice(op: &str) -> String {
-    let reason = match op {
-        "If" => {
-            "decides by a value that is not known when compiling. Data-dependent control flow would show secrets: export \
-             the model so that both branches are computed and Where chooses"
-        }
-        "Loop" | "Scan" | "SequenceMap" => {
-            "is a loop, for which there is no rule here. Unroll it: export the model with fixed lengths (torch.onnx.export \
-             of a traced model does so), or simplify it with onnxsim"
-        }
-        "Attention"
-        | "RotaryEmbedding"
-        | "SwiGLU"
-        | "LinearAttention"
-        | "FlexAttention"
-        | "CausalConvWithState" => {
-            "is one of the newer operators, for which there is no rule here. Export the model with opset 22 or earlier: it \
-             is written out then, with MatMul and Softmax"
-        }
-        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceInsert" | "SequenceErase"
-        | "SequenceLength" | "SplitToSequence" | "ConcatFromSequence" | "Optional" | "OptionalHasElement"
-        | "OptionalGetElement" => {
-            "works on a list of tensors, and only tensors are supported. Split and Concat work on tensors"
-        }
-        "StringNormalizer" | "StringConcat" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
-        | "LabelEncoder" | "CategoryMapper" | "DictVectorizer" => {
-            "works on text. Do that before the input: cut the graph behind it with --input NAME=SHAPE"
-        }
-        "ImageDecoder" | "GridSample" | "AffineGrid" | "RoiAlign" | "MaxRoiPool" | "DFT" | "STFT"
-        | "MelWeightMatrix" | "HannWindow" | "HammingWindow" | "BlackmanWindow" => {
-            "prepares data or samples by computed places, for which there is no rule here. If it prepares the input, do \
-             that before: cut the graph behind it with --input NAME=SHAPE"
-        }
-        "NonMaxSuppression" | "Unique" => {
-            "gives a result whose length depends on the values, which would show them. End the model before it (--output \
-             NAME): the client can go on with what it opens"
-        }
-        "QuantizeLinear"
-        | "DequantizeLinear"
-        | "DynamicQuantizeLinear"
-        | "QLinearConv"
-        | "QLinearMatMul"
-        | "ConvInteger"
-        | "MatMulInteger" => {
-            "belongs to a quantised model. Export the float model: CrypTFlow chooses its own fixed point"
-        }
-        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Bernoulli"
-        | "Multinomial" => "draws random numbers, as in training. Export the model for inference",
-        "Adam"
-        | "Adagrad"
-        | "Momentum"
-        | "Gradient"
-        | "SoftmaxCrossEntropyLoss"
-        | "NegativeLogLikelihoodLoss" => {
-            "belongs to training. Export the model for inference, and end it at its logits with --output NAME"
-        }
-        "BitShift" | "BitwiseNot" | "BitCast" => {
-            "works on the bits of integers, which are not there in fixed point. Write it with arithmetic"
-        }
-        "IsNaN" | "IsInf" => "asks for numbers that fixed point does not have. Leave it away",
-        "Det" => {
-            "is a determinant, for which there is no rule here. End the model before it with --output NAME"
-        }
-        "MaxUnpool" => {
-            "needs the places of maxima, which would show secrets. Up-sample with Resize in its place"
-        }
-        _ => {
-            "there is no such operator here. If it prepares the input, cut the graph behind it with --input NAME=SHAPE; \
-             if it comes after the logits, end the graph there with --output NAME"
-        }
-    };
-    reason.into()
-}
+use crate::table::Advice;
+
+/// Why operators are not supported, and what to do.
+pub(in crate::onnx) const ADVICE: Advice = &[
+    (
+        "If",
+        "decides by a value that is not known when compiling. Data-dependent control flow would show \
+         secrets: export the model so that both branches are computed and Where chooses",
+    ),
+    (
+        "Loop Scan SequenceMap",
+        "is a loop, for which there is no rule here. Unroll it: export the model with fixed lengths \
+         (torch.onnx.export of a traced model does so), or simplify it with onnxsim",
+    ),
+    (
+        "Attention RotaryEmbedding SwiGLU LinearAttention FlexAttention CausalConvWithState",
+        "is one of the newer operators, for which there is no rule here. Export the model with opset 22 or \
+         earlier: it is written out then, with MatMul and Softmax",
+    ),
+    (
+        "SequenceAt SequenceConstruct SequenceEmpty SequenceInsert SequenceErase SequenceLength \
+         SplitToSequence ConcatFromSequence Optional OptionalHasElement OptionalGetElement",
+        "works on a list of tensors, and only tensors are supported. Split and Concat work on tensors",
+    ),
+    (
+        "StringNormalizer StringConcat StringSplit RegexFullMatch TfIdfVectorizer LabelEncoder \
+         CategoryMapper DictVectorizer",
+        "works on text. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
+    ),
+    (
+        "ImageDecoder GridSample AffineGrid RoiAlign MaxRoiPool DFT STFT MelWeightMatrix HannWindow \
+         HammingWindow BlackmanWindow",
+        "prepares data or samples by computed places, for which there is no rule here. If it prepares the \
+         input, do that before: cut the graph behind it with --input NAME=SHAPE",
+    ),
+    (
+        "NonMaxSuppression Unique",
+        "gives a result whose length depends on the values, which would show them. End the model before it \
+         (--output NAME): the client can go on with what it opens",
+    ),
+    (
+        "QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger \
+         MatMulInteger",
+        "belongs to a quantised model. Export the float model: CrypTFlow chooses its own fixed point",
+    ),
+    (
+        "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial",
+        "draws random numbers, as in training. Export the model for inference",
+    ),
+    (
+        "Adam Adagrad Momentum Gradient SoftmaxCrossEntropyLoss NegativeLogLikelihoodLoss",
+        "belongs to training. Export the model for inference, and end it at its logits with --output NAME",
+    ),
+    (
+        "BitShift BitwiseNot BitCast",
+        "works on the bits of integers, which are not there in fixed point. Write it with arithmetic",
+    ),
+    ("IsNaN IsInf", "asks for numbers that fixed point does not have. Leave it away"),
+    ("Det", "is a determinant, for which there is no rule here. End the model before it with --output NAME"),
+    ("MaxUnpool", "needs the places of maxima, which would show secrets. Up-sample with Resize in its place"),
+    (
+        "",
+        "there is no such operator here. If it prepares the input, cut the graph behind it with --input \
+         NAME=SHAPE; if it comes after the logits, end the graph there with --output NAME",
+    ),
+];

@@ -5,10 +5,9 @@ use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, row};
 use crate::budget::check_made;
-use crate::compose::MATRIX_PRODUCT;
+use crate::compose::{self, Weights};
 use crate::docs as doc;
 use crate::value::{Fault, axes};
-use cryptflow_graph::{Arithmetic, Array, NodeId, Op};
 
 pub(super) const TABLE: &[Row] = &[
     row(
@@ -39,7 +38,7 @@ const TRANSFORMATIONS: [&str; 7] = [
 ];
 
 /// How an axis is resized.
-struct Plan {
+struct Resized {
     axis: usize,
     from: usize,
     to: usize,
@@ -66,9 +65,8 @@ fn upsample(node: &mut Node<'_>) -> Results {
         Some(scales) => scales,
         None => node.known(1)?.data.to_vec(),
     };
-    let mode = node.attr_text("mode", "nearest")?.to_owned();
     let manner = Manner {
-        mode,
+        mode: node.attr_text("mode", "nearest")?.into(),
         transformation: "asymmetric".into(),
         nearest: "floor".into(),
         cubic: -0.75,
@@ -76,45 +74,45 @@ fn upsample(node: &mut Node<'_>) -> Results {
         extrapolation: 0.0,
         antialias: false,
     };
-    let all = (0..shape.len()).collect();
-    let plans = by_scales(&shape, all, &scales)?;
-    run(node, &shape, plans, &manner)
+    let all: Vec<usize> = (0..shape.len()).collect();
+    let resized = by_scales(&shape, &all, &scales)?;
+    run(node, &shape, resized, &manner)
 }
 
-fn by_scales(shape: &[usize], axes: Vec<usize>, scales: &[f32]) -> Result<Vec<Plan>, Fault> {
+fn by_scales(shape: &[usize], axes: &[usize], scales: &[f32]) -> Result<Vec<Resized>, Fault> {
     if scales.len() != axes.len() || scales.iter().any(|s| !(1e-6..=1e6).contains(s)) {
         return Err(format!("scales {} axes by {scales:?}", axes.len()).into());
     }
-    let plan = |(&axis, &scale): (&usize, &f32)| {
+    let resized = |(&axis, &scale): (&usize, &f32)| {
         let (from, scale) = (shape[axis], f64::from(scale));
-        Plan { axis, from, to: (from as f64 * scale).floor() as usize, scale, crop: [0.0, 1.0] }
+        Resized { axis, from, to: (from as f64 * scale).floor() as usize, scale, crop: [0.0, 1.0] }
     };
-    Ok(axes.iter().zip(scales).map(plan).collect())
+    Ok(axes.iter().zip(scales).map(resized).collect())
 }
 
-fn by_sizes(node: &Node<'_>, shape: &[usize], axes: Vec<usize>, sizes: &[usize]) -> Result<Vec<Plan>, Fault> {
+fn by_sizes(
+    node: &Node<'_>,
+    shape: &[usize],
+    axes: &[usize],
+    sizes: &[usize],
+) -> Result<Vec<Resized>, Fault> {
     if sizes.len() != axes.len() || axes.iter().any(|&a| shape[a] == 0) {
         return Err(format!("resizes {} axes of {shape:?} to {sizes:?}", axes.len()).into());
     }
     let ratio = |(&axis, &to): (&usize, &usize)| to as f64 / shape[axis] as f64;
-    let ratios: Vec<f64> = axes.iter().zip(sizes).map(ratio).collect();
+    let ratios = || axes.iter().zip(sizes).map(ratio);
     let one = match node.attr_text("keep_aspect_ratio_policy", "stretch")? {
         "stretch" => None,
-        "not_larger" => ratios.iter().copied().reduce(f64::min),
-        "not_smaller" => ratios.iter().copied().reduce(f64::max),
+        "not_larger" => ratios().reduce(f64::min),
+        "not_smaller" => ratios().reduce(f64::max),
         _ => return Err(Node::wrong("keep_aspect_ratio_policy")),
     };
-    let plan = |((&axis, &to), &ratio): ((&usize, &usize), &f64)| {
+    let resized = |((&axis, &to), ratio): ((&usize, &usize), f64)| {
         let from = shape[axis];
-        match one {
-            None => Plan { axis, from, to, scale: ratio, crop: [0.0, 1.0] },
-            Some(scale) => {
-                let to = (scale * from as f64).round() as usize;
-                Plan { axis, from, to, scale, crop: [0.0, 1.0] }
-            }
-        }
+        let to = one.map_or(to, |scale| (scale * from as f64).round() as usize);
+        Resized { axis, from, to, scale: one.unwrap_or(ratio), crop: [0.0, 1.0] }
     };
-    Ok(axes.iter().zip(sizes).zip(&ratios).map(plan).collect())
+    Ok(axes.iter().zip(sizes).zip(ratios()).map(resized).collect())
 }
 
 fn resize(node: &mut Node<'_>) -> Results {
@@ -130,10 +128,10 @@ fn resize(node: &mut Node<'_>) -> Results {
     let is_given = |i: usize| -> Result<bool, Fault> {
         Ok(node.has(i) && node.shape_of(i)?.iter().product::<usize>() > 0)
     };
-    let mut plans = if is_given(3)? {
-        by_sizes(node, &shape, axes.clone(), &node.lengths(3)?)?
+    let mut resized = if is_given(3)? {
+        by_sizes(node, &shape, &axes, &node.lengths(3)?)?
     } else if is_given(2)? {
-        by_scales(&shape, axes.clone(), &node.known(2)?.data)?
+        by_scales(&shape, &axes, &node.known(2)?.data)?
     } else {
         return Err("says neither the scales nor the sizes".into());
     };
@@ -144,8 +142,8 @@ fn resize(node: &mut Node<'_>) -> Results {
         if region.data.len() != 2 * n {
             return Err(format!("crops {n} axes to {:?}", region.data).into());
         }
-        for (i, plan) in plans.iter_mut().enumerate() {
-            plan.crop = [region.data[i].into(), region.data[i + n].into()];
+        for (i, resized) in resized.iter_mut().enumerate() {
+            resized.crop = [region.data[i].into(), region.data[i + n].into()];
         }
     }
     let manner = Manner {
@@ -157,10 +155,10 @@ fn resize(node: &mut Node<'_>) -> Results {
         extrapolation: node.attr_float("extrapolation_value", 0.0)?,
         antialias: node.attr_flag("antialias", false)?,
     };
-    run(node, &shape, plans, &manner)
+    run(node, &shape, resized, &manner)
 }
 
-fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) -> Results {
+fn run(node: &mut Node<'_>, shape: &[usize], mut all: Vec<Resized>, manner: &Manner) -> Results {
     if !TRANSFORMATIONS.contains(&manner.transformation.as_str()) {
         return Err(format!(
             "places its elements in the unknown way {:?}; {} are known",
@@ -170,74 +168,50 @@ fn run(node: &mut Node<'_>, shape: &[usize], plans: Vec<Plan>, manner: &Manner) 
         .into());
     }
     let crops = manner.transformation == "tf_crop_and_resize";
-    let plans: Vec<Plan> = plans.into_iter().filter(|p| p.from != p.to || p.scale != 1.0 || crops).collect();
-    for plan in &plans {
-        check_made(&[plan.from.max(1), plan.to])?;
-        if plan.from == 0 {
+    all.retain(|r| r.from != r.to || r.scale != 1.0 || crops);
+    for resized in &all {
+        check_made(&[resized.from.max(1), resized.to])?;
+        if resized.from == 0 {
             return Err(format!("resizes {shape:?}, which is empty").into());
         }
     }
-    if manner.mode == "nearest" {
-        let mut steps = Vec::new();
-        for plan in &plans {
-            let place = |i| nearest(plan.place(i, manner), manner, plan.from);
-            let indices = (0..plan.to).map(place).collect::<Option<Vec<_>>>();
-            let indices = indices.ok_or_else(|| Node::wrong("nearest_mode"))?;
-            steps.push(Movement::Gather { axis: plan.axis, indices });
-        }
-        if steps.is_empty() {
-            steps.push(Movement::Reshape { shape: shape.to_vec() });
-        }
-        if crops && plans.iter().any(|p| (0..p.to).any(|i| p.is_outside(i, manner))) {
-            return Err("crops more than the picture with nearest neighbours. Pad it first".into());
-        }
-        let value = node.operand(0)?.clone();
-        return node.moved(&value, steps);
+    let is_outside = |r: &Resized, i: usize| crops && r.is_outside(i, manner);
+    if manner.mode != "nearest" {
+        let x = node.tensor(0)?;
+        return node.composed(|c| {
+            all.iter().try_fold(x, |x, resized| {
+                let mut weights = Weights::new(resized.from, resized.to)?;
+                for i in 0..resized.to {
+                    if is_outside(resized, i) {
+                        weights.put(i, manner.extrapolation);
+                        continue;
+                    }
+                    for (at, weight) in neighbours(resized, i, manner)? {
+                        weights.add(at, i, weight as f32);
+                    }
+                }
+                compose::along(c, x, resized.axis, weights)
+            })
+        });
     }
-    let mut x = node.tensor(0)?;
-    for plan in &plans {
-        x = interpolated(node, x, plan, manner)?;
+    let mut steps = Vec::new();
+    for resized in &all {
+        let place = |i| nearest(resized.place(i, manner), manner, resized.from);
+        let indices = (0..resized.to).map(place).collect::<Option<Vec<_>>>();
+        let indices = indices.ok_or_else(|| Node::wrong("nearest_mode"))?;
+        steps.push(Movement::Gather { axis: resized.axis, indices });
     }
-    node.result(Op::Identity, &[x])
+    if steps.is_empty() {
+        steps.push(Movement::Reshape { shape: shape.to_vec() });
+    }
+    if all.iter().any(|r| (0..r.to).any(|i| is_outside(r, i))) {
+        return Err("crops more than the picture with nearest neighbours. Pad it first".into());
+    }
+    let value = node.operand(0)?.clone();
+    node.moved(&value, steps)
 }
 
-/// A product with the matrix of the axis's weights, the axis last for the time.
-fn interpolated(node: &mut Node<'_>, x: NodeId, plan: &Plan, manner: &Manner) -> Result<NodeId, Fault> {
-    let a = plan.axis;
-    let mut matrix = vec![0.0; plan.from * plan.to];
-    let mut outside = vec![0.0; plan.to];
-    let crops = manner.transformation == "tf_crop_and_resize";
-    for i in 0..plan.to {
-        if crops && plan.is_outside(i, manner) {
-            outside[i] = manner.extrapolation;
-            continue;
-        }
-        for (at, weight) in weights(plan, i, manner)? {
-            matrix[at * plan.to + i] += weight as f32;
-        }
-    }
-    let matrix = node.add_constant(&format!("weights_{a}"), Array::new(vec![plan.from, plan.to], matrix)?);
-    let rank = node.shape(x).len();
-    let mut permutation: Vec<usize> = (0..rank).collect();
-    permutation.swap(a, rank - 1);
-    let swap = Movement::Transpose { permutation };
-    let last = node.move_part(&format!("last_{a}"), swap.clone(), x)?;
-    let mut shape = node.shape(last).to_vec();
-    let rows = shape[..rank - 1].iter().product();
-    let rows =
-        node.move_part(&format!("rows_{a}"), Movement::Reshape { shape: vec![rows, plan.from] }, last)?;
-    let product = Op::Linear(MATRIX_PRODUCT);
-    let mut y = node.add_part(&format!("resized_{a}"), product, &[rows, matrix])?;
-    if outside.iter().any(|v| *v != 0.0) {
-        let outside = node.add_constant(&format!("outside_{a}"), Array::vector(outside));
-        y = node.add_part(&format!("with_outside_{a}"), Arithmetic::Add, &[y, outside])?;
-    }
-    shape[rank - 1] = plan.to;
-    let whole = node.move_part(&format!("whole_{a}"), Movement::Reshape { shape }, y)?;
-    node.move_part(&format!("back_{a}"), swap, whole)
-}
-
-impl Plan {
+impl Resized {
     /// Where an element of the result lies in the operand.
     fn place(&self, i: usize, manner: &Manner) -> f64 {
         // The length that the scale gives may be no whole number.
@@ -282,7 +256,7 @@ fn nearest(place: f64, manner: &Manner, n: usize) -> Option<usize> {
 }
 
 /// The elements that an element of the result is a sum of, with their weights.
-fn weights(plan: &Plan, i: usize, manner: &Manner) -> Result<Vec<(usize, f64)>, Fault> {
+fn neighbours(resized: &Resized, i: usize, manner: &Manner) -> Result<Vec<(usize, f64)>, Fault> {
     let a = manner.cubic;
     let cubic = |t: f64| match t.abs() {
         t if t <= 1.0 => ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0,
@@ -300,10 +274,10 @@ fn weights(plan: &Plan, i: usize, manner: &Manner) -> Result<Vec<(usize, f64)>, 
             .into());
         }
     };
-    let place = plan.place(i, manner);
+    let place = resized.place(i, manner);
     // With antialiasing the kernel is as wide as what becomes one element.
-    let stretch = if manner.antialias { plan.scale.min(1.0) } else { 1.0 };
-    let last = plan.from as i64 - 1;
+    let stretch = if manner.antialias { resized.scale.min(1.0) } else { 1.0 };
+    let last = resized.from as i64 - 1;
     let (first, end) = ((place - reach / stretch).floor() as i64, (place + reach / stretch).ceil() as i64);
     let mut all = Vec::new();
     for at in first..=end {

@@ -1,22 +1,20 @@
 //! Values that follow from shapes alone, or from other known values.
 
-use super::{Gives, Kind, Node, Results, Row, Value, row};
-use crate::budget::{MAX_GROWN, check_made};
-use crate::compose::{count_floats, count_integers};
+use super::{Gives, Node, Number, Results, Row, Value, row};
+use crate::budget::check_made;
 use crate::docs as doc;
 use crate::onnx::messages::DataType;
 use crate::onnx::tensor::read_constant;
 use crate::tensor::Constant;
-use crate::value::{Ints, MAX_ELEMENTS, axis};
-use cryptflow_graph::Array;
+use crate::value::Ints;
 
 /// Results of integers are known, so that what a row gives is said of its floats.
 pub(super) const TABLE: &[Row] = &[
     row("Shape", shape, doc::KNOWN),
-    row("Size", size, doc::KNOWN),
-    row("ConstantOfShape", filled, doc::KNOWN).gives(Gives::All(Kind::Float)),
-    row("Range", range, doc::KNOWN).gives(Gives::All(Kind::Float)),
-    row("EyeLike", identity_matrix, doc::KNOWN).gives(Gives::All(Kind::Float)),
+    row("Size", |n| n.size(), doc::KNOWN),
+    row("ConstantOfShape", filled, doc::KNOWN).gives(Gives::All(Number::Float)),
+    row("Range", |n| n.counted(), doc::KNOWN).gives(Gives::All(Number::Float)),
+    row("EyeLike", identity_matrix, doc::KNOWN).gives(Gives::All(Number::Float)),
     row("OneHot", one_hot, doc::KNOWN.note("of known indices")).gives(Gives::Like(2)),
     row("NonZero", non_zero, doc::KNOWN.note("of known values")),
 ];
@@ -29,36 +27,17 @@ fn shape(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Int(Ints::vector(shape.get(start..end).unwrap_or(&[]).to_vec()))])
 }
 
-fn size(node: &mut Node<'_>) -> Results {
-    let shape = node.shape_of(0)?;
-    Ok(vec![Value::Int(Ints::scalar(shape.iter().product::<usize>() as i64))])
-}
-
 fn filled(node: &mut Node<'_>) -> Results {
     let shape = node.lengths(0)?;
-    let n = check_made(&shape)?;
     let value = match node.attr_tensor("value")? {
-        Some(message) => read_constant(message, node.message.folder)?,
-        None => Constant::Float(Array::vector(vec![0.0])),
+        Some(message) => match read_constant(message, node.message.folder)? {
+            Constant::Float(a) => Value::Tensor(node.add_constant("value", a)),
+            Constant::Int(ints) => Value::Int(ints),
+            Constant::Opaque(_) => return Err(Node::wrong("value")),
+        },
+        None => Value::Tensor(node.add_number("value", 0.0)),
     };
-    Ok(vec![match value {
-        Constant::Float(a) if a.data.len() == 1 => {
-            let array = Array::filled(shape, a.data[0])?;
-            Value::Tensor(node.add_known(array))
-        }
-        Constant::Int(i) if i.data.len() == 1 => Value::Int(Ints { shape, data: vec![i.data[0]; n] }),
-        _ => return Err(Node::wrong("value")),
-    }])
-}
-
-fn range(node: &mut Node<'_>) -> Results {
-    if (0..3).all(|i| matches!(node.operand(i), Ok(Value::Int(_)))) {
-        let data = count_integers(node.int(0)?, node.int(1)?, node.int(2)?, MAX_GROWN)?;
-        return Ok(vec![Value::Int(Ints::vector(data))]);
-    }
-    let (start, limit, step) = (node.known_number(0)?, node.known_number(1)?, node.known_number(2)?);
-    let data = count_floats(start, limit, step, MAX_GROWN)?;
-    Ok(vec![Value::Tensor(node.add_known(Array::vector(data)))])
+    node.filled(shape, &value)
 }
 
 /// The identity matrix in the shape of the operand.
@@ -74,7 +53,7 @@ fn identity_matrix(node: &mut Node<'_>) -> Results {
     let ints = Ints { shape, data };
     let asked = i32::try_from(node.attr_int("dtype", 0)?).ok().and_then(|t| DataType::try_from(t).ok());
     let float = match asked {
-        Some(DataType::Undefined) | None => node.kind(0) == Kind::Float,
+        Some(DataType::Undefined) | None => node.number(0) == Number::Float,
         Some(t) => t.is_float(),
     };
     if !float {
@@ -84,33 +63,15 @@ fn identity_matrix(node: &mut Node<'_>) -> Results {
     Ok(vec![Value::Tensor(value)])
 }
 
-/// Of known indices: the values "off" and "on", the latter at each index along a new axis.
+/// Negative indices count from the end.
 fn one_hot(node: &mut Node<'_>) -> Results {
-    let indices = node.ints(0)?;
-    let depth = usize::try_from(node.int(1)?).ok().filter(|&d| d <= MAX_ELEMENTS);
-    let depth = depth.ok_or("has an impossible depth")?;
-    let values = node.known(2)?;
-    let &[off, on] = values.data.as_slice() else {
-        return Err(format!("has {} values; two are needed, off and on", values.data.len()).into());
-    };
-    let at = axis(node.attr_int("axis", -1)?, indices.shape.len() + 1)?;
-    let mut shape = indices.shape.clone();
-    shape.insert(at, depth);
-    let n = check_made(&shape)?;
-    let inner: usize = indices.shape[at..].iter().product();
-    let mut data = vec![off; n];
-    for (i, &index) in indices.data.iter().enumerate() {
-        let index = if index < 0 { index.saturating_add(depth as i64) } else { index };
-        if let Some(index) = usize::try_from(index).ok().filter(|&i| i < depth) {
-            data[(i / inner * depth + index) * inner + i % inner] = on;
-        }
+    let depth = node.int(1)?;
+    let indices = node.ints(0)?.map(|i| if i < 0 { i.saturating_add(depth) } else { i });
+    let (values, shape) = node.shaped(2)?;
+    if shape != [2] {
+        return Err(format!("has values of the shape {shape:?}; two are needed, off and on").into());
     }
-    let integers = matches!(node.operand(2)?, Value::Int(_));
-    if integers {
-        let data = data.iter().map(|&v| v as i64).collect();
-        return Ok(vec![Value::Int(Ints { shape, data })]);
-    }
-    Ok(vec![Value::Tensor(node.add_known(Array::new(shape, data)?))])
+    node.one_hot(&indices, &values)
 }
 
 /// The places of known values that are not zero, one column each.

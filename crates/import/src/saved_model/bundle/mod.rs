@@ -13,6 +13,7 @@ use cryptflow_arrays::Encoding;
 use prost::Message;
 
 use super::messages::{BundleEntryProto, BundleHeaderProto};
+use crate::cursor::Cursor;
 use crate::tensorflow::messages::{DataType, TensorProto};
 
 /// Why a checkpoint cannot be read.
@@ -134,7 +135,7 @@ impl Bundle {
             return Err(wrong("it is not the one string that it should be"));
         }
         let bytes = self.bytes(key, &path, entry)?;
-        let mut cursor = table::Cursor(&bytes);
+        let mut cursor = Cursor(&bytes);
         let length = cursor.varint().ok_or_else(|| wrong("its length has no end"))?;
         let stored = cursor.take(4).ok_or_else(|| wrong("it is cut off"))?;
         if usize::try_from(length) != Ok(cursor.0.len()) {

@@ -6,6 +6,7 @@
 //! and by its masked CRC-32C.
 
 use super::checksum::{extend, masked};
+use crate::cursor::Cursor;
 
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 const FOOTER: usize = 48;
@@ -57,13 +58,13 @@ pub(super) fn read(file: &[u8]) -> Result<Entries, TableError> {
     }
     let mut handles = Cursor(handles);
     let footer = |part: Option<(u64, u64)>| part.ok_or(TableError::Footer);
-    footer(handles.handle())?; // Of the meta index, which holds nothing.
-    let index = footer(handles.handle())?;
+    footer(handle(&mut handles))?; // Of the meta index, which holds nothing.
+    let index = footer(handle(&mut handles))?;
     let mut budget = Budget { left: (1 << 20) + file.len().saturating_mul(64) };
     let mut entries: Entries = Vec::new();
     for (_, value) in entries_of(&block(body, index)?, &mut budget)? {
-        let handle = Cursor(&value).handle().ok_or(TableError::Index)?;
-        for (key, value) in entries_of(&block(body, handle)?, &mut budget)? {
+        let place = handle(&mut Cursor(&value)).ok_or(TableError::Index)?;
+        for (key, value) in entries_of(&block(body, place)?, &mut budget)? {
             // Also keeps a hostile file from listing one block many times.
             if entries.last().is_some_and(|(last, _)| *last >= key) {
                 return Err(TableError::Order);
@@ -137,137 +138,7 @@ fn entries_of(block: &[u8], budget: &mut Budget) -> Result<Entries, TableError> 
     Ok(entries)
 }
 
-/// Bytes that are read from the front.
-pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
-
-impl<'a> Cursor<'a> {
-    /// A number of up to 64 bits, seven a byte, lowest first.
-    pub(super) fn varint(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    /// The next `n` bytes.
-    pub(super) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// Offset and size of a block.
-    fn handle(&mut self) -> Option<(u64, u64)> {
-        Some((self.varint()?, self.varint()?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn varint(mut n: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while n >= 0x80 {
-            bytes.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        bytes.push(n as u8);
-        bytes
-    }
-
-    /// A block of entries: how much of the key is shared, the rest of it, the value.
-    fn entries(list: &[(usize, &[u8], &[u8])]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (shared, own, value) in list {
-            bytes.extend([varint(*shared), varint(own.len()), varint(value.len())].concat());
-            bytes.extend([*own, *value].concat());
-        }
-        [bytes, 0u32.to_le_bytes().to_vec(), 1u32.to_le_bytes().to_vec()].concat()
-    }
-
-    /// A file of these data blocks.
-    fn table(blocks: &[Vec<u8>], compress: bool) -> Vec<u8> {
-        let mut file = Vec::new();
-        let mut put = |block: &[u8]| {
-            let (block, kind) = if compress {
-                (snap::raw::Encoder::new().compress_vec(block).unwrap(), 1)
-            } else {
-                (block.to_vec(), 0)
-            };
-            let handle = [varint(file.len()), varint(block.len())].concat();
-            file.extend(&block);
-            file.push(kind);
-            file.extend(masked(extend(extend(0, &block), &[kind])).to_le_bytes());
-            handle
-        };
-        let handles: Vec<Vec<u8>> = blocks.iter().map(|b| put(b)).collect();
-        let index: Vec<(usize, &[u8], &[u8])> = handles.iter().map(|h| (0, &b"k"[..], &h[..])).collect();
-        let mut footer = [put(&entries(&[])), put(&entries(&index))].concat();
-        footer.resize(40, 0);
-        [file, footer, MAGIC.to_le_bytes().to_vec()].concat()
-    }
-
-    fn two_blocks() -> [Vec<u8>; 2] {
-        [entries(&[(0, b"", b"header"), (0, b"abc", b"1"), (2, b"d", b"22")]), entries(&[(0, b"b", b"")])]
-    }
-
-    #[test]
-    fn entries_of_two_blocks() {
-        let want = [("", "header"), ("abc", "1"), ("abd", "22"), ("b", "")];
-        let want = want.map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec()));
-        for compress in [false, true] {
-            assert_eq!(read(&table(&two_blocks(), compress)).unwrap(), want);
-        }
-    }
-
-    #[test]
-    fn damage_is_found() {
-        let file = table(&two_blocks(), false);
-        for n in 0..file.len() {
-            read(&file[..n]).unwrap_err();
-        }
-        // The footer's padding and the meta index are never looked at.
-        let (mut found, mut missed) = (0, 0);
-        for bit in 0..file.len() * 8 {
-            let mut damaged = file.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            if read(&damaged).is_ok() { missed += 1 } else { found += 1 }
-        }
-        assert!(found > missed, "{found} found, {missed} missed");
-    }
-
-    #[test]
-    fn absurd_tables_are_refused() {
-        let long = vec![b'k'; 4096];
-        let mut many: Vec<(usize, &[u8], &[u8])> = vec![(0, &long, b"")];
-        many.resize(20_000, (4096, b"", b""));
-        let snappy_bomb = {
-            // A length of 2^31 before nothing.
-            let contents = [varint(1 << 31), vec![0; 3]].concat();
-            let handle = [varint(0), varint(contents.len())].concat();
-            let sum = masked(extend(extend(0, &contents), &[1])).to_le_bytes();
-            let mut footer = [vec![0, 0], handle].concat();
-            footer.resize(40, 0);
-            [contents, vec![1], sum.to_vec(), footer, MAGIC.to_le_bytes().to_vec()].concat()
-        };
-        let table = [
-            (table(&[entries(&many)], false), "far more room"),
-            (table(&[two_blocks()[0].clone(), two_blocks()[0].clone()], false), "not in order"),
-            (table(&[entries(&[(3, b"", b"")])], false), "damaged"),
-            (snappy_bomb, "more than"),
-            (vec![0; 100], "does not end"),
-            (vec![0; 10], "fewer than"),
-        ];
-        for (file, reason) in table {
-            let error = read(&file).unwrap_err().to_string();
-            assert!(error.contains(reason), "{reason:?} is not in {error:?}");
-        }
-    }
+/// Offset and size of a block.
+fn handle(cursor: &mut Cursor<'_>) -> Option<(u64, u64)> {
+    Some((cursor.varint()?, cursor.varint()?))
 }

@@ -23,7 +23,7 @@ pub(super) const TABLE: &[Row] = &[
 
 fn add_n(node: &mut Node<'_>) -> Results {
     let operands = (0..node.operands.len()).map(|i| node.floats(i)).collect::<Result<Vec<_>, _>>()?;
-    Ok(vec![Value::Tensor(node.chain(&Arithmetic::Add, &operands)?)])
+    Ok(vec![Value::Tensor(node.chain(&Arithmetic::Add, &operands, false)?)])
 }
 
 /// ReLU where one of them is zero.

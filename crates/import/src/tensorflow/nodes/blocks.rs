@@ -5,50 +5,35 @@ use cryptflow_ring::Movement;
 
 use super::movement::pairs;
 use super::{Fault, Node, Results, Value};
-use crate::movement::reshape_to;
+use crate::movement::{blocks, reshape_to, spread};
 use crate::value::MAX_ELEMENTS;
 
 fn transpose(permutation: Vec<usize>) -> Movement {
     Movement::Transpose { permutation }
 }
 
-/// The operand's four axes, channels last, and the block size.
-fn block(node: &Node<'_>) -> Result<([usize; 4], usize), Fault> {
-    if node.attr_str("data_format", "NHWC")? != "NHWC" {
+/// The operand with its four axes, channels last, and the block size.
+fn block(node: &Node<'_>) -> Result<(Value, [usize; 4], usize), Fault> {
+    if node.attr_text("data_format", "NHWC")? != "NHWC" {
         return Err("has channels first. Export the graph with NHWC".into());
     }
-    let size = usize::try_from(node.attr_int("block_size", 0)?).ok().filter(|s| (1..=1 << 10).contains(s));
-    let size = size.ok_or_else(|| Node::wrong("block_size"))?;
-    Ok((four(node)?, size))
-}
-
-fn four(node: &Node<'_>) -> Result<[usize; 4], Fault> {
-    let shape = node.shape(node.floats(0)?);
-    <[usize; 4]>::try_from(shape).map_err(|_| {
-        Fault::Unsupported(format!("its operand must have four axes, but has the shape {shape:?}"))
-    })
+    node.floats(0)?;
+    node.in_blocks("block_size")
 }
 
 pub(super) fn depth_to_space(node: &mut Node<'_>) -> Results {
-    let ([b, h, w, c], s) = block(node)?;
-    if !c.is_multiple_of(s * s) {
-        return Err(format!("{c} channels do not fill blocks of {s} by {s}").into());
-    }
-    let d = c / (s * s);
-    let value = node.operand(0)?.clone();
+    let (value, [b, h, w, c], s) = block(node)?;
+    let d = spread(c, s)?;
     let split = reshape_to(vec![b, h, w, s, s, d]);
     let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape_to(vec![b, h * s, w * s, d])];
     node.moved(&value, steps)
 }
 
 pub(super) fn space_to_depth(node: &mut Node<'_>) -> Results {
-    let ([b, h, w, c], s) = block(node)?;
-    if !h.is_multiple_of(s) || !w.is_multiple_of(s) {
-        return Err(format!("{h} by {w} is not made of blocks of {s} by {s}").into());
-    }
-    let value = node.operand(0)?.clone();
-    let split = reshape_to(vec![b, h / s, s, w / s, s, c]);
-    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape_to(vec![b, h / s, w / s, s * s * c])];
+    let (value, [b, h, w, c], s) = block(node)?;
+    let [h, w] = blocks([h, w], s)?;
+    let split = reshape_to(vec![b, h, s, w, s, c]);
+    let steps = [split, transpose(vec![0, 1, 3, 2, 4, 5]), reshape_to(vec![b, h, w, s * s * c])];
     node.moved(&value, steps)
 }
 

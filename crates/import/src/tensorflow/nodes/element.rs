@@ -1,10 +1,9 @@
 //! Element by element: functions, comparisons, conditions. Booleans that depend on an input are
 //! floats that are 0 or 1.
 
-use super::{Fault, Node, Results, Row, Value, row};
+use super::{Fault, Node, Results, Row, row};
 use crate::docs as doc;
 use cryptflow_graph::{Activation, Arithmetic, Comparison, Function};
-use cryptflow_ring::Movement;
 
 pub(super) const TABLE: &[Row] = &[
     row("Log1p", log1p, doc::LOG.note("of 1 + x")),
@@ -20,32 +19,14 @@ pub(super) const TABLE: &[Row] = &[
     row("LogicalAnd", |n| n.conjunction(), doc::PRODUCT.note(doc::notes::FLAGS)),
     row("LogicalOr", |n| n.disjunction(), doc::LARGER.note(doc::notes::FLAGS)),
     row("LogicalNot", |n| n.complement(), doc::SUM.note("1 − flag")),
-    row("Select", |n| choose(n, true), doc::CHOICE.note(doc::notes::CONDITION)),
-    row("SelectV2", |n| choose(n, false), doc::CHOICE.note(doc::notes::CONDITION)),
+    row("Select", |n| n.chosen(true), doc::CHOICE.note(doc::notes::CONDITION)),
+    row("SelectV2", |n| n.chosen(false), doc::CHOICE.note(doc::notes::CONDITION)),
     row(
         "ClipByValue",
         clip,
         doc::CLIP.note("where both limits are single constants, the lower one below; else two comparisons"),
     ),
 ];
-
-/// A function of the catalogue, with the parameters that the node gives.
-pub(super) fn function(node: &mut Node<'_>, function: Function) -> Results {
-    let entry = function.entry();
-    if let Value::Int(ints) = node.operand(0)? {
-        let of_integer = entry
-            .of_integer
-            .ok_or("is a function of floats, and its operand is integers. Cast it to floats first")?;
-        return Ok(vec![Value::Int(ints.map(of_integer))]);
-    }
-    let x = node.floats(0)?;
-    let given = entry.parameters.iter().map(|p| match p.tensorflow {
-        (Some(attribute), default) => node.attr_float(attribute, default),
-        (None, value) => Ok(value),
-    });
-    let parameters = given.collect::<Result<Vec<f32>, Fault>>()?;
-    node.result(function.with(&parameters), &[x])
-}
 
 fn log1p(node: &mut Node<'_>) -> Results {
     let x = node.floats(0)?;
@@ -96,24 +77,6 @@ fn power(node: &mut Node<'_>) -> Results {
         );
     };
     node.result(Function::power(exponent), &[x])
-}
-
-/// With `rows`, as the older `Select` has it, the condition may be a vector that goes with the
-/// first axis.
-fn choose(node: &mut Node<'_>, rows: bool) -> Results {
-    if let (Value::Int(c), Value::Int(a), Value::Int(b)) =
-        (node.operand(0)?, node.operand(1)?, node.operand(2)?)
-    {
-        return Ok(vec![Value::Int(c.choose(a, b)?)]);
-    }
-    let [mut condition, a, b] = [node.tensor(0)?, node.tensor(1)?, node.tensor(2)?];
-    let (from, rank) = (node.shape(condition).to_vec(), node.shape(a).len());
-    if rows && from.len() == 1 && rank > 1 {
-        let mut shape = vec![1; rank];
-        shape[0] = from[0];
-        condition = node.move_part("condition", Movement::Reshape { shape }, condition)?;
-    }
-    node.result(Arithmetic::Select, &[condition, a, b])
 }
 
 /// Between two single constants it is one step of a protocol:

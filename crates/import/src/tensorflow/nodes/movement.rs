@@ -4,8 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::{Fault, Node, Results, Row, Value, blocks, row, slice};
 use crate::docs as doc;
-use crate::value::fits;
-use cryptflow_graph::{Arithmetic, Array, Op};
+use cryptflow_graph::Op;
 
 pub(super) const TABLE: &[Row] = &[
     row("Reshape", reshape, doc::MOVEMENT),
@@ -40,7 +39,7 @@ fn reshape(node: &mut Node<'_>) -> Results {
 
 fn squeeze(node: &mut Node<'_>) -> Results {
     let rank = node.shape_of(0)?.len();
-    let axes = crate::value::axes(&node.attr_ints("squeeze_dims")?, rank)?;
+    let axes = crate::value::axes(&node.attr_ints("squeeze_dims")?.unwrap_or_default(), rank)?;
     node.squeezed(Some(axes.as_slice()).filter(|axes| !axes.is_empty()))
 }
 
@@ -70,30 +69,13 @@ pub(super) fn pairs(node: &Node<'_>, i: usize, rank: usize) -> Result<(Vec<usize
     Ok(pairs.iter().map(|p| (p[0], p[1])).unzip())
 }
 
-/// Zeros around the operand; another constant is added to the zeros where they are.
+/// Zeros around the operand, or another constant.
 fn pad(node: &mut Node<'_>) -> Results {
     let x = node.floats(0)?;
-    let from = node.shape(x).to_vec();
-    let (before, after) = pairs(node, 1, from.len())?;
-    let value = match node.operands.len() {
-        2 => 0.0,
-        _ => match node.constant_of(node.floats(2)?).map(|a| a.data.as_slice()) {
-            Some(&[value]) => value,
-            _ => return Err("pads with a value that is not one constant".into()),
-        },
-    };
-    let pad = Op::Movement(Movement::Pad { before, after });
-    if value == 0.0 {
-        return node.result(pad, &[x]);
-    }
-    let padded = fits(&pad.shape(&[&from])?)?;
-    node.budget.take_evaluation(&pad, &[], padded)?;
-    let inside = Array::filled(from, 1.0)?;
-    let mask = pad.evaluate(&[&inside])?;
-    let border = mask.data.iter().map(|&m| if m == 0.0 { value } else { 0.0 }).collect();
-    let border = node.add_constant("border", Array::new(mask.shape, border)?);
-    let padded = node.add_part("zeros", pad, &[x])?;
-    node.result(Arithmetic::Add, &[padded, border])
+    let (before, after) = pairs(node, 1, node.shape(x).len())?;
+    let number = if node.has(2) { node.number_of(node.floats(2)?) } else { Some(0.0) };
+    let number = number.ok_or("pads with a value that is not one constant")?;
+    node.bordered(x, Movement::Pad { before, after }, number)
 }
 
 /// Borders that mirror the operand, axis by axis.
@@ -102,7 +84,7 @@ fn mirror_pad(node: &mut Node<'_>) -> Results {
     let rank = node.shape(x).len();
     let (before, after) = pairs(node, 1, rank)?;
     // REFLECT leaves the edge itself out.
-    let skip = usize::from(node.attr_str("mode", "REFLECT")? == "REFLECT");
+    let skip = usize::from(node.attr_text("mode", "REFLECT")? == "REFLECT");
     for axis in 0..rank {
         let shape = node.shape(x).to_vec();
         let (b, a, n) = (before[axis], after[axis], shape[axis]);

@@ -1,6 +1,8 @@
 //! Pictures of another size: nearest neighbours are gathered, in between it is a product with
 //! constant weights, an axis at a time.
 
+use cryptflow_ring::Movement;
+
 use super::{Fault, Node, Results, Row, row};
 use crate::compose::{self, Weights};
 use crate::docs as doc;
@@ -54,7 +56,7 @@ fn places(node: &Node<'_>) -> Result<[Places; 2], Fault> {
         return Err(format!("resizes {shape:?}; a picture of four axes and a size of two are needed").into());
     };
     let (corners, centres) =
-        (node.attr_bool("align_corners", false)?, node.attr_bool("half_pixel_centers", false)?);
+        (node.attr_flag("align_corners", false)?, node.attr_flag("half_pixel_centers", false)?);
     if [height, width, to_height, to_width].contains(&0) {
         return Err(format!("resizes {height} by {width} to {to_height} by {to_width}").into());
     }
@@ -68,7 +70,7 @@ fn nearest(node: &mut Node<'_>) -> Results {
         let mut y = x;
         for (i, axis) in axes.iter().enumerate() {
             let indices = (0..axis.to).map(|p| axis.nearest(p)).collect();
-            y = compose::gathered(c, y, i + 1, indices)?;
+            y = c.move_elements(Movement::Gather { axis: i + 1, indices }, y)?;
         }
         Ok(y)
     })
@@ -80,7 +82,7 @@ fn bilinear(node: &mut Node<'_>) -> Results {
     node.composed(|c| {
         let mut y = x;
         for (i, axis) in axes.iter().enumerate().filter(|(_, a)| a.from != a.to) {
-            let mut weights = Weights::new(axis.from, axis.to);
+            let mut weights = Weights::new(axis.from, axis.to)?;
             for p in 0..axis.to {
                 let (lower, upper, part) = axis.around(p);
                 weights.add(lower, p, 1.0 - part);

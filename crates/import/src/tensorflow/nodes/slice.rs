@@ -10,7 +10,7 @@ pub(super) use crate::value::along;
 const MAX_PARTS: usize = 1 << 16;
 
 pub(super) fn slice(node: &mut Node<'_>) -> Results {
-    let (value, from) = node.shaped(0)?;
+    let (operand, from) = node.shaped(0)?;
     let begin = node.lengths(1)?;
     let sizes = &node.ints(2)?.data;
     if begin.len() != from.len() || sizes.len() != from.len() {
@@ -22,7 +22,7 @@ pub(super) fn slice(node: &mut Node<'_>) -> Results {
     });
     let size = size.collect::<Option<Vec<_>>>().ok_or_else(|| format!("cuts {from:?} by {sizes:?}"))?;
     let stride = vec![1; from.len()];
-    node.moved(&value, [Movement::Slice { begin, size, stride }])
+    node.moved(&operand, [Movement::Slice { begin, size, stride }])
 }
 
 /// What a slice does with one axis of its operand.
@@ -73,7 +73,7 @@ fn bit(mask: i64, i: usize) -> bool {
 /// numpy's indexing, with the masks that say which index is missing, `...`, a new axis, or a single
 /// element.
 pub(super) fn strided(node: &mut Node<'_>) -> Results {
-    let (value, from) = node.shaped(0)?;
+    let (operand, from) = node.shaped(0)?;
     let (begin, end) = (node.ints(1)?.data, node.ints(2)?.data);
     let stride = if node.operands.len() > 3 { node.ints(3)?.data } else { vec![1; begin.len()] };
     let n = begin.len();
@@ -88,9 +88,9 @@ pub(super) fn strided(node: &mut Node<'_>) -> Results {
         stride: cuts.iter().map(|c| c.stride).collect(),
     };
     if result.iter().copied().eq((0..from.len()).map(Some)) {
-        return node.moved(&value, [cut]);
+        return node.moved(&operand, [cut]);
     }
-    node.moved(&value, [cut, Movement::Reshape { shape }])
+    node.moved(&operand, [cut, Movement::Reshape { shape }])
 }
 
 impl Indices {
@@ -145,12 +145,7 @@ impl Indices {
 }
 
 fn single(index: i64, masked: bool, n: usize) -> Result<Cut, Fault> {
-    let index = if masked { 0 } else { index };
-    let from_end = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
-    match from_end.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < n) {
-        Some(begin) => Ok(Cut { begin, size: 1, stride: 1, dropped: true }),
-        None => Err(format!("takes element {index} of an axis of {n}").into()),
-    }
+    Ok(Cut { begin: value::place(if masked { 0 } else { index }, n)?, size: 1, stride: 1, dropped: true })
 }
 
 fn range(ends: (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut, Fault> {
@@ -160,80 +155,49 @@ fn range(ends: (Option<i64>, Option<i64>), stride: i64, n: usize) -> Result<Cut,
 
 pub(super) fn split(node: &mut Node<'_>) -> Results {
     let axis = node.int(0)?;
-    let value = node.operand(1)?.clone();
-    let from = node.shape_of_value(&value)?;
-    let axis = crate::value::axis(axis, from.len())?;
+    let (operand, from) = node.shaped(1)?;
+    let axis = value::axis(axis, from.len())?;
     let n = usize::try_from(node.attr_int("num_split", 0)?).unwrap_or(0);
     if !(1..=MAX_PARTS).contains(&n) || !from[axis].is_multiple_of(n) {
         return Err(format!("splits axis {axis} of {from:?} in {n} equal parts").into());
     }
-    cut(node, &value, axis, &vec![from[axis] / n; n], false)
+    cut(node, &operand, axis, &vec![from[axis] / n; n], false)
 }
 
 pub(super) fn split_sizes(node: &mut Node<'_>) -> Results {
-    let (value, from) = node.shaped(0)?;
-    let axis = crate::value::axis(node.int(2)?, from.len())?;
-    let asked = &node.ints(1)?.data;
-    let known: Option<i64> = asked.iter().filter(|&&s| s != -1).try_fold(0i64, |n, &s| n.checked_add(s));
-    let rest = known.and_then(|known| (from[axis] as i64).checked_sub(known));
-    let sizes = asked.iter().map(|&s| usize::try_from(if s == -1 { rest? } else { s }).ok());
-    let sizes = sizes
-        .collect::<Option<Vec<_>>>()
-        .filter(|sizes| sizes.iter().try_fold(0usize, |n, &s| n.checked_add(s)) == Some(from[axis]));
+    let (operand, from) = node.shaped(0)?;
+    let axis = value::axis(node.int(2)?, from.len())?;
+    let asked = node.ints(1)?.data;
+    let known = asked.iter().filter(|&&s| s != -1).try_fold(0i64, |n, &s| n.checked_add(s));
+    let rest = known.and_then(|known| (from[axis] as i64).checked_sub(known)).unwrap_or(-1);
+    let lengths: Vec<i64> = asked.iter().map(|&s| if s == -1 { rest } else { s }).collect();
+    let sizes = value::parts(&lengths, from[axis]);
     let sizes = sizes.ok_or_else(|| format!("splits axis {axis} of {from:?} in parts of {asked:?}"))?;
-    cut(node, &value, axis, &sizes, false)
+    cut(node, &operand, axis, &sizes, false)
 }
 
 pub(super) fn unpack(node: &mut Node<'_>) -> Results {
-    let (value, from) = node.shaped(0)?;
-    let axis = crate::value::axis(node.attr_int("axis", 0)?, from.len())?;
+    let (operand, from) = node.shaped(0)?;
+    let axis = value::axis(node.attr_int("axis", 0)?, from.len())?;
     if from[axis] > MAX_PARTS {
         return Err(format!("unpacks {} parts: too many", from[axis]).into());
     }
-    cut(node, &value, axis, &vec![1; from[axis]], true)
+    cut(node, &operand, axis, &vec![1; from[axis]], true)
 }
 
-/// Parts one after another along an axis, which they keep or lose. The first part has the node's
-/// name.
+/// Parts one after another. The first one has the node's name.
 fn cut(node: &mut Node<'_>, value: &Value, axis: usize, sizes: &[usize], drop: bool) -> Results {
-    let from = node.shape_of_value(value)?;
-    let mut first = 0;
-    let mut results = Vec::with_capacity(sizes.len());
-    for (i, &size) in sizes.iter().enumerate() {
-        let mut steps = vec![along(&from, axis, first, size, 1)];
-        first += size;
-        if drop {
-            let mut shape = from.clone();
-            shape.remove(axis);
-            steps.push(Movement::Reshape { shape });
-        }
-        let mut part = value.clone();
-        let last = steps.len() - 1;
-        for (j, step) in steps.into_iter().enumerate() {
-            part = match &part {
-                Value::Tensor(id) => {
-                    let plain = &node.name;
-                    let name = match (i, j == last) {
-                        (0, true) => plain.clone(),
-                        (_, true) => format!("{plain}:{i}"),
-                        (_, false) => format!("{plain}/slice_{i}"),
-                    };
-                    Value::Tensor(node.add_as(name, step, &[*id])?)
-                }
-                other => node.move_value(other, [step])?,
-            };
-        }
-        results.push(part);
-    }
-    Ok(results)
+    node.parts(value, axis, sizes, drop, |node, i| {
+        Some(if i == 0 { node.name.clone() } else { format!("{}:{i}", node.name) })
+    })
 }
 
 pub(super) fn reverse(node: &mut Node<'_>) -> Results {
-    let (value, from) = node.shaped(0)?;
+    let (operand, from) = node.shaped(0)?;
     let (mut begin, mut stride) = (vec![0; from.len()], vec![1; from.len()]);
     for &axis in &node.ints(1)?.data {
-        let axis = crate::value::axis(axis, from.len())?;
+        let axis = value::axis(axis, from.len())?;
         (begin[axis], stride[axis]) = (from[axis].saturating_sub(1), -1);
     }
-    node.moved(&value, [Movement::Slice { begin, size: from, stride }])
+    node.moved(&operand, [Movement::Slice { begin, size: from, stride }])
 }

@@ -1,23 +1,10 @@
 //! Windows as TensorFlow describes them: strides, dilations and padding as attributes, in either
 //! order of axes; along two spatial axes or three.
 
-use cryptflow_ring::{Movement, Window};
-
 use super::{Fault, Node};
-use crate::compose::{Slide, window};
-use cryptflow_graph::{NodeId, Op};
-
-/// No window is larger, and none steps further.
-const MAX: i64 = 1 << 20;
-
-/// Where a node keeps its axes.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Format {
-    /// Batch, spatial axes, channels.
-    ChannelsLast,
-    /// Batch, channels, spatial axes.
-    ChannelsFirst,
-}
+use crate::compose::{MAX_WINDOW, Slide};
+use crate::picture::Format;
+use cryptflow_graph::NodeId;
 
 impl Format {
     /// The spatial ones among numbers for all axes.
@@ -42,16 +29,11 @@ impl Format {
 impl Node<'_> {
     /// The order of axes that the node wants.
     pub(super) fn format(&self) -> Result<Format, Fault> {
-        match self.attr_str("data_format", "NHWC")? {
+        match self.attr_text("data_format", "NHWC")? {
             "NHWC" | "NDHWC" => Ok(Format::ChannelsLast),
             "NCHW" | "NCDHW" => Ok(Format::ChannelsFirst),
             other => Err(format!("has the data format {other}. Export the graph with NHWC").into()),
         }
-    }
-
-    /// An image operand, channels last.
-    pub(super) fn image(&mut self, i: usize, format: Format) -> Result<NodeId, Fault> {
-        self.grid(i, 2, format)
     }
 
     /// An operand with so many spatial axes, channels last.
@@ -62,60 +44,12 @@ impl Node<'_> {
             let axes = if spatial == 2 { "four" } else { "five" };
             return Err(format!("its operand must have {axes} axes, but has the shape {shape:?}").into());
         }
-        match format {
-            Format::ChannelsLast => Ok(x),
-            Format::ChannelsFirst => {
-                let permutation = std::iter::once(0).chain(2..spatial + 2).chain([1]).collect();
-                self.add_part("channels_last", Movement::Transpose { permutation }, &[x])
-            }
-        }
-    }
-
-    /// Adds an operation on images with channels last, and turns its result into the node's order
-    /// of axes.
-    pub(super) fn add_image(
-        &mut self,
-        op: impl Into<Op>,
-        inputs: &[NodeId],
-        format: Format,
-    ) -> Result<NodeId, Fault> {
-        match format {
-            Format::ChannelsLast => self.add(op, inputs),
-            Format::ChannelsFirst => {
-                let result = self.add_part("result", op, inputs)?;
-                self.in_format(result, format)
-            }
-        }
-    }
-
-    /// A result with channels last, in the node's order of axes.
-    pub(super) fn in_format(&mut self, x: NodeId, format: Format) -> Result<NodeId, Fault> {
-        match format {
-            Format::ChannelsLast => Ok(x),
-            Format::ChannelsFirst => {
-                let rank = self.shape(x).len();
-                let permutation = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
-                self.add(Movement::Transpose { permutation }, &[x])
-            }
-        }
+        self.channels_last(x, format)
     }
 
     /// A kernel given as the attribute `ksize`.
     pub(super) fn kernel(&self, spatial: usize, format: Format) -> Result<Vec<usize>, Fault> {
         self.per_axis("ksize", spatial, format)?.ok_or_else(|| Node::wrong("ksize"))
-    }
-
-    /// The window of this kernel over an image with channels last of this shape, its padding made
-    /// explicit.
-    pub(super) fn window(
-        &self,
-        kernel: [usize; 2],
-        image: &[usize],
-        format: Format,
-    ) -> Result<Window, Fault> {
-        let slides = self.slides(&kernel, image, format)?;
-        let &[h, w] = slides.as_slice() else { return Err(Node::wrong("strides")) };
-        Ok(window([h, w]))
     }
 
     /// How this kernel slides along each spatial axis of an image of this shape with channels last,
@@ -133,21 +67,17 @@ impl Node<'_> {
         if spatial.len() != n {
             return Err(format!("its operand has the shape {image:?}, its window {n} axes").into());
         }
-        let mut slides: Vec<Slide> = (0..n)
-            .map(|i| Slide { kernel: kernel[i], stride: stride[i], dilation: dilation[i], padding: [0, 0] })
-            .collect();
-        match self.attr_str("padding", "")? {
+        let mut slides = Slide::bare(kernel, &stride, &dilation);
+        match self.attr_text("padding", "")? {
             "VALID" => {}
             "SAME" => {
                 for (slide, &input) in slides.iter_mut().zip(spatial) {
-                    let outputs = input.div_ceil(slide.stride);
-                    let reach = outputs.saturating_sub(1) * slide.stride + slide.extent();
-                    let needed = reach.saturating_sub(input);
+                    let needed = slide.missing(input);
                     slide.padding = [needed / 2, needed - needed / 2];
                 }
             }
             "EXPLICIT" => {
-                let pairs = self.attr_ints("explicit_paddings")?;
+                let pairs = self.attr_ints("explicit_paddings")?.unwrap_or_default();
                 let (pairs, rest) = pairs.as_chunks::<2>();
                 if pairs.len() != n + 2 || !rest.is_empty() {
                     return Err(Node::wrong("explicit_paddings"));
@@ -157,7 +87,7 @@ impl Node<'_> {
                 }
                 for (slide, pair) in slides.iter_mut().zip(format.spatial(pairs)) {
                     for (to, &value) in slide.padding.iter_mut().zip(pair) {
-                        let value = usize::try_from(value).ok().filter(|&v| v <= MAX as usize);
+                        let value = usize::try_from(value).ok().filter(|&v| v <= MAX_WINDOW as usize);
                         *to = value.ok_or_else(|| Node::wrong("explicit_paddings"))?;
                     }
                 }
@@ -170,14 +100,14 @@ impl Node<'_> {
     /// A number for each spatial axis out of an attribute with two more; those for batch and
     /// channels must be 1.
     fn per_axis(&self, name: &str, spatial: usize, format: Format) -> Result<Option<Vec<usize>>, Fault> {
-        let values = self.attr_ints(name)?;
+        let values = self.attr_ints(name)?.unwrap_or_default();
         if values.is_empty() {
             return Ok(None);
         }
         if values.len() != spatial + 2 {
             return Err(Node::wrong(name));
         }
-        if values.iter().any(|v| !(1..=MAX).contains(v)) {
+        if values.iter().any(|v| !(1..=MAX_WINDOW).contains(v)) {
             return Err(format!("has the impossible {name} {values:?}").into());
         }
         if format.others(&values) != Some([1, 1]) {

@@ -33,7 +33,7 @@ fn gather(node: &mut Node<'_>) -> Results {
 
 fn one_hot(node: &mut Node<'_>) -> Results {
     let values = match (node.operand(2)?, node.operand(3)?) {
-        (Value::Int(on), Value::Int(off)) => Value::Int(Ints::vector([&off.data[..], &on.data].concat())),
+        (Value::Int(_), Value::Int(_)) => Value::Int(Ints::vector(vec![node.int(3)?, node.int(2)?])),
         _ => {
             let [on, off] = [node.known_number(2)?, node.known_number(3)?];
             Value::Tensor(node.add_constant("values", Array::vector(vec![off, on])))

@@ -31,6 +31,9 @@ mod refusal;
 mod report_data;
 mod role;
 pub mod simulated;
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
 pub mod verify;
 
 pub use appraisal::{Appraisal, Measurement, TcbStatus, TeeKind};

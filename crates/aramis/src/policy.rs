@@ -185,6 +185,3 @@ impl Policy {
         self.tcb.accept_advisory.sort();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -110,10 +110,7 @@ impl Verifier {
             return Err(Refusal::TeeNotAllowed { role, tee });
         }
         let found = match evidence {
-            Evidence::Sgx { quote } => {
-                dcap::verify(quote, tee, &dcap::INTEL_ROOT, &self.collateral, &self.policy, now)?
-            }
-            Evidence::Tdx { quote } => {
+            Evidence::Sgx { quote } | Evidence::Tdx { quote } => {
                 dcap::verify(quote, tee, &dcap::INTEL_ROOT, &self.collateral, &self.policy, now)?
             }
             Evidence::Snp { report, certificates } => {

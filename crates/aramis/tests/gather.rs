@@ -1,13 +1,12 @@
 //! Gathering evidence from drivers, played by a folder and a thread.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use cryptflow_aramis::evidence::{ConfigfsTsm, Gramine, detect_in};
-use cryptflow_aramis::{Attester as _, Evidence, GatherError, ReportData, TeeKind};
+use crate::evidence::{ConfigfsTsm, Gramine, detect_in};
+use crate::{Attester as _, Evidence, GatherError, ReportData, TeeKind};
 
 const DATA: ReportData = ReportData([0x5a; 64]);
 

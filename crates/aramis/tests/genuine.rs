@@ -1,15 +1,14 @@
 //! Genuine evidence, as manufacturers signed it and other projects publish it
 //! (`tests/genuine/README.md`): it passes at a time in its window, with the status and the
 //! advisories that it carries, and each change is refused with a name of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cryptflow_aramis::collateral::{AmdCollateral, DerBytes, IntelCollateral};
-use cryptflow_aramis::policy::Product;
-use cryptflow_aramis::{
+use crate::collateral::{AmdCollateral, DerBytes, IntelCollateral};
+use crate::policy::Product;
+use crate::{
     Collateral, Contents, Evidence, Measurement, Policy, Refusal, ReportData, Role, Roots, TcbStatus,
     TeeKind, Verifier, hex,
 };

@@ -1,13 +1,12 @@
 //! Evidence and collateral that somebody made up: whatever the bytes, there is a verdict, and never
 //! another one than the genuine bytes have.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cryptflow_aramis::collateral::IntelCollateral;
-use cryptflow_aramis::simulated::{self, Settings, SimulatedTee, SimulatedTrust};
-use cryptflow_aramis::{
+use crate::collateral::IntelCollateral;
+use crate::simulated::{self, Settings, SimulatedTee, SimulatedTrust};
+use crate::{
     Appraisal, Attester as _, Collateral, Evidence, Policy, Refusal, ReportData, Role, Roots, Verifier, hex,
 };
 
@@ -52,7 +51,7 @@ impl Accepting {
             Collateral { intel: vec![IntelCollateral::new(collateral).unwrap()], ..Collateral::default() };
         let evidence = Evidence::Tdx { quote: file("tdx_quote") };
         let registers = match evidence.contents().unwrap().measurement {
-            cryptflow_aramis::Measurement::TrustDomain { mrtd, rtmr: [r0, r1, r2, r3], .. } => format!(
+            crate::Measurement::TrustDomain { mrtd, rtmr: [r0, r1, r2, r3], .. } => format!(
                 "[[PARTY.tdx]]\nmrtd = \"{mrtd}\"\nrtmr0 = \"{r0}\"\nrtmr1 = \"{r1}\"\nrtmr2 = \"{r2}\"\nrtmr3 = \"{r3}\"\n"
             ),
             other => panic!("{other}"),

@@ -1,12 +1,11 @@
 //! The simulated TEE, verified by the code that verifies genuine evidence: what is accepted, and
 //! each way to be refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cryptflow_aramis::simulated::{self, SVN_UP_TO_DATE, Settings, SimulatedTee, SimulatedTrust};
-use cryptflow_aramis::{
+use crate::simulated::{self, SVN_UP_TO_DATE, Settings, SimulatedTee, SimulatedTrust};
+use crate::{
     Attester as _, Collateral, Evidence, Policy, Refusal, ReportData, Role, Roots, TcbStatus, TeeKind,
     Verifier, hex,
 };
@@ -273,7 +272,7 @@ fn this_process() {
     let verifier = Verifier::new(Policy::parse(&text).unwrap(), Collateral::default(), roots);
     let evidence = tee.evidence(&DATA).unwrap();
     let bytes = postcard::to_stdvec(&evidence).unwrap();
-    assert!(bytes.len() < cryptflow_aramis::evidence::MAX_EVIDENCE);
+    assert!(bytes.len() < crate::evidence::MAX_EVIDENCE);
     let received: Evidence = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(received, evidence);
     let json = serde_json::to_vec(&evidence).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cryptflow_figures::time::utc;
 use serde::Serialize;
 
 /// A machine, as far as it tells.
@@ -63,51 +64,10 @@ fn ticks(stat: &str) -> Option<u64> {
 
 /// Now: `2026-02-03 04:05 UTC`.
 pub fn now() -> String {
-    date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
-}
-
-/// The Gregorian date of seconds since 1970, in years that begin in March: then the leap day is the
-/// last one.
-fn date(seconds: u64) -> String {
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC", era * 400 + year)
+    let now = utc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
+    format!("{} UTC", now.get(..16).unwrap_or(&now))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates() {
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_782_399, "2000-02-28 23:59 UTC"),
-            (951_782_400, "2000-02-29 00:00 UTC"),
-            (951_868_800, "2000-03-01 00:00 UTC"),
-            (1_767_225_599, "2025-12-31 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(date(seconds), text);
-        }
-    }
-
-    #[test]
-    fn fields_of_the_system() {
-        let text = "processor\t: 0\nmodel name\t: Some CPU: fast\n\nmodel name\t: Other\n";
-        assert_eq!(field(text, "model name").as_deref(), Some("Some CPU: fast"));
-        assert_eq!(field(text, "MemTotal"), None);
-        assert_eq!(kilobytes("24000 kB"), Some(24_576_000));
-        assert_eq!(kilobytes("24000"), None);
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 31 0 0 20 0 1 0 123 456";
-        assert_eq!(ticks(stat), Some(281));
-        assert_eq!(ticks("7 (a) S 1"), None);
-        assert!(Machine::this().cores > 0);
-    }
-}
+#[path = "../tests/machine.rs"]
+mod tests;

@@ -75,39 +75,3 @@ impl Batches {
         rows.flat_map(|row| row.data.iter().copied()).collect()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_batch_is_the_first_axis_that_all_have() {
-        // Shapes of the inputs, rows of a run, shape of a row of each.
-        type Shapes = &'static [&'static [usize]];
-        let table: [(Shapes, usize, Shapes); 6] = [
-            (&[&[4, 28, 28]], 4, &[&[28, 28]]),
-            (&[&[4, 3], &[4]], 4, &[&[3], &[]]),
-            (&[&[4, 3], &[5, 3]], 1, &[&[4, 3], &[5, 3]]),
-            (&[&[1, 8], &[]], 1, &[&[1, 8], &[]]),
-            (&[&[]], 1, &[&[]]),
-            (&[], 1, &[]),
-        ];
-        for (shapes, size, rows) in table {
-            let batches = Batches::of(shapes.iter().copied());
-            assert_eq!(batches.rows_a_run(), size, "{shapes:?}");
-            let found: Vec<&[usize]> = shapes.iter().map(|shape| batches.row(shape).0).collect();
-            assert_eq!(found, rows, "{shapes:?}");
-        }
-    }
-
-    #[test]
-    fn the_last_run_is_filled() {
-        let rows: Vec<Row> = (0..5).map(|i| Row { name: String::new(), data: vec![i as f32] }).collect();
-        let batches = Batches::of([&[2, 1][..]]);
-        assert_eq!(batches.runs(rows.len()), 3);
-        let runs: Vec<Vec<f32>> = (0..3).map(|run| batches.fill(run, &rows)).collect();
-        assert_eq!(runs, [[0.0, 1.0], [2.0, 3.0], [4.0, 0.0]]);
-        assert_eq!(Batches::of([&[7, 1][..]]).fill(0, &rows), [0.0, 1.0, 2.0, 3.0, 4.0, 0.0, 1.0]);
-        assert!(batches.fill(0, &[]).is_empty());
-    }
-}

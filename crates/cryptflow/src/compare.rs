@@ -108,25 +108,3 @@ impl FloatModel {
         Ok(outputs.into_iter().map(|output| output.data.to_vec()).collect())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_are_counted_by_row() {
-        let secure = [vec![0.0, 1.0], vec![2.0, 1.5], vec![-3.0, 0.0]];
-        let float = [vec![0.0, 1.0], vec![1.0, 1.5], vec![-3.5, 0.0]];
-        assert_eq!(
-            Comparison::new(&secure, &float),
-            Comparison {
-                same_top1: 2,
-                rows: 3,
-                largest_difference: 1.0,
-                largest_logit: 3.5,
-                different: vec![1],
-                top1: vec![]
-            }
-        );
-    }
-}

@@ -290,6 +290,3 @@ fn advice(value: f32, data: &[f32], spec: &InputSpec) -> String {
         "prepare it as the calibration data was, or compile again with calibration data that reach {value}"
     )
 }
-
-#[cfg(test)]
-mod tests;

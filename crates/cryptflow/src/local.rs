@@ -19,6 +19,8 @@ use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
 use cryptflow_party::messages::SessionError;
 
+use crate::error::Error;
+
 /// Time for a process to start and to find the others.
 const START: Duration = Duration::from_secs(20);
 /// Time for a process to end once its session has ended.
@@ -157,9 +159,12 @@ impl Parties {
     }
 
     /// Waits for the processes to end by themselves, as they do when a session has ended, and ends
-    /// those that do not. Returns how each of them ended that did not end well by itself: `P1 was
-    /// ended by signal 9`.
-    pub fn end(mut self) -> Vec<String> {
+    /// those that do not. An error of the session is told how each of them ended that did not end
+    /// well by itself: `P1 was ended by signal 9`.
+    ///
+    /// # Errors
+    /// That of the session.
+    pub fn end<T>(mut self, session: Result<T, Error>) -> Result<T, Error> {
         let end = Instant::now() + END;
         let mut oddities = Vec::new();
         for (party, child) in self.children.iter_mut().enumerate() {
@@ -177,7 +182,9 @@ impl Parties {
                 }
             }
         }
-        oddities
+        session.map_err(|error| {
+            Error::new(std::iter::once(error.to_string()).chain(oddities).collect::<Vec<_>>().join("; "))
+        })
     }
 
     fn exit(&mut self, party: usize) -> Option<ExitStatus> {
@@ -210,6 +217,24 @@ fn emulation(network: &Network) -> Vec<String> {
         arguments.extend(["--bandwidth".into(), (network.bandwidth_bits_per_s as f64 / 1e6).to_string()]);
     }
     arguments
+}
+
+/// The network of these numbers, as [`Parties::launch`] tells parties of it: milliseconds there and
+/// back, and Mbit/s; none where neither is given.
+///
+/// # Errors
+/// A number that is no time or no bandwidth.
+pub fn network(rtt: Option<f64>, bandwidth: Option<f64>) -> Result<Option<Network>, Error> {
+    let delay = rtt.map_or(Ok(Duration::ZERO), |ms| {
+        Duration::try_from_secs_f64(ms / 1000.0)
+            .map_err(|_| Error::new(format_args!("--rtt {ms}: give a number of milliseconds")))
+    })?;
+    let bandwidth_bits_per_s = match bandwidth {
+        None => 0,
+        Some(mbit) if mbit > 0.0 && (1.0..1e15).contains(&(mbit * 1e6)) => (mbit * 1e6) as u64,
+        Some(mbit) => return Err(Error::new(format_args!("--bandwidth {mbit}: give a number of Mbit/s"))),
+    };
+    Ok((rtt.is_some() || bandwidth.is_some()).then_some(Network { rtt: delay, bandwidth_bits_per_s }))
 }
 
 /// How a process ended, if not by itself: a party that gives up says why over its links, and ends

@@ -203,6 +203,3 @@ pub fn write_npy(writer: &mut (impl Write + ?Sized), tensor: &Tensor) -> std::io
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -40,23 +40,3 @@ pub fn write_npz(file: &Path, tensors: &[(&str, Tensor)]) -> Result<(), OutputEr
     write_whole(file, |writer| npy::write_npz(writer, tensors.iter().map(|(name, tensor)| (*name, tensor))))
         .map_err(|source| OutputError { file: file.to_path_buf(), source })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_name_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let tensor = Tensor { shape: vec![1, 2], data: vec![1.0, 2.0] };
-        let file = folder.path().join("y.npy");
-        write_npy(&file, &tensor).unwrap();
-        assert!(std::fs::read(&file).unwrap().starts_with(b"\x93NUMPY"));
-        let archive = folder.path().join("y.NPZ");
-        write_npz(&archive, &[("a", tensor.clone()), ("b", tensor.clone())]).unwrap();
-        assert!(std::fs::read(&archive).unwrap().starts_with(b"PK"));
-        assert!(is_archive(&archive) && !is_archive(&file) && !is_archive(Path::new("npz")));
-        let error = write_npy(&folder.path().join("no/such/folder.npy"), &tensor).unwrap_err().to_string();
-        assert!(error.contains("folder.npy"), "{error}");
-    }
-}

@@ -77,3 +77,25 @@ fn what_is_missing_is_named() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("digits.calibration.npy"), "{said}");
 }
+
+/// Files that are no networks, but are called so: the first that is compiled is named.
+#[test]
+fn networks_are_taken_in_the_papers_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = |only: &str| {
+        let only: &[&str] = if only.is_empty() { &[] } else { &["--only", only] };
+        let output = bench(folder.path(), only);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(first("").contains("make.py"));
+    for name in ["own.pb", "own.npy", "resnet50.pb", "another.pb", "logreg.pb", "readme.txt"] {
+        std::fs::write(folder.path().join(name), "no network").unwrap();
+    }
+    for (only, expected) in
+        [("", "logreg.pb"), ("own,resnet50", "resnet50.pb"), ("own,another", "another.pb")]
+    {
+        let said = first(only);
+        assert!(said.contains(expected), "{only}: {said}");
+    }
+}

@@ -8,20 +8,35 @@ mod common;
 mod graph_def;
 #[path = "common/several.rs"]
 mod model;
+#[cfg(unix)]
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/tensorflow_cases.rs"]
 mod tensorflow_cases;
 #[path = "common/whole.rs"]
 mod whole;
 
+mod answers;
 mod athos_cases;
 mod attest;
 #[cfg(unix)]
 mod bench;
 mod check;
+mod columns;
 mod compile;
 mod documents;
+mod examples;
+mod input;
 mod inspect;
+mod labels;
+mod measure;
+mod notation;
+mod npy;
 mod operations;
+mod policy;
+mod preprocess;
+mod report;
+mod results;
 #[cfg(unix)]
 mod run;
 mod same_program;

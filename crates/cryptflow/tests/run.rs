@@ -1,34 +1,14 @@
 //! `cryptflow run` with real processes.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::common;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn cryptflow(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+use crate::process::{PATIENCE, cryptflow, finish};
 
 fn run(arguments: &[&str]) -> Output {
-    wait(cryptflow(arguments).spawn().unwrap())
-}
-
-/// The output of a process, which must end in time.
-fn wait(mut child: Child) -> Output {
-    let end = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("it hangs: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.wait_with_output().unwrap()
+    finish(cryptflow(arguments).spawn().unwrap())
 }
 
 fn text(path: &Path) -> &str {
@@ -199,7 +179,7 @@ fn a_lost_party_ends_the_run_and_is_named() {
         // In the middle: the parties are connected, and batches run.
         std::thread::sleep(Duration::from_millis(500));
         signal(how, parties[party]);
-        let output = wait(child);
+        let output = finish(child);
         let error = String::from_utf8_lossy(&output.stderr);
         let case = format!("{protocol} {how} P{party}: {error}");
         assert!(!output.status.success(), "{case}");
@@ -242,7 +222,7 @@ fn parties_end_with_their_launcher() {
         let parties = children_of(pid);
         std::thread::sleep(Duration::from_millis(200));
         signal(how, pid);
-        assert!(!wait(child).status.success());
+        assert!(!finish(child).status.success());
         await_that("its parties end", || {
             parties.iter().all(|pid| {
                 let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

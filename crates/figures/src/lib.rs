@@ -1,5 +1,6 @@
-//! What reports are made of: numbers for people, tables of text, charts.
+//! What reports are made of: numbers and times for people, tables of text, charts.
 
 pub mod columns;
 pub mod network;
 pub mod table;
+pub mod time;

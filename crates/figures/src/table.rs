@@ -21,6 +21,17 @@ pub fn table(rows: &[Vec<String>], right: usize) -> String {
     text
 }
 
+/// The same below a line of the columns' names.
+pub fn with_header<const N: usize, T: ToString>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [T; N]>,
+    right: usize,
+) -> String {
+    let rows = rows.into_iter().map(|row| row.map(|cell| cell.to_string()).to_vec());
+    let all: Vec<Vec<String>> = std::iter::once(header.map(String::from).to_vec()).chain(rows).collect();
+    table(&all, right)
+}
+
 /// A count with a unit: `4.09 G`.
 pub fn count(n: u64) -> String {
     scaled(n as f64, "")
@@ -46,28 +57,4 @@ fn scaled(n: f64, unit: &str) -> String {
 /// A shape: `1x28x28x1`.
 pub fn shape(dimensions: &[usize]) -> String {
     dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [["layer", "bits"], ["é", "7"], ["conv", "1234567"]].map(|r| r.map(String::from).to_vec());
-        assert_eq!(table(&rows, 1), "layer     bits\né            7\nconv   1234567\n");
-    }
-
-    #[test]
-    fn numbers_for_people() {
-        for (n, text) in
-            [(0, "0"), (999, "999"), (1000, "1.00 k"), (12_345, "12.3 k"), (4_089_184_256, "4.09 G")]
-        {
-            assert_eq!(count(n), text);
-        }
-        for (n, text) in [(0, "0 B"), (999, "999 B"), (1_250_000, "1.25 MB"), (987_654_321, "988 MB")] {
-            assert_eq!(bytes(n), text);
-        }
-        assert_eq!(shape(&[1, 28, 28, 1]), "1x28x28x1");
-    }
 }

@@ -36,6 +36,16 @@ pub struct Target {
 }
 
 impl Target {
+    const fn new(
+        name: &'static str,
+        run: fn(&[u8], &Path),
+        seeds: fn() -> Vec<Vec<u8>>,
+        base: usize,
+        factor: usize,
+    ) -> Target {
+        Target { name, run, seeds, base, factor }
+    }
+
     /// The most bytes that it may hold while it reads so many.
     pub fn allowance(&self, length: usize) -> usize {
         self.base + self.factor * length
@@ -45,94 +55,40 @@ impl Target {
 /// Room for what does not depend on the input: tables, buffers, texts.
 const SMALL: usize = 4 << 20;
 
-/// All targets.
+/// All targets: name, function, seeds, and what it may hold.
 pub const TARGETS: &[Target] = &[
     // A message of two bytes is a struct of some hundred; what a graph may make of constants is
     // `athos::import`'s to say.
-    Target { name: "graph_def", run: models::graph_def, seeds: models::graphs, base: 1 << 30, factor: 1024 },
-    Target { name: "onnx", run: models::onnx, seeds: models::onnx_models, base: 1 << 30, factor: 1024 },
-    Target {
-        name: "saved_model",
-        run: models::saved_model,
-        seeds: models::saved_models,
-        base: 1 << 30,
-        factor: 1024,
-    },
-    Target {
-        name: "checkpoint_index",
-        run: models::index,
-        seeds: models::indices,
-        base: SMALL,
-        factor: 1024,
-    },
-    Target { name: "checkpoint_block", run: models::block, seeds: models::blocks, base: SMALL, factor: 1024 },
-    Target {
-        name: "compiled_model",
-        run: models::compiled,
-        seeds: models::compiled_models,
-        base: SMALL,
-        factor: 64,
-    },
-    Target { name: "program", run: models::program, seeds: models::programs, base: SMALL, factor: 256 },
-    Target { name: "npy", run: inputs::npy, seeds: inputs::arrays, base: SMALL, factor: 64 },
+    Target::new("graph_def", models::graph_def, models::graphs, 1 << 30, 1024),
+    Target::new("onnx", models::onnx, models::onnx_models, 1 << 30, 1024),
+    Target::new("saved_model", models::saved_model, models::saved_models, 1 << 30, 1024),
+    Target::new("checkpoint_index", models::index, models::indices, SMALL, 1024),
+    Target::new("checkpoint_block", models::block, models::blocks, SMALL, 1024),
+    Target::new("compiled_model", models::compiled, models::compiled_models, SMALL, 64),
+    Target::new("program", models::program, models::programs, SMALL, 256),
+    Target::new("npy", inputs::npy, inputs::arrays, SMALL, 64),
     // Deflate makes at most 1032 bytes of one, and a byte becomes a float.
-    Target { name: "npz", run: inputs::npz, seeds: inputs::archives, base: SMALL, factor: 1032 * 8 },
+    Target::new("npz", inputs::npz, inputs::archives, SMALL, 1032 * 8),
     // A flat picture of a few bytes has thousands of pixels for each: `BYTES_PER_BYTE` there, and
     // floats here.
-    Target { name: "input_file", run: inputs::file, seeds: inputs::files, base: 16 << 20, factor: 4096 * 8 },
-    Target { name: "labels", run: inputs::labels, seeds: inputs::label_files, base: SMALL, factor: 64 },
+    Target::new("input_file", inputs::file, inputs::files, 16 << 20, 4096 * 8),
+    Target::new("labels", inputs::labels, inputs::label_files, SMALL, 64),
     // A frame's payload is allocated when it is announced, up to 64 MiB.
-    Target {
-        name: "frames",
-        run: network::frames,
-        seeds: network::frame_streams,
-        base: 72 << 20,
-        factor: 16,
-    },
-    Target { name: "hello", run: network::hello, seeds: network::hellos, base: SMALL, factor: 16 },
-    Target {
-        name: "greetings",
-        run: network::greetings,
-        seeds: network::greeting_messages,
-        base: SMALL,
-        factor: 64,
-    },
-    Target {
-        name: "messages",
-        run: network::messages,
-        seeds: network::session_messages,
-        base: SMALL,
-        factor: 64,
-    },
-    Target {
-        name: "opened_parts",
-        run: network::opened,
-        seeds: network::output_parts,
-        base: SMALL,
-        factor: 64,
-    },
-    Target { name: "policy", run: trust::policy, seeds: trust::policies, base: SMALL, factor: 512 },
-    Target { name: "evidence", run: trust::evidence, seeds: trust::quotes, base: SMALL, factor: 256 },
-    Target {
-        name: "snp_certificates",
-        run: trust::certificates,
-        seeds: trust::certificate_tables,
-        base: SMALL,
-        factor: 256,
-    },
-    Target {
-        name: "collateral",
-        run: trust::collateral,
-        seeds: trust::collaterals,
-        base: SMALL,
-        factor: 256,
-    },
+    Target::new("frames", network::frames, network::frame_streams, 72 << 20, 16),
+    Target::new("hello", network::hello, network::hellos, SMALL, 16),
+    Target::new("greetings", network::greetings, network::greeting_messages, SMALL, 64),
+    Target::new("messages", network::messages, network::session_messages, SMALL, 64),
+    Target::new("opened_parts", network::opened, network::output_parts, SMALL, 64),
+    Target::new("policy", trust::policy, trust::policies, SMALL, 512),
+    Target::new("evidence", trust::evidence, trust::quotes, SMALL, 256),
+    Target::new("snp_certificates", trust::certificates, trust::certificate_tables, SMALL, 256),
+    Target::new("collateral", trust::collateral, trust::collaterals, SMALL, 256),
     // A firmware's memory is measured page by page, as much as it says there is.
-    Target { name: "firmware", run: trust::firmware, seeds: trust::firmwares, base: 16 << 20, factor: 64 },
-    Target { name: "site", run: trust::site, seeds: trust::sites, base: SMALL, factor: 512 },
-    Target { name: "identity", run: trust::identity, seeds: trust::identities, base: SMALL, factor: 64 },
-    Target { name: "stored_part", run: trust::part, seeds: trust::parts, base: SMALL, factor: 64 },
-    Target { name: "audit_log", run: trust::audit, seeds: trust::audits, base: SMALL, factor: 256 },
+    Target::new("firmware", trust::firmware, trust::firmwares, 16 << 20, 64),
+    Target::new("site", trust::site, trust::sites, SMALL, 512),
+    Target::new("identity", trust::identity, trust::identities, SMALL, 64),
+    Target::new("stored_part", trust::part, trust::parts, SMALL, 64),
+    Target::new("audit_log", trust::audit, trust::audits, SMALL, 256),
 ];
 
 /// The target of this name.

@@ -76,26 +76,3 @@ impl Audit {
 fn digest(line: &str) -> String {
     blake3::hash(line.as_bytes()).to_hex().to_string()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_follow_each_other_and_changes_show() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.jsonl");
-        for round in 0..2 {
-            let audit = Audit::open(&path).unwrap();
-            for i in 0..3 {
-                audit.write("session", json!({ "number": 3 * round + i })).unwrap();
-            }
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(Audit::check(&text).unwrap().len(), 6);
-        let lines: Vec<&str> = text.lines().collect();
-        let without = [&lines[..2], &lines[3..]].concat().join("\n");
-        assert!(Audit::check(&without).unwrap_err().contains("line 3"));
-        assert!(Audit::check(&text.replace("\"number\":1", "\"number\":7")).unwrap_err().contains("line 3"));
-    }
-}

@@ -266,12 +266,11 @@ fn batch<P: Protocol>(
     let mut reporter = Reporter { client: (party == Party::P0).then_some(client), last: None, steps: vec![] };
     let outputs = execute(protocol, program, weights, inputs, &mut reporter)?;
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
-    let mut after = protocol.metered();
-    after.bytes -= &before.bytes;
+    let taken = protocol.metered().since(&before);
     let record = BatchRecord {
         seconds: begun.elapsed().as_secs_f64(),
-        rounds: after.rounds.saturating_sub(before.rounds),
-        sent: after.bytes.sent(party).to_vec(),
+        rounds: taken.rounds,
+        sent: taken.bytes.sent(party).to_vec(),
         steps: reporter.steps,
     };
     Ok((parts, record))

@@ -29,6 +29,9 @@ mod patience;
 mod pump;
 mod stream;
 pub mod tcp;
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
 pub mod tls;
 mod token;
 

@@ -1,5 +1,4 @@
 //! What protocols rely on, over every kind of link.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,15 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cryptflow_wire::tcp::{Connection, Listener, connect};
-use cryptflow_wire::tls::Channel;
-use cryptflow_wire::{
+use crate::tcp::{Connection, Listener, connect};
+use crate::tls::Channel;
+use crate::{
     Breaker, Guard, Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp,
 };
 
-mod common;
-
-use common::{SOON, channels};
+use super::common::{SOON, channels};
 
 /// A way to make the links of three parties.
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;

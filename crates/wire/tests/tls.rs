@@ -1,7 +1,4 @@
 //! TLS with pinned keys: who gets through, what is noticed on the way, and what both ends agree on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,9 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use common::{SOON, channels, identity};
-use cryptflow_wire::tls::{Channel, Fingerprint};
-use cryptflow_wire::{Guard, Link, LinkOptions, Role, WireError};
+use crate::tls::{Channel, Fingerprint};
+use crate::{Guard, Link, LinkOptions, Role, WireError};
+
+use super::common::{SOON, channels, identity};
 
 /// Connects to a listener that welcomes one key, expecting another to answer; returns what both
 /// sides made of it.
@@ -147,4 +145,17 @@ fn a_changed_record_is_noticed_and_named() {
     sender.send(vec![5; 1_000_000]).unwrap();
     let error = receiver.recv(1_000_000).unwrap_err();
     assert!(matches!(&error, WireError::Tampered { peer, .. } if peer == "P0"), "{error}");
+}
+
+#[test]
+fn fingerprints_come_back_as_people_write_them() {
+    let fingerprint = Fingerprint::of(b"a key");
+    let text = fingerprint.to_string();
+    assert_eq!(text.len(), 16 * 4 + 15);
+    for written in [text.clone(), text.replace('-', ":"), text.replace('-', ""), text.to_uppercase()] {
+        assert_eq!(written.parse(), Ok(fingerprint));
+    }
+    for wrong in ["", "abc", &text[1..], "zz", &format!("{text}-0000"), "😀"] {
+        assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+    }
 }

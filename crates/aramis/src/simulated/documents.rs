@@ -1,15 +1,16 @@
 //! The simulated manufacturer's assessments: TCB info, quoting enclave's identity, revocation
 //! lists. Their forms are Intel's.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dcap_qvl::QuoteCollateralV3;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use x509_cert::der::DateTime;
 
 use super::authority::{Authority, FMSPC, PCE_SVN, pem};
+use crate::collateral::unix_seconds;
 use crate::hex;
 
 /// The version of a platform's parts that has no known weaknesses.
@@ -30,7 +31,7 @@ pub(super) fn quote_collateral(
     expires: SystemTime,
 ) -> Result<QuoteCollateralV3, String> {
     let (root_ca_crl, pck_crl) = authority.revocation_lists(issued, expires).map_err(|e| e.to_string())?;
-    let (issued, expires) = (rfc3339(issued), rfc3339(expires));
+    let (issued, expires) = (rfc3339(issued)?, rfc3339(expires)?);
     let tcb_info = tcb_info(&issued, &expires).to_string();
     let qe_identity = qe_identity(&issued, &expires).to_string();
     let signing_chain = pem(&[&authority.tcb_signing_der, &authority.root_der]);
@@ -103,15 +104,7 @@ fn qe_identity(issued: &str, expires: &str) -> Value {
     })
 }
 
-fn rfc3339(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        time.year(),
-        u8::from(time.month()),
-        time.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
+fn rfc3339(time: SystemTime) -> Result<String, String> {
+    let time = DateTime::from_unix_duration(Duration::from_secs(unix_seconds(time)));
+    time.map(|time| time.to_string()).map_err(|e| e.to_string())
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Args;
 use cryptflow_aramis::collateral::{AmdCollateral, CaKind, DerBytes, IntelCollateral};
 use cryptflow_aramis::hex;
 use cryptflow_aramis::policy::Product;
@@ -17,24 +18,27 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result};
 
 /// Intel's service (PCS), or a cache of it (PCCS).
-pub const INTEL: &str = "https://api.trustedservices.intel.com";
+const INTEL: &str = "https://api.trustedservices.intel.com";
 /// Where Intel has its root's revocation list.
-pub const INTEL_ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
+const INTEL_ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
 /// AMD's service (KDS).
-pub const AMD: &str = "https://kdsintf.amd.com";
+const AMD: &str = "https://kdsintf.amd.com";
 
 /// The largest answer that is taken. The largest ones are some 50 KiB.
 const MAX_ANSWER: u64 = 4 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where to fetch from.
-#[derive(Clone, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Services {
-    /// As [`INTEL`].
+    /// Intel's service, or a cache of it (PCCS).
+    #[arg(long, value_name = "URL", default_value = INTEL)]
     pub intel: String,
-    /// As [`INTEL_ROOT_CRL`].
+    /// The revocation list of Intel's root.
+    #[arg(long, value_name = "URL", default_value = INTEL_ROOT_CRL)]
     pub intel_root_crl: String,
-    /// As [`AMD`].
+    /// AMD's service, or a cache of it.
+    #[arg(long, value_name = "URL", default_value = AMD)]
     pub amd: String,
 }
 
@@ -194,19 +198,4 @@ fn get(url: &str) -> Result<Answer> {
     let mut response = agent.get(url).call().map_err(failed)?;
     let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
     Ok(Answer { url: url.to_owned(), headers: response.headers().clone(), body })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_unescaped() {
-        assert_eq!(
-            unescape("-----BEGIN%20CERTIFICATE-----%0AMI+/").unwrap(),
-            "-----BEGIN CERTIFICATE-----\nMI+/"
-        );
-        assert_eq!(unescape("%"), None);
-        assert_eq!(unescape("%zz"), None);
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use clap::Args;
 use cryptflow_aramis::hex::{self, Hex};
 use cryptflow_aramis::policy::{
     AcceptedAdvisory, Freshness, Parties, PartyRules, PlatformId, Platforms, Product, SgxRule,
@@ -13,28 +14,43 @@ use cryptflow_aramis::{Evidence, Measurement, Policy, TcbStatus, TeeKind};
 use crate::error::{Error, Result};
 
 /// What a policy is made of, as it is typed.
-#[derive(Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Recipe {
-    /// `p0=sgx:DIGITS`, `p1=FILE` (of evidence), …
+    /// What a party may run: `p0=sgx:DIGITS`, `p0=snp:DIGITS`, `p0=insecure-simulated:DIGITS` (as
+    /// `measure` prints them), or `p0=FILE` with a file of evidence from a run that you trust. May
+    /// be repeated; every party needs one.
+    #[arg(long = "party", required = true, value_name = "PARTY=WHAT")]
     pub parties: Vec<String>,
-    /// Intel's verdicts to allow beside `UpToDate`.
+    /// Intel's verdict to allow beside UpToDate, such as SWHardeningNeeded. May be repeated.
+    #[arg(long, value_name = "STATUS")]
     pub allow_status: Vec<String>,
-    /// `INTEL-SA-00615=why it does not matter`.
+    /// A known weakness to accept, and why it does not matter. May be repeated.
+    #[arg(long, value_name = "ID=REASON")]
     pub accept_advisory: Vec<String>,
-    /// `milan=3,0,20,209`: boot loader, tee, snp, microcode (and fmc).
+    /// The least versions of an AMD platform: `milan=BOOTLOADER,TEE,SNP,MICROCODE` (turin: and
+    /// FMC). May be repeated.
+    #[arg(long, value_name = "PRODUCT=VERSIONS")]
     pub snp_minimum: Vec<String>,
-    /// Allow two hardware threads on a core.
+    /// Allow two hardware threads to share a core.
+    #[arg(long)]
     pub allow_smt: bool,
-    /// Allow platforms to which packages can be added later.
+    /// Allow platforms to which packages can be added later (servers with several sockets,
+    /// usually).
+    #[arg(long)]
     pub allow_dynamic_platform: bool,
-    /// Allow platforms whose root keys Intel keeps a copy of.
+    /// Allow platforms whose root keys Intel keeps a copy of (those registered with it, usually).
+    #[arg(long)]
     pub allow_cached_keys: bool,
-    /// Allow only the machines that the files of evidence come from.
+    /// Allow only the machines that the files of evidence come from. It is what helps against
+    /// attestation keys that were taken out of some other machine.
+    #[arg(long)]
     pub pin_platforms: bool,
-    /// The least number of Intel's assessment.
+    /// The least number of Intel's assessment (tcbEvaluationDataNumber).
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub min_evaluation_number: u32,
-    /// Allow simulated hardware.
-    pub insecure_simulated: bool,
+    /// Allow simulated hardware, which protects nothing.
+    #[arg(long)]
+    pub insecure_simulated_tee: bool,
 }
 
 /// A policy of `recipe`, checked as any other.
@@ -88,7 +104,7 @@ pub fn write(recipe: &Recipe) -> Result<Policy> {
         },
         platform: Platforms { allow: recipe.pin_platforms.then_some(platforms) },
         freshness: Freshness::default(),
-        simulated: SimulatedRules { insecure_allow: recipe.insecure_simulated },
+        simulated: SimulatedRules { insecure_allow: recipe.insecure_simulated_tee },
     };
     // What has been put together here is held to the rules of what is read.
     Policy::parse(&policy.to_toml().map_err(Error::new)?).map_err(Error::new)
@@ -179,53 +195,5 @@ fn minimum(text: &str) -> Result<(Product, SnpMinimum)> {
             Ok((product, SnpMinimum { bootloader, tee, snp, microcode, fmc: 0 }))
         }
         _ => Err(wrong()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe(parties: &[&str]) -> Recipe {
-        Recipe { parties: parties.iter().map(|text| (*text).to_owned()).collect(), ..Recipe::default() }
-    }
-
-    #[test]
-    fn recipes() {
-        let m = "ab".repeat(32);
-        let all = [format!("p0=sgx:{m}"), format!("p1=sgx:{m}"), format!("p2=sgx:{m}")];
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let policy = write(&recipe(&all)).unwrap();
-        assert_eq!(policy.party.p2.sgx, [SgxRule::Enclave(Hex([0xab; 32]))]);
-        let more = Recipe {
-            allow_status: vec!["SWHardeningNeeded".to_owned()],
-            accept_advisory: vec!["INTEL-SA-00615 = alone on the machine".to_owned()],
-            snp_minimum: vec!["turin=1,2,3,4,5".to_owned()],
-            ..recipe(&all)
-        };
-        let policy = write(&more).unwrap();
-        assert_eq!(policy.tcb.allow_status.len(), 2);
-        assert_eq!(policy.tcb.accept_advisory.first().unwrap().reason, "alone on the machine");
-        assert_eq!(policy.tcb.snp.get(&Product::Turin).unwrap().fmc, 5);
-
-        let long = format!("p0=snp:{}", "0".repeat(96));
-        let simulated = format!("p0=insecure-simulated:{m}");
-        let wrong: [(Recipe, &str); 11] = [
-            (recipe(&[]), "party.p0"),
-            (recipe(&all[..2]), "party.p2"),
-            (recipe(&["p3=sgx:00"]), "p3"),
-            (recipe(&["p0"]), "p0=WHAT"),
-            (recipe(&["p0=sgx:00"]), "64 are needed"),
-            (recipe(&["p0=/no/such/file"]), "/no/such/file"),
-            (recipe(&["p0=tdx:00"]), "five registers"),
-            (recipe(&[&long, all[1], all[2]]), "tcb.snp"),
-            (recipe(&[&simulated, all[1], all[2]]), "insecure_allow"),
-            (Recipe { allow_status: vec!["Fine".to_owned()], ..recipe(&all) }, "Fine"),
-            (Recipe { snp_minimum: vec!["turin=1,2,3,4".to_owned()], ..recipe(&all) }, "FMC"),
-        ];
-        for (recipe, expected) in wrong {
-            let error = write(&recipe).unwrap_err().to_string();
-            assert!(error.contains(expected), "{expected:?} is not in: {error}");
-        }
     }
 }

@@ -10,9 +10,9 @@ mod verify;
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use cryptflow::error::{Error, Result};
-use cryptflow_aramis::Evidence;
+use cryptflow_aramis::{Evidence, ReportData, hex};
 
 /// Look at evidence of trusted hardware, verify it, predict measurements, write a policy.
 ///
@@ -29,14 +29,8 @@ use cryptflow_aramis::Evidence;
 ///
 ///   cryptflow attest verify evidence.json --policy policy.toml --collateral collateral.json —
 ///   whether it counts
-#[derive(Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub(crate) enum Arguments {
     Show(show::Arguments),
     Verify(verify::Arguments),
     Policy(policy::Arguments),
@@ -47,15 +41,20 @@ enum What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    match &arguments.what {
-        What::Show(arguments) => show::run(arguments),
-        What::Verify(arguments) => verify::run(arguments),
-        What::Policy(arguments) => policy::run(arguments),
-        What::Measure(arguments) => measure::run(arguments),
-        What::Fetch(arguments) => fetch::run(arguments),
-        What::Gather(arguments) => gather::run(arguments),
-        What::InsecureSimulatedRoot(arguments) => simulated_root::run(arguments),
+    match arguments {
+        Arguments::Show(arguments) => show::run(arguments),
+        Arguments::Verify(arguments) => verify::run(arguments),
+        Arguments::Policy(arguments) => policy::run(arguments),
+        Arguments::Measure(arguments) => measure::run(arguments),
+        Arguments::Fetch(arguments) => fetch::run(arguments),
+        Arguments::Gather(arguments) => gather::run(arguments),
+        Arguments::InsecureSimulatedRoot(arguments) => simulated_root::run(arguments),
     }
+}
+
+/// Reads the 64 bytes that evidence is made for.
+fn report_data(text: &str) -> std::result::Result<ReportData, String> {
+    hex::decode_array(text).map(ReportData)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

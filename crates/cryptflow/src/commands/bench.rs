@@ -7,17 +7,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use cryptflow::error::{Error, Result};
+use cryptflow::notation;
 use cryptflow_athos::compile::Scale;
 use cryptflow_bench::machine::{Machine, now};
 use cryptflow_bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
 use cryptflow_program::write_whole;
 use cryptflow_protocols::ProtocolName;
 
-use super::compile::parse;
 use super::network::Emulated;
 use super::protocol;
 use measure::{Job, Launch, measure};
@@ -27,14 +26,8 @@ use networks::{Files, Ready};
 const PRECISE_WEIGHTS: u32 = 31;
 
 /// Measure what secure runs of networks take.
-#[derive(Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub(crate) enum Arguments {
     Paper(Paper),
 }
 
@@ -42,7 +35,7 @@ enum What {
 /// run between three processes of this machine with each protocol, and printed as a Markdown table
 /// beside the published figures.
 #[derive(Args)]
-struct Paper {
+pub(crate) struct Paper {
     /// The folder of the networks: of each NAME.pb, NAME.calibration.npy and NAME.npy. Networks of
     /// your own are measured, too.
     #[arg(long, value_name = "DIR")]
@@ -57,7 +50,7 @@ struct Paper {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Fractional bits of activations, or `auto`; the default is what was published.
-    #[arg(long, value_name = "auto|BITS", default_value = "12", value_parser = parse::scale)]
+    #[arg(long, value_name = "auto|BITS", default_value = "12", value_parser = notation::scale)]
     scale: Scale,
     /// Write bench.md, bench.json, bytes.svg and seconds.svg into this folder.
     #[arg(long, value_name = "DIR")]
@@ -71,19 +64,14 @@ struct Paper {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let What::Paper(arguments) = &arguments.what;
-    let timeout = Duration::try_from_secs_f64(arguments.timeout)
-        .ok()
-        .filter(|t| !t.is_zero())
-        .ok_or_else(|| Error::new(format!("--timeout {}: give a number of seconds", arguments.timeout)))?;
+    let Arguments::Paper(arguments) = arguments;
+    let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
     let files = networks::find(&arguments.models, &arguments.only)?;
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|e| Error::at(folder, e))?;
     }
-    let executable = std::env::current_exe().map_err(|e| {
-        Error::new(format!("cannot find the file of this command, which the parties run: {e}"))
-    })?;
+    let executable = super::executable()?;
     let launch = Launch { executable: &executable, deadline: timeout, network };
 
     let mut results = Results {

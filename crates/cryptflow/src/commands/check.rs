@@ -3,7 +3,7 @@
 use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::check::{Check, check};
-use cryptflow_figures::table::{shape, table};
+use cryptflow_figures::table::{shape, with_header};
 use cryptflow_import::{NodeStatus, SurveyedNode};
 use serde::Serialize;
 
@@ -107,7 +107,6 @@ impl<'a> Found<'a> {
         for input in &self.inputs {
             text += &format!("input      {} {}\n", input.name, shape(input.shape));
         }
-        let header = ["operation", "nodes", "status"].map(String::from).to_vec();
         let rows = self.operations.iter().map(|o| {
             let all = o.supported + o.unsupported + o.unreached;
             let status = match (o.unsupported, o.unreached) {
@@ -119,30 +118,23 @@ impl<'a> Found<'a> {
                 (n, _) if n == all => "unsupported".into(),
                 (n, _) => format!("{n} unsupported"),
             };
-            vec![o.operation.to_string(), all.to_string(), status]
+            [o.operation.to_string(), all.to_string(), status]
         });
-        text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+        text += &format!("\n{}", with_header(["operation", "nodes", "status"], rows, 3));
+        let mut nodes = |what: &str, rows: Vec<[&str; 3]>, after: &str| {
+            text += &format!("\n{}{after}", with_header(["node", "operation", what], rows, 3));
+        };
         if every_node {
-            let header = ["node", "operation", "status"].map(String::from).to_vec();
-            let rows = self.nodes.iter().map(|n| [n.node, n.operation, n.status].map(String::from).to_vec());
-            text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+            nodes("status", self.nodes.iter().map(|n| [n.node, n.operation, n.status]).collect(), "");
         }
         if !self.conditional.is_empty() {
-            let header = ["node", "operation", "supported where"].map(String::from).to_vec();
-            let rows = self
-                .conditional
-                .iter()
-                .map(|n| [n.node, n.operation, n.condition].map(String::from).to_vec());
-            text += &format!(
-                "\n{}Calibration data decide: compiling stops where they show other values.\n",
-                table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3)
-            );
+            let rows = self.conditional.iter().map(|n| [n.node, n.operation, n.condition]);
+            let after = "Calibration data decide: compiling stops where they show other values.\n";
+            nodes("supported where", rows.collect(), after);
         }
         if !self.unsupported.is_empty() {
-            let header = ["node", "operation", "why, and what to do"].map(String::from).to_vec();
-            let rows =
-                self.unsupported.iter().map(|n| [n.node, n.operation, n.reason].map(String::from).to_vec());
-            text += &format!("\n{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), 3));
+            let rows = self.unsupported.iter().map(|n| [n.node, n.operation, n.reason]);
+            nodes("why, and what to do", rows.collect(), "");
         }
         text
     }

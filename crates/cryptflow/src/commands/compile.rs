@@ -1,21 +1,19 @@
 //! `cryptflow compile`: a TensorFlow or ONNX model to a compiled one.
 
-pub(super) mod examples;
-pub(super) mod parse;
-
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
+use cryptflow::{examples, notation};
 use cryptflow_athos::check;
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
 };
 use cryptflow_athos::fix::FixError;
 use cryptflow_engine::{Estimate, estimate};
-use cryptflow_figures::table::{bytes, count, table};
+use cryptflow_figures::table::{bytes, count, table, with_header};
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_program::{Preprocessing, file, write_whole};
 use cryptflow_protocols::ProtocolName;
@@ -47,14 +45,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 64)]
     rows: usize,
     /// The range of the inputs, where there are no examples.
-    #[arg(long, value_name = "LOW,HIGH", value_parser = parse::range, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = notation::range, allow_hyphen_values = true)]
     range: Option<(f64, f64)>,
     /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's
     /// answers.
-    #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = parse::scale)]
+    #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::scale)]
     scale: Scale,
     /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers.
-    #[arg(long, value_name = "auto|BITS", default_value = "64", value_parser = parse::ring)]
+    #[arg(long, value_name = "auto|BITS", default_value = "64", value_parser = notation::ring)]
     ring: Ring,
     /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than
     /// 32 rows).
@@ -84,10 +82,10 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "How pictures and bytes become inputs (stored in the compiled model)")]
 struct Prepare {
     /// Scale pictures to this height and width.
-    #[arg(long, value_name = "HxW", value_parser = parse::size)]
+    #[arg(long, value_name = "HxW", value_parser = notation::size)]
     resize: Option<[usize; 2]>,
     /// Cut this height and width from the middle.
-    #[arg(long, value_name = "HxW", value_parser = parse::size)]
+    #[arg(long, value_name = "HxW", value_parser = notation::size)]
     crop: Option<[usize; 2]>,
     /// Blue, green, red instead of red, green, blue.
     #[arg(long)]
@@ -243,13 +241,11 @@ fn refused(model: &Path, options: &ImportOptions, nodes: &[UnsupportedNode]) -> 
 
 /// One table with everything that stands in the way.
 fn unsupported(nodes: Vec<[String; 3]>) -> Error {
-    let mut rows = vec![vec!["node".into(), "operation".into(), "reason".into()]];
     let n = nodes.len();
-    rows.extend(nodes.into_iter().map(|n| n.to_vec()));
     Error::new(format_args!(
         "{n} node{} of the model cannot be compiled; nothing was written\n{}",
         if n == 1 { "" } else { "s" },
-        table(&rows, 3).trim_end()
+        with_header(["node", "operation", "reason"], nodes, 3).trim_end()
     ))
 }
 

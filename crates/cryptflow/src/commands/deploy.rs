@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_party::deployment::check_name;
-use cryptflow_program::file;
 use cryptflow_protocols::ProtocolName;
 
 use super::protocol;
@@ -33,16 +32,13 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let model = file::read(&arguments.model).map_err(Error::new)?;
-    let weights = model.weights.ok_or_else(|| {
-        Error::at(&arguments.model, "this is the public part of a model; give the file with its weights")
-    })?;
+    let (program, weights) = super::model::compiled(&arguments.model)?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => arguments.model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string(),
     };
     check_name(&name).map_err(Error::new)?;
-    let deployment = site.deploy(&name, &model.program, &weights, arguments.protocol, arguments.replace)?;
+    let deployment = site.deploy(&name, &program, &weights, arguments.protocol, arguments.replace)?;
     super::print(&format!(
         "{name} is deployed at {}, for {}\ndigest {}\nclients run it with: cryptflow predict {name} --input FILE",
         site.parties().join(", "),

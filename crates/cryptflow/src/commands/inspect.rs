@@ -6,7 +6,7 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_engine::{Estimate, estimate, truncations};
-use cryptflow_figures::table::{bytes, count, shape, table};
+use cryptflow_figures::table::{bytes, count, shape, with_header};
 use cryptflow_program::file::{self, Model};
 use cryptflow_program::{
     Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, liveness,
@@ -175,6 +175,23 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         text += &format!("output {} {dimensions}{client}\n", output.name);
     }
     text.push('\n');
+    let nothing = |n: u64, shown: String| if n == 0 { String::new() } else { shown };
+    let rows = listing.layers.iter().enumerate().map(|(index, l)| {
+        [
+            index.to_string(),
+            l.name.clone(),
+            l.operation.to_string(),
+            shape(&l.shape),
+            l.ring_bits.to_string(),
+            format!("{:.4}", l.low),
+            format!("{:.4}", l.high),
+            l.compare_bits.map_or(String::new(), |b| b.to_string()),
+            nothing(l.macs, count(l.macs)),
+            nothing(l.dealt_bytes, bytes(l.dealt_bytes)),
+            nothing(l.online_bytes, bytes(l.online_bytes)),
+            nothing(l.rounds, l.rounds.to_string()),
+        ]
+    });
     let header = [
         "",
         "layer",
@@ -189,25 +206,7 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         "online",
         "rounds",
     ];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    let nothing = |n: u64, shown: String| if n == 0 { String::new() } else { shown };
-    for (index, l) in listing.layers.iter().enumerate() {
-        rows.push(vec![
-            index.to_string(),
-            l.name.clone(),
-            l.operation.to_string(),
-            shape(&l.shape),
-            l.ring_bits.to_string(),
-            format!("{:.4}", l.low),
-            format!("{:.4}", l.high),
-            l.compare_bits.map_or(String::new(), |b| b.to_string()),
-            nothing(l.macs, count(l.macs)),
-            nothing(l.dealt_bytes, bytes(l.dealt_bytes)),
-            nothing(l.online_bytes, bytes(l.online_bytes)),
-            nothing(l.rounds, l.rounds.to_string()),
-        ]);
-    }
-    text += &table(&rows, 4);
+    text += &with_header(header, rows, 4);
     let t = &listing.totals;
     text += &format!(
         "\n{} steps, {} parameters, {} multiplications, at most {} values at a time\n{}: {} a run ({} dealt, {} online), {} rounds\n",
@@ -240,10 +239,8 @@ fn functions(report: Option<&serde_json::Value>) -> String {
     if functions.is_empty() {
         return String::new();
     }
-    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error"];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    for f in functions {
-        rows.push(vec![
+    let rows = functions.into_iter().map(|f| {
+        [
             f.function,
             f.name,
             format!("{:.4}", f.low),
@@ -251,7 +248,8 @@ fn functions(report: Option<&serde_json::Value>) -> String {
             f.pieces.to_string(),
             f.degree.to_string(),
             format!("{:.1e}", f.largest_error),
-        ]);
-    }
-    format!("\n{}", table(&rows, 2))
+        ]
+    });
+    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error"];
+    format!("\n{}", with_header(header, rows, 2))
 }

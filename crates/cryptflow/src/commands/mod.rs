@@ -21,6 +21,8 @@ mod site;
 mod status;
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 use cryptflow::error::{Error, Result};
@@ -33,7 +35,9 @@ pub(crate) enum Command {
     Operations(operations::Arguments),
     Inspect(inspect::Arguments),
     Run(run::Arguments),
+    #[command(subcommand)]
     Bench(Box<bench::Arguments>),
+    #[command(subcommand)]
     Attest(attest::Arguments),
     Init(init::Arguments),
     Party(party::Arguments),
@@ -63,6 +67,19 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
     }
+}
+
+/// The seconds of `--timeout`.
+fn timeout(seconds: f64) -> Result<Duration> {
+    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
+    timeout.ok_or_else(|| Error::new(format_args!("--timeout {seconds}: give a number of seconds")))
+}
+
+/// The file of this command, which the parties' processes run.
+fn executable() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|e| {
+        Error::new(format_args!("cannot find the file of this command, which the parties run: {e}"))
+    })
 }
 
 /// Prints what a command found. A reader that has seen enough and went away (`| head`) is no

@@ -1,12 +1,13 @@
 //! The arguments that say which part of which model is meant: the same in every command that reads
 //! models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use cryptflow::error::{Error, Result};
+use cryptflow::notation;
 use cryptflow_import::ImportOptions;
-
-use super::compile::parse;
+use cryptflow_program::{Checked, file};
 
 /// A model, and what its file does not say.
 #[derive(Args)]
@@ -15,7 +16,7 @@ pub(crate) struct Model {
     /// (.onnx).
     pub(super) model: PathBuf,
     /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
-    #[arg(long, value_name = "NAME=SHAPE", value_parser = parse::input)]
+    #[arg(long, value_name = "NAME=SHAPE", value_parser = notation::input)]
     input: Vec<(String, Vec<usize>)>,
     /// A node to compute; the ones at the end of the graph, if none is named.
     #[arg(long, value_name = "NAME")]
@@ -37,4 +38,11 @@ impl Model {
             batch: self.batch,
         }
     }
+}
+
+/// A compiled model, with its weights.
+pub(super) fn compiled(path: &Path) -> Result<(Checked, Vec<Vec<i64>>)> {
+    let model = file::read(path).map_err(Error::new)?;
+    let missing = "this is the public part of a model; give the file with its weights";
+    Ok((model.program, model.weights.ok_or_else(|| Error::at(path, missing))?))
 }

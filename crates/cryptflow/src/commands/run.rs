@@ -2,14 +2,13 @@
 //! machine, one a party.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use cryptflow::client::Client;
 use cryptflow::error::{Error, Result};
 use cryptflow::local::Parties;
 use cryptflow::report::Report;
-use cryptflow_program::file;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
@@ -36,19 +35,11 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let timeout = Duration::try_from_secs_f64(arguments.timeout)
-        .ok()
-        .filter(|t| !t.is_zero())
-        .ok_or_else(|| Error::new(format!("--timeout {}: give a number of seconds", arguments.timeout)))?;
+    let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
-    let model = file::read(&arguments.model).map_err(Error::new)?;
-    let weights = model.weights.ok_or_else(|| {
-        Error::at(&arguments.model, "this is the public part of a model; give the file with its weights")
-    })?;
-    let job = Job::prepare(model.program, &arguments.files)?;
-    let executable = std::env::current_exe().map_err(|e| {
-        Error::new(format!("cannot find the file of this command, which the parties run: {e}"))
-    })?;
+    let (program, weights) = super::model::compiled(&arguments.model)?;
+    let job = Job::prepare(program, &arguments.files)?;
+    let executable = super::executable()?;
     let protocol = arguments.protocol;
     let mut report = Report::of(protocol);
     let bar = job.progress();
@@ -64,10 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             report.seconds.share = begun.elapsed().as_secs_f64();
             job.run(client, &bar, &mut report, &mut |_| Ok(()))
         });
-    let oddities = parties.end();
-    let results = result.map_err(|error| {
-        Error::new(std::iter::once(error.to_string()).chain(oddities).collect::<Vec<_>>().join("; "))
-    })?;
+    let results = parties.end(result)?;
     report.network = network.map(Into::into);
     job.conclude(report, &results, &arguments.files)
 }

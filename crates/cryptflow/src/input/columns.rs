@@ -85,6 +85,3 @@ pub(super) fn same_rows(counts: &[(&str, usize)], place: impl Fn() -> String) ->
     let counts = counts.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
     Err(InputError::Rows { place: place(), counts })
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,19 +12,27 @@ use crate::results::Results;
 /// Numbers of an output that are shown, where they are not those of classes.
 const SHOWN: usize = 4;
 
-/// The outputs of a model for all inputs.
+/// What results say of their rows.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Answers {
-    /// The top label of each input: its name, or the index of its class where no names were given.
-    /// Absent where the model has several outputs, as are `top` and `compare`: see `outputs`.
+pub struct Verdicts {
+    /// The top label of each row, where the output is one of classes: its name, or the index of its
+    /// class where no names were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<Label>>,
-    /// The five top classes of each input.
+    /// The five top classes of each row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top: Option<Vec<Vec<Ranked>>>,
     /// The difference from the float model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare: Option<Comparison>,
+}
+
+/// The outputs of a model for all inputs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Answers {
+    /// Those of the only output; absent where the model has several: see `outputs`.
+    #[serde(flatten)]
+    pub verdicts: Verdicts,
     /// Every output, in the model's order.
     pub outputs: Vec<OutputReport>,
     /// The inputs, by name.
@@ -39,15 +47,9 @@ pub struct OutputReport {
     pub name: String,
     /// Shape of the array of all results: `[rows, …]`, unless one result is for all rows.
     pub shape: Vec<usize>,
-    /// The top label of each row, where the output is one of classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Vec<Label>>,
-    /// The five top classes of each row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top: Option<Vec<Vec<Ranked>>>,
-    /// The difference from the float model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compare: Option<Comparison>,
+    /// What its results say.
+    #[serde(flatten)]
+    pub verdicts: Verdicts,
     /// What a person sees of each row.
     #[serde(skip)]
     shown: Vec<String>,
@@ -186,8 +188,9 @@ impl OutputReport {
             let ranked: Vec<Vec<Ranked>> = results.rows.iter().map(|row| showing.rank(row)).collect();
             let first = |ranked: &[Ranked]| ranked.iter().take(3).map(Ranked::text).collect::<Vec<_>>();
             report.shown = ranked.iter().map(|row| first(row).join(", ")).collect();
-            report.labels = Some(ranked.iter().filter_map(|row| Some(row.first()?.label.clone())).collect());
-            report.top = Some(ranked);
+            report.verdicts.labels =
+                Some(ranked.iter().filter_map(|row| Some(row.first()?.label.clone())).collect());
+            report.verdicts.top = Some(ranked);
             if let (Some(comparison), Some(float)) = (&mut comparison, float) {
                 let best = |row: &Vec<f32>| showing.rank(row).into_iter().next();
                 comparison.top1 = float.rows.iter().filter_map(best).collect();
@@ -198,12 +201,12 @@ impl OutputReport {
             report.plain = float.into_iter().flat_map(|f| &f.rows).map(|row| numbers(row)).collect();
         }
         report.width = widest(&report.shown);
-        report.compare = comparison;
+        report.verdicts.compare = comparison;
         report
     }
 
     fn compared(&self, c: &Comparison) -> String {
-        if self.top.is_none() {
+        if self.verdicts.top.is_none() {
             return format!(
                 "largest difference of an element {:.5} (elements up to {:.3})",
                 c.largest_difference, c.largest_logit
@@ -224,9 +227,10 @@ impl Answers {
     pub fn new(inputs: Vec<String>, outputs: Vec<OutputReport>) -> Answers {
         let mut answers = Answers { inputs, ..Answers::default() };
         if let [only] = outputs.as_slice() {
-            answers.labels = Some(only.labels.clone().unwrap_or_default());
-            answers.top = Some(only.top.clone().unwrap_or_default());
-            answers.compare = only.compare.clone();
+            answers.verdicts = only.verdicts.clone();
+            // Programs find both, whatever the output is about.
+            answers.verdicts.labels.get_or_insert_default();
+            answers.verdicts.top.get_or_insert_default();
         }
         answers.outputs = outputs;
         answers
@@ -266,11 +270,12 @@ impl Answers {
     pub(super) fn write_comparison(&self, out: &mut String) -> std::fmt::Result {
         let mut word = "compare";
         for output in &self.outputs {
-            let Some(comparison) = &output.compare else { continue };
+            let Some(comparison) = &output.verdicts.compare else { continue };
             let name = if self.outputs.len() > 1 { format!("{}: ", output.name) } else { String::new() };
             writeln!(out, "{word:7}  {name}{}", output.compared(comparison))?;
             word = "";
-            for row in comparison.different.iter().filter(|_| output.top.is_some() && !output.whole) {
+            for row in comparison.different.iter().filter(|_| output.verdicts.top.is_some() && !output.whole)
+            {
                 let input = self.inputs.get(*row).map_or("", String::as_str);
                 writeln!(out, "         {name}another top-1: {input}")?;
             }
@@ -300,6 +305,3 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     let sum: f32 = powers.iter().sum();
     powers.iter().map(|p| p / sum).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,7 @@ use cryptflow_wire::tls::{Fingerprint, Identity};
 use tempfile::TempDir;
 
 use crate::common;
-
-/// Longer than any wait.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) use crate::process::{PATIENCE, cryptflow, finish};
 
 /// Three parties and a client, alice.
 pub struct Sites {
@@ -40,26 +38,6 @@ pub fn free_address() -> String {
             return format!("127.0.0.1:{port}");
         }
     }
-}
-
-/// The command.
-pub fn cryptflow(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// The output of a process, which must end in time.
-pub fn finish(mut child: Child) -> Output {
-    let end = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            child.kill().unwrap();
-            panic!("it hangs: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.wait_with_output().unwrap()
 }
 
 /// What the command prints, where it succeeds; what it complains of, where it fails.

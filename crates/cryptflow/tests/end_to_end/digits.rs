@@ -1,6 +1,6 @@
 //! Running the command, with a limit on its time: nothing may hang.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -45,16 +45,9 @@ impl Finished {
     }
 }
 
-/// The command, not yet started.
-pub(crate) fn command(arguments: &[&OsStr]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
-    command.args(arguments);
-    command
-}
-
 /// Runs the command to its end.
-pub(crate) fn cryptflow(arguments: &[&OsStr]) -> Finished {
-    finish(start(&mut command(arguments)))
+pub(crate) fn cryptflow(arguments: &[OsString]) -> Finished {
+    finish(start(Command::new(env!("CARGO_BIN_EXE_cryptflow")).args(arguments)))
 }
 
 /// Starts a command; its outputs are read by [`finish`].
@@ -124,10 +117,8 @@ impl Scratch {
     /// The shipped network, compiled with more options.
     pub(crate) fn compiled(&self, options: &[&str]) -> PathBuf {
         let model = self.path("digits.safetensors");
-        let mut arguments: Vec<PathBuf> = vec!["compile".into(), digits("model.pb"), "--calibrate".into()];
-        arguments.extend([digits("calibration.npy"), "-o".into(), model.clone()]);
-        arguments.extend(options.iter().map(PathBuf::from));
-        let arguments: Vec<&OsStr> = arguments.iter().map(|a| a.as_os_str()).collect();
+        let mut arguments = crate::compiling(&digits("model.pb"), &model);
+        arguments.extend(options.iter().map(OsString::from));
         let compile = cryptflow(&arguments);
         assert!(compile.ok(), "{}", compile.stderr);
         model

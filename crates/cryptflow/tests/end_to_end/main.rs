@@ -5,10 +5,33 @@
 
 mod digits;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use digits::{Scratch, array, cryptflow, digits, finish, largest_difference, start};
+use cryptflow::labels::top;
+
+use digits::{Finished, Scratch, array, cryptflow, digits, finish, largest_difference, start};
+
+/// Words of a command line: texts and paths.
+macro_rules! words {
+    ($($word:expr),* $(,)?) => { Vec::from([$(OsString::from(&$word)),*]) };
+}
+
+/// The names of the classes.
+const NAMES: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/// Runs a compiled model on the inputs that ship with it, beside the float model.
+fn run_and_compare(model: &Path, more: &[OsString]) -> Finished {
+    let [inputs, labels, plain] = ["inputs.npy", "labels.txt", "model.pb"].map(digits);
+    let fixed = words!["run", model, "--input", inputs, "--labels", labels, "--compare", plain];
+    cryptflow(&[fixed, more.to_vec()].concat())
+}
+
+/// Compiles a model on the examples that ship with the project.
+fn compiling(model: &Path, output: &Path) -> Vec<OsString> {
+    words!["compile", model, "--calibrate", digits("calibration.npy"), "-o", output]
+}
 
 #[test]
 fn answers_are_tensorflows() {
@@ -18,21 +41,7 @@ fn answers_are_tensorflows() {
     let (rows, classes) = (expected.shape[0], expected.shape[1]);
     for protocol in ["mirror", "clear"] {
         let output = scratch.path("y.npy");
-        let run = cryptflow(&[
-            "run".as_ref(),
-            model.as_os_str(),
-            "--input".as_ref(),
-            digits("inputs.npy").as_os_str(),
-            "--labels".as_ref(),
-            digits("labels.txt").as_os_str(),
-            "--compare".as_ref(),
-            digits("model.pb").as_os_str(),
-            "--protocol".as_ref(),
-            protocol.as_ref(),
-            "--output".as_ref(),
-            output.as_os_str(),
-            "--json".as_ref(),
-        ]);
+        let run = run_and_compare(&model, &words!["--protocol", protocol, "--output", output, "--json"]);
         let report = run.json();
 
         let found = array(&output);
@@ -40,10 +49,9 @@ fn answers_are_tensorflows() {
         // Logits up to 36 at 8 fractional bits.
         let far = largest_difference(&found.data, &expected.data);
         assert!(far < 0.2, "{protocol}: a logit differs from TensorFlow's by {far}");
-        let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
         for (row, logits) in expected.data.chunks(classes).enumerate() {
-            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
-            assert_eq!(report["labels"][row], names[best], "{protocol}, row {row}");
+            let best = top(logits, 1)[0].0;
+            assert_eq!(report["labels"][row], NAMES[best], "{protocol}, row {row}");
         }
         assert_eq!(report["labels"].as_array().unwrap().len(), rows);
 
@@ -73,18 +81,10 @@ fn more_rows_than_the_batch_and_pictures() {
     // A batch of 3 and 20 rows: seven batches, the last one not full.
     let model = scratch.compiled(&["--batch", "3", "--divide", "255"]);
     let output = scratch.path("y.npy");
-    let run = cryptflow(&[
-        "run".as_ref(),
-        model.as_os_str(),
-        "--input".as_ref(),
-        digits("inputs.npy").as_os_str(),
-        digits("digit_seven.png").as_os_str(),
-        digits("digit_four.png").as_os_str(),
-        "--labels".as_ref(),
-        digits("labels.txt").as_os_str(),
-        "--output".as_ref(),
-        output.as_os_str(),
-        "--json".as_ref(),
+    let [inputs, seven, four] = ["inputs.npy", "digit_seven.png", "digit_four.png"].map(digits);
+    let labels = digits("labels.txt");
+    let run = cryptflow(&words![
+        "run", model, "--input", inputs, seven, four, "--labels", labels, "--output", output, "--json"
     ]);
     let labels: Vec<String> =
         run.json()["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
@@ -99,21 +99,12 @@ fn more_rows_than_the_batch_and_pictures() {
 fn text_for_people() {
     let scratch = Scratch::new();
     let model = scratch.compiled(&[]);
-    let inspect = cryptflow(&["inspect".as_ref(), model.as_os_str()]);
+    let inspect = cryptflow(&words!["inspect", model]);
     assert!(inspect.ok(), "{}", inspect.stderr);
     for part in ["BiasAdd_1", "pool2", "Relu_2", "logits", "max pool", "arg-max", "rounds", "dealt"] {
         assert!(inspect.stdout.contains(part), "no {part} in\n{}", inspect.stdout);
     }
-    let run = cryptflow(&[
-        "run".as_ref(),
-        model.as_os_str(),
-        "--input".as_ref(),
-        digits("inputs.npy").as_os_str(),
-        "--labels".as_ref(),
-        digits("labels.txt").as_os_str(),
-        "--compare".as_ref(),
-        digits("model.pb").as_os_str(),
-    ]);
+    let run = run_and_compare(&model, &[]);
     assert!(run.ok(), "{}", run.stderr);
     for part in ["| plaintext: seven", "seconds", "bytes", "rounds", "20 of 20"] {
         assert!(run.stdout.contains(part), "no {part} in\n{}", run.stdout);
@@ -143,10 +134,9 @@ fn inputs_that_do_not_fit_are_refused() {
     ];
     for (what, input, labels, parts) in cases {
         let output = scratch.path("y.npy");
-        let mut arguments = vec!["run".as_ref(), model.as_os_str(), "--input".as_ref(), input.as_os_str()];
-        arguments.extend(["--output".as_ref(), output.as_os_str(), "--json".as_ref()]);
+        let mut arguments = words!["run", model, "--input", input, "--output", output, "--json"];
         if let Some(labels) = labels {
-            arguments.extend(["--labels".as_ref(), labels.as_os_str()]);
+            arguments.extend(words!["--labels", labels]);
         }
         let run = cryptflow(&arguments);
         run.fails(what, parts);
@@ -180,14 +170,7 @@ fn models_that_cannot_be_compiled_are_refused() {
     ];
     for (what, path, parts) in cases {
         let output = scratch.path("m.safetensors");
-        let compile = cryptflow(&[
-            "compile".as_ref(),
-            path.as_os_str(),
-            "--calibrate".as_ref(),
-            digits("calibration.npy").as_os_str(),
-            "-o".as_ref(),
-            output.as_os_str(),
-        ]);
+        let compile = cryptflow(&compiling(path, &output));
         compile.fails(what, parts);
         assert_eq!(compile.code, Some(1), "{what}");
         assert!(!output.exists(), "{what}: a model was written");
@@ -207,10 +190,9 @@ fn compiled_models_that_are_damaged_are_refused() {
     for (what, bytes) in cases {
         let file = scratch.file("damaged.safetensors", &bytes);
         for command in ["inspect", "run"] {
-            let mut arguments = vec![command.as_ref(), file.as_os_str()];
-            let inputs = digits("inputs.npy");
+            let mut arguments = words![command, file];
             if command == "run" {
-                arguments.extend(["--input".as_ref(), inputs.as_os_str()]);
+                arguments.extend(words!["--input", digits("inputs.npy")]);
             }
             cryptflow(&arguments).fails(what, &["damaged.safetensors"]);
         }
@@ -220,7 +202,7 @@ fn compiled_models_that_are_damaged_are_refused() {
 /// The command, with a limit on the size of files so low that writing fails in the middle, as on a
 /// full disk.
 #[cfg(target_os = "linux")]
-fn with_a_small_disk(blocks: u32, words: &[&Path]) -> digits::Finished {
+fn with_a_small_disk(blocks: u32, words: &[OsString]) -> Finished {
     // Writing past the limit is an error, and no longer a signal, where the signal is ignored.
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let mut shell = Command::new("sh");
@@ -232,10 +214,8 @@ fn with_a_small_disk(blocks: u32, words: &[&Path]) -> digits::Finished {
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
     let scratch = Scratch::new();
-    let (model, calibration) = (digits("model.pb"), digits("calibration.npy"));
     let output = scratch.path("m.safetensors");
-    let words: [&Path; 6] =
-        ["compile".as_ref(), &model, "--calibrate".as_ref(), &calibration, "-o".as_ref(), &output];
+    let words = compiling(&digits("model.pb"), &output);
     with_a_small_disk(32, &words).fails("compile", &["m.safetensors"]);
     assert_eq!(scratch.names(), [""; 0], "compile");
 
@@ -246,8 +226,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     assert_eq!(std::fs::read(&output).unwrap(), b"before");
 
     let compiled = scratch.compiled(&[]);
-    let (inputs, y) = (digits("inputs.npy"), scratch.path("y.npy"));
-    let words: [&Path; 6] = ["run".as_ref(), &compiled, "--input".as_ref(), &inputs, "--output".as_ref(), &y];
+    let words = words!["run", compiled, "--input", digits("inputs.npy"), "--output", scratch.path("y.npy")];
     let before = scratch.names();
     with_a_small_disk(0, &words).fails("run", &["y.npy"]);
     assert_eq!(scratch.names(), before, "run");
@@ -261,14 +240,7 @@ fn a_full_device_is_an_error_and_stays_a_device() {
         println!("skipped: there is no /dev/full");
         return;
     }
-    let compile = cryptflow(&[
-        "compile".as_ref(),
-        digits("model.pb").as_os_str(),
-        "--calibrate".as_ref(),
-        digits("calibration.npy").as_os_str(),
-        "-o".as_ref(),
-        full.as_os_str(),
-    ]);
+    let compile = cryptflow(&compiling(&digits("model.pb"), full));
     compile.fails("compile", &["/dev/full"]);
     assert!(!std::fs::metadata(full).unwrap().is_file(), "the device was replaced");
 }
@@ -279,36 +251,21 @@ fn a_class_alone() {
     let scratch = Scratch::new();
     let model = scratch.compiled(&["--hide-logits"]);
     let expected = array(&digits("expected.npy"));
-    let [inputs, labels, plain] = ["inputs.npy", "labels.txt", "model.pb"].map(digits);
-    let inspected = cryptflow(&["inspect".as_ref(), model.as_os_str()]);
+    let inspected = cryptflow(&words!["inspect", model]);
     assert!(inspected.ok() && inspected.stdout.contains("the index of a class"), "{}", inspected.stdout);
     for protocol in ["mirror", "porthos-exact"] {
         let output = scratch.path("y.npy");
-        let arguments = [
-            "run".as_ref(),
-            model.as_os_str(),
-            "--input".as_ref(),
-            inputs.as_os_str(),
-            "--labels".as_ref(),
-            labels.as_os_str(),
-            "--compare".as_ref(),
-            plain.as_os_str(),
-            "--protocol".as_ref(),
-            protocol.as_ref(),
-            "--output".as_ref(),
-            output.as_os_str(),
-        ];
-        let report = cryptflow(&[&arguments[..], &["--json".as_ref()]].concat()).json();
+        let arguments = words!["--protocol", protocol, "--output", output];
+        let report = run_and_compare(&model, &[&arguments[..], &words!["--json"]].concat()).json();
         let found = array(&output);
         assert_eq!(found.shape, expected.shape[..1], "{protocol}");
-        let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
         for (row, logits) in expected.data.chunks(expected.shape[1]).enumerate() {
-            let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            let best = top(logits, 1)[0].0;
             assert_eq!(found.data[row], best as f32, "{protocol}, row {row}");
-            assert_eq!(report["labels"][row], names[best], "{protocol}, row {row}");
+            assert_eq!(report["labels"][row], NAMES[best], "{protocol}, row {row}");
         }
         assert_eq!(report["compare"]["same_top1"], found.shape[0], "{protocol}");
-        let text = cryptflow(&arguments);
+        let text = run_and_compare(&model, &arguments);
         assert!(text.ok() && text.stdout.contains("the same class as the float model"), "{}", text.stdout);
     }
 }

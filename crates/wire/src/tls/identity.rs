@@ -155,21 +155,3 @@ pub(crate) fn spki(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, String> 
         .map_err(|e| format!("it is no certificate that can be understood: {e}"))?;
     Ok(parsed.subject_public_key_info().to_vec())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_come_back_as_people_write_them() {
-        let fingerprint = Fingerprint::of(b"a key");
-        let text = fingerprint.to_string();
-        assert_eq!(text.len(), 16 * 4 + 15);
-        for written in [text.clone(), text.replace('-', ":"), text.replace('-', ""), text.to_uppercase()] {
-            assert_eq!(written.parse(), Ok(fingerprint));
-        }
-        for wrong in ["", "abc", &text[1..], "zz", &format!("{text}-0000"), "😀"] {
-            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
-        }
-    }
-}

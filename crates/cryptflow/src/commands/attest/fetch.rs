@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use cryptflow::attest::collateral::{self, AMD, INTEL, INTEL_ROOT_CRL, Services};
+use cryptflow::attest::collateral::{self, Services};
 use cryptflow::error::{Error, Result};
 use cryptflow_aramis::Collateral;
 use cryptflow_aramis::policy::Product;
@@ -14,7 +14,7 @@ use cryptflow_aramis::policy::Product;
 /// needs no network then. Fetch it anew before it expires or is older than the policy allows:
 /// entries that are in the file already are replaced.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// Files of evidence, one of each platform.
     #[arg(required = true)]
     evidence: Vec<PathBuf>,
@@ -24,15 +24,8 @@ pub(super) struct Arguments {
     /// The product of an AMD platform, for reports that do not say it.
     #[arg(long, value_enum)]
     product: Option<AmdProduct>,
-    /// Intel's service, or a cache of it (PCCS).
-    #[arg(long, value_name = "URL", default_value = INTEL)]
-    intel: String,
-    /// The revocation list of Intel's root.
-    #[arg(long, value_name = "URL", default_value = INTEL_ROOT_CRL)]
-    intel_root_crl: String,
-    /// AMD's service, or a cache of it.
-    #[arg(long, value_name = "URL", default_value = AMD)]
-    amd: String,
+    #[command(flatten)]
+    services: Services,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,11 +49,6 @@ impl From<AmdProduct> for Product {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let services = Services {
-        intel: arguments.intel.clone(),
-        intel_root_crl: arguments.intel_root_crl.clone(),
-        amd: arguments.amd.clone(),
-    };
     let mut all = match std::fs::read(&arguments.output) {
         Ok(bytes) => Collateral::from_json(&bytes).map_err(|e| Error::at(&arguments.output, e))?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Collateral::default(),
@@ -68,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     for path in &arguments.evidence {
         let evidence = super::read_evidence(path)?;
-        let fetched = collateral::fetch(&evidence, arguments.product.map(Product::from), &services)
+        let fetched = collateral::fetch(&evidence, arguments.product.map(Product::from), &arguments.services)
             .map_err(|e| Error::at(path, e))?;
         all.merge(fetched);
     }

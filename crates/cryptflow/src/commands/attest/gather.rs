@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow_aramis::simulated::SimulatedTee;
-use cryptflow_aramis::{Attester, ReportData, evidence, hex};
+use cryptflow_aramis::{Attester, ReportData, evidence};
 
 /// Gather evidence on this machine, for `show`, `policy` and `fetch`.
 ///
@@ -13,21 +13,17 @@ use cryptflow_aramis::{Attester, ReportData, evidence, hex};
 /// Gramine. On TDX and SEV-SNP the measurement is the machine's, and so the party's in the same
 /// image; in an enclave it would be this command's own.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// Where to write it (JSON); standard output, otherwise.
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// The 64 bytes to have signed, as hexadecimal digits; zeros, otherwise, which are no
     /// session's.
-    #[arg(long, value_name = "DIGITS", value_parser = report_data)]
+    #[arg(long, value_name = "DIGITS", value_parser = super::report_data)]
     report_data: Option<ReportData>,
     /// Have the keys of this folder sign, which proves nothing.
     #[arg(long, value_name = "DIR")]
     insecure_simulated_tee: Option<PathBuf>,
-}
-
-fn report_data(text: &str) -> std::result::Result<ReportData, String> {
-    hex::decode_array(text).map(ReportData)
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {

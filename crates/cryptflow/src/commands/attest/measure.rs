@@ -12,7 +12,7 @@ use cryptflow::error::{Error, Result};
 /// signature (a `.sig` file of Gramine): MRENCLAVE, MRSIGNER, product and version. With --ovmf: the
 /// launch measurement of an SEV-SNP guest that QEMU starts directly from a kernel.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// An executable, or an enclave's signature.
     #[arg(conflicts_with = "ovmf")]
     file: Option<PathBuf>,

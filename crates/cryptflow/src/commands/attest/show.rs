@@ -7,7 +7,7 @@ use cryptflow::error::{Error, Result};
 
 /// Show what evidence says, without verifying it.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal
     /// digits.
     file: PathBuf,

@@ -13,7 +13,7 @@ use cryptflow::error::{Error, Result};
 /// started with it accept such evidence, if the policy allows it, too. Whoever reads the folder can
 /// sign anything.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// The folder. Where it holds a root, its keys stay, and its collateral is renewed.
     dir: PathBuf,
 }

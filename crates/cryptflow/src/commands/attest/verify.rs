@@ -1,19 +1,20 @@
 //! `cryptflow attest verify`: whether evidence is true, and good enough.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
+use cryptflow::notation;
 use cryptflow_aramis::simulated::SimulatedTrust;
-use cryptflow_aramis::{Appraisal, Collateral, Policy, ReportData, Role, Roots, Verifier, hex};
+use cryptflow_aramis::{Appraisal, Collateral, Policy, ReportData, Role, Roots, Verifier};
 use serde::Serialize;
 
 /// Verify evidence: signatures, state of security, measurement, machine.
 ///
 /// Exits with 0 only if the policy accepts it for some party (or for --role). Needs no network.
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     /// A file of evidence: JSON, a quote (SGX, TDX), or a report (SEV-SNP), also as hexadecimal
     /// digits.
     file: PathBuf,
@@ -30,11 +31,11 @@ pub(super) struct Arguments {
     /// The 64 bytes that the evidence must have been made for, as hexadecimal digits. Without, the
     /// evidence's own are taken: it is then verified what ran where, but not for which session, nor
     /// that it is fresh.
-    #[arg(long, value_name = "DIGITS", value_parser = report_data)]
+    #[arg(long, value_name = "DIGITS", value_parser = super::report_data)]
     report_data: Option<ReportData>,
     /// Verify as of this time, in seconds since 1970, or as a date (2026-03-01, midnight UTC).
     /// Otherwise, now.
-    #[arg(long, value_parser = time)]
+    #[arg(long, value_parser = notation::time)]
     at: Option<SystemTime>,
     /// Accept evidence that the keys of this folder signed, which protects nothing. The policy must
     /// allow it, too.
@@ -52,36 +53,6 @@ fn role(text: &str) -> std::result::Result<Role, String> {
         "p2" => Ok(Role::Party(2)),
         _ => Err("p0, p1 or p2".to_owned()),
     }
-}
-
-fn report_data(text: &str) -> std::result::Result<ReportData, String> {
-    hex::decode_array(text).map(ReportData)
-}
-
-fn time(text: &str) -> std::result::Result<SystemTime, String> {
-    let wrong = || "seconds since 1970, or a date such as 2026-03-01".to_owned();
-    let seconds = match text.split('-').collect::<Vec<_>>().as_slice() {
-        [seconds] => seconds.parse::<u64>().map_err(|_| wrong())?,
-        [year, month, day] => {
-            let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
-            days(number(year)?, number(month)?, number(day)?).ok_or_else(wrong)? * 24 * 3600
-        }
-        _ => return Err(wrong()),
-    };
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or_else(wrong)
-}
-
-/// Days from 1970-01-01 to a date of the years 1970 to 9999.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let february = if leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let index = usize::try_from(month.checked_sub(1)?).ok()?;
-    if !(1970..=9999).contains(&year) || !(1..=*months.get(index)?).contains(&day) {
-        return None;
-    }
-    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-    Some(years + months.iter().take(index).sum::<u64>() + day - 1)
 }
 
 #[derive(Serialize)]
@@ -145,32 +116,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         text += "not checked: for which session and when it was made (--report-data)\n";
     }
     crate::commands::print(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        let seconds = |text: &str| time(text).map(|time| time.duration_since(UNIX_EPOCH).unwrap().as_secs());
-        assert_eq!(seconds("12"), Ok(12));
-        assert_eq!(seconds("1970-01-02"), Ok(24 * 3600));
-        assert_eq!(seconds("2025-07-01"), Ok(1_751_328_000));
-        assert_eq!(seconds("2028-02-29"), Ok(1_835_395_200));
-        for wrong in [
-            "",
-            "x",
-            "2027-02-29",
-            "2027-13-01",
-            "2027-00-01",
-            "2027-01-00",
-            "1969-01-01",
-            "2027-01",
-            "-1",
-            "2027-01-01-01",
-        ] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -53,10 +53,7 @@ pub(super) fn measure(job: &Job<'_>, launch: &Launch<'_>) -> Result<Taken> {
     let (parties, links) =
         Parties::launch(launch.executable, parties, launch.deadline, launch.network).map_err(Error::new)?;
     let result = run(job, links, &parties.ids());
-    let oddities = parties.end();
-    result.map_err(|error| {
-        Error::new(std::iter::once(error.to_string()).chain(oddities).collect::<Vec<_>>().join("; "))
-    })
+    parties.end(result)
 }
 
 fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {

@@ -6,12 +6,11 @@ use std::time::Instant;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
+use cryptflow::examples;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
 use cryptflow_bench::published;
 use cryptflow_import::{self as import, ImportOptions};
 use cryptflow_program::Preprocessing;
-
-use crate::commands::compile::examples;
 
 /// Examples that the compiler takes its bounds from, at most.
 const CALIBRATION_ROWS: usize = 64;
@@ -93,28 +92,4 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
     });
     let expected = expected.collect::<Result<_>>()?;
     Ok(Ready { compiled, seconds, examples, expected })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_are_found_in_the_papers_order() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["own.pb", "own.npy", "resnet50.pb", "another.pb", "logreg.pb", "readme.txt"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let names = |only: &[&str]| {
-            let only: Vec<String> = only.iter().map(ToString::to_string).collect();
-            find(folder.path(), &only).map(|f| f.into_iter().map(|f| f.name).collect::<Vec<_>>())
-        };
-        assert_eq!(names(&[]).unwrap(), ["logreg", "resnet50", "another", "own"]);
-        assert_eq!(names(&["own", "logreg"]).unwrap(), ["logreg", "own"]);
-        assert!(names(&["lenet"]).unwrap_err().to_string().contains("no lenet.pb"));
-        let files = find(folder.path(), &["own".into()]).unwrap();
-        assert_eq!(files[0].calibration, folder.path().join("own.calibration.npy"));
-        let empty = tempfile::tempdir().unwrap();
-        assert!(find(empty.path(), &[]).unwrap_err().to_string().contains("make.py"));
-    }
 }

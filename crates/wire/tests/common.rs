@@ -1,16 +1,15 @@
 //! Identities and connections for tests.
-#![allow(dead_code, unreachable_pub)]
 
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cryptflow_wire::tls::{Channel, Identity};
+use crate::tls::{Channel, Identity};
 
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A fresh identity.
-pub fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["anybody".to_string()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -21,7 +20,7 @@ pub fn identity() -> Identity {
 }
 
 /// Both ends of a TLS connection.
-pub fn channels() -> (Channel, Channel) {
+pub(crate) fn channels() -> (Channel, Channel) {
     let (a, b) = (identity(), identity());
     let end = Instant::now() + SOON;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

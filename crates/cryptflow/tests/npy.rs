@@ -1,4 +1,10 @@
-use super::*;
+//! Arrays in NumPy's formats.
+
+use std::io::Write as _;
+
+use cryptflow::npy::{
+    Elements, NpyArray, NpyError, Tensor, read_npy, read_npz, read_npz_member, write_npy, write_npz,
+};
 
 /// A file with this element type, order, shape text and bytes of elements.
 fn file(descr: &str, fortran: &str, shape: &str, elements: &[u8]) -> Vec<u8> {

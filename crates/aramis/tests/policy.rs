@@ -1,6 +1,8 @@
-use super::*;
-use crate::appraisal::TcbStatus;
+//! Policies: defaults, mistakes, digests.
+
 use crate::hex::Hex;
+use crate::policy::{Freshness, Policy, SgxRule};
+use crate::{Role, TcbStatus};
 
 const M: &str = "abababababababababababababababababababababababababababababababab";
 

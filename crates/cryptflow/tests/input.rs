@@ -1,9 +1,11 @@
+//! Inputs from files.
+
 use std::io::Write;
 
+use cryptflow::input::{InputError, InputSpec, Row, read};
+use cryptflow::npy::{Tensor, write_npy};
+use cryptflow_program::Preprocessing;
 use png::{BitDepth, ColorType};
-
-use super::*;
-use crate::npy::{Tensor, write_npy};
 
 fn spec(shape: &[usize]) -> InputSpec {
     InputSpec {

@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
-use cryptflow::batches::Batches;
-use cryptflow::error::{Error, Result};
-use cryptflow::input::{InputSpec, Row};
 use cryptflow_graph::{Array, Graph, Node};
 use cryptflow_program::Preprocessing;
 
+use crate::batches::Batches;
+use crate::error::{Error, Result};
+use crate::input::{InputSpec, Row};
+
 /// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them
 /// together in batches. Where the last batch is not full, rows from the beginning fill it.
-pub(crate) fn read(
+///
+/// # Errors
+/// A file cannot be read, or does not go with the inputs.
+pub fn read(
     graph: &Graph,
     paths: &[PathBuf],
     preprocessing: &Preprocessing,
@@ -41,7 +45,7 @@ pub(crate) fn read(
 }
 
 /// Which of `n` rows to take, at most `most`, evenly spread.
-fn spread(n: usize, most: usize) -> Vec<bool> {
+pub fn spread(n: usize, most: usize) -> Vec<bool> {
     let mut chosen = vec![n <= most; n];
     if n > most {
         for i in 0..most {
@@ -52,7 +56,7 @@ fn spread(n: usize, most: usize) -> Vec<bool> {
 }
 
 /// The range of pixels after the preprocessing, where there is one to speak of.
-pub(super) fn pixel_range(p: &Preprocessing) -> Option<(f64, f64)> {
+pub fn pixel_range(p: &Preprocessing) -> Option<(f64, f64)> {
     if p.divide.is_none() && p.mean.is_empty() && p.std.is_empty() {
         return None;
     }
@@ -67,29 +71,4 @@ pub(super) fn pixel_range(p: &Preprocessing) -> Option<(f64, f64)> {
         }
     }
     Some(range)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_spread() {
-        assert_eq!(spread(3, 5), [true; 3]);
-        assert_eq!(spread(6, 3), [true, false, true, false, true, false]);
-    }
-
-    #[test]
-    fn range_of_pixels() {
-        let p = |divide, mean: &[f64], std: &[f64]| Preprocessing {
-            divide,
-            mean: mean.to_vec(),
-            std: std.to_vec(),
-            ..Preprocessing::default()
-        };
-        assert_eq!(pixel_range(&p(None, &[], &[])), None);
-        assert_eq!(pixel_range(&p(Some(255.0), &[], &[])), Some((0.0, 1.0)));
-        assert_eq!(pixel_range(&p(Some(127.5), &[1.0], &[])), Some((-1.0, 1.0)));
-        assert_eq!(pixel_range(&p(None, &[100.0, 120.0], &[1.0, 2.0])), Some((-100.0, 155.0)));
-    }
 }

@@ -1,5 +1,9 @@
-use super::*;
-use crate::npy::{Tensor, write_npy, write_npz};
+//! Inputs of models with several: which file is for which.
+
+use std::path::{Path, PathBuf};
+
+use cryptflow::input::{InputSpec, columns};
+use cryptflow::npy::{Tensor, write_npy, write_npz};
 
 fn spec(name: &str, shape: &[usize]) -> InputSpec {
     InputSpec {

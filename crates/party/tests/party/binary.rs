@@ -1,6 +1,4 @@
-//! The binary that gets attested: what it says when it cannot start. Sessions are tested with the
-//! command, which runs the same service.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The binary that gets attested: what it says when it cannot start.
 
 use std::process::Command;
 

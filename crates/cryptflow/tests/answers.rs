@@ -1,5 +1,10 @@
-use super::*;
-use crate::batches::Batches;
+//! What a run reports of its answers.
+
+use cryptflow::batches::Batches;
+use cryptflow::labels::Labels;
+use cryptflow::report::{Answers, OutputReport, Report, Showing, classes};
+use cryptflow::results::Results;
+use cryptflow_program::OutputTransform;
 
 /// Results of so many rows, in batches of two.
 fn results(name: &str, shape: &[usize], rows: usize, data: &[f32]) -> Results {
@@ -13,11 +18,12 @@ fn names(n: usize) -> Vec<String> {
     (0..n).map(|i| format!("x[{i}]")).collect()
 }
 
+/// The rows, and the comparison: what a report has before and after what the run took.
 fn text(answers: &Answers) -> String {
-    let mut text = String::new();
-    answers.write_rows(&mut text).unwrap();
-    answers.write_comparison(&mut text).unwrap();
-    text
+    let text = Report { answers: answers.clone(), ..Report::default() }.text();
+    let (rows, rest) = text.split_once("\n\n").unwrap();
+    let comparison = rest.find("compare  ").map_or("", |at| &rest[at..]);
+    format!("{rows}\n{comparison}")
 }
 
 #[test]
@@ -118,14 +124,22 @@ compare  map: largest difference of an element 0.25000 (elements up to 1.250)
     }
 }
 
+/// What a person sees of one row of an output that is one of several.
+fn shown(row: &[f32]) -> String {
+    let report = OutputReport::new(&results("y", &[2, 1, row.len(), 1], 1, row), None, Showing::default());
+    text(&Answers::new(names(1), vec![report.clone(), report]))
+}
+
 #[test]
 fn long_results_are_cut() {
-    assert_eq!(numbers(&[1.0, -2.5]), "1.000, -2.500");
-    assert_eq!(numbers(&[0.0; 6]), "0.000, 0.000, 0.000, 0.000, … (6 numbers)");
+    assert!(shown(&[1.0, -2.5]).contains("  1.000, -2.500\n"));
+    assert!(shown(&[0.0; 6]).contains("  0.000, 0.000, 0.000, 0.000, … (6 numbers)\n"));
 }
 
 #[test]
 fn probabilities_are_those_of_the_softmax() {
-    let p = softmax(&[1000.0, 1000.0, f32::MIN]);
-    assert_eq!(p, [0.5, 0.5, 0.0]);
+    let showing = Showing { transform: Some(OutputTransform::Softmax), only: true, ..Showing::default() };
+    let report = OutputReport::new(&results("y", &[2, 3], 1, &[1000.0, 1000.0, f32::MIN]), None, showing);
+    let top = report.verdicts.top.unwrap().remove(0);
+    assert_eq!(top.iter().map(|class| class.probability).collect::<Vec<_>>(), [0.5, 0.5, 0.0].map(Some));
 }

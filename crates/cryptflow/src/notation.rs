@@ -1,0 +1,106 @@
+//! How people write numbers of bits, sizes, ranges, shapes and times as arguments.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cryptflow_athos::compile::{Ring, Scale};
+
+/// `auto`, or a number of bits.
+///
+/// # Errors
+/// How it is written.
+pub fn scale(text: &str) -> Result<Scale, String> {
+    bits(text).map(|b| b.map_or(Scale::Auto, Scale::Bits))
+}
+
+/// `auto`, or a number of bits.
+///
+/// # Errors
+/// How it is written.
+pub fn ring(text: &str) -> Result<Ring, String> {
+    bits(text).map(|b| b.map_or(Ring::Auto, Ring::Bits))
+}
+
+fn bits(text: &str) -> Result<Option<u32>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "it must be `auto` or a number of bits".to_string())
+}
+
+/// `224x224`, or `224` for a square.
+///
+/// # Errors
+/// How it is written.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let numbers: Option<Vec<usize>> = text.split('x').map(|n| n.parse().ok().filter(|&n| n > 0)).collect();
+    match numbers.as_deref() {
+        Some([side]) => Ok([*side; 2]),
+        Some([height, width]) => Ok([*height, *width]),
+        _ => Err("it must be height x width, as in 224x224".into()),
+    }
+}
+
+/// `-1,1`.
+///
+/// # Errors
+/// How it is written.
+pub fn range(text: &str) -> Result<(f64, f64), String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([low, high]) if low <= high && low.is_finite() && high.is_finite() => Ok((*low, *high)),
+        _ => Err("it must be two numbers, the smaller one first, as in -1,1".into()),
+    }
+}
+
+/// `x=1,28,28,1`; also `x=1x28x28x1`, and `:0` after the name is left out.
+///
+/// # Errors
+/// How it is written.
+pub fn input(text: &str) -> Result<(String, Vec<usize>), String> {
+    let wrong = || "it must be a name and a shape, as in x=1,28,28,1".to_string();
+    let (name, shape) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let shape = shape.trim_matches(['[', ']']);
+    let numbers = if shape.is_empty() {
+        Vec::new()
+    } else {
+        let parts = shape.split([',', 'x']).map(|n| n.trim().parse().map_err(|_| wrong()));
+        parts.collect::<Result<Vec<usize>, _>>()?
+    };
+    let name = name.strip_suffix(":0").unwrap_or(name);
+    if name.is_empty() { Err(wrong()) } else { Ok((name.to_string(), numbers)) }
+}
+
+/// Seconds since 1970, or a date of 1970 or later: `2026-03-01`, midnight in UTC.
+///
+/// # Errors
+/// How it is written.
+pub fn time(text: &str) -> Result<SystemTime, String> {
+    let wrong = || "seconds since 1970, or a date such as 2026-03-01".to_owned();
+    let time = match text.split('-').collect::<Vec<_>>().as_slice() {
+        [seconds] => {
+            let seconds = seconds.parse().map_err(|_| wrong())?;
+            UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+        }
+        [year, month, day] => date(year, month, day),
+        _ => None,
+    };
+    time.ok_or_else(wrong)
+}
+
+fn date(year: &str, month: &str, day: &str) -> Option<SystemTime> {
+    let days = days(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(days * 24 * 3600))
+}
+
+/// Days from 1970-01-01 to a date of the years 1970 to 9999.
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let february = if leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let index = usize::try_from(month.checked_sub(1)?).ok()?;
+    if !(1970..=9999).contains(&year) || !(1..=*months.get(index)?).contains(&day) {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
+    Some(years + months.iter().take(index).sum::<u64>() + day - 1)
+}

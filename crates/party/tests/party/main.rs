@@ -1,0 +1,9 @@
+//! What a party keeps and says, and its binary: one binary of tests. Sessions are tested with the
+//! command, which runs the same service.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod audit;
+mod binary;
+mod deployment;
+mod statement;
+mod store;

@@ -1,0 +1,49 @@
+//! What a party keeps.
+
+use cryptflow_party::deployment::{Deployment, Part};
+use cryptflow_party::store::{Store, StoreError};
+use cryptflow_protocols::ProtocolName;
+
+fn part(name: &str) -> Part {
+    Part {
+        deployment: Deployment {
+            name: name.into(),
+            program: "{}".into(),
+            protocol: ProtocolName::Porthos,
+            commitments: vec![[1; 32], [2; 32], [3; 32]],
+        },
+        salt: [9; 32],
+        weights: (0..12).map(|i| vec![i; usize::from(i)]).collect(),
+    }
+}
+
+#[test]
+fn parts_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("a/b"), 1).unwrap();
+    assert!(store.names().unwrap().is_empty());
+    assert!(matches!(store.get("m"), Err(StoreError::Unknown(_))));
+    assert!(matches!(store.get("../m"), Err(StoreError::Unknown(_))));
+    store.put(&part("m")).unwrap();
+    store.put(&part("a")).unwrap();
+    let read = store.get("m").unwrap();
+    assert_eq!((read.deployment, read.salt), (part("m").deployment, [9; 32]));
+    assert_eq!(read.weights, part("m").weights);
+    assert_eq!(store.names().unwrap(), ["a", "m"]);
+    // Another party's part is refused.
+    let other = Store::open(&folder.path().join("a/b"), 2).unwrap();
+    assert!(other.get("m").err().unwrap().to_string().contains("this is the part of P1"));
+}
+
+#[test]
+fn damaged_files_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), 0).unwrap();
+    store.put(&part("m")).unwrap();
+    let path = folder.path().join("m.part");
+    let whole = std::fs::read(&path).unwrap();
+    for len in [0, 7, 8, 100, whole.len() - 1] {
+        std::fs::write(&path, &whole[..len]).unwrap();
+        assert!(matches!(store.get("m"), Err(StoreError::Damaged { .. })), "{len}");
+    }
+}

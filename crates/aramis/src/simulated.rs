@@ -17,7 +17,6 @@
 //! | `root.key`, `tcb-signing.key` | [`create`], to renew the collateral |
 
 mod authority;
-mod der;
 mod documents;
 mod quote;
 

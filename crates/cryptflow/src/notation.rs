@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cryptflow_athos::compile::{Ring, Scale};
+use time::{Date, Month, OffsetDateTime};
 
 /// `auto`, or a number of bits.
 ///
@@ -81,26 +82,14 @@ pub fn time(text: &str) -> Result<SystemTime, String> {
             let seconds = seconds.parse().map_err(|_| wrong())?;
             UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
         }
-        [year, month, day] => date(year, month, day),
+        [year, month, day] => date(year, month, day).filter(|&time| time >= UNIX_EPOCH),
         _ => None,
     };
     time.ok_or_else(wrong)
 }
 
 fn date(year: &str, month: &str, day: &str) -> Option<SystemTime> {
-    let days = days(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(days * 24 * 3600))
-}
-
-/// Days from 1970-01-01 to a date of the years 1970 to 9999.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let february = if leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let index = usize::try_from(month.checked_sub(1)?).ok()?;
-    if !(1970..=9999).contains(&year) || !(1..=*months.get(index)?).contains(&day) {
-        return None;
-    }
-    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-    Some(years + months.iter().take(index).sum::<u64>() + day - 1)
+    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+    let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+    Some(OffsetDateTime::new_utc(date, time::Time::MIDNIGHT).into())
 }

@@ -52,7 +52,9 @@ fn runs<'a>(shape: [usize; 3], x: &'a [u64], w: &'a [u64]) -> Vec<Run<'a>> {
         all.push((format!("chosen/{bits}"), Box::new(chosen)));
         for kernel in kernels::available(bits) {
             let mut out = result();
-            let run = move || kernels::product(kernel, x, w, shape, bits, black_box(&mut out));
+            let run = move || {
+                kernels::product(kernel, [x, w], shape, [inner, columns], bits, black_box(&mut out));
+            };
             all.push((format!("{kernel}/{bits}"), Box::new(run)));
         }
     }

@@ -62,7 +62,7 @@ pub fn bilinear_into(
     Ok(())
 }
 
-/// The kernels of this machine one by one, for benchmarks.
+/// The kernels of this machine one by one, for benchmarks and tests.
 #[doc(hidden)]
 pub mod kernels {
     use crate::gemm::rows::Rows;
@@ -75,14 +75,21 @@ pub mod kernels {
     }
 
     /// Adds `x · w`, a product of `[rows, inner, columns]`, to `out`, by the kernel of this name.
+    /// The rows of `x` lie `strides[0]` words apart, those of `w` and `out` `strides[1]`.
     ///
     /// # Panics
     /// Where the kernel is not among the [`available`] ones, or a slice is too short.
-    pub fn product(name: &str, x: &[u64], w: &[u64], shape: [usize; 3], bits: u32, out: &mut [u64]) {
-        let [rows, inner, columns] = shape;
-        let right = Columns { w, stride: columns, inner, columns };
-        let left = Rows::Matrix { x, stride: inner };
-        let known = multiply_by(name, &left, rows, &right, bits, &Target::new(out, columns, columns));
+    pub fn product(
+        name: &str,
+        [x, w]: [&[u64]; 2],
+        [rows, inner, columns]: [usize; 3],
+        strides: [usize; 2],
+        bits: u32,
+        out: &mut [u64],
+    ) {
+        let right = Columns { w, stride: strides[1], inner, columns };
+        let left = Rows::Matrix { x, stride: strides[0] };
+        let known = multiply_by(name, &left, rows, &right, bits, &Target::new(out, strides[1], columns));
         assert!(known, "no kernel {name} for {bits} bits on this machine");
     }
 }

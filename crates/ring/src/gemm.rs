@@ -235,6 +235,3 @@ fn block(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,9 +10,11 @@ use rcgen::{
     DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use time::OffsetDateTime;
+use yasna::models::ObjectIdentifier;
+use yasna::{DERWriter, DERWriterSeq};
 use zeroize::Zeroizing;
 
-use super::{Settings, SimulatedError, der, failed, io_error};
+use super::{Settings, SimulatedError, failed, io_error};
 
 const ROOT: &str = "INSECURE Simulated Root CA";
 const PLATFORM_CA: &str = "INSECURE Simulated PCK Platform CA";
@@ -23,6 +25,9 @@ const PLATFORM: &str = "INSECURE Simulated PCK Certificate";
 pub(super) const FMSPC: [u8; 6] = *b"INSECR";
 /// The simulated version of the provisioning enclave.
 pub(super) const PCE_SVN: u16 = 13;
+
+/// The number of Intel's extension of a platform's certificate.
+const SGX_EXTENSION: [u64; 7] = [1, 2, 840, 113_741, 1, 13, 1];
 
 /// Certificates are valid this long, and a day into the past.
 const CERTIFICATE_VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
@@ -155,33 +160,42 @@ fn params(name: &str, purpose: Use, now: SystemTime) -> CertificateParams {
     params
 }
 
-/// Intel's extension of a platform's certificate (1.2.840.113741.1.13.1).
+/// Intel's extension of a platform's certificate.
 fn sgx_extension(platform: [u8; 16], cpu_svn: [u8; 16]) -> CustomExtension {
-    let field = |tail: &[u8], value: Vec<u8>| der::sequence(&[der::sgx_oid(tail), value]);
-    let mut tcb: Vec<Vec<u8>> = cpu_svn
-        .iter()
-        .zip(1u8..)
-        .map(|(svn, number)| field(&[2, number], der::integer(u16::from(*svn))))
-        .collect();
-    tcb.push(field(&[2, 17], der::integer(PCE_SVN)));
-    tcb.push(field(&[2, 18], der::octets(&cpu_svn)));
-    let content = der::sequence(&[
-        field(&[1], der::octets(&platform)),
-        field(&[2], der::sequence(&tcb)),
-        field(&[3], der::octets(&[0, 0])),
-        field(&[4], der::octets(&FMSPC)),
-        field(&[5], der::enumerated(1)),
-        field(&[6], der::octets(&platform)),
-        field(
-            &[7],
-            der::sequence(&[
-                field(&[7, 1], der::boolean(false)),
-                field(&[7, 2], der::boolean(false)),
-                field(&[7, 3], der::boolean(false)),
-            ]),
-        ),
-    ]);
-    CustomExtension::from_oid_content(&[1, 2, 840, 113_741, 1, 13, 1], content)
+    let content = yasna::construct_der(|writer| {
+        writer.write_sequence(|fields| {
+            field(fields, &[1], |w| w.write_bytes(&platform));
+            field(fields, &[2], |w| {
+                w.write_sequence(|tcb| {
+                    for (svn, number) in cpu_svn.iter().zip(1..) {
+                        field(tcb, &[2, number], |w| w.write_u8(*svn));
+                    }
+                    field(tcb, &[2, 17], |w| w.write_u16(PCE_SVN));
+                    field(tcb, &[2, 18], |w| w.write_bytes(&cpu_svn));
+                });
+            });
+            field(fields, &[3], |w| w.write_bytes(&[0, 0]));
+            field(fields, &[4], |w| w.write_bytes(&FMSPC));
+            field(fields, &[5], |w| w.write_enum(1));
+            field(fields, &[6], |w| w.write_bytes(&platform));
+            field(fields, &[7], |w| {
+                w.write_sequence(|settings| {
+                    for number in 1..=3 {
+                        field(settings, &[7, number], |w| w.write_bool(false));
+                    }
+                });
+            });
+        });
+    });
+    CustomExtension::from_oid_content(&SGX_EXTENSION, content)
+}
+
+/// A pair of a number below the extension's and a value.
+fn field(fields: &mut DERWriterSeq<'_>, tail: &[u64], value: impl FnOnce(DERWriter<'_>)) {
+    fields.next().write_sequence(|pair| {
+        pair.next().write_oid(&ObjectIdentifier::from_slice(&[&SGX_EXTENSION, tail].concat()));
+        value(pair.next());
+    });
 }
 
 /// PEM of certificates, one after the other.

@@ -12,6 +12,7 @@ use cryptflow_aramis::hex;
 use cryptflow_aramis::policy::Product;
 use cryptflow_aramis::{Collateral, Contents, Evidence, Source, TeeKind};
 use dcap_qvl::QuoteCollateralV3;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -165,23 +166,9 @@ impl Answer {
         let value = value.ok_or_else(|| {
             Error::new(format_args!("{} answered without the header {}", self.url, names.join(" or ")))
         })?;
-        unescape(value)
-            .ok_or_else(|| Error::new(format_args!("{}: a header is not escaped as in URLs", self.url)))
+        let text = percent_decode_str(value).decode_utf8();
+        text.map(Into::into).map_err(|_| Error::new(format_args!("{}: a header is no text", self.url)))
     }
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.extend(hex::decode(std::str::from_utf8(&digits).ok()?).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn get(url: &str) -> Result<Answer> {

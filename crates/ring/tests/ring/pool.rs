@@ -3,8 +3,7 @@
 use cryptflow_ring::Window;
 use cryptflow_ring::pool::{sum_pool, taps, window_counts};
 
-mod common;
-use common::Random;
+use super::random::Random;
 
 fn random_window(random: &mut Random) -> Window {
     let mut pair = |low, high| [random.within(low, high), random.within(low, high)];

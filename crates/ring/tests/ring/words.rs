@@ -5,8 +5,7 @@ use cryptflow_ring::planes::{
 };
 use cryptflow_ring::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
 
-mod common;
-use common::Random;
+use super::random::Random;
 
 const LENGTHS: [usize; 16] = [0, 1, 2, 7, 8, 9, 31, 63, 64, 65, 127, 128, 129, 200, 513, 1000];
 

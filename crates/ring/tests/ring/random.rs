@@ -1,11 +1,10 @@
 //! Seeded random numbers for the tests.
-#![allow(dead_code, unreachable_pub)]
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn word(&mut self) -> u64 {
+    pub(crate) fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -14,11 +13,11 @@ impl Random {
     }
 
     /// A number in `low..=high`.
-    pub fn within(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn within(&mut self, low: usize, high: usize) -> usize {
         low + (self.word() % (high - low + 1) as u64) as usize
     }
 
-    pub fn words(&mut self, n: usize) -> Vec<u64> {
+    pub(crate) fn words(&mut self, n: usize) -> Vec<u64> {
         (0..n).map(|_| self.word()).collect()
     }
 }

@@ -1,10 +1,8 @@
 //! Linear maps against the definition, one element of the result at a time.
-#![allow(clippy::unwrap_used)]
 
 use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
 
-mod common;
-use common::Random;
+use super::random::Random;
 
 fn definition(map: &LinearMap, x: &[u64], w: &[u64]) -> Vec<u64> {
     let mut out = vec![0u64; map.output_len()];

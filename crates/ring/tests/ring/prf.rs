@@ -1,10 +1,8 @@
 //! Pseudo-random streams: published vectors of AES-128, and random access.
-#![allow(clippy::unwrap_used)]
 
 use cryptflow_ring::Prf;
 
-mod common;
-use common::Random;
+use super::random::Random;
 
 fn hex(text: &str) -> [u8; 16] {
     u128::from_str_radix(text, 16).unwrap().to_be_bytes()
@@ -88,4 +86,20 @@ fn domains_and_keys_differ_and_nothing_is_printed() {
     }
     assert!(streams[0] != streams[1] && streams[0] != streams[2] && streams[1] != streams[2]);
     assert_eq!(format!("{:?}", Prf::new([7; 16])), "Prf { .. }");
+}
+
+#[test]
+fn the_best_cipher_agrees_with_the_library() {
+    for (i, n) in [0, 1, 3, 31, 32, 33, 64, 100, 257].into_iter().enumerate() {
+        let key = [0x1b * (i as u8 + 1); 16];
+        let domain = 0x0123_4567_89ab_cdef_u64.rotate_left(i as u32);
+        for first in [0, 5, u64::MAX - 20] {
+            let fill = |prf: Prf| {
+                let mut out = vec![[0; 16]; n];
+                prf.fill_blocks(domain, first, &mut out);
+                out
+            };
+            assert_eq!(fill(Prf::new(key)), fill(Prf::by_library(key)), "{n} blocks from {first}");
+        }
+    }
 }

@@ -3,8 +3,7 @@
 use cryptflow_ring::Movement;
 use cryptflow_ring::movement::elements;
 
-mod common;
-use common::Random;
+use super::random::Random;
 
 /// The coordinates of each element of a shape, row-major.
 fn points(shape: &[usize]) -> Vec<Vec<usize>> {

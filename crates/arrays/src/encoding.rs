@@ -45,8 +45,8 @@ impl Encoding {
     /// The elements that fill these bytes; what is left over at the end is not read. Numbers that
     /// the computing type cannot hold become the nearest float, or wrap (unsigned integers of 64
     /// bits).
-    pub fn read(self, bytes: &[u8]) -> Elements {
-        use Elements::{Floats, Integers};
+    pub fn read(self, bytes: &[u8]) -> Numbers {
+        use Numbers::{Floats, Integers};
         match self {
             Encoding::Single => Floats(each(bytes, f32::from_le_bytes)),
             Encoding::Double => Floats(each(bytes, |b| f64::from_le_bytes(b) as f32)),
@@ -65,21 +65,21 @@ impl Encoding {
     }
 }
 
-/// Elements as they are computed with.
+/// Numbers as they are computed with.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Elements {
+pub enum Numbers {
     /// Numbers with a fraction.
     Floats(Vec<f32>),
     /// Integers and flags.
     Integers(Vec<i64>),
 }
 
-impl Elements {
+impl Numbers {
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
-            Elements::Floats(data) => data.len(),
-            Elements::Integers(data) => data.len(),
+            Numbers::Floats(data) => data.len(),
+            Numbers::Integers(data) => data.len(),
         }
     }
 

@@ -9,7 +9,6 @@
 mod array;
 mod columns;
 mod file;
-mod picture;
 
 use std::path::PathBuf;
 
@@ -17,8 +16,8 @@ use cryptflow_program::Preprocessing;
 
 pub use columns::columns;
 
-use crate::npy::{NpyError, list};
-use crate::preprocess::PreprocessError;
+use cryptflow_arrays::npy::{NpyError, list};
+use cryptflow_pictures::PreprocessError;
 
 /// What a row must be.
 #[derive(Clone, Debug, PartialEq)]

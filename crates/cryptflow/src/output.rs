@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cryptflow_program::write_whole;
 
-use crate::npy::{self, Tensor};
+use cryptflow_arrays::npy::{self, Tensor};
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]

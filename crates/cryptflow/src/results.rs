@@ -1,7 +1,7 @@
 //! What the runs of a model give: the results of each output, row by row.
 
 use crate::batches::Batches;
-use crate::npy::Tensor;
+use cryptflow_arrays::npy::Tensor;
 
 /// Why the results of an output cannot be told apart by rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

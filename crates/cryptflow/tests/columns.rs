@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cryptflow::input::{InputSpec, columns};
-use cryptflow::npy::{Tensor, write_npy, write_npz};
+use cryptflow_arrays::npy::{Tensor, write_npy, write_npz};
 
 fn spec(name: &str, shape: &[usize]) -> InputSpec {
     InputSpec {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
-use cryptflow::npy::{Elements, read_npy, read_npz};
+use cryptflow_arrays::npy::{Elements, read_npy, read_npz};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::file::{self, Model};
 use serde_json::Value;

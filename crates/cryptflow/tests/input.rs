@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use cryptflow::input::{InputError, InputSpec, Row, read};
-use cryptflow::npy::{Tensor, write_npy};
+use cryptflow_arrays::npy::{Tensor, write_npy};
 use cryptflow_program::Preprocessing;
 use png::{BitDepth, ColorType};
 

@@ -31,10 +31,8 @@ mod inspect;
 mod labels;
 mod measure;
 mod notation;
-mod npy;
 mod operations;
 mod policy;
-mod preprocess;
 mod report;
 mod results;
 #[cfg(unix)]

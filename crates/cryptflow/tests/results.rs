@@ -6,9 +6,9 @@ use cryptflow::batches::Batches;
 use cryptflow::compare::Comparison;
 use cryptflow::fixed::{decode, encode};
 use cryptflow::input::Row;
-use cryptflow::npy::Tensor;
 use cryptflow::output::{is_archive, write_npy, write_npz};
 use cryptflow::results::Results;
+use cryptflow_arrays::npy::Tensor;
 
 #[test]
 fn the_batch_is_the_first_axis_that_all_have() {

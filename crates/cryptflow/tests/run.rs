@@ -73,9 +73,9 @@ fn three_processes_give_the_right_answer() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
 
         let bytes = std::fs::read(&logits).unwrap();
-        let array = cryptflow::npy::read_npy(&bytes[..], bytes.len() as u64, true).unwrap();
+        let array = cryptflow_arrays::npy::read_npy(&bytes[..], bytes.len() as u64, true).unwrap();
         assert_eq!(array.shape, [5, 3]);
-        let cryptflow::npy::Elements::Floats(floats) = array.elements else { panic!("no floats") };
+        let cryptflow_arrays::npy::Elements::Floats(floats) = array.elements else { panic!("no floats") };
         for (row, (got, x)) in floats.chunks(3).zip(&rows).enumerate() {
             let expected = common::expected(x);
             for (a, b) in got.iter().zip(expected) {
@@ -123,8 +123,8 @@ fn bad_arguments_are_errors_before_anything_runs() {
     )
     .unwrap();
     let wrong_shape = folder.path().join("shape.npy");
-    let tensor = cryptflow::npy::Tensor { shape: vec![2, 5], data: vec![0.0; 10] };
-    cryptflow::npy::write_npy(&mut std::fs::File::create(&wrong_shape).unwrap(), &tensor).unwrap();
+    let tensor = cryptflow_arrays::npy::Tensor { shape: vec![2, 5], data: vec![0.0; 10] };
+    cryptflow_arrays::npy::write_npy(&mut std::fs::File::create(&wrong_shape).unwrap(), &tensor).unwrap();
     // (arguments, what the error says)
     let table: [(&[&str], &str); 9] = [
         (&[model, "--input", "/nowhere/x.npy"], "/nowhere/x.npy"),

@@ -1,6 +1,6 @@
 //! A model with two inputs and several outputs, as a user compiles and runs it.
 
-use cryptflow::npy::{Tensor, write_npy, write_npz};
+use cryptflow_arrays::npy::{Tensor, write_npy, write_npz};
 use cryptflow_program::file;
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use cryptflow::npy::{Elements, read_npz};
+use cryptflow_arrays::npy::{Elements, read_npz};
 use cryptflow_athos::compile::CompileOptions;
 use cryptflow_graph::Array;
 use cryptflow_import::{self as import, ImportOptions};

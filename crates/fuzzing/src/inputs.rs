@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cryptflow::input::{self, InputSpec};
 use cryptflow::labels::Labels;
-use cryptflow::npy::{self, Tensor};
+use cryptflow_arrays::npy::{self, Tensor};
 use cryptflow_program::Preprocessing;
 
 use crate::{read, write};

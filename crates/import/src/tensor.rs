@@ -2,7 +2,7 @@
 //! numbers.
 
 use crate::value::{Fault, Ints, MAX_ELEMENTS};
-use cryptflow_arrays::{Elements, Encoding};
+use cryptflow_arrays::{Encoding, Numbers};
 use cryptflow_graph::Array;
 
 /// A constant of a model.
@@ -18,10 +18,10 @@ pub(crate) enum Constant {
 
 impl Constant {
     /// The constant of this shape and of these elements, as many as the shape has.
-    pub(crate) fn new(shape: Vec<usize>, elements: Elements) -> Result<Constant, Fault> {
+    pub(crate) fn new(shape: Vec<usize>, elements: Numbers) -> Result<Constant, Fault> {
         Ok(match elements {
-            Elements::Floats(data) => Constant::Float(Array::new(shape, data)?),
-            Elements::Integers(data) => Constant::Int(Ints { shape, data }),
+            Numbers::Floats(data) => Constant::Float(Array::new(shape, data)?),
+            Numbers::Integers(data) => Constant::Int(Ints { shape, data }),
         })
     }
 }
@@ -38,8 +38,8 @@ pub(crate) fn checked_shape(dims: &[i64]) -> Result<(Vec<usize>, usize), Fault> 
     Ok((shape, n))
 }
 
-/// Elements as they are in memory: exactly `n` of them.
-pub(crate) fn read(encoding: Encoding, bytes: &[u8], n: usize) -> Result<Elements, Fault> {
+/// Numbers as they are in memory: exactly `n` of them.
+pub(crate) fn read(encoding: Encoding, bytes: &[u8], n: usize) -> Result<Numbers, Fault> {
     let width = encoding.width();
     if n.checked_mul(width) != Some(bytes.len()) {
         return Err(format!(
@@ -52,17 +52,17 @@ pub(crate) fn read(encoding: Encoding, bytes: &[u8], n: usize) -> Result<Element
 }
 
 /// Floats that a file lists.
-pub(crate) fn floats<T: Copy>(listed: &[T], value: impl Fn(T) -> f32) -> Elements {
-    Elements::Floats(listed.iter().map(|&v| value(v)).collect())
+pub(crate) fn floats<T: Copy>(listed: &[T], value: impl Fn(T) -> f32) -> Numbers {
+    Numbers::Floats(listed.iter().map(|&v| value(v)).collect())
 }
 
 /// Integers that a file lists.
-pub(crate) fn integers<T: Copy>(listed: &[T], value: impl Fn(T) -> i64) -> Elements {
-    Elements::Integers(listed.iter().map(|&v| value(v)).collect())
+pub(crate) fn integers<T: Copy>(listed: &[T], value: impl Fn(T) -> i64) -> Numbers {
+    Numbers::Integers(listed.iter().map(|&v| value(v)).collect())
 }
 
 /// These elements, where there are as many.
-pub(crate) fn exactly(elements: Elements, n: usize) -> Result<Elements, Fault> {
+pub(crate) fn exactly(elements: Numbers, n: usize) -> Result<Numbers, Fault> {
     match elements.len() {
         held if held == n => Ok(elements),
         held => Err(format!("the constant's shape needs {n} elements, but the file holds {held}").into()),
@@ -71,20 +71,20 @@ pub(crate) fn exactly(elements: Elements, n: usize) -> Result<Elements, Fault> {
 
 /// `n` elements, of which the last one that is there stands for those that are not; zero, where
 /// there are none.
-pub(crate) fn repeating_last(elements: Elements, n: usize) -> Elements {
+pub(crate) fn repeating_last(elements: Numbers, n: usize) -> Numbers {
     fn repeat<T: Copy + Default>(mut data: Vec<T>, n: usize) -> Vec<T> {
         let last = data.last().copied().unwrap_or_default();
         data.resize(n, last);
         data
     }
     match elements {
-        Elements::Floats(data) => Elements::Floats(repeat(data, n)),
-        Elements::Integers(data) => Elements::Integers(repeat(data, n)),
+        Numbers::Floats(data) => Numbers::Floats(repeat(data, n)),
+        Numbers::Integers(data) => Numbers::Integers(repeat(data, n)),
     }
 }
 
 /// `n` elements that are zero, but for these at their places.
-pub(crate) fn scattered(elements: &Elements, n: usize, places: &[i64]) -> Result<Elements, Fault> {
+pub(crate) fn scattered(elements: &Numbers, n: usize, places: &[i64]) -> Result<Numbers, Fault> {
     fn scatter<T: Copy + Default>(n: usize, places: &[i64], values: &[T]) -> Result<Vec<T>, Fault> {
         if places.len() != values.len() {
             let (values, places) = (values.len(), places.len());
@@ -98,7 +98,7 @@ pub(crate) fn scattered(elements: &Elements, n: usize, places: &[i64]) -> Result
         Ok(data)
     }
     Ok(match elements {
-        Elements::Floats(values) => Elements::Floats(scatter(n, places, values)?),
-        Elements::Integers(values) => Elements::Integers(scatter(n, places, values)?),
+        Numbers::Floats(values) => Numbers::Floats(scatter(n, places, values)?),
+        Numbers::Integers(values) => Numbers::Integers(scatter(n, places, values)?),
     })
 }

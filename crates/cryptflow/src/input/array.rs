@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{InputError, InputSpec, Row, push};
-use crate::npy::{Elements, NpyArray};
-use crate::preprocess::{self, Picture};
+use cryptflow_arrays::npy::{Elements, NpyArray};
+use cryptflow_pictures::{self as pictures, Picture};
 
 /// Splits an array into rows and adds them to `rows`.
 pub(super) fn rows(
@@ -36,7 +36,7 @@ pub(super) fn rows(
             for (i, part) in data.chunks_exact(row.max(1)).enumerate() {
                 let pixels = if planes { interleave(part, channels) } else { part.to_vec() };
                 let picture = Picture::new(height, width, channels, pixels).map_err(failed)?;
-                let values = preprocess::apply(picture, &spec.preprocessing, &spec.shape).map_err(failed)?;
+                let values = pictures::apply(picture, &spec.preprocessing, &spec.shape).map_err(failed)?;
                 push(rows, label(several.is_some(), i), values, spec)?;
             }
         }
@@ -107,7 +107,7 @@ fn pictures_of(shape: &[usize], spec: &InputSpec) -> Option<Pictures> {
         ref shape => shape.to_vec(),
     };
     // Without a change of size, the number of elements tells rows from a batch.
-    if !preprocess::changes_size(&spec.preprocessing) {
+    if !pictures::changes_size(&spec.preprocessing) {
         for (wanted, planes) in [(&last, false), (&spec.shape, true)] {
             if let Some(several) = rows_of(shape, wanted) {
                 let row = if several.is_some() { shape.get(1..)? } else { shape };

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use super::{InputError, InputSpec, Row, array, picture, push};
-use crate::npy::{self, NpyError};
-use crate::preprocess;
+use super::{InputError, InputSpec, Row, array, push};
+use cryptflow_arrays::npy::{self, NpyError};
+use cryptflow_pictures as pictures;
 
 /// The files that are meant: those that are given, and in the place of a folder those in it.
 pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, InputError> {
@@ -85,9 +85,9 @@ pub(super) fn read(path: &Path, spec: &InputSpec, rows: &mut Vec<Row>) -> Result
             array::rows(array, path, &format!("{name}:{member}"), spec, rows)
         }
         Kind::Picture => {
-            let picture = picture::decode(reader, length)
+            let picture = pictures::decode(reader, length)
                 .map_err(|reason| InputError::Picture { file: path.to_path_buf(), reason })?;
-            let data = preprocess::apply(picture, &spec.preprocessing, &spec.shape)
+            let data = pictures::apply(picture, &spec.preprocessing, &spec.shape)
                 .map_err(|source| InputError::Preprocess { file: path.to_path_buf(), source })?;
             push(rows, name, data, spec)
         }

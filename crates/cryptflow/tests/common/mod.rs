@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cryptflow::npy::{Tensor, write_npy};
+use cryptflow_arrays::npy::{Tensor, write_npy};
 use cryptflow_program::{
     Activation, Input, Linear, LinearTerm, Operation, Output, OutputTransform, Program, Rectifier, Step,
     VERSION, Value, ValueId, Weight, WeightId, file, liveness, validate,

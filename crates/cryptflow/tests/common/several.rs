@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cryptflow::npy::{Elements, Tensor, read_npz_member, write_npy, write_npz};
+use cryptflow_arrays::npy::{Elements, Tensor, read_npz_member, write_npy, write_npz};
 
 /// What a command says that must not fail.
 pub(crate) fn stdout(output: Output) -> String {

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cryptflow::npy::{Elements, read_npz};
+use cryptflow_arrays::npy::{Elements, NpyArray, read_npz_all};
 use cryptflow_athos::compile::{CompileOptions, Scale};
 use cryptflow_graph::{Array, float};
 use cryptflow_import::{ImportOptions, from_path};
@@ -17,7 +17,7 @@ const TOLERANCE: f32 = 1.5e-2;
 
 /// A file of cases.
 pub(crate) struct Cases {
-    file: PathBuf,
+    arrays: BTreeMap<String, NpyArray>,
     /// Members of the archive, as NAME and what comes after it.
     pub(crate) members: BTreeMap<String, BTreeSet<String>>,
 }
@@ -27,17 +27,16 @@ impl Cases {
     pub(crate) fn read(name: &str) -> Cases {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
         let mut members: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let archive = zip::ZipArchive::new(File::open(&file).unwrap()).unwrap();
-        for name in archive.file_names() {
-            let name = name.unwrap();
-            let (case, member) = name.strip_suffix(".npy").unwrap().split_once('/').unwrap();
+        let arrays: BTreeMap<_, _> = read_npz_all(File::open(&file).unwrap()).unwrap().into_iter().collect();
+        for name in arrays.keys() {
+            let (case, member) = name.split_once('/').unwrap();
             members.entry(case.into()).or_default().insert(member.into());
         }
-        Cases { file, members }
+        Cases { arrays, members }
     }
 
     fn elements(&self, name: &str) -> (Vec<usize>, Elements) {
-        let (_, array) = read_npz(File::open(&self.file).unwrap(), name).unwrap();
+        let array = self.arrays[name].clone();
         (array.shape, array.elements)
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cryptflow::npy::{Elements, Tensor, read_npy, write_npy};
+use cryptflow_arrays::npy::{Elements, Tensor, read_npy, write_npy};
 
 /// How long a command may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);

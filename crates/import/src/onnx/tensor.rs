@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cryptflow_arrays::{Elements, Encoding, bfloat, half};
+use cryptflow_arrays::{Encoding, Numbers, bfloat, half};
 
 use super::external::Folder;
 use super::messages::{DataType, SparseTensorProto, TensorProto};
@@ -51,9 +51,9 @@ fn encoding(dtype: DataType) -> Option<Encoding> {
 }
 
 /// The elements that a message lists, in the list of their type.
-fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
+fn listed(t: &TensorProto, encoding: Encoding) -> Numbers {
     match encoding {
-        Encoding::Single => Elements::Floats(t.float_data.clone()),
+        Encoding::Single => Numbers::Floats(t.float_data.clone()),
         Encoding::Double => floats(&t.double_data, |v| v as f32),
         Encoding::Half => floats(&t.int32_data, |v| half(v as u16)),
         Encoding::Bfloat => floats(&t.int32_data, |v| bfloat(v as u16)),
@@ -94,8 +94,8 @@ pub(super) fn read_sparse(tensor: &SparseTensorProto, folder: &Folder) -> Result
         other => return Err(format!("the places of the sparse constant have the shape {other:?}").into()),
     };
     let elements = match read_constant(values, folder)? {
-        Constant::Float(array) => Elements::Floats(array.data.to_vec()),
-        Constant::Int(ints) => Elements::Integers(ints.data),
+        Constant::Float(array) => Numbers::Floats(array.data.to_vec()),
+        Constant::Int(ints) => Numbers::Integers(ints.data),
         opaque @ Constant::Opaque(_) => return Ok(opaque),
     };
     Constant::new(shape, tensor::scattered(&elements, n, &places)?)

@@ -1,6 +1,6 @@
 //! Constants, as TensorFlow's tensor messages hold them.
 
-use cryptflow_arrays::{Elements, Encoding, bfloat, half};
+use cryptflow_arrays::{Encoding, Numbers, bfloat, half};
 
 use super::messages::{DataType, TensorProto, TensorShapeProto};
 use crate::budget::MAX_GROWN;
@@ -60,9 +60,9 @@ impl DataType {
 }
 
 /// The elements that a message lists, in the list of their type.
-fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
+fn listed(t: &TensorProto, encoding: Encoding) -> Numbers {
     match encoding {
-        Encoding::Single => Elements::Floats(t.float_val.clone()),
+        Encoding::Single => Numbers::Floats(t.float_val.clone()),
         Encoding::Double => floats(&t.double_val, |v| v as f32),
         Encoding::Half => floats(&t.half_val, |v| half(v as u16)),
         Encoding::Bfloat => floats(&t.half_val, |v| bfloat(v as u16)),
@@ -77,7 +77,7 @@ fn listed(t: &TensorProto, encoding: Encoding) -> Elements {
 }
 
 /// Where a list is shorter than the tensor, its last element stands for the rest.
-fn fill_up(listed: Elements, n: usize) -> Result<Elements, Fault> {
+fn fill_up(listed: Numbers, n: usize) -> Result<Numbers, Fault> {
     match listed.len() {
         held if held > n => tensor::exactly(listed, n),
         held if held < n && n > MAX_GROWN => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use cryptflow_arrays::npy;
 use cryptflow_graph::{Array, Graph, float};
 use cryptflow_import::{ImportOptions, from_path};
 
@@ -94,21 +95,12 @@ pub(crate) fn check(models: Vec<SmallModel>, change: impl Fn(&mut Graph)) {
 
 /// The arrays of an `.npz`, by name.
 fn npz(path: &Path) -> BTreeMap<String, Array> {
-    let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
-    (0..archive.len())
-        .map(|i| {
-            let member = archive.by_index(i).unwrap();
-            let name = member.name().unwrap().strip_suffix(".npy").unwrap().to_owned();
-            let file = npyz::NpyFile::new(member).unwrap();
-            let shape = file.shape().iter().map(|&d| d as usize).collect();
-            let data = match file.dtype().descr().as_str() {
-                "'<f4'" => file.into_vec::<f32>().unwrap(),
-                "'<i8'" => file.into_vec::<i64>().unwrap().into_iter().map(|v| v as f32).collect(),
-                other => panic!("{}: {name} has elements of type {other}", path.display()),
-            };
-            (name, Array::new(shape, data).unwrap())
-        })
-        .collect()
+    let arrays = npy::read_npz_all(File::open(path).unwrap()).unwrap();
+    let array = |found: npy::NpyArray| match found.elements {
+        npy::Elements::Floats(data) => Array::new(found.shape, data).unwrap(),
+        npy::Elements::Bytes(_) => panic!("{}: bytes", path.display()),
+    };
+    arrays.into_iter().map(|(name, found)| (name, array(found))).collect()
 }
 
 /// Runs a graph on the values that are no outputs, by name, and compares with those that are, all

@@ -1,10 +1,10 @@
 //! The networks of the shared data, which are not there everywhere, and their references.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cryptflow_arrays::npy;
 use cryptflow_graph::{Activation, Array, Graph, Op};
 
 /// The shared data, where it holds such models.
@@ -31,9 +31,10 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
 
 /// An array of floats in an `.npy`.
 pub(crate) fn npy(path: &Path) -> Array {
-    let file = npyz::NpyFile::new(std::io::BufReader::new(File::open(path).unwrap())).unwrap();
-    let shape = file.shape().iter().map(|&d| d as usize).collect();
-    Array::new(shape, file.into_vec::<f32>().unwrap()).unwrap()
+    let bytes = std::fs::read(path).unwrap();
+    let found = npy::read_npy(bytes.as_slice(), bytes.len() as u64, true).unwrap();
+    let npy::Elements::Floats(data) = found.elements else { panic!("{}: bytes", path.display()) };
+    Array::new(found.shape, data).unwrap()
 }
 
 /// The first rows of a batch.

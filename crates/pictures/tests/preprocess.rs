@@ -1,6 +1,7 @@
 //! Pictures become inputs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cryptflow::preprocess::{Picture, apply};
+use cryptflow_pictures::{Picture, apply};
 use cryptflow_program::Preprocessing;
 
 /// Red counts rows, green counts columns, blue is 200.

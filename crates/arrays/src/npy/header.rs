@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::NpyError;
+use crate::half;
 
 /// What a header says.
 pub(super) struct Header {
@@ -36,7 +37,7 @@ pub(super) struct DType {
 
 impl Header {
     /// Reads a header from a file of `length` bytes.
-    pub(super) fn read(reader: &mut impl Read, length: u64) -> Result<Header, NpyError> {
+    pub(super) fn read(reader: &mut dyn Read, length: u64) -> Result<Header, NpyError> {
         let mut start = [0u8; 8];
         reader.read_exact(&mut start).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => NpyError::Signature,
@@ -242,17 +243,5 @@ impl DType {
             (Kind::Unsigned, _) => bits as f32,
             (Kind::Bool, _) => f32::from(u8::from(bits != 0)),
         }
-    }
-}
-
-/// IEEE half precision, exactly.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
     }
 }

@@ -8,9 +8,15 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::{NpyArray, NpyError, Tensor, read_npy, write_npy};
 
+trait Archived: Read + Seek {}
+impl<T: Read + Seek> Archived for T {}
+
+/// An archive whose reading is compiled here, once, where it is optimised.
+type Archive<'a> = ZipArchive<&'a mut dyn Archived>;
+
 /// Reads the array called `wanted` from an archive, or the only one that it holds, with its name.
-pub fn read_npz(reader: impl Read + Seek, wanted: &str) -> Result<(String, NpyArray), NpyError> {
-    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
+pub fn read_npz(mut reader: impl Read + Seek, wanted: &str) -> Result<(String, NpyArray), NpyError> {
+    let mut archive = open(&mut reader)?;
     let found = names(&archive)?;
     let name = match found.as_slice() {
         [only] => only.clone(),
@@ -23,13 +29,20 @@ pub fn read_npz(reader: impl Read + Seek, wanted: &str) -> Result<(String, NpyAr
 
 /// Reads the array called `wanted` from an archive, also where it holds only one, which has another
 /// name.
-pub fn read_npz_member(reader: impl Read + Seek, wanted: &str) -> Result<NpyArray, NpyError> {
-    let mut archive = ZipArchive::new(reader).map_err(damaged)?;
+pub fn read_npz_member(mut reader: impl Read + Seek, wanted: &str) -> Result<NpyArray, NpyError> {
+    let mut archive = open(&mut reader)?;
     let found = names(&archive)?;
     if !found.iter().any(|name| name == wanted) {
         return Err(NpyError::NoSuchArray { wanted: wanted.into(), found });
     }
     member(&mut archive, wanted)
+}
+
+/// Reads all arrays of an archive, with their names, sorted by these.
+pub fn read_npz_all(mut reader: impl Read + Seek) -> Result<Vec<(String, NpyArray)>, NpyError> {
+    let mut archive = open(&mut reader)?;
+    let found = names(&archive)?;
+    found.into_iter().map(|name| Ok((name.clone(), member(&mut archive, &name)?))).collect()
 }
 
 /// Writes arrays by name as an archive, uncompressed, as `numpy.savez` does.
@@ -82,8 +95,12 @@ fn damaged(error: ZipError) -> NpyError {
     NpyError::Archive(error.to_string())
 }
 
+fn open(reader: &mut dyn Archived) -> Result<Archive<'_>, NpyError> {
+    ZipArchive::new(reader).map_err(damaged)
+}
+
 /// The names of all arrays, sorted.
-fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>, NpyError> {
+fn names(archive: &Archive<'_>) -> Result<Vec<String>, NpyError> {
     let mut found = Vec::new();
     for name in archive.file_names() {
         found.extend(name.map_err(damaged)?.strip_suffix(".npy").map(str::to_owned));
@@ -92,7 +109,7 @@ fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>, NpyErro
     Ok(found)
 }
 
-fn member<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<NpyArray, NpyError> {
+fn member(archive: &mut Archive<'_>, name: &str) -> Result<NpyArray, NpyError> {
     let member = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
     let length = member.size(); // what the archive claims; it may lie
     read_npy(member, length, false).map_err(|e| match e {

@@ -137,7 +137,7 @@ fn extents(height: usize, width: usize, channels: usize) -> String {
 }
 
 /// Whether the result has another number of elements than the picture.
-pub(crate) fn changes_size(p: &Preprocessing) -> bool {
+pub fn changes_size(p: &Preprocessing) -> bool {
     p.resize.is_some() || p.crop.is_some() || p.grey
 }
 

@@ -3,7 +3,7 @@
 //! A file may come from anywhere: every size that it claims is checked against the bytes that are
 //! there before memory is taken, and nothing in it can make the reader panic.
 //!
-//! The crate `npyz`, which tests read with, cannot: a header of 14 opening braces keeps its parser
+//! The crate `npyz` cannot (0.9): a header of 14 opening braces keeps its parser
 //! of Python literals busy for 15 seconds (each pair takes ten times as long), and it multiplies
 //! extents without looking for overflow.
 
@@ -12,7 +12,7 @@ mod npz;
 
 use std::io::{Read, Write};
 
-pub use npz::{read_npz, read_npz_member, write_npz};
+pub use npz::{read_npz, read_npz_all, read_npz_member, write_npz};
 
 use header::{DType, Header, Kind};
 
@@ -93,7 +93,7 @@ pub enum NpyError {
 }
 
 /// Names of arrays, for a message.
-pub(crate) fn list(names: &[String]) -> String {
+pub fn list(names: &[String]) -> String {
     match names {
         [] => "no arrays".into(),
         [one] => format!("the array {one}"),
@@ -105,7 +105,12 @@ pub(crate) fn list(names: &[String]) -> String {
 /// Reads one `.npy` array from `reader`, which holds `length` bytes as far as is known. Memory is
 /// taken ahead of reading only when `trusted` says that these bytes are really there.
 pub fn read_npy(mut reader: impl Read, length: u64, trusted: bool) -> Result<NpyArray, NpyError> {
-    let Header { dtype, fortran, shape, bytes: header } = Header::read(&mut reader, length)?;
+    read(&mut reader, length, trusted)
+}
+
+/// Compiled here, once, where it is optimised.
+fn read(reader: &mut dyn Read, length: u64, trusted: bool) -> Result<NpyArray, NpyError> {
+    let Header { dtype, fortran, shape, bytes: header } = Header::read(reader, length)?;
     let found = length.saturating_sub(header);
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let sizes = count.and_then(|n| Some((n, u64::try_from(n.checked_mul(dtype.size)?).ok()?)));
@@ -121,11 +126,11 @@ pub fn read_npy(mut reader: impl Read, length: u64, trusted: bool) -> Result<Npy
     let room = if trusted { count } else { count.min(1 << 16) };
     let elements = if dtype == (DType { kind: Kind::Unsigned, size: 1, big_endian: false }) {
         let mut bytes = Vec::with_capacity(room);
-        chunks(&mut reader, count, 1, &shape, |chunk| bytes.extend_from_slice(chunk))?;
+        chunks(reader, count, 1, &shape, |chunk| bytes.extend_from_slice(chunk))?;
         Elements::Bytes(if fortran { row_major(&bytes, &shape) } else { bytes })
     } else {
         let mut floats = Vec::with_capacity(room);
-        chunks(&mut reader, count, dtype.size, &shape, |chunk| dtype.decode(chunk, &mut floats))?;
+        chunks(reader, count, dtype.size, &shape, |chunk| dtype.decode(chunk, &mut floats))?;
         Elements::Floats(if fortran { row_major(&floats, &shape) } else { floats })
     };
     Ok(NpyArray { shape, elements })
@@ -133,7 +138,7 @@ pub fn read_npy(mut reader: impl Read, length: u64, trusted: bool) -> Result<Npy
 
 /// Hands `count` elements of `size` bytes to `take`, in pieces of whole elements.
 fn chunks(
-    reader: &mut impl Read,
+    reader: &mut dyn Read,
     count: usize,
     size: usize,
     shape: &[usize],
@@ -187,7 +192,12 @@ fn row_major<T: Copy>(elements: &[T], shape: &[usize]) -> Vec<T> {
 }
 
 /// Writes a tensor as `.npy`, version 1.0, little-endian float32, row-major.
-pub fn write_npy(writer: &mut (impl Write + ?Sized), tensor: &Tensor) -> std::io::Result<()> {
+pub fn write_npy(mut writer: impl Write, tensor: &Tensor) -> std::io::Result<()> {
+    write(&mut writer, tensor)
+}
+
+/// Compiled here, once, where it is optimised.
+fn write(writer: &mut dyn Write, tensor: &Tensor) -> std::io::Result<()> {
     let count = tensor.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if count != Some(tensor.data.len()) {
         let found = tensor.data.len();

@@ -5,7 +5,7 @@
 //! pictures; `jpeg-decoder`: 4). What agrees is written in C and wants cmake (`turbojpeg`), or
 //! promises no memory safety (`libjpeg-turbo-rs` 0.9). The user guide says what to do.
 
-use std::io::{BufRead, Seek};
+use std::io::{Cursor, Read};
 
 use png::{ColorType, Transformations};
 use zune_core::bytestream::ZCursor;
@@ -22,9 +22,13 @@ const BYTES_PER_BYTE: u64 = 4_096;
 /// Decodes a picture from a file of `length` bytes: one channel where it is grey, else red, green,
 /// blue. Sixteen bits become eight, and transparency is dropped. What a camera notes of its
 /// orientation is not applied.
-pub(super) fn decode(mut reader: impl BufRead + Seek, length: u64) -> Result<Picture, String> {
-    let is_png = reader.fill_buf().map_err(|e| e.to_string())?.starts_with(b"\x89PNG");
-    if is_png { png(reader, length) } else { jpeg(reader, length) }
+///
+/// # Errors
+/// What is wrong with the file, for people.
+pub fn decode(mut reader: impl Read, length: u64) -> Result<Picture, String> {
+    let mut file = Vec::new();
+    reader.read_to_end(&mut file).map_err(|e| e.to_string())?;
+    if file.starts_with(b"\x89PNG") { png(&file, length) } else { jpeg(&file, length) }
 }
 
 /// Whether a picture of this size may be decoded from so many bytes.
@@ -38,8 +42,8 @@ fn check(width: usize, height: usize, bytes: usize, length: u64) -> Result<(), S
     Ok(())
 }
 
-fn png(reader: impl BufRead + Seek, length: u64) -> Result<Picture, String> {
-    let mut decoder = png::Decoder::new(reader);
+fn png(file: &[u8], length: u64) -> Result<Picture, String> {
+    let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
@@ -58,12 +62,10 @@ fn png(reader: impl BufRead + Seek, length: u64) -> Result<Picture, String> {
     Picture::new(height, width, channels, opaque).map_err(|e| e.to_string())
 }
 
-fn jpeg(mut reader: impl BufRead + Seek, length: u64) -> Result<Picture, String> {
-    let mut file = Vec::new();
-    reader.read_to_end(&mut file).map_err(|e| e.to_string())?;
+fn jpeg(file: &[u8], length: u64) -> Result<Picture, String> {
     let options =
         DecoderOptions::default().set_strict_mode(false).set_max_width(LARGEST).set_max_height(LARGEST);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file.as_slice()), options);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;
     let (Some((width, height)), Some(colours)) = (decoder.dimensions(), decoder.input_colorspace()) else {
         return Err("it has no header".into());

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use cryptflow::npy::{
+use cryptflow_arrays::npy::{
     Elements, NpyArray, NpyError, Tensor, read_npy, read_npz, read_npz_member, write_npy, write_npz,
 };
 

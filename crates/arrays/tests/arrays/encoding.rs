@@ -1,6 +1,6 @@
 //! Encodings of elements against their definitions.
 
-use cryptflow_arrays::{Elements, Encoding, bfloat, half};
+use cryptflow_arrays::{Encoding, Numbers, bfloat, half};
 
 #[test]
 fn half_precision() {
@@ -21,14 +21,14 @@ fn half_precision() {
 fn every_encoding_reads_what_fills_its_bytes() {
     let bytes: Vec<u8> = (1..=16).map(|i| i * 15).collect();
     for (encoding, elements) in [
-        (Encoding::Int8, Elements::Integers(bytes.iter().map(|&b| (b as i8).into()).collect())),
-        (Encoding::Uint8, Elements::Integers(bytes.iter().map(|&b| b.into()).collect())),
-        (Encoding::Flag, Elements::Integers(vec![1; 16])),
-        (Encoding::Int16, Elements::Integers(vec![7695, 15405, 23115, 30825, -27001, -19291, -11581, -3871])),
-        (Encoding::Uint32, Elements::Integers(vec![1009589775, 2020170315, 3030750855, 4041331395])),
+        (Encoding::Int8, Numbers::Integers(bytes.iter().map(|&b| (b as i8).into()).collect())),
+        (Encoding::Uint8, Numbers::Integers(bytes.iter().map(|&b| b.into()).collect())),
+        (Encoding::Flag, Numbers::Integers(vec![1; 16])),
+        (Encoding::Int16, Numbers::Integers(vec![7695, 15405, 23115, 30825, -27001, -19291, -11581, -3871])),
+        (Encoding::Uint32, Numbers::Integers(vec![1009589775, 2020170315, 3030750855, 4041331395])),
         (
             Encoding::Single,
-            Elements::Floats(bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()),
+            Numbers::Floats(bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()),
         ),
     ] {
         assert_eq!(encoding.read(&bytes), elements, "{encoding:?}");

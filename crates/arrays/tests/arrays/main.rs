@@ -1,0 +1,5 @@
+//! Arrays in files, from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod encoding;
+mod npy;

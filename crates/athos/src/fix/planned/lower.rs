@@ -8,6 +8,7 @@ mod activation;
 mod arg_max;
 mod arithmetic;
 mod compare;
+mod flags;
 mod function;
 mod linear;
 mod merge;
@@ -79,6 +80,8 @@ pub(crate) struct Lowering<'a> {
     /// Fractional bits that each node's value should have beyond those of activations.
     extra: Vec<u32>,
     lowered: Vec<Lowered>,
+    /// For each node, whether its value is 0 or 1 whatever the input.
+    booleans: Vec<bool>,
     /// What the client would apply, computed after all because a node inside of the graph uses it.
     inside: HashMap<NodeId, usize>,
     /// Every node that cannot be lowered.
@@ -99,6 +102,7 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         bounds: Vec::new(),
         extra: precision::extra_bits(graph, ranges, setting),
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
+        booleans: flags::booleans(graph),
         inside: HashMap::new(),
         refused: Vec::new(),
     };

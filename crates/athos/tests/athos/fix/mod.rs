@@ -3,6 +3,7 @@
 
 mod bounds;
 mod executor;
+mod flags;
 mod graphs;
 mod hidden;
 mod property;

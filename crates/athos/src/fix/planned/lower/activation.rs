@@ -17,6 +17,7 @@ impl Lowering<'_> {
             }
             Activation::ClippedRelu { limit } if *limit > 0.0 => {
                 let x = self.secret(operand)?;
+                let x = self.holding(id, x, (*limit).into());
                 Ok(self.last_step(id, plan::clipped_relu((*limit).into()), &[x]))
             }
             Activation::ClippedRelu { limit } => Err(malformed(format!("its limit {limit} is not positive"))),

@@ -10,6 +10,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 
 use super::super::plan::{self, Operation, PlanValue};
+use super::flags::Logic;
 use super::function::Approximation;
 use super::linear::Target;
 use super::{Lowered, Lowering, Refusal, malformed};
@@ -25,12 +26,12 @@ enum Basic {
 }
 
 /// `x * factor + offset`, for tensors of one shape.
-struct Diagonal<'a> {
+pub(super) struct Diagonal<'a> {
     /// What the weight is called after.
-    named: NodeId,
-    shape: &'a [usize],
-    factor: Vec<f32>,
-    offset: Option<Vec<f64>>,
+    pub(super) named: NodeId,
+    pub(super) shape: &'a [usize],
+    pub(super) factor: Vec<f32>,
+    pub(super) offset: Option<Vec<f64>>,
 }
 
 impl Diagonal<'_> {
@@ -42,6 +43,17 @@ impl Diagonal<'_> {
 
 impl Lowering<'_> {
     pub(super) fn arithmetic(&mut self, id: NodeId, arithmetic: &Arithmetic) -> Result<Lowered, Refusal> {
+        let logic = match arithmetic {
+            Arithmetic::Mul | Arithmetic::Minimum => Some(Logic::And),
+            Arithmetic::Maximum => Some(Logic::Or),
+            Arithmetic::Add | Arithmetic::Sub | Arithmetic::Div => None,
+            Arithmetic::Compare(_) | Arithmetic::Select => None,
+        };
+        if let Some(logic) = logic
+            && let Some(flags) = self.logic(id, logic)?
+        {
+            return Ok(flags);
+        }
         match arithmetic {
             Arithmetic::Add => self.computed(id, Basic::Add),
             Arithmetic::Sub => self.computed(id, Basic::Sub),
@@ -61,7 +73,8 @@ impl Lowering<'_> {
             (None, Some(c)) => (c, a, b, false),
             (Some(c), _) => (c, b, a, true),
         };
-        let x = self.secret(secret)?;
+        let flag = if matches!(op, Basic::Mul) { self.flag(secret)? } else { None };
+        let x = flag.map_or_else(|| self.secret(secret), Ok)?;
         if let Some((sign, number)) = trivial(op, &c, first) {
             return self.plainly(id, x, sign, number);
         }
@@ -164,6 +177,8 @@ impl Lowering<'_> {
             (Some(c), _) => (self.secret(b)?, -1, c, a),
         };
         let x = self.broadcast(id, x);
+        // A layer rounds: integers get fractional bits to round.
+        let x = if uniform(constant).is_none() { self.with_fraction(id, x) } else { x };
         if let Some(number) = uniform(constant) {
             return self.offset(id, x, sign, f64::from(number) * f64::from(-sign));
         }
@@ -178,6 +193,7 @@ impl Lowering<'_> {
 
     /// `sign · x + number`, exactly, for a public number.
     fn offset(&mut self, id: NodeId, x: usize, sign: i32, number: f64) -> Result<usize, Refusal> {
+        let x = self.holding(id, x, number);
         let value = self.plan.values[x].clone();
         let scale = value.scale(self.setting.scale);
         let units = (number * exp2(scale)).round();
@@ -302,7 +318,7 @@ impl Lowering<'_> {
     }
 
     /// A diagonal layer, broadcast against a value.
-    fn diagonal_with(
+    pub(super) fn diagonal_with(
         &mut self,
         id: NodeId,
         x: usize,
@@ -345,7 +361,7 @@ fn trivial(op: Basic, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
 }
 
 /// The number that all elements of an array are, if they are one.
-fn uniform(c: &Array) -> Option<f32> {
+pub(super) fn uniform(c: &Array) -> Option<f32> {
     c.data.first().copied().filter(|first| c.data.iter().all(|v| v == first))
 }
 

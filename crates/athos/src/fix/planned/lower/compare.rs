@@ -5,7 +5,6 @@ use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
-use crate::fix::units::exp2;
 
 /// Units by which the difference of two equal values may be off: a truncation on the way to it
 /// rounds up or down.
@@ -13,7 +12,7 @@ const TIE: i64 = 1;
 
 impl Lowering<'_> {
     /// A comparison of two values, on their difference as it is in fixed point: values within
-    /// [`TIE`] units are equal.
+    /// [`TIE`] units are equal, but for integers, which are exact.
     pub(super) fn compare(&mut self, id: NodeId, comparison: Comparison) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         let d = self.difference(id, a, b)?;
@@ -29,8 +28,9 @@ impl Lowering<'_> {
         whole: bool,
     ) -> usize {
         self.plan.fitted = Some(self.setting.scale);
+        let tie = if self.is_whole(d) { 0 } else { TIE };
         // Bits for "not less" and for "greater", combined.
-        let (not_less, greater) = (-TIE, TIE + 1);
+        let (not_less, greater) = (-tie, tie + 1);
         let (thresholds, factors, offset) = match comparison {
             Comparison::GreaterEqual => (vec![not_less], vec![1], 0),
             Comparison::Less => (vec![not_less], vec![-1], 1),
@@ -40,11 +40,7 @@ impl Lowering<'_> {
             Comparison::NotEqual => (vec![not_less, greater], vec![-1, 1], 1),
         };
         let bits = self.flags(id, d, thresholds);
-        let own = self.setting.scale;
-        let one = exp2(own) as i64;
-        let op = plan::combine(factors.iter().map(|f| f * one).collect(), vec![offset * one]);
-        let result = self.integers(id, self.shape(d), Bounds { low: 0, high: one }, own);
-        self.step_to(id, op, &[bits], PlanValue { node: whole.then_some(id), ..result })
+        self.counted(id, bits, self.shape(d), factors, offset, whole)
     }
 
     /// For each threshold, along a new first axis, 1 where a value reaches it: integers, which have

@@ -33,6 +33,7 @@ impl Lowering<'_> {
     /// where padding does not count.
     fn avg_pool(&mut self, id: NodeId, window: &Window, padding: bool) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
+        let x = self.with_fraction(id, x);
         let input = self.nhwc(x)?;
         let all = window.kernel[0] * window.kernel[1];
         let counts = if padding { vec![all] } else { taps(input, window)? };

@@ -11,7 +11,14 @@ use super::{Lowered, Lowering, Refusal};
 impl Lowering<'_> {
     /// `a · b` of two secrets, broadcast to the node's shape.
     pub(super) fn mul_secrets(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
-        let (x, y) = self.pair(id, a, b)?;
+        let mut factors = [0; 2];
+        for (factor, operand) in factors.iter_mut().zip([a, b]) {
+            // A flag that is one: what it is multiplied with may be large.
+            let flag = self.flag(operand)?;
+            let x = flag.map_or_else(|| self.secret(operand), Ok)?;
+            *factor = self.broadcast(id, x);
+        }
+        let [x, y] = factors;
         Ok(Lowered::Value(self.product_of(id, x, y, self.extra_of(id), self.range(id), true)))
     }
 
@@ -25,6 +32,8 @@ impl Lowering<'_> {
         range: Range,
         whole: bool,
     ) -> usize {
+        // What a product shifts out is fractional bits of its operands.
+        let (x, y) = (self.with_fraction(id, x), self.with_fraction(id, y));
         let shape = self.shape(x);
         let op = plan::elementwise(shape.iter().product());
         self.secret_product(id, op, [x, y], shape, Target { range, extra, whole })
@@ -53,6 +62,7 @@ impl Lowering<'_> {
         let x = if ta { self.last_two_swapped(id, x) } else { x };
         let y = self.secret(b)?;
         let y = if tb { self.last_two_swapped(id, y) } else { y };
+        let (x, y) = (self.with_fraction(id, x), self.with_fraction(id, y));
         let right = &self.plan.values[y].shape;
         let (batch, [rows, inner]) = matrices(&self.plan.values[x].shape)?;
         let (_, [_, columns]) = matrices(right)?;

@@ -2,7 +2,7 @@
 
 use cryptflow_ring::Movement;
 
-use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Range, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Range};
 use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
@@ -26,6 +26,7 @@ impl Lowering<'_> {
             }
             _ => self.difference(id, a, b)?,
         };
+        let d = self.with_fraction(id, d);
         let range = self.plan.values[d].range.with_zero();
         let chosen = self.product_of(id, d, bit, self.plan.values[d].extra, range, false);
         self.plus(id, chosen, b)
@@ -33,32 +34,11 @@ impl Lowering<'_> {
 
     /// The condition as 0 or 1: itself where it can be nothing else.
     fn condition(&mut self, id: NodeId, condition: NodeId) -> Result<usize, Refusal> {
+        if let Some(flag) = self.flag(condition)? {
+            return Ok(flag);
+        }
         let x = self.secret(condition)?;
-        if self.is_boolean(condition) {
-            return Ok(x);
-        }
         Ok(self.compared_with_zero(id, x, Comparison::NotEqual, false))
-    }
-
-    /// Whether a node's value is 0 or 1 whatever the input.
-    fn is_boolean(&self, id: NodeId) -> bool {
-        let node = self.graph.node(id);
-        let operands = || node.inputs.iter().all(|&i| self.is_boolean(i));
-        match &node.op {
-            Op::Arithmetic(Arithmetic::Compare(_)) => true,
-            Op::Constant(array) => array.data.iter().all(|&v| v == 0.0 || v == 1.0),
-            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Maximum | Arithmetic::Minimum)
-            | Op::Identity
-            | Op::Movement(_) => operands(),
-            Op::Reduce(Reduce { kind: Reduction::Max | Reduction::Min, .. }) => operands(),
-            Op::Arithmetic(Arithmetic::Sub) => {
-                let one = node.inputs.first().and_then(|&i| self.graph.constant(i));
-                one.is_some_and(|c| c.data.iter().all(|&v| v == 1.0))
-                    && node.inputs.get(1).is_some_and(|&i| self.is_boolean(i))
-            }
-            // What is not known to be a flag is compared with zero, which is right whatever it is.
-            _ => false,
-        }
     }
 
     /// A public condition: the elements of the two are gathered; where one of them is a constant,
@@ -110,6 +90,7 @@ impl Lowering<'_> {
             let added = (0..count).map(|i| if picks(i) { all[i] } else { 0.0 }).collect();
             return self.plus_array(id, kept, &Array::new(shape, added)?);
         }
+        let value = self.holding(id, value, first.into());
         let number = self.public_number(id, value, first)?;
         let both = self.joined(id, &[value, number]);
         let indices = (0..count).map(|i| if picks(i) { count } else { i }).collect();

@@ -1,6 +1,7 @@
 //! The fixed-point step: small graphs, compiled and run in a naive executor, against the float
 //! interpreter.
 
+mod beyond;
 mod bounds;
 mod executor;
 mod flags;

@@ -23,6 +23,7 @@ impl Function {
     pub const SIN: Function = Function::of(&Entry {
         value: |x, _| x.sin(),
         image: |_, _| between(-1.0, 1.0),
+        straight: false,
         ..smooth("sin", "sine").in_both(&["Sin"])
     });
 
@@ -30,6 +31,7 @@ impl Function {
     pub const COS: Function = Function::of(&Entry {
         value: |x, _| x.cos(),
         image: |_, _| between(-1.0, 1.0),
+        straight: false,
         ..smooth("cos", "cosine").in_both(&["Cos"])
     });
 
@@ -39,6 +41,7 @@ impl Function {
         shown: (-1.0, 1.0),
         value: |x, _| x.tan(),
         domain: |_| Domain::Between(End::Pole(-FRAC_PI_2), End::Pole(FRAC_PI_2)),
+        straight: false,
         ..smooth("tan", "tangent").in_both(&["Tan"])
     });
 
@@ -68,6 +71,7 @@ impl Function {
     /// The hyperbolic sine.
     pub const SINH: Function = Function::of(&Entry {
         value: |x, _| x.sinh(),
+        straight: false,
         ..smooth("sinh", "hyperbolic sine").in_both(&["Sinh"])
     });
 
@@ -75,6 +79,7 @@ impl Function {
     pub const COSH: Function = Function::of(&Entry {
         value: |x, _| x.cosh(),
         image: |_, _| above(1.0),
+        straight: false,
         ..smooth("cosh", "hyperbolic cosine").in_both(&["Cosh"])
     });
 

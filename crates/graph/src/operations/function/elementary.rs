@@ -32,6 +32,7 @@ const POWER: &Entry = &Entry {
         if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 { above(0.0) } else { Range::ALL }
     },
     steep_at_zero: |[exponent, _]| exponent < 1.0,
+    straight: false,
     ..smooth("power", "power")
 };
 
@@ -49,6 +50,7 @@ impl Function {
     pub const EXP: Function = Function::of(&Entry {
         value: |x, _| x.exp(),
         image: |_, _| above(0.0),
+        straight: false,
         ..smooth("exp", "exp").in_both(&["Exp"])
     });
 

@@ -46,6 +46,9 @@ pub struct Entry {
     pub breaks: Breaks,
     image: fn(Range, [f64; 2]) -> Range,
     steep_at_zero: fn([f64; 2]) -> bool,
+    /// Whether it comes close to a line wherever numbers are large, so that a few pieces reach as
+    /// far as they do.
+    straight: bool,
     /// Whether models often have it written out in smaller operations.
     pub written_out: bool,
 }
@@ -129,6 +132,7 @@ const fn smooth(name: &'static str, title: &'static str) -> Entry {
         breaks: Breaks::Nowhere,
         image: |_, _| Range::ALL,
         steep_at_zero: |_| false,
+        straight: true,
         written_out: false,
     }
 }
@@ -221,6 +225,11 @@ impl Function {
     /// steep near zero.
     pub fn steep_at_zero(&self) -> bool {
         (self.entry.steep_at_zero)(self.parameters())
+    }
+
+    /// Whether it comes close to a line wherever numbers are large.
+    pub fn straight(&self) -> bool {
+        self.entry.straight
     }
 
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {

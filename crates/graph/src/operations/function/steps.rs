@@ -16,6 +16,7 @@ impl Function {
         value: |x, _| x.floor(),
         breaks: Breaks::Steps(|k| Break::From(k as f64)),
         image: integers,
+        straight: false,
         ..smooth("floor", "floor").in_both(&["Floor"])
     });
 
@@ -24,6 +25,7 @@ impl Function {
         value: |x, _| x.ceil(),
         breaks: Breaks::Steps(|k| Break::Above(k as f64)),
         image: integers,
+        straight: false,
         ..smooth("ceil", "ceiling").in_both(&["Ceil"])
     });
 
@@ -39,6 +41,7 @@ impl Function {
             if k.rem_euclid(2) == 0 { Break::Above(half) } else { Break::From(half) }
         }),
         image: integers,
+        straight: false,
         ..smooth("round", "nearest integer")
     });
 
@@ -48,6 +51,7 @@ impl Function {
         // Towards zero: from below an integer is reached, from above it is left.
         breaks: Breaks::Steps(|k| if k > 0 { Break::From(k as f64) } else { Break::Above(k as f64) }),
         image: integers,
+        straight: false,
         ..smooth("truncate", "integer part")
     });
 

@@ -140,6 +140,7 @@ impl Lowering<'_> {
             results: None,
             extra,
             whole: false,
+            sound: false,
         };
         let reciprocal = self.approximate(id, y, &reciprocal)?;
         let reciprocal = self.broadcast(id, reciprocal);

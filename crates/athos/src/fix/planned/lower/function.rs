@@ -24,7 +24,23 @@ pub(super) struct Approximation {
     pub(super) extra: i32,
     /// Whether it is the node's result.
     pub(super) whole: bool,
+    /// Whether the operand never leaves its bounds, whatever the input.
+    pub(super) sound: bool,
 }
+
+/// Bits that a function's comparisons see beyond the bounds of its operand: what calibration did not
+/// show is no reason for a sigmoid to leave 0 to 1.
+const ROOM: u32 = 2;
+
+/// The same for an operand of few elements, where they cost next to nothing: what is divided by it
+/// is a whole row.
+const ROOM_OF_FEW: u32 = 4;
+
+/// How many times fewer elements than the largest value are few.
+const FEW: usize = 8;
+
+/// The magnitude that room is given up to.
+const FARTHEST: i64 = 1 << 40;
 
 impl Lowering<'_> {
     pub(super) fn function(&mut self, id: NodeId, function: Function) -> Result<Lowered, Refusal> {
@@ -55,6 +71,7 @@ impl Lowering<'_> {
             results: known.then_some(results),
             extra: self.extra_of(id),
             whole: true,
+            sound: false,
         };
         Ok(Lowered::Value(self.approximate(id, x, &approximation)?))
     }
@@ -87,15 +104,19 @@ impl Lowering<'_> {
         let from_scale = self.plan.values[x].scale(self.setting.scale);
         let to_scale = self.setting.scale.saturating_add_signed(wanted.extra);
         let unit = 1.0 / exp2(from_scale);
-        let Bounds { low, high } = self.bounds[x];
-        let bounds = Range { low: low as f64 * unit, high: high as f64 * unit };
+        let real = |b: Bounds| Range { low: b.low as f64 * unit, high: b.high as f64 * unit };
         let function = wanted.function;
+        let own = self.bounds[x];
+        let x = if wanted.sound { x } else { self.roomy(id, x) };
+        let Bounds { low, high } = self.bounds[x];
+        // What bends for ever is made for its operand's bounds; beyond, it stays what it is there.
+        let bounds = real(if function.straight() { self.bounds[x] } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
         let clamped = |v: f64| function.at(v.clamp(domain.low, domain.high));
         let too_many = || Refusal::TooWide { function: function.name(), operand: bounds };
         // Beyond the domain the function stays what it is there.
         let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
-        let mut breaks = breaks(function, low, high, unit).ok_or_else(too_many)?;
+        let mut breaks = breaks(function, first.max(low), last.min(high), unit).ok_or_else(too_many)?;
         breaks.extend([first, last + 1].into_iter().filter(|&b| b > low && b <= high));
         breaks.sort_unstable();
         breaks.dedup();
@@ -113,12 +134,35 @@ impl Lowering<'_> {
         Ok(self.tabulated(id, x, &table, wanted.extra, wanted.whole))
     }
 
+    /// A value with bounds that leave room for what calibration did not show.
+    fn roomy(&mut self, id: NodeId, x: usize) -> usize {
+        // Worst cases are not exceeded.
+        if self.setting.margin == 0.0 {
+            return x;
+        }
+        let value = self.plan.values[x].clone();
+        let elements = |v: &PlanValue| v.shape.iter().product::<usize>();
+        let most = self.plan.values.iter().map(elements).max().unwrap_or(0);
+        let bits = if elements(&value) * FEW <= most { ROOM_OF_FEW } else { ROOM };
+        let bounds = self.bounds[x];
+        let magnitude = i64::try_from(bounds.magnitude()).unwrap_or(i64::MAX);
+        let far = magnitude.saturating_mul(1 << bits).min(FARTHEST.max(magnitude));
+        let low = if bounds.low >= 0 { 0 } else { -far };
+        let exact = Some(Bounds { low, high: far });
+        let copy = PlanValue { exact, node: None, ..value };
+        self.step_to(id, plan::combine(vec![1], vec![0]), &[x], copy)
+    }
+
     /// The part of what the operand may be for which the function is made.
     fn domain(&self, wanted: &Approximation, bounds: Range, unit: f64) -> Result<Range, Refusal> {
         let function = wanted.function;
         let defined = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
         let domain = match wanted.results {
-            Some(results) => clip_domain(function, wanted.seen, defined, results),
+            // What grows no faster than its operand is none of those that leave all numbers.
+            Some(results) => {
+                let far = bounds.magnitude() + 1.0;
+                clip_domain(function, wanted.seen, defined, results.union(Range { low: -far, high: far }))
+            }
             None => defined,
         };
         if function.at(domain.low).is_finite() && function.at(domain.high).is_finite() {

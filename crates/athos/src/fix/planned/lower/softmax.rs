@@ -36,6 +36,7 @@ impl Lowering<'_> {
             results: None,
             extra: EXTRA,
             whole: false,
+            sound: true,
         };
         let terms = self.approximate(id, below, &exp)?;
         // One term is e^0; what rounding leaves of it is within an eighth.
@@ -51,6 +52,7 @@ impl Lowering<'_> {
             results: None,
             extra: EXTRA + 2,
             whole: false,
+            sound: true,
         };
         let reciprocal = self.approximate(id, sum, &reciprocal)?;
         let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);

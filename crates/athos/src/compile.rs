@@ -57,13 +57,13 @@ pub fn compile(
     let bounded = match bounds {
         Bounds::Ranges(ranges) => Bounded::by_worst_cases(graph, &ranges, options.scale.first())?,
         Bounds::Examples(examples) if !examples.is_empty() => {
-            Bounded::by_examples(graph, examples, opened(graph)?, options.margin, progress)?
+            Bounded::by_examples(graph, examples, opened(graph)?, options.margin, options.batch, progress)?
         }
         Bounds::Examples(_) | Bounds::Unknown => return Err(CompileError::NoBounds),
     };
     let decision = decide(&bounded, options, &|chosen, with| trial::compare(chosen, with, runner), progress)?;
     let name = options.name.as_ref().unwrap_or(&graph.name);
-    let quantised = quantise(&decision.chosen, name, &options.preprocessing)?;
+    let quantised = quantise(&decision.chosen, name, &options.preprocessing, options.batch)?;
     let report = report(&bounded, &decision, &quantised, runner)?;
     Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
 }

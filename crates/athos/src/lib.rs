@@ -11,5 +11,6 @@ mod conditions;
 pub mod fix;
 pub mod functions;
 pub mod passes;
+pub mod rows;
 
 pub use functions::MOST_PIECES;

@@ -1,10 +1,13 @@
 //! Rows and batches: how the rows of a model's inputs fall into its runs.
 //!
 //! A model is compiled for inputs of fixed shapes. Where all of them have the same first axis, that
-//! is the batch: a run takes so many rows. Where they do not, no axis counts rows: a row is a whole
-//! array for each input, and a run takes one.
+//! is the batch: a run takes so many rows. Where they do not, or where the compiler found that rows
+//! influence each other, no axis counts rows: a row is a whole array for each input, and a run takes
+//! one.
 
 use std::path::PathBuf;
+
+use cryptflow_program::Batch;
 
 use crate::input::{self, InputError, InputSpec, Row};
 
@@ -21,6 +24,14 @@ impl Batches {
         let mut firsts = inputs.into_iter().map(|shape| shape.first().copied());
         let axis = firsts.next().flatten().filter(|&n| n > 0);
         Batches { axis: axis.filter(|&n| firsts.all(|other| other == Some(n))) }
+    }
+
+    /// Of a program whose inputs have these shapes.
+    pub fn new<'a>(batch: Batch, inputs: impl IntoIterator<Item = &'a [usize]>) -> Batches {
+        match batch {
+            Batch::Rows => Batches::of(inputs),
+            Batch::Whole => Batches { axis: None },
+        }
     }
 
     /// Rows that one run takes, at least 1.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cryptflow_graph::{Array, Graph, Node};
-use cryptflow_program::Preprocessing;
+use cryptflow_program::{Batch, Preprocessing};
 
 use crate::batches::Batches;
 use crate::error::{Error, Result};
@@ -19,9 +19,10 @@ pub fn read(
     paths: &[PathBuf],
     preprocessing: &Preprocessing,
     most: usize,
+    batch: Batch,
 ) -> Result<Vec<Vec<Array>>> {
     let nodes: Vec<&Node> = graph.inputs.iter().map(|&id| graph.node(id)).collect();
-    let batches = Batches::of(nodes.iter().map(|node| node.shape.as_slice()));
+    let batches = Batches::new(batch, nodes.iter().map(|node| node.shape.as_slice()));
     let spec = |node: &&Node| InputSpec {
         name: node.name.clone(),
         shape: node.shape.clone(),

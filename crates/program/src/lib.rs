@@ -16,7 +16,7 @@ pub use cryptflow_operation::{
 };
 pub use digest::{Digest, digest, weights_digest};
 pub use program::{
-    Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,
+    Batch, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,
 };
 pub use validate::{Invalid, validate};
 pub use whole_file::write_whole;

@@ -63,6 +63,25 @@ pub struct Step {
     pub last_uses: Vec<ValueId>,
 }
 
+/// What the first axis of the inputs is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Batch {
+    /// Where all inputs have it in common, it counts rows: each has its own answer, and a run takes
+    /// so many.
+    #[default]
+    Rows,
+    /// It counts nothing that stands by itself (time steps, points, a batch whose rows influence
+    /// each other): a run takes a whole array for each input.
+    Whole,
+}
+
+impl Batch {
+    fn is_rows(&self) -> bool {
+        *self == Batch::Rows
+    }
+}
+
 /// How a client prepares pictures or raw data for an input. Applied in this order: resize, crop,
 /// layout, channel order, divide, mean, standard deviation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +171,9 @@ pub struct Program {
     pub ring_bits: u32,
     /// Fractional bits of activations.
     pub scale: u32,
+    /// What the first axis of the inputs is.
+    #[serde(default, skip_serializing_if = "Batch::is_rows")]
+    pub batch: Batch,
     /// The inputs, in the order in which they are shared.
     pub inputs: Vec<Input>,
     /// The outputs, in the order in which they are opened.

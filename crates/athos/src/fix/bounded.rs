@@ -4,6 +4,7 @@ mod calibrate;
 pub(crate) mod examples;
 
 use cryptflow_graph::{Array, Graph, NodeId, Range};
+use cryptflow_program::Batch;
 
 use super::FixError;
 use super::interval::interval;
@@ -39,6 +40,7 @@ impl<'a> Bounded<'a> {
         inputs: Vec<Vec<Array>>,
         opened: Vec<Opened>,
         margin: Option<f64>,
+        batch: Batch,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Bounded<'a>, FixError> {
         let watch: Vec<NodeId> = opened.iter().map(|o| o.node).collect();
@@ -46,7 +48,11 @@ impl<'a> Bounded<'a> {
         let seen = calibrate(graph, &inputs, &watch, &mut |done| {
             progress(Progress::Calibrating { done, total });
         })?;
-        let rows = graph.inputs.first().and_then(|&id| graph.node(id).shape.first()).copied().unwrap_or(1);
+        let first = || graph.inputs.first().and_then(|&id| graph.node(id).shape.first()).copied();
+        let rows = match batch {
+            Batch::Rows => first().unwrap_or(1),
+            Batch::Whole => 1,
+        };
         let few = total * rows < MANY_EXAMPLES;
         let examples = Examples::new(inputs, &seen.outputs, opened)?;
         let margin = margin.unwrap_or(if few { 2.0 } else { 1.0 });

@@ -1,7 +1,7 @@
 //! What the user may choose.
 
 use cryptflow_graph::{Array, Range};
-use cryptflow_program::Preprocessing;
+use cryptflow_program::{Batch, Preprocessing};
 
 /// Fractional bits of activations where there is nothing to search with.
 pub const DEFAULT_SCALE: u32 = 12;
@@ -91,6 +91,8 @@ pub struct CompileOptions {
     /// Whether the parties compute a softmax or an arg-max that ends the model, so that the client
     /// opens the answer and not what it is computed of.
     pub hide_logits: bool,
+    /// What the first axis of the inputs is, see [`crate::rows`].
+    pub batch: Batch,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.
     pub preprocessing: Vec<Preprocessing>,
 }

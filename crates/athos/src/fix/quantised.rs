@@ -9,7 +9,7 @@ use cryptflow_operation::{
     ScalePublic,
 };
 use cryptflow_program::{
-    Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, liveness, validate,
+    Batch, Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, liveness, validate,
 };
 
 use super::chosen::Chosen;
@@ -36,6 +36,7 @@ pub(crate) fn quantise(
     chosen: &Chosen,
     name: &str,
     preprocessing: &[Preprocessing],
+    batch: Batch,
 ) -> Result<Quantised, FixError> {
     let mut writer = Writer::new(chosen);
     let steps: Vec<Step> =
@@ -48,6 +49,7 @@ pub(crate) fn quantise(
         name: name.to_string(),
         ring_bits: chosen.choice.ring_bits,
         scale: chosen.choice.scale,
+        batch,
         inputs,
         outputs,
         values: values.iter().map(|&planned| value(chosen, planned)).collect(),

@@ -6,3 +6,4 @@ mod fix;
 mod functions;
 mod networks;
 mod passes;
+mod rows;

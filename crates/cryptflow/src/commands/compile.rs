@@ -7,15 +7,17 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
 use cryptflow::{examples, notation};
-use cryptflow_athos::check;
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
 };
 use cryptflow_athos::fix::FixError;
+use cryptflow_athos::rows::FirstAxis;
+use cryptflow_athos::{check, rows};
 use cryptflow_engine::{Estimate, estimate};
 use cryptflow_figures::table::{bytes, count, table, with_header};
+use cryptflow_graph::Graph;
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
-use cryptflow_program::{Preprocessing, file, write_whole};
+use cryptflow_program::{Batch, Preprocessing, file, write_whole};
 use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -132,6 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         other => Error::at(model, other),
     })?;
     cryptflow_athos::passes::optimise(&mut graph);
+    let batch = batch(&graph, model, &options)?;
     let preprocessing = arguments.prepare.preprocessing();
     let bounds = if arguments.calibrate.is_empty() {
         match arguments.range.or_else(|| examples::pixel_range(&preprocessing)) {
@@ -141,7 +144,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             None => Bounds::Unknown,
         }
     } else {
-        Bounds::Examples(examples::read(&graph, &arguments.calibrate, &preprocessing, arguments.rows)?)
+        let examples = examples::read(&graph, &arguments.calibrate, &preprocessing, arguments.rows, batch)?;
+        Bounds::Examples(examples)
     };
     let options = CompileOptions {
         name: arguments.name.clone(),
@@ -150,6 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         margin: arguments.margin,
         weight_bits: arguments.weight_bits,
         hide_logits: arguments.hide_logits,
+        batch,
         preprocessing: vec![preprocessing; graph.inputs.len()],
     };
     let bar = ProgressBar::no_length().with_style(style());
@@ -178,6 +183,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         write_whole(path, |writer| writer.write_all(page.as_bytes())).map_err(|e| Error::at(path, e))?;
     }
     summary(arguments, &compiled, &cost)
+}
+
+/// What the first axis of the inputs is. Of a model that takes any number of rows, which is
+/// compiled for one at a time, two are looked at.
+fn batch(graph: &Graph, model: &Path, options: &ImportOptions) -> Result<Batch> {
+    let two = match options.batch {
+        None => import::from_path(model, &ImportOptions { batch: Some(2), ..options.clone() }).ok(),
+        Some(_) => None,
+    };
+    match (rows::first_axis(graph), two.as_ref().map(rows::first_axis)) {
+        (FirstAxis::Mixed { .. }, _) => Ok(Batch::Whole),
+        (FirstAxis::Rows, Some(FirstAxis::Mixed { node })) => Err(Error::at(
+            model,
+            format_args!(
+                "the rows of a batch influence each other, which shows in the node {node:?}. Say how many \
+                 rows a run takes, always: --batch N (--batch 1 where each row is meant to stand alone)"
+            ),
+        )),
+        (FirstAxis::Rows, Some(FirstAxis::Rows) | None) => Ok(Batch::Rows),
+    }
 }
 
 impl Arguments {
@@ -268,6 +293,9 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
         row("scale", format!("{} fractional bits: {}", program.scale, report.scale_reason)),
         row("ring", format!("{} bits: {}", program.ring_bits, report.ring_reason)),
     ];
+    if program.batch == Batch::Whole {
+        rows.push(row("rows", "the first axis counts none: a run takes a whole array for each input".into()));
+    }
     if let Some(a) = &report.agreement {
         let choices = match a.rows {
             0 => String::new(),

@@ -59,7 +59,7 @@ impl Job {
     pub(crate) fn prepare(program: Checked, files: &Files) -> Result<Job> {
         let inputs = specs(&program)?;
         let outputs = outputs(&program)?;
-        let batches = Batches::of(inputs.iter().map(|input| input.shape.as_slice()));
+        let batches = Batches::new(program.batch, inputs.iter().map(|input| input.shape.as_slice()));
         if let Some(path) = &files.output {
             file::check_writable(path).map_err(Error::new)?;
             check_names(path, &outputs)?;

@@ -80,6 +80,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         name: "tiny".into(),
         ring_bits: 64,
         scale: SCALE,
+        batch: Default::default(),
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

@@ -45,6 +45,7 @@ pub(crate) fn program(
         name: "by hand".into(),
         ring_bits,
         scale: SCALE,
+        batch: Default::default(),
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

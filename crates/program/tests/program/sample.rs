@@ -48,6 +48,7 @@ pub(crate) fn program() -> Program {
         name: "sample".into(),
         ring_bits: 40,
         scale: 8,
+        batch: Default::default(),
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

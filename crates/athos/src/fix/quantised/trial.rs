@@ -3,6 +3,8 @@
 use cryptflow_graph::Array;
 
 use super::{Quantised, quantise};
+use cryptflow_program::Batch;
+
 use crate::fix::FixError;
 use crate::fix::bounded::examples::Agreement;
 use crate::fix::chosen::Chosen;
@@ -19,7 +21,7 @@ pub(crate) fn compare(
     with: &Touchstone<'_>,
     runner: &dyn FixedRunner,
 ) -> Result<Agreement, FixError> {
-    let quantised = quantise(chosen, "trial", &[])?;
+    let quantised = quantise(chosen, "trial", &[], Batch::Rows)?;
     let mut agreement = Agreement { tolerance: with.tolerance, ..Agreement::default() };
     let loaded = runner.load(&quantised.program, &quantised.weights)?;
     for &index in with.indices {

@@ -10,7 +10,7 @@ use cryptflow::examples;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
 use cryptflow_bench::published;
 use cryptflow_import::{self as import, ImportOptions};
-use cryptflow_program::Preprocessing;
+use cryptflow_program::{Batch, Preprocessing};
 
 /// Examples that the compiler takes its bounds from, at most.
 const CALIBRATION_ROWS: usize = 64;
@@ -70,7 +70,7 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
         return Err(Error::at(&files.model, reason));
     }
     let none = Preprocessing::default();
-    let read = |file: &Path, rows| examples::read(&graph, &[file.to_path_buf()], &none, rows);
+    let read = |file: &Path, rows| examples::read(&graph, &[file.to_path_buf()], &none, rows, Batch::Rows);
     let bounds = Bounds::Examples(read(&files.calibration, CALIBRATION_ROWS)?);
     let rows = read(&files.examples, runs)?;
     let options = CompileOptions {

@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use cryptflow_mpc::{Owner, keys};
-use cryptflow_party::attested::{Statement, consistent};
+use cryptflow_party::attested::{Discord, Statement, consistent};
 use cryptflow_party::messages::{
-    BatchRecord, Manifest, Reply, Request, SessionError, commit, elements, receive, send, unexpected,
+    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, commit, elements, receive, send,
+    unexpected,
 };
 use cryptflow_party::supported;
 use cryptflow_program::Program;
@@ -50,7 +51,7 @@ impl<'a> Client<'a> {
         supported(protocol, program)?;
         let client = Client::over(links, program, protocol, false);
         let manifest = Manifest::new(program, protocol)?;
-        let json = serde_json::to_string(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
+        let json = serde_json::to_string(program).map_err(Obstacle::from)?;
         client.attempt(|client| {
             client.tell(&Request::Setup { manifest, program: json })?;
             client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
@@ -263,12 +264,12 @@ impl<'a> Client<'a> {
 fn agreed(statements: Vec<Option<Statement>>, committed: &[[u8; 32]]) -> Result<(), SessionError> {
     let statements: Option<Vec<Statement>> = statements.into_iter().collect();
     let Some(statements) = statements else {
-        return Err(SessionError::Transcript("a party made no statement of its links".into()));
+        return Err(Discord::NoStatement.into());
     };
-    consistent(&statements).map_err(SessionError::Transcript)?;
+    consistent(&statements)?;
     let stated = statements.iter().flat_map(|statement| statement.inputs.iter().zip(committed).enumerate());
     match stated.into_iter().find_map(|(party, (stated, own))| (stated != own).then_some(party)) {
-        Some(party) => Err(SessionError::Transcript(format!("P{party} ran another input than it was given"))),
+        Some(party) => Err(Discord::Input(party).into()),
         None => Ok(()),
     }
 }

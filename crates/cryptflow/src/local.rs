@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::Network;
 use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
-use cryptflow_party::messages::SessionError;
+use cryptflow_party::messages::{Obstacle, SessionError};
 
 use crate::error::Error;
 
@@ -291,7 +291,7 @@ pub fn run_party(
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
         Some(client) => cryptflow_party::serve(links, client?),
-        None => Err(SessionError::Manifest("no client came".into())),
+        None => Err(Obstacle::NoClient.into()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
 use cryptflow_mpc::keys;
-use cryptflow_party::attested::{Instance, Terms, Trust, attest};
+use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
@@ -93,7 +93,7 @@ impl Site {
 
     fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
         let party = self.config.parties.get(index);
-        let party = party.ok_or_else(|| SessionError::Operands(format!("there is no P{index}")))?;
+        let party = party.ok_or(SessionError::NoParty(index))?;
         let deadline = Instant::now() + self.config.session.deadline;
         let name = self.config.party_name(index);
         let mut channel =
@@ -111,11 +111,8 @@ impl Site {
         thread::scope(|scope| {
             let parties = 0..self.config.parties.len();
             let threads: Vec<_> = parties.map(|index| scope.spawn(move || step(index))).collect();
-            let joined = threads.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|_| {
-                    Err(SessionError::Operands("a thread of this client panicked".into()))
-                })
-            });
+            let joined =
+                threads.into_iter().map(|thread| thread.join().unwrap_or(Err(SessionError::Panicked)));
             joined.collect()
         })
     }
@@ -287,7 +284,7 @@ impl Renewal {
         let (Some(terms), Some(peer)) = (self.terms.get(index), self.peers.get(index)) else { return Ok(()) };
         let proved = attest(link, &self.trust, &self.instance, terms)?;
         if proved.instance != *peer {
-            return Err(SessionError::Attestation(format!("the session key of P{index} has changed")));
+            return Err(AttestationError::OtherInstance(terms.peer).into());
         }
         self.proved = Instant::now();
         Ok(())

@@ -4,7 +4,7 @@ use cryptflow_program::{Checked, Program, validate};
 use cryptflow_protocols::ProtocolName;
 use serde::{Deserialize, Serialize};
 
-use crate::messages::{SessionError, commit, elements, part_limit};
+use crate::messages::{Obstacle, SessionError, commit, elements, part_limit};
 use crate::serve::supported;
 
 /// What everybody may know of a deployed model.
@@ -39,18 +39,22 @@ impl Deployment {
     /// # Errors
     /// It is none, or one that the protocol cannot run.
     pub fn parse(&self) -> Result<Checked, SessionError> {
-        let program: Program = serde_json::from_str(&self.program)
-            .map_err(|e| SessionError::Manifest(format!("{}: this is no program: {e}", self.name)))?;
-        let program = validate(program).map_err(|e| SessionError::Manifest(format!("{}: {e}", self.name)))?;
+        let program: Program = serde_json::from_str(&self.program).map_err(|e| self.obstructed(e.into()))?;
+        let program = validate(program).map_err(|e| self.obstructed(e.into()))?;
         let (parts, parties) = (self.commitments.len(), self.protocol.facts().parties);
         if parts != parties {
-            return Err(SessionError::Manifest(format!(
-                "{}: its weights were shared into {parts} parts, and {} is run by {parties} parties",
-                self.name, self.protocol
-            )));
+            let reason = format!(
+                "its weights were shared into {parts} parts, and {} is run by {parties} parties",
+                self.protocol
+            );
+            return Err(self.obstructed(Obstacle::Different(reason)));
         }
         supported(self.protocol, &program)?;
         Ok(program)
+    }
+
+    fn obstructed(&self, obstacle: Obstacle) -> SessionError {
+        Obstacle::Model { model: self.name.clone(), obstacle: Box::new(obstacle) }.into()
     }
 }
 
@@ -70,11 +74,9 @@ impl Part {
     /// # Errors
     /// They are not, or there are too few or too many of them.
     pub fn check(&self, index: usize, program: &Program) -> Result<(), SessionError> {
-        let refused = |reason: &str| {
-            Err(SessionError::Operands(format!(
-                "P{index}'s part of the weights of {:?} {reason}",
-                self.deployment.name
-            )))
+        let refused = |reason| {
+            let model = self.deployment.name.clone();
+            Err(SessionError::Weights { party: index, model, reason })
         };
         if self.weights.len() != program.weights.len() {
             return refused("has not as many tensors as the program");
@@ -100,9 +102,7 @@ impl Part {
 pub fn check_name(name: &str) -> Result<(), SessionError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(SessionError::Operands(format!(
-            "{name:?} is no name for a model: up to 64 letters, digits, dots, dashes and underscores, and no dot first"
-        )));
+        return Err(SessionError::Name(name.into()));
     }
     Ok(())
 }

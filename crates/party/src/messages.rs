@@ -14,13 +14,15 @@
 use std::fmt;
 
 use cryptflow_engine::StepRecord;
+use cryptflow_mpc::definition::Unsupported;
 use cryptflow_mpc::keys;
-use cryptflow_program::{Digest, Program};
+use cryptflow_program::{Digest, Invalid, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::attested::Statement;
+use crate::attested::{AttestationError, Discord, Statement};
+use crate::store::StoreError;
 
 /// Version of these messages.
 pub const VERSION: u32 = 3;
@@ -158,6 +160,51 @@ pub struct BatchRecord {
     pub steps: Vec<StepRecord>,
 }
 
+/// What stands in the way of a session before it begins.
+#[derive(Debug, thiserror::Error)]
+pub enum Obstacle {
+    /// The client is of another version.
+    #[error("the client speaks version {0}, this party {VERSION}")]
+    Version(u32),
+    /// What should be a program is none.
+    #[error("this is no program: {0}")]
+    NoProgram(#[from] serde_json::Error),
+    /// A program that breaks its rules.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A program that the protocol cannot run.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// A deployed model that cannot be run.
+    #[error("{model}: {obstacle}")]
+    Model {
+        /// Its name.
+        model: String,
+        /// What is wrong with it.
+        obstacle: Box<Obstacle>,
+    },
+    /// A protocol that a party does not run.
+    #[error("{party} does not run {protocol}")]
+    Protocol {
+        /// The party.
+        party: String,
+        /// The protocol.
+        protocol: ProtocolName,
+    },
+    /// A party runs as many sessions as it takes.
+    #[error("{0} sessions run here already; try again later")]
+    Busy(usize),
+    /// A session's number that was used already.
+    #[error("a session of this number was begun before; none is repeated")]
+    Repeated,
+    /// Nobody asked for the session.
+    #[error("no client came")]
+    NoClient,
+    /// Who takes part means different sessions.
+    #[error("{0}")]
+    Different(String),
+}
+
 /// What can go wrong in a session, on either side.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -180,13 +227,13 @@ pub enum SessionError {
     },
     /// The manifest cannot be agreed to.
     #[error("the session cannot begin: {0}")]
-    Manifest(String),
+    Manifest(#[from] Obstacle),
     /// Evidence that was refused, or could not be had.
-    #[error("{0}")]
-    Attestation(String),
+    #[error(transparent)]
+    Attestation(#[from] AttestationError),
     /// The parties do not agree on what went between them.
     #[error("{0}; the outputs stay closed")]
-    Transcript(String),
+    Transcript(#[from] Discord),
     /// A party refuses what it was asked for.
     #[error("{peer} refuses: {reason}")]
     Refused {
@@ -195,9 +242,39 @@ pub enum SessionError {
         /// Its reason.
         reason: String,
     },
+    /// A client without the right to do something.
+    #[error("this client may not {0} here")]
+    Forbidden(String),
+    /// A name that no model can have.
+    #[error(
+        "{0:?} is no name for a model: up to 64 letters, digits, dots, dashes and underscores, and no dot first"
+    )]
+    Name(String),
+    /// A model that the store does not give, or take.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A party's part of weights that are not the deployed ones, or not the program's.
+    #[error("P{party}'s part of the weights of {model:?} {reason}")]
+    Weights {
+        /// Whose part.
+        party: usize,
+        /// The model.
+        model: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A model was to be kept, and none was sent.
+    #[error("there is nothing to keep")]
+    NothingToKeep,
     /// Inputs or weights that do not go with the program.
     #[error("{0}")]
     Operands(String),
+    /// A party that the configuration does not have.
+    #[error("there is no P{0}")]
+    NoParty(usize),
+    /// A mistake in this program.
+    #[error("a thread of this client panicked")]
+    Panicked,
 }
 
 /// Sends a request or a reply.

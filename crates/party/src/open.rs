@@ -12,7 +12,7 @@ use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::config::{ClientEntry, Right};
 use crate::deployment::Part;
 use crate::greeting::{Greeting, Tell, ready, say};
-use crate::messages::{Manifest, SessionError, VERSION};
+use crate::messages::{Manifest, Obstacle, SessionError, VERSION};
 use crate::serve::{Job, agree, check, converse};
 use crate::service::Service;
 
@@ -80,10 +80,11 @@ impl Service {
         model: &str,
         manifest: &Manifest,
     ) -> Result<(Checked, Part), SessionError> {
-        let refused = |reason: String| Err(SessionError::Manifest(reason));
+        let refused = |reason: String| Err(Obstacle::Different(reason).into());
         self.permit(rights, Right::Predict, model)?;
         if !self.config.session.protocols.contains(&manifest.protocol) {
-            return refused(format!("P{} does not run {}", self.index, manifest.protocol));
+            let (party, protocol) = (format!("P{}", self.index), manifest.protocol);
+            return Err(Obstacle::Protocol { party, protocol }.into());
         }
         if manifest.client != Some(rights.fingerprint.0) {
             return refused("the session is another client's".into());
@@ -98,7 +99,7 @@ impl Service {
                 _ => format!("P{} and the client have different attestation policies", self.index),
             });
         }
-        let part = self.store.get(model).map_err(|e| SessionError::Operands(e.to_string()))?;
+        let part = self.store.get(model)?;
         if manifest.deployment != Some(part.deployment.digest()) {
             return refused(format!("P{} keeps another {model:?} than the client means", self.index));
         }

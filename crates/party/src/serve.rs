@@ -11,8 +11,8 @@ use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
 use crate::messages::{
-    BatchRecord, Manifest, Reply, Request, SessionError, VERSION, commit, elements, part_limit, receive,
-    send, unexpected,
+    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, commit, elements, part_limit,
+    receive, send, unexpected,
 };
 
 /// Two messages of progress are at least so far apart.
@@ -89,7 +89,7 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     };
     same_version(&manifest)?;
     let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
-    let program = validate(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
+    let program = validate(program).map_err(Obstacle::from)?;
     check(&manifest, &program)?;
     agree(links, &manifest)?;
     Ok(Job { program, protocol: manifest.protocol, weights: None, accord: None })
@@ -99,8 +99,7 @@ fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
     if manifest.version == VERSION {
         return Ok(());
     }
-    let reason = format!("the client speaks version {}, this party {VERSION}", manifest.version);
-    Err(SessionError::Manifest(reason))
+    Err(Obstacle::Version(manifest.version).into())
 }
 
 /// Whether the manifest speaks of this program.
@@ -108,10 +107,10 @@ fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
 /// # Errors
 /// In which point it does not, or why the protocol cannot run the program.
 pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError> {
-    let refused = |reason: String| Err(SessionError::Manifest(reason));
+    let refused = |reason: String| Err(Obstacle::Different(reason).into());
     same_version(manifest)?;
     supported(manifest.protocol, program)?;
-    let own = digest(program).map_err(|e| SessionError::Manifest(e.to_string()))?;
+    let own = digest(program).map_err(Obstacle::from)?;
     if own.0 != manifest.program {
         return refused("the program that came is not the one in the manifest".into());
     }
@@ -129,7 +128,7 @@ pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError>
 /// # Errors
 /// Why it does not.
 pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), SessionError> {
-    protocol.supports(&truncations(program)).map_err(|e| SessionError::Manifest(e.to_string()))
+    Ok(protocol.supports(&truncations(program)).map_err(Obstacle::from)?)
 }
 
 /// The parties run nothing before they have seen that they were asked for the same.
@@ -144,9 +143,10 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
     for j in links.others() {
         if links.to(j).recv(own.len())? != own {
             let (me, peer) = (links.index(), links.to(j).peer());
-            return Err(SessionError::Manifest(format!(
+            let reason = format!(
                 "P{me} and {peer} were asked for different sessions: client, program, weights or protocol"
-            )));
+            );
+            return Err(Obstacle::Different(reason).into());
         }
     }
     Ok(())

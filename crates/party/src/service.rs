@@ -18,7 +18,7 @@ use crate::audit::Audit;
 use crate::config::{ClientEntry, Config, Right};
 use crate::deployment::{Deployment, Part, check_name};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, say};
-use crate::messages::{SessionError, VERSION, elements, part_limit};
+use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::rendezvous::Rendezvous;
 use crate::store::{Store, StoreError};
 
@@ -273,7 +273,7 @@ impl Service {
 
     fn status(&self, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
         let mut models = Vec::new();
-        for model in self.store.names().map_err(stored)? {
+        for model in self.store.names()? {
             if allowed(client, &model) {
                 // A damaged file is listed, too: its operator must hear of it.
                 let (protocol, digest) = match self.store.deployment(&model) {
@@ -302,17 +302,17 @@ impl Service {
 
     fn describe(&self, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
         self.permit(client, Right::Predict, model)?;
-        self.store.deployment(model).map(|deployment| Tell::Model(Box::new(deployment))).map_err(stored)
+        Ok(Tell::Model(Box::new(self.store.deployment(model)?)))
     }
 
     /// Whether a client may do this with this model.
     pub(crate) fn permit(&self, client: &ClientEntry, right: Right, model: &str) -> Result<(), SessionError> {
         if !client.may.contains(&right) {
             let what = if right == Right::Deploy { "deploy models" } else { "use models" };
-            return Err(SessionError::Operands(format!("this client may not {what} here")));
+            return Err(SessionError::Forbidden(what.into()));
         }
         if !allowed(client, model) {
-            return Err(SessionError::Operands(format!("this client may not use {model:?} here")));
+            return Err(SessionError::Forbidden(format!("use {model:?}")));
         }
         Ok(())
     }
@@ -330,10 +330,11 @@ impl Service {
         check_name(&deployment.name)?;
         self.permit(client, Right::Deploy, &deployment.name)?;
         if !self.config.session.protocols.contains(&deployment.protocol) {
-            return Err(SessionError::Manifest(format!("this party does not run {}", deployment.protocol)));
+            let (party, protocol) = ("this party".into(), deployment.protocol);
+            return Err(Obstacle::Protocol { party, protocol }.into());
         }
         if !replace && self.store.holds(&deployment.name) {
-            return Err(stored(StoreError::Exists(deployment.name)));
+            return Err(StoreError::Exists(deployment.name).into());
         }
         let program = deployment.parse()?;
         say(channel, &Tell::Ready)?;
@@ -348,8 +349,8 @@ impl Service {
     }
 
     fn keep(&self, client: &str, part: Option<Part>) -> Result<(), SessionError> {
-        let part = part.ok_or_else(|| SessionError::Operands("there is nothing to keep".into()))?;
-        self.store.put(&part).map_err(stored)?;
+        let part = part.ok_or(SessionError::NothingToKeep)?;
+        self.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
@@ -364,7 +365,7 @@ impl Service {
         let most = self.config.session.max_sessions;
         if self.running.fetch_add(1, Ordering::AcqRel) >= most {
             self.running.fetch_sub(1, Ordering::AcqRel);
-            return Err(SessionError::Manifest(format!("{most} sessions run here already; try again later")));
+            return Err(Obstacle::Busy(most).into());
         }
         Ok(Seat(&self.running))
     }
@@ -378,7 +379,7 @@ impl Service {
         if fresh {
             return Ok(());
         }
-        Err(SessionError::Manifest("a session of this number was begun before; none is repeated".into()))
+        Err(Obstacle::Repeated.into())
     }
 }
 
@@ -393,9 +394,4 @@ impl Drop for Seat<'_> {
 
 fn allowed(client: &ClientEntry, model: &str) -> bool {
     client.models.as_ref().is_none_or(|models| models.contains(model))
-}
-
-/// The store's trouble, as a client hears of it.
-fn stored(error: StoreError) -> SessionError {
-    SessionError::Operands(error.to_string())
 }

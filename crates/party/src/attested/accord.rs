@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::handshake::{Proved, Terms, attest};
 use super::statement::{Statement, consistent};
-use super::{Instance, Trust};
-use crate::messages::{Manifest, SessionError, receive, send, unexpected};
+use super::{Discord, Instance, Trust};
+use crate::messages::{Manifest, Obstacle, SessionError, receive, send, unexpected};
 
 /// One party's side of an attested session.
 pub struct Accord {
@@ -88,17 +88,15 @@ impl Accord {
         for j in links.others() {
             let theirs: Agreement = receive(links.to(j))?;
             if theirs.manifest != own.manifest {
-                return Err(SessionError::Manifest(format!(
+                return Err(Obstacle::Different(format!(
                     "P{} and P{j} were asked for different sessions: client, program, weights, protocol, widths or policy",
                     links.index()
-                )));
+                ))
+                .into());
             }
             let all = 0..own.roster.len().max(theirs.roster.len());
-            if let Some(twice) = all.into_iter().find(|&k| theirs.roster.get(k) != own.roster.get(k)) {
-                return Err(SessionError::Transcript(format!(
-                    "P{twice} runs twice: P{} and P{j} do not talk to the same instance of it",
-                    links.index()
-                )));
+            if let Some(party) = all.into_iter().find(|&k| theirs.roster.get(k) != own.roster.get(k)) {
+                return Err(Discord::Twice { party, peers: [links.index(), j] }.into());
             }
         }
         Ok(())

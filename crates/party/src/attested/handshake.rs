@@ -17,7 +17,7 @@ use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Link, Role, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Instance, Trust};
+use super::{AttestationError, Instance, Trust};
 use crate::messages::{SessionError, VERSION};
 
 /// Longest message: evidence with its certificates.
@@ -166,38 +166,36 @@ pub fn attest(
 
     let gathered = match (terms.own, &trust.attester) {
         (Role::Client, _) => Ok(None),
-        (_, None) => Err("this party has no hardware to attest with".to_string()),
+        (_, None) => Err(AttestationError::NoHardware),
         (_, Some(attester)) => {
             let binding = terms.binding(trust.policy, true, instance.public(), hello.nonce);
-            attester.evidence(&binding.report_data()).map(Some).map_err(|e| e.to_string())
+            attester.evidence(&binding.report_data()).map(Some).map_err(AttestationError::from)
         }
     };
     let (evidence, failure) = match gathered {
         Ok(evidence) => (evidence, None),
-        Err(reason) => (None, Some(format!("no evidence can be gathered: {reason}"))),
+        Err(error) => (None, Some(error)),
     };
     port.say(encode(&Proof { evidence })?)?;
     let proof: Proof = decode(&port.hear(LIMIT)?, peer)?;
 
     let judged = match (peer, &proof.evidence) {
         (Role::Client, _) => Ok(None),
-        (_, None) => Err(format!("{peer} gives no evidence of what it runs")),
+        (_, None) => Err(AttestationError::NoEvidence(peer)),
         (_, Some(evidence)) => {
             let binding = terms.binding(trust.policy, false, &hello.instance, nonce);
             let appraisal =
                 trust.verifier.verify(evidence, &binding.report_data(), judged(peer), SystemTime::now());
-            appraisal.map(Some).map_err(|refusal| format!("the evidence of {peer} is refused: {refusal}"))
+            appraisal.map(Some).map_err(|refusal| AttestationError::Refused { peer, refusal })
         }
     };
-    let refused = failure.or_else(|| judged.as_ref().err().cloned());
-    port.say(encode(&Verdict { refused: refused.clone() })?)?;
-    if let Some(reason) = refused {
-        return Err(SessionError::Attestation(reason));
-    }
+    let judged = failure.map_or(judged, Err);
+    port.say(encode(&Verdict { refused: judged.as_ref().err().map(ToString::to_string) })?)?;
+    let appraisal = judged?;
     let verdict: Verdict = decode(&port.hear(LIMIT)?, peer)?;
     match verdict.refused {
         Some(reason) => Err(SessionError::Refused { peer: peer.to_string(), reason: clean(&reason) }),
-        None => Ok(Proved { instance: hello.instance, appraisal: judged.unwrap_or_default() }),
+        None => Ok(Proved { instance: hello.instance, appraisal }),
     }
 }
 

@@ -9,6 +9,7 @@ use cryptflow_wire::{Guard, Role};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
+use super::AttestationError;
 use crate::messages::SessionError;
 
 /// An X25519 key that one run of one participant has for one session. It is never written anywhere.
@@ -49,7 +50,7 @@ impl Instance {
     ) -> Result<Guard, SessionError> {
         let shared = self.secret.diffie_hellman(&PublicKey::from(*peer_key));
         if !shared.was_contributory() {
-            return Err(SessionError::Attestation(format!("{peer} sent a session key that gives no secret")));
+            return Err(AttestationError::WeakKey(peer).into());
         }
         let (low, high) =
             if self.public < *peer_key { (&self.public, peer_key) } else { (peer_key, &self.public) };

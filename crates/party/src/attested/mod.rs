@@ -12,12 +12,14 @@
 //! The protocols know nothing of it: they get links, as ever.
 
 mod accord;
+mod error;
 mod handshake;
 mod instance;
 mod statement;
 
 pub(crate) use accord::role;
 pub use accord::{Accord, Ended};
+pub use error::{AttestationError, Discord};
 pub(crate) use handshake::clean;
 pub use handshake::{Port, Proved, Terms, attest};
 pub use instance::Instance;

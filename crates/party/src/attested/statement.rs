@@ -3,6 +3,7 @@
 use cryptflow_wire::{Chain, Links};
 use serde::{Deserialize, Serialize};
 
+use super::Discord;
 use crate::messages::SessionError;
 
 /// One direction of a link: number and digest of its messages ([`Chain`]).
@@ -40,9 +41,7 @@ impl Statement {
         let none = vec![Flow::default(); links.parties()];
         let mut statement = Statement { sent: none.clone(), received: none, inputs };
         for j in links.others() {
-            let transcript = links.to(j).transcript()?.ok_or_else(|| {
-                SessionError::Transcript(format!("the link to P{j} keeps no record of its messages"))
-            })?;
+            let transcript = links.to(j).transcript()?.ok_or(Discord::NoRecord(j))?;
             (statement.sent[j], statement.received[j]) = (transcript.sent.into(), transcript.received.into());
         }
         Ok(statement)
@@ -54,23 +53,19 @@ impl Statement {
 ///
 /// # Errors
 /// Which two parties disagree, and on what.
-pub fn consistent(statements: &[Statement]) -> Result<(), String> {
+pub fn consistent(statements: &[Statement]) -> Result<(), Discord> {
     let parties = statements.len();
     let whole = |s: &Statement| [s.sent.len(), s.received.len(), s.inputs.len()] == [parties; 3];
     if let Some(i) = statements.iter().position(|statement| !whole(statement)) {
-        return Err(format!("P{i} does not state what it saw of each of the {parties} parties"));
+        return Err(Discord::Incomplete { party: i, parties });
     }
     for i in 0..parties {
         for j in (0..parties).filter(|&j| j != i) {
             if statements[i].sent[j] != statements[j].received[i] {
-                return Err(format!(
-                    "P{i} and P{j} do not agree on what P{i} sent to P{j}: what went between them was changed, or one of them runs twice"
-                ));
+                return Err(Discord::Link { from: i, to: j });
             }
             if statements[i].inputs[j] != statements[j].inputs[j] {
-                return Err(format!(
-                    "P{j} committed to one input towards P{i} and has another: what went between them was changed, or one of them runs twice"
-                ));
+                return Err(Discord::Commitment { party: j, towards: i });
             }
         }
     }

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 
 pub use npz::{read_npz, read_npz_all, read_npz_member, write_npz};
 
-use header::{DType, Header, Kind};
+use header::{DType, Header, NumberKind};
 
 /// A tensor of floats: contiguous, row-major. The first axis counts the rows of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +124,7 @@ fn read(reader: &mut dyn Read, length: u64, trusted: bool) -> Result<NpyArray, N
         return Err(NpyError::Trailing { shape, extra: found - needed });
     }
     let room = if trusted { count } else { count.min(1 << 16) };
-    let elements = if dtype == (DType { kind: Kind::Unsigned, size: 1, big_endian: false }) {
+    let elements = if dtype == (DType { kind: NumberKind::Unsigned, size: 1, big_endian: false }) {
         let mut bytes = Vec::with_capacity(room);
         chunks(reader, count, 1, &shape, |chunk| bytes.extend_from_slice(chunk))?;
         Elements::Bytes(if fortran { row_major(&bytes, &shape) } else { bytes })

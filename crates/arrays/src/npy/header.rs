@@ -19,7 +19,7 @@ pub(super) struct Header {
 
 /// Kind of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NumberKind {
     Bool,
     Signed,
     Unsigned,
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 /// Type of the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DType {
-    pub(super) kind: Kind,
+    pub(super) kind: NumberKind,
     /// Bytes of an element: 1, 2, 4 or 8.
     pub(super) size: usize,
     pub(super) big_endian: bool,
@@ -198,18 +198,18 @@ impl<'a> Parser<'a> {
             _ => (false, text),
         };
         let (kind, size) = match code {
-            "b1" | "?" => (Kind::Bool, 1),
-            "i1" => (Kind::Signed, 1),
-            "i2" => (Kind::Signed, 2),
-            "i4" => (Kind::Signed, 4),
-            "i8" => (Kind::Signed, 8),
-            "u1" => (Kind::Unsigned, 1),
-            "u2" => (Kind::Unsigned, 2),
-            "u4" => (Kind::Unsigned, 4),
-            "u8" => (Kind::Unsigned, 8),
-            "f2" => (Kind::Float, 2),
-            "f4" => (Kind::Float, 4),
-            "f8" => (Kind::Float, 8),
+            "b1" | "?" => (NumberKind::Bool, 1),
+            "i1" => (NumberKind::Signed, 1),
+            "i2" => (NumberKind::Signed, 2),
+            "i4" => (NumberKind::Signed, 4),
+            "i8" => (NumberKind::Signed, 8),
+            "u1" => (NumberKind::Unsigned, 1),
+            "u2" => (NumberKind::Unsigned, 2),
+            "u4" => (NumberKind::Unsigned, 4),
+            "u8" => (NumberKind::Unsigned, 8),
+            "f2" => (NumberKind::Float, 2),
+            "f4" => (NumberKind::Float, 4),
+            "f8" => (NumberKind::Float, 8),
             _ => return Err(unknown()),
         };
         Ok(DType { kind, size, big_endian: big_endian && size > 1 })
@@ -236,12 +236,12 @@ impl DType {
     fn number(self, bits: u64) -> f32 {
         let unused = 64 - 8 * self.size as u32;
         match (self.kind, self.size) {
-            (Kind::Float, 8) => f64::from_bits(bits) as f32,
-            (Kind::Float, 4) => f32::from_bits(bits as u32),
-            (Kind::Float, _) => half(bits as u16),
-            (Kind::Signed, _) => (((bits << unused) as i64) >> unused) as f32,
-            (Kind::Unsigned, _) => bits as f32,
-            (Kind::Bool, _) => f32::from(u8::from(bits != 0)),
+            (NumberKind::Float, 8) => f64::from_bits(bits) as f32,
+            (NumberKind::Float, 4) => f32::from_bits(bits as u32),
+            (NumberKind::Float, _) => half(bits as u16),
+            (NumberKind::Signed, _) => (((bits << unused) as i64) >> unused) as f32,
+            (NumberKind::Unsigned, _) => bits as f32,
+            (NumberKind::Bool, _) => f32::from(u8::from(bits != 0)),
         }
     }
 }

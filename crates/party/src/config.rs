@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cryptflow_protocols::ProtocolName;
-use cryptflow_wire::tls::Fingerprint;
+use cryptflow_wire::tls::{Fingerprint, NoFingerprint};
 use cryptflow_wire::{Role, tls::Identity};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -341,7 +341,7 @@ fn fingerprint(place: &str, text: &str) -> Result<Fingerprint, String> {
             "{place}.fingerprint is empty: ask its operator for it (init shows it), and compare it over the telephone"
         ));
     }
-    text.parse().map_err(|e| format!("{place}.fingerprint: {e}"))
+    text.parse().map_err(|e: NoFingerprint| format!("{place}.fingerprint: {e}"))
 }
 
 /// Nobody is two: a party that is also another, or a client, would see what it must not.

@@ -1,5 +1,7 @@
 //! What can go wrong on a link.
 
+use crate::frame::FrameError;
+
 /// Why a link failed. Names the peer, never a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -75,7 +77,7 @@ pub enum WireError {
         /// Name of the peer.
         peer: String,
         /// What is wrong with it.
-        reason: String,
+        reason: FrameError,
     },
     /// A frame does not have the tag, or the encryption, that its place demands.
     #[error("what came from {peer} was changed, repeated, left out or put out of order on its way: {reason}")]

@@ -12,6 +12,28 @@ pub(crate) const HEADER_LEN: usize = 16;
 /// Longest reason of an abort.
 pub(crate) const MAX_REASON: usize = 4096;
 
+/// Why a frame is none that a party of this version sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// An unknown kind.
+    #[error("there is no frame of kind {0}")]
+    Kind(u8),
+    /// Bytes that are kept for later versions.
+    #[error("reserved bytes are not zero")]
+    Reserved,
+    /// More than a frame of its kind may hold.
+    #[error("it announces {announced} bytes, and at most {limit} are allowed")]
+    TooLong {
+        /// What it announces.
+        announced: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// More than can be addressed here.
+    #[error("{0} bytes do not fit this machine's memory")]
+    Memory(u64),
+}
+
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
@@ -50,7 +72,7 @@ impl Header {
 
     /// The header in these bytes, or what is wrong with them. `max_message` bounds the length of
     /// data.
-    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], max_message: u64) -> Result<Header, String> {
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], max_message: u64) -> Result<Header, FrameError> {
         let [kind, zero @ .., c0, c1, c2, c3, l0, l1, l2, l3, l4, l5, l6, l7] = *bytes;
         let zero: [u8; 3] = zero;
         let clock = u32::from_le_bytes([c0, c1, c2, c3]);
@@ -60,13 +82,13 @@ impl Header {
             2 => (FrameKind::Abort, MAX_REASON as u64),
             3 => (FrameKind::Close, 0),
             4 => (FrameKind::Alive, 0),
-            other => return Err(format!("there is no frame of kind {other}")),
+            other => return Err(FrameError::Kind(other)),
         };
         if zero != [0; 3] {
-            return Err("reserved bytes are not zero".into());
+            return Err(FrameError::Reserved);
         }
         if len > limit {
-            return Err(format!("it announces {len} bytes, and at most {limit} are allowed"));
+            return Err(FrameError::TooLong { announced: len, limit });
         }
         Ok(Header { kind, clock, len })
     }

@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
+use crate::Role;
 use crate::frame::{FrameKind, Header, MAX_REASON, decode_reason};
+use crate::hello::{self, HelloError};
 use crate::stream::{Source, StreamSource};
-use crate::{Role, hello};
 
 /// Reads frames from a peer's bytes until they end or make no sense, as a link does. Returns how
 /// many there were.
@@ -23,10 +24,10 @@ pub fn frames(bytes: &[u8], max_message: u64) -> usize {
     count
 }
 
-/// The role that a hello names, or what is wrong with it.
+/// The role that a hello names.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn hello(bytes: &[u8; hello::HELLO_LEN]) -> Result<Role, String> {
+pub fn hello(bytes: &[u8; hello::HELLO_LEN]) -> Result<Role, HelloError> {
     hello::decode(bytes)
 }

@@ -73,7 +73,7 @@ pub(crate) fn shake_hands(
     stream.write_all(&mine).and_then(|()| stream.flush()).map_err(io)?;
     let mut theirs = [0; HELLO_LEN];
     stream.read_exact(&mut theirs).map_err(io)?;
-    let role = decode(&theirs).map_err(refused)?;
+    let role = decode(&theirs).map_err(|e| refused(e.to_string()))?;
     if role == own || !accept(role) {
         return Err(refused(format!("{role} is not expected here")));
     }
@@ -96,14 +96,25 @@ fn encode(role: Role, nonce: &[u8; 32]) -> [u8; HELLO_LEN] {
     hello
 }
 
-/// The role in a hello, or what is wrong with it.
-pub(crate) fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, String> {
+/// Why a hello is none that a party of this version says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HelloError {
+    /// Whoever says it is no party or client.
+    #[error("it does not speak CrypTFlow's protocol")]
+    Foreign,
+    /// Another version of the protocol.
+    #[error("it speaks version {0} of the protocol, and this is version {VERSION}")]
+    Version(u16),
+}
+
+/// The role in a hello.
+pub(crate) fn decode(hello: &[u8; HELLO_LEN]) -> Result<Role, HelloError> {
     if hello[..8] != MAGIC {
-        return Err("it does not speak CrypTFlow's protocol".into());
+        return Err(HelloError::Foreign);
     }
     let version = u16::from_le_bytes([hello[8], hello[9]]);
     if version != VERSION {
-        return Err(format!("it speaks version {version} of the protocol, and this is version {VERSION}"));
+        return Err(HelloError::Version(version));
     }
     Ok(Role::from_code(hello[10]))
 }

@@ -38,6 +38,7 @@ mod token;
 pub use clock::Clock;
 pub use emulate::Network;
 pub use error::WireError;
+pub use frame::FrameError;
 pub use guard::{Chain, Guard, LinkTranscript};
 pub use hello::Role;
 pub use link::Link;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::emulate::Line;
 use crate::error::WireError;
-use crate::frame::{FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
+use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
 use crate::link::{End, Incoming, LINGER, Outgoing, Shared};
 use crate::stream::{Control, Sink, Source};
 
@@ -219,7 +219,7 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
             FrameKind::Data => {}
         }
         let Ok(len) = usize::try_from(header.len) else {
-            return malformed(format!("{} bytes do not fit this machine's memory", header.len));
+            return malformed(FrameError::Memory(header.len));
         };
         await_room(shared, len);
         match source.payload(len, &mut || shared.moved_in()) {

@@ -139,10 +139,9 @@ impl Channel {
         }
         channel.flush()?;
         let certificate = channel.tls.peer_certificates().and_then(<[_]>::first);
-        channel.spki = certificate
-            .ok_or("no certificate".to_string())
-            .and_then(spki)
-            .map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
+        let certificate =
+            certificate.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "no certificate"))?;
+        channel.spki = spki(certificate).map_err(|e| io::Error::new(ErrorKind::InvalidData, e))?;
         Ok(channel)
     }
 

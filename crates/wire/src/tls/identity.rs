@@ -40,15 +40,16 @@ impl std::fmt::Debug for Fingerprint {
     }
 }
 
-impl FromStr for Fingerprint {
-    type Err = String;
+/// A text that is no fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no fingerprint: it has sixteen groups of four hexadecimal digits, as init shows them")]
+pub struct NoFingerprint(String);
 
-    fn from_str(text: &str) -> Result<Fingerprint, String> {
-        let wrong = || {
-            format!(
-                "{text:?} is no fingerprint: it has sixteen groups of four hexadecimal digits, as init shows them"
-            )
-        };
+impl FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Fingerprint, NoFingerprint> {
+        let wrong = || NoFingerprint(text.into());
         let digits: Vec<u8> = text
             .chars()
             .filter(|c| !matches!(c, '-' | ':' | ' '))
@@ -125,7 +126,7 @@ impl Identity {
             .map_err(|e| Wrong::Certificate(format!("it holds no certificate in PEM form: {e}")))?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| Wrong::Key("it holds no private key in PEM form"))?;
-        let spki = spki(&certificate).map_err(Wrong::Certificate)?;
+        let spki = spki(&certificate).map_err(|e| Wrong::Certificate(e.to_string()))?;
         let signer = any_supported_type(&key).map_err(|_| Wrong::Key("its kind of key is not supported"))?;
         let pair = CertifiedKey::new(vec![certificate], signer);
         pair.keys_match().map_err(|_| Wrong::Mismatch)?;
@@ -149,9 +150,13 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+/// Bytes that are no certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no certificate that can be understood: {0}")]
+pub(crate) struct NoCertificate(#[from] webpki::Error);
+
 /// The public key in a certificate.
-pub(crate) fn spki(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, String> {
-    let parsed = webpki::EndEntityCert::try_from(certificate)
-        .map_err(|e| format!("it is no certificate that can be understood: {e}"))?;
+pub(crate) fn spki(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, NoCertificate> {
+    let parsed = webpki::EndEntityCert::try_from(certificate)?;
     Ok(parsed.subject_public_key_info().to_vec())
 }

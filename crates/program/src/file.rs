@@ -85,7 +85,7 @@ pub fn to_bytes(
     weights: Option<&[Vec<i64>]>,
     report: Option<&serde_json::Value>,
 ) -> Result<Vec<u8>, FileError> {
-    let json = serde_json::to_string::<Program>(program).map_err(|e| FileError::Json(e.to_string()))?;
+    let json = serde_json::to_string::<Program>(program).map_err(FileError::form)?;
     let mut metadata = HashMap::from([
         ("format".to_string(), FORMAT.to_string()),
         ("version".to_string(), VERSION.to_string()),
@@ -99,43 +99,34 @@ pub fn to_bytes(
     let mut tensors = Vec::new();
     if let Some(weights) = weights {
         if weights.len() != program.weights.len() {
-            return Err(FileError::Weights(format!(
-                "{} tensors were given for {} weights",
-                weights.len(),
-                program.weights.len()
-            )));
+            let (given, weights) = (weights.len(), program.weights.len());
+            return Err(FileError::WeightCount { given, weights });
         }
         for (index, (data, weight)) in weights.iter().zip(&program.weights).enumerate() {
             if weight.shape.iter().product::<usize>() != data.len() {
-                return Err(FileError::Weights(format!(
-                    "weight {index} ({}) has {} elements, not the shape {:?}",
-                    weight.name,
-                    data.len(),
-                    weight.shape
-                )));
+                let (name, shape) = (weight.name.clone(), weight.shape.clone());
+                return Err(FileError::WeightLength { index, name, len: data.len(), shape });
             }
             tensors.push((tensor_name(index), narrow::Narrow::new(data, &weight.shape)));
         }
         metadata.insert("weights_digest".to_string(), weights_digest(weights).to_string());
     }
-    let mut bytes =
-        safetensors::serialize(tensors, Some(metadata)).map_err(|e| FileError::Json(e.to_string()))?;
+    let mut bytes = safetensors::serialize(tensors, Some(metadata)).map_err(FileError::form)?;
     sort_header(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Sorts the header's names, so that the same model has the same bytes every time.
 fn sort_header(bytes: &mut [u8]) -> Result<(), FileError> {
-    let json = |e: serde_json::Error| FileError::Json(e.to_string());
     let Some((length, rest)) = bytes.split_first_chunk_mut::<8>() else { return Err(FileError::Truncated) };
     let length = usize::try_from(u64::from_le_bytes(*length)).ok();
     let header = length.and_then(|length| rest.get_mut(..length)).ok_or(FileError::Truncated)?;
     // The metadata, and what is said of each tensor.
     type Sorted = BTreeMap<String, BTreeMap<String, serde_json::Value>>;
-    let sorted: Sorted = serde_json::from_slice(header).map_err(json)?;
-    let sorted = serde_json::to_vec(&sorted).map_err(json)?;
+    let sorted: Sorted = serde_json::from_slice(header).map_err(FileError::form)?;
+    let sorted = serde_json::to_vec(&sorted).map_err(FileError::form)?;
     let Some((text, spaces)) = header.split_at_mut_checked(sorted.len()) else {
-        return Err(FileError::Json("sorting its names makes the header longer".into()));
+        return Err(FileError::form("sorting its names makes the header longer"));
     };
     text.copy_from_slice(&sorted);
     spaces.fill(b' ');
@@ -162,7 +153,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
     header(bytes)?;
     let damaged = |error: SafeTensorError| match error {
         SafeTensorError::MetadataIncompleteBuffer => FileError::Truncated,
-        other => FileError::NotSafetensors(other.to_string()),
+        other => FileError::NotSafetensors { reason: other.to_string() },
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let empty = HashMap::new();
@@ -178,10 +169,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
     if of_json(json).to_string() != text("digest")? {
         return Err(FileError::Digest("program"));
     }
-    let program: Program = serde_json::from_str(json).map_err(|e| FileError::Json(e.to_string()))?;
+    let program: Program = serde_json::from_str(json).map_err(FileError::json("program"))?;
     let program = validate(program)?;
     let report = match texts.get("report") {
-        Some(report) => Some(serde_json::from_str(report).map_err(|e| FileError::Json(e.to_string()))?),
+        Some(report) => Some(serde_json::from_str(report).map_err(FileError::json("report"))?),
         None => None,
     };
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -197,7 +188,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
             no_others(&tensors, 0)?;
             None
         }
-        other => return Err(FileError::Content(other.to_string())),
+        other => return Err(FileError::Content { found: other.to_string() }),
     };
     Ok(Model { program, weights, report })
 }
@@ -205,7 +196,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
 /// Whether the bytes begin as a safetensors file does, with a whole header; tells a file that was
 /// cut off from another kind of file.
 fn header(bytes: &[u8]) -> Result<(), FileError> {
-    let not = |reason: &str| Err(FileError::NotSafetensors(reason.to_string()));
+    let not = |reason: &str| Err(FileError::NotSafetensors { reason: reason.to_string() });
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return not("it is shorter than a header");
     };
@@ -232,7 +223,7 @@ fn read_weights(program: &Program, tensors: &SafeTensors<'_>) -> Result<Vec<Vec<
         if view.shape() != weight.shape {
             return Err(wrong(format!("has the shape {:?} in place of {:?}", view.shape(), weight.shape)));
         }
-        weights.push(narrow::read(&view).map_err(wrong)?);
+        weights.push(narrow::read(&view).map_err(|dtype| wrong(format!("holds {dtype}, not integers")))?);
     }
     no_others(tensors, program.weights.len())?;
     Ok(weights)
@@ -242,7 +233,7 @@ fn read_weights(program: &Program, tensors: &SafeTensors<'_>) -> Result<Vec<Vec<
 fn no_others(tensors: &SafeTensors<'_>, weights: usize) -> Result<(), FileError> {
     let known: std::collections::HashSet<String> = (0..weights).map(tensor_name).collect();
     match tensors.names().into_iter().find(|name| !known.contains(*name)) {
-        Some(name) => Err(FileError::Extra(name.to_string())),
+        Some(name) => Err(FileError::Extra { tensor: name.to_string() }),
         None => Ok(()),
     }
 }

@@ -30,7 +30,7 @@ pub fn bilinear_into(
 ) -> Result<(), GeometryError> {
     map.check()?;
     if !(1..=64).contains(&bits) {
-        return Err(GeometryError::Mismatch(format!("a ring of {bits} bits: a word holds 1 to 64")));
+        return Err(GeometryError::RingBits(bits));
     }
     let lengths = [
         ("input", x.len(), map.input_len()),

@@ -19,7 +19,37 @@ pub enum GeometryError {
     /// A number that must not be zero is zero.
     #[error("{0} must not be zero")]
     Zero(&'static str),
-    /// Shapes that do not go together.
+    /// Another number of elements than a shape has.
+    #[error("the shape {shape:?} does not go with {len} elements")]
+    Elements {
+        /// The shape.
+        shape: Vec<usize>,
+        /// Elements that are there.
+        len: usize,
+    },
+    /// A maximum over nothing.
+    #[error(
+        "window {window} of a maximum sees only padding (axis of {input}, padding {padding:?}, kernel {kernel}, stride \
+         {stride}, dilation {dilation})"
+    )]
+    OnlyPadding {
+        /// Which position of the output.
+        window: usize,
+        /// Length of the axis.
+        input: usize,
+        /// Elements added before and after it.
+        padding: [usize; 2],
+        /// Taps.
+        kernel: usize,
+        /// Step.
+        stride: usize,
+        /// Distance between taps.
+        dilation: usize,
+    },
+    /// A ring that words do not hold.
+    #[error("a ring of {0} bits: a word holds 1 to 64")]
+    RingBits(u32),
+    /// Shapes, or attributes and shapes, that do not go together.
     #[error("{0}")]
     Mismatch(String),
     /// The number of elements does not fit a machine word.

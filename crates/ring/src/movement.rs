@@ -201,8 +201,7 @@ impl Movement {
         let shape = self.output_shape(&shapes)?;
         for (shape, data) in inputs {
             if elements(shape)? != data.len() {
-                let message = format!("the shape {shape:?} does not go with {} elements", data.len());
-                return Err(mismatch(message));
+                return Err(GeometryError::Elements { shape: shape.to_vec(), len: data.len() });
             }
         }
         if let (Movement::Reshape { .. }, [(_, data)]) = (self, inputs) {

@@ -33,8 +33,7 @@ impl Summand for f32 {
 pub fn sum_pool<T: Summand>(x: &[T], input: [usize; 4], window: &Window) -> Result<Vec<T>, GeometryError> {
     let [batch, height, width, channels] = input;
     if elements(&input)? != x.len() {
-        let message = format!("the shape {input:?} does not go with {} elements", x.len());
-        return Err(GeometryError::Mismatch(message));
+        return Err(GeometryError::Elements { shape: input.to_vec(), len: x.len() });
     }
     let [out_h, out_w] = window.output([height, width])?;
     let mut out = vec![T::default(); elements(&[batch, out_h, out_w, channels])?];
@@ -91,10 +90,7 @@ pub fn taps(
     for o in 0..outputs {
         let seen = |k| tap(0, o, k, input, &window);
         let Some(first) = (0..kernel).find_map(seen) else {
-            return Err(GeometryError::Mismatch(format!(
-                "window {o} of a maximum sees only padding (axis of {input}, padding {padding:?}, kernel {kernel}, \
-                 stride {stride}, dilation {dilation})"
-            )));
+            return Err(GeometryError::OnlyPadding { window: o, input, padding, kernel, stride, dilation });
         };
         all.push((0..kernel).map(|k| seen(k).unwrap_or(first)).collect());
     }

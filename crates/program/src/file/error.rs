@@ -27,8 +27,11 @@ pub enum FileError {
         error: Box<FileError>,
     },
     /// Another kind of file, or a damaged one.
-    #[error("this is not a safetensors file, or a damaged one: {0}")]
-    NotSafetensors(String),
+    #[error("this is not a safetensors file, or a damaged one: {reason}")]
+    NotSafetensors {
+        /// How it shows.
+        reason: String,
+    },
     /// The file ends early, or late.
     #[error(
         "the file is not as long as its header says: it was cut off, or something was appended; copy it again"
@@ -51,11 +54,25 @@ pub enum FileError {
         understood: u32,
     },
     /// A file of this project that is no model.
-    #[error("it holds `{0}`, not a model")]
-    Content(String),
-    /// The program or the report cannot be read as JSON, or cannot be written so.
-    #[error("its program cannot be read: {0}")]
-    Json(String),
+    #[error("it holds `{found}`, not a model")]
+    Content {
+        /// What it says that it holds.
+        found: String,
+    },
+    /// Its program, or its report, is not the JSON that it should be.
+    #[error("its {part} cannot be read: {source}")]
+    Json {
+        /// `program` or `report`.
+        part: &'static str,
+        /// Where, and what.
+        source: serde_json::Error,
+    },
+    /// A model that has no form as a file.
+    #[error("the model cannot be written: {reason}")]
+    Form {
+        /// What stands in the way.
+        reason: String,
+    },
     /// A program that no party would run.
     #[error("its program is invalid: {0}")]
     Invalid(#[from] Invalid),
@@ -70,18 +87,48 @@ pub enum FileError {
         reason: String,
     },
     /// A tensor that the program does not know.
-    #[error("tensor `{0}` is not one of its program's weights")]
-    Extra(String),
+    #[error("tensor `{tensor}` is not one of its program's weights")]
+    Extra {
+        /// Its name.
+        tensor: String,
+    },
     /// Damaged or changed.
     #[error("its {0} does not match its digest: the file was damaged or changed; compile the model again")]
     Digest(&'static str),
-    /// Weights that are not the program's were to be written.
-    #[error("these are not the program's weights: {0}")]
-    Weights(String),
+    /// More or fewer weights than the program's were to be written.
+    #[error("these are not the program's weights: {given} tensors were given for {weights} weights")]
+    WeightCount {
+        /// Tensors that were given.
+        given: usize,
+        /// Weights of the program.
+        weights: usize,
+    },
+    /// A weight of another size than the program's was to be written.
+    #[error(
+        "these are not the program's weights: weight {index} ({name}) has {len} elements, not the shape {shape:?}"
+    )]
+    WeightLength {
+        /// Which weight.
+        index: usize,
+        /// Its name in the source model.
+        name: String,
+        /// Elements that were given.
+        len: usize,
+        /// Its shape in the program.
+        shape: Vec<usize>,
+    },
 }
 
 impl FileError {
     pub(super) fn io(path: &Path, action: &'static str, reason: impl Display) -> FileError {
         FileError::Io { path: path.to_path_buf(), action, reason: reason.to_string() }
+    }
+
+    pub(super) fn json(part: &'static str) -> impl Fn(serde_json::Error) -> FileError {
+        move |source| FileError::Json { part, source }
+    }
+
+    pub(super) fn form(reason: impl Display) -> FileError {
+        FileError::Form { reason: reason.to_string() }
     }
 }

@@ -45,11 +45,11 @@ impl View for Narrow<'_> {
     }
 }
 
-/// A weight from a file.
-pub(super) fn read(view: &TensorView<'_>) -> Result<Vec<i64>, String> {
+/// A weight from a file, or the type of its elements, where these are not integers.
+pub(super) fn read(view: &TensorView<'_>) -> Result<Vec<i64>, Dtype> {
     let (bytes, dtype) = (view.data(), view.dtype());
     let width = WIDTHS.into_iter().find(|&(of, _)| of == dtype);
-    let (_, bits) = width.ok_or_else(|| format!("holds {dtype}, not integers"))?;
+    let (_, bits) = width.ok_or(dtype)?;
     let mut values = vec![0; bytes.len() / (bits as usize / 8)];
     unpack_signed(bytes, bits, &mut values);
     Ok(values)

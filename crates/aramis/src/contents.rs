@@ -3,13 +3,12 @@
 
 use std::fmt;
 
-use dcap_qvl::intel;
 use dcap_qvl::quote::{Quote, Report};
 use serde::Serialize;
 
 use crate::appraisal::{Measurement, TeeKind};
 use crate::collateral::CaKind;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, EvidenceError};
 use crate::hex::{self, Hex};
 use crate::report_data::ReportData;
 use crate::verify::{dcap, snp};
@@ -57,7 +56,7 @@ impl Evidence {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn contents(&self) -> Result<Contents, String> {
+    pub fn contents(&self) -> Result<Contents, EvidenceError> {
         match self {
             Evidence::Sgx { quote } | Evidence::Tdx { quote } | Evidence::InsecureSimulated { quote } => {
                 intel_contents(self.tee(), quote)
@@ -80,12 +79,9 @@ impl Evidence {
     }
 }
 
-fn intel_contents(tee: TeeKind, quote: &[u8]) -> Result<Contents, String> {
-    let quote = Quote::parse(quote).map_err(|e| format!("not a quote: {e:#}"))?;
-    let chain = dcap::certificates(&quote)?;
-    let leaf = chain.first().ok_or("the quote has no certificate of its platform")?;
-    let pck = intel::parse_pck_extension(leaf).map_err(|e| format!("{e:#}"))?;
-    let ca = CaKind::from(intel::pck_ca(leaf).map_err(|e| format!("{e:#}"))?);
+fn intel_contents(tee: TeeKind, quote: &[u8]) -> Result<Contents, EvidenceError> {
+    let quote = Quote::parse(quote).map_err(|e| EvidenceError::Quote(format!("{e:#}")))?;
+    let (pck, ca) = dcap::platform(&quote)?;
     let debug = match &quote.report {
         Report::SgxEnclave(report) => report.attributes.first().is_some_and(|byte| byte & 2 != 0),
         Report::TD10(td) => td.td_attributes.first().is_some_and(|byte| byte & 1 != 0),

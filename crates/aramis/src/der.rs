@@ -2,11 +2,22 @@
 //! take the room for a string before they look: a certificate of a kilobyte could make them take a
 //! quarter of a gigabyte.
 
+/// What is wrong with the structure of DER, and at which byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DerError {
+    /// An element that ends after what it is in.
+    #[error("the element at byte {0} is longer than what it is in: it is cut off or damaged")]
+    Length(usize),
+    /// More elements within one another than any certificate has.
+    #[error("the element at byte {0} is nested too deeply")]
+    Depth(usize),
+}
+
 /// Checks the structure of certificates and revocation lists: every length fits into what it is in.
 ///
 /// # Errors
-/// A text for people, with the place.
-pub(crate) fn check(der: &[u8]) -> Result<(), String> {
+/// The first place where they do not.
+pub(crate) fn check(der: &[u8]) -> Result<(), DerError> {
     // Ends of the elements that are open, outermost first.
     let mut open = vec![der.len()];
     let mut at = 0;
@@ -15,15 +26,13 @@ pub(crate) fn check(der: &[u8]) -> Result<(), String> {
             open.pop();
             continue;
         }
-        let wrong =
-            || format!("the element at byte {at} is longer than what it is in: it is cut off or damaged");
         let (constructed, length, header) =
-            element(der.get(at..end).unwrap_or_default()).ok_or_else(wrong)?;
+            element(der.get(at..end).unwrap_or_default()).ok_or(DerError::Length(at))?;
         let begin = at + header;
-        let inner = begin.checked_add(length).filter(|&inner| inner <= end).ok_or_else(wrong)?;
+        let inner = begin.checked_add(length).filter(|&inner| inner <= end).ok_or(DerError::Length(at))?;
         if constructed {
             if open.len() > MOST_NESTED {
-                return Err(format!("the element at byte {at} is nested too deeply"));
+                return Err(DerError::Depth(at));
             }
             open.push(inner);
             at = begin;

@@ -13,6 +13,7 @@ pub use self::sgx::Gramine;
 pub(crate) use self::tsm::SNP_REPORT_BYTES;
 pub use self::tsm::{ConfigfsTsm, TSM_REPORTS};
 use crate::appraisal::TeeKind;
+use crate::der::DerError;
 use crate::hex;
 use crate::report_data::ReportData;
 
@@ -68,11 +69,11 @@ impl Evidence {
     /// hexadecimal digits).
     ///
     /// # Errors
-    /// A text for people, where the bytes are neither.
-    pub fn from_file_bytes(bytes: &[u8]) -> Result<Evidence, String> {
+    /// The bytes are neither.
+    pub fn from_file_bytes(bytes: &[u8]) -> Result<Evidence, EvidenceError> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             if text.trim_start().starts_with('{') {
-                return serde_json::from_str(text).map_err(|e| format!("not the JSON of evidence: {e}"));
+                return Ok(serde_json::from_str(text)?);
             }
             if let Ok(bytes) = hex::decode(text) {
                 return Evidence::from_binary(bytes);
@@ -81,18 +82,46 @@ impl Evidence {
         Evidence::from_binary(bytes.to_vec())
     }
 
-    fn from_binary(bytes: Vec<u8>) -> Result<Evidence, String> {
+    fn from_binary(bytes: Vec<u8>) -> Result<Evidence, EvidenceError> {
         match (bytes.get(0..2), bytes.get(4..8), bytes.len()) {
             (_, _, tsm::SNP_REPORT_BYTES) => Ok(Evidence::Snp { report: bytes, certificates: Vec::new() }),
             (Some([3, 0]), Some([0, 0, 0, 0]), 436..) => Ok(Evidence::Sgx { quote: bytes }),
             (Some([4 | 5, 0]), Some([0x81, 0, 0, 0]), 436..) => Ok(Evidence::Tdx { quote: bytes }),
-            (_, _, length) => Err(format!(
-                "these {length} bytes are neither an SGX quote (version 3), nor a TDX quote (version 4 or 5), nor an \
-                 SEV-SNP report ({} bytes), nor the JSON of evidence",
-                tsm::SNP_REPORT_BYTES
-            )),
+            (_, _, length) => Err(EvidenceError::Unknown(length)),
         }
     }
+}
+
+/// Why evidence cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// JSON of something else.
+    #[error("not the JSON of evidence: {0}")]
+    Json(#[from] serde_json::Error),
+    /// So many bytes of something else.
+    #[error(
+        "these {0} bytes are neither an SGX quote (version 3), nor a TDX quote (version 4 or 5), nor an SEV-SNP report \
+         ({SNP_REPORT_BYTES} bytes), nor the JSON of evidence"
+    )]
+    Unknown(usize),
+    /// No quote of Intel's, with the parser's reason.
+    #[error("not a quote: {0}")]
+    Quote(String),
+    /// A quote that does not say which platform it is from.
+    #[error("the quote has no certificate of its platform")]
+    NoCertificate,
+    /// A certificate in a quote that is damaged.
+    #[error("a certificate in the quote: {0}")]
+    Der(#[from] DerError),
+    /// Certificates in a quote that are not Intel's for platforms, with the parser's reason.
+    #[error("{0}")]
+    Certificates(String),
+    /// A report of another length.
+    #[error("{0} bytes where a report has {SNP_REPORT_BYTES}")]
+    ReportLength(usize),
+    /// No report of AMD's, with the parser's reason.
+    #[error("{0}")]
+    Report(String),
 }
 
 /// Trusted hardware, as the program that runs on it sees it.

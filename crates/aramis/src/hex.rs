@@ -1,5 +1,21 @@
 //! Bytes as hexadecimal digits, in policies, collateral and reports.
 
+/// Why a text is not the bytes that are needed.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum HexError {
+    /// An odd number of digits, or a character that is none.
+    #[error(transparent)]
+    Digits(#[from] ::hex::FromHexError),
+    /// Another number of digits.
+    #[error("{found} hexadecimal digits where {needed} are needed")]
+    Count {
+        /// How many there are.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+}
+
 /// Lower case digits, two a byte.
 pub fn encode(bytes: &[u8]) -> String {
     ::hex::encode(bytes)
@@ -8,19 +24,19 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Reads digits of either case; white space around them is ignored.
 ///
 /// # Errors
-/// A text for people: an odd number of digits, or a character that is none.
-pub fn decode(text: &str) -> Result<Vec<u8>, String> {
-    ::hex::decode(text.trim()).map_err(|e| e.to_string())
+/// An odd number of digits, or a character that is none.
+pub fn decode(text: &str) -> Result<Vec<u8>, HexError> {
+    Ok(::hex::decode(text.trim())?)
 }
 
 /// Reads exactly N bytes.
 ///
 /// # Errors
 /// As [`decode`], or another number of bytes.
-pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], String> {
+pub fn decode_array<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let bytes = decode(text)?;
     let length = bytes.len();
-    bytes.try_into().map_err(|_| format!("{} hexadecimal digits where {} are needed", length * 2, N * 2))
+    bytes.try_into().map_err(|_| HexError::Count { found: length * 2, needed: N * 2 })
 }
 
 /// `#[serde(with = "hex::array")]`: digits in formats for people, bytes in others.

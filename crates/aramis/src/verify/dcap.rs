@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use dcap_qvl::intel::PckExtension;
 use dcap_qvl::quote::{Quote, Report};
 use dcap_qvl::verify::QuoteVerifier;
 use dcap_qvl::{PckCertFlag, QuotePolicy, TcbStatus as IntelStatus, intel};
@@ -16,6 +17,7 @@ use super::Found;
 use crate::appraisal::{Measurement, TcbStatus, TeeKind};
 use crate::collateral::{CaKind, Collateral};
 use crate::der;
+use crate::evidence::EvidenceError;
 use crate::hex::{self, Hex};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -42,11 +44,7 @@ pub(super) fn verify(
     if parsed.report.is_sgx() != (genuine == TeeKind::Sgx) {
         return Err(malformed("the quote is of another kind".to_owned()));
     }
-    let chain = certificates(&parsed).map_err(malformed)?;
-    let leaf =
-        chain.first().ok_or_else(|| malformed("the quote has no certificate of its platform".to_owned()))?;
-    let fmspc = intel::parse_pck_extension(leaf).map_err(|e| malformed(format!("{e:#}")))?.fmspc;
-    let ca = CaKind::from(intel::pck_ca(leaf).map_err(|e| malformed(format!("{e:#}")))?);
+    let (PckExtension { fmspc, .. }, ca) = platform(&parsed).map_err(|e| malformed(e.to_string()))?;
     let collateral = collateral.intel(genuine, fmspc, ca).ok_or_else(|| Refusal::CollateralMissing {
         tee,
         platform: format!("platforms with FMSPC {} of the {ca:?} CA", hex::encode(&fmspc)),
@@ -110,14 +108,18 @@ pub(super) fn verify(
     })
 }
 
-/// The certificates in a quote, the platform's first; their structure has been checked, and nothing
-/// else.
-pub(crate) fn certificates(quote: &Quote) -> Result<Vec<Vec<u8>>, String> {
-    let chain = intel::extract_cert_chain(quote).map_err(|e| format!("{e:#}"))?;
+/// What a quote's certificate says of its platform, and who signed it. The structure of the quote's
+/// certificates has been checked, and nothing else.
+pub(crate) fn platform(quote: &Quote) -> Result<(PckExtension, CaKind), EvidenceError> {
+    let certificates = |e| EvidenceError::Certificates(format!("{e:#}"));
+    let chain = intel::extract_cert_chain(quote).map_err(certificates)?;
     for certificate in &chain {
-        der::check(certificate).map_err(|e| format!("a certificate in the quote: {e}"))?;
+        der::check(certificate)?;
     }
-    Ok(chain)
+    let leaf = chain.first().ok_or(EvidenceError::NoCertificate)?;
+    let pck = intel::parse_pck_extension(leaf).map_err(certificates)?;
+    let ca = intel::pck_ca(leaf).map_err(certificates)?;
+    Ok((pck, CaKind::from(ca)))
 }
 
 fn status(status: IntelStatus) -> TcbStatus {

@@ -16,7 +16,7 @@ use self::certificates::Vcek;
 use super::Found;
 use crate::appraisal::{Measurement, TcbStatus, TeeKind};
 use crate::collateral::Collateral;
-use crate::evidence::SNP_REPORT_BYTES;
+use crate::evidence::{EvidenceError, SNP_REPORT_BYTES};
 use crate::hex::{self, Hex};
 use crate::policy::{Policy, Product, SnpMinimum};
 use crate::refusal::Refusal;
@@ -35,11 +35,11 @@ fn unsigned(reason: impl ToString) -> Refusal {
 }
 
 /// Reads a report.
-pub(crate) fn parse(bytes: &[u8]) -> Result<AttestationReport, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<AttestationReport, EvidenceError> {
     if bytes.len() != SNP_REPORT_BYTES {
-        return Err(format!("{} bytes where a report has {SNP_REPORT_BYTES}", bytes.len()));
+        return Err(EvidenceError::ReportLength(bytes.len()));
     }
-    AttestationReport::from_bytes(bytes).map_err(|e| e.to_string())
+    AttestationReport::from_bytes(bytes).map_err(|e| EvidenceError::Report(e.to_string()))
 }
 
 pub(super) fn verify(

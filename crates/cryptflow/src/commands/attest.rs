@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Reads the 64 bytes that evidence is made for.
-fn report_data(text: &str) -> std::result::Result<ReportData, String> {
+fn report_data(text: &str) -> std::result::Result<ReportData, hex::HexError> {
     hex::decode_array(text).map(ReportData)
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check(crl: &[u8], chain: &Chain, now: u64) -> Result<(), Refusal> 
         tee: TEE,
         reason: format!("the revocation list: {reason}"),
     };
-    der::check(crl).map_err(broken)?;
+    der::check(crl).map_err(|e| broken(e.to_string()))?;
     let list = CertificateList::from_der(crl).map_err(|e| broken(e.to_string()))?;
     let (root, signing): (Certificate, Certificate) =
         (chain.ca.ark.clone().into(), chain.ca.ask.clone().into());

@@ -17,7 +17,7 @@ use cryptflow_program::Preprocessing;
 pub use columns::columns;
 
 use cryptflow_arrays::npy::{NpyError, list};
-use cryptflow_pictures::PreprocessError;
+use cryptflow_pictures::{DecodeError, PreprocessError};
 
 /// What a row must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,12 +78,12 @@ pub enum InputError {
         source: NpyError,
     },
     /// A picture cannot be decoded.
-    #[error("cannot decode the picture {}: {reason}", file.display())]
+    #[error("cannot decode the picture {}: {source}", file.display())]
     Picture {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: DecodeError,
     },
     /// A picture does not go with the model.
     #[error("{} does not fit: {source}", file.display())]

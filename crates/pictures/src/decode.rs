@@ -19,38 +19,78 @@ use crate::preprocess::{LARGEST, Picture};
 /// thousand).
 const BYTES_PER_BYTE: u64 = 4_096;
 
+/// Why a file is no picture that can be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The operating system says no.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// It begins as no kind of picture that is known here.
+    #[error("it is neither a PNG nor a JPEG")]
+    Unknown,
+    /// More rows or columns than a picture may have, or none.
+    #[error("it has {height}×{width} pixels")]
+    Extents {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// More pixels than its bytes can stand for.
+    #[error("it claims {height}×{width} pixels, and has {length} bytes only")]
+    Claim {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// The file's bytes.
+        length: u64,
+    },
+    /// A PNG or JPEG that its decoder does not take, with the decoder's reason.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+fn damaged(reason: impl ToString) -> DecodeError {
+    DecodeError::Damaged(reason.to_string())
+}
+
 /// Decodes a picture from a file of `length` bytes: one channel where it is grey, else red, green,
 /// blue. Sixteen bits become eight, and transparency is dropped. What a camera notes of its
 /// orientation is not applied.
 ///
 /// # Errors
-/// What is wrong with the file, for people.
-pub fn decode(mut reader: impl Read, length: u64) -> Result<Picture, String> {
+/// What is wrong with the file.
+pub fn decode(mut reader: impl Read, length: u64) -> Result<Picture, DecodeError> {
     let mut file = Vec::new();
-    reader.read_to_end(&mut file).map_err(|e| e.to_string())?;
-    if file.starts_with(b"\x89PNG") { png(&file, length) } else { jpeg(&file, length) }
+    reader.read_to_end(&mut file)?;
+    match file.as_slice() {
+        [0x89, b'P', b'N', b'G', ..] => png(&file, length),
+        [0xff, 0xd8, ..] => jpeg(&file, length),
+        _ => Err(DecodeError::Unknown),
+    }
 }
 
 /// Whether a picture of this size may be decoded from so many bytes.
-fn check(width: usize, height: usize, bytes: usize, length: u64) -> Result<(), String> {
+fn check(width: usize, height: usize, bytes: usize, length: u64) -> Result<(), DecodeError> {
     if width == 0 || height == 0 || width.max(height) > LARGEST {
-        return Err(format!("it has {height}×{width} pixels"));
+        return Err(DecodeError::Extents { height, width });
     }
     if bytes as u64 > length.saturating_mul(BYTES_PER_BYTE) {
-        return Err(format!("it claims {height}×{width} pixels, and has {length} bytes only"));
+        return Err(DecodeError::Claim { height, width, length });
     }
     Ok(())
 }
 
-fn png(file: &[u8], length: u64) -> Result<Picture, String> {
+fn png(file: &[u8], length: u64) -> Result<Picture, DecodeError> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
     decoder.set_transformations(Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
+    let mut reader = decoder.read_info().map_err(damaged)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    let bytes = reader.output_buffer_size().ok_or_else(|| format!("it has {height}×{width} pixels"))?;
+    let bytes = reader.output_buffer_size().ok_or(DecodeError::Extents { height, width })?;
     check(width, height, bytes, length)?;
     let mut pixels = vec![0; bytes];
-    reader.next_frame(&mut pixels).map_err(|e| e.to_string())?;
+    reader.next_frame(&mut pixels).map_err(damaged)?;
     let (channels, opaque) = match reader.output_color_type().0 {
         ColorType::Grayscale => (1, pixels),
         ColorType::GrayscaleAlpha => {
@@ -59,16 +99,16 @@ fn png(file: &[u8], length: u64) -> Result<Picture, String> {
         ColorType::Rgb | ColorType::Indexed => (3, pixels),
         ColorType::Rgba => (3, pixels.chunks_exact(4).flat_map(|p| p.iter().take(3)).copied().collect()),
     };
-    Picture::new(height, width, channels, opaque).map_err(|e| e.to_string())
+    Picture::new(height, width, channels, opaque).map_err(damaged)
 }
 
-fn jpeg(file: &[u8], length: u64) -> Result<Picture, String> {
+fn jpeg(file: &[u8], length: u64) -> Result<Picture, DecodeError> {
     let options =
         DecoderOptions::default().set_strict_mode(false).set_max_width(LARGEST).set_max_height(LARGEST);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(|e| e.to_string())?;
+    decoder.decode_headers().map_err(damaged)?;
     let (Some((width, height)), Some(colours)) = (decoder.dimensions(), decoder.input_colorspace()) else {
-        return Err("it has no header".into());
+        return Err(damaged("it has no header"));
     };
     let (channels, wanted) = match colours {
         ColorSpace::Luma => (1, ColorSpace::Luma),
@@ -76,6 +116,6 @@ fn jpeg(file: &[u8], length: u64) -> Result<Picture, String> {
     };
     check(width, height, width * height * channels, length)?;
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
-    let pixels = decoder.decode().map_err(|e| e.to_string())?;
-    Picture::new(height, width, channels, pixels).map_err(|e| e.to_string())
+    let pixels = decoder.decode().map_err(damaged)?;
+    Picture::new(height, width, channels, pixels).map_err(damaged)
 }

@@ -5,5 +5,5 @@
 mod decode;
 mod preprocess;
 
-pub use decode::decode;
-pub use preprocess::{Picture, PreprocessError, apply, changes_size};
+pub use decode::{DecodeError, decode};
+pub use preprocess::{Picture, PreprocessError, SettingsError, apply, changes_size};

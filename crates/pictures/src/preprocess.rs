@@ -45,7 +45,51 @@ pub enum PreprocessError {
     },
     /// What the compiled model says of preprocessing makes no sense.
     #[error("the model's preprocessing cannot be applied: {0}")]
-    Settings(String),
+    Settings(#[from] SettingsError),
+}
+
+/// What is wrong with a model's preprocessing, for the pictures that it is to be applied to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A size that no picture has.
+    #[error("resizing to {height}×{width}: pictures have 1 to {LARGEST} rows and columns")]
+    Size {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// Grey is made of three channels.
+    #[error("a picture of {channels} channels cannot be made grey")]
+    Grey {
+        /// Channels of the picture.
+        channels: usize,
+    },
+    /// Three channels are swapped.
+    #[error("blue-green-red needs 3 channels, here are {channels}")]
+    Bgr {
+        /// Channels of the picture.
+        channels: usize,
+    },
+    /// A divisor of zero.
+    #[error("it divides by zero")]
+    Zero,
+    /// Neither one number nor one for each channel.
+    #[error("{what} has {numbers} numbers for {channels} channels")]
+    Count {
+        /// `mean` or `std`.
+        what: &'static str,
+        /// How many there are.
+        numbers: usize,
+        /// Channels of the picture.
+        channels: usize,
+    },
+    /// A mean that is not finite, or a deviation of zero.
+    #[error("{what} holds a number that cannot be used")]
+    Number {
+        /// `mean` or `std`.
+        what: &'static str,
+    },
 }
 
 impl Picture {
@@ -72,8 +116,7 @@ impl Picture {
         }
         let limits = 1..=LARGEST;
         if !limits.contains(&height) || !limits.contains(&width) {
-            let text = format!("resizing to {height}×{width}: pictures have 1 to {LARGEST} rows and columns");
-            return Err(PreprocessError::Settings(text));
+            return Err(SettingsError::Size { height, width }.into());
         }
         self.pixels =
             resize::bilinear(&self.pixels, self.channels, [self.height, self.width], [height, width]);
@@ -111,8 +154,7 @@ impl Picture {
             return Ok(());
         }
         if self.channels != 3 {
-            let n = self.channels;
-            return Err(PreprocessError::Settings(format!("a picture of {n} channels cannot be made grey")));
+            return Err(SettingsError::Grey { channels: self.channels }.into());
         }
         let luma = |pixel: &[u8]| match *pixel {
             [r, g, b] => {
@@ -156,8 +198,7 @@ pub fn apply(mut picture: Picture, p: &Preprocessing, shape: &[usize]) -> Result
     fit(&mut picture, p, shape)?;
     if p.bgr {
         if picture.channels != 3 {
-            let n = picture.channels;
-            return Err(PreprocessError::Settings(format!("blue-green-red needs 3 channels, here are {n}")));
+            return Err(SettingsError::Bgr { channels: picture.channels }.into());
         }
         picture.pixels.chunks_exact_mut(3).for_each(<[u8]>::reverse);
     }
@@ -226,17 +267,16 @@ fn advice(height: usize, width: usize) -> String {
 }
 
 /// For every channel, what becomes of each of the 256 values of a byte.
-fn tables(p: &Preprocessing, channels: usize) -> Result<Vec<[f32; 256]>, PreprocessError> {
-    let settings = |text: String| Err(PreprocessError::Settings(text));
+fn tables(p: &Preprocessing, channels: usize) -> Result<Vec<[f32; 256]>, SettingsError> {
     if p.divide.is_some_and(|d| d == 0.0 || !d.is_finite()) {
-        return settings("it divides by zero".into());
+        return Err(SettingsError::Zero);
     }
     for (what, values) in [("mean", &p.mean), ("std", &p.std)] {
         if !matches!(values.len(), 0 | 1) && values.len() != channels {
-            return settings(format!("{what} has {} numbers for {channels} channels", values.len()));
+            return Err(SettingsError::Count { what, numbers: values.len(), channels });
         }
         if values.iter().any(|v| !v.is_finite()) || what == "std" && values.contains(&0.0) {
-            return settings(format!("{what} holds a number that cannot be used"));
+            return Err(SettingsError::Number { what });
         }
     }
     let of = |values: &[f64], channel: usize, otherwise: f64| match values {

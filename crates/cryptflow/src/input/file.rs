@@ -37,7 +37,7 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
 
 /// What a file is, judged by its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     Array,
     Archive,
     Picture,
@@ -45,7 +45,7 @@ enum Kind {
 
 /// A file, opened.
 struct Opened {
-    kind: Kind,
+    kind: FileKind,
     length: u64,
     reader: BufReader<File>,
 }
@@ -58,9 +58,9 @@ fn open(path: &Path) -> Result<Opened, InputError> {
     file.by_ref().take(8).read_to_end(&mut start).map_err(io)?;
     file.rewind().map_err(io)?;
     let kind = match start.as_slice() {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Array,
-        [b'P', b'K', ..] => Kind::Archive,
-        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => Kind::Picture,
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => FileKind::Array,
+        [b'P', b'K', ..] => FileKind::Archive,
+        [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => FileKind::Picture,
         _ => return Err(InputError::Format { file: path.to_path_buf() }),
     };
     Ok(Opened { kind, length, reader: BufReader::with_capacity(1 << 16, file) })
@@ -76,17 +76,17 @@ pub(super) fn read(path: &Path, spec: &InputSpec, rows: &mut Vec<Row>) -> Result
     let name = name(path);
     let npy = |source| InputError::Npy { file: path.to_path_buf(), source };
     match kind {
-        Kind::Array => {
+        FileKind::Array => {
             let array = npy::read_npy(&mut reader, length, true).map_err(npy)?;
             array::rows(array, path, &name, spec, rows)
         }
-        Kind::Archive => {
+        FileKind::Archive => {
             let (member, array) = npy::read_npz(&mut reader, &spec.name).map_err(npy)?;
             array::rows(array, path, &format!("{name}:{member}"), spec, rows)
         }
-        Kind::Picture => {
+        FileKind::Picture => {
             let picture = pictures::decode(reader, length)
-                .map_err(|reason| InputError::Picture { file: path.to_path_buf(), reason })?;
+                .map_err(|source| InputError::Picture { file: path.to_path_buf(), source })?;
             let data = pictures::apply(picture, &spec.preprocessing, &spec.shape)
                 .map_err(|source| InputError::Preprocess { file: path.to_path_buf(), source })?;
             push(rows, name, data, spec)
@@ -97,7 +97,7 @@ pub(super) fn read(path: &Path, spec: &InputSpec, rows: &mut Vec<Row>) -> Result
 /// Adds the rows of a file that holds several inputs, the same number to each: an archive with an
 /// array for each by its name. The rows of the first one are called after the file.
 pub(super) fn read_set(path: &Path, columns: &mut [(&InputSpec, &mut Vec<Row>)]) -> Result<(), InputError> {
-    if open(path)?.kind != Kind::Archive {
+    if open(path)?.kind != FileKind::Archive {
         let inputs = columns.iter().map(|(spec, _)| spec.name.clone()).collect();
         return Err(InputError::NotASet { file: path.to_path_buf(), inputs });
     }

@@ -206,6 +206,27 @@ def movements():
         input=c.a((4, 2, 3, 2)), block_shape=tf.constant([2, 2]), crops=tf.constant([[0, 0], [1, 1]]), name="output"))
 
 
+def matrices():
+    case("MatrixBandPart", lambda c: raw.MatrixBandPart(input=c.a((2, 3, 4)), num_lower=tf.constant(1), num_upper=tf.constant(0), name="output"))
+    case("MatrixBandPart", lambda c: c.a((3, 3)) * raw.MatrixBandPart(
+        input=tf.constant(np.ones((3, 3), f32)), num_lower=tf.constant(-1), num_upper=tf.constant(0)), "known")
+    case("MatrixDiag", lambda c: raw.MatrixDiag(diagonal=c.a((2, 3)), name="output"))
+    case("MatrixDiagPart", lambda c: raw.MatrixDiagPart(input=c.a((2, 3, 4)), name="output"))
+    case("MatrixSetDiag", lambda c: raw.MatrixSetDiag(input=c.a((2, 3, 4)), diagonal=c.b((2, 3)), name="output"))
+    band = [-1, 1]
+    for version, more in [("V2", [{}]), ("V3", [{"align": a} for a in ["LEFT_RIGHT", "RIGHT_LEFT", "LEFT_LEFT", "RIGHT_RIGHT"]])]:
+        for kw in more:
+            name = kw.get("align", "several").lower()
+            case(f"MatrixDiag{version}", lambda c, v=version, kw=kw: getattr(raw, f"MatrixDiag{v}")(
+                diagonal=c.a((2, 3, 3)), k=tf.constant(band), num_rows=tf.constant(3), num_cols=tf.constant(4), padding_value=tf.constant(f32(0)), name="output", **kw), name)
+            case(f"MatrixDiagPart{version}", lambda c, v=version, kw=kw: getattr(raw, f"MatrixDiagPart{v}")(
+                input=c.a((2, 3, 4)), k=tf.constant(band), padding_value=tf.constant(f32(0)), name="output", **kw), name)
+            case(f"MatrixSetDiag{version}", lambda c, v=version, kw=kw: getattr(raw, f"MatrixSetDiag{v}")(
+                input=c.a((2, 3, 4)), diagonal=c.b((2, 3, 3)), k=tf.constant(band), name="output", **kw), name)
+        case(f"MatrixDiag{version}", lambda c, v=version: getattr(raw, f"MatrixDiag{v}")(
+            diagonal=c.a((3,)), k=tf.constant(1), num_rows=tf.constant(-1), num_cols=tf.constant(-1), padding_value=tf.constant(f32(0.5)), name="output"), "above")
+
+
 def known():
     """What needs no value, or passes it on."""
     x = (2, 3)
@@ -222,6 +243,24 @@ def known():
             return a * tf.cast(getattr(raw, op)(input=a), tf.float32)
 
         case(op, build)
+    case("BroadcastArgs", lambda c: raw.BroadcastTo(
+        input=c.a((3, 1)), shape=raw.BroadcastArgs(s0=tf.constant([2, 1, 1]), s1=tf.constant([3, 4])), name="output"))
+    case("LinSpace", lambda c: c.a(x) + raw.LinSpace(start=tf.constant(f32(0.5)), stop=tf.constant(f32(2)), num=tf.constant(3)))
+    case("InvertPermutation", lambda c: raw.Transpose(x=c.a((2, 3, 4)), perm=raw.InvertPermutation(x=tf.constant([1, 2, 0])), name="output"))
+    numbers = np.asarray([[1.5, -2, 0.5], [0.25, 3, -1], [2, 0.5, 1]], f32)
+    case("Cumprod", lambda c: c.a((3, 3)) + raw.Cumprod(x=tf.constant(numbers), axis=tf.constant(1), exclusive=True, reverse=True))
+    case("MatrixInverse", lambda c: c.a((3, 3)) + raw.MatrixInverse(input=tf.constant(numbers), adjoint=True))
+    case("MatrixDeterminant", lambda c: c.a(x) + raw.MatrixDeterminant(input=tf.constant(numbers)))
+    case("Where", lambda c: raw.GatherV2(
+        params=c.a((4, 3)), indices=tf.reshape(raw.Where(condition=tf.constant([True, False, True, True])), [-1]), axis=tf.constant(0), name="output"))
+    special = np.asarray([[1, np.inf, np.nan], [-np.inf, 0, 2]], f32)
+    for op in ["IsNan", "IsInf", "IsFinite"]:
+        def asked(c, op=op):
+            a = c.a(x)
+            return raw.SelectV2(condition=getattr(raw, op)(x=a), t=c.b(x), e=a, name="output")
+
+        case(op, asked)
+        case(op, lambda c, op=op: c.a(x) + tf.cast(getattr(raw, op)(x=tf.constant(special)), tf.float32), "known")
     case("Cast", lambda c: tf.cast(between(c, 0.1, 5), tf.int32, name="output"))
     case("Placeholder", lambda c: raw.Neg(x=c.a(x)))
 
@@ -250,6 +289,6 @@ def known():
 
 
 if __name__ == "__main__":
-    for family in [elementary, arithmetic, linear, pools_and_reductions, movements, known]:
+    for family in [elementary, arithmetic, linear, pools_and_reductions, movements, known, matrices]:
         family()
     main(FILE.with_name("tensorflow_operations.npz"), CASES)

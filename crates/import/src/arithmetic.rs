@@ -5,7 +5,7 @@ use cryptflow_ring::Movement;
 
 use crate::budget::check_made;
 use crate::node::{Message, Node, Results, Value};
-use crate::value::Fault;
+use crate::value::{Fault, Ints, MAX_KNOWN};
 use cryptflow_graph::{Arithmetic, Array, Comparison, Function, NodeId, Op};
 
 impl<M: Message> Node<'_, M> {
@@ -56,6 +56,27 @@ impl<M: Message> Node<'_, M> {
             all = self.add_part_or_result(name.as_deref(), op.clone(), &[all, operand])?;
         }
         Ok(all)
+    }
+
+    /// Whether elements are infinite, or no numbers. Of what depends on an input none is: fixed point
+    /// has nothing but finite numbers.
+    pub(crate) fn finiteness(&mut self, holds: impl Fn(f32) -> bool) -> Results {
+        let (value, shape) = self.shaped(0)?;
+        let n = check_made(&shape)?;
+        let known = match value {
+            Value::Tensor(id) => self.constant_of(id),
+            _ => None,
+        };
+        let flags: Vec<bool> = match known {
+            Some(array) => array.data.iter().map(|&v| holds(v)).collect(),
+            None => vec![holds(0.0); n],
+        };
+        if n <= MAX_KNOWN {
+            let data = flags.into_iter().map(i64::from).collect();
+            return Ok(vec![Value::Int(Ints { shape, data })]);
+        }
+        let array = Array::new(shape, flags.into_iter().map(f32::from).collect())?;
+        Ok(vec![Value::Tensor(self.add_known(array))])
     }
 
     pub(crate) fn sum(&mut self) -> Results {

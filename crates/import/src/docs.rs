@@ -262,6 +262,7 @@ pub(crate) mod notes {
          with zero";
     pub(crate) const EINSUM: &str =
         "of any number of operands, one after another; a product, where two are secret";
+    pub(crate) const FINITE: &str = "known of constants; a number in fixed point is always finite";
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";

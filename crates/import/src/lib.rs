@@ -6,6 +6,7 @@ mod budget;
 mod builder;
 mod compose;
 mod cursor;
+mod cut;
 pub mod docs;
 mod known;
 mod lookalike;

@@ -1,7 +1,7 @@
 //! What several passes share: maps `factor * x + offset` of channels, and linear layers that take
 //! them up.
 
-use cryptflow_graph::operations::normalisation;
+use cryptflow_graph::operations::{ENDLESS, normalisation};
 use cryptflow_graph::{Arithmetic, Array, Graph, Linear, NodeId, Op};
 
 /// `factor * x + offset`, channel by channel along the last axis.
@@ -44,7 +44,8 @@ impl Affine {
                 if graph.node(operand).shape != node.shape {
                     return None;
                 }
-                let c = per_channel(constant, channels)?;
+                // What stands for infinity is nobody's weight; its node is to be named.
+                let c = per_channel(constant, channels).filter(|c| c.iter().all(|v| v.abs() < ENDLESS))?;
                 let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
                 let (factor, offset) = match (arithmetic, first) {
                     (Arithmetic::Add, _) => (one, c),

@@ -8,6 +8,7 @@ mod affine;
 pub mod average_into_conv;
 pub mod average_into_weights;
 pub mod dead_nodes;
+pub mod endless;
 pub mod fold_arithmetic;
 pub mod fold_batch_norm;
 pub mod fold_constants;
@@ -58,9 +59,11 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 11] = [
+pub const PASSES: [Pass; 12] = [
     fold_constants::run,
     remove_identities::run,
+    // Before a mask is taken for an offset of channels.
+    endless::run,
     // Before their numbers go into weights.
     recognise::run,
     // Before those that look for layers next to each other.

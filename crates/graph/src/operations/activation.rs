@@ -1,5 +1,6 @@
-//! Activations that the protocols know: ReLU and its clipped form, softmax.
+//! Activations that the protocols know: ReLU and its clipped form, softmax and its masked form.
 
+use super::arithmetic::{broadcast, combine};
 use super::transposed::{BeforeTranspose, keeps_last};
 use super::{OpError, operands};
 use crate::graph::Array;
@@ -18,6 +19,10 @@ pub enum Activation {
     },
     /// Softmax along the last axis.
     Softmax,
+    /// Softmax along the last axis of the places that are not hidden; a hidden one has the weight
+    /// zero. Operands: x, and what is not zero where a place is hidden, broadcasting. A row in which
+    /// all are hidden has no result (NaN).
+    MaskedSoftmax,
 }
 
 impl Activation {
@@ -27,20 +32,34 @@ impl Activation {
             Activation::Relu => "relu",
             Activation::ClippedRelu { .. } => "clipped relu",
             Activation::Softmax => "softmax",
+            Activation::MaskedSoftmax => "masked softmax",
         }
     }
 
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
-        let [x] = operands(self.name(), "one", inputs)?;
-        match self {
-            Activation::Softmax if x.is_empty() => {
-                Err(OpError::shape(self.name(), "the operand is a scalar: it has no last axis"))
-            }
-            Activation::Relu | Activation::ClippedRelu { .. } | Activation::Softmax => Ok(x.to_vec()),
+        let scalar = || OpError::shape(self.name(), "the operand is a scalar: it has no last axis");
+        if matches!(self, Activation::MaskedSoftmax) {
+            let [x, hidden] = operands(self.name(), "two (x, hidden)", inputs)?;
+            let shape = broadcast(x, hidden).ok_or_else(|| {
+                OpError::shape(self.name(), format!("{x:?} and {hidden:?} do not broadcast"))
+            })?;
+            return if shape.is_empty() { Err(scalar()) } else { Ok(shape) };
         }
+        let [x] = operands(self.name(), "one", inputs)?;
+        if matches!(self, Activation::Softmax) && x.is_empty() {
+            return Err(scalar());
+        }
+        Ok(x.to_vec())
     }
 
-    pub(super) fn evaluate(&self, inputs: &[&Array]) -> Result<Array, OpError> {
+    pub(super) fn evaluate(&self, inputs: &[&Array], result: Vec<usize>) -> Result<Array, OpError> {
+        if matches!(self, Activation::MaskedSoftmax) {
+            let [x, hidden] = operands(self.name(), "two (x, hidden)", inputs)?;
+            let hide = |x: f32, hidden: f32| if hidden == 0.0 { x } else { f32::NEG_INFINITY };
+            let masked = combine(x, hidden, &result, hide);
+            let columns = result.last().copied().unwrap_or(1);
+            return Array::new(result, softmax(&masked, columns));
+        }
         let [x] = operands(self.name(), "one", inputs)?;
         let data = match self {
             Activation::Relu => x.data.iter().map(|&v| if v < 0.0 { 0.0 } else { v }).collect(),
@@ -57,16 +76,18 @@ impl Activation {
                 };
                 x.data.iter().map(|&v| clip(v)).collect()
             }
-            Activation::Softmax => softmax(&x.data, x.shape.last().copied().unwrap_or(1)),
+            Activation::Softmax | Activation::MaskedSoftmax => {
+                softmax(&x.data, x.shape.last().copied().unwrap_or(1))
+            }
         };
-        Array::new(x.shape.clone(), data)
+        Array::new(result, data)
     }
 
     pub(super) fn image(&self, x: Range) -> Range {
         match self {
             Activation::Relu => x.map(|v| v.max(0.0)),
             Activation::ClippedRelu { limit } => Range { low: 0.0, high: (*limit).into() },
-            Activation::Softmax => Range::FRACTION,
+            Activation::Softmax | Activation::MaskedSoftmax => Range::FRACTION,
         }
     }
 
@@ -76,7 +97,7 @@ impl Activation {
             Activation::ClippedRelu { limit } => {
                 given.each(|r| r.map(|v| v.clamp(0.0, f64::from(*limit).max(0.0))))
             }
-            Activation::Softmax => given.filled(Range::FRACTION),
+            Activation::Softmax | Activation::MaskedSoftmax => given.filled(Range::FRACTION),
         }
     }
 
@@ -84,6 +105,8 @@ impl Activation {
         let stays = match self {
             Activation::Relu | Activation::ClippedRelu { .. } => true,
             Activation::Softmax => keeps_last(permutation),
+            // Its second operand would have to move, too.
+            Activation::MaskedSoftmax => false,
         };
         stays.then(|| BeforeTranspose::of_first(self.clone(), permutation))
     }

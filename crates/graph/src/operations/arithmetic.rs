@@ -6,6 +6,10 @@ use crate::graph::Array;
 use crate::range::Range;
 use crate::ranges::Operands;
 
+/// From this magnitude on a constant stands for infinity: nothing that fixed point computes with comes
+/// near it. As a limit it cuts nothing, and what it is added to has no weight in a softmax.
+pub const ENDLESS: f32 = 1e10;
+
 /// An operation on two tensors, or the choice between two.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arithmetic {
@@ -220,7 +224,7 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+pub(super) fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
     if a.shape == result && b.shape == result {
         return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
     }

@@ -17,7 +17,7 @@ mod transposed;
 use cryptflow_ring::{GeometryError, Movement};
 
 pub use activation::Activation;
-pub use arithmetic::{Arithmetic, Comparison, broadcast};
+pub use arithmetic::{Arithmetic, Comparison, ENDLESS, broadcast};
 pub use function::{Break, Breaks, Domain, End, Entry, Function, Parameter, catalogue};
 pub use linear::{Linear, normalisation};
 pub use order::Order;
@@ -179,7 +179,7 @@ impl Op {
             Op::Linear(linear) => linear.evaluate(inputs, result),
             Op::Arithmetic(arithmetic) => arithmetic.evaluate(inputs, result),
             Op::Function(function) => function.evaluate(inputs),
-            Op::Activation(activation) => activation.evaluate(inputs),
+            Op::Activation(activation) => activation.evaluate(inputs, result),
             Op::Pool(pool) => pool.evaluate(inputs, result),
             Op::Reduce(reduce) => reduce.evaluate(inputs, result),
             Op::Order(order) => order.evaluate(inputs, result),

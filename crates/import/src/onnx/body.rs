@@ -11,6 +11,7 @@ use super::nodes::{self, Node, Number};
 use super::tensor;
 use crate::budget::Budget;
 use crate::builder::Builder;
+use crate::cut::drop_unneeded_inputs;
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::table::advice;
@@ -382,6 +383,14 @@ impl<'a> Importer<'a> {
                 );
             }
             _ => {}
+        }
+    }
+
+    /// Takes away the inputs that no output needs, unless one may be needed by what cannot be
+    /// imported.
+    pub(super) fn drop_unneeded_inputs(&mut self, named: impl Fn(&str) -> bool) {
+        if self.unsupported.is_empty() {
+            drop_unneeded_inputs(&mut self.graph, named);
         }
     }
 

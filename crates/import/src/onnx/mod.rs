@@ -113,6 +113,9 @@ impl Model<'_> {
         for name in &outputs {
             importer.output(name, scope.get(name));
         }
+        if given.keys().any(|name| self.info(name).is_none()) {
+            importer.drop_unneeded_inputs(|name| given.contains_key(name));
+        }
         Ok(importer)
     }
 
@@ -141,9 +144,15 @@ impl Model<'_> {
         if self.options.outputs.is_empty() {
             return Ok(self.graph.output.iter().map(|o| o.name.clone()).collect());
         }
-        let find = |name: &String| {
-            self.value(name).ok_or_else(|| unknown("an output", name, self.names().collect()))
+        // An output may be a constant that nothing computes.
+        let constant = |name: &String| {
+            let dense = self.graph.initializer.iter().map(|t| &t.name);
+            let sparse = self.graph.sparse_initializer.iter().filter_map(|s| Some(&s.values.as_ref()?.name));
+            dense.chain(sparse).find(|n| *n == name).cloned()
         };
+        let found = |name: &String| self.value(name).or_else(|| constant(name));
+        let find =
+            |name: &String| found(name).ok_or_else(|| unknown("an output", name, self.names().collect()));
         self.options.outputs.iter().map(find).collect()
     }
 

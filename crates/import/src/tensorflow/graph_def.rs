@@ -10,6 +10,7 @@ use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes;
 use crate::budget::Budget;
 use crate::builder::Builder;
+use crate::cut::drop_unneeded_inputs;
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::value::{Fault, fits};
@@ -191,6 +192,7 @@ impl<'a> Importer<'a> {
         if let Some(&i) = unneeded {
             return Err(ImportError::UnneededInput(self.def.node[i].name.clone()));
         }
+        self.after_cut(&mut graph);
         self.order_inputs(&mut graph);
         Ok(graph)
     }
@@ -209,6 +211,9 @@ impl<'a> Importer<'a> {
             if let Some(status @ NodeStatus::Imported) = status {
                 *status = NodeStatus::Unsupported(reason.into());
             }
+        }
+        if statuses.iter().all(|(_, status)| *status == NodeStatus::Imported) {
+            self.after_cut(&mut graph);
         }
         graph.add_ends();
         self.order_inputs(&mut graph);
@@ -274,6 +279,14 @@ impl<'a> Importer<'a> {
             }
         }
         missing
+    }
+
+    /// Takes away the inputs that a cut leaves nothing to do.
+    fn after_cut(&self, graph: &mut Graph) {
+        if self.given.keys().any(|&i| !self.def.node[i].op.starts_with("Placeholder")) {
+            let given = |name: &str| self.by_name.get(name).is_some_and(|i| self.given.contains_key(i));
+            drop_unneeded_inputs(graph, given);
+        }
     }
 
     /// Inputs come in the order in which the options name them, then in that of the file.

@@ -333,3 +333,115 @@ fn floats_that_are_made_from_shapes_stay_floats() {
     let y = float::run(&graph.unwrap(), &[x], &mut |_, _| ()).unwrap().remove(0);
     assert_eq!(y.data.as_slice(), [3.5, 1.75, 0.875]);
 }
+
+/// What comes out of a model, on `x` of 1 × 3.
+fn computed(model: &ModelProto, options: &ImportOptions) -> Vec<Array> {
+    let graph = import(model, options).unwrap_or_else(|e| panic!("{e}"));
+    let x = Array::new(vec![1, 3], vec![1.0, 2.0, 4.0]).unwrap();
+    float::run(&graph, &[x], &mut |_, _| ()).unwrap()
+}
+
+#[test]
+fn secrets_are_finite() {
+    let infinite = TensorProto {
+        name: "c".into(),
+        data_type: DataType::Float as i32,
+        dims: vec![3],
+        float_data: vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY],
+        ..TensorProto::default()
+    };
+    let negative = AttributeProto {
+        name: "detect_positive".into(),
+        r#type: AttributeType::Int as i32,
+        ..AttributeProto::default()
+    };
+    // (operator, its operand, whether only negative infinity counts, where it holds)
+    for (op, of, attribute, holds) in [
+        ("IsNaN", "x", None, [0.0; 3]),
+        ("IsInf", "x", None, [0.0; 3]),
+        ("IsNaN", "c", None, [1.0, 0.0, 0.0]),
+        ("IsInf", "c", None, [0.0, 1.0, 1.0]),
+        ("IsInf", "c", Some(negative), [0.0, 0.0, 1.0]),
+    ] {
+        let is = NodeProto { attribute: attribute.into_iter().collect(), ..node(op, &[of], &["is"]) };
+        let mut model =
+            model(vec![is, node("Sub", &["x", "x"], &["zero"]), node("Where", &["is", "x", "zero"], &["y"])]);
+        model.graph.as_mut().unwrap().initializer = vec![infinite.clone()];
+        let y = computed(&model, &ImportOptions::default()).remove(0);
+        let wanted: Vec<f32> = holds.iter().zip([1.0, 2.0, 4.0]).map(|(h, x)| h * x).collect();
+        assert_eq!(y.data.as_slice(), wanted, "{op} of {of}");
+    }
+}
+
+/// With corners aligned, the last element is the last of the operand, whatever the scale.
+#[test]
+fn corners_are_aligned_at_scales_with_fractions() {
+    let text = |name: &str, text: &str| AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: text.into(),
+        ..AttributeProto::default()
+    };
+    for (mode, scale, wanted) in [
+        ("linear", 1.75, vec![1.0, 1.5, 2.0, 3.0, 4.0]),
+        ("nearest", 1.75, vec![1.0, 1.0, 2.0, 2.0, 4.0]),
+        ("linear", 0.7, vec![1.0, 4.0]),
+    ] {
+        let attribute = vec![text("mode", mode), text("coordinate_transformation_mode", "align_corners")];
+        let attribute = [attribute, vec![text("nearest_mode", "floor")]].concat();
+        let resize = NodeProto { attribute, ..node("Resize", &["x", "", "scales"], &["y"]) };
+        let mut model = model(vec![resize]);
+        model.graph.as_mut().unwrap().initializer = vec![TensorProto {
+            name: "scales".into(),
+            data_type: DataType::Float as i32,
+            dims: vec![2],
+            float_data: vec![1.0, scale],
+            ..TensorProto::default()
+        }];
+        let y = computed(&model, &ImportOptions::default()).remove(0);
+        let near = y.data.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(near && y.data.len() == wanted.len(), "{mode} {scale}: {:?}", y.data);
+    }
+}
+
+/// Behind a cut, an input whose shape alone is asked for is none; without one it stays.
+#[test]
+fn inputs_that_a_cut_leaves_nothing_to_do() {
+    let model = model(vec![
+        node("Relu", &["x"], &["before"]),
+        node("Sigmoid", &["before"], &["middle"]),
+        node("Neg", &["middle"], &["negative"]),
+        node("Shape", &["before"], &["shape"]),
+        node("Reshape", &["negative", "shape"], &["y"]),
+    ]);
+    let names = |graph: &Graph| -> Vec<String> {
+        graph.inputs.iter().map(|&id| graph.node(id).name.clone()).collect()
+    };
+    let named = |names: &[&str]| ImportOptions {
+        inputs: names.iter().map(|n| ((*n).into(), vec![1, 3])).collect(),
+        ..ImportOptions::default()
+    };
+    assert_eq!(names(&plain(&model).unwrap()), ["x"]);
+    assert_eq!(names(&import(&model, &named(&["middle"])).unwrap()), ["middle"]);
+    assert_eq!(names(&import(&model, &named(&["x", "middle"])).unwrap()), ["x", "middle"]);
+    let y = computed(&model, &named(&["middle"])).remove(0);
+    assert_eq!(y.data.as_slice(), [-1.0, -2.0, -4.0]);
+}
+
+#[test]
+fn an_output_may_be_a_constant() {
+    let mut model = model(vec![node("Relu", &["x"], &["y"])]);
+    let graph = model.graph.as_mut().unwrap();
+    graph.initializer = vec![TensorProto {
+        name: "z".into(),
+        data_type: DataType::Float as i32,
+        dims: vec![2],
+        float_data: vec![5.0, 6.0],
+        ..TensorProto::default()
+    }];
+    graph.output.push(output("z"));
+    let named = ImportOptions { outputs: vec!["z".into(), "y".into()], ..ImportOptions::default() };
+    for (options, place) in [(ImportOptions::default(), 1), (named, 0)] {
+        assert_eq!(computed(&model, &options)[place].data.as_slice(), [5.0, 6.0]);
+    }
+}

@@ -715,3 +715,154 @@ fn sums_of_products() {
         assert!(found.data.len() == want.len() && far < 1e-4, "{equation}: {:?}, not {want:?}", found.data);
     }
 }
+
+/// What has known operands is computed when importing; it is added to the input `a`.
+#[test]
+fn known_values() {
+    type Make = fn(&mut Builder);
+    let align = |b: &mut Builder| {
+        // Two diagonals of 3 × 2.
+        b.floats("d", &[2, 2], &[1.0, 2.0, 3.0, 4.0]).integers("k", &[2], &[-1, 0]);
+        b.integers("rows", &[], &[3]).integers("columns", &[], &[2]).floats("beside", &[], &[9.0]);
+        b.node("c", "MatrixDiagV3", &["d", "k", "rows", "columns", "beside"], &[]);
+    };
+    let table: [(&str, Make, &[i64], &[f32]); 12] = [
+        (
+            "band",
+            |b| {
+                b.floats("m", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+                b.integers("low", &[], &[-1]).integers("high", &[], &[0]);
+                b.node("c", "MatrixBandPart", &["m", "low", "high"], &[]);
+            },
+            &[2, 3],
+            &[1.0, 0.0, 0.0, 4.0, 5.0, 0.0],
+        ),
+        (
+            "diagonal",
+            |b| {
+                b.floats("d", &[2], &[3.0, 4.0]).node("c", "MatrixDiag", &["d"], &[]);
+            },
+            &[2, 2],
+            &[3.0, 0.0, 0.0, 4.0],
+        ),
+        ("diagonals", align, &[3, 2], &[1.0, 9.0, 3.0, 2.0, 9.0, 4.0]),
+        (
+            "diagonal above",
+            |b| {
+                b.floats("m", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).integers("k", &[], &[1]);
+                b.floats("zero", &[], &[0.0]).node("c", "MatrixDiagPartV3", &["m", "k", "zero"], &[]);
+            },
+            &[2],
+            &[2.0, 6.0],
+        ),
+        (
+            "other diagonal",
+            |b| {
+                b.floats("m", &[2, 2], &[1.0, 2.0, 3.0, 4.0]).floats("d", &[2], &[8.0, 9.0]);
+                b.integers("k", &[], &[0]).node("c", "MatrixSetDiagV3", &["m", "d", "k"], &[]);
+            },
+            &[2, 2],
+            &[8.0, 2.0, 3.0, 9.0],
+        ),
+        (
+            "equal distances",
+            |b| {
+                b.floats("from", &[], &[1.0]).floats("to", &[], &[2.0]).integers("n", &[], &[5]);
+                b.node("c", "LinSpace", &["from", "to", "n"], &[]);
+            },
+            &[5],
+            &[1.0, 1.25, 1.5, 1.75, 2.0],
+        ),
+        (
+            "shapes",
+            |b| {
+                b.integers("s", &[2], &[1, 2]).integers("t", &[2], &[3, 1]).floats("one", &[], &[1.0]);
+                b.node("both", "BroadcastArgs", &["s", "t"], &[]).node("c", "Fill", &["both", "one"], &[]);
+            },
+            &[3, 2],
+            &[1.0; 6],
+        ),
+        (
+            "products",
+            |b| {
+                b.floats("m", &[2, 2], &[2.0, 3.0, 5.0, 7.0]).integers("axis", &[], &[0]);
+                b.node("c", "Cumprod", &["m", "axis"], &[]);
+            },
+            &[2, 2],
+            &[2.0, 3.0, 10.0, 21.0],
+        ),
+        (
+            "products before",
+            |b| {
+                b.floats("m", &[3], &[2.0, 3.0, 5.0]).integers("axis", &[], &[0]);
+                let attrs = [("exclusive", Attr::B(true)), ("reverse", Attr::B(true))];
+                b.node("c", "Cumprod", &["m", "axis"], &attrs);
+            },
+            &[3],
+            &[15.0, 5.0, 1.0],
+        ),
+        (
+            "inverse",
+            |b| {
+                b.floats("m", &[2, 2], &[0.0, 2.0, 4.0, 0.0]).node("c", "MatrixInverse", &["m"], &[]);
+            },
+            &[2, 2],
+            &[0.0, 0.25, 0.5, 0.0],
+        ),
+        (
+            "determinant",
+            |b| {
+                b.floats("m", &[2, 2], &[0.0, 2.0, 4.0, 0.0]).node("c", "MatrixDeterminant", &["m"], &[]);
+            },
+            &[],
+            &[-8.0],
+        ),
+        (
+            "finite",
+            |b| {
+                b.floats("m", &[3], &[1.0, f32::INFINITY, f32::NAN]).node("is", "IsFinite", &["m"], &[]);
+                let attrs = [("SrcT", Attr::Type(DataType::Bool as i32)), ("DstT", Attr::Type(1))];
+                b.node("c", "Cast", &["is"], &attrs);
+            },
+            &[3],
+            &[1.0, 0.0, 0.0],
+        ),
+    ];
+    for (what, make, shape, wanted) in table {
+        let y = run(
+            |b| {
+                b.input("a", shape);
+                make(b);
+                b.node("y", "AddV2", &["a", "c"], &[]);
+            },
+            &[Array::filled(shape.iter().map(|&n| n as usize).collect(), 0.0).unwrap()],
+        );
+        assert_eq!(y.data.as_slice(), wanted, "{what}");
+    }
+}
+
+/// A secret is finite; its diagonals and bands are movements.
+#[test]
+fn of_secrets() {
+    let table: [(&str, &[f32]); 4] = [
+        ("IsNan", &[0.0; 4]),
+        ("IsInf", &[0.0; 4]),
+        ("IsFinite", &[1.0, 2.0, 3.0, 4.0]),
+        ("MatrixBandPart", &[1.0, 2.0, 0.0, 4.0]),
+    ];
+    for (op, wanted) in table {
+        let y = run(
+            |b| {
+                b.input("a", &[2, 2]).integers("none", &[], &[0]).integers("all", &[], &[-1]);
+                if op == "MatrixBandPart" {
+                    b.node("y", op, &["a", "none", "all"], &[]);
+                } else {
+                    b.node("is", op, &["a"], &[]).floats("zero", &[], &[0.0]);
+                    b.node("y", "SelectV2", &["is", "a", "zero"], &[]);
+                }
+            },
+            &[array(&[2, 2], &[1.0, 2.0, 3.0, 4.0])],
+        );
+        assert_eq!(y.data.as_slice(), wanted, "{op}");
+    }
+}

@@ -191,7 +191,7 @@ impl Lowering<'_> {
                 Some(self.hidden(id, value, transform)?)
             }
             Lowered::Client(value, transform) => Some((self.at_output(id, value), Some(transform))),
-            Lowered::Constant(array) => Some((self.secret_constant(id, &array), None)),
+            Lowered::Constant(array) => Some((self.secret_constant(id, &array)?, None)),
             Lowered::Nothing => None,
         })
     }
@@ -337,12 +337,13 @@ impl Lowering<'_> {
                  the largest alone (k = 1, a maximum, an arg-max), which parties can compute",
                 self.graph.node(id).name
             ))),
-            Lowered::Constant(array) => Ok(self.secret_constant(id, &array.clone())),
+            Lowered::Constant(array) => self.secret_constant(id, &array.clone()),
             Lowered::Nothing => Err(malformed("an operand of it was refused")),
         }
     }
 
-    fn secret_constant(&mut self, id: NodeId, array: &Array) -> usize {
+    fn secret_constant(&mut self, id: NodeId, array: &Array) -> Result<usize, Refusal> {
+        arithmetic::within_fixed_point(array)?;
         let range = array
             .data
             .iter()
@@ -354,9 +355,9 @@ impl Lowering<'_> {
         let whole = array.shape == flat;
         let value = self.step(id, op, &[], flat, range, whole);
         if whole {
-            return value;
+            return Ok(value);
         }
-        self.step(id, plan::reshape(&array.shape), &[value], array.shape.clone(), range, true)
+        Ok(self.step(id, plan::reshape(&array.shape), &[value], array.shape.clone(), range, true))
     }
 
     fn constant(&self, id: NodeId) -> Option<&Array> {

@@ -51,3 +51,31 @@ fn every_unsupported_node_is_named_once() {
     assert!(matches!(nodes[0].reason, Refusal::Undefined(Undefined::Outside { end: 0.0, .. })));
     assert!(matches!(nodes[2].reason, Refusal::Missing(_)));
 }
+
+/// Nothing stands for infinity where it means a value; the node is named, with or without examples.
+#[test]
+fn endless_constants() {
+    type Build = fn(&mut Graph, cryptflow_graph::NodeId, cryptflow_graph::NodeId) -> cryptflow_graph::NodeId;
+    let table: [(f32, Build); 5] = [
+        (f32::NEG_INFINITY, |g, x, c| g.add("wrong", Arithmetic::Add, &[x, c]).unwrap()),
+        (f32::MIN, |g, x, c| g.add("wrong", Arithmetic::Mul, &[x, c]).unwrap()),
+        (1e30, |g, x, c| g.add("wrong", Arithmetic::Maximum, &[x, c]).unwrap()),
+        (f32::NAN, |g, x, c| g.add("wrong", Arithmetic::Sub, &[c, x]).unwrap()),
+        (f32::INFINITY, |g, x, c| {
+            let condition = g.add_constant("condition", Array::vector(vec![1.0, 0.0, 1.0, 0.0]));
+            g.add("wrong", Arithmetic::Select, &[condition, x, c]).unwrap()
+        }),
+    ];
+    for (number, build) in table {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2, 4]);
+        let c = g.add_constant("c", Array::scalar(number));
+        let y = build(&mut g, x, c);
+        g.add_output("y", y);
+        cryptflow_athos::passes::optimise(&mut g);
+        let refused = unsupported(&g);
+        let [only] = refused.as_slice() else { panic!("{number}: {refused:?}") };
+        assert_eq!(only.name, "wrong");
+        assert!(only.reason.to_string().contains(&format!("constant {number:e} is too large")), "{only:?}");
+    }
+}

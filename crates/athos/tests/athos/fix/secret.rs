@@ -203,6 +203,17 @@ fn composed() -> Vec<Case> {
             let two = g.add_constant("two", Array::scalar(2.0));
             g.add("y", Arithmetic::Mul, &[y, two]).unwrap()
         }),
+        built("softmax of what is not hidden", (-3.0, 3.0), 6.0, &[&[3, 10]], |g, x| {
+            let hidden = (0..30).map(|i| f32::from(i % 10 > 3 * (i / 10) || i == 13)).collect();
+            let hidden = g.add_constant("hidden", Array::new(vec![3, 10], hidden).unwrap());
+            g.add("y", Activation::MaskedSoftmax, &[x[0], hidden]).unwrap()
+        }),
+        built("softmax of what is secretly not hidden", (-3.0, 3.0), 6.0, &[&[3, 10], &[10]], |g, x| {
+            // The first place is never hidden.
+            let least = g.add_constant("least", Array::vector((0..10).map(|i| i as f32 - 9.5).collect()));
+            let hidden = g.add("hidden", Arithmetic::Compare(Comparison::Less), &[x[1], least]).unwrap();
+            g.add("y", Activation::MaskedSoftmax, &[x[0], hidden]).unwrap()
+        }),
         built("softmax written out", (-3.0, 3.0), 12.0, &[&[3, 10]], |g, x| {
             let most =
                 g.add("max", Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: true }, x).unwrap();

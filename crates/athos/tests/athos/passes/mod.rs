@@ -3,6 +3,7 @@
 mod average_into_conv;
 mod average_into_weights;
 mod dead_nodes;
+mod endless;
 mod fold_arithmetic;
 mod fold_batch_norm;
 mod fold_constants;

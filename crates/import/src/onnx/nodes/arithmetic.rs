@@ -3,7 +3,7 @@
 use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, fits, floor_remainder};
-use cryptflow_graph::operations::broadcast;
+use cryptflow_graph::operations::{ENDLESS, broadcast};
 use cryptflow_graph::{Activation, Arithmetic, Array, Comparison, Function, NodeId, Op};
 use cryptflow_ring::Movement;
 
@@ -50,10 +50,19 @@ pub(super) const TABLE: &[Row] = &[
     row("Xor", xor, doc::COMPARISON.note(doc::notes::FLAGS)).gives_flags(),
     row("Not", |n| n.complement(), doc::SUM.note("1 − flag")).gives_flags(),
     row("Where", |n| n.chosen(false), doc::CHOICE.note(doc::notes::CONDITION)).gives(Gives::Like(1)),
+    row("IsNaN", |n| n.finiteness(f32::is_nan), doc::KNOWN.note(doc::notes::FINITE)).gives_flags(),
+    row("IsInf", is_infinite, doc::KNOWN.note(doc::notes::FINITE)).gives_flags(),
     row("BitwiseAnd", |n| bitwise(n, |a, b| a & b), doc::KNOWN.note("of known integers")),
     row("BitwiseOr", |n| bitwise(n, |a, b| a | b), doc::KNOWN.note("of known integers")),
     row("BitwiseXor", |n| bitwise(n, |a, b| a ^ b), doc::KNOWN.note("of known integers")),
 ];
+
+/// Both infinities, or one of them.
+fn is_infinite(node: &mut Node<'_>) -> Results {
+    let (negative, positive) =
+        (node.attr_flag("detect_negative", true)?, node.attr_flag("detect_positive", true)?);
+    node.finiteness(|v| v.is_infinite() && if v < 0.0 { negative } else { positive })
+}
 
 /// Integers are divided towards zero.
 fn div(node: &mut Node<'_>) -> Results {
@@ -197,9 +206,9 @@ fn clip(node: &mut Node<'_>) -> Results {
         Ok(if node.has_attribute(name) { Some(node.attr_float(name, 0.0)?) } else { None })
     };
     let (low, high) = (limit(node, 1, "min")?, limit(node, 2, "max")?);
-    // Limits that cut nothing are there in files of old versions.
-    let low = low.filter(|v| *v > f32::MIN);
-    let high = high.filter(|v| *v < f32::MAX);
+    // Files of old versions have the largest float where there is no limit.
+    let low = low.filter(|v| *v > -ENDLESS);
+    let high = high.filter(|v| *v < ENDLESS);
     let x = node.tensor(0)?;
     match (low, high) {
         (None, None) => node.result(Op::Identity, &[x]),

@@ -57,7 +57,6 @@ pub(in crate::onnx) const ADVICE: Advice = &[
         "BitShift BitwiseNot BitCast",
         "works on the bits of integers, which are not there in fixed point. Write it with arithmetic",
     ),
-    ("IsNaN IsInf", "asks for numbers that fixed point does not have. Leave it away"),
     ("Det", "is a determinant, for which there is no rule here. End the model before it with --output NAME"),
     ("MaxUnpool", "needs the places of maxima, which would show secrets. Up-sample with Resize in its place"),
     (

@@ -15,7 +15,8 @@ pub(super) const TABLE: &[Row] = &[
         resize,
         doc::LINEAR.note(
             "of neighbours, linear or cubic, an axis at a time; nearest neighbours are a movement; \
-             scales and sizes are public",
+             scales and sizes are public. `align_corners` aligns those of the resized length, as ONNX's text and ONNX \
+             Runtime have it; its reference implementation takes the length before it is cut to a whole number",
         ),
     ),
     row(
@@ -214,11 +215,14 @@ fn run(node: &mut Node<'_>, shape: &[usize], mut all: Vec<Resized>, manner: &Man
 impl Resized {
     /// Where an element of the result lies in the operand.
     fn place(&self, i: usize, manner: &Manner) -> f64 {
-        // The length that the scale gives may be no whole number.
+        // The length that the scale gives may be no whole number. Corners are aligned with those of
+        // the whole one, as ONNX's text has it, and the run times; its reference implementation and
+        // its node tests take the other.
+        let whole = self.to as f64;
         let (i, from, exact) = (i as f64, self.from as f64, self.from as f64 * self.scale);
         match manner.transformation.as_str() {
             "asymmetric" => i / self.scale,
-            "align_corners" if self.to > 1 => i * (from - 1.0) / (exact - 1.0),
+            "align_corners" if self.to > 1 => i * (from - 1.0) / (whole - 1.0),
             "align_corners" => 0.0,
             "pytorch_half_pixel" if self.to <= 1 => 0.0,
             // The whole lengths share their centre with the exact ones.
@@ -228,7 +232,7 @@ impl Resized {
             "tf_crop_and_resize" => {
                 let [start, end] = self.crop;
                 if self.to > 1 {
-                    start * (from - 1.0) + i * (end - start) * (from - 1.0) / (exact - 1.0)
+                    start * (from - 1.0) + i * (end - start) * (from - 1.0) / (whole - 1.0)
                 } else {
                     0.5 * (start + end) * (from - 1.0)
                 }

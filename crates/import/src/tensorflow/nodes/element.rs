@@ -3,6 +3,7 @@
 
 use super::{Fault, Node, Results, Row, row};
 use crate::docs as doc;
+use cryptflow_graph::operations::ENDLESS;
 use cryptflow_graph::{Activation, Arithmetic, Comparison, Function};
 
 pub(super) const TABLE: &[Row] = &[
@@ -21,6 +22,9 @@ pub(super) const TABLE: &[Row] = &[
     row("LogicalNot", |n| n.complement(), doc::SUM.note("1 − flag")),
     row("Select", |n| n.chosen(true), doc::CHOICE.note(doc::notes::CONDITION)),
     row("SelectV2", |n| n.chosen(false), doc::CHOICE.note(doc::notes::CONDITION)),
+    row("IsNan", |n| n.finiteness(f32::is_nan), doc::KNOWN.note(doc::notes::FINITE)),
+    row("IsInf", |n| n.finiteness(f32::is_infinite), doc::KNOWN.note(doc::notes::FINITE)),
+    row("IsFinite", |n| n.finiteness(f32::is_finite), doc::KNOWN.note(doc::notes::FINITE)),
     row(
         "ClipByValue",
         clip,
@@ -85,6 +89,9 @@ fn clip(node: &mut Node<'_>) -> Results {
     let [x, low, high] = [node.tensor(0)?, node.tensor(1)?, node.tensor(2)?];
     if let (Some(from), Some(to)) = (node.number_of(low), node.number_of(high))
         && from < to
+        // Limits that cut nothing are left to the passes.
+        && from > -ENDLESS
+        && to < ENDLESS
         && node.shape(low).len().max(node.shape(high).len()) <= node.shape(x).len()
     {
         let op = Activation::ClippedRelu { limit: to - from };

@@ -8,6 +8,7 @@ mod convolution;
 mod division;
 mod element;
 mod gather;
+mod matrix;
 mod movement;
 mod neuron;
 mod pass;
@@ -61,6 +62,7 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
         product::TABLE,
         resize::TABLE,
         gather::TABLE,
+        matrix::TABLE,
     ];
     table::rows(TABLES, |entry| entry.tensorflow, ())
 }

@@ -25,6 +25,8 @@ impl Lowering<'_> {
                 let x = self.secret(operand)?;
                 Ok(Lowered::Client(self.at_output(id, x), OutputTransform::Softmax))
             }
+            // The client knows no masks: the parties compute it at an output, too.
+            Activation::MaskedSoftmax => self.masked_softmax(id),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Lowering<'_> {
             (None, Some(c)) => (c, a, b, false),
             (Some(c), _) => (c, b, a, true),
         };
+        within_fixed_point(&c)?;
         let flag = if matches!(op, Basic::Mul) { self.flag(secret)? } else { None };
         let x = flag.map_or_else(|| self.secret(secret), Ok)?;
         if let Some((sign, number)) = trivial(op, &c, first) {
@@ -178,6 +179,7 @@ impl Lowering<'_> {
             (Some(c), _) => (self.secret(b)?, -1, c, a),
         };
         let x = self.broadcast(id, x);
+        within_fixed_point(constant)?;
         // A layer rounds: integers get fractional bits to round.
         let x = if uniform(constant).is_none() { self.with_fraction(id, x) } else { x };
         if let Some(number) = uniform(constant) {
@@ -199,7 +201,7 @@ impl Lowering<'_> {
         let scale = value.scale(self.setting.scale);
         let units = (number * exp2(scale)).round();
         if units.abs() > exp2(50) {
-            return Err(Refusal::Constant(format!("its constant {number} is too large for fixed point")));
+            return Err(too_large(number * f64::from(-sign)));
         }
         let units = units as i64;
         if sign == 1 && units == 0 {
@@ -358,6 +360,26 @@ fn trivial(op: Basic, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
         Basic::Sub => Some((1, -number)),
         Basic::Mul => times,
         Basic::Div => times.filter(|_| !constant_first),
+    }
+}
+
+/// Why a number is not computed with.
+pub(super) fn too_large(number: f64) -> Refusal {
+    // It is a float of the model.
+    let number = number as f32;
+    Refusal::Constant(format!(
+        "its constant {number:e} is too large for fixed point. Infinity, and what stands for it, is understood where it \
+         hides places from a softmax or from a maximum, borders what a max pool sees, or limits nothing; elsewhere put a \
+         smaller number there (for a mask -10000)"
+    ))
+}
+
+/// Whether fixed point holds all elements of a constant, at any scale.
+pub(super) fn within_fixed_point(c: &Array) -> Result<(), Refusal> {
+    let most = exp2(50) as f32;
+    match c.data.iter().find(|v| v.is_nan() || v.abs() > most) {
+        Some(&number) => Err(too_large(number.into())),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Range};
 use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
+use super::arithmetic::{too_large, within_fixed_point};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -81,6 +82,7 @@ impl Lowering<'_> {
         let used: Vec<f32> = (0..count).filter(|&i| picks(i)).map(|i| all[i]).collect();
         // One number for all, at the end, made of nothing.
         let first = used.first().copied().unwrap_or(0.0);
+        within_fixed_point(&Array::vector(used.clone()))?;
         if used.iter().any(|&v| v != first) {
             let zeros = Movement::Pad { before: vec![0], after: vec![1] };
             let padded = self.moved(id, zeros, value);
@@ -104,8 +106,7 @@ impl Lowering<'_> {
         let extra = self.plan.values[value].extra;
         let units = (f64::from(number) * exp2(self.setting.scale.saturating_add_signed(extra))).round();
         if units.abs() > exp2(50) {
-            let reason = format!("it puts {number} in the place of values: too large for fixed point");
-            return Err(Refusal::Constant(reason));
+            return Err(too_large(number.into()));
         }
         self.plan.fitted = Some(self.setting.scale);
         let one = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };

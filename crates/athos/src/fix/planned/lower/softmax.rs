@@ -1,4 +1,5 @@
-//! Softmax inside of a graph: `e^(x − largest) · 1/Σ`.
+//! Softmax inside of a graph: `e^(x − largest) · 1/Σ`, and that of rows of which some places are
+//! hidden.
 
 use cryptflow_ring::Movement;
 
@@ -7,7 +8,7 @@ use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::function::Approximation;
-use super::{Lowering, Refusal, column};
+use super::{Lowered, Lowering, Refusal, column, malformed};
 use crate::fix::units::exp2;
 
 /// Fractional bits that the terms and their sum have beyond those of activations.
@@ -20,27 +21,134 @@ impl Lowering<'_> {
     /// is from 1 to the number of elements, so that its reciprocal has no pole.
     pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
         let [rows, n] = self.rows(x)?;
-        let scale = self.setting.scale;
         let folded = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
         let largest = self.largest(id, folded, [rows, n, 1]);
         let largest = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, largest);
-        // Never above zero, and no further below than the bounds are apart.
-        let value = &self.plan.values[x];
-        let (spread, own) = (value.range.high - value.range.low, value.scale(scale));
+        let below = self.below(id, x, folded, largest);
+        let terms = self.exponentials(id, x, below)?;
+        let reciprocal = self.reciprocals(id, terms, [rows, n])?;
+        let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
+        let product = self.fractions(id, terms, reciprocal);
+        let shape = self.shape(x);
+        let fraction = Range { low: 0.0, high: 1.0 };
+        Ok(self.step(id, plan::reshape(&shape), &[product], shape, fraction, true))
+    }
+
+    /// The softmax of the places that are not hidden. What is computed of the others is nothing, where
+    /// they are known; else they are put so far below that their exponentials are zero.
+    pub(super) fn masked_softmax(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
+        let x = self.secret(self.operand(id, 0)?)?;
+        let x = self.broadcast(id, x);
+        let hidden = self.operand(id, 1)?;
+        if let Some(constant) = self.constant(hidden).cloned() {
+            let wide = Movement::Broadcast { shape: self.own_shape(id) };
+            let hidden = wide.apply(&[(&constant.shape, &constant.data)])?;
+            let kept: Vec<usize> = (0..hidden.len()).filter(|&i| hidden[i] == 0.0).collect();
+            return Ok(Lowered::Value(self.softmax_of_kept(id, x, &kept)?));
+        }
+        let hidden = self.secret(hidden)?;
+        let hidden = self.broadcast(id, hidden);
+        let lowered = self.lowered_by(id, x, hidden);
+        Ok(Lowered::Value(self.softmax_inside(id, lowered)?))
+    }
+
+    /// A value, less a number where a flag is set: one so large that the exponential of what is left
+    /// is zero beside that of any value.
+    fn lowered_by(&mut self, id: NodeId, x: usize, flag: usize) -> usize {
+        let scale = self.setting.scale;
+        let value = self.plan.values[x].clone();
+        let apart = self.bounds[x].apart() as f64 / exp2(value.scale(scale));
+        let bits = f64::from(scale.saturating_add_signed(EXTRA)) + 2.0;
+        let down = (apart + bits * std::f64::consts::LN_2).ceil().min(exp2(40));
+        self.plan.fitted = Some(scale);
+        let set = self.plan.values[flag].range.union(Range { low: 0.0, high: 1.0 });
+        let range = Range { low: -down * set.high, high: -down * set.low };
+        let bounds = self.bounds[flag].negated().map(|end| end.saturating_mul(down as i64));
+        let shape = self.shape(flag);
+        let extra = self.plan.values[flag].extra;
+        let offset = PlanValue { extra, exact: Some(bounds), ..self.blank(id, shape, range) };
+        let offset = self.step_to(id, plan::combine(vec![-(down as i64)], vec![0]), &[flag], offset);
+        let (x, offset) = self.aligned(id, x, offset);
+        let range = Range { low: value.range.low + range.low, high: value.range.high + range.high };
+        self.step(id, Operation::Add, &[x, offset], value.shape, range, false)
+    }
+
+    /// The softmax of some places of the rows of a value, by their numbers, as the node's value.
+    ///
+    /// The other places are not compared with anything but themselves: one that is kept stands for
+    /// them. No exponential is computed of them, and their weight is exactly zero.
+    fn softmax_of_kept(&mut self, id: NodeId, x: usize, kept: &[usize]) -> Result<usize, Refusal> {
+        let [rows, n] = self.rows(x)?;
+        let mut places: Vec<Option<usize>> = vec![None; rows];
+        for &at in kept.iter().rev() {
+            places[at / n] = Some(at);
+        }
+        let Some(first) = places.into_iter().collect::<Option<Vec<usize>>>() else {
+            return Err(malformed("all places of a row are hidden"));
+        };
+        let mut stand: Vec<usize> = (0..rows * n).map(|at| first[at / n]).collect();
+        for &at in kept {
+            stand[at] = at;
+        }
+        let gather = |indices: Vec<usize>| Movement::Gather { axis: 0, indices };
+        let own_row: Vec<usize> = kept.iter().map(|at| at / n).collect();
+        let flat = self.moved(id, Movement::Reshape { shape: vec![rows * n] }, x);
+        let filled = self.moved(id, gather(stand), flat);
+        let filled = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, filled);
+        let largest = self.largest(id, filled, [rows, n, 1]);
+        let largest = self.moved(id, Movement::Reshape { shape: vec![rows] }, largest);
+        let largest = self.moved(id, gather(own_row.clone()), largest);
+        let own = self.moved(id, gather(kept.to_vec()), flat);
+        let below = self.below(id, x, own, largest);
+        let terms = self.exponentials(id, x, below)?;
+        let all = self.scattered(id, terms, kept, rows * n);
+        let all = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, all);
+        let reciprocal = self.reciprocals(id, all, [rows, n])?;
+        let reciprocal = self.moved(id, Movement::Reshape { shape: vec![rows] }, reciprocal);
+        let reciprocal = self.moved(id, gather(own_row), reciprocal);
+        let product = self.fractions(id, terms, reciprocal);
+        let all = self.scattered(id, product, kept, rows * n);
+        let (shape, fraction) = (self.shape(x), Range { low: 0.0, high: 1.0 });
+        Ok(self.step(id, plan::reshape(&shape), &[all], shape, fraction, true))
+    }
+
+    /// Flat values at these places of so many, zeros elsewhere.
+    fn scattered(&mut self, id: NodeId, values: usize, places: &[usize], count: usize) -> usize {
+        let padded = self.moved(id, Movement::Pad { before: vec![0], after: vec![1] }, values);
+        let mut indices = vec![places.len(); count];
+        for (i, &at) in places.iter().enumerate() {
+            indices[at] = i;
+        }
+        self.moved(id, Movement::Gather { axis: 0, indices }, padded)
+    }
+
+    /// Elements of `x` less the largest of their rows: never above zero, and no further below than
+    /// the bounds of `x` are apart.
+    fn below(&mut self, id: NodeId, x: usize, elements: usize, largest: usize) -> usize {
+        let own = self.plan.values[x].scale(self.setting.scale);
         let bounds = Bounds { low: -self.bounds[x].apart(), high: 0 };
-        let below = self.integers(id, vec![rows, n, 1, 1], bounds, own);
-        let below = self.step_to(id, Operation::Sub, &[folded, largest], below);
+        let below = self.integers(id, self.shape(elements), bounds, own);
+        self.step_to(id, Operation::Sub, &[elements, largest], below)
+    }
+
+    /// The exponentials of what lies below the largest elements of `x`.
+    fn exponentials(&mut self, id: NodeId, x: usize, below: usize) -> Result<usize, Refusal> {
+        let Range { low, high } = self.plan.values[x].range;
         let exp = Approximation {
             function: Function::EXP,
-            seen: Range { low: -spread.max(0.0), high: 0.0 },
+            seen: Range { low: -(high - low).max(0.0), high: 0.0 },
             results: None,
             extra: EXTRA,
             whole: false,
             sound: true,
         };
-        let terms = self.approximate(id, below, &exp)?;
+        self.approximate(id, below, &exp)
+    }
+
+    /// For each row of exponentials the reciprocal of their sum: `[rows, 1, 1, 1]`.
+    fn reciprocals(&mut self, id: NodeId, terms: usize, [rows, n]: [usize; 2]) -> Result<usize, Refusal> {
         // One term is e^0; what rounding leaves of it is within an eighth.
-        let units = exp2(scale.saturating_add_signed(EXTRA));
+        let units = exp2(self.setting.scale.saturating_add_signed(EXTRA));
         let most = n as f64 * 1.125;
         let bounds = Bounds { low: (0.875 * units) as i64, high: (most * units).ceil() as i64 };
         let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low: 0.875, high: most });
@@ -54,14 +162,16 @@ impl Lowering<'_> {
             whole: false,
             sound: true,
         };
-        let reciprocal = self.approximate(id, sum, &reciprocal)?;
-        let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
-        let fraction = Range { low: 0.0, high: 1.0 };
-        let one = exp2(scale) as i64;
+        self.approximate(id, sum, &reciprocal)
+    }
+
+    /// Exponentials times the reciprocals of their sums: within an eighth of 0 to 1.
+    fn fractions(&mut self, id: NodeId, terms: usize, reciprocals: usize) -> usize {
+        let one = exp2(self.setting.scale) as i64;
         let exact = Some(Bounds { low: -one / 8, high: one + one / 8 });
-        let product = PlanValue { exact, ..self.blank(id, vec![rows, n, 1, 1], fraction) };
-        let product = self.step_to(id, plan::elementwise(rows * n), &[terms, reciprocal], product);
-        let shape = self.shape(x);
-        Ok(self.step(id, plan::reshape(&shape), &[product], shape, fraction, true))
+        let shape = self.shape(terms);
+        let count = shape.iter().product();
+        let product = PlanValue { exact, ..self.blank(id, shape, Range { low: 0.0, high: 1.0 }) };
+        self.step_to(id, plan::elementwise(count), &[terms, reciprocals], product)
     }
 }

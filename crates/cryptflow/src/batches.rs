@@ -14,8 +14,10 @@ use crate::input::{self, InputError, InputSpec, Row};
 /// How many rows a run of a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batches {
-    /// The first axis that all inputs have in common.
+    /// The first axis that all inputs have in common, where it counts rows.
     axis: Option<usize>,
+    /// Why it does not, where they have one.
+    batch: Batch,
 }
 
 impl Batches {
@@ -23,14 +25,14 @@ impl Batches {
     pub fn of<'a>(inputs: impl IntoIterator<Item = &'a [usize]>) -> Batches {
         let mut firsts = inputs.into_iter().map(|shape| shape.first().copied());
         let axis = firsts.next().flatten().filter(|&n| n > 0);
-        Batches { axis: axis.filter(|&n| firsts.all(|other| other == Some(n))) }
+        Batches { axis: axis.filter(|&n| firsts.all(|other| other == Some(n))), batch: Batch::Rows }
     }
 
     /// Of a program whose inputs have these shapes.
     pub fn new<'a>(batch: Batch, inputs: impl IntoIterator<Item = &'a [usize]>) -> Batches {
         match batch {
             Batch::Rows => Batches::of(inputs),
-            Batch::Whole => Batches { axis: None },
+            Batch::Whole => Batches { axis: None, batch },
         }
     }
 
@@ -67,12 +69,18 @@ impl Batches {
         input::columns(given, &inputs).map_err(|mut error| {
             if let InputError::Shape { hint, .. } = &mut error
                 && self.axis.is_none()
-                && shapes.len() > 1
             {
-                let shapes = shapes.join(", ");
-                hint.push_str(&format!(
-                    ". The model's inputs have no batch axis in common ({shapes}), so that a row is a whole array for each"
-                ));
+                match self.batch {
+                    Batch::Whole => hint.push_str(
+                        ". The first axis of the model counts no rows (what stands in one changes the answers of others), so that a \
+                         row is a whole array: of as many as compile's --batch says, where the model takes any number",
+                    ),
+                    Batch::Rows if shapes.len() > 1 => hint.push_str(&format!(
+                        ". The model's inputs have no batch axis in common ({}), so that a row is a whole array for each",
+                        shapes.join(", ")
+                    )),
+                    Batch::Rows => {}
+                }
             }
             error
         })

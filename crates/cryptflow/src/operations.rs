@@ -163,7 +163,7 @@ What holds for all of them:
   one unit of the last place count as equal.
 * A constant that stands for infinity (infinite, or of a magnitude of 10^10 and more: the lowest float) is understood where it limits nothing, is compared with,
   or hides places: added or chosen in front of a softmax, also of one that is written out, and in front of a maximum, or as the border of what a max pool sees.
-  What is hidden from a softmax has the weight zero; where a constant says so, it costs nothing. A secret flag that hides places is 0 or 1. The same constant elsewhere
+  What is hidden from a softmax has the weight zero; where a constant says so, it costs nothing. A row of which all is hidden is zero. The same constant elsewhere
   is refused.
 * Numbers in fixed point are finite: where a secret is asked whether it is infinite, or no number, it is not.
 * ONNX is read from opset {FIRST} to {LAST}, its own operators only; TensorFlow as a frozen graph or a SavedModel. No operation draws random numbers or

@@ -154,6 +154,18 @@ impl Graph {
         }
     }
 
+    /// For each node, whether an output depends on it.
+    pub fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut open = self.outputs.clone();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut needed[id.0], true) {
+                open.extend(&self.nodes[id.0].inputs);
+            }
+        }
+        needed
+    }
+
     /// For each node, the nodes whose values nothing after it needs, ascending (possibly itself,
     /// where nothing uses it). Outputs are always needed.
     pub fn last_uses(&self) -> Vec<Vec<NodeId>> {

@@ -5,17 +5,7 @@ use cryptflow_graph::Graph;
 /// Takes away the inputs that no output needs any more, with all that follows from them alone: behind
 /// a cut, shapes may be all that is asked of them. Those that the options name stay.
 pub(crate) fn drop_unneeded_inputs(graph: &mut Graph, named: impl Fn(&str) -> bool) {
-    let mut needed = vec![false; graph.nodes.len()];
-    for id in &graph.outputs {
-        needed[id.0] = true;
-    }
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
-        if needed[index] {
-            for input in &node.inputs {
-                needed[input.0] = true;
-            }
-        }
-    }
+    let needed = graph.needed();
     let mut dropped = vec![false; graph.nodes.len()];
     for id in &graph.inputs {
         dropped[id.0] = !needed[id.0] && !named(&graph.node(*id).name);

@@ -1,18 +1,15 @@
 //! Nodes that no output needs go away.
 
 use super::PassReport;
-use cryptflow_graph::{Graph, NodeId};
+use cryptflow_graph::Graph;
 
 /// Removes every node that no output depends on. Inputs stay: callers give a value for each of
 /// them.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("remove dead nodes");
-    let mut needed = vec![false; graph.nodes.len()];
-    let mut stack: Vec<NodeId> = graph.outputs.iter().chain(&graph.inputs).copied().collect();
-    while let Some(id) = stack.pop() {
-        if !std::mem::replace(&mut needed[id.0], true) {
-            stack.extend(&graph.node(id).inputs);
-        }
+    let mut needed = graph.needed();
+    for input in &graph.inputs {
+        needed[input.0] = true;
     }
     let (kept, dead): (Vec<usize>, Vec<usize>) = (0..needed.len()).partition(|&i| needed[i]);
     for &i in &dead {

@@ -158,10 +158,8 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
         (node.op, node.inputs) = (op, vec![clean, hidden]);
         return Some(Done::Changed("hidden places have no weight"));
     }
-    if infinite {
-        return Some(Done::Left("all places of a row are infinitely far below: it has no softmax"));
-    }
-    // Beside a huge number all are the same.
+    // Beside a huge number all are the same; infinity leaves nothing.
+    let weight = if infinite { 0.0 } else { 1.0 / n as f32 };
     let seen =
         flags.chunks(n).zip(&empty).flat_map(|(row, &e)| row.iter().map(move |&h| if e { 0.0 } else { h }));
     let seen = Array::new(shape.clone(), seen.collect()).ok()?;
@@ -171,7 +169,7 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
     *rows.last_mut()? = 1;
     let rows = Array::new(rows, empty.iter().map(|&e| e.into()).collect()).ok()?;
     let rows = graph.add_constant(format!("{name}/all_hidden"), rows);
-    let even = graph.add_constant(format!("{name}/even"), Array::scalar(1.0 / n as f32));
+    let even = graph.add_constant(format!("{name}/even"), Array::scalar(weight));
     let node = &mut graph.nodes[id.0];
     (node.op, node.inputs) = (Op::Arithmetic(Arithmetic::Select), vec![rows, even, kept]);
     Some(Done::Changed("hidden places have no weight"))

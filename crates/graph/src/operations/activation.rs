@@ -21,7 +21,7 @@ pub enum Activation {
     Softmax,
     /// Softmax along the last axis of the places that are not hidden; a hidden one has the weight
     /// zero. Operands: x, and what is not zero where a place is hidden, broadcasting. A row in which
-    /// all are hidden has no result (NaN).
+    /// all are hidden is zero: models guard against the NaN that it would be.
     MaskedSoftmax,
 }
 
@@ -57,8 +57,14 @@ impl Activation {
             let [x, hidden] = operands(self.name(), "two (x, hidden)", inputs)?;
             let hide = |x: f32, hidden: f32| if hidden == 0.0 { x } else { f32::NEG_INFINITY };
             let masked = combine(x, hidden, &result, hide);
-            let columns = result.last().copied().unwrap_or(1);
-            return Array::new(result, softmax(&masked, columns));
+            let columns = result.last().copied().unwrap_or(1).max(1);
+            let mut weights = softmax(&masked, columns);
+            for (row, masked) in weights.chunks_exact_mut(columns).zip(masked.chunks_exact(columns)) {
+                if masked.iter().all(|&v| v == f32::NEG_INFINITY) {
+                    row.fill(0.0);
+                }
+            }
+            return Array::new(result, weights);
         }
         let [x] = operands(self.name(), "one", inputs)?;
         let data = match self {

@@ -116,22 +116,6 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
     Ok(state.plan)
 }
 
-/// The nodes that an output depends on.
-fn needed(graph: &Graph) -> Vec<bool> {
-    let mut needed = vec![false; graph.nodes.len()];
-    for id in &graph.outputs {
-        needed[id.0] = true;
-    }
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
-        if needed[index] {
-            for input in &node.inputs {
-                needed[input.0] = true;
-            }
-        }
-    }
-    needed
-}
-
 impl Lowering<'_> {
     /// Every input becomes a value.
     fn lower_inputs(&mut self) {
@@ -150,7 +134,7 @@ impl Lowering<'_> {
     /// Every node that an output needs becomes steps, or is refused; those that use a refused one
     /// are passed over.
     fn lower_nodes(&mut self) {
-        let needed = needed(self.graph);
+        let needed = self.graph.needed();
         for id in (0..needed.len()).map(NodeId).filter(|id| needed[id.0]) {
             let node = self.graph.node(id);
             let failed = node.inputs.iter().any(|i| matches!(self.lowered[i.0], Lowered::Nothing));

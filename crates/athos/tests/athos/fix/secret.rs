@@ -214,6 +214,11 @@ fn composed() -> Vec<Case> {
             let hidden = g.add("hidden", Arithmetic::Compare(Comparison::Less), &[x[1], least]).unwrap();
             g.add("y", Activation::MaskedSoftmax, &[x[0], hidden]).unwrap()
         }),
+        built("softmax of rows that are secretly hidden", (-3.0, 3.0), 6.0, &[&[8, 5], &[8, 1]], |g, x| {
+            let zero = g.add_constant("zero", Array::scalar(0.0));
+            let hidden = g.add("hidden", Arithmetic::Compare(Comparison::Less), &[x[1], zero]).unwrap();
+            g.add("y", Activation::MaskedSoftmax, &[x[0], hidden]).unwrap()
+        }),
         built("softmax written out", (-3.0, 3.0), 12.0, &[&[3, 10]], |g, x| {
             let most =
                 g.add("max", Reduce { kind: Reduction::Max, axes: vec![1], keep_dims: true }, x).unwrap();

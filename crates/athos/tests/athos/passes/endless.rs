@@ -186,11 +186,14 @@ fn rows_in_which_all_is_hidden() {
         g.add_output("y", y);
         g
     };
-    // Beside a huge number all are equal; infinity less infinity is nothing.
-    let mut g = of(HUGE);
-    assert_eq!(harness::preserving(run, &mut g).changes.len(), 1);
-    let report = run(&mut of(INFINITE));
-    assert_eq!((report.changes.len(), report.left.len()), (0, 1));
+    // Beside a huge number all are equal; infinity leaves nothing.
+    assert_eq!(harness::preserving(run, &mut of(HUGE)).changes.len(), 1);
+    let mut g = of(INFINITE);
+    let report = run(&mut g);
+    assert_eq!((report.changes.len(), report.left.len()), (1, 0));
+    let y = harness::outputs(&g).remove(0);
+    assert_eq!(y.data[4..8], [0.0; 4]);
+    assert!(y.data[..4].iter().all(|&v| v > 0.0));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Lowering<'_> {
     }
 
     /// The condition as 0 or 1: itself where it can be nothing else.
-    fn condition(&mut self, id: NodeId, condition: NodeId) -> Result<usize, Refusal> {
+    pub(super) fn condition(&mut self, id: NodeId, condition: NodeId) -> Result<usize, Refusal> {
         if let Some(flag) = self.flag(condition)? {
             return Ok(flag);
         }

@@ -20,13 +20,22 @@ impl Lowering<'_> {
     /// The operands of the exponential are at most zero, where they underflow it is zero; the sum
     /// is from 1 to the number of elements, so that its reciprocal has no pole.
     pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
+        self.softmax_above(id, x, None)
+    }
+
+    /// The same, where what lies below `least` counts for nothing: a row of nothing else is zero.
+    fn softmax_above(&mut self, id: NodeId, x: usize, least: Option<i64>) -> Result<usize, Refusal> {
         let [rows, n] = self.rows(x)?;
         let folded = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
-        let largest = self.largest(id, folded, [rows, n, 1]);
+        let mut largest = self.largest(id, folded, [rows, n, 1]);
+        if let Some(least) = least {
+            // Beside it, the exponentials of a row that is hidden are all zero.
+            largest = self.at_least(id, largest, least);
+        }
         let largest = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, largest);
         let below = self.below(id, x, folded, largest);
         let terms = self.exponentials(id, x, below)?;
-        let reciprocal = self.reciprocals(id, terms, [rows, n])?;
+        let reciprocal = self.reciprocals(id, terms, [rows, n], least.is_some())?;
         let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
         let product = self.fractions(id, terms, reciprocal);
         let shape = self.shape(x);
@@ -46,10 +55,13 @@ impl Lowering<'_> {
             let kept: Vec<usize> = (0..hidden.len()).filter(|&i| hidden[i] == 0.0).collect();
             return Ok(Lowered::Value(self.softmax_of_kept(id, x, &kept)?));
         }
-        let hidden = self.secret(hidden)?;
+        let hidden = self.condition(id, hidden)?;
         let hidden = self.broadcast(id, hidden);
         let lowered = self.lowered_by(id, x, hidden);
-        Ok(Lowered::Value(self.softmax_inside(id, lowered)?))
+        let scale = |value: usize| self.plan.values[value].scale(self.setting.scale);
+        let raised = scale(lowered).saturating_sub(scale(x));
+        let least = self.bounds[x].low.saturating_mul(1i64 << raised.min(62));
+        Ok(Lowered::Value(self.softmax_above(id, lowered, Some(least))?))
     }
 
     /// A value, less a number where a flag is set: one so large that the exponential of what is left
@@ -103,7 +115,7 @@ impl Lowering<'_> {
         let terms = self.exponentials(id, x, below)?;
         let all = self.scattered(id, terms, kept, rows * n);
         let all = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, all);
-        let reciprocal = self.reciprocals(id, all, [rows, n])?;
+        let reciprocal = self.reciprocals(id, all, [rows, n], false)?;
         let reciprocal = self.moved(id, Movement::Reshape { shape: vec![rows] }, reciprocal);
         let reciprocal = self.moved(id, gather(own_row), reciprocal);
         let product = self.fractions(id, terms, reciprocal);
@@ -145,15 +157,43 @@ impl Lowering<'_> {
         self.approximate(id, below, &exp)
     }
 
-    /// For each row of exponentials the reciprocal of their sum: `[rows, 1, 1, 1]`.
-    fn reciprocals(&mut self, id: NodeId, terms: usize, [rows, n]: [usize; 2]) -> Result<usize, Refusal> {
+    /// A value, or an integer where that is more.
+    fn at_least(&mut self, id: NodeId, x: usize, least: i64) -> usize {
+        self.plan.fitted = Some(self.setting.scale);
+        let (shape, scale) = (self.shape(x), self.plan.values[x].scale(self.setting.scale));
+        let from_least = self.bounds[x].map(|end| end.saturating_sub(least));
+        let above = self.integers(id, shape.clone(), from_least, scale);
+        let above = self.step_to(id, plan::combine(vec![1], vec![-least]), &[x], above);
+        let above_zero = from_least.map(|end| end.max(0));
+        let positive = self.integers(id, shape.clone(), above_zero, scale);
+        let positive = self.step_to(id, plan::relu(), &[above], positive);
+        let result = self.integers(id, shape, above_zero.map(|end| end.saturating_add(least)), scale);
+        self.step_to(id, plan::combine(vec![1], vec![least]), &[positive], result)
+    }
+
+    /// For each row of exponentials the reciprocal of their sum: `[rows, 1, 1, 1]`. Where rows may be
+    /// empty, their sums count as if they were not: what they are multiplied with is zero.
+    fn reciprocals(
+        &mut self,
+        id: NodeId,
+        terms: usize,
+        [rows, n]: [usize; 2],
+        empty: bool,
+    ) -> Result<usize, Refusal> {
         // One term is e^0; what rounding leaves of it is within an eighth.
         let units = exp2(self.setting.scale.saturating_add_signed(EXTRA));
         let most = n as f64 * 1.125;
         let bounds = Bounds { low: (0.875 * units) as i64, high: (most * units).ceil() as i64 };
-        let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low: 0.875, high: most });
+        let least = bounds.low;
+        // Each term of nothing may be off by a unit.
+        let bounds = if empty { Bounds { low: -(n as i64), ..bounds } } else { bounds };
+        let low = if empty { 0.0 } else { 0.875 };
+        let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low, high: most });
         let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
-        let sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], column(n)), &[terms], sum);
+        let mut sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], column(n)), &[terms], sum);
+        if empty {
+            sum = self.at_least(id, sum, least);
+        }
         let reciprocal = Approximation {
             function: Function::RECIPROCAL,
             seen: Range { low: 0.875, high: most },

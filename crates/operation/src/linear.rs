@@ -21,7 +21,8 @@ pub struct LinearTerm<F: Form = Integers> {
 }
 
 /// `(Σ map(x, w) + bias) / 2^shift`, rounded. Bias: one element for each element of the last axis,
-/// at the scale of the products. Wide operands, narrow result.
+/// at the scale of the products. Wide operands, narrow result. What has a term shifts out a bit at
+/// least; a constant need not, and is exact then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(
     serialize = "F::Weight: Serialize, F::Bias: Serialize, F::Shift: Serialize",
@@ -106,7 +107,6 @@ impl Rules for Linear {
 impl Linear {
     /// A bias without products.
     fn constant_shape(&self, site: &Site<'_>) -> Check {
-        shifts_out(self.shift, "a linear operation")?;
         let missing = || Misfit::new(Rule::Operands, "it has neither a term nor a bias");
         let bias = site.weight(self.bias.ok_or_else(missing)?)?;
         site.gives(bias.shape)?;

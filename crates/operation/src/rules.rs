@@ -50,6 +50,11 @@ impl Bounds {
         Bounds { low: self.high.saturating_neg(), high: self.low.saturating_neg() }
     }
 
+    /// Of sums of two values.
+    pub fn plus(self, other: Bounds) -> Bounds {
+        Bounds { low: self.low.saturating_add(other.low), high: self.high.saturating_add(other.high) }
+    }
+
     /// Of differences of two values.
     pub fn minus(self, other: Bounds) -> Bounds {
         Bounds { low: self.low.saturating_sub(other.high), high: self.high.saturating_sub(other.low) }

@@ -98,6 +98,10 @@ fn linear_wish(
     needed: u32,
     choice: Choice,
 ) -> Wish {
+    if linear.terms.is_empty() {
+        // A constant, rounded once and for all.
+        return Wish { wanted: 0, coarsest: 0, kept: needed + 1 };
+    }
     let largest = linear.terms.iter().fold(0.0f32, |m, t| m.max(plan.weights[t.weight].largest));
     let wanted = fractional_bits(largest.into(), choice.weight_bits, choice.scale);
     let bias = linear.bias.iter().flatten().fold(0.0f64, |m, b| m.max(b.abs()));

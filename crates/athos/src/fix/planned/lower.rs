@@ -8,6 +8,7 @@ mod activation;
 mod arg_max;
 mod arithmetic;
 mod compare;
+mod constant;
 mod flags;
 mod function;
 mod linear;
@@ -324,24 +325,6 @@ impl Lowering<'_> {
             Lowered::Constant(array) => self.secret_constant(id, &array.clone()),
             Lowered::Nothing => Err(malformed("an operand of it was refused")),
         }
-    }
-
-    fn secret_constant(&mut self, id: NodeId, array: &Array) -> Result<usize, Refusal> {
-        arithmetic::within_fixed_point(array)?;
-        let range = array
-            .data
-            .iter()
-            .fold(Range::EMPTY, |r, &v| r.union(Range { low: v.into(), high: v.into() }))
-            .with_zero();
-        let flat = vec![array.data.len()];
-        let bias = array.data.iter().map(|&v| v.into()).collect();
-        let op = plan::linear(Vec::new(), Some(bias));
-        let whole = array.shape == flat;
-        let value = self.step(id, op, &[], flat, range, whole);
-        if whole {
-            return Ok(value);
-        }
-        Ok(self.step(id, plan::reshape(&array.shape), &[value], array.shape.clone(), range, true))
     }
 
     fn constant(&self, id: NodeId) -> Option<&Array> {

@@ -35,6 +35,10 @@ impl Naive {
     }
 
     fn rounded(&self, z: i128, shift: u32) -> i64 {
+        // A constant that is not shifted is not rounded.
+        if shift == 0 {
+            return z.try_into().unwrap();
+        }
         let noise = self.noise.as_ref().map_or(0, |state| {
             let mut state = state.borrow_mut();
             *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

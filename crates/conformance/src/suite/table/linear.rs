@@ -91,6 +91,7 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
         }
     }
     for ring_bits in RINGS {
+        all.push(exact_constant(make, ring_bits));
         for shift in SHIFTS {
             for (i, (name, map)) in maps().into_iter().enumerate() {
                 if i % 5 == 3 {
@@ -141,6 +142,16 @@ fn constant(make: Make<'_>, ring_bits: u32, shift: u32) -> Problem {
     let (low, high) = make.sums(200, ring_bits, shift);
     let bias = p.weight(random.edgy(200, low, high));
     p.linear(vec![], Some(bias), shift);
+    p
+}
+
+/// A constant that is not shifted: the one linear operation that does not round, from the first to
+/// the last that fits a ring of one bit less.
+fn exact_constant(make: Make<'_>, ring_bits: u32) -> Problem {
+    let (mut p, mut random) = make.problem("a constant, no shift", ring_bits);
+    let quarter = 1i64 << (ring_bits - 2);
+    let bias = p.weight(random.edgy(200, -quarter + 1, quarter - 4));
+    p.linear(vec![], Some(bias), 0);
     p
 }
 

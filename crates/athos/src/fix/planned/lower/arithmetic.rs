@@ -10,6 +10,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 
 use super::super::plan::{self, Operation, PlanValue};
+use super::constant::Sum;
 use super::flags::Logic;
 use super::function::Approximation;
 use super::linear::Target;
@@ -25,19 +26,17 @@ enum Basic {
     Div,
 }
 
-/// `x * factor + offset`, for tensors of one shape.
+/// `x * factor`, broadcast.
 pub(super) struct Diagonal<'a> {
     /// What the weight is called after.
     pub(super) named: NodeId,
     pub(super) shape: &'a [usize],
     pub(super) factor: Vec<f32>,
-    pub(super) offset: Option<Vec<f64>>,
 }
 
 impl Diagonal<'_> {
-    /// Without an offset.
     fn factor(named: NodeId, factor: &Array) -> Diagonal<'_> {
-        Diagonal { named, shape: &factor.shape, factor: factor.data.to_vec(), offset: None }
+        Diagonal { named, shape: &factor.shape, factor: factor.data.to_vec() }
     }
 }
 
@@ -79,16 +78,15 @@ impl Lowering<'_> {
         if let Some((sign, number)) = trivial(op, &c, first) {
             return self.plainly(id, x, sign, number);
         }
-        let repeated = |v: f32| vec![v; c.data.len()];
-        let (factor, offset) = match (op, first) {
-            (Basic::Add, _) => (repeated(1.0), Some(reals(&c, 1.0))),
-            (Basic::Sub, false) => (repeated(1.0), Some(reals(&c, -1.0))),
-            (Basic::Sub, true) => (repeated(-1.0), Some(reals(&c, 1.0))),
-            (Basic::Mul, _) => (c.data.to_vec(), None),
-            (Basic::Div, false) => (inverse(&c)?, None),
+        let factor = match (op, first) {
+            (Basic::Add, _) => return self.sum_with(id, x, &c, Sum::Plus),
+            (Basic::Sub, false) => return self.sum_with(id, x, &c, Sum::Minus),
+            (Basic::Sub, true) => return self.sum_with(id, x, &c, Sum::From),
             (Basic::Div, true) => return self.quotient(id, None, b),
+            (Basic::Mul, _) => c.data.to_vec(),
+            (Basic::Div, false) => inverse(&c)?,
         };
-        self.with_constant(id, x, Diagonal { named, shape: &c.shape, factor, offset })
+        self.with_constant(id, x, Diagonal { named, shape: &c.shape, factor })
     }
 
     fn of_secrets(&mut self, id: NodeId, op: Basic, a: NodeId, b: NodeId) -> Result<Lowered, Refusal> {
@@ -165,7 +163,7 @@ impl Lowering<'_> {
     /// constant that is one number is public.
     pub(super) fn difference(&mut self, id: NodeId, a: NodeId, b: NodeId) -> Result<usize, Refusal> {
         let (left, right) = (self.constant(a).cloned(), self.constant(b).cloned());
-        let (x, sign, constant, name) = match (&left, &right) {
+        let (x, sum, constant) = match (&left, &right) {
             (None, None) => {
                 let (x, y) = self.pair(id, a, b)?;
                 let (x, y) = self.aligned(id, x, y);
@@ -175,23 +173,16 @@ impl Lowering<'_> {
                 let value = PlanValue { extra: self.plan.values[x].extra, exact, ..blank };
                 return Ok(self.step_to(id, Operation::Sub, &[x, y], value));
             }
-            (None, Some(c)) => (self.secret(a)?, 1, c, b),
-            (Some(c), _) => (self.secret(b)?, -1, c, a),
+            (None, Some(c)) => (self.secret(a)?, Sum::Minus, c),
+            (Some(c), _) => (self.secret(b)?, Sum::From, c),
         };
         let x = self.broadcast(id, x);
         within_fixed_point(constant)?;
-        // A layer rounds: integers get fractional bits to round.
-        let x = if uniform(constant).is_none() { self.with_fraction(id, x) } else { x };
-        if let Some(number) = uniform(constant) {
-            return self.offset(id, x, sign, f64::from(number) * f64::from(-sign));
+        match (uniform(constant).map(f64::from), sum) {
+            (None, _) => self.exact_sum_with(id, x, constant, sum),
+            (Some(number), Sum::Plus | Sum::Minus) => self.offset(id, x, 1, -number),
+            (Some(number), Sum::From) => self.offset(id, x, -1, number),
         }
-        let ones = vec![sign as f32; constant.data.len()];
-        let offset = reals(constant, f64::from(-sign));
-        let (secret, public) = (self.plan.values[x].range, extremes(constant));
-        let range = if sign > 0 { difference(secret, public) } else { difference(public, secret) };
-        let to = Target { range, extra: self.plan.values[x].extra, whole: false };
-        let layer = Diagonal { named: name, shape: &constant.shape, factor: ones, offset: Some(offset) };
-        self.diagonal_with(id, x, layer, to)
     }
 
     /// `sign · x + number`, exactly, for a public number.
@@ -233,9 +224,7 @@ impl Lowering<'_> {
         if constant.data.iter().all(|&v| v == 0.0) {
             return Ok(self.reshaped(id, x));
         }
-        let ones = vec![1.0; constant.data.len()];
-        let offset = Some(reals(constant, 1.0));
-        self.with_constant(id, x, Diagonal { named: id, shape: &constant.shape, factor: ones, offset })
+        self.sum_with(id, x, constant, Sum::Plus)
     }
 
     /// A value times a constant of the model; not the node's result.
@@ -328,7 +317,7 @@ impl Lowering<'_> {
         layer: Diagonal<'_>,
         to: Target,
     ) -> Result<usize, Refusal> {
-        let Diagonal { named, shape: constant, factor, offset } = layer;
+        let Diagonal { named, shape: constant, factor } = layer;
         let x = self.broadcast(id, x);
         let shape = self.shape(x);
         // The constant spans the axes from the first one along which it varies; before that it is
@@ -340,8 +329,7 @@ impl Lowering<'_> {
         let own: Vec<usize> = constant.iter().copied().skip(lead.saturating_sub(missing)).collect();
         let repeat = Movement::Broadcast { shape: span };
         let factor = repeat.apply(&[(&own, &factor)])?;
-        let offset = offset.map(|o| repeat.apply(&[(&own, &o)])).transpose()?;
-        Ok(self.diagonal_to(id, x, factor, offset, named, to))
+        Ok(self.diagonal_to(id, x, factor, None, named, to))
     }
 }
 
@@ -389,7 +377,7 @@ pub(super) fn uniform(c: &Array) -> Option<f32> {
 }
 
 /// The smallest and the largest element.
-fn extremes(c: &Array) -> Range {
+pub(super) fn extremes(c: &Array) -> Range {
     c.data.iter().fold(Range::EMPTY, |r, &v| r.union(Range { low: v.into(), high: v.into() }))
 }
 
@@ -399,7 +387,7 @@ pub(super) fn negative(range: Range) -> Range {
 }
 
 /// What differences of two values may be.
-fn difference(x: Range, y: Range) -> Range {
+pub(super) fn difference(x: Range, y: Range) -> Range {
     Range { low: x.low - y.high, high: x.high - y.low }
 }
 

@@ -3,19 +3,16 @@
 //! before, would be any error at all.
 //!
 //! Two flags are combined by counting: whether their sum reaches 2, or 1. What had to be rounded on
-//! its way (a choice between flags, a mask of the model) becomes a flag again where it is used, by a
-//! comparison with a half.
+//! its way (a choice between flags) becomes a flag again where it is used, by a comparison with a
+//! half.
 
-use cryptflow_graph::{Arithmetic, Array, Graph, NodeId, Op, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Graph, NodeId, Op, Reduce, Reduction};
 use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
-use super::arithmetic::{Diagonal, reals, uniform};
-use super::linear::Target;
+use super::arithmetic::uniform;
+use super::constant::Sum;
 use super::{Lowered, Lowering, Refusal};
-
-/// Fractional bits of a flag on its way through a layer: a unit of error stays below a half.
-const ROUNDED: i32 = 2;
 
 /// How two flags are combined.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,49 +103,33 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let (secret, constant) = match (self.constant(a).cloned(), self.constant(b).cloned()) {
-            (Some(c), _) => (b, Some((a, c))),
-            (None, Some(c)) => (a, Some((b, c))),
-            (None, None) => (a, None),
+            (Some(c), _) => (b, Some(c)),
+            (None, c) => (a, c),
         };
         let Some(x) = self.flag(secret)? else { return Ok(None) };
         let x = self.broadcast(id, x);
-        let result = match constant {
-            Some((named, c)) => self.logic_with(id, x, named, &c, logic)?,
+        // Those of the model stay secret, unless they are all the same.
+        let sum = match constant {
+            Some(c) => match uniform(&c) {
+                Some(all) => {
+                    let neutral = if logic == Logic::And { 1.0 } else { 0.0 };
+                    let (factor, offset) = if all == neutral { (1, 0) } else { (0, i64::from(all != 0.0)) };
+                    let flag = self.counted(id, x, self.own_shape(id), vec![factor], offset, true);
+                    return Ok(Some(Lowered::Value(flag)));
+                }
+                None => self.exact_sum_with(id, x, &c, Sum::Plus)?,
+            },
             None => {
                 let Some(y) = self.flag(b)? else { return Ok(None) };
                 let y = self.broadcast(id, y);
                 let sum = self.integers(id, self.own_shape(id), Bounds { low: 0, high: 2 }, 0);
-                let sum = self.step_to(id, Operation::Add, &[x, y], sum);
-                let least = if logic == Logic::And { 2 } else { 1 };
-                let bits = self.flags(id, sum, vec![least]);
-                self.counted(id, bits, self.own_shape(id), vec![1], 0, true)
+                self.step_to(id, Operation::Add, &[x, y], sum)
             }
         };
-        Ok(Some(Lowered::Value(result)))
-    }
-
-    /// A flag combined with those of the model, which stay secret unless they are all the same.
-    fn logic_with(
-        &mut self,
-        id: NodeId,
-        x: usize,
-        named: NodeId,
-        c: &Array,
-        logic: Logic,
-    ) -> Result<usize, Refusal> {
-        let neutral = if logic == Logic::And { 1.0 } else { 0.0 };
-        if let Some(all) = uniform(c) {
-            let (factor, offset) = if all == neutral { (1, 0) } else { (0, i64::from(all != 0.0)) };
-            return Ok(self.counted(id, x, self.own_shape(id), vec![factor], offset, true));
-        }
-        let (factor, offset) = match logic {
-            Logic::And => (c.data.to_vec(), None),
-            Logic::Or => (c.data.iter().map(|v| 1.0 - v).collect(), Some(reals(c, 1.0))),
-        };
-        let extra = ROUNDED - self.setting.scale as i32;
-        let to = Target { range: self.plan.values[x].range, extra, whole: false };
-        let rounded = self.diagonal_with(id, x, Diagonal { named, shape: &c.shape, factor, offset }, to)?;
-        Ok(self.cleared(id, rounded))
+        let least = if logic == Logic::And { 2 } else { 1 };
+        let bits = self.flags(id, sum, vec![least]);
+        let flag = self.counted(id, bits, self.own_shape(id), vec![1], 0, true);
+        Ok(Some(Lowered::Value(flag)))
     }
 
     /// A value that can hold this number beside its own: integers get fractional bits for it.

@@ -34,7 +34,7 @@ impl Lowering<'_> {
 
     fn conv(&mut self, id: NodeId, window: &Window, groups: usize) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
-        let (filter_id, filter) = self.filter(id, 1, "its filter is not a constant")?;
+        let (filter_id, filter) = self.known(id, 1, "its filter is not a constant")?;
         let bias = self.bias(id, 2)?;
         let [batch, height, width, in_channels] = four_axes(&self.plan.values[x].shape)?;
         let [_, _, _, out_channels] = four_axes(&filter.shape)?;
@@ -186,7 +186,7 @@ impl Lowering<'_> {
 
     fn batch_norm(&mut self, id: NodeId, epsilon: f32) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
-        let vector = |index| self.filter(id, index, "its statistics are not constants");
+        let vector = |index| self.known(id, index, "its statistics are not constants");
         let [gamma, beta, mean, variance] = [vector(1)?.1, vector(2)?.1, vector(3)?.1, vector(4)?.1];
         let (factor, offset) = normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, epsilon);
         Ok(self.diagonal(id, x, factor, offset.into_iter().map(f64::from).collect()))
@@ -194,7 +194,7 @@ impl Lowering<'_> {
 
     fn scale(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
         let x = self.secret(self.operand(id, 0)?)?;
-        let vector = |index| self.filter(id, index, "its factors are not constants");
+        let vector = |index| self.known(id, index, "its factors are not constants");
         let (factor, offset) = (vector(1)?.1, vector(2)?.1);
         Ok(self.diagonal(id, x, factor.data.to_vec(), reals(&offset, 1.0)))
     }
@@ -232,7 +232,12 @@ impl Lowering<'_> {
     }
 
     /// A constant operand, and the node that it is.
-    fn filter(&self, id: NodeId, index: usize, why: &'static str) -> Result<(NodeId, Array), Refusal> {
+    pub(super) fn known(
+        &self,
+        id: NodeId,
+        index: usize,
+        why: &'static str,
+    ) -> Result<(NodeId, Array), Refusal> {
         let operand = self.operand(id, index)?;
         let array = self.constant(operand).cloned().ok_or(Refusal::NotConstant(why))?;
         Ok((operand, array))
@@ -242,7 +247,7 @@ impl Lowering<'_> {
         if self.graph.node(id).inputs.len() <= index {
             return Ok(None);
         }
-        let (_, array) = self.filter(id, index, "its bias is not a constant")?;
+        let (_, array) = self.known(id, index, "its bias is not a constant")?;
         Ok(Some(reals(&array, 1.0)))
     }
 }

@@ -65,7 +65,7 @@ fn wanted(range: Range, setting: Setting) -> u32 {
 }
 
 /// The bits that a value of this range has headroom for.
-fn headroom(range: Range, setting: Setting) -> u32 {
+pub(super) fn headroom(range: Range, setting: Setting) -> u32 {
     let magnitude = (range.magnitude().max(1e-9).log2() + setting.margin).ceil() as i32;
     (VALUE_BITS - setting.scale as i32 - magnitude.max(0)).clamp(0, MOST) as u32
 }

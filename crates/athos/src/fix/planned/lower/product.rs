@@ -5,6 +5,7 @@ use cryptflow_ring::{LinearMap, Movement};
 use cryptflow_graph::{NodeId, Range};
 
 use super::super::plan::{self, Operation, PlanValue};
+use super::constant::Sum;
 use super::linear::{Target, matrices};
 use super::{Lowered, Lowering, Refusal};
 
@@ -71,13 +72,14 @@ impl Lowering<'_> {
             (false, 1) => LinearMap::MatMul { rows, inner, columns },
             (false, batch) => LinearMap::BatchMatMul { batch, rows, inner, columns },
         };
-        let bias = self.bias(id, 2)?;
+        let bias =
+            if self.has_bias(id) { Some(self.known(id, 2, "its bias is not a constant")?.1) } else { None };
         let to = self.own_target(id, bias.is_none());
         let product = self.secret_product(id, plan::product(map), [x, y], self.own_shape(id), to);
-        Ok(match bias {
-            None => Lowered::Value(product),
-            Some(bias) => self.diagonal(id, product, vec![1.0; bias.len()], bias),
-        })
+        match bias {
+            None => Ok(Lowered::Value(product)),
+            Some(bias) => self.sum_with(id, product, &bias, Sum::Plus),
+        }
     }
 
     /// A value with its last two axes exchanged.

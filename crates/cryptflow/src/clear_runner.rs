@@ -1,11 +1,14 @@
-//! Runs programs on plain integers for the compiler: the engine over [`Clear`], with every value
-//! shown on the way.
+//! Runs programs on plain integers for the compiler: the engine over [`Clear`], which rounds as
+//! shares are rounded, with every value shown on the way.
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, execute};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_program::{Checked, Step, ValueId};
+
+/// The same model compiles to the same program.
+const SEED: [u8; 16] = *b"rounding errors!";
 
 /// The engine over [`Clear`], as the compiler wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +40,7 @@ impl LoadedProgram for Loaded<'_> {
         let Loaded { program, weights } = self;
         let ring = program.ring_bits;
         let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
-        let mut clear = Clear::new(Party::P0, ring);
+        let mut clear = Clear::rounding_as_shares(Party::P0, ring, SEED);
         let outputs =
             execute(&mut clear, program, weights, inputs, &mut Shown(observe)).map_err(RunError::new)?;
         Ok(outputs.iter().map(ClearValue::signed).collect())

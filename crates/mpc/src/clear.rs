@@ -10,6 +10,7 @@ mod checks;
 mod definition;
 mod owner;
 mod pool;
+mod rounding;
 
 use std::borrow::Cow;
 
@@ -17,16 +18,20 @@ use cryptflow_operation::{Operation, Rectifier};
 use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
+use rounding::Rounding;
+
 use crate::{Cost, CostModel, Error, Layout, Operand, Operands, Party, Place, Protocol, Term};
 
 pub use definition::ClearDefinition;
+pub use rounding::shifted_as_shares;
 
 /// The plaintext reference.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Clear {
     party: Party,
     ring_bits: u32,
     checked: bool,
+    rounding: Rounding,
 }
 
 /// A tensor in the plain: elements of Z_2^bits, each below 2^bits.
@@ -82,7 +87,13 @@ impl Clear {
     /// A party of a program over Z_2^ring_bits (at most 64). Values that do not fit wrap around, as
     /// they would in a protocol.
     pub fn new(party: Party, ring_bits: u32) -> Clear {
-        Clear { party, ring_bits: ring_bits.clamp(1, 64), checked: false }
+        Clear { party, ring_bits: ring_bits.clamp(1, 64), checked: false, rounding: Rounding::Nearest }
+    }
+
+    /// The same, but what is shifted out is rounded as the shares of a protocol are, at random: as
+    /// Mirror's, whose truncation errs most. The same seed gives the same errors.
+    pub fn rounding_as_shares(party: Party, ring_bits: u32, seed: [u8; 16]) -> Clear {
+        Clear { rounding: Rounding::of_shares(seed), ..Clear::new(party, ring_bits) }
     }
 
     /// The same, but a value that breaks a precondition of its operation is an [`Error::Range`]
@@ -189,10 +200,10 @@ impl Protocol for Clear {
 
 /// The operations. Preconditions are checked where the party was made to check them.
 impl Clear {
-    /// Rounded half up: `(z + 2^(shift−1)) >> shift` for the signed K-bit z. The result has K −
-    /// shift − 1 bits.
+    /// Rounded half up, unless asked otherwise: `(z + 2^(shift−1)) >> shift` for the signed K-bit z.
+    /// The result has K − shift − 1 bits.
     fn linear(
-        &self,
+        &mut self,
         terms: &[Term<'_, Clear>],
         bias: Option<&ClearValue>,
         shift: u32,
@@ -219,14 +230,14 @@ impl Clear {
         if self.checked {
             checks::linear_range(terms, bias, &sum, bound, self.ring_bits, shift)?;
         }
-        let data =
-            sum.into_iter().map(|z| reduce(shifted(sign_extend(z, self.ring_bits), shift), bits)).collect();
-        Ok(ClearValue { data, bits })
+        let mut sum: Vec<i64> = sum.into_iter().map(|z| sign_extend(z, self.ring_bits)).collect();
+        self.rounding.shift(&mut sum, shift);
+        Ok(ClearValue::from_signed(&sum, bits))
     }
 
     /// As `linear`, with y in the place of the weights.
     fn product(
-        &self,
+        &mut self,
         map: &LinearMap,
         x: &ClearValue,
         y: &ClearValue,
@@ -269,8 +280,8 @@ impl Clear {
         Ok(ClearValue { data: data.into_iter().map(|v| reduce(v, x.bits)).collect(), bits: x.bits })
     }
 
-    /// Rounded half up. The result has K − shift bits. Factors are signed (two's complement).
-    fn scale_public(&self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
+    /// Rounded as `linear` does. The result has K − shift bits. Factors are signed (two's complement).
+    fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "scale_public";
         self.need_wide(NAME, x)?;
         checks::repeats(NAME, x.data.len(), factors.len())?;
@@ -282,13 +293,11 @@ impl Clear {
             let (half, unit) = (1i128 << (self.ring_bits - 1), 1i128 << shift);
             checks::between(NAME, "x * factor", products, -half + unit, half - 1 - unit)?;
         }
-        let data = signed
-            .iter()
-            .zip(factors.iter().cycle())
-            .map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), self.ring_bits))
-            .map(|z| reduce(shifted(z, shift), bits))
-            .collect();
-        Ok(ClearValue { data, bits })
+        let products = signed.iter().zip(factors.iter().cycle());
+        let mut products: Vec<i64> =
+            products.map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), self.ring_bits)).collect();
+        self.rounding.shift_public(&mut products, factors, shift);
+        Ok(ClearValue::from_signed(&products, bits))
     }
 
     fn widen(&self, x: &ClearValue) -> Result<ClearValue, Error> {
@@ -386,14 +395,6 @@ impl Clear {
         let parts: Vec<(&[usize], &[u64])> =
             inputs.iter().zip(&resized).map(|(x, v)| (x.shape, v.data.as_slice())).collect();
         Ok(ClearValue { data: movement.apply(&parts)?, bits })
-    }
-}
-
-/// `(z + 2^(shift−1)) >> shift`, the sum without overflow.
-fn shifted(z: i64, shift: u32) -> u64 {
-    match shift {
-        0 => z as u64,
-        _ => ((i128::from(z) + (1i128 << (shift - 1))) >> shift) as u64,
     }
 }
 

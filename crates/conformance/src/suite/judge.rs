@@ -6,6 +6,7 @@ use cryptflow_ring::bilinear;
 use super::problem::{Problem, Step, elements, plain};
 use super::session::{Record, Snapshot};
 use super::{Subject, Traits};
+use cryptflow_mpc::clear::shifted_as_shares;
 use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Definition, Error, Layout, Owner, Party};
 
 /// Elements from which on an error's mean is looked at.
@@ -87,7 +88,8 @@ fn compare(
             let rounded = linear.shift > 0 || !linear.terms.is_empty();
             within(expected, opened, rounded.into())?;
             let sums = exact_sums(linear, &signed, weights).map_err(|e| e.to_string())?;
-            mean(opened, sums.into_iter().map(i128::from), linear.shift, traits.bias)
+            mean(opened, sums.iter().copied().map(i128::from), linear.shift, traits.bias)?;
+            spread(opened, &sums, linear.shift)
         }
         Some(Truncating::Product(product)) => {
             within(expected, opened, 1)?;
@@ -99,8 +101,9 @@ fn compare(
                 [x, y] if x == y => (-0.5 * f64::from(product.shift)).exp2(),
                 _ => 0.0,
             };
-            let sums = sums.into_iter().map(|z| i128::from(z as i64));
-            mean(opened, sums, product.shift, traits.bias + square)
+            let sums: Vec<i64> = sums.into_iter().map(|z| z as i64).collect();
+            mean(opened, sums.iter().copied().map(i128::from), product.shift, traits.bias + square)?;
+            spread(opened, &sums, product.shift)
         }
         Some(Truncating::ScalePublic(scale)) => {
             let (x, shift) = (signed(0), scale.shift);
@@ -152,6 +155,27 @@ fn within(expected: &[i64], opened: &[i64], units: i128) -> Result<(), String> {
             expected.len()
         )),
     }
+}
+
+/// The errors of `opened` are no larger, on average, than those that a compiler sees: of
+/// [`Clear::rounding_as_shares`](cryptflow_mpc::Clear::rounding_as_shares).
+fn spread(opened: &[i64], z: &[i64], shift: u32) -> Result<(), String> {
+    let n = opened.len() as f64;
+    if opened.len() < STATISTICS || shift == 0 {
+        return Ok(());
+    }
+    let unit = (1i128 << shift) as f64;
+    let square = |(&y, &z): (&i64, &i64)| (((i128::from(y) << shift) - i128::from(z)) as f64 / unit).powi(2);
+    let model = shifted_as_shares(z, shift, [shift as u8; 16]);
+    let [seen, assumed] = [opened, &model].map(|all: &[i64]| all.iter().zip(z).map(square).sum::<f64>() / n);
+    // Squares deviate by less than 0.4 from their mean: five deviations of the mean of n, of both.
+    let allowed = assumed + 5.0 * 0.4 * f64::sqrt(2.0 / n);
+    if seen <= allowed {
+        return Ok(());
+    }
+    Err(format!(
+        "the mean square of the errors of {n} elements is {seen:.4} units, the compiler assumes {assumed:.4}"
+    ))
 }
 
 /// The mean error of `opened` against `z / 2^shift`, in units.

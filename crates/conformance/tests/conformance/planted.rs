@@ -27,6 +27,8 @@ enum Fault {
     OffByTwo,
     /// Truncations round up: each is within a unit, the mean is not.
     Biased,
+    /// Truncations err by a unit up and down in turn: each is within a unit, and so is the mean.
+    Loose,
     /// A product with a public factor is exactly one unit too large.
     WholeUnit,
     /// The result has an element too many.
@@ -130,6 +132,10 @@ impl Protocol for Chatty {
             (Fault::OffByTwo, Operation::Linear(_), [.., last]) => *last = (*last + 2) & mask,
             (Fault::Biased, Operation::Linear(_), data) => {
                 data.iter_mut().step_by(2).for_each(|v| *v = (*v + 1) & mask);
+            }
+            (Fault::Loose, Operation::Linear(_), data) => {
+                let turns = data.iter_mut().zip([1, mask].into_iter().cycle());
+                turns.for_each(|(v, unit)| *v = v.wrapping_add(unit) & mask);
             }
             (Fault::ProductOffByTwo, Operation::Product(_), [first, ..]) => *first = (*first + 2) & mask,
             (Fault::FlippedBit, Operation::Compare(_), [.., last]) => *last ^= 1,
@@ -236,12 +242,13 @@ fn every_fault_is_found() {
     let long = [Family::Chain, Family::Length];
     // (fault, families, what the report must say; of several, one: which one depends on who is done
     // first)
-    let faults: [(Fault, &[Family], &str); 17] = [
+    let faults: [(Fault, &[Family], &str); 18] = [
         (Fault::ProductOffByTwo, &[Family::Product], "elements are wrong"),
         (Fault::FlippedBit, &[Family::Compare], "elements are wrong"),
         (Fault::OffByOne, &[Family::Chain], "elements are wrong"),
         (Fault::OffByTwo, &[Family::Chain], "elements are wrong"),
         (Fault::Biased, &long, "mean error"),
+        (Fault::Loose, &long, "the compiler assumes"),
         (Fault::WholeUnit, &[Family::Linear], "a unit or more"),
         (Fault::Longer, &[Family::Activation], "cannot be opened"),
         (Fault::WrongLayout, &[Family::Chain], "the cost model speaks of"),

@@ -1,0 +1,92 @@
+//! How a shift rounds: half up, or as the shares of a protocol have it.
+//!
+//! A protocol shifts shares, not the value: what is below the unit in each of them is lost on its
+//! own, and so the result is off by −1, 0 or +1 unit, at random. A compiler that is to say how far a
+//! program will be off must see that.
+
+use cryptflow_ring::Prf;
+
+/// How what is shifted out is rounded.
+#[derive(Clone)]
+pub(super) enum Rounding {
+    /// To the nearest; half up.
+    Nearest,
+    /// As three shares are shifted, of which the third is twice a product: Mirror's truncation, which
+    /// errs more than others do.
+    OfShares(Box<Draws>),
+}
+
+/// The low bits of shares, from a stream of their own for each operation.
+#[derive(Clone)]
+pub(super) struct Draws {
+    prf: Prf,
+    streams: u64,
+}
+
+impl Rounding {
+    pub(super) fn of_shares(seed: [u8; 16]) -> Rounding {
+        Rounding::OfShares(Box::new(Draws { prf: Prf::new(seed), streams: 0 }))
+    }
+
+    /// Sums as a linear operation shifts them.
+    ///
+    /// Twice the sum is shared three ways, and each share shifted by f + 1 bits; the second one's low
+    /// bits are what the others leave of the sum's.
+    pub(super) fn shift(&mut self, z: &mut [i64], shift: u32) {
+        match self {
+            Rounding::OfShares(draws) if (1..63).contains(&shift) => {
+                let low = |word: u64| i128::from(word & ((2 << shift) - 1));
+                let half = (1i128 << shift) - 2;
+                let pairs = draws.pairs(z.len());
+                for (z, [first, dealt]) in z.iter_mut().zip(pairs) {
+                    let lost = low(first) + low(dealt & !1);
+                    *z = (((2 * i128::from(*z) + half - lost) >> (shift + 1)) + 1) as i64;
+                }
+            }
+            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
+        }
+    }
+
+    /// Products with public factors, as two shares are shifted.
+    pub(super) fn shift_public(&mut self, z: &mut [i64], factors: &[u64], shift: u32) {
+        match self {
+            Rounding::OfShares(draws) if (1..63).contains(&shift) => {
+                let pairs = draws.pairs(z.len());
+                for ((z, &factor), [word, _]) in z.iter_mut().zip(factors.iter().cycle()).zip(pairs) {
+                    // A share is a multiple of the factor.
+                    let step = if factor == 0 { 1 << shift } else { factor & factor.wrapping_neg() };
+                    let lost = i128::from(word & ((1 << shift) - 1) & !(step - 1));
+                    let half = i128::from((1u64 << shift).saturating_sub(step));
+                    *z = ((i128::from(*z) + half - lost) >> shift) as i64;
+                }
+            }
+            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
+        }
+    }
+}
+
+impl Draws {
+    /// Two words for each element.
+    fn pairs(&mut self, len: usize) -> Vec<[u64; 2]> {
+        let mut words = vec![0; 2 * len];
+        self.prf.fill_words(self.streams, 0, &mut words);
+        self.streams += 1;
+        words.as_chunks::<2>().0.to_vec()
+    }
+}
+
+/// Sums shifted as [`Clear::rounding_as_shares`](super::Clear::rounding_as_shares) shifts those of a
+/// linear operation.
+pub fn shifted_as_shares(z: &[i64], shift: u32, seed: [u8; 16]) -> Vec<i64> {
+    let mut shifted = z.to_vec();
+    Rounding::of_shares(seed).shift(&mut shifted, shift);
+    shifted
+}
+
+/// `(z + 2^(shift−1)) >> shift`, the sum without overflow.
+fn nearest(z: &mut [i64], shift: u32) {
+    if shift > 0 {
+        let half = 1i128 << (shift - 1);
+        z.iter_mut().for_each(|z| *z = ((i128::from(*z) + half) >> shift) as i64);
+    }
+}

@@ -10,7 +10,9 @@ use crate::fix::quantised::{quantise, trial};
 use crate::fix::report::{CompileReport, report};
 use crate::fix::{FixError, FixedRunner, Unsupported};
 
-pub use crate::fix::options::{Bounds, CompileOptions, DEFAULT_SCALE, OptionError, Ring, Scale};
+pub use crate::fix::options::{
+    Bounds, CompileOptions, DEFAULT_SCALE, DEFAULT_TOLERANCE, OptionError, Ring, Scale, Tolerance,
+};
 pub use crate::fix::progress::Progress;
 
 /// A compiled model.
@@ -53,17 +55,18 @@ pub fn compile(
     runner: &dyn FixedRunner,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    options.check()?;
+    options.check(graph)?;
     let bounded = match bounds {
         Bounds::Ranges(ranges) => Bounded::by_worst_cases(graph, &ranges, options.scale.first())?,
         Bounds::Examples(examples) if !examples.is_empty() => {
-            Bounded::by_examples(graph, examples, opened(graph)?, options.margin, options.batch, progress)?
+            Bounded::by_examples(graph, examples, opened(graph)?, options, progress)?
         }
         Bounds::Examples(_) | Bounds::Unknown => return Err(CompileError::NoBounds),
     };
     let decision = decide(&bounded, options, &|chosen, with| trial::compare(chosen, with, runner), progress)?;
+    let digits = bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
     let name = options.name.as_ref().unwrap_or(&graph.name);
-    let quantised = quantise(&decision.chosen, name, &options.preprocessing, options.batch)?;
+    let quantised = quantise(&decision.chosen, name, &options.preprocessing, options.batch, &digits)?;
     let report = report(&bounded, &decision, &quantised, runner)?;
     Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
 }

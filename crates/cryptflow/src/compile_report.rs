@@ -140,7 +140,10 @@ fn agreement(a: &AgreementReport) -> String {
         0 => String::new(),
         rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
     };
-    format!("{choices}largest error of an output {:.2e} ({:.2e} is allowed)", a.largest_error, a.tolerance)
+    format!(
+        "{choices}largest error {:.2e} ({}; {:.2e} is allowed), on {} examples",
+        a.largest_error, a.place, a.tolerance, a.examples
+    )
 }
 
 fn warnings(warnings: &[String]) -> Markup {

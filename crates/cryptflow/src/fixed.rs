@@ -13,6 +13,13 @@ pub fn decode(x: &[i64], scale: u32) -> Vec<f32> {
     x.iter().map(|&v| (v as f64 / unit) as f32).collect()
 }
 
+/// The same to so many fractional bits; to all where there are fewer, or none is said.
+pub fn decode_to(x: &[i64], scale: u32, digits: Option<u32>) -> Vec<f32> {
+    let Some(digits) = digits.filter(|&digits| digits < scale) else { return decode(x, scale) };
+    let (dropped, unit) = (unit(scale - digits), unit(digits));
+    x.iter().map(|&v| ((v as f64 / dropped).round() / unit) as f32).collect()
+}
+
 /// `2^scale`, of any scale.
 fn unit(scale: u32) -> f64 {
     f64::from(scale).exp2()

@@ -28,6 +28,26 @@ fn bits(text: &str) -> Result<Option<u32>, String> {
     text.parse().map(Some).map_err(|_| "it must be `auto` or a number of bits".to_string())
 }
 
+/// A part of what each column of an output spans (`1%`, `0.01`), or the largest error of one output
+/// (`NAME=0.01`).
+///
+/// # Errors
+/// How it is written.
+pub fn tolerance(text: &str) -> Result<(Option<String>, f64), String> {
+    let (name, number) = match text.rsplit_once('=') {
+        Some((name, number)) => (Some(name.to_string()), number),
+        None => (None, text),
+    };
+    let (digits, unit) = match number.strip_suffix('%') {
+        Some(digits) if name.is_none() => (digits, 0.01),
+        _ => (number, 1.0),
+    };
+    let wrong =
+        "it must be a part of what an output spans, as 1%, or an output's largest error, as NAME=0.01";
+    let number: f64 = digits.trim().parse().map_err(|_| wrong.to_string())?;
+    Ok((name, number * unit))
+}
+
 /// `224x224`, or `224` for a square.
 ///
 /// # Errors

@@ -109,13 +109,14 @@ fn measure(example: &Example) -> Result<Measured> {
         return Err(Error::new("it has no output"));
     };
     let result = elements(&wanted.shape).max(1);
+    let opened = f64::from(program.scale_of(output.value)).exp2();
     let error = match output.transform {
         // The client applies it to what is opened, exactly.
         Some(_) => 0.0,
         None => fixed
             .iter()
             .zip(wanted.data.iter())
-            .map(|(&a, &b)| (a as f64 / unit - f64::from(b)).abs())
+            .map(|(&a, &b)| (a as f64 / opened - f64::from(b)).abs())
             .fold(0.0, f64::max),
     };
     Ok(Measured {

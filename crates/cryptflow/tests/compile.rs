@@ -50,7 +50,8 @@ fn run(model: &Model, rows: &[f32]) -> Vec<Vec<f64>> {
     for x in rows.chunks_exact(batch) {
         let x = x.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect();
         let y = ClearRunner.run(program, model.weights.as_ref().unwrap(), &[x], &mut |_, _| ()).unwrap();
-        for (all, y) in outputs.iter_mut().zip(y) {
+        for ((all, y), output) in outputs.iter_mut().zip(y).zip(&program.outputs) {
+            let unit = f64::from(program.scale_of(output.value)).exp2();
             all.extend(y.iter().map(|&v| v as f64 / unit));
         }
     }

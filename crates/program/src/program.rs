@@ -158,6 +158,10 @@ pub struct Output {
     pub value: ValueId,
     /// What the client applies to it.
     pub transform: Option<OutputTransform>,
+    /// Fractional bits that mean something: the client rounds to them what it opens, so that what is
+    /// zero in the model is zero. None where all of the value's do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digits: Option<u32>,
 }
 
 /// A model, compiled.
@@ -184,4 +188,11 @@ pub struct Program {
     pub weights: Vec<Weight>,
     /// The steps, in the order in which they run.
     pub steps: Vec<Step>,
+}
+
+impl Program {
+    /// Fractional bits of a value; none of one that there is not.
+    pub fn scale_of(&self, value: ValueId) -> u32 {
+        self.values.get(value.0).map_or(0, |value| value.scale)
+    }
 }

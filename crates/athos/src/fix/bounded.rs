@@ -1,5 +1,6 @@
 //! The first stage: a graph, and what each of its values may be.
 
+pub(crate) mod agreement;
 mod calibrate;
 pub(crate) mod examples;
 
@@ -8,7 +9,7 @@ use cryptflow_program::Batch;
 
 use super::FixError;
 use super::interval::interval;
-use super::options::OptionError;
+use super::options::{CompileOptions, OptionError};
 use super::progress::Progress;
 use calibrate::calibrate;
 use examples::{Examples, Opened};
@@ -39,8 +40,7 @@ impl<'a> Bounded<'a> {
         graph: &'a Graph,
         inputs: Vec<Vec<Array>>,
         opened: Vec<Opened>,
-        margin: Option<f64>,
-        batch: Batch,
+        options: &CompileOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Bounded<'a>, FixError> {
         let watch: Vec<NodeId> = opened.iter().map(|o| o.node).collect();
@@ -49,13 +49,13 @@ impl<'a> Bounded<'a> {
             progress(Progress::Calibrating { done, total });
         })?;
         let first = || graph.inputs.first().and_then(|&id| graph.node(id).shape.first()).copied();
-        let rows = match batch {
+        let rows = match options.batch {
             Batch::Rows => first().unwrap_or(1),
             Batch::Whole => 1,
         };
         let few = total * rows < MANY_EXAMPLES;
-        let examples = Examples::new(inputs, &seen.outputs, opened)?;
-        let margin = margin.unwrap_or(if few { 2.0 } else { 1.0 });
+        let examples = Examples::new(inputs, &seen.outputs, opened, &options.tolerance)?;
+        let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
         Ok(Bounded { graph, ranges: seen.ranges, margin, examples: Some(examples), few })
     }
 

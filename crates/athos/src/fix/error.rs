@@ -101,7 +101,7 @@ pub enum FixError {
     /// No scale makes the fixed-point run agree with the float run.
     #[error(
         "no scale makes fixed point agree with the float model. At {scale} fractional bits, {flips} of {rows} \
-         arg-max differ and the largest error of an output is {error:.3e} where {tolerance:.3e} is allowed.{} If \
+         arg-max differ and the largest error of {place} is {error:.3e} where {tolerance:.3e} is allowed.{} If \
          that is good enough, choose it with --scale",
         .misfit.as_ref().map_or(String::new(), |m| format!(" With more, {m}."))
     )]
@@ -116,6 +116,8 @@ pub enum FixError {
         error: f64,
         /// The error that is allowed.
         tolerance: f64,
+        /// The output and the column where it is.
+        place: String,
         /// What stands in the way of a larger scale.
         misfit: Option<Box<FixError>>,
     },

@@ -1,6 +1,6 @@
 //! What the user may choose.
 
-use cryptflow_graph::{Array, Range};
+use cryptflow_graph::{Array, Graph, Range};
 use cryptflow_program::{Batch, Preprocessing};
 
 /// Fractional bits of activations where there is nothing to search with.
@@ -60,6 +60,47 @@ impl Default for Ring {
     }
 }
 
+/// The part of what a column of an output spans over the examples that errors should stay below.
+pub const DEFAULT_TOLERANCE: f64 = 1.0 / 2048.0;
+
+/// How many times more is taken where no scale does better, with a warning, unless a tolerance was
+/// asked for.
+pub(crate) const SLACK: f64 = 8.0;
+
+/// The largest error of an output that is allowed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tolerance {
+    /// As a part of what each column of an output (its last axis) spans over the examples; for
+    /// classes, [`DEFAULT_TOLERANCE`] means a 32nd of the median margin between the best and the
+    /// second, and others that much more or less.
+    pub share: f64,
+    /// The error itself, for outputs by name.
+    pub outputs: Vec<(String, f64)>,
+}
+
+impl Default for Tolerance {
+    fn default() -> Tolerance {
+        Tolerance { share: DEFAULT_TOLERANCE, outputs: Vec::new() }
+    }
+}
+
+impl Tolerance {
+    /// That of an output which has its own.
+    pub(crate) fn named(&self, output: &str) -> Option<f64> {
+        self.outputs.iter().rev().find(|(name, _)| name == output).map(|(_, error)| *error)
+    }
+
+    /// How many times more may be taken, with a warning: no more than asked for, if it was.
+    pub(crate) fn slack(&self) -> f64 {
+        if *self == Tolerance::default() { SLACK } else { 1.0 }
+    }
+
+    /// How many times the default it is.
+    pub(crate) fn beside_default(&self) -> f64 {
+        self.share / DEFAULT_TOLERANCE
+    }
+}
+
 /// What values may be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Bounds {
@@ -81,6 +122,8 @@ pub struct CompileOptions {
     pub scale: Scale,
     /// Bits of the ring.
     pub ring: Ring,
+    /// How far outputs may be from those of the float model.
+    pub tolerance: Tolerance,
     /// Bits by which bounds exceed the extremes of the examples: 1 by default, 2 where there are
     /// fewer than 32 examples.
     pub margin: Option<f64>,
@@ -109,6 +152,17 @@ pub enum OptionError {
     /// Weights that are too coarse, or do not fit the file.
     #[error("weights have 7 to {WEIGHT_BITS} bits of magnitude")]
     WeightBits(u32),
+    /// A tolerance that is no positive number.
+    #[error("a tolerance of {0} is not a positive number")]
+    Tolerance(f64),
+    /// A tolerance for an output that the model does not have.
+    #[error("the model has no output {name:?} to have a tolerance; its outputs: {}", .outputs.join(", "))]
+    NoOutput {
+        /// The name that was given.
+        name: String,
+        /// Those that there are.
+        outputs: Vec<String>,
+    },
     /// A margin that is negative, or larger than any ring has headroom for.
     #[error("a margin of {0} bits is outside of 0 to 20")]
     Margin(f64),
@@ -130,7 +184,15 @@ impl CompileOptions {
     ///
     /// # Errors
     /// The first that is out of bounds.
-    pub(crate) fn check(&self) -> Result<(), OptionError> {
+    pub(crate) fn check(&self, graph: &Graph) -> Result<(), OptionError> {
+        let unknown = |name: &&String| !graph.output_names.contains(name);
+        if let Some(name) = self.tolerance.outputs.iter().map(|(name, _)| name).find(unknown) {
+            return Err(OptionError::NoOutput { name: name.clone(), outputs: graph.output_names.clone() });
+        }
+        let tolerances = self.tolerance.outputs.iter().map(|(_, error)| *error).chain([self.tolerance.share]);
+        if let Some(wrong) = tolerances.into_iter().find(|t| !(t.is_finite() && *t > 0.0)) {
+            return Err(OptionError::Tolerance(wrong));
+        }
         match (self.scale, self.ring, self.weight_bits, self.margin) {
             (Scale::Bits(bits), ..) if !(1..=30).contains(&bits) => Err(OptionError::Scale(bits)),
             (_, Ring::Bits(bits), ..) if !(16..=64).contains(&bits) => Err(OptionError::Ring(bits)),

@@ -2,7 +2,7 @@
 //! of it (thresholds, say) are made for one.
 
 pub(crate) mod bounds;
-mod lower;
+pub(crate) mod lower;
 pub(crate) mod plan;
 mod schedule;
 
@@ -44,10 +44,12 @@ impl<'a> Planner<'a> {
         }
         let Bounded { graph, ranges, margin, .. } = self.bounded;
         let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
-        let mut plan = lower(graph, ranges, setting).map_err(FixError::Unsupported)?;
+        let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
+        let mut plan = lower(graph, ranges, &digits, setting).map_err(FixError::Unsupported)?;
         schedule(&mut plan);
         let plan = Rc::new(plan);
-        match plan.fitted {
+        // What outputs have beyond activations depends on the scale as well.
+        match plan.fitted.or(digits.iter().flatten().next().map(|_| scale)) {
             None => self.general = Some(plan.clone()),
             Some(_) => {
                 self.plans.insert(scale, plan.clone());
@@ -63,7 +65,7 @@ impl<'a> Planner<'a> {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let plan = lower(graph, &any, Setting::unknown()).map_err(FixError::Unsupported)?;
+    let plan = lower(graph, &any, &[], Setting::unknown()).map_err(FixError::Unsupported)?;
     let origins = plan.outputs.iter().map(|output| origin(&plan, output));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)
 }
@@ -76,7 +78,13 @@ fn origin(plan: &Plan, output: &PlanOutput) -> Option<Opened> {
     loop {
         if let Some(node) = plan.values[value].node {
             movements.reverse();
-            return Some(Opened { node, movements, shape, transform: output.transform });
+            return Some(Opened {
+                name: output.name.clone(),
+                node,
+                movements,
+                shape,
+                transform: output.transform,
+            });
         }
         let step = plan.steps.iter().find(|s| s.output == value)?;
         let Operation::Movement(movement) = &step.op else {

@@ -13,7 +13,8 @@ use cryptflow_program::{
 };
 
 use super::chosen::Chosen;
-use super::planned::plan::{self, PlanStep, Reals};
+use super::planned::lower::precision::GUARD;
+use super::planned::plan::{self, PlanOutput, PlanStep, Reals};
 use super::units::exp2;
 use super::{Defect, FixError};
 use weights::Weights;
@@ -27,7 +28,7 @@ pub(crate) struct Quantised {
 }
 
 /// Makes the program. `preprocessing` is that of the inputs, in order; missing ones are left as
-/// they are.
+/// they are. `digits` are the fractional bits of outputs that mean something, in order.
 ///
 /// # Errors
 /// A program that breaks its own rules, by a defect: what the plan missed must not pass for
@@ -37,11 +38,12 @@ pub(crate) fn quantise(
     name: &str,
     preprocessing: &[Preprocessing],
     batch: Batch,
+    digits: &[Option<u32>],
 ) -> Result<Quantised, FixError> {
     let mut writer = Writer::new(chosen);
     let steps: Vec<Step> =
         chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
-    let (inputs, outputs) = (writer.inputs(preprocessing), writer.outputs());
+    let (inputs, outputs) = (writer.inputs(preprocessing), writer.outputs(digits));
     let Writer { values, weights, .. } = writer;
     let (declared, data) = weights.finish();
     let mut program = Program {
@@ -180,23 +182,24 @@ impl<'a> Writer<'a> {
 
     fn inputs(&self, preprocessing: &[Preprocessing]) -> Vec<Input> {
         let Chosen { plan, choice, bounds, .. } = self.chosen;
-        let real = |units: i64| units as f64 / exp2(choice.scale);
         let input = |i: usize| Input {
             name: plan.values[i].name.clone(),
             value: ValueId(i),
-            low: real(bounds[i].low),
-            high: real(bounds[i].high),
+            low: bounds[i].low as f64 / exp2(plan.values[i].scale(choice.scale)),
+            high: bounds[i].high as f64 / exp2(plan.values[i].scale(choice.scale)),
             preprocessing: preprocessing.get(i).cloned().unwrap_or_default(),
         };
         (0..plan.inputs).map(input).collect()
     }
 
-    fn outputs(&self) -> Vec<Output> {
-        let outputs = self.chosen.plan.outputs.iter();
-        outputs
-            .filter_map(|o| {
-                Some(Output { name: o.name.clone(), value: self.ids[o.value]?, transform: o.transform })
-            })
-            .collect()
+    fn outputs(&self, digits: &[Option<u32>]) -> Vec<Output> {
+        let Chosen { plan, choice, .. } = self.chosen;
+        let output = |(index, o): (usize, &PlanOutput)| {
+            // An error of a truncation must not reach the next number with so many digits.
+            let most = plan.values[o.value].scale(choice.scale).saturating_sub(GUARD);
+            let digits = digits.get(index).copied().flatten().filter(|&digits| digits <= most);
+            Some(Output { name: o.name.clone(), value: self.ids[o.value]?, transform: o.transform, digits })
+        };
+        plan.outputs.iter().enumerate().filter_map(output).collect()
     }
 }

@@ -79,8 +79,11 @@ pub struct TrialReport {
 }
 
 /// How the outputs of the fixed-point run compare with the float model's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AgreementReport {
+    /// Examples that were compared.
+    pub examples: usize,
     /// Rows that were compared.
     pub rows: usize,
     /// Rows with another arg-max.
@@ -89,6 +92,8 @@ pub struct AgreementReport {
     pub largest_error: f64,
     /// The error that the search for a scale allows.
     pub tolerance: f64,
+    /// The output, and its column, that the error is of.
+    pub place: String,
 }
 
 /// One layer.
@@ -151,6 +156,7 @@ pub(crate) fn report(
         layers,
         warnings: exceeded,
     };
+    report.warn_of_errors();
     report.warn_of_bounds(bounded);
     report.warn_of_logits(program);
     Ok(report)
@@ -184,6 +190,16 @@ impl CompileReport {
         let mut named = HashSet::new();
         margins.retain(|(name, _)| named.insert(*name));
         margins
+    }
+
+    /// Errors beyond what was wanted.
+    fn warn_of_errors(&mut self) {
+        let Some(a) = self.agreement.as_ref().filter(|a| a.largest_error > a.tolerance) else { return };
+        self.warnings.push(format!(
+            "fixed point is not as close to the float model as is wanted: {} is off by {:.2e}, wanted are {:.2e}; if that is \
+             good enough, say so with --tolerance",
+            a.place, a.largest_error, a.tolerance
+        ));
     }
 
     /// How far bounds are to be trusted.

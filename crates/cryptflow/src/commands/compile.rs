@@ -8,7 +8,7 @@ use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
 use cryptflow::{examples, notation};
 use cryptflow_athos::compile::{
-    Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, compile,
+    Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance, compile,
 };
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::rows::FirstAxis;
@@ -60,6 +60,11 @@ pub(crate) struct Arguments {
     /// 32 rows).
     #[arg(long, value_name = "BITS")]
     margin: Option<f64>,
+    /// How far outputs may be from the float model: as a part of what each column of an output (its
+    /// last axis) spans over the calibration data (`1%`; default: 0.4%), or as the largest error of
+    /// one output (`NAME=0.01`). Can be repeated.
+    #[arg(long, value_name = "SHARE|NAME=ERROR", value_parser = notation::tolerance)]
+    tolerance: Vec<(Option<String>, f64)>,
     /// Bits of a layer's largest weight, 7 to 31 (default: 31). Fewer make a local truncation, as
     /// Porthos', fail more rarely.
     #[arg(long, value_name = "BITS")]
@@ -152,6 +157,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         scale: arguments.scale,
         ring: arguments.ring,
         margin: arguments.margin,
+        tolerance: arguments.tolerance(),
         weight_bits: arguments.weight_bits,
         hide_logits: arguments.hide_logits,
         batch,
@@ -206,6 +212,18 @@ fn batch(graph: &Graph, model: &Path, options: &ImportOptions) -> Result<Batch> 
 }
 
 impl Arguments {
+    /// How far outputs may be off; of what is given twice, the last counts.
+    fn tolerance(&self) -> Tolerance {
+        let mut tolerance = Tolerance::default();
+        for (name, error) in self.tolerance.iter().cloned() {
+            match name {
+                Some(name) => tolerance.outputs.push((name, error)),
+                None => tolerance.share = error,
+            }
+        }
+        tolerance
+    }
+
     /// The options that decide what the program is, as they were given.
     fn given(&self) -> Vec<(String, String)> {
         let mut given = Vec::new();
@@ -223,6 +241,10 @@ impl Arguments {
         match self.ring {
             Ring::Auto => add("ring", "auto".into()),
             Ring::Bits(bits) => add("ring", bits.to_string()),
+        }
+        for (name, error) in &self.tolerance {
+            let error = error.to_string();
+            add("tolerance", name.as_ref().map_or(error.clone(), |name| format!("{name}={error}")));
         }
         if let Some(margin) = self.margin {
             add("margin", margin.to_string());
@@ -301,7 +323,13 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
             0 => String::new(),
             rows => format!("; {} of {rows} arg-max differ", a.flips),
         };
-        rows.push(row("agreement", format!("largest error of an output {:.3e}{choices}", a.largest_error)));
+        rows.push(row(
+            "agreement",
+            format!(
+                "on {} examples: largest error {:.3e} ({}), {:.3e} is allowed{choices}",
+                a.examples, a.largest_error, a.place, a.tolerance
+            ),
+        ));
     }
     let thin: Vec<String> = report
         .thinnest()

@@ -125,7 +125,7 @@ impl Job {
                 results.iter_mut().zip(&self.program.outputs).zip(&answer.outputs)
             {
                 let scale = value(&self.program, output.value, "an output")?.scale;
-                results.add(&fixed::decode(opened, scale));
+                results.add(&fixed::decode_to(opened, scale, output.digits));
             }
         }
         report.bytes.share = client.sent();

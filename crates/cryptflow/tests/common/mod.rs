@@ -61,8 +61,12 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
     };
     let relu = Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 32, widen: true });
     let operations = [("hidden", layer(4, 0, Some(1))), ("hidden/relu", relu), ("logits", layer(3, 2, None))];
-    let outputs =
-        vec![Output { name: "softmax".into(), value: ValueId(3), transform: Some(OutputTransform::Softmax) }];
+    let outputs = vec![Output {
+        name: "softmax".into(),
+        value: ValueId(3),
+        transform: Some(OutputTransform::Softmax),
+        digits: None,
+    }];
     let mut steps: Vec<Step> = operations
         .into_iter()
         .enumerate()

@@ -53,7 +53,12 @@ pub(crate) fn program(
             high: 100.0,
             preprocessing: Default::default(),
         }],
-        outputs: vec![Output { name: "y".into(), value: ValueId(steps.len()), transform: None }],
+        outputs: vec![Output {
+            name: "y".into(),
+            value: ValueId(steps.len()),
+            transform: None,
+            digits: None,
+        }],
         values,
         weights: weights
             .iter()

@@ -64,6 +64,7 @@ pub(crate) fn program() -> Program {
             name: "softmax".into(),
             value: ValueId(11),
             transform: Some(OutputTransform::Softmax),
+            digits: None,
         }],
         values: vec![
             value("x", &[1, 4, 4, 2], -384, 256, true),

@@ -1,16 +1,20 @@
-//! Examples, what the float model says to them, and how far a program is from that.
+//! Examples, and what the float model says to them.
 
 use cryptflow_graph::{Activation, Array, NodeId, Op, Order};
-use cryptflow_program::OutputTransform;
+use cryptflow_program::{Output, OutputTransform, Program};
 use cryptflow_ring::Movement;
 
+use super::agreement::{Agreement, Allowed, Says, margin};
 use crate::fix::Defect;
+use crate::fix::options::Tolerance;
 use crate::fix::units::exp2;
 
 /// An output as it is opened: the node whose value it is, and the movements from there to the
 /// opened value.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
+    /// The output's name.
+    pub(crate) name: String,
     pub(crate) node: NodeId,
     pub(crate) movements: Vec<Movement>,
     /// Shape of the opened value.
@@ -20,10 +24,25 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// The number of classes (the last axis), where it is a choice among classes.
-    fn classes(&self) -> Option<usize> {
-        let last = self.shape.last().copied().filter(|&n| n > 1);
-        last.filter(|_| self.transform.is_some() || self.shape.len() == 2)
+    /// What it says as it is opened, or as the client gives it on.
+    fn says(&self, answered: bool) -> Says {
+        let last = self.shape.last().copied().unwrap_or(1);
+        // A single axis is one of rows.
+        let columns = Says::Columns(if self.shape.len() > 1 { last } else { 1 });
+        match self.transform {
+            Some(OutputTransform::Softmax) if last > 1 => Says::Classes(last),
+            Some(OutputTransform::ArgMax | OutputTransform::TopK { .. }) if last > 1 && !answered => {
+                Says::Classes(last)
+            }
+            // Indices are right or wrong, and no choice among classes any more.
+            Some(
+                OutputTransform::ArgMax
+                | OutputTransform::TopK { .. }
+                | OutputTransform::Softmax
+                | OutputTransform::Class { .. },
+            )
+            | None => columns,
+        }
     }
 
     /// The opened value in floats, for that of the node.
@@ -62,29 +81,9 @@ pub(crate) struct Examples {
     opened: Vec<Opened>,
     /// For each example, each output in floats.
     outputs: Vec<Vec<Vec<f32>>>,
-    /// For each output, the number of classes (the last axis), if it is a choice among classes at
-    /// all.
-    classes: Vec<Option<usize>>,
-}
-
-/// How far fixed point is from the float model, over all examples.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Agreement {
-    /// The largest error of an output.
-    pub(crate) error: f64,
-    /// The largest error that is allowed.
-    pub(crate) tolerance: f64,
-    /// Rows of outputs that are choices among classes.
-    pub(crate) rows: usize,
-    /// Rows with another arg-max, the float model's ties not counted.
-    pub(crate) flips: usize,
-}
-
-impl Agreement {
-    /// Whether fixed point agrees.
-    pub(crate) fn holds(&self) -> bool {
-        self.flips == 0 && self.error <= self.tolerance
-    }
+    /// For each output, what errors are allowed.
+    allowed: Vec<Allowed>,
+    tolerance: Tolerance,
 }
 
 impl Examples {
@@ -97,6 +96,7 @@ impl Examples {
         inputs: Vec<Vec<Array>>,
         values: &[Vec<Array>],
         opened: Vec<Opened>,
+        tolerance: &Tolerance,
     ) -> Result<Examples, Defect> {
         let of_example = |values: &Vec<Array>| {
             if values.len() != opened.len() {
@@ -105,8 +105,23 @@ impl Examples {
             opened.iter().zip(values).map(|(opened, value)| opened.moved(value)).collect()
         };
         let outputs = values.iter().map(of_example).collect::<Result<_, _>>()?;
-        let classes = opened.iter().map(Opened::classes).collect();
-        Ok(Examples { inputs, opened, outputs, classes })
+        Ok(Examples::judged(inputs, opened, outputs, false, tolerance.clone()))
+    }
+
+    fn judged(
+        inputs: Vec<Vec<Array>>,
+        opened: Vec<Opened>,
+        outputs: Vec<Vec<Vec<f32>>>,
+        answered: bool,
+        tolerance: Tolerance,
+    ) -> Examples {
+        let allowed = |(index, opened): (usize, &Opened)| {
+            let values: Vec<&[f32]> =
+                outputs.iter().filter_map(|outputs| outputs.get(index)).map(Vec::as_slice).collect();
+            Allowed::of(&opened.name, opened.says(answered), &values, &tolerance)
+        };
+        let allowed = opened.iter().enumerate().map(allowed).collect();
+        Examples { inputs, opened, outputs, allowed, tolerance }
     }
 
     /// What outputs say where the parties compute what a client would have applied to them.
@@ -117,49 +132,20 @@ impl Examples {
         let all = |outputs: &Vec<Vec<f32>>| {
             self.opened.iter().zip(outputs).map(|(opened, output)| opened.answer(output)).collect()
         };
-        // Indices are right or wrong, and no choice among classes any more.
-        let chosen = |(classes, opened): (&Option<usize>, &Opened)| {
-            classes.filter(|_| matches!(opened.transform, None | Some(OutputTransform::Softmax)))
-        };
-        Ok(Examples {
-            inputs: self.inputs.clone(),
-            opened: self.opened.clone(),
-            outputs: self.outputs.iter().map(all).collect::<Result<_, _>>()?,
-            classes: self.classes.iter().zip(&self.opened).map(chosen).collect(),
-        })
-    }
-
-    /// Half the way from the best class to the second, row by row, of the float model's outputs
-    /// that are choices.
-    fn margins(&self) -> Vec<f64> {
-        let mut margins = Vec::new();
-        for outputs in &self.outputs {
-            for (output, classes) in outputs.iter().zip(&self.classes) {
-                let rows = classes.map(|n| output.chunks_exact(n.max(1)));
-                margins.extend(rows.into_iter().flatten().map(margin));
-            }
-        }
-        margins
-    }
-
-    /// The largest error that is allowed: a 64th of the median margin between the best and the
-    /// second class; for outputs that are no choice among classes, a 256th of the largest output.
-    pub(crate) fn tolerance(&self) -> f64 {
-        let largest = self.outputs.iter().flatten().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
-        let floor = largest / 65536.0;
-        let mut margins = self.margins();
-        margins.sort_by(f64::total_cmp);
-        match margins.get(margins.len() / 2) {
-            Some(median) => (median / 64.0).max(floor),
-            None => largest / 256.0,
-        }
+        let outputs = self.outputs.iter().map(all).collect::<Result<_, _>>()?;
+        let (inputs, opened) = (self.inputs.clone(), self.opened.clone());
+        Ok(Examples::judged(inputs, opened, outputs, true, self.tolerance.clone()))
     }
 
     /// The examples with the thinnest margins, at most so many.
     pub(crate) fn hardest(&self, most: usize) -> Vec<usize> {
+        let classes = |opened: &Opened| match opened.says(false) {
+            Says::Classes(classes) => Some(classes),
+            Says::Columns(_) => None,
+        };
+        let classes: Vec<Option<usize>> = self.opened.iter().map(classes).collect();
         let thinnest = |outputs: &Vec<Vec<f32>>| {
-            let rows =
-                outputs.iter().zip(&self.classes).filter_map(|(o, n)| n.map(|n| o.chunks_exact(n.max(1))));
+            let rows = outputs.iter().zip(&classes).filter_map(|(o, n)| n.map(|n| o.chunks_exact(n.max(1))));
             rows.flatten().map(margin).fold(f64::INFINITY, f64::min)
         };
         let mut order: Vec<(usize, f64)> = self.outputs.iter().map(thinnest).enumerate().collect();
@@ -167,50 +153,51 @@ impl Examples {
         order.into_iter().take(most).map(|(index, _)| index).collect()
     }
 
-    /// Adds what a program of this scale gave for one example to what is known of the agreement.
-    pub(crate) fn add_to(&self, agreement: &mut Agreement, index: usize, outputs: &[Vec<i64>], scale: u32) {
-        let unit = exp2(scale);
-        for ((float, fixed), classes) in self.outputs[index].iter().zip(outputs).zip(&self.classes) {
-            let fixed: Vec<f64> = fixed.iter().map(|&v| v as f64 / unit).collect();
-            let largest = float.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
-            if float.len() != fixed.len() {
-                agreement.error = f64::INFINITY;
-            }
-            for (&a, b) in float.iter().zip(&fixed) {
-                agreement.error = agreement.error.max((f64::from(a) - b).abs());
-            }
-            let Some(classes) = *classes else { continue };
-            for (float, fixed) in float.chunks_exact(classes.max(1)).zip(fixed.chunks_exact(classes.max(1))) {
-                agreement.rows += 1;
-                let reals: Vec<f64> = float.iter().map(|&v| v.into()).collect();
-                let tie = margin(float) <= largest / 1024.0;
-                if !tie && arg_max(&reals) != arg_max(fixed) {
-                    agreement.flips += 1;
-                }
-            }
+    /// See [`Tolerance::slack`].
+    pub(crate) fn slack(&self) -> f64 {
+        self.tolerance.slack()
+    }
+
+    /// For each output the fractional bits that mean something, where the tolerance says so.
+    pub(crate) fn digits(&self) -> Vec<Option<u32>> {
+        self.allowed.iter().map(Allowed::digits).collect()
+    }
+
+    /// Adds what a program gave for one example to what is known of the agreement.
+    pub(crate) fn add_to(
+        &self,
+        agreement: &mut Agreement,
+        index: usize,
+        outputs: &[Vec<i64>],
+        program: &Program,
+    ) {
+        let floats = self.outputs.get(index).into_iter().flatten();
+        for (output, ((float, fixed), allowed)) in floats.zip(outputs).zip(&self.allowed).enumerate() {
+            let fixed: Vec<f64> = match program.outputs.get(output) {
+                Some(declared) => numbers(fixed, declared, program),
+                None => Vec::new(),
+            };
+            agreement.add(output, allowed, float, &fixed);
+        }
+        agreement.examples += 1;
+    }
+
+    /// Where the largest error of an agreement is, as people read it.
+    pub(crate) fn place(&self, agreement: &Agreement) -> String {
+        let name = self.opened.get(agreement.output).map_or("", |opened| opened.name.as_str());
+        match agreement.column {
+            Some(column) => format!("output {name}, column {column}"),
+            None => format!("output {name}"),
         }
     }
 }
 
-/// The distance between the largest and the second largest number.
-fn margin(row: &[f32]) -> f64 {
-    let (mut first, mut second) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-    for v in row.iter().map(|&v| f64::from(v)) {
-        if v > first {
-            (first, second) = (v, first);
-        } else if v > second {
-            second = v;
-        }
-    }
-    first - second
-}
-
-fn arg_max(row: &[f64]) -> Option<usize> {
-    row.iter()
-        .enumerate()
-        .fold(None, |best: Option<(usize, f64)>, (i, &v)| match best {
-            Some((_, most)) if most >= v => best,
-            _ => Some((i, v)),
-        })
-        .map(|(i, _)| i)
+/// The numbers that a client makes of an opened output.
+fn numbers(opened: &[i64], output: &Output, program: &Program) -> Vec<f64> {
+    let scale = program.values.get(output.value.0).map_or(0, |value| value.scale);
+    let (dropped, unit) = match output.digits.filter(|&digits| digits < scale) {
+        Some(digits) => (exp2(scale - digits), exp2(digits)),
+        None => return opened.iter().map(|&v| v as f64 / exp2(scale)).collect(),
+    };
+    opened.iter().map(|&v| (v as f64 / dropped).round() / unit).collect()
 }

@@ -55,7 +55,7 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<V
             return Ok(0);
         };
         let shift = wish.wanted.min(choice.ring_bits.saturating_sub(wish.kept));
-        if shift < wish.coarsest {
+        if shift < wish.coarsest || wish.kept + shift > choice.ring_bits {
             return Err(misfit(&step.name, wish.kept + wish.coarsest, choice));
         }
         Ok(shift)

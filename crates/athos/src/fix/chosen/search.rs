@@ -13,7 +13,8 @@
 //! before anything else does.
 
 use crate::fix::bounded::Bounded;
-use crate::fix::bounded::examples::{Agreement, Examples};
+use crate::fix::bounded::agreement::Agreement;
+use crate::fix::bounded::examples::Examples;
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::Planner;
 use crate::fix::progress::Progress;
@@ -28,15 +29,17 @@ const SCALES: std::ops::RangeInclusive<u32> = 8..=20;
 /// Multiply-accumulate operations that one trial may take, over all its examples.
 const BUDGET: u64 = 16_000_000_000;
 
+/// Examples that a trial runs, at most.
+const MOST_EXAMPLES: usize = 256;
+
 /// Examples on which every layer of the chosen program is measured, at most.
-const MEASURED: usize = 4;
+pub(crate) const MEASURED: usize = 4;
 
 /// What a trial compares a program with: these examples, and the error that is allowed.
 pub(crate) struct Touchstone<'a> {
     pub(crate) examples: &'a Examples,
     /// Their indices.
     pub(crate) indices: &'a [usize],
-    pub(crate) tolerance: f64,
 }
 
 /// Makes the program, runs it on the examples, and says how far it is from the float model.
@@ -56,10 +59,9 @@ pub(crate) struct Decision {
     pub(crate) ring_reason: &'static str,
     /// The trials that led to it.
     pub(crate) trials: Vec<Trial>,
-    /// Indices of the examples on which every layer is worth being measured.
+    /// Indices of the examples that the program is measured on: its layers on the first
+    /// [`MEASURED`], its outputs on all.
     pub(crate) measured: Vec<usize>,
-    /// The largest error of an output that the search allowed.
-    pub(crate) tolerance: f64,
     /// Whether the parties compute what a client would apply to outputs.
     pub(crate) hides_logits: bool,
 }
@@ -104,7 +106,6 @@ fn by_worst_cases(bounded: &Bounded<'_>, options: &CompileOptions) -> Result<Dec
         ring_reason: "from worst-case bounds",
         trials: Vec::new(),
         measured: Vec::new(),
-        tolerance: 0.0,
         hides_logits: options.hide_logits,
     })
 }
@@ -118,8 +119,9 @@ fn by_trials(
 ) -> Result<Decision, FixError> {
     let mut planner = Planner::new(bounded, false);
     let affordable = BUDGET / planner.plan(options.scale.first())?.macs().max(1);
-    let hardest = examples.hardest(usize::try_from(affordable).unwrap_or(64).clamp(2, 64));
-    let touchstone = Touchstone { examples, indices: &hardest, tolerance: examples.tolerance() };
+    let hardest =
+        examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(2, MOST_EXAMPLES));
+    let touchstone = Touchstone { examples, indices: &hardest };
     let mut search = Search { planner, touchstone, try_out, progress, trials: Vec::new() };
     let mut choice = Choice {
         scale: options.scale.first(),
@@ -133,9 +135,14 @@ fn by_trials(
         let agreement;
         (choice.scale, agreement) = search.scale(choice)?;
         scale_reason = format!(
-            "the smallest that agrees with the float model on {} examples: the largest error of an output is {:.3e}, \
-             {:.3e} is allowed",
+            "{} on {} examples: the largest error of {} is {:.3e}, {:.3e} is wanted",
+            if agreement.holds() {
+                "the smallest that agrees with the float model"
+            } else {
+                "the one that comes closest to the float model"
+            },
             hardest.len(),
+            examples.place(&agreement),
             agreement.error,
             agreement.tolerance
         );
@@ -157,9 +164,8 @@ fn by_trials(
         scale_reason,
         ring_reason,
         trials: search.trials,
-        tolerance: search.touchstone.tolerance,
         hides_logits: options.hide_logits,
-        measured: hardest.iter().copied().take(MEASURED).collect(),
+        measured: hardest,
     })
 }
 
@@ -189,6 +195,7 @@ impl Search<'_> {
         let (mut low, mut high) = (*SCALES.start(), *SCALES.end());
         let mut best = None;
         let mut misfit = None;
+        // The one that comes closest.
         let mut coarse: Option<(u32, Agreement)> = None;
         let mut next = DEFAULT_SCALE;
         while low <= high {
@@ -198,7 +205,9 @@ impl Search<'_> {
                     high = next - 1;
                 }
                 Ok(agreement) => {
-                    coarse = Some((next, agreement));
+                    if coarse.is_none_or(|(_, best)| closer(&agreement, &best)) {
+                        coarse = Some((next, agreement));
+                    }
                     low = next + 1;
                 }
                 // The plan for the first scale was made: what another has no plan for does not fit
@@ -213,6 +222,7 @@ impl Search<'_> {
         }
         match (best, coarse, misfit) {
             (Some(best), _, _) => Ok(best),
+            (None, Some(coarse), _) if coarse.1.nearly_holds(self.touchstone.examples.slack()) => Ok(coarse),
             (None, None, Some(misfit)) => Err(misfit),
             (None, Some((scale, a)), misfit) => Err(FixError::NoScale {
                 scale,
@@ -220,6 +230,7 @@ impl Search<'_> {
                 rows: a.rows,
                 error: a.error,
                 tolerance: a.tolerance,
+                place: self.touchstone.examples.place(&a),
                 misfit: misfit.map(Box::new),
             }),
             (None, None, None) => Err(Defect::NoTrial.into()),
@@ -254,6 +265,11 @@ impl Search<'_> {
         }
         Ok(best.max(low))
     }
+}
+
+/// Whether one is closer to the float model than another.
+fn closer(one: &Agreement, other: &Agreement) -> bool {
+    (one.flips, one.part()) < (other.flips, other.part())
 }
 
 impl Trial {

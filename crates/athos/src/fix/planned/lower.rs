@@ -16,7 +16,7 @@ mod merge;
 mod movement;
 mod order;
 mod pool;
-mod precision;
+pub(crate) mod precision;
 mod product;
 mod reduce;
 mod select;
@@ -89,11 +89,17 @@ pub(crate) struct Lowering<'a> {
     refused: Vec<Unsupported>,
 }
 
-/// Makes the plan of a graph whose nodes take values in these ranges.
+/// Makes the plan of a graph whose nodes take values in these ranges, and of whose outputs so many
+/// fractional bits mean something.
 ///
 /// # Errors
 /// Every node that cannot be lowered.
-pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result<Plan, Vec<Unsupported>> {
+pub(crate) fn lower(
+    graph: &Graph,
+    ranges: &[Range],
+    digits: &[Option<u32>],
+    setting: Setting,
+) -> Result<Plan, Vec<Unsupported>> {
     let mut state = Lowering {
         graph,
         ranges,
@@ -101,7 +107,7 @@ pub(crate) fn lower(graph: &Graph, ranges: &[Range], setting: Setting) -> Result
         setting,
         plan: Plan::default(),
         bounds: Vec::new(),
-        extra: precision::extra_bits(graph, ranges, setting),
+        extra: precision::extra_bits(graph, ranges, digits, setting),
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
         inside: HashMap::new(),
@@ -171,11 +177,11 @@ impl Lowering<'_> {
     /// What is opened of an output, and what the client makes of it; nothing where it was refused.
     fn lower_output(&mut self, id: NodeId) -> Result<Option<(usize, Option<OutputTransform>)>, Refusal> {
         Ok(match self.lowered[id.0].clone() {
-            Lowered::Value(value) => Some((self.at_output(id, value), None)),
+            Lowered::Value(value) => Some((value, None)),
             Lowered::Client(value, transform) if self.setting.hide_logits => {
                 Some(self.hidden(id, value, transform)?)
             }
-            Lowered::Client(value, transform) => Some((self.at_output(id, value), Some(transform))),
+            Lowered::Client(value, transform) => Some((value, Some(transform))),
             Lowered::Constant(array) => Some((self.secret_constant(id, &array)?, None)),
             Lowered::Nothing => None,
         })

@@ -28,7 +28,7 @@ pub(crate) struct PlanValue {
     pub(crate) node: Option<NodeId>,
     /// Whether it lives in the large ring; scheduling decides.
     pub(crate) wide: bool,
-    /// Fractional bits beyond those of activations; fewer where it is negative. Outputs have none.
+    /// Fractional bits beyond those of activations; fewer where it is negative.
     pub(crate) extra: i32,
     /// The integers that it stays within, where they do not follow from `range` and the margin.
     pub(crate) exact: Option<Bounds>,

@@ -6,7 +6,7 @@ use super::{Quantised, quantise};
 use cryptflow_program::Batch;
 
 use crate::fix::FixError;
-use crate::fix::bounded::examples::Agreement;
+use crate::fix::bounded::agreement::Agreement;
 use crate::fix::chosen::Chosen;
 use crate::fix::chosen::search::Touchstone;
 use crate::fix::runner::{FixedRunner, LoadedProgram};
@@ -21,12 +21,12 @@ pub(crate) fn compare(
     with: &Touchstone<'_>,
     runner: &dyn FixedRunner,
 ) -> Result<Agreement, FixError> {
-    let quantised = quantise(chosen, "trial", &[], Batch::Rows)?;
-    let mut agreement = Agreement { tolerance: with.tolerance, ..Agreement::default() };
+    let quantised = quantise(chosen, "trial", &[], Batch::Rows, &with.examples.digits())?;
+    let mut agreement = Agreement::default();
     let loaded = runner.load(&quantised.program, &quantised.weights)?;
     for &index in with.indices {
         let outputs = run(&quantised, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
-        with.examples.add_to(&mut agreement, index, &outputs, chosen.choice.scale);
+        with.examples.add_to(&mut agreement, index, &outputs, &quantised.program);
         // The others will not make it agree.
         if !agreement.holds() {
             break;
@@ -45,10 +45,13 @@ pub(crate) fn run(
     example: &[Array],
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
-    let unit = exp2(quantised.program.scale);
+    let unit = |index: usize| exp2(quantised.program.values.get(index).map_or(0, |v| v.scale));
     let inputs: Vec<Vec<i64>> = example
         .iter()
-        .map(|array| array.data.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect())
+        .enumerate()
+        .map(|(index, array)| {
+            array.data.iter().map(|&v| (f64::from(v) * unit(index)).round() as i64).collect()
+        })
         .collect();
     Ok(loaded.run(&inputs, &mut |id, data| observe(id.0, data))?)
 }

@@ -8,8 +8,9 @@ use cryptflow_operation::Bounds;
 use super::AgreementReport;
 use crate::fix::FixError;
 use crate::fix::bounded::Bounded;
-use crate::fix::bounded::examples::{Agreement, Examples};
-use crate::fix::chosen::search::Decision;
+use crate::fix::bounded::agreement::Agreement;
+use crate::fix::bounded::examples::Examples;
+use crate::fix::chosen::search::{Decision, MEASURED};
 use crate::fix::planned::plan::Plan;
 use crate::fix::quantised::{Quantised, trial};
 use crate::fix::runner::FixedRunner;
@@ -61,6 +62,8 @@ pub(super) fn measure(
         flips: total.flips,
         largest_error: total.error,
         tolerance: total.tolerance,
+        place: examples.place(&total),
+        examples: total.examples,
     });
     Ok(measured)
 }
@@ -75,10 +78,13 @@ impl Measured {
         runner: &dyn FixedRunner,
     ) -> Result<Agreement, FixError> {
         let (plan, program) = (&decision.chosen.plan, &quantised.program);
-        let mut total = Agreement { tolerance: decision.tolerance, ..Agreement::default() };
+        let mut total = Agreement::default();
         let loaded = runner.load(program, &quantised.weights)?;
-        for &index in &decision.measured {
-            let floats = floats(graph, plan, quantised, &examples.inputs[index])?;
+        for (turn, &index) in decision.measured.iter().enumerate() {
+            let floats = match turn {
+                0..MEASURED => floats(graph, plan, quantised, &examples.inputs[index])?,
+                _ => HashMap::new(),
+            };
             let mut observe = |value: usize, data: &[i64]| {
                 let (Some(difference), Some(&planned)) =
                     (self.differences.get_mut(value), quantised.values.get(value))
@@ -90,7 +96,7 @@ impl Measured {
                 difference.add(data, float.map(|a| a.data.as_slice()), unit);
             };
             let outputs = trial::run(quantised, loaded.as_ref(), &examples.inputs[index], &mut observe)?;
-            examples.add_to(&mut total, index, &outputs, program.scale);
+            examples.add_to(&mut total, index, &outputs, program);
         }
         Ok(total)
     }

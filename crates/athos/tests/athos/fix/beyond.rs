@@ -43,10 +43,12 @@ fn off(name: &str, graph: &Graph, shown: Vec<Array>, beyond: &Array) -> f64 {
     let run = Naive::beyond(3).run(&model.program, &model.weights, &inputs, &mut |_, _| ());
     let outputs = run.unwrap_or_else(|e| panic!("{name}: {e}"));
     let floats = float::run(graph, std::slice::from_ref(beyond), &mut |_, _| ()).unwrap();
+    let unit = f64::from(SCALE).exp2();
+    let per_unit = unit / f64::from(model.program.scale_of(model.program.outputs[0].value)).exp2();
     outputs[0]
         .iter()
         .zip(floats[0].data.iter())
-        .fold(0.0f64, |most, (&y, &f)| most.max((y as f64 - f64::from(f) * f64::from(SCALE).exp2()).abs()))
+        .fold(0.0f64, |most, (&y, &f)| most.max((y as f64 * per_unit - f64::from(f) * unit).abs()))
 }
 
 /// Twice what was seen is within the margin, whatever results were seen.

@@ -55,7 +55,7 @@ fn answers_are_those_of_the_float_model() {
             let found =
                 Naive::noisy(seed).run(&model.program, &model.weights, &inputs, &mut |_, _| ()).unwrap();
             assert_eq!(model.program.values[output.value.0].shape, float.shape, "{op:?}");
-            let unit = f64::from(model.program.scale).exp2();
+            let unit = f64::from(model.program.scale_of(output.value)).exp2();
             for (&found, &float) in found[0].iter().zip(float.data.iter()) {
                 let far = (found as f64 / unit - f64::from(float)).abs();
                 assert!(far <= allowed, "{op:?}: {} instead of {float}", found as f64 / unit);

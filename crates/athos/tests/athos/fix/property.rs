@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use cryptflow_athos::compile::{CompileOptions, Compiled, Ring, Scale};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::{Activation, Arithmetic, Array, Graph, NodeId, Op, Pool, Pooling, float};
-use cryptflow_program::{Linear, Operation, Program, ScalePublic, Step, SumPool};
+use cryptflow_program::{Linear, Operation, Program, ScalePublic, Step, SumPool, ValueId};
 use cryptflow_ring::Movement;
 
 use crate::fix::executor::Naive;
@@ -68,7 +68,7 @@ fn network(seed: u64) -> Graph {
 /// The largest error of a step's result, for the errors and the largest magnitudes of its operands,
 /// in real numbers.
 fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64], sizes: &[f64]) -> f64 {
-    let unit = (-f64::from(program.scale)).exp2();
+    let unit = (-f64::from(program.scale_of(step.output))).exp2();
     match &step.operation {
         Operation::Linear(Linear { terms, .. }) => {
             let term = |t: &cryptflow_program::LinearTerm| {
@@ -102,18 +102,20 @@ fn allowed(program: &Program, weights: &[Vec<i64>], step: &Step, errors: &[f64],
 
 fn check(seed: u64, graph: &Graph, model: &Compiled, example: &[Array]) {
     let program = &model.program;
-    let unit = f64::from(program.scale).exp2();
+    let unit = |id: ValueId| f64::from(program.scale_of(id)).exp2();
     let mut floats: HashMap<String, Array> = HashMap::new();
     float::run(graph, example, &mut |id, value| {
         floats.insert(graph.node(id).name.clone(), value.clone());
     })
     .unwrap();
     let inputs: Vec<Vec<i64>> = example.iter().map(|a| fixed(a, program.scale)).collect();
-    let size = |data: &[i64]| data.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0) as f64 / unit;
+    let size = |id: ValueId, data: &[i64]| {
+        data.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0) as f64 / unit(id)
+    };
     let mut errors = vec![0.0; program.values.len()];
     let mut sizes = vec![0.0; program.values.len()];
     for (i, input) in inputs.iter().enumerate() {
-        (errors[i], sizes[i]) = (0.5 / unit, size(input));
+        (errors[i], sizes[i]) = (0.5 / unit(ValueId(i)), size(ValueId(i), input));
     }
     let mut steps = program.steps.iter().enumerate();
     Naive::noisy(seed)
@@ -121,7 +123,7 @@ fn check(seed: u64, graph: &Graph, model: &Compiled, example: &[Array]) {
             let (at, step) = steps.next().unwrap();
             let of = |all: &[f64]| step.inputs.iter().map(|i| all[i.0]).collect::<Vec<f64>>();
             errors[id.0] = allowed(program, &model.weights, step, &of(&errors), &of(&sizes));
-            sizes[id.0] = size(data);
+            sizes[id.0] = size(id, data);
             // The last step of a name gives the node's value.
             if program.steps[at + 1..].iter().any(|s| s.name == step.name) {
                 return;
@@ -129,7 +131,7 @@ fn check(seed: u64, graph: &Graph, model: &Compiled, example: &[Array]) {
             let float = &floats[&step.name];
             assert_eq!(float.data.len(), data.len());
             for (&a, &b) in data.iter().zip(float.data.iter()) {
-                let error = (a as f64 / unit - f64::from(b)).abs();
+                let error = (a as f64 / unit(id) - f64::from(b)).abs();
                 // The float run itself rounds to 24 bits.
                 let slack = sizes[id.0] * 1e-5;
                 assert!(

@@ -293,8 +293,9 @@ fn error(case: &Case, model: &Compiled, runner: &Naive) -> f64 {
             .run(&model.program, &model.weights, &inputs, &mut |_, _| ())
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let floats = float::run(&case.graph, &example, &mut |_, _| ()).unwrap();
+        let per_unit = unit / f64::from(model.program.scale_of(model.program.outputs[0].value)).exp2();
         for (&a, &b) in outputs[0].iter().zip(floats[0].data.iter()) {
-            largest = largest.max((a as f64 - f64::from(b) * unit).abs());
+            largest = largest.max((a as f64 * per_unit - f64::from(b) * unit).abs());
         }
     }
     largest

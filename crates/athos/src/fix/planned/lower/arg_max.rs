@@ -109,7 +109,7 @@ impl Lowering<'_> {
             _ => None,
         };
         let answer = self.secret(id)?;
-        Ok((self.at_output(id, answer), class.map(|of| OutputTransform::Class { of })))
+        Ok((answer, class.map(|of| OutputTransform::Class { of })))
     }
 
     /// n − 1 to 0, [`APART`] units of a value with so many extra fractional bits each.

@@ -227,19 +227,6 @@ impl Lowering<'_> {
         self.sum_with(id, x, constant, Sum::Plus)
     }
 
-    /// A value times a constant of the model; not the node's result.
-    pub(super) fn scaled_by(
-        &mut self,
-        id: NodeId,
-        x: usize,
-        name: NodeId,
-        constant: &Array,
-    ) -> Result<usize, Refusal> {
-        let most = extremes(constant).magnitude() * self.plan.values[x].range.magnitude();
-        let to = Target { range: Range { low: -most, high: most }, extra: 0, whole: false };
-        self.diagonal_with(id, x, Diagonal::factor(name, constant), to)
-    }
-
     /// Two values at the same scale: what has fewer fractional bits gets zeros.
     pub(super) fn aligned(&mut self, id: NodeId, x: usize, y: usize) -> (usize, usize) {
         let extra = self.plan.values[x].extra.max(self.plan.values[y].extra);
@@ -257,24 +244,6 @@ impl Lowering<'_> {
         let exact = Some(self.bounds[x].map(|end| end.saturating_mul(factor)));
         let raised = PlanValue { extra, exact, node: None, ..value };
         self.step_to(id, plan::combine(vec![factor], vec![0]), &[x], raised)
-    }
-
-    /// A value with the scale that outputs have.
-    pub(super) fn at_output(&mut self, id: NodeId, x: usize) -> usize {
-        let value = self.plan.values[x].clone();
-        match value.extra {
-            0 => x,
-            1.. => {
-                let lowered = PlanValue { extra: 0, exact: None, ..value };
-                self.step_to(id, plan::scale_public(vec![1.0]), &[x], lowered)
-            }
-            _ => {
-                let node = value.node;
-                let raised = self.raised(id, x, 0);
-                self.plan.values[raised].node = node;
-                raised
-            }
-        }
     }
 
     /// A value in the shape of a node's result.

@@ -52,7 +52,6 @@ impl Lowering<'_> {
             }
             _ => self.secret(operand)?,
         };
-        let value = self.at_output(id, value);
         Ok(Lowered::Client(value, OutputTransform::TopK { axis, k, largest, indices }))
     }
 
@@ -61,10 +60,7 @@ impl Lowering<'_> {
         let operand = self.operand(id, 0)?;
         let value = match self.lowered[operand.0] {
             Lowered::Client(value, OutputTransform::Softmax) => value,
-            _ => {
-                let value = self.secret(operand)?;
-                self.at_output(id, value)
-            }
+            _ => self.secret(operand)?,
         };
         if axis >= self.plan.values[value].shape.len() {
             return Err(no_axis(axis));

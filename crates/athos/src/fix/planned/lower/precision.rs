@@ -1,5 +1,5 @@
-//! Which values get more fractional bits than activations: operands of functions that are steep
-//! near zero (a variance whose reciprocal root is taken, a divisor), back to the product or the
+//! Which values get more fractional bits than activations: outputs, and operands of functions that
+//! are steep near zero (a variance whose reciprocal root is taken, a divisor), back to the product or the
 //! layer that makes them, where more bits cost nothing.
 
 use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range};
@@ -9,14 +9,28 @@ use super::Setting;
 /// The most fractional bits beyond those of activations.
 const MOST: i32 = 14;
 
+/// Fractional bits of an output beyond those that mean something.
+pub(crate) const GUARD: u32 = 2;
+
 /// Bits that such a value may have in all.
 const VALUE_BITS: i32 = 34;
 
 /// For each node the fractional bits that its value should have beyond those of activations.
-pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], setting: Setting) -> Vec<u32> {
+/// `digits`: those of each output that mean something, where that is known.
+pub(super) fn extra_bits(
+    graph: &Graph,
+    ranges: &[Range],
+    digits: &[Option<u32>],
+    setting: Setting,
+) -> Vec<u32> {
     let mut extra = vec![0u32; graph.nodes.len()];
     if !setting.known {
         return extra;
+    }
+    for (output, digits) in graph.outputs.iter().zip(digits) {
+        // The errors of an output's own truncation are rounded away.
+        let wanted = digits.map_or(0, |digits| (digits + GUARD).saturating_sub(setting.scale));
+        extra[output.0] = extra[output.0].max(wanted.min(headroom(ranges[output.0], setting)));
     }
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];

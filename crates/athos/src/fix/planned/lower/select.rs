@@ -1,11 +1,11 @@
 //! The choice between two values by a condition: free where the condition is public.
 
-use cryptflow_ring::Movement;
+use cryptflow_ring::{LinearMap, Movement};
 
-use cryptflow_graph::{Arithmetic, Array, Comparison, NodeId, Op, Range};
+use cryptflow_graph::{Array, Comparison, NodeId, Range};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, LinearTerm, Operation, PlanValue};
 use super::arithmetic::{too_large, within_fixed_point};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
@@ -18,19 +18,51 @@ impl Lowering<'_> {
         }
         let bit = self.condition(id, condition)?;
         let bit = self.broadcast(id, bit);
-        // b + condition · (a − b); for two constants, one layer.
-        let d = match (self.constant(a).cloned(), self.constant(b).cloned()) {
-            (Some(x), Some(y)) => {
-                let factor = Op::Arithmetic(Arithmetic::Sub).evaluate(&[&x, &y])?;
-                let scaled = self.scaled_by(id, bit, a, &factor)?;
-                return self.plus(id, scaled, b);
-            }
-            _ => self.difference(id, a, b)?,
-        };
+        if let (Some(x), Some(y)) = (self.constant(a).cloned(), self.constant(b).cloned()) {
+            return self.select_constant(id, bit, [(a, &x), (b, &y)]);
+        }
+        // b + condition · (a − b)
+        let d = self.difference(id, a, b)?;
         let d = self.with_fraction(id, d);
         let range = self.plan.values[d].range.with_zero();
         let chosen = self.product_of(id, d, bit, self.plan.values[d].extra, range, false);
         self.plus(id, chosen, b)
+    }
+
+    /// One of two constants: `condition · a + (1 − condition) · b`, one layer. Their difference would
+    /// be no float where one is a thousand times the other.
+    fn select_constant(
+        &mut self,
+        id: NodeId,
+        bit: usize,
+        constants: [(NodeId, &Array); 2],
+    ) -> Result<Lowered, Refusal> {
+        let other = self.counted(id, bit, self.shape(bit), vec![-1], 1, false);
+        let shape = self.own_shape(id);
+        let count: usize = shape.iter().product();
+        // Two numbers are two weights, whatever the shape.
+        let numbers = constants.iter().all(|(_, constant)| constant.data.len() == 1);
+        let wide = if numbers { vec![1; shape.len()] } else { shape };
+        let channels: usize = wide.iter().product();
+        let rows = count / channels.max(1);
+        let mut terms = Vec::new();
+        let mut picked = Vec::new();
+        for (index, (name, constant)) in constants.into_iter().enumerate() {
+            within_fixed_point(constant)?;
+            let flag = if index == 0 { bit } else { other };
+            let whole = Movement::Broadcast { shape: wide.clone() };
+            let data = whole.apply(&[(&constant.shape, &constant.data)])?;
+            picked.push(self.moved(id, Movement::Reshape { shape: vec![rows, channels] }, flag));
+            let name = self.graph.node(name).name.clone();
+            let weight = self.weight(&name, vec![channels], data);
+            let map = LinearMap::Scale { rows, channels };
+            terms.push(LinearTerm { input: index, weight, map });
+        }
+        let to = self.own_target(id, false);
+        let blank = self.blank(id, vec![rows, channels], to.range);
+        let value = PlanValue { extra: to.extra, ..blank };
+        let value = self.step_to(id, plan::linear(terms, None), &picked, value);
+        Ok(self.reshaped(id, value))
     }
 
     /// The condition as 0 or 1: itself where it can be nothing else.

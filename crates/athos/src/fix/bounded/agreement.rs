@@ -1,0 +1,180 @@
+//! How far a program may be from the float model, and how far it is.
+//!
+//! Classes agree where the same one is the best, and no number is off by more than a part of what
+//! lies between the best and the second. Other outputs agree where no number is off by more than a
+//! part of what its column (the last axis) spans over the examples: a risk of 0.004 beside a price
+//! of 1000 has its own measure.
+
+use crate::fix::options::Tolerance;
+
+/// The part of the median margin between the best and the second class that errors may come to.
+const OF_MARGIN: f64 = 1.0 / 32.0;
+
+/// What a column spans at least, of its largest number: what hardly varies is judged by its size.
+const LEAST_SPAN: f64 = 1.0 / 64.0;
+
+/// The part of a largest output below which the float model itself is not exact.
+const FLOATS: f64 = 1.0 / 65536.0;
+
+/// The margin of a row, of its largest number, within which two classes count as equal.
+const TIE: f64 = 1.0 / 1024.0;
+
+/// What an output says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// Rows of scores of so many classes.
+    Classes(usize),
+    /// Numbers, in so many columns.
+    Columns(usize),
+}
+
+/// The largest error that is allowed of an output's numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowed {
+    says: Says,
+    /// For each column; for classes the same one everywhere.
+    columns: Vec<f64>,
+}
+
+/// Where the largest error is, beside what is allowed there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Agreement {
+    /// That error.
+    pub(crate) error: f64,
+    /// The largest error that is allowed there.
+    pub(crate) tolerance: f64,
+    /// The output.
+    pub(crate) output: usize,
+    /// The column, where columns are judged apart and there are several.
+    pub(crate) column: Option<usize>,
+    /// Examples that were compared.
+    pub(crate) examples: usize,
+    /// Rows of outputs that are choices among classes.
+    pub(crate) rows: usize,
+    /// Rows with another arg-max, the float model's ties not counted.
+    pub(crate) flips: usize,
+}
+
+impl Agreement {
+    /// Whether fixed point agrees.
+    pub(crate) fn holds(&self) -> bool {
+        self.flips == 0 && self.error <= self.tolerance
+    }
+
+    /// Whether it does when so many times more is allowed.
+    pub(crate) fn nearly_holds(&self, slack: f64) -> bool {
+        self.flips == 0 && self.error <= self.tolerance * slack
+    }
+
+    /// The error as a part of what is allowed.
+    pub(crate) fn part(&self) -> f64 {
+        if self.error == 0.0 { 0.0 } else { self.error / self.tolerance }
+    }
+
+    /// Adds one example's output.
+    pub(crate) fn add(&mut self, output: usize, allowed: &Allowed, float: &[f32], fixed: &[f64]) {
+        if float.len() != fixed.len() {
+            (self.error, self.output, self.column) = (f64::INFINITY, output, None);
+            return;
+        }
+        let columns = allowed.columns.len().max(1);
+        for (at, (&a, b)) in float.iter().zip(fixed).enumerate() {
+            let tolerance = allowed.columns.get(at % columns).copied().unwrap_or(0.0);
+            let several = matches!(allowed.says, Says::Columns(n) if n > 1);
+            let here = Agreement {
+                error: (f64::from(a) - b).abs(),
+                tolerance,
+                output,
+                column: several.then_some(at % columns),
+                ..*self
+            };
+            if here.part() > self.part() || self.tolerance == 0.0 {
+                *self = here;
+            }
+        }
+        let Says::Classes(classes) = allowed.says else { return };
+        let largest = float.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
+        for (float, fixed) in float.chunks_exact(classes.max(1)).zip(fixed.chunks_exact(classes.max(1))) {
+            self.rows += 1;
+            let reals: Vec<f64> = float.iter().map(|&v| v.into()).collect();
+            let tie = margin(float) <= largest * TIE;
+            if !tie && arg_max(&reals) != arg_max(fixed) {
+                self.flips += 1;
+            }
+        }
+    }
+}
+
+impl Allowed {
+    /// The fractional bits of the output that mean something: rounded to them, an error grows by an
+    /// eighth of what is allowed at most. None where errors are unlike from row to row.
+    pub(crate) fn digits(&self) -> Option<u32> {
+        let Says::Columns(_) = self.says else { return None };
+        let narrowest = self.columns.iter().copied().fold(f64::INFINITY, f64::min);
+        Some((4.0 / narrowest).log2().ceil().clamp(0.0, 62.0) as u32)
+    }
+
+    /// For an output of this name, of which these are the values in all examples.
+    pub(crate) fn of(name: &str, says: Says, examples: &[&[f32]], wanted: &Tolerance) -> Allowed {
+        let columns = match says {
+            Says::Classes(_) => 1,
+            Says::Columns(n) => n.max(1),
+        };
+        if let Some(error) = wanted.named(name) {
+            return Allowed { says, columns: vec![error; columns] };
+        }
+        let largest = examples.iter().copied().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
+        let columns = match says {
+            Says::Classes(classes) => {
+                let mut margins: Vec<f64> =
+                    examples.iter().flat_map(|e| e.chunks_exact(classes.max(1)).map(margin)).collect();
+                margins.sort_by(f64::total_cmp);
+                let median = margins.get(margins.len() / 2).copied().unwrap_or(0.0);
+                vec![(median * OF_MARGIN * wanted.beside_default()).max(largest * FLOATS)]
+            }
+            Says::Columns(_) => (0..columns).map(|c| span(examples, c, columns) * wanted.share).collect(),
+        };
+        Allowed { says, columns: judged_by_others(columns, largest * wanted.share) }
+    }
+}
+
+/// What a column spans over all examples.
+fn span(examples: &[&[f32]], column: usize, columns: usize) -> f64 {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for v in examples.iter().flat_map(|e| e.iter().skip(column).step_by(columns)).map(|&v| f64::from(v)) {
+        (low, high) = (low.min(v), high.max(v));
+    }
+    if low > high { 0.0 } else { (high - low).max(low.abs().max(high.abs()) * LEAST_SPAN) }
+}
+
+/// A column of nothing but zeros has no measure of its own: that of the narrowest beside it, or of
+/// the whole output.
+fn judged_by_others(mut columns: Vec<f64>, otherwise: f64) -> Vec<f64> {
+    let narrowest = columns.iter().copied().filter(|&c| c > 0.0).fold(f64::INFINITY, f64::min);
+    let instead = if narrowest.is_finite() { narrowest } else { otherwise.max(f64::MIN_POSITIVE) };
+    columns.iter_mut().filter(|c| **c == 0.0).for_each(|c| *c = instead);
+    columns
+}
+
+/// The distance between the largest and the second largest number.
+pub(super) fn margin(row: &[f32]) -> f64 {
+    let (mut first, mut second) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+    for v in row.iter().map(|&v| f64::from(v)) {
+        if v > first {
+            (first, second) = (v, first);
+        } else if v > second {
+            second = v;
+        }
+    }
+    first - second
+}
+
+fn arg_max(row: &[f64]) -> Option<usize> {
+    row.iter()
+        .enumerate()
+        .fold(None, |best: Option<(usize, f64)>, (i, &v)| match best {
+            Some((_, most)) if most >= v => best,
+            _ => Some((i, v)),
+        })
+        .map(|(i, _)| i)
+}

@@ -35,6 +35,24 @@ pub enum FloatError {
         /// Why.
         source: OpError,
     },
+    /// A gradient of another shape than its node's value.
+    #[error("the gradient of node {node:?} must have the shape {expected:?} of its value, not {given:?}")]
+    GradientShape {
+        /// The node.
+        node: String,
+        /// The shape of its value.
+        expected: Vec<usize>,
+        /// The shape of the gradient that was given.
+        given: Vec<usize>,
+    },
+    /// A gradient of a node that is not there.
+    #[error("a gradient is given for node {index}, but the graph has {nodes} nodes")]
+    NoNode {
+        /// The node's index.
+        index: usize,
+        /// Nodes of the graph.
+        nodes: usize,
+    },
     /// A graph that is not in topological order.
     #[error("node {node:?} uses a value that is not computed before it: the graph is not in order")]
     Order {

@@ -156,8 +156,12 @@ impl Graph {
 
     /// For each node, whether an output depends on it.
     pub fn needed(&self) -> Vec<bool> {
+        self.needed_by(self.outputs.clone())
+    }
+
+    /// For each node, whether one of these depends on it, or is it.
+    pub fn needed_by(&self, mut open: Vec<NodeId>) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
-        let mut open = self.outputs.clone();
         while let Some(id) = open.pop() {
             if !std::mem::replace(&mut needed[id.0], true) {
                 open.extend(&self.nodes[id.0].inputs);

@@ -4,6 +4,7 @@
 //! It knows neither files, nor fixed point, nor protocols.
 
 pub mod float;
+pub mod gradient;
 mod graph;
 pub mod operations;
 mod range;

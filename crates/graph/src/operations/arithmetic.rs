@@ -224,7 +224,7 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-pub(super) fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+pub(crate) fn combine(a: &Array, b: &Array, result: &[usize], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
     if a.shape == result && b.shape == result {
         return a.data.iter().zip(b.data.iter()).map(|(&a, &b)| f(a, b)).collect();
     }

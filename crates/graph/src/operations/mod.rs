@@ -5,12 +5,12 @@
 //! (`fix/planned/lower/` of the compiler): a graph knows no fixed point.
 
 mod activation;
-mod arithmetic;
+pub(crate) mod arithmetic;
 mod function;
-mod linear;
+pub(crate) mod linear;
 mod movement;
-mod order;
-mod pool;
+pub(crate) mod order;
+pub(crate) mod pool;
 mod reduce;
 mod transposed;
 
@@ -259,7 +259,7 @@ impl Op {
 }
 
 /// Exactly `N` operands, or an error that says so.
-fn operands<'a, T: ?Sized, const N: usize>(
+pub(crate) fn operands<'a, T: ?Sized, const N: usize>(
     op: &'static str,
     expected: &'static str,
     given: &[&'a T],
@@ -268,7 +268,7 @@ fn operands<'a, T: ?Sized, const N: usize>(
 }
 
 /// The four axes of an NHWC tensor.
-fn nhwc(op: &'static str, shape: &[usize]) -> Result<[usize; 4], OpError> {
+pub(crate) fn nhwc(op: &'static str, shape: &[usize]) -> Result<[usize; 4], OpError> {
     <[usize; 4]>::try_from(shape).map_err(|_| {
         OpError::shape(
             op,

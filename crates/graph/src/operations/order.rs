@@ -69,18 +69,10 @@ impl Order {
             Order::ArgMax { axis } => (axis, 1, true, true),
             Order::TopK { axis, k, largest, indices } => (axis, k, largest, indices),
         };
-        let n = x.shape[axis];
-        let inner: usize = x.shape[axis + 1..].iter().product();
-        let outer: usize = x.shape[..axis].iter().product();
-        let mut out = vec![0.0; outer * k * inner];
-        for o in 0..outer {
-            for i in 0..inner {
-                let value = |at: usize| x.data[(o * n + at) * inner + i];
-                for (place, at) in best(n, k, largest, &value).into_iter().enumerate() {
-                    out[(o * k + place) * inner + i] = if indices { at as f32 } else { value(at) };
-                }
-            }
-        }
+        let mut out = vec![0.0; result.iter().product()];
+        for_each_best(x, axis, k, largest, |at, from, to| {
+            out[to] = if indices { at as f32 } else { x.data[from] };
+        });
         Array::new(result, out)
     }
 
@@ -111,6 +103,28 @@ impl Order {
             }
             // The client sorts along the axis that it is told.
             Order::TopK { .. } => None,
+        }
+    }
+}
+
+/// Shows each of the `k` best elements along an axis: its index along the axis, where it is, and
+/// where it is in a result whose axis is `k` long.
+pub(crate) fn for_each_best(
+    x: &Array,
+    axis: usize,
+    k: usize,
+    largest: bool,
+    mut show: impl FnMut(usize, usize, usize),
+) {
+    let n = x.shape[axis];
+    let inner: usize = x.shape[axis + 1..].iter().product();
+    let outer: usize = x.shape[..axis].iter().product();
+    for o in 0..outer {
+        for i in 0..inner {
+            let place = |at: usize| (o * n + at) * inner + i;
+            for (rank, at) in best(n, k, largest, &|at| x.data[place(at)]).into_iter().enumerate() {
+                show(at, place(at), (o * k + rank) * inner + i);
+            }
         }
     }
 }

@@ -129,7 +129,7 @@ impl Pooling {
 
 /// The rows (axis 0) or columns (axis 1) of the input that the window at this row or column of the
 /// output sees, padding left out.
-fn inside(
+pub(crate) fn inside(
     w: &Window,
     axis: usize,
     output: usize,

@@ -3,6 +3,7 @@
 
 mod float;
 mod functions;
+mod gradient;
 mod operations;
 mod order;
 mod products;

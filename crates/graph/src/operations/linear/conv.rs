@@ -7,21 +7,21 @@ use super::super::{OpError, nhwc};
 use super::gemm::{self, Extent, Strided};
 
 /// Elements of one block of gathered patches: 1 MiB of floats for each thread.
-const BLOCK: usize = 1 << 18;
+pub(crate) const BLOCK: usize = 1 << 18;
 
 /// A convolution with its shapes checked.
-pub(super) struct Conv<'a> {
-    window: &'a Window,
-    pub(super) groups: usize,
-    pub(super) batch: usize,
-    input: [usize; 2],
-    pub(super) in_channels: usize,
-    pub(super) output: [usize; 2],
-    pub(super) out_channels: usize,
+pub(crate) struct Conv<'a> {
+    pub(crate) window: &'a Window,
+    pub(crate) groups: usize,
+    pub(crate) batch: usize,
+    pub(crate) input: [usize; 2],
+    pub(crate) in_channels: usize,
+    pub(crate) output: [usize; 2],
+    pub(crate) out_channels: usize,
 }
 
 impl<'a> Conv<'a> {
-    pub(super) fn of(
+    pub(crate) fn of(
         op: &'static str,
         window: &'a Window,
         groups: usize,
@@ -54,13 +54,23 @@ impl<'a> Conv<'a> {
     }
 
     /// Weights of one output element.
-    fn terms(&self) -> usize {
+    pub(crate) fn terms(&self) -> usize {
         self.window.kernel[0] * self.window.kernel[1] * (self.in_channels / self.groups)
+    }
+
+    /// Whether every group has one input channel: there is nothing to multiply as matrices.
+    pub(crate) fn is_depth_wise(&self) -> bool {
+        self.in_channels == self.groups && self.groups > 1
+    }
+
+    /// Whether the patches are the input itself.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded()
     }
 
     /// The input row or column under a tap of an output row or column, or none where that is
     /// padding.
-    fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
+    pub(crate) fn source(&self, axis: usize, output: usize, tap: usize) -> Option<usize> {
         let w = self.window;
         (output * w.stride[axis] + tap * w.dilation[axis])
             .checked_sub(w.padding[axis][0])
@@ -68,7 +78,7 @@ impl<'a> Conv<'a> {
     }
 
     /// Patches gathered into a matrix, block of rows by block of rows, times the weights.
-    pub(super) fn gathered(&self, x: &[f32], w: &[f32], out: &mut [f32]) -> Result<(), OpError> {
+    pub(crate) fn gathered(&self, x: &[f32], w: &[f32], out: &mut [f32]) -> Result<(), OpError> {
         let terms = self.terms();
         let group_in = self.in_channels / self.groups;
         let group_out = self.out_channels / self.groups;
@@ -81,7 +91,7 @@ impl<'a> Conv<'a> {
         // each.
         let per_row = (self.output[1] * terms).max(1);
         let block = (BLOCK / per_row).min(rows.div_ceil(rayon::current_num_threads())).max(1);
-        let direct = self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded();
+        let direct = self.is_direct();
         out.par_chunks_mut(block * row).enumerate().try_for_each_init(Vec::new, |patches, (b, out)| {
             let first = b * block;
             let pixels = out.len() / self.out_channels;
@@ -108,7 +118,7 @@ impl<'a> Conv<'a> {
 
     /// The patches of one row of the output (counted over the batch), one after another; zeros are
     /// there already.
-    fn gather_row(&self, x: &[f32], row: usize, group: usize, patches: &mut [f32]) {
+    pub(crate) fn gather_row(&self, x: &[f32], row: usize, group: usize, patches: &mut [f32]) {
         let [kh, kw] = self.window.kernel;
         let [height, width] = self.input;
         let n = self.in_channels / self.groups;
@@ -126,8 +136,8 @@ impl<'a> Conv<'a> {
         }
     }
 
-    /// Every group has one input channel: each output channel is its own small filter.
-    pub(super) fn depth_wise(&self, x: &[f32], w: &[f32], out: &mut [f32]) {
+    /// Where [`Conv::is_depth_wise`]: each output channel is its own small filter.
+    pub(crate) fn depth_wise(&self, x: &[f32], w: &[f32], out: &mut [f32]) {
         let [kh, kw] = self.window.kernel;
         let [height, width] = self.input;
         let (channels, out_channels) = (self.in_channels, self.out_channels);

@@ -5,23 +5,30 @@ use super::super::OpError;
 
 /// A matrix inside a slice: where element (row, column) is.
 #[derive(Clone, Copy)]
-pub(super) struct Strided {
+pub(crate) struct Strided {
     /// Index of element (0, 0).
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// Distance of rows.
-    pub(super) row: usize,
+    pub(crate) row: usize,
     /// Distance of columns.
-    pub(super) column: usize,
+    pub(crate) column: usize,
 }
 
 impl Strided {
     /// A row-major matrix of that many columns.
-    pub(super) fn rows(columns: usize) -> Strided {
+    pub(crate) fn rows(columns: usize) -> Strided {
         Strided { start: 0, row: columns, column: 1 }
     }
 
+    /// A matrix of that many rows and columns, from an index on, whose elements lie row by row, or
+    /// column by column where it is stored transposed.
+    pub(crate) fn stored(transposed: bool, rows: usize, columns: usize, start: usize) -> Strided {
+        let matrix = if transposed { Strided::rows(rows).transposed() } else { Strided::rows(columns) };
+        Strided { start, ..matrix }
+    }
+
     /// The same elements read transposed.
-    pub(super) fn transposed(self) -> Strided {
+    pub(crate) fn transposed(self) -> Strided {
         Strided { start: self.start, row: self.column, column: self.row }
     }
 
@@ -40,15 +47,15 @@ impl Strided {
 
 /// Rows, inner extent and columns of a product.
 #[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) rows: usize,
-    pub(super) inner: usize,
-    pub(super) columns: usize,
+pub(crate) struct Extent {
+    pub(crate) rows: usize,
+    pub(crate) inner: usize,
+    pub(crate) columns: usize,
 }
 
 /// `c = a · b`. An error where a matrix does not lie within its slice.
 #[allow(unsafe_code)]
-pub(super) fn multiply(
+pub(crate) fn multiply(
     size: Extent,
     a: &[f32],
     la: Strided,

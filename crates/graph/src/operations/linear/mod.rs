@@ -1,7 +1,7 @@
 //! Linear layers: convolution, matrix product, and the diagonal ones (batch normalisation, scale).
 
-mod conv;
-mod gemm;
+pub(crate) mod conv;
+pub(crate) mod gemm;
 mod interval;
 
 use cryptflow_ring::Window;
@@ -92,8 +92,7 @@ impl Linear {
                 let (x, w, bias) = two_or_three(op, inputs)?;
                 let c = Conv::of(op, window, *groups, &x.shape, &w.shape)?;
                 let mut out = vec![0.0; result.iter().product()];
-                // With one input channel a group there is nothing to multiply as matrices.
-                if c.in_channels == c.groups && c.groups > 1 {
+                if c.is_depth_wise() {
                     c.depth_wise(&x.data, &w.data, &mut out);
                 } else {
                     c.gathered(&x.data, &w.data, &mut out)?;
@@ -150,16 +149,12 @@ impl Linear {
 /// The products of matrices, one after another.
 fn multiply(a: &Array, ta: bool, b: &Array, tb: bool) -> Result<Vec<f32>, OpError> {
     let (leading, size) = products("matmul", &a.shape, ta, &b.shape, tb)?;
-    let of = |transposed: bool, rows: usize, columns: usize, start: usize| {
-        let matrix = if transposed { Strided::rows(rows).transposed() } else { Strided::rows(columns) };
-        Strided { start, ..matrix }
-    };
     let batch: usize = leading.iter().product();
     let mut out = vec![0.0; batch * size.rows * size.columns];
     for i in 0..batch {
-        let la = of(ta, size.rows, size.inner, i * size.rows * size.inner);
+        let la = Strided::stored(ta, size.rows, size.inner, i * size.rows * size.inner);
         let start = if b.shape.len() > 2 { i * size.inner * size.columns } else { 0 };
-        let lb = of(tb, size.inner, size.columns, start);
+        let lb = Strided::stored(tb, size.inner, size.columns, start);
         let lc = Strided { start: i * size.rows * size.columns, ..Strided::rows(size.columns) };
         gemm::multiply(size, &a.data, la, &b.data, lb, &mut out, lc)?;
     }
@@ -193,7 +188,7 @@ fn scale(x: &Array, factor: &[f32], offset: &[f32]) -> Result<Array, OpError> {
     Array::new(x.shape.clone(), out)
 }
 
-fn two_or_three<'a, T: ?Sized>(
+pub(crate) fn two_or_three<'a, T: ?Sized>(
     op: &'static str,
     given: &[&'a T],
 ) -> Result<(&'a T, &'a T, Option<&'a T>), OpError> {
@@ -225,7 +220,7 @@ fn add_bias(out: &mut [f32], bias: Option<&Array>) {
 }
 
 /// The axes before the matrices, and the extents of each product.
-fn products<'a>(
+pub(crate) fn products<'a>(
     op: &'static str,
     a: &'a [usize],
     ta: bool,

@@ -86,6 +86,17 @@ impl Batches {
         })
     }
 
+    /// The rows of a run, of so many in all.
+    pub fn rows_of(&self, run: usize, rows: usize) -> std::ops::Range<usize> {
+        let size = self.rows_a_run();
+        (run * size).min(rows)..((run + 1) * size).min(rows)
+    }
+
+    /// One input of a run that holds nothing but this row.
+    pub fn alone(&self, row: &Row) -> Vec<f32> {
+        row.data.repeat(self.rows_a_run())
+    }
+
     /// One input of one run, counted from 0. Where the last run is not full, rows from the
     /// beginning fill it.
     pub fn fill(&self, run: usize, column: &[Row]) -> Vec<f32> {

@@ -3,7 +3,7 @@
 use cryptflow_athos::fix::report::{AgreementReport, CompileReport, LayerReport, TrialReport};
 use cryptflow_engine::Estimate;
 use cryptflow_figures::columns::{Columns, Series, columns};
-use cryptflow_figures::table::{bytes, count, shape};
+use cryptflow_figures::table::{bytes, count, number, shape};
 use cryptflow_program::{Operation, Program};
 use cryptflow_protocols::ProtocolName;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -376,18 +376,6 @@ fn layer(place: usize, line: &Line<'_>) -> Markup {
             td data-v=(line.bytes()) { (bytes(line.bytes())) }
             td { (line.rounds) }
         }
-    }
-}
-
-fn number(v: f64) -> String {
-    if v == 0.0 {
-        "0".into()
-    } else if (1e-3..1e5).contains(&v.abs()) {
-        let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 6) as usize;
-        let text = format!("{v:.digits$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-    } else {
-        format!("{v:.1e}")
     }
 }
 

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod compile_report;
 pub mod error;
 pub mod examples;
+pub mod first_beyond;
 pub mod fixed;
 pub mod input;
 pub mod labels;

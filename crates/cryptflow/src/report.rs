@@ -1,6 +1,7 @@
 //! What a run found, and what it took: as text for a person, as JSON for a program.
 
 mod answers;
+mod bounds;
 
 use std::fmt::Write;
 
@@ -13,8 +14,10 @@ use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
 
 use crate::client::Answer;
+use crate::first_beyond::FirstBeyond;
 
 pub use answers::{Answers, Label, OutputReport, Ranked, Showing, Verdicts, classes};
+pub use bounds::{Origin, OutOfBounds};
 
 /// Everything that a run reports.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -22,6 +25,10 @@ pub struct Report {
     /// What came out.
     #[serde(flatten)]
     pub answers: Answers,
+    /// Where inside of the model a value left its bounds first; absent where none did, or where
+    /// nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_out_of_bounds: Option<FirstBeyond>,
     /// Where the time went.
     pub seconds: Seconds,
     /// What went over the links, in payload bytes.
@@ -40,9 +47,18 @@ pub struct Report {
     /// The protocol's name.
     #[serde(skip)]
     pub protocol: String,
+    /// Values inside of the model were held against their bounds.
+    #[serde(skip)]
+    pub looked_inside: bool,
+    /// What is known of how the program was made.
+    #[serde(skip)]
+    pub origin: Origin,
     /// The party that only deals, where the protocol has one.
     #[serde(skip)]
     pub dealer: Option<Party>,
+    /// The protocol's truncations can fail.
+    #[serde(skip)]
+    pub truncations_fail: bool,
     /// How many batches there were.
     #[serde(skip)]
     pub batches: usize,
@@ -115,7 +131,13 @@ pub struct Bytes {
 impl Report {
     /// The report of a run with a protocol.
     pub fn of(protocol: ProtocolName) -> Report {
-        Report { protocol: protocol.to_string(), dealer: protocol.facts().dealer, ..Report::default() }
+        let facts = protocol.facts();
+        Report {
+            protocol: protocol.to_string(),
+            dealer: facts.dealer,
+            truncations_fail: facts.weight_bits.is_some(),
+            ..Report::default()
+        }
     }
 
     /// Sets the most memory that each party's process ever held, in order.
@@ -138,6 +160,19 @@ impl Report {
                 *(if dealt { &mut self.bytes.dealt } else { &mut self.bytes.online }) += sent;
             }
         }
+    }
+
+    /// What whoever reads the report must know before believing it.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.answers.warnings();
+        warnings.extend(self.first_out_of_bounds.as_ref().map(|f| bounds::inside(f, &self.answers.inputs)));
+        if let Some(last) = warnings.last_mut() {
+            last.push_str(bounds::advice(self.origin));
+            if self.truncations_fail {
+                last.push_str(bounds::FAILED_TRUNCATION);
+            }
+        }
+        warnings
     }
 
     /// The report for a person.
@@ -187,7 +222,14 @@ impl Report {
         if !peaks.is_empty() {
             writeln!(out, "memory   {} at most", peaks.join(", "))?;
         }
-        self.answers.write_comparison(out)
+        self.answers.write_comparison(out)?;
+        if self.looked_inside && self.first_out_of_bounds.is_none() {
+            writeln!(
+                out,
+                "bounds   every value inside of the model stayed within its bounds (plain integers)"
+            )?;
+        }
+        Ok(())
     }
 }
 

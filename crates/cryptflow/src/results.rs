@@ -1,7 +1,11 @@
 //! What the runs of a model give: the results of each output, row by row.
 
-use crate::batches::Batches;
 use cryptflow_arrays::npy::Tensor;
+use cryptflow_engine::Beyond;
+use cryptflow_program::Value;
+
+use crate::batches::Batches;
+use crate::fixed;
 
 /// Why the results of an output cannot be told apart by rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,9 @@ pub struct Results {
     pub rows: Vec<Vec<f32>>,
     /// It is one result for all rows together: the output's first axis does not count rows.
     pub whole: bool,
+    /// The rows, counted as in `rows`, that hold numbers outside of the bounds that the program
+    /// declares.
+    pub beyond: Vec<(usize, Beyond)>,
     /// How many there will be.
     total: usize,
     a_run: usize,
@@ -59,9 +66,20 @@ impl Results {
             shape: row.to_vec(),
             rows: Vec::with_capacity(rows),
             whole,
+            beyond: Vec::new(),
             total: if whole { 1 } else { rows },
             a_run: if counts_rows { batch } else { 1 },
         })
+    }
+
+    /// Adds what the next run opened, fixed-point numbers of this value of which so many fractional
+    /// bits mean something, and holds them against its bounds.
+    pub fn open(&mut self, value: &Value, digits: Option<u32>, opened: &[i64]) {
+        let before = self.rows.len();
+        self.add(&fixed::decode_to(opened, value.scale, digits));
+        let len: usize = self.shape.iter().product();
+        let rows = (before..self.rows.len()).zip(opened.chunks(len.max(1)));
+        self.beyond.extend(rows.filter_map(|(row, numbers)| Some((row, Beyond::of(value, numbers)?))));
     }
 
     /// Adds what the next run gave: as many elements as the output's shape has. What only fills the

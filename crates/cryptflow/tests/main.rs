@@ -21,6 +21,7 @@ mod athos_cases;
 mod attest;
 #[cfg(unix)]
 mod bench;
+mod bounds;
 mod check;
 mod columns;
 mod compile;

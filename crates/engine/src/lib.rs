@@ -1,12 +1,14 @@
 //! Runs a [`cryptflow_program::Program`] over any [`cryptflow_mpc::Protocol`], once for each party,
 //! and says beforehand what that will cost. It knows neither TensorFlow nor sockets.
 
+mod beyond;
 mod error;
 mod estimate;
 mod execute;
 mod timeline;
 mod truncations;
 
+pub use beyond::Beyond;
 pub use error::EngineError;
 pub use estimate::{Estimate, estimate};
 pub use execute::execute;

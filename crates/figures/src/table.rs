@@ -54,6 +54,19 @@ fn scaled(n: f64, unit: &str) -> String {
     }
 }
 
+/// A real number: `0.1235`, `12.35`, `1.2e-5`.
+pub fn number(v: f64) -> String {
+    if v == 0.0 {
+        "0".into()
+    } else if (1e-3..1e5).contains(&v.abs()) {
+        let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 6) as usize;
+        let text = format!("{v:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+    } else {
+        format!("{v:.1e}")
+    }
+}
+
 /// A shape: `1x28x28x1`.
 pub fn shape(dimensions: &[usize]) -> String {
     dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join("x")

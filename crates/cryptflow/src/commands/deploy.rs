@@ -7,6 +7,7 @@ use cryptflow::error::{Error, Result};
 use cryptflow_party::deployment::check_name;
 use cryptflow_protocols::ProtocolName;
 
+use super::model::Compiled;
 use super::protocol;
 use super::site::Where;
 
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let (program, weights) = super::model::compiled(&arguments.model)?;
+    let Compiled { program, weights, .. } = super::model::compiled(&arguments.model)?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => arguments.model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string(),

@@ -7,6 +7,7 @@ use cryptflow::batches::Batches;
 use cryptflow::client::Client;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
+use cryptflow::first_beyond::first_beyond;
 use cryptflow::input::{InputSpec, Row};
 use cryptflow::labels::Labels;
 use cryptflow::report::{Answers, OutputReport, Report, Showing, classes};
@@ -108,12 +109,9 @@ impl Job {
         let mut results = self.empty.clone();
         for run in 0..self.runs() {
             between(&client)?;
-            let inputs = self.program.inputs.iter().zip(self.batch(run)).map(|(input, batch)| {
-                Ok(fixed::encode(&batch, value(&self.program, input.value, "an input")?.scale))
-            });
             let done = run * self.program.steps.len();
             let answer = client
-                .infer(&inputs.collect::<Result<Vec<_>>>()?, &mut |step| {
+                .infer(&fixed::inputs(&self.program, &self.batch(run))?, &mut |step| {
                     bar.set_position((done + step) as u64);
                     if let Some(step) = self.program.steps.get(step) {
                         bar.set_message(format!("{} {}", step.operation.name(), step.name));
@@ -124,8 +122,7 @@ impl Job {
             for ((results, output), opened) in
                 results.iter_mut().zip(&self.program.outputs).zip(&answer.outputs)
             {
-                let scale = value(&self.program, output.value, "an output")?.scale;
-                results.add(&fixed::decode_to(opened, scale, output.digits));
+                results.open(value(&self.program, output.value, "an output")?, output.digits, opened);
             }
         }
         report.bytes.share = client.sent();
@@ -134,12 +131,23 @@ impl Job {
         Ok(results)
     }
 
-    /// Completes the report, writes the outputs, and prints.
-    pub(crate) fn conclude(&self, mut report: Report, results: &[Results], files: &Files) -> Result<()> {
+    /// Completes the report, writes the outputs, and prints. Whoever has the `weights` is told where
+    /// inside of the model values left their bounds, if they ask for a comparison.
+    pub(crate) fn conclude(
+        &self,
+        mut report: Report,
+        results: &[Results],
+        files: &Files,
+        weights: Option<&[Vec<i64>]>,
+    ) -> Result<()> {
         let float = match &self.float {
             Some(model) => Some(self.float_results(model)?),
             None => None,
         };
+        if let Some(weights) = weights.filter(|_| float.is_some()) {
+            report.first_out_of_bounds = first_beyond(&self.program, weights, &self.batches, &self.columns)?;
+            report.looked_inside = true;
+        }
         let only = self.program.outputs.len() == 1;
         let outputs =
             self.program.outputs.iter().zip(results).enumerate().map(|(index, (output, results))| {
@@ -152,10 +160,12 @@ impl Job {
             write(path, results)?;
         }
         if files.json {
-            super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)
+            super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)?;
         } else {
-            super::print(&report.text())
+            super::print(&report.text())?;
         }
+        report.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        Ok(())
     }
 
     fn runs(&self) -> usize {

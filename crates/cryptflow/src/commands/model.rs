@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow::notation;
+use cryptflow::report::Origin;
 use cryptflow_import::ImportOptions;
 use cryptflow_program::{Checked, file};
 
@@ -41,8 +42,23 @@ impl Model {
 }
 
 /// A compiled model, with its weights.
-pub(super) fn compiled(path: &Path) -> Result<(Checked, Vec<Vec<i64>>)> {
+pub(super) struct Compiled {
+    pub(super) program: Checked,
+    pub(super) weights: Vec<Vec<i64>>,
+    /// How it was made, as far as its file says.
+    pub(super) origin: Origin,
+}
+
+/// Reads a compiled model, with its weights.
+pub(super) fn compiled(path: &Path) -> Result<Compiled> {
     let model = file::read(path).map_err(Error::new)?;
     let missing = "this is the public part of a model; give the file with its weights";
-    Ok((model.program, model.weights.ok_or_else(|| Error::at(path, missing))?))
+    let weights = model.weights.ok_or_else(|| Error::at(path, missing))?;
+    let examples = model.report.as_ref().and_then(|report| report.get("examples")?.as_u64());
+    let origin = match examples {
+        None => Origin::Unknown,
+        Some(0) => Origin::WorstCases,
+        Some(_) => Origin::Calibrated,
+    };
+    Ok(Compiled { program: model.program, weights, origin })
 }

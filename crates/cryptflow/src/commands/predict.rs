@@ -68,5 +68,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }
-    job.conclude(report, &results, &arguments.files)
+    job.conclude(report, &results, &arguments.files, None)
 }

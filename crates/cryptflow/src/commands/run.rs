@@ -12,6 +12,7 @@ use cryptflow::report::Report;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
+use super::model::Compiled;
 use super::network::Emulated;
 use super::protocol;
 
@@ -37,11 +38,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
-    let (program, weights) = super::model::compiled(&arguments.model)?;
+    let Compiled { program, weights, origin } = super::model::compiled(&arguments.model)?;
     let job = Job::prepare(program, &arguments.files)?;
     let executable = super::executable()?;
     let protocol = arguments.protocol;
-    let mut report = Report::of(protocol);
+    let mut report = Report { origin, ..Report::of(protocol) };
     let bar = job.progress();
 
     let (parties, links) =
@@ -57,5 +58,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         });
     let results = parties.end(result)?;
     report.network = network.map(Into::into);
-    job.conclude(report, &results, &arguments.files)
+    job.conclude(report, &results, &arguments.files, Some(&weights))
 }

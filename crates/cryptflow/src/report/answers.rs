@@ -9,6 +9,8 @@ use crate::compare::Comparison;
 use crate::labels::{Labels, top};
 use crate::results::Results;
 
+use super::bounds::{self, OutOfBounds};
+
 /// Numbers of an output that are shown, where they are not those of classes.
 const SHOWN: usize = 4;
 
@@ -50,6 +52,9 @@ pub struct OutputReport {
     /// What its results say.
     #[serde(flatten)]
     pub verdicts: Verdicts,
+    /// The rows that left the bounds that the program declares for this output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub out_of_bounds: Vec<OutOfBounds>,
     /// What a person sees of each row.
     #[serde(skip)]
     shown: Vec<String>,
@@ -179,6 +184,7 @@ impl OutputReport {
             shape: results.tensor_shape(),
             title: format!("{} {:?}", results.name, results.shape),
             whole: results.whole,
+            out_of_bounds: OutOfBounds::of(results),
             class_alone: matches!(showing.transform, Some(OutputTransform::Class { .. })),
             ..OutputReport::default()
         };
@@ -264,6 +270,12 @@ impl Answers {
             (self.inputs.iter().enumerate()).try_for_each(|(row, name)| block(name, &by_row, row))?;
         }
         if whole.is_empty() { Ok(()) } else { block("all inputs together", &whole, 0) }
+    }
+
+    /// A warning for each output of which rows left their bounds.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let beyond = self.outputs.iter().filter(|output| !output.out_of_bounds.is_empty());
+        beyond.map(|o| bounds::of_output(&o.name, &o.out_of_bounds, &self.inputs)).collect()
     }
 
     /// The comparison with the float model, where there was one.

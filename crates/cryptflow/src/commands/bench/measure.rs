@@ -14,6 +14,8 @@ use cryptflow::fixed;
 use cryptflow::local::Parties;
 use cryptflow_bench::machine::cpu_seconds;
 use cryptflow_bench::{Taken, median};
+use cryptflow_engine::Beyond;
+use cryptflow_figures::table::number;
 use cryptflow_protocols::ProtocolName;
 
 /// What to run.
@@ -76,6 +78,9 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
             return Err(Error::new("there are no examples, or no answers to them"));
         };
         let answer = client.infer(&[fixed::encode(example, input.scale)], &mut |_| ()).map_err(Error::new)?;
+        if let Some(beyond) = answer.outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
+            eprintln!("warning: run {run}: the output left its bounds, by {}", number(beyond.by()));
+        }
         taken.seconds.push(answer.online.as_secs_f64());
         let sent: Vec<u64> = answer.records.iter().map(|r| r.sent.iter().sum()).collect();
         taken.bytes = sent.iter().sum();

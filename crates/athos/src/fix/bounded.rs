@@ -3,6 +3,7 @@
 pub(crate) mod agreement;
 mod calibrate;
 pub(crate) mod examples;
+pub(crate) mod sensitivity;
 
 use cryptflow_graph::{Array, Graph, NodeId, Range};
 use cryptflow_program::Batch;

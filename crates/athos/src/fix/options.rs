@@ -18,10 +18,11 @@ pub(crate) const WORST_CASE_WEIGHT_BITS: u32 = 15;
 /// How to choose the number of fractional bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
-    /// The smallest one that agrees with the float model, see the search's rule in [`crate::fix`].
+    /// The smallest one that agrees with the float model, see the search's rule in [`crate::fix`]:
+    /// of the values that matter least; others have more.
     #[default]
     Auto,
-    /// This one.
+    /// This one, for all values.
     Bits(u32),
 }
 
@@ -36,9 +37,10 @@ impl Scale {
 }
 
 /// How to choose K, the bits of the large ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ring {
     /// The smallest one up to 64 that the bounds allow and that agrees with the float model.
+    #[default]
     Auto,
     /// This one.
     Bits(u32),
@@ -54,12 +56,6 @@ impl Ring {
     }
 }
 
-impl Default for Ring {
-    fn default() -> Ring {
-        Ring::Bits(64)
-    }
-}
-
 /// The part of what a column of an output spans over the examples that errors should stay below.
 pub const DEFAULT_TOLERANCE: f64 = 1.0 / 2048.0;
 
@@ -71,7 +67,7 @@ pub(crate) const SLACK: f64 = 8.0;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tolerance {
     /// As a part of what each column of an output (its last axis) spans over the examples; for
-    /// classes, [`DEFAULT_TOLERANCE`] means a 32nd of the median margin between the best and the
+    /// classes, [`DEFAULT_TOLERANCE`] means a 128th of the median margin between the best and the
     /// second, and others that much more or less.
     pub share: f64,
     /// The error itself, for outputs by name.

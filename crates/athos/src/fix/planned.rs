@@ -14,6 +14,7 @@ use cryptflow_graph::{Graph, Range};
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
 use super::{Defect, FixError};
+use lower::precision::Wanted;
 use lower::{Setting, lower};
 use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
@@ -22,6 +23,8 @@ use schedule::schedule;
 pub(crate) struct Planner<'a> {
     bounded: &'a Bounded<'a>,
     hide_logits: bool,
+    /// For each node the bits that its elements need beside those of others, where it is known.
+    needs: Vec<Option<f64>>,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -31,7 +34,12 @@ impl<'a> Planner<'a> {
     /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits`
     /// says so.
     pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
-        Planner { bounded, hide_logits, plans: HashMap::new(), general: None }
+        Planner { bounded, hide_logits, needs: Vec::new(), plans: HashMap::new(), general: None }
+    }
+
+    /// The same for values that matter unequally, see [`super::bounded::sensitivity`].
+    pub(crate) fn with_needs(self, needs: Vec<Option<f64>>) -> Planner<'a> {
+        Planner { needs, ..Planner::new(self.bounded, self.hide_logits) }
     }
 
     /// The plan for so many fractional bits.
@@ -45,11 +53,13 @@ impl<'a> Planner<'a> {
         let Bounded { graph, ranges, margin, .. } = self.bounded;
         let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
-        let mut plan = lower(graph, ranges, &digits, setting).map_err(FixError::Unsupported)?;
+        let wanted = Wanted { digits: &digits, needs: &self.needs };
+        let mut plan = lower(graph, ranges, wanted, setting).map_err(FixError::Unsupported)?;
         schedule(&mut plan);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.
-        match plan.fitted.or(digits.iter().flatten().next().map(|_| scale)) {
+        let varies = digits.iter().any(Option::is_some) || !self.needs.is_empty();
+        match plan.fitted.or(varies.then_some(scale)) {
             None => self.general = Some(plan.clone()),
             Some(_) => {
                 self.plans.insert(scale, plan.clone());
@@ -65,7 +75,7 @@ impl<'a> Planner<'a> {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let plan = lower(graph, &any, &[], Setting::unknown()).map_err(FixError::Unsupported)?;
+    let plan = lower(graph, &any, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
     let origins = plan.outputs.iter().map(|output| origin(&plan, output));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)
 }

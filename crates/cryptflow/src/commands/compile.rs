@@ -53,8 +53,9 @@ pub(crate) struct Arguments {
     /// answers.
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::scale)]
     scale: Scale,
-    /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers.
-    #[arg(long, value_name = "auto|BITS", default_value = "64", value_parser = notation::ring)]
+    /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers. Fewer
+    /// bits are fewer bytes.
+    #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::ring)]
     ring: Ring,
     /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than
     /// 32 rows).

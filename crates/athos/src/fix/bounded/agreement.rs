@@ -8,7 +8,7 @@
 use crate::fix::options::Tolerance;
 
 /// The part of the median margin between the best and the second class that errors may come to.
-const OF_MARGIN: f64 = 1.0 / 32.0;
+const OF_MARGIN: f64 = 1.0 / 128.0;
 
 /// What a column spans at least, of its largest number: what hardly varies is judged by its size.
 const LEAST_SPAN: f64 = 1.0 / 64.0;
@@ -79,7 +79,7 @@ impl Agreement {
         }
         let columns = allowed.columns.len().max(1);
         for (at, (&a, b)) in float.iter().zip(fixed).enumerate() {
-            let tolerance = allowed.columns.get(at % columns).copied().unwrap_or(0.0);
+            let tolerance = allowed.at(at);
             let several = matches!(allowed.says, Says::Columns(n) if n > 1);
             let here = Agreement {
                 error: (f64::from(a) - b).abs(),
@@ -106,6 +106,11 @@ impl Agreement {
 }
 
 impl Allowed {
+    /// The largest error that is allowed of an element.
+    pub(super) fn at(&self, element: usize) -> f64 {
+        self.columns.get(element % self.columns.len().max(1)).copied().unwrap_or(1.0)
+    }
+
     /// The fractional bits of the output that mean something: rounded to them, an error grows by an
     /// eighth of what is allowed at most. None where errors are unlike from row to row.
     pub(crate) fn digits(&self) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! Examples, and what the float model says to them.
 
-use cryptflow_graph::{Activation, Array, NodeId, Op, Order};
+use cryptflow_graph::{Activation, Array, Graph, NodeId, Op, Order};
 use cryptflow_program::{Output, OutputTransform, Program};
 use cryptflow_ring::Movement;
 
@@ -151,6 +151,30 @@ impl Examples {
         let mut order: Vec<(usize, f64)> = self.outputs.iter().map(thinnest).enumerate().collect();
         order.sort_by(|a, b| a.1.total_cmp(&b.1));
         order.into_iter().take(most).map(|(index, _)| index).collect()
+    }
+
+    /// For each output's node, each element with a sign over what it may be off by; of all elements
+    /// of an output together it comes to one.
+    pub(crate) fn tolerances(&self, graph: &Graph, sign: &mut dyn FnMut() -> f64) -> Vec<(NodeId, Array)> {
+        let start = |(opened, allowed): (&Opened, &Allowed)| {
+            let mut shape = graph.node(opened.node).shape.clone();
+            let count: usize = shape.iter().product();
+            // Where each opened element comes from.
+            let mut places: Vec<usize> = (0..count).collect();
+            for movement in &opened.movements {
+                places = movement.apply(&[(&shape, &places)]).ok()?;
+                shape = movement.output_shape(&[&shape]).ok()?;
+            }
+            let all = (places.len() as f64).sqrt();
+            let mut data = vec![0.0f32; count];
+            for (at, &place) in places.iter().enumerate() {
+                if let Some(element) = data.get_mut(place) {
+                    *element += (sign() / (allowed.at(at) * all)) as f32;
+                }
+            }
+            Some((opened.node, Array::new(graph.node(opened.node).shape.clone(), data).ok()?))
+        };
+        self.opened.iter().zip(&self.allowed).filter_map(start).collect()
     }
 
     /// See [`Tolerance::slack`].

@@ -1,20 +1,19 @@
 //! The search for the scale and the ring.
 //!
-//! **Scale.** The smallest number of fractional bits from 8 to 20 at which the fixed-point program
-//! agrees with the float model on the calibration examples (the hardest ones, where there are many:
-//! those with the thinnest margin between the best and the second class). To agree means that every
-//! arg-max is the same (ties of the float model, within a 1024th of the largest output, do not
-//! count), and that no output is further off than a 64th of the median margin; for outputs that are
-//! no choice among classes, than a 256th of the largest output. Fewer bits make comparisons, and so
+//! **Scale.** The smallest number of fractional bits from 5 to 20 at which the fixed-point program
+//! agrees with the float model (see [`crate::fix::bounded::agreement`]) on the calibration examples
+//! (the hardest ones, where there are many: those with the thinnest margin between the best and the
+//! second class). It is that of the values that matter least; the others have more, by as much as
+//! they matter more (see [`crate::fix::bounded::sensitivity`]). Fewer bits make comparisons, and so
 //! ReLUs, cheaper.
 //!
-//! **Ring.** 64 bits, unless asked otherwise. `auto`: the smallest ring in which the bounds fit and
-//! the program still agrees; where headroom is short, weights lose precision, layer by layer,
-//! before anything else does.
+//! **Ring.** The smallest one in which the bounds fit and the program still agrees; where headroom
+//! is short, weights lose precision, layer by layer, before anything else does.
 
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
+use crate::fix::bounded::sensitivity::sensitivities;
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::Planner;
 use crate::fix::progress::Progress;
@@ -24,7 +23,7 @@ use super::choice::Choice;
 use super::{Chosen, ring_limits};
 
 /// The scales that are tried.
-const SCALES: std::ops::RangeInclusive<u32> = 8..=20;
+const SCALES: std::ops::RangeInclusive<u32> = 5..=20;
 
 /// Multiply-accumulate operations that one trial may take, over all its examples.
 const BUDGET: u64 = 16_000_000_000;
@@ -118,7 +117,14 @@ fn by_trials(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     let mut planner = Planner::new(bounded, false);
-    let affordable = BUDGET / planner.plan(options.scale.first())?.macs().max(1);
+    let macs = planner.plan(options.scale.first())?.macs();
+    // A scale that was asked for is that of all values.
+    let needs = match options.scale {
+        Scale::Auto => sensitivities(bounded.graph, examples, macs)?,
+        Scale::Bits(_) => Vec::new(),
+    };
+    let planner = planner.with_needs(needs.clone());
+    let affordable = BUDGET / macs.max(1);
     let hardest =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(2, MOST_EXAMPLES));
     let touchstone = Touchstone { examples, indices: &hardest };
@@ -155,7 +161,7 @@ fn by_trials(
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
     let plan = if options.hide_logits {
-        Planner::new(bounded, true).plan(choice.scale)?
+        Planner::new(bounded, true).with_needs(needs).plan(choice.scale)?
     } else {
         search.planner.plan(choice.scale)?
     };

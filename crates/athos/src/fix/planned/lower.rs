@@ -35,6 +35,7 @@ use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
 use crate::fix::{Refusal, Unsupported};
+use precision::Wanted;
 
 /// What a node has become.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ pub(crate) struct Lowering<'a> {
     /// The integers that each value of the plan stays within.
     bounds: Vec<Bounds>,
     /// Fractional bits that each node's value should have beyond those of activations.
-    extra: Vec<u32>,
+    extra: Vec<i32>,
     lowered: Vec<Lowered>,
     /// For each node, whether its value is 0 or 1 whatever the input.
     booleans: Vec<bool>,
@@ -89,15 +90,14 @@ pub(crate) struct Lowering<'a> {
     refused: Vec<Unsupported>,
 }
 
-/// Makes the plan of a graph whose nodes take values in these ranges, and of whose outputs so many
-/// fractional bits mean something.
+/// Makes the plan of a graph whose nodes take values in these ranges, as precisely as is wanted.
 ///
 /// # Errors
 /// Every node that cannot be lowered.
 pub(crate) fn lower(
     graph: &Graph,
     ranges: &[Range],
-    digits: &[Option<u32>],
+    wanted: Wanted<'_>,
     setting: Setting,
 ) -> Result<Plan, Vec<Unsupported>> {
     let mut state = Lowering {
@@ -107,7 +107,7 @@ pub(crate) fn lower(
         setting,
         plan: Plan::default(),
         bounds: Vec::new(),
-        extra: precision::extra_bits(graph, ranges, digits, setting),
+        extra: precision::extra_bits(graph, ranges, wanted, setting),
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
         inside: HashMap::new(),
@@ -132,7 +132,8 @@ impl Lowering<'_> {
                 continue;
             }
             let blank = self.blank(id, self.own_shape(id), self.range(id));
-            let value = self.value(PlanValue { node: Some(id), ..blank });
+            let extra = self.extra_of(id);
+            let value = self.value(PlanValue { node: Some(id), extra, ..blank });
             self.lowered[id.0] = Lowered::Value(value);
         }
         self.plan.inputs = self.graph.inputs.len();
@@ -294,7 +295,7 @@ impl Lowering<'_> {
 
     /// Fractional bits that a node's value should have beyond those of activations.
     fn extra_of(&self, id: NodeId) -> i32 {
-        self.extra[id.0] as i32
+        self.extra[id.0]
     }
 
     fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<std::sync::Arc<Vec<f32>>>) -> usize {

@@ -8,7 +8,7 @@ use cryptflow_program::{OutputTransform, validate};
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::{Builder, Random};
-use crate::fix::small::fixed;
+use crate::fix::small::encoded;
 
 /// A dense layer with an operation behind it.
 fn graph(op: Op) -> Graph {
@@ -51,7 +51,7 @@ fn answers_are_those_of_the_float_model() {
         for seed in 0..20 {
             let example = example();
             let float = float::run(&graph, &example, &mut |_, _| ()).unwrap().remove(0);
-            let inputs = vec![fixed(&example[0], model.program.scale)];
+            let inputs = encoded(&model.program, &example);
             let found =
                 Naive::noisy(seed).run(&model.program, &model.weights, &inputs, &mut |_, _| ()).unwrap();
             assert_eq!(model.program.values[output.value.0].shape, float.shape, "{op:?}");

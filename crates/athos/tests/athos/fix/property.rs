@@ -15,7 +15,7 @@ use cryptflow_ring::Movement;
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::{Builder, Random, window};
-use crate::fix::small::{compiled, examples, fixed};
+use crate::fix::small::{compiled, encoded, examples};
 
 /// A random network of `[1, 6, 6, c]`.
 fn network(seed: u64) -> Graph {
@@ -108,7 +108,7 @@ fn check(seed: u64, graph: &Graph, model: &Compiled, example: &[Array]) {
         floats.insert(graph.node(id).name.clone(), value.clone());
     })
     .unwrap();
-    let inputs: Vec<Vec<i64>> = example.iter().map(|a| fixed(a, program.scale)).collect();
+    let inputs: Vec<Vec<i64>> = encoded(program, example);
     let size = |id: ValueId, data: &[i64]| {
         data.iter().map(|v| v.unsigned_abs()).max().unwrap_or(0) as f64 / unit(id)
     };

@@ -13,7 +13,7 @@ use cryptflow_ring::Movement;
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::Random;
-use crate::fix::small::fixed;
+use crate::fix::small::encoded;
 
 /// A graph, the range of its inputs, and the largest error that it may have, in units at 12
 /// fractional bits.
@@ -288,7 +288,7 @@ fn error(case: &Case, model: &Compiled, runner: &Naive) -> f64 {
     let unit = f64::from(model.program.scale).exp2();
     let mut largest = 0.0f64;
     for example in examples(case, 4, 77) {
-        let inputs: Vec<Vec<i64>> = example.iter().map(|a| fixed(a, model.program.scale)).collect();
+        let inputs: Vec<Vec<i64>> = encoded(&model.program, &example);
         let outputs = runner
             .run(&model.program, &model.weights, &inputs, &mut |_, _| ())
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
@@ -347,7 +347,7 @@ fn worst_cases_hold() {
                 data.iter_mut().step_by(3).for_each(|v| *v = end);
                 *array = Array::new(array.shape.clone(), data).unwrap();
             }
-            let inputs: Vec<Vec<i64>> = example.iter().map(|a| fixed(a, model.program.scale)).collect();
+            let inputs: Vec<Vec<i64>> = encoded(&model.program, &example);
             let run = Naive::noisy(seed).run(&model.program, &model.weights, &inputs, &mut |_, _| ());
             run.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         }

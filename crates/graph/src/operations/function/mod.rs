@@ -232,6 +232,11 @@ impl Function {
         self.entry.straight
     }
 
+    /// Whether it jumps, and does not change in between.
+    pub fn is_step(&self) -> bool {
+        steps::FUNCTIONS.contains(self)
+    }
+
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
         let [x] = operands(self.name(), "one", inputs)?;
         Ok(x.to_vec())

@@ -140,8 +140,8 @@ impl Lowering<'_> {
         x
     }
 
-    /// A value with as many fractional bits as activations have, at least.
+    /// A value with fractional bits: integers get as many as activations have.
     pub(super) fn with_fraction(&mut self, id: NodeId, x: usize) -> usize {
-        self.raised(id, x, 0)
+        if self.is_whole(x) { self.raised(id, x, 0) } else { x }
     }
 }

@@ -1,36 +1,134 @@
-//! Which values get more fractional bits than activations: outputs, and operands of functions that
-//! are steep near zero (a variance whose reciprocal root is taken, a divisor), back to the product or the
-//! layer that makes them, where more bits cost nothing.
+//! How many fractional bits each value gets, beside those of activations: as many more as its errors
+//! matter more, to outputs and to what decides. Outputs get those that mean something at least, and
+//! operands of functions that are steep near zero (a variance whose reciprocal root is taken, a
+//! divisor) those of their smallest, back to the product or the layer that makes them, where more
+//! bits cost nothing.
 
-use cryptflow_graph::{Activation, Arithmetic, Graph, Linear, Op, Pool, Pooling, Range};
+use cryptflow_graph::{
+    Activation, Arithmetic, Function, Graph, Linear, Node, NodeId, Op, Pool, Pooling, Range,
+};
 
 use super::Setting;
 
-/// The most fractional bits beyond those of activations.
+/// The most fractional bits beyond those of activations that steepness alone is given.
 const MOST: i32 = 14;
+
+/// Bits that a value may have in all.
+const VALUE_BITS: i32 = 40;
+
+/// The same of a value that another one is multiplied with, or itself: both fit a ring together.
+const FACTOR_BITS: i32 = 30;
+
+/// The fewest, below those of activations: what calibration shows of how little a value matters is
+/// not to be trusted too far.
+const FEWEST: i32 = -4;
 
 /// Fractional bits of an output beyond those that mean something.
 pub(crate) const GUARD: u32 = 2;
 
-/// Bits that such a value may have in all.
-const VALUE_BITS: i32 = 34;
+/// How precise values should be.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted<'a> {
+    /// The fractional bits of each output that mean something, where that is known.
+    pub(crate) digits: &'a [Option<u32>],
+    /// For each node the bits that its elements need beside those of others, where that is known.
+    pub(crate) needs: &'a [Option<f64>],
+}
 
 /// For each node the fractional bits that its value should have beyond those of activations.
-/// `digits`: those of each output that mean something, where that is known.
-pub(super) fn extra_bits(
+pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
+    if !setting.known {
+        return vec![0; graph.nodes.len()];
+    }
+    let factors = factors(graph);
+    let fits = |index: usize| headroom(ranges[index], factors[index], setting);
+    let least = least_bits(graph, ranges, wanted.digits, &fits, setting);
+    let usual = usual(graph, wanted.needs);
+    let extra = |(index, least): (usize, Option<i32>)| {
+        let known = wanted.needs.get(index).copied();
+        if known.is_none() && matches!(graph.nodes[index].op, Op::Input) {
+            return 0;
+        }
+        let need = known.flatten();
+        let apart = need.map_or(0, |need| (need - usual).round().clamp(-99.0, 99.0) as i32);
+        let fewest = if known.is_some() { FEWEST } else { 0 };
+        apart.max(least.unwrap_or(fewest)).max(fewest).min(fits(index))
+    };
+    least.into_iter().enumerate().map(extra).collect()
+}
+
+/// Whether a node's value is a factor of a product of two secrets, as it is, moved, or added up.
+fn factors(graph: &Graph) -> Vec<bool> {
+    let mut factors = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        let secret = |id: &NodeId| graph.constant(*id).is_none();
+        let multiplies = match &node.op {
+            Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div | Arithmetic::Select)
+            | Op::Linear(Linear::MatMul { .. }) => node.inputs.iter().filter(|id| secret(id)).count() > 1,
+            Op::Function(function) => *function == Function::power(2.0),
+            // The others multiply with what the model knows, or do not multiply.
+            _ => false,
+        };
+        for input in &node.inputs {
+            factors[input.0] |= multiplies;
+        }
+        for input in handed_on(node) {
+            factors[input.0] |= factors[index];
+        }
+    }
+    factors
+}
+
+/// What a lower quarter of all elements that are computed needs at most.
+fn usual(graph: &Graph, needs: &[Option<f64>]) -> f64 {
+    let computed = |op: &Op| match op {
+        Op::Linear(_) | Op::Function(_) | Op::Activation(_) | Op::Arithmetic(_) => true,
+        Op::Input | Op::Constant(_) | Op::Identity => false,
+        Op::Pool(_) | Op::Reduce(_) | Op::Order(_) | Op::Movement(_) => false,
+    };
+    let known = graph.nodes.iter().zip(needs).filter(|(node, _)| computed(&node.op));
+    let mut known: Vec<(f64, usize)> =
+        known.filter_map(|(node, need)| Some(((*need)?, node.shape.iter().product()))).collect();
+    known.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let quarter = known.iter().map(|(_, elements)| elements).sum::<usize>() / 4;
+    let mut before = 0;
+    let middle = known.iter().find(|(_, elements)| {
+        before += elements;
+        before > quarter
+    });
+    middle.map_or(0.0, |(need, _)| *need)
+}
+
+/// What hands its operands' bits on, or is made of them without a product.
+fn handed_on(node: &Node) -> &[NodeId] {
+    match &node.op {
+        Op::Movement(_)
+        | Op::Identity
+        | Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Maximum | Arithmetic::Minimum) => {
+            &node.inputs
+        }
+        Op::Reduce(_) | Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => &node.inputs,
+        Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })
+        | Op::Pool(Pool { kind: Pooling::Max | Pooling::Sum, .. }) => &node.inputs,
+        Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) => node.inputs.get(..1).unwrap_or(&[]),
+        // Fewer bits than could be are what every operation is right with.
+        _ => &[],
+    }
+}
+
+/// For each node the fractional bits that its value should have at least, beyond those of
+/// activations, where something asks for them.
+fn least_bits(
     graph: &Graph,
     ranges: &[Range],
     digits: &[Option<u32>],
+    fits: &dyn Fn(usize) -> i32,
     setting: Setting,
-) -> Vec<u32> {
-    let mut extra = vec![0u32; graph.nodes.len()];
-    if !setting.known {
-        return extra;
-    }
+) -> Vec<Option<i32>> {
+    let mut least = vec![None; graph.nodes.len()];
     for (output, digits) in graph.outputs.iter().zip(digits) {
         // The errors of an output's own truncation are rounded away.
-        let wanted = digits.map_or(0, |digits| (digits + GUARD).saturating_sub(setting.scale));
-        extra[output.0] = extra[output.0].max(wanted.min(headroom(ranges[output.0], setting)));
+        least[output.0] = digits.map(|digits| (digits + GUARD) as i32 - setting.scale as i32);
     }
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
@@ -41,32 +139,19 @@ pub(super) fn extra_bits(
             _ => None,
         };
         if let Some(&operand) = steep {
-            extra[operand.0] = extra[operand.0].max(wanted(ranges[operand.0], setting));
+            let asked = steepness(ranges[operand.0], setting).min(fits(operand.0));
+            least[operand.0] = least[operand.0].max(Some(asked));
         }
-        // What hands its operands' bits on, or is made of them without a product.
-        let through: &[_] = match &node.op {
-            Op::Movement(_)
-            | Op::Identity
-            | Op::Arithmetic(Arithmetic::Add | Arithmetic::Sub | Arithmetic::Maximum | Arithmetic::Minimum) => {
-                &node.inputs
-            }
-            Op::Reduce(_) | Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => &node.inputs,
-            Op::Activation(Activation::Relu | Activation::ClippedRelu { .. })
-            | Op::Pool(Pool { kind: Pooling::Max | Pooling::Sum, .. }) => &node.inputs,
-            Op::Linear(Linear::Scale | Linear::BatchNorm { .. }) => node.inputs.get(..1).unwrap_or(&[]),
-            // Fewer bits than could be are what every operation is right with.
-            _ => &[],
-        };
-        for operand in through {
-            let fits = headroom(ranges[operand.0], setting);
-            extra[operand.0] = extra[operand.0].max(extra[index].min(fits));
+        for operand in handed_on(node) {
+            let asked = least[index].map(|least| least.min(fits(operand.0)));
+            least[operand.0] = least[operand.0].max(asked);
         }
     }
-    extra
+    least
 }
 
 /// As many as the smallest operand needs to be as precise as 1 is.
-fn wanted(range: Range, setting: Setting) -> u32 {
+fn steepness(range: Range, setting: Setting) -> i32 {
     let smallest = if range.low > 0.0 {
         range.low
     } else if range.high < 0.0 {
@@ -75,11 +160,12 @@ fn wanted(range: Range, setting: Setting) -> u32 {
         1.0 / f64::from(setting.scale).exp2()
     };
     let bits = (setting.margin - smallest.log2()).ceil();
-    (bits.clamp(0.0, MOST.into()) as u32).min(headroom(range, setting))
+    bits.clamp(0.0, MOST.into()) as i32
 }
 
-/// The bits that a value of this range has headroom for.
-pub(super) fn headroom(range: Range, setting: Setting) -> u32 {
+/// The bits beyond those of activations that a value of this range has headroom for.
+pub(super) fn headroom(range: Range, factor: bool, setting: Setting) -> i32 {
     let magnitude = (range.magnitude().max(1e-9).log2() + setting.margin).ceil() as i32;
-    (VALUE_BITS - setting.scale as i32 - magnitude.max(0)).clamp(0, MOST) as u32
+    let bits = if factor { FACTOR_BITS } else { VALUE_BITS };
+    (bits - setting.scale as i32 - magnitude.max(0)).max(0)
 }

@@ -1,0 +1,116 @@
+//! How much an error of each value matters: by a walk back through the float model.
+//!
+//! An output number may be off by its tolerance t. To first order, independent errors of variance v
+//! in the n elements of a value add v · Σ (∂y/∂x)² / t² to the square of what is used up of it. Given
+//! what all values may use up together, the fewest bits are spent where every element of every value
+//! uses up the same: a value then has `½ log2(Σ (∂y/∂x)² / t² / n)` fractional bits, and a number that
+//! is the same for all and that the search finds. (It is the rule by which bits are given to
+//! independent sources in rate-distortion theory, "reverse water-filling"; Cover and Thomas, Elements
+//! of Information Theory, 10.3.3.)
+//!
+//! The sum over all outputs comes from one walk, for random signs in place of the single outputs.
+
+use cryptflow_graph::gradient::backward;
+use cryptflow_graph::{Arithmetic, Array, Graph, NodeId, Op};
+
+use super::examples::Examples;
+use crate::fix::{ExampleError, FixError};
+
+/// Multiply-accumulate operations that all walks may take.
+const BUDGET: u64 = 12_000_000_000;
+
+/// Examples that are walked through, at most.
+const MOST_EXAMPLES: usize = 16;
+
+/// A walk takes about so many forward runs.
+const RUNS_A_WALK: u64 = 4;
+
+/// What decides by its operand, and does not change with it, should see it to such a part of the
+/// largest one.
+const OF_DECISIONS: f64 = 1.0 / 4096.0;
+
+/// For each node the bits that an element of its value needs beside those of others; none where
+/// nothing says how much it matters.
+///
+/// # Errors
+/// Where the float model cannot be run.
+pub(crate) fn sensitivities(
+    graph: &Graph,
+    examples: &Examples,
+    multiplications: u64,
+) -> Result<Vec<Option<f64>>, FixError> {
+    let affordable = BUDGET / RUNS_A_WALK / multiplications.max(1);
+    let walked =
+        examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(1, MOST_EXAMPLES));
+    let mut squares = vec![0.0f64; graph.nodes.len()];
+    let mut signs = Signs(0x9e37_79b9_7f4a_7c15);
+    for &index in &walked {
+        let Some(inputs) = examples.inputs.get(index) else { continue };
+        let mut starts = examples.tolerances(graph, &mut || signs.next());
+        starts.extend(decisions(graph, inputs, &mut signs, index)?);
+        backward(graph, inputs, &starts, &mut |id, _, gradient| {
+            squares[id.0] += gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+        })
+        .map_err(|error| FixError::Example { index, error: error.into() })?;
+    }
+    let bits = |(node, &sum): (&cryptflow_graph::Node, &f64)| {
+        let elements: usize = node.shape.iter().product();
+        (sum.is_finite() && sum > 0.0).then(|| 0.5 * (sum / (elements * walked.len()) as f64).log2())
+    };
+    Ok(graph.nodes.iter().zip(&squares).map(bits).collect())
+}
+
+/// Where a value decides: a comparison does not change with its operands, nor does what rounds.
+fn decisions(
+    graph: &Graph,
+    inputs: &[Array],
+    signs: &mut Signs,
+    index: usize,
+) -> Result<Vec<(NodeId, Array)>, FixError> {
+    let decides = |op: &Op| match op {
+        Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(_) => true,
+        Op::Function(function) => function.is_step(),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Identity
+        | Op::Linear(_)
+        | Op::Arithmetic(_)
+        | Op::Activation(_)
+        | Op::Pool(_)
+        | Op::Reduce(_)
+        | Op::Movement(_) => false,
+    };
+    let mut watched = vec![false; graph.nodes.len()];
+    for node in graph.nodes.iter().filter(|node| decides(&node.op)) {
+        for input in &node.inputs {
+            watched[input.0] = graph.constant(*input).is_none();
+        }
+    }
+    if !watched.contains(&true) {
+        return Ok(Vec::new());
+    }
+    let mut starts = Vec::new();
+    cryptflow_graph::float::run(graph, inputs, &mut |id, value| {
+        if watched[id.0] {
+            let largest = value.data.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+            let weight = 1.0 / (f64::from(largest) * OF_DECISIONS);
+            let data = value.data.iter().map(|_| (signs.next() * weight) as f32).collect();
+            starts.extend(Array::new(value.shape.clone(), data).ok().map(|start| (id, start)));
+        }
+    })
+    .map_err(|error| FixError::Example { index, error: ExampleError::Float(error) })?;
+    Ok(starts)
+}
+
+/// +1 and −1, at random; the same ones each time.
+struct Signs(u64);
+
+impl Signs {
+    fn next(&mut self) -> f64 {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        if self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 63 == 0 { 1.0 } else { -1.0 }
+    }
+}

@@ -44,7 +44,7 @@ fn floats(path: &Path) -> Vec<f32> {
 /// one batch after the other.
 fn run(model: &Model, rows: &[f32]) -> Vec<Vec<f64>> {
     let program = &model.program;
-    let unit = f64::from(program.scale).exp2();
+    let unit = f64::from(program.scale_of(program.inputs[0].value)).exp2();
     let batch: usize = program.values[0].shape.iter().product();
     let mut outputs = vec![Vec::new(); program.outputs.len()];
     for x in rows.chunks_exact(batch) {

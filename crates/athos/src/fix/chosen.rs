@@ -2,6 +2,8 @@
 //! weights are the [`Choice`]; from it follow the bounds of every value, and the bits that every
 //! step shifts out.
 
+pub(crate) use headroom::SMALLEST_RING;
+
 pub(crate) mod choice;
 mod headroom;
 pub(crate) mod search;

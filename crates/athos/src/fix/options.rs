@@ -3,6 +3,8 @@
 use cryptflow_graph::{Array, Graph, Range};
 use cryptflow_program::{Batch, Preprocessing};
 
+use super::chosen::SMALLEST_RING;
+
 /// Fractional bits of activations where there is nothing to search with.
 pub const DEFAULT_SCALE: u32 = 12;
 
@@ -59,10 +61,6 @@ impl Ring {
 /// The part of what a column of an output spans over the examples that errors should stay below.
 pub const DEFAULT_TOLERANCE: f64 = 1.0 / 2048.0;
 
-/// How many times more is taken where no scale does better, with a warning, unless a tolerance was
-/// asked for.
-pub(crate) const SLACK: f64 = 8.0;
-
 /// The largest error of an output that is allowed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tolerance {
@@ -86,9 +84,9 @@ impl Tolerance {
         self.outputs.iter().rev().find(|(name, _)| name == output).map(|(_, error)| *error)
     }
 
-    /// How many times more may be taken, with a warning: no more than asked for, if it was.
-    pub(crate) fn slack(&self) -> f64 {
-        if *self == Tolerance::default() { SLACK } else { 1.0 }
+    /// Whether it was asked for: then no more is taken.
+    pub(crate) fn is_strict(&self) -> bool {
+        *self != Tolerance::default()
     }
 
     /// How many times the default it is.
@@ -143,7 +141,7 @@ pub enum OptionError {
     #[error("a scale of {0} fractional bits is outside of 1 to 30")]
     Scale(u32),
     /// A ring that is too small, or larger than a word.
-    #[error("a ring of {0} bits is outside of 16 to 64")]
+    #[error("a ring of {0} bits is outside of {SMALLEST_RING} to 64")]
     Ring(u32),
     /// Weights that are too coarse, or do not fit the file.
     #[error("weights have 7 to {WEIGHT_BITS} bits of magnitude")]
@@ -191,7 +189,9 @@ impl CompileOptions {
         }
         match (self.scale, self.ring, self.weight_bits, self.margin) {
             (Scale::Bits(bits), ..) if !(1..=30).contains(&bits) => Err(OptionError::Scale(bits)),
-            (_, Ring::Bits(bits), ..) if !(16..=64).contains(&bits) => Err(OptionError::Ring(bits)),
+            (_, Ring::Bits(bits), ..) if !(SMALLEST_RING..=64).contains(&bits) => {
+                Err(OptionError::Ring(bits))
+            }
             (_, _, Some(bits), _) if !(7..=WEIGHT_BITS).contains(&bits) => Err(OptionError::WeightBits(bits)),
             (.., Some(margin)) if !(0.0..=20.0).contains(&margin) => Err(OptionError::Margin(margin)),
             _ => Ok(()),

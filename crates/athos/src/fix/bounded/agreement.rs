@@ -10,6 +10,11 @@ use crate::fix::options::Tolerance;
 /// The part of the median margin between the best and the second class that errors may come to.
 const OF_MARGIN: f64 = 1.0 / 128.0;
 
+/// How many times more is taken, with a warning, where no scale does better and no tolerance was
+/// asked for: of numbers, and of the margin between classes.
+const SLACK: f64 = 8.0;
+const SLACK_OF_CLASSES: f64 = 2.0;
+
 /// What a column spans at least, of its largest number: what hardly varies is judged by its size.
 const LEAST_SPAN: f64 = 1.0 / 64.0;
 
@@ -34,6 +39,8 @@ pub(crate) struct Allowed {
     says: Says,
     /// For each column; for classes the same one everywhere.
     columns: Vec<f64>,
+    /// How many times more is taken where no scale does better.
+    slack: f64,
 }
 
 /// Where the largest error is, beside what is allowed there.
@@ -43,6 +50,8 @@ pub(crate) struct Agreement {
     pub(crate) error: f64,
     /// The largest error that is allowed there.
     pub(crate) tolerance: f64,
+    /// The largest that is taken, with a warning, where no scale does better.
+    pub(crate) most: f64,
     /// The output.
     pub(crate) output: usize,
     /// The column, where columns are judged apart and there are several.
@@ -61,9 +70,9 @@ impl Agreement {
         self.flips == 0 && self.error <= self.tolerance
     }
 
-    /// Whether it does when so many times more is allowed.
-    pub(crate) fn nearly_holds(&self, slack: f64) -> bool {
-        self.flips == 0 && self.error <= self.tolerance * slack
+    /// Whether it does well enough where nothing does better.
+    pub(crate) fn nearly_holds(&self) -> bool {
+        self.flips == 0 && self.error <= self.most
     }
 
     /// The error as a part of what is allowed.
@@ -84,6 +93,7 @@ impl Agreement {
             let here = Agreement {
                 error: (f64::from(a) - b).abs(),
                 tolerance,
+                most: tolerance * allowed.slack,
                 output,
                 column: several.then_some(at % columns),
                 ..*self
@@ -126,7 +136,7 @@ impl Allowed {
             Says::Columns(n) => n.max(1),
         };
         if let Some(error) = wanted.named(name) {
-            return Allowed { says, columns: vec![error; columns] };
+            return Allowed { says, columns: vec![error; columns], slack: 1.0 };
         }
         let largest = examples.iter().copied().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
         let columns = match says {
@@ -139,7 +149,12 @@ impl Allowed {
             }
             Says::Columns(_) => (0..columns).map(|c| span(examples, c, columns) * wanted.share).collect(),
         };
-        Allowed { says, columns: judged_by_others(columns, largest * wanted.share) }
+        let slack = match says {
+            _ if wanted.is_strict() => 1.0,
+            Says::Classes(_) => SLACK_OF_CLASSES,
+            Says::Columns(_) => SLACK,
+        };
+        Allowed { says, columns: judged_by_others(columns, largest * wanted.share), slack }
     }
 }
 

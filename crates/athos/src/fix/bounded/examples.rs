@@ -177,11 +177,6 @@ impl Examples {
         self.opened.iter().zip(&self.allowed).filter_map(start).collect()
     }
 
-    /// See [`Tolerance::slack`].
-    pub(crate) fn slack(&self) -> f64 {
-        self.tolerance.slack()
-    }
-
     /// For each output the fractional bits that mean something, where the tolerance says so.
     pub(crate) fn digits(&self) -> Vec<Option<u32>> {
         self.allowed.iter().map(Allowed::digits).collect()

@@ -24,6 +24,9 @@ const NEGLIGIBLE: f64 = 0.25;
 /// as exact as in the float model.
 const FACTOR_BITS: u32 = 24;
 
+/// Bits of the smallest ring.
+pub(crate) const SMALLEST_RING: u32 = 16;
+
 /// What a truncating step wants.
 struct Wish {
     /// Bits to shift out, if the ring has headroom.
@@ -74,7 +77,7 @@ pub(crate) fn limits(plan: &Plan, bounds: &[Bounds], choice: Choice) -> (u32, u3
     plan.steps
         .iter()
         .filter_map(|step| wish(plan, bounds, step, needed[step.output], choice))
-        .fold((wide.max(8), wide.max(8)), |(least, most), wish| {
+        .fold((wide.max(SMALLEST_RING), wide.max(SMALLEST_RING)), |(least, most), wish| {
             (least.max(wish.kept + wish.coarsest), most.max(wish.kept + wish.wanted))
         })
 }

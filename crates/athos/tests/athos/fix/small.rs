@@ -80,7 +80,10 @@ fn fixed_point_follows_the_float_model() {
     for (name, graph) in GRAPHS {
         let graph = graph();
         for scale in [Scale::Bits(12), Scale::Bits(16)] {
-            let model = compiled(&graph, &CompileOptions { scale, ..CompileOptions::default() });
+            let model = compiled(
+                &graph,
+                &CompileOptions { scale, ring: Ring::Bits(64), ..CompileOptions::default() },
+            );
             validate(model.program.clone().into_program()).unwrap();
             // No layer amplifies by more than a few; the noise of a truncation is a unit.
             for (runner, allowed) in [(Naive::exact(), 24.0), (Naive::noisy(3), 60.0)] {

@@ -127,8 +127,9 @@ fn add(so_far: &mut Option<Array>, part: Array) {
         }
         None => {
             let mut part = part;
-            // Looked at first, since elements may be shared.
-            if !part.data.iter().all(|v| v.is_finite()) {
+            // Looked at first, since elements may be shared; at all of them, which is faster than to
+            // ask after each.
+            if !part.data.iter().fold(true, |all, v| all & v.is_finite()) {
                 Arc::make_mut(&mut part.data).iter_mut().for_each(|v| *v = finite(*v));
             }
             *so_far = Some(part);

@@ -11,13 +11,9 @@ pub(super) fn towards(
     operand: usize,
 ) -> Result<Option<Array>, OpError> {
     let x = step.operands[operand];
-    let where_open = |open: &dyn Fn(f32) -> bool| {
-        let one = |(&x, &gradient): (&f32, &f32)| if open(x) { gradient } else { 0.0 };
-        Array::new(x.shape.clone(), x.data.iter().zip(step.gradient.data.iter()).map(one).collect())
-    };
     match activation {
-        Activation::Relu => where_open(&|x| x > 0.0).map(Some),
-        Activation::ClippedRelu { limit } => where_open(&|x| x > 0.0 && x < *limit).map(Some),
+        Activation::Relu => where_open(x, step, |x| x > 0.0).map(Some),
+        Activation::ClippedRelu { limit } => where_open(x, step, |x| x > 0.0 && x < *limit).map(Some),
         // A hidden place has the weight zero, and stays at it.
         Activation::Softmax => narrow(softmax(step), &step.result.shape, &x.shape).map(Some),
         Activation::MaskedSoftmax if operand == 0 => {
@@ -26,6 +22,12 @@ pub(super) fn towards(
         // What hides is a flag.
         Activation::MaskedSoftmax => Ok(None),
     }
+}
+
+/// The gradient where the operand lets it through.
+fn where_open(x: &Array, step: &Step<'_>, open: impl Fn(f32) -> bool) -> Result<Array, OpError> {
+    let one = |(&x, &gradient): (&f32, &f32)| if open(x) { gradient } else { 0.0 };
+    Array::new(x.shape.clone(), x.data.iter().zip(step.gradient.data.iter()).map(one).collect())
 }
 
 /// `weight · (gradient − Σ weight · gradient)` for each row.

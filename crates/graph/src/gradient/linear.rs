@@ -99,9 +99,11 @@ fn times(a: &[f32], b: &[f32]) -> Vec<f32> {
 
 /// The rows of a matrix, each times a vector.
 fn times_columns(rows: &[f32], factor: &[f32]) -> Vec<f32> {
-    rows.chunks_exact(factor.len().max(1))
-        .flat_map(|row| row.iter().zip(factor).map(|(g, f)| g * f))
-        .collect()
+    let mut out = Vec::with_capacity(rows.len());
+    for row in rows.chunks_exact(factor.len().max(1)) {
+        out.extend(row.iter().zip(factor).map(|(g, f)| g * f));
+    }
+    out
 }
 
 /// The sums of a matrix of that many columns over its rows.

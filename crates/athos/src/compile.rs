@@ -3,10 +3,10 @@
 use cryptflow_graph::Graph;
 use cryptflow_program::Checked;
 
-use crate::fix::bounded::Bounded;
+use crate::fix::bounded::{Bounded, columns};
 use crate::fix::chosen::search::decide;
 use crate::fix::planned::opened;
-use crate::fix::quantised::{quantise, trial};
+use crate::fix::quantised::{Outside, quantise, trial};
 use crate::fix::report::{CompileReport, report};
 use crate::fix::{FixError, FixedRunner, Unsupported};
 
@@ -56,17 +56,35 @@ pub fn compile(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
     options.check(graph)?;
-    let bounded = match bounds {
+    let divided;
+    let mut factors = vec![Vec::new(); graph.inputs.len()];
+    let mut bounded = match bounds {
         Bounds::Ranges(ranges) => Bounded::by_worst_cases(graph, &ranges, options.scale.first())?,
         Bounds::Examples(examples) if !examples.is_empty() => {
             Bounded::by_examples(graph, examples, opened(graph)?, options, progress)?
         }
         Bounds::Examples(_) | Bounds::Unknown => return Err(CompileError::NoBounds),
     };
+    // A scale that was asked for is that of all columns.
+    if options.scale == Scale::Auto {
+        factors = columns::factors(&bounded, options.scale.first())?;
+        if factors.iter().any(|f| !f.is_empty())
+            && let Some(examples) = bounded.examples.take()
+        {
+            divided = columns::divided(graph, &factors).map_err(FixError::from)?;
+            let examples = columns::multiplied(examples.inputs, &factors);
+            bounded = Bounded::by_examples(&divided, examples, opened(&divided)?, options, progress)?;
+        }
+    }
     let decision = decide(&bounded, options, &|chosen, with| trial::compare(chosen, with, runner), progress)?;
-    let digits = bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
+    let outside = Outside {
+        preprocessing: options.preprocessing.clone(),
+        factors,
+        batch: options.batch,
+        digits: bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default(),
+    };
     let name = options.name.as_ref().unwrap_or(&graph.name);
-    let quantised = quantise(&decision.chosen, name, &options.preprocessing, options.batch, &digits)?;
+    let quantised = quantise(&decision.chosen, name, &outside)?;
     let report = report(&bounded, &decision, &quantised, runner)?;
     Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
 }

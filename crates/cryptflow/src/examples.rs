@@ -24,6 +24,7 @@ pub fn read(
     let nodes: Vec<&Node> = graph.inputs.iter().map(|&id| graph.node(id)).collect();
     let batches = Batches::new(batch, nodes.iter().map(|node| node.shape.as_slice()));
     let spec = |node: &&Node| InputSpec {
+        factors: Vec::new(),
         name: node.name.clone(),
         shape: node.shape.clone(),
         low: f64::NEG_INFINITY,

@@ -30,8 +30,17 @@ pub struct InputSpec {
     pub low: f64,
     /// Largest number that was allowed for.
     pub high: f64,
+    /// What each column of the last axis is multiplied with before it is held against these ends;
+    /// none where all are one.
+    pub factors: Vec<f64>,
     /// How pictures and bytes become numbers.
     pub preprocessing: Preprocessing,
+}
+
+impl InputSpec {
+    fn factor(&self, element: usize) -> f64 {
+        self.factors.get(element % self.factors.len().max(1)).copied().unwrap_or(1.0)
+    }
 }
 
 /// One row: what the model is run on once.
@@ -261,7 +270,8 @@ fn push(rows: &mut Vec<Row>, name: String, data: Vec<f32>, spec: &InputSpec) -> 
         if !value.is_finite() {
             return Err(InputError::NotFinite { name, element, value });
         }
-        let outside = (spec.low - f64::from(value)).max(f64::from(value) - spec.high);
+        let scaled = f64::from(value) * spec.factor(element);
+        let outside = (spec.low - scaled).max(scaled - spec.high);
         if outside > slack && worst.is_none_or(|(w, ..)| outside > w) {
             worst = Some((outside, element, value));
         }
@@ -272,7 +282,8 @@ fn push(rows: &mut Vec<Row>, name: String, data: Vec<f32>, spec: &InputSpec) -> 
             Ok(())
         }
         Some((_, element, value)) => {
-            let (low, high) = (spec.low, spec.high);
+            let factor = spec.factor(element);
+            let (low, high) = (spec.low / factor, spec.high / factor);
             Err(InputError::Range { name, element, value, low, high, advice: advice(value, &data, spec) })
         }
     }

@@ -7,6 +7,7 @@ use cryptflow_arrays::npy::{Tensor, write_npy, write_npz};
 
 fn spec(name: &str, shape: &[usize]) -> InputSpec {
     InputSpec {
+        factors: Vec::new(),
         name: name.into(),
         shape: shape.to_vec(),
         low: -100.0,

@@ -9,6 +9,7 @@ use png::{BitDepth, ColorType};
 
 fn spec(shape: &[usize]) -> InputSpec {
     InputSpec {
+        factors: Vec::new(),
         name: "x".into(),
         shape: shape.to_vec(),
         low: -5000.0,

@@ -74,7 +74,14 @@ pub(crate) fn file(bytes: &[u8], folder: &Path) {
         ..Preprocessing::default()
     };
     for (shape, preprocessing) in [(vec![4, 3], of_arrays), (vec![4, 3, 3], of_pictures)] {
-        let spec = InputSpec { name: "input".into(), shape, low: -1e3, high: 1e3, preprocessing };
+        let spec = InputSpec {
+            name: "input".into(),
+            shape,
+            low: -1e3,
+            high: 1e3,
+            factors: Vec::new(),
+            preprocessing,
+        };
         let other = InputSpec { name: "other".into(), shape: Vec::new(), ..spec.clone() };
         for specs in [&[spec.clone()][..], &[spec, other]] {
             if let Err(error) = input::columns(std::slice::from_ref(&path), specs) {

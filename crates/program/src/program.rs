@@ -118,6 +118,10 @@ pub struct Input {
     pub high: f64,
     /// How raw data becomes this input.
     pub preprocessing: Preprocessing,
+    /// What the client multiplies each column of the last axis with, so that all are as precise as
+    /// they have to be: powers of two. Empty where all are one. `low` and `high` are of the products.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub factors: Vec<f64>,
 }
 
 /// What a client still applies to an opened output, in the clear.

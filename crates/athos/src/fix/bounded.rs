@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 mod calibrate;
+pub(crate) mod columns;
 pub(crate) mod examples;
 pub(crate) mod sensitivity;
 

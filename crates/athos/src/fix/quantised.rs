@@ -27,23 +27,29 @@ pub(crate) struct Quantised {
     pub(crate) values: Vec<usize>,
 }
 
-/// Makes the program. `preprocessing` is that of the inputs, in order; missing ones are left as
-/// they are. `digits` are the fractional bits of outputs that mean something, in order.
+/// What a program says of the numbers that go in and come out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside {
+    /// That of the inputs, in order; missing ones are left as they are.
+    pub(crate) preprocessing: Vec<Preprocessing>,
+    /// What the columns of the inputs were multiplied with, in order.
+    pub(crate) factors: Vec<Vec<f64>>,
+    /// What the first axis is.
+    pub(crate) batch: Batch,
+    /// The fractional bits of outputs that mean something, in order.
+    pub(crate) digits: Vec<Option<u32>>,
+}
+
+/// Makes the program.
 ///
 /// # Errors
 /// A program that breaks its own rules, by a defect: what the plan missed must not pass for
 /// compiled.
-pub(crate) fn quantise(
-    chosen: &Chosen,
-    name: &str,
-    preprocessing: &[Preprocessing],
-    batch: Batch,
-    digits: &[Option<u32>],
-) -> Result<Quantised, FixError> {
+pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result<Quantised, FixError> {
     let mut writer = Writer::new(chosen);
     let steps: Vec<Step> =
         chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
-    let (inputs, outputs) = (writer.inputs(preprocessing), writer.outputs(digits));
+    let (inputs, outputs) = (writer.inputs(outside), writer.outputs(&outside.digits));
     let Writer { values, weights, .. } = writer;
     let (declared, data) = weights.finish();
     let mut program = Program {
@@ -51,7 +57,7 @@ pub(crate) fn quantise(
         name: name.to_string(),
         ring_bits: chosen.choice.ring_bits,
         scale: chosen.choice.scale,
-        batch,
+        batch: outside.batch,
         inputs,
         outputs,
         values: values.iter().map(|&planned| value(chosen, planned)).collect(),
@@ -180,14 +186,15 @@ impl<'a> Writer<'a> {
         step.inputs.get(operand).map_or(0, |&input| extra(step.output) - extra(input))
     }
 
-    fn inputs(&self, preprocessing: &[Preprocessing]) -> Vec<Input> {
+    fn inputs(&self, outside: &Outside) -> Vec<Input> {
         let Chosen { plan, choice, bounds, .. } = self.chosen;
         let input = |i: usize| Input {
             name: plan.values[i].name.clone(),
             value: ValueId(i),
             low: bounds[i].low as f64 / exp2(plan.values[i].scale(choice.scale)),
             high: bounds[i].high as f64 / exp2(plan.values[i].scale(choice.scale)),
-            preprocessing: preprocessing.get(i).cloned().unwrap_or_default(),
+            preprocessing: outside.preprocessing.get(i).cloned().unwrap_or_default(),
+            factors: outside.factors.get(i).cloned().unwrap_or_default(),
         };
         (0..plan.inputs).map(input).collect()
     }

@@ -200,6 +200,7 @@ fn specs(program: &Program) -> Result<Vec<InputSpec>> {
             shape: value(program, input.value, "an input")?.shape.clone(),
             low: input.low,
             high: input.high,
+            factors: input.factors.clone(),
             preprocessing: input.preprocessing.clone(),
         })
     };

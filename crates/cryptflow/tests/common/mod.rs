@@ -91,6 +91,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
             low: -10.0,
             high: 10.0,
             preprocessing: Default::default(),
+            factors: Vec::new(),
         }],
         outputs,
         values: vec![

@@ -52,6 +52,7 @@ pub(crate) fn program(
             low: -100.0,
             high: 100.0,
             preprocessing: Default::default(),
+            factors: Vec::new(),
         }],
         outputs: vec![Output {
             name: "y".into(),

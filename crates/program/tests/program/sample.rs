@@ -59,6 +59,7 @@ pub(crate) fn program() -> Program {
                 mean: vec![0.485, 0.456],
                 ..Default::default()
             },
+            factors: vec![1.0, 4.0],
         }],
         outputs: vec![Output {
             name: "softmax".into(),

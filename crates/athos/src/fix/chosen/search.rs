@@ -13,7 +13,7 @@
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
-use crate::fix::bounded::sensitivity::sensitivities;
+use crate::fix::bounded::sensitivity::needs;
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::Planner;
 use crate::fix::progress::Progress;
@@ -119,11 +119,11 @@ fn by_trials(
     let mut planner = Planner::new(bounded, false);
     let macs = planner.plan(options.scale.first())?.macs();
     // A scale that was asked for is that of all values.
-    let needs = match options.scale {
-        Scale::Auto => sensitivities(bounded.graph, examples, macs)?,
+    let needs_of_nodes = match options.scale {
+        Scale::Auto => needs(bounded.graph, examples, macs)?.nodes,
         Scale::Bits(_) => Vec::new(),
     };
-    let planner = planner.with_needs(needs.clone());
+    let planner = planner.with_needs(needs_of_nodes.clone());
     let affordable = BUDGET / macs.max(1);
     let hardest =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(2, MOST_EXAMPLES));
@@ -161,7 +161,7 @@ fn by_trials(
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
     let plan = if options.hide_logits {
-        let plan = Planner::new(bounded, true).with_needs(needs).plan(choice.scale)?;
+        let plan = Planner::new(bounded, true).with_needs(needs_of_nodes).plan(choice.scale)?;
         if options.ring == Ring::Auto {
             // What the parties compute beyond the logits may need more.
             choice.ring_bits = choice.ring_bits.max(ring_limits(&plan, choice).0).min(64);

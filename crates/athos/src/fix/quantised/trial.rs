@@ -2,8 +2,7 @@
 
 use cryptflow_graph::Array;
 
-use super::{Quantised, quantise};
-use cryptflow_program::Batch;
+use super::{Outside, Quantised, quantise};
 
 use crate::fix::FixError;
 use crate::fix::bounded::agreement::Agreement;
@@ -21,7 +20,8 @@ pub(crate) fn compare(
     with: &Touchstone<'_>,
     runner: &dyn FixedRunner,
 ) -> Result<Agreement, FixError> {
-    let quantised = quantise(chosen, "trial", &[], Batch::Rows, &with.examples.digits())?;
+    let outside = Outside { digits: with.examples.digits(), ..Outside::default() };
+    let quantised = quantise(chosen, "trial", &outside)?;
     let mut agreement = Agreement::default();
     let loaded = runner.load(&quantised.program, &quantised.weights)?;
     for &index in with.indices {

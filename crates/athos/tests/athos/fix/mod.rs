@@ -3,6 +3,7 @@
 
 mod beyond;
 mod bounds;
+mod columns;
 mod executor;
 mod flags;
 mod graphs;

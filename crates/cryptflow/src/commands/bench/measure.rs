@@ -63,7 +63,9 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         let value = id.and_then(|id| job.program.values.get(id));
         value.ok_or_else(|| Error::new("the program has no input or no output"))
     };
-    let input = value(job.program.inputs.first().map(|i| i.value.0))?;
+    let placeholder = job.program.inputs.first();
+    let placeholder = placeholder.ok_or_else(|| Error::new("the program has no input"))?;
+    let input = value(Some(placeholder.value.0))?;
     let output = value(job.program.outputs.first().map(|o| o.value.0))?;
     let cpu = || processes.iter().map(|&process| cpu_seconds(process)).collect::<Option<Vec<f64>>>();
 
@@ -77,7 +79,9 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         let (Some(example), Some(expected)) = (job.examples.get(index), job.expected.get(index)) else {
             return Err(Error::new("there are no examples, or no answers to them"));
         };
-        let answer = client.infer(&[fixed::encode(example, input.scale)], &mut |_| ()).map_err(Error::new)?;
+        let answer = client
+            .infer(&[fixed::encode_input(example, input.scale, placeholder)], &mut |_| ())
+            .map_err(Error::new)?;
         if let Some(beyond) = answer.outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
             eprintln!("warning: run {run}: the output left its bounds, by {}", number(beyond.by()));
         }

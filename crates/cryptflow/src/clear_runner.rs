@@ -1,14 +1,16 @@
 //! Runs programs on plain integers for the compiler: the engine over [`Clear`], which rounds as
 //! shares are rounded, with every value shown on the way.
 
+use std::cell::Cell;
+
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, execute};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_program::{Checked, Step, ValueId};
 
-/// The same model compiles to the same program.
-const SEED: [u8; 16] = *b"rounding errors!";
+/// The same model compiles to the same program; the number of the run comes first.
+const SEED: [u8; 16] = *b"--------rounding";
 
 /// The engine over [`Clear`], as the compiler wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,7 +23,7 @@ impl FixedRunner for ClearRunner {
         weights: &'a [Vec<i64>],
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         let weights = weights.iter().map(|data| ClearValue::from_signed(data, program.ring_bits)).collect();
-        Ok(Box::new(Loaded { program, weights }))
+        Ok(Box::new(Loaded { program, weights, runs: Cell::new(0) }))
     }
 }
 
@@ -29,6 +31,8 @@ impl FixedRunner for ClearRunner {
 struct Loaded<'a> {
     program: &'a Checked,
     weights: Vec<ClearValue>,
+    /// Runs so far: each has errors of its own.
+    runs: Cell<u64>,
 }
 
 impl LoadedProgram for Loaded<'_> {
@@ -37,10 +41,12 @@ impl LoadedProgram for Loaded<'_> {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        let Loaded { program, weights } = self;
+        let Loaded { program, weights, runs } = self;
         let ring = program.ring_bits;
         let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
-        let mut clear = Clear::rounding_as_shares(Party::P0, ring, SEED);
+        let mut seed = SEED;
+        seed[..8].copy_from_slice(&runs.replace(runs.get() + 1).to_le_bytes());
+        let mut clear = Clear::rounding_as_shares(Party::P0, ring, seed);
         let outputs =
             execute(&mut clear, program, weights, inputs, &mut Shown(observe)).map_err(RunError::new)?;
         Ok(outputs.iter().map(ClearValue::signed).collect())

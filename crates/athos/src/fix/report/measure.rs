@@ -16,6 +16,10 @@ use crate::fix::quantised::{Quantised, trial};
 use crate::fix::runner::FixedRunner;
 use crate::fix::units::exp2;
 
+/// Runs that a program is measured in, about, and how often over the same examples at most.
+const RUNS: usize = 64;
+const MOST_TURNS: usize = 4;
+
 /// What runs showed.
 pub(super) struct Measured {
     /// For each value of the program.
@@ -58,14 +62,19 @@ pub(super) fn measure(
     };
     let total = measured.run(bounded.graph, examples, decision, quantised, runner)?;
     measured.agreement = Some(AgreementReport {
-        rows: total.rows,
-        flips: total.flips,
+        rows: total.rows / turns(decision),
+        flips: total.flips.div_ceil(turns(decision)),
         largest_error: total.error,
         tolerance: total.tolerance,
         place: examples.place(&total),
-        examples: total.examples,
+        examples: decision.measured.len(),
     });
     Ok(measured)
+}
+
+/// How often the examples are run.
+fn turns(decision: &Decision) -> usize {
+    (RUNS / decision.measured.len().max(1)).clamp(1, MOST_TURNS)
 }
 
 impl Measured {
@@ -80,7 +89,9 @@ impl Measured {
         let (plan, program) = (&decision.chosen.plan, &quantised.program);
         let mut total = Agreement::default();
         let loaded = runner.load(program, &quantised.weights)?;
-        for (turn, &index) in decision.measured.iter().enumerate() {
+        // Errors are random: the largest of few rows is not the largest that there will be.
+        let runs = turns(decision) * decision.measured.len();
+        for (turn, &index) in decision.measured.iter().cycle().take(runs).enumerate() {
             let floats = match turn {
                 0..MEASURED => floats(graph, plan, quantised, &examples.inputs[index])?,
                 _ => HashMap::new(),

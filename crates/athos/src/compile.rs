@@ -67,7 +67,7 @@ pub fn compile(
     };
     // A scale that was asked for is that of all columns.
     if options.scale == Scale::Auto {
-        factors = columns::factors(&bounded, options.scale.first())?;
+        factors = columns::factors(&bounded);
         if factors.iter().any(|f| !f.is_empty())
             && let Some(examples) = bounded.examples.take()
         {

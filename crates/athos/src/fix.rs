@@ -24,5 +24,5 @@ pub(crate) mod planned;
 pub(crate) mod quantised;
 pub mod report;
 
-pub use error::{Defect, ExampleError, FixError, Refusal, Unsupported};
+pub use error::{Coarsest, Defect, ExampleError, FixError, Refusal, Unsupported};
 pub use runner::{FixedRunner, LoadedProgram, RunError};

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
+use cryptflow::fixed;
 use cryptflow_arrays::npy::{Elements, read_npy, read_npz};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::file::{self, Model};
@@ -44,12 +45,11 @@ fn floats(path: &Path) -> Vec<f32> {
 /// one batch after the other.
 fn run(model: &Model, rows: &[f32]) -> Vec<Vec<f64>> {
     let program = &model.program;
-    let unit = f64::from(program.scale_of(program.inputs[0].value)).exp2();
     let batch: usize = program.values[0].shape.iter().product();
     let mut outputs = vec![Vec::new(); program.outputs.len()];
     for x in rows.chunks_exact(batch) {
-        let x = x.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect();
-        let y = ClearRunner.run(program, model.weights.as_ref().unwrap(), &[x], &mut |_, _| ()).unwrap();
+        let x = fixed::inputs(program, &[x.to_vec()]).unwrap();
+        let y = ClearRunner.run(program, model.weights.as_ref().unwrap(), &x, &mut |_, _| ()).unwrap();
         for ((all, y), output) in outputs.iter_mut().zip(y).zip(&program.outputs) {
             let unit = f64::from(program.scale_of(output.value)).exp2();
             all.extend(y.iter().map(|&v| v as f64 / unit));

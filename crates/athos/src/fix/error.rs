@@ -101,9 +101,10 @@ pub enum FixError {
     /// No scale makes the fixed-point run agree with the float run.
     #[error(
         "no scale makes fixed point agree with the float model. At {scale} fractional bits, {flips} of {rows} \
-         arg-max differ and the largest error of {place} is {error:.3e} where {tolerance:.3e} is allowed.{} If \
-         that is good enough, choose it with --scale",
-        .misfit.as_ref().map_or(String::new(), |m| format!(" With more, {m}."))
+         arg-max differ and the largest error of {place} is {error:.3e} where {tolerance:.3e} is wanted.{}{} If \
+         that is good enough, say so with --tolerance, or choose a scale with --scale",
+        .coarsest.as_ref().map_or(String::new(), |c| format!(" {c}.")),
+        .misfit.as_ref().map_or(String::new(), |m| format!(" With more bits, {m}."))
     )]
     NoScale {
         /// The largest scale that was tried and fits.
@@ -118,6 +119,8 @@ pub enum FixError {
         tolerance: f64,
         /// The output and the column where it is.
         place: String,
+        /// Where most of it comes from, if that is known.
+        coarsest: Option<Coarsest>,
         /// What stands in the way of a larger scale.
         misfit: Option<Box<FixError>>,
     },
@@ -130,6 +133,24 @@ pub enum FixError {
     /// The program contradicts its own rules: a defect of the compiler.
     #[error("the compiler made a program that breaks its own rules; please report this: {0}")]
     Internal(#[from] Defect),
+}
+
+/// The node whose rounding adds most to the errors of the outputs.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "Most of it comes from the node {name:?} ({operation}): its values go from {:.3e} to {:.3e}, with {bits} fractional \
+     bits, and outputs depend steeply on them; a model that clips or rescales what comes before it needs fewer",
+    .range.low, .range.high
+)]
+pub struct Coarsest {
+    /// Its name in the source model.
+    pub name: String,
+    /// The operation.
+    pub operation: String,
+    /// What its values were seen to be.
+    pub range: Range,
+    /// The fractional bits that they have.
+    pub bits: u32,
 }
 
 /// How the compiler contradicts itself.

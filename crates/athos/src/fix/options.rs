@@ -66,7 +66,7 @@ pub const DEFAULT_TOLERANCE: f64 = 1.0 / 2048.0;
 pub struct Tolerance {
     /// As a part of what each column of an output (its last axis) spans over the examples; for
     /// classes, [`DEFAULT_TOLERANCE`] means a 128th of the median margin between the best and the
-    /// second, and others that much more or less.
+    /// second, or half of the thinnest, and others that much more or less.
     pub share: f64,
     /// The error itself, for outputs by name.
     pub outputs: Vec<(String, f64)>,

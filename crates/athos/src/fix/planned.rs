@@ -9,12 +9,12 @@ mod schedule;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use cryptflow_graph::{Graph, Range};
+use cryptflow_graph::{Activation, Arithmetic, Graph, Op, Pool, Pooling, Range};
 
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
-use super::{Defect, FixError};
-use lower::precision::Wanted;
+use super::{Coarsest, Defect, FixError};
+use lower::precision::{Wanted, extra_bits};
 use lower::{Setting, lower};
 use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
@@ -66,6 +66,44 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(plan)
+    }
+}
+
+impl Planner<'_> {
+    /// The node whose rounding adds most to the errors of the outputs, at this scale; none where
+    /// nothing says how much values matter.
+    pub(crate) fn coarsest(&self, scale: u32) -> Option<Coarsest> {
+        let Bounded { graph, ranges, margin, .. } = self.bounded;
+        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
+        let wanted = Wanted { digits: &[], needs: &self.needs };
+        let extra = extra_bits(graph, ranges, wanted, setting);
+        let adds = |index: &usize| {
+            let elements: usize = graph.nodes[*index].shape.iter().product();
+            let need = self.needs.get(*index).copied().flatten()?;
+            rounds(&graph.nodes[*index].op)
+                .then(|| 2.0 * (need - f64::from(extra[*index])) + (elements as f64).log2())
+        };
+        let scored = (0..graph.nodes.len()).filter_map(|index| Some((index, adds(&index)?)));
+        let (index, _) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let node = &graph.nodes[index];
+        Some(Coarsest {
+            name: node.name.clone(),
+            operation: node.op.name().to_string(),
+            range: ranges[index],
+            bits: scale.saturating_add_signed(extra[index]),
+        })
+    }
+}
+
+/// Whether the result of an operation is rounded.
+fn rounds(op: &Op) -> bool {
+    match op {
+        Op::Input | Op::Linear(_) | Op::Function(_) | Op::Reduce(_) => true,
+        Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div) => true,
+        Op::Activation(Activation::Softmax | Activation::MaskedSoftmax) => true,
+        Op::Pool(Pool { kind: Pooling::Average { .. }, .. }) => true,
+        Op::Constant(_) | Op::Identity | Op::Arithmetic(_) | Op::Activation(_) => false,
+        Op::Pool(_) | Op::Order(_) | Op::Movement(_) => false,
     }
 }
 

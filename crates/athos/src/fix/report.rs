@@ -142,7 +142,7 @@ pub(crate) fn report(
     let (layers, exceeded) = layers::describe(plan, quantised, &measured.differences);
     let mut report = CompileReport {
         scale: program.scale,
-        scale_reason: decision.scale_reason.clone(),
+        scale_reason: format!("{}{}", unlike(program), decision.scale_reason),
         ring_bits: program.ring_bits,
         ring_reason: decision.ring_reason.to_string(),
         margin_bits: bounded.margin,
@@ -160,6 +160,18 @@ pub(crate) fn report(
     report.warn_of_bounds(bounded);
     report.warn_of_logits(program);
     Ok(report)
+}
+
+/// The fractional bits of values, where they are not all the same.
+fn unlike(program: &Program) -> String {
+    // Flags have none.
+    let scales = || program.values.iter().map(|v| v.scale).filter(|&s| s > 0);
+    match (scales().min(), scales().max()) {
+        (Some(least), Some(most)) if least < most => {
+            format!("values have {least} to {most}, as their errors matter; ")
+        }
+        _ => String::new(),
+    }
 }
 
 impl TrialReport {

@@ -1,7 +1,7 @@
 //! How far a program may be from the float model, and how far it is.
 //!
 //! Classes agree where the same one is the best, and no number is off by more than a part of what
-//! lies between the best and the second. Other outputs agree where no number is off by more than a
+//! lies between the best and the second, nor by so much that another could be the best in any example. Other outputs agree where no number is off by more than a
 //! part of what its column (the last axis) spans over the examples: a risk of 0.004 beside a price
 //! of 1000 has its own measure.
 
@@ -22,7 +22,7 @@ const LEAST_SPAN: f64 = 1.0 / 64.0;
 const FLOATS: f64 = 1.0 / 65536.0;
 
 /// The margin of a row, of its largest number, within which two classes count as equal.
-const TIE: f64 = 1.0 / 1024.0;
+const TIE: f64 = 1.0 / 8192.0;
 
 /// What an output says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +145,10 @@ impl Allowed {
                     examples.iter().flat_map(|e| e.chunks_exact(classes.max(1)).map(margin)).collect();
                 margins.sort_by(f64::total_cmp);
                 let median = margins.get(margins.len() / 2).copied().unwrap_or(0.0);
-                vec![(median * OF_MARGIN * wanted.beside_default()).max(largest * FLOATS)]
+                // Of two classes each may be off.
+                let thinnest = margins.iter().copied().find(|&m| m > largest * TIE).unwrap_or(median);
+                let error = (median * OF_MARGIN * wanted.beside_default()).min(thinnest / 2.0);
+                vec![error.max(largest * FLOATS)]
             }
             Says::Columns(_) => (0..columns).map(|c| span(examples, c, columns) * wanted.share).collect(),
         };

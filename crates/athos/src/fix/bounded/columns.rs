@@ -1,19 +1,20 @@
 //! Columns of an input that are of very different size (a price beside a rate): the client multiplies
 //! each with a power of two, so that one scale serves all, and the model divides by it, in the weights
 //! of what uses it first.
+//!
+//! The powers follow from the calibration data alone, as bounds do: they are public, and how much a
+//! column matters to the model is not.
 
-use cryptflow_graph::{Array, Graph, Linear, NodeId};
+use cryptflow_graph::{Array, Graph, Linear, NodeId, Range};
 
 use super::Bounded;
-use super::sensitivity::needs;
-use crate::fix::planned::Planner;
-use crate::fix::{Defect, FixError};
+use crate::fix::Defect;
 
-/// The fewest columns that are looked at, and the most: pictures and embeddings have channels alike.
-const COLUMNS: std::ops::RangeInclusive<usize> = 2..=4096;
+/// The fewest columns that are looked at, and the most: pixels and embeddings are alike.
+const COLUMNS: std::ops::RangeInclusive<usize> = 2..=512;
 
-/// Bits by which the columns of an input must differ.
-const DIFFERENT: f64 = 3.0;
+/// Bits by which what columns span must differ.
+const DIFFERENT: f64 = 5.0;
 
 /// Bits by which a column may exceed the largest one when it is multiplied.
 const BEYOND: f64 = 6.0;
@@ -23,53 +24,46 @@ const MOST: f64 = 40.0;
 
 /// For each input of a graph, what each column of its last axis is to be multiplied with; none where
 /// they are alike.
-///
-/// # Errors
-/// Nodes that cannot be computed, and examples that the float model cannot be run on.
-pub(crate) fn factors(bounded: &Bounded<'_>, scale: u32) -> Result<Vec<Vec<f64>>, FixError> {
+pub(crate) fn factors(bounded: &Bounded<'_>) -> Vec<Vec<f64>> {
     let graph = bounded.graph;
-    let nothing = vec![Vec::new(); graph.inputs.len()];
-    let Some(examples) = bounded.examples.as_ref() else { return Ok(nothing) };
-    let tabular = |id: NodeId| {
+    let of_input = |(index, &id): (usize, &NodeId)| {
         let shape = &graph.node(id).shape;
-        (2..=3).contains(&shape.len()) && shape.last().is_some_and(|n| COLUMNS.contains(n))
+        let columns = shape.last().copied().unwrap_or(1);
+        match &bounded.examples {
+            Some(examples) if (2..=3).contains(&shape.len()) && COLUMNS.contains(&columns) => {
+                powers(&ranges(examples.inputs.iter().filter_map(|e| e.get(index)), columns))
+            }
+            _ => Vec::new(),
+        }
     };
-    if !graph.inputs.iter().any(|&id| tabular(id)) {
-        return Ok(nothing);
-    }
-    let macs = Planner::new(bounded, false).plan(scale)?.macs();
-    let columns = needs(graph, examples, macs)?.columns;
-    let of_input = |(index, (&id, needs)): (usize, (&NodeId, &Vec<Option<f64>>))| {
-        let largest = largest(examples.inputs.iter().filter_map(|e| e.get(index)), needs.len());
-        if tabular(id) { powers(needs, &largest) } else { Vec::new() }
-    };
-    Ok(graph.inputs.iter().zip(&columns).enumerate().map(of_input).collect())
+    graph.inputs.iter().enumerate().map(of_input).collect()
 }
 
-/// The largest magnitude in each column.
-fn largest<'a>(arrays: impl Iterator<Item = &'a Array>, columns: usize) -> Vec<f64> {
-    let mut largest = vec![0.0f64; columns];
+/// What each column was seen to be.
+fn ranges<'a>(arrays: impl Iterator<Item = &'a Array>, columns: usize) -> Vec<Range> {
+    let mut ranges = vec![Range::EMPTY; columns];
     for array in arrays {
         for (at, &v) in array.data.iter().enumerate() {
-            largest[at % columns] = largest[at % columns].max(f64::from(v).abs());
+            ranges[at % columns] = ranges[at % columns].union(Range { low: v.into(), high: v.into() });
         }
     }
-    largest
+    ranges
 }
 
-/// Powers of two that make all columns need the same; none where they do already.
-fn powers(needs: &[Option<f64>], largest: &[f64]) -> Vec<f64> {
-    let fewest = needs.iter().copied().flatten().fold(f64::INFINITY, f64::min);
-    let most = largest.iter().copied().fold(0.0, f64::max);
-    let bits = |(need, &size): (&Option<f64>, &f64)| match need {
-        Some(need) if size > 0.0 => {
-            let room = ((most / size).log2() + BEYOND).floor();
-            (need - fewest).round().min(room).clamp(0.0, MOST)
+/// Powers of two that make all columns span about the same; none where they do already.
+fn powers(ranges: &[Range]) -> Vec<f64> {
+    let widest = ranges.iter().map(|r| r.high - r.low).fold(0.0, f64::max);
+    let most = ranges.iter().map(|r| r.magnitude()).fold(0.0, f64::max);
+    let bits = |range: &Range| {
+        let span = range.high - range.low;
+        // What never changes is as it is.
+        if span <= 0.0 {
+            return 0.0;
         }
-        // A column that does not matter is as it is.
-        Some(_) | None => 0.0,
+        let room = ((most / range.magnitude()).log2() + BEYOND).floor();
+        (widest / span).log2().round().min(room).clamp(0.0, MOST)
     };
-    let bits: Vec<f64> = needs.iter().zip(largest).map(bits).collect();
+    let bits: Vec<f64> = ranges.iter().map(bits).collect();
     if bits.iter().all(|&b| b < DIFFERENT) {
         return Vec::new();
     }

@@ -11,7 +11,7 @@
 //! The sum over all outputs comes from one walk, for random signs in place of the single outputs.
 
 use cryptflow_graph::gradient::backward;
-use cryptflow_graph::{Arithmetic, Array, Graph, NodeId, Op};
+use cryptflow_graph::{Arithmetic, Array, Graph, Node, NodeId, Op};
 
 use super::examples::Examples;
 use crate::fix::{ExampleError, FixError};
@@ -29,26 +29,20 @@ const RUNS_A_WALK: u64 = 4;
 /// largest one.
 const OF_DECISIONS: f64 = 1.0 / 4096.0;
 
-/// How many bits values need beside those of others.
-pub(crate) struct Needs {
-    /// For each node, what an element of its value needs; none where nothing says how much it
-    /// matters.
-    pub(crate) nodes: Vec<Option<f64>>,
-    /// The same of each column (the last axis) of every input.
-    pub(crate) columns: Vec<Vec<Option<f64>>>,
-}
-
-/// What all values of a graph need.
+/// For each node the bits that an element of its value needs beside those of others; none where
+/// nothing says how much it matters.
 ///
 /// # Errors
 /// Where the float model cannot be run.
-pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) -> Result<Needs, FixError> {
+pub(crate) fn needs(
+    graph: &Graph,
+    examples: &Examples,
+    multiplications: u64,
+) -> Result<Vec<Option<f64>>, FixError> {
     let affordable = BUDGET / RUNS_A_WALK / multiplications.max(1);
     let walked =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(1, MOST_EXAMPLES));
     let mut squares = vec![0.0f64; graph.nodes.len()];
-    let width = |id: &NodeId| graph.node(*id).shape.last().copied().unwrap_or(1).max(1);
-    let mut of_columns: Vec<Vec<f64>> = graph.inputs.iter().map(|id| vec![0.0; width(id)]).collect();
     let mut signs = Signs(0x9e37_79b9_7f4a_7c15);
     for &index in &walked {
         let Some(inputs) = examples.inputs.get(index) else { continue };
@@ -56,24 +50,14 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
         starts.extend(decisions(graph, inputs, &mut signs, index)?);
         backward(graph, inputs, &starts, &mut |id, _, gradient| {
             squares[id.0] += gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
-            for (_, columns) in graph.inputs.iter().zip(&mut of_columns).filter(|(input, _)| **input == id) {
-                let width = columns.len();
-                for (at, &g) in gradient.data.iter().enumerate() {
-                    columns[at % width] += f64::from(g).powi(2);
-                }
-            }
         })
         .map_err(|error| FixError::Example { index, error: error.into() })?;
     }
-    let bits = |sum: f64, elements: usize| {
+    let bits = |(node, &sum): (&Node, &f64)| {
+        let elements: usize = node.shape.iter().product();
         (sum.is_finite() && sum > 0.0).then(|| 0.5 * (sum / (elements * walked.len()) as f64).log2())
     };
-    let elements = |id: NodeId| graph.node(id).shape.iter().product::<usize>();
-    let nodes = squares.iter().enumerate().map(|(i, &sum)| bits(sum, elements(NodeId(i)))).collect();
-    let of_input = |(&id, columns): (&NodeId, &Vec<f64>)| {
-        columns.iter().map(|&sum| bits(sum, elements(id) / columns.len())).collect()
-    };
-    Ok(Needs { nodes, columns: graph.inputs.iter().zip(&of_columns).map(of_input).collect() })
+    Ok(graph.nodes.iter().zip(&squares).map(bits).collect())
 }
 
 /// Where a value decides: a comparison does not change with its operands, nor does what rounds.

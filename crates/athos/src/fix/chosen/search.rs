@@ -120,7 +120,7 @@ fn by_trials(
     let macs = planner.plan(options.scale.first())?.macs();
     // A scale that was asked for is that of all values.
     let needs_of_nodes = match options.scale {
-        Scale::Auto => needs(bounded.graph, examples, macs)?.nodes,
+        Scale::Auto => needs(bounded.graph, examples, macs)?,
         Scale::Bits(_) => Vec::new(),
     };
     let planner = planner.with_needs(needs_of_nodes.clone());
@@ -242,6 +242,7 @@ impl Search<'_> {
                 error: a.error,
                 tolerance: a.tolerance,
                 place: self.touchstone.examples.place(&a),
+                coarsest: self.planner.coarsest(scale),
                 misfit: misfit.map(Box::new),
             }),
             (None, None, None) => Err(Defect::NoTrial.into()),

@@ -36,7 +36,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// For each node the fractional bits that its value should have beyond those of activations.
-pub(super) fn extra_bits(graph: &Graph, ranges: &[Range], wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
+pub(crate) fn extra_bits(graph: &Graph, ranges: &[Range], wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
     if !setting.known {
         return vec![0; graph.nodes.len()];
     }

@@ -34,6 +34,7 @@ mod measure;
 mod notation;
 mod operations;
 mod policy;
+mod random_models;
 mod report;
 mod results;
 #[cfg(unix)]

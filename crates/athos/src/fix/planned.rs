@@ -13,6 +13,7 @@ use cryptflow_graph::{Activation, Arithmetic, Graph, Op, Pool, Pooling, Range};
 
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
+use super::bounded::sensitivity::Needs;
 use super::{Coarsest, Defect, FixError};
 use lower::precision::{Wanted, extra_bits};
 use lower::{Setting, lower};
@@ -23,8 +24,8 @@ use schedule::schedule;
 pub(crate) struct Planner<'a> {
     bounded: &'a Bounded<'a>,
     hide_logits: bool,
-    /// For each node the bits that its elements need beside those of others, where it is known.
-    needs: Vec<Option<f64>>,
+    /// What values need beside others, where it is known.
+    needs: Needs,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -34,11 +35,11 @@ impl<'a> Planner<'a> {
     /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits`
     /// says so.
     pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
-        Planner { bounded, hide_logits, needs: Vec::new(), plans: HashMap::new(), general: None }
+        Planner { bounded, hide_logits, needs: Needs::default(), plans: HashMap::new(), general: None }
     }
 
     /// The same for values that matter unequally, see [`super::bounded::sensitivity`].
-    pub(crate) fn with_needs(self, needs: Vec<Option<f64>>) -> Planner<'a> {
+    pub(crate) fn with_needs(self, needs: Needs) -> Planner<'a> {
         Planner { needs, ..Planner::new(self.bounded, self.hide_logits) }
     }
 
@@ -53,12 +54,12 @@ impl<'a> Planner<'a> {
         let Bounded { graph, ranges, margin, .. } = self.bounded;
         let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
-        let wanted = Wanted { digits: &digits, needs: &self.needs };
+        let wanted = Wanted { digits: &digits, needs: &self.needs.all };
         let mut plan = lower(graph, ranges, wanted, setting).map_err(FixError::Unsupported)?;
         schedule(&mut plan);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.
-        let varies = digits.iter().any(Option::is_some) || !self.needs.is_empty();
+        let varies = digits.iter().any(Option::is_some) || !self.needs.all.is_empty();
         match plan.fitted.or(varies.then_some(scale)) {
             None => self.general = Some(plan.clone()),
             Some(_) => {
@@ -73,13 +74,11 @@ impl Planner<'_> {
     /// The node whose rounding adds most to the errors of the outputs, at this scale; none where
     /// nothing says how much values matter.
     pub(crate) fn coarsest(&self, scale: u32) -> Option<Coarsest> {
-        let Bounded { graph, ranges, margin, .. } = self.bounded;
-        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
-        let wanted = Wanted { digits: &[], needs: &self.needs };
-        let extra = extra_bits(graph, ranges, wanted, setting);
+        let Bounded { graph, ranges, .. } = self.bounded;
+        let extra = self.extra(scale);
         let adds = |index: &usize| {
             let elements: usize = graph.nodes[*index].shape.iter().product();
-            let need = self.needs.get(*index).copied().flatten()?;
+            let need = self.needs.all.get(*index).copied().flatten()?;
             rounds(&graph.nodes[*index].op)
                 .then(|| 2.0 * (need - f64::from(extra[*index])) + (elements as f64).log2())
         };
@@ -92,6 +91,30 @@ impl Planner<'_> {
             range: ranges[index],
             bits: scale.saturating_add_signed(extra[index]),
         })
+    }
+}
+
+impl Planner<'_> {
+    /// For each node the fractional bits beyond this scale.
+    fn extra(&self, scale: u32) -> Vec<i32> {
+        let Bounded { graph, ranges, margin, .. } = self.bounded;
+        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
+        extra_bits(graph, ranges, Wanted { digits: &[], needs: &self.needs.all }, setting)
+    }
+
+    /// The error that rounding leads to where values decide, at this scale, as a part of what is
+    /// allowed there.
+    pub(crate) fn error_of_decisions(&self, scale: u32) -> f64 {
+        let graph = self.bounded.graph;
+        let extra = self.extra(scale);
+        let adds = |(index, need): (usize, &Option<f64>)| {
+            let elements: usize = graph.nodes[index].shape.iter().product();
+            let bits =
+                need.filter(|_| rounds(&graph.nodes[index].op))? - f64::from(scale) - f64::from(extra[index]);
+            // A truncation's error has a variance of a quarter of a unit.
+            Some(elements as f64 * (2.0 * bits).exp2() / 4.0)
+        };
+        self.needs.decisions.iter().enumerate().filter_map(adds).sum::<f64>().sqrt()
     }
 }
 

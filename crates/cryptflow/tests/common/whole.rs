@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use cryptflow::clear_runner::ClearRunner;
+use cryptflow::fixed;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::passes;
@@ -31,14 +32,8 @@ pub(crate) fn run(
     let bounds = Bounds::Examples(examples(inputs));
     let compiled = compile(&graph, bounds, options, &ClearRunner, &mut |_| ()).map_err(|e| e.to_string())?;
     let program = &compiled.program;
-    let fixed: Vec<Vec<i64>> = inputs
-        .iter()
-        .zip(&program.inputs)
-        .map(|(x, input)| {
-            let unit = f32::exp2(program.values[input.value.0].scale as f32);
-            x.data.iter().map(|v| (v * unit).round() as i64).collect()
-        })
-        .collect();
+    let numbers: Vec<Vec<f32>> = inputs.iter().map(|x| x.data.to_vec()).collect();
+    let fixed = fixed::inputs(program, &numbers).map_err(|e| e.to_string())?;
     let clear =
         ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ()).map_err(|e| e.to_string())?;
     let mut answers = Vec::new();

@@ -1,7 +1,7 @@
 //! One test: as floats, on plain integers, by three parties.
 
 use cryptflow::clear_runner::ClearRunner;
-use cryptflow::fixed::{decode, encode};
+use cryptflow::fixed::{self, decode};
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, DEFAULT_SCALE, Scale, compile,
 };
@@ -163,9 +163,8 @@ fn compiled(mut graph: Graph, inputs: &[Array]) -> Result<Compiled, String> {
 /// On plain integers, and by three parties.
 fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(), String>; 3] {
     let program = &compiled.program;
-    let scale = |input: &cryptflow_program::Input| program.values[input.value.0].scale;
-    let fixed: Vec<Vec<i64>> =
-        inputs.iter().zip(&program.inputs).map(|(x, input)| encode(&x.data, scale(input))).collect();
+    let numbers: Vec<Vec<f32>> = inputs.iter().map(|x| x.data.to_vec()).collect();
+    let fixed = fixed::inputs(program, &numbers).unwrap();
     let clear =
         ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ()).map_err(|e| e.to_string());
     let check = |found: Vec<Vec<i64>>| {

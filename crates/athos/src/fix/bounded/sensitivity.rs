@@ -31,33 +31,47 @@ const OF_DECISIONS: f64 = 1.0 / 4096.0;
 
 /// For each node the bits that an element of its value needs beside those of others; none where
 /// nothing says how much it matters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needs {
+    /// For outputs, and for what decides.
+    pub(crate) all: Vec<Option<f64>>,
+    /// For what decides alone: no trial on examples says whether it sees enough, as few of them are
+    /// near a decision. Empty where nothing decides.
+    pub(crate) decisions: Vec<Option<f64>>,
+}
+
+/// What all values of a graph need.
 ///
 /// # Errors
 /// Where the float model cannot be run.
-pub(crate) fn needs(
-    graph: &Graph,
-    examples: &Examples,
-    multiplications: u64,
-) -> Result<Vec<Option<f64>>, FixError> {
+pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) -> Result<Needs, FixError> {
     let affordable = BUDGET / RUNS_A_WALK / multiplications.max(1);
     let walked =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(1, MOST_EXAMPLES));
-    let mut squares = vec![0.0f64; graph.nodes.len()];
+    let mut squares = [vec![0.0f64; graph.nodes.len()], Vec::new()];
     let mut signs = Signs(0x9e37_79b9_7f4a_7c15);
     for &index in &walked {
         let Some(inputs) = examples.inputs.get(index) else { continue };
-        let mut starts = examples.tolerances(graph, &mut || signs.next());
-        starts.extend(decisions(graph, inputs, &mut signs, index)?);
-        backward(graph, inputs, &starts, &mut |id, _, gradient| {
-            squares[id.0] += gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
-        })
-        .map_err(|error| FixError::Example { index, error: error.into() })?;
+        let starts =
+            [examples.tolerances(graph, &mut || signs.next()), decisions(graph, inputs, &mut signs, index)?];
+        for (starts, squares) in starts.iter().zip(&mut squares).filter(|(starts, _)| !starts.is_empty()) {
+            squares.resize(graph.nodes.len(), 0.0);
+            backward(graph, inputs, starts, &mut |id, _, gradient| {
+                squares[id.0] += gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+            })
+            .map_err(|error| FixError::Example { index, error: error.into() })?;
+        }
     }
-    let bits = |(node, &sum): (&Node, &f64)| {
+    let bits = |(node, sum): (&Node, f64)| {
         let elements: usize = node.shape.iter().product();
         (sum.is_finite() && sum > 0.0).then(|| 0.5 * (sum / (elements * walked.len()) as f64).log2())
     };
-    Ok(graph.nodes.iter().zip(&squares).map(bits).collect())
+    let [outputs, decisions] = squares;
+    let both = outputs.iter().enumerate().map(|(i, sum)| sum + decisions.get(i).copied().unwrap_or(0.0));
+    Ok(Needs {
+        all: graph.nodes.iter().zip(both).map(bits).collect(),
+        decisions: graph.nodes.iter().zip(decisions.iter().copied()).map(bits).collect(),
+    })
 }
 
 /// Where a value decides: a comparison does not change with its operands, nor does what rounds.
@@ -69,7 +83,7 @@ fn decisions(
 ) -> Result<Vec<(NodeId, Array)>, FixError> {
     let decides = |op: &Op| match op {
         Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(_) => true,
-        Op::Function(function) => function.is_step(),
+        Op::Function(function) => function.jumps(),
         Op::Input
         | Op::Constant(_)
         | Op::Identity
@@ -81,7 +95,9 @@ fn decisions(
         | Op::Movement(_) => false,
     };
     let mut watched = vec![false; graph.nodes.len()];
-    for node in graph.nodes.iter().filter(|node| decides(&node.op)) {
+    // What an output chooses, the client does.
+    let inside = (0..graph.nodes.len()).filter(|&i| !graph.outputs.contains(&NodeId(i)));
+    for node in inside.map(|i| &graph.nodes[i]).filter(|node| decides(&node.op)) {
         for input in &node.inputs {
             watched[input.0] = graph.constant(*input).is_none();
         }
@@ -93,7 +109,9 @@ fn decisions(
     cryptflow_graph::float::run(graph, inputs, &mut |id, value| {
         if watched[id.0] {
             let largest = value.data.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
-            let weight = 1.0 / (f64::from(largest) * OF_DECISIONS);
+            // Of all elements together, as of an output's.
+            let all = (value.data.len() as f64).sqrt();
+            let weight = 1.0 / (f64::from(largest) * OF_DECISIONS * all);
             let data = value.data.iter().map(|_| (signs.next() * weight) as f32).collect();
             starts.extend(Array::new(value.shape.clone(), data).ok().map(|start| (id, start)));
         }

@@ -13,7 +13,7 @@
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
-use crate::fix::bounded::sensitivity::needs;
+use crate::fix::bounded::sensitivity::{Needs, needs};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::Planner;
 use crate::fix::progress::Progress;
@@ -27,6 +27,9 @@ const SCALES: std::ops::RangeInclusive<u32> = 5..=20;
 
 /// Multiply-accumulate operations that one trial may take, over all its examples.
 const BUDGET: u64 = 16_000_000_000;
+
+/// The error where values decide, as a part of what is allowed there: three deviations.
+const OF_DECISIONS: f64 = 1.0 / 3.0;
 
 /// Examples that a trial runs, at most.
 const MOST_EXAMPLES: usize = 256;
@@ -121,7 +124,7 @@ fn by_trials(
     // A scale that was asked for is that of all values.
     let needs_of_nodes = match options.scale {
         Scale::Auto => needs(bounded.graph, examples, macs)?,
-        Scale::Bits(_) => Vec::new(),
+        Scale::Bits(_) => Needs::default(),
     };
     let planner = planner.with_needs(needs_of_nodes.clone());
     let affordable = BUDGET / macs.max(1);
@@ -204,11 +207,15 @@ impl Search<'_> {
     /// Where none does: either all that fit the ring are too coarse, or none fits.
     fn scale(&mut self, choice: Choice) -> Result<(u32, Agreement), FixError> {
         let (mut low, mut high) = (*SCALES.start(), *SCALES.end());
+        // Few examples are near a decision: what decides sees enough by calculation.
+        while low < high && self.planner.error_of_decisions(low) > OF_DECISIONS {
+            low += 1;
+        }
         let mut best = None;
         let mut misfit = None;
         // The one that comes closest.
         let mut coarse: Option<(u32, Agreement)> = None;
-        let mut next = DEFAULT_SCALE;
+        let mut next = DEFAULT_SCALE.clamp(low, high);
         while low <= high {
             match self.trial(Choice { scale: next, ..choice }) {
                 Ok(agreement) if agreement.holds() => {

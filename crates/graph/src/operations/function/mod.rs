@@ -232,9 +232,18 @@ impl Function {
         self.entry.straight
     }
 
-    /// Whether it jumps, and does not change in between.
-    pub fn is_step(&self) -> bool {
-        steps::FUNCTIONS.contains(self)
+    /// Whether it jumps somewhere.
+    pub fn jumps(&self) -> bool {
+        const BESIDE: f64 = 1e-6;
+        let jumps = |place: &Break| {
+            let (Break::From(at) | Break::Above(at)) = *place;
+            (self.at(at + BESIDE) - self.at(at - BESIDE)).abs() > 1e-3
+        };
+        match self.entry.breaks {
+            Breaks::Nowhere => false,
+            Breaks::At(places) => places(self.parameters()).iter().any(jumps),
+            Breaks::Steps(_) => true,
+        }
     }
 
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {

@@ -1,0 +1,183 @@
+//! Models put together at random, of every function: whatever stays within its bounds is as close to
+//! the float model as the compiler says.
+
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow::fixed;
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_athos::passes;
+use cryptflow_graph::operations::catalogue;
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Reduce, Reduction, float,
+};
+use cryptflow_program::Program;
+
+/// Models that are tried.
+const MODELS: u64 = 1200;
+
+/// How many times the error that the compiler reports fresh inputs may lead to. It is the largest of
+/// some hundred rows, in which a steep place may not have been among them.
+const OF_REPORTED: f64 = 4.0;
+
+/// By how much inputs may differ that should hardly be told apart.
+const NEAR: f32 = 1e-4;
+
+const ROWS: usize = 3;
+const COLUMNS: usize = 5;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+
+    fn number(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.below(1 << 20) as f32 / (1 << 20) as f32
+    }
+
+    fn array(&mut self, shape: &[usize], low: f32, high: f32) -> Array {
+        let n = shape.iter().product();
+        Array::new(shape.to_vec(), (0..n).map(|_| self.number(low, high)).collect()).unwrap()
+    }
+}
+
+/// A node on others, all of one shape.
+fn node(g: &mut Graph, random: &mut Random, made: &[NodeId], functions: &[Function]) -> NodeId {
+    let name = format!("n{}", g.nodes.len());
+    let any = |random: &mut Random| made[made.len() - 1 - random.below(made.len().min(3))];
+    let (a, b) = (any(random), any(random));
+    let constant = |g: &mut Graph, random: &mut Random, shape: &[usize]| {
+        let size = random.number(0.3, 2.0);
+        let array = random.array(shape, -size, size);
+        g.add_constant(format!("c{}", g.nodes.len()), array)
+    };
+    let op: (Op, Vec<NodeId>) = match random.below(12) {
+        0 | 1 => {
+            let w = constant(g, random, &[COLUMNS, COLUMNS]);
+            let bias = constant(g, random, &[COLUMNS]);
+            (Linear::MatMul { transpose_a: false, transpose_b: false }.into(), vec![a, w, bias])
+        }
+        2 => (Arithmetic::Add.into(), vec![a, b]),
+        3 => (Arithmetic::Mul.into(), vec![a, b]),
+        4 => (Arithmetic::Sub.into(), vec![a, constant(g, random, &[COLUMNS])]),
+        5 => (Activation::Softmax.into(), vec![a]),
+        6 => {
+            let c = constant(g, random, &[1]);
+            let flag =
+                g.add(format!("{name}/flag"), Arithmetic::Compare(Comparison::Greater), &[a, c]).unwrap();
+            (Arithmetic::Select.into(), vec![flag, a, b])
+        }
+        7 => {
+            let mean = Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true };
+            let mean = g.add(format!("{name}/mean"), mean, &[a]).unwrap();
+            (Arithmetic::Sub.into(), vec![a, mean])
+        }
+        8 => (Activation::Relu.into(), vec![a]),
+        _ => (functions[random.below(functions.len())].into(), vec![a]),
+    };
+    g.add(name, op.0, &op.1).unwrap()
+}
+
+fn model(seed: u64) -> Graph {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let functions: Vec<Function> = catalogue().collect();
+    let mut g = Graph::default();
+    let mut made = vec![g.add_input("x", vec![ROWS, COLUMNS])];
+    for _ in 0..3 + random.below(10) {
+        let next = node(&mut g, &mut random, &made, &functions);
+        made.push(next);
+    }
+    let last = made[made.len() - 1];
+    g.add_output("y", last);
+    passes::optimise(&mut g);
+    g
+}
+
+/// An input, and whether its numbers are all finite in the float model.
+fn answer(g: &Graph, x: &Array) -> Option<Array> {
+    let y = float::run(g, std::slice::from_ref(x), &mut |_, _| ()).ok()?.remove(0);
+    y.data.iter().all(|v| v.is_finite()).then_some(y)
+}
+
+/// Whether the float model changes by as much for inputs that are hardly different: no arithmetic that
+/// rounds is right there.
+fn at_a_jump(g: &Graph, x: &Array, y: &Array, allowed: f64) -> bool {
+    let mut random = Random(99);
+    (0..8).any(|_| {
+        let moved = x.data.iter().map(|v| v + random.number(-NEAR, NEAR)).collect();
+        let moved = Array::new(x.shape.clone(), moved).unwrap();
+        answer(g, &moved).is_none_or(|near| {
+            near.data.iter().zip(y.data.iter()).any(|(a, b)| f64::from((a - b).abs()) > allowed / 2.0)
+        })
+    })
+}
+
+/// Whether all values of the float model are within the bounds of the program's.
+fn within(g: &Graph, program: &Program, x: &Array) -> bool {
+    let input = &program.inputs[0];
+    let mut within = x.data.iter().all(|&v| (input.low..=input.high).contains(&f64::from(v)));
+    float::run(g, std::slice::from_ref(x), &mut |id, value| {
+        // The last value of a name is the node's.
+        let last = program.values.iter().rfind(|v| v.name == g.node(id).name && v.shape == value.shape);
+        if let Some(last) = last {
+            let unit = f64::from(last.scale).exp2();
+            let units = value.data.iter().map(|&v| f64::from(v) * unit);
+            within &= units.into_iter().all(|v| v >= last.low as f64 && v <= last.high as f64);
+        }
+    })
+    .unwrap();
+    within
+}
+
+/// How far a program is off on an input.
+fn off(model: &Compiled, x: &Array, y: &Array) -> f64 {
+    let program = &model.program;
+    let inputs = fixed::inputs(program, &[x.data.to_vec()]).unwrap();
+    let outputs = ClearRunner.run(program, &model.weights, &inputs, &mut |_, _| ());
+    let output = &program.outputs[0];
+    let opened = fixed::decode_to(&outputs.unwrap()[0], program.scale_of(output.value), output.digits);
+    let far = opened.iter().zip(y.data.iter()).map(|(a, b)| f64::from((a - b).abs()));
+    far.fold(0.0, f64::max)
+}
+
+#[test]
+fn what_stays_within_bounds_is_right() {
+    let (mut compiled, mut silent, mut wrong) = (0, 0, Vec::new());
+    for seed in 0..MODELS {
+        let g = model(seed);
+        let mut random = Random(seed + 77);
+        let mut rows = |count: usize, size: f32| -> Vec<(Array, Array)> {
+            let x = (0..count).map(|_| random.array(&[ROWS, COLUMNS], -size, size)).collect::<Vec<Array>>();
+            x.into_iter().filter_map(|x| Some((x.clone(), answer(&g, &x)?))).collect()
+        };
+        let (shown, fresh, beyond) = (rows(48, 1.5), rows(16, 1.5), [rows(8, 3.0), rows(8, 6.0)].concat());
+        let bounds = Bounds::Examples(shown.iter().map(|(x, _)| vec![x.clone()]).collect());
+        // What is refused is announced.
+        let Ok(model) = compile(&g, bounds, &CompileOptions::default(), &ClearRunner, &mut |_| ()) else {
+            continue;
+        };
+        if model.program.outputs[0].transform.is_some() {
+            continue;
+        }
+        compiled += 1;
+        let stated = model.report.agreement.as_ref().unwrap();
+        let allowed = stated.largest_error.max(stated.tolerance) * OF_REPORTED;
+        for (index, (x, y)) in fresh.iter().chain(&beyond).enumerate() {
+            let (far, within) = (off(&model, x, y), within(&g, &model.program, x));
+            silent += usize::from(within);
+            if within && far > allowed && !at_a_jump(&g, x, y, allowed) {
+                let operations: Vec<&str> = g.nodes.iter().map(|n| n.op.name()).collect();
+                wrong.push(format!(
+                    "model {seed}, row {index}: off by {far:.2e}, stated {:.2e}: {operations:?}",
+                    stated.largest_error
+                ));
+                break;
+            }
+        }
+    }
+    println!("{compiled} of {MODELS} models compiled; {silent} runs stayed within bounds");
+    assert!(compiled >= MODELS as usize / 3 && silent > compiled, "{compiled} compiled, {silent} silent");
+    assert!(wrong.is_empty(), "{} models: {}", wrong.len(), wrong.join("\n"));
+}

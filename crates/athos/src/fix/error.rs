@@ -120,7 +120,7 @@ pub enum FixError {
         /// The output and the column where it is.
         place: String,
         /// Where most of it comes from, if that is known.
-        coarsest: Option<Coarsest>,
+        coarsest: Option<Box<Coarsest>>,
         /// What stands in the way of a larger scale.
         misfit: Option<Box<FixError>>,
     },

@@ -249,7 +249,7 @@ impl Search<'_> {
                 error: a.error,
                 tolerance: a.tolerance,
                 place: self.touchstone.examples.place(&a),
-                coarsest: self.planner.coarsest(scale),
+                coarsest: self.planner.coarsest(scale).map(Box::new),
                 misfit: misfit.map(Box::new),
             }),
             (None, None, None) => Err(Defect::NoTrial.into()),

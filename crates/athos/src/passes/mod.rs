@@ -13,6 +13,7 @@ pub mod fold_arithmetic;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod inverse_root;
+pub mod log_softmax;
 pub mod padding_into_conv;
 pub mod recognise;
 pub mod relu_after_max_pool;
@@ -59,11 +60,13 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 12] = [
+pub const PASSES: [Pass; 13] = [
     fold_constants::run,
     remove_identities::run,
     // Before a mask is taken for an offset of channels.
     endless::run,
+    // After what is written out has become a softmax.
+    log_softmax::run,
     // Before their numbers go into weights.
     recognise::run,
     // Before those that look for layers next to each other.

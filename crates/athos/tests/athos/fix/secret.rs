@@ -80,6 +80,7 @@ fn functions() -> Vec<Case> {
         unary("selu", -4.0, 4.0, 4.0, selu),
         unary("celu", -4.0, 4.0, 4.0, Function::celu(2.0)),
         unary("softplus", -10.0, 10.0, 4.0, Function::SOFTPLUS),
+        unary("log sigmoid", -10.0, 10.0, 4.0, Function::LOG_SIGMOID),
         unary("softsign", -5.0, 5.0, 4.0, Function::SOFTSIGN),
         unary("swish", -10.0, 10.0, 4.0, Function::SWISH),
         unary("mish", -10.0, 10.0, 4.0, Function::MISH),

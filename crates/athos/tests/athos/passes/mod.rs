@@ -9,6 +9,7 @@ mod fold_batch_norm;
 mod fold_constants;
 mod harness;
 mod inverse_root;
+mod log_softmax;
 mod padding_into_conv;
 mod recognise;
 mod relu_after_max_pool;

@@ -26,7 +26,7 @@ fn f(g: &mut Graph, function: Function, x: NodeId) -> NodeId {
 
 #[test]
 fn functions_that_are_written_out() {
-    let table: [(&str, Build); 9] = [
+    let table: [(&str, Build); 11] = [
         ("gelu", |g, x| {
             let z = by(g, Arithmetic::Div, x, std::f32::consts::SQRT_2);
             let e = f(g, Function::ERF, z);
@@ -78,6 +78,18 @@ fn functions_that_are_written_out() {
         ("softplus", |g, x| {
             let e = f(g, Function::EXP, x);
             let s = by(g, Arithmetic::Add, e, 1.0);
+            f(g, Function::LOG, s)
+        }),
+        ("log sigmoid", |g, x| {
+            let s = f(g, Function::SIGMOID, x);
+            f(g, Function::LOG, s)
+        }),
+        ("log sigmoid", |g, x| {
+            let n = by(g, Arithmetic::Mul, x, -1.0);
+            let e = f(g, Function::EXP, n);
+            let d = by(g, Arithmetic::Add, e, 1.0);
+            let one = scalar(g, 1.0);
+            let s = add(g, Arithmetic::Div, &[one, d]);
             f(g, Function::LOG, s)
         }),
         ("mul", |g, x| {

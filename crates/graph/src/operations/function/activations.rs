@@ -11,6 +11,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::HARD_SWISH,
     Function::MISH,
     Function::SOFTPLUS,
+    Function::LOG_SIGMOID,
     Function::SOFTSIGN,
     Function::elu(1.0),
     Function::SELU,
@@ -106,6 +107,14 @@ impl Function {
         image: |_, _| above(0.0),
         written_out: true,
         ..smooth("softplus", "softplus").in_both(&["Softplus"])
+    });
+
+    /// ln(sigmoid(x)) = −ln(1 + e^−x): as precise where the sigmoid is next to nothing.
+    pub const LOG_SIGMOID: Function = Function::of(&Entry {
+        value: |x, _| -softplus(-x),
+        image: |_, _| between(f64::NEG_INFINITY, 0.0),
+        written_out: true,
+        ..smooth("log sigmoid", "logarithm of the sigmoid")
     });
 
     /// x / (1 + |x|).

@@ -55,12 +55,12 @@ impl Range {
     }
 
     /// Sums of two values.
-    pub(crate) fn plus(self, other: Range) -> Range {
+    pub fn plus(self, other: Range) -> Range {
         Range { low: self.low + other.low, high: self.high + other.high }
     }
 
     /// Differences of two values.
-    pub(crate) fn minus(self, other: Range) -> Range {
+    pub fn minus(self, other: Range) -> Range {
         Range { low: self.low - other.high, high: self.high - other.low }
     }
 
@@ -75,7 +75,7 @@ impl Range {
     }
 
     /// Products of two values.
-    pub(crate) fn times(self, other: Range) -> Range {
+    pub fn times(self, other: Range) -> Range {
         let products =
             [self.low * other.low, self.low * other.high, self.high * other.low, self.high * other.high];
         Range {

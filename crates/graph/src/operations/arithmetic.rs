@@ -189,7 +189,7 @@ impl Arithmetic {
 }
 
 /// Products, where ranges may have no ends: zero times whatever there is no end to is zero.
-fn endless_product(a: Range, b: Range) -> Range {
+pub(super) fn endless_product(a: Range, b: Range) -> Range {
     let times = |x: f64, y: f64| Range::point(if x == 0.0 || y == 0.0 { 0.0 } else { x * y });
     Range::of_all(&[times(a.low, b.low), times(a.low, b.high), times(a.high, b.low), times(a.high, b.high)])
 }

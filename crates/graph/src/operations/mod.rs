@@ -204,7 +204,8 @@ impl Op {
     pub(crate) fn image(&self, operands: &[Range], same: bool) -> Range {
         let [a, b] = [0, 1].map(|i| operands.get(i).copied().unwrap_or(Range::ALL));
         let image = match self {
-            Op::Input | Op::Linear(_) => Range::ALL,
+            Op::Input => Range::ALL,
+            Op::Linear(linear) => linear.image(operands),
             Op::Constant(array) => {
                 let range = array.data.iter().fold(Range::EMPTY, |r, &v| r.union(Range::point(v.into())));
                 if range.low <= range.high { range } else { Range::ALL }

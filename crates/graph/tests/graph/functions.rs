@@ -14,10 +14,12 @@ fn titles_tell_entries_apart() {
 fn entries_agree_with_their_values() {
     for function in catalogue() {
         let (low, high) = function.entry().shown;
-        let image = function.image(Range { low, high });
-        for i in 0..=1000 {
-            let y = function.at(low + (high - low) * f64::from(i) / 1000.0);
-            assert!(image.low <= y && y <= image.high, "{}: {y}", function.name());
+        for (low, high) in [(low, high), (low, (low + high) / 2.0), ((low + high) / 2.0, high)] {
+            let image = function.image(Range { low, high });
+            for i in 0..=1000 {
+                let y = function.at(low + (high - low) * f64::from(i) / 1000.0);
+                assert!(image.low <= y && y <= image.high, "{}: {y}", function.name());
+            }
         }
         assert!(function.at(f64::NAN).is_nan(), "{}", function.name());
         let (below, beyond) = function.domain().ends(true);

@@ -28,13 +28,21 @@ const POWER: &Entry = &Entry {
         (false, false) => Domain::Between(End::At(0.0), End::Open),
         (false, true) => Domain::Between(End::Pole(0.0), End::Open),
     },
-    image: |_, [exponent, _]| {
-        if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 { above(0.0) } else { Range::ALL }
+    image: |x, [exponent, _]| match x.low >= 0.0 {
+        true if exponent >= 0.0 => x.map(|v| v.powf(exponent)),
+        true => falling(x, |v| v.powf(exponent)),
+        false if exponent % 2.0 == 0.0 || exponent.fract() != 0.0 => above(0.0),
+        false => Range::ALL,
     },
     steep_at_zero: |[exponent, _]| exponent < 1.0,
     straight: false,
     ..smooth("power", "power")
 };
+
+/// What a function that never rises makes of a range.
+fn falling(x: Range, f: impl Fn(f64) -> f64) -> Range {
+    Range { low: f(x.high), high: f(x.low) }
+}
 
 impl Function {
     /// |x|.
@@ -42,14 +50,14 @@ impl Function {
         value: |x, _| x.abs(),
         of_integer: Some(i64::wrapping_abs),
         breaks: Breaks::At(|_| vec![Break::From(0.0)]),
-        image: |_, _| above(0.0),
+        image: |x, _| Range { low: x.low.max(-x.high).max(0.0), high: x.magnitude() },
         ..smooth("abs", "absolute value").in_both(&["Abs"])
     });
 
     /// e^x.
     pub const EXP: Function = Function::of(&Entry {
         value: |x, _| x.exp(),
-        image: |_, _| above(0.0),
+        image: |x, _| x.map(f64::exp),
         straight: false,
         ..smooth("exp", "exp").in_both(&["Exp"])
     });
@@ -60,6 +68,7 @@ impl Function {
         shown: (0.25, 4.0),
         value: |x, _| x.ln(),
         domain: |_| Domain::Between(End::Pole(0.0), End::Open),
+        image: |x, _| x.map(|v| v.max(0.0).ln()),
         steep_at_zero: |_| true,
         ..smooth("log", "logarithm").in_both(&["Log"])
     });
@@ -70,7 +79,7 @@ impl Function {
         shown: (0.0, 4.0),
         value: |x, _| x.sqrt(),
         domain: |_| Domain::Between(End::At(0.0), End::Open),
-        image: |_, _| above(0.0),
+        image: |x, _| x.map(|v| v.max(0.0).sqrt()),
         steep_at_zero: |_| true,
         ..smooth("sqrt", "square root").in_both(&["Sqrt"])
     });
@@ -82,7 +91,7 @@ impl Function {
         shown: (0.25, 4.0),
         value: |x, _| 1.0 / x.sqrt(),
         domain: |_| Domain::Between(End::Pole(0.0), End::Open),
-        image: |_, _| above(0.0),
+        image: |x, _| falling(x, |v| 1.0 / v.max(0.0).sqrt()),
         steep_at_zero: |_| true,
         ..smooth("rsqrt", "1/√x")
     });
@@ -95,7 +104,7 @@ impl Function {
         shown: (0.25, 4.0),
         value: |x, _| 1.0 / x,
         domain: |_| Domain::BesideZero,
-        image: |x, _| if x.low > 0.0 { above(0.0) } else { Range::ALL },
+        image: |x, _| if x.low > 0.0 || x.high < 0.0 { falling(x, |v| 1.0 / v) } else { Range::ALL },
         steep_at_zero: |_| true,
         ..smooth("reciprocal", "1/x")
     });

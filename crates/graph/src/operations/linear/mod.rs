@@ -6,9 +6,11 @@ mod interval;
 
 use cryptflow_ring::Window;
 
+use super::arithmetic::endless_product;
 use super::transposed::{BeforeTranspose, keeps_last};
 use super::{OpError, operands};
 use crate::graph::Array;
+use crate::range::Range;
 use conv::Conv;
 use gemm::{Extent, Strided};
 
@@ -116,6 +118,14 @@ impl Linear {
                     normalisation(&gamma.data, &beta.data, &mean.data, &variance.data, *epsilon);
                 scale(x, &factor, &offset)
             }
+        }
+    }
+
+    pub(super) fn image(&self, operands: &[Range]) -> Range {
+        match (self, operands) {
+            (Linear::Scale, &[x, factor, offset]) => endless_product(x, factor).plus(offset),
+            (Linear::Scale, _) => Range::ALL,
+            (Linear::Conv2d { .. } | Linear::MatMul { .. } | Linear::BatchNorm { .. }, _) => Range::ALL,
         }
     }
 

@@ -302,7 +302,7 @@ fn functions(report: &CompileReport) -> Markup {
             table.sortable {
                 thead { tr {
                     th.text { "node" } th.text { "function" }
-                    @for name in ["from", "to", "pieces", "degree", "largest error"] { th { (name) } }
+                    @for name in ["from", "to", "pieces", "degree", "largest error", "zero below"] { th { (name) } }
                 } }
                 tbody {
                     @for f in &report.functions {
@@ -314,6 +314,7 @@ fn functions(report: &CompileReport) -> Markup {
                             td { (f.pieces) }
                             td { (f.degree) }
                             (number_cell(f.largest_error))
+                            td { @if let Some(end) = f.zero_below { (format_args!("{end:.4}")) } }
                         }
                     }
                 }

@@ -191,7 +191,7 @@ pub(crate) const QUOTIENT: Doc = Doc {
     meaning: Meaning {
         title: "quotient",
         public: "",
-        range: "a secret divisor that zero is no value of",
+        range: "a secret divisor that zero is no value of, but in rows of zeros",
         example: Some(Example {
             shape: VECTOR,
             range: (0.25, 4.0),

@@ -4,6 +4,7 @@ pub(crate) mod agreement;
 mod calibrate;
 pub(crate) mod columns;
 pub(crate) mod examples;
+mod gap;
 pub(crate) mod sensitivity;
 
 use cryptflow_graph::{Array, Graph, NodeId, Range};
@@ -24,6 +25,9 @@ pub(crate) struct Bounded<'a> {
     pub(crate) graph: &'a Graph,
     /// What each node's value may be, by id; without margin.
     pub(crate) ranges: Vec<Range>,
+    /// For each node that something is divided by the least that examples show of it beside what is
+    /// next to nothing, where they show that as well; see [`gap`].
+    pub(crate) least: Vec<Option<f64>>,
     /// Bits by which values may exceed their ranges.
     pub(crate) margin: f64,
     /// The examples that ranges come from; none where they are worst cases.
@@ -58,7 +62,7 @@ impl<'a> Bounded<'a> {
         let few = total * rows < MANY_EXAMPLES;
         let examples = Examples::new(inputs, &seen.outputs, opened, &options.tolerance)?;
         let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
-        Ok(Bounded { graph, ranges: seen.ranges, margin, examples: Some(examples), few })
+        Ok(Bounded { graph, ranges: seen.ranges, least: seen.least, margin, examples: Some(examples), few })
     }
 
     /// By whatever inputs in these ranges lead to, at so many fractional bits.
@@ -78,6 +82,7 @@ impl<'a> Bounded<'a> {
             return Err(OptionError::NoRange(*range));
         }
         let ranges = interval(graph, inputs, scale);
-        Ok(Bounded { graph, ranges, margin: 0.0, examples: None, few: false })
+        let least = vec![None; graph.nodes.len()];
+        Ok(Bounded { graph, ranges, least, margin: 0.0, examples: None, few: false })
     }
 }

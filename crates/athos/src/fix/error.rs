@@ -50,6 +50,20 @@ pub enum Refusal {
     /// A function that is not defined on what its operand takes.
     #[error(transparent)]
     Undefined(#[from] Undefined),
+    /// A divisor that fixed point cannot tell from zero.
+    #[error(
+        "its operand is as small as {smallest:.1e} in the calibration data, where fixed point has steps of {unit:.1e}: \
+         {function} of it means nothing. Clip the operand in the model where it matters (a larger epsilon), or leave \
+         such rows out"
+    )]
+    NextToZero {
+        /// The function.
+        function: &'static str,
+        /// The smallest magnitude of the operand.
+        smallest: f64,
+        /// The distance of two numbers.
+        unit: f64,
+    },
     /// A function that grows beyond all numbers.
     #[error("{function} is not finite from {:.4} to {:.4}", .operand.low, .operand.high)]
     NotFinite {

@@ -15,8 +15,8 @@ use super::bounded::Bounded;
 use super::bounded::examples::Opened;
 use super::bounded::sensitivity::Needs;
 use super::{Coarsest, Defect, FixError};
-use lower::precision::{Wanted, extra_bits};
-use lower::{Setting, lower};
+use lower::precision::Wanted;
+use lower::{Seen, Setting, extra_bits, lower};
 use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
 
@@ -51,11 +51,12 @@ impl<'a> Planner<'a> {
         if let Some(plan) = self.general.as_ref().or_else(|| self.plans.get(&scale)) {
             return Ok(plan.clone());
         }
-        let Bounded { graph, ranges, margin, .. } = self.bounded;
+        let Bounded { graph, ranges, least, margin, .. } = self.bounded;
+        let seen = Seen { ranges, least };
         let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
-        let mut plan = lower(graph, ranges, wanted, setting).map_err(FixError::Unsupported)?;
+        let mut plan = lower(graph, seen, wanted, setting).map_err(FixError::Unsupported)?;
         schedule(&mut plan);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.
@@ -97,9 +98,9 @@ impl Planner<'_> {
 impl Planner<'_> {
     /// For each node the fractional bits beyond this scale.
     fn extra(&self, scale: u32) -> Vec<i32> {
-        let Bounded { graph, ranges, margin, .. } = self.bounded;
+        let Bounded { graph, ranges, least, margin, .. } = self.bounded;
         let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
-        extra_bits(graph, ranges, Wanted { digits: &[], needs: &self.needs.all }, setting)
+        extra_bits(graph, Seen { ranges, least }, Wanted { digits: &[], needs: &self.needs.all }, setting)
     }
 
     /// The error that rounding leads to where values decide, at this scale, as a part of what is
@@ -136,7 +137,8 @@ fn rounds(op: &Op) -> bool {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let plan = lower(graph, &any, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
+    let seen = Seen { ranges: &any, least: &[] };
+    let plan = lower(graph, seen, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
     let origins = plan.outputs.iter().map(|output| origin(&plan, output));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)
 }

@@ -248,8 +248,9 @@ fn functions(report: Option<&serde_json::Value>) -> String {
             f.pieces.to_string(),
             f.degree.to_string(),
             format!("{:.1e}", f.largest_error),
+            f.zero_below.map_or(String::new(), |end| format!("{end:.4}")),
         ]
     });
-    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error"];
+    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error", "zero below"];
     format!("\n{}", with_header(header, rows, 2))
 }

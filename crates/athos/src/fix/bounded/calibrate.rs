@@ -4,6 +4,7 @@
 use cryptflow_graph::float;
 use cryptflow_graph::{Array, Graph, NodeId, Op, Range};
 
+use super::gap::{Magnitudes, divides};
 use crate::fix::{ExampleError, FixError};
 
 /// What the examples showed.
@@ -11,6 +12,9 @@ use crate::fix::{ExampleError, FixError};
 pub(crate) struct Calibration {
     /// The range of every node, by its id.
     pub(crate) ranges: Vec<Range>,
+    /// For a node that something is divided by, and that was next to nothing or far from it: the
+    /// least that it was otherwise.
+    pub(crate) least: Vec<Option<f64>>,
     /// The outputs of the graph, for each example.
     pub(crate) outputs: Vec<Vec<Array>>,
 }
@@ -27,6 +31,7 @@ pub(crate) fn calibrate(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Calibration, FixError> {
     let mut ranges = vec![Range::EMPTY; graph.nodes.len()];
+    let mut divisors: Vec<Option<Magnitudes>> = divides(graph);
     let mut outputs = Vec::with_capacity(examples.len());
     for (index, example) in examples.iter().enumerate() {
         progress(index);
@@ -40,6 +45,9 @@ pub(crate) fn calibrate(
                     None => broken = broken.or(Some(id)),
                 }
             }
+            if let Some(magnitudes) = &mut divisors[id.0] {
+                magnitudes.add(&value.data);
+            }
             for (slot, _) in kept.iter_mut().zip(watch).filter(|(_, watched)| **watched == id) {
                 *slot = Some(value.clone());
             }
@@ -51,7 +59,8 @@ pub(crate) fn calibrate(
         }
         outputs.push(kept.into_iter().flatten().collect());
     }
-    Ok(Calibration { ranges, outputs })
+    let least = divisors.iter().map(|of_node| of_node.as_ref().and_then(Magnitudes::least)).collect();
+    Ok(Calibration { ranges, least, outputs })
 }
 
 /// The smallest and largest element; none where one is not a finite number.

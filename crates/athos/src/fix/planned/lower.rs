@@ -10,6 +10,7 @@ mod arithmetic;
 mod compare;
 mod constant;
 mod flags;
+mod floor;
 mod function;
 mod linear;
 mod merge;
@@ -35,6 +36,7 @@ use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
 use crate::fix::{Refusal, Unsupported};
+use floor::Floor;
 use precision::Wanted;
 
 /// What a node has become.
@@ -70,11 +72,29 @@ impl Setting {
     }
 }
 
+/// What is known of the values of nodes, by id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    /// What they may be, without margin.
+    pub(crate) ranges: &'a [Range],
+    /// The least of what is divided by, beside what is next to nothing, where both were seen.
+    pub(crate) least: &'a [Option<f64>],
+}
+
+impl Seen<'_> {
+    fn least(&self, id: NodeId) -> Option<f64> {
+        self.least.get(id.0).copied().flatten()
+    }
+}
+
 pub(crate) struct Lowering<'a> {
     graph: &'a Graph,
-    ranges: &'a [Range],
+    /// What values may be, by node, without margin.
+    ranges: Vec<Range>,
     /// What the float model allows for, by node.
     images: Vec<Range>,
+    /// How close to zero functions of each node are made for.
+    floors: Vec<Floor>,
     setting: Setting,
     plan: Plan,
     /// The integers that each value of the plan stays within.
@@ -90,24 +110,34 @@ pub(crate) struct Lowering<'a> {
     refused: Vec<Unsupported>,
 }
 
+/// For each node the fractional bits that its value has beyond those of activations.
+pub(crate) fn extra_bits(graph: &Graph, seen: Seen<'_>, wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
+    let floors = floor::floors(graph, seen, &images(graph), setting);
+    precision::extra_bits(graph, &floor::made_for(graph, seen, &floors), &floors, wanted, setting)
+}
+
 /// Makes the plan of a graph whose nodes take values in these ranges, as precisely as is wanted.
 ///
 /// # Errors
 /// Every node that cannot be lowered.
 pub(crate) fn lower(
     graph: &Graph,
-    ranges: &[Range],
+    seen: Seen<'_>,
     wanted: Wanted<'_>,
     setting: Setting,
 ) -> Result<Plan, Vec<Unsupported>> {
+    let images = images(graph);
+    let floors = floor::floors(graph, seen, &images, setting);
+    let ranges = floor::made_for(graph, seen, &floors);
     let mut state = Lowering {
         graph,
-        ranges,
-        images: images(graph),
         setting,
         plan: Plan::default(),
         bounds: Vec::new(),
-        extra: precision::extra_bits(graph, ranges, wanted, setting),
+        extra: precision::extra_bits(graph, &ranges, &floors, wanted, setting),
+        ranges,
+        images,
+        floors,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
         inside: HashMap::new(),
@@ -221,9 +251,18 @@ impl Lowering<'_> {
     }
 
     /// What the node whose value this is was seen to be, for a function of it, as far as the float
-    /// model allows for it.
-    fn range_seen(&self, function: Function, id: NodeId, value: usize) -> Range {
-        function.asked(self.plan.values[value].range, self.images[id.0])
+    /// model allows for it; and how close to a pole at zero the function is made for.
+    fn range_seen(&self, function: Function, id: NodeId, value: usize) -> (Range, Floor) {
+        // A table's value may be beside what was seen by more than that was.
+        let (own, seen) = (self.plan.values[value].range, self.range(id));
+        let both = Range { low: own.low.max(seen.low), high: own.high.min(seen.high) };
+        let range = function.asked(if both.low <= both.high { both } else { own }, self.images[id.0]);
+        let floor = self.floors[id.0];
+        match floor {
+            Floor::Seen => (range, floor),
+            // No function of a range that is none.
+            Floor::Model(low) | Floor::Beside(low) => (Range { low: low.min(range.high), ..range }, floor),
+        }
     }
 
     /// A value of a node in the making: it has the scale of activations, and its bounds follow from

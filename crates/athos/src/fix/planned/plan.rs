@@ -183,6 +183,10 @@ pub struct FunctionReport {
     /// The largest error for operands in that range, that of the arithmetic included; in real
     /// numbers. What the operand's own rounding leads to is not counted.
     pub largest_error: f64,
+    /// Operands below this one count as nothing, and give zero: those that calibration showed beside
+    /// much larger ones.
+    #[serde(default)]
+    pub zero_below: Option<f64>,
 }
 
 /// The plan. Values are in no particular order, but the inputs are the first ones.

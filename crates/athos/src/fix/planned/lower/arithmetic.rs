@@ -12,6 +12,7 @@ use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 use super::super::plan::{self, Operation, PlanValue};
 use super::constant::Sum;
 use super::flags::Logic;
+use super::floor::before_broadcast;
 use super::function::Approximation;
 use super::linear::Target;
 use super::{Lowered, Lowering, Refusal, malformed};
@@ -124,7 +125,9 @@ impl Lowering<'_> {
     /// `a / b`, b secret, as a product with the reciprocal of b; where there is no `a`, a constant
     /// follows.
     fn quotient(&mut self, id: NodeId, a: Option<NodeId>, b: NodeId) -> Result<Lowered, Refusal> {
-        let y = self.secret(b)?;
+        // What is repeated is divided by once.
+        let divisor = before_broadcast(self.graph, b);
+        let y = self.secret(divisor)?;
         // The larger what is divided, the more bits of the reciprocal matter.
         let divided = match a {
             Some(a) => self.range(a).magnitude(),
@@ -133,14 +136,10 @@ impl Lowering<'_> {
                 .map_or(1.0, |c| c.data.iter().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()))),
         };
         let extra = divided.max(1.0).log2().ceil().min(10.0) as i32 + 1;
-        let reciprocal = Approximation {
-            function: Function::RECIPROCAL,
-            seen: self.range_seen(Function::RECIPROCAL, b, y),
-            results: None,
-            extra,
-            whole: false,
-            sound: false,
-        };
+        let (seen, floor) = self.range_seen(Function::RECIPROCAL, divisor, y);
+        let function = Function::RECIPROCAL;
+        let reciprocal =
+            Approximation { function, seen, results: None, extra, whole: false, sound: false, floor };
         let reciprocal = self.approximate(id, y, &reciprocal)?;
         let reciprocal = self.broadcast(id, reciprocal);
         match a {

@@ -59,7 +59,7 @@ impl Lowering<'_> {
             x
         } else {
             // A small number, too, must be told from zero where its sum is steep.
-            let fits = headroom(self.plan.values[x].range, true, self.setting);
+            let fits = headroom(self.plan.values[x].range, false, self.setting);
             let extra = self.extra_of(id).min(fits);
             self.raised(id, x, extra)
         };

@@ -9,6 +9,7 @@ use cryptflow_operation::Bounds;
 
 use super::super::bounds::own_bounds;
 use super::super::plan::{self, FunctionReport, Operation, PlanValue};
+use super::floor::{Floor, divides, is_few};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -26,6 +27,8 @@ pub(super) struct Approximation {
     pub(super) whole: bool,
     /// Whether the operand never leaves its bounds, whatever the input.
     pub(super) sound: bool,
+    /// How close to a pole at zero it is made for.
+    pub(super) floor: Floor,
 }
 
 /// Bits that a function's comparisons see beyond the bounds of its operand: what calibration did not
@@ -35,9 +38,6 @@ const ROOM: u32 = 2;
 /// The same for an operand of few elements, where they cost next to nothing: what is divided by it
 /// is a whole row.
 const ROOM_OF_FEW: u32 = 4;
-
-/// How many times fewer elements than the largest value are few.
-const FEW: usize = 8;
 
 /// The magnitude that room is given up to.
 const FARTHEST: i64 = 1 << 40;
@@ -59,19 +59,21 @@ impl Lowering<'_> {
         let function = function.simplest();
         let value = &self.plan.values[x];
         let unit = 1.0 / exp2(value.scale(self.setting.scale));
-        let seen = self.range_seen(function, operand, x);
+        let (seen, floor) = self.range_seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
         let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
         let bounds = own_bounds(&blank, self.setting.scale, self.setting.margin);
         let results = self.integers(id, Vec::new(), bounds, self.setting.scale).range;
         let known = self.setting.known && results.low.is_finite() && unit > 0.0;
+        let by_model = matches!(floor, Floor::Model(_));
         let approximation = Approximation {
             function,
             seen,
-            results: known.then_some(results),
+            results: (known && !by_model).then_some(results),
             extra: self.extra_of(id),
             whole: true,
             sound: false,
+            floor,
         };
         Ok(Lowered::Value(self.approximate(id, x, &approximation)?))
     }
@@ -107,17 +109,27 @@ impl Lowering<'_> {
         let real = |b: Bounds| Range { low: b.low as f64 * unit, high: b.high as f64 * unit };
         let function = wanted.function;
         let own = self.bounds[x];
+        self.told_from_zero(wanted, unit)?;
         let x = if wanted.sound { x } else { self.roomy(id, x) };
         let Bounds { low, high } = self.bounds[x];
         // What bends for ever is made for its operand's bounds; beyond, it stays what it is there.
         let bounds = real(if function.straight() { self.bounds[x] } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
-        let clamped = |v: f64| function.at(v.clamp(domain.low, domain.high));
+        // What is next to nothing is told from the rest half way to it.
+        let zero_below = match wanted.floor {
+            Floor::Beside(_) => Some(domain.low / 2.0),
+            Floor::Seen | Floor::Model(_) => None,
+        };
+        let clamped = |v: f64| match zero_below {
+            Some(end) if v < end => 0.0,
+            Some(_) | None => function.at(v.clamp(domain.low, domain.high)),
+        };
         let too_many = || Refusal::TooWide { function: function.name(), operand: bounds };
         // Beyond the domain the function stays what it is there.
         let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
         let mut breaks = breaks(function, first.max(low), last.min(high), unit).ok_or_else(too_many)?;
-        breaks.extend([first, last + 1].into_iter().filter(|&b| b > low && b <= high));
+        let beside = zero_below.map(|end| (end / unit).ceil() as i64);
+        breaks.extend([first, last + 1].into_iter().chain(beside).filter(|&b| b > low && b <= high));
         breaks.sort_unstable();
         breaks.dedup();
         let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks };
@@ -130,6 +142,7 @@ impl Lowering<'_> {
             pieces: table.pieces(),
             degree: table.degree,
             largest_error: table.largest_error(&clamped, first, last),
+            zero_below,
         });
         Ok(self.tabulated(id, x, &table, wanted.extra, wanted.whole))
     }
@@ -141,9 +154,8 @@ impl Lowering<'_> {
             return x;
         }
         let value = self.plan.values[x].clone();
-        let elements = |v: &PlanValue| v.shape.iter().product::<usize>();
-        let most = self.plan.values.iter().map(elements).max().unwrap_or(0);
-        let bits = if elements(&value) * FEW <= most { ROOM_OF_FEW } else { ROOM };
+        let few = is_few(self.graph, value.shape.iter().product());
+        let bits = if few { ROOM_OF_FEW } else { ROOM };
         let bounds = self.bounds[x];
         let magnitude = i64::try_from(bounds.magnitude()).unwrap_or(i64::MAX);
         let far = magnitude.saturating_mul(1 << bits).min(FARTHEST.max(magnitude));
@@ -153,10 +165,27 @@ impl Lowering<'_> {
         self.step_to(id, plan::combine(vec![1], vec![0]), &[x], copy)
     }
 
+    /// Whether fixed point tells from zero what is divided by, as small as calibration shows it.
+    fn told_from_zero(&self, wanted: &Approximation, unit: f64) -> Result<(), Refusal> {
+        let Approximation { function, seen, floor, .. } = *wanted;
+        let smallest = seen.low.max(-seen.high);
+        // Worst cases are no reason to refuse what calibration would show to be none.
+        let known = self.setting.margin > 0.0 && floor == Floor::Seen;
+        if known && divides(function) && smallest > 0.0 && smallest < unit {
+            return Err(Refusal::NextToZero { function: function.name(), smallest, unit });
+        }
+        Ok(())
+    }
+
     /// The part of what the operand may be for which the function is made.
     fn domain(&self, wanted: &Approximation, bounds: Range, unit: f64) -> Result<Range, Refusal> {
         let function = wanted.function;
-        let defined = domain(function, wanted.seen, bounds, unit, self.setting.margin.exp2())?;
+        let wider = match wanted.floor {
+            // It is no lower, whatever the input.
+            Floor::Model(_) => 1.0,
+            Floor::Seen | Floor::Beside(_) => self.setting.margin.exp2(),
+        };
+        let defined = domain(function, wanted.seen, bounds, unit, wider)?;
         let domain = match wanted.results {
             // What grows no faster than its operand is none of those that leave all numbers.
             Some(results) => {

@@ -9,12 +9,14 @@ use cryptflow_graph::{
 };
 
 use super::Setting;
+use super::floor::Floor;
 
-/// The most fractional bits beyond those of activations that steepness alone is given.
+/// The most fractional bits beyond those of activations that steepness is given where nothing says
+/// how small an operand gets.
 const MOST: i32 = 14;
 
 /// Bits that a value may have in all.
-const VALUE_BITS: i32 = 40;
+pub(super) const VALUE_BITS: i32 = 40;
 
 /// The same of a value that another one is multiplied with, or itself: both fit a ring together.
 const FACTOR_BITS: i32 = 30;
@@ -36,25 +38,34 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// For each node the fractional bits that its value should have beyond those of activations.
-pub(crate) fn extra_bits(graph: &Graph, ranges: &[Range], wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
+pub(super) fn extra_bits(
+    graph: &Graph,
+    ranges: &[Range],
+    floors: &[Floor],
+    wanted: Wanted<'_>,
+    setting: Setting,
+) -> Vec<i32> {
     if !setting.known {
         return vec![0; graph.nodes.len()];
     }
     let factors = factors(graph);
     let fits = |index: usize| headroom(ranges[index], factors[index], setting);
-    let least = least_bits(graph, ranges, wanted.digits, &fits, setting);
+    // What a client gives has the scale that was asked for, where one was.
+    let given = |index: usize| wanted.needs.is_empty() && matches!(graph.nodes[index].op, Op::Input);
+    let asks =
+        |index: usize, asked: Option<i32>| asked.filter(|_| !given(index)).map(|bits| bits.min(fits(index)));
+    let of_outputs = of_outputs(graph, wanted.digits, &asks, setting);
+    let steep = of_steep(graph, ranges, floors, &asks, &fits, setting);
+    let least = of_outputs.into_iter().zip(steep).map(|(a, b)| a.max(b));
     let usual = usual(graph, wanted.needs);
     let extra = |(index, least): (usize, Option<i32>)| {
         let known = wanted.needs.get(index).copied();
-        if known.is_none() && matches!(graph.nodes[index].op, Op::Input) {
-            return 0;
-        }
         let need = known.flatten();
         let apart = need.map_or(0, |need| (need - usual).round().clamp(-99.0, 99.0) as i32);
         let fewest = if known.is_some() { FEWEST } else { 0 };
         apart.max(least.unwrap_or(fewest)).max(fewest).min(fits(index))
     };
-    least.into_iter().enumerate().map(extra).collect()
+    least.enumerate().map(extra).collect()
 }
 
 /// Whether a node's value is a factor of a product of two secrets, as it is, moved, or added up.
@@ -69,7 +80,13 @@ fn factors(graph: &Graph) -> Vec<bool> {
             // The others multiply with what the model knows, or do not multiply.
             _ => false,
         };
-        for input in &node.inputs {
+        let multiplied = match &node.op {
+            // By the reciprocal, which is another value.
+            Op::Arithmetic(Arithmetic::Div) => node.inputs.get(..1).unwrap_or(&[]),
+            // All of them, where any is.
+            _ => &node.inputs,
+        };
+        for input in multiplied {
             factors[input.0] |= multiplies;
         }
         for input in handed_on(node) {
@@ -116,13 +133,12 @@ fn handed_on(node: &Node) -> &[NodeId] {
     }
 }
 
-/// For each node the fractional bits that its value should have at least, beyond those of
-/// activations, where something asks for them.
-fn least_bits(
+/// For each node the fractional bits beyond those of activations that it should have at least for
+/// the outputs' sake, where that is known. `asks` says what becomes of a wish for an operand.
+fn of_outputs(
     graph: &Graph,
-    ranges: &[Range],
     digits: &[Option<u32>],
-    fits: &dyn Fn(usize) -> i32,
+    asks: &dyn Fn(usize, Option<i32>) -> Option<i32>,
     setting: Setting,
 ) -> Vec<Option<i32>> {
     let mut least = vec![None; graph.nodes.len()];
@@ -131,7 +147,24 @@ fn least_bits(
         least[output.0] = digits.map(|digits| (digits + GUARD) as i32 - setting.scale as i32);
     }
     for index in (0..graph.nodes.len()).rev() {
+        hand_on(graph, index, &mut least, asks);
+    }
+    least
+}
+
+/// The same for functions that are steep near zero.
+fn of_steep(
+    graph: &Graph,
+    ranges: &[Range],
+    floors: &[Floor],
+    asks: &dyn Fn(usize, Option<i32>) -> Option<i32>,
+    fits: &dyn Fn(usize) -> i32,
+    setting: Setting,
+) -> Vec<Option<i32>> {
+    let mut least: Vec<Option<i32>> = vec![None; graph.nodes.len()];
+    for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
+        let secret = |id: &&NodeId| graph.constant(**id).is_none();
         let steep = match &node.op {
             Op::Function(function) if function.steep_at_zero() => node.inputs.first(),
             Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1),
@@ -139,28 +172,51 @@ fn least_bits(
             _ => None,
         };
         if let Some(&operand) = steep {
-            let asked = steepness(ranges[operand.0], setting).min(fits(operand.0));
-            least[operand.0] = least[operand.0].max(Some(asked));
+            let asked = steepness(ranges[operand.0], floors[operand.0], setting);
+            least[operand.0] = least[operand.0].max(asks(operand.0, Some(asked)));
         }
-        for operand in handed_on(node) {
-            let asked = least[index].map(|least| least.min(fits(operand.0)));
-            least[operand.0] = least[operand.0].max(asked);
+        // A product has no more fractional bits than its factors together, less one: of an input,
+        // too.
+        let multiplies = match &node.op {
+            Op::Arithmetic(Arithmetic::Mul) => node.inputs.iter().filter(secret).count() == 2,
+            Op::Function(function) => *function == Function::power(2.0),
+            // Products with what the model knows have as many as are wanted.
+            _ => false,
+        };
+        if let (true, Some(wanted)) = (multiplies, least[index]) {
+            let scale = setting.scale as i32;
+            let asked = (scale + wanted + 2) / 2 - scale;
+            for operand in node.inputs.iter().filter(|_| asked > 0) {
+                least[operand.0] = least[operand.0].max(Some(asked.min(fits(operand.0))));
+            }
         }
+        hand_on(graph, index, &mut least, asks);
     }
     least
 }
 
+/// What a value should have at least, its operands should have that hand their bits on.
+fn hand_on(
+    graph: &Graph,
+    index: usize,
+    least: &mut [Option<i32>],
+    asks: &dyn Fn(usize, Option<i32>) -> Option<i32>,
+) {
+    for operand in handed_on(&graph.nodes[index]) {
+        least[operand.0] = least[operand.0].max(asks(operand.0, least[index]));
+    }
+}
+
 /// As many as the smallest operand needs to be as precise as 1 is.
-fn steepness(range: Range, setting: Setting) -> i32 {
-    let smallest = if range.low > 0.0 {
-        range.low
-    } else if range.high < 0.0 {
-        -range.high
-    } else {
-        1.0 / f64::from(setting.scale).exp2()
-    };
-    let bits = (setting.margin - smallest.log2()).ceil();
-    bits.clamp(0.0, MOST.into()) as i32
+fn steepness(range: Range, floor: Floor, setting: Setting) -> i32 {
+    let bits = |smallest: f64| (-smallest.log2()).ceil();
+    let seen = range.low.max(-range.high);
+    match floor {
+        Floor::Model(low) => bits(low).clamp(0.0, VALUE_BITS.into()) as i32,
+        Floor::Beside(least) => (setting.margin + bits(least)).clamp(0.0, VALUE_BITS.into()) as i32,
+        Floor::Seen if seen > 0.0 => (setting.margin + bits(seen)).clamp(0.0, VALUE_BITS.into()) as i32,
+        Floor::Seen => (setting.margin + f64::from(setting.scale)).ceil().clamp(0.0, MOST.into()) as i32,
+    }
 }
 
 /// The bits beyond those of activations that a value of this range has headroom for.

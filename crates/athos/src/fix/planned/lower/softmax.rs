@@ -7,6 +7,7 @@ use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
+use super::floor::Floor;
 use super::function::Approximation;
 use super::{Lowered, Lowering, Refusal, column, malformed};
 use crate::fix::units::exp2;
@@ -153,6 +154,7 @@ impl Lowering<'_> {
             extra: EXTRA,
             whole: false,
             sound: true,
+            floor: Floor::Seen,
         };
         self.approximate(id, below, &exp)
     }
@@ -201,6 +203,7 @@ impl Lowering<'_> {
             extra: EXTRA + 2,
             whole: false,
             sound: true,
+            floor: Floor::Seen,
         };
         self.approximate(id, sum, &reciprocal)
     }

@@ -1,0 +1,74 @@
+//! Divisors that are next to nothing, or far from it: the norm of a row, of which some rows are
+//! padding.
+//!
+//! What stands above such a divisor is nothing as well, but for the rounding of fixed point; and a
+//! reciprocal as large as in the float model would make numbers of that.
+
+use cryptflow_graph::{Arithmetic, Function, Graph, Op};
+
+/// Bits below the largest divisor from which on one is next to nothing.
+const TINY: i32 = 16;
+
+/// Bits that lie between those that are next to nothing and the others.
+const GAP: i32 = 4;
+
+/// The magnitudes that a node took.
+#[derive(Clone, Debug)]
+pub(super) struct Magnitudes {
+    /// How many times the bits count: those of squares are twice as many.
+    doubled: i32,
+    /// The smallest and the largest one, for each binary exponent.
+    binades: Vec<(f32, f32)>,
+    /// Whether none was negative.
+    positive: bool,
+}
+
+/// For each node whether something is divided by it, or by its root.
+pub(super) fn divides(graph: &Graph) -> Vec<Option<Magnitudes>> {
+    let mut divisors = vec![None; graph.nodes.len()];
+    for node in &graph.nodes {
+        let (operand, doubled) = match &node.op {
+            Op::Arithmetic(Arithmetic::Div) => (node.inputs.get(1), 1),
+            Op::Function(function) if function.simplest() == Function::RECIPROCAL => (node.inputs.first(), 1),
+            Op::Function(function) if function.simplest() == Function::RSQRT => (node.inputs.first(), 2),
+            // Nothing else divides by what it is given.
+            _ => continue,
+        };
+        if let Some(&operand) = operand
+            && graph.constant(operand).is_none()
+        {
+            divisors[operand.0] = Some(Magnitudes::none(doubled));
+        }
+    }
+    divisors
+}
+
+impl Magnitudes {
+    fn none(doubled: i32) -> Magnitudes {
+        Magnitudes { doubled, binades: vec![(f32::INFINITY, 0.0); 256], positive: true }
+    }
+
+    /// Adds a node's elements.
+    pub(super) fn add(&mut self, data: &[f32]) {
+        for &v in data {
+            self.positive &= v >= 0.0;
+            let magnitude = v.abs();
+            // Eight bits of exponent lie above 23 of the mantissa.
+            if let Some((low, high)) = self.binades.get_mut((magnitude.to_bits() >> 23) as usize) {
+                (*low, *high) = (low.min(magnitude), high.max(magnitude));
+            }
+        }
+    }
+
+    /// The least that is not next to nothing, where some are and a gap lies between.
+    pub(super) fn least(&self) -> Option<f64> {
+        let seen = || self.binades.iter().filter(|(low, high)| low <= high);
+        let largest = f64::from(seen().next_back()?.1);
+        let tiny = largest * f64::from(-TINY * self.doubled).exp2();
+        let mut all = seen().flat_map(|&(low, high)| [f64::from(low), f64::from(high)]);
+        let most_tiny = all.clone().filter(|&v| v <= tiny).fold(None, |_, v| Some(v))?;
+        let least = all.find(|&v| v > tiny)?;
+        let apart = least >= most_tiny * f64::from(GAP * self.doubled).exp2();
+        (self.positive && apart).then_some(least)
+    }
+}

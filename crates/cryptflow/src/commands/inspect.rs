@@ -239,16 +239,18 @@ fn functions(report: Option<&serde_json::Value>) -> String {
     if functions.is_empty() {
         return String::new();
     }
+    // What is next to zero is not zero.
+    let end = |v: f64| if v != 0.0 && v.abs() < 1e-3 { format!("{v:.1e}") } else { format!("{v:.4}") };
     let rows = functions.into_iter().map(|f| {
         [
             f.function,
             f.name,
-            format!("{:.4}", f.low),
-            format!("{:.4}", f.high),
+            end(f.low),
+            end(f.high),
             f.pieces.to_string(),
             f.degree.to_string(),
             format!("{:.1e}", f.largest_error),
-            f.zero_below.map_or(String::new(), |end| format!("{end:.4}")),
+            f.zero_below.map_or(String::new(), end),
         ]
     });
     let header = ["function", "of", "from", "to", "pieces", "degree", "largest error", "zero below"];

@@ -16,6 +16,7 @@ use crate::appraisal::TeeKind;
 use crate::der::DerError;
 use crate::hex;
 use crate::report_data::ReportData;
+use crate::simulated::ContentError;
 
 /// What hardware signed, as it goes over a link (postcard) or into a file (JSON).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +181,7 @@ pub enum GatherError {
     },
     /// The simulated hardware failed.
     #[error("the insecure simulated TEE: {0}")]
-    Simulated(String),
+    Simulated(#[from] ContentError),
 }
 
 impl GatherError {

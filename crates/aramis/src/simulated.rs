@@ -30,7 +30,7 @@ use ring::digest;
 use self::authority::{Authority, Platform};
 pub use self::documents::SVN_UP_TO_DATE;
 use crate::appraisal::TeeKind;
-use crate::collateral::{Collateral, IntelCollateral};
+use crate::collateral::{Collateral, CollateralError, IntelCollateral};
 use crate::evidence::{Attester, Evidence, GatherError};
 use crate::hex;
 use crate::report_data::ReportData;
@@ -58,8 +58,28 @@ pub enum SimulatedError {
         /// The folder or file.
         path: PathBuf,
         /// What went wrong.
-        reason: String,
+        reason: ContentError,
     },
+}
+
+/// Why a key, a certificate or a document of the simulated manufacturer cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// A key pair, a certificate or a revocation list.
+    #[error(transparent)]
+    Certificate(#[from] rcgen::Error),
+    /// A key that should sign.
+    #[error("{0}")]
+    Key(ring::error::KeyRejected),
+    /// No randomness, for a key or a signature.
+    #[error("{0}")]
+    Randomness(ring::error::Unspecified),
+    /// A time that a document cannot have.
+    #[error(transparent)]
+    Time(#[from] x509_cert::der::Error),
+    /// The collateral.
+    #[error(transparent)]
+    Collateral(#[from] CollateralError),
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -69,8 +89,8 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-fn failed(path: &Path, reason: impl ToString) -> SimulatedError {
-    SimulatedError::Content { path: path.to_owned(), reason: reason.to_string() }
+fn failed(path: &Path, reason: impl Into<ContentError>) -> SimulatedError {
+    SimulatedError::Content { path: path.to_owned(), reason: reason.into() }
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SimulatedError {
@@ -216,7 +236,7 @@ impl SimulatedTee {
 
 impl Attester for SimulatedTee {
     fn evidence(&self, data: &ReportData) -> Result<Evidence, GatherError> {
-        let quote = quote::sign(&self.platform, &self.settings, data).map_err(GatherError::Simulated)?;
+        let quote = quote::sign(&self.platform, &self.settings, data)?;
         Ok(Evidence::InsecureSimulated { quote })
     }
 
@@ -249,9 +269,9 @@ pub fn collateral(dir: &Path, issued: SystemTime, expires: SystemTime) -> Result
 }
 
 impl Authority {
-    fn collateral(&self, issued: SystemTime, expires: SystemTime) -> Result<Collateral, String> {
+    fn collateral(&self, issued: SystemTime, expires: SystemTime) -> Result<Collateral, ContentError> {
         let quote_collateral = documents::quote_collateral(self, issued, expires)?;
-        let entry = IntelCollateral::new(quote_collateral).map_err(|e| e.to_string())?;
+        let entry = IntelCollateral::new(quote_collateral)?;
         Ok(Collateral { intel: vec![entry], ..Collateral::default() })
     }
 }

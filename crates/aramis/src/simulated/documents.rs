@@ -9,6 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use x509_cert::der::DateTime;
 
+use super::ContentError;
 use super::authority::{Authority, FMSPC, PCE_SVN, pem};
 use crate::collateral::unix_seconds;
 use crate::hex;
@@ -29,8 +30,8 @@ pub(super) fn quote_collateral(
     authority: &Authority,
     issued: SystemTime,
     expires: SystemTime,
-) -> Result<QuoteCollateralV3, String> {
-    let (root_ca_crl, pck_crl) = authority.revocation_lists(issued, expires).map_err(|e| e.to_string())?;
+) -> Result<QuoteCollateralV3, ContentError> {
+    let (root_ca_crl, pck_crl) = authority.revocation_lists(issued, expires)?;
     let (issued, expires) = (rfc3339(issued)?, rfc3339(expires)?);
     let tcb_info = tcb_info(&issued, &expires).to_string();
     let qe_identity = qe_identity(&issued, &expires).to_string();
@@ -51,11 +52,11 @@ pub(super) fn quote_collateral(
 }
 
 /// ECDSA over P-256 with SHA-256: r and s, 32 bytes each.
-pub(super) fn sign(pkcs8: &[u8], message: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn sign(pkcs8: &[u8], message: &[u8]) -> Result<Vec<u8>, ContentError> {
     let random = SystemRandom::new();
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random)
-        .map_err(|e| e.to_string())?;
-    let signature = key.sign(&random, message).map_err(|e| e.to_string())?;
+        .map_err(ContentError::Key)?;
+    let signature = key.sign(&random, message).map_err(ContentError::Randomness)?;
     Ok(signature.as_ref().to_vec())
 }
 
@@ -104,7 +105,6 @@ fn qe_identity(issued: &str, expires: &str) -> Value {
     })
 }
 
-fn rfc3339(time: SystemTime) -> Result<String, String> {
-    let time = DateTime::from_unix_duration(Duration::from_secs(unix_seconds(time)));
-    time.map(|time| time.to_string()).map_err(|e| e.to_string())
+fn rfc3339(time: SystemTime) -> Result<String, ContentError> {
+    Ok(DateTime::from_unix_duration(Duration::from_secs(unix_seconds(time)))?.to_string())
 }

@@ -4,9 +4,9 @@ use ring::digest;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
-use super::Settings;
 use super::authority::{PCE_SVN, Platform};
 use super::documents::{self, QE_ATTRIBUTES, QE_PROD_ID, QE_SIGNER, QE_SVN};
+use super::{ContentError, Settings};
 use crate::report_data::ReportData;
 
 const ECDSA_P256: u16 = 2;
@@ -17,7 +17,11 @@ const DEBUG: u8 = 0x02;
 /// Signer of simulated enclaves.
 const SIGNER: [u8; 32] = *b"INSECURE simulated enclave sign.";
 
-pub(super) fn sign(platform: &Platform, settings: &Settings, data: &ReportData) -> Result<Vec<u8>, String> {
+pub(super) fn sign(
+    platform: &Platform,
+    settings: &Settings,
+    data: &ReportData,
+) -> Result<Vec<u8>, ContentError> {
     let mut quote = Vec::with_capacity(4096);
     quote.extend(3u16.to_le_bytes());
     quote.extend(ECDSA_P256.to_le_bytes());
@@ -39,12 +43,12 @@ pub(super) fn sign(platform: &Platform, settings: &Settings, data: &ReportData) 
     // The attestation key is fresh for each quote; the platform's key vouches for it through the
     // quoting enclave's report.
     let random = SystemRandom::new();
-    let pkcs8 =
-        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|e| e.to_string())?;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+        .map_err(ContentError::Randomness)?;
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
-        .map_err(|e| e.to_string())?;
+        .map_err(ContentError::Key)?;
     let public = key.public_key().as_ref().get(1..).unwrap_or_default(); // without the 4 of "uncompressed"
-    let signature = key.sign(&random, &quote).map_err(|e| e.to_string())?;
+    let signature = key.sign(&random, &quote).map_err(ContentError::Randomness)?;
 
     let authentication_data = [0; 32];
     let mut hash = digest::Context::new(&digest::SHA256);

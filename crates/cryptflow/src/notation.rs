@@ -5,11 +5,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cryptflow_athos::compile::{Ring, Scale};
 use time::{Date, Month, OffsetDateTime};
 
+/// How an argument is written that was written in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotationError {
+    /// A number of bits.
+    #[error("it must be `auto` or a number of bits")]
+    Bits,
+    /// A size.
+    #[error("it must be height x width, as in 224x224")]
+    Size,
+    /// A range.
+    #[error("it must be two numbers, the smaller one first, as in -1,1")]
+    Range,
+    /// An input's shape.
+    #[error("it must be a name and a shape, as in x=1,28,28,1")]
+    Input,
+    /// A time.
+    #[error("seconds since 1970, or a date such as 2026-03-01")]
+    Time,
+}
+
 /// `auto`, or a number of bits.
 ///
 /// # Errors
 /// How it is written.
-pub fn scale(text: &str) -> Result<Scale, String> {
+pub fn scale(text: &str) -> Result<Scale, NotationError> {
     bits(text).map(|b| b.map_or(Scale::Auto, Scale::Bits))
 }
 
@@ -17,15 +37,15 @@ pub fn scale(text: &str) -> Result<Scale, String> {
 ///
 /// # Errors
 /// How it is written.
-pub fn ring(text: &str) -> Result<Ring, String> {
+pub fn ring(text: &str) -> Result<Ring, NotationError> {
     bits(text).map(|b| b.map_or(Ring::Auto, Ring::Bits))
 }
 
-fn bits(text: &str) -> Result<Option<u32>, String> {
+fn bits(text: &str) -> Result<Option<u32>, NotationError> {
     if text == "auto" {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| "it must be `auto` or a number of bits".to_string())
+    text.parse().map(Some).map_err(|_| NotationError::Bits)
 }
 
 /// A part of what each column of an output spans (`1%`, `0.01`), or the largest error of one output
@@ -52,12 +72,12 @@ pub fn tolerance(text: &str) -> Result<(Option<String>, f64), String> {
 ///
 /// # Errors
 /// How it is written.
-pub fn size(text: &str) -> Result<[usize; 2], String> {
+pub fn size(text: &str) -> Result<[usize; 2], NotationError> {
     let numbers: Option<Vec<usize>> = text.split('x').map(|n| n.parse().ok().filter(|&n| n > 0)).collect();
     match numbers.as_deref() {
         Some([side]) => Ok([*side; 2]),
         Some([height, width]) => Ok([*height, *width]),
-        _ => Err("it must be height x width, as in 224x224".into()),
+        _ => Err(NotationError::Size),
     }
 }
 
@@ -65,11 +85,11 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 ///
 /// # Errors
 /// How it is written.
-pub fn range(text: &str) -> Result<(f64, f64), String> {
+pub fn range(text: &str) -> Result<(f64, f64), NotationError> {
     let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
     match numbers.as_deref() {
         Some([low, high]) if low <= high && low.is_finite() && high.is_finite() => Ok((*low, *high)),
-        _ => Err("it must be two numbers, the smaller one first, as in -1,1".into()),
+        _ => Err(NotationError::Range),
     }
 }
 
@@ -77,35 +97,33 @@ pub fn range(text: &str) -> Result<(f64, f64), String> {
 ///
 /// # Errors
 /// How it is written.
-pub fn input(text: &str) -> Result<(String, Vec<usize>), String> {
-    let wrong = || "it must be a name and a shape, as in x=1,28,28,1".to_string();
-    let (name, shape) = text.rsplit_once('=').ok_or_else(wrong)?;
+pub fn input(text: &str) -> Result<(String, Vec<usize>), NotationError> {
+    let (name, shape) = text.rsplit_once('=').ok_or(NotationError::Input)?;
     let shape = shape.trim_matches(['[', ']']);
     let numbers = if shape.is_empty() {
         Vec::new()
     } else {
-        let parts = shape.split([',', 'x']).map(|n| n.trim().parse().map_err(|_| wrong()));
+        let parts = shape.split([',', 'x']).map(|n| n.trim().parse().map_err(|_| NotationError::Input));
         parts.collect::<Result<Vec<usize>, _>>()?
     };
     let name = name.strip_suffix(":0").unwrap_or(name);
-    if name.is_empty() { Err(wrong()) } else { Ok((name.to_string(), numbers)) }
+    if name.is_empty() { Err(NotationError::Input) } else { Ok((name.to_string(), numbers)) }
 }
 
 /// Seconds since 1970, or a date of 1970 or later: `2026-03-01`, midnight in UTC.
 ///
 /// # Errors
 /// How it is written.
-pub fn time(text: &str) -> Result<SystemTime, String> {
-    let wrong = || "seconds since 1970, or a date such as 2026-03-01".to_owned();
+pub fn time(text: &str) -> Result<SystemTime, NotationError> {
     let time = match text.split('-').collect::<Vec<_>>().as_slice() {
         [seconds] => {
-            let seconds = seconds.parse().map_err(|_| wrong())?;
+            let seconds = seconds.parse().map_err(|_| NotationError::Time)?;
             UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
         }
         [year, month, day] => date(year, month, day).filter(|&time| time >= UNIX_EPOCH),
         _ => None,
     };
-    time.ok_or_else(wrong)
+    time.ok_or(NotationError::Time)
 }
 
 fn date(year: &str, month: &str, day: &str) -> Option<SystemTime> {

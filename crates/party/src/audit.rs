@@ -12,6 +12,22 @@ use serde_json::{Value, json};
 
 use crate::store::restrict;
 
+/// Where the lines of a log do not go together.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// A line is no JSON.
+    #[error("line {line}: {source}")]
+    Json {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A line does not have the digest of the one before it.
+    #[error("line {0} does not follow the one before it")]
+    Chain(usize),
+}
+
 /// An open log.
 pub struct Audit {
     state: Mutex<(File, String)>,
@@ -58,13 +74,14 @@ impl Audit {
     ///
     /// # Errors
     /// The first line that does not.
-    pub fn check(text: &str) -> Result<Vec<Value>, String> {
+    pub fn check(text: &str) -> Result<Vec<Value>, AuditError> {
         let mut previous = String::new();
         let mut entries = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let entry: Value = serde_json::from_str(line).map_err(|e| format!("line {}: {e}", number + 1))?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let entry: Value =
+                serde_json::from_str(line).map_err(|source| AuditError::Json { line: number, source })?;
             if entry.get("previous").and_then(Value::as_str) != Some(&previous) {
-                return Err(format!("line {} does not follow the one before it", number + 1));
+                return Err(AuditError::Chain(number));
             }
             previous = digest(line);
             entries.push(entry);

@@ -4,6 +4,7 @@ use cryptflow_program::{Checked, Program, validate};
 use cryptflow_protocols::ProtocolName;
 use serde::{Deserialize, Serialize};
 
+use crate::difference::Difference;
 use crate::messages::{Obstacle, SessionError, commit, elements, part_limit};
 use crate::serve::supported;
 
@@ -43,11 +44,8 @@ impl Deployment {
         let program = validate(program).map_err(|e| self.obstructed(e.into()))?;
         let (parts, parties) = (self.commitments.len(), self.protocol.facts().parties);
         if parts != parties {
-            let reason = format!(
-                "its weights were shared into {parts} parts, and {} is run by {parties} parties",
-                self.protocol
-            );
-            return Err(self.obstructed(Obstacle::Different(reason)));
+            let difference = Difference::Parts { parts, protocol: self.protocol, parties };
+            return Err(self.obstructed(difference.into()));
         }
         supported(self.protocol, &program)?;
         Ok(program)

@@ -8,6 +8,7 @@ pub mod attested;
 mod audit;
 pub mod config;
 pub mod deployment;
+mod difference;
 pub mod greeting;
 pub mod messages;
 mod open;
@@ -19,7 +20,8 @@ pub mod store;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use audit::Audit;
+pub use audit::{Audit, AuditError};
+pub use difference::Difference;
 pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
 pub use service::{Log, Service, ServiceError};
 

@@ -22,6 +22,7 @@ use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::{AttestationError, Discord, Statement};
+use crate::difference::Difference;
 use crate::store::StoreError;
 
 /// Version of these messages.
@@ -201,8 +202,8 @@ pub enum Obstacle {
     #[error("no client came")]
     NoClient,
     /// Who takes part means different sessions.
-    #[error("{0}")]
-    Different(String),
+    #[error(transparent)]
+    Different(#[from] Difference),
 }
 
 /// What can go wrong in a session, on either side.

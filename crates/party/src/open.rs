@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::config::{ClientEntry, Right};
 use crate::deployment::Part;
+use crate::difference::Difference;
 use crate::greeting::{Greeting, Tell, ready, say};
 use crate::messages::{Manifest, Obstacle, SessionError, VERSION};
 use crate::serve::{Job, agree, check, converse};
@@ -80,34 +81,30 @@ impl Service {
         model: &str,
         manifest: &Manifest,
     ) -> Result<(Checked, Part), SessionError> {
-        let refused = |reason: String| Err(Obstacle::Different(reason).into());
+        let refused = |difference| Err(Obstacle::Different(difference).into());
         self.permit(rights, Right::Predict, model)?;
         if !self.config.session.protocols.contains(&manifest.protocol) {
             let (party, protocol) = (format!("P{}", self.index), manifest.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());
         }
         if manifest.client != Some(rights.fingerprint.0) {
-            return refused("the session is another client's".into());
+            return refused(Difference::Client);
         }
         let policy = self.trust.as_ref().map(|trust| trust.policy);
         if manifest.policy != policy {
             return refused(match (manifest.policy, policy) {
-                (None, _) => {
-                    format!("P{} runs attested sessions only, and the client has no policy", self.index)
-                }
-                (_, None) => format!("P{} attests nothing, and the client demands it", self.index),
-                _ => format!("P{} and the client have different attestation policies", self.index),
+                (None, _) => Difference::NoPolicy(self.index),
+                (_, None) => Difference::NoEvidence(self.index),
+                _ => Difference::Policy(self.index),
             });
         }
         let part = self.store.get(model)?;
         if manifest.deployment != Some(part.deployment.digest()) {
-            return refused(format!("P{} keeps another {model:?} than the client means", self.index));
+            return refused(Difference::Model { party: self.index, model: model.into() });
         }
         if !part.deployment.protocol.shares_like(manifest.protocol) {
-            return refused(format!(
-                "{model:?} was deployed for {}, not for {}",
-                part.deployment.protocol, manifest.protocol
-            ));
+            let (deployed, asked) = (part.deployment.protocol, manifest.protocol);
+            return refused(Difference::Sharing { model: model.into(), deployed, asked });
         }
         let program = part.deployment.parse()?;
         check(manifest, &program)?;

@@ -10,6 +10,7 @@ use cryptflow_protocols::{ProtocolName, Visitor};
 use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
+use crate::difference::Difference;
 use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, commit, elements, part_limit,
     receive, send, unexpected,
@@ -107,18 +108,15 @@ fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
 /// # Errors
 /// In which point it does not, or why the protocol cannot run the program.
 pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError> {
-    let refused = |reason: String| Err(Obstacle::Different(reason).into());
     same_version(manifest)?;
     supported(manifest.protocol, program)?;
     let own = digest(program).map_err(Obstacle::from)?;
     if own.0 != manifest.program {
-        return refused("the program that came is not the one in the manifest".into());
+        return Err(Obstacle::from(Difference::Program).into());
     }
     if program.ring_bits != manifest.ring_bits {
-        return refused(format!(
-            "the manifest says 2^{}, the program 2^{}",
-            manifest.ring_bits, program.ring_bits
-        ));
+        let difference = Difference::Ring { manifest: manifest.ring_bits, program: program.ring_bits };
+        return Err(Obstacle::from(difference).into());
     }
     Ok(())
 }
@@ -142,11 +140,8 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
     }
     for j in links.others() {
         if links.to(j).recv(own.len())? != own {
-            let (me, peer) = (links.index(), links.to(j).peer());
-            let reason = format!(
-                "P{me} and {peer} were asked for different sessions: client, program, weights or protocol"
-            );
-            return Err(Obstacle::Different(reason).into());
+            let difference = Difference::Manifest { party: links.index(), peer: links.to(j).peer().into() };
+            return Err(Obstacle::from(difference).into());
         }
     }
     Ok(())

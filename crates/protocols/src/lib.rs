@@ -143,10 +143,15 @@ impl fmt::Display for ProtocolName {
     }
 }
 
+/// A name that no protocol has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no protocol {0:?}")]
+pub struct UnknownProtocol(String);
+
 impl FromStr for ProtocolName {
-    type Err = String;
-    fn from_str(name: &str) -> Result<ProtocolName, String> {
+    type Err = UnknownProtocol;
+    fn from_str(name: &str) -> Result<ProtocolName, UnknownProtocol> {
         let found = ProtocolName::ALL.iter().find(|protocol| protocol.name() == name);
-        found.copied().ok_or_else(|| format!("there is no protocol {name:?}"))
+        found.copied().ok_or_else(|| UnknownProtocol(name.to_owned()))
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::handshake::{Proved, Terms, attest};
 use super::statement::{Statement, consistent};
 use super::{Discord, Instance, Trust};
+use crate::difference::Difference;
 use crate::messages::{Manifest, Obstacle, SessionError, receive, send, unexpected};
 
 /// One party's side of an attested session.
@@ -88,11 +89,8 @@ impl Accord {
         for j in links.others() {
             let theirs: Agreement = receive(links.to(j))?;
             if theirs.manifest != own.manifest {
-                return Err(Obstacle::Different(format!(
-                    "P{} and P{j} were asked for different sessions: client, program, weights, protocol, widths or policy",
-                    links.index()
-                ))
-                .into());
+                let difference = Difference::AttestedManifest { party: links.index(), peer: j };
+                return Err(Obstacle::from(difference).into());
             }
             let all = 0..own.roster.len().max(theirs.roster.len());
             if let Some(party) = all.into_iter().find(|&k| theirs.roster.get(k) != own.roster.get(k)) {

@@ -11,6 +11,9 @@ pub enum NotationError {
     /// A number of bits.
     #[error("it must be `auto` or a number of bits")]
     Bits,
+    /// A tolerance.
+    #[error("it must be a part of what an output spans, as 1%, or an output's largest error, as NAME=0.01")]
+    Tolerance,
     /// A size.
     #[error("it must be height x width, as in 224x224")]
     Size,
@@ -53,7 +56,7 @@ fn bits(text: &str) -> Result<Option<u32>, NotationError> {
 ///
 /// # Errors
 /// How it is written.
-pub fn tolerance(text: &str) -> Result<(Option<String>, f64), String> {
+pub fn tolerance(text: &str) -> Result<(Option<String>, f64), NotationError> {
     let (name, number) = match text.rsplit_once('=') {
         Some((name, number)) => (Some(name.to_string()), number),
         None => (None, text),
@@ -62,9 +65,7 @@ pub fn tolerance(text: &str) -> Result<(Option<String>, f64), String> {
         Some(digits) if name.is_none() => (digits, 0.01),
         _ => (number, 1.0),
     };
-    let wrong =
-        "it must be a part of what an output spans, as 1%, or an output's largest error, as NAME=0.01";
-    let number: f64 = digits.trim().parse().map_err(|_| wrong.to_string())?;
+    let number: f64 = digits.trim().parse().map_err(|_| NotationError::Tolerance)?;
     Ok((name, number * unit))
 }
 

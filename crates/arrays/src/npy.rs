@@ -191,24 +191,83 @@ fn row_major<T: Copy>(elements: &[T], shape: &[usize]) -> Vec<T> {
     out
 }
 
-/// Writes a tensor as `.npy`, version 1.0, little-endian float32, row-major.
-pub fn write_npy(mut writer: impl Write, tensor: &Tensor) -> std::io::Result<()> {
-    write(&mut writer, tensor)
+/// The type in which elements are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrittenAs {
+    /// `float32`.
+    #[default]
+    Float32,
+    /// `int32`, of numbers rounded to the nearest.
+    Int32,
+    /// `int64`, of numbers rounded to the nearest.
+    Int64,
+    /// `bool`: whether a number is nearer to 1 than to 0.
+    Bool,
+}
+
+impl WrittenAs {
+    /// What NumPy calls it in a header: little-endian.
+    fn descr(self) -> &'static str {
+        match self {
+            WrittenAs::Float32 => "<f4",
+            WrittenAs::Int32 => "<i4",
+            WrittenAs::Int64 => "<i8",
+            WrittenAs::Bool => "|b1",
+        }
+    }
+
+    /// Bytes of an element.
+    fn size(self) -> usize {
+        match self {
+            WrittenAs::Float32 | WrittenAs::Int32 => 4,
+            WrittenAs::Int64 => 8,
+            WrittenAs::Bool => 1,
+        }
+    }
+
+    fn encode(self, numbers: &[f32], bytes: &mut Vec<u8>) {
+        match self {
+            WrittenAs::Float32 => bytes.extend(numbers.iter().flat_map(|v| v.to_le_bytes())),
+            WrittenAs::Int32 => bytes.extend(numbers.iter().flat_map(|v| (v.round() as i32).to_le_bytes())),
+            WrittenAs::Int64 => bytes.extend(numbers.iter().flat_map(|v| (v.round() as i64).to_le_bytes())),
+            WrittenAs::Bool => bytes.extend(numbers.iter().map(|&v| u8::from(v > 0.5))),
+        }
+    }
+}
+
+/// A tensor, and the type in which its elements are written: float32 unless another is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    /// The tensor.
+    pub tensor: &'a Tensor,
+    /// The type.
+    pub kind: WrittenAs,
+}
+
+impl<'a> From<&'a Tensor> for Written<'a> {
+    fn from(tensor: &'a Tensor) -> Written<'a> {
+        Written { tensor, kind: WrittenAs::Float32 }
+    }
+}
+
+/// Writes a tensor as `.npy`, version 1.0, little-endian, row-major.
+pub fn write_npy<'a>(mut writer: impl Write, tensor: impl Into<Written<'a>>) -> std::io::Result<()> {
+    write(&mut writer, tensor.into())
 }
 
 /// Compiled here, once, where it is optimised.
-fn write(writer: &mut dyn Write, tensor: &Tensor) -> std::io::Result<()> {
+fn write(writer: &mut dyn Write, Written { tensor, kind }: Written<'_>) -> std::io::Result<()> {
     let count = tensor.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if count != Some(tensor.data.len()) {
         let found = tensor.data.len();
         let message = format!("a tensor of shape {:?} cannot have {found} elements", tensor.shape);
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
     }
-    writer.write_all(&header::encode(&tensor.shape)?)?;
+    writer.write_all(&header::encode(kind.descr(), &tensor.shape)?)?;
     let mut buffer = Vec::with_capacity(1 << 16);
     for chunk in tensor.data.chunks(1 << 14) {
         buffer.clear();
-        buffer.extend(chunk.iter().flat_map(|v| v.to_le_bytes()));
+        kind.encode(chunk, &mut buffer);
         writer.write_all(&buffer)?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! ```
 //! It knows neither protocols nor sockets.
 
+mod answer;
 pub mod check;
 pub mod compile;
 mod conditions;
@@ -13,4 +14,5 @@ pub mod functions;
 pub mod passes;
 pub mod rows;
 
+pub use answer::{Meaning, answer};
 pub use functions::MOST_PIECES;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cryptflow_athos::Meaning;
 use cryptflow_graph::{Array, Graph, float};
 use cryptflow_import::{ImportOptions, from_path};
 use cryptflow_program::Program;
@@ -11,18 +12,25 @@ use crate::error::{Error, Result};
 use crate::labels::top;
 use crate::report::Ranked;
 
-/// The difference of two sets of logits.
+/// The difference of two sets of rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Rows whose largest element is at the same place.
-    pub same_top1: usize,
+    /// Rows of which the same class is the top one, or the same number the largest; absent where
+    /// rows are about something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_top1: Option<usize>,
     /// Rows.
     pub rows: usize,
+    /// Of what rows decide (the class of a row or of a pixel, on which side of 0.5 a probability
+    /// is), that which is the same.
+    pub same_choices: usize,
+    /// All that rows decide; nothing where they hold numbers.
+    pub choices: usize,
     /// Largest absolute difference of two elements.
     pub largest_difference: f64,
     /// Largest absolute element of the float model, for comparison.
     pub largest_logit: f64,
-    /// The rows whose largest element is elsewhere.
+    /// The rows that decide otherwise.
     pub different: Vec<usize>,
     /// The float model's top class of each row; filled in by who knows the labels.
     pub top1: Vec<Ranked>,
@@ -31,16 +39,20 @@ pub struct Comparison {
 impl Comparison {
     /// Compares two sets of rows of logits.
     pub fn new(secure: &[Vec<f32>], float: &[Vec<f32>]) -> Comparison {
-        Comparison::by(secure, float, &|row| top(row, 1).first().map(|&(class, _)| class))
+        let best = |row: &[f32]| top(row, 1).iter().map(|&(class, _)| class).collect();
+        let comparison = Comparison::by(secure, float, &best);
+        Comparison { same_top1: Some(comparison.same_choices), ..comparison }
     }
 
-    /// Compares two sets of rows; `best` is the class that a row is for.
-    pub fn by(secure: &[Vec<f32>], float: &[Vec<f32>], best: &dyn Fn(&[f32]) -> Option<usize>) -> Comparison {
+    /// Compares two sets of rows; `choices` is what a row decides.
+    pub fn by(secure: &[Vec<f32>], float: &[Vec<f32>], choices: &dyn Fn(&[f32]) -> Vec<usize>) -> Comparison {
         let mut comparison = Comparison { rows: secure.len(), ..Comparison::default() };
         for (row, (a, b)) in secure.iter().zip(float).enumerate() {
-            if best(a) == best(b) {
-                comparison.same_top1 += 1;
-            } else {
+            let (ours, theirs) = (choices(a), choices(b));
+            let same = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+            comparison.same_choices += same;
+            comparison.choices += theirs.len();
+            if same < theirs.len() {
                 comparison.different.push(row);
             }
             for (&x, &y) in a.iter().zip(b) {
@@ -61,6 +73,11 @@ pub struct FloatModel {
 }
 
 impl FloatModel {
+    /// What the numbers of each output say.
+    pub fn meanings(&self) -> Vec<Meaning> {
+        Meaning::of_outputs(&self.graph)
+    }
+
     /// Reads the graph (of this signature, if it is a SavedModel and has another than the default),
     /// with the program's input shapes, up to the values that the program opens.
     ///

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cryptflow_program::write_whole;
 
-use cryptflow_arrays::npy::{self, Tensor};
+use cryptflow_arrays::npy::{self, Written};
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,8 @@ pub fn is_archive(file: &Path) -> bool {
 /// # Errors
 /// Where the folder cannot be written to or the disk is full; a file that was there stays as it
 /// was.
-pub fn write_npy(file: &Path, tensor: &Tensor) -> Result<(), OutputError> {
+pub fn write_npy<'a>(file: &Path, tensor: impl Into<Written<'a>>) -> Result<(), OutputError> {
+    let tensor = tensor.into();
     write_whole(file, |writer| npy::write_npy(writer, tensor))
         .map_err(|source| OutputError { file: file.to_path_buf(), source })
 }
@@ -36,7 +37,7 @@ pub fn write_npy(file: &Path, tensor: &Tensor) -> Result<(), OutputError> {
 ///
 /// # Errors
 /// As [`write_npy`]; and where two have the same name.
-pub fn write_npz(file: &Path, tensors: &[(&str, Tensor)]) -> Result<(), OutputError> {
-    write_whole(file, |writer| npy::write_npz(writer, tensors.iter().map(|(name, tensor)| (*name, tensor))))
+pub fn write_npz(file: &Path, tensors: &[(&str, Written<'_>)]) -> Result<(), OutputError> {
+    write_whole(file, |writer| npy::write_npz(writer, tensors.iter().copied()))
         .map_err(|source| OutputError { file: file.to_path_buf(), source })
 }

@@ -2,6 +2,9 @@
 
 mod answers;
 mod bounds;
+mod kind;
+mod output;
+mod shown;
 
 use std::fmt::Write;
 
@@ -16,8 +19,11 @@ use serde::Serialize;
 use crate::client::Answer;
 use crate::first_beyond::FirstBeyond;
 
-pub use answers::{Answers, Label, OutputReport, Ranked, Showing, Verdicts, classes};
+pub use answers::Answers;
 pub use bounds::{Origin, OutOfBounds};
+pub use kind::{Kind, Rows, named};
+pub use output::{Known, OutputReport, Verdicts};
+pub use shown::{Label, Ranked, Showing};
 
 /// Everything that a run reports.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -1,8 +1,10 @@
 //! What the runs of a model give: the results of each output, row by row.
 
 use cryptflow_arrays::npy::Tensor;
+use cryptflow_athos::answer;
 use cryptflow_engine::Beyond;
-use cryptflow_program::Value;
+use cryptflow_graph::{Array, OpError};
+use cryptflow_program::{OutputTransform, Value};
 
 use crate::batches::Batches;
 use crate::fixed;
@@ -38,6 +40,8 @@ pub struct Results {
     /// The rows, counted as in `rows`, that hold numbers outside of the bounds that the program
     /// declares.
     pub beyond: Vec<(usize, Beyond)>,
+    /// The output's first axis counts rows.
+    counts_rows: bool,
     /// How many there will be.
     total: usize,
     a_run: usize,
@@ -67,6 +71,7 @@ impl Results {
             rows: Vec::with_capacity(rows),
             whole,
             beyond: Vec::new(),
+            counts_rows,
             total: if whole { 1 } else { rows },
             a_run: if counts_rows { batch } else { 1 },
         })
@@ -89,6 +94,27 @@ impl Results {
         let wanted = self.a_run.min(self.total - self.rows.len());
         self.rows
             .extend((0..wanted).map(|i| opened.iter().skip(i * len).take(len).copied().collect::<Vec<_>>()));
+    }
+
+    /// What the model itself gives, where the client applies this to what is opened.
+    ///
+    /// # Errors
+    /// Results that do not go with it.
+    pub fn answered(&self, transform: Option<OutputTransform>) -> Result<Results, OpError> {
+        let mut answered = Results { rows: Vec::with_capacity(self.rows.len()), ..self.clone() };
+        for row in &self.rows {
+            let given = answer(transform, Array::new(self.opened_shape(), row.clone())?)?;
+            let skipped = usize::from(self.counts_rows).min(given.shape.len());
+            answered.shape = given.shape.get(skipped..).unwrap_or_default().to_vec();
+            answered.rows.push(given.data.to_vec());
+        }
+        Ok(answered)
+    }
+
+    /// Shape in which the parties open one result, with the axis of rows if there is one.
+    pub fn opened_shape(&self) -> Vec<usize> {
+        let batch = self.counts_rows.then_some(1);
+        batch.into_iter().chain(self.shape.iter().copied()).collect()
     }
 
     /// Shape of all results as one array: `[rows, …]`, or that of the result where it is one for

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use cryptflow::batches::Batches;
 use cryptflow::client::Answer;
-use cryptflow::report::{Answers, OutputReport, Report, Showing};
+use cryptflow::report::{Answers, Known, OutputReport, Report};
 use cryptflow::results::Results;
 use cryptflow_party::messages::BatchRecord;
+use cryptflow_program::OutputTransform;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::Network;
 
@@ -26,8 +27,8 @@ fn answers(logits: &[f32]) -> Answers {
     let batches = Batches::of([&[1, 4][..]]);
     let mut results = Results::expect("y", &[1, logits.len()], &batches, 1).unwrap();
     results.add(logits);
-    let showing = Showing { only: true, ..Showing::default() };
-    Answers::new(vec!["a.png".into()], vec![OutputReport::new(&results, None, showing)])
+    let known = Known { transform: Some(OutputTransform::ArgMax), ..Known::default() };
+    Answers::new(vec!["a.png".into()], vec![OutputReport::new(&results, None, known).unwrap()])
 }
 
 #[test]

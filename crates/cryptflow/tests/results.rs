@@ -90,8 +90,10 @@ fn differences_are_counted_by_row() {
     assert_eq!(
         Comparison::new(&secure, &float),
         Comparison {
-            same_top1: 2,
+            same_top1: Some(2),
             rows: 3,
+            same_choices: 2,
+            choices: 3,
             largest_difference: 1.0,
             largest_logit: 3.5,
             different: vec![1],
@@ -119,7 +121,7 @@ fn errors_name_the_file() {
     write_npy(&file, &tensor).unwrap();
     assert!(std::fs::read(&file).unwrap().starts_with(b"\x93NUMPY"));
     let archive = folder.path().join("y.NPZ");
-    write_npz(&archive, &[("a", tensor.clone()), ("b", tensor.clone())]).unwrap();
+    write_npz(&archive, &[("a", (&tensor).into()), ("b", (&tensor).into())]).unwrap();
     assert!(std::fs::read(&archive).unwrap().starts_with(b"PK"));
     assert!(is_archive(&archive) && !is_archive(&file) && !is_archive(Path::new("npz")));
     let error = write_npy(&folder.path().join("no/such/folder.npy"), &tensor).unwrap_err().to_string();

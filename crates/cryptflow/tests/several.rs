@@ -79,10 +79,32 @@ fn every_output_is_written_reported_and_compared() {
         "  size [1]    ",
         "5 inputs in 3 batches",
         "compare  scores: top-1 as the float model on ",
-        "         size: largest difference of an element ",
+        "         size: largest difference of a number ",
     ] {
         assert!(text.contains(part), "{text}\nlacks {part:?}");
     }
+}
+
+#[test]
+fn the_form_of_the_model_is_written_where_it_is_wanted() {
+    let files = Files::new(false, 5);
+    files.compile(&["@/x.npz"]);
+    let (a, b) = rows(5);
+    let run = ["run", "@/m.safetensors", "--input", "@/x.npz", "--output", "@/y.npz", "--output-form"];
+    let logits: Vec<[f32; 3]> = a.iter().zip(&b).map(|(a, b)| a.map(|x| x + b)).collect();
+    stdout(files.run(&[&run[..], &["opened"]].concat()));
+    near(&array(&files.path("y.npz"), "scores").1, &logits.concat(), "opened");
+    stdout(files.run(&[&run[..], &["model"]].concat()));
+    let softmax = logits.iter().flat_map(|row| {
+        let powers = row.map(f32::exp);
+        powers.map(|p| p / powers.iter().sum::<f32>())
+    });
+    let (shape, found) = array(&files.path("y.npz"), "scores");
+    assert_eq!(shape, [5, 3]);
+    near(&found, &softmax.collect::<Vec<_>>(), "model");
+    assert_eq!(array(&files.path("y.npz"), "size").0, [5, 1]);
+    let output = files.run(&["run", "@/m.safetensors", "--input", "@/x.npz", "--output-form", "model"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("--output"));
 }
 
 #[test]

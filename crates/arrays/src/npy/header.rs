@@ -75,11 +75,11 @@ impl Header {
     }
 }
 
-/// The header of a little-endian float32 array in row-major order.
-pub(super) fn encode(shape: &[usize]) -> std::io::Result<Vec<u8>> {
+/// The header of an array in row-major order whose elements are of this type, as NumPy writes it.
+pub(super) fn encode(descr: &str, shape: &[usize]) -> std::io::Result<Vec<u8>> {
     let axes: String = shape.iter().map(|d| format!("{d}, ")).collect();
     let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({axes}), }}");
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes}), }}");
     // The elements begin at a multiple of 64.
     let padding = (64 - (10 + text.len() + 1) % 64) % 64;
     text.push_str(&" ".repeat(padding));

@@ -6,7 +6,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::{NpyArray, NpyError, Tensor, read_npy, write_npy};
+use super::{NpyArray, NpyError, Written, read_npy, write_npy};
 
 trait Archived: Read + Seek {}
 impl<T: Read + Seek> Archived for T {}
@@ -50,19 +50,20 @@ pub fn read_npz_all(mut reader: impl Read + Seek) -> Result<Vec<(String, NpyArra
 /// # Errors
 /// Two arrays of one name, an array whose elements do not go with its shape, or a writer that
 /// fails.
-pub fn write_npz<'a>(
+pub fn write_npz<'a, A: Into<Written<'a>>>(
     writer: impl Write,
-    arrays: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    arrays: impl IntoIterator<Item = (&'a str, A)>,
 ) -> std::io::Result<()> {
     let mut file = Keeping { writer, failed: None };
     let mut archive = ZipWriter::new_stream(&mut file);
-    for (name, tensor) in arrays {
+    for (name, array) in arrays {
+        let array = array.into();
         // Beyond this, sizes in the archive need 64 bits.
-        let large = tensor.data.len() as u64 * 4 >= u64::from(u32::MAX) - (1 << 16);
+        let large = (array.tensor.data.len() * array.kind.size()) as u64 >= u64::from(u32::MAX) - (1 << 16);
         let options =
             SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
         archive.start_file(format!("{name}.npy"), options)?;
-        write_npy(&mut archive, tensor)?;
+        write_npy(&mut archive, array)?;
     }
     archive.finish()?;
     match file.failed {

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use cryptflow_arrays::npy::{
-    Elements, NpyArray, NpyError, Tensor, read_npy, read_npz, read_npz_member, write_npy, write_npz,
+    Elements, NpyArray, NpyError, Tensor, Written, WrittenAs, read_npy, read_npz, read_npz_member, write_npy,
+    write_npz,
 };
 
 /// A file with this element type, order, shape text and bytes of elements.
@@ -122,6 +123,29 @@ fn what_is_written_is_read() {
     }
     let wrong = Tensor { shape: vec![2, 2], data: vec![0.0; 3] };
     assert!(write_npy(&mut Vec::new(), &wrong).is_err());
+}
+
+#[test]
+fn numbers_are_written_in_the_type_that_is_wanted() {
+    let tensor = Tensor { shape: vec![5], data: vec![0.0, 1.0, 2.004, 16_777_216.0, 0.6] };
+    let table: [(WrittenAs, &str, usize, [f32; 5]); 4] = [
+        (WrittenAs::Float32, "<f4", 4, [0.0, 1.0, 2.004, 16_777_216.0, 0.6]),
+        (WrittenAs::Int32, "<i4", 4, [0.0, 1.0, 2.0, 16_777_216.0, 1.0]),
+        (WrittenAs::Int64, "<i8", 8, [0.0, 1.0, 2.0, 16_777_216.0, 1.0]),
+        (WrittenAs::Bool, "|b1", 1, [0.0, 1.0, 1.0, 1.0, 1.0]),
+    ];
+    for (kind, descr, size, expected) in table {
+        let written = Written { tensor: &tensor, kind };
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, written).unwrap();
+        assert_eq!((bytes.len() - 5 * size) % 64, 0, "{kind:?}");
+        assert!(String::from_utf8_lossy(&bytes).contains(&format!("'descr': '{descr}'")), "{kind:?}");
+        assert_eq!(read(&bytes).unwrap().elements, Elements::Floats(expected.to_vec()), "{kind:?}");
+        let mut archive = Vec::new();
+        write_npz(&mut archive, [("y", written)]).unwrap();
+        let array = read_npz_member(std::io::Cursor::new(&archive), "y").unwrap();
+        assert_eq!(array.elements, Elements::Floats(expected.to_vec()), "{kind:?}");
+    }
 }
 
 /// An archive of members, compressed where `deflate`.

@@ -14,6 +14,7 @@ use super::bounded::{Bounded, MANY_EXAMPLES};
 use super::chosen::search::{Decision, Trial};
 use super::quantised::Quantised;
 use super::runner::FixedRunner;
+use crate::Meaning;
 
 pub use super::planned::plan::FunctionReport;
 
@@ -46,6 +47,8 @@ pub struct CompileReport {
     pub peak_elements: u64,
     /// How fixed point compares with the float model, over the examples of the last run.
     pub agreement: Option<AgreementReport>,
+    /// What the numbers of each output say.
+    pub outputs: Vec<Meaning>,
     /// The programs that the search tried, in that order.
     pub trials: Vec<TrialReport>,
     /// The functions that polynomials stand for.
@@ -151,6 +154,7 @@ pub(crate) fn report(
         macs: plan.macs(),
         peak_elements: liveness::peak_elements(program),
         agreement: measured.agreement,
+        outputs: Meaning::of_outputs(bounded.graph),
         trials: decision.trials.iter().map(TrialReport::of).collect(),
         functions: plan.functions.clone(),
         layers,

@@ -1,6 +1,6 @@
 //! What every command that runs a model does: inputs in, batches, outputs and a report out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use cryptflow::batches::Batches;
@@ -8,13 +8,16 @@ use cryptflow::client::Client;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow::first_beyond::first_beyond;
+use cryptflow::fixed;
 use cryptflow::input::{InputSpec, Row};
 use cryptflow::labels::Labels;
-use cryptflow::report::{Answers, OutputReport, Report, Showing, classes};
+use cryptflow::report::{Answers, Known, OutputReport, Report, Rows, named};
 use cryptflow::results::Results;
-use cryptflow::{fixed, output};
-use cryptflow_program::{Checked, Program, Value, ValueId, file};
+use cryptflow_athos::Meaning;
+use cryptflow_program::{Checked, Output, Program, Value, ValueId, file};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::written::{self, OutputForm};
 
 /// What goes in and what comes out.
 #[derive(Args)]
@@ -24,10 +27,14 @@ pub(crate) struct Files {
     /// input.
     #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|NAME=FILE")]
     input: Vec<PathBuf>,
-    /// Write the outputs here, one row an input, before a softmax or an arg-max (logits): every
-    /// output by its name (.npz), or the only one (.npy).
+    /// Write the outputs here, one row an input: every output by its name (.npz), or the only one
+    /// (.npy).
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What is written: what the parties opened (logits, where the model ends in a softmax, an
+    /// arg-max or a top-k), or what the model itself returns, with these applied.
+    #[arg(long, value_name = "FORM", default_value = "opened", requires = "output")]
+    output_form: OutputForm,
     /// Names of the classes: a name a line. They go with every output of so many classes.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -51,41 +58,54 @@ pub(crate) struct Job {
     columns: Vec<Vec<Row>>,
     /// Where the results of each output will go.
     empty: Vec<Results>,
+    /// What the numbers of each output say, as far as that is known.
+    meanings: Vec<Meaning>,
     labels: Option<Labels>,
+    /// The outputs that the labels are for.
+    named: Vec<bool>,
     float: Option<FloatModel>,
 }
 
 impl Job {
-    /// Reads and checks everything that the command line names.
-    pub(crate) fn prepare(program: Checked, files: &Files) -> Result<Job> {
+    /// Reads and checks everything that the command line names. `meanings` is what the file of the
+    /// model says of its outputs, where there is one; the float model tells better.
+    pub(crate) fn prepare(program: Checked, files: &Files, meanings: Vec<Meaning>) -> Result<Job> {
         let inputs = specs(&program)?;
         let outputs = outputs(&program)?;
         let batches = Batches::new(program.batch, inputs.iter().map(|input| input.shape.as_slice()));
         if let Some(path) = &files.output {
             file::check_writable(path).map_err(Error::new)?;
-            check_names(path, &outputs)?;
+            written::check_names(path, &outputs)?;
         }
-        let labels = match &files.labels {
-            Some(path) => {
-                let only = outputs.len() == 1;
-                let counts = outputs.iter().zip(&program.outputs).filter_map(|((_, value), output)| {
-                    classes(batches.row(&value.shape).0, output.transform, only)
-                });
-                Some(Labels::read(path, &counts.collect::<Vec<_>>()).map_err(Error::new)?)
-            }
-            None => None,
-        };
         let float = match &files.compare {
             Some(path) => Some(FloatModel::read(path, &program, files.signature.as_deref())?),
             None => None,
         };
+        let meanings = match &float {
+            Some(float) => float.meanings(),
+            None => meanings,
+        };
+        let rows: Vec<Rows<'_>> = (outputs.iter().zip(&program.outputs).enumerate())
+            .map(|(index, ((_, value), output))| {
+                let meaning = meanings.get(index).copied().unwrap_or_default();
+                Rows::opened(batches.row(&value.shape).0, &value.shape, output.transform, meaning)
+            })
+            .collect();
+        let labels = match &files.labels {
+            Some(path) => {
+                let counts: Vec<usize> = rows.iter().filter_map(Rows::names).collect();
+                Some(Labels::read(path, &counts).map_err(Error::new)?)
+            }
+            None => None,
+        };
+        let named = labels.as_ref().map(|labels| named(&rows, labels.count())).unwrap_or_default();
         let columns = batches.read(&files.input, inputs).map_err(Error::new)?;
         let rows = columns.first().map_or(0, Vec::len);
         let empty = outputs
             .iter()
             .map(|(name, value)| Results::expect(name, &value.shape, &batches, rows).map_err(Error::new))
             .collect::<Result<_>>()?;
-        Ok(Job { program, batches, columns, empty, labels, float })
+        Ok(Job { program, batches, columns, empty, meanings, labels, named, float })
     }
 
     /// A bar for all batches, on standard error, where that is a terminal.
@@ -148,16 +168,21 @@ impl Job {
             report.first_out_of_bounds = first_beyond(&self.program, weights, &self.batches, &self.columns)?;
             report.looked_inside = true;
         }
-        let only = self.program.outputs.len() == 1;
-        let outputs =
-            self.program.outputs.iter().zip(results).enumerate().map(|(index, (output, results))| {
-                let showing = Showing { transform: output.transform, labels: self.labels.as_ref(), only };
-                OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), showing)
-            });
+        let known = |index: usize, output: &Output| Known {
+            transform: output.transform,
+            meaning: self.meanings.get(index).copied().unwrap_or_default(),
+            labels: self.labels.as_ref().filter(|_| self.named.get(index) == Some(&true)),
+        };
+        let known: Vec<Known<'_>> =
+            self.program.outputs.iter().enumerate().map(|(index, output)| known(index, output)).collect();
+        let outputs = known.iter().zip(results).enumerate().map(|(index, (&known, results))| {
+            OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), known)
+        });
+        let outputs = outputs.collect::<std::result::Result<_, _>>().map_err(Error::new)?;
         let names = self.columns.iter().take(1).flatten().map(|row| row.name.clone());
-        report.answers = Answers::new(names.collect(), outputs.collect());
+        report.answers = Answers::new(names.collect(), outputs);
         if let Some(path) = &files.output {
-            write(path, results)?;
+            written::write(path, results, &known, files.output_form)?;
         }
         if files.json {
             super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)?;
@@ -216,38 +241,4 @@ fn outputs(program: &Program) -> Result<Vec<(&str, &Value)>> {
 fn value<'a>(program: &'a Program, id: ValueId, what: &str) -> Result<&'a Value> {
     let value = program.values.get(id.0);
     value.ok_or_else(|| Error::new(format!("{what} of the model has no value; compile it again")))
-}
-
-/// Whether a file can hold all outputs.
-fn check_names(path: &Path, outputs: &[(&str, &Value)]) -> Result<()> {
-    if !output::is_archive(path) {
-        let [_] = outputs else {
-            let names: Vec<&str> = outputs.iter().map(|&(name, _)| name).collect();
-            let reason = format!(
-                "one array cannot hold the {} outputs of the model ({}): give a file that is called .npz",
-                names.len(),
-                names.join(", ")
-            );
-            return Err(Error::at(path, reason));
-        };
-        return Ok(());
-    }
-    for (index, (name, _)) in outputs.iter().enumerate() {
-        if outputs.iter().skip(index + 1).any(|(other, _)| other == name) {
-            let reason =
-                format!("two outputs of the model are called {name:?}: compile it with other --output");
-            return Err(Error::at(path, reason));
-        }
-    }
-    Ok(())
-}
-
-/// Writes all outputs by name, or the only one.
-fn write(path: &Path, results: &[Results]) -> Result<()> {
-    if output::is_archive(path) {
-        let tensors: Vec<_> = results.iter().map(|r| (r.name.as_str(), r.tensor())).collect();
-        return output::write_npz(path, &tensors).map_err(Error::new);
-    }
-    let only = results.first().ok_or_else(|| Error::new("the model has no output; compile it again"))?;
-    output::write_npy(path, &only.tensor()).map_err(Error::new)
 }

@@ -19,6 +19,7 @@ mod protocol;
 mod run;
 mod site;
 mod status;
+mod written;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use clap::Args;
 use cryptflow::error::{Error, Result};
 use cryptflow::notation;
 use cryptflow::report::Origin;
+use cryptflow_athos::Meaning;
 use cryptflow_import::ImportOptions;
 use cryptflow_program::{Checked, file};
 
@@ -47,6 +48,8 @@ pub(super) struct Compiled {
     pub(super) weights: Vec<Vec<i64>>,
     /// How it was made, as far as its file says.
     pub(super) origin: Origin,
+    /// What the numbers of its outputs say, as far as its file says.
+    pub(super) meanings: Vec<Meaning>,
 }
 
 /// Reads a compiled model, with its weights.
@@ -60,5 +63,8 @@ pub(super) fn compiled(path: &Path) -> Result<Compiled> {
         Some(0) => Origin::WorstCases,
         Some(_) => Origin::Calibrated,
     };
-    Ok(Compiled { program: model.program, weights, origin })
+    // A file that was compiled before this was said, or by another compiler, says nothing of it.
+    let meanings = model.report.as_ref().and_then(|report| report.get("outputs"));
+    let meanings = meanings.and_then(|m| serde_json::from_value(m.clone()).ok()).unwrap_or_default();
+    Ok(Compiled { program: model.program, weights, origin, meanings })
 }

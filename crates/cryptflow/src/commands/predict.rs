@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
-    let job = Job::prepare(program, &arguments.files)?;
+    let job = Job::prepare(program, &arguments.files, Vec::new())?;
     let bar = job.progress();
     bar.set_message("connecting");
 

@@ -38,8 +38,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
-    let Compiled { program, weights, origin } = super::model::compiled(&arguments.model)?;
-    let job = Job::prepare(program, &arguments.files)?;
+    let Compiled { program, weights, origin, meanings } = super::model::compiled(&arguments.model)?;
+    let job = Job::prepare(program, &arguments.files, meanings)?;
     let executable = super::executable()?;
     let protocol = arguments.protocol;
     let mut report = Report { origin, ..Report::of(protocol) };

@@ -6,13 +6,12 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::fixed;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_athos::passes;
+use cryptflow_athos::{answer, passes};
 use cryptflow_engine::{Silent, execute};
-use cryptflow_graph::{Activation, Array, Graph, Op, Order};
+use cryptflow_graph::{Array, Graph};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
 use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
-use cryptflow_program::OutputTransform;
 use cryptflow_wire::{LinkOptions, Links, local};
 
 /// What a protocol's parties computed: for each output its name, its elements, and what one unit of
@@ -48,7 +47,8 @@ pub(crate) fn run(
             let unit = f32::exp2(-(value.scale as f32));
             let opened = found.iter().map(|&v| v as f32 * unit).collect();
             let opened = Array::new(value.shape.clone(), opened).map_err(|e| e.to_string())?;
-            Ok((output.name.clone(), apply(output.transform, opened)?, unit))
+            let answer = answer(output.transform, opened).map_err(|e| e.to_string())?;
+            Ok((output.name.clone(), answer.data.to_vec(), unit))
         });
         answers.push(Answers { protocol, outputs: outputs.collect::<Result<_, String>>()? });
     }
@@ -139,19 +139,4 @@ fn parties<P: Protocol>(
             owner.open(len, &[&parts[0][i], &parts[1][i], &parts[2][i]]).unwrap()
         })
         .collect()
-}
-
-/// What the client makes of opened numbers.
-pub(crate) fn apply(transform: Option<OutputTransform>, opened: Array) -> Result<Vec<f32>, String> {
-    let op = match transform {
-        None | Some(OutputTransform::Class { .. }) => return Ok(opened.data.to_vec()),
-        Some(OutputTransform::Softmax) => Op::Activation(Activation::Softmax),
-        Some(OutputTransform::ArgMax) => {
-            Op::Order(Order::ArgMax { axis: opened.shape.len().saturating_sub(1) })
-        }
-        Some(OutputTransform::TopK { axis, k, largest, indices }) => {
-            Op::Order(Order::TopK { axis, k, largest, indices })
-        }
-    };
-    Ok(op.evaluate(&[&opened]).map_err(|e| e.to_string())?.data.to_vec())
 }

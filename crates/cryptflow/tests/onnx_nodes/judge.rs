@@ -6,13 +6,13 @@ use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, DEFAULT_SCALE, Scale, compile,
 };
 use cryptflow_athos::fix::{FixError, FixedRunner};
-use cryptflow_athos::passes;
+use cryptflow_athos::{answer, passes};
 use cryptflow_graph::{Array, Graph, Op, float};
 use cryptflow_import::{ImportError, ImportOptions, onnx};
 use prost::Message;
 
 use crate::case::{Case, Secret, array};
-use crate::whole::{apply, mirror, porthos};
+use crate::whole::{mirror, porthos};
 
 /// What became of a test.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +171,7 @@ fn run(compiled: &Compiled, inputs: &[Array], expected: &[Array]) -> [Result<(),
         for ((output, found), expected) in program.outputs.iter().zip(found).zip(expected) {
             let value = &program.values[output.value.0];
             let opened = Array::new(value.shape.clone(), decode(&found, value.scale)).unwrap();
-            let found = apply(output.transform, opened)?;
+            let found = answer(output.transform, opened).map_err(|e| e.to_string())?.data;
             if found.len() != expected.data.len() {
                 return Err(format!("{} has {} elements", output.name, found.len()));
             }

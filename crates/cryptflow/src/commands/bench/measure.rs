@@ -105,7 +105,7 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
     taken.peak_rss = client.finish().map_err(Error::new)?;
     taken.median_seconds = median(&taken.seconds);
     let comparison = Comparison::new(&secure, &float);
-    taken.same_top1 = comparison.same_top1;
+    taken.same_top1 = comparison.same_choices;
     taken.examples = comparison.rows;
     taken.largest_difference = comparison.largest_difference;
     Ok(taken)

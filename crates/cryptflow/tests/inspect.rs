@@ -46,11 +46,16 @@ struct Row {
 
 /// The table of functions in what `inspect` prints.
 fn rows(text: &str) -> Vec<Row> {
-    let header = ["function", "of", "from", "to", "pieces", "degree", "largest", "error"];
+    let header = ["function", "of", "from", "to", "pieces", "degree", "largest", "error", "zero", "below"];
     let lines = text.lines().skip_while(|l| !l.split_whitespace().eq(header)).skip(1);
     let rows = lines.take_while(|l| !l.is_empty()).map(|l| l.split_whitespace().collect::<Vec<_>>());
     rows.filter_map(|cells| {
-        let &[function, of, low, high, pieces, degree, error] = cells.as_slice() else { return None };
+        // What is zero near zero has one more.
+        let (&[function, of, low, high, pieces, degree, error]
+        | &[function, of, low, high, pieces, degree, error, _]) = cells.as_slice()
+        else {
+            return None;
+        };
         Some(Row {
             function: function.into(),
             of: of.into(),

@@ -114,9 +114,9 @@ pub enum FixError {
     },
     /// No scale makes the fixed-point run agree with the float run.
     #[error(
-        "no scale makes fixed point agree with the float model. At {scale} fractional bits, {flips} of {rows} \
-         arg-max differ and the largest error of {place} is {error:.3e} where {tolerance:.3e} is wanted.{}{} If \
+        "no scale makes fixed point agree with the float model. At {scale} fractional bits, {}the largest error of {place} is {error:.3e} where {tolerance:.3e} is wanted.{}{} If \
          that is good enough, say so with --tolerance, or choose a scale with --scale",
+        if *.rows > 0 { format!("{} of {} arg-max differ and ", .flips, .rows) } else { String::new() },
         .coarsest.as_ref().map_or(String::new(), |c| format!(" {c}.")),
         .misfit.as_ref().map_or(String::new(), |m| format!(" With more bits, {m}."))
     )]

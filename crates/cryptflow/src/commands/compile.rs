@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BITS")]
     margin: Option<f64>,
     /// How far outputs may be from the float model: as a part of what each column of an output (its
-    /// last axis) spans over the calibration data (`1%`; default: 0.4%), or as the largest error of
+    /// last axis) spans over the calibration data (`1%`; default: 0.05%), or as the largest error of
     /// one output (`NAME=0.01`). Can be repeated.
     #[arg(long, value_name = "SHARE|NAME=ERROR", value_parser = notation::tolerance)]
     tolerance: Vec<(Option<String>, f64)>,

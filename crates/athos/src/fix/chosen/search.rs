@@ -122,7 +122,7 @@ fn by_trials(
     let mut planner = Planner::new(bounded, false);
     let macs = planner.plan(options.scale.first())?.macs();
     // A scale that was asked for is that of all values.
-    let needs_of_nodes = match options.scale {
+    let mut needs_of_nodes = match options.scale {
         Scale::Auto => needs(bounded.graph, examples, macs)?,
         Scale::Bits(_) => Needs::default(),
     };
@@ -142,7 +142,16 @@ fn by_trials(
     let mut scale_reason = "chosen by the user".to_string();
     if options.scale == Scale::Auto {
         let agreement;
-        (choice.scale, agreement) = search.scale(choice)?;
+        (choice.scale, agreement) = match search.scale(choice) {
+            Ok(found) => found,
+            Err(error @ (FixError::NoScale { .. } | FixError::DoesNotFit { .. })) => {
+                // What matters most may ask for more bits than any ring has, and the same for all do.
+                needs_of_nodes = Needs::default();
+                search.planner = Planner::new(bounded, false);
+                search.scale(choice).map_err(|_| error)?
+            }
+            Err(error) => return Err(error),
+        };
         scale_reason = format!(
             "{} on {} examples: the largest error of {} is {:.3e}, {:.3e} is wanted",
             if agreement.holds() {

@@ -42,6 +42,10 @@ const ROOM_OF_FEW: u32 = 4;
 /// The magnitude that room is given up to.
 const FARTHEST: i64 = 1 << 40;
 
+/// By how much the results of a function that grows fast may exceed their bounds where its operand is
+/// within its own.
+const GROWTH: f64 = 8.0;
+
 impl Lowering<'_> {
     pub(super) fn function(&mut self, id: NodeId, function: Function) -> Result<Lowered, Refusal> {
         let operand = self.operand(id, 0)?;
@@ -65,11 +69,15 @@ impl Lowering<'_> {
         let bounds = own_bounds(&blank, self.setting.scale, self.setting.margin);
         let results = self.integers(id, Vec::new(), bounds, self.setting.scale).range;
         let known = self.setting.known && results.low.is_finite() && unit > 0.0;
+        // The operand has its own margin, in which results may grow by more. Worst cases are not
+        // exceeded.
+        let growth = if self.setting.margin > 0.0 { GROWTH } else { 1.0 };
+        let farther = Range { low: results.low * growth, high: results.high * growth };
         let by_model = matches!(floor, Floor::Model(_));
         let approximation = Approximation {
             function,
             seen,
-            results: (known && !by_model).then_some(results),
+            results: (known && !by_model).then_some(farther),
             extra: self.extra_of(id),
             whole: true,
             sound: false,

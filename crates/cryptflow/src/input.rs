@@ -9,12 +9,14 @@
 mod array;
 mod columns;
 mod file;
+mod foreign;
 
 use std::path::PathBuf;
 
 use cryptflow_program::Preprocessing;
 
 pub use columns::columns;
+pub use foreign::Foreign;
 
 use cryptflow_arrays::npy::{NpyError, list};
 use cryptflow_pictures::{DecodeError, PreprocessError};
@@ -67,16 +69,26 @@ pub enum InputError {
         source: std::io::Error,
     },
     /// A folder without anything to read.
-    #[error("the folder {} holds no .npy, .npz, .png or .jpg file", folder.display())]
+    #[error("the folder {} holds no .npy, .npz, .png or .jpg file{}", folder.display(), holds(*model, other))]
     EmptyFolder {
         /// The folder.
         folder: PathBuf,
+        /// It is that of a SavedModel.
+        model: bool,
+        /// What the first of its other files is.
+        other: Option<Box<InputError>>,
     },
     /// A file of another kind.
-    #[error("{} is no .npy, .npz, .png or .jpg file (judged by its first bytes)", file.display())]
+    #[error(
+        "{} is no .npy, .npz, .png or .jpg file, judged by its first bytes{}",
+        file.display(),
+        found.map_or(String::new(), |found| format!(": it is {found}"))
+    )]
     Format {
         /// The file.
         file: PathBuf,
+        /// What it looks like.
+        found: Option<Foreign>,
     },
     /// An array cannot be read.
     #[error("cannot read {}: {source}", file.display())]
@@ -229,6 +241,18 @@ pub enum InputError {
         /// Inputs and their rows.
         counts: Vec<(String, usize)>,
     },
+}
+
+/// What a folder without inputs holds.
+fn holds(model: bool, other: &Option<Box<InputError>>) -> String {
+    match other {
+        _ if model => {
+            ": it is that of a SavedModel. Give the data here that it is to be run on, or calibrated with"
+                .into()
+        }
+        Some(error) => format!(". {error}"),
+        None => String::new(),
+    }
 }
 
 /// A sentence with the names of a model's inputs.

@@ -209,4 +209,46 @@ fn folders_and_lists() {
     let empty = tempfile::tempdir().unwrap();
     let error = read(&[empty.path().to_path_buf()], &spec(&[1])).unwrap_err().to_string();
     assert!(error.contains("holds no .npy"), "{error}");
+    std::fs::write(empty.path().join("a.bmp"), b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0").unwrap();
+    let error = read(&[empty.path().to_path_buf()], &spec(&[1])).unwrap_err().to_string();
+    assert!(
+        error.contains("holds no .npy") && error.contains("a.bmp") && error.contains("a BMP picture"),
+        "{error}"
+    );
+    std::fs::write(empty.path().join("saved_model.pb"), b"\x08\x01").unwrap();
+    let error = read(&[empty.path().to_path_buf()], &spec(&[1])).unwrap_err().to_string();
+    assert!(error.contains("that of a SavedModel"), "{error}");
+}
+
+#[test]
+fn files_of_other_kinds_are_named() {
+    let dicom = [&[0; 128][..], b"DICM"].concat();
+    let table: [(&[u8], &[&str]); 16] = [
+        (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", &["a BMP picture", "Save it as PNG"]),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", &["a WebP picture", "Save it as PNG"]),
+        (b"GIF89a", &["a GIF picture"]),
+        (b"II*\0\x08\0\0\0", &["a TIFF picture"]),
+        (b"\0\0\0\x1cftypavif", &["an AVIF picture"]),
+        (b"\0\0\0\x18ftypheic", &["a HEIC picture"]),
+        (&dicom, &["a DICOM file", "pydicom"]),
+        (b"5.1,3.5,1.4\n4.9,3.0,1.4\n", &["text", ".csv", "numpy.loadtxt"]),
+        (b"\xef\xbb\xbfname,age\r\nJos\xc3", &["text", ".csv"]),
+        (b"\x89HDF\r\n\x1a\n\0", &["an HDF5 file", "numpy.save"]),
+        (b"\x80\x04\x95", &["a pickle file", "numpy.save"]),
+        (b"\x08\x07\x12\x07pytorch", &["an ONNX model", "before the options"]),
+        (
+            b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"cryptflow\"",
+            &["compiled already", "before the options"],
+        ),
+        (b"version https://git-lfs.github.com/spec/v1", &["Git LFS", "git lfs pull"]),
+        (b"", &["empty"]),
+        (b"\x01\x02\x03\x04", &["judged by its first bytes"]),
+    ];
+    for (content, says) in table {
+        let error = read_one(content, &spec(&[4])).unwrap_err();
+        assert!(matches!(error, InputError::Format { .. }), "{error}");
+        for part in says {
+            assert!(error.to_string().contains(part), "{error}\nlacks {part:?}");
+        }
+    }
 }

@@ -125,8 +125,15 @@ fn bad_arguments_are_errors_before_anything_runs() {
     let wrong_shape = folder.path().join("shape.npy");
     let tensor = cryptflow_arrays::npy::Tensor { shape: vec![2, 5], data: vec![0.0; 10] };
     cryptflow_arrays::npy::write_npy(&mut std::fs::File::create(&wrong_shape).unwrap(), &tensor).unwrap();
+    let folder_of_model = folder.path().join("saved");
+    std::fs::create_dir(&folder_of_model).unwrap();
+    let empty_folder = folder.path().to_str().unwrap().to_owned();
+    std::fs::write(folder_of_model.join("saved_model.pb"), b"\x08\x01").unwrap();
+    let onnx = file("model.onnx", b"\x08\x07\x12\x07pytorch");
+    let frozen = file("model.pb", b"\x0a\x11\x0a\x01x");
+    let keras = file("model.h5", b"\x89HDF\r\n\x1a\n");
     // (arguments, what the error says)
-    let table: [(&[&str], &str); 9] = [
+    let table: [(&[&str], &str); 17] = [
         (&[model, "--input", "/nowhere/x.npy"], "/nowhere/x.npy"),
         (&[model, "--input", &broken], "broken.npy"),
         (&[model, "--input", text(&wrong_shape)], "[2, 5]"),
@@ -136,6 +143,15 @@ fn bad_arguments_are_errors_before_anything_runs() {
         (&[model, "--input", input, "--labels", &labels], "2 labels"),
         (&[model, "--input", input, "--output", "/nowhere/y.npy"], "/nowhere/y.npy"),
         (&[model, "--input", input, "--timeout", "0"], "--timeout"),
+        // What is compiled where a model is wanted, and the other way round.
+        (&[text(&folder_of_model), "--input", input], "the folder of a SavedModel, which is not compiled"),
+        (&[&onnx, "--input", input], "an ONNX model, which is not compiled"),
+        (&[&onnx, "--input", input], "model.onnx --calibrate"),
+        (&[&frozen, "--input", input], "a frozen TensorFlow graph, which is not compiled"),
+        (&[&keras, "--input", input], "an HDF5 file (Keras .h5). To compile a model"),
+        (&[&empty_folder, "--input", input], "this is a folder. Give the file"),
+        (&[model, "--input", input, "--compare", model], "it is compiled already"),
+        (&[model, "--input", model], "it is compiled already"),
     ];
     for (arguments, expected) in table {
         let output = run(&[&["run"], arguments].concat());

@@ -8,6 +8,7 @@ mod compose;
 mod cursor;
 mod cut;
 pub mod docs;
+mod filled;
 mod known;
 mod lookalike;
 mod movement;

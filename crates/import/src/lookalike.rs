@@ -1,6 +1,10 @@
 //! Files that are often given in place of a SavedModel, a frozen graph or an ONNX model, known by
 //! their first bytes.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 /// What a file that is no GraphDef looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,7 +17,11 @@ pub enum Lookalike {
     SavedModel,
     /// A Keras `.h5` file.
     Hdf5,
-    /// A zip archive: Keras' `.keras`, PyTorch's `.pt`.
+    /// A Keras `.keras` file.
+    Keras,
+    /// A PyTorch `.pt` file.
+    PyTorch,
+    /// A zip archive of something else.
     Zip,
     /// An ONNX model.
     Onnx,
@@ -29,6 +37,8 @@ pub enum Lookalike {
     LfsPointer,
     /// A safetensors file.
     Safetensors,
+    /// A model that is compiled already.
+    Compiled,
 }
 
 impl std::fmt::Display for Lookalike {
@@ -52,7 +62,7 @@ impl Lookalike {
             ],
             Lookalike::Directory => [
                 "a directory without saved_model.pb",
-                "Give the folder of a SavedModel, or the .pb file of a frozen graph",
+                "Give the folder of a SavedModel, the .pb file of a frozen graph, or an .onnx file",
             ],
             Lookalike::SavedModel => [
                 "the saved_model.pb of a SavedModel, which does not hold the weights",
@@ -62,6 +72,15 @@ impl Lookalike {
                 "an HDF5 file (Keras .h5)",
                 "If it is a Keras model, turn it into a SavedModel, and give that folder: \
                  import keras; keras.models.load_model(\"model.h5\").export(\"folder\")",
+            ],
+            Lookalike::Keras => [
+                "a Keras model (.keras)",
+                "Turn it into a SavedModel, and give that folder: \
+                 import keras; keras.models.load_model(\"model.keras\").export(\"folder\")",
+            ],
+            Lookalike::PyTorch => [
+                "a PyTorch file (.pt, .pth)",
+                "Give the ONNX file that torch.onnx.export(model.eval(), example, \"model.onnx\") writes",
             ],
             Lookalike::Zip => [
                 "a zip archive (Keras .keras, PyTorch .pt)",
@@ -80,24 +99,27 @@ impl Lookalike {
             ],
             Lookalike::Compressed => ["a compressed file", "Decompress it first (xz -d, gunzip)"],
             Lookalike::Numpy => [
-                "a numpy array",
+                "a numpy array (.npy, .npz)",
                 "Give the model, and this file as the data to calibrate with or as the input",
             ],
             Lookalike::LfsPointer => {
                 ["a Git LFS pointer: the file itself has not been fetched", "Run `git lfs pull`"]
             }
             Lookalike::Safetensors => [
-                "a safetensors file, perhaps one that is compiled already",
-                "Give the model that it was made from",
+                "a safetensors file, which holds weights and no graph",
+                "Give the model that it belongs to, as a SavedModel, a frozen graph or an ONNX model",
+            ],
+            Lookalike::Compiled => [
+                "a model that `cryptflow compile` wrote: it is compiled already",
+                "`cryptflow run` and `cryptflow inspect` take it. Where the model that it was made from is asked for, give that",
             ],
         }
     }
 
     /// Looks at the first bytes of a file; nothing where they may be a GraphDef.
     pub fn of(bytes: &[u8]) -> Option<Lookalike> {
-        const MAGIC: [(&[u8], Lookalike); 13] = [
+        const MAGIC: [(&[u8], Lookalike); 12] = [
             (b"\x89HDF\r\n\x1a\n", Lookalike::Hdf5),
-            (b"PK\x03\x04", Lookalike::Zip),
             (b"\xfd7zXZ\0", Lookalike::Compressed),
             (b"\x1f\x8b", Lookalike::Compressed),
             (b"BZh", Lookalike::Compressed),
@@ -115,11 +137,67 @@ impl Lookalike {
             return Some(*found);
         }
         match bytes {
+            [b'P', b'K', 3, 4, ..] => Some(Lookalike::of_zip(bytes)),
             // … and in ONNX (the version of its form, 3 or more); in a GraphDef it is a node.
             [0x08, 3..=40, 0x12 | 0x1a | 0x3a | 0x42, ..] => Some(Lookalike::Onnx),
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some(Lookalike::TensorFlowLite),
-            [_, _, _, _, _, _, 0, 0, b'{', b'"', ..] => Some(Lookalike::Safetensors),
+            [_, _, _, _, _, _, 0, 0, b'{', b'"', ..] => Some(Lookalike::of_safetensors(bytes)),
             _ => None,
         }
     }
+
+    /// Which archive it is, by the name of its first member.
+    fn of_zip(bytes: &[u8]) -> Lookalike {
+        let length = bytes.get(26..28).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+        let name = bytes.get(30..).map_or(&[][..], |rest| &rest[..length.min(rest.len())]);
+        match name {
+            b"metadata.json" | b"config.json" | b"model.weights.h5" => Lookalike::Keras,
+            name if name.ends_with(b".npy") => Lookalike::Numpy,
+            name if name.ends_with(b"data.pkl") => Lookalike::PyTorch,
+            _ => Lookalike::Zip,
+        }
+    }
+
+    /// Whether its header says that `cryptflow compile` wrote it.
+    fn of_safetensors(bytes: &[u8]) -> Lookalike {
+        const FORMAT: &[u8] = br#""format":"cryptflow""#;
+        // The header's names are sorted: the metadata are the first of it.
+        let header = &bytes[..bytes.len().min(1 << 16)];
+        match header.windows(FORMAT.len()).any(|part| part == FORMAT) {
+            true => Lookalike::Compiled,
+            false => Lookalike::Safetensors,
+        }
+    }
+
+    /// Looks at the first bytes of the file at a path, see [`Lookalike::of`]; nothing where it
+    /// cannot be read, either.
+    pub fn at(path: &Path) -> Option<Lookalike> {
+        if path.is_dir() {
+            return Some(Lookalike::Directory);
+        }
+        Lookalike::of(&first_bytes(path)?)
+    }
+
+    /// What the model at a path is that could be compiled: what it is called, and nothing where it
+    /// is none. It is judged by its first bytes; whether it is whole shows when it is read.
+    pub fn model_at(path: &Path) -> Option<&'static str> {
+        if path.is_dir() {
+            return path.join("saved_model.pb").exists().then_some("the folder of a SavedModel");
+        }
+        let bytes = first_bytes(path)?;
+        let is = |extension| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+        match Lookalike::of(&bytes) {
+            Some(Lookalike::Onnx) => Some("an ONNX model"),
+            None if is("onnx") => Some("an ONNX model"),
+            // Field 1 of a GraphDef is a node.
+            None if is("pb") && bytes.first() == Some(&0x0a) => Some("a frozen TensorFlow graph"),
+            _ => None,
+        }
+    }
+}
+
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(1 << 12).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }

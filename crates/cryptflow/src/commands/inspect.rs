@@ -7,7 +7,7 @@ use cryptflow::error::{Error, Result};
 use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, with_header};
-use cryptflow_program::file::{self, Model};
+use cryptflow_program::file::Model;
 use cryptflow_program::{
     Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, liveness,
 };
@@ -81,7 +81,7 @@ struct Listing<'a> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
-    let model = file::read(&arguments.model).map_err(Error::new)?;
+    let model = super::model::read(&arguments.model)?;
     let costs = arguments.protocol.costs(model.program.ring_bits);
     let estimate = estimate(&model.program, costs.as_ref()).map_err(Error::new)?;
     let listing = listing(&model, &estimate, arguments.protocol)?;

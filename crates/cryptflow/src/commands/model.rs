@@ -8,7 +8,7 @@ use cryptflow::error::{Error, Result};
 use cryptflow::notation;
 use cryptflow::report::Origin;
 use cryptflow_athos::Meaning;
-use cryptflow_import::ImportOptions;
+use cryptflow_import::{ImportOptions, Lookalike};
 use cryptflow_program::{Checked, file};
 
 /// A model, and what its file does not say.
@@ -52,9 +52,31 @@ pub(super) struct Compiled {
     pub(super) meanings: Vec<Meaning>,
 }
 
+/// Reads a compiled model, or its public part. What was never compiled is named for what it is.
+pub(super) fn read(path: &Path) -> Result<file::Model> {
+    file::read(path).map_err(|error| {
+        if let Some(found) = Lookalike::model_at(path) {
+            let how = format!("cryptflow compile {} --calibrate EXAMPLES -o model.safetensors", path.display());
+            let reason = format!("this is {found}, which is not compiled. Compile it, and give what this writes: {how}");
+            return Error::at(path, reason);
+        }
+        match Lookalike::at(path) {
+            // What is wrong with it is known better.
+            None | Some(Lookalike::Compiled | Lookalike::Safetensors) => Error::new(error),
+            Some(Lookalike::Directory) => {
+                Error::at(path, "this is a folder. Give the file that `cryptflow compile` wrote")
+            }
+            Some(found) => {
+                let advice = found.advice();
+                Error::at(path, format_args!("this is not what `cryptflow compile` wrote: it looks like {found}. To compile a model: {advice}"))
+            }
+        }
+    })
+}
+
 /// Reads a compiled model, with its weights.
 pub(super) fn compiled(path: &Path) -> Result<Compiled> {
-    let model = file::read(path).map_err(Error::new)?;
+    let model = read(path)?;
     let missing = "this is the public part of a model; give the file with its weights";
     let weights = model.weights.ok_or_else(|| Error::at(path, missing))?;
     let examples = model.report.as_ref().and_then(|report| report.get("examples")?.as_u64());

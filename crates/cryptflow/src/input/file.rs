@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use super::foreign::{Foreign, LOOKED_AT};
 use super::{InputError, InputSpec, Row, array, push};
 use cryptflow_arrays::npy::{self, NpyError};
 use cryptflow_pictures as pictures;
@@ -20,16 +21,24 @@ pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, InputError> {
 /// The files of a folder that look like inputs, sorted by name.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
     let failed = |source| InputError::Io { file: folder.to_path_buf(), source };
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         if matches!(extension.as_deref(), Some("npy" | "npz" | "png" | "jpg" | "jpeg")) {
             files.push(path);
+        } else if path.is_file() {
+            others.push(path);
         }
     }
     if files.is_empty() {
-        return Err(InputError::EmptyFolder { folder: folder.to_path_buf() });
+        let model = folder.join("saved_model.pb").exists();
+        let other = others.iter().min().and_then(|other| open(other).err());
+        return Err(InputError::EmptyFolder {
+            folder: folder.to_path_buf(),
+            model,
+            other: other.map(Box::new),
+        });
     }
     files.sort();
     Ok(files)
@@ -55,13 +64,15 @@ fn open(path: &Path) -> Result<Opened, InputError> {
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut start = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut start).map_err(io)?;
+    file.by_ref().take(LOOKED_AT as u64).read_to_end(&mut start).map_err(io)?;
     file.rewind().map_err(io)?;
     let kind = match start.as_slice() {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => FileKind::Array,
         [b'P', b'K', ..] => FileKind::Archive,
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => FileKind::Picture,
-        _ => return Err(InputError::Format { file: path.to_path_buf() }),
+        bytes => {
+            return Err(InputError::Format { file: path.to_path_buf(), found: Foreign::of(bytes) });
+        }
     };
     Ok(Opened { kind, length, reader: BufReader::with_capacity(1 << 16, file) })
 }

@@ -12,13 +12,14 @@ use super::tensor;
 use crate::budget::Budget;
 use crate::builder::Builder;
 use crate::cut::drop_unneeded_inputs;
+use crate::filled::{Said, declared};
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::table::advice;
 use crate::tensor::Constant;
 use crate::value::{Fault, Ints};
 use crate::{ImportError, UnsupportedNode};
-use cryptflow_graph::{Graph, NodeId};
+use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Functions that call functions, and branches in branches, go no deeper.
 const MAX_DEPTH: usize = 32;
@@ -85,6 +86,10 @@ pub(super) struct Importer<'a> {
     graph: Graph,
     numbers: HashMap<NodeId, Number>,
     unsupported: Vec<UnsupportedNode>,
+    /// The shapes that the model says its values have.
+    declared: HashMap<&'a str, Vec<usize>>,
+    /// Of values that are not there, the last one on the way to them that is.
+    ends: HashMap<String, String>,
     /// What was said of each node, in the order in which they were looked at.
     seen: Vec<SurveyedNode>,
     budget: Budget,
@@ -109,12 +114,53 @@ impl<'a> Importer<'a> {
             graph: Graph::default(),
             numbers: HashMap::new(),
             unsupported: Vec::new(),
+            declared: HashMap::new(),
+            ends: HashMap::new(),
             seen: Vec::new(),
             budget,
             opset,
             prefix: String::new(),
             depth: 0,
             count: 0,
+        }
+    }
+
+    /// Takes over what the model says of the shapes of its values; open first axes have this length.
+    pub(super) fn declare(&mut self, graph: &'a GraphProto, batch: Option<usize>) {
+        for info in graph.value_info.iter().chain(&graph.output) {
+            let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+            let Some(shape) = tensor.and_then(|t| t.shape.as_ref()) else { continue };
+            let lengths = shape.dim.iter().map(|dim| usize::try_from(dim.dim_value?).ok());
+            if let Some(shape) = declared(lengths, batch) {
+                self.declared.insert(&info.name, shape);
+            }
+        }
+    }
+
+    /// A reason with what the reader has to type. Names inside of functions cannot be typed.
+    fn filled(&self, node: &NodeProto, reason: &str) -> String {
+        if !self.prefix.is_empty() || self.depth > 0 {
+            return reason.into();
+        }
+        let result = node.output.first().map_or("", String::as_str);
+        let before = self.ends.get(result).map(String::as_str);
+        Said { result, shape: self.declared.get(result).cloned(), before }.filled(reason)
+    }
+
+    /// Notes where a model could end instead of in a node without results.
+    fn end(&mut self, node: &NodeProto, scope: &Scope<'_>) {
+        let Some(first) = node.input.first() else { return };
+        let end = match scope.get(first) {
+            Some(Value::Tensor(id)) => match self.graph.node(*id).op {
+                Op::Constant(_) | Op::Input => None,
+                _ => Some(first),
+            },
+            Some(Value::Unknown) => self.ends.get(first),
+            Some(Value::Int(_) | Value::Opaque(_) | Value::Absent) | None => None,
+        };
+        if let Some(end) = end.cloned() {
+            let results = node.output.iter().filter(|name| !name.is_empty());
+            self.ends.extend(results.map(|result| (result.clone(), end.clone())));
         }
     }
 
@@ -223,10 +269,13 @@ impl<'a> Importer<'a> {
                 }
                 Err(Fault::Fatal(error)) => return Err(error),
                 Err(Fault::Unknown) => {
+                    self.end(node, scope);
                     self.see(name, &result, &node.op_type, NodeStatus::Unreached);
                     Vec::new()
                 }
                 Err(Fault::Unsupported(reason)) => {
+                    self.end(node, scope);
+                    let reason = self.filled(node, &reason);
                     self.refuse(name, &node.op_type, reason);
                     Vec::new()
                 }
@@ -262,12 +311,7 @@ impl<'a> Importer<'a> {
             return self.nested(|importer| importer.call(function, node, operands));
         }
         if !nodes::is_onnx(&node.domain) {
-            return Err(format!(
-                "belongs to the operators {:?}, which are not ONNX's own. Export the model with ONNX's operators only, \
-                 before an optimiser has fused them",
-                node.domain
-            )
-            .into());
+            return Err(nodes::foreign(&node.domain).into());
         }
         if node.op_type == "If" {
             return self.nested(|importer| importer.condition(node, &operands, scope));

@@ -75,13 +75,14 @@ struct Model<'a> {
     options: &'a ImportOptions,
 }
 
-impl Model<'_> {
-    fn run<'m>(&self, mut importer: Importer<'m>) -> Result<Importer<'m>, ImportError> {
+impl<'a> Model<'a> {
+    fn run(&self, mut importer: Importer<'a>) -> Result<Importer<'a>, ImportError> {
         let outputs = self.outputs()?;
         if outputs.is_empty() {
             return Err(ImportError::Empty(Emptiness::NoOutputs));
         }
         let given = self.given()?;
+        importer.declare(self.graph, self.options.batch);
         let mut scope = Scope::default();
         let wanted: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let names = needed(&self.graph.node, &wanted, |name| given.contains_key(name));

@@ -20,7 +20,7 @@ use messages::SignatureDef;
 
 use super::survey::Survey;
 use super::tensorflow::messages::{Attr, AttrValue, GraphDef, NodeDef};
-use super::tensorflow::{import_def, survey_def};
+use super::tensorflow::{Origin, import_def, survey_def};
 use super::{ImportError, ImportOptions};
 use cryptflow_graph::Graph;
 
@@ -112,13 +112,13 @@ fn signatures(found: &[String]) -> String {
 /// are errors, and nothing larger than the files justify is allocated.
 pub fn import(folder: &Path, options: &ImportOptions) -> Result<Graph, ImportError> {
     let (graph, options) = frozen(folder, options)?;
-    import_def(&graph, &options)
+    import_def(&graph, &options, Origin::SavedModel)
 }
 
 /// What can be said of every node of the signature that the options name.
 pub(super) fn survey(folder: &Path, options: &ImportOptions) -> Result<Survey, ImportError> {
     let (graph, options) = frozen(folder, options)?;
-    survey_def(&graph, &options)
+    survey_def(&graph, &options, Origin::SavedModel)
 }
 
 /// The signature as a frozen graph, and the options with its outputs.

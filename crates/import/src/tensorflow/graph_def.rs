@@ -7,15 +7,16 @@ use prost::Message as _;
 
 use super::decode;
 use super::messages::{Attr, GraphDef, NodeDef};
-use super::nodes;
+use super::nodes::{self, Origin};
 use crate::budget::Budget;
 use crate::builder::Builder;
 use crate::cut::drop_unneeded_inputs;
+use crate::filled::{Said, declared};
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::value::{Fault, fits};
 use crate::{Emptiness, ImportError, ImportOptions, UnsupportedNode, unknown};
-use cryptflow_graph::Graph;
+use cryptflow_graph::{Graph, Op};
 
 /// Operations whose results nobody waits for when outputs are guessed.
 const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2"];
@@ -26,7 +27,7 @@ const NO_OUTPUT: [&str; 6] = ["NoOp", "Const", "Placeholder", "PlaceholderWithDe
 /// reported together. Truncated or foreign bytes are errors; nothing larger than the bytes justify
 /// is allocated.
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Graph, ImportError> {
-    import_def(&decoded(bytes, options)?, options)
+    import_def(&decoded(bytes, options)?, options, Origin::Frozen)
 }
 
 fn decoded(bytes: &[u8], options: &ImportOptions) -> Result<GraphDef, ImportError> {
@@ -37,18 +38,26 @@ fn decoded(bytes: &[u8], options: &ImportOptions) -> Result<GraphDef, ImportErro
 }
 
 /// Imports a graph that has been decoded already; the options' signature is the caller's matter.
-pub(crate) fn import_def(def: &GraphDef, options: &ImportOptions) -> Result<Graph, ImportError> {
-    Importer::new(def, options)?.run()
+pub(crate) fn import_def(
+    def: &GraphDef,
+    options: &ImportOptions,
+    origin: Origin,
+) -> Result<Graph, ImportError> {
+    Importer::new(def, options, origin)?.run()
 }
 
 /// What can be said of every node of a graph; the options' signature is the caller's matter.
-pub(crate) fn survey_def(def: &GraphDef, options: &ImportOptions) -> Result<Survey, ImportError> {
-    Importer::new(def, options)?.survey()
+pub(crate) fn survey_def(
+    def: &GraphDef,
+    options: &ImportOptions,
+    origin: Origin,
+) -> Result<Survey, ImportError> {
+    Importer::new(def, options, origin)?.survey()
 }
 
 /// What can be said of every node of a frozen graph.
 pub(crate) fn survey(bytes: &[u8], options: &ImportOptions) -> Result<Survey, ImportError> {
-    survey_def(&decoded(bytes, options)?, options)
+    survey_def(&decoded(bytes, options)?, options, Origin::Frozen)
 }
 
 /// A reference to a result: a node and which of its results.
@@ -72,6 +81,7 @@ struct Walked {
 struct Importer<'a> {
     def: &'a GraphDef,
     options: &'a ImportOptions,
+    origin: Origin,
     by_name: HashMap<&'a str, usize>,
     /// The shapes that the options give, by node.
     given: HashMap<usize, &'a [usize]>,
@@ -81,7 +91,11 @@ struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    fn new(def: &'a GraphDef, options: &'a ImportOptions) -> Result<Importer<'a>, ImportError> {
+    fn new(
+        def: &'a GraphDef,
+        options: &'a ImportOptions,
+        origin: Origin,
+    ) -> Result<Importer<'a>, ImportError> {
         if def.node.is_empty() {
             return Err(ImportError::Empty(Emptiness::NoNodes));
         }
@@ -94,7 +108,7 @@ impl<'a> Importer<'a> {
         let library = def.library.iter().flat_map(|l| &l.function);
         let functions = library.filter_map(|f| f.signature.as_ref()).map(|s| s.name.as_str()).collect();
         let mut importer =
-            Importer { def, options, by_name, given: HashMap::new(), outputs: Vec::new(), functions };
+            Importer { def, options, origin, by_name, given: HashMap::new(), outputs: Vec::new(), functions };
         for (name, shape) in &options.inputs {
             let placeholders = |n: &NodeDef| n.op.starts_with("Placeholder");
             let i = importer.find(name, "an input", placeholders)?;
@@ -231,6 +245,8 @@ impl<'a> Importer<'a> {
         let mut budget = Budget::of_file(self.def.encoded_len());
         let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
         let mut statuses = Vec::with_capacity(order.len());
+        // Of nodes without a result, where a model could end instead.
+        let mut ends = HashMap::new();
         for i in order {
             let result = if looped.contains(&i) {
                 Err(Fault::Unsupported(
@@ -244,6 +260,11 @@ impl<'a> Importer<'a> {
                     Ok(results)
                 })
             };
+            if result.is_err()
+                && let Some(end) = self.end(i, &graph, &values, &ends)
+            {
+                ends.insert(i, end);
+            }
             let status = match result {
                 Ok(results) => {
                     values[i] = Some(results);
@@ -251,11 +272,45 @@ impl<'a> Importer<'a> {
                 }
                 Err(Fault::Fatal(error)) => return Err(error),
                 Err(Fault::Unknown) => NodeStatus::Unreached,
-                Err(Fault::Unsupported(reason)) => NodeStatus::Unsupported(reason),
+                Err(Fault::Unsupported(reason)) => {
+                    let before = ends.get(&i).map(|&end| self.def.node[end].name.as_str());
+                    let said = Said { result: &self.def.node[i].name, shape: self.declared(i), before };
+                    NodeStatus::Unsupported(said.filled(&reason))
+                }
             };
             statuses.push((i, status));
         }
         Ok(Walked { graph, values, statuses })
+    }
+
+    /// The shape that the file declares for a node's first result.
+    fn declared(&self, i: usize) -> Option<Vec<usize>> {
+        let shapes = self.def.node[i].attr.get("_output_shapes").and_then(|a| a.value.as_ref());
+        let Some(Attr::List(list)) = shapes else { return None };
+        let shape = list.shape.first().filter(|shape| !shape.unknown_rank)?;
+        declared(shape.dim.iter().map(|dim| usize::try_from(dim.size).ok()), self.options.batch)
+    }
+
+    /// The last node on the way to one without a result, along first operands, that depends on an
+    /// input and has been imported. `ends` has those of the nodes before it.
+    fn end(
+        &self,
+        i: usize,
+        graph: &Graph,
+        values: &[Option<Vec<Value>>],
+        ends: &HashMap<usize, usize>,
+    ) -> Option<usize> {
+        let (node, port) = *self.operands(i).ok()?.first()?;
+        match values[node].as_ref() {
+            None => ends.get(&node).copied(),
+            Some(results) => match results.get(port) {
+                Some(Value::Tensor(id)) if port == 0 => {
+                    let given = matches!(graph.node(*id).op, Op::Constant(_) | Op::Input);
+                    (!given).then_some(node)
+                }
+                _ => None,
+            },
+        }
     }
 
     /// Declares the outputs, as far as they are there: the others, and why each is not.
@@ -360,10 +415,10 @@ impl<'a> Importer<'a> {
             (op, _) => self.functions.get(op).copied(),
         };
         if let Some(name) = called {
-            return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"))));
+            return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"), self.origin)));
         }
         let row = nodes::rows().find(|row| row.name == def.op);
-        let row = row.ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op)))?;
+        let row = row.ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op, self.origin)))?;
         let mut operands = Vec::new();
         for (node, port) in self.operands(i)? {
             operands.push(match &values[node] {

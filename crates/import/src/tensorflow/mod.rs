@@ -8,4 +8,4 @@ mod tensor;
 
 pub use graph_def::import;
 pub(super) use graph_def::{import_def, survey, survey_def};
-pub(super) use nodes::rows;
+pub(super) use nodes::{Origin, rows};

@@ -76,6 +76,53 @@ fn nodes_that_cannot_be_imported_are_all_reported() {
 }
 
 #[test]
+fn advice_has_names_and_shapes_filled_in() {
+    let nodes = || {
+        vec![
+            node("Relu", &["x"], &["h"]),
+            node("NoSuchThing", &["h"], &["odd"]),
+            node("GridSample", &["odd"], &["more"]),
+            node("Relu", &["more"], &["y"]),
+        ]
+    };
+    let mut declared = model(nodes());
+    if let Some(graph) = &mut declared.graph {
+        graph.value_info =
+            vec![input("odd", DataType::Float, &["n", "5"]), input("more", DataType::Float, &["2", "k"])];
+    }
+    let batch = ImportOptions { batch: Some(1), ..ImportOptions::default() };
+    let table = [
+        (
+            import(&model(nodes()), &batch),
+            "--input odd=SHAPE; if it comes after the logits, end the graph there with --output h",
+        ),
+        (
+            import(&declared, &batch),
+            "--input odd=1,5; if it comes after the logits, end the graph there with --output h",
+        ),
+        (import(&declared, &batch), "--input more=SHAPE"),
+    ];
+    for (found, part) in table {
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    let foreign = |domain: &str| {
+        let node = NodeProto { domain: domain.into(), ..node("Scaler", &["x"], &["y"]) };
+        plain(&model(vec![node])).unwrap_err().to_string()
+    };
+    for (domain, says) in [
+        ("ai.onnx.ml", "scikit-learn"),
+        ("ai.onnx.ml", "--input y=SHAPE"),
+        ("com.microsoft", "ONNX Runtime"),
+        ("my.own", "not ONNX's own"),
+    ] {
+        let error = foreign(domain);
+        assert!(error.contains(&format!("the operators {domain:?}")) && error.contains(says), "{error}");
+        assert_eq!(error.contains("optimiser"), domain == "com.microsoft", "{error}");
+    }
+}
+
+#[test]
 fn damaged_models_are_refused() {
     let relu = || node("Relu", &["x"], &["y"]);
     let whole = model(vec![relu()]).encode_to_vec();

@@ -3,7 +3,7 @@
 use super::graph_def::{Builder, ints, numbers, outputs, shape, text};
 use cryptflow_import::tensorflow::import;
 use cryptflow_import::tensorflow::messages::{
-    Attr, DataType, FunctionDef, FunctionDefLibrary, NameAttrList, OpDef, TensorProto,
+    Attr, DataType, FunctionDef, FunctionDefLibrary, ListValue, NameAttrList, OpDef, TensorProto,
 };
 use cryptflow_import::{ImportError, ImportOptions, Lookalike, from_path};
 
@@ -170,6 +170,54 @@ fn unsupported_nodes_say_what_to_do() {
     }
 }
 
+/// What a reader has to type stands there, as far as the file says it.
+#[test]
+fn advice_has_names_and_shapes_filled_in() {
+    let declared = |dims: &[i64]| {
+        let list = ListValue { shape: vec![shape(dims)], ..ListValue::default() };
+        ("_output_shapes", Attr::List(list))
+    };
+    let refused = |build: fn(&mut Builder), with: &[(&'static str, Attr)], batch: Option<usize>| {
+        let mut b = Builder::default();
+        b.input("x", &[-1, 6, 6, 2]);
+        build(&mut b);
+        b.node("prepare/odd", "NoSuchThing", &["h"], with).node("y", "Relu", &["prepare/odd"], &[]);
+        fails(&b, &ImportOptions { batch, ..outputs(&["y"]) })
+    };
+    let relu: fn(&mut Builder) = |b| {
+        b.node("h", "Relu", &["x"], &[]);
+    };
+    // Two that cannot be imported, one after the other.
+    let chain: fn(&mut Builder) = |b| {
+        b.node("first", "Relu", &["x"], &[]).node("h", "NoSuchThing", &["first"], &[]);
+    };
+    let table = [
+        (refused(relu, &[], None), "behind it with --input prepare/odd=SHAPE; if"),
+        (refused(relu, &[], None), "end the graph there with --output h"),
+        (refused(relu, &[declared(&[-1, 6, 6, 2])], None), "--input prepare/odd=1,6,6,2;"),
+        (refused(relu, &[declared(&[-1, 6, 6, 2])], Some(3)), "--input prepare/odd=3,6,6,2;"),
+        (refused(relu, &[declared(&[-1, 6, -1, 2])], None), "--input prepare/odd=SHAPE;"),
+        (
+            refused(chain, &[], None),
+            "--input h=SHAPE; if it comes after the logits, end the graph there with --output first",
+        ),
+        (
+            refused(chain, &[], None),
+            "--input prepare/odd=SHAPE; if it comes after the logits, end the graph there with --output first",
+        ),
+    ];
+    for (error, part) in table {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    // As a shell takes it. An input is no end.
+    let mut b = Builder::default();
+    b.input("x", &[1, 3]).node("it's odd", "NoSuchThing", &["x"], &[declared(&[1, 3])]);
+    let error = fails(&b, &outputs(&["it's odd"]));
+    for part in [r"--input 'it'\''s odd=1,3';", "end the graph there with --output NAME"] {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+}
+
 #[test]
 fn names_and_batches() {
     let b = network();
@@ -303,11 +351,24 @@ fn near_names() {
 
 #[test]
 fn first_bytes_tell_files_apart() {
-    let table: [(&[u8], Option<Lookalike>); 12] = [
+    let zip = |name: &str| {
+        let mut bytes = b"PK\x03\x04".to_vec();
+        bytes.resize(26, 0);
+        bytes.extend((name.len() as u16).to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(name.as_bytes());
+        bytes
+    };
+    let table: [(&[u8], Option<Lookalike>); 18] = [
         (b"", None),
         (b"\x0a\x11\x0a\x01x", None),
         (b"\x89HDF\r\n\x1a\n\0\0", Some(Lookalike::Hdf5)),
         (b"PK\x03\x04\x14\0", Some(Lookalike::Zip)),
+        (&zip("metadata.json"), Some(Lookalike::Keras)),
+        (&zip("model/data.pkl"), Some(Lookalike::PyTorch)),
+        (&zip("x.npy"), Some(Lookalike::Numpy)),
+        (&zip("readme.txt"), Some(Lookalike::Zip)),
+        (&zip("metadata.json")[..35], Some(Lookalike::Zip)),
         (b"\x08\x01\x12\x80\x02", Some(Lookalike::SavedModel)),
         (b"\x08\x07\x12\x07pytorch", Some(Lookalike::Onnx)),
         (b"\x1c\0\0\0TFL3", Some(Lookalike::TensorFlowLite)),
@@ -316,6 +377,10 @@ fn first_bytes_tell_files_apart() {
         (b"\x93NUMPY\x01\0", Some(Lookalike::Numpy)),
         (b"version https://git-lfs.github.com/spec/v1", Some(Lookalike::LfsPointer)),
         (b"\x10\x20\0\0\0\0\0\0{\"__metadata__\"", Some(Lookalike::Safetensors)),
+        (
+            b"\x10\x20\0\0\0\0\0\0{\"__metadata__\":{\"content\":\"model\",\"format\":\"cryptflow\"",
+            Some(Lookalike::Compiled),
+        ),
     ];
     for (bytes, found) in table {
         assert_eq!(Lookalike::of(bytes), found, "{bytes:?}");

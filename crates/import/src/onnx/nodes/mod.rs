@@ -24,7 +24,7 @@ use crate::docs::Doc;
 use crate::node::{self, Results, Value};
 use crate::table::{self, Import};
 
-pub(super) use refused::ADVICE;
+pub(super) use refused::{ADVICE, foreign};
 
 /// What the numbers of a tensor are in the model; all are floats in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,3 +65,23 @@ pub(in crate::onnx) const ADVICE: Advice = &[
          NAME=SHAPE; if it comes after the logits, end the graph there with --output NAME",
     ),
 ];
+
+/// What is said of operators that are not ONNX's own.
+pub(in crate::onnx) fn foreign(domain: &str) -> String {
+    let more = match domain {
+        "ai.onnx.ml" => {
+            "of classical machine learning (what scikit-learn's models are exported to), for which there is no rule here. A \
+             scaler or an encoder: do that before the input, and cut the graph behind it with --input NAME=SHAPE. A linear \
+             model: export it with MatMul and Add, from PyTorch or Keras. Trees are not supported"
+        }
+        "com.microsoft" | "com.microsoft.nchwc" => {
+            "of ONNX Runtime, which its optimiser and its quantisation make. Give the model as it was exported, before they \
+             changed it"
+        }
+        "ai.onnx.training" | "ai.onnx.preview.training" => "of training. Export the model for inference",
+        _ => {
+            "which are not ONNX's own. Export the model with ONNX's operators only, or with these as functions of the model"
+        }
+    };
+    format!("belongs to the operators {domain:?}, {more}")
+}

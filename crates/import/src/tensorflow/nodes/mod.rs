@@ -27,6 +27,8 @@ use crate::node::{self, Results, Value};
 use crate::table::{self, Import};
 use crate::value::Fault;
 
+pub(crate) use refused::Origin;
+use refused::advice_on;
 pub(super) use refused::{advice, function_call};
 
 /// A row of a table.

@@ -5,17 +5,24 @@ use crate::table::{self, Advice};
 /// Why operations are not supported, and what to do.
 const ADVICE: Advice = &[
     (
-        "VarHandleOp ReadVariableOp Variable VariableV2 AssignVariableOp ResourceGather VarIsInitializedOp \
-         Assign RestoreV2 HashTableV2 LookupTableFindV2",
-        "keeps or reads a variable or a table. Give the folder of the SavedModel, which has the variables' \
-         values; or the graph must be frozen (convert_variables_to_constants_v2). Tables and look-ups by \
-         an input are not supported",
+        "HashTable HashTableV2 MutableHashTableV2 LookupTableFind LookupTableFindV2 LookupTableImport \
+         LookupTableImportV2 InitializeTableFromTextFileV2",
+        "looks something up in a table. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
     ),
     (
-        "Switch Merge RefSwitch Enter Exit NextIteration LoopCond If StatelessIf While StatelessWhile Case \
-         Where",
-        "decides what to compute. Data-dependent control flow would show secrets: freeze the graph for \
-         inference, so that branches on the training phase disappear, and unroll loops",
+        "While StatelessWhile Enter Exit NextIteration LoopCond TensorListReserve TensorListFromTensor \
+         TensorListStack TensorListGetItem TensorListSetItem EmptyTensorList TensorListPushBack \
+         TensorListPopBack TensorListConcatV2 TensorListGather TensorListLength TensorListElementShape \
+         TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3 TensorArrayGatherV3 TensorArrayScatterV3 \
+         TensorArraySizeV3",
+        "is part of a loop, as recurrent layers (LSTM, GRU, RNN) have one over their time steps. Unroll it: build the \
+         layer with unroll=True (keras.layers.LSTM(units, unroll=True)) for sequences of a fixed length, take the \
+         trained weights over (set_weights), and export the model again",
+    ),
+    (
+        "Switch Merge RefSwitch If StatelessIf Case StatelessCase Where",
+        "decides what to compute. Data-dependent control flow would show secrets: export the model for \
+         inference (training=False), so that branches on the training phase disappear",
     ),
     (
         "ResizeBicubic ResizeArea CropAndResize DecodeJpeg DecodePng",
@@ -28,7 +35,7 @@ const ADVICE: Advice = &[
     ),
     (
         "RandomUniform RandomStandardNormal TruncatedNormal StatelessRandomUniformV2 Dropout",
-        "draws random numbers, as in training. Freeze the graph for inference (training=False)",
+        "draws random numbers, as in training. Export the model for inference (training=False)",
     ),
     (
         "QuantizeV2 Dequantize FakeQuantWithMinMaxVars FakeQuantWithMinMaxArgs QuantizedConv2D \
@@ -50,20 +57,65 @@ const ADVICE: Advice = &[
     ),
 ];
 
+/// What a graph was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A frozen graph.
+    Frozen,
+    /// A SavedModel, whose functions stand in the places of their calls, and whose variables are
+    /// constants.
+    SavedModel,
+}
+
+/// Operations that keep or read variables.
+const VARIABLES: &[&str] = &[
+    "VarHandleOp",
+    "ReadVariableOp",
+    "Variable",
+    "VariableV2",
+    "AssignVariableOp",
+    "ResourceGather",
+    "VarIsInitializedOp",
+    "Assign",
+    "RestoreV2",
+];
+
+/// What the table says of an operation.
+pub(super) fn advice_on(op: &str) -> &'static str {
+    table::advice(ADVICE, op)
+}
+
 /// What is said of an operation without a row.
-pub(in crate::tensorflow) fn advice(op: &str) -> String {
-    match op {
-        "PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" | "SymbolicGradient" => {
-            function_call("that its attribute f names")
+pub(in crate::tensorflow) fn advice(op: &str, origin: Origin) -> String {
+    match (op, origin) {
+        ("PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" | "SymbolicGradient", _) => {
+            function_call("that its attribute f names", origin)
         }
-        _ => table::advice(ADVICE, op).into(),
+        (op, Origin::Frozen) if VARIABLES.contains(&op) => {
+            "keeps or reads a variable, and the file has no values of \
+            variables. Give the folder of the SavedModel, which has them; or the graph must be frozen \
+            (convert_variables_to_constants_v2)"
+                .into()
+        }
+        (op, Origin::SavedModel) if VARIABLES.contains(&op) => {
+            "keeps a variable that is not only read, but given to \
+            what uses it (a loop, say): what uses it stands in this list, too, and says what to do"
+                .into()
+        }
+        (op, _) => advice_on(op).into(),
     }
 }
 
 /// About nodes that call a function of the graph's library.
-pub(in crate::tensorflow) fn function_call(name: &str) -> String {
-    format!(
-        "calls the function {name} of the graph's library. Give the folder of the SavedModel. Or: Inline functions when \
-         freezing: convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
-    )
+pub(in crate::tensorflow) fn function_call(name: &str, origin: Origin) -> String {
+    match origin {
+        Origin::Frozen => format!(
+            "calls the function {name} of the graph's library. Give the folder of the SavedModel. Or: Inline functions when \
+             freezing: convert_variables_to_constants_v2 does so (lower_control_flow=True is its default)"
+        ),
+        Origin::SavedModel => format!(
+            "calls the function {name} in a way in which it cannot be put in the place of its call. Export the model for \
+             inference alone: model.export(\"folder\") in Keras, or tf.saved_model.save of a tf.function of it"
+        ),
+    }
 }

@@ -1,7 +1,7 @@
 //! Values that follow from shapes alone.
 
 use super::matrix::inverse;
-use super::{Fault, Node, Results, Row, Value, advice, row};
+use super::{Fault, Node, Results, Row, Value, advice_on, row};
 use crate::budget::check_made;
 use crate::docs as doc;
 use crate::value::{Ints, axis};
@@ -119,7 +119,7 @@ fn determinant(node: &mut Node<'_>) -> Results {
 fn places(node: &mut Node<'_>) -> Results {
     let depends = matches!(node.operand(0)?, Value::Tensor(id) if node.constant_of(*id).is_none());
     if depends {
-        return Err(advice("Where").into());
+        return Err(advice_on("Where").into());
     }
     let values = node.known(0)?;
     let rank = values.shape.len();

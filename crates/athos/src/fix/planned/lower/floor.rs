@@ -87,6 +87,7 @@ pub(super) fn before_broadcast(graph: &Graph, id: NodeId) -> NodeId {
         {
             before_broadcast(graph, operand)
         }
+        // Anything else is a value of its own.
         _ => id,
     }
 }
@@ -205,6 +206,7 @@ fn unmoved(graph: &Graph, id: NodeId) -> NodeId {
     let node = graph.node(id);
     match (&node.op, node.inputs.as_slice()) {
         (Op::Identity | Op::Movement(_), &[operand]) => unmoved(graph, operand),
+        // Anything else is a value of its own.
         _ => id,
     }
 }

@@ -211,7 +211,7 @@ fn advice(needed: u32) -> &'static str {
     if needed <= 64 {
         "compile with a larger --ring, or a smaller --scale"
     } else {
-        "no ring has so many; compile with calibration data (its bounds are far tighter than worst cases), a smaller \
-         --scale or a smaller --margin"
+        "no ring has so many. A smaller --scale or --margin needs fewer, and so does a model that clips or rescales what \
+         comes before; bounds by --range are far wider than those of calibration data"
     }
 }

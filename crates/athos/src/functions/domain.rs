@@ -11,7 +11,7 @@ pub enum Undefined {
     /// The operand leaves the function's domain.
     #[error(
         "its operand takes values from {:.6} to {:.6}, and {function} is not defined {side} {end:.4}; where the model \
-         means other values, give calibration data that shows them, or clip the operand",
+         means other values, calibrate with rows that it is meant for, or clip the operand",
         .seen.low, .seen.high
     )]
     Outside {

@@ -1,9 +1,9 @@
 //! How far a program may be from the float model, and how far it is.
 //!
 //! Classes agree where the same one is the best, and no number is off by more than a part of what
-//! lies between the best and the second, nor by so much that another could be the best in any example. Other outputs agree where no number is off by more than a
-//! part of what its column (the last axis) spans over the examples: a risk of 0.004 beside a price
-//! of 1000 has its own measure.
+//! lies between the best and the second, nor by so much that another could be the best in any
+//! example. Other outputs agree where no number is off by more than a part of what its column (the
+//! last axis) spans over the examples: a risk of 0.004 beside a price of 1000 has its own measure.
 
 use crate::fix::options::Tolerance;
 

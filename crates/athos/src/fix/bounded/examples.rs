@@ -1,10 +1,11 @@
 //! Examples, and what the float model says to them.
 
-use cryptflow_graph::{Activation, Array, Graph, NodeId, Op, Order};
+use cryptflow_graph::{Array, Graph, NodeId};
 use cryptflow_program::{Output, OutputTransform, Program};
 use cryptflow_ring::Movement;
 
 use super::agreement::{Agreement, Allowed, Says, margin};
+use crate::answer::answer;
 use crate::fix::Defect;
 use crate::fix::options::Tolerance;
 use crate::fix::units::exp2;
@@ -57,18 +58,8 @@ impl Opened {
 
     /// What a client makes of this opened value.
     fn answer(&self, opened: &[f32]) -> Result<Vec<f32>, Defect> {
-        let op = match self.transform {
-            None | Some(OutputTransform::Class { .. }) => return Ok(opened.to_vec()),
-            Some(OutputTransform::Softmax) => Op::Activation(Activation::Softmax),
-            Some(OutputTransform::ArgMax) => {
-                Op::Order(Order::ArgMax { axis: self.shape.len().saturating_sub(1) })
-            }
-            Some(OutputTransform::TopK { axis, k, largest, indices }) => {
-                Op::Order(Order::TopK { axis, k, largest, indices })
-            }
-        };
         let array = Array::new(self.shape.clone(), opened.to_vec())?;
-        Ok(op.evaluate(&[&array])?.data.to_vec())
+        Ok(answer(self.transform, array)?.data.to_vec())
     }
 }
 

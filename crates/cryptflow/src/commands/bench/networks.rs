@@ -7,7 +7,7 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow::examples;
-use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile as compile_graph};
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, Scale, compile as compile_graph};
 use cryptflow_bench::published;
 use cryptflow_import::{self as import, ImportOptions};
 use cryptflow_program::{Batch, Preprocessing};
@@ -76,6 +76,8 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
     let options = CompileOptions {
         name: Some(files.name.clone()),
         scale,
+        // That of the published figures.
+        ring: Ring::Bits(64),
         weight_bits: Some(weight_bits),
         ..CompileOptions::default()
     };

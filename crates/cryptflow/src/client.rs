@@ -28,8 +28,9 @@ pub struct Client<'a> {
 /// What came out of a batch.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The outputs, in the program's order: fixed-point numbers at their value's scale.
-    pub outputs: Vec<Vec<i64>>,
+    /// The outputs, in the program's order: fixed-point numbers at their value's scale. None where
+    /// the program's guard found that a value left its bounds: then there are no outputs.
+    pub outputs: Option<Vec<Vec<i64>>>,
     /// Time to share the inputs, until every party held its parts.
     pub share: Duration,
     /// From then until the client held the outputs.
@@ -233,7 +234,7 @@ impl<'a> Client<'a> {
             match receive(link)? {
                 Reply::Progress { step } => progress(step as usize),
                 Reply::Outputs { parts, record, statement } => {
-                    if parts.len() != self.program.outputs.len() {
+                    if parts.len() != self.program.opened().count() {
                         return Err(unexpected(link, format!("{} outputs", parts.len())));
                     }
                     if record.sent.len() != self.links.len() {
@@ -249,14 +250,20 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn open(&self, parts: &[Vec<Vec<u8>>]) -> Result<Vec<Vec<i64>>, SessionError> {
-        let outputs = self.program.outputs.iter().enumerate().map(|(i, output)| {
-            let len = self.program.values.get(output.value.0).map(|v| elements(&v.shape)).unwrap_or_default();
+    /// The outputs; none where the guard says that there are none.
+    fn open(&self, parts: &[Vec<Vec<u8>>]) -> Result<Option<Vec<Vec<i64>>>, SessionError> {
+        let opened = self.program.opened().enumerate().map(|(i, id)| {
+            let len = self.program.values.get(id.0).map(|v| elements(&v.shape)).unwrap_or_default();
             let of_output: Vec<&[u8]> =
                 parts.iter().map(|party| party.get(i).map(Vec::as_slice).unwrap_or_default()).collect();
             Ok(self.owner.open(len, &of_output)?)
         });
-        outputs.collect()
+        let mut opened = opened.collect::<Result<Vec<Vec<i64>>, SessionError>>()?;
+        let within = match self.program.guard {
+            Some(_) => opened.pop().is_some_and(|flag| flag.iter().all(|&outside| outside == 0)),
+            None => true,
+        };
+        Ok(within.then_some(opened))
     }
 }
 

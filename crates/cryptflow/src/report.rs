@@ -20,7 +20,7 @@ use crate::client::Answer;
 use crate::first_beyond::FirstBeyond;
 
 pub use answers::Answers;
-pub use bounds::{Origin, OutOfBounds};
+pub use bounds::{Origin, OutOfBounds, held_back};
 pub use kind::{Kind, Rows, named};
 pub use output::{Known, OutputReport, Verdicts};
 pub use shown::{Label, Ranked, Showing};

@@ -12,8 +12,13 @@ use cryptflow_graph::{
 };
 use cryptflow_program::Program;
 
+use crate::whole::mirror;
+
 /// Models that are tried.
 const MODELS: u64 = 150;
+
+/// Models that are tried with a guard, over a protocol.
+const GUARDED: u64 = 80;
 
 /// How many times the error that the compiler reports fresh inputs may lead to. It is the largest of
 /// some hundred rows, in which a steep place may not have been among them.
@@ -142,37 +147,58 @@ fn within(g: &Graph, model: &Compiled, x: &Array) -> bool {
     within
 }
 
-/// How far a program is off on an input.
+/// How far a program is off on an input, on plain integers.
 fn off(model: &Compiled, x: &Array, y: &Array) -> f64 {
-    let program = &model.program;
-    let inputs = fixed::inputs(program, &[x.data.to_vec()]).unwrap();
-    let outputs = ClearRunner.run(program, &model.weights, &inputs, &mut |_, _| ());
+    let inputs = fixed::inputs(&model.program, &[x.data.to_vec()]).unwrap();
+    let opened = ClearRunner.run(&model.program, &model.weights, &inputs, &mut |_, _| ());
+    distance(&model.program, &opened.unwrap(), y, &[0.0; COLUMNS])
+}
+
+/// How far what is opened is from what the float model says, beyond what columns are granted.
+fn distance(program: &Program, opened: &[Vec<i64>], y: &Array, granted: &[f64]) -> f64 {
     let output = &program.outputs[0];
-    let opened = fixed::decode_to(&outputs.unwrap()[0], program.scale_of(output.value), output.digits);
-    let far = opened.iter().zip(y.data.iter()).map(|(a, b)| f64::from((a - b).abs()));
+    let opened = fixed::decode_to(&opened[0], program.scale_of(output.value), output.digits);
+    let columns = granted.iter().cycle();
+    let far =
+        opened.iter().zip(y.data.iter()).zip(columns).map(|((a, b), grant)| f64::from((a - b).abs()) - grant);
     far.fold(0.0, f64::max)
+}
+
+/// What each column spans over rows, or a part of it.
+fn spans(rows: &[(Array, Array)], part: f64) -> Vec<f64> {
+    let column = |c: usize| {
+        let all =
+            || rows.iter().flat_map(|(_, y)| y.data.iter().skip(c).step_by(COLUMNS).map(|&v| f64::from(v)));
+        (all().fold(f64::NEG_INFINITY, f64::max) - all().fold(f64::INFINITY, f64::min)) * part
+    };
+    (0..COLUMNS).map(column).collect()
+}
+
+/// Rows of numbers up to this size, and what the float model says to them.
+fn rows(g: &Graph, random: &mut Random, count: usize, size: f32) -> Vec<(Array, Array)> {
+    let x = (0..count).map(|_| random.array(&[ROWS, COLUMNS], -size, size)).collect::<Vec<Array>>();
+    x.into_iter().filter_map(|x| Some((x.clone(), answer(g, &x)?))).collect()
+}
+
+/// A model compiled with these rows; none where that is refused, or the client goes on with what is
+/// opened.
+fn compiled(g: &Graph, shown: &[(Array, Array)], options: &CompileOptions) -> Option<Compiled> {
+    let bounds = Bounds::Examples(shown.iter().map(|(x, _)| vec![x.clone()]).collect());
+    // What is refused is announced.
+    let model = compile(g, bounds, options, &ClearRunner, &mut |_| ()).ok()?;
+    model.program.outputs[0].transform.is_none().then_some(model)
 }
 
 #[test]
 fn what_stays_within_bounds_is_right() {
-    let (mut compiled, mut silent, mut wrong) = (0, 0, Vec::new());
+    let (mut tried, mut silent, mut wrong) = (0, 0, Vec::new());
     for seed in 0..MODELS {
         let g = model(seed);
         let mut random = Random(seed + 77);
-        let mut rows = |count: usize, size: f32| -> Vec<(Array, Array)> {
-            let x = (0..count).map(|_| random.array(&[ROWS, COLUMNS], -size, size)).collect::<Vec<Array>>();
-            x.into_iter().filter_map(|x| Some((x.clone(), answer(&g, &x)?))).collect()
-        };
+        let mut rows = |count, size| rows(&g, &mut random, count, size);
         let (shown, fresh, beyond) = (rows(48, 1.5), rows(16, 1.5), [rows(8, 3.0), rows(8, 6.0)].concat());
-        let bounds = Bounds::Examples(shown.iter().map(|(x, _)| vec![x.clone()]).collect());
-        // What is refused is announced.
-        let Ok(model) = compile(&g, bounds, &CompileOptions::default(), &ClearRunner, &mut |_| ()) else {
-            continue;
-        };
-        if model.program.outputs[0].transform.is_some() {
-            continue;
-        }
-        compiled += 1;
+        let Some(model) = compiled(&g, &shown, &CompileOptions::default()) else { continue };
+        tried += 1;
         let stated = model.report.agreement.as_ref().unwrap();
         let allowed = stated.largest_error.max(stated.tolerance) * OF_REPORTED;
         for (index, (x, y)) in fresh.iter().chain(&beyond).enumerate() {
@@ -181,16 +207,87 @@ fn what_stays_within_bounds_is_right() {
             // Where inputs are larger, so are errors: with the square, in products.
             let allowed = if index < fresh.len() { allowed } else { allowed * LARGER };
             if within && far > allowed && !at_a_jump(&g, x, y, allowed) {
-                let operations: Vec<&str> = g.nodes.iter().map(|n| n.op.name()).collect();
-                wrong.push(format!(
-                    "model {seed}, row {index}: off by {far:.2e}, stated {:.2e}: {operations:?}",
-                    stated.largest_error
-                ));
+                wrong.push(complaint(&g, seed, index, far, stated.largest_error));
                 break;
             }
         }
     }
-    println!("{compiled} of {MODELS} models compiled; {silent} runs stayed within bounds");
-    assert!(compiled >= MODELS as usize / 3 && silent > compiled, "{compiled} compiled, {silent} silent");
+    println!("{tried} of {MODELS} models compiled; {silent} runs stayed within bounds");
+    assert!(tried >= MODELS as usize / 3 && silent > tried, "{tried} compiled, {silent} silent");
+    assert!(wrong.is_empty(), "{} models: {}", wrong.len(), wrong.join("\n"));
+}
+
+/// A model that is wrong, for people.
+fn complaint(g: &Graph, seed: u64, index: usize, far: f64, stated: f64) -> String {
+    let operations: Vec<&str> = g.nodes.iter().map(|n| n.op.name()).collect();
+    format!("model {seed}, row {index}: off by {far:.2e}, stated {stated:.2e}: {operations:?}")
+}
+
+/// Whether the result of an operation jumps somewhere.
+fn jumps(op: &Op) -> bool {
+    match op {
+        Op::Function(function) => function.jumps(),
+        Op::Arithmetic(arithmetic) => matches!(arithmetic, Arithmetic::Compare(_)),
+        // Nothing else that is put together here.
+        _ => false,
+    }
+}
+
+/// Three parties of Mirror find out by themselves whether a value left its bounds, however far: what
+/// they let through is right, and of the rest nothing is opened.
+#[test]
+fn what_the_guard_lets_through_is_right() {
+    let (mut tried, mut through, mut held, mut wrong) = (0, 0, 0, Vec::new());
+    for seed in 0..GUARDED {
+        let g = model(seed + 1000);
+        // No arithmetic that rounds is right next to a jump.
+        if g.nodes.iter().any(|node| jumps(&node.op)) {
+            continue;
+        }
+        let mut random = Random(seed + 99);
+        let shown = rows(&g, &mut random, 48, 1.5);
+        let options = CompileOptions { guard: true, margin: Some(0.5), ..CompileOptions::default() };
+        let Some(model) = compiled(&g, &shown, &options) else { continue };
+        // Some models have no value that could leave its bounds.
+        let program = &model.program;
+        if program.guard.is_none() {
+            continue;
+        }
+        tried += 1;
+        let stated = model.report.agreement.as_ref().unwrap();
+        let allowed = stated.largest_error.max(stated.tolerance) * OF_REPORTED * LARGER;
+        // The error that is stated is that of the worst column; each has a tolerance of its own.
+        let granted = spans(&shown, 1.0 / 256.0);
+        let [low, high] = [program.inputs[0].low, program.inputs[0].high];
+        // A client does not share what is beyond the bounds of inputs; what lies within leads far out.
+        let beyond = rows(&g, &mut random, 6, low.abs().min(high) as f32);
+        for (index, (x, y)) in shown.iter().take(2).chain(&beyond).enumerate() {
+            let inputs = fixed::inputs(program, &[x.data.to_vec()]).unwrap();
+            let opened = mirror(&model, &inputs);
+            let left = opened[1] != [0];
+            if left {
+                held += 1;
+                assert!(index >= shown.len().min(2), "model {seed}: the guard holds what was shown");
+                let all = fixed::decode_to(
+                    &opened[0],
+                    program.scale_of(program.outputs[0].value),
+                    program.outputs[0].digits,
+                );
+                assert!(all.iter().all(|&v| v == 0.0), "model {seed}, row {index}: {all:?} is opened");
+                continue;
+            }
+            through += 1;
+            let far = distance(program, &opened, y, &granted);
+            if far > allowed {
+                wrong.push(complaint(&g, seed + 1000, index, far, stated.largest_error));
+                break;
+            }
+        }
+    }
+    println!("{tried} models with a guard; {through} runs gave an answer, {held} none");
+    assert!(
+        tried >= GUARDED as usize / 3 && through > tried && held > tried / 2,
+        "{tried}, {through}, {held}"
+    );
     assert!(wrong.is_empty(), "{} models: {}", wrong.len(), wrong.join("\n"));
 }

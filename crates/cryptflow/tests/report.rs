@@ -15,7 +15,7 @@ fn answer() -> Answer {
     let record =
         |rounds, sent: [u64; 3]| BatchRecord { seconds: 1.0, rounds, sent: sent.into(), steps: vec![] };
     Answer {
-        outputs: vec![],
+        outputs: Some(vec![]),
         share: Duration::from_millis(500),
         online: Duration::from_millis(1500),
         records: vec![record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],

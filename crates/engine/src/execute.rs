@@ -9,8 +9,8 @@ use crate::error::EngineError;
 use crate::timeline::{Observer, StepRecord};
 
 /// Runs a program with this party's part of the weights (in the order of their ids) and of the
-/// inputs (in the order in which the program lists them). Returns its part of the outputs, in the
-/// program's order. All parties must call this on the same program; a value is dropped after its
+/// inputs (in the order in which the program lists them). Returns its part of what is opened, in the
+/// program's order ([`Program::opened`]). All parties must call this on the same program; a value is dropped after its
 /// last use.
 ///
 /// # Errors
@@ -56,13 +56,10 @@ pub fn execute<P: Protocol>(
         observer.finished(index, step, &record);
     }
 
-    let taken = program.outputs.iter().map(|output| {
+    let taken = program.opened().enumerate().map(|(index, id)| {
+        let name = || program.outputs.get(index).map_or("guard", |output| &output.name).to_string();
         // Two outputs may be the same value.
-        values
-            .get(output.value.0)
-            .cloned()
-            .flatten()
-            .ok_or_else(|| EngineError::Output { name: output.name.clone() })
+        values.get(id.0).cloned().flatten().ok_or_else(|| EngineError::Output { name: name() })
     });
     taken.collect()
 }

@@ -4,6 +4,7 @@
 mod checked;
 mod digest;
 pub mod file;
+pub mod guard;
 pub mod liveness;
 pub mod program;
 mod validate;

@@ -1,17 +1,17 @@
 //! Liveness: when a value is used for the last time, and how much memory a program needs.
 
-use crate::program::{Output, Program, Step, Value, ValueId};
+use crate::program::{Program, Value, ValueId};
 
 /// Fills [`Step::last_uses`] of every step: a value dies at the last step that uses it, at the step
-/// that makes it if none does, and never if it is an output. Inputs that nothing uses die nowhere.
-pub fn fill_last_uses(steps: &mut [Step], outputs: &[Output], values: usize) {
-    let mut dead_already = vec![false; values];
-    for output in outputs {
-        if let Some(slot) = dead_already.get_mut(output.value.0) {
+/// that makes it if none does, and never if it is opened. Inputs that nothing uses die nowhere.
+pub fn fill_last_uses(program: &mut Program) {
+    let mut dead_already = vec![false; program.values.len()];
+    for id in program.opened() {
+        if let Some(slot) = dead_already.get_mut(id.0) {
             *slot = true;
         }
     }
-    for step in steps.iter_mut().rev() {
+    for step in program.steps.iter_mut().rev() {
         step.last_uses.clear();
         let used: Vec<ValueId> = step.inputs.iter().copied().chain([step.output]).collect();
         for id in used {

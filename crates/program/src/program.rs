@@ -186,6 +186,10 @@ pub struct Program {
     pub inputs: Vec<Input>,
     /// The outputs, in the order in which they are opened.
     pub outputs: Vec<Output>,
+    /// The value that says whether any value of a run left its bounds: 0 where none did. It is
+    /// opened behind the outputs, which are zero where it is not. None where it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<ValueId>,
     /// The values; inputs first.
     pub values: Vec<Value>,
     /// The weights.
@@ -195,6 +199,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// The values that are opened to the client, in this order: those of the outputs, and the guard.
+    pub fn opened(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.outputs.iter().map(|output| output.value).chain(self.guard)
+    }
+
     /// Fractional bits of a value; none of one that there is not.
     pub fn scale_of(&self, value: ValueId) -> u32 {
         self.values.get(value.0).map_or(0, |value| value.scale)

@@ -55,6 +55,19 @@ pub fn validate(program: Program) -> Result<Checked, Invalid> {
             return Err(Invalid::new(place(), format!("value {} is freed before the end", output.value.0)));
         }
     }
+    if let Some(guard) = program.guard {
+        let fail = |reason: &str| Err(Invalid::new("guard", format!("value {} {reason}", guard.0)));
+        if !state.is_defined(guard) {
+            return fail("is never computed");
+        }
+        if state.dead.get(guard.0) == Some(&true) {
+            return fail("is freed before the end");
+        }
+        let is_flag = |value: &Value| value.scale == 0 && value.shape.iter().all(|&extent| extent == 1);
+        if !program.values.get(guard.0).is_some_and(is_flag) {
+            return fail("is not one whole number");
+        }
+    }
     Ok(Checked::new(program, rings, elements))
 }
 

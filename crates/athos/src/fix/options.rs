@@ -128,6 +128,8 @@ pub struct CompileOptions {
     /// Whether the parties compute a softmax or an arg-max that ends the model, so that the client
     /// opens the answer and not what it is computed of.
     pub hide_logits: bool,
+    /// Whether the program says if any value of a run left its bounds, and gives nothing then.
+    pub guard: bool,
     /// What the first axis of the inputs is, see [`crate::rows`].
     pub batch: Batch,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.

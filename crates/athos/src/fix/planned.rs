@@ -2,6 +2,8 @@
 //! of it (thresholds, say) are made for one.
 
 pub(crate) mod bounds;
+mod farthest;
+mod guard;
 pub(crate) mod lower;
 pub(crate) mod plan;
 mod schedule;
@@ -24,6 +26,8 @@ use schedule::schedule;
 pub(crate) struct Planner<'a> {
     bounded: &'a Bounded<'a>,
     hide_logits: bool,
+    /// Whether the program says if a value left its bounds.
+    guard: bool,
     /// What values need beside others, where it is known.
     needs: Needs,
     plans: HashMap<u32, Rc<Plan>>,
@@ -35,12 +39,19 @@ impl<'a> Planner<'a> {
     /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits`
     /// says so.
     pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
-        Planner { bounded, hide_logits, needs: Needs::default(), plans: HashMap::new(), general: None }
+        let (needs, plans) = (Needs::default(), HashMap::new());
+        Planner { bounded, hide_logits, guard: false, needs, plans, general: None }
     }
 
     /// The same for values that matter unequally, see [`super::bounded::sensitivity`].
     pub(crate) fn with_needs(self, needs: Needs) -> Planner<'a> {
-        Planner { needs, ..Planner::new(self.bounded, self.hide_logits) }
+        Planner { needs, guard: self.guard, ..Planner::new(self.bounded, self.hide_logits) }
+    }
+
+    /// The same with a [`guard`], where one was asked for. Worst cases need none: nothing leaves them.
+    pub(crate) fn with_guard(self, guard: bool) -> Planner<'a> {
+        let guard = guard && self.bounded.examples.is_some();
+        Planner { needs: self.needs, guard, ..Planner::new(self.bounded, self.hide_logits) }
     }
 
     /// The plan for so many fractional bits.
@@ -57,6 +68,9 @@ impl<'a> Planner<'a> {
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
         let mut plan = lower(graph, seen, wanted, setting).map_err(FixError::Unsupported)?;
+        if self.guard {
+            guard::guard(&mut plan, scale, *margin);
+        }
         schedule(&mut plan);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.

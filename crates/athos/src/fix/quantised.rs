@@ -50,6 +50,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
     let steps: Vec<Step> =
         chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
     let (inputs, outputs) = (writer.inputs(outside), writer.outputs(&outside.digits));
+    let guard = chosen.plan.guard.and_then(|value| writer.ids[value]);
     let Writer { values, weights, .. } = writer;
     let (declared, data) = weights.finish();
     let mut program = Program {
@@ -60,12 +61,13 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
         batch: outside.batch,
         inputs,
         outputs,
+        guard,
         values: values.iter().map(|&planned| value(chosen, planned)).collect(),
         weights: declared,
         steps,
     };
     set_compare_bits(&mut program);
-    liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
+    liveness::fill_last_uses(&mut program);
     let program = validate(program).map_err(Defect::from)?;
     Ok(Quantised { program, weights: data, values })
 }
@@ -201,10 +203,17 @@ impl<'a> Writer<'a> {
 
     fn outputs(&self, digits: &[Option<u32>]) -> Vec<Output> {
         let Chosen { plan, choice, .. } = self.chosen;
+        let guarded = plan.guard.is_some();
         let output = |(index, o): (usize, &PlanOutput)| {
+            let digits = digits.get(index).copied().flatten();
+            let scale = plan.values[o.value].scale(choice.scale);
             // An error of a truncation must not reach the next number with so many digits.
-            let most = plan.values[o.value].scale(choice.scale).saturating_sub(GUARD);
-            let digits = digits.get(index).copied().flatten().filter(|&digits| digits <= most);
+            let few = |scale: u32| digits.filter(|&digits| digits <= scale.saturating_sub(GUARD));
+            let digits = match guarded {
+                // That of the guard's product does not reach what was there before it.
+                true => few(scale - GUARD).or(Some(scale - GUARD)),
+                false => few(scale),
+            };
             Some(Output { name: o.name.clone(), value: self.ids[o.value]?, transform: o.transform, digits })
         };
         plan.outputs.iter().enumerate().filter_map(output).collect()

@@ -74,6 +74,11 @@ pub(crate) struct Arguments {
     /// the client does not learn the logits. It takes more rounds and bytes.
     #[arg(long)]
     hide_logits: bool,
+    /// Have the parties compare every value with its bounds, and give no output where one is
+    /// outside: an input unlike the calibration data gets an error and never a wrong answer.
+    /// `inspect` shows what it costs.
+    #[arg(long)]
+    guard: bool,
     /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by
     /// layer.
     #[arg(long, value_name = "FILE.html")]
@@ -161,6 +166,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         tolerance: arguments.tolerance(),
         weight_bits: arguments.weight_bits,
         hide_logits: arguments.hide_logits,
+        guard: arguments.guard,
         batch,
         preprocessing: vec![preprocessing; graph.inputs.len()],
     };
@@ -255,6 +261,9 @@ impl Arguments {
         }
         if self.hide_logits {
             add("hide-logits", String::new());
+        }
+        if self.guard {
+            add("guard", String::new());
         }
         given
     }

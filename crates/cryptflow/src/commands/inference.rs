@@ -11,7 +11,7 @@ use cryptflow::first_beyond::first_beyond;
 use cryptflow::fixed;
 use cryptflow::input::{InputSpec, Row};
 use cryptflow::labels::Labels;
-use cryptflow::report::{Answers, Known, OutputReport, Report, Rows, named};
+use cryptflow::report::{Answers, Known, OutputReport, Report, Rows, held_back, named};
 use cryptflow::results::Results;
 use cryptflow_athos::Meaning;
 use cryptflow_program::{Checked, Output, Program, Value, ValueId, file};
@@ -118,15 +118,19 @@ impl Job {
 
     /// One batch after another, in a session whose parties hold the weights. `between` is called
     /// before each batch. Returns what every output gave, before what the client applies to it, and
-    /// adds to the report what it took.
+    /// adds to the report what it took. Whoever has the `weights` is told where values left their
+    /// bounds, if that is why there are no outputs.
     pub(crate) fn run(
         &self,
         client: Client<'_>,
         bar: &ProgressBar,
         report: &mut Report,
+        weights: Option<&[Vec<i64>]>,
         between: &mut dyn FnMut(&Client<'_>) -> Result<()>,
     ) -> Result<Vec<Results>> {
         let mut results = self.empty.clone();
+        let rows = self.columns.first().map_or(0, Vec::len);
+        let mut left = Vec::new();
         for run in 0..self.runs() {
             between(&client)?;
             let done = run * self.program.steps.len();
@@ -139,16 +143,33 @@ impl Job {
                 })
                 .map_err(Error::new)?;
             report.add(&answer);
-            for ((results, output), opened) in
-                results.iter_mut().zip(&self.program.outputs).zip(&answer.outputs)
-            {
+            let Some(outputs) = &answer.outputs else {
+                left.extend(self.batches.rows_of(run, rows));
+                continue;
+            };
+            for ((results, output), opened) in results.iter_mut().zip(&self.program.outputs).zip(outputs) {
                 results.open(value(&self.program, output.value, "an output")?, output.digits, opened);
             }
         }
         report.bytes.share = client.sent();
         report.set_peak_rss(&client.finish().map_err(Error::new)?);
         bar.finish_and_clear();
-        Ok(results)
+        // Nobody but the client learns that: the parties have given their parts, and gone.
+        if left.is_empty() { Ok(results) } else { Err(self.held_back(&left, weights)?) }
+    }
+
+    /// Why there is no answer for these rows.
+    fn held_back(&self, left: &[usize], weights: Option<&[Vec<i64>]>) -> Result<Error> {
+        let first = match weights {
+            Some(weights) => first_beyond(&self.program, weights, &self.batches, &self.columns)?,
+            None => None,
+        };
+        Ok(Error::new(held_back(left, first.as_ref(), &self.names())))
+    }
+
+    /// What was given for each row.
+    fn names(&self) -> Vec<String> {
+        self.columns.iter().take(1).flatten().map(|row| row.name.clone()).collect()
     }
 
     /// Completes the report, writes the outputs, and prints. Whoever has the `weights` is told where
@@ -179,8 +200,7 @@ impl Job {
             OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), known)
         });
         let outputs = outputs.collect::<std::result::Result<_, _>>().map_err(Error::new)?;
-        let names = self.columns.iter().take(1).flatten().map(|row| row.name.clone());
-        report.answers = Answers::new(names.collect(), outputs);
+        report.answers = Answers::new(self.names(), outputs);
         if let Some(path) = &files.output {
             written::write(path, results, &known, files.output_form)?;
         }

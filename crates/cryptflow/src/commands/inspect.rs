@@ -7,9 +7,10 @@ use cryptflow::error::{Error, Result};
 use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, with_header};
+use cryptflow_mpc::Cost;
 use cryptflow_program::file::Model;
 use cryptflow_program::{
-    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, liveness,
+    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, guard, liveness,
 };
 use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
@@ -61,9 +62,18 @@ struct Totals {
     dealt_bytes: u64,
     online_bytes: u64,
     bytes: u64,
+    /// What the guard takes of all that, where there is one.
+    guard: Option<Share>,
     /// An upper bound of the probability that a truncation of a run fails, where the protocol's
     /// can.
     truncation_failure: Option<f64>,
+}
+
+/// A part of what a run takes.
+#[derive(Serialize)]
+struct Share {
+    rounds: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -129,6 +139,7 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) ->
         dealt_bytes: estimate.total.dealt(dealer),
         online_bytes: estimate.total.online(dealer),
         bytes: estimate.total.total(),
+        guard: program.guard.map(|_| guard_share(program, estimate)),
         truncation_failure: protocol.failure(&truncations(program)),
     };
     Ok(Listing {
@@ -143,6 +154,14 @@ fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) ->
         totals,
         report: model.report.as_ref(),
     })
+}
+
+/// What the steps of the guard take.
+fn guard_share(program: &Program, estimate: &Estimate) -> Share {
+    let steps = guard::steps(program);
+    let costs = estimate.steps.iter().zip(steps).filter_map(|(cost, guards)| guards.then_some(cost));
+    let total: Cost = costs.sum();
+    Share { rounds: total.rounds, bytes: total.total() }
 }
 
 fn macs(step: &Step) -> u64 {
@@ -220,6 +239,14 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.online_bytes),
         t.rounds
     );
+    text += &match &t.guard {
+        Some(guard) => format!(
+            "guard: a run in which a value leaves its bounds gives no output; of the above it takes {} and {} rounds\n",
+            bytes(guard.bytes),
+            guard.rounds
+        ),
+        None => String::new(),
+    };
     text += &functions(listing.report);
     if let Some(failure) = t.truncation_failure {
         let never: Vec<String> = ProtocolName::usual().map(|protocol| format!("{protocol}'s")).collect();

@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, &job.program, protocol, renewal.is_some()).map_err(Error::new)?;
     report.seconds.share = begun.elapsed().as_secs_f64();
-    let results = job.run(client, &bar, &mut report, &mut |client| match &mut renewal {
+    let results = job.run(client, &bar, &mut report, None, &mut |client| match &mut renewal {
         Some(renewal) if renewal.is_due() => {
             client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
         }

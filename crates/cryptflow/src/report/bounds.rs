@@ -29,6 +29,9 @@ pub struct OutOfBounds {
     pub beyond: Beyond,
 }
 
+/// Rows without an answer that are named, at most.
+const HELD_NAMED: usize = 5;
+
 impl OutOfBounds {
     /// All of them among these results.
     pub(super) fn of(results: &Results) -> Vec<OutOfBounds> {
@@ -49,6 +52,22 @@ pub(super) fn of_output(output: &str, rows: &[OutOfBounds], inputs: &[String]) -
         n => format!("; {n} of {} rows left them", inputs.len()),
     };
     format!("the output {output:?} left its bounds in {place}: {}{others}", told(&worst.beyond))
+}
+
+/// Why a model with a guard gives no answer for these rows; where it was, if that is known.
+pub fn held_back(rows: &[usize], first: Option<&FirstBeyond>, inputs: &[String]) -> String {
+    let named: Vec<String> = rows.iter().take(HELD_NAMED).map(|&row| place(row, inputs)).collect();
+    let others = match rows.len() - named.len() {
+        0 => String::new(),
+        others => format!(" and {others} more of {} rows", inputs.len()),
+    };
+    let inside = first.map_or(String::new(), |first| format!(": {}", inside(first, inputs)));
+    format!(
+        "there is no answer for {}{others}: a value inside of the model left its bounds, and the model was compiled with \
+         --guard{inside}. The input is unlike the calibration data: compile again with more of it, in which there are inputs like \
+         this, or with a larger --margin; or run the other rows without it",
+        named.join(", ")
+    )
 }
 
 /// That values inside of the model did.

@@ -67,7 +67,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         transform: Some(OutputTransform::Softmax),
         digits: None,
     }];
-    let mut steps: Vec<Step> = operations
+    let steps: Vec<Step> = operations
         .into_iter()
         .enumerate()
         .map(|(i, (name, operation))| Step {
@@ -78,8 +78,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
             last_uses: vec![],
         })
         .collect();
-    liveness::fill_last_uses(&mut steps, &outputs, 4);
-    let program = Program {
+    let mut program = Program {
         version: VERSION,
         name: "tiny".into(),
         ring_bits: 64,
@@ -94,6 +93,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
             factors: Vec::new(),
         }],
         outputs,
+        guard: None,
         values: vec![
             value("x", 4, true),
             value("hidden", 3, false),
@@ -107,6 +107,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         ],
         steps,
     };
+    liveness::fill_last_uses(&mut program);
     let scaled = |w: &[i64], scale: u32| w.iter().map(|v| v << scale).collect();
     (program, vec![scaled(&W0, SCALE), scaled(&B0, 2 * SCALE), scaled(&W1, SCALE)])
 }

@@ -87,7 +87,7 @@ pub(crate) fn porthos(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>>
     parties(&PorthosOwner::new(ring_bits), party, compiled, inputs)
 }
 
-/// Three parties in three threads. Returns the opened outputs.
+/// Three parties in three threads. Returns what is opened: the outputs, and the guard.
 fn parties<P: Protocol>(
     owner: &dyn Owner,
     party: impl Fn(Links) -> Result<P, Error> + Sync,
@@ -131,11 +131,10 @@ fn parties<P: Protocol>(
         parties.into_iter().map(|p| p.join().unwrap()).collect()
     });
     program
-        .outputs
-        .iter()
+        .opened()
         .enumerate()
-        .map(|(i, output)| {
-            let len = program.values[output.value.0].shape.iter().product();
+        .map(|(i, value)| {
+            let len = program.values[value.0].shape.iter().product();
             owner.open(len, &[&parts[0][i], &parts[1][i], &parts[2][i]]).unwrap()
         })
         .collect()

@@ -114,7 +114,10 @@ impl Session {
         let rows = common::rows(common::BATCH);
         let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
         let answer = self.client.infer(&[input], &mut |_| ())?;
-        let logits = cryptflow::fixed::decode(&answer.outputs[0], common::SCALE);
+        let logits = cryptflow::fixed::decode(
+            &answer.outputs.ok_or_else(|| "no outputs".to_string()).unwrap()[0],
+            common::SCALE,
+        );
         let expected: Vec<f32> = rows.iter().flat_map(common::expected).collect();
         for (a, b) in logits.iter().zip(&expected) {
             assert!((a - b).abs() <= 16.0 / 4096.0, "{logits:?}, {expected:?}");

@@ -245,6 +245,52 @@ fn a_full_device_is_an_error_and_stays_a_device() {
     assert!(!std::fs::metadata(full).unwrap().is_file(), "the device was replaced");
 }
 
+/// With `--guard` a picture that leads beyond the bounds gets an error and no answer, from every
+/// protocol, and others the answers that they would have.
+#[test]
+fn nothing_is_said_of_what_leaves_its_bounds() {
+    let scratch = Scratch::new();
+    // Faint digits; a picture all of whose pixels are that bright is none.
+    let calibration = array(&digits("calibration.npy"));
+    let faint = scratch.npy("faint.npy", &calibration.shape, |i| calibration.data[i] / 4.0);
+    let shape = [1, 8, 8, 1];
+    let blank = scratch.npy("blank.npy", &shape, |_| 0.5);
+    let digit = scratch.npy("digit.npy", &shape, |i| calibration.data[i] / 4.0);
+    let mut opened = Vec::new();
+    for guard in [&[][..], &["--guard"]] {
+        let model = scratch.path("digits.safetensors");
+        let options = guard.iter().map(OsString::from).collect::<Vec<_>>();
+        let compile = words!["compile", digits("model.pb"), "--calibrate", faint, "-o", model];
+        let compile = cryptflow(&[compile, options].concat());
+        assert!(compile.ok(), "{}", compile.stderr);
+        let inspected = cryptflow(&words!["inspect", model]);
+        let priced =
+            inspected.stdout.contains("guard: a run in which a value leaves its bounds gives no output");
+        assert_eq!(priced, !guard.is_empty(), "{}", inspected.stdout);
+        let output = scratch.path("y.npy");
+        for protocol in ["mirror", "porthos-exact"] {
+            let run =
+                |input| words!["run", model, "--input", input, "--output", output, "--protocol", protocol];
+            let answer = cryptflow(&run(&digit));
+            assert!(answer.ok(), "{}", answer.stderr);
+            opened.push(array(&output).data);
+            std::fs::remove_file(&output).unwrap();
+            let answer = cryptflow(&run(&blank));
+            if guard.is_empty() {
+                assert!(answer.ok(), "{}", answer.stderr);
+                std::fs::remove_file(&output).unwrap();
+                continue;
+            }
+            let why = ["no answer for row 0 (blank.npy", "left its bounds", "layer", "--guard", "--margin"];
+            answer.fails(protocol, &why);
+            assert!(answer.stdout.is_empty() && !output.exists(), "{}", answer.stdout);
+        }
+    }
+    for found in &opened[1..] {
+        assert!(largest_difference(found, &opened[0]) < 0.1, "{found:?}, {:?}", opened[0]);
+    }
+}
+
 /// With `--hide-logits` the parties find the class, and nothing else is opened.
 #[test]
 fn a_class_alone() {

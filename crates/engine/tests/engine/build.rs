@@ -60,6 +60,7 @@ pub(crate) fn program(
             transform: None,
             digits: None,
         }],
+        guard: None,
         values,
         weights: weights
             .iter()

@@ -67,6 +67,7 @@ pub(crate) fn program() -> Program {
             transform: Some(OutputTransform::Softmax),
             digits: None,
         }],
+        guard: None,
         values: vec![
             value("x", &[1, 4, 4, 2], -384, 256, true),
             value("conv", &[1, 4, 4, 3], -4096, 4095, false),
@@ -141,7 +142,7 @@ pub(crate) fn program() -> Program {
             step("logits", Operation::Add, &[9, 10], 11),
         ],
     };
-    liveness::fill_last_uses(&mut program.steps, &program.outputs, program.values.len());
+    liveness::fill_last_uses(&mut program);
     program
 }
 

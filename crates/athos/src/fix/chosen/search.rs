@@ -165,6 +165,8 @@ fn by_trials(
             agreement.tolerance
         );
     }
+    // Where values are within their bounds, the guard changes nothing but what has to fit the ring.
+    search.planner = search.planner.with_guard(options.guard);
     let mut ring_reason = "as chosen";
     if options.ring == Ring::Auto {
         choice.ring_bits = search.ring(choice)?;
@@ -173,7 +175,8 @@ fn by_trials(
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
     let plan = if options.hide_logits {
-        let plan = Planner::new(bounded, true).with_needs(needs_of_nodes).plan(choice.scale)?;
+        let plan = Planner::new(bounded, true).with_needs(needs_of_nodes);
+        let plan = plan.with_guard(options.guard).plan(choice.scale)?;
         if options.ring == Ring::Auto {
             // What the parties compute beyond the logits may need more.
             choice.ring_bits = choice.ring_bits.max(ring_limits(&plan, choice).0).min(64);

@@ -11,7 +11,7 @@ const BOUND_BITS: u32 = 7;
 
 /// Units that a bound exceeds the range of a value by, beside the margin: a truncation's rounding
 /// is within 1.5.
-const ROUNDING: i64 = 2;
+pub(crate) const ROUNDING: i64 = 2;
 
 /// No bound is tighter than this many units: the noise of earlier layers passes through layers that
 /// hardly react.
@@ -30,18 +30,23 @@ pub(crate) fn value_bounds(plan: &Plan, scale: u32, margin: f64) -> Vec<Bounds> 
 
 /// The bounds of a value by itself: the range, widened by the margin and by the rounding.
 pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> Bounds {
-    if let Some(exact) = value.exact {
-        return exact;
+    if let Some(stated) = value.limits.stated() {
+        return stated;
     }
     let range = value.range.with_zero();
     let wider = margin.exp2() * exp2(value.scale(scale));
-    // A side on which nothing was seen stays small: rounding alone leads there.
-    let smallest = SMALLEST_BOUND << value.extra.clamp(0, 32);
+    let smallest = smallest_bound(value);
     let bound = |end: f64| {
         let units = (end.abs() * wider).ceil().min(9e18) as i64;
         coarse(units.saturating_add(ROUNDING).max(smallest))
     };
     Bounds { low: -bound(range.low), high: bound(range.high) }
+}
+
+/// Where a side on which nothing was seen ends: rounding alone leads there, that of what the value is
+/// computed of with it.
+pub(crate) fn smallest_bound(value: &PlanValue) -> i64 {
+    SMALLEST_BOUND << value.extra.saturating_sub(value.noise).clamp(0, 32)
 }
 
 /// The largest number with the same [`BOUND_BITS`] leading bits. It takes no more bits than the

@@ -33,7 +33,7 @@ use cryptflow_graph::ranges::images;
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
-use super::plan::{self, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
+use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
 use crate::fix::{Refusal, Unsupported};
 use floor::Floor;
@@ -163,7 +163,7 @@ impl Lowering<'_> {
             }
             let blank = self.blank(id, self.own_shape(id), self.range(id));
             let extra = self.extra_of(id);
-            let value = self.value(PlanValue { node: Some(id), extra, ..blank });
+            let value = self.value(PlanValue { node: Some(id), extra, noise: extra.min(0), ..blank });
             self.lowered[id.0] = Lowered::Value(value);
         }
         self.plan.inputs = self.graph.inputs.len();
@@ -269,7 +269,17 @@ impl Lowering<'_> {
     /// its range.
     fn blank(&self, id: NodeId, shape: Vec<usize>, range: Range) -> PlanValue {
         let name = self.graph.node(id).name.clone();
-        PlanValue { name, shape, range, node: None, wide: false, extra: 0, exact: None }
+        PlanValue {
+            name,
+            shape,
+            range,
+            seen: None,
+            node: None,
+            wide: false,
+            extra: 0,
+            noise: 0,
+            limits: Limits::Seen,
+        }
     }
 
     /// The same with so many fractional bits, for integers that stay within these bounds; its range
@@ -278,7 +288,7 @@ impl Lowering<'_> {
         let real = |units: i64| units as f64 / exp2(scale);
         let range = Range { low: real(bounds.low), high: real(bounds.high) };
         let extra = scale as i32 - self.setting.scale as i32;
-        PlanValue { extra, exact: Some(bounds), ..self.blank(id, shape, range) }
+        PlanValue { extra, limits: Limits::Proved(bounds), ..self.blank(id, shape, range) }
     }
 
     /// Adds a value.
@@ -308,6 +318,7 @@ impl Lowering<'_> {
     /// A step for a node that gives this value.
     fn step_to(&mut self, id: NodeId, op: Operation, inputs: &[usize], value: PlanValue) -> usize {
         let Setting { scale, margin, .. } = self.setting;
+        let value = PlanValue { noise: self.plan.noise(&op, inputs, value.extra), ..value };
         let operands: Vec<Bounds> = inputs.iter().map(|&i| self.bounds[i]).collect();
         let bounds = result_bounds(&op, &operands, &value, scale, margin);
         let output = self.value(value);

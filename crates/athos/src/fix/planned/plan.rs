@@ -23,6 +23,8 @@ pub(crate) struct PlanValue {
     pub(crate) shape: Vec<usize>,
     /// What it may be, without margin.
     pub(crate) range: Range,
+    /// What it was seen to be, where `range` is all that a function was made for.
+    pub(crate) seen: Option<Range>,
     /// The node of the graph whose result this is; none for the inner values of an operation that
     /// takes several steps.
     pub(crate) node: Option<NodeId>,
@@ -30,8 +32,33 @@ pub(crate) struct PlanValue {
     pub(crate) wide: bool,
     /// Fractional bits beyond those of activations; fewer where it is negative.
     pub(crate) extra: i32,
-    /// The integers that it stays within, where they do not follow from `range` and the margin.
-    pub(crate) exact: Option<Bounds>,
+    /// Fractional bits, less those of activations, of the coarsest value that it is computed of; none
+    /// is finer than activations.
+    pub(crate) noise: i32,
+    /// The integers that it stays within, and how that is known.
+    pub(crate) limits: Limits,
+}
+
+/// The integers that a value stays within, and how that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Limits {
+    /// Those of its range, with the margin and rounding: no example left it.
+    #[default]
+    Seen,
+    /// These, as long as what it is computed of stays within its own.
+    Proved(Bounds),
+    /// These are what is computed of it is made for; it is a copy of a value that may leave them.
+    Assumed(Bounds),
+}
+
+impl Limits {
+    /// Where they do not follow from the range.
+    pub(crate) fn stated(self) -> Option<Bounds> {
+        match self {
+            Limits::Seen => None,
+            Limits::Proved(bounds) | Limits::Assumed(bounds) => Some(bounds),
+        }
+    }
 }
 
 impl PlanValue {
@@ -197,6 +224,8 @@ pub(crate) struct Plan {
     pub(crate) weights: Vec<PlanWeight>,
     pub(crate) steps: Vec<PlanStep>,
     pub(crate) outputs: Vec<PlanOutput>,
+    /// The value that says whether any left its bounds, see [`super::guard`].
+    pub(crate) guard: Option<usize>,
     /// The scale that its integers are made for; none where it serves every scale.
     pub(crate) fitted: Option<u32>,
     /// What was approximated.
@@ -204,11 +233,30 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The coarsest rounding, in fractional bits less those of activations, that goes into the result
+    /// of an operation with so many.
+    pub(crate) fn noise(&self, op: &Operation, inputs: &[usize], extra: i32) -> i32 {
+        let operands = inputs.iter().map(|&input| self.values[input].noise).min().unwrap_or(0);
+        match op {
+            Operation::Linear(_) | Operation::Product(_) | Operation::ScalePublic(_) => operands.min(extra),
+            // It is right or wrong, and not by how much.
+            Operation::Compare(_) => 0,
+            Operation::Combine(_)
+            | Operation::Widen
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => operands,
+        }
+    }
+
     /// How often each value is used: by steps, and by outputs.
     pub(crate) fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.values.len()];
         let used = self.steps.iter().flat_map(|s| s.inputs.iter().copied());
-        for value in used.chain(self.outputs.iter().map(|o| o.value)) {
+        for value in used.chain(self.outputs.iter().map(|o| o.value)).chain(self.guard) {
             uses[value] += 1;
         }
         uses

@@ -42,6 +42,7 @@ pub(crate) fn schedule(plan: &mut Plan) {
         let form = forms[output.value];
         output.value = form.narrow.or(form.wide).unwrap_or(output.value);
     }
+    plan.guard = plan.guard.map(|flag| forms[flag].narrow.or(forms[flag].wide).unwrap_or(flag));
 }
 
 fn demands(plan: &Plan) -> Vec<Demand> {

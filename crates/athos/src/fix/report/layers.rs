@@ -86,8 +86,8 @@ fn layer(
 /// was seen of it.
 fn follows(plan: &Plan, quantised: &Quantised) -> Vec<bool> {
     let program = &quantised.program;
-    let exact = |&planned: &usize| plan.values[planned].exact.is_some();
-    let mut follows: Vec<bool> = quantised.values.iter().map(exact).collect();
+    let stated = |&planned: &usize| plan.values[planned].limits.stated().is_some();
+    let mut follows: Vec<bool> = quantised.values.iter().map(stated).collect();
     for step in &program.steps {
         let operands: Vec<Bounds> = step.inputs.iter().map(|id| program.values[id.0].bounds()).collect();
         let out = step.output.0;

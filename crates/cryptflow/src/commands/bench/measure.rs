@@ -82,7 +82,8 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         let answer = client
             .infer(&[fixed::encode_input(example, input.scale, placeholder)], &mut |_| ())
             .map_err(Error::new)?;
-        if let Some(beyond) = answer.outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
+        let outputs = answer.outputs.ok_or_else(|| Error::new("a value left its bounds in a run"))?;
+        if let Some(beyond) = outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
             eprintln!("warning: run {run}: the output left its bounds, by {}", number(beyond.by()));
         }
         taken.seconds.push(answer.online.as_secs_f64());
@@ -93,7 +94,7 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         taken.online = taken.bytes - taken.dealt;
         taken.rounds = answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);
         if run < job.examples.len() {
-            secure.push(answer.outputs.first().map(|y| fixed::decode(y, output.scale)).unwrap_or_default());
+            secure.push(outputs.first().map(|y| fixed::decode(y, output.scale)).unwrap_or_default());
             float.push(expected.clone());
         }
     }

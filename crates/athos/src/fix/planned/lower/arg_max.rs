@@ -7,7 +7,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::{NodeId, Range};
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::{Lowering, Refusal, malformed};
 use crate::fix::units::exp2;
 
@@ -38,14 +38,15 @@ impl Lowering<'_> {
         let high = high.saturating_add(APART * (n as i64 - 1) + 1);
         let bounds = Bounds { low: low.saturating_sub(1), high };
         let range = self.plan.values[x].range;
-        let unlike = PlanValue { extra, exact: Some(bounds), ..self.blank(id, folded.clone(), range) };
+        let unlike =
+            PlanValue { extra, limits: Limits::Proved(bounds), ..self.blank(id, folded.clone(), range) };
         let unlike = self.step_to(id, Operation::Add, &[x, places], unlike);
 
         let largest = self.largest(id, unlike, [rows, n, 1]);
         let largest = self.moved(id, Movement::Broadcast { shape: folded.clone() }, largest);
-        let exact = Some(Bounds { low: -bounds.apart(), high: 0 });
+        let limits = Limits::Proved(Bounds { low: -bounds.apart(), high: 0 });
         let range = Range { low: range.low - range.high, high: 0.0 };
-        let below = PlanValue { extra, exact, ..self.blank(id, folded, range) };
+        let below = PlanValue { extra, limits, ..self.blank(id, folded, range) };
         let below = self.step_to(id, Operation::Sub, &[unlike, largest], below);
         let is_largest = self.flags(id, below, vec![0]);
 
@@ -117,7 +118,7 @@ impl Lowering<'_> {
         let range = Range { low: 0.0, high: 1.0 };
         let blank = PlanValue {
             extra,
-            exact: Some(Bounds { low: -1, high: APART * (n as i64 - 1) + 1 }),
+            limits: Limits::Proved(Bounds { low: -1, high: APART * (n as i64 - 1) + 1 }),
             ..self.blank(id, vec![n], range)
         };
         let unit = 1.0 / exp2(blank.scale(self.setting.scale));

@@ -9,7 +9,7 @@ use cryptflow_ring::Movement;
 
 use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Range};
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::constant::Sum;
 use super::flags::Logic;
 use super::floor::before_broadcast;
@@ -166,10 +166,10 @@ impl Lowering<'_> {
             (None, None) => {
                 let (x, y) = self.pair(id, a, b)?;
                 let (x, y) = self.aligned(id, x, y);
-                let exact = Some(self.bounds[x].minus(self.bounds[y]));
+                let limits = Limits::Proved(self.bounds[x].minus(self.bounds[y]));
                 let (left, right) = (self.plan.values[x].range, self.plan.values[y].range);
                 let blank = self.blank(id, self.own_shape(id), difference(left, right));
-                let value = PlanValue { extra: self.plan.values[x].extra, exact, ..blank };
+                let value = PlanValue { extra: self.plan.values[x].extra, limits, ..blank };
                 return Ok(self.step_to(id, Operation::Sub, &[x, y], value));
             }
             (None, Some(c)) => (self.secret(a)?, Sum::Minus, c),
@@ -201,8 +201,8 @@ impl Lowering<'_> {
         let (bounds, range) = (self.bounds[x], value.range);
         let (bounds, range) = if sign < 0 { (bounds.negated(), negative(range)) } else { (bounds, range) };
         let range = Range { low: range.low + number, high: range.high + number };
-        let exact = Some(bounds.map(|end| end.saturating_add(units)));
-        let result = PlanValue { extra: value.extra, exact, ..self.blank(id, value.shape, range) };
+        let limits = Limits::Proved(bounds.map(|end| end.saturating_add(units)));
+        let result = PlanValue { extra: value.extra, limits, ..self.blank(id, value.shape, range) };
         let op = plan::combine(vec![sign.into()], vec![units]);
         Ok(self.step_to(id, op, &[x], result))
     }
@@ -240,8 +240,8 @@ impl Lowering<'_> {
             return x;
         }
         let factor = 1i64 << up.min(62);
-        let exact = Some(self.bounds[x].map(|end| end.saturating_mul(factor)));
-        let raised = PlanValue { extra, exact, node: None, ..value };
+        let limits = Limits::Proved(self.bounds[x].map(|end| end.saturating_mul(factor)));
+        let raised = PlanValue { extra, limits, node: None, ..value };
         self.step_to(id, plan::combine(vec![factor], vec![0]), &[x], raised)
     }
 

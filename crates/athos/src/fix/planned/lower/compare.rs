@@ -3,7 +3,7 @@
 use cryptflow_graph::{Comparison, NodeId};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
 
 /// Units by which the difference of two equal values may be off: a truncation on the way to it
@@ -48,7 +48,7 @@ impl Lowering<'_> {
     pub(super) fn flags(&mut self, id: NodeId, x: usize, thresholds: Vec<i64>) -> usize {
         let shape = [&[thresholds.len()][..], &self.plan.values[x].shape].concat();
         let bits = self.integers(id, shape, Bounds { low: 0, high: 1 }, 0);
-        self.step_to(id, plan::compare(thresholds), &[x], PlanValue { exact: None, ..bits })
+        self.step_to(id, plan::compare(thresholds), &[x], PlanValue { limits: Limits::Seen, ..bits })
     }
 
     /// The larger of two, or the smaller: `b + relu(a − b)` and `a − relu(a − b)`.

@@ -4,7 +4,7 @@
 use cryptflow_graph::{Array, NodeId};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::arithmetic::{difference, extremes, negative, within_fixed_point};
 use super::precision::headroom;
 use super::{Lowered, Lowering, Refusal};
@@ -105,7 +105,7 @@ impl Lowering<'_> {
             Sum::Minus => (Operation::Sub, [x, c], own.minus(public), difference(value.range, real)),
             Sum::From => (Operation::Sub, [c, x], public.minus(own), difference(real, value.range)),
         };
-        let result = PlanValue { exact: Some(bounds), node: None, range, ..value };
+        let result = PlanValue { limits: Limits::Proved(bounds), node: None, range, ..value };
         Ok(self.step_to(id, op, &operands, result))
     }
 }

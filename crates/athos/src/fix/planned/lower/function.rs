@@ -7,8 +7,8 @@ use crate::functions::{Table, Wanted, breaks, domain, table};
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
-use super::super::bounds::own_bounds;
-use super::super::plan::{self, FunctionReport, Operation, PlanValue};
+use super::super::bounds::{ROUNDING, own_bounds, smallest_bound};
+use super::super::plan::{self, FunctionReport, Limits, Operation, PlanValue};
 use super::floor::{Floor, divides, is_few};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
@@ -39,6 +39,12 @@ const ROOM: u32 = 2;
 /// is a whole row.
 const ROOM_OF_FEW: u32 = 4;
 
+/// Units of a result that a function may change by beyond its domain and count as staying what it is.
+const FLAT: f64 = 4.0;
+
+/// Places at which a function is looked at, beyond its domain or where its operand was seen.
+const LOOKS: u32 = 16;
+
 /// The magnitude that room is given up to.
 const FARTHEST: i64 = 1 << 40;
 
@@ -65,7 +71,7 @@ impl Lowering<'_> {
         let unit = 1.0 / exp2(value.scale(self.setting.scale));
         let (seen, floor) = self.range_seen(function, operand, x);
         // What the examples led to, as the result's bounds have it.
-        let blank = PlanValue { exact: None, ..self.blank(id, Vec::new(), self.range(id)) };
+        let blank = PlanValue { limits: Limits::Seen, ..self.blank(id, Vec::new(), self.range(id)) };
         let bounds = own_bounds(&blank, self.setting.scale, self.setting.margin);
         let results = self.integers(id, Vec::new(), bounds, self.setting.scale).range;
         let known = self.setting.known && results.low.is_finite() && unit > 0.0;
@@ -92,7 +98,7 @@ impl Lowering<'_> {
         let positive = self.step(id, plan::relu(), &[x], shape.clone(), range, false);
         let bounds = Bounds { low: 0, high: self.bounds[positive].high.saturating_mul(2) };
         let blank = self.blank(id, shape, range);
-        let twice = PlanValue { exact: Some(bounds), extra: self.plan.values[x].extra, ..blank };
+        let twice = PlanValue { limits: Limits::Proved(bounds), extra: self.plan.values[x].extra, ..blank };
         let twice = self.step_to(id, Operation::Add, &[positive, positive], twice);
         self.last_step(id, Operation::Sub, &[twice, x])
     }
@@ -118,11 +124,15 @@ impl Lowering<'_> {
         let function = wanted.function;
         let own = self.bounds[x];
         self.told_from_zero(wanted, unit)?;
-        let x = if wanted.sound { x } else { self.roomy(id, x) };
-        let Bounds { low, high } = self.bounds[x];
+        let room = if wanted.sound { own } else { self.room(x) };
         // What bends for ever is made for its operand's bounds; beyond, it stays what it is there.
-        let bounds = real(if function.straight() { self.bounds[x] } else { own });
+        let bounds = real(if function.straight() { room } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
+        // Leaving the domain is seen as leaving these bounds.
+        let ends = self.ends(x, wanted, domain, room);
+        let x = if wanted.sound || ends == room { x } else { self.with_bounds(id, x, Limits::Assumed(ends)) };
+        let x = self.with_bounds(id, x, Limits::Proved(room));
+        let Bounds { low, high } = room;
         // What is next to nothing is told from the rest half way to it.
         let zero_below = match wanted.floor {
             Floor::Beside(_) => Some(domain.low / 2.0),
@@ -152,24 +162,65 @@ impl Lowering<'_> {
             largest_error: table.largest_error(&clamped, first, last),
             zero_below,
         });
-        Ok(self.tabulated(id, x, &table, wanted.extra, wanted.whole))
+        let y = self.tabulated(id, x, &table, wanted.extra, wanted.whole);
+        self.plan.values[y].seen = Some(seen_results(&clamped, wanted.seen));
+        Ok(y)
     }
 
-    /// A value with bounds that leave room for what calibration did not show.
-    fn roomy(&mut self, id: NodeId, x: usize) -> usize {
+    /// The bounds of a value with room for what calibration did not show.
+    fn room(&self, x: usize) -> Bounds {
+        let bounds = self.bounds[x];
         // Worst cases are not exceeded.
         if self.setting.margin == 0.0 {
-            return x;
+            return bounds;
         }
-        let value = self.plan.values[x].clone();
-        let few = is_few(self.graph, value.shape.iter().product());
+        let few = is_few(self.graph, self.plan.values[x].shape.iter().product());
         let bits = if few { ROOM_OF_FEW } else { ROOM };
-        let bounds = self.bounds[x];
         let magnitude = i64::try_from(bounds.magnitude()).unwrap_or(i64::MAX);
         let far = magnitude.saturating_mul(1 << bits).min(FARTHEST.max(magnitude));
-        let low = if bounds.low >= 0 { 0 } else { -far };
-        let exact = Some(Bounds { low, high: far });
-        let copy = PlanValue { exact, node: None, ..value };
+        Bounds { low: if bounds.low >= 0 { 0 } else { -far }, high: far }
+    }
+
+    /// Where the function is what it was made to be: its domain, and on a side on which it hardly
+    /// changes any more all the room that its operand has.
+    fn ends(&self, x: usize, wanted: &Approximation, domain: Range, room: Bounds) -> Bounds {
+        let unit = 1.0 / exp2(self.plan.values[x].scale(self.setting.scale));
+        let at = |x: f64| wanted.function.at(x);
+        let units = exp2(self.setting.scale.saturating_add_signed(wanted.extra));
+        // Nobody sees a change of a few units; what is not defined there is another matter.
+        let changes = |from: f64, to: i64| {
+            let to = to as f64 * unit;
+            let between = (1..=LOOKS).map(|look| from + (to - from) * f64::from(look) / f64::from(LOOKS));
+            !between.map(at).all(|y| (y - at(from)).abs() * units <= FLAT)
+        };
+        // Rounding may lead out of where it is defined, as far as to the bounds of what is zero.
+        let noise = |inside: f64, out: f64| match at(inside + out * unit).is_finite() {
+            true => ROUNDING,
+            false => smallest_bound(&self.plan.values[x]),
+        };
+        // The float model itself goes no lower, or what is lower counts as nothing.
+        let free = match wanted.floor {
+            Floor::Seen => false,
+            Floor::Model(_) | Floor::Beside(_) => true,
+        };
+        let mut ends = room;
+        if !free && changes(domain.low, room.low) {
+            let low = (domain.low / unit).floor() as i64 - noise(domain.low, -1.0);
+            ends.low = low.max(room.low);
+        }
+        if changes(domain.high, room.high) {
+            let high = (domain.high / unit).ceil() as i64 + noise(domain.high, 1.0);
+            ends.high = high.min(room.high);
+        }
+        ends
+    }
+
+    /// A value with other limits; itself where they are its own.
+    fn with_bounds(&mut self, id: NodeId, x: usize, limits: Limits) -> usize {
+        if limits == Limits::Proved(self.bounds[x]) {
+            return x;
+        }
+        let copy = PlanValue { limits, node: None, ..self.plan.values[x].clone() };
         self.step_to(id, plan::combine(vec![1], vec![0]), &[x], copy)
     }
 
@@ -294,6 +345,13 @@ fn picked(rows: &[&Vec<i64>], only: bool) -> Operation {
         }
     }
     plan::combine(factors, rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect())
+}
+
+/// The results of a function for operands that were seen.
+fn seen_results(at: &dyn Fn(f64) -> f64, seen: Range) -> Range {
+    let places =
+        (0..=LOOKS).map(|look| seen.low + (seen.high - seen.low) * f64::from(look) / f64::from(LOOKS));
+    places.map(at).fold(Range::EMPTY, |range, y| range.union(Range { low: y, high: y }))
 }
 
 /// The part of a domain, around what was seen, in which results stay within bounds.

@@ -3,7 +3,7 @@
 use cryptflow_graph::{NodeId, Order};
 use cryptflow_program::OutputTransform;
 
-use super::super::plan::{self, PlanValue};
+use super::super::plan::{self, Limits, PlanValue};
 use super::arithmetic::negative;
 use super::{Lowered, Lowering, Refusal, column, no_axis};
 
@@ -26,9 +26,9 @@ impl Lowering<'_> {
     /// The negative of a value, exactly.
     pub(super) fn negated(&mut self, id: NodeId, x: usize) -> usize {
         let value = self.plan.values[x].clone();
-        let exact = Some(self.bounds[x].negated());
+        let limits = Limits::Proved(self.bounds[x].negated());
         let blank = self.blank(id, value.shape, negative(value.range));
-        let negative = PlanValue { extra: value.extra, exact, ..blank };
+        let negative = PlanValue { extra: value.extra, limits, ..blank };
         self.plan.fitted = Some(self.setting.scale);
         self.step_to(id, plan::combine(vec![-1], vec![0]), &[x], negative)
     }

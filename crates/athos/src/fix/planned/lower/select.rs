@@ -5,7 +5,7 @@ use cryptflow_ring::{LinearMap, Movement};
 use cryptflow_graph::{Array, Comparison, NodeId, Range};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, LinearTerm, Operation, PlanValue};
+use super::super::plan::{self, Limits, LinearTerm, Operation, PlanValue};
 use super::arithmetic::{too_large, within_fixed_point};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
@@ -145,8 +145,8 @@ impl Lowering<'_> {
         let any = self.moved(id, one, value);
         let range = Range { low: number.into(), high: number.into() };
         let units = units as i64;
-        let exact = Some(Bounds { low: units, high: units });
-        let made = PlanValue { extra, exact, ..self.blank(id, vec![1], range) };
+        let limits = Limits::Proved(Bounds { low: units, high: units });
+        let made = PlanValue { extra, limits, ..self.blank(id, vec![1], range) };
         Ok(self.step_to(id, plan::combine(vec![0], vec![units]), &[any], made))
     }
 

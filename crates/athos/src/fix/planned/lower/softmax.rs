@@ -6,7 +6,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::floor::Floor;
 use super::function::Approximation;
 use super::{Lowered, Lowering, Refusal, column, malformed};
@@ -79,7 +79,7 @@ impl Lowering<'_> {
         let bounds = self.bounds[flag].negated().map(|end| end.saturating_mul(down as i64));
         let shape = self.shape(flag);
         let extra = self.plan.values[flag].extra;
-        let offset = PlanValue { extra, exact: Some(bounds), ..self.blank(id, shape, range) };
+        let offset = PlanValue { extra, limits: Limits::Proved(bounds), ..self.blank(id, shape, range) };
         let offset = self.step_to(id, plan::combine(vec![-(down as i64)], vec![0]), &[flag], offset);
         let (x, offset) = self.aligned(id, x, offset);
         let range = Range { low: value.range.low + range.low, high: value.range.high + range.high };
@@ -191,7 +191,7 @@ impl Lowering<'_> {
         let bounds = if empty { Bounds { low: -(n as i64), ..bounds } } else { bounds };
         let low = if empty { 0.0 } else { 0.875 };
         let blank = self.blank(id, vec![rows, 1, 1, 1], Range { low, high: most });
-        let sum = PlanValue { extra: EXTRA, exact: Some(bounds), ..blank };
+        let sum = PlanValue { extra: EXTRA, limits: Limits::Proved(bounds), ..blank };
         let mut sum = self.step_to(id, plan::sum_pool([rows, n, 1, 1], column(n)), &[terms], sum);
         if empty {
             sum = self.at_least(id, sum, least);
@@ -211,10 +211,10 @@ impl Lowering<'_> {
     /// Exponentials times the reciprocals of their sums: within an eighth of 0 to 1.
     fn fractions(&mut self, id: NodeId, terms: usize, reciprocals: usize) -> usize {
         let one = exp2(self.setting.scale) as i64;
-        let exact = Some(Bounds { low: -one / 8, high: one + one / 8 });
+        let limits = Limits::Proved(Bounds { low: -one / 8, high: one + one / 8 });
         let shape = self.shape(terms);
         let count = shape.iter().product();
-        let product = PlanValue { exact, ..self.blank(id, shape, Range { low: 0.0, high: 1.0 }) };
+        let product = PlanValue { limits, ..self.blank(id, shape, Range { low: 0.0, high: 1.0 }) };
         self.step_to(id, plan::elementwise(count), &[terms, reciprocals], product)
     }
 }

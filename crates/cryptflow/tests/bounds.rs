@@ -1,6 +1,12 @@
 //! What a run says of numbers that left the bounds of a program.
 
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow::fixed;
 use cryptflow_arrays::npy::{Tensor, write_npz};
+use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_engine::Beyond;
+use cryptflow_graph::{Activation, Array, Graph, Linear};
 use serde_json::Value;
 
 use crate::model::{Files, stdout};
@@ -104,5 +110,47 @@ fn a_comparison_names_the_layer_and_the_row_that_left_bounds_first() {
     for (pointer, value) in [("/layer", "\"logits\""), ("/step", "1"), ("/row", "2"), ("/rows", "2")] {
         let pointer = format!("/first_out_of_bounds{pointer}");
         assert_eq!(json.pointer(&pointer).unwrap().to_string(), value, "{pointer}: {json}");
+    }
+}
+
+/// What the guard compares is right however inputs conspire: for each column of a layer the input that
+/// leads farthest stays within the bounds of what is computed, and is held.
+#[test]
+fn the_guard_holds_the_farthest_that_there_is() {
+    let shape = [12, 5];
+    let weight = |i: usize| ((i * 37 + 11) % 23) as f32 / 7.0 - 1.5;
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, shape[0]]);
+    let w = g.add_constant("w", Array::new(shape.to_vec(), (0..60).map(weight).collect()).unwrap());
+    let bias = g.add_constant("b", Array::vector(vec![0.5, -3.0, 0.0, 7.0, 1.0]));
+    let matmul = Linear::MatMul { transpose_a: false, transpose_b: false };
+    let y = g.add("y", matmul, &[x, w, bias]).unwrap();
+    let y = g.add("relu", Activation::Relu, &[y]).unwrap();
+    g.add_output("relu", y);
+    // Inputs of one sign alone, now and then.
+    let shown = |row: usize| {
+        (0..shape[0]).map(move |i| if (i + row).is_multiple_of(5) { 1.0 } else { 0.0 }).collect()
+    };
+    let examples = (0..40).map(|row| vec![Array::new(vec![1, shape[0]], shown(row)).unwrap()]).collect();
+    let options = CompileOptions { guard: true, margin: Some(0.0), ..CompileOptions::default() };
+    let model = compile(&g, Bounds::Examples(examples), &options, &ClearRunner, &mut |_| ()).unwrap();
+    let program = &model.program;
+    assert!(program.guard.is_some());
+    let [low, high] = [program.inputs[0].low, program.inputs[0].high].map(|end| end as f32);
+    for column in 0..shape[1] {
+        for sign in [1.0, -1.0] {
+            let input: Vec<f32> = (0..shape[0])
+                .map(|i| if sign * weight(i * shape[1] + column) > 0.0 { high } else { low })
+                .collect();
+            let inputs = fixed::inputs(program, &[input]).unwrap();
+            let mut computed = None;
+            let mut observe = |id: cryptflow_program::ValueId, numbers: &[i64]| {
+                // The first step computes, the copies of it come later.
+                computed.get_or_insert_with(|| Beyond::of(&program.values[id.0], numbers));
+            };
+            let opened = ClearRunner.run(program, &model.weights, &inputs, &mut observe).unwrap();
+            assert_eq!(computed, Some(None), "column {column}");
+            assert_eq!(opened[1], [1], "column {column}: {low} to {high} is beyond what was seen");
+        }
     }
 }

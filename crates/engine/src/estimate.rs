@@ -1,7 +1,9 @@
 //! What a program will cost: a dry run over layouts, without a value, a weight or a link.
 
+use std::borrow::Cow;
+
 use cryptflow_mpc::{Cost, CostModel, Layout, Place};
-use cryptflow_program::Checked;
+use cryptflow_program::{Checked, Operation};
 
 use crate::error::EngineError;
 use crate::execute;
@@ -22,6 +24,32 @@ pub struct Estimate {
 /// # Errors
 /// A step that the protocol has no cost for.
 pub fn estimate(program: &Checked, model: &dyn CostModel) -> Result<Estimate, EngineError> {
+    steps(program, model, &|operation| Cow::Borrowed(operation))
+}
+
+/// What one more bit in the bounds of each step's operand would cost: bytes between the parties. It is
+/// that of the step's comparisons, as long as the ring has room for the bit.
+///
+/// # Errors
+/// See [`estimate`].
+pub fn price_of_a_bit(program: &Checked, model: &dyn CostModel) -> Result<Vec<u64>, EngineError> {
+    let wider = |operation: &Operation| {
+        let mut operation = operation.clone();
+        if let Some(bits) = operation.compare_bits() {
+            operation.set_compare_bits((bits + 1).min(program.ring_bits));
+        }
+        Cow::Owned(operation)
+    };
+    let (now, then) = (estimate(program, model)?, steps(program, model, &|operation| wider(operation))?);
+    let bytes = now.steps.iter().zip(&then.steps);
+    Ok(bytes.map(|(now, then)| then.total().saturating_sub(now.total())).collect())
+}
+
+fn steps<'a>(
+    program: &'a Checked,
+    model: &dyn CostModel,
+    priced: &dyn Fn(&'a Operation) -> Cow<'a, Operation>,
+) -> Result<Estimate, EngineError> {
     let ring_bits = program.ring_bits;
     let none = Layout { len: 0, bits: ring_bits };
     let mut layouts = vec![none; program.values.len()];
@@ -36,7 +64,7 @@ pub fn estimate(program: &Checked, model: &dyn CostModel) -> Result<Estimate, En
             step.inputs.iter().map(|id| layouts.get(id.0).copied().unwrap_or(none)).collect();
         let place = Place { inputs: &inputs, len: program.elements(step.output), ring_bits };
         let (cost, layout) = model
-            .cost(&step.operation, &place)
+            .cost(&priced(&step.operation), &place)
             .map_err(|source| execute::at(program, index, step, source))?;
         if let Some(slot) = layouts.get_mut(step.output.0) {
             *slot = layout;

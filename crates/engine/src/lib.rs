@@ -10,7 +10,7 @@ mod truncations;
 
 pub use beyond::Beyond;
 pub use error::EngineError;
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Estimate, estimate, price_of_a_bit};
 pub use execute::execute;
 pub use timeline::{Observer, Silent, StepRecord, Timeline};
 pub use truncations::truncations;

@@ -30,6 +30,8 @@ pub(crate) struct Bounded<'a> {
     pub(crate) least: Vec<Option<f64>>,
     /// Bits by which values may exceed their ranges.
     pub(crate) margin: f64,
+    /// Whether values may have more where that costs next to nothing: the user did not say how much.
+    pub(crate) more_where_cheap: bool,
     /// The examples that ranges come from; none where they are worst cases.
     pub(crate) examples: Option<Examples>,
     /// Whether there are so few that their extremes say little.
@@ -62,7 +64,15 @@ impl<'a> Bounded<'a> {
         let few = total * rows < MANY_EXAMPLES;
         let examples = Examples::new(inputs, &seen.outputs, opened, &options.tolerance)?;
         let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
-        Ok(Bounded { graph, ranges: seen.ranges, least: seen.least, margin, examples: Some(examples), few })
+        Ok(Bounded {
+            graph,
+            ranges: seen.ranges,
+            least: seen.least,
+            margin,
+            more_where_cheap: options.margin.is_none(),
+            examples: Some(examples),
+            few,
+        })
     }
 
     /// By whatever inputs in these ranges lead to, at so many fractional bits.
@@ -83,6 +93,6 @@ impl<'a> Bounded<'a> {
         }
         let ranges = interval(graph, inputs, scale);
         let least = vec![None; graph.nodes.len()];
-        Ok(Bounded { graph, ranges, least, margin: 0.0, examples: None, few: false })
+        Ok(Bounded { graph, ranges, least, margin: 0.0, more_where_cheap: false, examples: None, few: false })
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Planner<'a> {
         }
         let Bounded { graph, ranges, least, margin, .. } = self.bounded;
         let seen = Seen { ranges, least };
-        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
+        let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
         let mut plan = lower(graph, seen, wanted, setting).map_err(FixError::Unsupported)?;
@@ -112,9 +112,14 @@ impl Planner<'_> {
 impl Planner<'_> {
     /// For each node the fractional bits beyond this scale.
     fn extra(&self, scale: u32) -> Vec<i32> {
-        let Bounded { graph, ranges, least, margin, .. } = self.bounded;
-        let setting = Setting { scale, margin: *margin, known: true, hide_logits: self.hide_logits };
-        extra_bits(graph, Seen { ranges, least }, Wanted { digits: &[], needs: &self.needs.all }, setting)
+        let Bounded { graph, ranges, least, .. } = self.bounded;
+        let wanted = Wanted { digits: &[], needs: &self.needs.all };
+        extra_bits(graph, Seen { ranges, least }, wanted, self.setting(scale))
+    }
+
+    fn setting(&self, scale: u32) -> Setting {
+        let Bounded { margin, more_where_cheap, .. } = *self.bounded;
+        Setting { scale, margin, more_where_cheap, known: true, hide_logits: self.hide_logits }
     }
 
     /// The error that rounding leads to where values decide, at this scale, as a part of what is

@@ -13,7 +13,7 @@ use cryptflow_athos::compile::{
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::rows::FirstAxis;
 use cryptflow_athos::{check, rows};
-use cryptflow_engine::{Estimate, estimate};
+use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
 use cryptflow_figures::table::{bytes, count, table, with_header};
 use cryptflow_graph::Graph;
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::ring)]
     ring: Ring,
     /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than
-    /// 32 rows).
+    /// 32 rows, and one more where values have few elements, so that it costs next to nothing).
     #[arg(long, value_name = "BITS")]
     margin: Option<f64>,
     /// How far outputs may be from the float model: as a part of what each column of an output (its
@@ -183,6 +183,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
     let costs = PRICED.costs(compiled.program.ring_bits);
     let cost = estimate(&compiled.program, costs.as_ref()).map_err(Error::new)?;
+    let price = price_of_a_bit(&compiled.program, costs.as_ref()).map_err(Error::new)?.iter().sum();
     if let Some(path) = &arguments.report {
         let subject = Subject {
             program: &compiled.program,
@@ -195,7 +196,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let page = compile_report::page(&subject);
         write_whole(path, |writer| writer.write_all(page.as_bytes())).map_err(|e| Error::at(path, e))?;
     }
-    summary(arguments, &compiled, &cost)
+    summary(arguments, &compiled, &cost, price)
 }
 
 /// What the first axis of the inputs is. Of a model that takes any number of rows, which is
@@ -306,7 +307,7 @@ fn unsupported(nodes: Vec<[String; 3]>) -> Error {
     ))
 }
 
-fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Result<()> {
+fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u64) -> Result<()> {
     let (program, report) = (&compiled.program, &compiled.report);
     let dealer = PRICED.facts().dealer;
     let row = |name: &str, text: String| vec![name.to_string(), text];
@@ -347,7 +348,15 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate) -> Resul
         .take(THIN_LISTED)
         .map(|(name, margin)| format!("{name} {margin:.1}"))
         .collect();
-    rows.push(row("margins", format!("{} bits; the thinnest: {}", report.margin_bits, thin.join(", "))));
+    rows.push(row(
+        "margins",
+        format!(
+            "{} bits, and one more where it is cheap; for all it would take {} more; the thinnest: {}",
+            report.margin_bits,
+            bytes(price),
+            thin.join(", ")
+        ),
+    ));
     rows.push(row(
         "cost",
         format!(

@@ -1,6 +1,8 @@
 //! Small programs, built by hand, over the plaintext reference.
 
-use cryptflow_engine::{EngineError, Observer, Silent, StepRecord, Timeline, estimate, execute};
+use cryptflow_engine::{
+    EngineError, Observer, Silent, StepRecord, Timeline, estimate, execute, price_of_a_bit,
+};
 use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Owner, Party, Place, Protocol};
 use cryptflow_program::{
     Activation, Checked, Linear, LinearTerm, MaxPool, Operation, Rectifier, ScalePublic, Step, SumPool,
@@ -50,6 +52,26 @@ fn run(
 
 fn window(kernel: usize, stride: usize) -> Window {
     Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], padding: [[0; 2]; 2] }
+}
+
+/// A bit more in what is compared costs what the same program with that bit does.
+#[test]
+fn a_bit_has_its_price() {
+    let costs = cryptflow_mirror::MirrorCosts::default();
+    let with = |bits: u32| {
+        let relu = Activation { function: Rectifier::Relu, compare_bits: bits, widen: true };
+        let steps = [
+            (linear(matmul(), None), &[0usize][..], &[1usize, 2][..]),
+            (Operation::Activation(relu), &[1], &[1, 2]),
+        ];
+        program(&[1, 3], &[&[3, 2]], &steps)
+    };
+    let total = |bits: u32| estimate(&with(bits), &costs).unwrap().total.total();
+    for bits in [22, 27, 31] {
+        let price = price_of_a_bit(&with(bits), &costs).unwrap();
+        assert_eq!(price, [0, total(bits + 1) - total(bits)], "{bits} bits");
+        assert!(price[1] > 0);
+    }
 }
 
 #[test]

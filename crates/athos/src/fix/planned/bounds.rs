@@ -34,7 +34,7 @@ pub(crate) fn own_bounds(value: &PlanValue, scale: u32, margin: f64) -> Bounds {
         return stated;
     }
     let range = value.range.with_zero();
-    let wider = margin.exp2() * exp2(value.scale(scale));
+    let wider = (margin + f64::from(value.room)).exp2() * exp2(value.scale(scale));
     let smallest = smallest_bound(value);
     let bound = |end: f64| {
         let units = (end.abs() * wider).ceil().min(9e18) as i64;

@@ -200,6 +200,7 @@ impl Guarding<'_> {
             wide: false,
             extra: extra + DIGITS as i32,
             noise,
+            room: 0,
             limits: Limits::Proved(bounds),
         };
         let raised = self.add(&name, plan::combine(vec![factor], vec![0]), &[value], like.clone());
@@ -232,6 +233,7 @@ impl Guarding<'_> {
             wide: false,
             extra: bits - self.scale as i32,
             noise: 0,
+            room: 0,
             limits: Limits::Proved(bounds),
         }
     }

@@ -36,7 +36,7 @@ use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
 use crate::fix::{Refusal, Unsupported};
-use floor::Floor;
+use floor::{Floor, is_few};
 use precision::Wanted;
 
 /// What a node has become.
@@ -59,6 +59,8 @@ pub(crate) struct Setting {
     pub(crate) scale: u32,
     /// Bits by which values may exceed their ranges.
     pub(crate) margin: f64,
+    /// Whether values have another bit of margin where that costs next to nothing.
+    pub(crate) more_where_cheap: bool,
     /// Whether the ranges are known. If not, they are no reason to refuse anything.
     pub(crate) known: bool,
     /// Whether the parties compute what a client would apply to opened outputs.
@@ -68,7 +70,7 @@ pub(crate) struct Setting {
 impl Setting {
     /// For a look at what can be computed at all.
     pub(crate) fn unknown() -> Setting {
-        Setting { scale: 12, margin: 0.0, known: false, hide_logits: false }
+        Setting { scale: 12, margin: 0.0, more_where_cheap: false, known: false, hide_logits: false }
     }
 }
 
@@ -87,6 +89,9 @@ impl Seen<'_> {
     }
 }
 
+/// How many times as many elements as a value the largest has, where a bit of margin is cheap.
+const CHEAP: usize = 64;
+
 pub(crate) struct Lowering<'a> {
     graph: &'a Graph,
     /// What values may be, by node, without margin.
@@ -96,6 +101,8 @@ pub(crate) struct Lowering<'a> {
     /// How close to zero functions of each node are made for.
     floors: Vec<Floor>,
     setting: Setting,
+    /// Elements of the largest value.
+    most: usize,
     plan: Plan,
     /// The integers that each value of the plan stays within.
     bounds: Vec<Bounds>,
@@ -132,6 +139,7 @@ pub(crate) fn lower(
     let mut state = Lowering {
         graph,
         setting,
+        most: floor::most(graph),
         plan: Plan::default(),
         bounds: Vec::new(),
         extra: precision::extra_bits(graph, &ranges, &floors, wanted, setting),
@@ -163,7 +171,9 @@ impl Lowering<'_> {
             }
             let blank = self.blank(id, self.own_shape(id), self.range(id));
             let extra = self.extra_of(id);
-            let value = self.value(PlanValue { node: Some(id), extra, noise: extra.min(0), ..blank });
+            // What clients may send is said by the margin alone.
+            let value =
+                self.value(PlanValue { node: Some(id), extra, noise: extra.min(0), room: 0, ..blank });
             self.lowered[id.0] = Lowered::Value(value);
         }
         self.plan.inputs = self.graph.inputs.len();
@@ -269,6 +279,7 @@ impl Lowering<'_> {
     /// its range.
     fn blank(&self, id: NodeId, shape: Vec<usize>, range: Range) -> PlanValue {
         let name = self.graph.node(id).name.clone();
+        let cheap = self.setting.more_where_cheap && is_few(self.most, &shape, CHEAP);
         PlanValue {
             name,
             shape,
@@ -278,6 +289,7 @@ impl Lowering<'_> {
             wide: false,
             extra: 0,
             noise: 0,
+            room: u32::from(cheap),
             limits: Limits::Seen,
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct PlanValue {
     /// Fractional bits, less those of activations, of the coarsest value that it is computed of; none
     /// is finer than activations.
     pub(crate) noise: i32,
+    /// Bits of margin beyond those of the others, where they cost next to nothing.
+    pub(crate) room: u32,
     /// The integers that it stays within, and how that is known.
     pub(crate) limits: Limits,
 }

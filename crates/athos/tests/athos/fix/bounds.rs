@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Ring, Scale, compile};
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::fix::report::CompileReport;
-use cryptflow_graph::Range;
+use cryptflow_graph::{Array, Graph, Linear, Range};
 use cryptflow_program::{Activation, Operation, validate};
 
 use crate::fix::executor::Naive;
@@ -59,6 +59,31 @@ fn margins_widen_comparisons() {
     for margin in [1u32, 2, 5] {
         assert_eq!(bits(margin.into()), none + margin);
     }
+}
+
+/// Who asks for no margin gets another bit where values have few elements, and elsewhere what the
+/// number of examples says.
+#[test]
+fn what_is_cheap_has_another_bit() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, 100]);
+    let w = g.add_constant(
+        "w",
+        Array::new(vec![100, 1], (0..100).map(|i| (i % 7) as f32 - 3.0).collect()).unwrap(),
+    );
+    let bias = g.add_constant("b", Array::vector(vec![0.0]));
+    let matmul = Linear::MatMul { transpose_a: false, transpose_b: false };
+    let few = g.add("few", matmul, &[x, w, bias]).unwrap();
+    g.add_output("few", few);
+    let high = |margin: Option<f64>| {
+        let model =
+            compiled(&g, &CompileOptions { margin, ring: Ring::Bits(64), ..CompileOptions::default() });
+        let value = &model.program.values[model.program.outputs[0].value.0];
+        (value.high as f64 / f64::from(value.scale).exp2(), model.report.margin_bits)
+    };
+    let (default, bits) = high(None);
+    let (asked, _) = high(Some(bits));
+    assert!((1.9..2.1).contains(&(default / asked)), "{default} and {asked}");
 }
 
 /// The margin that was asked for is there, whatever the operations; where it is thin, the report

@@ -15,7 +15,7 @@ use super::precision::VALUE_BITS;
 use super::{Seen, Setting};
 
 /// How many times fewer elements than the largest value are few.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// Bits that the lowest operand must have to be told from others.
 const TOLD: f64 = 4.0;
@@ -31,11 +31,15 @@ pub(super) enum Floor {
     Beside(f64),
 }
 
-/// Whether a value of so many elements has few, beside the largest of a graph.
-pub(super) fn is_few(graph: &Graph, elements: usize) -> bool {
+/// Elements of the largest value that a graph computes.
+pub(super) fn most(graph: &Graph) -> usize {
     let computed = graph.nodes.iter().filter(|node| !matches!(node.op, Op::Constant(_)));
-    let most = computed.map(|node| node.shape.iter().product::<usize>()).max().unwrap_or(0);
-    elements.saturating_mul(FEW) <= most
+    computed.map(|node| node.shape.iter().product::<usize>()).max().unwrap_or(0)
+}
+
+/// Whether a value has few elements beside the most: so many times fewer.
+pub(super) fn is_few(most: usize, shape: &[usize], times: usize) -> bool {
+    shape.iter().product::<usize>().saturating_mul(times) <= most
 }
 
 /// For each node the floor of the functions of it.
@@ -44,14 +48,16 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
     if !setting.known {
         return floors;
     }
+    let most = most(graph);
     for node in &graph.nodes {
         let Some((function, operand)) = with_pole(graph, node) else { continue };
         let of = before_broadcast(graph, operand);
-        let elements = graph.node(of).shape.iter().product();
         let (low, high) = (images[of.0].low, seen.ranges[of.0].magnitude());
         let finest = high.max(1.0).log2() + setting.margin - f64::from(VALUE_BITS) + TOLD;
         let floor = match seen.least(operand).filter(|_| divides(function)) {
-            _ if low > 0.0 && is_few(graph, elements) && low.log2() >= finest => Floor::Model(low),
+            _ if low > 0.0 && is_few(most, &graph.node(of).shape, FEW) && low.log2() >= finest => {
+                Floor::Model(low)
+            }
             Some(least) => Floor::Beside(least),
             None => Floor::Seen,
         };

@@ -9,7 +9,7 @@ use cryptflow_operation::Bounds;
 
 use super::super::bounds::{ROUNDING, own_bounds, smallest_bound};
 use super::super::plan::{self, FunctionReport, Limits, Operation, PlanValue};
-use super::floor::{Floor, divides, is_few};
+use super::floor::{FEW, Floor, divides, is_few};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -174,7 +174,7 @@ impl Lowering<'_> {
         if self.setting.margin == 0.0 {
             return bounds;
         }
-        let few = is_few(self.graph, self.plan.values[x].shape.iter().product());
+        let few = is_few(self.most, &self.plan.values[x].shape, FEW);
         let bits = if few { ROOM_OF_FEW } else { ROOM };
         let magnitude = i64::try_from(bounds.magnitude()).unwrap_or(i64::MAX);
         let far = magnitude.saturating_mul(1 << bits).min(FARTHEST.max(magnitude));

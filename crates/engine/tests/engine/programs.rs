@@ -69,9 +69,10 @@ fn a_bit_has_its_price() {
     let total = |bits: u32| estimate(&with(bits), &costs).unwrap().total.total();
     for bits in [22, 27, 31] {
         let price = price_of_a_bit(&with(bits), &costs).unwrap();
-        assert_eq!(price, [0, total(bits + 1) - total(bits)], "{bits} bits");
-        assert!(price[1] > 0);
+        // Trees of some depths are wider than they need to be: there a bit is free.
+        assert_eq!(price, [0, total(bits + 1).saturating_sub(total(bits))], "{bits} bits");
     }
+    assert!(price_of_a_bit(&with(22), &costs).unwrap()[1] > 0);
 }
 
 #[test]

@@ -76,7 +76,14 @@ pub fn compile(
             bounded = Bounded::by_examples(&divided, examples, opened(&divided)?, options, progress)?;
         }
     }
-    let decision = decide(&bounded, options, &|chosen, with| trial::compare(chosen, with, runner), progress)?;
+    let decision = decide(
+        &bounded,
+        options,
+        (&|chosen, with| trial::compare(chosen, with, runner), &|chosen, with| {
+            trial::strays(chosen, with, runner)
+        }),
+        progress,
+    )?;
     let outside = Outside {
         preprocessing: options.preprocessing.clone(),
         factors,

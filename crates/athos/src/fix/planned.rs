@@ -22,6 +22,9 @@ use lower::{Seen, Setting, extra_bits, lower};
 use plan::{Operation, Plan, PlanOutput};
 use schedule::schedule;
 
+/// For functions, by their nodes, the range that rounding led their operands to, beyond their domains.
+pub(crate) type Strays = HashMap<String, Range>;
+
 /// Makes plans of one graph, and keeps them.
 pub(crate) struct Planner<'a> {
     bounded: &'a Bounded<'a>,
@@ -30,6 +33,8 @@ pub(crate) struct Planner<'a> {
     guard: bool,
     /// What values need beside others, where it is known.
     needs: Needs,
+    /// Which functions' operands rounding leads out of their domains, and how far.
+    strays: Strays,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -39,19 +44,36 @@ impl<'a> Planner<'a> {
     /// For a graph; what a client would apply to outputs is left to the parties where `hide_logits`
     /// says so.
     pub(crate) fn new(bounded: &'a Bounded<'a>, hide_logits: bool) -> Planner<'a> {
-        let (needs, plans) = (Needs::default(), HashMap::new());
-        Planner { bounded, hide_logits, guard: false, needs, plans, general: None }
+        Planner {
+            bounded,
+            hide_logits,
+            guard: false,
+            needs: Needs::default(),
+            strays: Strays::default(),
+            plans: HashMap::new(),
+            general: None,
+        }
     }
 
     /// The same for values that matter unequally, see [`super::bounded::sensitivity`].
     pub(crate) fn with_needs(self, needs: Needs) -> Planner<'a> {
-        Planner { needs, guard: self.guard, ..Planner::new(self.bounded, self.hide_logits) }
+        Planner { needs, ..self.anew() }
     }
 
     /// The same with a [`guard`], where one was asked for. Worst cases need none: nothing leaves them.
     pub(crate) fn with_guard(self, guard: bool) -> Planner<'a> {
         let guard = guard && self.bounded.examples.is_some();
-        Planner { needs: self.needs, guard, ..Planner::new(self.bounded, self.hide_logits) }
+        Planner { guard, ..self.anew() }
+    }
+
+    /// The same where rounding was seen to lead operands of functions out of their domains.
+    pub(crate) fn with_strays(self, strays: Strays) -> Planner<'a> {
+        Planner { strays, ..self.anew() }
+    }
+
+    /// The same without the plans that are there.
+    fn anew(self) -> Planner<'a> {
+        Planner { plans: HashMap::new(), general: None, ..self }
     }
 
     /// The plan for so many fractional bits.
@@ -63,7 +85,7 @@ impl<'a> Planner<'a> {
             return Ok(plan.clone());
         }
         let Bounded { graph, ranges, least, margin, .. } = self.bounded;
-        let seen = Seen { ranges, least };
+        let seen = Seen { ranges, least, strays: Some(&self.strays) };
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
@@ -114,7 +136,7 @@ impl Planner<'_> {
     fn extra(&self, scale: u32) -> Vec<i32> {
         let Bounded { graph, ranges, least, .. } = self.bounded;
         let wanted = Wanted { digits: &[], needs: &self.needs.all };
-        extra_bits(graph, Seen { ranges, least }, wanted, self.setting(scale))
+        extra_bits(graph, Seen { ranges, least, strays: None }, wanted, self.setting(scale))
     }
 
     fn setting(&self, scale: u32) -> Setting {
@@ -156,7 +178,7 @@ fn rounds(op: &Op) -> bool {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let seen = Seen { ranges: &any, least: &[] };
+    let seen = Seen { ranges: &any, least: &[], strays: None };
     let plan = lower(graph, seen, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
     let origins = plan.outputs.iter().map(|output| origin(&plan, output));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)

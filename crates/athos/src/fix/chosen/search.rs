@@ -15,7 +15,7 @@ use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
 use crate::fix::bounded::sensitivity::{Needs, needs};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
-use crate::fix::planned::Planner;
+use crate::fix::planned::{Planner, Strays};
 use crate::fix::progress::Progress;
 use crate::fix::{Defect, FixError};
 
@@ -47,6 +47,9 @@ pub(crate) struct Touchstone<'a> {
 /// Makes the program, runs it on the examples, and says how far it is from the float model.
 pub(crate) type Try<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Agreement, FixError>;
 
+/// Makes the program, runs it on the examples, and says which functions' operands leave their domains.
+pub(crate) type Stray<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Strays, FixError>;
+
 /// A program that the search tried, or wanted to.
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
@@ -75,11 +78,11 @@ pub(crate) struct Decision {
 pub(crate) fn decide(
     bounded: &Bounded<'_>,
     options: &CompileOptions,
-    try_out: Try<'_>,
+    (try_out, stray): (Try<'_>, Stray<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     match &bounded.examples {
-        Some(examples) => by_trials(bounded, examples, options, try_out, progress),
+        Some(examples) => by_trials(bounded, examples, options, (try_out, stray), progress),
         None => by_worst_cases(bounded, options),
     }
 }
@@ -116,7 +119,7 @@ fn by_trials(
     bounded: &Bounded<'_>,
     examples: &Examples,
     options: &CompileOptions,
-    try_out: Try<'_>,
+    (try_out, stray): (Try<'_>, Stray<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     let mut planner = Planner::new(bounded, false);
@@ -165,6 +168,10 @@ fn by_trials(
             agreement.tolerance
         );
     }
+    // What rounding alone leads out of a function's domain is not beyond what calibration saw.
+    let chosen = Chosen::new(search.planner.plan(choice.scale)?, choice)?;
+    let strays = stray(&chosen, &search.touchstone)?;
+    search.planner = search.planner.with_strays(strays.clone());
     // Where values are within their bounds, the guard changes nothing but what has to fit the ring.
     search.planner = search.planner.with_guard(options.guard);
     let mut ring_reason = "as chosen";
@@ -176,7 +183,7 @@ fn by_trials(
     // The scale is found on the logits, where there are any: they say more than answers.
     let plan = if options.hide_logits {
         let plan = Planner::new(bounded, true).with_needs(needs_of_nodes);
-        let plan = plan.with_guard(options.guard).plan(choice.scale)?;
+        let plan = plan.with_guard(options.guard).with_strays(strays).plan(choice.scale)?;
         if options.ring == Ring::Auto {
             // What the parties compute beyond the logits may need more.
             choice.ring_bits = choice.ring_bits.max(ring_limits(&plan, choice).0).min(64);

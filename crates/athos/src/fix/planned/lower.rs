@@ -32,6 +32,7 @@ use cryptflow_ring::Window;
 use cryptflow_graph::ranges::images;
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
+use super::Strays;
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
@@ -81,6 +82,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) ranges: &'a [Range],
     /// The least of what is divided by, beside what is next to nothing, where both were seen.
     pub(crate) least: &'a [Option<f64>],
+    /// How far rounding led operands out of what functions were made for.
+    pub(crate) strays: Option<&'a Strays>,
 }
 
 impl Seen<'_> {
@@ -100,6 +103,8 @@ pub(crate) struct Lowering<'a> {
     images: Vec<Range>,
     /// How close to zero functions of each node are made for.
     floors: Vec<Floor>,
+    /// How far rounding led operands out of what functions were made for.
+    strays: Option<&'a Strays>,
     setting: Setting,
     /// Elements of the largest value.
     most: usize,
@@ -111,6 +116,9 @@ pub(crate) struct Lowering<'a> {
     lowered: Vec<Lowered>,
     /// For each node, whether its value is 0 or 1 whatever the input.
     booleans: Vec<bool>,
+    /// Functions' results that have bounds within which no operand was beyond what the function is made
+    /// for.
+    short_of_ends: HashMap<usize, Bounds>,
     /// What the client would apply, computed after all because a node inside of the graph uses it.
     inside: HashMap<NodeId, usize>,
     /// Every node that cannot be lowered.
@@ -127,9 +135,9 @@ pub(crate) fn extra_bits(graph: &Graph, seen: Seen<'_>, wanted: Wanted<'_>, sett
 ///
 /// # Errors
 /// Every node that cannot be lowered.
-pub(crate) fn lower(
-    graph: &Graph,
-    seen: Seen<'_>,
+pub(crate) fn lower<'a>(
+    graph: &'a Graph,
+    seen: Seen<'a>,
     wanted: Wanted<'_>,
     setting: Setting,
 ) -> Result<Plan, Vec<Unsupported>> {
@@ -146,8 +154,10 @@ pub(crate) fn lower(
         ranges,
         images,
         floors,
+        strays: seen.strays,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
+        short_of_ends: HashMap::new(),
         inside: HashMap::new(),
         refused: Vec::new(),
     };
@@ -218,7 +228,7 @@ impl Lowering<'_> {
     /// What is opened of an output, and what the client makes of it; nothing where it was refused.
     fn lower_output(&mut self, id: NodeId) -> Result<Option<(usize, Option<OutputTransform>)>, Refusal> {
         Ok(match self.lowered[id.0].clone() {
-            Lowered::Value(value) => Some((value, None)),
+            Lowered::Value(value) => Some((self.told(id, value), None)),
             Lowered::Client(value, transform) if self.setting.hide_logits => {
                 Some(self.hidden(id, value, transform)?)
             }
@@ -226,6 +236,15 @@ impl Lowering<'_> {
             Lowered::Constant(array) => Some((self.secret_constant(id, &array)?, None)),
             Lowered::Nothing => None,
         })
+    }
+
+    /// A value that is opened, with bounds that tell the client whether a function's operand was beyond
+    /// what it is made for.
+    fn told(&mut self, id: NodeId, value: usize) -> usize {
+        let Some(&bounds) = self.short_of_ends.get(&value) else { return value };
+        let copy = self.plan.values[value].clone();
+        let copy = PlanValue { limits: Limits::Assumed(bounds), node: Some(id), ..copy };
+        self.step_to(id, plan::combine(vec![1], vec![0]), &[value], copy)
     }
 
     fn refuse(&mut self, id: NodeId, reason: Refusal) {

@@ -129,7 +129,7 @@ impl Lowering<'_> {
         let bounds = real(if function.straight() { room } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
         // Leaving the domain is seen as leaving these bounds.
-        let ends = self.ends(x, wanted, domain, room);
+        let ends = self.ends(id, x, wanted, domain, room);
         let x = if wanted.sound || ends == room { x } else { self.with_bounds(id, x, Limits::Assumed(ends)) };
         let x = self.with_bounds(id, x, Limits::Proved(room));
         let Bounds { low, high } = room;
@@ -163,7 +163,19 @@ impl Lowering<'_> {
             zero_below,
         });
         let y = self.tabulated(id, x, &table, wanted.extra, wanted.whole);
-        self.plan.values[y].seen = Some(seen_results(&clamped, wanted.seen));
+        let seen = seen_results(&clamped, wanted.seen);
+        self.plan.values[y].seen = Some(seen);
+        // Where the function is not defined beyond, nothing that is right goes there.
+        let goes_on =
+            |at: f64, out: f64| (!wanted.sound && function.at(at + out * unit).is_finite()).then_some(at);
+        let stuck = [
+            goes_on(domain.low, -1.0).filter(|_| ends.low > room.low),
+            goes_on(domain.high, 1.0).filter(|_| ends.high < room.high),
+        ];
+        let stuck = stuck.into_iter().flatten().map(|at| function.at(at));
+        if let Some(bounds) = short_of(table.bounds(), stuck, seen, exp2(to_scale)) {
+            self.short_of_ends.insert(y, bounds);
+        }
         Ok(y)
     }
 
@@ -183,7 +195,7 @@ impl Lowering<'_> {
 
     /// Where the function is what it was made to be: its domain, and on a side on which it hardly
     /// changes any more all the room that its operand has.
-    fn ends(&self, x: usize, wanted: &Approximation, domain: Range, room: Bounds) -> Bounds {
+    fn ends(&self, id: NodeId, x: usize, wanted: &Approximation, domain: Range, room: Bounds) -> Bounds {
         let unit = 1.0 / exp2(self.plan.values[x].scale(self.setting.scale));
         let at = |x: f64| wanted.function.at(x);
         let units = exp2(self.setting.scale.saturating_add_signed(wanted.extra));
@@ -211,6 +223,12 @@ impl Lowering<'_> {
         if changes(domain.high, room.high) {
             let high = (domain.high / unit).ceil() as i64 + noise(domain.high, 1.0);
             ends.high = high.min(room.high);
+        }
+        // As far as rounding led on examples, and that much again.
+        if let Some(stray) = self.strays.and_then(|strays| strays.get(&self.graph.node(id).name)) {
+            let beyond = |end: i64, stray: f64| end + 2 * ((stray / unit).round() as i64 - end);
+            ends.low = beyond(ends.low, stray.low).min(ends.low).max(room.low);
+            ends.high = beyond(ends.high, stray.high).max(ends.high).min(room.high);
         }
         ends
     }
@@ -345,6 +363,23 @@ fn picked(rows: &[&Vec<i64>], only: bool) -> Operation {
         }
     }
     plan::combine(factors, rows.iter().map(|row| row.first().copied().unwrap_or(0)).collect())
+}
+
+/// The bounds of results that are no result of an end of the domain, where the function would go on.
+/// None where such a result says nothing, or was `seen`.
+fn short_of(all: Bounds, stuck: impl Iterator<Item = f64>, seen: Range, units: f64) -> Option<Bounds> {
+    // A table's bounds are a little wider than its results.
+    let close = FLAT as i64 + all.apart() / 128;
+    let mut bounds = all;
+    for end in stuck.map(|end| (end * units).round() as i64) {
+        if end >= all.high.saturating_sub(2 * close) {
+            bounds.high = bounds.high.min(end - FLAT as i64 - 1);
+        } else if end <= all.low.saturating_add(2 * close) {
+            bounds.low = bounds.low.max(end + FLAT as i64 + 1);
+        }
+    }
+    let [low, high] = [seen.low * units, seen.high * units];
+    (bounds != all && bounds.low as f64 <= low - FLAT && high + FLAT <= bounds.high as f64).then_some(bounds)
 }
 
 /// The results of a function for operands that were seen.

@@ -213,6 +213,23 @@ impl Lowering<'_> {
 
     /// Every output opens a value.
     fn lower_outputs(&mut self) {
+        self.open_outputs();
+        // Nothing is compared with what is opened: there more margin would but hide what left its bounds.
+        let uses = self.plan.uses();
+        for output in self.plan.outputs.iter().map(|output| output.value).collect::<Vec<_>>() {
+            let mut value = output;
+            while uses[value] == 1 {
+                self.plan.values[value].room = 0;
+                let made = self.plan.steps.iter().find(|step| step.output == value);
+                match made.filter(|step| matches!(step.op, Operation::Movement(_))) {
+                    Some(step) if step.inputs.len() == 1 => value = step.inputs[0],
+                    Some(_) | None => break,
+                }
+            }
+        }
+    }
+
+    fn open_outputs(&mut self) {
         for (index, &id) in self.graph.outputs.iter().enumerate() {
             let name = self.graph.output_names.get(index).unwrap_or(&self.graph.node(id).name).clone();
             match self.lower_output(id) {

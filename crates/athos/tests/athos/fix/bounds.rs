@@ -73,8 +73,12 @@ fn what_is_cheap_has_another_bit() {
     );
     let bias = g.add_constant("b", Array::vector(vec![0.0]));
     let matmul = Linear::MatMul { transpose_a: false, transpose_b: false };
-    let few = g.add("few", matmul, &[x, w, bias]).unwrap();
-    g.add_output("few", few);
+    let few = g.add("few", matmul.clone(), &[x, w, bias]).unwrap();
+    let relu = g.add("relu", cryptflow_graph::Activation::Relu, &[few]).unwrap();
+    // What is opened is compared with nothing: it has what the margin says.
+    let opened = g.add("opened", matmul, &[x, w, bias]).unwrap();
+    g.add_output("relu", relu);
+    g.add_output("opened", opened);
     let high = |margin: Option<f64>| {
         let model =
             compiled(&g, &CompileOptions { margin, ring: Ring::Bits(64), ..CompileOptions::default() });

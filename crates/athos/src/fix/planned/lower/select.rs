@@ -5,10 +5,14 @@ use cryptflow_ring::{LinearMap, Movement};
 use cryptflow_graph::{Array, Comparison, NodeId, Range};
 use cryptflow_operation::Bounds;
 
+use super::super::bounds::ROUNDING;
 use super::super::plan::{self, Limits, LinearTerm, Operation, PlanValue};
-use super::arithmetic::{too_large, within_fixed_point};
+use super::arithmetic::{extremes, too_large, within_fixed_point};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
+
+/// Bits by which what a choice cannot leave may exceed what was seen of it, to be its bounds.
+const FAR: u32 = 3;
 
 impl Lowering<'_> {
     pub(super) fn select(&mut self, id: NodeId) -> Result<Lowered, Refusal> {
@@ -25,8 +29,42 @@ impl Lowering<'_> {
         let d = self.difference(id, a, b)?;
         let d = self.with_fraction(id, d);
         let range = self.plan.values[d].range.with_zero();
+        let both = self.real(a)?.union(self.real(b)?);
         let chosen = self.product_of(id, d, bit, self.plan.values[d].extra, range, false);
-        self.plus(id, chosen, b)
+        let unit = exp2(self.plan.values[d].scale(self.setting.scale));
+        let difference =
+            Range { low: self.bounds[d].low as f64 / unit, high: self.bounds[d].high as f64 / unit };
+        self.stays_within(chosen, difference.with_zero());
+        let result = self.plus(id, chosen, b)?;
+        if let Lowered::Value(result) = result {
+            // The product may be coarser than the sum.
+            let rounding = 2.0 * ROUNDING as f64 / exp2(self.plan.values[chosen].scale(self.setting.scale));
+            self.stays_within(result, Range { low: both.low - rounding, high: both.high + rounding });
+        }
+        Ok(result)
+    }
+
+    /// What an operand cannot leave.
+    fn real(&mut self, id: NodeId) -> Result<Range, Refusal> {
+        if let Some(constant) = self.constant(id) {
+            return Ok(extremes(constant));
+        }
+        let x = self.secret(id)?;
+        let unit = exp2(self.plan.values[x].scale(self.setting.scale));
+        Ok(Range { low: self.bounds[x].low as f64 / unit, high: self.bounds[x].high as f64 / unit })
+    }
+
+    /// A result that is picked from numbers in a range stays there, whatever was seen of it: it is told
+    /// so, unless what was seen is far narrower.
+    fn stays_within(&mut self, value: usize, range: Range) {
+        let unit = exp2(self.plan.values[value].scale(self.setting.scale));
+        let low = ((range.low * unit).floor() as i64).saturating_sub(2 * ROUNDING);
+        let high = ((range.high * unit).ceil() as i64).saturating_add(2 * ROUNDING);
+        let sound = Bounds { low, high };
+        if sound.magnitude() >> FAR <= self.bounds[value].magnitude() {
+            self.plan.values[value].limits = Limits::Proved(sound);
+            self.bounds[value] = sound;
+        }
     }
 
     /// One of two constants: `condition · a + (1 − condition) · b`, one layer. Their difference would
@@ -62,6 +100,11 @@ impl Lowering<'_> {
         let blank = self.blank(id, vec![rows, channels], to.range);
         let value = PlanValue { extra: to.extra, ..blank };
         let value = self.step_to(id, plan::linear(terms, None), &picked, value);
+        let [(_, one), (_, other)] = constants;
+        let both = extremes(one).union(extremes(other));
+        // Weights may lose precision to fit a ring.
+        let coarse = both.magnitude() / 64.0;
+        self.stays_within(value, Range { low: both.low - coarse, high: both.high + coarse });
         Ok(self.reshaped(id, value))
     }
 

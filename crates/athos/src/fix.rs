@@ -11,6 +11,7 @@
 //!
 //! Nothing here knows a protocol; programs are run by a [`FixedRunner`] that the caller brings.
 
+mod counted;
 mod error;
 pub(crate) mod options;
 pub(crate) mod progress;
@@ -24,5 +25,6 @@ pub(crate) mod planned;
 pub(crate) mod quantised;
 pub mod report;
 
+pub use counted::counted;
 pub use error::{Coarsest, Defect, ExampleError, FixError, Refusal, Unsupported};
 pub use runner::{FixedRunner, LoadedProgram, RunError};

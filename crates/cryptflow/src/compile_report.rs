@@ -1,8 +1,10 @@
 //! The compiler's report as a page of HTML: one file that needs nothing else.
 
+use cryptflow_athos::fix::counted;
 use cryptflow_athos::fix::report::{AgreementReport, CompileReport, LayerReport, TrialReport};
 use cryptflow_engine::Estimate;
-use cryptflow_figures::columns::{Columns, Series, columns};
+use cryptflow_figures::columns::{Columns, Mark, Series, columns};
+use cryptflow_figures::names::breakable;
 use cryptflow_figures::table::{bytes, count, number, shape};
 use cryptflow_program::{Operation, Program};
 use cryptflow_protocols::ProtocolName;
@@ -47,12 +49,12 @@ pub fn page(subject: &Subject<'_>) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
+                meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (name) ": compiled" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                h1 { (name) }
+                h1 { (breakable(name)) }
                 (summary(subject))
                 (warnings(&subject.report.warnings))
                 (trials(subject))
@@ -106,7 +108,7 @@ fn summary(subject: &Subject<'_>) -> Markup {
     );
     let bounds = match report.examples {
         0 => "worst cases, from the range of the inputs".into(),
-        n => format!("from {n} examples, with a margin of {} bits", report.margin_bits),
+        n => format!("from {}, with a margin of {}", counted(n, "example"), report.margin()),
     };
     let cost = format!(
         "{} ({} dealt ahead, {} online), {} rounds",
@@ -130,7 +132,7 @@ fn summary(subject: &Subject<'_>) -> Markup {
     rows.push(("options", if options.is_empty() { "none".into() } else { options.join(" ") }));
     html! {
         table.facts {
-            @for (name, text) in rows { tr { th { (name) } td { (text) } } }
+            @for (name, text) in rows { tr { th { (name) } td { (breakable(&text)) } } }
         }
     }
 }
@@ -141,8 +143,11 @@ fn agreement(a: &AgreementReport) -> String {
         rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
     };
     format!(
-        "{choices}largest error {:.2e} ({}; {:.2e} is allowed), on {} examples",
-        a.largest_error, a.place, a.tolerance, a.examples
+        "{choices}largest error {:.2e} ({}; {:.2e} is allowed), on {}",
+        a.largest_error,
+        a.place,
+        a.tolerance,
+        counted(a.examples, "example")
     )
 }
 
@@ -150,7 +155,7 @@ fn warnings(warnings: &[String]) -> Markup {
     html! {
         @if !warnings.is_empty() {
             h2 { "Warnings" }
-            ul.warnings { @for warning in warnings { li { (warning) } } }
+            ul.warnings { @for warning in warnings { li { (breakable(warning)) } } }
         }
     }
 }
@@ -164,31 +169,30 @@ fn trials(subject: &Subject<'_>) -> Markup {
             p { "Programs that the search ran on the examples beside the float model. The smallest scale (and ring) that \
                  agrees is taken." }
             @if trials.len() > 1 { (errors_of(&trials)) }
-            table.sortable {
+            div.wide { table.sortable {
                 thead { tr {
                     @for name in ["scale", "ring", "largest error", "allowed", "other arg-max", ""] { th { (name) } }
                 } }
                 tbody { @for t in &trials { (trial(t, subject.report)) } }
-            }
+            } }
         }
     }
 }
 
-/// The smaller one of a pair of columns is in front only where it is drawn later: the table below
-/// says the rest.
+/// The error of each trial as a bar, and as a line what it may be.
 fn errors_of(trials: &[TrialReport]) -> Markup {
     let names: Vec<String> =
         trials.iter().map(|t| format!("{} bits, ring {}", t.scale, t.ring_bits)).collect();
-    let series = |name, class, value: fn(&TrialReport) -> f64| {
+    let series = |name, class, mark, value: fn(&TrialReport) -> f64| {
         let values = trials.iter().map(|t| t.problem.is_none().then(|| value(t)));
-        Series { name, class, values: values.collect() }
+        Series { name, class, mark, values: values.collect() }
     };
-    columns(&Columns {
+    chart(&Columns {
         title: "Error at each scale",
         names: &names,
         series: vec![
-            series("largest error of an output", "one", |t| t.largest_error),
-            series("allowed", "two", |t| t.tolerance),
+            series("largest error of an output", "one", Mark::Bar, |t| t.largest_error),
+            series("allowed", "two", Mark::Line, |t| t.tolerance),
         ],
         logarithmic: true,
         show: number,
@@ -211,30 +215,36 @@ fn trial(t: &TrialReport, report: &CompileReport) -> Markup {
             td data-v=(format_args!("{:e}", t.largest_error)) { @if ran { (number(t.largest_error)) } }
             td { @if ran { (number(t.tolerance)) } }
             td { @if ran { (t.flips) " of " (t.rows) } }
-            td.text { (verdict) }
+            td.text.verdict { (breakable(verdict)) }
         }
     }
 }
 
+/// A chart that is moved sideways where the page is narrower than it can be read.
+fn chart(chart: &Columns<'_>) -> Markup {
+    html! { div.wide { (columns(chart)) } }
+}
+
 fn charts(lines: &[Line<'_>], protocol: &str) -> Markup {
     let names: Vec<String> = lines.iter().map(|l| l.layer.name.clone()).collect();
-    let series = |name, class, value: fn(&Line<'_>) -> Option<f64>| Series {
+    let series = |name, class, mark, value: fn(&Line<'_>) -> Option<f64>| Series {
         name,
         class,
+        mark,
         values: lines.iter().map(value).collect(),
     };
-    let chart = |title, series, logarithmic, show| {
-        columns(&Columns { title, names: &names, series, logarithmic, show })
+    let of_layers = |title, series, logarithmic, show| {
+        chart(&Columns { title, names: &names, series, logarithmic, show })
     };
     html! {
         @if lines.iter().any(|l| l.layer.max_error.is_some()) {
             h2 { "Error of each layer" }
             p { "Difference of every layer's result from the float model's, over the examples of the last run." }
-            (chart(
+            (of_layers(
                 "Error of each layer",
                 vec![
-                    series("largest", "two", |l| l.layer.max_error),
-                    series("root mean square", "one", |l| l.layer.rms_error),
+                    series("root mean square", "one", Mark::Bar, |l| l.layer.rms_error),
+                    series("largest", "two", Mark::Line, |l| l.layer.max_error),
                 ],
                 true,
                 number,
@@ -243,22 +253,22 @@ fn charts(lines: &[Line<'_>], protocol: &str) -> Markup {
         h2 { "Bits of each layer" }
         p { "Signed bits that the largest value takes at the program's scale, and those within which everything is exact: \
              of the ring, or of the comparison that follows." }
-        (chart(
+        (of_layers(
             "Bits of each layer",
             vec![
-                series("there", "three", |l| Some(l.layer.bits_there.into())),
-                series("needed", "one", |l| Some(l.layer.bits_needed.into())),
+                series("needed", "one", Mark::Bar, |l| Some(l.layer.bits_needed.into())),
+                series("there", "two", Mark::Line, |l| Some(l.layer.bits_there.into())),
             ],
             false,
             whole,
         ))
         h2 { "Bytes of each layer" }
         p { "Between all parties, in " (protocol) ", for one run." }
-        (chart(
+        (of_layers(
             "Bytes of each layer",
             vec![
-                series("dealt ahead and online", "three", |l| Some(l.bytes() as f64)),
-                series("online", "one", |l| Some(l.online as f64)),
+                series("online", "one", Mark::Bar, |l| Some(l.online as f64)),
+                series("dealt ahead", "three", Mark::OnTop, |l| Some(l.dealt as f64)),
             ],
             false,
             |v| bytes(v.round() as u64),
@@ -275,14 +285,14 @@ fn largest(lines: &[Line<'_>]) -> Markup {
     sorted.sort_by_key(|l| std::cmp::Reverse(l.bytes()));
     html! {
         h2 { "Largest costs" }
-        table {
+        div.wide { table {
             thead { tr {
                 th.text { "layer" } th.text { "operation" } th { "bytes" } th { "of all" } th { "rounds" }
             } }
             tbody {
                 @for line in sorted.into_iter().take(LISTED) {
                     tr {
-                        td.text { (line.layer.name) }
+                        td.text.name { (breakable(&line.layer.name)) }
                         td.text { (line.layer.operation) }
                         td { (bytes(line.bytes())) }
                         td { (format_args!("{:.1} %", 100.0 * line.bytes() as f64 / total.max(1) as f64)) }
@@ -290,7 +300,7 @@ fn largest(lines: &[Line<'_>]) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 
@@ -299,7 +309,7 @@ fn functions(report: &CompileReport) -> Markup {
         @if !report.functions.is_empty() {
             h2 { "Functions" }
             p { "Functions that polynomials stand for, one for each piece of their range." }
-            table.sortable {
+            div.wide { table.sortable {
                 thead { tr {
                     th.text { "node" } th.text { "function" }
                     @for name in ["from", "to", "pieces", "degree", "largest error", "zero below"] { th { (name) } }
@@ -307,7 +317,7 @@ fn functions(report: &CompileReport) -> Markup {
                 tbody {
                     @for f in &report.functions {
                         tr {
-                            td.text { (f.name) }
+                            td.text.name { (breakable(&f.name)) }
                             td.text { (f.function) }
                             td { (format_args!("{:.4}", f.low)) }
                             td { (format_args!("{:.4}", f.high)) }
@@ -318,7 +328,7 @@ fn functions(report: &CompileReport) -> Markup {
                         }
                     }
                 }
-            }
+            } }
         }
     }
 }
@@ -363,7 +373,7 @@ fn layer(place: usize, line: &Line<'_>) -> Markup {
     html! {
         tr {
             td { (place) }
-            td.text { (l.name) }
+            td.text.name { (breakable(&l.name)) }
             td.text { (l.operation) }
             td { (shape(&l.shape)) }
             (number_cell(l.largest))
@@ -386,19 +396,26 @@ fn whole(v: f64) -> String {
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --back: #ffffff; --text: #202124; --soft: #5f6368; --line: #dadce0; --row: #f6f7f9;
-  --one: #1a73e8; --two: #f0a45d; --three: #b9c6d8; --warn: #b3261e; --good: #e6f4ea; }
+  --one: #1a73e8; --two: #d9730d; --three: #b9c6d8; --warn: #b3261e; --good: #e6f4ea; }
 @media (prefers-color-scheme: dark) { :root { --back: #17191c; --text: #e8eaed; --soft: #9aa0a6; --line: #3c4043; --row: #1f2226;
-  --one: #8ab4f8; --two: #b06a2c; --three: #4a5566; --warn: #f2b8b5; --good: #1e3a2a; } }
-body { font: 14px/1.45 system-ui, sans-serif; max-width: 1080px; margin: 2em auto; padding: 0 1em; background: var(--back); color: var(--text); }
+  --one: #8ab4f8; --two: #f0a45d; --three: #4a5566; --warn: #f2b8b5; --good: #1e3a2a; } }
+body { font: 14px/1.45 system-ui, sans-serif; max-width: 1160px; margin: 2em auto; padding: 0 1em; background: var(--back); color: var(--text); }
 h1 { font-size: 1.6em; } h2 { font-size: 1.15em; margin: 2em 0 .4em; } p { color: var(--soft); margin: .2em 0 .8em; }
+h1, li, .facts td { overflow-wrap: break-word; min-width: 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .22em .7em; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { padding: .22em .4em; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
 .facts th, .facts td, .text { text-align: left !important; } .facts th { color: var(--soft); font-weight: normal; white-space: nowrap; }
-td.text { overflow-wrap: anywhere; } thead th { font-weight: 600; } tbody tr:hover { background: var(--row); }
+.wide td { white-space: nowrap; } .wide td.text { white-space: normal; } td.name { min-width: 11em; position: sticky; left: 0; background: var(--back); } tr:hover td.name { background: var(--row); }
+thead th { font-weight: 600; vertical-align: bottom; } tbody tr:hover { background: var(--row); }
 .sortable th { cursor: pointer; } .sortable th:hover { text-decoration: underline; }
-.wide { overflow-x: auto; } .chosen { background: var(--good); } .thin, .warnings { color: var(--warn); }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--text); } svg .grid { stroke: var(--line); }
-svg .one { fill: var(--one); } svg .two { fill: var(--two); } svg .three { fill: var(--three); } svg g:hover rect { opacity: .7; }
+.wide { overflow-x: auto; } .chosen { background: var(--good); } .thin, .warnings { color: var(--warn); } .warnings { padding-left: 1.4em; }
+.columns { width: 100%; min-width: 760px; height: auto; display: block; }
+svg text { fill: var(--text); } svg .grid { stroke: var(--line); }
+svg .one { fill: var(--one); } svg .two { fill: var(--two); } svg .three { fill: var(--three); } svg .all { fill: transparent; }
+svg g:hover .all { fill: var(--text); opacity: .08; }
+@media (max-width: 700px) {
+  body { margin: 1em auto; } .facts tr, .facts th, .facts td { display: block; } .facts th { border: 0; padding-bottom: 0; }
+}
 ";
 
 const SORT: &str = "

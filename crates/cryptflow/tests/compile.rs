@@ -100,6 +100,29 @@ fn the_shipped_model() {
     assert_eq!(model.report.unwrap()["margin_bits"], 3.0);
 }
 
+/// The marks of every column of a page's charts: bars that touch each other at most, and then
+/// lines.
+fn nothing_is_hidden(html: &str) {
+    let number = |rect: &str, name: &str| -> f64 {
+        let rest = rect.split_once(&format!(" {name}=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    };
+    let mut several = 0;
+    for column in html.split("<g>").skip(1).map(|part| part.split_once("</g>").unwrap().0) {
+        let marks: Vec<&str> =
+            column.split("<rect").skip(1).filter(|r| !r.contains("class=\"all\"")).collect();
+        let line = |rect: &str| number(rect, "height") == 2.5;
+        assert!(marks.is_sorted_by_key(|rect| line(rect)), "{column}");
+        let bars: Vec<&&str> = marks.iter().filter(|rect| !line(rect)).collect();
+        for pair in bars.windows(2) {
+            let end = number(pair[1], "y") + number(pair[1], "height");
+            assert!(end <= number(pair[0], "y") + 0.2, "{column}");
+        }
+        several += usize::from(marks.len() > 1);
+    }
+    assert!(several > 8, "{several}");
+}
+
 #[test]
 fn a_page_about_the_compiled_model() {
     let folder = tempfile::tempdir().unwrap();
@@ -132,6 +155,7 @@ fn a_page_about_the_compiled_model() {
         let opened = html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
+    nothing_is_hidden(&html);
     // In a folder that is not there, nothing is compiled.
     let lost = folder.path().join("no/such/report.html");
     std::fs::remove_file(&out).unwrap();

@@ -46,13 +46,13 @@ struct Row {
 
 /// The table of functions in what `inspect` prints.
 fn rows(text: &str) -> Vec<Row> {
-    let header = ["function", "of", "from", "to", "pieces", "degree", "largest", "error", "zero", "below"];
+    let header = ["function", "from", "to", "pieces", "degree", "largest", "error", "zero", "below", "of"];
     let lines = text.lines().skip_while(|l| !l.split_whitespace().eq(header)).skip(1);
     let rows = lines.take_while(|l| !l.is_empty()).map(|l| l.split_whitespace().collect::<Vec<_>>());
     rows.filter_map(|cells| {
         // What is zero near zero has one more.
-        let (&[function, of, low, high, pieces, degree, error]
-        | &[function, of, low, high, pieces, degree, error, _]) = cells.as_slice()
+        let (&[function, low, high, pieces, degree, error, of]
+        | &[function, low, high, pieces, degree, error, _, of]) = cells.as_slice()
         else {
             return None;
         };

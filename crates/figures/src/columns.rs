@@ -4,33 +4,45 @@
 
 use maud::{Markup, html};
 
-/// One kind of bars in [`columns`].
+/// How a series is drawn. None of them hides another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A bar from the axis.
+    Bar,
+    /// A bar on top of those of the series before it: its part of a whole.
+    OnTop,
+    /// A line across the column, in front of its bars: a limit, or the largest of what bars are means of.
+    Line,
+}
+
+/// One kind of marks in [`columns`].
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// What the bars show.
+    /// What they show.
     pub name: &'static str,
-    /// The class of its bars, for which the page has a colour.
+    /// Their class, for which the page has a colour.
     pub class: &'static str,
-    /// Lengths, one for each column; absent ones leave it empty.
+    /// How they are drawn.
+    pub mark: Mark,
+    /// Values, one for each column; absent ones leave it empty.
     pub values: Vec<Option<f64>>,
 }
 
 impl Series {
     /// What there is to be drawn of a column.
-    fn bar(&self, column: usize) -> Option<f64> {
+    fn value(&self, column: usize) -> Option<f64> {
         self.values.get(column).copied().flatten().filter(|v| v.is_finite() && *v > 0.0)
     }
 }
 
-/// A chart of columns, one behind the other where there are several series: later ones are in
-/// front.
+/// A chart of columns.
 #[derive(Clone, Debug)]
 pub struct Columns<'a> {
     /// What it shows.
     pub title: &'a str,
     /// Names of the columns; shown below where there are few, and in tooltips.
     pub names: &'a [String],
-    /// The bars.
+    /// The marks of each column: bars first, lines after them.
     pub series: Vec<Series>,
     /// Whether the axis is one of powers of ten.
     pub logarithmic: bool,
@@ -45,6 +57,8 @@ const PLOT: f64 = 190.0;
 const BOTTOM: f64 = TOP + PLOT;
 /// Columns whose names fit below.
 const NAMED: usize = 40;
+/// How thick the lines are.
+const THICK: f64 = 2.5;
 /// Characters of a name that fit below a column.
 const NAME: usize = 24;
 
@@ -61,7 +75,7 @@ pub fn columns(chart: &Columns<'_>) -> Markup {
         TOP + PLOT * (1.0 - part.clamp(0.0, 1.0))
     };
     html! {
-        svg viewBox=(format_args!("0 0 {WIDTH} {:.0}", BOTTOM + below)) role="img" aria-label=(chart.title)
+        svg.columns viewBox=(format_args!("0 0 {WIDTH} {:.0}", BOTTOM + below)) role="img" aria-label=(chart.title)
             font-size="11" {
             (legend(chart))
             @for &tick in &ticks {
@@ -91,28 +105,66 @@ fn legend(chart: &Columns<'_>) -> Markup {
     });
     html! {
         @for (at, series) in places {
-            rect class=(series.class) x=(format_args!("{at:.0}")) y="8" width="10" height="10" {}
+            @match series.mark {
+                Mark::Bar | Mark::OnTop => {
+                    rect class=(series.class) x=(format_args!("{at:.0}")) y="8" width="10" height="10" {}
+                }
+                Mark::Line => { rect class=(series.class) x=(format_args!("{at:.0}")) y="12" width="10" height=(THICK) {} }
+            }
             text x=(format_args!("{:.0}", at + 15.0)) y="17" { (series.name) }
         }
     }
 }
 
+/// What the marks of a column reach up to.
+fn reaches<'a>(chart: &'a Columns<'_>, column: usize) -> Vec<(&'a Series, f64)> {
+    let mut whole = 0.0;
+    let marks = chart.series.iter().filter_map(|series| {
+        let value = series.value(column)?;
+        let reach = if series.mark == Mark::OnTop { whole + value } else { value };
+        if series.mark != Mark::Line {
+            whole = reach;
+        }
+        Some((series, reach))
+    });
+    marks.collect()
+}
+
+/// The marks of a column with their upper and lower ends on the chart. A bar is never too low to be
+/// seen.
+fn placed<'a>(chart: &'a Columns<'_>, column: usize, y: impl Fn(f64) -> f64) -> Vec<(&'a Series, f64, f64)> {
+    let mut below = BOTTOM;
+    let marks = reaches(chart, column).into_iter().map(|(series, reach)| {
+        let bottom = match series.mark {
+            Mark::Line => return (series, y(reach) - THICK / 2.0, y(reach) + THICK / 2.0),
+            Mark::Bar => BOTTOM,
+            Mark::OnTop => below,
+        };
+        below = y(reach).min(bottom - 1.0);
+        (series, below, bottom)
+    });
+    marks.collect()
+}
+
 /// The columns, their tooltips, and their names where these fit.
 fn bars(chart: &Columns<'_>, named: bool, y: impl Fn(f64) -> f64) -> Markup {
     let step = (WIDTH - LEFT) / chart.names.len().max(1) as f64;
-    let wide = (step * 0.78).clamp(0.5, 40.0);
+    let wide = (step * 0.7).clamp(0.5, 40.0);
+    // Lines jut out, so that they are seen beside a bar that ends where they lie; those of many
+    // columns are one line.
+    let across = if named { (wide * 1.3).min(step) } else { step };
     let under = BOTTOM + 12.0;
     html! {
         @for (i, name) in chart.names.iter().enumerate() {
             @let middle = LEFT + step * (i as f64 + 0.5);
             g {
                 title { (name) @for text in describe_column(chart, i) { "\n" (text) } }
-                @for series in &chart.series {
-                    @if let Some(value) = series.bar(i) {
-                        @let top = y(value).min(BOTTOM - 1.0);
-                        rect class=(series.class) x=(short(middle - wide / 2.0)) y=(short(top)) width=(short(wide))
-                            height=(short(BOTTOM - top)) {}
-                    }
+                // What is pointed at is the column, not only its marks.
+                rect.all x=(short(middle - step / 2.0)) y=(short(TOP)) width=(short(step)) height=(short(PLOT)) {}
+                @for (series, top, bottom) in placed(chart, i, &y) {
+                    @let wide = if series.mark == Mark::Line { across } else { wide };
+                    rect class=(series.class) x=(short(middle - wide / 2.0)) y=(short(top)) width=(short(wide))
+                        height=(short(bottom - top)) {}
                 }
             }
             @if named {
@@ -139,7 +191,7 @@ fn end(name: &str) -> String {
 
 /// Where the axis has lines: powers of ten, or some round numbers from zero on.
 fn ticks(chart: &Columns<'_>) -> Vec<f64> {
-    let values = || chart.series.iter().flat_map(|s| (0..s.values.len()).filter_map(|column| s.bar(column)));
+    let values = || (0..chart.names.len()).flat_map(|column| reaches(chart, column)).map(|(_, reach)| reach);
     let largest = values().fold(0.0, f64::max);
     if largest <= 0.0 {
         return vec![if chart.logarithmic { 0.1 } else { 0.0 }, 1.0];

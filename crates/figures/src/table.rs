@@ -1,7 +1,10 @@
 //! Tables of text, and numbers for people.
 
-/// Rows in columns that line up: the first ones to the left, those from `right` on to the right.
-pub fn table(rows: &[Vec<String>], right: usize) -> String {
+use std::ops::RangeBounds;
+
+/// Rows in columns that line up: those in `right` to the right, others to the left. What may be of
+/// any length belongs into the last column, where it moves nothing else.
+pub fn table(rows: &[Vec<String>], right: impl RangeBounds<usize>) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -13,7 +16,7 @@ pub fn table(rows: &[Vec<String>], right: usize) -> String {
                 line.push_str("  ");
             }
             let pad = " ".repeat(width - cell.chars().count());
-            line.push_str(&if c >= right { format!("{pad}{cell}") } else { format!("{cell}{pad}") });
+            line.push_str(&if right.contains(&c) { format!("{pad}{cell}") } else { format!("{cell}{pad}") });
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -25,7 +28,7 @@ pub fn table(rows: &[Vec<String>], right: usize) -> String {
 pub fn with_header<const N: usize, T: ToString>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [T; N]>,
-    right: usize,
+    right: impl RangeBounds<usize>,
 ) -> String {
     let rows = rows.into_iter().map(|row| row.map(|cell| cell.to_string()).to_vec());
     let all: Vec<Vec<String>> = std::iter::once(header.map(String::from).to_vec()).chain(rows).collect();

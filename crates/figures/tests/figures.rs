@@ -1,12 +1,29 @@
 //! Numbers and times for people, and tables of them.
 
+use cryptflow_figures::names::breakable;
 use cryptflow_figures::table::{bytes, count, shape, table};
 use cryptflow_figures::time::utc;
 
 #[test]
 fn columns_line_up() {
     let rows = [["layer", "bits"], ["é", "7"], ["conv", "1234567"]].map(|r| r.map(String::from).to_vec());
-    assert_eq!(table(&rows, 1), "layer     bits\né            7\nconv   1234567\n");
+    assert_eq!(table(&rows, 1..), "layer     bits\né            7\nconv   1234567\n");
+    assert_eq!(table(&rows, ..1), "layer  bits\n    é  7\n conv  1234567\n");
+}
+
+/// Names break behind what joins their parts, numbers nowhere.
+#[test]
+fn names_break_between_their_parts() {
+    for (name, broken) in [
+        ("block_1/Conv2D", "block_|1/|Conv2D"),
+        ("a.weight is 0.25", "a.|weight is 0.25"),
+        ("/é/", "/|é/"),
+        ("a_ b", "a_ b"),
+        ("<b>", "&lt;b&gt;"),
+        ("", ""),
+    ] {
+        assert_eq!(breakable(name).into_string().replace("<wbr>", "|"), broken);
+    }
 }
 
 #[test]

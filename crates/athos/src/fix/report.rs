@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use cryptflow_program::{OutputTransform, Program, liveness};
 use serde::{Deserialize, Serialize};
 
-use super::FixError;
 use super::bounded::{Bounded, MANY_EXAMPLES};
 use super::chosen::search::{Decision, Trial};
 use super::quantised::Quantised;
 use super::runner::FixedRunner;
+use super::{FixError, counted};
 use crate::Meaning;
 
 pub use super::planned::plan::FunctionReport;
@@ -197,6 +197,11 @@ impl TrialReport {
 }
 
 impl CompileReport {
+    /// The margin of the bounds, for people: `1 bit`.
+    pub fn margin(&self) -> String {
+        counted(self.margin_bits, "bit")
+    }
+
     /// The layers with their margins, in bits, the thinnest first; of those that take several steps
     /// the thinnest.
     pub fn thinnest(&self) -> Vec<(&str, f64)> {
@@ -232,8 +237,9 @@ impl CompileReport {
         self.warnings.extend(thin);
         if bounded.few {
             self.warnings.push(format!(
-                "bounds come from {} examples only; {MANY_EXAMPLES} and more make them trustworthy (margin: {} bits)",
-                self.examples, self.margin_bits
+                "bounds come from {} only; {MANY_EXAMPLES} and more make them trustworthy (margin: {})",
+                counted(self.examples, "example"),
+                self.margin()
             ));
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let header = ["UTC", "event", "session", "client", "model", "protocol", "outcome"];
     super::print(&format!(
         "{}\n{} entries; each goes with the one before it. The last has the digest that the next will name: compare logs with the other parties' by session",
-        with_header(header, entries.iter().map(row), usize::MAX),
+        with_header(header, entries.iter().map(row), usize::MAX..),
         entries.len()
     ))
 }

@@ -120,9 +120,9 @@ impl<'a> Found<'a> {
             };
             [o.operation.to_string(), all.to_string(), status]
         });
-        text += &format!("\n{}", with_header(["operation", "nodes", "status"], rows, 3));
+        text += &format!("\n{}", with_header(["operation", "nodes", "status"], rows, 1..2));
         let mut nodes = |what: &str, rows: Vec<[&str; 3]>, after: &str| {
-            text += &format!("\n{}{after}", with_header(["node", "operation", what], rows, 3));
+            text += &format!("\n{}{after}", with_header(["node", "operation", what], rows, 3..));
         };
         if every_node {
             nodes("status", self.nodes.iter().map(|n| [n.node, n.operation, n.status]).collect(), "");

@@ -10,7 +10,8 @@ use cryptflow::{examples, notation};
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance, compile,
 };
-use cryptflow_athos::fix::FixError;
+use cryptflow_athos::fix::{FixError, counted};
+
 use cryptflow_athos::rows::FirstAxis;
 use cryptflow_athos::{check, rows};
 use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
@@ -303,7 +304,7 @@ fn unsupported(nodes: Vec<[String; 3]>) -> Error {
     Error::new(format_args!(
         "{n} node{} of the model cannot be compiled; nothing was written\n{}",
         if n == 1 { "" } else { "s" },
-        with_header(["node", "operation", "reason"], nodes, 3).trim_end()
+        with_header(["node", "operation", "reason"], nodes, 3..).trim_end()
     ))
 }
 
@@ -337,8 +338,11 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u
         rows.push(row(
             "agreement",
             format!(
-                "on {} examples: largest error {:.3e} ({}), {:.3e} is allowed{choices}",
-                a.examples, a.largest_error, a.place, a.tolerance
+                "on {}: largest error {:.3e} ({}), {:.3e} is allowed{choices}",
+                counted(a.examples, "example"),
+                a.largest_error,
+                a.place,
+                a.tolerance
             ),
         ));
     }
@@ -351,8 +355,8 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u
     rows.push(row(
         "margins",
         format!(
-            "{} bits, and one more where it is cheap; for all it would take {} more; the thinnest: {}",
-            report.margin_bits,
+            "{}, and one more where it is cheap; for all it would take {} more; the thinnest: {}",
+            report.margin(),
             bytes(price),
             thin.join(", ")
         ),
@@ -367,7 +371,7 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u
             cost.total.rounds
         ),
     ));
-    super::print(&table(&rows, 2))?;
+    super::print(&table(&rows, 2..))?;
     for warning in &report.warnings {
         eprintln!("warning: {warning}");
     }

@@ -198,7 +198,6 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
     let rows = listing.layers.iter().enumerate().map(|(index, l)| {
         [
             index.to_string(),
-            l.name.clone(),
             l.operation.to_string(),
             shape(&l.shape),
             l.ring_bits.to_string(),
@@ -209,11 +208,11 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
             nothing(l.dealt_bytes, bytes(l.dealt_bytes)),
             nothing(l.online_bytes, bytes(l.online_bytes)),
             nothing(l.rounds, l.rounds.to_string()),
+            l.name.clone(),
         ]
     });
     let header = [
         "",
-        "layer",
         "operation",
         "shape",
         "ring",
@@ -224,8 +223,9 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         "dealt",
         "online",
         "rounds",
+        "layer",
     ];
-    text += &with_header(header, rows, 4);
+    text += &with_header(header, rows, 3..11);
     let t = &listing.totals;
     text += &format!(
         "\n{} steps, {} parameters, {} multiplications, at most {} values at a time\n{}: {} a run ({} dealt, {} online), {} rounds\n",
@@ -271,15 +271,15 @@ fn functions(report: Option<&serde_json::Value>) -> String {
     let rows = functions.into_iter().map(|f| {
         [
             f.function,
-            f.name,
             end(f.low),
             end(f.high),
             f.pieces.to_string(),
             f.degree.to_string(),
             format!("{:.1e}", f.largest_error),
             f.zero_below.map_or(String::new(), end),
+            f.name,
         ]
     });
-    let header = ["function", "of", "from", "to", "pieces", "degree", "largest error", "zero below"];
-    format!("\n{}", with_header(header, rows, 2))
+    let header = ["function", "from", "to", "pieces", "degree", "largest error", "zero below", "of"];
+    format!("\n{}", with_header(header, rows, 1..7))
 }

@@ -17,7 +17,7 @@ use crate::fix::bounded::sensitivity::{Needs, needs};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::{Planner, Strays};
 use crate::fix::progress::Progress;
-use crate::fix::{Defect, FixError};
+use crate::fix::{Defect, FixError, counted};
 
 use super::choice::Choice;
 use super::{Chosen, ring_limits};
@@ -156,13 +156,13 @@ fn by_trials(
             Err(error) => return Err(error),
         };
         scale_reason = format!(
-            "{} on {} examples: the largest error of {} is {:.3e}, {:.3e} is wanted",
+            "{} on {}: the largest error of {} is {:.3e}, {:.3e} is wanted",
             if agreement.holds() {
                 "the smallest that agrees with the float model"
             } else {
                 "the one that comes closest to the float model"
             },
-            hardest.len(),
+            counted(hardest.len(), "example"),
             examples.place(&agreement),
             agreement.error,
             agreement.tolerance

@@ -81,8 +81,9 @@ pub enum NpyError {
     Archive(String),
     /// No array of the wanted name.
     #[error(
-        "the .npz archive holds {}, but none is called {wanted:?}: save one array, or the wanted one under that name",
-        list(found)
+        "the .npz archive holds {}{} called {wanted:?}: save one array, or the wanted one under that name",
+        list(found),
+        if found.is_empty() { ", and so none" } else { ", but none is" }
     )]
     NoSuchArray {
         /// The name that is wanted.

@@ -8,7 +8,7 @@ use crate::fix::chosen::search::decide;
 use crate::fix::planned::opened;
 use crate::fix::quantised::{Outside, quantise, trial};
 use crate::fix::report::{CompileReport, report};
-use crate::fix::{FixError, FixedRunner, Unsupported};
+use crate::fix::{Already, FixError, FixedRunner, Unsupported};
 
 pub use crate::fix::options::{
     Bounds, CompileOptions, DEFAULT_SCALE, DEFAULT_TOLERANCE, OptionError, Ring, Scale, Tolerance,
@@ -76,6 +76,8 @@ pub fn compile(
             bounded = Bounded::by_examples(&divided, examples, opened(&divided)?, options, progress)?;
         }
     }
+    let calibrated = bounded.examples.is_some();
+    let already = Already { calibrated, smaller_scales: calibrated && options.scale == Scale::Auto };
     let decision = decide(
         &bounded,
         options,
@@ -83,7 +85,8 @@ pub fn compile(
             trial::strays(chosen, with, runner)
         }),
         progress,
-    )?;
+    )
+    .map_err(|error| error.after(already))?;
     let outside = Outside {
         preprocessing: options.preprocessing.clone(),
         factors,

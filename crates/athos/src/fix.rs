@@ -26,5 +26,5 @@ pub(crate) mod quantised;
 pub mod report;
 
 pub use counted::counted;
-pub use error::{Coarsest, Defect, ExampleError, FixError, Refusal, Unsupported};
+pub use error::{Already, Coarsest, Defect, ExampleError, FixError, Refusal, Unsupported};
 pub use runner::{FixedRunner, LoadedProgram, RunError};

@@ -99,7 +99,7 @@ impl FloatModel {
             let logits = output.transform.map(|_| value(output.value)).transpose()?;
             options.outputs.push(logits.map_or(&output.name, |value| &value.name).clone());
         }
-        let graph = from_path(path, &options).map_err(|e| Error::at(path, e))?;
+        let graph = from_path(path, &options).map_err(|e| Error::import(path, &e))?;
         for (output, &id) in program.outputs.iter().zip(&graph.outputs) {
             let (compiled, found) = (&value(output.value)?.shape, &graph.node(id).shape);
             if compiled != found {

@@ -5,6 +5,8 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use cryptflow_import::ImportError;
+
 /// Why a command failed: what, where, why, and what to do. Printed after `error: `; the exit code
 /// is 1.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,15 @@ impl Error {
     /// An error with this text.
     pub fn new(text: impl Display) -> Error {
         Error(text.to_string())
+    }
+
+    /// Why the model at a path was not imported.
+    pub fn import(path: &Path, error: &ImportError) -> Error {
+        match error {
+            // It names the file, which may be another one than the model's.
+            ImportError::Read { .. } => Error::new(error),
+            _ => Error::at(path, error),
+        }
     }
 
     /// An error that concerns a file.

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use cryptflow_program::Preprocessing;
 
-pub use columns::columns;
+pub use columns::{columns, file_of};
 pub use foreign::Foreign;
 
 use cryptflow_arrays::npy::{NpyError, list};

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use cryptflow_athos::fix::counted;
+
 /// Names of a model's classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
@@ -30,7 +32,7 @@ pub enum LabelsError {
         reason: String,
     },
     /// Another number of names than the model has classes.
-    #[error("{} holds {found} labels, {}", file.display(), of_classes(classes))]
+    #[error("{} holds {}, {}", file.display(), counted(*found, "label"), of_classes(classes))]
     Count {
         /// The file.
         file: PathBuf,

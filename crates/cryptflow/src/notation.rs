@@ -20,6 +20,15 @@ pub enum NotationError {
     /// A range.
     #[error("it must be two numbers, the smaller one first, as in -1,1")]
     Range,
+    /// A number of rows.
+    #[error("it must be a whole number, 1 or more")]
+    Rows,
+    /// Something to divide by.
+    #[error("it must be a number that can be divided by: finite, and not 0")]
+    Divisor,
+    /// A number.
+    #[error("it must be a number")]
+    Finite,
     /// An input's shape.
     #[error("it must be a name and a shape, as in x=1,28,28,1")]
     Input,
@@ -67,6 +76,30 @@ pub fn tolerance(text: &str) -> Result<(Option<String>, f64), NotationError> {
     };
     let number: f64 = digits.trim().parse().map_err(|_| NotationError::Tolerance)?;
     Ok((name, number * unit))
+}
+
+/// At least one.
+///
+/// # Errors
+/// How it is written.
+pub fn rows(text: &str) -> Result<usize, NotationError> {
+    text.parse().ok().filter(|&rows| rows > 0).ok_or(NotationError::Rows)
+}
+
+/// A number that is neither infinite nor zero.
+///
+/// # Errors
+/// How it is written.
+pub fn divisor(text: &str) -> Result<f64, NotationError> {
+    finite(text).ok().filter(|&number| number != 0.0).ok_or(NotationError::Divisor)
+}
+
+/// A number that is not infinite.
+///
+/// # Errors
+/// How it is written.
+pub fn finite(text: &str) -> Result<f64, NotationError> {
+    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(NotationError::Finite)
 }
 
 /// `224x224`, or `224` for a square.

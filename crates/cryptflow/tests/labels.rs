@@ -30,7 +30,7 @@ fn errors_name_the_line() {
     let cases: [(&[u8], &str); 7] = [
         (b"cat\n\ndog", "labels.txt, line 2: the line is empty"),
         (b"cat\n\xff\n", "line 2: this is not UTF-8"),
-        (b"cat", "1 labels, the model has 2"),
+        (b"cat", "1 label, the model has 2"),
         (b"", "0 labels"),
         (b"0\tcat\ndog", "line 2: an index, a tab and a name"),
         (b"0\tcat\n0\tdog", "line 2: class 0 has a name already"),
@@ -45,9 +45,9 @@ fn errors_name_the_line() {
 #[test]
 fn their_number_must_be_that_of_some_classes() {
     for (classes, message) in [
-        (&[][..], "holds 1 labels, and no output of the model is one of classes"),
-        (&[2], "holds 1 labels, the model has 2 classes"),
-        (&[2, 10], "holds 1 labels, and the model's outputs have 2 or 10 classes"),
+        (&[][..], "holds 1 label, and no output of the model is one of classes"),
+        (&[2], "holds 1 label, the model has 2 classes"),
+        (&[2, 10], "holds 1 label, and the model's outputs have 2 or 10 classes"),
     ] {
         let error = read(b"cat", classes).unwrap_err().to_string();
         assert!(error.contains(message), "{error:?} does not say {message:?}");

@@ -45,6 +45,7 @@ mod session;
 mod several;
 mod tensorflow_graphs;
 mod tensorflow_operations;
+mod wrong_use;
 
 #[test]
 fn every_file_is_part_of_this_binary() {

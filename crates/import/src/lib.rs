@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use cryptflow_graph::Graph;
 
-pub use lookalike::Lookalike;
+pub use lookalike::{Lookalike, is_text};
 use saved_model::SavedModelError;
 pub use survey::{Framework, NodeStatus, Survey, SurveyedNode, survey};
 
@@ -258,7 +258,8 @@ fn name(path: &Path) -> Result<String, ImportError> {
 fn unknown(role: &'static str, name: &str, names: Vec<&str>) -> ImportError {
     let mut hint = near(name.strip_suffix(":0").unwrap_or(name), names.iter().copied());
     if names.len() <= 8 {
-        hint += &format!(". The graph has: {}", names.join(", "));
+        hint += if hint.ends_with('?') { " " } else { ". " };
+        hint += &format!("The graph has: {}", names.join(", "));
     }
     ImportError::UnknownName { role, name: name.into(), hint }
 }

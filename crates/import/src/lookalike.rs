@@ -39,7 +39,16 @@ pub enum Lookalike {
     Safetensors,
     /// A model that is compiled already.
     Compiled,
+    /// A picture.
+    Picture,
+    /// Text: a table, a script, a page.
+    Text,
+    /// A file of no bytes.
+    Empty,
 }
+
+/// Bytes of what may be text that are looked at.
+const LOOKED_AT: usize = 512;
 
 impl std::fmt::Display for Lookalike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -113,12 +122,19 @@ impl Lookalike {
                 "a model that `cryptflow compile` wrote: it is compiled already",
                 "`cryptflow run` and `cryptflow inspect` take it. Where the model that it was made from is asked for, give that",
             ],
+            Lookalike::Picture => {
+                ["a picture", "Give the model, and this file as the data to calibrate with or as the input"]
+            }
+            Lookalike::Text => {
+                ["text", "Give the folder of a SavedModel, the .pb file of a frozen graph, or an .onnx file"]
+            }
+            Lookalike::Empty => ["an empty file", "Copy it again, or export it again"],
         }
     }
 
     /// Looks at the first bytes of a file; nothing where they may be a GraphDef.
     pub fn of(bytes: &[u8]) -> Option<Lookalike> {
-        const MAGIC: [(&[u8], Lookalike); 12] = [
+        const MAGIC: [(&[u8], Lookalike); 17] = [
             (b"\x89HDF\r\n\x1a\n", Lookalike::Hdf5),
             (b"\xfd7zXZ\0", Lookalike::Compressed),
             (b"\x1f\x8b", Lookalike::Compressed),
@@ -126,6 +142,11 @@ impl Lookalike {
             (b"\x28\xb5\x2f\xfd", Lookalike::Compressed),
             (b"\x93NUMPY", Lookalike::Numpy),
             (b"version https://git-lfs", Lookalike::LfsPointer),
+            (b"\x89PNG\r\n\x1a\n", Lookalike::Picture),
+            (b"\xff\xd8\xff", Lookalike::Picture),
+            (b"GIF8", Lookalike::Picture),
+            (b"II*\0", Lookalike::Picture),
+            (b"MM\0*", Lookalike::Picture),
             (b"node {", Lookalike::TextGraph),
             (b"node{", Lookalike::TextGraph),
             (b"versions {", Lookalike::TextGraph),
@@ -137,11 +158,16 @@ impl Lookalike {
             return Some(*found);
         }
         match bytes {
+            [] => Some(Lookalike::Empty),
+            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Lookalike::Picture),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Lookalike::Picture),
             [b'P', b'K', 3, 4, ..] => Some(Lookalike::of_zip(bytes)),
             // … and in ONNX (the version of its form, 3 or more); in a GraphDef it is a node.
             [0x08, 3..=40, 0x12 | 0x1a | 0x3a | 0x42, ..] => Some(Lookalike::Onnx),
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some(Lookalike::TensorFlowLite),
             [_, _, _, _, _, _, 0, 0, b'{', b'"', ..] => Some(Lookalike::of_safetensors(bytes)),
+            // A GraphDef begins with a line feed (field 1), or a control character in its first bytes.
+            [first, ..] if *first != b'\n' && is_text(bytes) => Some(Lookalike::Text),
             _ => None,
         }
     }
@@ -189,11 +215,28 @@ impl Lookalike {
         match Lookalike::of(&bytes) {
             Some(Lookalike::Onnx) => Some("an ONNX model"),
             None if is("onnx") => Some("an ONNX model"),
-            // Field 1 of a GraphDef is a node.
-            None if is("pb") && bytes.first() == Some(&0x0a) => Some("a frozen TensorFlow graph"),
+            // Field 1 of a GraphDef is a node; a text may begin with an empty line.
+            None if bytes.first() == Some(&0x0a) && (is("pb") || !is_text(&bytes)) => {
+                Some("a frozen TensorFlow graph")
+            }
             _ => None,
         }
     }
+}
+
+/// Whether these bytes begin with lines of letters, digits and what separates them.
+pub fn is_text(bytes: &[u8]) -> bool {
+    let bytes = &bytes[..bytes.len().min(LOOKED_AT)];
+    // The last character may be cut in two.
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !whole.is_empty()
+        && whole.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{feff}'))
 }
 
 fn first_bytes(path: &Path) -> Option<Vec<u8>> {

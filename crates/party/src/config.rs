@@ -204,7 +204,10 @@ impl Config {
     /// Whatever is missing or wrong, by its place in the file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
         let fail = |reason: String| ConfigError { path: path.into(), reason };
-        let text = std::fs::read_to_string(path).map_err(|e| fail(format!("it cannot be read: {e}")))?;
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => fail("it does not exist; `cryptflow init` writes it".into()),
+            _ => fail(format!("it cannot be read: {e}")),
+        })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         Config::parse(&text, folder).map_err(fail)
     }

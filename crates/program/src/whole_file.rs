@@ -50,6 +50,12 @@ fn check_kind(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder"));
     }
+    let folder = folder(path);
+    if !folder.is_dir() {
+        let what = if folder.exists() { "is no folder" } else { "does not exist" };
+        let reason = format!("the folder {} {what}", folder.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, reason));
+    }
     Ok(())
 }
 
@@ -75,5 +81,10 @@ fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
         // What an ordinary new file has; the process' umask applies.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder(path))
+    builder.tempfile_in(folder(path)).map_err(|error| {
+        // The name of the temporary file, which the message would have, is not the caller's.
+        let reason = error.get_ref().and_then(|inner| inner.source()).map(ToString::to_string);
+        let reason = reason.unwrap_or_else(|| error.kind().to_string());
+        std::io::Error::new(error.kind(), format!("nothing can be created in its folder: {reason}"))
+    })
 }

@@ -98,10 +98,7 @@ pub enum FixError {
         error: ExampleError,
     },
     /// A value that the ring cannot hold.
-    #[error(
-        "layer {layer} needs a ring of {needed} bits at {scale} fractional bits, and there are {there}: {}",
-        advice(*.needed)
-    )]
+    #[error("{}: {}", needs(.layer, *.needed, *.scale, *.there), advice(*.needed, *.already))]
     DoesNotFit {
         /// The layer.
         layer: String,
@@ -111,6 +108,8 @@ pub enum FixError {
         there: u32,
         /// Fractional bits.
         scale: u32,
+        /// What is not to be advised.
+        already: Already,
     },
     /// No scale makes the fixed-point run agree with the float run.
     #[error(
@@ -118,7 +117,7 @@ pub enum FixError {
          that is good enough, say so with --tolerance, or choose a scale with --scale",
         if *.rows > 0 { format!("{} of {} arg-max differ and ", .flips, .rows) } else { String::new() },
         .coarsest.as_ref().map_or(String::new(), |c| format!(" {c}.")),
-        .misfit.as_ref().map_or(String::new(), |m| format!(" With more bits, {m}."))
+        .misfit.as_ref().map_or(String::new(), |m| format!(" With more bits, {}{}.", m.fact(), m.room()))
     )]
     NoScale {
         /// The largest scale that was tried and fits.
@@ -147,6 +146,42 @@ pub enum FixError {
     /// The program contradicts its own rules: a defect of the compiler.
     #[error("the compiler made a program that breaks its own rules; please report this: {0}")]
     Internal(#[from] Defect),
+}
+
+/// What was given or tried before a program did not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Already {
+    /// Bounds are those of examples.
+    pub calibrated: bool,
+    /// Smaller scales were tried.
+    pub smaller_scales: bool,
+}
+
+impl FixError {
+    /// The same error, whose advice is not of what was done already.
+    pub(crate) fn after(mut self, done: Already) -> FixError {
+        if let FixError::DoesNotFit { already, .. } = &mut self {
+            *already = done;
+        }
+        self
+    }
+
+    /// What makes room for what does not fit, if anything does.
+    fn room(&self) -> &'static str {
+        match self {
+            FixError::DoesNotFit { needed, .. } if *needed <= 64 => ", which a larger --ring has",
+            _ => "",
+        }
+    }
+
+    /// What is wrong, without what to do.
+    pub(crate) fn fact(&self) -> String {
+        match self {
+            FixError::DoesNotFit { layer, needed, there, scale, .. } => needs(layer, *needed, *scale, *there),
+            // The others do not part the two.
+            other => other.to_string(),
+        }
+    }
 }
 
 /// The node whose rounding adds most to the errors of the outputs.
@@ -207,11 +242,23 @@ fn list(nodes: &[Unsupported]) -> String {
     all.join("; ")
 }
 
-fn advice(needed: u32) -> &'static str {
+fn needs(layer: &str, needed: u32, scale: u32, there: u32) -> String {
+    format!("layer {layer} needs a ring of {needed} bits at {scale} fractional bits, and there are {there}")
+}
+
+fn advice(needed: u32, already: Already) -> String {
+    let scale = if already.smaller_scales { "" } else { "--scale or " };
     if needed <= 64 {
-        "compile with a larger --ring, or a smaller --scale"
-    } else {
-        "no ring has so many. A smaller --scale or --margin needs fewer, and so does a model that clips or rescales what \
-         comes before; bounds by --range are far wider than those of calibration data"
+        let scale = if already.smaller_scales { "" } else { ", or a smaller --scale" };
+        return format!("compile with a larger --ring{scale}");
     }
+    let data = if already.calibrated {
+        "; are the calibration data prepared as the model was trained?"
+    } else {
+        "; bounds by --range are far wider than those of calibration data"
+    };
+    format!(
+        "no ring has so many. A smaller {scale}--margin needs fewer, and so does a model that clips or rescales what \
+         comes before{data}"
+    )
 }

@@ -153,7 +153,7 @@ fn nodes(check: &Check) -> Vec<Node<'_>> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let model = &arguments.model.model;
-    let check = check(model, &arguments.model.options()).map_err(|e| Error::at(model, e))?;
+    let check = check(model, &arguments.model.options()).map_err(|e| Error::import(model, &e))?;
     let found = Found::new(&check);
     let text = if arguments.json {
         serde_json::to_string_pretty(&found).map_err(Error::new)?

@@ -6,7 +6,7 @@ use clap::Args;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
-use cryptflow::{examples, notation};
+use cryptflow::{examples, input, notation};
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance, compile,
 };
@@ -23,6 +23,7 @@ use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::Model;
+use super::overwriting;
 
 /// The protocol whose costs the summary and the report have.
 const PRICED: ProtocolName = ProtocolName::DEFAULT;
@@ -45,10 +46,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE|NAME=FILE", num_args = 1..)]
     calibrate: Vec<PathBuf>,
     /// At most so many rows of the examples are used.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = notation::rows)]
     rows: usize,
     /// The range of the inputs, where there are no examples.
-    #[arg(long, value_name = "LOW,HIGH", value_parser = notation::range, allow_hyphen_values = true)]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = notation::range, allow_hyphen_values = true, conflicts_with = "calibrate")]
     range: Option<(f64, f64)>,
     /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's
     /// answers.
@@ -108,13 +109,13 @@ struct Prepare {
     #[arg(long)]
     grey: bool,
     /// Divide by this (255 for pixels between 0 and 1).
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = notation::divisor)]
     divide: Option<f64>,
     /// Subtract these, one a channel.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', allow_hyphen_values = true, value_parser = notation::finite)]
     mean: Vec<f64>,
     /// Divide by these, one a channel.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', value_parser = notation::divisor)]
     std: Vec<f64>,
     /// Channels before height and width.
     #[arg(long)]
@@ -122,6 +123,20 @@ struct Prepare {
 }
 
 impl Prepare {
+    /// That there is as much as is cut out.
+    fn check(&self) -> Result<()> {
+        let ([height, width], [high, wide]) = match (self.resize, self.crop) {
+            (Some(resize), Some(crop)) => (resize, crop),
+            _ => return Ok(()),
+        };
+        if high <= height && wide <= width {
+            return Ok(());
+        }
+        Err(Error::new(format_args!(
+            "--crop {high}x{wide} is larger than --resize {height}x{width}, which comes before it"
+        )))
+    }
+
     fn preprocessing(&self) -> Preprocessing {
         Preprocessing {
             resize: self.resize,
@@ -137,13 +152,16 @@ impl Prepare {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.keep_apart()?;
+    arguments.prepare.check()?;
+    arguments.warn_of_idle_options();
     for path in std::iter::once(&arguments.out).chain(&arguments.report) {
         file::check_writable(path).map_err(Error::new)?;
     }
     let (model, options) = (&arguments.model.model, arguments.model.options());
     let mut graph = import::from_path(model, &options).map_err(|e| match e {
         ImportError::Unsupported(nodes) => refused(model, &options, &nodes),
-        other => Error::at(model, other),
+        other => Error::import(model, &other),
     })?;
     cryptflow_athos::passes::optimise(&mut graph);
     let batch = batch(&graph, model, &options)?;
@@ -221,6 +239,25 @@ fn batch(graph: &Graph, model: &Path, options: &ImportOptions) -> Result<Batch> 
 }
 
 impl Arguments {
+    /// What is about examples says nothing where there are none.
+    fn warn_of_idle_options(&self) {
+        let idle = [("--tolerance", !self.tolerance.is_empty()), ("--margin", self.margin.is_some())];
+        for (option, given) in idle {
+            if given && self.calibrate.is_empty() {
+                eprintln!("warning: {option} has no effect without calibration data (--calibrate)");
+            }
+        }
+    }
+
+    /// That nothing is written over what is read.
+    fn keep_apart(&self) -> Result<()> {
+        let report = self.report.iter().map(|path| ("--report", path.as_path()));
+        let written: Vec<_> = std::iter::once(("--out", self.out.as_path())).chain(report).collect();
+        let data = self.calibrate.iter().map(|path| ("--calibrate", input::file_of(path)));
+        let read: Vec<_> = std::iter::once(("the model", self.model.model.as_path())).chain(data).collect();
+        overwriting::refuse(&written, &read)
+    }
+
     /// How far outputs may be off; of what is given twice, the last counts.
     fn tolerance(&self) -> Tolerance {
         let mut tolerance = Tolerance::default();

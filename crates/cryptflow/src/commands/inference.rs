@@ -1,6 +1,6 @@
 //! What every command that runs a model does: inputs in, batches, outputs and a report out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cryptflow::batches::Batches;
@@ -9,7 +9,7 @@ use cryptflow::compare::FloatModel;
 use cryptflow::error::{Error, Result};
 use cryptflow::first_beyond::first_beyond;
 use cryptflow::fixed;
-use cryptflow::input::{InputSpec, Row};
+use cryptflow::input::{self, InputSpec, Row};
 use cryptflow::labels::Labels;
 use cryptflow::report::{Answers, Known, OutputReport, Report, Rows, held_back, named};
 use cryptflow::results::Results;
@@ -17,6 +17,7 @@ use cryptflow_athos::Meaning;
 use cryptflow_program::{Checked, Output, Program, Value, ValueId, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::overwriting;
 use super::written::{self, OutputForm};
 
 /// What goes in and what comes out.
@@ -50,6 +51,24 @@ pub(crate) struct Files {
     json: bool,
 }
 
+impl Files {
+    /// That outputs are not written over what is read.
+    fn keep_apart(&self, output: &Path) -> Result<()> {
+        let inputs = self.input.iter().map(|path| ("--input", input::file_of(path)));
+        let labels = self.labels.iter().map(|path| ("--labels", path.as_path()));
+        let compare = self.compare.iter().map(|path| ("--compare", path.as_path()));
+        let read: Vec<_> = inputs.chain(labels).chain(compare).collect();
+        overwriting::refuse(&[("--output", output)], &read)
+    }
+
+    /// That outputs are not written over the compiled model.
+    pub(super) fn spare_model(&self, model: &Path) -> Result<()> {
+        self.output.iter().try_for_each(|output| {
+            overwriting::refuse(&[("--output", output.as_path())], &[("the model", model)])
+        })
+    }
+}
+
 /// Everything that is known before a party is asked for anything.
 pub(crate) struct Job {
     pub(crate) program: Checked,
@@ -74,6 +93,7 @@ impl Job {
         let outputs = outputs(&program)?;
         let batches = Batches::new(program.batch, inputs.iter().map(|input| input.shape.as_slice()));
         if let Some(path) = &files.output {
+            files.keep_apart(path)?;
             file::check_writable(path).map_err(Error::new)?;
             written::check_names(path, &outputs)?;
         }

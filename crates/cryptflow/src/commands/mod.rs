@@ -12,6 +12,7 @@ mod inspect;
 mod model;
 mod network;
 mod operations;
+mod overwriting;
 mod party;
 mod party_local;
 mod predict;

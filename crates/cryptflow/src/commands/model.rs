@@ -66,6 +66,18 @@ pub(super) fn read(path: &Path) -> Result<file::Model> {
             Some(Lookalike::Directory) => {
                 Error::at(path, "this is a folder. Give the file that `cryptflow compile` wrote")
             }
+            Some(found @ Lookalike::Empty) => Error::at(path, format_args!("this is {found}. Copy it again")),
+            Some(found @ Lookalike::Text) => {
+                Error::at(path, format_args!("this is {found}. Give the file that `cryptflow compile` wrote"))
+            }
+            Some(found @ (Lookalike::Numpy | Lookalike::Picture)) => {
+                let reason = format!(
+                    "this is {found}, and not what `cryptflow compile` wrote. Give the compiled model here, and this file \
+                     as the input: --input {}",
+                    path.display()
+                );
+                Error::at(path, reason)
+            }
             Some(found) => {
                 let advice = found.advice();
                 Error::at(path, format_args!("this is not what `cryptflow compile` wrote: it looks like {found}. To compile a model: {advice}"))

@@ -38,6 +38,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
+    arguments.files.spare_model(&arguments.model)?;
     let Compiled { program, weights, origin, meanings } = super::model::compiled(&arguments.model)?;
     let job = Job::prepare(program, &arguments.files, meanings)?;
     let executable = super::executable()?;

@@ -22,6 +22,11 @@ pub(super) enum OutputForm {
 
 /// Whether a file can hold all outputs.
 pub(super) fn check_names(path: &Path, outputs: &[(&str, &Value)]) -> Result<()> {
+    let form = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    if let Some(form) = form.filter(|form| !matches!(form.as_str(), "npy" | "npz")) {
+        let reason = format!("outputs are written as .npy or .npz, not as .{form}: give such a name");
+        return Err(Error::at(path, reason));
+    }
     if !output::is_archive(path) {
         let [_] = outputs else {
             let names: Vec<&str> = outputs.iter().map(|&(name, _)| name).collect();

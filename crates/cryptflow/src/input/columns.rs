@@ -62,6 +62,11 @@ pub fn columns(given: &[PathBuf], specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, 
     Ok(columns)
 }
 
+/// The file of what is given: a path, or the right side of `NAME=FILE`.
+pub fn file_of(given: &Path) -> &Path {
+    named(given).map_or(given, |(_, file)| Path::new(file))
+}
+
 /// The two sides of `NAME=FILE`; `None` where that is the path of something.
 fn named(path: &Path) -> Option<(&str, &str)> {
     let text = path.to_str().filter(|_| !path.exists())?;

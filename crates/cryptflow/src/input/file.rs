@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::foreign::{Foreign, LOOKED_AT};
 use super::{InputError, InputSpec, Row, array, push};
 use cryptflow_arrays::npy::{self, NpyError};
+use cryptflow_import::Lookalike;
 use cryptflow_pictures as pictures;
 
 /// The files that are meant: those that are given, and in the place of a folder those in it.
@@ -71,7 +72,11 @@ fn open(path: &Path) -> Result<Opened, InputError> {
         [b'P', b'K', ..] => FileKind::Archive,
         [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => FileKind::Picture,
         bytes => {
-            return Err(InputError::Format { file: path.to_path_buf(), found: Foreign::of(bytes) });
+            let found = match Lookalike::model_at(path) {
+                Some(model) => Some(Foreign::Source(model)),
+                None => Foreign::of(bytes),
+            };
+            return Err(InputError::Format { file: path.to_path_buf(), found });
         }
     };
     Ok(Opened { kind, length, reader: BufReader::with_capacity(1 << 16, file) })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cryptflow_import::Lookalike;
+use cryptflow_import::{Lookalike, is_text};
 
 /// What a file that is neither an array nor a picture looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,10 @@ pub enum Foreign {
     Text,
     /// A table or arrays in a form that is not read here, with the form's name.
     Table(&'static str),
-    /// A model, or a file that is often given for one.
+    /// A file that is often given for a model.
     Model(Lookalike),
+    /// What can be compiled, by what it is.
+    Source(&'static str),
     /// Nothing at all.
     Empty,
 }
@@ -58,6 +60,7 @@ impl Foreign {
             [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => Some(Foreign::Picture("AVIF")),
             [_, _, _, _, b'f', b't', b'y', b'p', b'h', ..] => Some(Foreign::Picture("HEIC")),
             _ => match Lookalike::of(bytes) {
+                Some(Lookalike::Text) => Some(Foreign::Text),
                 Some(model) => Some(Foreign::Model(model)),
                 None => is_text(bytes).then_some(Foreign::Text),
             },
@@ -83,7 +86,7 @@ impl Foreign {
             }
             Foreign::Model(Lookalike::Compressed) => "Decompress it first (xz -d, gunzip)",
             Foreign::Model(Lookalike::LfsPointer) => "Run `git lfs pull`",
-            Foreign::Model(_) => {
+            Foreign::Model(_) | Foreign::Source(_) => {
                 "Give the data here that the model is to be run on, or calibrated with; the model itself stands before the \
                  options"
             }
@@ -102,6 +105,7 @@ impl fmt::Display for Foreign {
             }
             Foreign::Text => write!(f, "text. {advice}"),
             Foreign::Model(found) => write!(f, "{found}. {advice}"),
+            Foreign::Source(what) => write!(f, "{what}. {advice}"),
             Foreign::Empty => write!(f, "empty. {advice}"),
         }
     }
@@ -110,18 +114,4 @@ impl fmt::Display for Foreign {
 /// The article before the name of a form.
 fn article(form: &str) -> &'static str {
     if form.starts_with(['A', 'I']) || form.starts_with("HDF") { "an" } else { "a" }
-}
-
-/// Whether these bytes are lines of letters, digits and what separates them.
-fn is_text(bytes: &[u8]) -> bool {
-    // The last character may be cut in two.
-    let whole = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
-        }
-        Err(_) => return false,
-    };
-    !whole.is_empty()
-        && whole.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{feff}'))
 }

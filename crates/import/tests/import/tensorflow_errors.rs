@@ -359,8 +359,14 @@ fn first_bytes_tell_files_apart() {
         bytes.extend(name.as_bytes());
         bytes
     };
-    let table: [(&[u8], Option<Lookalike>); 18] = [
-        (b"", None),
+    let table: [(&[u8], Option<Lookalike>); 24] = [
+        (b"", Some(Lookalike::Empty)),
+        (b"\x89PNG\r\n\x1a\n\0", Some(Lookalike::Picture)),
+        (b"\xff\xd8\xff\xe0", Some(Lookalike::Picture)),
+        (b"RIFF\x1e\0\0\0WEBPVP8 ", Some(Lookalike::Picture)),
+        (b"BM\xf6\0\0\0\0\0\0\0", Some(Lookalike::Picture)),
+        (b"1,2,3\n4,5,6\n", Some(Lookalike::Text)),
+        (b"\n\n1,2", None),
         (b"\x0a\x11\x0a\x01x", None),
         (b"\x89HDF\r\n\x1a\n\0\0", Some(Lookalike::Hdf5)),
         (b"PK\x03\x04\x14\0", Some(Lookalike::Zip)),

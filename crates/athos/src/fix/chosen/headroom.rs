@@ -8,10 +8,10 @@
 use cryptflow_operation::{Activation, Bounds, Form, Linear, Rectifier, Truncating, bits};
 
 use super::choice::Choice;
-use crate::fix::FixError;
 use crate::fix::options::WORST_CASE_WEIGHT_BITS;
 use crate::fix::planned::plan::{Operation, Plan, PlanStep, Reals};
 use crate::fix::units::exp2;
+use crate::fix::{Already, FixError};
 
 /// Bits of magnitude below which weights are too coarse to compute with.
 const COARSEST_WEIGHT: u32 = 6;
@@ -152,7 +152,13 @@ fn product_shift(plan: &Plan, step: &PlanStep, scale: u32) -> u32 {
 }
 
 fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
-    FixError::DoesNotFit { layer: name.to_string(), needed, there: choice.ring_bits, scale: choice.scale }
+    FixError::DoesNotFit {
+        layer: name.to_string(),
+        needed,
+        there: choice.ring_bits,
+        scale: choice.scale,
+        already: Already::default(),
+    }
 }
 
 /// Bits of the ring that each value needs where it is: for its own bounds, and for what is done

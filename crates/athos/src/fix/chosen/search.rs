@@ -321,7 +321,7 @@ impl Trial {
                 };
                 format!("{verdict}: largest error {:.3e} of {:.3e} allowed{choices}", a.error, a.tolerance)
             }
-            Err(e) => e.to_string(),
+            Err(e) => e.fact(),
         };
         Progress::Tried { scale: self.choice.scale, ring_bits: self.choice.ring_bits, outcome }
     }

@@ -1,6 +1,6 @@
 //! Rings, margins and scales: what is chosen, and what is refused.
 
-use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Ring, Scale, compile};
+use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Progress, Ring, Scale, compile};
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::fix::report::CompileReport;
 use cryptflow_graph::{Array, Graph, Linear, Range};
@@ -136,6 +136,23 @@ fn a_value_that_cannot_fit_names_its_layer() {
     let text = error.to_string();
     assert!(matches!(error, CompileError::Fix(FixError::DoesNotFit { .. })), "{text}");
     assert!(text.contains("matmul") && text.contains("64") && text.contains("--scale"), "{text}");
+    assert!(text.contains("--range"), "{text}");
+
+    // With examples and a scale that is searched for, neither is advised.
+    let huge: Vec<Vec<Array>> = examples(&graph, 3, 5)
+        .into_iter()
+        .map(|row| {
+            let larger =
+                |x: Array| Array::new(x.shape.clone(), x.data.iter().map(|v| v * 1e18).collect()).unwrap();
+            row.into_iter().map(larger).collect()
+        })
+        .collect();
+    let mut said = Vec::new();
+    let tried = &mut |p: Progress| said.push(p.to_string());
+    let error = compile(&graph, Bounds::Examples(huge), &CompileOptions::default(), &Naive::exact(), tried);
+    let text = error.unwrap_err().to_string();
+    assert!(!text.contains("--scale") && !text.contains("--range") && text.contains("--margin"), "{text}");
+    assert!(!said.is_empty() && said.iter().all(|line| !line.contains("--")), "{said:?}");
 }
 
 #[test]

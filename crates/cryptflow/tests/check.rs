@@ -64,6 +64,11 @@ fn everything_that_stands_in_the_way_is_in_one_report() {
     let names: Vec<&str> =
         found["unsupported"].as_array().unwrap().iter().map(|n| n["node"].as_str().unwrap()).collect();
     assert_eq!(names, ["unknown", "twice"]);
+    // What a program reads apart: the node, its operation, of what kind the reason is, and advice with names filled in.
+    let first = &found["unsupported"][0];
+    assert_eq!((&first["operation"], &first["kind"]), (&"MadeUp".into(), &"operation".into()));
+    assert_eq!(first["reason"], "there is no such operation here");
+    assert!(first["advice"].as_str().unwrap().contains("--input unknown="), "{first}");
     let relu = found["operations"].as_array().unwrap().iter().find(|o| o["operation"] == "Relu").unwrap();
     assert_eq!((relu["supported"].as_u64(), relu["unreached"].as_u64()), (Some(1), Some(1)));
     let status = |name: &str| {

@@ -1,5 +1,7 @@
 //! What a reader has to type, filled in: the names and shapes in what is said of a node.
 
+use crate::NodeRefusal;
+
 /// Where a model can be cut at a node, for `--input`.
 const CUT: &str = "--input NAME=SHAPE";
 
@@ -18,8 +20,12 @@ pub(crate) struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// A reason with the options that it speaks of.
-    pub(crate) fn filled(&self, reason: &str) -> String {
+    /// A refusal with the options that it speaks of.
+    pub(crate) fn fill(&self, refusal: NodeRefusal) -> NodeRefusal {
+        refusal.map(|text| self.filled(text))
+    }
+
+    fn filled(&self, reason: &str) -> String {
         let mut reason = reason.to_owned();
         if reason.contains(CUT) && !self.result.is_empty() {
             let shape = self.shape.as_ref().map_or("SHAPE".into(), |shape| {

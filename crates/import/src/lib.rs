@@ -16,6 +16,7 @@ mod node;
 pub mod onnx;
 mod picture;
 mod reduction;
+mod refusal;
 pub mod saved_model;
 mod survey;
 mod table;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use cryptflow_graph::Graph;
 
 pub use lookalike::{Lookalike, is_text};
+pub use refusal::{Explanation, NodeRefusal};
 use saved_model::SavedModelError;
 pub use survey::{Framework, NodeStatus, Survey, SurveyedNode, survey};
 
@@ -53,7 +55,7 @@ pub struct UnsupportedNode {
     /// Its operation, as the model calls it.
     pub op: String,
     /// What is the matter, and what to do.
-    pub reason: String,
+    pub reason: NodeRefusal,
 }
 
 /// Why a file did not become a graph.

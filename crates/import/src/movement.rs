@@ -80,10 +80,9 @@ impl<M: Message> Node<'_, M> {
     /// Known indices; those that depend on an input would show it.
     pub(crate) fn indices(&self, i: usize) -> Result<Ints, Fault> {
         self.ints(i).map_err(|fault| match fault {
-            Fault::Unsupported(_) => Fault::Unsupported(
+            Fault::Unsupported(_) => Fault::from(
                 "picks elements by indices that depend on an input, which would show them (as the look-up of a word in an \
-                 embedding does). Do the look-up before the input, and cut the graph behind it with --input NAME=SHAPE"
-                    .into(),
+                 embedding does). Do the look-up before the input, and cut the graph behind it with --input NAME=SHAPE",
             ),
             other => other,
         })

@@ -120,7 +120,7 @@ impl<M: Message> Node<'_, M> {
     pub(crate) fn operand(&self, i: usize) -> Result<&Value, Fault> {
         match self.operands.get(i) {
             Some(Value::Unknown) => Err(Fault::Unknown),
-            None | Some(Value::Absent) => Err(Fault::Unsupported(format!(
+            None | Some(Value::Absent) => Err(Fault::from(format!(
                 "operand {i} is needed, but the node has none: the file is damaged, or of another version"
             ))),
             Some(value) => Ok(value),
@@ -215,14 +215,14 @@ impl<M: Message> Node<'_, M> {
         let lengths = ints.data.iter().map(|&v| usize::try_from(v).ok().filter(|&v| v <= MAX_ELEMENTS));
         lengths
             .collect::<Option<_>>()
-            .ok_or_else(|| Fault::Unsupported(format!("operand {i} has impossible lengths: {:?}", ints.data)))
+            .ok_or_else(|| Fault::from(format!("operand {i} has impossible lengths: {:?}", ints.data)))
     }
 
     /// The numbers of an operand that must be known when importing.
     pub(crate) fn known(&self, i: usize) -> Result<Array, Fault> {
         match self.operand(i)? {
             Value::Tensor(id) => self.constant_of(*id).cloned().ok_or_else(|| {
-                Fault::Unsupported(format!(
+                Fault::from(format!(
                     "operand {i} depends on an input, and must be constant here. If it is an input of the model, make it \
                      a constant"
                 ))
@@ -353,5 +353,5 @@ impl<M: Message> Node<'_, M> {
 }
 
 fn opaque(dtype: &str) -> Fault {
-    Fault::Unsupported(format!("has elements of the type {dtype}, on which nothing can be computed here"))
+    Fault::from(format!("has elements of the type {dtype}, on which nothing can be computed here"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ImportError, ImportOptions, Place, folder, onnx, saved_model, tensorflow};
+use super::{ImportError, ImportOptions, NodeRefusal, Place, folder, onnx, saved_model, tensorflow};
 use cryptflow_graph::Graph;
 
 /// Who calls operations by their names.
@@ -29,7 +29,7 @@ pub enum NodeStatus {
     /// It is in the graph, or known when compiling.
     Imported,
     /// It cannot be imported: why, and what to do.
-    Unsupported(String),
+    Unsupported(NodeRefusal),
     /// It uses a node that cannot be imported, so that nothing can be said of it.
     Unreached,
 }

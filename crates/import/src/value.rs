@@ -2,7 +2,7 @@
 
 use cryptflow_ring::Movement;
 
-use super::ImportError;
+use super::{ImportError, NodeRefusal};
 use cryptflow_graph::Array;
 use cryptflow_graph::operations::{OpError, broadcast};
 
@@ -27,7 +27,7 @@ pub(super) enum Fault {
     Unknown,
     /// This node cannot be imported: why, and what to do.
     #[error("{0}")]
-    Unsupported(String),
+    Unsupported(NodeRefusal),
     /// Nothing can be imported.
     #[error(transparent)]
     Fatal(ImportError),
@@ -35,19 +35,26 @@ pub(super) enum Fault {
 
 impl From<OpError> for Fault {
     fn from(error: OpError) -> Fault {
-        Fault::Unsupported(error.to_string())
+        Fault::Unsupported(NodeRefusal::Rule(error))
     }
 }
 
 impl From<String> for Fault {
-    fn from(reason: String) -> Fault {
-        Fault::Unsupported(reason)
+    fn from(text: String) -> Fault {
+        Fault::from(text.as_str())
     }
 }
 
 impl From<&str> for Fault {
-    fn from(reason: &str) -> Fault {
-        Fault::Unsupported(reason.into())
+    fn from(text: &str) -> Fault {
+        Fault::Unsupported(text.into())
+    }
+}
+
+impl Fault {
+    /// An operation that is not supported: why, and what to do.
+    pub(super) fn operation(text: &str) -> Fault {
+        Fault::Unsupported(NodeRefusal::Operation(text.into()))
     }
 }
 
@@ -144,7 +151,7 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
     from_end
         .and_then(|a| usize::try_from(a).ok())
         .filter(|&a| a < rank)
-        .ok_or_else(|| Fault::Unsupported(format!("there is no axis {axis} in a tensor of {rank} axes")))
+        .ok_or_else(|| Fault::from(format!("there is no axis {axis} in a tensor of {rank} axes")))
 }
 
 /// Axes of a tensor of this rank, in the order in which they are given.
@@ -194,7 +201,7 @@ pub(super) fn parts(asked: &[i64], n: usize) -> Option<Vec<usize>> {
 pub(super) fn place(index: i64, n: usize) -> Result<usize, Fault> {
     let from_end = if index < 0 { index.checked_add(n as i64) } else { Some(index) };
     let found = from_end.and_then(|i| usize::try_from(i).ok()).filter(|&i| i < n);
-    found.ok_or_else(|| Fault::Unsupported(format!("takes element {index} of an axis of {n}")))
+    found.ok_or_else(|| Fault::from(format!("takes element {index} of an axis of {n}")))
 }
 
 /// The shape that a tensor of this shape gets where one length may be left open (-1).

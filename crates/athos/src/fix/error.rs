@@ -37,8 +37,7 @@ pub enum Refusal {
     Constant(String),
     /// A function whose operand has too wide a range.
     #[error(
-        "its operand may be {:.4} to {:.4}, over which {function} takes more than {MOST_PIECES} pieces; a smaller range \
-         (calibration data, a smaller --margin, a clip in the model) helps",
+        "its operand may be {:.4} to {:.4}, over which {function} takes more than {MOST_PIECES} pieces",
         .operand.low, .operand.high
     )]
     TooWide {
@@ -53,8 +52,7 @@ pub enum Refusal {
     /// A divisor that fixed point cannot tell from zero.
     #[error(
         "its operand is as small as {smallest:.1e} in the calibration data, where fixed point has steps of {unit:.1e}: \
-         {function} of it means nothing. Clip the operand in the model where it matters (a larger epsilon), or leave \
-         such rows out"
+         {function} of it means nothing"
     )]
     NextToZero {
         /// The function.
@@ -81,6 +79,53 @@ pub enum Refusal {
     /// The same, as the rules of windows and movements have it.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
+}
+
+impl Refusal {
+    /// What to do, where there is something.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Refusal::TooWide { .. } => {
+                Some("A smaller range helps: calibration data, a smaller --margin, a clip in the model")
+            }
+            Refusal::NextToZero { .. } => Some(
+                "Clip the operand in the model where it matters (a larger epsilon), or leave such rows out",
+            ),
+            Refusal::Undefined(Undefined::Outside { .. }) => Some(
+                "Where the model means other values, calibrate with rows that it is meant for, or clip the operand",
+            ),
+            Refusal::Undefined(Undefined::Nothing(_))
+            | Refusal::Empty(_)
+            | Refusal::Missing(_)
+            | Refusal::NotConstant(_)
+            | Refusal::Constant(_)
+            | Refusal::NotFinite { .. }
+            | Refusal::Malformed(_)
+            | Refusal::Operation(_)
+            | Refusal::Geometry(_) => None,
+        }
+    }
+
+    /// The variant, as files name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Refusal::Empty(_) => "empty",
+            Refusal::Missing(_) => "missing",
+            Refusal::NotConstant(_) => "not_constant",
+            Refusal::Constant(_) => "constant",
+            Refusal::TooWide { .. } => "too_wide",
+            Refusal::Undefined(_) => "undefined",
+            Refusal::NextToZero { .. } => "next_to_zero",
+            Refusal::NotFinite { .. } => "not_finite",
+            Refusal::Malformed(_) => "malformed",
+            Refusal::Operation(_) | Refusal::Geometry(_) => "rule",
+        }
+    }
+
+    /// What is the matter, and what to do.
+    pub fn said(&self) -> String {
+        self.advice().map_or_else(|| self.to_string(), |advice| format!("{self}. {advice}"))
+    }
 }
 
 /// Why a graph did not become a program.
@@ -238,7 +283,7 @@ pub enum ExampleError {
 
 fn list(nodes: &[Unsupported]) -> String {
     let all: Vec<String> =
-        nodes.iter().map(|n| format!("{} ({}): {}", n.name, n.operation, n.reason)).collect();
+        nodes.iter().map(|n| format!("{} ({}): {}", n.name, n.operation, n.reason.said())).collect();
     all.join("; ")
 }
 

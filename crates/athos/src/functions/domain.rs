@@ -10,8 +10,7 @@ use super::MOST_PIECES;
 pub enum Undefined {
     /// The operand leaves the function's domain.
     #[error(
-        "its operand takes values from {:.6} to {:.6}, and {function} is not defined {side} {end:.4}; where the model \
-         means other values, calibrate with rows that it is meant for, or clip the operand",
+        "its operand takes values from {:.6} to {:.6}, and {function} is not defined {side} {end:.4}",
         .seen.low, .seen.high
     )]
     Outside {

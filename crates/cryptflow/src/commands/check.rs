@@ -2,12 +2,12 @@
 
 use clap::Args;
 use cryptflow::error::{Error, Result};
-use cryptflow_athos::check::{Check, check};
+use cryptflow_athos::check::{Check, CheckedNode, Status, check};
 use cryptflow_figures::table::{shape, with_header};
-use cryptflow_import::{NodeStatus, SurveyedNode};
 use serde::Serialize;
 
 use super::model::Model;
+use super::refusals::{self, Refused};
 
 /// Say of every node of a model whether it can be compiled, and what to do about those that cannot.
 #[derive(Args)]
@@ -31,7 +31,7 @@ struct Found<'a> {
     inputs: Vec<Input<'a>>,
     operations: Vec<Operation<'a>>,
     conditional: Vec<Conditional<'a>>,
-    unsupported: Vec<Unsupported<'a>>,
+    unsupported: Vec<Refused>,
     nodes: Vec<Node<'a>>,
 }
 
@@ -68,13 +68,6 @@ struct Conditional<'a> {
     condition: &'a str,
 }
 
-#[derive(Serialize)]
-struct Unsupported<'a> {
-    node: &'a str,
-    operation: &'a str,
-    reason: &'a str,
-}
-
 impl<'a> Found<'a> {
     fn new(check: &'a Check) -> Found<'a> {
         let operations = check.tallies().into_iter().map(|(operation, tally)| Operation {
@@ -95,9 +88,7 @@ impl<'a> Found<'a> {
                 .conditional()
                 .map(|(n, condition)| Conditional { node: &n.name, operation: &n.op, condition })
                 .collect(),
-            unsupported: unsupported
-                .map(|(n, reason)| Unsupported { node: &n.name, operation: &n.op, reason })
-                .collect(),
+            unsupported: unsupported.map(|(n, why)| Refused::new(&n.name, &n.op, why)).collect(),
             nodes: nodes(check),
         }
     }
@@ -133,19 +124,18 @@ impl<'a> Found<'a> {
             nodes("supported where", rows.collect(), after);
         }
         if !self.unsupported.is_empty() {
-            let rows = self.unsupported.iter().map(|n| [n.node, n.operation, n.reason]);
-            nodes("why, and what to do", rows.collect(), "");
+            text += &refusals::text(&self.unsupported);
         }
         text
     }
 }
 
 fn nodes(check: &Check) -> Vec<Node<'_>> {
-    let status = |index: usize, node: &SurveyedNode| match node.status {
-        NodeStatus::Imported if check.conditions.contains_key(&index) => "conditional",
-        NodeStatus::Imported => "supported",
-        NodeStatus::Unsupported(_) => "unsupported",
-        NodeStatus::Unreached => "unknown",
+    let status = |index: usize, node: &CheckedNode| match node.status {
+        Status::Supported if check.conditions.contains_key(&index) => "conditional",
+        Status::Supported => "supported",
+        Status::Refused(_) => "unsupported",
+        Status::Unknown => "unknown",
     };
     let each = check.nodes.iter().enumerate();
     each.map(|(i, n)| Node { node: &n.name, operation: &n.op, status: status(i, n) }).collect()

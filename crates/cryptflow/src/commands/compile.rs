@@ -7,15 +7,15 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compile_report::{self, Subject};
 use cryptflow::error::{Error, Result};
 use cryptflow::{examples, input, notation};
+use cryptflow_athos::check::Why;
 use cryptflow_athos::compile::{
     Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance, compile,
 };
-use cryptflow_athos::fix::{FixError, counted};
-
+use cryptflow_athos::fix::{FixError, Unsupported, counted};
 use cryptflow_athos::rows::FirstAxis;
 use cryptflow_athos::{check, rows};
 use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
-use cryptflow_figures::table::{bytes, count, table, with_header};
+use cryptflow_figures::table::{bytes, count, table};
 use cryptflow_graph::Graph;
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
 use cryptflow_program::{Batch, Preprocessing, file, write_whole};
@@ -24,6 +24,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::Model;
 use super::overwriting;
+use super::refusals::{self, Refused};
 
 /// The protocol whose costs the summary and the report have.
 const PRICED: ProtocolName = ProtocolName::DEFAULT;
@@ -194,7 +195,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bar.finish_and_clear();
     let compiled = compiled.map_err(|e| match e {
         CompileError::Fix(FixError::Unsupported(nodes)) => {
-            unsupported(nodes.into_iter().map(|n| [n.name, n.operation, n.reason.to_string()]).collect())
+            let why = |n: Unsupported| Refused::new(&n.name, &n.operation, &Why::Compute(n.reason));
+            unsupported(&nodes.into_iter().map(why).collect::<Vec<_>>())
         }
         other => Error::new(other),
     })?;
@@ -325,23 +327,23 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 
 /// Nodes that cannot be imported, and with them those that can, and that cannot be computed.
 fn refused(model: &Path, options: &ImportOptions, nodes: &[UnsupportedNode]) -> Error {
-    let all = match check::check(model, options) {
-        Ok(found) => {
-            found.unsupported().map(|(n, reason)| [n.name.clone(), n.op.clone(), reason.into()]).collect()
-        }
+    let all: Vec<Refused> = match check::check(model, options) {
+        Ok(found) => found.unsupported().map(|(n, why)| Refused::new(&n.name, &n.op, why)).collect(),
         // It is the same file as before; if not, what was found before counts.
-        Err(_) => nodes.iter().map(|n| [n.name.clone(), n.op.clone(), n.reason.clone()]).collect(),
+        Err(_) => {
+            nodes.iter().map(|n| Refused::new(&n.name, &n.op, &Why::Import(n.reason.clone()))).collect()
+        }
     };
-    unsupported(all)
+    unsupported(&all)
 }
 
-/// One table with everything that stands in the way.
-fn unsupported(nodes: Vec<[String; 3]>) -> Error {
+/// Everything that stands in the way.
+fn unsupported(nodes: &[Refused]) -> Error {
     let n = nodes.len();
     Error::new(format_args!(
         "{n} node{} of the model cannot be compiled; nothing was written\n{}",
         if n == 1 { "" } else { "s" },
-        with_header(["node", "operation", "reason"], nodes, 3..).trim_end()
+        refusals::text(nodes).trim_end()
     ))
 }
 

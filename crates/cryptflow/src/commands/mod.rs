@@ -17,6 +17,7 @@ mod party;
 mod party_local;
 mod predict;
 mod protocol;
+mod refusals;
 mod run;
 mod site;
 mod status;

@@ -166,7 +166,7 @@ fn models_that_cannot_be_compiled_are_refused() {
         ("an empty file", &empty, &["empty.pb"]),
         ("no file", Path::new("missing.pb"), &["missing.pb"]),
         // All of them at once, by name and operation.
-        ("unsupported nodes", &unsupported, &["3 nodes", "Relu    Zeta", "Relu_1  Zeta", "Relu_2  Zeta"]),
+        ("unsupported nodes", &unsupported, &["3 nodes", "Relu (Zeta)", "Relu_1 (Zeta)", "Relu_2 (Zeta)"]),
     ];
     for (what, path, parts) in cases {
         let output = scratch.path("m.safetensors");

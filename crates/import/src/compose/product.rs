@@ -103,7 +103,7 @@ struct Labels {
 }
 
 fn wrong(equation: &str, why: &str) -> Fault {
-    Fault::Unsupported(format!("its equation {equation:?} {why}"))
+    Fault::from(format!("its equation {equation:?} {why}"))
 }
 
 impl Labels {

@@ -18,7 +18,7 @@ use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::table::advice;
 use crate::tensor::Constant;
 use crate::value::{Fault, Ints};
-use crate::{ImportError, UnsupportedNode};
+use crate::{ImportError, NodeRefusal, UnsupportedNode};
 use cryptflow_graph::{Graph, NodeId, Op};
 
 /// Functions that call functions, and branches in branches, go no deeper.
@@ -138,13 +138,13 @@ impl<'a> Importer<'a> {
     }
 
     /// A reason with what the reader has to type. Names inside of functions cannot be typed.
-    fn filled(&self, node: &NodeProto, reason: &str) -> String {
+    fn filled(&self, node: &NodeProto, refusal: NodeRefusal) -> NodeRefusal {
         if !self.prefix.is_empty() || self.depth > 0 {
-            return reason.into();
+            return refusal;
         }
         let result = node.output.first().map_or("", String::as_str);
         let before = self.ends.get(result).map(String::as_str);
-        Said { result, shape: self.declared.get(result).cloned(), before }.filled(reason)
+        Said { result, shape: self.declared.get(result).cloned(), before }.fill(refusal)
     }
 
     /// Notes where a model could end instead of in a node without results.
@@ -165,7 +165,8 @@ impl<'a> Importer<'a> {
     }
 
     /// Reports something that cannot be imported.
-    pub(super) fn refuse(&mut self, name: &str, op: &str, reason: String) -> Value {
+    pub(super) fn refuse(&mut self, name: &str, op: &str, reason: impl Into<NodeRefusal>) -> Value {
+        let reason = reason.into();
         self.see(name, name, op, NodeStatus::Unsupported(reason.clone()));
         self.unsupported.push(UnsupportedNode { name: name.into(), op: op.into(), reason });
         Value::Unknown
@@ -188,7 +189,7 @@ impl<'a> Importer<'a> {
             let of = known.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
             let reason =
                 format!("is an input of the type {of}, and only numbers can be shared between parties");
-            return self.refuse(name, "input", reason);
+            return self.refuse(name, "input", reason.as_str());
         };
         let id = self.graph.add_input(name, shape);
         self.numbers.insert(id, number);
@@ -275,7 +276,7 @@ impl<'a> Importer<'a> {
                 }
                 Err(Fault::Unsupported(reason)) => {
                     self.end(node, scope);
-                    let reason = self.filled(node, &reason);
+                    let reason = self.filled(node, reason);
                     self.refuse(name, &node.op_type, reason);
                     Vec::new()
                 }
@@ -300,7 +301,7 @@ impl<'a> Importer<'a> {
         let operand = |name: &String| match scope.get(name) {
             _ if name.is_empty() => Ok(Value::Absent),
             Some(value) => Ok(value.clone()),
-            None => Err(Fault::Unsupported(format!(
+            None => Err(Fault::from(format!(
                 "its operand {name:?} is not computed before it: the file is damaged"
             ))),
         };
@@ -311,13 +312,13 @@ impl<'a> Importer<'a> {
             return self.nested(|importer| importer.call(function, node, operands));
         }
         if !nodes::is_onnx(&node.domain) {
-            return Err(nodes::foreign(&node.domain).into());
+            return Err(Fault::operation(&nodes::foreign(&node.domain)));
         }
         if node.op_type == "If" {
             return self.nested(|importer| importer.condition(node, &operands, scope));
         }
         let row = nodes::rows().find(|row| row.name == node.op_type);
-        let row = row.ok_or_else(|| advice(nodes::ADVICE, &node.op_type))?;
+        let row = row.ok_or_else(|| Fault::operation(advice(nodes::ADVICE, &node.op_type)))?;
         let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
         let numbers: Vec<Number> = operands.iter().map(|v| self.number(v)).collect();
         let name = format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str));
@@ -417,13 +418,13 @@ impl<'a> Importer<'a> {
                 }
             }
             None if self.unsupported.is_empty() => {
-                self.refuse(name, "output", "is an output that nothing computes: the file is damaged".into());
+                self.refuse(name, "output", "is an output that nothing computes: the file is damaged");
             }
             Some(Value::Opaque(dtype)) => {
                 self.refuse(
                     name,
                     "output",
-                    format!("has elements of the type {dtype}, which no party can share"),
+                    format!("has elements of the type {dtype}, which no party can share").as_str(),
                 );
             }
             _ => {}

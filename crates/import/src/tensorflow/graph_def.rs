@@ -15,7 +15,7 @@ use crate::filled::{Said, declared};
 use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::value::{Fault, fits};
-use crate::{Emptiness, ImportError, ImportOptions, UnsupportedNode, unknown};
+use crate::{Emptiness, ImportError, ImportOptions, NodeRefusal, UnsupportedNode, unknown};
 use cryptflow_graph::{Graph, Op};
 
 /// Operations whose results nobody waits for when outputs are guessed.
@@ -211,7 +211,7 @@ impl<'a> Importer<'a> {
         Ok(graph)
     }
 
-    fn unsupported(&self, i: usize, reason: String) -> UnsupportedNode {
+    fn unsupported(&self, i: usize, reason: NodeRefusal) -> UnsupportedNode {
         let def = &self.def.node[i];
         UnsupportedNode { name: def.name.clone(), op: def.op.clone(), reason }
     }
@@ -249,9 +249,8 @@ impl<'a> Importer<'a> {
         let mut ends = HashMap::new();
         for i in order {
             let result = if looped.contains(&i) {
-                Err(Fault::Unsupported(
-                    "is part of a loop. Loops have no place in a frozen inference graph: unroll it before exporting"
-                        .into(),
+                Err(Fault::operation(
+                    "is part of a loop. Loops have no place in a frozen inference graph: unroll it before exporting",
                 ))
             } else {
                 let before = graph.nodes.len();
@@ -275,7 +274,7 @@ impl<'a> Importer<'a> {
                 Err(Fault::Unsupported(reason)) => {
                     let before = ends.get(&i).map(|&end| self.def.node[end].name.as_str());
                     let said = Said { result: &self.def.node[i].name, shape: self.declared(i), before };
-                    NodeStatus::Unsupported(said.filled(&reason))
+                    NodeStatus::Unsupported(said.fill(reason))
                 }
             };
             statuses.push((i, status));
@@ -415,17 +414,17 @@ impl<'a> Importer<'a> {
             (op, _) => self.functions.get(op).copied(),
         };
         if let Some(name) = called {
-            return Err(Fault::Unsupported(nodes::function_call(&format!("{name:?}"), self.origin)));
+            return Err(Fault::operation(&nodes::function_call(&format!("{name:?}"), self.origin)));
         }
         let row = nodes::rows().find(|row| row.name == def.op);
-        let row = row.ok_or_else(|| Fault::Unsupported(nodes::advice(&def.op, self.origin)))?;
+        let row = row.ok_or_else(|| Fault::operation(&nodes::advice(&def.op, self.origin)))?;
         let mut operands = Vec::new();
         for (node, port) in self.operands(i)? {
             operands.push(match &values[node] {
                 None => Value::Unknown,
                 Some(results) => results.get(port).cloned().ok_or_else(|| {
                     let source = &self.def.node[node];
-                    Fault::Unsupported(format!(
+                    Fault::from(format!(
                         "uses result {port} of {:?} ({}), of which only the first {} can be used in inference",
                         source.name,
                         source.op,

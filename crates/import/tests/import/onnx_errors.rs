@@ -133,7 +133,7 @@ fn damaged_models_are_refused() {
     }
     let table: [(&[u8], &str); 3] = [
         (b"\x08\x07\x3a\xff\xff\x01", "cut off or damaged"),
-        (b"", "holds no graph"),
+        (b"", "an empty file"),
         (b"\x08\x07", "holds no graph"),
     ];
     for (bytes, reason) in table {

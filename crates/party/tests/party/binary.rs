@@ -24,7 +24,7 @@ fn what_is_wrong_is_said_in_one_line() {
         (&[], "--config is missing"),
         (&["--config"], "--config needs a value"),
         (&["--verbose"], "there is no argument --verbose"),
-        (&["--config", "/no/such/file"], "/no/such/file: it cannot be read"),
+        (&["--config", "/no/such/file"], "/no/such/file: it does not exist; `cryptflow init` writes it"),
         (&["--config", env!("CARGO_MANIFEST_PATH")], "Cargo.toml: "),
     ];
     for (arguments, said) in table {

@@ -23,9 +23,7 @@ impl node::Message for Message<'_> {
     const ROUNDS_INTEGERS: bool = false;
 
     fn wrong(name: &str) -> Fault {
-        Fault::Unsupported(format!(
-            "the attribute {name:?} has a value that it cannot have: the file is damaged"
-        ))
+        Fault::from(format!("the attribute {name:?} has a value that it cannot have: the file is damaged"))
     }
 
     fn int(&self, name: &str) -> Result<Option<i64>, Fault> {

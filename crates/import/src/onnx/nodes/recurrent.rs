@@ -332,7 +332,7 @@ fn activations(node: &Node<'_>, directions: usize, defaults: &[&str]) -> Result<
             .find(|f| f.entry().onnx.contains(&name))
             .map(|f| f.with(&f.entry().parameters.iter().map(|p| p.onnx.1).collect::<Vec<_>>()))
             .ok_or_else(|| {
-                Fault::Unsupported(format!(
+                Fault::from(format!(
                     "has the function {name:?}, for which there is no rule here. Export the layer with its usual functions"
                 ))
             }),

@@ -27,9 +27,7 @@ impl node::Message for Message<'_> {
     const ROUNDS_INTEGERS: bool = true;
 
     fn wrong(name: &str) -> Fault {
-        Fault::Unsupported(format!(
-            "the attribute {name:?} has another type than expected: the file is damaged"
-        ))
+        Fault::from(format!("the attribute {name:?} has another type than expected: the file is damaged"))
     }
 
     fn int(&self, name: &str) -> Result<Option<i64>, Fault> {

@@ -63,7 +63,7 @@ fn arg(node: &mut Node<'_>, largest: bool) -> Results {
 fn largest(node: &mut Node<'_>) -> Results {
     let k = if node.has(1) { node.int(1)? } else { node.attr_int("k", 1)? };
     let x = node.floats(0)?;
-    let k = usize::try_from(k).map_err(|_| Fault::Unsupported(format!("takes the {k} largest")))?;
+    let k = usize::try_from(k).map_err(|_| Fault::from(format!("takes the {k} largest")))?;
     let axis = node.last_axis(x)?;
     let of = |indices: bool| Op::Order(Order::TopK { axis, k, largest: true, indices });
     let values = node.add(of(false), &[x])?;

@@ -16,7 +16,7 @@ const ADVICE: Advice = &[
          TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3 TensorArrayGatherV3 TensorArrayScatterV3 \
          TensorArraySizeV3",
         "is part of a loop, as recurrent layers (LSTM, GRU, RNN) have one over their time steps. Unroll it: build the \
-         layer with unroll=True (keras.layers.LSTM(units, unroll=True)) for sequences of a fixed length, take the \
+         layer with unroll=True, as in keras.layers.LSTM(units, unroll=True), for sequences of a fixed length, take the \
          trained weights over (set_weights), and export the model again",
     ),
     (
@@ -99,7 +99,7 @@ pub(in crate::tensorflow) fn advice(op: &str, origin: Origin) -> String {
         }
         (op, Origin::SavedModel) if VARIABLES.contains(&op) => {
             "keeps a variable that is not only read, but given to \
-            what uses it (a loop, say): what uses it stands in this list, too, and says what to do"
+            what uses it (a loop, say). What uses it is refused, too: see what is to be done about that"
                 .into()
         }
         (op, _) => advice_on(op).into(),

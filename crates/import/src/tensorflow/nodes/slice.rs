@@ -99,7 +99,7 @@ impl Indices {
         let (n, masks) = (self.begin.len(), &self.masks);
         let consumed = (0..n).filter(|&i| !bit(masks.ellipsis, i) && !bit(masks.new, i)).count();
         let skipped = from.len().checked_sub(consumed).ok_or_else(|| {
-            Fault::Unsupported(format!("cuts {consumed} axes of {from:?}, which has {}", from.len()))
+            Fault::from(format!("cuts {consumed} axes of {from:?}, which has {}", from.len()))
         })?;
         let mut cuts: Vec<Cut> = Vec::with_capacity(from.len());
         let mut result: Vec<Option<usize>> = Vec::new();

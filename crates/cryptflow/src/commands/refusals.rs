@@ -1,0 +1,49 @@
+//! Nodes that cannot be compiled, for people and for programs.
+
+use cryptflow_athos::check::Why;
+use serde::Serialize;
+
+/// A node that cannot be compiled.
+#[derive(Serialize)]
+pub(super) struct Refused {
+    node: String,
+    operation: String,
+    /// What kind of reason it is: `operation` where the operation is not supported at all.
+    kind: &'static str,
+    reason: String,
+    advice: Option<String>,
+}
+
+impl Refused {
+    pub(super) fn new(node: &str, operation: &str, why: &Why) -> Refused {
+        Refused {
+            node: node.into(),
+            operation: operation.into(),
+            kind: why.kind(),
+            reason: why.reason(),
+            advice: why.advice().map(String::from),
+        }
+    }
+}
+
+/// The nodes, those together of which the same is said: names of any length, a line each, and then
+/// why, and what to do.
+pub(super) fn text(nodes: &[Refused]) -> String {
+    let mut said: Vec<(&str, Option<&str>)> = Vec::new();
+    for node in nodes {
+        let this = (node.reason.as_str(), node.advice.as_deref());
+        if !said.contains(&this) {
+            said.push(this);
+        }
+    }
+    let mut text = String::new();
+    for this in said {
+        text.push('\n');
+        for node in nodes.iter().filter(|n| (n.reason.as_str(), n.advice.as_deref()) == this) {
+            text += &format!("{} ({})\n", node.node, node.operation);
+        }
+        text += &format!("    {}\n", this.0);
+        this.1.into_iter().for_each(|advice| text += &format!("    {advice}\n"));
+    }
+    text
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cryptflow_graph::operations::sees_elements;
+use cryptflow_graph::operations::{ENDLESS, sees_elements};
 use cryptflow_graph::{Array, Graph, NodeId, Op, Pool, Pooling, Reduce, Reduction};
 use cryptflow_ring::Movement;
 
@@ -26,7 +26,7 @@ pub(super) fn without_hidden(graph: &mut Graph, id: NodeId) -> Option<Done> {
 fn maximum(graph: &mut Graph, id: NodeId, axes: &[usize]) -> Option<Done> {
     let x = *graph.node(id).inputs.first()?;
     let shape = graph.node(x).shape.clone();
-    let Split { clean, hidden, .. } = Splitter::new(graph, id).split(x, 1.0)?;
+    let Split { clean, hidden, .. } = Splitter::new(graph, id, ENDLESS).split(x, 1.0)?;
     let clean = clean?;
     if graph.constant(hidden).is_none() {
         return Some(Done::Left("which places are hidden from it is secret"));
@@ -73,7 +73,7 @@ fn maximum(graph: &mut Graph, id: NodeId, axes: &[usize]) -> Option<Done> {
 fn max_pool(graph: &mut Graph, id: NodeId) -> Option<Done> {
     let x = *graph.node(id).inputs.first()?;
     let shape = graph.node(x).shape.clone();
-    let Split { clean, hidden, .. } = Splitter::new(graph, id).split(x, 1.0)?;
+    let Split { clean, hidden, .. } = Splitter::new(graph, id, ENDLESS).split(x, 1.0)?;
     let flags = whole(graph, hidden, &shape)?;
     const OTHER: Done = Done::Left("places beside its border are hidden from it");
     let Some((inside, padding)) = padded(graph, id, clean?) else { return Some(OTHER) };

@@ -1,10 +1,12 @@
 //! Softmaxes, also such as are written out: what is hidden gets no weight.
 
-use cryptflow_graph::operations::broadcast;
-use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, NodeId, Op, Reduction};
+use cryptflow_graph::operations::{ENDLESS, broadcast};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Graph, NodeId, Op, Reduce, Reduction,
+};
 use cryptflow_ring::Movement;
 
-use super::split::{Split, Splitter};
+use super::split::{HIDING, Split, Splitter};
 use super::{Done, whole};
 
 /// Takes what is hidden from a softmax out of it.
@@ -20,7 +22,14 @@ pub(super) fn without_hidden(graph: &mut Graph, id: NodeId) -> Option<Done> {
 
 /// Softmax of `x`, which has hidden places, as the node.
 fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
-    let Split { clean, hidden, infinite } = Splitter::new(graph, id).split(x, 1.0)?;
+    let endless = Splitter::new(graph, id, ENDLESS).split(x, 1.0);
+    // Beside a number that is only large, the rest of a row that is hidden as a whole would be lost in
+    // floats: all weights are the same.
+    let (split, evens_out) = match endless {
+        Some(split) => (split, false),
+        None => (Splitter::new(graph, id, HIDING).split(x, 1.0)?, true),
+    };
+    let Split { clean, hidden, infinite } = split;
     let name = graph.node(id).name.clone();
     let clean = clean.unwrap_or_else(|| graph.add_constant(format!("{name}/nothing"), Array::scalar(0.0)));
     let op = Op::Activation(Activation::MaskedSoftmax);
@@ -31,8 +40,12 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
         if own != shape {
             return None;
         }
+        let (op, inputs) = match evens_out {
+            true => evened_out(graph, id, clean, hidden)?,
+            false => (op, vec![clean, hidden]),
+        };
         let node = &mut graph.nodes[id.0];
-        (node.op, node.inputs) = (op, vec![clean, hidden]);
+        (node.op, node.inputs) = (op, inputs);
         return Some(Done::Changed("hidden places have no weight"));
     }
     let flags = whole(graph, hidden, &shape)?;
@@ -59,6 +72,23 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
     let node = &mut graph.nodes[id.0];
     (node.op, node.inputs) = (Op::Arithmetic(Arithmetic::Select), vec![rows, even, kept]);
     Some(Done::Changed("hidden places have no weight"))
+}
+
+/// The softmax of what is not hidden, with the same weight everywhere in a row that is hidden as a
+/// whole: that of such a row adds up to zero. The last operation, and its operands.
+fn evened_out(graph: &mut Graph, id: NodeId, clean: NodeId, hidden: NodeId) -> Option<(Op, Vec<NodeId>)> {
+    let (name, shape) = (graph.node(id).name.clone(), graph.node(id).shape.clone());
+    let (&n, rows) = shape.split_last()?;
+    let sum = Reduce { kind: Reduction::Sum, axes: vec![rows.len()], keep_dims: true };
+    let half = graph.add_constant(format!("{name}/half"), Array::scalar(0.5));
+    let even = graph.add_constant(format!("{name}/even"), Array::scalar(1.0 / n as f32));
+    let mut add =
+        |part: &str, op: Op, inputs: &[NodeId]| graph.add(format!("{name}/{part}"), op, inputs).ok();
+    let kept = add("kept", Op::Activation(Activation::MaskedSoftmax), &[clean, hidden])?;
+    let seen = add("seen", Op::Reduce(sum), &[kept])?;
+    let none = add("all_hidden", Op::Arithmetic(Arithmetic::Compare(Comparison::Greater)), &[half, seen])?;
+    let rest = add("rest", Op::Arithmetic(Arithmetic::Mul), &[none, even])?;
+    Some((Op::Arithmetic(Arithmetic::Add), vec![kept, rest]))
 }
 
 /// The operand of a softmax along the last axis that is written out, with the division as its last

@@ -1,10 +1,13 @@
 //! Values taken apart: what a value is where it is not infinitely far below, and where it is.
 
-use cryptflow_graph::operations::ENDLESS;
 use cryptflow_graph::{Arithmetic, Array, Graph, NodeId, Op};
 use cryptflow_ring::Movement;
 
 use super::made;
+
+/// From this magnitude on a constant hides places from a softmax: a score of some tens is lost beside it
+/// in floats as well.
+pub(super) const HIDING: f32 = 1e9;
 
 /// The most operations between a mask and what it hides places from.
 const MOST_OPERATIONS: usize = 64;
@@ -24,14 +27,17 @@ pub(super) struct Splitter<'a> {
     graph: &'a mut Graph,
     /// What new nodes are called after.
     name: String,
+    /// From which magnitude on a constant hides places.
+    endless: f32,
     count: usize,
 }
 
 impl Splitter<'_> {
-    /// For an operand of a node: what is new is called after the node.
-    pub(super) fn new(graph: &mut Graph, id: NodeId) -> Splitter<'_> {
+    /// For an operand of a node: what is new is called after the node. From `endless` on a constant
+    /// hides places.
+    pub(super) fn new(graph: &mut Graph, id: NodeId, endless: f32) -> Splitter<'_> {
         let name = graph.node(id).name.clone();
-        Splitter { graph, name, count: 0 }
+        Splitter { graph, name, endless, count: 0 }
     }
 
     /// `sign` times a value, taken apart; nothing where no constant hides a place of it.
@@ -90,8 +96,9 @@ impl Splitter<'_> {
     }
 
     fn constant(&mut self, array: &Array, sign: f32) -> Option<Split> {
-        let below = |v: f32| sign * v <= -ENDLESS;
-        let usable = |&v: &f32| below(v) || v.abs() < ENDLESS;
+        let endless = self.endless;
+        let below = |v: f32| sign * v <= -endless;
+        let usable = |&v: &f32| below(v) || v.abs() < endless;
         if !array.data.iter().any(|&v| below(v)) || !array.data.iter().all(usable) {
             return None;
         }
@@ -138,7 +145,7 @@ impl Splitter<'_> {
     fn product(&mut self, x: NodeId, c: NodeId, sign: f32) -> Option<Split> {
         let constant = self.graph.constant(c)?;
         let (first, infinite) = (*constant.data.first()?, constant.data.iter().any(|v| v.is_infinite()));
-        if constant.data.iter().all(|v| v.abs() < ENDLESS) {
+        if constant.data.iter().all(|v| v.abs() < self.endless) {
             return if sign > 0.0 { self.scaled(x, c, Arithmetic::Mul) } else { None };
         }
         if !constant.data.iter().all(|&v| v == first) {
@@ -165,7 +172,7 @@ impl Splitter<'_> {
     /// What has hidden places, times a positive constant or divided by one.
     fn scaled(&mut self, x: NodeId, c: NodeId, op: Arithmetic) -> Option<Split> {
         let constant = self.graph.constant(c)?;
-        if !constant.data.iter().all(|&v| v > 0.0 && v < ENDLESS) {
+        if !constant.data.iter().all(|&v| v > 0.0 && v < self.endless) {
             return None;
         }
         let Split { clean, hidden, infinite } = self.split(x, 1.0)?;
@@ -246,7 +253,7 @@ impl Splitter<'_> {
     /// Whether no element of a value is known to be endless.
     fn finite(&self, id: NodeId) -> Option<()> {
         match self.graph.constant(id) {
-            Some(constant) => constant.data.iter().all(|v| v.abs() < ENDLESS).then_some(()),
+            Some(constant) => constant.data.iter().all(|v| v.abs() < self.endless).then_some(()),
             None => Some(()),
         }
     }

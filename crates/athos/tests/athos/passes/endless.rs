@@ -156,6 +156,32 @@ fn hidden_places_have_no_weight() {
     }
 }
 
+/// A number that is only large hides flags of the input, of which all may be set in a row: floats keep
+/// nothing of the others beside it.
+#[test]
+fn large_numbers_hide_places_and_even_out_rows() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![3, 4]);
+    let (zero, one) = (Array::scalar(0.0), Array::scalar(1.0));
+    let (zero, one) = (g.add_constant("zero", zero), g.add_constant("one", one));
+    let low = g.add_constant("low", Array::scalar(-1e9));
+    let causal = g.add_constant("causal", causal(1.0, 0.0));
+    let flag = g.add("flag", Arithmetic::Compare(Comparison::GreaterEqual), &[x, zero]).unwrap();
+    let seen = g.add("seen", Arithmetic::Mul, &[flag, causal]).unwrap();
+    let hidden = g.add("hidden", Arithmetic::Sub, &[one, seen]).unwrap();
+    let offset = g.add("offset", Arithmetic::Mul, &[hidden, low]).unwrap();
+    let masked = g.add("masked", Arithmetic::Add, &[x, offset]).unwrap();
+    let y = g.add("y", Activation::Softmax, &[masked]).unwrap();
+    g.add_output("y", y);
+    let report = harness::preserving(run, &mut g);
+    assert_eq!((report.changes.len(), report.left.len()), (1, 0), "{report:?}");
+    dead_nodes::run(&mut g);
+    for node in &g.nodes {
+        let Op::Constant(c) = &node.op else { continue };
+        assert!(c.data.iter().all(|v| v.abs() <= 1.0), "{} is left", node.name);
+    }
+}
+
 #[test]
 fn written_out() {
     let build = |g: &mut Graph, x| {

@@ -250,6 +250,32 @@ fn functions_near_zero_follow_floats() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// A power spectrum with silence in it: an ε that only many more bits than those of activations tell
+/// from zero decides what its logarithm is, directly and after a layer.
+#[test]
+fn logarithms_of_spectra_with_silence_agree() {
+    let builds: [fn(&mut Graph, NodeId) -> NodeId; 2] = [|_, power| power, layer];
+    for (at, build) in builds.into_iter().enumerate() {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![ROWS, COLUMNS]);
+        let power = add(&mut graph, Arithmetic::Mul, &[x, x]);
+        let power = build(&mut graph, power);
+        let power = by(&mut graph, Arithmetic::Add, power, 1e-10);
+        let y = add(&mut graph, Function::LOG, &[power]);
+        graph.add_output("y", y);
+        let mut random = Random(5);
+        let shown = |_| {
+            let x = random.array(&[ROWS, COLUMNS], -4.0, 1.5);
+            let silent = |v: f32| if (v * 1e3) as i32 % 10 == 0 { 0.0 } else { 10f32.powf(v) };
+            vec![Array::new(x.shape.clone(), x.data.iter().map(|&v| silent(v)).collect()).unwrap()]
+        };
+        let shown = Bounds::Examples((0..40).map(shown).collect());
+        let model = compile(&graph, shown, &CompileOptions::default(), &Naive::noisy(3), &mut |_| ());
+        let agreement = model.unwrap_or_else(|e| panic!("{at}: {e}")).report.agreement.unwrap();
+        assert!(agreement.largest_error <= agreement.tolerance, "{at}: {agreement:?}");
+    }
+}
+
 /// The report says where a divisor counts as nothing; where it is never that, nothing changes.
 #[test]
 fn reports_name_divisors_that_count_as_nothing() {

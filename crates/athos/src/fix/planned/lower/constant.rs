@@ -6,7 +6,7 @@ use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::arithmetic::{difference, extremes, negative, within_fixed_point};
-use super::precision::headroom;
+use super::precision::{STEEP_BITS, headroom};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -58,8 +58,8 @@ impl Lowering<'_> {
         let x = if whole {
             x
         } else {
-            // A small number, too, must be told from zero where its sum is steep.
-            let fits = headroom(self.plan.values[x].range, false, self.setting);
+            // A small number, too, must be told from zero where a function of its sum is steep.
+            let fits = headroom(self.plan.values[x].range, STEEP_BITS, self.setting).max(0);
             let extra = self.extra_of(id).min(fits);
             self.raised(id, x, extra)
         };

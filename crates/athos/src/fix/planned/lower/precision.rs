@@ -18,6 +18,11 @@ const MOST: i32 = 14;
 /// Bits that a value may have in all.
 pub(super) const VALUE_BITS: i32 = 40;
 
+/// The same of a value that a function is taken of that is steep near zero: what an ε keeps from zero
+/// there (a power spectrum whose logarithm is taken) is told from zero. A product, its sign and
+/// what a layer's weights need lie beyond them in a ring of 64 bits.
+pub(super) const STEEP_BITS: i32 = 52;
+
 /// The same of a value that another one is multiplied with, or itself: both fit a ring together.
 const FACTOR_BITS: i32 = 30;
 
@@ -48,16 +53,24 @@ pub(super) fn extra_bits(
     if !setting.known {
         return vec![0; graph.nodes.len()];
     }
-    let factors = factors(graph);
-    let fits = |index: usize| headroom(ranges[index], factors[index], setting);
+    let (factors, steep) = (factors(graph), steep(graph));
+    let bits = |index: usize| match (factors[index], steep[index]) {
+        (true, _) => FACTOR_BITS,
+        (false, true) => STEEP_BITS,
+        (false, false) => VALUE_BITS,
+    };
+    // Where errors are known to matter unequally, what has the most bits that fit is no reason for
+    // others to have no more.
+    let least = if wanted.needs.is_empty() { 0 } else { FEWEST };
+    let fits = |index: usize| headroom(ranges[index], bits(index), setting).max(least);
     // What a client gives has the scale that was asked for, where one was.
     let given = |index: usize| wanted.needs.is_empty() && matches!(graph.nodes[index].op, Op::Input);
     let asks =
         |index: usize, asked: Option<i32>| asked.filter(|_| !given(index)).map(|bits| bits.min(fits(index)));
     let of_outputs = of_outputs(graph, wanted.digits, &asks, setting);
-    let steep = of_steep(graph, ranges, floors, &asks, &fits, setting);
-    let least = of_outputs.into_iter().zip(steep).map(|(a, b)| a.max(b));
-    let usual = usual(graph, wanted.needs);
+    let of_steep = of_steep(graph, ranges, floors, &asks, &fits, setting);
+    let least = of_outputs.into_iter().zip(of_steep).map(|(a, b)| a.max(b));
+    let usual = usual(graph, wanted.needs, &steep);
     let extra = |(index, least): (usize, Option<i32>)| {
         let known = wanted.needs.get(index).copied();
         let need = known.flatten();
@@ -70,40 +83,70 @@ pub(super) fn extra_bits(
 
 /// Whether a node's value is a factor of a product of two secrets, as it is, moved, or added up.
 fn factors(graph: &Graph) -> Vec<bool> {
-    let mut factors = vec![false; graph.nodes.len()];
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
-        let secret = |id: &NodeId| graph.constant(*id).is_none();
+    reaching(graph, |_, node| {
+        let secret = |id: &&NodeId| graph.constant(**id).is_none();
         let multiplies = match &node.op {
             Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div | Arithmetic::Select)
-            | Op::Linear(Linear::MatMul { .. }) => node.inputs.iter().filter(|id| secret(id)).count() > 1,
+            | Op::Linear(Linear::MatMul { .. }) => node.inputs.iter().filter(secret).count() > 1,
             Op::Function(function) => *function == Function::power(2.0),
             // The others multiply with what the model knows, or do not multiply.
             _ => false,
         };
-        let multiplied = match &node.op {
+        match &node.op {
+            _ if !multiplies => &[],
             // By the reciprocal, which is another value.
             Op::Arithmetic(Arithmetic::Div) => node.inputs.get(..1).unwrap_or(&[]),
             // All of them, where any is.
             _ => &node.inputs,
-        };
-        for input in multiplied {
-            factors[input.0] |= multiplies;
         }
-        for input in handed_on(node) {
-            factors[input.0] |= factors[index];
-        }
-    }
-    factors
+    })
 }
 
-/// What a lower quarter of all elements that are computed needs at most.
-fn usual(graph: &Graph, needs: &[Option<f64>]) -> f64 {
+/// Whether a function is taken of a node's value that is steep near zero: as it is, moved, added up,
+/// or after a layer.
+fn steep(graph: &Graph) -> Vec<bool> {
+    let of_functions = reaching(graph, |_, node| steep_operand(node));
+    reaching(graph, |id, node| match &node.op {
+        Op::Linear(_) if of_functions[id.0] => node.inputs.get(..1).unwrap_or(&[]),
+        // Nothing else adds up many values with factors of its own.
+        _ => steep_operand(node),
+    })
+}
+
+/// The operand of a function that is steep near zero, where a node is one.
+fn steep_operand(node: &Node) -> &[NodeId] {
+    match &node.op {
+        Op::Function(function) if function.steep_at_zero() => node.inputs.get(..1).unwrap_or(&[]),
+        Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1..2).unwrap_or(&[]),
+        // No other operation divides: more bits help none of them.
+        _ => &[],
+    }
+}
+
+/// Whether a node's value is one of these operands of a node, as it is, moved, or added up.
+fn reaching(graph: &Graph, operands: impl for<'a> Fn(NodeId, &'a Node) -> &'a [NodeId]) -> Vec<bool> {
+    let mut reaching = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        for input in operands(NodeId(index), node) {
+            reaching[input.0] = true;
+        }
+        for input in handed_on(node) {
+            reaching[input.0] |= reaching[index];
+        }
+    }
+    reaching
+}
+
+/// What a lower quarter of all elements that are computed needs at most, but for those whose
+/// smallest count.
+fn usual(graph: &Graph, needs: &[Option<f64>], steep: &[bool]) -> f64 {
     let computed = |op: &Op| match op {
         Op::Linear(_) | Op::Function(_) | Op::Activation(_) | Op::Arithmetic(_) => true,
         Op::Input | Op::Constant(_) | Op::Identity => false,
         Op::Pool(_) | Op::Reduce(_) | Op::Order(_) | Op::Movement(_) => false,
     };
-    let known = graph.nodes.iter().zip(needs).filter(|(node, _)| computed(&node.op));
+    let known = graph.nodes.iter().zip(needs).zip(steep).filter(|((node, _), _)| computed(&node.op));
+    let known = known.filter(|(_, steep)| !**steep).map(|(known, _)| known);
     let mut known: Vec<(f64, usize)> =
         known.filter_map(|(node, need)| Some(((*need)?, node.shape.iter().product()))).collect();
     known.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -165,13 +208,7 @@ fn of_steep(
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
         let secret = |id: &&NodeId| graph.constant(**id).is_none();
-        let steep = match &node.op {
-            Op::Function(function) if function.steep_at_zero() => node.inputs.first(),
-            Op::Arithmetic(Arithmetic::Div) => node.inputs.get(1),
-            // No other operation divides: more bits help none of them.
-            _ => None,
-        };
-        if let Some(&operand) = steep {
+        for &operand in steep_operand(node) {
             let asked = steepness(ranges[operand.0], floors[operand.0], setting);
             least[operand.0] = least[operand.0].max(asks(operand.0, Some(asked)));
         }
@@ -212,16 +249,15 @@ fn steepness(range: Range, floor: Floor, setting: Setting) -> i32 {
     let bits = |smallest: f64| (-smallest.log2()).ceil();
     let seen = range.low.max(-range.high);
     match floor {
-        Floor::Model(low) => bits(low).clamp(0.0, VALUE_BITS.into()) as i32,
-        Floor::Beside(least) => (setting.margin + bits(least)).clamp(0.0, VALUE_BITS.into()) as i32,
-        Floor::Seen if seen > 0.0 => (setting.margin + bits(seen)).clamp(0.0, VALUE_BITS.into()) as i32,
+        Floor::Model(low) => bits(low).clamp(0.0, STEEP_BITS.into()) as i32,
+        Floor::Beside(least) => (setting.margin + bits(least)).clamp(0.0, STEEP_BITS.into()) as i32,
+        Floor::Seen if seen > 0.0 => (setting.margin + bits(seen)).clamp(0.0, STEEP_BITS.into()) as i32,
         Floor::Seen => (setting.margin + f64::from(setting.scale)).ceil().clamp(0.0, MOST.into()) as i32,
     }
 }
 
-/// The bits beyond those of activations that a value of this range has headroom for.
-pub(super) fn headroom(range: Range, factor: bool, setting: Setting) -> i32 {
+/// The bits beyond those of activations that a value of this range has headroom for, of so many in all.
+pub(super) fn headroom(range: Range, bits: i32, setting: Setting) -> i32 {
     let magnitude = (range.magnitude().max(1e-9).log2() + setting.margin).ceil() as i32;
-    let bits = if factor { FACTOR_BITS } else { VALUE_BITS };
-    (bits - setting.scale as i32 - magnitude.max(0)).max(0)
+    bits - setting.scale as i32 - magnitude.max(0)
 }

@@ -143,11 +143,12 @@ fn agreement(a: &AgreementReport) -> String {
         rows => format!("{} of {rows} rows have the same arg-max; ", rows - a.flips.min(rows)),
     };
     format!(
-        "{choices}largest error {:.2e} ({}; {:.2e} is allowed), on {}",
+        "{choices}largest error {:.2e} ({}; {:.2e} is allowed), on {}, each run {} times",
         a.largest_error,
         a.place,
         a.tolerance,
-        counted(a.examples, "example")
+        counted(a.examples, "example"),
+        a.draws
     )
 }
 
@@ -167,11 +168,11 @@ fn trials(subject: &Subject<'_>) -> Markup {
         @if !trials.is_empty() {
             h2 { "Accuracy at each scale" }
             p { "Programs that the search ran on the examples beside the float model. The smallest scale (and ring) that \
-                 agrees is taken." }
+                 agrees in several runs of each example is taken: rounding is random." }
             @if trials.len() > 1 { (errors_of(&trials)) }
             div.wide { table.sortable {
                 thead { tr {
-                    @for name in ["scale", "ring", "largest error", "allowed", "other arg-max", ""] { th { (name) } }
+                    @for name in ["scale", "ring", "runs of each example", "largest error", "allowed", "other arg-max", ""] { th { (name) } }
                 } }
                 tbody { @for t in &trials { (trial(t, subject.report)) } }
             } }
@@ -212,6 +213,7 @@ fn trial(t: &TrialReport, report: &CompileReport) -> Markup {
         tr.chosen[chosen] {
             td { (t.scale) }
             td { (t.ring_bits) }
+            td { (t.draws) }
             td data-v=(format_args!("{:e}", t.largest_error)) { @if ran { (number(t.largest_error)) } }
             td { @if ran { (number(t.tolerance)) } }
             td { @if ran { (t.flips) " of " (t.rows) } }

@@ -34,6 +34,8 @@ pub(crate) struct Bounded<'a> {
     pub(crate) more_where_cheap: bool,
     /// The examples that ranges come from; none where they are worst cases.
     pub(crate) examples: Option<Examples>,
+    /// Rows of an example.
+    pub(crate) rows: usize,
     /// Whether there are so few that their extremes say little.
     pub(crate) few: bool,
 }
@@ -71,6 +73,7 @@ impl<'a> Bounded<'a> {
             margin,
             more_where_cheap: options.margin.is_none(),
             examples: Some(examples),
+            rows,
             few,
         })
     }
@@ -93,6 +96,15 @@ impl<'a> Bounded<'a> {
         }
         let ranges = interval(graph, inputs, scale);
         let least = vec![None; graph.nodes.len()];
-        Ok(Bounded { graph, ranges, least, margin: 0.0, more_where_cheap: false, examples: None, few: false })
+        Ok(Bounded {
+            graph,
+            ranges,
+            least,
+            margin: 0.0,
+            more_where_cheap: false,
+            examples: None,
+            rows: 1,
+            few: false,
+        })
     }
 }

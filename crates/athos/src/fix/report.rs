@@ -37,7 +37,7 @@ pub struct CompileReport {
     pub ring_reason: String,
     /// Bits by which bounds exceed what was seen (0 for worst-case bounds).
     pub margin_bits: f64,
-    /// Examples that the bounds come from; 0 for worst-case bounds.
+    /// Examples that the bounds come from, rows of the calibration data; 0 for worst-case bounds.
     pub examples: usize,
     /// Elements of all weights.
     pub parameters: u64,
@@ -45,7 +45,7 @@ pub struct CompileReport {
     pub macs: u64,
     /// Elements that are alive at one time, at most.
     pub peak_elements: u64,
-    /// How fixed point compares with the float model, over the examples of the last run.
+    /// How fixed point compares with the float model, over the runs that it was judged by.
     pub agreement: Option<AgreementReport>,
     /// What the numbers of each output say.
     pub outputs: Vec<Meaning>,
@@ -67,6 +67,8 @@ pub struct TrialReport {
     pub scale: u32,
     /// Bits of its ring.
     pub ring_bits: u32,
+    /// How often each example was run.
+    pub draws: usize,
     /// Whether it agrees with the float model.
     pub agrees: bool,
     /// The largest error of an output.
@@ -85,11 +87,13 @@ pub struct TrialReport {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgreementReport {
-    /// Examples that were compared.
+    /// Examples that were compared: rows of the calibration data.
     pub examples: usize,
-    /// Rows that were compared.
+    /// How often each was run: rounding is random.
+    pub draws: usize,
+    /// Rows of outputs that are choices among classes.
     pub rows: usize,
-    /// Rows with another arg-max.
+    /// Those with another arg-max, of one run of all examples.
     pub flips: usize,
     /// The largest error of an output.
     pub largest_error: f64,
@@ -149,7 +153,7 @@ pub(crate) fn report(
         ring_bits: program.ring_bits,
         ring_reason: decision.ring_reason.to_string(),
         margin_bits: bounded.margin,
-        examples: bounded.examples.as_ref().map_or(0, |examples| examples.inputs.len()),
+        examples: bounded.examples.as_ref().map_or(0, |examples| examples.inputs.len() * bounded.rows),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
         macs: plan.macs(),
         peak_elements: liveness::peak_elements(program),
@@ -181,7 +185,7 @@ fn unlike(program: &Program) -> String {
 impl TrialReport {
     fn of(trial: &Trial) -> TrialReport {
         let (scale, ring_bits) = (trial.choice.scale, trial.choice.ring_bits);
-        let report = TrialReport { scale, ring_bits, ..TrialReport::default() };
+        let report = TrialReport { scale, ring_bits, draws: trial.draws, ..TrialReport::default() };
         match &trial.result {
             Ok(a) => TrialReport {
                 agrees: a.holds(),

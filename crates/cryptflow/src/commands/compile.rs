@@ -377,8 +377,9 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u
         rows.push(row(
             "agreement",
             format!(
-                "on {}: largest error {:.3e} ({}), {:.3e} is allowed{choices}",
+                "on {}, each run {} times: largest error {:.3e} ({}), {:.3e} is allowed{choices}",
                 counted(a.examples, "example"),
+                a.draws,
                 a.largest_error,
                 a.place,
                 a.tolerance

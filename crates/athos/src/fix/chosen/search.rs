@@ -1,14 +1,20 @@
 //! The search for the scale and the ring.
 //!
-//! **Scale.** The smallest number of fractional bits from 5 to 20 at which the fixed-point program
+//! **Scale.** The smallest number of fractional bits from 5 to 20, or to 28 where no other does, at which the fixed-point program
 //! agrees with the float model (see [`crate::fix::bounded::agreement`]) on the calibration examples
 //! (the hardest ones, where there are many: those with the thinnest margin between the best and the
 //! second class). It is that of the values that matter least; the others have more, by as much as
 //! they matter more (see [`crate::fix::bounded::sensitivity`]). Fewer bits make comparisons, and so
 //! ReLUs, cheaper.
 //!
+//! **Draws.** Rounding is random, and the largest error of one run is not that of the next. The search
+//! goes by one run of each example; what it comes to is judged by several, and the report says what
+//! these showed. Where they are worse, the search goes on from there.
+//!
 //! **Ring.** The smallest one in which the bounds fit and the program still agrees; where headroom
 //! is short, weights lose precision, layer by layer, before anything else does.
+
+use std::cmp::Ordering;
 
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
@@ -22,8 +28,9 @@ use crate::fix::{Defect, FixError, counted};
 use super::choice::Choice;
 use super::{Chosen, ring_limits};
 
-/// The scales that are tried.
+/// The scales that are tried; and those that are where all of them are too coarse.
 const SCALES: std::ops::RangeInclusive<u32> = 5..=20;
+const BEYOND: std::ops::RangeInclusive<u32> = 21..=28;
 
 /// Multiply-accumulate operations that one trial may take, over all its examples.
 const BUDGET: u64 = 16_000_000_000;
@@ -34,14 +41,28 @@ const OF_DECISIONS: f64 = 1.0 / 3.0;
 /// Examples that a trial runs, at most.
 const MOST_EXAMPLES: usize = 256;
 
+/// How often each example is run for a judgement.
+const DRAWS: std::ops::RangeInclusive<u64> = 2..=8;
+
+/// Work that a judgement may take, of [`Plan::work`].
+const BUDGET_OF_DRAWS: u64 = 24_000_000_000;
+
+/// Bits by which a scale may have to exceed the one that a single run was enough for.
+const MORE: u32 = 4;
+
 /// Examples on which every layer of the chosen program is measured, at most.
 pub(crate) const MEASURED: usize = 4;
 
 /// What a trial compares a program with: these examples, and the error that is allowed.
+#[derive(Clone, Copy)]
 pub(crate) struct Touchstone<'a> {
     pub(crate) examples: &'a Examples,
     /// Their indices.
     pub(crate) indices: &'a [usize],
+    /// How often each is run.
+    pub(crate) draws: usize,
+    /// Whether the runs go on where one has shown that the program does not agree.
+    pub(crate) to_the_end: bool,
 }
 
 /// Makes the program, runs it on the examples, and says how far it is from the float model.
@@ -54,19 +75,26 @@ pub(crate) type Stray<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Stray
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
     pub(crate) choice: Choice,
+    /// How often each example was to be run.
+    pub(crate) draws: usize,
     pub(crate) result: Result<Agreement, FixError>,
 }
 
 /// What was chosen, and why.
 pub(crate) struct Decision {
     pub(crate) chosen: Chosen,
-    pub(crate) scale_reason: String,
+    pub(crate) scale_reason: &'static str,
     pub(crate) ring_reason: &'static str,
     /// The trials that led to it.
     pub(crate) trials: Vec<Trial>,
-    /// Indices of the examples that the program is measured on: its layers on the first
-    /// [`MEASURED`], its outputs on all.
+    /// How the program compares with the float model before a client's part is done by the parties:
+    /// the last judgement. None without examples.
+    pub(crate) agreement: Option<Agreement>,
+    /// Indices of the examples that it was judged on; its layers are measured on the first
+    /// [`MEASURED`].
     pub(crate) measured: Vec<usize>,
+    /// How often each was run.
+    pub(crate) draws: usize,
     /// Whether the parties compute what a client would apply to outputs.
     pub(crate) hides_logits: bool,
 }
@@ -107,10 +135,12 @@ fn by_worst_cases(bounded: &Bounded<'_>, options: &CompileOptions) -> Result<Dec
     };
     Ok(Decision {
         chosen: Chosen::new(plan, choice)?,
-        scale_reason: scale_reason.to_string(),
+        scale_reason,
         ring_reason: "from worst-case bounds",
         trials: Vec::new(),
+        agreement: None,
         measured: Vec::new(),
+        draws: 0,
         hides_logits: options.hide_logits,
     })
 }
@@ -123,7 +153,8 @@ fn by_trials(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     let mut planner = Planner::new(bounded, false);
-    let macs = planner.plan(options.scale.first())?.macs();
+    let first = planner.plan(options.scale.first())?;
+    let macs = first.macs();
     // A scale that was asked for is that of all values.
     let mut needs_of_nodes = match options.scale {
         Scale::Auto => needs(bounded.graph, examples, macs)?,
@@ -133,8 +164,10 @@ fn by_trials(
     let affordable = BUDGET / macs.max(1);
     let hardest =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(2, MOST_EXAMPLES));
-    let touchstone = Touchstone { examples, indices: &hardest };
-    let mut search = Search { planner, touchstone, try_out, progress, trials: Vec::new() };
+    let work = first.work().saturating_mul(hardest.len() as u64);
+    let draws = (BUDGET_OF_DRAWS / work.max(1)).clamp(*DRAWS.start(), *DRAWS.end()) as usize;
+    let touchstone = Touchstone { examples, indices: &hardest, draws: 1, to_the_end: false };
+    let mut search = Search { planner, touchstone, draws, try_out, progress, trials: Vec::new() };
     let mut choice = Choice {
         scale: options.scale.first(),
         ring_bits: options.ring.first(),
@@ -142,10 +175,9 @@ fn by_trials(
         may_round_weights: true,
         weight_bits: options.weight_bits.unwrap_or(WEIGHT_BITS),
     };
-    let mut scale_reason = "chosen by the user".to_string();
+    let mut agreement = None;
     if options.scale == Scale::Auto {
-        let agreement;
-        (choice.scale, agreement) = match search.scale(choice) {
+        let found = match search.scale(choice) {
             Ok(found) => found,
             Err(error @ (FixError::NoScale { .. } | FixError::DoesNotFit { .. })) => {
                 // What matters most may ask for more bits than any ring has, and the same for all do.
@@ -155,30 +187,34 @@ fn by_trials(
             }
             Err(error) => return Err(error),
         };
-        scale_reason = format!(
-            "{} on {}: the largest error of {} is {:.3e}, {:.3e} is wanted",
-            if agreement.holds() {
-                "the smallest that agrees with the float model"
-            } else {
-                "the one that comes closest to the float model"
-            },
-            counted(hardest.len(), "example"),
-            examples.place(&agreement),
-            agreement.error,
-            agreement.tolerance
-        );
+        choice.scale = found.0;
+        agreement = Some(found.1);
     }
     // What rounding alone leads out of a function's domain is not beyond what calibration saw.
     let chosen = Chosen::new(search.planner.plan(choice.scale)?, choice)?;
     let strays = stray(&chosen, &search.touchstone)?;
     search.planner = search.planner.with_strays(strays.clone());
     // Where values are within their bounds, the guard changes nothing but what has to fit the ring.
-    search.planner = search.planner.with_guard(options.guard);
-    let mut ring_reason = "as chosen";
-    if options.ring == Ring::Auto {
-        choice.ring_bits = search.ring(choice)?;
-        ring_reason = "the smallest in which bounds fit and the program agrees";
+    if options.guard {
+        search.planner = search.planner.with_guard(true);
     }
+    if options.ring == Ring::Auto {
+        (choice.ring_bits, agreement) = search.ring(choice, agreement)?;
+    }
+    let agreement = match agreement {
+        Some(agreement) => agreement,
+        None => search.judgement(choice, true)?,
+    };
+    let scale_reason = match options.scale {
+        Scale::Bits(_) => "chosen by the user",
+        Scale::Auto if agreement.holds() => "the smallest that agrees with the float model",
+        Scale::Auto => "the one that comes closest to the float model",
+    };
+    let ring_reason = match options.ring {
+        Ring::Bits(_) => "as chosen",
+        Ring::Auto if agreement.holds() => "the smallest in which bounds fit and the program agrees",
+        Ring::Auto => "the smallest in which bounds fit and weights keep their precision",
+    };
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
     let plan = if options.hide_logits {
@@ -198,70 +234,124 @@ fn by_trials(
         ring_reason,
         trials: search.trials,
         hides_logits: options.hide_logits,
+        agreement: Some(agreement),
         measured: hardest,
+        draws,
     })
 }
 
 struct Search<'a> {
     planner: Planner<'a>,
+    /// What a trial is made on.
     touchstone: Touchstone<'a>,
+    /// How often a judgement runs each example.
+    draws: usize,
     try_out: Try<'a>,
     progress: &'a mut dyn FnMut(Progress),
     trials: Vec<Trial>,
 }
 
 impl Search<'_> {
+    /// A single run of each example, until one does not agree.
     fn trial(&mut self, choice: Choice) -> Result<Agreement, FixError> {
+        self.tried(choice, self.touchstone)
+    }
+
+    /// Several runs of each.
+    fn judgement(&mut self, choice: Choice, to_the_end: bool) -> Result<Agreement, FixError> {
+        self.tried(choice, Touchstone { draws: self.draws, to_the_end, ..self.touchstone })
+    }
+
+    fn tried(&mut self, choice: Choice, touchstone: Touchstone<'_>) -> Result<Agreement, FixError> {
         let chosen = self.planner.plan(choice.scale).and_then(|plan| Chosen::new(plan, choice));
-        let result = chosen.and_then(|chosen| (self.try_out)(&chosen, &self.touchstone));
-        let trial = Trial { choice, result: result.clone() };
+        let result = chosen.and_then(|chosen| (self.try_out)(&chosen, &touchstone));
+        let trial = Trial { choice, draws: touchstone.draws, result: result.clone() };
         (self.progress)(trial.progress());
         self.trials.push(trial);
         result
     }
 
-    /// The smallest scale that agrees, and how well it does.
+    /// The smallest scale that agrees, or the closest, and how well it does.
     ///
     /// # Errors
     /// Where none does: either all that fit the ring are too coarse, or none fits.
     fn scale(&mut self, choice: Choice) -> Result<(u32, Agreement), FixError> {
+        let mut tried = self.scales(choice)?;
+        if let Some(agrees) = tried.agrees {
+            for scale in agrees..=(agrees + MORE).min(*BEYOND.end()) {
+                match self.judgement(Choice { scale, ..choice }, false) {
+                    Ok(agreement) if agreement.holds() => return Ok((scale, agreement)),
+                    Ok(agreement) => tried.coarse.push((scale, agreement)),
+                    Err(error @ (FixError::DoesNotFit { .. } | FixError::Unsupported(_))) => {
+                        tried.misfit = Some(error);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.closest(choice, tried)
+    }
+
+    /// Where single runs agree, and where they do not.
+    fn scales(&mut self, choice: Choice) -> Result<Tried, FixError> {
         let (mut low, mut high) = (*SCALES.start(), *SCALES.end());
         // Few examples are near a decision: what decides sees enough by calculation.
         while low < high && self.planner.error_of_decisions(low) > OF_DECISIONS {
             low += 1;
         }
-        let mut best = None;
-        let mut misfit = None;
-        // The one that comes closest.
-        let mut coarse: Option<(u32, Agreement)> = None;
+        let mut tried = Tried { agrees: None, coarse: Vec::new(), misfit: None };
         let mut next = DEFAULT_SCALE.clamp(low, high);
         while low <= high {
             match self.trial(Choice { scale: next, ..choice }) {
                 Ok(agreement) if agreement.holds() => {
-                    best = Some((next, agreement));
+                    tried.agrees = Some(next);
                     high = next - 1;
                 }
                 Ok(agreement) => {
-                    if coarse.is_none_or(|(_, best)| closer(&agreement, &best)) {
-                        coarse = Some((next, agreement));
-                    }
+                    tried.coarse.push((next, agreement));
                     low = next + 1;
                 }
                 // The plan for the first scale was made: what another has no plan for does not fit
                 // there.
                 Err(error @ (FixError::DoesNotFit { .. } | FixError::Unsupported(_))) => {
-                    misfit = Some(error);
+                    tried.misfit = Some(error);
                     high = next - 1;
                 }
                 Err(error) => return Err(error),
             }
+            if low > high && low <= *BEYOND.start() && tried.agrees.is_none() && tried.misfit.is_none() {
+                (low, high) = BEYOND.into_inner();
+            }
             next = (low + high) / 2;
         }
-        match (best, coarse, misfit) {
-            (Some(best), _, _) => Ok(best),
-            (None, Some(coarse), _) if coarse.1.nearly_holds() => Ok(coarse),
-            (None, None, Some(misfit)) => Err(misfit),
-            (None, Some((scale, a)), misfit) => Err(FixError::NoScale {
+        Ok(tried)
+    }
+
+    /// The scale that comes closest to the float model, of those that do not agree.
+    ///
+    /// # Errors
+    /// Where it is not close enough, or there is none.
+    fn closest(&mut self, choice: Choice, tried: Tried) -> Result<(u32, Agreement), FixError> {
+        let Tried { mut coarse, misfit, .. } = tried;
+        coarse.sort_by(|(scale, one), (finer, other)| by_closeness(one, other).then(scale.cmp(finer)));
+        // Where all that matters has the most bits that fit, another scale changes nothing.
+        coarse.dedup_by(|(_, one), (_, other)| one == other);
+        let mut best: Option<(u32, Agreement)> = None;
+        for (scale, seen) in coarse {
+            // A run that was broken off says of an error that it is no smaller.
+            if best.is_some_and(|(_, best)| by_closeness(&seen, &best).is_ge()) {
+                break;
+            }
+            let agreement = self.judgement(Choice { scale, ..choice }, true)?;
+            if best.is_none_or(|(_, best)| by_closeness(&agreement, &best).is_lt()) {
+                best = Some((scale, agreement));
+            }
+        }
+        match (best, misfit) {
+            (Some(best), _) if best.1.nearly_holds() => Ok(best),
+            (None, Some(misfit)) => Err(misfit),
+            (Some((scale, a)), misfit) => Err(FixError::NoScale {
                 scale,
                 flips: a.flips,
                 rows: a.rows,
@@ -271,43 +361,63 @@ impl Search<'_> {
                 coarsest: self.planner.coarsest(scale).map(Box::new),
                 misfit: misfit.map(Box::new),
             }),
-            (None, None, None) => Err(Defect::NoTrial.into()),
+            (None, None) => Err(Defect::NoTrial.into()),
         }
     }
 
-    /// The smallest ring, up to 64 bits, in which the program of this scale agrees.
+    /// The smallest ring, up to 64 bits, in which the program of this scale agrees, and how well it
+    /// does there, where that is known. `ample` says how well it does where no weight loses
+    /// precision.
     ///
     /// # Errors
     /// Where it does not fit 64 bits.
-    fn ring(&mut self, choice: Choice) -> Result<u32, FixError> {
+    fn ring(
+        &mut self,
+        choice: Choice,
+        ample: Option<Agreement>,
+    ) -> Result<(u32, Option<Agreement>), FixError> {
         let plan = self.planner.plan(choice.scale)?;
-        let (least, ample) = ring_limits(&plan, choice);
+        let (least, most) = ring_limits(&plan, choice);
         if least > 64 {
             // The error names the layer.
             self.trial(Choice { ring_bits: 64, ..choice })?;
         }
-        let (mut low, mut high) = (least, ample.min(64));
         // In the ample ring every weight has full precision: nothing is to be gained from a larger
-        // one.
-        let mut best = high;
-        while low < high {
+        // one, and nothing is to be lost where the program does not agree.
+        let (mut low, most) = (least, most.min(64));
+        let mut high = most;
+        while low < high && ample.is_none_or(|ample| ample.holds()) {
             let middle = (low + high) / 2;
             match self.trial(Choice { ring_bits: middle, ..choice }) {
-                Ok(agreement) if agreement.holds() => {
-                    best = middle;
-                    high = middle;
-                }
+                Ok(agreement) if agreement.holds() => high = middle,
                 Ok(_) | Err(FixError::DoesNotFit { .. }) => low = middle + 1,
                 Err(error) => return Err(error),
             }
         }
-        Ok(best.max(low))
+        for ring_bits in high..most {
+            match self.judgement(Choice { ring_bits, ..choice }, false) {
+                Ok(agreement) if agreement.holds() => return Ok((ring_bits, Some(agreement))),
+                Ok(_) | Err(FixError::DoesNotFit { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((most, ample))
     }
 }
 
-/// Whether one is closer to the float model than another.
-fn closer(one: &Agreement, other: &Agreement) -> bool {
-    (one.flips, one.part()) < (other.flips, other.part())
+/// What single runs showed of scales.
+struct Tried {
+    /// The smallest one that agrees.
+    agrees: Option<u32>,
+    /// Those that do not, and by how much at least.
+    coarse: Vec<(u32, Agreement)>,
+    /// Why another one cannot be.
+    misfit: Option<FixError>,
+}
+
+/// What is closer to the float model comes first.
+fn by_closeness(one: &Agreement, other: &Agreement) -> Ordering {
+    one.flips.cmp(&other.flips).then(one.part().total_cmp(&other.part()))
 }
 
 impl Trial {
@@ -318,6 +428,10 @@ impl Trial {
                 let choices = match a.rows {
                     0 => String::new(),
                     rows => format!(", {} of {rows} arg-max differ", a.flips),
+                };
+                let verdict = match self.draws {
+                    1 => verdict.to_string(),
+                    draws => format!("{verdict}, in {draws} runs of each example"),
                 };
                 format!("{verdict}: largest error {:.3e} of {:.3e} allowed{choices}", a.error, a.tolerance)
             }

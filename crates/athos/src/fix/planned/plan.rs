@@ -264,6 +264,17 @@ impl Plan {
         uses
     }
 
+    /// What a run takes on plain integers, in the time of a multiplication, about: every element of a
+    /// result takes that of many, and every step that of many elements.
+    pub(crate) fn work(&self) -> u64 {
+        const ELEMENT: u64 = 64;
+        const STEP: u64 = 40_000;
+        let of_step = |step: &PlanStep| {
+            STEP + ELEMENT * self.values[step.output].shape.iter().product::<usize>() as u64
+        };
+        self.macs() + self.steps.iter().map(of_step).sum::<u64>()
+    }
+
     /// Multiply-accumulate operations.
     pub(crate) fn macs(&self) -> u64 {
         let of_step = |step: &PlanStep| match step.op.truncating() {

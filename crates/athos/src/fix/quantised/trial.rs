@@ -16,7 +16,8 @@ use crate::fix::planned::plan::{Limits, PlanStep};
 use crate::fix::runner::{FixedRunner, LoadedProgram};
 use crate::fix::units::exp2;
 
-/// Makes the program of a choice and runs it, until an example is found on which it does not agree.
+/// Makes the program of a choice and runs it, as often as the touchstone says: to the end, or until an
+/// example is found on which it does not agree.
 ///
 /// # Errors
 /// Where the program cannot be run.
@@ -29,11 +30,11 @@ pub(crate) fn compare(
     let quantised = quantise(chosen, "trial", &outside)?;
     let mut agreement = Agreement::default();
     let loaded = runner.load(&quantised.program, &quantised.weights)?;
-    for &index in with.indices {
+    for &index in with.indices.iter().cycle().take(with.indices.len() * with.draws) {
         let outputs = run(&quantised, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
         with.examples.add_to(&mut agreement, index, &outputs, &quantised.program);
         // The others will not make it agree.
-        if !agreement.holds() {
+        if !agreement.holds() && !with.to_the_end {
             break;
         }
     }

@@ -16,10 +16,6 @@ use crate::fix::quantised::{Quantised, trial};
 use crate::fix::runner::FixedRunner;
 use crate::fix::units::exp2;
 
-/// Runs that a program is measured in, about, and how often over the same examples at most.
-const RUNS: usize = 64;
-const MOST_TURNS: usize = 4;
-
 /// What runs showed.
 pub(super) struct Measured {
     /// For each value of the program.
@@ -51,30 +47,33 @@ pub(super) fn measure(
 ) -> Result<Measured, FixError> {
     let differences = vec![Difference::default(); quantised.program.values.len()];
     let mut measured = Measured { differences, agreement: None };
+    let Some(examples) = &bounded.examples else { return Ok(measured) };
     let answered;
-    let examples = match &bounded.examples {
-        None => return Ok(measured),
-        Some(examples) if decision.hides_logits => {
-            answered = examples.answered()?;
-            &answered
+    let (examples, total) = match decision.agreement {
+        Some(total) if !decision.hides_logits => {
+            let few = decision.measured.get(..MEASURED).unwrap_or(&decision.measured);
+            measured.run(bounded.graph, examples, few, decision, quantised, runner)?;
+            (examples, total)
         }
-        Some(examples) => examples,
+        // What the parties make of logits was not judged yet.
+        _ => {
+            answered = examples.answered()?;
+            let all = decision.measured.repeat(decision.draws);
+            let total = measured.run(bounded.graph, &answered, &all, decision, quantised, runner)?;
+            (&answered, total)
+        }
     };
-    let total = measured.run(bounded.graph, examples, decision, quantised, runner)?;
+    let draws = decision.draws.max(1);
     measured.agreement = Some(AgreementReport {
-        rows: total.rows / turns(decision),
-        flips: total.flips.div_ceil(turns(decision)),
+        rows: total.rows / draws,
+        flips: total.flips.div_ceil(draws),
         largest_error: total.error,
         tolerance: total.tolerance,
         place: examples.place(&total),
-        examples: decision.measured.len(),
+        examples: decision.measured.len() * bounded.rows,
+        draws,
     });
     Ok(measured)
-}
-
-/// How often the examples are run.
-fn turns(decision: &Decision) -> usize {
-    (RUNS / decision.measured.len().max(1)).clamp(1, MOST_TURNS)
 }
 
 impl Measured {
@@ -82,6 +81,7 @@ impl Measured {
         &mut self,
         graph: &Graph,
         examples: &Examples,
+        indices: &[usize],
         decision: &Decision,
         quantised: &Quantised,
         runner: &dyn FixedRunner,
@@ -89,9 +89,7 @@ impl Measured {
         let (plan, program) = (&decision.chosen.plan, &quantised.program);
         let mut total = Agreement::default();
         let loaded = runner.load(program, &quantised.weights)?;
-        // Errors are random: the largest of few rows is not the largest that there will be.
-        let runs = turns(decision) * decision.measured.len();
-        for (turn, &index) in decision.measured.iter().cycle().take(runs).enumerate() {
+        for (turn, &index) in indices.iter().enumerate() {
             let floats = match turn {
                 0..MEASURED => floats(graph, plan, quantised, &examples.inputs[index])?,
                 _ => HashMap::new(),

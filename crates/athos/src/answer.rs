@@ -5,6 +5,23 @@ use cryptflow_program::OutputTransform;
 use cryptflow_ring::Movement;
 use serde::{Deserialize, Serialize};
 
+use crate::fix::units::exp2;
+
+/// The numbers that opened integers at this scale stand for, to so many fractional bits: to all where
+/// there are fewer, or none is said.
+pub fn decoded(opened: &[i64], scale: u32, digits: Option<u32>) -> Vec<f64> {
+    match digits.filter(|&digits| digits < scale) {
+        Some(digits) => {
+            let (dropped, unit) = (exp2(scale - digits), exp2(digits));
+            opened.iter().map(|&v| (v as f64 / dropped).round() / unit).collect()
+        }
+        None => {
+            let unit = exp2(scale);
+            opened.iter().map(|&v| v as f64 / unit).collect()
+        }
+    }
+}
+
 /// The output of the model itself, of what is opened of it: softmax, arg-max and top-k applied.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ mod error;
 pub(crate) mod options;
 pub(crate) mod progress;
 mod runner;
-mod units;
+pub(crate) mod units;
 
 pub(crate) mod bounded;
 pub(crate) mod chosen;

@@ -14,5 +14,5 @@ pub mod functions;
 pub mod passes;
 pub mod rows;
 
-pub use answer::{Meaning, answer};
+pub use answer::{Meaning, answer, decoded};
 pub use functions::MOST_PIECES;

@@ -1,5 +1,6 @@
 //! Between the numbers that people have and the fixed-point numbers that parties compute on.
 
+use cryptflow_athos::decoded;
 use cryptflow_program::{Input, Program};
 
 use crate::error::{Error, Result};
@@ -39,15 +40,12 @@ pub fn encode_input(x: &[f32], scale: u32, input: &Input) -> Vec<i64> {
 
 /// The numbers that fixed-point numbers stand for.
 pub fn decode(x: &[i64], scale: u32) -> Vec<f32> {
-    let unit = unit(scale);
-    x.iter().map(|&v| (v as f64 / unit) as f32).collect()
+    decode_to(x, scale, None)
 }
 
 /// The same to so many fractional bits; to all where there are fewer, or none is said.
 pub fn decode_to(x: &[i64], scale: u32, digits: Option<u32>) -> Vec<f32> {
-    let Some(digits) = digits.filter(|&digits| digits < scale) else { return decode(x, scale) };
-    let (dropped, unit) = (unit(scale - digits), unit(digits));
-    x.iter().map(|&v| ((v as f64 / dropped).round() / unit) as f32).collect()
+    decoded(x, scale, digits).into_iter().map(|v| v as f32).collect()
 }
 
 /// `2^scale`, of any scale.

@@ -1,14 +1,13 @@
 //! Examples, and what the float model says to them.
 
 use cryptflow_graph::{Array, Graph, NodeId};
-use cryptflow_program::{Output, OutputTransform, Program};
+use cryptflow_program::{OutputTransform, Program};
 use cryptflow_ring::Movement;
 
 use super::agreement::{Agreement, Allowed, Says, margin};
-use crate::answer::answer;
+use crate::answer::{answer, decoded};
 use crate::fix::Defect;
 use crate::fix::options::Tolerance;
-use crate::fix::units::exp2;
 
 /// An output as it is opened: the node whose value it is, and the movements from there to the
 /// opened value.
@@ -184,7 +183,10 @@ impl Examples {
         let floats = self.outputs.get(index).into_iter().flatten();
         for (output, ((float, fixed), allowed)) in floats.zip(outputs).zip(&self.allowed).enumerate() {
             let fixed: Vec<f64> = match program.outputs.get(output) {
-                Some(declared) => numbers(fixed, declared, program),
+                Some(declared) => {
+                    let scale = program.values.get(declared.value.0).map_or(0, |value| value.scale);
+                    decoded(fixed, scale, declared.digits)
+                }
                 None => Vec::new(),
             };
             agreement.add(output, allowed, float, &fixed);
@@ -200,14 +202,4 @@ impl Examples {
             None => format!("output {name}"),
         }
     }
-}
-
-/// The numbers that a client makes of an opened output.
-fn numbers(opened: &[i64], output: &Output, program: &Program) -> Vec<f64> {
-    let scale = program.values.get(output.value.0).map_or(0, |value| value.scale);
-    let (dropped, unit) = match output.digits.filter(|&digits| digits < scale) {
-        Some(digits) => (exp2(scale - digits), exp2(digits)),
-        None => return opened.iter().map(|&v| v as f64 / exp2(scale)).collect(),
-    };
-    opened.iter().map(|&v| (v as f64 / dropped).round() / unit).collect()
 }

@@ -23,7 +23,7 @@ use crate::fix::bounded::sensitivity::{Needs, needs};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::{Planner, Strays};
 use crate::fix::progress::Progress;
-use crate::fix::{Defect, FixError, counted};
+use crate::fix::{Defect, FixError};
 
 use super::choice::Choice;
 use super::{Chosen, ring_limits};

@@ -79,7 +79,13 @@ impl From<&str> for NodeRefusal {
     }
 }
 
-/// A text as the importers have it: its first sentence is the reason, the others are the advice.
+impl From<String> for Explanation {
+    fn from(text: String) -> Explanation {
+        Explanation::from(text.as_str())
+    }
+}
+
+/// A text as importers and compiler have it: its first sentence is the reason, the others are the advice.
 impl From<&str> for Explanation {
     fn from(text: &str) -> Explanation {
         match text.split_once(". ") {

@@ -2,6 +2,7 @@
 
 use cryptflow_graph::float::FloatError;
 use cryptflow_graph::{OpError, Range};
+use cryptflow_import::Explanation;
 use cryptflow_program::Invalid;
 use cryptflow_ring::GeometryError;
 
@@ -27,14 +28,14 @@ pub enum Refusal {
     #[error("its shape {0:?} has no elements: there is nothing to compute")]
     Empty(Vec<usize>),
     /// No steps of a program are known for it in this form.
-    #[error("{0}")]
-    Missing(String),
+    #[error("{}", .0.reason)]
+    Missing(Explanation),
     /// An operand that must be known when compiling, and is not.
     #[error("{0}")]
     NotConstant(&'static str),
     /// A constant that fixed point cannot hold, or that cannot be divided by.
-    #[error("{0}")]
-    Constant(String),
+    #[error("{}", .0.reason)]
+    Constant(Explanation),
     /// A function whose operand has too wide a range.
     #[error(
         "its operand may be {:.4} to {:.4}, over which {function} takes more than {MOST_PIECES} pieces",
@@ -83,8 +84,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// What to do, where there is something.
-    pub fn advice(&self) -> Option<&'static str> {
+    pub fn advice(&self) -> Option<&str> {
         match self {
+            Refusal::Missing(said) | Refusal::Constant(said) => said.advice.as_deref(),
             Refusal::TooWide { .. } => {
                 Some("A smaller range helps: calibration data, a smaller --margin, a clip in the model")
             }
@@ -96,9 +98,7 @@ impl Refusal {
             ),
             Refusal::Undefined(Undefined::Nothing(_))
             | Refusal::Empty(_)
-            | Refusal::Missing(_)
             | Refusal::NotConstant(_)
-            | Refusal::Constant(_)
             | Refusal::NotFinite { .. }
             | Refusal::Malformed(_)
             | Refusal::Operation(_)

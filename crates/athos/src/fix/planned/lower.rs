@@ -422,11 +422,14 @@ impl Lowering<'_> {
                 self.inside.insert(id, first);
                 Ok(first)
             }
-            Lowered::Client(_, OutputTransform::TopK { .. }) => Err(Refusal::Missing(format!(
-                "it uses {}, a top-k inside the graph: the client sorts opened outputs. End the model there (--output NAME), or take \
-                 the largest alone (k = 1, a maximum, an arg-max), which parties can compute",
-                self.graph.node(id).name
-            ))),
+            Lowered::Client(_, OutputTransform::TopK { .. }) => {
+                let name = &self.graph.node(id).name;
+                let said = format!(
+                    "it uses {name}, a top-k inside the graph, and the client sorts opened outputs. End the model there \
+                     (--output {name}), or take the largest alone (k = 1, a maximum, an arg-max), which parties can compute"
+                );
+                Err(Refusal::Missing(said.into()))
+            }
             Lowered::Constant(array) => self.secret_constant(id, &array.clone()),
             Lowered::Nothing => Err(malformed("an operand of it was refused")),
         }

@@ -103,7 +103,7 @@ impl Lowering<'_> {
             OutputTransform::TopK { k: 2.., .. } => {
                 return Err(Refusal::Missing(
                     "its logits cannot be hidden: the client sorts the largest k from what is opened. Leave --hide-logits \
-                     away, or end the model with an arg-max (--output NAME)"
+                     away, or end the model with an arg-max"
                         .into(),
                 ));
             }

@@ -323,11 +323,12 @@ fn trivial(op: Basic, c: &Array, constant_first: bool) -> Option<(i32, f64)> {
 pub(super) fn too_large(number: f64) -> Refusal {
     // It is a float of the model.
     let number = number as f32;
-    Refusal::Constant(format!(
+    let said = format!(
         "its constant {number:e} is too large for fixed point. Infinity, and what stands for it, is understood where it \
          hides places from a softmax or from a maximum, borders what a max pool sees, or limits nothing; elsewhere put a \
          smaller number there (for a mask -10000)"
-    ))
+    );
+    Refusal::Constant(said.into())
 }
 
 /// Whether fixed point holds all elements of a constant, at any scale.

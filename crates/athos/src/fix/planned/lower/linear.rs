@@ -154,7 +154,7 @@ impl Lowering<'_> {
         let (_, matrix) = matrices(&weights.shape)?;
         if batch > MOST_LAYERS {
             let reason = format!("it has {batch} matrices of constants, and {MOST_LAYERS} are the most");
-            return Err(Refusal::Missing(reason));
+            return Err(Refusal::Missing(reason.into()));
         }
         let x = self.moved(id, Movement::Reshape { shape: vec![batch, rows, inner] }, x);
         let columns = if transposed { matrix[0] } else { matrix[1] };

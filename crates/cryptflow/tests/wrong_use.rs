@@ -138,6 +138,10 @@ const WRONG: &[(&str, &[&str])] = &[
         "compile model.pb --range 0,1 --resize 8x8 --crop 9x8 -o q",
         &["--crop 9x8 is larger than --resize 8x8"],
     ),
+    (
+        "compile model.pb --range 0,1 --mean 1,2,3 -o q",
+        &["the input \"x\" cannot be prepared", "mean has 3 numbers for 1 channels"],
+    ),
     ("compile model.pb --range 0,1 --input y=1,8,8,1 -o q", &["Did you mean \"x\"? The graph has: x"]),
     ("deploy m.safetensors", &["cryptflow.toml", "cryptflow init"]),
 ];

@@ -6,4 +6,4 @@ mod decode;
 mod preprocess;
 
 pub use decode::{DecodeError, decode};
-pub use preprocess::{Picture, PreprocessError, SettingsError, apply, changes_size};
+pub use preprocess::{Picture, PreprocessError, SettingsError, apply, changes_size, check};

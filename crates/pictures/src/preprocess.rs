@@ -217,16 +217,33 @@ pub fn apply(mut picture: Picture, p: &Preprocessing, shape: &[usize]) -> Result
     Ok(row)
 }
 
-/// Checks the extents against the shape of the input; a grey picture is repeated for a model that
-/// wants three channels.
-fn fit(picture: &mut Picture, p: &Preprocessing, shape: &[usize]) -> Result<(), PreprocessError> {
-    let (height, width) = (picture.height, picture.width);
-    let wanted = match *shape {
+/// Whether numbers that are one a channel are as many as a row of this shape has channels, where the
+/// shape says how many that is.
+///
+/// # Errors
+/// The numbers that are not.
+pub fn check(p: &Preprocessing, shape: &[usize]) -> Result<(), SettingsError> {
+    match extents_of(p, shape) {
+        Some((_, _, channels)) => tables(p, channels).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// The height, width and channels of a row of this shape, where it is a picture.
+fn extents_of(p: &Preprocessing, shape: &[usize]) -> Option<(usize, usize, usize)> {
+    match *shape {
         [c, h, w] if p.channels_first => Some((h, w, c)),
         [h, w, c] => Some((h, w, c)),
         [h, w] => Some((h, w, 1)),
         _ => None,
-    };
+    }
+}
+
+/// Checks the extents against the shape of the input; a grey picture is repeated for a model that
+/// wants three channels.
+fn fit(picture: &mut Picture, p: &Preprocessing, shape: &[usize]) -> Result<(), PreprocessError> {
+    let (height, width) = (picture.height, picture.width);
+    let wanted = extents_of(p, shape);
     let count: usize = shape.iter().product();
     let channels = match wanted {
         Some((h, w, c)) if (h, w) == (height, width) => Some(c),

@@ -18,6 +18,7 @@ use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
 use cryptflow_figures::table::{bytes, count, table};
 use cryptflow_graph::Graph;
 use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
+use cryptflow_pictures as pictures;
 use cryptflow_program::{Batch, Preprocessing, file, write_whole};
 use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -167,6 +168,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     cryptflow_athos::passes::optimise(&mut graph);
     let batch = batch(&graph, model, &options)?;
     let preprocessing = arguments.prepare.preprocessing();
+    prepared(&graph, &preprocessing)?;
     let bounds = if arguments.calibrate.is_empty() {
         match arguments.range.or_else(|| examples::pixel_range(&preprocessing)) {
             Some((low, high)) => {
@@ -218,6 +220,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         write_whole(path, |writer| writer.write_all(page.as_bytes())).map_err(|e| Error::at(path, e))?;
     }
     summary(arguments, &compiled, &cost, price)
+}
+
+/// Whether one input at least can be prepared like this.
+fn prepared(graph: &Graph, preprocessing: &Preprocessing) -> Result<()> {
+    let check = |&input| {
+        let node = graph.node(input);
+        pictures::check(preprocessing, node.shape.get(1..).unwrap_or_default()).map_err(|e| {
+            Error::new(format_args!("the input {:?} cannot be prepared like this: {e}", node.name))
+        })
+    };
+    let mut checks = graph.inputs.iter().map(check);
+    match checks.next() {
+        Some(Err(error)) if !checks.any(|check| check.is_ok()) => Err(error),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What the first axis of the inputs is. Of a model that takes any number of rows, which is

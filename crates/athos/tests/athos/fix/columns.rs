@@ -2,8 +2,9 @@
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_graph::{Arithmetic, Array, Function, Graph, Linear, float};
+use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Graph, Linear, float};
 use cryptflow_program::Program;
+use cryptflow_ring::Movement;
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::Random;
@@ -93,4 +94,34 @@ fn columns_that_are_alike_are_as_they_are() {
     let bounds = Bounds::Examples(examples);
     let model = compile(&g, bounds, &CompileOptions::default(), &Naive::exact(), &mut |_| ()).unwrap();
     assert!(model.program.inputs[0].factors.is_empty());
+}
+
+/// A threshold that one column alone is compared with is as precise as that column: nothing is divided,
+/// and so nothing rounded, before the comparison, whatever leads there.
+#[test]
+fn thresholds_are_as_precise_as_their_columns() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, 3]);
+    let mut flags = Vec::new();
+    for (column, (mean, _)) in COLUMNS.iter().enumerate() {
+        let gather = Movement::Gather { axis: 1, indices: vec![column] };
+        let picked = g.add(format!("picked{column}"), gather, &[x]).unwrap();
+        let threshold = g.add_constant(format!("threshold{column}"), Array::scalar(*mean));
+        let above = Arithmetic::Compare(Comparison::GreaterEqual);
+        flags.push(g.add(format!("above{column}"), above, &[picked, threshold]).unwrap());
+    }
+    let all = g.add("all", Movement::Concat { axis: 1 }, &flags).unwrap();
+    g.add_output("all", all);
+    let bounds = Bounds::Examples(rows(64, 1).into_iter().map(|row| vec![row]).collect());
+    let model = compile(&g, bounds, &CompileOptions::default(), &Naive::noisy(2), &mut |_| ()).unwrap();
+    let kinds: Vec<&str> = model.program.steps.iter().map(|step| step.operation.name()).collect();
+    assert!(!kinds.iter().any(|kind| ["scale", "matmul", "public factor"].contains(kind)), "{kinds:?}");
+    // Next to the threshold on either side, and on it.
+    for (side, expected) in [(-1.0f32, 0), (0.0, 1), (1.0, 1)] {
+        let data = COLUMNS.iter().map(|(mean, spread)| mean + side * spread / 512.0).collect();
+        let row = Array::new(vec![1, 3], data).unwrap();
+        let inputs = encoded(&model.program, &row);
+        let run = Naive::noisy(3).run(&model.program, &model.weights, &inputs, &mut |_, _| ()).unwrap();
+        assert_eq!(run[0], [expected; 3], "{side}");
+    }
 }

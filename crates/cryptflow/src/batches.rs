@@ -11,6 +11,9 @@ use cryptflow_program::Batch;
 
 use crate::input::{self, InputError, InputSpec, Row};
 
+/// Where rows come from: for every input that it is told of a column, all of the same length.
+pub type Reader<'a> = &'a mut dyn FnMut(&[InputSpec]) -> Result<Vec<Vec<Row>>, InputError>;
+
 /// How many rows a run of a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batches {
@@ -56,17 +59,25 @@ impl Batches {
         }
     }
 
-    /// Reads the rows of all inputs, see [`input::columns`]. The shapes of `inputs` are those that
-    /// the model was compiled for.
+    /// Reads the rows of all inputs from files, see [`input::columns`]. The shapes of `inputs` are
+    /// those that the model was compiled for.
     ///
     /// # Errors
     /// As [`input::columns`].
-    pub fn read(&self, given: &[PathBuf], mut inputs: Vec<InputSpec>) -> Result<Vec<Vec<Row>>, InputError> {
+    pub fn read(&self, given: &[PathBuf], inputs: Vec<InputSpec>) -> Result<Vec<Vec<Row>>, InputError> {
+        self.read_by(inputs, &mut |specs| input::columns(given, specs))
+    }
+
+    /// Reads the rows of all inputs from wherever `read` has them.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read_by(&self, mut inputs: Vec<InputSpec>, read: Reader<'_>) -> Result<Vec<Vec<Row>>, InputError> {
         let shapes: Vec<String> = inputs.iter().map(|i| format!("{} {:?}", i.name, i.shape)).collect();
         for input in &mut inputs {
             input.shape = self.row(&input.shape).0.to_vec();
         }
-        input::columns(given, &inputs).map_err(|mut error| {
+        read(&inputs).map_err(|mut error| {
             if let InputError::Shape { hint, .. } = &mut error
                 && self.axis.is_none()
             {

@@ -258,13 +258,17 @@ impl<'a> Client<'a> {
                 parts.iter().map(|party| party.get(i).map(Vec::as_slice).unwrap_or_default()).collect();
             Ok(self.owner.open(len, &of_output)?)
         });
-        let mut opened = opened.collect::<Result<Vec<Vec<i64>>, SessionError>>()?;
-        let within = match self.program.guard {
-            Some(_) => opened.pop().is_some_and(|flag| flag.iter().all(|&outside| outside == 0)),
-            None => true,
-        };
-        Ok(within.then_some(opened))
+        Ok(outputs_of(self.program, opened.collect::<Result<Vec<Vec<i64>>, SessionError>>()?))
     }
+}
+
+/// The outputs, of all that was opened; none where the program's guard says that there are none.
+pub(crate) fn outputs_of(program: &Program, mut opened: Vec<Vec<i64>>) -> Option<Vec<Vec<i64>>> {
+    let within = match program.guard {
+        Some(_) => opened.pop().is_some_and(|flag| flag.iter().all(|&outside| outside == 0)),
+        None => true,
+    };
+    within.then_some(opened)
 }
 
 /// Whether all parties state the same of their links, and of the inputs that the client gave them.

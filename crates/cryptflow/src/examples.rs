@@ -1,26 +1,34 @@
 //! Examples of inputs, in batches as the graph wants them.
 
-use std::path::PathBuf;
-
-use cryptflow_graph::{Array, Graph, Node};
+use cryptflow_graph::{Array, Graph, Node, OpError};
 use cryptflow_program::{Batch, Preprocessing};
 
-use crate::batches::Batches;
-use crate::error::{Error, Result};
-use crate::input::{InputSpec, Row};
+use crate::batches::{Batches, Reader};
+use crate::input::{InputError, InputSpec, Row};
+
+/// Why there are no examples.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamplesError {
+    /// They cannot be read, or do not go with the inputs.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// They make no array of an input.
+    #[error(transparent)]
+    Array(#[from] OpError),
+}
 
 /// Reads at most `most` rows of all inputs, spread evenly over what there is, and puts them
 /// together in batches. Where the last batch is not full, rows from the beginning fill it.
 ///
 /// # Errors
-/// A file cannot be read, or does not go with the inputs.
+/// See [`ExamplesError`].
 pub fn read(
     graph: &Graph,
-    paths: &[PathBuf],
+    read: Reader<'_>,
     preprocessing: &Preprocessing,
     most: usize,
     batch: Batch,
-) -> Result<Vec<Vec<Array>>> {
+) -> Result<Vec<Vec<Array>>, ExamplesError> {
     let nodes: Vec<&Node> = graph.inputs.iter().map(|&id| graph.node(id)).collect();
     let batches = Batches::new(batch, nodes.iter().map(|node| node.shape.as_slice()));
     let spec = |node: &&Node| InputSpec {
@@ -31,7 +39,7 @@ pub fn read(
         high: f64::INFINITY,
         preprocessing: preprocessing.clone(),
     };
-    let mut columns = batches.read(paths, nodes.iter().map(spec).collect()).map_err(Error::new)?;
+    let mut columns = batches.read_by(nodes.iter().map(spec).collect(), read)?;
     for column in &mut columns {
         let mut chosen = spread(column.len(), most.max(1)).into_iter();
         column.retain(|_| chosen.next().unwrap_or(false));
@@ -39,7 +47,7 @@ pub fn read(
     let runs = batches.runs(columns.first().map_or(0, Vec::len));
     let example = |run| {
         let array = |(node, column): (&&Node, &Vec<Row>)| {
-            Array::new(node.shape.clone(), batches.fill(run, column)).map_err(Error::new)
+            Array::new(node.shape.clone(), batches.fill(run, column)).map_err(ExamplesError::from)
         };
         nodes.iter().zip(&columns).map(array).collect()
     };

@@ -10,6 +10,7 @@ mod array;
 mod columns;
 mod file;
 mod foreign;
+mod given;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use cryptflow_program::Preprocessing;
 
 pub use columns::{columns, file_of};
 pub use foreign::Foreign;
+pub use given::{Given, arrays};
 
 use cryptflow_arrays::npy::{NpyError, list};
 use cryptflow_pictures::{DecodeError, PreprocessError};
@@ -187,6 +189,33 @@ pub enum InputError {
     MissingInput {
         /// The input.
         input: String,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// An array for an input that the model does not have.
+    #[error("the model has no input {name:?}; {}", inputs_are(inputs))]
+    UnknownName {
+        /// The name that was given.
+        name: String,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// An input that no array was given for.
+    #[error("no array was given for the input {input:?}; {}", inputs_are(inputs))]
+    MissingArray {
+        /// The input.
+        input: String,
+        /// Names of the model's inputs.
+        inputs: Vec<String>,
+    },
+    /// More arrays than inputs.
+    #[error(
+        "{given} arrays were given, one after another, but the model has fewer inputs: {}",
+        inputs_are(inputs)
+    )]
+    TooMany {
+        /// How many there are at least.
+        given: usize,
         /// Names of the model's inputs.
         inputs: Vec<String>,
     },

@@ -3,20 +3,28 @@
 
 pub mod attest;
 pub mod batches;
+pub mod check_report;
 pub mod clear_runner;
 pub mod client;
+pub mod command_line;
+mod commands;
 pub mod compare;
 pub mod compile_report;
+pub mod compiling;
 pub mod error;
 pub mod examples;
 pub mod first_beyond;
 pub mod fixed;
 pub mod input;
+pub mod job;
 pub mod labels;
+pub mod listing;
 pub mod local;
+pub mod model_file;
 pub mod notation;
 pub mod operations;
 pub mod output;
+pub mod refusals;
 pub mod remote;
 pub mod report;
 pub mod results;

@@ -6,9 +6,10 @@
 //! learns the others' over its standard input. When that closes, the launcher is gone, and the
 //! party goes, too.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -58,6 +59,36 @@ pub enum LaunchError {
     Wire(#[from] WireError),
 }
 
+/// What the parties' processes run: the `cryptflow` command, wherever it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Executable {
+    /// The file that runs here.
+    #[default]
+    This,
+    /// Another file, with what stands before the command's own arguments: an interpreter, and the
+    /// script that it reads.
+    Through {
+        /// The file.
+        file: PathBuf,
+        /// Its first arguments.
+        arguments: Vec<OsString>,
+    },
+}
+
+impl Executable {
+    /// The command, without arguments of its own.
+    fn command(&self) -> std::io::Result<Command> {
+        match self {
+            Executable::This => std::env::current_exe().map(Command::new),
+            Executable::Through { file, arguments } => {
+                let mut command = Command::new(file);
+                command.args(arguments);
+                Ok(command)
+            }
+        }
+    }
+}
+
 /// The processes of all parties. Dropping them ends them.
 pub struct Parties {
     children: Vec<Running>,
@@ -78,7 +109,7 @@ impl Parties {
     /// # Errors
     /// A process does not start, or does not come up in time.
     pub fn launch(
-        executable: &Path,
+        executable: &Executable,
         parties: usize,
         deadline: Duration,
         network: Option<Network>,
@@ -88,7 +119,9 @@ impl Parties {
         let (ports_found, ports) = mpsc::channel();
         for party in 0..parties {
             let failed = |e: std::io::Error| LaunchError::Process { party, reason: e.to_string() };
-            let mut process = Command::new(executable)
+            let mut process = executable
+                .command()
+                .map_err(failed)?
                 .arg("party-local")
                 .args([party.to_string(), parties.to_string()])
                 .arg("--timeout")

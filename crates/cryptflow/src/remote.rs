@@ -11,13 +11,15 @@ use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
-use cryptflow_party::messages::{Manifest, SessionError, VERSION, commit};
+use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION, commit};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Link, LinkOptions, Role};
 
+use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::report::Session;
 
 /// How much longer than a party the client is patient, so that it hears from the parties who is
 /// silent.
@@ -266,6 +268,34 @@ impl Site {
             proved: Instant::now(),
         });
         Ok(Opened { links, manifest, evidence, renewal })
+    }
+
+    /// What is reported of a session.
+    pub fn session(&self, deployment: &Deployment, opened: &Opened) -> Session {
+        Session {
+            id: hex::encode(opened.manifest.session),
+            model: deployment.name.clone(),
+            deployment: hex::encode(deployment.digest()),
+            parties: self.parties(),
+            security: if self.trust.is_some() { "malicious" } else { "semi-honest" },
+            policy: self.policy().map(hex::encode),
+            insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
+            evidence: opened.evidence.clone(),
+        }
+    }
+}
+
+/// Has parties prove themselves again, where they attest and their evidence is as old as the policy
+/// allows: before each run of a session.
+///
+/// # Errors
+/// The evidence is refused; the session is over then.
+pub fn renew_where_due(renewal: &mut Option<Renewal>, client: &Client<'_>) -> Result<()> {
+    match renewal {
+        Some(renewal) if renewal.is_due() => {
+            client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
+        }
+        _ => Ok(()),
     }
 }
 

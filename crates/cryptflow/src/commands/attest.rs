@@ -10,8 +10,8 @@ mod verify;
 
 use std::path::Path;
 
+use crate::error::{Error, Result};
 use clap::Subcommand;
-use cryptflow::error::{Error, Result};
 use cryptflow_aramis::{Evidence, ReportData, hex};
 
 /// Look at evidence of trusted hardware, verify it, predict measurements, write a policy.

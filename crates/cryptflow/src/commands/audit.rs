@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 use cryptflow_figures::table::with_header;
 use cryptflow_figures::time::utc;
 use cryptflow_party::Audit;

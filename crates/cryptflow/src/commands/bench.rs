@@ -8,9 +8,10 @@ use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+use crate::local::Executable;
+use crate::notation;
 use clap::{Args, Subcommand};
-use cryptflow::error::{Error, Result};
-use cryptflow::notation;
 use cryptflow_athos::compile::Scale;
 use cryptflow_bench::machine::{Machine, now};
 use cryptflow_bench::{Measurement, Network, Outcome, Results, charts, markdown, published, tensorflow};
@@ -63,7 +64,7 @@ pub(crate) struct Paper {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     let Arguments::Paper(arguments) = arguments;
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
@@ -71,8 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|e| Error::at(folder, e))?;
     }
-    let executable = super::executable()?;
-    let launch = Launch { executable: &executable, deadline: timeout, network };
+    let launch = Launch { executable, deadline: timeout, network };
 
     let mut results = Results {
         cryptflow: env!("CARGO_PKG_VERSION").into(),

@@ -2,30 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::batches::Reader;
+use crate::clear_runner::ClearRunner;
+use crate::compile_report::{self, Subject};
+use crate::compiling::{self, CompilingError, Wanted};
+use crate::error::{Error, Result};
+use crate::input::{self, InputSpec};
+use crate::notation;
+use crate::refusals;
 use clap::Args;
-use cryptflow::clear_runner::ClearRunner;
-use cryptflow::compile_report::{self, Subject};
-use cryptflow::error::{Error, Result};
-use cryptflow::{examples, input, notation};
-use cryptflow_athos::check::Why;
-use cryptflow_athos::compile::{
-    Bounds, CompileError, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance, compile,
-};
-use cryptflow_athos::fix::{FixError, Unsupported, counted};
-use cryptflow_athos::rows::FirstAxis;
-use cryptflow_athos::{check, rows};
+use cryptflow_athos::compile::{CompileOptions, Compiled, Progress, Ring, Scale, Tolerance};
+use cryptflow_athos::fix::counted;
 use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
 use cryptflow_figures::table::{bytes, count, table};
-use cryptflow_graph::Graph;
-use cryptflow_import::{self as import, ImportError, ImportOptions, UnsupportedNode};
-use cryptflow_pictures as pictures;
 use cryptflow_program::{Batch, Preprocessing, file, write_whole};
 use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model::Model;
 use super::overwriting;
-use super::refusals::{self, Refused};
 
 /// The protocol whose costs the summary and the report have.
 const PRICED: ProtocolName = ProtocolName::DEFAULT;
@@ -160,48 +155,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for path in std::iter::once(&arguments.out).chain(&arguments.report) {
         file::check_writable(path).map_err(Error::new)?;
     }
-    let (model, options) = (&arguments.model.model, arguments.model.options());
-    let mut graph = import::from_path(model, &options).map_err(|e| match e {
-        ImportError::Unsupported(nodes) => refused(model, &options, &nodes),
-        other => Error::import(model, &other),
-    })?;
-    cryptflow_athos::passes::optimise(&mut graph);
-    let batch = batch(&graph, model, &options)?;
-    let preprocessing = arguments.prepare.preprocessing();
-    prepared(&graph, &preprocessing)?;
-    let bounds = if arguments.calibrate.is_empty() {
-        match arguments.range.or_else(|| examples::pixel_range(&preprocessing)) {
-            Some((low, high)) => {
-                Bounds::Ranges(vec![cryptflow_graph::Range { low, high }; graph.inputs.len()])
-            }
-            None => Bounds::Unknown,
-        }
-    } else {
-        let examples = examples::read(&graph, &arguments.calibrate, &preprocessing, arguments.rows, batch)?;
-        Bounds::Examples(examples)
-    };
-    let options = CompileOptions {
-        name: arguments.name.clone(),
-        scale: arguments.scale,
-        ring: arguments.ring,
-        margin: arguments.margin,
-        tolerance: arguments.tolerance(),
-        weight_bits: arguments.weight_bits,
-        hide_logits: arguments.hide_logits,
-        guard: arguments.guard,
-        batch,
-        preprocessing: vec![preprocessing; graph.inputs.len()],
-    };
+    let wanted = arguments.wanted();
     let bar = ProgressBar::no_length().with_style(style());
-    let compiled = compile(&graph, bounds, &options, &ClearRunner, &mut |p| show(&bar, &p));
+    let mut read = |specs: &[InputSpec]| input::columns(&arguments.calibrate, specs);
+    let examples: Option<Reader<'_>> = if arguments.calibrate.is_empty() { None } else { Some(&mut read) };
+    let compiled = compiling::compile(&wanted, examples, &ClearRunner, &mut |p| show(&bar, &p));
     bar.finish_and_clear();
-    let compiled = compiled.map_err(|e| match e {
-        CompileError::Fix(FixError::Unsupported(nodes)) => {
-            let why = |n: Unsupported| Refused::new(&n.name, &n.operation, &Why::Compute(n.reason));
-            unsupported(&nodes.into_iter().map(why).collect::<Vec<_>>())
-        }
-        other => Error::new(other),
-    })?;
+    let compiled = compiled.map_err(|error| refusal(&wanted.model, error))?;
     let report = serde_json::to_value(&compiled.report).map_err(Error::new)?;
     file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
     let costs = PRICED.costs(compiled.program.ring_bits);
@@ -213,7 +173,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             report: &compiled.report,
             protocol: PRICED,
             cost: &cost,
-            source: model.display().to_string(),
+            source: wanted.model.display().to_string(),
             options: arguments.given(),
         };
         let page = compile_report::page(&subject);
@@ -222,42 +182,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     summary(arguments, &compiled, &cost, price)
 }
 
-/// Whether one input at least can be prepared like this.
-fn prepared(graph: &Graph, preprocessing: &Preprocessing) -> Result<()> {
-    let check = |&input| {
-        let node = graph.node(input);
-        pictures::check(preprocessing, node.shape.get(1..).unwrap_or_default()).map_err(|e| {
-            Error::new(format_args!("the input {:?} cannot be prepared like this: {e}", node.name))
-        })
-    };
-    let mut checks = graph.inputs.iter().map(check);
-    match checks.next() {
-        Some(Err(error)) if !checks.any(|check| check.is_ok()) => Err(error),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// What the first axis of the inputs is. Of a model that takes any number of rows, which is
-/// compiled for one at a time, two are looked at.
-fn batch(graph: &Graph, model: &Path, options: &ImportOptions) -> Result<Batch> {
-    let two = match options.batch {
-        None => import::from_path(model, &ImportOptions { batch: Some(2), ..options.clone() }).ok(),
-        Some(_) => None,
-    };
-    match (rows::first_axis(graph), two.as_ref().map(rows::first_axis)) {
-        (FirstAxis::Mixed { .. }, _) => Ok(Batch::Whole),
-        (FirstAxis::Rows, Some(FirstAxis::Mixed { node })) => Err(Error::at(
-            model,
-            format_args!(
-                "the rows of a batch influence each other, which shows in the node {node:?}. Say how many \
-                 rows a run takes, always: --batch N (--batch 1 where each row is meant to stand alone)"
-            ),
-        )),
-        (FirstAxis::Rows, Some(FirstAxis::Rows) | None) => Ok(Batch::Rows),
-    }
-}
-
 impl Arguments {
+    /// What shall be compiled.
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            model: self.model.model.clone(),
+            import: self.model.options(),
+            rows: self.rows,
+            range: self.range,
+            preprocessing: self.prepare.preprocessing(),
+            options: CompileOptions {
+                name: self.name.clone(),
+                scale: self.scale,
+                ring: self.ring,
+                margin: self.margin,
+                tolerance: self.tolerance(),
+                weight_bits: self.weight_bits,
+                hide_logits: self.hide_logits,
+                guard: self.guard,
+                ..CompileOptions::default()
+            },
+        }
+    }
+
     /// What is about examples says nothing where there are none.
     fn warn_of_idle_options(&self) {
         let idle = [("--tolerance", !self.tolerance.is_empty()), ("--margin", self.margin.is_some())];
@@ -342,26 +289,19 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     }
 }
 
-/// Nodes that cannot be imported, and with them those that can, and that cannot be computed.
-fn refused(model: &Path, options: &ImportOptions, nodes: &[UnsupportedNode]) -> Error {
-    let all: Vec<Refused> = match check::check(model, options) {
-        Ok(found) => found.unsupported().map(|(n, why)| Refused::new(&n.name, &n.op, why)).collect(),
-        // It is the same file as before; if not, what was found before counts.
-        Err(_) => {
-            nodes.iter().map(|n| Refused::new(&n.name, &n.op, &Why::Import(n.reason.clone()))).collect()
+/// Why nothing was written: of the model's file, where it is about that; everything that stands in
+/// the way, where that is known.
+fn refusal(model: &Path, error: CompilingError) -> Error {
+    match &error {
+        CompilingError::Unsupported(nodes) => {
+            Error::new(format_args!("{error}; nothing was written\n{}", refusals::text(nodes).trim_end()))
         }
-    };
-    unsupported(&all)
-}
-
-/// Everything that stands in the way.
-fn unsupported(nodes: &[Refused]) -> Error {
-    let n = nodes.len();
-    Error::new(format_args!(
-        "{n} node{} of the model cannot be compiled; nothing was written\n{}",
-        if n == 1 { "" } else { "s" },
-        refusals::text(nodes).trim_end()
-    ))
+        CompilingError::Import(error) => Error::import(model, error),
+        CompilingError::RowsMixed { .. } => Error::at(model, error),
+        CompilingError::Prepare { .. } | CompilingError::Examples(_) | CompilingError::Compile(_) => {
+            Error::new(error)
+        }
+    }
 }
 
 fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u64) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 use cryptflow_party::deployment::check_name;
 use cryptflow_protocols::ProtocolName;
 

@@ -2,19 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::client::Client;
+use crate::compare::FloatModel;
+use crate::error::{Error, Result};
+use crate::first_beyond::first_beyond;
+use crate::input;
+use crate::job::{self, Given};
+use crate::labels::Labels;
+use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
+use crate::results::Results;
 use clap::Args;
-use cryptflow::batches::Batches;
-use cryptflow::client::Client;
-use cryptflow::compare::FloatModel;
-use cryptflow::error::{Error, Result};
-use cryptflow::first_beyond::first_beyond;
-use cryptflow::fixed;
-use cryptflow::input::{self, InputSpec, Row};
-use cryptflow::labels::Labels;
-use cryptflow::report::{Answers, Known, OutputReport, Report, Rows, held_back, named};
-use cryptflow::results::Results;
 use cryptflow_athos::Meaning;
-use cryptflow_program::{Checked, Output, Program, Value, ValueId, file};
+use cryptflow_program::{Checked, Output, Step, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::overwriting;
@@ -70,13 +69,9 @@ impl Files {
 }
 
 /// Everything that is known before a party is asked for anything.
-pub(crate) struct Job {
-    pub(crate) program: Checked,
-    batches: Batches,
-    /// The rows of each input: as many of each.
-    columns: Vec<Vec<Row>>,
-    /// Where the results of each output will go.
-    empty: Vec<Results>,
+pub(crate) struct Job<'a> {
+    pub(crate) program: &'a Checked,
+    job: job::Job<'a>,
     /// What the numbers of each output say, as far as that is known.
     meanings: Vec<Meaning>,
     labels: Option<Labels>,
@@ -85,20 +80,19 @@ pub(crate) struct Job {
     float: Option<FloatModel>,
 }
 
-impl Job {
+impl<'a> Job<'a> {
     /// Reads and checks everything that the command line names. `meanings` is what the file of the
     /// model says of its outputs, where there is one; the float model tells better.
-    pub(crate) fn prepare(program: Checked, files: &Files, meanings: Vec<Meaning>) -> Result<Job> {
-        let inputs = specs(&program)?;
-        let outputs = outputs(&program)?;
-        let batches = Batches::new(program.batch, inputs.iter().map(|input| input.shape.as_slice()));
+    pub(crate) fn prepare(program: &'a Checked, files: &Files, meanings: Vec<Meaning>) -> Result<Job<'a>> {
+        let outputs = job::outputs(program)?;
+        let batches = job::batches(program)?;
         if let Some(path) = &files.output {
             files.keep_apart(path)?;
             file::check_writable(path).map_err(Error::new)?;
             written::check_names(path, &outputs)?;
         }
         let float = match &files.compare {
-            Some(path) => Some(FloatModel::read(path, &program, files.signature.as_deref())?),
+            Some(path) => Some(FloatModel::read(path, program, files.signature.as_deref())?),
             None => None,
         };
         let meanings = match &float {
@@ -119,27 +113,21 @@ impl Job {
             None => None,
         };
         let named = labels.as_ref().map(|labels| named(&rows, labels.count())).unwrap_or_default();
-        let columns = batches.read(&files.input, inputs).map_err(Error::new)?;
-        let rows = columns.first().map_or(0, Vec::len);
-        let empty = outputs
-            .iter()
-            .map(|(name, value)| Results::expect(name, &value.shape, &batches, rows).map_err(Error::new))
-            .collect::<Result<_>>()?;
-        Ok(Job { program, batches, columns, empty, meanings, labels, named, float })
+        let job = job::Job::read(program, &mut |specs| input::columns(&files.input, specs));
+        Ok(Job { program, job: job.map_err(Error::new)?, meanings, labels, named, float })
     }
 
     /// A bar for all batches, on standard error, where that is a terminal.
     pub(crate) fn progress(&self) -> ProgressBar {
-        let bar = ProgressBar::new((self.runs() * self.program.steps.len()) as u64);
+        let bar = ProgressBar::new(self.job.steps() as u64);
         let style = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar
     }
 
-    /// One batch after another, in a session whose parties hold the weights. `between` is called
-    /// before each batch. Returns what every output gave, before what the client applies to it, and
-    /// adds to the report what it took. Whoever has the `weights` is told where values left their
-    /// bounds, if that is why there are no outputs.
+    /// All batches, in a session whose parties hold the weights, which ends with them; see
+    /// [`job::Job::run`]. Whoever has the `weights` is told where values left their bounds, if that
+    /// is why there are no outputs.
     pub(crate) fn run(
         &self,
         client: Client<'_>,
@@ -148,48 +136,16 @@ impl Job {
         weights: Option<&[Vec<i64>]>,
         between: &mut dyn FnMut(&Client<'_>) -> Result<()>,
     ) -> Result<Vec<Results>> {
-        let mut results = self.empty.clone();
-        let rows = self.columns.first().map_or(0, Vec::len);
-        let mut left = Vec::new();
-        for run in 0..self.runs() {
-            between(&client)?;
-            let done = run * self.program.steps.len();
-            let answer = client
-                .infer(&fixed::inputs(&self.program, &self.batch(run))?, &mut |step| {
-                    bar.set_position((done + step) as u64);
-                    if let Some(step) = self.program.steps.get(step) {
-                        bar.set_message(format!("{} {}", step.operation.name(), step.name));
-                    }
-                })
-                .map_err(Error::new)?;
-            report.add(&answer);
-            let Some(outputs) = &answer.outputs else {
-                left.extend(self.batches.rows_of(run, rows));
-                continue;
-            };
-            for ((results, output), opened) in results.iter_mut().zip(&self.program.outputs).zip(outputs) {
-                results.open(value(&self.program, output.value, "an output")?, output.digits, opened);
-            }
-        }
+        let mut progress = |done: usize, step: &Step| {
+            bar.set_position(done as u64);
+            bar.set_message(format!("{} {}", step.operation.name(), step.name));
+        };
+        let Given { results, left } = self.job.run(&client, &mut progress, report, between)?;
         report.bytes.share = client.sent();
         report.set_peak_rss(&client.finish().map_err(Error::new)?);
         bar.finish_and_clear();
         // Nobody but the client learns that: the parties have given their parts, and gone.
-        if left.is_empty() { Ok(results) } else { Err(self.held_back(&left, weights)?) }
-    }
-
-    /// Why there is no answer for these rows.
-    fn held_back(&self, left: &[usize], weights: Option<&[Vec<i64>]>) -> Result<Error> {
-        let first = match weights {
-            Some(weights) => first_beyond(&self.program, weights, &self.batches, &self.columns)?,
-            None => None,
-        };
-        Ok(Error::new(held_back(left, first.as_ref(), &self.names())))
-    }
-
-    /// What was given for each row.
-    fn names(&self) -> Vec<String> {
-        self.columns.iter().take(1).flatten().map(|row| row.name.clone()).collect()
+        if left.is_empty() { Ok(results) } else { Err(self.job.held_back(&left, weights)?) }
     }
 
     /// Completes the report, writes the outputs, and prints. Whoever has the `weights` is told where
@@ -202,11 +158,12 @@ impl Job {
         weights: Option<&[Vec<i64>]>,
     ) -> Result<()> {
         let float = match &self.float {
-            Some(model) => Some(self.float_results(model)?),
+            Some(model) => Some(self.job.float(model)?),
             None => None,
         };
         if let Some(weights) = weights.filter(|_| float.is_some()) {
-            report.first_out_of_bounds = first_beyond(&self.program, weights, &self.batches, &self.columns)?;
+            report.first_out_of_bounds =
+                first_beyond(self.program, weights, self.job.batches(), self.job.columns())?;
             report.looked_inside = true;
         }
         let known = |index: usize, output: &Output| Known {
@@ -220,7 +177,7 @@ impl Job {
             OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), known)
         });
         let outputs = outputs.collect::<std::result::Result<_, _>>().map_err(Error::new)?;
-        report.answers = Answers::new(self.names(), outputs);
+        report.answers = Answers::new(self.job.names(), outputs);
         if let Some(path) = &files.output {
             written::write(path, results, &known, files.output_form)?;
         }
@@ -232,53 +189,4 @@ impl Job {
         report.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
         Ok(())
     }
-
-    fn runs(&self) -> usize {
-        self.batches.runs(self.columns.first().map_or(0, Vec::len))
-    }
-
-    /// Every input of one run.
-    fn batch(&self, run: usize) -> Vec<Vec<f32>> {
-        self.columns.iter().map(|column| self.batches.fill(run, column)).collect()
-    }
-
-    /// What the float model says.
-    fn float_results(&self, model: &FloatModel) -> Result<Vec<Results>> {
-        let mut results = self.empty.clone();
-        for run in 0..self.runs() {
-            for (results, opened) in results.iter_mut().zip(model.run(self.batch(run))?) {
-                results.add(&opened);
-            }
-        }
-        Ok(results)
-    }
-}
-
-/// What each input must be, with the shapes that the program was compiled for.
-fn specs(program: &Program) -> Result<Vec<InputSpec>> {
-    if program.inputs.is_empty() {
-        return Err(Error::new("the model has no inputs: it gives the same whatever it is run on"));
-    }
-    let spec = |input: &cryptflow_program::Input| {
-        Ok(InputSpec {
-            name: input.name.clone(),
-            shape: value(program, input.value, "an input")?.shape.clone(),
-            low: input.low,
-            high: input.high,
-            factors: input.factors.clone(),
-            preprocessing: input.preprocessing.clone(),
-        })
-    };
-    program.inputs.iter().map(spec).collect()
-}
-
-/// The names and values of the outputs.
-fn outputs(program: &Program) -> Result<Vec<(&str, &Value)>> {
-    let output = |output: &'_ cryptflow_program::Output| value(program, output.value, "an output");
-    program.outputs.iter().map(|o| Ok((o.name.as_str(), output(o)?))).collect()
-}
-
-fn value<'a>(program: &'a Program, id: ValueId, what: &str) -> Result<&'a Value> {
-    let value = program.values.get(id.0);
-    value.ok_or_else(|| Error::new(format!("{what} of the model has no value; compile it again")))
 }

@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use cryptflow::error::{Error, Result};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 

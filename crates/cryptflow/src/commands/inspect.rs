@@ -2,18 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
+use crate::listing::{Listing, listing};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 use cryptflow_athos::fix::report::FunctionReport;
-use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_figures::table::{bytes, count, shape, with_header};
-use cryptflow_mpc::Cost;
-use cryptflow_program::file::Model;
-use cryptflow_program::{
-    Linear, Operation, Output, OutputTransform, Product, Program, Step, digest, guard, liveness,
-};
+use cryptflow_program::{OutputTransform, Program};
 use cryptflow_protocols::ProtocolName;
-use serde::Serialize;
 
 use super::protocol;
 
@@ -30,146 +25,13 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A step, as it is shown.
-#[derive(Serialize)]
-struct Line {
-    name: String,
-    operation: &'static str,
-    shape: Vec<usize>,
-    /// Fractional bits of the result.
-    scale: u32,
-    /// Bits of the ring of the result.
-    ring_bits: u32,
-    wide: bool,
-    /// Bounds of the result, in real numbers.
-    low: f64,
-    high: f64,
-    /// Bits that a comparison looks at.
-    compare_bits: Option<u32>,
-    macs: u64,
-    rounds: u64,
-    dealt_bytes: u64,
-    online_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Totals {
-    steps: usize,
-    parameters: u64,
-    macs: u64,
-    peak_elements: u64,
-    rounds: u64,
-    dealt_bytes: u64,
-    online_bytes: u64,
-    bytes: u64,
-    /// What the guard takes of all that, where there is one.
-    guard: Option<Share>,
-    /// An upper bound of the probability that a truncation of a run fails, where the protocol's
-    /// can.
-    truncation_failure: Option<f64>,
-}
-
-/// A part of what a run takes.
-#[derive(Serialize)]
-struct Share {
-    rounds: u64,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Listing<'a> {
-    name: &'a str,
-    digest: String,
-    protocol: &'static str,
-    ring_bits: u32,
-    scale: u32,
-    inputs: &'a [cryptflow_program::Input],
-    outputs: &'a [Output],
-    layers: Vec<Line>,
-    totals: Totals,
-    report: Option<&'a serde_json::Value>,
-}
-
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
-    let model = super::model::read(&arguments.model)?;
-    let costs = arguments.protocol.costs(model.program.ring_bits);
-    let estimate = estimate(&model.program, costs.as_ref()).map_err(Error::new)?;
-    let listing = listing(&model, &estimate, arguments.protocol)?;
+    let model = crate::model_file::read(&arguments.model)?;
+    let listing = listing(&model.program, model.report.as_ref(), arguments.protocol)?;
     if arguments.json {
         super::print(&serde_json::to_string_pretty(&listing).map_err(Error::new)?)
     } else {
         super::print(&text(&listing, &model.program))
-    }
-}
-
-fn listing<'a>(model: &'a Model, estimate: &Estimate, protocol: ProtocolName) -> Result<Listing<'a>> {
-    let program = &model.program;
-    let dealer = protocol.facts().dealer;
-    let rings = program.rings();
-    let layers: Vec<Line> = program
-        .steps
-        .iter()
-        .zip(&estimate.steps)
-        .filter_map(|(step, cost)| {
-            let value = program.values.get(step.output.0)?;
-            let real = |v: i64| v as f64 / f64::from(value.scale).exp2();
-            Some(Line {
-                name: step.name.clone(),
-                operation: step.operation.name(),
-                shape: value.shape.clone(),
-                scale: value.scale,
-                ring_bits: rings.get(step.output.0).copied().unwrap_or(program.ring_bits),
-                wide: value.wide,
-                low: real(value.low),
-                high: real(value.high),
-                compare_bits: step.operation.compare_bits(),
-                macs: macs(step),
-                rounds: cost.rounds,
-                dealt_bytes: cost.dealt(dealer),
-                online_bytes: cost.online(dealer),
-            })
-        })
-        .collect();
-    let totals = Totals {
-        steps: layers.len(),
-        parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
-        macs: layers.iter().map(|l| l.macs).sum(),
-        peak_elements: liveness::peak_elements(program),
-        rounds: estimate.total.rounds,
-        dealt_bytes: estimate.total.dealt(dealer),
-        online_bytes: estimate.total.online(dealer),
-        bytes: estimate.total.total(),
-        guard: program.guard.map(|_| guard_share(program, estimate)),
-        truncation_failure: protocol.failure(&truncations(program)),
-    };
-    Ok(Listing {
-        name: &program.name,
-        digest: digest(program).map_err(Error::new)?.to_string(),
-        protocol: protocol.name(),
-        ring_bits: program.ring_bits,
-        scale: program.scale,
-        inputs: &program.inputs,
-        outputs: &program.outputs,
-        layers,
-        totals,
-        report: model.report.as_ref(),
-    })
-}
-
-/// What the steps of the guard take.
-fn guard_share(program: &Program, estimate: &Estimate) -> Share {
-    let steps = guard::steps(program);
-    let costs = estimate.steps.iter().zip(steps).filter_map(|(cost, guards)| guards.then_some(cost));
-    let total: Cost = costs.sum();
-    Share { rounds: total.rounds, bytes: total.total() }
-}
-
-fn macs(step: &Step) -> u64 {
-    match &step.operation {
-        Operation::Linear(Linear { terms, .. }) => terms.iter().map(|t| t.map.macs()).sum(),
-        Operation::Product(Product { map, .. }) => map.macs(),
-        // Nothing else multiplies numbers of a ring with each other.
-        _ => 0,
     }
 }
 

@@ -17,18 +17,17 @@ mod party;
 mod party_local;
 mod predict;
 mod protocol;
-mod refusals;
 mod run;
 mod site;
 mod status;
 mod written;
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+use crate::local::Executable;
 use clap::Subcommand;
-use cryptflow::error::{Error, Result};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -52,15 +51,15 @@ pub(crate) enum Command {
     PartyLocal(party_local::Arguments),
 }
 
-/// Runs a command.
-pub(crate) fn run(command: Command) -> Result<()> {
+/// Runs a command. Parties that it starts on this machine run `executable`.
+pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
     match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, executable),
+        Command::Bench(arguments) => bench::run(&arguments, executable),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Party(arguments) => party::run(&arguments),
@@ -76,13 +75,6 @@ pub(crate) fn run(command: Command) -> Result<()> {
 fn timeout(seconds: f64) -> Result<Duration> {
     let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
     timeout.ok_or_else(|| Error::new(format_args!("--timeout {seconds}: give a number of seconds")))
-}
-
-/// The file of this command, which the parties' processes run.
-fn executable() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|e| {
-        Error::new(format_args!("cannot find the file of this command, which the parties run: {e}"))
-    })
 }
 
 /// Prints what a command found. A reader that has seen enough and went away (`| head`) is no

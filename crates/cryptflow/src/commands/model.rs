@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+use crate::model_file;
+use crate::notation;
+use crate::report::Origin;
 use clap::Args;
-use cryptflow::error::{Error, Result};
-use cryptflow::notation;
-use cryptflow::report::Origin;
 use cryptflow_athos::Meaning;
-use cryptflow_import::{ImportOptions, Lookalike};
-use cryptflow_program::{Checked, file};
+use cryptflow_import::ImportOptions;
+use cryptflow_program::Checked;
 
 /// A model, and what its file does not say.
 #[derive(Args)]
@@ -52,43 +53,9 @@ pub(super) struct Compiled {
     pub(super) meanings: Vec<Meaning>,
 }
 
-/// Reads a compiled model, or its public part. What was never compiled is named for what it is.
-pub(super) fn read(path: &Path) -> Result<file::Model> {
-    file::read(path).map_err(|error| {
-        if let Some(found) = Lookalike::model_at(path) {
-            let how = format!("cryptflow compile {} --calibrate EXAMPLES -o model.safetensors", path.display());
-            let reason = format!("this is {found}, which is not compiled. Compile it, and give what this writes: {how}");
-            return Error::at(path, reason);
-        }
-        match Lookalike::at(path) {
-            // What is wrong with it is known better.
-            None | Some(Lookalike::Compiled | Lookalike::Safetensors) => Error::new(error),
-            Some(Lookalike::Directory) => {
-                Error::at(path, "this is a folder. Give the file that `cryptflow compile` wrote")
-            }
-            Some(found @ Lookalike::Empty) => Error::at(path, format_args!("this is {found}. Copy it again")),
-            Some(found @ Lookalike::Text) => {
-                Error::at(path, format_args!("this is {found}. Give the file that `cryptflow compile` wrote"))
-            }
-            Some(found @ (Lookalike::Numpy | Lookalike::Picture)) => {
-                let reason = format!(
-                    "this is {found}, and not what `cryptflow compile` wrote. Give the compiled model here, and this file \
-                     as the input: --input {}",
-                    path.display()
-                );
-                Error::at(path, reason)
-            }
-            Some(found) => {
-                let advice = found.advice();
-                Error::at(path, format_args!("this is not what `cryptflow compile` wrote: it looks like {found}. To compile a model: {advice}"))
-            }
-        }
-    })
-}
-
 /// Reads a compiled model, with its weights.
 pub(super) fn compiled(path: &Path) -> Result<Compiled> {
-    let model = read(path)?;
+    let model = model_file::read(path)?;
     let missing = "this is the public part of a model; give the file with its weights";
     let weights = model.weights.ok_or_else(|| Error::at(path, missing))?;
     let examples = model.report.as_ref().and_then(|report| report.get("examples")?.as_u64());

@@ -1,8 +1,8 @@
 //! The options that make a slower network out of this machine's.
 
+use crate::error::Result;
+use crate::local;
 use clap::Args;
-use cryptflow::error::Result;
-use cryptflow::local;
 use cryptflow_wire::Network;
 
 /// An emulated network between the parties.

@@ -1,8 +1,8 @@
 //! `cryptflow operations`: the page of operations.
 
+use crate::error::Result;
+use crate::operations;
 use clap::Args;
-use cryptflow::error::Result;
-use cryptflow::operations;
 
 /// List the operations of TensorFlow and ONNX that can be compiled, with their costs: the page
 /// docs/operations.md.

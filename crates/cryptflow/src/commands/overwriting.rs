@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cryptflow::error::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Refuses where a file that is written is one that is read, or another one that is written. Each
 /// comes with what it is: an option's name, say.

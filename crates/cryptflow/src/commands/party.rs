@@ -1,7 +1,7 @@
 //! `cryptflow party`: one of the three parties, as a service.
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 
 use super::site::Where;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+use crate::local;
 use clap::Args;
-use cryptflow::error::{Error, Result};
-use cryptflow::local;
 
 use super::network::Emulated;
 

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::remote::renew_where_due;
+use crate::report::Report;
 use clap::Args;
-use cryptflow::client::Client;
-use cryptflow::error::{Error, Result};
-use cryptflow::report::{Report, Session};
-use cryptflow_party::messages::Request;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
@@ -39,32 +39,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
-    let job = Job::prepare(program, &arguments.files, Vec::new())?;
+    let job = Job::prepare(&program, &arguments.files, Vec::new())?;
     let bar = job.progress();
     bar.set_message("connecting");
 
     let begun = Instant::now();
-    let opened = site.open(&deployment, &job.program, protocol)?;
-    let session = Session {
-        id: hex::encode(opened.manifest.session),
-        model: deployment.name.clone(),
-        deployment: digest,
-        parties: site.parties(),
-        security: if site.policy().is_some() { "malicious" } else { "semi-honest" },
-        policy: site.policy().map(hex::encode),
-        insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
-        evidence: opened.evidence,
-    };
-    let mut report = Report { session: Some(session), ..Report::of(protocol) };
+    let opened = site.open(&deployment, job.program, protocol)?;
+    let mut report = Report { session: Some(site.session(&deployment, &opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
-    let client = Client::join(opened.links, &job.program, protocol, renewal.is_some()).map_err(Error::new)?;
+    let client = Client::join(opened.links, job.program, protocol, renewal.is_some()).map_err(Error::new)?;
     report.seconds.share = begun.elapsed().as_secs_f64();
-    let results = job.run(client, &bar, &mut report, None, &mut |client| match &mut renewal {
-        Some(renewal) if renewal.is_due() => {
-            client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
-        }
-        _ => Ok(()),
-    })?;
+    let results =
+        job.run(client, &bar, &mut report, None, &mut |client| renew_where_due(&mut renewal, client))?;
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::local::{Executable, Parties};
+use crate::report::Report;
 use clap::Args;
-use cryptflow::client::Client;
-use cryptflow::error::{Error, Result};
-use cryptflow::local::Parties;
-use cryptflow::report::Report;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
@@ -35,22 +35,21 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the command.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
     arguments.files.spare_model(&arguments.model)?;
     let Compiled { program, weights, origin, meanings } = super::model::compiled(&arguments.model)?;
-    let job = Job::prepare(program, &arguments.files, meanings)?;
-    let executable = super::executable()?;
+    let job = Job::prepare(&program, &arguments.files, meanings)?;
     let protocol = arguments.protocol;
     let mut report = Report { origin, ..Report::of(protocol) };
     let bar = job.progress();
 
     let (parties, links) =
-        Parties::launch(&executable, protocol.facts().parties, timeout, network).map_err(Error::new)?;
+        Parties::launch(executable, protocol.facts().parties, timeout, network).map_err(Error::new)?;
     let begun = Instant::now();
     bar.set_message("sharing the weights");
-    let result = Client::begin(links, &job.program, protocol)
+    let result = Client::begin(links, job.program, protocol)
         .and_then(|client| client.deploy(&weights).map(|()| client))
         .map_err(Error::new)
         .and_then(|client| {

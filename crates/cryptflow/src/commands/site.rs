@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::error::Result;
+use crate::remote::Site;
 use clap::Args;
-use cryptflow::error::Result;
-use cryptflow::remote::Site;
 
 /// Who this is, and who the parties are.
 #[derive(Args)]

@@ -1,7 +1,7 @@
 //! `cryptflow status`: whether the parties can be reached, and what they are ready for.
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 use serde_json::json;
 
 use super::site::Where;

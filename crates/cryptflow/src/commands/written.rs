@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use crate::error::{Error, Result};
+use crate::output;
+use crate::report::Known;
+use crate::results::Results;
 use clap::ValueEnum;
-use cryptflow::error::{Error, Result};
-use cryptflow::output;
-use cryptflow::report::Known;
-use cryptflow::results::Results;
 use cryptflow_arrays::npy::{Tensor, Written};
 use cryptflow_program::Value;
 

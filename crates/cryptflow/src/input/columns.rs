@@ -74,7 +74,7 @@ fn named(path: &Path) -> Option<(&str, &str)> {
 }
 
 /// The input of this name; TensorFlow's `:0` after it may be left away or added.
-fn of_input(name: &str, specs: &[InputSpec]) -> Option<usize> {
+pub(super) fn of_input(name: &str, specs: &[InputSpec]) -> Option<usize> {
     let plain = |name: &str| name.strip_suffix(":0").unwrap_or(name).to_owned();
     let exact = specs.iter().position(|spec| spec.name == name);
     exact.or_else(|| specs.iter().position(|spec| plain(&spec.name) == plain(name)))

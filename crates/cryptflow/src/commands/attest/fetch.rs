@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::attest::collateral::{self, Services};
+use crate::error::{Error, Result};
 use clap::{Args, ValueEnum};
-use cryptflow::attest::collateral::{self, Services};
-use cryptflow::error::{Error, Result};
 use cryptflow_aramis::Collateral;
 use cryptflow_aramis::policy::Product;
 

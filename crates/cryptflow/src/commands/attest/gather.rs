@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 use cryptflow_aramis::simulated::SimulatedTee;
 use cryptflow_aramis::{Attester, ReportData, evidence};
 

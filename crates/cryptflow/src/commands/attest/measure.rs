@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::attest::measure::{self, Guest};
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::attest::measure::{self, Guest};
-use cryptflow::error::{Error, Result};
 
 /// Predict a measurement from files.
 ///

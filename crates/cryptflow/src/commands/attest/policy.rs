@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::attest::policy::{self, Recipe};
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::attest::policy::{self, Recipe};
-use cryptflow::error::{Error, Result};
 use cryptflow_aramis::hex;
 
 /// Write a policy from measurements, as strict as it can be for them.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 
 /// Show what evidence says, without verifying it.
 #[derive(Args)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::error::{Error, Result};
 use clap::Args;
-use cryptflow::error::{Error, Result};
 
 /// Make (or renew) a simulated root of trust, which PROTECTS NOTHING.
 ///

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::error::{Error, Result};
+use crate::notation;
 use clap::Args;
-use cryptflow::error::{Error, Result};
-use cryptflow::notation;
 use cryptflow_aramis::simulated::SimulatedTrust;
 use cryptflow_aramis::{Appraisal, Collateral, Policy, ReportData, Role, Roots, Verifier};
 use serde::Serialize;

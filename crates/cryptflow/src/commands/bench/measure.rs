@@ -1,17 +1,16 @@
 //! One network with one protocol: a process for each party, one session, some inferences of one
 //! example each.
 
-use std::path::Path;
 use std::time::Duration;
 
 use cryptflow_program::Program;
 use cryptflow_wire::{Link, Network};
 
-use cryptflow::client::Client;
-use cryptflow::compare::Comparison;
-use cryptflow::error::{Error, Result};
-use cryptflow::fixed;
-use cryptflow::local::Parties;
+use crate::client::Client;
+use crate::compare::Comparison;
+use crate::error::{Error, Result};
+use crate::fixed;
+use crate::local::{Executable, Parties};
 use cryptflow_bench::machine::cpu_seconds;
 use cryptflow_bench::{Taken, median};
 use cryptflow_engine::Beyond;
@@ -39,7 +38,7 @@ pub(super) struct Job<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Launch<'a> {
     /// The executable that they run.
-    pub(super) executable: &'a Path,
+    pub(super) executable: &'a Executable,
     /// Silence after which one counts as gone.
     pub(super) deadline: Duration,
     /// The network between them, where it is emulated.

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cryptflow::clear_runner::ClearRunner;
-use cryptflow::compare::FloatModel;
-use cryptflow::error::{Error, Result};
-use cryptflow::examples;
+use crate::clear_runner::ClearRunner;
+use crate::compare::FloatModel;
+use crate::error::{Error, Result};
+use crate::examples;
+use crate::input::{self, InputSpec};
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, Scale, compile as compile_graph};
 use cryptflow_bench::published;
 use cryptflow_import::{self as import, ImportOptions};
@@ -70,7 +71,10 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
         return Err(Error::at(&files.model, reason));
     }
     let none = Preprocessing::default();
-    let read = |file: &Path, rows| examples::read(&graph, &[file.to_path_buf()], &none, rows, Batch::Rows);
+    let read = |file: &Path, rows| {
+        let mut read = |specs: &[InputSpec]| input::columns(&[file.to_path_buf()], specs);
+        examples::read(&graph, &mut read, &none, rows, Batch::Rows).map_err(Error::new)
+    };
     let bounds = Bounds::Examples(read(&files.calibration, CALIBRATION_ROWS)?);
     let rows = read(&files.examples, runs)?;
     let options = CompileOptions {

@@ -4,18 +4,23 @@ use cryptflow_athos::check::Why;
 use serde::Serialize;
 
 /// A node that cannot be compiled.
-#[derive(Serialize)]
-pub(super) struct Refused {
-    node: String,
-    operation: String,
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Refused {
+    /// Its name in the model.
+    pub node: String,
+    /// Its operation, as the model calls it.
+    pub operation: String,
     /// What kind of reason it is: `operation` where the operation is not supported at all.
-    kind: &'static str,
-    reason: String,
-    advice: Option<String>,
+    pub kind: &'static str,
+    /// What is the matter.
+    pub reason: String,
+    /// What to do, where there is something.
+    pub advice: Option<String>,
 }
 
 impl Refused {
-    pub(super) fn new(node: &str, operation: &str, why: &Why) -> Refused {
+    /// Of a node that was looked at.
+    pub fn new(node: &str, operation: &str, why: &Why) -> Refused {
         Refused {
             node: node.into(),
             operation: operation.into(),
@@ -28,7 +33,7 @@ impl Refused {
 
 /// The nodes, those together of which the same is said: names of any length, a line each, and then
 /// why, and what to do.
-pub(super) fn text(nodes: &[Refused]) -> String {
+pub fn text(nodes: &[Refused]) -> String {
     let mut said: Vec<(&str, Option<&str>)> = Vec::new();
     for node in nodes {
         let this = (node.reason.as_str(), node.advice.as_deref());

@@ -1,0 +1,180 @@
+//! What a compiled model does, layer by layer, and what it costs.
+
+use cryptflow_engine::{Estimate, estimate, truncations};
+use cryptflow_mpc::Cost;
+use cryptflow_program::{Checked, Input, Linear, Operation, Output, Product, Step, digest, guard, liveness};
+use cryptflow_protocols::ProtocolName;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// A step, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// The node of the source model.
+    pub name: String,
+    /// What it computes.
+    pub operation: &'static str,
+    /// Shape of the result.
+    pub shape: Vec<usize>,
+    /// Fractional bits of the result.
+    pub scale: u32,
+    /// Bits of the ring of the result.
+    pub ring_bits: u32,
+    /// Whether it lives in the large ring.
+    pub wide: bool,
+    /// Smallest number that the result may be.
+    pub low: f64,
+    /// Largest number that it may be.
+    pub high: f64,
+    /// Bits that a comparison looks at.
+    pub compare_bits: Option<u32>,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// Bytes from a party that only deals.
+    pub dealt_bytes: u64,
+    /// The other bytes between parties.
+    pub online_bytes: u64,
+}
+
+/// All steps together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Totals {
+    /// Steps.
+    pub steps: usize,
+    /// Elements of all weights.
+    pub parameters: u64,
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// Elements that are alive at one time, at most.
+    pub peak_elements: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// Bytes from a party that only deals.
+    pub dealt_bytes: u64,
+    /// The other bytes between parties.
+    pub online_bytes: u64,
+    /// All bytes between parties.
+    pub bytes: u64,
+    /// What the guard takes of all that, where there is one.
+    pub guard: Option<Share>,
+    /// An upper bound of the probability that a truncation of a run fails, where the protocol's
+    /// can.
+    pub truncation_failure: Option<f64>,
+}
+
+/// A part of what a run takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Share {
+    /// Rounds.
+    pub rounds: u64,
+    /// Bytes between parties.
+    pub bytes: u64,
+}
+
+/// A compiled model, and its costs in a protocol.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing<'a> {
+    /// Name of the model.
+    pub name: &'a str,
+    /// Digest of the program.
+    pub digest: String,
+    /// The protocol.
+    pub protocol: &'static str,
+    /// Bits of the large ring.
+    pub ring_bits: u32,
+    /// Fractional bits of activations.
+    pub scale: u32,
+    /// The inputs.
+    pub inputs: &'a [Input],
+    /// The outputs.
+    pub outputs: &'a [Output],
+    /// The steps.
+    pub layers: Vec<Line>,
+    /// All of them together.
+    pub totals: Totals,
+    /// What the compiler said.
+    pub report: Option<&'a serde_json::Value>,
+}
+
+/// Lists the steps of a program, and what they cost in a protocol.
+///
+/// # Errors
+/// A program that the estimate or the digest cannot be made of.
+pub fn listing<'a>(
+    program: &'a Checked,
+    report: Option<&'a serde_json::Value>,
+    protocol: ProtocolName,
+) -> Result<Listing<'a>> {
+    let costs = protocol.costs(program.ring_bits);
+    let estimate = estimate(program, costs.as_ref()).map_err(Error::new)?;
+    let dealer = protocol.facts().dealer;
+    let rings = program.rings();
+    let layers: Vec<Line> = program
+        .steps
+        .iter()
+        .zip(&estimate.steps)
+        .filter_map(|(step, cost)| {
+            let value = program.values.get(step.output.0)?;
+            let real = |v: i64| v as f64 / f64::from(value.scale).exp2();
+            Some(Line {
+                name: step.name.clone(),
+                operation: step.operation.name(),
+                shape: value.shape.clone(),
+                scale: value.scale,
+                ring_bits: rings.get(step.output.0).copied().unwrap_or(program.ring_bits),
+                wide: value.wide,
+                low: real(value.low),
+                high: real(value.high),
+                compare_bits: step.operation.compare_bits(),
+                macs: macs(step),
+                rounds: cost.rounds,
+                dealt_bytes: cost.dealt(dealer),
+                online_bytes: cost.online(dealer),
+            })
+        })
+        .collect();
+    let totals = Totals {
+        steps: layers.len(),
+        parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
+        macs: layers.iter().map(|l| l.macs).sum(),
+        peak_elements: liveness::peak_elements(program),
+        rounds: estimate.total.rounds,
+        dealt_bytes: estimate.total.dealt(dealer),
+        online_bytes: estimate.total.online(dealer),
+        bytes: estimate.total.total(),
+        guard: program.guard.map(|_| guard_share(program, &estimate)),
+        truncation_failure: protocol.failure(&truncations(program)),
+    };
+    Ok(Listing {
+        name: &program.name,
+        digest: digest(program).map_err(Error::new)?.to_string(),
+        protocol: protocol.name(),
+        ring_bits: program.ring_bits,
+        scale: program.scale,
+        inputs: &program.inputs,
+        outputs: &program.outputs,
+        layers,
+        totals,
+        report,
+    })
+}
+
+/// What the steps of the guard take.
+fn guard_share(program: &Checked, estimate: &Estimate) -> Share {
+    let steps = guard::steps(program);
+    let costs = estimate.steps.iter().zip(steps).filter_map(|(cost, guards)| guards.then_some(cost));
+    let total: Cost = costs.sum();
+    Share { rounds: total.rounds, bytes: total.total() }
+}
+
+fn macs(step: &Step) -> u64 {
+    match &step.operation {
+        Operation::Linear(Linear { terms, .. }) => terms.iter().map(|t| t.map.macs()).sum(),
+        Operation::Product(Product { map, .. }) => map.macs(),
+        // Nothing else multiplies numbers of a ring with each other.
+        _ => 0,
+    }
+}

@@ -1,0 +1,149 @@
+"""Three organisations: what a client, or the owner of a model, does with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import Any
+
+from cryptflow import _native
+from cryptflow.arrays import Inputs, Outputs, given, outputs
+from cryptflow.errors import BoundsWarning, in_python
+from cryptflow.program import Port, Program
+from cryptflow.progress import DEBUG, Progress, Wanted
+from cryptflow.reports import RunReport
+
+
+class Site:
+    """The site of a client, or of the owner of models: its key, and who the parties are.
+
+    `cryptflow init client` makes one; a party is started with `cryptflow party`.
+
+    Parameters
+    ----------
+    config
+        The site's configuration, or the folder of its `cryptflow.toml`.
+    insecure_simulated_tee
+        Accept evidence of the simulated root of trust in this folder: proves nothing, protects nothing.
+    """
+
+    def __init__(
+        self, config: str | os.PathLike[str] = ".", *, insecure_simulated_tee: str | os.PathLike[str] | None = None
+    ) -> None:
+        path = os.fspath(config)
+        if os.path.isdir(path):
+            path = os.path.join(path, "cryptflow.toml")
+        self._native = _native.Site(path, insecure_simulated_tee)
+
+    @property
+    def parties(self) -> list[str]:
+        """The parties' organisations, in order."""
+        return self._native.parties
+
+    def status(self) -> list[dict[str, Any]]:
+        """What each party says of itself; `{"error": …}` of one that cannot be reached."""
+        return [json.loads(said) if said is not None else {"error": error} for said, error in self._native.status()]
+
+    def deploy(self, program: Program, name: str, *, protocol: str = "mirror", replace: bool = False) -> str:
+        """Shares a program's weights into the stores of the parties; no party learns them.
+
+        All of them keep their parts, or none does.
+
+        Parameters
+        ----------
+        program
+            The program, with its weights.
+        name
+            What clients call it.
+        protocol
+            The protocol that it will be used with.
+        replace
+            In the place of another model of this name.
+
+        Returns
+        -------
+        str
+            The digest of program and weights, by which clients know it.
+        """
+        return self._native.deploy(program._native, name, protocol, replace)
+
+    def model(self, name: str, *, digest: str | None = None) -> DeployedModel:
+        """A model that the parties keep.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        digest
+            Nothing but the model with this digest is run.
+        """
+        return DeployedModel(self._native.model(name), name, digest)
+
+    def __repr__(self) -> str:
+        return f"<Site: parties {', '.join(self.parties)}>"
+
+
+class DeployedModel:
+    """A model that the parties keep, as a client knows it: without its weights.
+
+    Attributes
+    ----------
+    last
+        What the last prediction took, and what the parties proved.
+    """
+
+    last: RunReport | None
+
+    def __init__(self, native: _native.Deployed, name: str, digest: str | None) -> None:
+        from cryptflow.errors import PartyError
+
+        if digest is not None and digest != native.digest:
+            raise PartyError(f"the parties keep {native.digest} under the name {name}, not {digest}", "party-digest")
+        self._native = native
+        self.name = name
+        self.last = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of program and weights."""
+        return self._native.digest
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that it was deployed for."""
+        return self._native.protocol
+
+    @property
+    def inputs(self) -> list[Port]:
+        """The inputs."""
+        return Program(self._native.program).inputs
+
+    @property
+    def outputs(self) -> list[Port]:
+        """The outputs."""
+        return Program(self._native.program).outputs
+
+    def predict(self, x: Inputs, *, raw: bool = False, progress: Wanted = None) -> Outputs:
+        """The answer of the parties. The client shares the input, and alone opens the answer.
+
+        Parameters
+        ----------
+        x, raw, progress
+            As in `Program.run`.
+        """
+        with Progress(progress, DEBUG) as bar:
+            arrays, report, told = self._native.run(given(x), raw, bar.callback())
+        for text in told:
+            warnings.warn(in_python(text), BoundsWarning, stacklevel=2)
+        self.last = RunReport(json.loads(report))
+        return outputs(arrays)
+
+    async def predict_async(self, x: Inputs, *, raw: bool = False) -> Outputs:
+        """`predict`, while others of the event loop go on."""
+        import asyncio
+
+        return await asyncio.to_thread(self.predict, x, raw=raw, progress=False)
+
+    def __repr__(self) -> str:
+        return f"<DeployedModel {self.name}: {self.digest}>"

@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptflow import _native
 from cryptflow.arrays import Inputs, given
-from cryptflow.errors import CompileWarning, OptionError, in_python
+from cryptflow.errors import CompileWarning, OptionError
 from cryptflow.program import Program
 from cryptflow.progress import Progress, Wanted
 from cryptflow.sources import Model, opened
@@ -161,7 +161,7 @@ def compile(
         native = _native.compile(source.path, json.dumps(options), examples, bar.callback())
         program = Program(native, source, signature)
     for text in program.report.warnings:
-        warnings.warn(in_python(text), CompileWarning, stacklevel=2)
+        warnings.warn(text, CompileWarning, stacklevel=2)
     return program
 
 

@@ -146,7 +146,7 @@ def _option(match: re.Match[str]) -> str:
     name, value = match["name"], match["value"]
     known = _NAMES.get(name, name.replace("-", "_"))
     if value is None:
-        return known
+        return f"{known}="
     if name == "input" and "=" in value:
         which, _, shape = value.rpartition("=")
         return f'inputs={{"{which}": {"SHAPE" if shape == "SHAPE" else f"({shape})"}}}'

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cryptflow.errors import in_python
+
 #: Height of a page in a notebook.
 _HEIGHT = 640
 
@@ -75,7 +77,7 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        return list(self.data.get("warnings", ()))
+        return [in_python(warning) for warning in self.data.get("warnings", ())]
 
     @property
     def scale(self) -> int:

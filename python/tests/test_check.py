@@ -50,12 +50,12 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 
 
 def test_advice_speaks_of_arguments() -> None:
-    assert in_python("give examples (--calibrate), or the range (--range)") == "give examples (calibration), or the range (range)"
-    assert in_python("Compile with --divide 255 (and --mean)") == "Compile with divide=255 (and mean)"
+    assert in_python("give examples (--calibrate), or the range (--range)") == "give examples (calibration=), or the range (range=)"
+    assert in_python("Compile with --divide 255 (and --mean)") == "Compile with divide=255 (and mean=)"
     assert in_python("cut the graph with --input NAME=SHAPE.") == 'cut the graph with inputs={"NAME": SHAPE}.'
     assert in_python("give --input x=1,224,224,3") == 'give inputs={"x": (1,224,224,3)}'
     assert in_python("name it with --output NAME") == 'name it with outputs=["NAME"]'
-    assert in_python("--hide-logits or --batch N") == "hide_logits or batch=N"
+    assert in_python("--hide-logits or --batch N") == "hide_logits= or batch=N"
 
 
 def test_a_node_has_a_reason_and_advice() -> None:

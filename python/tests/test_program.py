@@ -79,6 +79,7 @@ def test_the_report_is_a_page(program: cf.Program, tmp_path: Path) -> None:
     assert report.ring_bits <= 64 and report.scale > 0
     assert "fractional bits" in repr(report)
     assert report.agreement is not None and report.agreement["examples"] > 0
+    assert any("hide_logits=" in warning for warning in report.warnings)
     assert report.page.startswith("<!DOCTYPE html>")
     shown = report._repr_html_()
     assert shown.startswith("<iframe srcdoc=") and "&lt;!DOCTYPE html&gt;" in shown
@@ -153,7 +154,7 @@ def test_options_are_those_of_the_command(digits: dict[str, np.ndarray]) -> None
     assert hidden.estimate().rounds >= fixed.estimate().rounds
     with pytest.raises(cf.OptionError, match="scale of 99"):
         cf.compile(DIGITS / "model.pb", digits["calibration"], scale=99)
-    with pytest.raises(cf.OptionError, match=r"\(calibration\).*\(range\)") as caught:
+    with pytest.raises(cf.OptionError, match=r"\(calibration=\).*\(range=\)") as caught:
         cf.compile(DIGITS / "model.pb")
     assert caught.value.code == "no-bounds"
     with pytest.raises(cf.OptionError, match="no output 'else'|no output \"else\""):

@@ -2,7 +2,7 @@
 
 use crate::program::{Program, Value, ValueId};
 
-/// Fills [`Step::last_uses`] of every step: a value dies at the last step that uses it, at the step
+/// Fills [`crate::Step::last_uses`] of every step: a value dies at the last step that uses it, at the step
 /// that makes it if none does, and never if it is opened. Inputs that nothing uses die nowhere.
 pub fn fill_last_uses(program: &mut Program) {
     let mut dead_already = vec![false; program.values.len()];

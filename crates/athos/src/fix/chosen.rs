@@ -2,7 +2,7 @@
 //! weights are the [`Choice`]; from it follow the bounds of every value, and the bits that every
 //! step shifts out.
 
-pub(crate) use headroom::SMALLEST_RING;
+pub(crate) use headroom::{SMALLEST_RING, at_one_shift};
 
 pub(crate) mod choice;
 mod headroom;

@@ -167,8 +167,9 @@ impl Pass {
                     constants.push((i, node.name.clone(), reordered(array, p, broadcasts)?));
                     input
                 }
-                // Whatever it is: only if it is known in this order already.
-                _ => *self.known.get(&(input, back.clone()))?,
+                // Whatever it is: only if it is known in this order already, and the node is not of both
+                // orders: each would take the other's place, for ever.
+                _ => *self.known.get(&(input, back.clone())).filter(|known| !inputs.contains(known))?,
             };
             operands.push(found);
         }

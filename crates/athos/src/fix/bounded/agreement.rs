@@ -10,6 +10,9 @@ use crate::fix::options::Tolerance;
 /// The part of the median margin between the best and the second class that errors may come to.
 const OF_MARGIN: f64 = 1.0 / 128.0;
 
+/// The error of a logit at most, where its softmax is the answer and no tolerance was asked for.
+const OF_SOFTMAX: f64 = 1.0 / 32.0;
+
 /// How many times more is taken, with a warning, where no scale does better and no tolerance was
 /// asked for: of numbers, and of the margin between classes.
 const SLACK: f64 = 8.0;
@@ -157,7 +160,16 @@ impl Allowed {
             Says::Classes(_) => SLACK_OF_CLASSES,
             Says::Columns(_) => SLACK,
         };
-        Allowed { says, columns: judged_by_others(columns, largest * wanted.share), slack }
+        // An output that was nothing but zero is judged as one that is about one.
+        let otherwise = if largest > 0.0 { largest * wanted.share } else { wanted.share };
+        Allowed { says, columns: judged_by_others(columns, otherwise), slack }
+    }
+
+    /// The same of what a client takes the softmax of. Where places are hidden, classes are far apart,
+    /// and their probabilities may be none the less: these are off by a quarter of this at most.
+    pub(crate) fn of_softmax(self) -> Allowed {
+        let columns = self.columns.iter().map(|&error| error.min(OF_SOFTMAX)).collect();
+        Allowed { columns, ..self }
     }
 }
 
@@ -174,7 +186,7 @@ fn span(examples: &[&[f32]], column: usize, columns: usize) -> f64 {
 /// the whole output.
 fn judged_by_others(mut columns: Vec<f64>, otherwise: f64) -> Vec<f64> {
     let narrowest = columns.iter().copied().filter(|&c| c > 0.0).fold(f64::INFINITY, f64::min);
-    let instead = if narrowest.is_finite() { narrowest } else { otherwise.max(f64::MIN_POSITIVE) };
+    let instead = if narrowest.is_finite() { narrowest } else { otherwise };
     columns.iter_mut().filter(|c| **c == 0.0).for_each(|c| *c = instead);
     columns
 }

@@ -108,7 +108,11 @@ impl Examples {
         let allowed = |(index, opened): (usize, &Opened)| {
             let values: Vec<&[f32]> =
                 outputs.iter().filter_map(|outputs| outputs.get(index)).map(Vec::as_slice).collect();
-            Allowed::of(&opened.name, opened.says(answered), &values, &tolerance)
+            let allowed = Allowed::of(&opened.name, opened.says(answered), &values, &tolerance);
+            match opened.transform {
+                Some(OutputTransform::Softmax) if !answered && !tolerance.is_strict() => allowed.of_softmax(),
+                Some(_) | None => allowed,
+            }
         };
         let allowed = opened.iter().enumerate().map(allowed).collect();
         Examples { inputs, opened, outputs, allowed, tolerance }

@@ -8,7 +8,7 @@
 use cryptflow_operation::{Activation, Bounds, Form, Linear, Rectifier, Truncating, bits};
 
 use super::choice::Choice;
-use crate::fix::options::WORST_CASE_WEIGHT_BITS;
+use crate::fix::options::{WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::plan::{Operation, Plan, PlanStep, Reals};
 use crate::fix::units::exp2;
 use crate::fix::{Already, FixError};
@@ -66,6 +66,17 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<V
     plan.steps.iter().map(shift).collect()
 }
 
+/// Whether weights of two layers can be precise enough at one shift: the products of both have then as
+/// many fractional bits. Each is the largest weight of a layer, with the fractional bits of its operand.
+pub(crate) fn at_one_shift(one: (f32, i32), other: (f32, i32)) -> bool {
+    let ends = |(largest, extra): (f32, i32)| {
+        let most = fractional_bits(largest.into(), WEIGHT_BITS, 0) as i32 + extra;
+        (most - (WEIGHT_BITS - COARSEST_WEIGHT) as i32, most)
+    };
+    let ((least, most), (other_least, other_most)) = (ends(one), ends(other));
+    least.max(other_least) <= most.min(other_most)
+}
+
 /// The bits of the smallest ring that the plan can do with, and of the smallest one in which no
 /// weight loses precision.
 pub(crate) fn limits(plan: &Plan, bounds: &[Bounds], choice: Choice) -> (u32, u32) {
@@ -114,8 +125,11 @@ fn linear_wish(
     // A result with more fractional bits than an operand leaves fewer to shift out, and the other
     // way round.
     let to = plan.values[step.output].extra;
-    let from = linear.terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to).min().unwrap_or(0);
-    let shift = |weight: u32| weight.saturating_add_signed(from).max(1);
+    let from = linear.terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to);
+    let (least, most) = (from.clone().min().unwrap_or(0), from.max().unwrap_or(0));
+    // No term is left without a bit for its weights.
+    let shift =
+        |weight: u32| weight.saturating_add_signed(least).max(1u32.saturating_add_signed(most)).max(1);
     // The most, in units, that all products together can come to.
     let products = linear.terms.iter().map(|t| {
         let x = bounds[step.inputs[t.input]].magnitude() as f64;

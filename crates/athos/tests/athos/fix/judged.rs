@@ -1,13 +1,15 @@
 //! What the report says of errors is what runs show: rounding is random, and a single run says little
 //! where a few numbers decide.
 
-use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
+use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Ring, compile};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_graph::{Array, Function, Graph, Linear, Reduce, Reduction, float};
+use cryptflow_graph::{
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, Reduce, Reduction, float,
+};
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::Random;
-use crate::fix::small::{encoded, examples};
+use crate::fix::small::{compiled, encoded, examples};
 
 /// An exponential of a layer: the largest numbers of all examples have by far the largest errors.
 fn prices() -> Graph {
@@ -78,5 +80,71 @@ fn the_report_says_what_was_judged() {
             }
             Err(error) => assert!(!agrees, "{error}"),
         }
+    }
+}
+
+/// A softmax of scores that are far apart because places are hidden is as precise as one of scores that
+/// are not: nobody asked for the probabilities of classes that are hidden.
+#[test]
+fn hidden_classes_are_no_measure() {
+    let mut g = Graph::default();
+    let s = g.add_input("s", vec![1, 6]);
+    let m = g.add_input("m", vec![1, 6]);
+    let half = g.add_constant("half", Array::scalar(0.5));
+    let seen = g.add("seen", Arithmetic::Compare(Comparison::Greater), &[m, half]).unwrap();
+    let one = g.add_constant("one", Array::scalar(1.0));
+    let hidden = g.add("hidden", Arithmetic::Sub, &[one, seen]).unwrap();
+    let low = g.add_constant("low", Array::scalar(-65504.0));
+    let mask = g.add("mask", Arithmetic::Mul, &[hidden, low]).unwrap();
+    let scores = g.add("scores", Arithmetic::Add, &[s, mask]).unwrap();
+    let y = g.add("y", Activation::Softmax, &[scores]).unwrap();
+    g.add_output("y", y);
+    let mut random = Random(11);
+    let examples = (0..40).map(|i| {
+        // One, two or three places that are seen: rows of one have no second class to speak of.
+        let m = (0..6).map(|at| if (at + i) % 6 < 1 + i % 3 { 1.0 } else { 0.0 }).collect();
+        vec![random.array(&[1, 6], -1.0, 1.0), Array::new(vec![1, 6], m).unwrap()]
+    });
+    let bounds = Bounds::Examples(examples.collect());
+    let model = compile(&g, bounds, &CompileOptions::default(), &Naive::noisy(1), &mut |_| ()).unwrap();
+    let agreement = model.report.agreement.unwrap();
+    assert!(
+        agreement.tolerance <= 1.0 / 32.0 && agreement.largest_error <= agreement.tolerance,
+        "{agreement:?}"
+    );
+}
+
+/// An output that was nothing but zero has no measure of its own, and one all the same.
+#[test]
+fn an_output_of_zeros_is_judged() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, 4]);
+    let square = g.add("square", Arithmetic::Mul, &[x, x]).unwrap();
+    let again = g.add("again", Arithmetic::Mul, &[x, x]).unwrap();
+    let zero = g.add("zero", Arithmetic::Sub, &[square, again]).unwrap();
+    g.add_output("zero", zero);
+    let model = compiled(&g, &CompileOptions::default());
+    assert_eq!(model.report.agreement.unwrap().tolerance, 1.0 / 2048.0);
+}
+
+/// A layer and a mask of flags are summed, though their weights can never be precise at one shift.
+#[test]
+fn a_large_weight_of_a_flag_beside_a_small_one_of_a_fine_value() {
+    let mut g = Graph::default();
+    let (s, t) = (g.add_input("s", vec![1, 6]), g.add_input("t", vec![1, 6]));
+    let zero = g.add_constant("zero", Array::scalar(0.0));
+    let flag = g.add("flag", Arithmetic::Compare(Comparison::Less), &[t, zero]).unwrap();
+    let low = g.add_constant("low", Array::scalar(-1e4));
+    let mask = g.add("mask", Arithmetic::Mul, &[flag, low]).unwrap();
+    let small = g.add_constant("small", Array::scalar(0.35));
+    let scaled = g.add("scaled", Arithmetic::Mul, &[s, small]).unwrap();
+    let masked = g.add("masked", Arithmetic::Add, &[scaled, mask]).unwrap();
+    let tenth = g.add_constant("least", Array::scalar(-1.0));
+    let y = g.add("y", Arithmetic::Maximum, &[masked, tenth]).unwrap();
+    g.add_output("y", y);
+    for ring in [Ring::Auto, Ring::Bits(64), Ring::Bits(40)] {
+        let model = compiled(&g, &CompileOptions { ring, ..CompileOptions::default() });
+        let agreement = model.report.agreement.unwrap();
+        assert!(agreement.largest_error <= agreement.tolerance, "{ring:?}: {agreement:?}");
     }
 }

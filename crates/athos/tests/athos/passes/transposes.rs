@@ -104,3 +104,19 @@ fn a_block_keeps_the_transpose_at_its_input() {
     harness::preserving(optimise, &mut g);
     assert_eq!(transposes(&g), 1);
 }
+
+/// What is added to its own transpose keeps it: the one would take the other's place for ever.
+#[test]
+fn what_meets_its_own_transpose_stays() {
+    for swapped in [false, true] {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![2, 3, 3]);
+        let turned = g.add("turned", order(&[0, 2, 1]), &[x]).unwrap();
+        let operands = if swapped { [turned, x] } else { [x, turned] };
+        let y = g.add("y", Arithmetic::Add, &operands).unwrap();
+        let y = g.add("z", Function::TANH, &[y]).unwrap();
+        g.add_output("z", y);
+        optimise(&mut g);
+        assert_eq!(transposes(&g), 1);
+    }
+}

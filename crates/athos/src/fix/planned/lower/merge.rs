@@ -1,6 +1,7 @@
 //! Sums of linear maps: `conv(x) + conv(y)` is one linear operation with two terms, opened once.
 
 use super::super::plan::{self, Operation, Plan};
+use crate::fix::chosen::at_one_shift;
 
 /// Merges every sum or difference of two linear results that nothing else uses into one linear
 /// step.
@@ -43,6 +44,15 @@ fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize
     else {
         return None;
     };
+    let [ours, theirs] = [(left, &one), (right, &other)].map(|(step, linear)| {
+        let term = |t: &plan::LinearTerm| {
+            (plan.weights[t.weight].largest, plan.values[plan.steps[step].inputs[t.input]].extra)
+        };
+        linear.terms.iter().map(term).collect::<Vec<_>>()
+    });
+    if ours.iter().any(|&a| theirs.iter().any(|&b| !at_one_shift(a, b))) {
+        return None;
+    }
     let first = plan.steps[left].inputs.len();
     let mut terms = one.terms;
     for mut term in other.terms {

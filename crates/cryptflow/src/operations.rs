@@ -163,7 +163,7 @@ What holds for all of them:
 * Integers and flags that depend on an input are numbers in fixed point that hold them, within their bounds: nothing wraps around, and values that differ by
   one unit of the last place count as equal.
 * A constant that stands for infinity (infinite, or of a magnitude of 10^10 and more: the lowest float) is understood where it limits nothing, is compared with,
-  or hides places: added or chosen in front of a softmax, also of one that is written out, and in front of a maximum, or as the border of what a max pool sees.
+  or hides places: added or chosen in front of a softmax, also of one that is written out, and, where a constant says which places, in front of a maximum, or as the border of what a max pool sees.
   What is hidden from a softmax has the weight zero; where a constant says so, it costs nothing. A row of which all is hidden is zero. The same constant elsewhere
   is refused.
 * Numbers in fixed point are finite: where a secret is asked whether it is infinite, or no number, it is not.

@@ -208,12 +208,13 @@ impl<'a> Model<'a> {
                     };
                     let text: Vec<String> = (0..rank)
                         .map(|i| {
-                            shape.dim.get(i).and_then(|d| d.dim_value).map_or("N".into(), |d| d.to_string())
+                            let known = shape.dim.get(i).and_then(|d| d.dim_value);
+                            known.map_or(if i == 0 { "1".into() } else { "N".into() }, |d| d.to_string())
                         })
                         .collect();
                     return Err(format!(
                         "has an open axis {axis}, {symbol}, and only the first axis may be left open. Give the shape \
-                         whole: --input {name}={}",
+                         whole, with a number for each N: --input {name}={}",
                         text.join(",")
                     )
                     .into());

@@ -256,7 +256,10 @@ fn options_choose_shapes_and_nodes() {
         ..ImportOptions::default()
     };
     let error = import(&open, &options(&[], &[], None)).unwrap_err().to_string();
-    assert!(error.contains("axis 1, called \"length\"") && error.contains("--input x=N,N"), "{error}");
+    assert!(
+        error.contains("axis 1, called \"length\"") && error.contains("a number for each N: --input x=1,N"),
+        "{error}"
+    );
 
     let whole = import(&open, &options(&[("x", &[2, 5])], &[], None)).unwrap();
     assert_eq!(whole.node(whole.inputs[0]).shape, [2, 5]);

@@ -106,3 +106,16 @@ fn functions_saturate_beyond_their_bounds() {
         }
     }
 }
+
+/// Steps go on as far as a comparison sees, four times beyond what was seen on either side.
+#[test]
+fn steps_go_on() {
+    for function in [Function::FLOOR, Function::CEIL, Function::ROUND, Function::SIGN] {
+        let mut random = Random(9);
+        let shown = (0..40).map(|_| random.array(&[8, 2], -1.0, 1.0)).collect();
+        let far = [-3.1f32, -2.4, -1.6, -0.4, 0.3, 1.6, 2.4, 3.1].iter().flat_map(|&p| [p, p]);
+        let far = Array::new(vec![8, 2], far.collect()).unwrap();
+        let off = off(function.name(), &of_layer(function, 0.05), shown, &far);
+        assert!(off <= 4.0, "{}: off by {off} units", function.name());
+    }
+}

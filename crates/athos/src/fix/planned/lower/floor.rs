@@ -17,6 +17,9 @@ use super::{Seen, Setting};
 /// How many times fewer elements than the largest value are few.
 pub(super) const FEW: usize = 8;
 
+/// The same for functions with a pole: the statistics of the shortest rows count.
+const FEW_WITH_POLES: usize = 3;
+
 /// Bits that the lowest operand must have to be told from others.
 const TOLD: f64 = 4.0;
 
@@ -55,7 +58,7 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
         let (low, high) = (images[of.0].low, seen.ranges[of.0].magnitude());
         let finest = high.max(1.0).log2() + setting.margin - f64::from(VALUE_BITS) + TOLD;
         let floor = match seen.least(operand).filter(|_| divides(function)) {
-            _ if low > 0.0 && is_few(most, &graph.node(of).shape, FEW) && low.log2() >= finest => {
+            _ if low > 0.0 && is_few(most, &graph.node(of).shape, FEW_WITH_POLES) && low.log2() >= finest => {
                 Floor::Model(low)
             }
             Some(least) => Floor::Beside(least),

@@ -35,6 +35,9 @@ pub(super) struct Approximation {
 /// show is no reason for a sigmoid to leave 0 to 1.
 const ROOM: u32 = 2;
 
+/// Steps at most, over all that room, of a function that jumps.
+const MOST_STEPS: usize = 256;
+
 /// The same for an operand of few elements, where they cost next to nothing: what is divided by it
 /// is a whole row.
 const ROOM_OF_FEW: u32 = 4;
@@ -125,8 +128,11 @@ impl Lowering<'_> {
         let own = self.bounds[x];
         self.told_from_zero(wanted, unit)?;
         let room = if wanted.sound { own } else { self.room(x) };
-        // What bends for ever is made for its operand's bounds; beyond, it stays what it is there.
-        let bounds = real(if function.straight() { room } else { own });
+        // What bends for ever is made for its operand's bounds; beyond, it stays what it is there. Steps
+        // go on, unless there are too many of them.
+        let steps = function.jumps()
+            && breaks(function, room.low, room.high, unit).is_some_and(|b| b.len() <= MOST_STEPS);
+        let bounds = real(if function.straight() || steps { room } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
         // Leaving the domain is seen as leaving these bounds.
         let ends = self.ends(id, x, wanted, domain, room);

@@ -20,14 +20,14 @@ pub(super) fn farthest(plan: &Plan, step: &PlanStep, operands: &[Bounds], scale:
     let extra = |input: usize| step.inputs.get(input).map_or(0, |&i| plan.values[i].extra);
     // What a unit of an operand comes to in units of the result.
     let unit = |input: usize| f64::from(value.extra - extra(input)).exp2();
-    let first = Interval::of(operands.first().copied().unwrap_or(Bounds::ZERO));
+    let at = |input: usize| Interval::of(operands.get(input).copied().unwrap_or(Bounds::ZERO));
+    let (first, second) = (at(0), at(1));
     match &step.op {
         Operation::Linear(linear) => {
-            let at = |input: usize| Interval::of(operands[input]).times(unit(input));
+            let at = |input: usize| at(input).times(unit(input));
             sum_of_terms(plan, linear, value.scale(scale), &at).rounded()
         }
         Operation::Product(Product { map, .. }) => {
-            let second = Interval::of(operands.get(1).copied().unwrap_or(Bounds::ZERO));
             let square = step.inputs.first() == step.inputs.get(1) && map.terms() == 1;
             let one = if square { first.square() } else { first.times_any(second) };
             // Both operands' fractional bits are in it.
@@ -50,8 +50,8 @@ pub(super) fn farthest(plan: &Plan, step: &PlanStep, operands: &[Bounds], scale:
             };
             offsets.iter().enumerate().map(row).reduce(Interval::union).unwrap_or(Interval::ZERO).exact()
         }
-        Operation::Add => first.plus(Interval::of(operands[1])).exact(),
-        Operation::Sub => first.plus(Interval::of(operands[1]).times(-1.0)).exact(),
+        Operation::Add => first.plus(second).exact(),
+        Operation::Sub => first.plus(second.times(-1.0)).exact(),
         op @ (Operation::Compare(_)
         | Operation::Widen
         | Operation::Activation(_)

@@ -11,10 +11,11 @@
 //! the outputs, or that there are none.
 
 use cryptflow_operation::Bounds;
-use cryptflow_ring::{Movement, Window};
+use cryptflow_ring::Movement;
 
 use super::bounds::{own_bounds, result_bounds, value_bounds};
 use super::farthest::farthest;
+use super::lower::column;
 use super::lower::precision::GUARD as DIGITS;
 use super::plan::{self, Limits, Operation, Plan, PlanStep, PlanValue};
 use cryptflow_graph::Range;
@@ -139,10 +140,9 @@ impl Guarding<'_> {
         let bits = self.add(&name, plan::compare(thresholds), &[raw.value], bits);
         let flat = self.integers(vec![ends, count, 1, 1], Bounds { low: 0, high: 1 });
         let flat = self.add(&name, plan::reshape(&[ends, count, 1, 1]), &[bits], flat);
-        let window = Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let most = count as i64;
         let sums = self.integers(vec![ends, 1, 1, 1], Bounds { low: 0, high: most });
-        let sums = self.add(&name, plan::sum_pool([ends, count, 1, 1], window), &[flat], sums);
+        let sums = self.add(&name, plan::sum_pool([ends, count, 1, 1], column(count)), &[flat], sums);
         let factors = below.then_some(-1).into_iter().chain(above.then_some(1)).collect();
         let outside = self.integers(vec![1; 4], Bounds { low: 0, high: most });
         let op = plan::combine(factors, vec![if below { most } else { 0 }]);

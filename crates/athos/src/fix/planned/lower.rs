@@ -481,6 +481,6 @@ fn no_axis(axis: usize) -> Refusal {
 }
 
 /// A window over so many elements of the first axis of a picture.
-fn column(count: usize) -> Window {
+pub(super) fn column(count: usize) -> Window {
     Window { kernel: [count, 1], stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] }
 }

@@ -56,6 +56,7 @@ pub fn compile(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
     options.check(graph)?;
+    let graph = &*options.as_given(graph);
     let divided;
     let mut factors = vec![Vec::new(); graph.inputs.len()];
     let mut bounded = match bounds {

@@ -68,6 +68,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The placeholders, in the order in which a caller gives their values.
     pub inputs: Vec<NodeId>,
+    /// The placeholders that the model declares to hold integers, in any order.
+    pub integers: Vec<NodeId>,
     /// The outputs, in the order in which a caller gets them.
     pub outputs: Vec<NodeId>,
     /// What the source model calls each output; as many as `outputs`. It may differ from the name
@@ -92,6 +94,13 @@ impl Graph {
     pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> NodeId {
         let id = self.push(Node { name: name.into(), op: Op::Input, inputs: Vec::new(), shape });
         self.inputs.push(id);
+        id
+    }
+
+    /// The same of a placeholder that holds integers.
+    pub fn add_integer_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> NodeId {
+        let id = self.add_input(name, shape);
+        self.integers.push(id);
         id
     }
 
@@ -243,8 +252,10 @@ impl Graph {
         }
         let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
         self.nodes = order.iter().filter_map(|&old| nodes[old].take()).collect();
+        self.integers.retain(|id| position[id.0] != usize::MAX);
         let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut());
-        for id in ids.chain(&mut self.inputs).chain(&mut self.outputs) {
+        let declared = self.inputs.iter_mut().chain(&mut self.integers);
+        for id in ids.chain(declared).chain(&mut self.outputs) {
             id.0 = position[id.0];
         }
     }

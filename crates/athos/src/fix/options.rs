@@ -1,6 +1,8 @@
 //! What the user may choose.
 
-use cryptflow_graph::{Array, Graph, Range};
+use std::borrow::Cow;
+
+use cryptflow_graph::{Array, Graph, NodeId, Range};
 use cryptflow_program::{Batch, Preprocessing};
 
 use super::chosen::SMALLEST_RING;
@@ -198,5 +200,20 @@ impl CompileOptions {
             (.., Some(margin)) if !(0.0..=20.0).contains(&margin) => Err(OptionError::Margin(margin)),
             _ => Ok(()),
         }
+    }
+
+    /// The graph for what clients send, which preprocessing makes other numbers of than the model
+    /// declares.
+    pub(crate) fn as_given<'a>(&self, graph: &'a Graph) -> Cow<'a, Graph> {
+        let changed = |id: &NodeId| {
+            let index = graph.inputs.iter().position(|input| input == id);
+            index.and_then(|i| self.preprocessing.get(i)).is_some_and(|p| *p != Preprocessing::default())
+        };
+        if !graph.integers.iter().any(changed) {
+            return Cow::Borrowed(graph);
+        }
+        let mut other = graph.clone();
+        other.integers.retain(|id| !changed(id));
+        Cow::Owned(other)
     }
 }

@@ -191,7 +191,10 @@ impl<'a> Importer<'a> {
                 format!("is an input of the type {of}, and only numbers can be shared between parties");
             return self.refuse(name, "input", reason.as_str());
         };
-        let id = self.graph.add_input(name, shape);
+        let id = match number {
+            Number::Float => self.graph.add_input(name, shape),
+            Number::Integer | Number::Flag => self.graph.add_integer_input(name, shape),
+        };
         self.numbers.insert(id, number);
         Value::Tensor(id)
     }

@@ -60,15 +60,23 @@ impl Magnitudes {
         }
     }
 
-    /// The least that is not next to nothing, where some are and a gap lies between.
+    /// The least that is not next to nothing, where some are and a gap lies between: the widest one.
     pub(super) fn least(&self) -> Option<f64> {
         let seen = || self.binades.iter().filter(|(low, high)| low <= high);
         let largest = f64::from(seen().next_back()?.1);
         let tiny = largest * f64::from(-TINY * self.doubled).exp2();
-        let mut all = seen().flat_map(|&(low, high)| [f64::from(low), f64::from(high)]);
-        let most_tiny = all.clone().filter(|&v| v <= tiny).fold(None, |_, v| Some(v))?;
-        let least = all.find(|&v| v > tiny)?;
-        let apart = least >= most_tiny * f64::from(GAP * self.doubled).exp2();
-        (self.positive && apart).then_some(least)
+        let gap = f64::from(GAP * self.doubled).exp2();
+        let mut widest: Option<(f64, f64)> = None;
+        let mut below: Option<f64> = None;
+        for value in seen().flat_map(|&(low, high)| [f64::from(low), f64::from(high)]) {
+            if let Some(below) = below.filter(|&below| below <= tiny && value >= below * gap) {
+                let apart = value / below;
+                if value > below && widest.is_none_or(|(other, _)| apart >= other) {
+                    widest = Some((apart, value));
+                }
+            }
+            below = Some(value);
+        }
+        widest.filter(|_| self.positive).map(|(_, least)| least)
     }
 }

@@ -22,6 +22,7 @@ mod product;
 mod reduce;
 mod select;
 mod softmax;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -116,6 +117,8 @@ pub(crate) struct Lowering<'a> {
     lowered: Vec<Lowered>,
     /// For each node, whether its value is 0 or 1 whatever the input.
     booleans: Vec<bool>,
+    /// The same of integers.
+    wholes: Vec<bool>,
     /// Functions' results that have bounds within which no operand was beyond what the function is made
     /// for.
     short_of_ends: HashMap<usize, Bounds>,
@@ -127,8 +130,9 @@ pub(crate) struct Lowering<'a> {
 
 /// For each node the fractional bits that its value has beyond those of activations.
 pub(crate) fn extra_bits(graph: &Graph, seen: Seen<'_>, wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
-    let floors = floor::floors(graph, seen, &images(graph), setting);
-    precision::extra_bits(graph, &floor::made_for(graph, seen, &floors), &floors, wanted, setting)
+    let images = images(graph);
+    let floors = floor::floors(graph, seen, &images, setting);
+    precision::extra_bits(graph, &floor::made_for(graph, seen, &floors, &images), &floors, wanted, setting)
 }
 
 /// Makes the plan of a graph whose nodes take values in these ranges, as precisely as is wanted.
@@ -143,7 +147,7 @@ pub(crate) fn lower<'a>(
 ) -> Result<Plan, Vec<Unsupported>> {
     let images = images(graph);
     let floors = floor::floors(graph, seen, &images, setting);
-    let ranges = floor::made_for(graph, seen, &floors);
+    let ranges = floor::made_for(graph, seen, &floors, &images);
     let mut state = Lowering {
         graph,
         setting,
@@ -157,6 +161,7 @@ pub(crate) fn lower<'a>(
         strays: seen.strays,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
+        wholes: whole::wholes(graph),
         short_of_ends: HashMap::new(),
         inside: HashMap::new(),
         refused: Vec::new(),
@@ -307,7 +312,9 @@ impl Lowering<'_> {
         match floor {
             Floor::Seen => (range, floor),
             // No function of a range that is none.
-            Floor::Model(low) | Floor::Beside(low) => (Range { low: low.min(range.high), ..range }, floor),
+            Floor::Model(low) | Floor::Lower(low) | Floor::Beside(low) => {
+                (Range { low: low.min(range.high), ..range }, floor)
+            }
         }
     }
 

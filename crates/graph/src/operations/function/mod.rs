@@ -246,6 +246,11 @@ impl Function {
         }
     }
 
+    /// Whether its values are integers, whatever its operand is.
+    pub fn gives_integers(&self) -> bool {
+        matches!(self.entry.breaks, Breaks::Steps(_)) || *self == Function::SIGN
+    }
+
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
         let [x] = operands(self.name(), "one", inputs)?;
         Ok(x.to_vec())

@@ -67,7 +67,12 @@ fn placeholder(node: &mut Node<'_>) -> Results {
         }
     }
     fits(&shape)?;
-    Ok(vec![Value::Tensor(node.graph.add_input(name, shape))])
+    let id = if dtype.is_integer() {
+        node.graph.add_integer_input(name, shape)
+    } else {
+        node.graph.add_input(name, shape)
+    };
+    Ok(vec![Value::Tensor(id)])
 }
 
 fn constant(node: &mut Node<'_>) -> Results {

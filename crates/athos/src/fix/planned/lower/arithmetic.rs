@@ -153,6 +153,11 @@ impl Lowering<'_> {
                 let operand = self.operand(id, 0)?;
                 let nothing = || malformed("it divides nothing");
                 let constant = self.constant(operand).cloned().ok_or_else(nothing)?;
+                // One is no number of the model: the reciprocal is the result.
+                if uniform(&constant) == Some(1.0) && self.shape(reciprocal) == self.own_shape(id) {
+                    self.plan.values[reciprocal].node = Some(id);
+                    return Ok(Lowered::Value(reciprocal));
+                }
                 self.with_constant(id, reciprocal, Diagonal::factor(operand, &constant))
             }
         }

@@ -10,27 +10,34 @@ use super::{Lowered, Lowering, Refusal};
 /// rounds up or down.
 const TIE: i64 = 1;
 
+/// A half, in units of values with fractional bits.
+pub(super) fn half(scale: u32) -> i64 {
+    1 << scale.clamp(1, 62) >> 1
+}
+
 impl Lowering<'_> {
     /// A comparison of two values, on their difference as it is in fixed point: values within
-    /// [`TIE`] units are equal, but for integers, which are exact.
+    /// [`TIE`] units are equal, and integers within a half.
     pub(super) fn compare(&mut self, id: NodeId, comparison: Comparison) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         let d = self.difference(id, a, b)?;
-        Ok(Lowered::Value(self.compared_with_zero(id, d, comparison, true)))
+        let integers = self.wholes[a.0] && self.wholes[b.0];
+        Ok(Lowered::Value(self.compared_with_zero(id, d, integers, comparison, true)))
     }
 
-    /// 1 where the comparison of a value with zero holds, 0 elsewhere.
+    /// 1 where the comparison of a value with zero holds, 0 elsewhere. Of what was integers before
+    /// rounding, the nearest one is compared.
     pub(super) fn compared_with_zero(
         &mut self,
         id: NodeId,
         d: usize,
+        integers: bool,
         comparison: Comparison,
         whole: bool,
     ) -> usize {
         self.plan.fitted = Some(self.setting.scale);
-        let tie = if self.is_whole(d) { 0 } else { TIE };
         // Bits for "not less" and for "greater", combined.
-        let (not_less, greater) = (-tie, tie + 1);
+        let (not_less, greater) = self.around_zero(d, integers);
         let (thresholds, factors, offset) = match comparison {
             Comparison::GreaterEqual => (vec![not_less], vec![1], 0),
             Comparison::Less => (vec![not_less], vec![-1], 1),
@@ -41,6 +48,25 @@ impl Lowering<'_> {
         };
         let bits = self.flags(id, d, thresholds);
         self.counted(id, bits, self.shape(d), factors, offset, whole)
+    }
+
+    /// From where on a value is not less than zero, and from where on it is greater, in units.
+    fn around_zero(&self, x: usize, integers: bool) -> (i64, i64) {
+        match self.plan.values[x].scale(self.setting.scale) {
+            0 => (0, 1),
+            scale if integers => (-half(scale), half(scale)),
+            _ => (-TIE, TIE + 1),
+        }
+    }
+
+    /// −1, 0 or 1, for what was integers before rounding.
+    pub(super) fn sign_of_integers(&mut self, id: NodeId, x: usize) -> usize {
+        self.plan.fitted = Some(self.setting.scale);
+        let (not_less, greater) = self.around_zero(x, true);
+        let bits = self.flags(id, x, vec![not_less, greater]);
+        let sign = self.integers(id, self.shape(x), Bounds { low: -1, high: 1 }, 0);
+        let op = plan::combine(vec![1, 1], vec![-1]);
+        self.step_to(id, op, &[bits], PlanValue { node: Some(id), ..sign })
     }
 
     /// For each threshold, along a new first axis, 1 where a value reaches it: integers, which have

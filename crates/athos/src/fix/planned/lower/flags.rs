@@ -11,6 +11,7 @@ use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
 use super::arithmetic::uniform;
+use super::compare::half;
 use super::constant::Sum;
 use super::{Lowered, Lowering, Refusal};
 
@@ -75,7 +76,7 @@ impl Lowering<'_> {
 
     /// What is about 0 or about 1, as flags.
     fn cleared(&mut self, id: NodeId, x: usize) -> usize {
-        let half = 1i64 << self.plan.values[x].scale(self.setting.scale).clamp(1, 62) >> 1;
+        let half = half(self.plan.values[x].scale(self.setting.scale));
         let bits = self.flags(id, x, vec![half]);
         self.counted(id, bits, self.shape(x), vec![1], 0, true)
     }

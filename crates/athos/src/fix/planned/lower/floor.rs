@@ -20,6 +20,13 @@ pub(super) const FEW: usize = 8;
 /// The same for functions with a pole: the statistics of the shortest rows count.
 const FEW_WITH_POLES: usize = 3;
 
+/// Bits below what was seen, beside the margin, that the size of a row goes that the row is divided
+/// by: the quotient is no larger, and pieces are few.
+const FARTHER: f64 = 6.0;
+
+/// Bits that lie between the largest and the least of what is divided by, then: quotients fit a ring.
+const WIDEST: f64 = 18.0;
+
 /// Bits that the lowest operand must have to be told from others.
 const TOLD: f64 = 4.0;
 
@@ -30,6 +37,8 @@ pub(super) enum Floor {
     Seen,
     /// The least that the float model allows for.
     Model(f64),
+    /// Lower than was seen: what is divided is as small.
+    Lower(f64),
     /// The least that was seen beside what is next to nothing: a reciprocal of that is zero.
     Beside(f64),
 }
@@ -51,23 +60,79 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
     if !setting.known {
         return floors;
     }
-    let most = most(graph);
-    for node in &graph.nodes {
+    let (most, uses) = (most(graph), graph.uses());
+    for (index, node) in graph.nodes.iter().enumerate() {
         let Some((function, operand)) = with_pole(graph, node) else { continue };
         let of = before_broadcast(graph, operand);
         let (low, high) = (images[of.0].low, seen.ranges[of.0].magnitude());
         let finest = high.max(1.0).log2() + setting.margin - f64::from(VALUE_BITS) + TOLD;
-        let floor = match seen.least(operand).filter(|_| divides(function)) {
-            _ if low > 0.0 && is_few(most, &graph.node(of).shape, FEW_WITH_POLES) && low.log2() >= finest => {
-                Floor::Model(low)
-            }
-            Some(least) => Floor::Beside(least),
+        let few = is_few(most, &graph.node(of).shape, FEW_WITH_POLES);
+        let divides = divides(function);
+        // A root has half the bits.
+        let bits = if function == Function::RSQRT { 2.0 } else { 1.0 };
+        let own = few && divides && divides_its_own(graph, &uses, NodeId(index), images);
+        let farther = if own { bits * FARTHER } else { 0.0 };
+        let widest = (high / (bits * WIDEST).exp2()).max(finest.exp2());
+        let lower = |from: f64, bits: f64| (from / bits.exp2()).max(low).max(widest).min(from);
+        let seen_low = seen.ranges[of.0].low;
+        let floor = match seen.least(operand).filter(|_| divides) {
+            // What is next to nothing is told from zero, and as far from the rest.
+            Some(least) if !few || low < widest => Floor::Beside(lower(least, farther)),
+            _ if low > 0.0 && few && low.log2() >= finest => Floor::Model(low),
+            Some(least) => Floor::Beside(lower(least, farther)),
+            None if own && seen_low > 0.0 => Floor::Lower(lower(seen_low, setting.margin + farther)),
             None => Floor::Seen,
         };
         floors[operand.0] = floor;
         floors[of.0] = floor;
+        if let Floor::Lower(low) = floor {
+            of_root(graph, of, low, &mut floors);
+        }
     }
     floors
+}
+
+/// Whether what a node divides is as small as what it divides by: its quotient, or the products with
+/// its reciprocal.
+fn divides_its_own(graph: &Graph, uses: &[Vec<NodeId>], id: NodeId, images: &[Range]) -> bool {
+    let own = |divisor: Option<&NodeId>, x: NodeId| {
+        divisor.is_some_and(|&divisor| normalises(graph, divisor, x, images))
+    };
+    let node = graph.node(id);
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Arithmetic(Arithmetic::Div), &[x, _]) => own(node.inputs.get(1), x),
+        (Op::Function(_), [_]) => {
+            let product = |user: &NodeId| {
+                let user = graph.node(*user);
+                let others = user.inputs.iter().filter(|&&other| other != id);
+                let is_product = matches!(user.op, Op::Arithmetic(Arithmetic::Mul));
+                is_product
+                    && others.clone().count() == 1
+                    && others.into_iter().all(|&x| own(node.inputs.first(), x))
+            };
+            !uses[id.0].is_empty() && uses[id.0].iter().all(product)
+        }
+        // Nothing else divides.
+        _ => false,
+    }
+}
+
+/// What a root is taken of, where the root gets this low, gets lower.
+fn of_root(graph: &Graph, root: NodeId, low: f64, floors: &mut [Floor]) {
+    let node = graph.node(root);
+    let secret: Vec<NodeId> =
+        node.inputs.iter().copied().filter(|&id| graph.constant(id).is_none()).collect();
+    match (&node.op, secret.as_slice()) {
+        (Op::Function(function), &[x]) if function.simplest() == Function::SQRT => {
+            floors[x.0] = Floor::Lower(low * low);
+        }
+        // An end from which on it counts.
+        (Op::Arithmetic(Arithmetic::Maximum) | Op::Identity | Op::Movement(_), &[x]) => {
+            of_root(graph, x, low, floors);
+        }
+        // Whatever else it is made of has its bits by itself.
+        _ => {}
+    }
 }
 
 /// The function with a pole at zero that a node takes, and of which operand.
@@ -113,12 +178,12 @@ enum Why {
 /// The ranges of all nodes: wider where functions are made for more than was seen, and where values
 /// are multiplied with those, up to where a normalisation is done; without what reciprocals of next
 /// to nothing were seen to lead to.
-pub(super) fn made_for(graph: &Graph, seen: Seen<'_>, floors: &[Floor]) -> Vec<Range> {
+pub(super) fn made_for(graph: &Graph, seen: Seen<'_>, floors: &[Floor], images: &[Range]) -> Vec<Range> {
     let mut ranges = seen.ranges.to_vec();
     let mut why: Vec<Option<Why>> = vec![None; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         let other = of_function(graph, node, floors).or_else(|| {
-            let why = handed_on(graph, node, &why)?;
+            let why = handed_on(graph, node, &why, images)?;
             Some((of_operands(node, &ranges)?, why))
         });
         let Some((range, reason)) = other else { continue };
@@ -136,7 +201,7 @@ pub(super) fn made_for(graph: &Graph, seen: Seen<'_>, floors: &[Floor]) -> Vec<R
 fn of_function(graph: &Graph, node: &Node, floors: &[Floor]) -> Option<(Range, Why)> {
     let (function, operand) = with_pole(graph, node)?;
     let (low, why) = match floors[operand.0] {
-        Floor::Model(low) => (low, Why::Wider(operand)),
+        Floor::Model(low) | Floor::Lower(low) => (low, Why::Wider(operand)),
         // What the margin adds is added to ranges.
         Floor::Beside(least) => (least, Why::Cut),
         Floor::Seen => return None,
@@ -158,10 +223,11 @@ fn of_function(graph: &Graph, node: &Node, floors: &[Floor]) -> Option<(Range, W
 }
 
 /// Why the range of a result is another than was seen, where an operand's is.
-fn handed_on(graph: &Graph, node: &Node, why: &[Option<Why>]) -> Option<Why> {
+fn handed_on(graph: &Graph, node: &Node, why: &[Option<Why>], images: &[Range]) -> Option<Why> {
     let of = |at: usize| node.inputs.get(at).and_then(|id| why[id.0]);
-    let normalised =
-        |source: NodeId, at: usize| node.inputs.get(at).is_some_and(|&x| normalises(graph, source, x));
+    let normalised = |source: NodeId, at: usize| {
+        node.inputs.get(at).is_some_and(|&x| normalises(graph, source, x, images))
+    };
     match (&node.op, of(0), of(1)) {
         (Op::Arithmetic(Arithmetic::Mul), Some(Why::Wider(source)), None) if normalised(source, 1) => None,
         (Op::Arithmetic(Arithmetic::Mul), None, Some(Why::Wider(source))) if normalised(source, 0) => None,
@@ -186,25 +252,38 @@ fn of_operands(node: &Node, ranges: &[Range]) -> Option<Range> {
     })
 }
 
-/// Whether `source` is a mean or a sum of squares of x, and what else is added: their quotient does
-/// not grow where x is small.
-fn normalises(graph: &Graph, source: NodeId, x: NodeId) -> bool {
+/// Whether `source` is a mean or a sum of squares of x, or of its magnitudes, and what else is added:
+/// their quotient does not grow where x is small.
+fn normalises(graph: &Graph, source: NodeId, x: NodeId, images: &[Range]) -> bool {
     let x = unmoved(graph, x);
     let mut at = source;
+    let mut summed = false;
     loop {
+        if summed && unmoved(graph, at) == x {
+            return images[x.0].low >= 0.0;
+        }
         let node = graph.node(at);
         let secret: Vec<NodeId> =
             node.inputs.iter().copied().filter(|&id| graph.constant(id).is_none()).collect();
         match (&node.op, secret.as_slice()) {
             (Op::Arithmetic(Arithmetic::Mul), &[a, b]) => return a == b && unmoved(graph, a) == x,
-            (Op::Function(function), &[a]) if *function == Function::power(2.0) => {
+            (Op::Function(function), &[a])
+                if *function == Function::power(2.0) || *function == Function::ABS =>
+            {
                 return unmoved(graph, a) == x;
             }
             (Op::Function(function), &[a]) if function.simplest() == Function::SQRT => at = a,
-            (Op::Arithmetic(_) | Op::Linear(Linear::Scale) | Op::Movement(_) | Op::Identity, &[a])
-            | (Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. }), &[a])
-            | (Op::Pool(Pool { kind: Pooling::Average { .. } | Pooling::Sum, .. }), &[a]) => at = a,
-            // Nothing else is a sum of squares.
+            // It grows where the operand does.
+            (Op::Arithmetic(Arithmetic::Sub | Arithmetic::Div), &[a]) if node.inputs.first() == Some(&a) => {
+                at = a;
+            }
+            (Op::Arithmetic(Arithmetic::Sub | Arithmetic::Div), _) => return false,
+            (Op::Arithmetic(_) | Op::Linear(Linear::Scale) | Op::Movement(_) | Op::Identity, &[a]) => at = a,
+            (Op::Reduce(Reduce { kind: Reduction::Mean | Reduction::Sum, .. }), &[a])
+            | (Op::Pool(Pool { kind: Pooling::Average { .. } | Pooling::Sum, .. }), &[a]) => {
+                (at, summed) = (a, true);
+            }
+            // Nothing else is a sum of sizes.
             _ => return false,
         }
     }

@@ -62,7 +62,12 @@ impl Lowering<'_> {
         if function == Function::ABS {
             return Ok(self.absolute(id, x));
         }
-        if function == Function::power(1.0) {
+        if self.wholes[operand.0] && function == Function::SIGN {
+            return Ok(Lowered::Value(self.sign_of_integers(id, x)));
+        }
+        // Of integers, the nearest integer is themselves, and so is the one below.
+        let integers = self.wholes[operand.0] && function.gives_integers();
+        if integers || function == Function::power(1.0) {
             return Ok(Lowered::Value(x));
         }
         if function == Function::power(2.0) {
@@ -82,11 +87,11 @@ impl Lowering<'_> {
         // exceeded.
         let growth = if self.setting.margin > 0.0 { GROWTH } else { 1.0 };
         let farther = Range { low: results.low * growth, high: results.high * growth };
-        let by_model = matches!(floor, Floor::Model(_));
+        let known_floor = matches!(floor, Floor::Model(_) | Floor::Lower(_));
         let approximation = Approximation {
             function,
             seen,
-            results: (known && !by_model).then_some(farther),
+            results: (known && !known_floor).then_some(farther),
             extra: self.extra_of(id),
             whole: true,
             sound: false,
@@ -142,7 +147,7 @@ impl Lowering<'_> {
         // What is next to nothing is told from the rest half way to it.
         let zero_below = match wanted.floor {
             Floor::Beside(_) => Some(domain.low / 2.0),
-            Floor::Seen | Floor::Model(_) => None,
+            Floor::Seen | Floor::Model(_) | Floor::Lower(_) => None,
         };
         let clamped = |v: f64| match zero_below {
             Some(end) if v < end => 0.0,
@@ -218,7 +223,7 @@ impl Lowering<'_> {
         };
         // The float model itself goes no lower, or what is lower counts as nothing.
         let free = match wanted.floor {
-            Floor::Seen => false,
+            Floor::Seen | Floor::Lower(_) => false,
             Floor::Model(_) | Floor::Beside(_) => true,
         };
         let mut ends = room;
@@ -264,8 +269,8 @@ impl Lowering<'_> {
     fn domain(&self, wanted: &Approximation, bounds: Range, unit: f64) -> Result<Range, Refusal> {
         let function = wanted.function;
         let wider = match wanted.floor {
-            // It is no lower, whatever the input.
-            Floor::Model(_) => 1.0,
+            // It is no lower, whatever the input, or is made for no lower.
+            Floor::Model(_) | Floor::Lower(_) => 1.0,
             Floor::Seen | Floor::Beside(_) => self.setting.margin.exp2(),
         };
         let defined = domain(function, wanted.seen, bounds, unit, wider)?;

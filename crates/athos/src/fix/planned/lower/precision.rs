@@ -249,7 +249,7 @@ fn steepness(range: Range, floor: Floor, setting: Setting) -> i32 {
     let bits = |smallest: f64| (-smallest.log2()).ceil();
     let seen = range.low.max(-range.high);
     match floor {
-        Floor::Model(low) => bits(low).clamp(0.0, STEEP_BITS.into()) as i32,
+        Floor::Model(low) | Floor::Lower(low) => bits(low).clamp(0.0, STEEP_BITS.into()) as i32,
         Floor::Beside(least) => (setting.margin + bits(least)).clamp(0.0, STEEP_BITS.into()) as i32,
         Floor::Seen if seen > 0.0 => (setting.margin + bits(seen)).clamp(0.0, STEEP_BITS.into()) as i32,
         Floor::Seen => (setting.margin + f64::from(setting.scale)).ceil().clamp(0.0, MOST.into()) as i32,

@@ -114,7 +114,7 @@ impl Lowering<'_> {
             return Ok(flag);
         }
         let x = self.secret(condition)?;
-        Ok(self.compared_with_zero(id, x, Comparison::NotEqual, false))
+        Ok(self.compared_with_zero(id, x, self.wholes[condition.0], Comparison::NotEqual, false))
     }
 
     /// A public condition: the elements of the two are gathered; where one of them is a constant,

@@ -160,11 +160,11 @@ What holds for all of them:
 * An attribute with a value that is not supported is refused with a reason, never passed over; notes name those that models have. Windows may have any stride,
   dilation and padding, and channels first or last.
 * Results beside the first one can be used, but for those that a note excludes.
-* Integers and flags that depend on an input are numbers in fixed point that hold them, within their bounds: nothing wraps around, and values that differ by
-  one unit of the last place count as equal.
+* Integers and flags that depend on an input are numbers in fixed point that hold them, within their bounds: nothing wraps around. Integers are compared as
+  integers; of other values, those that differ by one unit of the last place count as equal.
 * A constant that stands for infinity (infinite, or of a magnitude of 10^10 and more: the lowest float) is understood where it limits nothing, is compared with,
-  or hides places: added or chosen in front of a softmax, also of one that is written out, and, where a constant says which places, in front of a maximum, or as the border of what a max pool sees.
-  What is hidden from a softmax has the weight zero; where a constant says so, it costs nothing. A row of which all is hidden is zero. The same constant elsewhere
+  or hides places: added or chosen in front of a softmax, also of one that is written out, of a maximum or a minimum, or as the border of what a max pool sees.
+  What is hidden from a softmax has the weight zero; where a constant says so, it costs nothing. A row of which all is hidden is zero, and its maximum, where it is secret which places are hidden, the least of them. The same constant elsewhere
   is refused.
 * Numbers in fixed point are finite: where a secret is asked whether it is infinite, or no number, it is not.
 * ONNX is read from opset {FIRST} to {LAST}, its own operators only; TensorFlow as a frozen graph or a SavedModel. No operation draws random numbers or

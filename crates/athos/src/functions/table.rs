@@ -41,9 +41,9 @@ pub struct Table {
     high: i64,
 }
 
-/// Bits of the largest product, with headroom for its sign, for rounding and for the bit that a
-/// truncation costs.
-const PRODUCT_BITS: f64 = 58.0;
+/// Bits of the largest product, with headroom for its sign, for rounding, for the bit that a
+/// truncation costs, and for the room of what the result is an operand of.
+const PRODUCT_BITS: f64 = 54.0;
 
 /// A number in units, where it fits a word.
 fn rounded(v: f64, unit: f64) -> Option<i64> {

@@ -24,6 +24,10 @@ const NEGLIGIBLE: f64 = 0.25;
 /// as exact as in the float model.
 const FACTOR_BITS: u32 = 24;
 
+/// Bits that the ring of an opened value has beyond its bounds: what leaves them shall not come around
+/// into them, so that the client sees it.
+const SEEN_OUTSIDE: u32 = 2;
+
 /// Bits of the smallest ring.
 pub(crate) const SMALLEST_RING: u32 = 16;
 
@@ -39,7 +43,7 @@ struct Wish {
 
 /// For each step the bits that it shifts out; zero where it shifts nothing.
 pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<Vec<u32>, FixError> {
-    let needed = needed_bits(plan, bounds, choice.scale);
+    let needed = needed_bits(plan, bounds, choice);
     for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
         if needed[index] > choice.ring_bits {
             return Err(misfit(&value.name, needed[index], choice));
@@ -80,7 +84,7 @@ pub(crate) fn at_one_shift(one: (f32, i32), other: (f32, i32)) -> bool {
 /// The bits of the smallest ring that the plan can do with, and of the smallest one in which no
 /// weight loses precision.
 pub(crate) fn limits(plan: &Plan, bounds: &[Bounds], choice: Choice) -> (u32, u32) {
-    let needed = needed_bits(plan, bounds, choice.scale);
+    let needed = needed_bits(plan, bounds, choice);
     let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
     let products = plan.steps.iter().filter(|s| matches!(s.op, Operation::Product(_)));
     let products = products.map(|s| needed[s.output] + 1 + product_shift(plan, s, choice.scale)).max();
@@ -177,8 +181,12 @@ fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
 
 /// Bits of the ring that each value needs where it is: for its own bounds, and for what is done
 /// with it in that ring.
-fn needed_bits(plan: &Plan, bounds: &[Bounds], scale: u32) -> Vec<u32> {
+fn needed_bits(plan: &Plan, bounds: &[Bounds], Choice { scale, margin, .. }: Choice) -> Vec<u32> {
     let mut needed: Vec<u32> = bounds.iter().map(|b| bits::ring_bits(b.low, b.high).max(2)).collect();
+    // Worst cases are not exceeded.
+    if margin > 0.0 {
+        plan.outputs.iter().for_each(|output| needed[output.value] += SEEN_OUTSIDE);
+    }
     for step in plan.steps.iter().rev() {
         for &input in &step.inputs {
             let Bounds { low, high } = bounds[input];

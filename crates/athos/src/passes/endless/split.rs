@@ -87,9 +87,7 @@ impl Splitter<'_> {
                 self.product(x, c, sign)
             }
             (Op::Arithmetic(Arithmetic::Div), &[x, c]) if sign > 0.0 => self.scaled(x, c, Arithmetic::Div),
-            (Op::Arithmetic(Arithmetic::Select), &[condition, a, b]) if sign > 0.0 => {
-                self.choice(condition, a, b)
-            }
+            (Op::Arithmetic(Arithmetic::Select), &[condition, a, b]) => self.choice(condition, a, b, sign),
             // Of what else computes with infinity nothing is known.
             _ => None,
         }
@@ -183,8 +181,9 @@ impl Splitter<'_> {
         Some(Split { clean, hidden, infinite })
     }
 
-    fn choice(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> Option<Split> {
-        let (left, right) = (self.split(a, 1.0), self.split(b, 1.0));
+    /// `sign` times the choice between two, of which one at least has hidden places.
+    fn choice(&mut self, condition: NodeId, a: NodeId, b: NodeId, sign: f32) -> Option<Split> {
+        let (left, right) = (self.split(a, sign), self.split(b, sign));
         let infinite = [&left, &right].into_iter().flatten().any(|s| s.infinite);
         let gone = |this: &Self, split: &Option<Split>| {
             split.as_ref().is_some_and(|s| {
@@ -194,10 +193,10 @@ impl Splitter<'_> {
         };
         // One of the two is nothing but hidden.
         match (gone(self, &left), gone(self, &right)) {
-            (true, false) => return self.with(b, right, condition, infinite),
+            (true, false) => return self.with((b, sign), right, condition, infinite),
             (false, true) => {
                 let shown = self.opposite(condition)?;
-                return self.with(a, left, shown, infinite);
+                return self.with((a, sign), left, shown, infinite);
             }
             _ => {}
         }
@@ -205,27 +204,43 @@ impl Splitter<'_> {
             return None;
         }
         let zero = self.number(0.0);
-        let parts = |id: NodeId, split: Option<Split>| match split {
-            Some(split) => (split.clean.unwrap_or(zero), split.hidden),
-            None => (id, zero),
+        let mut parts = |id: NodeId, split: Option<Split>| match split {
+            Some(split) => Some((split.clean.unwrap_or(zero), split.hidden)),
+            None => Some((self.signed(id, sign)?, zero)),
         };
-        let ((a, hidden_a), (b, hidden_b)) = (parts(a, left), parts(b, right));
+        let ((a, hidden_a), (b, hidden_b)) = (parts(a, left)?, parts(b, right)?);
         let clean = Some(self.add("clean", Arithmetic::Select, &[condition, a, b])?);
         let hidden = self.add("hidden", Arithmetic::Select, &[condition, hidden_a, hidden_b])?;
         Some(Split { clean, hidden, infinite })
     }
 
-    /// A value that is hidden where a flag is set, too.
-    fn with(&mut self, id: NodeId, split: Option<Split>, flag: NodeId, infinite: bool) -> Option<Split> {
+    /// `sign` times a value that is hidden where a flag is set, too.
+    fn with(
+        &mut self,
+        (id, sign): (NodeId, f32),
+        split: Option<Split>,
+        flag: NodeId,
+        infinite: bool,
+    ) -> Option<Split> {
         match split {
             None => {
                 self.finite(id)?;
-                Some(Split { clean: Some(id), hidden: flag, infinite })
+                let clean = self.signed(id, sign)?;
+                Some(Split { clean: Some(clean), hidden: flag, infinite })
             }
             Some(Split { clean, hidden, .. }) => {
                 Some(Split { clean, hidden: self.either(hidden, flag)?, infinite })
             }
         }
+    }
+
+    /// A value, or its negative.
+    fn signed(&mut self, id: NodeId, sign: f32) -> Option<NodeId> {
+        if sign > 0.0 {
+            return Some(id);
+        }
+        let zero = self.number(0.0);
+        self.add("negative", Arithmetic::Sub, &[zero, id])
     }
 
     /// Set where a flag is not.

@@ -4,6 +4,7 @@ use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, Progress, R
 use cryptflow_athos::fix::FixError;
 use cryptflow_athos::fix::report::CompileReport;
 use cryptflow_graph::{Array, Graph, Linear, Range};
+use cryptflow_operation::bits;
 use cryptflow_program::{Activation, Operation, validate};
 
 use crate::fix::executor::Naive;
@@ -39,6 +40,21 @@ fn every_ring_that_compiles_is_valid() {
             }
         }
         assert!(fits, "{name} fits no ring");
+    }
+}
+
+/// What leaves the bounds of an output does not come around into them before it is four times as large.
+#[test]
+fn opened_values_have_room_beyond_their_bounds() {
+    for (name, graph) in GRAPHS {
+        let graph = graph();
+        let options = CompileOptions { scale: Scale::Bits(10), ..CompileOptions::default() };
+        let program = compiled(&graph, &options).program;
+        for output in &program.outputs {
+            let value = &program.values[output.value.0];
+            let (ring, own) = (program.rings()[output.value.0], bits::ring_bits(value.low, value.high));
+            assert!(ring >= own + 2, "{name}, {}: {ring} bits for {own}", output.name);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use cryptflow_athos::passes::{dead_nodes, endless::run};
 use cryptflow_graph::{
-    Activation, Arithmetic, Array, Comparison, Function, Graph, NodeId, Op, Pool, Pooling, Reduce, Reduction,
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Node, NodeId, Op, Pool, Pooling, Reduce,
+    Reduction,
 };
 use cryptflow_ring::{Movement, Window};
 
@@ -233,6 +234,29 @@ fn the_largest_of_what_is_not_hidden() {
         };
         let g = left(build, 1);
         assert!(!harness::operations(&g).contains(&"add"), "{:?}", harness::operations(&g));
+    }
+}
+
+/// Where it is secret which places are hidden: whatever is chosen is a number of the row.
+#[test]
+fn the_largest_and_the_smallest_of_what_is_secretly_not_hidden() {
+    for (kind, far) in [(Reduction::Max, INFINITE), (Reduction::Min, f32::INFINITY), (Reduction::Min, 3e38)] {
+        for shown_first in [true, false] {
+            let build = |g: &mut Graph, x| {
+                let zero = g.add_constant("zero", array(&[1, 4], &[0.0; 4]));
+                let first = Movement::Slice { begin: vec![0, 0], size: vec![1, 4], stride: vec![1, 1] };
+                let first = g.add("first", first, &[x]).unwrap();
+                let flags = g.add("flags", Arithmetic::Compare(Comparison::Greater), &[first, zero]).unwrap();
+                let far = g.add_constant("far", Array::scalar(far));
+                let chosen = if shown_first { [flags, x, far] } else { [flags, far, x] };
+                let masked = g.add("masked", Arithmetic::Select, &chosen).unwrap();
+                g.add("y", Reduce { kind, axes: vec![1], keep_dims: true }, &[masked]).unwrap()
+            };
+            let g = left(build, 1);
+            let endless =
+                |node: &Node| matches!(&node.op, Op::Constant(c) if c.data.iter().any(|v| v.abs() > 1e9));
+            assert!(!g.nodes.iter().any(endless), "{:?}", harness::operations(&g));
+        }
     }
 }
 

@@ -330,7 +330,7 @@ pub(super) fn too_large(number: f64) -> Refusal {
     let number = number as f32;
     let said = format!(
         "its constant {number:e} is too large for fixed point. Infinity, and what stands for it, is understood where it \
-         hides places from a softmax (or from a maximum, where a constant says which), borders what a max pool sees, or limits nothing; elsewhere put a \
+         hides places from a softmax, a maximum or a minimum, borders what a max pool sees, or limits nothing; elsewhere put a \
          smaller number there (for a mask -10000)"
     );
     Refusal::Constant(said.into())

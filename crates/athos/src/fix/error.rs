@@ -38,14 +38,16 @@ pub enum Refusal {
     Constant(Explanation),
     /// A function whose operand has too wide a range.
     #[error(
-        "its operand may be {:.4} to {:.4}, over which {function} takes more than {MOST_PIECES} pieces",
+        "for operands from {:.3e} to {:.3e} {function} takes more than {MOST_PIECES} pieces",
         .operand.low, .operand.high
     )]
     TooWide {
         /// The function.
         function: &'static str,
-        /// What its operand may be.
+        /// The operands that it is to be made for.
         operand: Range,
+        /// Whether these follow from calibration data, not from worst cases.
+        calibrated: bool,
     },
     /// A function that is not defined on what its operand takes.
     #[error(transparent)]
@@ -87,8 +89,12 @@ impl Refusal {
     pub fn advice(&self) -> Option<&str> {
         match self {
             Refusal::Missing(said) | Refusal::Constant(said) => said.advice.as_deref(),
-            Refusal::TooWide { .. } => {
-                Some("A smaller range helps: calibration data, a smaller --margin, a clip in the model")
+            Refusal::TooWide { calibrated: true, .. } => Some(
+                "Clip the operand in the model where it matters (a larger epsilon, if it comes close to zero), leave rows out \
+                 that lead there, or make do with a smaller --margin",
+            ),
+            Refusal::TooWide { calibrated: false, .. } => {
+                Some("Bounds are worst cases: calibration data (--calibrate) give smaller ones")
             }
             Refusal::NextToZero { .. } => Some(
                 "Clip the operand in the model where it matters (a larger epsilon), or leave such rows out",

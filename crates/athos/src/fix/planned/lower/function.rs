@@ -153,7 +153,8 @@ impl Lowering<'_> {
             Some(end) if v < end => 0.0,
             Some(_) | None => function.at(v.clamp(domain.low, domain.high)),
         };
-        let too_many = || Refusal::TooWide { function: function.name(), operand: bounds };
+        let calibrated = self.setting.margin > 0.0;
+        let too_many = || Refusal::TooWide { function: function.name(), operand: domain, calibrated };
         // Beyond the domain the function stays what it is there.
         let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
         let mut breaks = breaks(function, first.max(low), last.min(high), unit).ok_or_else(too_many)?;

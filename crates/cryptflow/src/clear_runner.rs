@@ -7,6 +7,7 @@ use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, execute};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::{Clear, ClearValue};
+use cryptflow_party::limits::fits_this_machine;
 use cryptflow_program::{Checked, Step, ValueId};
 
 /// The same model compiles to the same program; the number of the run comes first.
@@ -22,6 +23,7 @@ impl FixedRunner for ClearRunner {
         program: &'a Checked,
         weights: &'a [Vec<i64>],
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
+        fits_this_machine(program).map_err(RunError::new)?;
         let weights = weights.iter().map(|data| ClearValue::from_signed(data, program.ring_bits)).collect();
         Ok(Box::new(Loaded { program, weights, runs: Cell::new(0) }))
     }

@@ -2,7 +2,7 @@
 
 use cryptflow_engine::{Estimate, estimate, truncations};
 use cryptflow_mpc::Cost;
-use cryptflow_program::{Checked, Input, Linear, Operation, Output, Product, Step, digest, guard, liveness};
+use cryptflow_program::{Checked, Demand, Input, Output, demand, digest, guard, liveness};
 use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
 
@@ -50,6 +50,10 @@ pub struct Totals {
     pub macs: u64,
     /// Elements that are alive at one time, at most.
     pub peak_elements: u64,
+    /// Bytes that a run takes at a party, at most, about.
+    pub memory: u64,
+    /// Operations that a run takes at a party, about, in the time of a multiplication.
+    pub work: u64,
     /// Rounds.
     pub rounds: u64,
     /// Bytes from a party that only deals.
@@ -129,18 +133,21 @@ pub fn listing<'a>(
                 low: real(value.low),
                 high: real(value.high),
                 compare_bits: step.operation.compare_bits(),
-                macs: macs(step),
+                macs: step.operation.macs(),
                 rounds: cost.rounds,
                 dealt_bytes: cost.dealt(dealer),
                 online_bytes: cost.online(dealer),
             })
         })
         .collect();
+    let Demand { memory, work } = demand(program);
     let totals = Totals {
         steps: layers.len(),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
         macs: layers.iter().map(|l| l.macs).sum(),
         peak_elements: liveness::peak_elements(program),
+        memory,
+        work,
         rounds: estimate.total.rounds,
         dealt_bytes: estimate.total.dealt(dealer),
         online_bytes: estimate.total.online(dealer),
@@ -168,13 +175,4 @@ fn guard_share(program: &Checked, estimate: &Estimate) -> Share {
     let costs = estimate.steps.iter().zip(steps).filter_map(|(cost, guards)| guards.then_some(cost));
     let total: Cost = costs.sum();
     Share { rounds: total.rounds, bytes: total.total() }
-}
-
-fn macs(step: &Step) -> u64 {
-    match &step.operation {
-        Operation::Linear(Linear { terms, .. }) => terms.iter().map(|t| t.map.macs()).sum(),
-        Operation::Product(Product { map, .. }) => map.macs(),
-        // Nothing else multiplies numbers of a ring with each other.
-        _ => 0,
-    }
 }

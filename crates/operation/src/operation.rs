@@ -133,6 +133,17 @@ impl<F: Form> Operation<F> {
         }
     }
 
+    /// Multiplications of two numbers of a ring that one evaluation takes.
+    pub fn macs(&self) -> u64 {
+        match self.truncating() {
+            Some(Truncating::Linear(linear)) => {
+                linear.terms.iter().fold(0, |sum: u64, term| sum.saturating_add(term.map.macs()))
+            }
+            Some(Truncating::Product(product)) => product.map.macs(),
+            Some(Truncating::ScalePublic(_)) | None => 0,
+        }
+    }
+
     fn named(&self) -> &dyn Named {
         described!(self)
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::limits::Limits;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Fingerprint, NoFingerprint};
 use cryptflow_wire::{Role, tls::Identity};
@@ -89,6 +90,8 @@ pub struct SessionLimits {
     pub idle: Duration,
     /// Sessions at a time.
     pub max_sessions: usize,
+    /// What a run may take.
+    pub run: Limits,
 }
 
 /// Where the attestation's files are.
@@ -144,6 +147,8 @@ struct Session {
     deadline_seconds: Option<f64>,
     idle_seconds: Option<f64>,
     max_sessions: Option<usize>,
+    max_memory_mb: Option<f64>,
+    max_work: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -329,11 +334,23 @@ impl Session {
                 ));
             }
         }
+        let max_sessions = self.max_sessions.unwrap_or(2).max(1);
+        let usual = Limits::usual(max_sessions);
+        let number = |name: &str, value: Option<f64>, unit: f64, default: u64| match value {
+            None => Ok(default),
+            Some(value) if value > 0.0 => Ok((value * unit) as u64),
+            Some(value) => Err(format!("session.{name} is {value}: it must be a number above zero")),
+        };
+        let run = Limits {
+            memory: number("max_memory_mb", self.max_memory_mb, 1e6, usual.memory)?,
+            work: number("max_work", self.max_work, 1.0, usual.work)?,
+        };
         Ok(SessionLimits {
             protocols,
             deadline: seconds("deadline_seconds", self.deadline_seconds, 30)?,
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,
-            max_sessions: self.max_sessions.unwrap_or(2).max(1),
+            max_sessions,
+            run,
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod deployment;
 mod difference;
 pub mod greeting;
+pub mod limits;
 pub mod messages;
 mod open;
 mod rendezvous;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::{AttestationError, Discord, Statement};
 use crate::difference::Difference;
+use crate::limits::Excess;
 use crate::store::StoreError;
 
 /// Version of these messages.
@@ -201,6 +202,9 @@ pub enum Obstacle {
     /// Nobody asked for the session.
     #[error("no client came")]
     NoClient,
+    /// A program that takes more than this party gives.
+    #[error(transparent)]
+    Excess(#[from] Excess),
     /// Who takes part means different sessions.
     #[error(transparent)]
     Different(#[from] Difference),
@@ -274,7 +278,7 @@ pub enum SessionError {
     #[error("there is no P{0}")]
     NoParty(usize),
     /// A mistake in this program.
-    #[error("a thread of this client panicked")]
+    #[error("a thread panicked: a mistake in this program, please report it")]
     Panicked,
 }
 

@@ -1,5 +1,6 @@
 //! A session between three organisations: from a client's wish to its end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -62,7 +63,9 @@ impl Service {
             }
         };
         self.record("session", fields());
-        let result = self.run(channel, program, part, manifest);
+        // A mistake in here ends this session alone, and is written down as any other end.
+        let run = AssertUnwindSafe(|| self.run(channel, program, part, manifest));
+        let result = catch_unwind(run).unwrap_or(Err(SessionError::Panicked));
         let (outcome, appraisals) = match &result {
             Ok(appraisals) => ("finished".to_string(), appraisals.clone()),
             Err(error) => (error.to_string(), Vec::new()),
@@ -108,6 +111,7 @@ impl Service {
         }
         let program = part.deployment.parse()?;
         check(manifest, &program)?;
+        self.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(self.index, &program)?;
         self.take_number(manifest.session)?;
         Ok((program, part))

@@ -11,6 +11,7 @@ use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
 use crate::difference::Difference;
+use crate::limits::fits_this_machine;
 use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, commit, elements, part_limit,
     receive, send, unexpected,
@@ -92,6 +93,8 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
     let program = validate(program).map_err(Obstacle::from)?;
     check(&manifest, &program)?;
+    // The client is whoever started this party.
+    fits_this_machine(&program).map_err(Obstacle::from)?;
     agree(links, &manifest)?;
     Ok(Job { program, protocol: manifest.protocol, weights: None, accord: None })
 }

@@ -68,8 +68,8 @@ pub struct Service {
     pub(crate) audit: Audit,
     /// The numbers of all sessions that were begun: none begins twice.
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
-    running: AtomicUsize,
-    connections: AtomicUsize,
+    running: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     started: Instant,
     log: Log,
 }
@@ -92,8 +92,8 @@ impl Service {
             audit,
             room: Rendezvous::default(),
             begun: Mutex::default(),
-            running: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
+            running: Arc::default(),
+            connections: Arc::default(),
             started: Instant::now(),
             log,
             config,
@@ -127,19 +127,18 @@ impl Service {
                 }
             };
             let service = Arc::clone(self);
-            if self.connections.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
-                self.connections.fetch_sub(1, Ordering::AcqRel);
+            let Some(place) = Place::among(&self.connections, MAX_CONNECTIONS) else {
                 self.log(&format!("{address}: refused: there are {MAX_CONNECTIONS} connections already"));
                 continue;
-            }
+            };
             let spawned = thread::Builder::new().name(address.to_string()).spawn(move || {
+                // It is given back however this ends.
+                let _place = place;
                 if let Err(error) = service.greet(socket) {
                     service.log(&error.to_string());
                 }
-                service.connections.fetch_sub(1, Ordering::AcqRel);
             });
             if let Err(error) = spawned {
-                self.connections.fetch_sub(1, Ordering::AcqRel);
                 self.log(&format!("{address}: no thread for it: {error}"));
             }
         }
@@ -337,6 +336,7 @@ impl Service {
             return Err(StoreError::Exists(deployment.name).into());
         }
         let program = deployment.parse()?;
+        self.config.session.run.admit(&program).map_err(Obstacle::from)?;
         say(channel, &Tell::Ready)?;
         let mut weights = Vec::with_capacity(program.weights.len());
         for weight in &program.weights {
@@ -361,13 +361,9 @@ impl Service {
     ///
     /// # Errors
     /// As many as this party takes run already.
-    pub(crate) fn seat(&self) -> Result<Seat<'_>, SessionError> {
+    pub(crate) fn seat(&self) -> Result<Place, SessionError> {
         let most = self.config.session.max_sessions;
-        if self.running.fetch_add(1, Ordering::AcqRel) >= most {
-            self.running.fetch_sub(1, Ordering::AcqRel);
-            return Err(Obstacle::Busy(most).into());
-        }
-        Ok(Seat(&self.running))
+        Ok(Place::among(&self.running, most).ok_or(Obstacle::Busy(most))?)
     }
 
     /// Takes a session's number.
@@ -383,10 +379,18 @@ impl Service {
     }
 }
 
-/// A place among the sessions that run.
-pub(crate) struct Seat<'a>(&'a AtomicUsize);
+/// A place among as many as there are, of connections or of sessions: whoever drops it gives it back,
+/// in a panic, too.
+pub(crate) struct Place(Arc<AtomicUsize>);
 
-impl Drop for Seat<'_> {
+impl Place {
+    fn among(taken: &Arc<AtomicUsize>, most: usize) -> Option<Place> {
+        let place = Place(Arc::clone(taken));
+        (taken.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -2,6 +2,7 @@
 //! shapes, scales and bounds, and the file that holds it. It knows neither TensorFlow nor parties.
 
 mod checked;
+mod demand;
 mod digest;
 pub mod file;
 pub mod guard;
@@ -15,6 +16,7 @@ pub use cryptflow_operation::{
     Activation, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier, ScalePublic,
     SumPool, Truncating, WeightId, bits,
 };
+pub use demand::{Demand, demand};
 pub use digest::{Digest, digest, weights_digest};
 pub use program::{
     Batch, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,

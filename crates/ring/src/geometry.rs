@@ -251,6 +251,6 @@ impl LinearMap {
 
     /// Multiply-accumulate operations of one evaluation.
     pub fn macs(&self) -> u64 {
-        self.output_len() as u64 * self.terms() as u64
+        (self.output_len() as u64).saturating_mul(self.terms() as u64)
     }
 }

@@ -90,11 +90,12 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
     text += &with_header(header, rows, 3..11);
     let t = &listing.totals;
     text += &format!(
-        "\n{} steps, {} parameters, {} multiplications, at most {} values at a time\n{}: {} a run ({} dealt, {} online), {} rounds\n",
+        "\n{} steps, {} parameters, {} multiplications, at most {} values at a time: about {} at a party\n{}: {} a run ({} dealt, {} online), {} rounds\n",
         t.steps,
         count(t.parameters),
         count(t.macs),
         count(t.peak_elements),
+        bytes(t.memory),
         listing.protocol,
         bytes(t.bytes),
         bytes(t.dealt_bytes),

@@ -14,6 +14,7 @@ mod several;
 mod attacks;
 mod attested;
 mod fork;
+mod hostile;
 mod lying;
 mod plain;
 mod played;

@@ -3,8 +3,8 @@
 use crate::sample;
 
 use cryptflow_program::{
-    Activation, Linear, MaxPool, Operation, Program, Rectifier, ScalePublic, ValueId, WeightId, digest,
-    liveness, validate,
+    Activation, Demand, Linear, MaxPool, Operation, Program, Rectifier, ScalePublic, Step, Value, ValueId,
+    WeightId, demand, digest, liveness, validate,
 };
 use cryptflow_ring::{LinearMap, Movement};
 
@@ -246,4 +246,31 @@ fn bounds_at_their_edges() {
         set(&mut program, 1);
         assert!(validate(program).is_err(), "{name}: one beyond the bound passes");
     }
+}
+
+/// What dies is not counted for what comes after it; what is done is.
+#[test]
+fn demands_follow_lifetimes() {
+    let chain = |steps: usize, elements: usize, dies: bool| {
+        let mut p = sample::program();
+        let value = p.values[0].clone();
+        p.values = vec![Value { shape: vec![elements], ..value }; steps + 1];
+        p.weights.clear();
+        p.steps = (0..steps)
+            .map(|i| Step {
+                name: String::new(),
+                operation: Operation::Movement(Movement::Reshape { shape: vec![elements] }),
+                inputs: vec![ValueId(i)],
+                output: ValueId(i + 1),
+                last_uses: if dies { vec![ValueId(i)] } else { Vec::new() },
+            })
+            .collect();
+        demand(&p)
+    };
+    let (short, long) = (chain(2, 1000, true), chain(200, 1000, true));
+    assert_eq!(short.memory, long.memory);
+    assert!(short.work * 99 < long.work && long.work < short.work * 101);
+    assert!(chain(200, 1000, false).memory >= long.memory + 198 * 16_000);
+    // No count of a hostile program wraps around.
+    assert_eq!(chain(3, usize::MAX, true), Demand { memory: u64::MAX, work: u64::MAX });
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use cryptflow_graph::{NodeId, Range};
 use cryptflow_operation::{
     Activation, Bounds, Combine, Compare, Form, Linear, MaxPool, Product, Rectifier, ScalePublic, SumPool,
-    Truncating,
 };
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::{LinearMap, Movement, Window};
@@ -277,11 +276,6 @@ impl Plan {
 
     /// Multiply-accumulate operations.
     pub(crate) fn macs(&self) -> u64 {
-        let of_step = |step: &PlanStep| match step.op.truncating() {
-            Some(Truncating::Linear(linear)) => linear.terms.iter().map(|t| t.map.macs()).sum(),
-            Some(Truncating::Product(product)) => product.map.macs(),
-            Some(Truncating::ScalePublic(_)) | None => 0,
-        };
-        self.steps.iter().map(of_step).sum()
+        self.steps.iter().map(|step| step.op.macs()).sum()
     }
 }

@@ -8,7 +8,10 @@ use crate::deployment::Deployment;
 use crate::messages::{Manifest, SessionError};
 
 /// Longest of these messages: a program.
-const LIMIT: usize = 256 << 20;
+const LIMIT: usize = 64 << 20;
+
+/// Longest of those that hold none.
+const SHORT: usize = 16 << 10;
 
 /// The first message of whoever connects.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,7 +121,19 @@ pub fn say(channel: &mut Channel, message: &impl Serialize) -> Result<(), Sessio
 /// # Errors
 /// The connection failed, or it is none.
 pub fn hear<T: DeserializeOwned>(channel: &mut Channel) -> Result<T, SessionError> {
-    let bytes = channel.recv(LIMIT)?;
+    hear_at_most(channel, LIMIT)
+}
+
+/// The same of one that holds no program.
+///
+/// # Errors
+/// The connection failed, or it is none, or longer than such a message is.
+pub fn hear_short<T: DeserializeOwned>(channel: &mut Channel) -> Result<T, SessionError> {
+    hear_at_most(channel, SHORT)
+}
+
+fn hear_at_most<T: DeserializeOwned>(channel: &mut Channel, limit: usize) -> Result<T, SessionError> {
+    let bytes = channel.recv(limit)?;
     postcard::from_bytes(&bytes)
         .map_err(|e| SessionError::Message { peer: channel.peer().into(), reason: e.to_string() })
 }

@@ -9,6 +9,7 @@ mod audit;
 pub mod config;
 pub mod deployment;
 mod difference;
+mod doors;
 pub mod greeting;
 pub mod limits;
 pub mod messages;

@@ -17,13 +17,11 @@ use crate::attested::Trust;
 use crate::audit::Audit;
 use crate::config::{ClientEntry, Config, Right};
 use crate::deployment::{Deployment, Part, check_name};
-use crate::greeting::{Ask, Greeting, Status, Tell, hear, say};
+use crate::doors::{Doors, HANDSHAKE, Knock};
+use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::rendezvous::Rendezvous;
 use crate::store::{Store, StoreError};
-
-/// Connections at a time.
-const MAX_CONNECTIONS: usize = 64;
 
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +67,7 @@ pub struct Service {
     /// The numbers of all sessions that were begun: none begins twice.
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
     running: Arc<AtomicUsize>,
-    connections: Arc<AtomicUsize>,
+    doors: Arc<Doors>,
     started: Instant,
     log: Log,
 }
@@ -93,7 +91,7 @@ impl Service {
             room: Rendezvous::default(),
             begun: Mutex::default(),
             running: Arc::default(),
-            connections: Arc::default(),
+            doors: Arc::default(),
             started: Instant::now(),
             log,
             config,
@@ -127,14 +125,15 @@ impl Service {
                 }
             };
             let service = Arc::clone(self);
-            let Some(place) = Place::among(&self.connections, MAX_CONNECTIONS) else {
-                self.log(&format!("{address}: refused: there are {MAX_CONNECTIONS} connections already"));
-                continue;
+            let knock = match self.doors.knock(&socket) {
+                Ok(knock) => knock,
+                Err(error) => {
+                    self.log(&format!("{address}: {error}"));
+                    continue;
+                }
             };
             let spawned = thread::Builder::new().name(address.to_string()).spawn(move || {
-                // It is given back however this ends.
-                let _place = place;
-                if let Err(error) = service.greet(socket) {
+                if let Err(error) = service.greet(socket, knock) {
                     service.log(&error.to_string());
                 }
             });
@@ -186,10 +185,10 @@ impl Service {
     }
 
     /// One connection, from its first byte on.
-    fn greet(&self, socket: TcpStream) -> Result<(), SessionError> {
-        let mut channel =
-            Channel::accept(socket, &self.config.identity, self.config.known(), self.deadline())?;
-        let greeting: Greeting = hear(&mut channel)?;
+    fn greet(&self, socket: TcpStream, knock: Knock) -> Result<(), SessionError> {
+        let soon = Instant::now() + HANDSHAKE.min(self.config.session.deadline);
+        let mut channel = Channel::accept(socket, &self.config.identity, self.config.known(), soon)?;
+        let greeting: Greeting = hear_short(&mut channel)?;
         let key = channel.peer_fingerprint();
         let version = match greeting {
             Greeting::Party { version, .. } | Greeting::Client { version } => version,
@@ -206,6 +205,12 @@ impl Service {
                     return self.refuse(&mut channel, format!("{key} is not the key of P{index}"));
                 }
                 channel.name(&self.peer_name(index));
+                let _guest = match self.doors.party(key) {
+                    Ok(guest) => guest,
+                    Err(full) => return self.refuse(&mut channel, full.to_string()),
+                };
+                drop(knock);
+                channel.extend(self.deadline());
                 match self.room.leave((session, index), channel, self.deadline()) {
                     None => Ok(()),
                     Some(mut channel) => {
@@ -219,6 +224,14 @@ impl Service {
                     return self.refuse(&mut channel, format!("{key} is not the key of a client here"));
                 };
                 channel.name(&format!("client {name}"));
+                if client.may.is_empty() {
+                    return self.refuse(&mut channel, "this client may do nothing here".into());
+                }
+                let _guest = match self.doors.client(key) {
+                    Ok(guest) => guest,
+                    Err(full) => return self.refuse(&mut channel, full.to_string()),
+                };
+                drop(knock);
                 self.attend(channel, name, client)
             }
         }
@@ -242,7 +255,12 @@ impl Service {
         let mut held: Option<Part> = None;
         loop {
             channel.extend(Instant::now() + self.config.session.idle);
-            let ask = match hear(&mut channel) {
+            // Who may not bring models says nothing long.
+            let ask = match client.may.contains(&Right::Deploy) {
+                true => hear(&mut channel),
+                false => hear_short(&mut channel),
+            };
+            let ask = match ask {
                 Ok(ask) => ask,
                 // It has what it wanted.
                 Err(SessionError::Wire(cryptflow_wire::WireError::Closed { .. })) => return Ok(()),

@@ -42,11 +42,19 @@ pub(crate) struct Incoming {
     pub(crate) chain: Option<Chain>,
 }
 
+/// What a message takes beside its payload, where it waits: an empty one takes memory, too.
+const BESIDE: usize = 128;
+
+/// Bytes that a message with so long a payload counts as, against the limits.
+pub(crate) fn held(len: usize) -> usize {
+    len.saturating_add(BESIDE)
+}
+
 /// What the link's two threads and its users share.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) outbox: VecDeque<Outgoing>,
-    /// Payload bytes in the outbox and in the sender's hands.
+    /// Bytes in the outbox and in the sender's hands, see [`held`].
     pub(crate) out_bytes: usize,
     /// What the peer shall be told before the link goes down.
     pub(crate) abort: Option<String>,
@@ -56,6 +64,7 @@ pub(crate) struct State {
     pub(crate) writes_done: bool,
 
     pub(crate) inbox: VecDeque<Incoming>,
+    /// Bytes in the inbox, see [`held`].
     pub(crate) in_bytes: usize,
     /// Length of a message whose header was read and whose payload was not.
     pub(crate) announced: Option<u64>,
@@ -247,7 +256,7 @@ impl Link {
         }
         state.meter.sent_bytes += bytes.len() as u64;
         state.meter.sent_messages += 1;
-        state.out_bytes += bytes.len();
+        state.out_bytes += held(bytes.len());
         let clock = shared.clock.next();
         state.outbox.push_back(Outgoing { clock, payload: bytes, handed_over: Instant::now() });
         shared.changed.notify_all();
@@ -299,7 +308,7 @@ impl Link {
                 return Err(error.clone());
             }
             if let Some(Incoming { clock, payload: bytes, chain }) = state.inbox.pop_front() {
-                state.in_bytes -= bytes.len();
+                state.in_bytes -= held(bytes.len());
                 state.wanted = None;
                 state.received = chain;
                 shared.changed.notify_all();

@@ -10,7 +10,8 @@ pub struct LinkOptions {
     /// [`crate::Link::send`] blocks while more bytes than this are queued; `usize::MAX` is no
     /// limit.
     pub send_limit: usize,
-    /// The link reads ahead until this many bytes wait to be received; `usize::MAX` is no limit. A
+    /// The link reads ahead until this many bytes wait to be received, some for each message beside its
+    /// payload; `usize::MAX` is no limit. A
     /// message that does not fit is neither read nor allocated before somebody asks for a message
     /// of its length.
     pub receive_limit: usize,

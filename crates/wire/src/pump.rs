@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::emulate::Line;
 use crate::error::WireError;
 use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
-use crate::link::{End, Incoming, LINGER, Outgoing, Shared};
+use crate::link::{End, Incoming, LINGER, Outgoing, Shared, held};
 use crate::stream::{Control, Sink, Source};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
@@ -124,7 +124,7 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
         shared.moved_out();
         last = Instant::now();
         state = shared.lock();
-        state.out_bytes -= len;
+        state.out_bytes -= held(len);
         state.sent = sink.chain();
         shared.changed.notify_all();
     }
@@ -227,7 +227,7 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
                 let mut state = shared.lock();
                 state.announced = None;
                 if !state.dropped {
-                    state.in_bytes += len;
+                    state.in_bytes += held(len);
                     let chain = source.chain();
                     state.inbox.push_back(Incoming { clock: header.clock, payload, chain });
                 }
@@ -245,7 +245,7 @@ fn await_room(shared: &Shared, len: usize) {
     state.announced = Some(len as u64);
     shared.changed.notify_all();
     loop {
-        let fits = state.in_bytes.saturating_add(len) <= shared.options.receive_limit;
+        let fits = state.in_bytes.saturating_add(held(len)) <= shared.options.receive_limit;
         let wanted = state.inbox.is_empty() && state.wanted.is_some_and(|wanted| len as u64 <= wanted);
         state.paused = !(fits || wanted || state.dropped || matches!(state.end, Some(End::Now(_))));
         if !state.paused {

@@ -439,6 +439,19 @@ fn a_sender_that_nobody_listens_to_gives_up() {
 }
 
 #[test]
+fn empty_messages_that_nobody_receives_are_not_kept_without_end() {
+    let (link, mut stream) = half_open(LinkOptions { receive_limit: 1 << 20, ..LinkOptions::default() });
+    // Sixteen bytes each: what the link reads of them stays in its memory.
+    let many = frame(1, 0, &[]).repeat(1 << 16);
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let written = (0..256).take_while(|_| stream.write_all(&many).is_ok()).count();
+    assert!(written < 128, "{written} MiB of empty messages were taken in");
+    for _ in 0..1000 {
+        link.recv(0).unwrap();
+    }
+}
+
+#[test]
 fn a_network_delays_but_does_not_serialise_what_is_in_flight() {
     let rtt = Duration::from_millis(100);
     let options =

@@ -1,6 +1,11 @@
-//! Programs that ask for more than a party gives: a file of a kilobyte must end no party.
+//! Programs that ask for more than a party gives, and strangers who take places: a file of a kilobyte,
+//! or silence, must end no party.
 
+use std::collections::VecDeque;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
 use cryptflow_ring::Movement;
@@ -106,4 +111,51 @@ fn npy(values: &[f32]) -> Vec<u8> {
     let tensor = cryptflow_arrays::npy::Tensor { shape: vec![values.len()], data: values.to_vec() };
     cryptflow_arrays::npy::write_npy(&mut bytes, &tensor).unwrap();
     bytes
+}
+
+/// Keeps a hundred connections open to each party that say nothing, and puts new ones in the place of
+/// the oldest, until it is told to stop. Returns how many there were.
+fn say_nothing(addresses: &[String; 3], stop: &AtomicBool) -> usize {
+    let mut open: VecDeque<TcpStream> = VecDeque::new();
+    let mut all = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for address in addresses {
+            if let Ok(stream) = TcpStream::connect(address) {
+                open.push_back(stream);
+                all += 1;
+            }
+        }
+        while open.len() > 300 {
+            open.pop_front();
+        }
+        if all > 600 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    all
+}
+
+#[test]
+fn strangers_who_say_nothing_keep_nobody_out() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let strangers = scope.spawn(|| say_nothing(&sites.addresses, &stop));
+        let served: Vec<_> = (0..5).map(|_| sites.predict()).collect();
+        stop.store(true, Ordering::Relaxed);
+        assert!(strangers.join().unwrap() > 600);
+        served.into_iter().for_each(|answer| drop(answer.unwrap()));
+    });
+}
+
+#[test]
+fn clients_without_rights_are_sent_away() {
+    let mut sites = Sites::new(false);
+    sites.edit("p1", "may = [\"deploy\", \"predict\"]", "may = []");
+    sites.start();
+    outcome(sites.client(&["status"])).unwrap_err();
+    let said = sites.log(1);
+    assert!(said.contains("client alice: P1 refuses: this client may do nothing here"), "{said}");
 }

@@ -1,0 +1,142 @@
+//! Who is inside: strangers for a moment, while they prove who they are; then parties and clients, each
+//! with places of its own, so that nobody can take those of others.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cryptflow_wire::tls::Fingerprint;
+
+/// Connections that have not said yet whose they are, at a time.
+const STRANGERS: usize = 256;
+
+/// Time to prove who one is, and to say what one is.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Connections of one client at a time.
+const OF_A_CLIENT: usize = 16;
+
+/// Connections of all clients at a time.
+const OF_CLIENTS: usize = 256;
+
+/// Connections of each other party at a time: a session takes one.
+const OF_A_PARTY: usize = 64;
+
+/// Why somebody is not let in who has proved to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    /// By itself.
+    #[error("{0} connections of this key are open here already")]
+    OfThisKey(usize),
+    /// By clients.
+    #[error("{0} connections of clients are open here already; try again later")]
+    OfClients(usize),
+}
+
+/// A connection that has not said yet whose it is.
+struct Stranger {
+    number: u64,
+    address: IpAddr,
+    socket: TcpStream,
+}
+
+#[derive(Default)]
+struct Inside {
+    knocks: u64,
+    /// The longest first.
+    strangers: Vec<Stranger>,
+    known: HashMap<Fingerprint, usize>,
+    clients: usize,
+}
+
+/// The places of a party.
+#[derive(Default)]
+pub(crate) struct Doors(Mutex<Inside>);
+
+impl Doors {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a stranger. Where there are too many of them, one has to go, of the address that has
+    /// most, the one that has been silent for longest: an honest one needs a moment.
+    ///
+    /// # Errors
+    /// The system gives no second handle of the connection, or does not say where it comes from.
+    pub(crate) fn knock(self: &Arc<Self>, socket: &TcpStream) -> std::io::Result<Knock> {
+        let stranger = socket.try_clone()?;
+        let address = socket.peer_addr()?.ip();
+        let mut inside = self.inside();
+        inside.knocks += 1;
+        let number = inside.knocks;
+        inside.strangers.push(Stranger { number, address, socket: stranger });
+        if inside.strangers.len() > STRANGERS {
+            let mut of = HashMap::new();
+            inside.strangers.iter().for_each(|one| *of.entry(one.address).or_insert(0usize) += 1);
+            let most = of.values().copied().max().unwrap_or(0);
+            let longest = inside.strangers.iter().position(|one| of.get(&one.address) == Some(&most));
+            if let Some(longest) = longest {
+                // Its thread finds it closed.
+                let _ = inside.strangers.remove(longest).socket.shutdown(Shutdown::Both);
+            }
+        }
+        Ok(Knock { doors: Arc::clone(self), number })
+    }
+
+    /// Takes in another party.
+    pub(crate) fn party(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
+        self.enter(key, OF_A_PARTY, false)
+    }
+
+    /// Takes in a client.
+    pub(crate) fn client(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
+        self.enter(key, OF_A_CLIENT, true)
+    }
+
+    fn enter(self: &Arc<Self>, key: Fingerprint, most: usize, is_client: bool) -> Result<Guest, Full> {
+        let mut inside = self.inside();
+        if is_client && inside.clients >= OF_CLIENTS {
+            return Err(Full::OfClients(OF_CLIENTS));
+        }
+        let own = inside.known.entry(key).or_insert(0);
+        if *own >= most {
+            return Err(Full::OfThisKey(most));
+        }
+        *own += 1;
+        inside.clients += usize::from(is_client);
+        Ok(Guest { doors: Arc::clone(self), key, is_client })
+    }
+}
+
+/// A stranger's place, given back when it is dropped.
+pub(crate) struct Knock {
+    doors: Arc<Doors>,
+    number: u64,
+}
+
+impl Drop for Knock {
+    fn drop(&mut self) {
+        self.doors.inside().strangers.retain(|one| one.number != self.number);
+    }
+}
+
+/// The place of somebody who is known, given back when it is dropped, in a panic, too.
+pub(crate) struct Guest {
+    doors: Arc<Doors>,
+    key: Fingerprint,
+    is_client: bool,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut inside = self.doors.inside();
+        inside.clients -= usize::from(self.is_client);
+        if let Some(own) = inside.known.get_mut(&self.key) {
+            *own -= 1;
+            if *own == 0 {
+                inside.known.remove(&self.key);
+            }
+        }
+    }
+}

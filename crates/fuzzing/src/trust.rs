@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cryptflow::attest::measure;
 use cryptflow_aramis::collateral::IntelCollateral;
+use cryptflow_aramis::hex;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::{Deployment, Part};
@@ -261,12 +262,22 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
 
 pub(crate) fn audit(bytes: &[u8], _: &Path) {
     if let Ok(text) = std::str::from_utf8(bytes)
-        && let Err(error) = cryptflow_party::Audit::check(text)
+        && let Ok(log) = cryptflow_party::audit::check(text)
     {
-        drop(error);
+        drop(cryptflow_party::audit::compare(&[log.clone(), log]));
     }
 }
 
 pub(crate) fn audits() -> Vec<Vec<u8>> {
-    vec![b"{\"time\":1,\"event\":\"session\",\"previous\":\"\",\"client\":\"alice\"}\n".to_vec()]
+    let folder = std::env::temp_dir().join(format!("cryptflow-fuzzing-audit-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("audit.jsonl");
+    let audit = cryptflow_party::Audit::open(&path, keys(&folder)).unwrap();
+    let head = audit.begin(0, serde_json::json!({})).unwrap();
+    let shown = serde_json::json!({ "party": 1, "digest": hex::encode(&head.digest), "signature": hex::encode(&head.signature) });
+    audit.write("ended", serde_json::json!({ "session": "00", "heads": [shown] })).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let torn = [&whole[..], &whole[..20]].concat();
+    vec![whole, torn]
 }

@@ -1,95 +1,173 @@
-//! The audit log: what this party did, for whom, with what outcome. One JSON object a line, only
-//! ever appended to; each line has the digest of the one before it, so that a line cannot be
-//! changed or taken out unseen.
+//! The audit log: what this party did, for whom, with what outcome. One JSON object a line, only ever
+//! appended to.
+//!
+//! An entry's *digest* is that of its line without the signature, its last field. Each entry has the
+//! digest of the one before it, and is signed with the site's key: nothing is changed, put in or taken
+//! out of the middle unseen, by nobody who has not that key. What its operator could do still, cut the
+//! end off or write all anew, shows beside the logs of the others: in every session the parties
+//! exchange the digests of their last entries, and write down each other's ([`compare`]).
+
+mod check;
+mod compare;
+mod exchange;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cryptflow_wire::tls::Identity;
 use serde_json::{Value, json};
+
+pub use check::{AuditError, Entry, Log, check};
+pub use compare::{Gap, compare};
+pub use exchange::{exchange, noted};
 
 use crate::store::restrict;
 
-/// Where the lines of a log do not go together.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// A line is no JSON.
-    #[error("line {line}: {source}")]
-    Json {
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A line does not have the digest of the one before it.
-    #[error("line {0} does not follow the one before it")]
-    Chain(usize),
-}
+/// What a signature is about, before the digest.
+const CONTEXT: &[u8] = b"cryptflow audit log v2\0";
+
+/// How an entry ends, with the signature between these.
+const SIGNATURE: &str = ",\"signature\":\"";
+const END: &str = "\"}";
+
+/// The event after a line that was not written to its end.
+const TORN: &str = "torn";
+
+/// The event with which a party begins: it has the certificate.
+const STARTED: &str = "started";
 
 /// An open log.
 pub struct Audit {
-    state: Mutex<(File, String)>,
+    state: Mutex<State>,
+    identity: Identity,
+}
+
+struct State {
+    file: File,
+    /// Bytes of all entries; nothing where the file is no ordinary one.
+    length: Option<u64>,
+    head: [u8; 32],
+}
+
+/// The digest of a log's last entry, and its signature: what a party shows the others in a session.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// The digest.
+    pub digest: [u8; 32],
+    /// Signed by the site's key, as the entry is.
+    pub signature: Vec<u8>,
+}
+
+/// Why a log is not gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What is there is no log of this site.
+    #[error("{0}. Move the file away: it is evidence; a new one is begun")]
+    Other(AuditError),
+    /// It is that of another key.
+    #[error("it was signed by another key. Move the file away: it is evidence; a new one is begun")]
+    OtherKey,
 }
 
 impl Audit {
-    /// Opens a log, or begins one.
+    /// Opens a log, or begins one. Where its last line was not written to its end, as in a crash, the
+    /// log says so and goes on.
     ///
     /// # Errors
-    /// The file cannot be read or written.
-    pub fn open(path: &Path) -> io::Result<Audit> {
-        let mut last = String::new();
-        if path.exists() {
-            for line in BufReader::new(File::open(path)?).lines() {
-                last = line?;
-            }
+    /// The file cannot be read or written, or is not a log of this site.
+    pub fn open(path: &Path, identity: Identity) -> Result<Audit, OpenError> {
+        let ordinary = std::fs::metadata(path).map_or(true, |there| there.is_file());
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut text = String::new();
+        if ordinary {
+            restrict(path, 0o600)?;
+            file.read_to_string(&mut text)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        restrict(path, 0o600)?;
-        let previous = if last.is_empty() { String::new() } else { digest(&last) };
-        Ok(Audit { state: Mutex::new((file, previous)) })
+        let log = check(&text).map_err(OpenError::Other)?;
+        if log.key.is_some_and(|key| key != identity.fingerprint()) {
+            return Err(OpenError::OtherKey);
+        }
+        let head = log.entries.last().map_or([0; 32], |entry| entry.digest);
+        let length = ordinary.then_some(text.len() as u64);
+        let audit = Audit { state: Mutex::new(State { file, length, head }), identity };
+        if !text.is_empty() && !text.ends_with('\n') {
+            audit.append("\n")?;
+        }
+        if let Some(torn) = &log.torn {
+            audit.write(TORN, json!({ "bytes": torn.len(), "line": digest_of(torn) }))?;
+        }
+        Ok(audit)
     }
 
-    /// Writes an event down, with the time and the digest of the line before. `fields` must be an
-    /// object, and hold no secret.
+    /// Begins: whoever reads the log finds here whose it is.
     ///
     /// # Errors
     /// The disk is full, or gone.
-    pub fn write(&self, event: &str, fields: Value) -> io::Result<()> {
+    pub fn begin(&self, party: usize, fields: Value) -> io::Result<Head> {
+        let certificate = hex::encode(self.identity.certificate());
+        let mut all = json!({ "party": party, "certificate": certificate });
+        if let (Some(all), Value::Object(fields)) = (all.as_object_mut(), fields) {
+            all.extend(fields);
+        }
+        self.write(STARTED, all)
+    }
+
+    /// Writes an event down, with the time and the digest of the entry before, signed. `fields` must be
+    /// an object, and hold no secret. Returns the log's head.
+    ///
+    /// # Errors
+    /// The disk is full, or gone, or the key cannot sign; the log is then as it was before.
+    pub fn write(&self, event: &str, fields: Value) -> io::Result<Head> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
-        let mut entry = json!({ "time": time, "event": event, "previous": state.1 });
+        let mut entry = json!({ "time": time, "event": event, "previous": hex::encode(state.head) });
         if let (Some(entry), Value::Object(fields)) = (entry.as_object_mut(), fields) {
             entry.extend(fields);
         }
-        let line = entry.to_string();
-        state.0.write_all(format!("{line}\n").as_bytes())?;
-        state.0.flush()?;
-        state.1 = digest(&line);
-        Ok(())
+        let unsigned = entry.to_string();
+        let digest = digest(&unsigned);
+        let signature = self.identity.sign(&signed(&digest)).map_err(io::Error::other)?;
+        let body = unsigned.strip_suffix('}').unwrap_or(&unsigned);
+        state.append(&format!("{body}{SIGNATURE}{}{END}\n", hex::encode(&signature)))?;
+        state.head = digest;
+        Ok(Head { digest, signature })
     }
 
-    /// The entries of a log, if every line goes with the one before it.
-    ///
-    /// # Errors
-    /// The first line that does not.
-    pub fn check(text: &str) -> Result<Vec<Value>, AuditError> {
-        let mut previous = String::new();
-        let mut entries = Vec::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let entry: Value =
-                serde_json::from_str(line).map_err(|source| AuditError::Json { line: number, source })?;
-            if entry.get("previous").and_then(Value::as_str) != Some(&previous) {
-                return Err(AuditError::Chain(number));
-            }
-            previous = digest(line);
-            entries.push(entry);
-        }
-        Ok(entries)
+    fn append(&self, text: &str) -> io::Result<()> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).append(text)
     }
 }
 
-fn digest(line: &str) -> String {
-    blake3::hash(line.as_bytes()).to_hex().to_string()
+impl State {
+    /// Writes to the end, all of it or nothing.
+    fn append(&mut self, text: &str) -> io::Result<()> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush());
+        match (&written, &mut self.length) {
+            (Ok(()), Some(length)) => *length += text.len() as u64,
+            // What was written of it must not stand before the next one.
+            (Err(_), Some(length)) => self.file.set_len(*length)?,
+            (_, None) => {}
+        }
+        written
+    }
+}
+
+/// What is signed of an entry.
+fn signed(digest: &[u8; 32]) -> Vec<u8> {
+    [CONTEXT, digest].concat()
+}
+
+/// The digest of an entry, which is given without its signature.
+fn digest(unsigned: &str) -> [u8; 32] {
+    *blake3::hash(unsigned.as_bytes()).as_bytes()
+}
+
+fn digest_of(text: &str) -> String {
+    hex::encode(digest(text))
 }

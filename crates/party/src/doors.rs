@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cryptflow_wire::tls::Fingerprint;
 
@@ -138,5 +138,30 @@ impl Drop for Guest {
                 inside.known.remove(&self.key);
             }
         }
+    }
+}
+
+/// Lets so many of a kind through a minute, and counts the others: strangers must not fill a log.
+#[derive(Default)]
+pub(crate) struct Sparing {
+    since: Option<Instant>,
+    through: u32,
+    left_out: u64,
+}
+
+impl Sparing {
+    const A_MINUTE: u32 = 30;
+
+    /// How many were left out since the last one that was let through; nothing where this one is.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<u64> {
+        if self.since.is_none_or(|since| now.duration_since(since) >= Duration::from_secs(60)) {
+            (self.since, self.through) = (Some(now), 0);
+        }
+        if self.through >= Sparing::A_MINUTE {
+            self.left_out += 1;
+            return None;
+        }
+        self.through += 1;
+        Some(std::mem::take(&mut self.left_out))
     }
 }

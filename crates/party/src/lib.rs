@@ -5,7 +5,7 @@
 //! no command for people: what is attested is small.
 
 pub mod attested;
-mod audit;
+pub mod audit;
 pub mod config;
 pub mod deployment;
 mod difference;

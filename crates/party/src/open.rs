@@ -10,6 +10,7 @@ use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
 use serde_json::json;
 
 use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
+use crate::audit::{self, Head};
 use crate::config::{ClientEntry, Right};
 use crate::deployment::Part;
 use crate::difference::Difference;
@@ -62,9 +63,19 @@ impl Service {
                 return;
             }
         };
-        self.record("session", fields());
+        // What cannot be written down is not done.
+        let head = match self.audit.write("session", fields()) {
+            Ok(head) => head,
+            Err(error) => {
+                let reason = format!("the audit log cannot be written: {error}");
+                self.log(&format!("session {session:.8} of {client}, {model}: refused: {reason}"));
+                let _ = say(&mut channel, &Tell::Refused { reason });
+                return;
+            }
+        };
+        let mut heads = Vec::new();
         // A mistake in here ends this session alone, and is written down as any other end.
-        let run = AssertUnwindSafe(|| self.run(channel, program, part, manifest));
+        let run = AssertUnwindSafe(|| self.run(channel, program, part, manifest, (&head, &mut heads)));
         let result = catch_unwind(run).unwrap_or(Err(SessionError::Panicked));
         let (outcome, appraisals) = match &result {
             Ok(appraisals) => ("finished".to_string(), appraisals.clone()),
@@ -72,8 +83,12 @@ impl Service {
         };
         self.log(&format!("session {session:.8} of {client}, {model}: {outcome}"));
         let seconds = begun.elapsed().as_secs_f64();
-        let ended =
-            [("outcome", outcome.into()), ("seconds", seconds.into()), ("evidence", appraisals.into())];
+        let ended = [
+            ("outcome", outcome.into()),
+            ("seconds", seconds.into()),
+            ("evidence", appraisals.into()),
+            ("heads", audit::noted(&heads)),
+        ];
         self.record("ended", with(fields(), &ended));
     }
 
@@ -117,13 +132,15 @@ impl Service {
         Ok((program, part))
     }
 
-    /// Comes together with everybody, and runs. Returns what the evidence of the others said.
+    /// Comes together with everybody, shows them the head of this party's log and notes theirs, and runs.
+    /// Returns what the evidence of the others said.
     fn run(
         &self,
         mut channel: Channel,
         program: Checked,
         part: Part,
         manifest: &Manifest,
+        (head, heads): (&Head, &mut Vec<(usize, Head)>),
     ) -> Result<Vec<String>, SessionError> {
         let deadline = self.deadline();
         channel.extend(deadline);
@@ -164,6 +181,7 @@ impl Service {
             breaker.abort_all(&error.to_string());
             return Err(error);
         }
+        *heads = audit::exchange(&links, head).inspect_err(|error| breaker.abort_all(&error.to_string()))?;
         let appraisals = accord.iter().flat_map(|accord| accord.appraisals().iter().enumerate());
         let appraisals = appraisals
             .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))

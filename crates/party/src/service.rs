@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::ReportData;
 use cryptflow_program::write_whole;
-use cryptflow_wire::Role;
 use cryptflow_wire::tls::Channel;
+use cryptflow_wire::{Role, WireError};
 use serde_json::json;
 
 use crate::attested::Trust;
-use crate::audit::Audit;
+use crate::audit::{Audit, Head, OpenError};
 use crate::config::{ClientEntry, Config, Right};
 use crate::deployment::{Deployment, Part, check_name};
-use crate::doors::{Doors, HANDSHAKE, Knock};
+use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::rendezvous::Rendezvous;
@@ -44,12 +44,12 @@ pub enum ServiceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The audit log cannot be written.
-    #[error("cannot write the audit log {}: {source}", path.display())]
+    #[error("the audit log {}: {source}", path.display())]
     Audit {
         /// Where it should be.
         path: std::path::PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: OpenError,
     },
 }
 
@@ -68,6 +68,7 @@ pub struct Service {
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
     running: Arc<AtomicUsize>,
     doors: Arc<Doors>,
+    sparing: Mutex<Sparing>,
     started: Instant,
     log: Log,
 }
@@ -81,7 +82,7 @@ impl Service {
         let Role::Party(index) = config.role else { return Err(ServiceError::NoParty) };
         let index = usize::from(index);
         let store = Store::open(&config.store, index)?;
-        let audit = Audit::open(&config.audit)
+        let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
             index,
@@ -92,6 +93,7 @@ impl Service {
             begun: Mutex::default(),
             running: Arc::default(),
             doors: Arc::default(),
+            sparing: Mutex::default(),
             started: Instant::now(),
             log,
             config,
@@ -113,7 +115,8 @@ impl Service {
             self.log("INSECURE: evidence is simulated; nothing protects this party's program");
         }
         self.leave_evidence();
-        self.record("started", json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") }));
+        let said = json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") });
+        self.recorded(self.audit.begin(self.index, said));
         loop {
             let (socket, address) = match listener.accept() {
                 Ok(accepted) => accepted,
@@ -149,8 +152,21 @@ impl Service {
 
     /// Writes an event into the audit log.
     pub(crate) fn record(&self, event: &str, fields: serde_json::Value) {
-        if let Err(error) = self.audit.write(event, fields) {
+        self.recorded(self.audit.write(event, fields));
+    }
+
+    fn recorded(&self, written: std::io::Result<Head>) {
+        if let Err(error) = written {
             self.log(&format!("cannot write the audit log {}: {error}", self.config.audit.display()));
+        }
+    }
+
+    /// Writes down who was refused, of those who are none of this party's clients or say nothing that
+    /// is understood: so many a minute, and how many there were beside.
+    fn record_stranger(&self, who: &str, reason: &str) {
+        let left_out = self.sparing.lock().unwrap_or_else(PoisonError::into_inner).next(Instant::now());
+        if let Some(left_out) = left_out {
+            self.record("refused", json!({ "peer": who, "reason": reason, "others": left_out }));
         }
     }
 
@@ -187,7 +203,12 @@ impl Service {
     /// One connection, from its first byte on.
     fn greet(&self, socket: TcpStream, knock: Knock) -> Result<(), SessionError> {
         let soon = Instant::now() + HANDSHAKE.min(self.config.session.deadline);
-        let mut channel = Channel::accept(socket, &self.config.identity, self.config.known(), soon)?;
+        let accepted = Channel::accept(socket, &self.config.identity, self.config.known(), soon);
+        let mut channel = accepted.inspect_err(|error| {
+            if let WireError::NotLetIn { peer, reason } = error {
+                self.record_stranger(peer, reason);
+            }
+        })?;
         let greeting: Greeting = hear_short(&mut channel)?;
         let key = channel.peer_fingerprint();
         let version = match greeting {
@@ -245,8 +266,9 @@ impl Service {
     fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
         let error = SessionError::Refused { peer: format!("P{}", self.index), reason: reason.clone() };
         // It may be gone already; what matters is that nothing happens.
-        let _ = say(channel, &Tell::Refused { reason });
+        let _ = say(channel, &Tell::Refused { reason: reason.clone() });
         self.log(&format!("{}: {error}", channel.peer()));
+        self.record_stranger(channel.peer(), &reason);
         Ok(())
     }
 

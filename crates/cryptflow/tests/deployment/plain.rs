@@ -1,6 +1,9 @@
 //! Parties that follow the protocol, and everything else that can go wrong.
 
+use std::path::Path;
 use std::time::Instant;
+
+use cryptflow_wire::tls::Identity;
 
 use crate::several;
 use crate::sites::{PATIENCE, Sites, cryptflow, outcome};
@@ -24,7 +27,7 @@ fn a_model_is_deployed_once_and_used_with_every_protocol() {
     // The parties' logs speak of the same sessions, and no line can be taken out unseen.
     for party in ["p0", "p1", "p2"] {
         let log = std::fs::read_to_string(sites.site(party).join("audit.jsonl")).unwrap();
-        cryptflow_party::Audit::check(&log).unwrap();
+        cryptflow_party::audit::check(&log).unwrap();
         assert_eq!(log.matches("\"outcome\":\"finished\"").count(), 6, "{log}");
     }
     // What a party keeps, nobody else on its machine may read.
@@ -161,4 +164,73 @@ fn configurations_that_cannot_work_are_refused_at_the_start() {
     assert!(error.unwrap_err().contains("site.role is client"));
     let error = outcome(cryptflow(&["init", "p0", "-o", sites.site("p0").to_str().unwrap()])).unwrap_err();
     assert!(error.contains("is there already"), "{error}");
+}
+
+#[test]
+fn what_parties_wrote_down_goes_together() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.predict().unwrap();
+    sites.predict().unwrap();
+    let path = |party: &str| sites.site(party).join("audit.jsonl");
+    let compared = |first: &str, others: [&str; 2]| {
+        let mut command = cryptflow(&["audit"]);
+        command.arg(path(first)).arg("--compare").args(others.map(path));
+        outcome(command)
+    };
+    let said = compared("p0", ["p1", "p2"]).unwrap();
+    for part in ["is signed by P0, ", "everything that P2's log names of it"] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    // P1's operator has the key, and cuts off what came after the first session.
+    let whole = std::fs::read_to_string(path("p1")).unwrap();
+    let first = whole.split_inclusive('\n').scan(false, |ended, line| {
+        let before = *ended;
+        *ended |= line.contains("\"event\":\"ended\"");
+        (!before).then_some(line)
+    });
+    std::fs::write(path("p1"), first.collect::<String>()).unwrap();
+    outcome(cryptflow(&["audit", path("p1").to_str().unwrap()])).unwrap();
+    let error = compared("p0", ["p1", "p2"]).unwrap_err();
+    for part in ["P1's log lacks an entry that P1 signed", "of P0's log", "of P2's log"] {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+}
+
+/// A key that is in nobody's configuration is written down, and so is a client without a right.
+#[test]
+fn who_was_refused_is_written_down() {
+    let mut sites = Sites::new(false);
+    sites.edit("p0", "may = [\"deploy\", \"predict\"]", "may = [\"predict\"]");
+    sites.edit("p2", &client(&sites), &["b259-f8c5"; 8].join("-"));
+    sites.start();
+    sites.deploy("mirror").unwrap_err();
+    outcome(sites.client(&["status"])).unwrap_err();
+    let refused = [("p0", "may not deploy models"), ("p2", "its key is not in this party's configuration")];
+    for (party, said) in refused {
+        let log = std::fs::read_to_string(sites.site(party).join("audit.jsonl")).unwrap();
+        let found = log.lines().any(|line| line.contains("\"event\":\"refused\"") && line.contains(said));
+        assert!(found, "{party}: {said:?} is not in: {log}");
+    }
+}
+
+/// The client's fingerprint, as the parties know it.
+fn client(sites: &Sites) -> String {
+    let site = sites.site("client");
+    Identity::read(&site.join("site.cert.pem"), &site.join("site.key.pem")).unwrap().fingerprint().to_string()
+}
+
+/// A party whose disk is full serves nobody, rather than unseen.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_down_is_not_done() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.kill(1);
+    sites.edit("p1", "key = \"site.key.pem\"\n", "key = \"site.key.pem\"\naudit = \"/dev/full\"\n");
+    sites.start_with(1, Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    let error = sites.predict().unwrap_err();
+    assert!(error.contains("P1") && error.contains("the audit log cannot be written"), "{error}");
 }

@@ -11,6 +11,7 @@ use cryptflow_aramis::simulated::{Settings, SimulatedTee, measure};
 use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::Protocol;
 use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest};
+use cryptflow_party::audit::Head;
 use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Greeting, Tell, hear, say};
 use cryptflow_party::messages::{Manifest, Request, commit, receive, send};
@@ -227,6 +228,9 @@ fn a_host_that_copies_its_party_in_the_middle() {
         send(link, &Agreement { manifest: manifest.digest(), roster: roster.clone() }).unwrap();
         let theirs: Agreement = receive(link).unwrap();
         assert_eq!((theirs.manifest, &theirs.roster), (manifest.digest(), &roster));
+        // Its log is as it says.
+        send(link, &Head { digest: [1; 32], signature: vec![2; 70] }).unwrap();
+        receive::<Head>(link).unwrap();
     }
     // The client gives everybody its part of the input.
     let rows = common::rows(common::BATCH).concat();

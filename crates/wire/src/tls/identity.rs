@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rustls::SignatureScheme;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, SignatureVerificationAlgorithm};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -133,6 +135,21 @@ impl Identity {
         Ok(Identity { key: Arc::new(pair), spki })
     }
 
+    /// The certificate, DER.
+    pub fn certificate(&self) -> &[u8] {
+        self.key.cert.first().map(|certificate| certificate.as_ref()).unwrap_or_default()
+    }
+
+    /// Signs a message. What is signed must say what it is, so that no signature means two things.
+    ///
+    /// # Errors
+    /// The key cannot sign: it is of no kind that is known here, or the system gives no randomness.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, NoSignature> {
+        let schemes: Vec<SignatureScheme> = algorithms().mapping.iter().map(|(scheme, _)| *scheme).collect();
+        let signer = self.key.key.choose_scheme(&schemes).ok_or(NoSignature)?;
+        signer.sign(message).map_err(|_| NoSignature)
+    }
+
     /// The public key: SubjectPublicKeyInfo, DER.
     pub fn spki(&self) -> &[u8] {
         &self.spki
@@ -148,6 +165,26 @@ impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Identity").field(&self.fingerprint()).finish()
     }
+}
+
+/// A key that cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key of this site cannot sign")]
+pub struct NoSignature;
+
+/// Whose signature of a message this is: that of the key in a certificate, DER. Nothing where it is none.
+pub fn signer(certificate: &[u8], message: &[u8], signature: &[u8]) -> Option<Fingerprint> {
+    let certificate = CertificateDer::from(certificate);
+    let parsed = webpki::EndEntityCert::try_from(&certificate).ok()?;
+    let valid = |algorithm: &&&dyn SignatureVerificationAlgorithm| {
+        parsed.verify_signature(**algorithm, message, signature).is_ok()
+    };
+    algorithms().all.iter().find(valid)?;
+    Some(Fingerprint::of(&parsed.subject_public_key_info()))
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    rustls::crypto::ring::default_provider().signature_verification_algorithms
 }
 
 /// Bytes that are no certificate.

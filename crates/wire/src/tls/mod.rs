@@ -10,4 +10,4 @@ mod stream;
 mod verify;
 
 pub use channel::Channel;
-pub use identity::{Fingerprint, Identity, IdentityError, NoFingerprint};
+pub use identity::{Fingerprint, Identity, IdentityError, NoFingerprint, NoSignature, signer};

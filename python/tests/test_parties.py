@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -248,20 +250,63 @@ def test_a_compilation_is_interrupted(tmp_path: Path) -> None:
     assert run.stdout.strip() == "interrupted", run.stderr
 
 
+def sockets(process: int | str) -> set[str]:
+    """The inodes of a process' sockets."""
+    folder, found = f"/proc/{process}/fd", set()
+    for one in os.listdir(folder):
+        try:
+            target = os.readlink(f"{folder}/{one}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            found.add(target[8:-1])
+    return found
+
+
+def open_sockets() -> set[str]:
+    """The inodes of all sockets that listen or are connected."""
+    lines = [line for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    return {line.split()[9] for line in lines} - {"0"}
+
+
+def interrupted(run: Callable[[], object]) -> None:
+    """Has a run interrupted as Ctrl-C does, while it runs."""
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    with contextlib.suppress(KeyboardInterrupt):
+        timer.start()
+        run()
+        # It was quicker than that.
+        timer.join()
+        time.sleep(1)
+    timer.join()
+
+
 def test_nothing_is_left_after_many_runs(program: cf.Program, digits: dict[str, np.ndarray]) -> None:
-    """Files, threads and memory stay as they are, whether runs end well or not."""
-    x = digits["inputs"][:1]
+    """No process, file or port is left, and memory stays as it is, whether runs end well, are interrupted, or lose a party."""
+    if not os.path.exists("/proc/self/fd"):
+        pytest.skip("this system does not list a process' files")
+    x, many = digits["inputs"][:1], np.tile(digits["inputs"], (50, 1, 1, 1))
+    ours: set[str] = set()
 
     def stop(*_: object) -> None:
         raise RuntimeError("enough")
 
     def rounds(n: int) -> None:
         for i in range(n):
-            with cf.local(protocol="clear") as parties:
+            with cf.local(protocol=("mirror", "clear")[i % 2], timeout=5) as parties:
                 program.run(x, parties)
-                if i % 4 == 0:
-                    with pytest.raises(RuntimeError):
-                        program.run(digits["inputs"], parties, progress=stop)
+                started = parties.processes
+                ours.update(*map(sockets, started))
+                if i % 4 == 1:
+                    with pytest.raises(RuntimeError, match="enough"):
+                        program.run(many, parties, progress=stop)
+                elif i % 4 == 2:
+                    interrupted(lambda: program.run(many, parties))
+                elif i % 4 == 3:
+                    os.kill(started[i % 3], signal.SIGKILL)
+                    with pytest.raises(cf.PartyError):
+                        program.run(x, parties)
+            assert not any(map(alive, started))
 
     def held() -> tuple[int, int, int]:
         gc.collect()
@@ -269,18 +314,17 @@ def test_nothing_is_left_after_many_runs(program: cf.Program, digits: dict[str, 
             pages = int(statm.read().split()[1])
         return len(os.listdir("/proc/self/fd")), threading.active_count(), pages
 
-    if not os.path.exists("/proc/self/fd"):
-        pytest.skip("this system does not list a process' files")
     rounds(8)
     files, threads, pages = held()
     rounds(int(os.environ.get("CRYPTFLOW_MANY_RUNS", "24")))
     files_after, threads_after, pages_after = held()
     assert files_after <= files and threads_after <= threads
-    assert (pages_after - pages) * os.sysconf("SC_PAGESIZE") < 32 << 20
+    assert (pages_after - pages) * os.sysconf("SC_PAGESIZE") < 16 << 20
+    assert ours and not ours & open_sockets()
 
 
 def test_calls_are_quick_and_flat(program: cf.Program, digits: dict[str, np.ndarray]) -> None:
-    """What Python adds to a run of a held program is not much more than a millisecond, even on a busy machine."""
+    """What Python adds to a run of a held program is not much more than a millisecond."""
     x = digits["inputs"][:1]
     with cf.local(protocol="clear") as parties:
         program.run(x, parties)
@@ -291,4 +335,5 @@ def test_calls_are_quick_and_flat(program: cf.Program, digits: dict[str, np.ndar
             taken = time.perf_counter() - begun
             assert parties.last is not None
             beside.append(taken - sum(parties.last.seconds.values()))
-    assert sorted(beside)[len(beside) // 2] < 0.005
+    # The quickest: the others say how busy the machine is.
+    assert min(beside) < 0.005

@@ -80,6 +80,16 @@ def check(
         As in `cryptflow.compile`.
     examples
         Inputs of the model, which a PyTorch model has to see to be exported; not needed otherwise.
+
+    Returns
+    -------
+    Check
+        True where all of the model can be compiled.
+
+    Raises
+    ------
+    ModelError
+        This is no model.
     """
     options = imported(inputs, outputs, signature, batch)
     with opened(model, examples) as source:

@@ -69,9 +69,10 @@ def compile(
         Rows that are computed at once.
     rows
         At most so many rows of the examples are used.
-    scale, ring
-        Fractional bits of activations and bits of the ring: the smallest that keep the float model's
-        answers, if they are not given.
+    scale
+        Fractional bits of activations: the fewest that keep the float model's answers, if not given.
+    ring
+        Bits of the ring: the fewest that the values need, if not given.
     margin
         Bits by which bounds exceed the extremes of the examples (1, or 2 with fewer than 32 rows).
     tolerance
@@ -86,11 +87,23 @@ def compile(
         unlike the calibration data gets an `InputError` (`input-held-back`) and never a wrong answer.
     name
         The model's name in reports.
-    resize, crop, bgr, grey, divide, mean, std, channels_first
-        How pictures and arrays of `uint8` become inputs: height and width to scale to, and to cut from the
-        middle; the order of the channels, or one channel of brightness; what pixels are divided by; what is
-        then subtracted, and what that is divided by, a number for each channel; channels before height and
-        width. It is stored in the program.
+    resize
+        Height and width, in pixels, that pictures are scaled to. This and what follows, in this order, is how
+        pictures and arrays of `uint8` become inputs; it is stored in the program.
+    crop
+        Height and width, in pixels, to cut from the middle.
+    bgr
+        Blue, green, red in place of red, green, blue.
+    grey
+        One channel of brightness.
+    divide
+        What pixels, 0 to 255, are divided by.
+    mean
+        What is then subtracted: one number, or one for each channel.
+    std
+        What that is divided by: one number, or one for each channel.
+    channels_first
+        Channels before height and width.
     progress
         Whom to tell how far it is: `True` for a bar (tqdm), `False` for nobody, or a function of how many of
         how many are done and of what happens. By default a bar, where somebody looks at one.
@@ -104,8 +117,16 @@ def compile(
     ------
     UnsupportedError
         Nodes of the model cannot be compiled; `error.nodes` has all of them.
-    ModelError, OptionError, InputError, CompileError
-        The model, an option or an example is not what it should be, or fixed point cannot hold it.
+    ModelError
+        This is no model, or not one that can be compiled as it is.
+    OptionError
+        An option makes no sense, or one is missing.
+    InputError
+        An example does not go with the model.
+    CompileError
+        Fixed point cannot hold the model.
+    MissingError
+        The model's framework is not installed.
 
     Warns
     -----

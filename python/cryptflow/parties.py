@@ -74,5 +74,17 @@ def local(
         of each link.
     timeout
         Seconds of silence after which a party counts as gone.
+
+    Returns
+    -------
+    Parties
+        Three processes, which wait for a program.
+
+    Raises
+    ------
+    OptionError
+        An option makes no sense.
+    PartyError
+        A process did not start.
     """
     return Parties(_native.Parties(interpreter(), protocol, timeout, rtt, bandwidth))

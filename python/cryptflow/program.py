@@ -147,7 +147,18 @@ class Program:
         Returns
         -------
         numpy.ndarray or dict
-            The only output, or all of them by name.
+            The only output, `[n, ...]`, or all of them by name.
+
+        Raises
+        ------
+        InputError
+            The input does not go with the model: its kind, its shape, its range. Or, with the code
+            `input-held-back`, a value left its bounds, and the program has a guard.
+
+        Warns
+        -----
+        BoundsWarning
+            An output left its bounds: the answer may be wrong.
         """
         with Progress(progress, logging.DEBUG) as bar:
             outcome = self._native.simulate(given(x), raw, bar.callback())
@@ -167,7 +178,19 @@ class Program:
         Returns
         -------
         numpy.ndarray or dict
-            The only output, or all of them by name.
+            The only output, `[n, ...]`, or all of them by name.
+
+        Raises
+        ------
+        InputError
+            As in `simulate`; nothing was sent, unless its code is `input-held-back`.
+        PartyError
+            A party failed, is gone, or was silent for too long.
+
+        Warns
+        -----
+        BoundsWarning
+            An output left its bounds: the answer may be wrong.
         """
         with Progress(progress, logging.DEBUG) as bar:
             outcome = parties._run(self._native, given(x), raw, bar.callback())
@@ -198,6 +221,16 @@ class Program:
             As in `simulate`.
         model
             The float model, where the program was read from a file: as `cryptflow.compile` takes it.
+
+        Returns
+        -------
+        numpy.ndarray or dict
+            The only output, `[n, ...]`, or all of them by name.
+
+        Raises
+        ------
+        OptionError
+            The program was read from a file, and `model` is not given.
         """
         if model is None:
             return self._told(self._native.plain(given(x), raw, self._path, self._signature))[0]
@@ -226,6 +259,18 @@ class Program:
             Who computes the secure answers; they are simulated, if nobody does.
         model
             The float model, where the program was read from a file: as `cryptflow.compile` takes it.
+
+        Returns
+        -------
+        Comparison
+            Accuracy where the outputs decide something, mean absolute error otherwise; the largest difference.
+
+        Raises
+        ------
+        InputError
+            As in `simulate`.
+        OptionError
+            As in `plain`.
         """
         from cryptflow.comparing import compare
 
@@ -233,7 +278,18 @@ class Program:
         return compare(self.outputs, secure, self.plain(x, raw=True, model=model), y)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file of the program, with its weights: whole, or not at all."""
+        """Writes the file of the program, with its weights: whole, or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, by custom `.safetensors`. What was there is replaced.
+
+        Raises
+        ------
+        ProgramError
+            It cannot be written.
+        """
         self._native.save(path)
 
     def _told(self, outcome: tuple[list[tuple[str, bytes]], str, list[str]]) -> tuple[Outputs, RunReport]:
@@ -253,5 +309,21 @@ class Program:
 
 
 def load(path: str | os.PathLike[str]) -> Program:
-    """Reads a compiled model, as `Program.save` and `cryptflow compile` write it."""
+    """Reads a compiled model, as `Program.save` and `cryptflow compile` write it.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Program
+        The compiled model, with its weights.
+
+    Raises
+    ------
+    ProgramError
+        It cannot be read, is no compiled model, or one of another version.
+    """
     return Program(_native.load(path))

@@ -26,6 +26,11 @@ class Site:
         The site's configuration, or the folder of its `cryptflow.toml`.
     insecure_simulated_tee
         Accept evidence of the simulated root of trust in this folder: proves nothing, protects nothing.
+
+    Raises
+    ------
+    SiteError
+        The configuration, or a file that it names, is missing or wrong.
     """
 
     def __init__(
@@ -65,6 +70,13 @@ class Site:
         -------
         str
             The digest of program and weights, by which clients know it.
+
+        Raises
+        ------
+        OptionError
+            The name or the protocol is none.
+        PartyError
+            A party cannot be reached, does not allow it, or keeps another model under this name.
         """
         return self._native.deploy(program._native, name, protocol, replace)
 
@@ -77,6 +89,16 @@ class Site:
             Its name.
         digest
             Nothing but the model with this digest is run.
+
+        Returns
+        -------
+        DeployedModel
+            What the parties keep of it, without the weights.
+
+        Raises
+        ------
+        PartyError
+            A party cannot be reached, does not allow it, or keeps no such model; or the parties keep different ones.
         """
         return DeployedModel(self._native.model(name), name, digest)
 
@@ -131,6 +153,24 @@ class DeployedModel:
         ----------
         x, raw, progress
             As in `Program.run`.
+
+        Returns
+        -------
+        numpy.ndarray or dict
+            The only output, `[n, ...]`, or all of them by name.
+
+        Raises
+        ------
+        InputError
+            The input does not go with the model; nothing was sent, unless its code is `input-held-back`: then a value
+            left its bounds, and the model has a guard.
+        PartyError
+            A party cannot be reached, failed, or is gone.
+
+        Warns
+        -----
+        BoundsWarning
+            An output left its bounds: the answer may be wrong.
         """
         with Progress(progress, DEBUG) as bar:
             arrays, report, told = self._native.run(given(x), raw, bar.callback())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,27 @@ def test_everything_public_is_explained() -> None:
                 continue
             if inspect.isclass(value) or inspect.isfunction(value):
                 assert value.__doc__, f"{module.name}.{name}"
+
+
+def explained(docs: str) -> set[str]:
+    """The parameters that a docstring explains."""
+    section = re.search(r"^ *Parameters\n *-+\n(.*?)(?=^ *\w+\n *-{3,}$|\Z)", inspect.cleandoc(docs), re.MULTILINE | re.DOTALL)
+    lines = section[1].splitlines() if section else []
+    return {name.strip().lstrip("*") for line in lines if line and not line.startswith(" ") for name in line.split(",")}
+
+
+def test_every_parameter_is_explained() -> None:
+    """What has two parameters or more says what each of them is; so the reference of the package has no gaps."""
+    public = [getattr(cf, name) for name in cf.__all__ if name != "sklearn"] + [cf.sklearn.compile]
+    methods = [
+        value for one in public if inspect.isclass(one) for name, value in vars(one).items() if inspect.isfunction(value) and name[0] != "_"
+    ]
+    for function in [one for one in public if inspect.isfunction(one)] + methods:
+        parameters = {name for name in inspect.signature(function).parameters if name != "self"}
+        docs = inspect.getdoc(function) or ""
+        # The asynchronous ones are what they are the asynchronous form of.
+        if len(parameters) > 1 and not function.__name__.endswith("_async"):
+            assert explained(docs) == parameters, function.__qualname__
 
 
 def test_it_is_typed() -> None:

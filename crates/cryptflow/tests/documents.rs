@@ -199,6 +199,32 @@ fn what_the_pages_name_is_there() {
     assert!(all.is_empty(), "{} names without a thing:\n{}", all.len(), all.join("\n"));
 }
 
+/// Lines that are set apart as commands: indented, outside of fences.
+fn commands(text: &str) -> Vec<&str> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if let Some(command) = line.strip_prefix("    ").filter(|_| !fenced) {
+            found.push(command);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_readmes_first_two_commands_are_run() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let run = fs::read_to_string(root().join(".ci/run")).unwrap();
+    let first = &commands(&readme)[..2];
+    assert_eq!(first, ["./demo", "cargo test --workspace"]);
+    for command in first {
+        assert!(run.lines().any(|line| line.starts_with(&format!("stage {command}"))), "{command}");
+    }
+    assert_eq!(commands("```\n    a\n```\n    b"), ["b"]);
+}
+
 #[test]
 fn a_name_without_a_thing_is_found() {
     assert_eq!(spans("see `a/b.rs` and `C`\n```\n`no`\n```"), [(1, "a/b.rs".into()), (1, "C".into())]);

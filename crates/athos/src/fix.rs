@@ -17,6 +17,7 @@ pub(crate) mod options;
 pub(crate) mod progress;
 mod runner;
 pub(crate) mod units;
+mod whole;
 
 pub(crate) mod bounded;
 pub(crate) mod chosen;

@@ -16,6 +16,7 @@ use cryptflow_graph::{Activation, Arithmetic, Graph, Op, Pool, Pooling, Range};
 use super::bounded::Bounded;
 use super::bounded::examples::Opened;
 use super::bounded::sensitivity::Needs;
+use super::whole::wholes;
 use super::{Coarsest, Defect, FixError};
 use lower::precision::Wanted;
 use lower::{Seen, Setting, extra_bits, lower};
@@ -180,12 +181,13 @@ pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
     let seen = Seen { ranges: &any, least: &[], strays: None };
     let plan = lower(graph, seen, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
-    let origins = plan.outputs.iter().map(|output| origin(&plan, output));
+    let wholes = wholes(graph);
+    let origins = plan.outputs.iter().map(|output| origin(&plan, output, &wholes));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)
 }
 
 /// The node whose value an output opens, and the movements from there to the opened value.
-fn origin(plan: &Plan, output: &PlanOutput) -> Option<Opened> {
+fn origin(plan: &Plan, output: &PlanOutput, wholes: &[bool]) -> Option<Opened> {
     let shape = plan.values[output.value].shape.clone();
     let mut movements = Vec::new();
     let mut value = output.value;
@@ -198,6 +200,7 @@ fn origin(plan: &Plan, output: &PlanOutput) -> Option<Opened> {
                 movements,
                 shape,
                 transform: output.transform,
+                whole: wholes[node.0],
             });
         }
         let step = plan.steps.iter().find(|s| s.output == value)?;

@@ -22,11 +22,11 @@ impl Wanted<'_> {
     }
 
     /// The error that is allowed at an operand: half a unit of the result, or, where the function
-    /// is steep, what a quarter of a unit of the operand makes.
+    /// is steep, what a quarter of a unit of the operand makes. Integers have no units that are rounded.
     fn allowed(&self, x: i64) -> f64 {
         let half = 0.5 / f64::from(self.to_scale).exp2();
         let step = (x + 1).min(self.high) - (x - 1).max(self.low);
-        if step == 0 {
+        if step == 0 || self.from_scale == 0 {
             return half;
         }
         let across =

@@ -495,3 +495,49 @@ fn an_output_may_be_a_constant() {
         assert_eq!(computed(&model, &options)[place].data.as_slice(), [5.0, 6.0]);
     }
 }
+
+/// Operations of integers give integers: what is left of a mean or a root is its whole part.
+#[test]
+fn integers_stay_integers() {
+    let scalar = |name: &str, value: f32| TensorProto {
+        name: name.into(),
+        data_type: DataType::Float as i32,
+        dims: vec![1],
+        float_data: vec![value],
+        ..TensorProto::default()
+    };
+    let graph = |nodes: Vec<NodeProto>, dtype| {
+        let mut model = model(nodes);
+        let graph = model.graph.as_mut().unwrap();
+        graph.input = vec![input("x", dtype, &["1", "3"])];
+        graph.initializer = vec![scalar("half", 0.5)];
+        plain(&model)
+    };
+    let run = |graph: &Graph, x: [f32; 3]| {
+        let x = Array::new(vec![1, 3], x.to_vec()).unwrap();
+        float::run(graph, &[x], &mut |_, _| ()).unwrap().remove(0).data[0]
+    };
+    // (operator, its operands, of what, the result of integers, the result of floats)
+    let table: [(&str, &[&str], [f32; 3], f32, f32); 4] = [
+        ("ReduceMean", &["x"], [2.0, 3.0, 6.0], 3.0, 11.0 / 3.0),
+        ("ReduceMean", &["x"], [-2.0, -3.0, 1.0], -1.0, -4.0 / 3.0),
+        ("ReduceL2", &["x"], [1.0, 2.0, 3.0], 3.0, 14f32.sqrt()),
+        ("Pow", &["x", "half"], [8.0, 0.0, 0.0], 2.0, 8f32.sqrt()),
+    ];
+    for (op, operands, x, integer, float) in table {
+        let of =
+            |dtype| graph(vec![node(op, operands, &["y"])], dtype).unwrap_or_else(|e| panic!("{op}: {e}"));
+        let integers = of(DataType::Int64);
+        assert_eq!(integers.integers, integers.inputs, "{op}");
+        assert_eq!(run(&integers, x), integer, "{op} of {x:?}");
+        let floats = of(DataType::Float);
+        assert!(floats.integers.is_empty());
+        assert!((run(&floats, x) - float).abs() < 1e-5, "{op} of {x:?}");
+    }
+    let mut model = model(vec![node("Pow", &["x", "power"], &["y"])]);
+    let graph = model.graph.as_mut().unwrap();
+    graph.input = vec![input("x", DataType::Int32, &["1", "3"])];
+    graph.initializer = vec![scalar("power", 1.5)];
+    let error = plain(&model).unwrap_err().to_string();
+    assert!(error.contains("the_Pow") && error.contains("Cast them to floats first"), "{error}");
+}

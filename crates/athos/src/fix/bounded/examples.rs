@@ -21,6 +21,8 @@ pub(crate) struct Opened {
     pub(crate) shape: Vec<usize>,
     /// What the client makes of it.
     pub(crate) transform: Option<OutputTransform>,
+    /// Whether its elements are integers, whatever the input.
+    pub(crate) whole: bool,
 }
 
 impl Opened {
@@ -171,9 +173,12 @@ impl Examples {
         self.opened.iter().zip(&self.allowed).filter_map(start).collect()
     }
 
-    /// For each output the fractional bits that mean something, where the tolerance says so.
+    /// For each output the fractional bits that mean something, where the tolerance says so; of integers none
+    /// does.
     pub(crate) fn digits(&self) -> Vec<Option<u32>> {
-        self.allowed.iter().map(Allowed::digits).collect()
+        let of =
+            |(opened, allowed): (&Opened, &Allowed)| if opened.whole { Some(0) } else { allowed.digits() };
+        self.opened.iter().zip(&self.allowed).map(of).collect()
     }
 
     /// Adds what a program gave for one example to what is known of the agreement.

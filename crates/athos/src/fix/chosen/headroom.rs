@@ -131,9 +131,13 @@ fn linear_wish(
     let to = plan.values[step.output].extra;
     let from = linear.terms.iter().map(|t| plan.values[step.inputs[t.input]].extra - to);
     let (least, most) = (from.clone().min().unwrap_or(0), from.max().unwrap_or(0));
-    // No term is left without a bit for its weights.
-    let shift =
-        |weight: u32| weight.saturating_add_signed(least).max(1u32.saturating_add_signed(most)).max(1);
+    // No term is left without a bit for its weights, and products have no more fractional bits than a
+    // word has.
+    let most_shifted = 64u32.saturating_sub(scale).max(1);
+    let shift = |weight: u32| {
+        let bits = weight.saturating_add_signed(least).max(1u32.saturating_add_signed(most)).max(1);
+        bits.min(most_shifted)
+    };
     // The most, in units, that all products together can come to.
     let products = linear.terms.iter().map(|t| {
         let x = bounds[step.inputs[t.input]].magnitude() as f64;

@@ -217,19 +217,15 @@ fn by_trials(
     };
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
-    let plan = if options.hide_logits {
-        let plan = Planner::new(bounded, true).with_needs(needs_of_nodes);
-        let plan = plan.with_guard(options.guard).with_strays(strays).plan(choice.scale)?;
-        if options.ring == Ring::Auto {
-            // What the parties compute beyond the logits may need more.
-            choice.ring_bits = choice.ring_bits.max(ring_limits(&plan, choice).0).min(64);
-        }
-        plan
+    let chosen = if options.hide_logits {
+        let planner = Planner::new(bounded, true).with_needs(needs_of_nodes);
+        search.planner = planner.with_guard(options.guard).with_strays(strays);
+        search.hidden(choice, options, &examples.answered()?)?
     } else {
-        search.planner.plan(choice.scale)?
+        Chosen::new(search.planner.plan(choice.scale)?, choice)?
     };
     Ok(Decision {
-        chosen: Chosen::new(plan, choice)?,
+        chosen,
         scale_reason,
         ring_reason,
         trials: search.trials,
@@ -269,6 +265,47 @@ impl Search<'_> {
         (self.progress)(trial.progress());
         self.trials.push(trial);
         result
+    }
+
+    /// The program that computes what a client would have, at the scale that was found on the logits, or
+    /// as many more as the answers need.
+    fn hidden(
+        &mut self,
+        mut choice: Choice,
+        options: &CompileOptions,
+        answered: &Examples,
+    ) -> Result<Chosen, FixError> {
+        let touchstone = Touchstone { examples: answered, draws: self.draws, ..self.touchstone };
+        let ring = choice.ring_bits;
+        let most = if options.scale == Scale::Auto { choice.scale + MORE } else { choice.scale };
+        let mut best: Option<(f64, Chosen)> = None;
+        while choice.scale <= most {
+            let plan = self.planner.plan(choice.scale);
+            let chosen = plan.and_then(|plan| {
+                if options.ring == Ring::Auto {
+                    // What the parties compute beyond the logits may need more.
+                    choice.ring_bits = ring.max(ring_limits(&plan, choice).0).min(64);
+                }
+                Chosen::new(plan, choice)
+            });
+            let chosen = match (chosen, best.is_some()) {
+                (Ok(chosen), _) => chosen,
+                (Err(error), false) => return Err(error),
+                (Err(_), true) => break,
+            };
+            if choice.scale == most && best.is_none() {
+                return Ok(chosen);
+            }
+            let agreement = (self.try_out)(&chosen, &touchstone)?;
+            if agreement.holds() {
+                return Ok(chosen);
+            }
+            if best.as_ref().is_none_or(|(part, _)| agreement.part() < *part) {
+                best = Some((agreement.part(), chosen));
+            }
+            choice.scale += 1;
+        }
+        best.map(|(_, chosen)| chosen).ok_or(Defect::NoTrial.into())
     }
 
     /// The smallest scale that agrees, or the closest, and how well it does.

@@ -22,7 +22,6 @@ mod product;
 mod reduce;
 mod select;
 mod softmax;
-mod whole;
 
 use std::collections::HashMap;
 
@@ -37,6 +36,7 @@ use super::Strays;
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
 use crate::fix::units::exp2;
+use crate::fix::whole::wholes;
 use crate::fix::{Refusal, Unsupported};
 use floor::{Floor, is_few};
 use precision::Wanted;
@@ -161,7 +161,7 @@ pub(crate) fn lower<'a>(
         strays: seen.strays,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
-        wholes: whole::wholes(graph),
+        wholes: wholes(graph),
         short_of_ends: HashMap::new(),
         inside: HashMap::new(),
         refused: Vec::new(),

@@ -3,7 +3,7 @@
 use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile};
 use cryptflow_athos::fix::{FixError, FixedRunner};
 use cryptflow_graph::Range;
-use cryptflow_graph::{Activation, Graph, Op, Order, float};
+use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Linear, Op, Order, float};
 use cryptflow_program::{OutputTransform, validate};
 
 use crate::fix::executor::Naive;
@@ -82,4 +82,23 @@ fn worst_cases_too() {
     let model = compile(&graph, bounds, &options(), &Naive::exact(), &mut |_| ()).unwrap();
     assert_eq!(model.program.outputs[0].transform, Some(OutputTransform::Class { of: 5 }));
     validate(model.program.clone().into_program()).unwrap();
+}
+
+/// The scale is found on the logits, and as fine as the answers need, which the parties round as well.
+#[test]
+fn hidden_answers_agree_as_the_report_says() {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, 6]);
+    let w = g.add_constant("w", Random(3).array(&[6, 4], -1.0, 1.0));
+    let y = g.add("y", Linear::MatMul { transpose_a: false, transpose_b: false }, &[x, w]).unwrap();
+    let steep = g.add_constant("steep", Array::scalar(9.0));
+    let logits = g.add("logits", Arithmetic::Mul, &[y, steep]).unwrap();
+    let probabilities = g.add("probabilities", Activation::Softmax, &[logits]).unwrap();
+    g.add_output("probabilities", probabilities);
+    let mut random = Random(4);
+    let shown = Bounds::Examples((0..64).map(|_| vec![random.array(&[1, 6], -2.0, 2.0)]).collect());
+    let options = CompileOptions { hide_logits: true, ..CompileOptions::default() };
+    let model = compile(&g, shown, &options, &Naive::noisy(5), &mut |_| ()).unwrap();
+    let agreement = model.report.agreement.unwrap();
+    assert!(agreement.largest_error <= agreement.tolerance, "{agreement:?}");
 }

@@ -4,7 +4,7 @@
 use cryptflow_athos::compile::{Bounds, CompileOptions, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_graph::{
-    Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Reduce, Reduction, float,
+    Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Reduce, Reduction, float,
 };
 use cryptflow_ring::Movement;
 
@@ -65,6 +65,12 @@ const MADE: &[Made] = &[
         let square = add(g, Arithmetic::Mul, &[x, x]);
         let more = add(g, Arithmetic::Compare(Comparison::Greater), &[sums, square]);
         add(g, Arithmetic::Select, &[more, square, sums])
+    }),
+    ("first of the largest products", |g, x| {
+        let square = add(g, Arithmetic::Mul, &[x, x]);
+        let first = add(g, Order::ArgMax { axis: 1 }, &[square]);
+        let column = add(g, Movement::Reshape { shape: vec![4, 1] }, &[first]);
+        add(g, Movement::Broadcast { shape: vec![4, COLUMNS] }, &[column])
     }),
     ("floor of a fraction", |g, x| {
         let share = constant(g, Array::scalar(0.43));

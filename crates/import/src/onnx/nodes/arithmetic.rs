@@ -78,6 +78,11 @@ fn div(node: &mut Node<'_>) -> Results {
     if node.number(0) == Number::Float {
         return node.result(Arithmetic::Div, &[a, b]);
     }
+    towards_zero(node, a, b)
+}
+
+/// The quotient of integers without its fraction, as the node's result.
+pub(super) fn towards_zero(node: &mut Node<'_>, a: NodeId, b: NodeId) -> Results {
     // Half a unit away from zero, so that a quotient which is whole cannot fall below itself.
     let half = node.add_number("half", 0.5);
     let sign = node.add_part("sign", Function::SIGN, &[a])?;
@@ -85,6 +90,15 @@ fn div(node: &mut Node<'_>) -> Results {
     let a = node.add_part("away_from_zero", Arithmetic::Add, &[a, more])?;
     let quotient = node.add_part("quotient", Arithmetic::Div, &[a, b])?;
     node.result(Function::TRUNCATE, &[quotient])
+}
+
+/// The roots of integers without their fractions, as the node's result: half an integer more keeps those
+/// that are whole from falling below themselves, and reaches no next one.
+pub(super) fn root_of_integers(node: &mut Node<'_>, x: NodeId) -> Results {
+    let half = node.add_number("half", 0.5);
+    let more = node.add_part("more", Arithmetic::Add, &[x, half])?;
+    let root = node.add_part("root", Function::SQRT, &[more])?;
+    node.result(Function::TRUNCATE, &[root])
 }
 
 /// The sign of the divisor, or with `fmod` that of the dividend: a − b · floor(a / b), a − b ·
@@ -116,8 +130,12 @@ fn modulo(node: &mut Node<'_>) -> Results {
 /// A constant exponent, the same for all elements; or exponents of a constant: b^x = exp(x ln b).
 fn pow(node: &mut Node<'_>) -> Results {
     let of_integers = |a: i64, b: i64| a.checked_pow(u32::try_from(b).ok()?);
-    let known = node.known_pair(of_integers);
-    if let Some(known) = known.map_err(|_| "raises integers to a power that is no integer of 64 bits")? {
+    let known = node.known_pair(of_integers).map_err(|fault| match fault {
+        Fault::Unsupported(_) => "raises integers to a power that is no integer of 64 bits".into(),
+        // What is not known yet has been reported.
+        Fault::Unknown | Fault::Fatal(_) => fault,
+    })?;
+    if let Some(known) = known {
         return Ok(known);
     }
     let (x, exponents) = (node.tensor(0)?, node.tensor(1)?);
@@ -156,6 +174,12 @@ fn known_powers(node: &mut Node<'_>, x: NodeId, exponents: NodeId) -> Results {
 }
 
 fn power(node: &mut Node<'_>, x: NodeId, exponent: f32) -> Results {
+    if node.number(0) == Number::Integer && (exponent < 0.0 || exponent.fract() != 0.0) {
+        return match exponent {
+            0.5 => root_of_integers(node, x),
+            _ => Err("raises integers to a power that is no integer. Cast them to floats first".into()),
+        };
+    }
     let op = match exponent {
         1.0 => Op::Identity,
         2.0 => return node.result(Arithmetic::Mul, &[x, x]),

@@ -2,6 +2,7 @@
 
 use cryptflow_ring::Movement;
 
+use super::arithmetic::{root_of_integers, towards_zero};
 use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::compose::{self, Weights, kept};
 use crate::docs as doc;
@@ -9,7 +10,7 @@ use crate::value::Fault;
 use cryptflow_graph::{Activation, Arithmetic, Comparison, Function, NodeId, Op, Order, Reduction};
 
 pub(super) const TABLE: &[Row] = &[
-    row("ReduceMean", |n| n.reduced(Reduction::Mean), doc::AVERAGE),
+    row("ReduceMean", mean, doc::AVERAGE.note("of integers, without its fraction")),
     row("ReduceSum", |n| n.folded(Reduction::Sum, Some(0), i64::wrapping_add), doc::TOTAL),
     row("ReduceMax", |n| n.folded(Reduction::Max, None, i64::max), doc::EXTREME),
     row("ReduceMin", |n| n.folded(Reduction::Min, None, i64::min), doc::EXTREME.note("the smallest")),
@@ -52,6 +53,17 @@ fn of_parts(
     node.add_part_or_result(part, reducing.by(kind), &[y])
 }
 
+fn mean(node: &mut Node<'_>) -> Results {
+    if node.number(0) == Number::Float {
+        return node.reduced(Reduction::Mean);
+    }
+    let (x, reducing) = node.reducing()?;
+    let count: usize = reducing.axes.iter().filter_map(|&axis| node.shape(x).get(axis)).product();
+    let sum = node.add_part("sum", reducing.by(Reduction::Sum), &[x])?;
+    let count = node.add_number("count", count as f32);
+    towards_zero(node, sum, count)
+}
+
 fn squares(node: &mut Node<'_>, x: NodeId) -> Result<NodeId, Fault> {
     node.add_part("squares", Arithmetic::Mul, &[x, x])
 }
@@ -67,6 +79,9 @@ fn sum_of_squares(node: &mut Node<'_>) -> Results {
 
 fn root_of_squares(node: &mut Node<'_>) -> Results {
     let sum = of_parts(node, Some("sum"), Reduction::Sum, squares)?;
+    if node.number(0) == Number::Integer {
+        return root_of_integers(node, sum);
+    }
     node.result(Function::SQRT, &[sum])
 }
 

@@ -8,6 +8,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{NodeId, Range};
 
 use super::super::plan::{self, Limits, Operation, PlanValue};
+use super::compare::half;
 use super::{Lowering, Refusal, malformed};
 use crate::fix::units::exp2;
 
@@ -31,11 +32,15 @@ impl Lowering<'_> {
         let spare = (usize::BITS - (n - 1).leading_zeros()) + APART.ilog2();
         let extra = self.plan.values[x].extra + spare as i32;
         let x = self.raised(id, x, extra);
-        let places = self.places(id, n, extra);
+        // Integers are as far from each other as rounding never leads: all places lie within a half.
+        let integers = self.operand(id, 0).is_ok_and(|operand| self.wholes[operand.0]);
+        let half = half(self.plan.values[x].scale(self.setting.scale));
+        let apart = if integers { APART.max(half / n as i64) } else { APART };
+        let places = self.places(id, n, extra, apart);
         let places = self.moved(id, Movement::Reshape { shape: vec![1, n, 1, 1] }, places);
         let places = self.moved(id, Movement::Broadcast { shape: folded.clone() }, places);
         let Bounds { low, high } = self.bounds[x];
-        let high = high.saturating_add(APART * (n as i64 - 1) + 1);
+        let high = high.saturating_add(apart * (n as i64 - 1) + 1);
         let bounds = Bounds { low: low.saturating_sub(1), high };
         let range = self.plan.values[x].range;
         let unlike =
@@ -113,16 +118,16 @@ impl Lowering<'_> {
         Ok((answer, class.map(|of| OutputTransform::Class { of })))
     }
 
-    /// n − 1 to 0, [`APART`] units of a value with so many extra fractional bits each.
-    fn places(&mut self, id: NodeId, n: usize, extra: i32) -> usize {
+    /// n − 1 to 0, so many units of a value with so many extra fractional bits each.
+    fn places(&mut self, id: NodeId, n: usize, extra: i32, apart: i64) -> usize {
         let range = Range { low: 0.0, high: 1.0 };
         let blank = PlanValue {
             extra,
-            limits: Limits::Proved(Bounds { low: -1, high: APART * (n as i64 - 1) + 1 }),
+            limits: Limits::Proved(Bounds { low: -1, high: apart * (n as i64 - 1) + 1 }),
             ..self.blank(id, vec![n], range)
         };
         let unit = 1.0 / exp2(blank.scale(self.setting.scale));
-        let bias = (0..n as i64).rev().map(|i| (APART * i) as f64 * unit).collect();
+        let bias = (0..n as i64).rev().map(|i| (apart * i) as f64 * unit).collect();
         self.step_to(id, plan::linear(Vec::new(), Some(bias)), &[], blank)
     }
 }

@@ -11,6 +11,9 @@ use cryptflow_graph::{
 };
 use cryptflow_ring::Movement;
 
+use crate::fix::whole::wholes;
+
+use super::arithmetic::uniform;
 use super::precision::VALUE_BITS;
 use super::{Seen, Setting};
 
@@ -26,6 +29,9 @@ const FARTHER: f64 = 6.0;
 
 /// Bits that lie between the largest and the least of what is divided by, then: quotients fit a ring.
 const WIDEST: f64 = 18.0;
+
+/// Bits that lie between the largest and the least operand of other functions with a pole, at most.
+const STEEPEST: f64 = 46.0;
 
 /// Bits that the lowest operand must have to be told from others.
 const TOLD: f64 = 4.0;
@@ -60,7 +66,7 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
     if !setting.known {
         return floors;
     }
-    let (most, uses) = (most(graph), graph.uses());
+    let (most, uses, wholes) = (most(graph), graph.uses(), wholes(graph));
     for (index, node) in graph.nodes.iter().enumerate() {
         let Some((function, operand)) = with_pole(graph, node) else { continue };
         let of = before_broadcast(graph, operand);
@@ -70,15 +76,21 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
         let divides = divides(function);
         // A root has half the bits.
         let bits = if function == Function::RSQRT { 2.0 } else { 1.0 };
-        let own = few && divides && divides_its_own(graph, &uses, NodeId(index), images);
+        let own = few && divides && divides_its_own(graph, &uses, NodeId(index), seen, images);
         let farther = if own { bits * FARTHER } else { 0.0 };
         let widest = (high / (bits * WIDEST).exp2()).max(finest.exp2());
         let lower = |from: f64, bits: f64| (from / bits.exp2()).max(low).max(widest).min(from);
         let seen_low = seen.ranges[of.0].low;
-        let floor = match seen.least(operand).filter(|_| divides) {
+        let counts = least_count(graph, of, &wholes, seen).filter(|_| divides);
+        let floor = match counts.or(seen.least(operand)).filter(|_| divides) {
+            Some(least) if counts.is_some() => Floor::Beside(least),
+            // Logarithms tell sizes from each other, however small.
+            _ if !divides && low > 0.0 && low.log2() >= high.max(1.0).log2() + setting.margin - STEEPEST => {
+                Floor::Model(low)
+            }
             // What is next to nothing is told from zero, and as far from the rest.
             Some(least) if !few || low < widest => Floor::Beside(lower(least, farther)),
-            _ if low > 0.0 && few && low.log2() >= finest => Floor::Model(low),
+            _ if low > 0.0 && few && low >= if divides { widest } else { finest.exp2() } => Floor::Model(low),
             Some(least) => Floor::Beside(lower(least, farther)),
             None if own && seen_low > 0.0 => Floor::Lower(lower(seen_low, setting.margin + farther)),
             None => Floor::Seen,
@@ -92,11 +104,34 @@ pub(super) fn floors(graph: &Graph, seen: Seen<'_>, images: &[Range], setting: S
     floors
 }
 
+/// The least of what a count is, and a small number that keeps it from zero, where the count is not zero:
+/// that is how many places a mask leaves, and what is divided by none of them is nothing.
+fn least_count(graph: &Graph, id: NodeId, wholes: &[bool], seen: Seen<'_>) -> Option<f64> {
+    const SMALL: f32 = 0.25;
+    let node = graph.node(id);
+    let constant = |id: &NodeId| graph.constant(*id).and_then(uniform);
+    let small = node.inputs.iter().find_map(constant).filter(|c| *c > 0.0 && *c <= SMALL)?;
+    let count = *node.inputs.iter().find(|id| graph.constant(**id).is_none())?;
+    let counts = node.inputs.len() == 2 && wholes[count.0] && seen.ranges[count.0].low >= 0.0;
+    match &node.op {
+        Op::Arithmetic(Arithmetic::Maximum) if counts => Some(1.0),
+        Op::Arithmetic(Arithmetic::Add) if counts => Some(1.0 + f64::from(small)),
+        // Nothing else keeps a count from zero.
+        _ => None,
+    }
+}
+
 /// Whether what a node divides is as small as what it divides by: its quotient, or the products with
 /// its reciprocal.
-fn divides_its_own(graph: &Graph, uses: &[Vec<NodeId>], id: NodeId, images: &[Range]) -> bool {
+fn divides_its_own(
+    graph: &Graph,
+    uses: &[Vec<NodeId>],
+    id: NodeId,
+    seen: Seen<'_>,
+    images: &[Range],
+) -> bool {
     let own = |divisor: Option<&NodeId>, x: NodeId| {
-        divisor.is_some_and(|&divisor| normalises(graph, divisor, x, images))
+        divisor.is_some_and(|&divisor| normalises(graph, divisor, x, seen, images))
     };
     let node = graph.node(id);
     match (&node.op, node.inputs.as_slice()) {
@@ -114,6 +149,33 @@ fn divides_its_own(graph: &Graph, uses: &[Vec<NodeId>], id: NodeId, images: &[Ra
         }
         // Nothing else divides.
         _ => false,
+    }
+}
+
+/// Where a node divides a value by its own size: the value, and the largest reciprocal that it is
+/// multiplied with.
+pub(super) fn divided(graph: &Graph, id: NodeId, floors: &[Floor]) -> Option<(NodeId, f64)> {
+    let node = graph.node(id);
+    let least = |of: NodeId| match floors[before_broadcast(graph, of).0] {
+        Floor::Model(low) | Floor::Lower(low) => Some(low),
+        Floor::Seen | Floor::Beside(_) => None,
+    };
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Arithmetic(Arithmetic::Div), &[x, divisor]) if graph.constant(x).is_none() => {
+            Some((x, Function::RECIPROCAL.at(least(divisor)?)))
+        }
+        (Op::Arithmetic(Arithmetic::Mul), &[a, b]) => {
+            let reciprocal = |id: NodeId| {
+                let node = graph.node(before_broadcast(graph, id));
+                let Op::Function(function) = &node.op else { return None };
+                let function = function.simplest();
+                let of = *node.inputs.first().filter(|_| divides(function))?;
+                Some(function.at(least(of)?))
+            };
+            reciprocal(b).map(|most| (a, most)).or_else(|| Some((b, reciprocal(a)?)))
+        }
+        // Nothing else divides.
+        _ => None,
     }
 }
 
@@ -183,7 +245,7 @@ pub(super) fn made_for(graph: &Graph, seen: Seen<'_>, floors: &[Floor], images: 
     let mut why: Vec<Option<Why>> = vec![None; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         let other = of_function(graph, node, floors).or_else(|| {
-            let why = handed_on(graph, node, &why, images)?;
+            let why = handed_on(graph, node, &why, seen, images)?;
             Some((of_operands(node, &ranges)?, why))
         });
         let Some((range, reason)) = other else { continue };
@@ -223,10 +285,16 @@ fn of_function(graph: &Graph, node: &Node, floors: &[Floor]) -> Option<(Range, W
 }
 
 /// Why the range of a result is another than was seen, where an operand's is.
-fn handed_on(graph: &Graph, node: &Node, why: &[Option<Why>], images: &[Range]) -> Option<Why> {
+fn handed_on(
+    graph: &Graph,
+    node: &Node,
+    why: &[Option<Why>],
+    seen: Seen<'_>,
+    images: &[Range],
+) -> Option<Why> {
     let of = |at: usize| node.inputs.get(at).and_then(|id| why[id.0]);
     let normalised = |source: NodeId, at: usize| {
-        node.inputs.get(at).is_some_and(|&x| normalises(graph, source, x, images))
+        node.inputs.get(at).is_some_and(|&x| normalises(graph, source, x, seen, images))
     };
     match (&node.op, of(0), of(1)) {
         (Op::Arithmetic(Arithmetic::Mul), Some(Why::Wider(source)), None) if normalised(source, 1) => None,
@@ -254,18 +322,21 @@ fn of_operands(node: &Node, ranges: &[Range]) -> Option<Range> {
 
 /// Whether `source` is a mean or a sum of squares of x, or of its magnitudes, and what else is added:
 /// their quotient does not grow where x is small.
-fn normalises(graph: &Graph, source: NodeId, x: NodeId, images: &[Range]) -> bool {
+fn normalises(graph: &Graph, source: NodeId, x: NodeId, seen: Seen<'_>, images: &[Range]) -> bool {
     let x = unmoved(graph, x);
+    let weights = weights(graph, x);
     let mut at = source;
     let mut summed = false;
     loop {
-        if summed && unmoved(graph, at) == x {
-            return images[x.0].low >= 0.0;
+        let here = unmoved(graph, at);
+        if summed && (here == x || weights.contains(&Some(here))) {
+            return images[here.0].low >= 0.0 || seen.ranges[here.0].low >= 0.0;
         }
         let node = graph.node(at);
         let secret: Vec<NodeId> =
             node.inputs.iter().copied().filter(|&id| graph.constant(id).is_none()).collect();
         match (&node.op, secret.as_slice()) {
+            (Op::Arithmetic(Arithmetic::Sub), &[most, least]) => return spans(graph, most, least, x),
             (Op::Arithmetic(Arithmetic::Mul), &[a, b]) => return a == b && unmoved(graph, a) == x,
             (Op::Function(function), &[a])
                 if *function == Function::power(2.0) || *function == Function::ABS =>
@@ -287,6 +358,45 @@ fn normalises(graph: &Graph, source: NodeId, x: NodeId, images: &[Range]) -> boo
             _ => return false,
         }
     }
+}
+
+/// What a value may be a sum of products with: each of the two factors of a weighted sum.
+fn weights(graph: &Graph, x: NodeId) -> [Option<NodeId>; 2] {
+    let node = graph.node(x);
+    let (Op::Reduce(Reduce { kind: Reduction::Sum, .. }), &[terms]) = (&node.op, node.inputs.as_slice())
+    else {
+        return [None; 2];
+    };
+    let terms = graph.node(unmoved(graph, terms));
+    match (&terms.op, terms.inputs.as_slice()) {
+        (Op::Arithmetic(Arithmetic::Mul), &[a, b]) => [a, b].map(|id| Some(unmoved(graph, id))),
+        // Nothing else weighs.
+        _ => [None; 2],
+    }
+}
+
+/// Whether two values are the largest and the smallest of a row, and x is how far its elements are from a
+/// number of their own row.
+fn spans(graph: &Graph, most: NodeId, least: NodeId, x: NodeId) -> bool {
+    let reduced = |id: NodeId, wanted: Reduction| {
+        let node = graph.node(unmoved(graph, id));
+        let of = node.inputs.first().map(|&id| unmoved(graph, id));
+        match &node.op {
+            Op::Reduce(Reduce { kind, .. }) => of.filter(|_| *kind == wanted),
+            // Nothing else is one of a row.
+            _ => None,
+        }
+    };
+    let node = graph.node(x);
+    let (Op::Arithmetic(Arithmetic::Sub), &[element, from]) = (&node.op, node.inputs.as_slice()) else {
+        return false;
+    };
+    let row = unmoved(graph, element);
+    reduced(most, Reduction::Max) == Some(row)
+        && reduced(least, Reduction::Min) == Some(row)
+        && [Reduction::Max, Reduction::Min, Reduction::Mean]
+            .iter()
+            .any(|kind| reduced(from, *kind) == Some(row))
 }
 
 /// What a value is the same elements of.

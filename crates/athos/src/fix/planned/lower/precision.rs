@@ -9,7 +9,7 @@ use cryptflow_graph::{
 };
 
 use super::Setting;
-use super::floor::Floor;
+use super::floor::{self, Floor};
 
 /// The most fractional bits beyond those of activations that steepness is given where nothing says
 /// how small an operand gets.
@@ -25,6 +25,14 @@ pub(super) const STEEP_BITS: i32 = 52;
 
 /// The same of a value that another one is multiplied with, or itself: both fit a ring together.
 const FACTOR_BITS: i32 = 30;
+
+/// The part of a normalised value's size that the rounding of what is normalised may come to where that
+/// is as small as the reciprocal is made for.
+const ROUNDED_AWAY: f64 = 64.0;
+
+/// Bits beyond those of activations that what is normalised gets for that, at most: each costs a bit of
+/// every element.
+const NORMALISED: i32 = 6;
 
 /// The fewest, below those of activations: what calibration shows of how little a value matters is
 /// not to be trusted too far.
@@ -208,6 +216,11 @@ fn of_steep(
     for index in (0..graph.nodes.len()).rev() {
         let node = &graph.nodes[index];
         let secret = |id: &&NodeId| graph.constant(**id).is_none();
+        if let Some((divided, most)) = floor::divided(graph, NodeId(index), floors) {
+            let wanted = (2.0 * ROUNDED_AWAY * most / ranges[index].magnitude().max(1e-9)).log2().ceil();
+            let asked = (wanted as i32 - setting.scale as i32).clamp(0, NORMALISED);
+            least[divided.0] = least[divided.0].max(asks(divided.0, Some(asked)));
+        }
         for &operand in steep_operand(node) {
             let asked = steepness(ranges[operand.0], floors[operand.0], setting);
             least[operand.0] = least[operand.0].max(asks(operand.0, Some(asked)));

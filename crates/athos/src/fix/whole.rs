@@ -7,7 +7,7 @@ use cryptflow_graph::{
 };
 
 /// For each node, whether its value is integers whatever the input.
-pub(super) fn wholes(graph: &Graph) -> Vec<bool> {
+pub(crate) fn wholes(graph: &Graph) -> Vec<bool> {
     let mut known = vec![false; graph.nodes.len()];
     for &input in &graph.integers {
         known[input.0] = true;

@@ -541,3 +541,21 @@ fn integers_stay_integers() {
     let error = plain(&model).unwrap_err().to_string();
     assert!(error.contains("the_Pow") && error.contains("Cast them to floats first"), "{error}");
 }
+
+/// A label that is looked up by the class that was found: the advice is to open the class.
+#[test]
+fn look_ups_behind_an_arg_max_are_left_to_who_opens_it() {
+    let mut model =
+        model(vec![node("ArgMax", &["x"], &["class"]), node("Gather", &["labels", "class"], &["y"])]);
+    model.graph.as_mut().unwrap().initializer = vec![TensorProto {
+        name: "labels".into(),
+        data_type: DataType::Float as i32,
+        dims: vec![3],
+        float_data: vec![7.0, 8.0, 9.0],
+        ..TensorProto::default()
+    }];
+    let error = plain(&model).unwrap_err().to_string();
+    assert!(error.contains("--output class") && !error.contains("--input"), "{error}");
+    let options = ImportOptions { outputs: vec!["class".into()], ..ImportOptions::default() };
+    import(&model, &options).unwrap();
+}

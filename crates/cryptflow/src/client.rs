@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_mpc::{Owner, keys};
+use cryptflow_mpc::Owner;
 use cryptflow_party::attested::{Discord, Statement, consistent};
+use cryptflow_party::commitments::{Told, What, commit, digest};
 use cryptflow_party::messages::{
-    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, commit, elements, receive, send,
-    unexpected,
+    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send, unexpected,
 };
 use cryptflow_party::supported;
 use cryptflow_program::Program;
@@ -21,6 +21,7 @@ pub struct Client<'a> {
     breaker: Breaker,
     owner: Box<dyn Owner>,
     program: &'a Program,
+    protocol: ProtocolName,
     /// Outputs are opened only if the parties' statements go together.
     attested: bool,
 }
@@ -84,7 +85,7 @@ impl<'a> Client<'a> {
         for link in &links {
             breaker.tie(link);
         }
-        Client { links, breaker, owner: protocol.owner(program.ring_bits), program, attested }
+        Client { links, breaker, owner: protocol.owner(program.ring_bits), program, protocol, attested }
     }
 
     /// Something between the client and each party, outside of the session's own messages; `step`
@@ -111,10 +112,11 @@ impl<'a> Client<'a> {
         let shapes = self.program.weights.iter().map(|w| (w.name.as_str(), elements(&w.shape)));
         check("weight", shapes, weights)?;
         self.attempt(|client| {
-            client.tell(&Request::Weights)?;
+            let mut shared = client.nothing();
             for weight in weights {
-                client.hand_out(client.owner.share_weight(&words(weight))?)?;
+                add(&mut shared, client.owner.share_weight(&words(weight))?);
             }
+            client.hand_out(shared, |told| Request::Weights { told })?;
             client.await_all("holds its weights", |reply| matches!(reply, Reply::WeightsHeld))
         })
     }
@@ -148,7 +150,7 @@ impl<'a> Client<'a> {
                 statements.push(statement);
             }
             if client.attested {
-                agreed(statements, &committed)?;
+                agreed(statements, committed)?;
             }
             let outputs = client.open(&parts)?;
             Ok(Answer { outputs, share, online: begun.elapsed(), records })
@@ -187,36 +189,34 @@ impl<'a> Client<'a> {
         self.links.iter().try_for_each(|link| send(link, request))
     }
 
-    /// Shares the inputs of a batch; returns what each party has to commit to.
-    fn share(&self, inputs: &[Vec<i64>]) -> Result<Vec<[u8; 32]>, SessionError> {
-        let mut salts = Vec::with_capacity(self.links.len());
-        for link in &self.links {
-            let mut salt = [0; 32];
-            keys::random(&mut salt)?;
-            send(link, &Request::Inputs { salt })?;
-            salts.push(salt);
-        }
-        let mut shared: Vec<Vec<Vec<u8>>> = vec![Vec::new(); self.links.len()];
+    /// Shares the inputs of a batch; returns the digest of what all parties are told of them.
+    fn share(&self, inputs: &[Vec<i64>]) -> Result<[u8; 32], SessionError> {
+        let mut shared = self.nothing();
         for input in inputs {
-            let parts = self.owner.share_value(&words(input))?;
-            for (shared, part) in shared.iter_mut().zip(parts) {
-                shared.push(part);
-            }
+            add(&mut shared, self.owner.share_value(&words(input))?);
         }
-        let commitments = salts.iter().zip(&shared);
-        let commitments =
-            commitments.map(|(salt, parts)| commit(salt, parts.iter().map(Vec::as_slice))).collect();
-        for (link, parts) in self.links.iter().zip(shared) {
+        Ok(digest(What::Inputs, &self.hand_out(shared, |told| Request::Inputs { told })?))
+    }
+
+    /// Each party's parts of nothing yet.
+    fn nothing(&self) -> Vec<Vec<Vec<u8>>> {
+        vec![Vec::new(); self.links.len()]
+    }
+
+    /// Gives each party its parts, behind a request with what keeps them together; returns what all
+    /// are told.
+    fn hand_out(
+        &self,
+        shared: Vec<Vec<Vec<u8>>>,
+        request: impl Fn(Told) -> Request,
+    ) -> Result<Vec<[u8; 32]>, SessionError> {
+        let told = commit(self.protocol, &shared)?;
+        let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
+        for (link, (told, parts)) in self.links.iter().zip(told.into_iter().zip(shared)) {
+            send(link, &request(told))?;
             parts.into_iter().try_for_each(|part| link.send(part))?;
         }
         Ok(commitments)
-    }
-
-    fn hand_out(&self, parts: Vec<Vec<u8>>) -> Result<(), SessionError> {
-        for (link, part) in self.links.iter().zip(parts) {
-            link.send(part)?;
-        }
-        Ok(())
     }
 
     fn await_all(&self, what: &str, due: impl Fn(&Reply) -> bool) -> Result<(), SessionError> {
@@ -272,16 +272,23 @@ pub(crate) fn outputs_of(program: &Program, mut opened: Vec<Vec<i64>>) -> Option
 }
 
 /// Whether all parties state the same of their links, and of the inputs that the client gave them.
-fn agreed(statements: Vec<Option<Statement>>, committed: &[[u8; 32]]) -> Result<(), SessionError> {
+fn agreed(statements: Vec<Option<Statement>>, told: [u8; 32]) -> Result<(), SessionError> {
     let statements: Option<Vec<Statement>> = statements.into_iter().collect();
     let Some(statements) = statements else {
         return Err(Discord::NoStatement.into());
     };
     consistent(&statements)?;
-    let stated = statements.iter().flat_map(|statement| statement.inputs.iter().zip(committed).enumerate());
-    match stated.into_iter().find_map(|(party, (stated, own))| (stated != own).then_some(party)) {
+    let mut stated = statements.iter().flat_map(|statement| statement.inputs.iter().enumerate());
+    match stated.find_map(|(party, stated)| (*stated != told).then_some(party)) {
         Some(party) => Err(Discord::Input(party).into()),
         None => Ok(()),
+    }
+}
+
+/// Adds the parts of a tensor to those that each party gets.
+fn add(shared: &mut [Vec<Vec<u8>>], parts: Vec<Vec<u8>>) {
+    for (shared, part) in shared.iter_mut().zip(parts) {
+        shared.push(part);
     }
 }
 

@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
-use cryptflow_mpc::keys;
 use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest};
+use cryptflow_party::commitments::commit;
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
-use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION, commit};
+use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
@@ -178,20 +178,15 @@ impl Site {
                 parts.push(part);
             }
         }
-        let mut salts = vec![[0; 32]; parts.len()];
-        for salt in &mut salts {
-            keys::random(salt).map_err(Error::new)?;
-        }
-        let commitments = salts.iter().zip(&parts);
-        let commitments =
-            commitments.map(|(salt, parts)| commit(salt, parts.iter().map(Vec::as_slice))).collect();
+        let told = commit(protocol, &parts).map_err(Error::new)?;
+        let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
         let program = serde_json::to_string(program).map_err(Error::new)?;
         let deployment = Deployment { name: name.into(), program, protocol, commitments };
-        let (shared, salts, parts) = (&deployment, &salts, &parts);
+        let (shared, told, parts) = (&deployment, &told, &parts);
         let channels = all(self.with_each(|index| {
             let mut channel = self.connect(index)?;
-            let (deployment, salt) = (shared.clone(), salts[index]);
-            say(&mut channel, &Ask::Deploy { deployment, salt, replace })?;
+            let (deployment, salts) = (shared.clone(), told[index].salts.clone());
+            say(&mut channel, &Ask::Deploy { deployment, salts, replace })?;
             ready(&mut channel)?;
             for part in &parts[index] {
                 channel.extend(Instant::now() + self.config.session.deadline);

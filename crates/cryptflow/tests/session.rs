@@ -6,6 +6,7 @@ use std::time::Duration;
 use cryptflow::client::Client;
 use cryptflow::fixed;
 use cryptflow_party as party;
+use cryptflow_party::commitments::commit;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
@@ -98,18 +99,24 @@ fn a_party_that_fails_says_why() {
         let manifest = Manifest::new(&program, protocol).unwrap();
         let owner = protocol.owner(program.ring_bits);
         let words = |values: &[i64]| values.iter().map(|&v| v as u64).collect::<Vec<_>>();
-        let shared: Vec<_> = weights.iter().map(|w| owner.share_weight(&words(w)).unwrap()).collect();
+        // By party. All are told of the same first weight, which is too long by two elements.
+        let mut shared = vec![Vec::new(); 3];
+        for (i, w) in weights.iter().enumerate() {
+            let mut words = words(w);
+            words.resize(words.len() + if i == 0 { 2 } else { 0 }, 0);
+            let parts = owner.share_weight(&words).unwrap();
+            shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
+        }
         let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
+        let input: Vec<_> = input.into_iter().map(|part| vec![part]).collect();
+        let (weights_told, told) = (commit(protocol, &shared).unwrap(), commit(protocol, &input).unwrap());
         for (party, link) in links.iter().enumerate() {
             let program = serde_json::to_string(&program).unwrap();
             send(link, &Request::Setup { manifest: manifest.clone(), program });
-            send(link, &Request::Weights);
-            for (i, parts) in shared.iter().enumerate() {
-                let malformed = party == 1 && i == 0;
-                link.send(if malformed { vec![1, 2, 3] } else { parts[party].clone() }).unwrap();
-            }
-            send(link, &Request::Inputs { salt: [0; 32] });
-            link.send(input[party].clone()).unwrap();
+            send(link, &Request::Weights { told: weights_told[party].clone() });
+            shared[party].iter().for_each(|part| link.send(part.clone()).unwrap());
+            send(link, &Request::Inputs { told: told[party].clone() });
+            link.send(input[party][0].clone()).unwrap();
             send(link, &Request::Go);
         }
         // An abort may overtake what was said before it.

@@ -5,6 +5,7 @@ use std::path::Path;
 use cryptflow_mirror::MirrorOwner;
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::Statement;
+use cryptflow_party::commitments::Told;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
 use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
@@ -99,7 +100,7 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         said(&Greeting::Party { version: VERSION, index: 2, session: [6; 32] }),
         said(&Greeting::Client { version: VERSION }),
         said(&Ask::Describe { name: "m".into() }),
-        said(&Ask::Deploy { deployment: deployment.clone(), salt: [7; 32], replace: true }),
+        said(&Ask::Deploy { deployment: deployment.clone(), salts: vec![[7; 32]; 2], replace: true }),
         said(&Ask::Open { name: "m".into(), manifest: manifest() }),
         said(&Tell::Status(Box::new(status))),
         said(&Tell::Model(Box::new(deployment))),
@@ -117,9 +118,11 @@ pub(crate) fn messages(bytes: &[u8], _: &Path) {
 pub(crate) fn session_messages() -> Vec<Vec<u8>> {
     let record = BatchRecord { seconds: 0.5, rounds: 9, sent: vec![1, 2, 3], steps: Vec::new() };
     let statement = Some(Box::default());
+    let told = Told { commitments: vec![[8; 32]; 3], salts: vec![[9; 32]; 2] };
     vec![
         said(&Request::Setup { manifest: manifest(), program: "{}".into() }),
-        said(&Request::Inputs { salt: [8; 32] }),
+        said(&Request::Inputs { told: told.clone() }),
+        said(&Request::Weights { told }),
         said(&Request::Go),
         said(&Reply::Progress { step: 3 }),
         said(&Reply::Outputs { parts: vec![vec![1, 2, 3], Vec::new()], record, statement }),

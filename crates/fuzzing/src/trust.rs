@@ -9,7 +9,7 @@ use cryptflow_aramis::collateral::IntelCollateral;
 use cryptflow_aramis::hex;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
 use cryptflow_party::config::Config;
-use cryptflow_party::deployment::{Deployment, Part};
+use cryptflow_party::deployment::{CHANGED, Deployment, Part};
 use cryptflow_party::store::Store;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
@@ -235,7 +235,7 @@ pub(crate) fn part(bytes: &[u8], folder: &Path) {
     match store.get("m") {
         Ok(part) => {
             if let Ok(program) = part.deployment.parse() {
-                let _ = part.check(1, &program);
+                let _ = part.check(1, &program, CHANGED);
             }
         }
         Err(error) => drop(error.to_string()),
@@ -253,7 +253,11 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
         commitments: vec![[1; 32]; 3],
     };
     store
-        .put(&Part { deployment, salt: [9; 32], weights: vec![vec![1; 30], Vec::new(), vec![2; 7]] })
+        .put(&Part {
+            deployment,
+            salts: vec![[9; 32], [8; 32]],
+            weights: vec![vec![1; 30], Vec::new(), vec![2; 7]],
+        })
         .unwrap();
     let bytes = std::fs::read(folder.join("m.part")).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();

@@ -1,10 +1,11 @@
 //! What Mirror says of itself.
 
-use cryptflow_mpc::definition::{Definition, Facts};
+use cryptflow_mpc::definition::{Definition, Facts, Piece};
 use cryptflow_mpc::{Error, Party};
 use cryptflow_wire::Links;
 
 use crate::mirror::PARTIES;
+use crate::share::SEED;
 use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
 
 /// Mirror, as a protocol that can be chosen.
@@ -26,6 +27,11 @@ impl Definition for MirrorDefinition {
         parties: PARTIES,
         dealer: Some(Party::P2),
         sharing: "mirror",
+        pieces: &[
+            Piece { holders: &[Party::P0, Party::P2], bytes: Some(SEED) },
+            Piece { holders: &[Party::P1, Party::P2], bytes: Some(SEED) },
+            Piece { holders: &[Party::P0, Party::P1], bytes: None },
+        ],
         usual: true,
         unprotected: None,
         weight_bits: None,

@@ -47,8 +47,11 @@ impl Mirror {
                 WeightPart::Evaluator(w) => bilinear_into(term.map, &x, w, ring, &mut z)?,
                 #[cfg(test)]
                 WeightPart::Fixed(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
-                WeightPart::Dealer(prf) => {
-                    bilinear_into(term.map, &x, &expand(prf, term.w.len, ring), ring, &mut z)?;
+                WeightPart::Dealer(seeds) => {
+                    let [mut e, r1] = seeds.each_ref().map(|seed| expand(seed, term.w.len, ring));
+                    let mask = low_bits(ring);
+                    e.par_iter_mut().zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+                    bilinear_into(term.map, &x, &e, ring, &mut z)?;
                 }
             }
         }

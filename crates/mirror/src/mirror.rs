@@ -6,9 +6,10 @@ use cryptflow_operation::{Operation, Rectifier};
 use cryptflow_ring::pack::pack;
 use cryptflow_ring::{Movement, Window, pool};
 use cryptflow_wire::Links;
+use rayon::prelude::*;
 
 use crate::session::Session;
-use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits, read_part};
+use crate::share::{Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tree::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
@@ -81,26 +82,22 @@ impl Protocol for Mirror {
 
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Masked, Error> {
         let bits = self.session.ring_bits;
-        if self.session.is_dealer() {
-            let (seeds, _) = read_part(name, &part, 2, 0, bits)?;
-            let mut masks = seeds.iter().map(|seed| expand(seed, len, bits));
-            let (a, b) = (masks.next().unwrap_or_default(), masks.next().unwrap_or_default());
-            Ok(Masked { a, b, bits })
-        } else {
-            let (seeds, a) = read_part(name, &part, 1, len, bits)?;
-            let b = seeds.first().map(|seed| expand(seed, len, bits)).unwrap_or_default();
-            Ok(Masked { a, b, bits })
-        }
+        let [a, b] = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
+            Part::Evaluator(seed, m) => [m, expand(&seed, len, bits)],
+            Part::Dealer(seeds) => seeds.map(|seed| expand(&seed, len, bits)),
+        };
+        Ok(Masked { a, b, bits })
     }
 
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<MirroredWeight, Error> {
         let bits = self.session.ring_bits;
-        let part = if self.session.is_dealer() {
-            let (mut seeds, _) = read_part(name, &part, 1, 0, bits)?;
-            let missing = || Error::Share { name: name.into(), reason: "its seed is missing".into() };
-            WeightPart::Dealer(Box::new(seeds.pop().ok_or_else(missing)?))
-        } else {
-            WeightPart::Evaluator(read_part(name, &part, 0, len, bits)?.1)
+        let part = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
+            Part::Evaluator(seed, mut m) => {
+                let (mask, r) = (low_bits(bits), expand(&seed, len, bits));
+                m.par_iter_mut().zip(&r).for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
+                WeightPart::Evaluator(m)
+            }
+            Part::Dealer(seeds) => WeightPart::Dealer(Box::new(seeds)),
         };
         Ok(MirroredWeight { part, len })
     }

@@ -4,6 +4,9 @@
 //! |---|---|---|---|
 //! | masked: x = m − r0 − r1 | m, r0 | m, r1 | r0, r1 |
 //! | mirrored (local: m − 2·r0, m − 2·r1, r0 − r1) | x − d | x + d | d |
+//!
+//! Owners share values and weights alike, in masked form: each of its three pieces goes to two
+//! parties, who can compare what they were given.
 
 use cryptflow_mpc::{Error, Owner, keys};
 use cryptflow_ring::pack::{pack, packed_len, unpack};
@@ -60,7 +63,7 @@ impl std::fmt::Debug for Masked {
     }
 }
 
-/// A party's part of a weight, in mirrored form: w − e, w + e, or the seed of e.
+/// A party's part of a weight, in mirrored form: w − e, w + e, or the seeds of e = r0 − r1.
 pub struct MirroredWeight {
     pub(crate) part: WeightPart,
     pub(crate) len: usize,
@@ -69,8 +72,8 @@ pub struct MirroredWeight {
 pub(crate) enum WeightPart {
     /// P0: w − e, P1: w + e.
     Evaluator(Vec<u64>),
-    /// P2: e is a stream of its own; nothing else is stored.
-    Dealer(Box<Prf>),
+    /// P2: r0 and r1 are streams of their own; nothing else is stored.
+    Dealer(Box<[Prf; 2]>),
     /// P2's e, written down: for tests that enumerate masks.
     #[cfg(test)]
     Fixed(Vec<u64>),
@@ -112,9 +115,9 @@ pub(crate) fn expand(prf: &Prf, len: usize, bits: u32) -> Vec<u64> {
 }
 
 /// A seed, followed by packed words.
-fn part(seed: Option<&[u8; SEED]>, words: &[u64], bits: u32) -> Vec<u8> {
+fn part(seed: &[u8; SEED], words: &[u64], bits: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEED + packed_len(words.len(), bits));
-    out.extend_from_slice(seed.map_or(&[], |s| s.as_slice()));
+    out.extend_from_slice(seed);
     pack(words, bits, &mut out);
     out
 }
@@ -128,16 +131,12 @@ impl Owner for MirrorOwner {
         let m: Vec<u64> =
             x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
         let helper = [seed0.as_slice(), seed1.as_slice()].concat();
-        Ok(vec![part(Some(&seed0), &m, self.ring_bits), part(Some(&seed1), &m, self.ring_bits), helper])
+        Ok(vec![part(&seed0, &m, self.ring_bits), part(&seed1, &m, self.ring_bits), helper])
     }
 
-    /// w − e to P0, w + e to P1, the seed of e to P2.
+    /// As a value: the mirrored form, all that is kept of it, follows.
     fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        let seed = fresh_seed()?;
-        let e = expand(&Prf::new(*seed), w.len(), self.ring_bits);
-        let minus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_sub(*e)).collect();
-        let plus: Vec<u64> = w.iter().zip(&e).map(|(w, e)| w.wrapping_add(*e)).collect();
-        Ok(vec![part(None, &minus, self.ring_bits), part(None, &plus, self.ring_bits), seed.to_vec()])
+        self.share_value(w)
     }
 
     /// The sum of what P0 and P1 sent: shares re-randomised by a zero share that P2 does not know.
@@ -164,33 +163,38 @@ impl Owner for MirrorOwner {
     }
 }
 
-/// Reads a seed and packed words from an owner's part.
+/// What an owner gives to a party.
+pub(crate) enum Part {
+    /// P0 and P1: the seed of their mask, and m.
+    Evaluator(Prf, Vec<u64>),
+    /// P2: the seeds of both masks.
+    Dealer([Prf; 2]),
+}
+
+/// Reads an owner's part.
 pub(crate) fn read_part(
     name: &str,
     bytes: &[u8],
-    seeds: usize,
+    dealer: bool,
     len: usize,
     bits: u32,
-) -> Result<(Vec<Prf>, Vec<u64>), Error> {
-    let due = seeds * SEED + packed_len(len, bits);
+) -> Result<Part, Error> {
+    let due = SEED + if dealer { SEED } else { packed_len(len, bits) };
+    let malformed = || Error::Share {
+        name: name.into(),
+        reason: format!("{} bytes came where {due} were due", bytes.len()),
+    };
+    let (seed, rest) = bytes.split_first_chunk::<SEED>().ok_or_else(malformed)?;
     if bytes.len() != due {
-        return Err(Error::Share {
-            name: name.into(),
-            reason: format!("{} bytes came where {due} were due", bytes.len()),
-        });
+        return Err(malformed());
     }
-    let (head, body) = bytes.split_at(seeds * SEED);
-    let prfs = head
-        .chunks_exact(SEED)
-        .map(|chunk| {
-            let mut seed = Zeroizing::new([0; SEED]);
-            seed.copy_from_slice(chunk);
-            Prf::new(*seed)
-        })
-        .collect();
+    if dealer {
+        let other = rest.first_chunk::<SEED>().ok_or_else(malformed)?;
+        return Ok(Part::Dealer([Prf::new(*seed), Prf::new(*other)]));
+    }
     let mut words = vec![0; len];
     if len > 0 {
-        unpack(body, bits, &mut words);
+        unpack(rest, bits, &mut words);
     }
-    Ok((prfs, words))
+    Ok(Part::Evaluator(Prf::new(*seed), words))
 }

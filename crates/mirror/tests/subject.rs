@@ -9,7 +9,7 @@ pub(crate) const fn subject(tuning: Tuning) -> Subject<MirrorDefinition> {
         listens: false,
         alphabets: &[256],
         value_words: [Some(16), Some(16), None],
-        weight_words: [Some(0), Some(0), None],
+        weight_words: [Some(16), Some(16), None],
         part_bits: None,
         helper_draws_the_same: true,
         insecure_begin: |definition, links, keys, ring_bits| {

@@ -21,6 +21,9 @@ pub struct Facts {
     /// The name of the way in which owners share secrets for it. Parts that were made for one
     /// protocol serve all others with the same.
     pub sharing: &'static str,
+    /// The pieces of a sharing, of a value and of a weight alike. A party's part is the pieces that it
+    /// gets, in this order, one after another.
+    pub pieces: &'static [Piece],
     /// Whether parties run it where their configuration names no protocols.
     pub usual: bool,
     /// Why organisations cannot run it with one another, where it does not protect their secrets.
@@ -28,6 +31,35 @@ pub struct Facts {
     /// Bits of the largest weight above which its truncations fail too often for benchmarks;
     /// nothing where they never fail.
     pub weight_bits: Option<u32>,
+}
+
+/// A piece of a sharing: bytes that its owner gives to certain parties, to all of them the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Who gets it.
+    pub holders: &'static [Party],
+    /// How long it is; nothing where it is the rest of its holders' parts.
+    pub bytes: Option<usize>,
+}
+
+impl Facts {
+    /// The pieces that a party's part consists of, each with its number; nothing where the part is
+    /// shorter than they are, or longer.
+    pub fn pieces_of<'a>(&self, party: Party, part: &'a [u8]) -> Option<Vec<(usize, &'a [u8])>> {
+        let mut rest = part;
+        let mut found = Vec::new();
+        for (number, piece) in self.held_by(party) {
+            let (bytes, behind) = rest.split_at_checked(piece.bytes.unwrap_or(rest.len()))?;
+            rest = behind;
+            found.push((number, bytes));
+        }
+        rest.is_empty().then_some(found)
+    }
+
+    /// The pieces that a party gets, each with its number.
+    pub fn held_by(&self, party: Party) -> impl Iterator<Item = (usize, &'static Piece)> + use<> {
+        self.pieces.iter().enumerate().filter(move |(_, piece)| piece.holders.contains(&party))
+    }
 }
 
 /// A protocol's description of itself. The value holds its settings.

@@ -4,8 +4,9 @@ use cryptflow_program::{Checked, Program, validate};
 use cryptflow_protocols::ProtocolName;
 use serde::{Deserialize, Serialize};
 
+use crate::commitments::{Told, check};
 use crate::difference::Difference;
-use crate::messages::{Obstacle, SessionError, commit, elements, part_limit};
+use crate::messages::{Obstacle, SessionError, elements, part_limit};
 use crate::serve::supported;
 
 /// What everybody may know of a deployed model.
@@ -18,15 +19,15 @@ pub struct Deployment {
     pub program: String,
     /// The protocol that the weights were shared for.
     pub protocol: ProtocolName,
-    /// Commitments to the parties' parts, in the order of their indices. Each party keeps the salt
-    /// of its own: a commitment without its salt says nothing of the weights.
+    /// A commitment to each piece of the weights' sharing ([`crate::commitments`]). Parties keep the
+    /// salts of those that they hold: a commitment without its salt says nothing of the weights.
     pub commitments: Vec<[u8; 32]>,
 }
 
 impl Deployment {
     /// What all participants of a session must agree on. The name is no part of it.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("cryptflow deployment v1");
+        let mut hasher = blake3::Hasher::new_derive_key("cryptflow deployment v2");
         hasher.update(&(self.program.len() as u64).to_le_bytes()).update(self.program.as_bytes());
         hasher.update(self.protocol.name().as_bytes());
         for commitment in &self.commitments {
@@ -42,9 +43,9 @@ impl Deployment {
     pub fn parse(&self) -> Result<Checked, SessionError> {
         let program: Program = serde_json::from_str(&self.program).map_err(|e| self.obstructed(e.into()))?;
         let program = validate(program).map_err(|e| self.obstructed(e.into()))?;
-        let (parts, parties) = (self.commitments.len(), self.protocol.facts().parties);
-        if parts != parties {
-            let difference = Difference::Parts { parts, protocol: self.protocol, parties };
+        let (pieces, due) = (self.commitments.len(), self.protocol.facts().pieces.len());
+        if pieces != due {
+            let difference = Difference::Pieces { pieces, protocol: self.protocol, due };
             return Err(self.obstructed(difference.into()));
         }
         supported(self.protocol, &program)?;
@@ -60,18 +61,18 @@ impl Deployment {
 pub struct Part {
     /// What everybody may know.
     pub deployment: Deployment,
-    /// The salt of this party's commitment.
-    pub salt: [u8; 32],
+    /// The salts of the commitments to what this party holds.
+    pub salts: Vec<[u8; 32]>,
     /// This party's parts of the weights, by id.
     pub weights: Vec<Vec<u8>>,
 }
 
 impl Part {
-    /// Whether the weights are those that party `index` committed to.
+    /// Whether the weights are those that their owner committed to, as all parties know.
     ///
     /// # Errors
-    /// They are not, or there are too few or too many of them.
-    pub fn check(&self, index: usize, program: &Program) -> Result<(), SessionError> {
+    /// They are not (`unfit` says what that means), or there are too few or too many of them.
+    pub fn check(&self, index: usize, program: &Program, unfit: &'static str) -> Result<(), SessionError> {
         let refused = |reason| {
             let model = self.deployment.name.clone();
             Err(SessionError::Weights { party: index, model, reason })
@@ -85,13 +86,18 @@ impl Part {
         if self.weights.iter().zip(&program.weights).any(too_long) {
             return refused("has a tensor that is longer than its weight");
         }
-        let own = commit(&self.salt, self.weights.iter().map(Vec::as_slice));
-        if self.deployment.commitments.get(index) != Some(&own) {
-            return refused("is not the one that was deployed: it was changed");
+        let told = Told { commitments: self.deployment.commitments.clone(), salts: self.salts.clone() };
+        if !check(self.deployment.protocol, index, &told, &self.weights) {
+            return refused(unfit);
         }
         Ok(())
     }
 }
+
+/// What is said of weights that are not those of their deployment: when it is made.
+pub const UNFIT: &str = "does not go with the others'";
+/// The same of weights that were kept since.
+pub const CHANGED: &str = "is not the one that was deployed: it was changed";
 
 /// Whether a name is one that a model can have: it becomes a file's name at every party.
 ///

@@ -35,15 +35,15 @@ pub enum Difference {
         /// The protocol that the client asks for.
         asked: ProtocolName,
     },
-    /// The weights were shared into another number of parts than there are parties.
-    #[error("its weights were shared into {parts} parts, and {protocol} is run by {parties} parties")]
-    Parts {
-        /// How many parts there are.
-        parts: usize,
+    /// The weights were shared into another number of pieces than the protocol's sharings have.
+    #[error("its weights were shared into {pieces} pieces, and a sharing for {protocol} has {due}")]
+    Pieces {
+        /// How many pieces there are.
+        pieces: usize,
         /// The protocol.
         protocol: ProtocolName,
-        /// How many parties run it.
-        parties: usize,
+        /// How many there are to be.
+        due: usize,
     },
     /// The manifest has the digest of another program.
     #[error("the program that came is not the one in the manifest")]

@@ -46,8 +46,8 @@ pub enum Ask {
     Deploy {
         /// What everybody may know.
         deployment: Deployment,
-        /// The salt of this party's commitment.
-        salt: [u8; 32],
+        /// The salts of the commitments to what this party gets.
+        salts: Vec<[u8; 32]>,
         /// In the place of another of its name.
         replace: bool,
     },

@@ -6,6 +6,7 @@
 
 pub mod attested;
 pub mod audit;
+pub mod commitments;
 pub mod config;
 pub mod deployment;
 mod difference;

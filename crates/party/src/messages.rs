@@ -22,12 +22,13 @@ use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::{AttestationError, Discord, Statement};
+use crate::commitments::{Told, Unfit};
 use crate::difference::Difference;
 use crate::limits::Excess;
 use crate::store::StoreError;
 
 /// Version of these messages.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
@@ -105,11 +106,14 @@ pub enum Request {
         program: String,
     },
     /// The party's parts of the weights follow, in the order of their ids.
-    Weights,
+    Weights {
+        /// What keeps them together with the others'.
+        told: Told,
+    },
     /// The party's parts of the inputs of a batch follow, in the program's order.
     Inputs {
-        /// What the party commits to its parts with, towards the others.
-        salt: [u8; 32],
+        /// What keeps them together with the others'.
+        told: Told,
     },
     /// All parties hold their inputs: run.
     Go,
@@ -233,6 +237,9 @@ pub enum SessionError {
     /// The manifest cannot be agreed to.
     #[error("the session cannot begin: {0}")]
     Manifest(#[from] Obstacle),
+    /// Parts of a sharing that do not go together.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// Evidence that was refused, or could not be had.
     #[error(transparent)]
     Attestation(#[from] AttestationError),
@@ -298,16 +305,6 @@ pub fn receive<T: DeserializeOwned>(link: &Link) -> Result<T, SessionError> {
 /// A message that is not the one that is due.
 pub fn unexpected(link: &Link, reason: impl fmt::Display) -> SessionError {
     SessionError::Message { peer: link.peer().into(), reason: reason.to_string() }
-}
-
-/// A commitment to parts: who does not know the salt learns nothing of them from it.
-pub fn commit<'a>(salt: &[u8; 32], parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
-    let key = blake3::derive_key("cryptflow commitment v1", salt);
-    let mut hasher = blake3::Hasher::new_keyed(&key);
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-    }
-    *hasher.finalize().as_bytes()
 }
 
 /// Longest part of a tensor of `len` elements, in any protocol.

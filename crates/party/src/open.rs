@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::audit::{self, Head};
 use crate::config::{ClientEntry, Right};
-use crate::deployment::Part;
+use crate::deployment::{CHANGED, Part};
 use crate::difference::Difference;
 use crate::greeting::{Greeting, Tell, ready, say};
 use crate::messages::{Manifest, Obstacle, SessionError, VERSION};
@@ -127,7 +127,7 @@ impl Service {
         let program = part.deployment.parse()?;
         check(manifest, &program)?;
         self.config.session.run.admit(&program).map_err(Obstacle::from)?;
-        part.check(self.index, &program)?;
+        part.check(self.index, &program, CHANGED)?;
         self.take_number(manifest.session)?;
         Ok((program, part))
     }

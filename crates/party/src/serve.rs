@@ -10,11 +10,12 @@ use cryptflow_protocols::{ProtocolName, Visitor};
 use cryptflow_wire::{Breaker, Link, Links};
 
 use crate::attested::Accord;
+use crate::commitments::{self, Told, Unfit, What};
 use crate::difference::Difference;
 use crate::limits::fits_this_machine;
 use crate::messages::{
-    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, commit, elements, part_limit,
-    receive, send, unexpected,
+    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, elements, part_limit, receive,
+    send, unexpected,
 };
 
 /// Two messages of progress are at least so far apart.
@@ -150,51 +151,68 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// The session after its setup. The protocol's own session, and with it all of its randomness,
-/// begins with the first batch: after every party has committed to its weights and inputs.
+/// The session after its setup. Nothing is made of an owner's parts before all parties have found
+/// that they go together. The protocol's own session, and with it all of its randomness, begins then,
+/// with the first batch.
 fn run<P: Protocol>(
     links: Links,
     client: &Link,
     job: Job,
     begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
 ) -> Result<(), SessionError> {
-    let Job { program, weights: mut raw_weights, mut accord, .. } = job;
+    let Job { program, protocol: name, weights: mut raw_weights, mut accord } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
     let mut begin = Some(begin);
     let mut running: Option<(P, Vec<P::Weight>)> = None;
-    let mut inputs: Option<Vec<Vec<u8>>> = None;
-    let mut commitment = [0; 32];
+    // What the parties have yet to compare.
+    let mut weights_told: Option<[u8; 32]> = None;
+    let mut inputs: Option<(Vec<Vec<u8>>, [u8; 32])> = None;
+    let owner = client.peer();
+    let fit = |what, told: &Told, parts: &[Vec<u8>]| {
+        let party = links.index();
+        if commitments::check(name, party, told, parts) {
+            return Ok(commitments::digest(what, &told.commitments));
+        }
+        Err(SessionError::from(Unfit::Part { owner: owner.into(), party, what }))
+    };
     send(client, &Reply::Ready)?;
     loop {
         match receive(client)? {
-            Request::Weights if deployed || running.is_some() => {
+            Request::Weights { .. } if deployed || running.is_some() => {
                 return Err(unexpected(client, "this session has its weights"));
             }
-            Request::Weights => {
+            Request::Weights { told } => {
                 let mut parts = Vec::with_capacity(program.weights.len());
                 for weight in &program.weights {
                     parts.push(client.recv_any(part_limit(elements(&weight.shape)))?);
                 }
+                weights_told = Some(fit(What::Weights, &told, &parts)?);
                 raw_weights = Some(parts);
                 send(client, &Reply::WeightsHeld)?;
             }
-            Request::Inputs { salt } => {
+            Request::Inputs { told } => {
                 let mut parts = Vec::with_capacity(program.inputs.len());
                 for input in &program.inputs {
                     parts.push(client.recv_any(part_limit(input_len(program, input)))?);
                 }
-                commitment = commit(&salt, parts.iter().map(Vec::as_slice));
-                inputs = Some(parts);
+                let digest = fit(What::Inputs, &told, &parts)?;
+                inputs = Some((parts, digest));
                 send(client, &Reply::InputsHeld)?;
             }
             Request::Go => {
-                let Some(inputs) = inputs.take() else {
+                let Some((inputs, digest)) = inputs.take() else {
                     return Err(unexpected(client, "it starts a program without inputs"));
                 };
+                if let Some(digest) = weights_told.take() {
+                    commitments::compare(&links, owner, What::Weights, digest)?;
+                }
                 let commitments = match &mut accord {
-                    Some(accord) => Some(accord.before_batch(&links, commitment)?),
-                    None => None,
+                    Some(accord) => Some(accord.before_batch(&links, owner, digest)?),
+                    None => {
+                        commitments::compare(&links, owner, What::Inputs, digest)?;
+                        None
+                    }
                 };
                 if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
                     let mut protocol = begin(links.clone())?;

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
 use crate::config::{ClientEntry, Config, Right};
-use crate::deployment::{Deployment, Part, check_name};
+use crate::deployment::{Deployment, Part, UNFIT, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
@@ -291,8 +291,8 @@ impl Service {
             let done = match ask {
                 Ask::Status => self.status(name, client).map(|status| Tell::Status(Box::new(status))),
                 Ask::Describe { name: model } => self.describe(client, &model),
-                Ask::Deploy { deployment, salt, replace } => {
-                    self.take(&mut channel, client, deployment, salt, replace).map(|part| {
+                Ask::Deploy { deployment, salts, replace } => {
+                    self.take(&mut channel, client, deployment, salts, replace).map(|part| {
                         held = Some(part);
                         Tell::Ready
                     })
@@ -363,7 +363,7 @@ impl Service {
         channel: &mut Channel,
         client: &ClientEntry,
         deployment: Deployment,
-        salt: [u8; 32],
+        salts: Vec<[u8; 32]>,
         replace: bool,
     ) -> Result<Part, SessionError> {
         check_name(&deployment.name)?;
@@ -383,8 +383,8 @@ impl Service {
             channel.extend(Instant::now() + self.config.session.idle);
             weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
         }
-        let part = Part { deployment, salt, weights };
-        part.check(self.index, &program)?;
+        let part = Part { deployment, salts, weights };
+        part.check(self.index, &program, UNFIT)?;
         Ok(part)
     }
 

@@ -3,9 +3,9 @@
 //!
 //! | metadata | |
 //! |---|---|
-//! | `format` | `cryptflow-part` |
+//! | `format` | `cryptflow-part-2` |
 //! | `party` | `0`, `1` or `2` |
-//! | `salt` | of this party's commitment, in hexadecimal |
+//! | `salts` | of the commitments to what this party holds, one after another, in hexadecimal |
 //! | `deployment` | the [`Deployment`] as JSON |
 //!
 //! The tensor `part.i` holds this party's part of weight `i`, as bytes.
@@ -20,7 +20,9 @@ use safetensors::{SafeTensors, serialize};
 
 use crate::deployment::{Deployment, Part, check_name};
 
-const FORMAT: &str = "cryptflow-part";
+const FORMAT: &str = "cryptflow-part-2";
+/// What was written before parts were kept together.
+const OLD_FORMAT: &str = "cryptflow-part";
 const SUFFIX: &str = ".part";
 
 /// Why the store cannot do what it should.
@@ -105,7 +107,7 @@ impl Store {
         let metadata = HashMap::from([
             ("format".to_string(), FORMAT.to_string()),
             ("party".to_string(), self.party.to_string()),
-            ("salt".to_string(), hex::encode(part.salt)),
+            ("salts".to_string(), hex::encode(part.salts.concat())),
             ("deployment".to_string(), json),
         ]);
         let views = part.weights.iter().enumerate().map(|(i, bytes)| {
@@ -147,8 +149,10 @@ impl Store {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
         let texts = metadata.metadata().as_ref().ok_or("it has no metadata")?;
         let text = |key: &str| texts.get(key).map(String::as_str).ok_or(format!("it says no {key}"));
-        if text("format")? != FORMAT {
-            return Err("this is no party's part of a model".into());
+        match text("format")? {
+            FORMAT => {}
+            OLD_FORMAT => return Err("an older version of this program wrote it".into()),
+            _ => return Err("this is no party's part of a model".into()),
         }
         if text("party")? != self.party.to_string() {
             return Err(format!(
@@ -157,13 +161,17 @@ impl Store {
                 self.party
             ));
         }
-        let salt = <[u8; 32]>::from_hex(text("salt")?).map_err(|_| "its salt is malformed")?;
+        let salts = Vec::from_hex(text("salts")?).map_err(|_| "its salts are malformed")?;
+        let (salts, rest) = salts.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err("its salts are malformed".into());
+        }
         let deployment: Deployment = serde_json::from_str(text("deployment")?).map_err(|e| e.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
         let weights =
             (0..tensors.len()).map(|i| tensors.tensor(&format!("part.{i}")).map(|t| t.data().to_vec()));
         let weights = weights.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-        Ok(Part { deployment, salt, weights })
+        Ok(Part { deployment, salts: salts.to_vec(), weights })
     }
 }
 

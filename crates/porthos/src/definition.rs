@@ -1,10 +1,11 @@
 //! What Porthos says of itself, with either truncation: two protocols for whoever chooses one.
 
-use cryptflow_mpc::definition::{self, Definition, Facts, Unsupported};
+use cryptflow_mpc::definition::{self, Definition, Facts, Piece, Unsupported};
 use cryptflow_mpc::{Error, Party};
 use cryptflow_wire::Links;
 
 use crate::porthos::PARTIES;
+use crate::share::SEED;
 use crate::truncation::failure_probability;
 use crate::{Porthos, PorthosCosts, PorthosOwner, Truncation};
 
@@ -23,6 +24,11 @@ const COMMON: Facts = Facts {
     parties: PARTIES,
     dealer: Some(Party::P2),
     sharing: "porthos",
+    // Nobody gets what another gets: whatever the two are, they are a sharing of their sum.
+    pieces: &[
+        Piece { holders: &[Party::P0], bytes: Some(SEED) },
+        Piece { holders: &[Party::P1], bytes: None },
+    ],
     usual: false,
     unprotected: None,
     weight_bits: None,

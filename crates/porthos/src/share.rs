@@ -9,7 +9,7 @@ use crate::porthos::PARTIES;
 use crate::session::{WORD, from_bytes, to_bytes};
 
 /// Bytes of a seed.
-const SEED: usize = 16;
+pub(crate) const SEED: usize = 16;
 
 /// A party's part of a secret tensor: x = x0 + x1 modulo 2^64. P2 knows the length alone.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ mod attacks;
 mod attested;
 mod fork;
 mod hostile;
+mod liar;
 mod lying;
 mod plain;
 mod played;

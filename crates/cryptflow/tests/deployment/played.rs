@@ -12,9 +12,10 @@ use cryptflow_mirror::{Mirror, Tuning};
 use cryptflow_mpc::Protocol;
 use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest};
 use cryptflow_party::audit::Head;
+use cryptflow_party::commitments::{What, commit, digest};
 use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Greeting, Tell, hear, say};
-use cryptflow_party::messages::{Manifest, Request, commit, receive, send};
+use cryptflow_party::messages::{Manifest, Request, receive, send};
 use cryptflow_party::store::Store;
 use cryptflow_program::Checked;
 use cryptflow_wire::tls::{Channel, Identity};
@@ -236,14 +237,16 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let rows = common::rows(common::BATCH).concat();
     let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();
     let parts = manifest.protocol.owner(program.ring_bits).share_value(&words).unwrap();
-    let commitments = [0, 1, 2].map(|i| commit(&[i as u8; 32], [parts[i].as_slice()])).to_vec();
+    let all: Vec<_> = parts.iter().map(|part| vec![part.clone()]).collect();
+    let told = commit(manifest.protocol, &all).unwrap();
+    let digest = digest(What::Inputs, &told[2].commitments);
     for (i, link) in client.iter().enumerate() {
-        send(link, &Request::Inputs { salt: [i as u8; 32] }).unwrap();
+        send(link, &Request::Inputs { told: told[i].clone() }).unwrap();
         link.send(parts[i].clone()).unwrap();
         send(link, &Request::Go).unwrap();
     }
     for link in &links {
-        send(link, &Intent { due: false, inputs: commitments[2] }).unwrap();
+        send(link, &Intent { due: false, inputs: digest }).unwrap();
         let theirs: Intent = receive(link).unwrap();
         assert!(!theirs.due);
     }
@@ -251,8 +254,7 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let errors = thread::scope(|scope| {
         for (to, link) in links.into_iter().enumerate() {
             let (program, weights, input) = (&program, weights.clone(), parts[2].clone());
-            let commitments = commitments.clone();
-            scope.spawn(move || copy(link, to, program, weights, input, commitments));
+            scope.spawn(move || copy(link, to, program, weights, input, vec![digest; 3]));
         }
         client.each_ref().map(end_of)
     });

@@ -4,7 +4,7 @@ use cryptflow_wire::Links;
 
 use super::Clear;
 use super::owner::PARTIES;
-use crate::definition::{Definition, Facts};
+use crate::definition::{Definition, Facts, Piece};
 use crate::{Error, Party};
 
 /// [`Clear`], as a protocol that can be chosen.
@@ -23,6 +23,7 @@ impl Definition for ClearDefinition {
         parties: PARTIES,
         dealer: None,
         sharing: "clear",
+        pieces: &[Piece { holders: &[Party::P0, Party::P1, Party::P2], bytes: None }],
         usual: false,
         unprotected: Some("shows every secret to every party; it is for finding errors on one machine"),
         weight_bits: None,

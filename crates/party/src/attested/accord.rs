@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::handshake::{Proved, Terms, attest};
 use super::statement::{Statement, consistent};
 use super::{Discord, Instance, Trust};
+use crate::commitments::{What, differ};
 use crate::difference::Difference;
 use crate::messages::{Manifest, Obstacle, SessionError, receive, send, unexpected};
 
@@ -37,7 +38,7 @@ struct Agreement {
 struct Intent {
     /// Its evidence, or another's, is old.
     due: bool,
-    /// Its parts of the inputs.
+    /// The digest of what it was told of the inputs.
     inputs: [u8; 32],
 }
 
@@ -100,27 +101,35 @@ impl Accord {
         Ok(())
     }
 
-    /// Before any mask of a batch is drawn: evidence again where it is due, and every party commits
-    /// to its inputs. Returns all commitments.
+    /// Before any mask of a batch is drawn: evidence again where it is due, and all parties were told
+    /// the same of the inputs by `owner` ([`crate::commitments::compare`]). Returns what each was
+    /// told.
     ///
     /// # Errors
-    /// A link fails, or evidence is refused.
-    pub fn before_batch(&mut self, links: &Links, inputs: [u8; 32]) -> Result<Vec<[u8; 32]>, SessionError> {
+    /// A link fails, inputs do not go together, or evidence is refused.
+    pub fn before_batch(
+        &mut self,
+        links: &Links,
+        owner: &str,
+        inputs: [u8; 32],
+    ) -> Result<Vec<[u8; 32]>, SessionError> {
         let own = Intent { due: self.proved.elapsed() >= self.trust.interval, inputs };
         for j in links.others() {
             send(links.to(j), &own)?;
         }
-        let (mut due, mut commitments) = (own.due, vec![inputs; links.parties()]);
+        let mut due = own.due;
         for j in links.others() {
             let theirs: Intent = receive(links.to(j))?;
+            if theirs.inputs != inputs {
+                return Err(differ(links, owner, What::Inputs, j).into());
+            }
             due |= theirs.due;
-            commitments[j] = theirs.inputs;
         }
         // All heard the same, and come to the same conclusion.
         if due {
             self.renew(links)?;
         }
-        Ok(commitments)
+        Ok(vec![inputs; links.parties()])
     }
 
     /// Every party proves itself to every other again.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod binary;
+mod commitments;
 mod deployment;
 mod statement;
 mod store;

@@ -12,7 +12,7 @@ fn part(name: &str) -> Part {
             protocol: ProtocolName::Porthos,
             commitments: vec![[1; 32], [2; 32], [3; 32]],
         },
-        salt: [9; 32],
+        salts: vec![[9; 32], [8; 32]],
         weights: (0..12).map(|i| vec![i; usize::from(i)]).collect(),
     }
 }
@@ -27,7 +27,7 @@ fn parts_come_back() {
     store.put(&part("m")).unwrap();
     store.put(&part("a")).unwrap();
     let read = store.get("m").unwrap();
-    assert_eq!((read.deployment, read.salt), (part("m").deployment, [9; 32]));
+    assert_eq!((read.deployment, read.salts), (part("m").deployment, part("m").salts));
     assert_eq!(read.weights, part("m").weights);
     assert_eq!(store.names().unwrap(), ["a", "m"]);
     // Another party's part is refused.

@@ -1,0 +1,196 @@
+//! Clients and owners of models that lie to the parties: parts that are no sharing of anything. Each
+//! would have the parties compute on a difference that the liar chose, and the answer would show more
+//! than an answer.
+
+use std::time::{Duration, Instant};
+
+use cryptflow::remote::{Opened, Site};
+use cryptflow_party::commitments::{Told, commit};
+use cryptflow_party::deployment::Deployment;
+use cryptflow_party::greeting::{Ask, Greeting, answer, ready, say};
+use cryptflow_party::messages::{Reply, Request, VERSION, receive, send};
+use cryptflow_protocols::ProtocolName;
+use cryptflow_wire::tls::Channel;
+
+use crate::common;
+use crate::sites::{PATIENCE, Sites, outcome};
+
+/// Each party's parts of one tensor. In Mirror a part is a seed, or both, and m behind the one.
+type Parts = Vec<Vec<u8>>;
+
+/// Every piece that two parties have in common, changed towards one of them: which one, and how.
+const LIES: [(usize, fn(&mut Parts)); 6] = [
+    (0, |parts| parts[0][15] ^= 0x80),
+    (0, |parts| parts[0][16] ^= 1),
+    (1, |parts| parts[1][0] ^= 1),
+    (1, |parts| *parts[1].last_mut().unwrap() ^= 0x80),
+    (2, |parts| parts[2][0] ^= 1),
+    (2, |parts| parts[2][16] ^= 1),
+];
+
+/// What a liar tells the parties: the same to all, though one of them got something else; or to that
+/// one what it finds right.
+fn told(honest: &[Parts], lied: &[Parts], victim: usize, to_each_its_own: bool) -> Vec<Told> {
+    let mut told = commit(ProtocolName::Mirror, honest).unwrap();
+    if to_each_its_own {
+        // Everybody has what the victim has.
+        let mut alike = lied.to_vec();
+        for (tensor, part) in lied[victim].iter().enumerate() {
+            let (first, rest) = part.split_at(16);
+            let [p0, p1, p2] = alike.get_disjoint_mut([0, 1, 2]).unwrap();
+            let (p0, p1, p2) = (&mut p0[tensor], &mut p1[tensor], &mut p2[tensor]);
+            match victim {
+                0 => {
+                    p1[16..].copy_from_slice(rest);
+                    p2[..16].copy_from_slice(first);
+                }
+                1 => {
+                    p0[16..].copy_from_slice(rest);
+                    p2[16..].copy_from_slice(first);
+                }
+                _ => {
+                    p0[..16].copy_from_slice(first);
+                    p1[..16].copy_from_slice(rest);
+                }
+            }
+        }
+        told[victim] = commit(ProtocolName::Mirror, &alike).unwrap().swap_remove(victim);
+    }
+    told
+}
+
+fn open(sites: &Sites) -> (Site, Opened, u32) {
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    let (deployment, program) = site.describe("tiny").unwrap();
+    let opened = site.open(&deployment, &program, ProtocolName::Mirror).unwrap();
+    for link in &opened.links {
+        assert!(matches!(receive::<Reply>(link).unwrap(), Reply::Ready));
+    }
+    (site, opened, program.ring_bits)
+}
+
+/// Every party ends the session, before it computes, and says whose fault it is.
+#[test]
+fn a_client_whose_parts_do_not_go_together() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    for (lie, (victim, change)) in LIES.into_iter().enumerate() {
+        for to_each_its_own in [false, true] {
+            let (_site, opened, ring_bits) = open(&sites);
+            let owner = ProtocolName::Mirror.owner(ring_bits);
+            let parts = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
+            let mut lied = parts.clone();
+            change(&mut lied);
+            let each = |parts: &Parts| parts.iter().map(|part| vec![part.clone()]).collect::<Vec<_>>();
+            let told = told(&each(&parts), &each(&lied), victim, to_each_its_own);
+            for (link, (told, part)) in opened.links.iter().zip(told.into_iter().zip(&lied)) {
+                // A party that has found out may be gone already.
+                let _ = send(link, &Request::Inputs { told }).is_ok()
+                    && link.send(part.clone()).is_ok()
+                    && send(link, &Request::Go).is_ok();
+            }
+            let why = if to_each_its_own {
+                "of different inputs: nothing was computed of them"
+            } else {
+                "a part of the inputs that does not go with the others: nothing was computed of it"
+            };
+            for (party, link) in opened.links.iter().enumerate() {
+                let error = loop {
+                    match receive::<Reply>(link) {
+                        Ok(Reply::InputsHeld) => {}
+                        Ok(other) => panic!("{lie}: P{party} went on: {other:?}"),
+                        Err(error) => break error.to_string(),
+                    }
+                };
+                assert!(error.contains("client alice") && error.contains(why), "{lie}: P{party}: {error}");
+            }
+        }
+    }
+    // Each party has written down why, and serves those who do not lie.
+    for party in 0..3 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let log = std::fs::read_to_string(sites.site(&format!("p{party}")).join("audit.jsonl")).unwrap();
+            if log.matches("nothing was computed of").count() == 2 * LIES.len() {
+                break;
+            }
+            assert!(Instant::now() < end, "{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    sites.predict().unwrap();
+}
+
+/// An owner of a model who gives one party something else than another.
+#[test]
+fn an_owner_whose_parts_do_not_go_together() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    let (program, weights) = common::program();
+    let owner = ProtocolName::Mirror.owner(program.ring_bits);
+    let json = serde_json::to_string(&program).unwrap();
+    for (lie, (victim, change)) in LIES.into_iter().enumerate() {
+        for to_each_its_own in [false, true] {
+            let name = format!("lie-{lie}-{to_each_its_own}");
+            let mut honest = vec![Vec::new(); 3];
+            let mut lied = vec![Vec::new(); 3];
+            for (i, weight) in weights.iter().enumerate() {
+                let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
+                let parts = owner.share_weight(&words).unwrap();
+                let mut changed = parts.clone();
+                if i == 2 {
+                    change(&mut changed);
+                }
+                for party in 0..3 {
+                    honest[party].push(parts[party].clone());
+                    lied[party].push(changed[party].clone());
+                }
+            }
+            let told = told(&honest, &lied, victim, to_each_its_own);
+            let mut refused = Vec::new();
+            for party in 0..3 {
+                let deployment = Deployment {
+                    name: name.clone(),
+                    program: json.clone(),
+                    protocol: ProtocolName::Mirror,
+                    commitments: told[party].commitments.clone(),
+                };
+                let end = Instant::now() + Duration::from_secs(10);
+                let config = site.config();
+                let (address, key) = (&config.parties[party].address, config.parties[party].fingerprint);
+                let mut channel =
+                    Channel::connect(address, &config.identity, key, &format!("P{party}"), end).unwrap();
+                say(&mut channel, &Greeting::Client { version: VERSION }).unwrap();
+                let salts = told[party].salts.clone();
+                say(&mut channel, &Ask::Deploy { deployment, salts, replace: true }).unwrap();
+                ready(&mut channel).unwrap();
+                lied[party].iter().for_each(|part| channel.send(part).unwrap());
+                match ready(&mut channel) {
+                    Ok(()) => {
+                        say(&mut channel, &Ask::Commit).unwrap();
+                        answer(&mut channel).unwrap();
+                    }
+                    Err(error) => refused.push((party, error.to_string())),
+                }
+            }
+            // Either a party finds that its part is not what all were told, or the parties were told
+            // different things, and keep what nobody can use.
+            if to_each_its_own {
+                assert!(refused.is_empty(), "{lie}: {refused:?}");
+                let error = site.describe(&name).unwrap_err().to_string();
+                assert!(error.contains("keep different models"), "{lie}: {error}");
+                // Nor can it be used by who asks all the same: each party is asked for what it keeps.
+                let predict = ["predict", &name, "--input", "x.npy"];
+                let error = outcome(sites.client(&predict)).unwrap_err();
+                assert!(error.contains("keep different models"), "{lie}: {error}");
+            } else {
+                let [(party, error)] = &refused[..] else { panic!("{lie}: {refused:?}") };
+                assert_eq!(*party, victim, "{lie}: {error}");
+                assert!(error.contains(&format!("P{party}'s part of the weights")), "{lie}: {error}");
+                assert!(error.contains("does not go with the others'"), "{lie}: {error}");
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What Mirror says of itself.
 
 use cryptflow_mpc::definition::{Definition, Facts, Piece};
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Error, Party};
 use cryptflow_wire::Links;
 
@@ -11,7 +12,7 @@ use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
 /// Mirror, as a protocol that can be chosen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MirrorDefinition {
-    /// What a round is worth. All parties must have the same.
+    /// What a round is worth. All parties must have the same: keys follow from it.
     pub tuning: Tuning,
 }
 
@@ -37,8 +38,8 @@ impl Definition for MirrorDefinition {
         weight_bits: None,
     };
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Mirror, Error> {
-        Mirror::new(links, ring_bits, self.tuning)
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Mirror, Error> {
+        Mirror::new(links, scope, self.tuning)
     }
 
     fn owner(&self, ring_bits: u32) -> MirrorOwner {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod cost;
+mod scope;
 mod secrecy;
 mod subject;
 mod tree;

@@ -3,6 +3,7 @@
 
 use cryptflow_wire::Links;
 
+use crate::keys::Scope;
 use crate::{CostModel, Error, Owner, Party, Protocol};
 
 /// What holds of a protocol in every session.
@@ -74,13 +75,13 @@ pub trait Definition: Default {
     /// What holds in every session.
     const FACTS: Facts;
 
-    /// Begins a session of a program over Z_2^ring_bits, in a party's own thread: agrees on keys
-    /// over the links, which must be authenticated and confidential.
+    /// Begins a session, in a party's own thread: agrees on keys over the links, which must be
+    /// authenticated and confidential. Keys follow from the scope, the protocol's name and its
+    /// settings.
     ///
     /// # Errors
-    /// A link fails, there is another number of parties, or they do not run with the same
-    /// parameters.
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Self::Protocol, Error>;
+    /// A link fails, there is another number of parties, or they do not mean the same.
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Self::Protocol, Error>;
 
     /// An owner of secrets of programs over Z_2^ring_bits.
     fn owner(&self, ring_bits: u32) -> Self::Owner;

@@ -4,13 +4,44 @@
 use std::sync::Arc;
 
 use cryptflow_ring::prf::Prf;
-use cryptflow_wire::Links;
+use cryptflow_wire::{Link, Links};
 use zeroize::Zeroizing;
 
 use crate::{Error, Party};
 
 /// Bytes that each party of a pair contributes to their key.
 const CONTRIBUTION: usize = 32;
+
+/// Bytes with which each party of a pair shows that it has their key.
+const CONFIRMATION: usize = 16;
+
+/// What a session is of. Keys follow from all of it, so that parties that mean different sessions
+/// cannot compute together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The session's number.
+    pub session: [u8; 32],
+    /// Digest of the program.
+    pub program: [u8; 32],
+    /// K: the ring of wide values has 2^K elements.
+    pub ring_bits: u32,
+}
+
+impl Scope {
+    /// Of no session and no program, over Z_2^ring_bits: for tests of a protocol alone.
+    pub fn insecure_of_ring(ring_bits: u32) -> Scope {
+        Scope { session: [0; 32], program: [0; 32], ring_bits }
+    }
+}
+
+/// A protocol, as keys are derived for it: its name and its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant<'a> {
+    /// The name under which it is chosen.
+    pub name: &'a str,
+    /// Whatever else all parties must have alike.
+    pub parameters: &'a [u64],
+}
 
 /// Where the words of a key's streams come from: AES in counter mode, [`Prf`], in every session.
 pub trait Source: Send + Sync {
@@ -75,6 +106,77 @@ impl Stream {
     }
 }
 
+/// What a party contributes to a key with another one.
+pub struct Offer(Zeroizing<[u8; CONTRIBUTION]>);
+
+impl Offer {
+    /// Contributes 32 bytes of the operating system's randomness.
+    ///
+    /// # Errors
+    /// There is none, or the link fails.
+    pub fn send(link: &Link) -> Result<Offer, Error> {
+        let mut own = Zeroizing::new([0; CONTRIBUTION]);
+        random(own.as_mut_slice())?;
+        link.send(own.to_vec())?;
+        Ok(Offer(own))
+    }
+
+    /// The key: a hash of both contributions, so that neither party can choose it, and of what the
+    /// session is of. Shows the other party that this one has it.
+    ///
+    /// # Errors
+    /// The link fails.
+    pub fn derive(
+        self,
+        link: &Link,
+        [own, other]: [Party; 2],
+        scope: &Scope,
+        variant: &Variant<'_>,
+    ) -> Result<Derived, Error> {
+        let theirs = Zeroizing::new(link.recv(CONTRIBUTION)?);
+        let (low, high) = if own < other { (&self.0[..], &theirs[..]) } else { (&theirs[..], &self.0[..]) };
+        let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 pairwise PRF key v2");
+        hasher.update(&[own.min(other).index() as u8, own.max(other).index() as u8]);
+        hasher.update(low).update(high);
+        hasher.update(&scope.session).update(&scope.program).update(&scope.ring_bits.to_le_bytes());
+        hasher.update(&(variant.name.len() as u64).to_le_bytes()).update(variant.name.as_bytes());
+        hasher.update(&(variant.parameters.len() as u64).to_le_bytes());
+        variant.parameters.iter().for_each(|parameter| {
+            hasher.update(&parameter.to_le_bytes());
+        });
+        let mut made = hasher.finalize_xof();
+        let mut key = Zeroizing::new([0; 16]);
+        made.fill(key.as_mut_slice());
+        let mut confirmations = [[0; CONFIRMATION]; 2];
+        confirmations.iter_mut().for_each(|confirmation| made.fill(confirmation));
+        if own > other {
+            confirmations.reverse();
+        }
+        let [mine, due] = confirmations;
+        link.send(mine.to_vec())?;
+        let key = Key { source: Arc::new(Prf::new(*key)), next: 0 };
+        Ok(Derived { key, due, parties: [own, other] })
+    }
+}
+
+/// A key before the other party has shown that it has the same.
+pub struct Derived {
+    key: Key,
+    due: [u8; CONFIRMATION],
+    parties: [Party; 2],
+}
+
+impl Derived {
+    /// The key, once the other party has shown that it has the same.
+    ///
+    /// # Errors
+    /// It has another one: it means another session. Or the link fails.
+    pub fn confirmed(self, link: &Link) -> Result<Key, Error> {
+        let [party, other] = self.parties;
+        if link.recv(CONFIRMATION)? == self.due { Ok(self.key) } else { Err(Error::Scope { party, other }) }
+    }
+}
+
 /// A party's keys: one with each of the others.
 #[derive(Debug)]
 pub struct Keys {
@@ -84,30 +186,22 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Agrees on a key with each of the other parties. Both contribute 32 bytes of the operating
-    /// system's randomness, the key is a hash of both contributions, so neither can choose it. The
-    /// links must be authenticated, and confidential against everybody else.
-    pub fn agree(links: &Links) -> Result<Keys, Error> {
+    /// Agrees on a key with each of the other parties. The links must be authenticated, and
+    /// confidential against everybody else.
+    ///
+    /// # Errors
+    /// A link fails, or another party means another session.
+    pub fn agree(links: &Links, scope: &Scope, variant: &Variant<'_>) -> Result<Keys, Error> {
         let party = Party::new(links.index());
-        let mut contributions = Vec::with_capacity(links.parties());
-        for other in links.others() {
-            let mut own = Zeroizing::new([0; CONTRIBUTION]);
-            random(own.as_mut_slice())?;
-            links.to(other).send(own.to_vec())?;
-            contributions.push((Party::new(other), own));
-        }
-        let mut keys = Vec::with_capacity(contributions.len());
-        for (other, own) in contributions {
-            let theirs = Zeroizing::new(links.to(other.index()).recv(CONTRIBUTION)?);
-            let (low, high) = if party < other { (&own[..], &theirs[..]) } else { (&theirs[..], &own[..]) };
-            let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 pairwise PRF key v1");
-            hasher.update(&[party.min(other).index() as u8, party.max(other).index() as u8]);
-            hasher.update(low).update(high);
-            let mut key = Zeroizing::new([0; 16]);
-            hasher.finalize_xof().fill(key.as_mut_slice());
-            keys.push((other, Key { source: Arc::new(Prf::new(*key)), next: 0 }));
-        }
-        Keys::insecure_from_keys(party, keys)
+        let others = || links.others().map(|other| (Party::new(other), links.to(other)));
+        let offers = others().map(|(_, link)| Offer::send(link)).collect::<Result<Vec<_>, _>>()?;
+        let derived = others().zip(offers).map(|((other, link), offer)| {
+            Ok((other, link, offer.derive(link, [party, other], scope, variant)?))
+        });
+        let derived = derived.collect::<Result<Vec<_>, Error>>()?;
+        // Everybody has told everybody before anybody gives up.
+        let confirmed = derived.into_iter().map(|(other, link, key)| Ok((other, key.confirmed(link)?)));
+        Keys::insecure_from_keys(party, confirmed.collect::<Result<Vec<_>, Error>>()?)
     }
 
     /// Keys that were not agreed on: see [`Key::insecure_from_source`]. There is one with each

@@ -186,7 +186,8 @@ impl Service {
         let appraisals = appraisals
             .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
             .collect();
-        let job = Job { program, protocol: manifest.protocol, weights: Some(part.weights), accord };
+        let Manifest { protocol, session, .. } = *manifest;
+        let job = Job { program, protocol, session, weights: Some(part.weights), accord };
         converse(links, &client, job)?;
         Ok(appraisals)
     }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use cryptflow_engine::{Observer, StepRecord, execute, truncations};
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
 use cryptflow_protocols::{ProtocolName, Visitor};
@@ -27,6 +28,8 @@ pub struct Job {
     pub program: Checked,
     /// The protocol.
     pub protocol: ProtocolName,
+    /// The session's number.
+    pub session: [u8; 32],
     /// This party's parts of the weights, where they were deployed before; the client brings them
     /// otherwise.
     pub weights: Option<Vec<Vec<u8>>>,
@@ -72,8 +75,11 @@ impl Visitor for Session<'_> {
     type Output = Result<(), SessionError>;
 
     fn visit<D: Definition>(self, protocol: D) -> Result<(), SessionError> {
-        let ring_bits = self.job.program.ring_bits;
-        run(self.links, self.client, self.job, |links| protocol.begin(links, ring_bits))
+        let Job { program, session, .. } = &self.job;
+        let (session, ring_bits) = (*session, program.ring_bits);
+        let program = digest(program).map_err(Obstacle::from)?.0;
+        let scope = Scope { session, program, ring_bits };
+        run(self.links, self.client, self.job, |links| protocol.begin(links, &scope))
     }
 }
 
@@ -97,7 +103,7 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     // The client is whoever started this party.
     fits_this_machine(&program).map_err(Obstacle::from)?;
     agree(links, &manifest)?;
-    Ok(Job { program, protocol: manifest.protocol, weights: None, accord: None })
+    Ok(Job { program, protocol: manifest.protocol, session: manifest.session, weights: None, accord: None })
 }
 
 fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
@@ -160,7 +166,7 @@ fn run<P: Protocol>(
     job: Job,
     begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
 ) -> Result<(), SessionError> {
-    let Job { program, protocol: name, weights: mut raw_weights, mut accord } = job;
+    let Job { program, protocol: name, weights: mut raw_weights, mut accord, .. } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
     let mut begin = Some(begin);

@@ -1,6 +1,7 @@
 //! What Porthos says of itself, with either truncation: two protocols for whoever chooses one.
 
 use cryptflow_mpc::definition::{self, Definition, Facts, Piece, Unsupported};
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Error, Party};
 use cryptflow_wire::Links;
 
@@ -49,8 +50,8 @@ impl Definition for PorthosDefinition {
 
     const FACTS: Facts = Facts { weight_bits: Some(WEIGHT_BITS), ..COMMON };
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Porthos, Error> {
-        Porthos::new(links, ring_bits)
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
+        Porthos::new(links, scope, Truncation::Local)
     }
 
     fn owner(&self, ring_bits: u32) -> PorthosOwner {
@@ -95,8 +96,8 @@ impl Definition for PorthosExactDefinition {
         ..COMMON
     };
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Porthos, Error> {
-        Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt))
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
+        Porthos::new(links, scope, Truncation::Dealt)
     }
 
     fn owner(&self, ring_bits: u32) -> PorthosOwner {

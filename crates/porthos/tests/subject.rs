@@ -6,12 +6,13 @@ use cryptflow_mpc::{Definition, Error};
 use cryptflow_porthos::{Porthos, PorthosDefinition, PorthosExactDefinition, Truncation};
 use cryptflow_wire::Links;
 
-pub(crate) const LOCAL: Subject<PorthosDefinition> =
-    subject(PorthosDefinition, |_, links, keys, _| Ok(Porthos::insecure_with_keys(links, keys)));
+pub(crate) const LOCAL: Subject<PorthosDefinition> = subject(PorthosDefinition, |_, links, keys, _| {
+    Ok(Porthos::insecure_with_keys(links, keys, Truncation::Local))
+});
 
 pub(crate) const DEALT: Subject<PorthosExactDefinition> =
     subject(PorthosExactDefinition, |_, links, keys, _| {
-        Ok(Porthos::insecure_with_keys(links, keys).with_truncation(Truncation::Dealt))
+        Ok(Porthos::insecure_with_keys(links, keys, Truncation::Dealt))
     });
 
 const fn subject<D: Definition>(

@@ -7,6 +7,7 @@ use cryptflow_wire::{LinkMeter, LinkOptions, Links, Watch, local, tcp};
 use super::judge;
 use super::problem::{Problem, elements, relu, scale_public};
 use super::{Report, Subject, Transport};
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Cost, Definition, Error, Owner, Party, Protocol};
 
 /// Elements that one session may hold: its problems are shared before it begins.
@@ -155,7 +156,10 @@ fn party<D: Definition + Sync>(
     let watch = links.watch();
     let index = links.index();
     let named = |what: &str, e: Error| (!matches!(e, Error::Wire(_)), format!("{what}: {e}"));
-    let mut party = subject.definition.begin(links, ring_bits).map_err(|e| named("set-up", e))?;
+    let mut party = subject
+        .definition
+        .begin(links, &Scope::insecure_of_ring(ring_bits))
+        .map_err(|e| named("set-up", e))?;
     if party.party().index() != index {
         return Err((true, format!("calls itself {}", party.party())));
     }

@@ -10,6 +10,7 @@ use cryptflow_athos::{answer, passes};
 use cryptflow_engine::{Silent, execute};
 use cryptflow_graph::{Array, Graph};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Error, Owner, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
 use cryptflow_wire::{LinkOptions, Links, local};
@@ -76,14 +77,14 @@ fn unsigned(x: &[i64]) -> Vec<u64> {
 
 pub(crate) fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let ring_bits = compiled.program.ring_bits;
-    let party = |links| Mirror::new(links, ring_bits, Tuning::default());
+    let party = |links| Mirror::new(links, &Scope::insecure_of_ring(ring_bits), Tuning::default());
     parties(&MirrorOwner::new(ring_bits), party, compiled, inputs)
 }
 
 /// With the truncation that never fails, so that the answers are Clear's but for rounding.
 pub(crate) fn porthos(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let ring_bits = compiled.program.ring_bits;
-    let party = |links| Ok(Porthos::new(links, ring_bits)?.with_truncation(Truncation::Dealt));
+    let party = |links| Porthos::new(links, &Scope::insecure_of_ring(ring_bits), Truncation::Dealt);
     parties(&PorthosOwner::new(ring_bits), party, compiled, inputs)
 }
 

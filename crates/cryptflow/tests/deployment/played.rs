@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::simulated::{Settings, SimulatedTee, measure};
 use cryptflow_mirror::{Mirror, Tuning};
-use cryptflow_mpc::Protocol;
+use cryptflow_mpc::keys::{Key, Keys, Offer, Scope, Variant};
+use cryptflow_mpc::{Party, Protocol};
 use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest};
 use cryptflow_party::audit::Head;
 use cryptflow_party::commitments::{What, commit, digest};
@@ -18,6 +19,7 @@ use cryptflow_party::greeting::{Greeting, Tell, hear, say};
 use cryptflow_party::messages::{Manifest, Request, receive, send};
 use cryptflow_party::store::Store;
 use cryptflow_program::Checked;
+use cryptflow_ring::Prf;
 use cryptflow_wire::tls::{Channel, Identity};
 use cryptflow_wire::{Guard, Link, LinkOptions, Links, Role};
 use serde::{Deserialize, Serialize};
@@ -175,17 +177,24 @@ fn copy(
     real: Link,
     to: usize,
     program: &Checked,
+    manifest: &Manifest,
     weights: Vec<Vec<u8>>,
     input: Vec<u8>,
     inputs: Vec<[u8; 32]>,
 ) {
     let (near, far) = feigned(1 - to as u8);
-    let nobody = thread::spawn(move || {
-        let _ = far.send(vec![7; 32]);
-        while far.recv_any(1 << 30).is_ok() {}
-    });
+    let nobody = thread::spawn(move || while far.recv_any(1 << 30).is_ok() {});
     let links = Links::new(2, if to == 0 { vec![real, near] } else { vec![near, real] }, Arc::default());
-    let mut mirror = Mirror::new(links.clone(), program.ring_bits, Tuning::default()).unwrap();
+    let (tuning, ring_bits) = (Tuning::default(), program.ring_bits);
+    let scope = Scope { session: manifest.session, program: manifest.program, ring_bits };
+    let variant = Variant { name: "mirror", parameters: &[tuning.bits_per_round] };
+    let pair = [2, to].map(Party::new);
+    let derived = Offer::send(links.to(to)).unwrap().derive(links.to(to), pair, &scope, &variant).unwrap();
+    let key = derived.confirmed(links.to(to)).unwrap();
+    let nobodys = Key::insecure_from_source(Arc::new(Prf::new([7; 16])));
+    let keys = [(Party::new(to), key), (Party::new(1 - to), nobodys)];
+    let keys = Keys::insecure_from_keys(Party::P2, keys).unwrap();
+    let mut mirror = Mirror::insecure_with_keys(links.clone(), keys, ring_bits, tuning).unwrap();
     let weights: Vec<_> = program
         .weights
         .iter()
@@ -254,7 +263,8 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let errors = thread::scope(|scope| {
         for (to, link) in links.into_iter().enumerate() {
             let (program, weights, input) = (&program, weights.clone(), parts[2].clone());
-            scope.spawn(move || copy(link, to, program, weights, input, vec![digest; 3]));
+            let manifest = &manifest;
+            scope.spawn(move || copy(link, to, program, manifest, weights, input, vec![digest; 3]));
         }
         client.each_ref().map(end_of)
     });

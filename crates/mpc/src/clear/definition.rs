@@ -5,6 +5,7 @@ use cryptflow_wire::Links;
 use super::Clear;
 use super::owner::PARTIES;
 use crate::definition::{Definition, Facts, Piece};
+use crate::keys::Scope;
 use crate::{Error, Party};
 
 /// [`Clear`], as a protocol that can be chosen.
@@ -29,9 +30,9 @@ impl Definition for ClearDefinition {
         weight_bits: None,
     };
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Clear, Error> {
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Clear, Error> {
         match links.parties() {
-            PARTIES => Ok(Clear::new(Party::new(links.index()), ring_bits)),
+            PARTIES => Ok(Clear::new(Party::new(links.index()), scope.ring_bits)),
             other => Err(Error::parties(other, PARTIES)),
         }
     }

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod clear;
+mod keys;
 mod traffic;

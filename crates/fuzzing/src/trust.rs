@@ -10,7 +10,7 @@ use cryptflow_aramis::hex;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::{CHANGED, Deployment, Part};
-use cryptflow_party::store::Store;
+use cryptflow_party::store::{Store, restrict};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
@@ -181,6 +181,7 @@ fn keys(folder: &Path) -> Identity {
         let made = rcgen::generate_simple_self_signed(vec!["site".to_owned()]).unwrap();
         write(&certificate, made.cert.pem().as_bytes());
         write(&key, made.signing_key.serialize_pem().as_bytes());
+        restrict(&key, 0o600).unwrap();
     }
     Identity::read(&certificate, &key).unwrap()
 }
@@ -218,6 +219,7 @@ pub(crate) fn identity(bytes: &[u8], folder: &Path) {
     keys(folder);
     for (certificate, key) in [("changed.pem", "site.key.pem"), ("site.cert.pem", "changed.pem")] {
         write(&folder.join("changed.pem"), bytes);
+        restrict(&folder.join("changed.pem"), 0o600).unwrap();
         if let Err(error) = Identity::read(&folder.join(certificate), &folder.join(key)) {
             drop(error.to_string());
         }

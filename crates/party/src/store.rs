@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use cryptflow_program::write_whole;
+use cryptflow_program::write_secret;
 use hex::FromHex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
@@ -116,9 +116,7 @@ impl Store {
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| fail(std::io::Error::other(e)))?;
         let bytes = serialize(views, Some(metadata)).map_err(|e| fail(std::io::Error::other(e)))?;
-        write_whole(&path, |writer| writer.write_all(&bytes))
-            .and_then(|()| restrict(&path, 0o600))
-            .map_err(fail)
+        write_secret(&path, |writer| writer.write_all(&bytes)).map_err(fail)
     }
 
     /// What everybody may know of a model.

@@ -30,7 +30,7 @@ use crate::checked::Checked;
 use crate::digest::{of_json, weights_digest};
 use crate::program::{Program, VERSION};
 use crate::validate::validate;
-use crate::whole_file;
+use crate::whole_file::{self, write_secret, write_whole};
 
 const FORMAT: &str = "cryptflow";
 
@@ -46,7 +46,8 @@ pub struct Model {
 }
 
 /// Writes a compiled model with its weights. The file appears whole or not at all: what was at
-/// `path` before stays there until the new file is complete and on disk.
+/// `path` before stays there until the new file is complete and on disk. Nobody but its owner can
+/// read it.
 ///
 /// # Errors
 /// Where the weights are not the program's, and where the file cannot be written.
@@ -56,7 +57,8 @@ pub fn write(
     weights: &[Vec<i64>],
     report: Option<&serde_json::Value>,
 ) -> Result<(), FileError> {
-    write_bytes(path, &to_bytes(program, Some(weights), report)?)
+    let bytes = to_bytes(program, Some(weights), report)?;
+    write_secret(path, |writer| writer.write_all(&bytes)).map_err(|e| FileError::io(path, "write", e))
 }
 
 /// Writes the public part of a compiled model: what a party and a client need, without weights and
@@ -65,7 +67,8 @@ pub fn write(
 /// # Errors
 /// As [`write()`].
 pub fn write_public(path: &Path, program: &Checked) -> Result<(), FileError> {
-    write_bytes(path, &to_bytes(program, None, None)?)
+    let bytes = to_bytes(program, None, None)?;
+    write_whole(path, |writer| writer.write_all(&bytes)).map_err(|e| FileError::io(path, "write", e))
 }
 
 /// Whether a file could be written at `path`, so that a long compilation does not end in vain.
@@ -236,9 +239,4 @@ fn no_others(tensors: &SafeTensors<'_>, weights: usize) -> Result<(), FileError>
         Some(name) => Err(FileError::Extra { tensor: name.to_string() }),
         None => Ok(()),
     }
-}
-
-fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    whole_file::write_whole(path, |writer| writer.write_all(bytes))
-        .map_err(|e| FileError::io(path, "write", e))
 }

@@ -13,8 +13,8 @@ mod whole_file;
 
 pub use checked::Checked;
 pub use cryptflow_operation::{
-    Activation, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier, ScalePublic,
-    SumPool, Truncating, WeightId, bits,
+    Activation, Bounds, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
+    ScalePublic, SumPool, Truncating, WeightId, bits,
 };
 pub use demand::{Demand, demand};
 pub use digest::{Digest, digest, weights_digest};
@@ -22,4 +22,4 @@ pub use program::{
     Batch, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,
 };
 pub use validate::{Invalid, validate};
-pub use whole_file::write_whole;
+pub use whole_file::{write_secret, write_whole};

@@ -14,13 +14,37 @@ pub fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
+    write_for(path, EVERYBODY, write)
+}
+
+/// The same, but nobody but its owner can read the file or write to it, from its first byte on.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_secret(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    write_for(path, OWNER, write)
+}
+
+/// The rights of an ordinary new file: the process' umask applies.
+const EVERYBODY: u32 = 0o666;
+/// The rights of one that holds secrets.
+const OWNER: u32 = 0o600;
+
+fn write_for(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     check_kind(path)?;
     if let Some(device) = device(path)? {
         let mut writer = BufWriter::new(device);
         write(&mut writer)?;
         return writer.flush();
     }
-    let mut writer = BufWriter::new(temporary(path)?);
+    let mut writer = BufWriter::new(temporary(path, mode)?);
     write(&mut writer)?;
     let temporary = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
@@ -41,7 +65,7 @@ pub fn write_whole(
 pub(crate) fn check_writable(path: &Path) -> std::io::Result<()> {
     check_kind(path)?;
     if device(path)?.is_none() {
-        temporary(path)?;
+        temporary(path, OWNER)?;
     }
     Ok(())
 }
@@ -72,15 +96,16 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+fn temporary(path: &Path, mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".cryptflow-").suffix(".partial");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What an ordinary new file has; the process' umask applies.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(std::fs::Permissions::from_mode(mode));
     }
+    #[cfg(not(unix))]
+    let _ = mode;
     builder.tempfile_in(folder(path)).map_err(|error| {
         // The name of the temporary file, which the message would have, is not the caller's.
         let reason = error.get_ref().and_then(|inner| inner.source()).map(ToString::to_string);

@@ -8,6 +8,17 @@ use crate::tls::{Channel, Identity};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// Sets the rights of a file, where the system has such rights.
+pub(crate) fn restrict(path: &std::path::Path, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+}
+
 /// A fresh identity.
 pub(crate) fn identity() -> Identity {
     let rcgen::CertifiedKey { cert, signing_key } =
@@ -16,6 +27,7 @@ pub(crate) fn identity() -> Identity {
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&certificate, cert.pem()).unwrap();
     std::fs::write(&key, signing_key.serialize_pem()).unwrap();
+    restrict(&key, 0o600);
     Identity::read(&certificate, &key).unwrap()
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::tls::{Channel, Fingerprint};
+use crate::tls::{Channel, Fingerprint, Identity, IdentityError};
 use crate::{Guard, Link, LinkOptions, Role, WireError};
 
-use super::common::{SOON, channels, identity};
+use super::common::{self, SOON, channels, identity};
 
 /// Connects to a listener that welcomes one key, expecting another to answer; returns what both
 /// sides made of it.
@@ -157,5 +157,26 @@ fn fingerprints_come_back_as_people_write_them() {
     }
     for wrong in ["", "abc", &text[1..], "zz", &format!("{text}-0000"), "😀"] {
         assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+    }
+}
+
+/// A key is its owner's alone, or of no use.
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let made = rcgen::generate_simple_self_signed(["anybody".to_string()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    for mode in [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o666] {
+        common::restrict(&key, mode);
+        let error = Identity::read(&certificate, &key).unwrap_err();
+        assert!(matches!(error, IdentityError::Exposed { mode: found, .. } if found == mode), "{error}");
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+    for mode in [0o600, 0o400] {
+        common::restrict(&key, mode);
+        Identity::read(&certificate, &key).unwrap();
     }
 }

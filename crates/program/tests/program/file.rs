@@ -235,3 +235,16 @@ fn every_way_to_be_wrong_has_its_error() {
     let e = rewritten(|_, t| t[2].3[0] ^= 1);
     assert!(matches!(e, FileError::Digest("weights")), "{e}");
 }
+
+/// It holds the weights: nobody but its owner may read it, nor what is written in its place.
+#[cfg(unix)]
+#[test]
+fn a_compiled_model_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    std::fs::write(&path, b"what was there").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    write(&path, &sample::checked(), &sample::weights(), None).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -78,6 +78,18 @@ pub enum IdentityError {
         /// What is wrong.
         reason: String,
     },
+    /// A key that others on the machine can read, or put another in the place of.
+    #[error(
+        "{}: others than its owner have rights to this private key ({mode:03o}): make it its owner's alone, with chmod 600, and make a \
+         new one if they may have read it",
+        path.display()
+    )]
+    Exposed {
+        /// The private key.
+        path: PathBuf,
+        /// The rights, as `chmod` writes them.
+        mode: u32,
+    },
     /// The two do not go together.
     #[error("the certificate {} does not carry the key {}", certificate.display(), key.display())]
     Mismatch {
@@ -106,7 +118,8 @@ impl Identity {
     /// Reads an identity from PEM files, as `init` writes them.
     ///
     /// # Errors
-    /// A file cannot be read or is malformed, or the key is not that of the certificate.
+    /// A file cannot be read or is malformed, others can read the key, or it is not that of the
+    /// certificate.
     pub fn read(certificate: &Path, key: &Path) -> Result<Identity, IdentityError> {
         let open = |path: &Path| {
             std::fs::read(path).map_err(|e| IdentityError::File {
@@ -115,11 +128,15 @@ impl Identity {
             })
         };
         let (certificate_pem, key_pem) = (open(certificate)?, Zeroizing::new(open(key)?));
-        Identity::from_pem(&certificate_pem, &key_pem).map_err(|wrong| match wrong {
+        let identity = Identity::from_pem(&certificate_pem, &key_pem).map_err(|wrong| match wrong {
             Wrong::Certificate(reason) => IdentityError::File { path: certificate.into(), reason },
             Wrong::Key(reason) => IdentityError::File { path: key.into(), reason: reason.into() },
             Wrong::Mismatch => IdentityError::Mismatch { certificate: certificate.into(), key: key.into() },
-        })
+        })?;
+        match exposed(key) {
+            Some(mode) => Err(IdentityError::Exposed { path: key.into(), mode }),
+            None => Ok(identity),
+        }
     }
 
     /// As [`Identity::read`], from what the files hold.
@@ -158,6 +175,22 @@ impl Identity {
     /// How others know it.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.spki)
+    }
+}
+
+/// The rights of a file, where others than its owner have any; nothing where the system has no such
+/// rights.
+fn exposed(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        (mode & 0o077 != 0).then_some(mode)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }
 

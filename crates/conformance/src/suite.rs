@@ -17,12 +17,15 @@
 //! five standard deviations of what the protocol states.
 
 mod generate;
+mod inputs;
 mod judge;
 mod problem;
 mod session;
 mod table;
 
 use cryptflow_mpc::Definition;
+
+pub use inputs::check_inputs;
 
 /// What a protocol can do, and how exactly.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! What a compiled model does, layer by layer, and what it costs.
 
-use cryptflow_engine::{Estimate, estimate, truncations};
+use cryptflow_engine::{Estimate, estimate, input_check, truncations};
 use cryptflow_mpc::Cost;
+use cryptflow_party::commitments;
 use cryptflow_program::{Checked, Demand, Input, Output, demand, digest, guard, liveness};
 use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
@@ -64,6 +65,12 @@ pub struct Totals {
     pub bytes: u64,
     /// What the guard takes of all that, where there is one.
     pub guard: Option<Share>,
+    /// What it takes beside all that to refuse inputs that are not within their bounds, where the client
+    /// is somebody else.
+    pub input_check: Share,
+    /// What it takes beside all that to find out, before a run, whether the parts of its inputs go
+    /// together.
+    pub agreement: Share,
     /// An upper bound of the probability that a truncation of a run fails, where the protocol's
     /// can.
     pub truncation_failure: Option<f64>,
@@ -153,6 +160,8 @@ pub fn listing<'a>(
         online_bytes: estimate.total.online(dealer),
         bytes: estimate.total.total(),
         guard: program.guard.map(|_| guard_share(program, &estimate)),
+        input_check: input_check(program, costs.as_ref()).into(),
+        agreement: commitments::cost(protocol.facts().parties).into(),
         truncation_failure: protocol.failure(&truncations(program)),
     };
     Ok(Listing {
@@ -173,6 +182,11 @@ pub fn listing<'a>(
 fn guard_share(program: &Checked, estimate: &Estimate) -> Share {
     let steps = guard::steps(program);
     let costs = estimate.steps.iter().zip(steps).filter_map(|(cost, guards)| guards.then_some(cost));
-    let total: Cost = costs.sum();
-    Share { rounds: total.rounds, bytes: total.total() }
+    costs.sum::<Cost>().into()
+}
+
+impl From<Cost> for Share {
+    fn from(cost: Cost) -> Share {
+        Share { rounds: cost.rounds, bytes: cost.total() }
+    }
 }

@@ -215,6 +215,7 @@ impl Site {
             deployment: Some(deployment.digest()),
             policy: self.policy(),
             client: Some(self.config.identity.fingerprint().0),
+            check_inputs: self.config.session.check_inputs,
             ..Manifest::new(program, protocol).map_err(Error::new)?
         };
         let instance = Instance::fresh().map_err(Error::new)?;

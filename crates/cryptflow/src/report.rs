@@ -41,6 +41,10 @@ pub struct Report {
     pub bytes: Bytes,
     /// The longest chain of messages, each of which depends on the one before; over all batches.
     pub rounds: u64,
+    /// What it took, of all that, to find out whether inputs were within their bounds; absent where the
+    /// parties belong to the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_check: Option<InputCheck>,
     /// The most memory that each party's process ever held, in bytes; nothing where the system does
     /// not tell. `p0` is P0's.
     pub peak_rss: BTreeMap<String, Option<u64>>,
@@ -68,6 +72,17 @@ pub struct Report {
     /// How many batches there were.
     #[serde(skip)]
     pub batches: usize,
+}
+
+/// What it took to find out whether inputs were within their bounds, in all batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct InputCheck {
+    /// Time, of the slowest party in each batch.
+    pub seconds: f64,
+    /// Payload bytes between the parties.
+    pub bytes: u64,
+    /// The longest chain of messages.
+    pub rounds: u64,
 }
 
 /// A session between organisations.
@@ -158,6 +173,13 @@ impl Report {
         self.seconds.online += answer.online.as_secs_f64();
         // Every party's clock ends at the longest chain that it saw the end of.
         self.rounds += answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);
+        let checks: Vec<_> = answer.records.iter().filter_map(|record| record.check.as_ref()).collect();
+        if !checks.is_empty() {
+            let sum = self.input_check.get_or_insert_default();
+            sum.seconds += checks.iter().map(|check| check.seconds).fold(0.0, f64::max);
+            sum.bytes += checks.iter().flat_map(|check| &check.sent).sum::<u64>();
+            sum.rounds += checks.iter().map(|check| check.rounds).max().unwrap_or(0);
+        }
         for (i, record) in answer.records.iter().enumerate() {
             for (j, &sent) in record.sent.iter().enumerate().filter(|&(j, _)| j != i) {
                 *self.bytes.links.entry(format!("p{i}_p{j}")).or_default() += sent;
@@ -222,6 +244,15 @@ impl Report {
             writeln!(out, "links    {}", links.join(", "))?;
         }
         writeln!(out, "rounds   {}", self.rounds)?;
+        if let Some(check) = &self.input_check {
+            writeln!(
+                out,
+                "inputs   within their bounds, as the parties found: {:.3} s, {} and {} rounds of the above",
+                check.seconds,
+                bytes(check.bytes),
+                check.rounds
+            )?;
+        }
         let peaks = self.peak_rss.iter();
         let peaks: Vec<String> =
             peaks.filter_map(|(party, peak)| peak.map(|n| format!("{party} {}", bytes(n)))).collect();

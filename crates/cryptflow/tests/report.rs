@@ -12,8 +12,13 @@ use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::Network;
 
 fn answer() -> Answer {
-    let record =
-        |rounds, sent: [u64; 3]| BatchRecord { seconds: 1.0, rounds, sent: sent.into(), steps: vec![] };
+    let record = |rounds, sent: [u64; 3]| BatchRecord {
+        seconds: 1.0,
+        rounds,
+        sent: sent.into(),
+        steps: vec![],
+        check: None,
+    };
     Answer {
         outputs: Some(vec![]),
         share: Duration::from_millis(500),

@@ -5,6 +5,7 @@ mod beyond;
 mod error;
 mod estimate;
 mod execute;
+mod inputs;
 mod timeline;
 mod truncations;
 
@@ -12,5 +13,6 @@ pub use beyond::Beyond;
 pub use error::EngineError;
 pub use estimate::{Estimate, estimate, price_of_a_bit};
 pub use execute::execute;
+pub use inputs::{input_bounds, input_check};
 pub use timeline::{Observer, Silent, StepRecord, Timeline};
 pub use truncations::truncations;

@@ -69,6 +69,7 @@ fn manifest() -> Manifest {
         deployment: Some([3; 32]),
         policy: None,
         client: Some([4; 32]),
+        check_inputs: true,
     }
 }
 
@@ -116,7 +117,7 @@ pub(crate) fn messages(bytes: &[u8], _: &Path) {
 }
 
 pub(crate) fn session_messages() -> Vec<Vec<u8>> {
-    let record = BatchRecord { seconds: 0.5, rounds: 9, sent: vec![1, 2, 3], steps: Vec::new() };
+    let record = BatchRecord { seconds: 0.5, rounds: 9, sent: vec![1, 2, 3], steps: Vec::new(), check: None };
     let statement = Some(Box::default());
     let told = Told { commitments: vec![[8; 32]; 3], salts: vec![[9; 32]; 2] };
     vec![

@@ -3,7 +3,7 @@
 //! depends on no input and is on its way before it is needed.
 
 use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
-use cryptflow_operation::Operation;
+use cryptflow_operation::{Bounds, Operation};
 use cryptflow_ring::pack::packed_len;
 
 use crate::lift::widen;
@@ -48,6 +48,10 @@ pub(crate) fn open_values(len: usize, bits: u32) -> Cost {
 impl CostModel for MirrorCosts {
     fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
+    }
+
+    fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
+        self.within(inputs, ring_bits)
     }
 
     /// The result lives in the ring that the operation's rules say, which are Mirror's.

@@ -5,11 +5,11 @@
 use std::ops::Range;
 
 use cryptflow_mpc::{Cost, Error};
-use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes};
+use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes, write_plane};
 
 use crate::circuit::{Circuit, Gate};
 use crate::cost::{dealt, opened};
-use crate::session::{BLOCK, Opened, Planes, Session};
+use crate::session::{BLOCK, Opened, Planes, Session, blocks};
 use crate::share::Masked;
 use crate::tree::Tree;
 use crate::{Mirror, MirrorCosts};
@@ -35,6 +35,20 @@ impl Sign {
             let bits = if shift == 0 { word(at) } else { word(at) >> shift | word(at + 1) << (64 - shift) };
             expand_masks(&[bits], out);
         }
+    }
+
+    /// This party's bits for a threshold, or their complements, as bytes; there are so many elements.
+    pub(crate) fn written(&self, threshold: usize, complement: bool, len: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(plane_bytes(len));
+        for (block, range) in self.planes.blocks.iter().zip(blocks(len)) {
+            let words = plane_words(range.len());
+            let plane = block.get(threshold * words..(threshold + 1) * words).unwrap_or_default();
+            let flipped: Vec<u64> = plane.iter().map(|word| if complement { !word } else { *word }).collect();
+            if flipped.len() == words {
+                write_plane(&flipped, range.len(), &mut out);
+            }
+        }
+        out
     }
 }
 

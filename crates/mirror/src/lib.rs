@@ -7,7 +7,7 @@
 //! P2; each party computes from it, alone, its element of the *mirrored* view `x − d`, `x + d`,
 //! `d`, in which a product of secrets costs one product a party. One file holds one step: [`tree`]
 //! and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
-//! `product`, `compare`.
+//! `product`, `compare`, `within`.
 //!
 //! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an
 //! exact one; Bloemen et al. (ePrint 2024/705) get one local product a party for packed inner
@@ -31,6 +31,7 @@ pub mod share;
 #[path = "../tests/mod.rs"]
 mod tests;
 pub mod tree;
+mod within;
 
 pub use cost::MirrorCosts;
 pub use definition::MirrorDefinition;

@@ -1,22 +1,20 @@
 //! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
 
-use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol};
-use cryptflow_operation::{Operation, Rectifier};
+use cryptflow_mpc::keys::{Keys, Scope, Variant};
+use cryptflow_mpc::{Cost, Definition, Error, Operand, Operands, Party, Protocol};
+use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::pack::pack;
 use cryptflow_ring::{Movement, Window, pool};
 use cryptflow_wire::Links;
 use rayon::prelude::*;
 
+use crate::MirrorDefinition;
 use crate::session::Session;
 use crate::share::{Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tree::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
 pub(crate) const PARTIES: usize = 3;
-
-/// Bytes of the message in which the evaluators confirm that they agree.
-const CONFIRMATION: usize = 32;
 
 /// A party of the Mirror protocol, in a session of its own.
 pub struct Mirror {
@@ -25,16 +23,16 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Begins a session over Z_2^ring_bits: agrees on fresh pairwise keys over the links, which
-    /// must be authenticated and confidential. P0 and P1 confirm to each other that they run with
-    /// the same parameters.
-    pub fn new(links: Links, ring_bits: u32, tuning: Tuning) -> Result<Mirror, Error> {
-        let keys = Keys::agree(&links)?;
-        Mirror::insecure_with_keys(links, keys, ring_bits, tuning)
+    /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
+    /// and confidential.
+    pub fn new(links: Links, scope: &Scope, tuning: Tuning) -> Result<Mirror, Error> {
+        let variant = Variant { name: MirrorDefinition::FACTS.name, parameters: &[tuning.bits_per_round] };
+        let keys = Keys::agree(&links, scope, &variant)?;
+        Mirror::insecure_with_keys(links, keys, scope.ring_bits, tuning)
     }
 
-    /// As [`Mirror::new`], with keys that were not agreed on in this session. Keys must never serve
-    /// twice.
+    /// A party of a session over Z_2^ring_bits, with keys that were not agreed on in it. Keys must
+    /// never serve twice, and all parties must have the same ring and tuning.
     pub fn insecure_with_keys(
         links: Links,
         keys: Keys,
@@ -48,19 +46,6 @@ impl Mirror {
             return Err(Error::parties(links.parties(), PARTIES));
         }
         let party = Party::new(links.index());
-        if party != Party::P2 {
-            let peer = links.to(if party == Party::P0 { 1 } else { 0 });
-            let mut hasher = blake3::Hasher::new_derive_key("cryptflow 2026 mirror parameters v1");
-            hasher.update(&ring_bits.to_le_bytes()).update(&tuning.bits_per_round.to_le_bytes());
-            let parameters = hasher.finalize();
-            peer.send(parameters.as_bytes().to_vec())?;
-            if peer.recv(CONFIRMATION)? != parameters.as_bytes() {
-                return Err(Error::Range {
-                    operation: "session",
-                    reason: "P0 and P1 do not run with the same ring and tuning".into(),
-                });
-            }
-        }
         let session = Session { party, links, keys, ring_bits, tuning };
         let start = Cost::seen(&session.links);
         Ok(Mirror { session, start })
@@ -100,6 +85,10 @@ impl Protocol for Mirror {
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(seeds)),
         };
         Ok(MirroredWeight { part, len })
+    }
+
+    fn require_within(&mut self, inputs: &[(&Masked, Bounds)]) -> Result<(), Error> {
+        self.within(inputs)
     }
 
     /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have;

@@ -3,16 +3,19 @@
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mirror::MirrorDefinition;
 
-fn conforms(transport: Transport, families: &[Family]) {
-    let traits = Traits {
+fn traits() -> Traits {
+    Traits {
         ring_bits: 2..=64,
         compare_bits: 64,
         local_truncation: false,
         // A sum of one product keeps a trace of its weight's mask: 0.0017 units on average.
         bias: 0.004,
         blocks: vec![1 << 14],
-    };
-    let report = suite::check(&MirrorDefinition::default(), &traits, transport, families);
+    }
+}
+
+fn conforms(transport: Transport, families: &[Family]) {
+    let report = suite::check(&MirrorDefinition::default(), &traits(), transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap();
 }
@@ -30,4 +33,9 @@ fn over_tcp() {
 #[test]
 fn on_a_million() {
     conforms(Transport::InProcess, &[Family::Million]);
+}
+
+#[test]
+fn inputs_are_held_to_their_bounds() {
+    suite::check_inputs(&MirrorDefinition::default(), &traits()).verdict().unwrap();
 }

@@ -14,7 +14,7 @@ mod rounding;
 
 use std::borrow::Cow;
 
-use cryptflow_operation::{Operation, Rectifier};
+use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
@@ -165,6 +165,13 @@ impl Protocol for Clear {
 
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
         owner::parse(name, len, &part, self.ring_bits)
+    }
+
+    fn require_within(&mut self, inputs: &[(&ClearValue, Bounds)]) -> Result<(), Error> {
+        let within = |(x, bounds): &(&ClearValue, Bounds)| {
+            x.signed().into_iter().all(|x| (bounds.low..=bounds.high).contains(&x))
+        };
+        if inputs.iter().all(within) { Ok(()) } else { Err(Error::Outside) }
     }
 
     fn reveal(&mut self, x: &ClearValue) -> Result<Vec<u8>, Error> {
@@ -402,6 +409,10 @@ impl Clear {
 impl CostModel for Clear {
     fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
+    }
+
+    fn input_check(&self, _inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {
+        Cost::FREE
     }
 
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {

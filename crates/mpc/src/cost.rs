@@ -4,7 +4,7 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-use cryptflow_operation::Operation;
+use cryptflow_operation::{Bounds, Operation};
 use cryptflow_wire::Links;
 
 use crate::{Error, Party, Traffic};
@@ -133,6 +133,8 @@ impl Place<'_> {
 pub trait CostModel {
     /// The layout of a fresh input, in a program over Z_2^ring_bits.
     fn input(&self, len: usize, ring_bits: u32) -> Layout;
+    /// What [`crate::Protocol::require_within`] costs, for inputs of these lengths with these bounds.
+    fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost;
     /// What [`crate::Protocol::apply`] costs, and the layout of its result.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod keys;
 mod operands;
 mod party;
 pub mod protocol;
+pub mod same;
 mod traffic;
 
 pub use clear::{Clear, ClearValue};

@@ -1,7 +1,7 @@
 //! The [`Protocol`] trait: what a party does for each operation, and [`Owner`]: what the owner of a
 //! secret does.
 
-use cryptflow_operation::Operation;
+use cryptflow_operation::{Bounds, Operation};
 use cryptflow_ring::GeometryError;
 use cryptflow_wire::WireError;
 
@@ -48,6 +48,19 @@ pub enum Error {
         /// How many there are.
         given: usize,
     },
+    /// An element of an input is outside of its bounds.
+    #[error("an input is not within the bounds that the program declares")]
+    Outside,
+    /// Two parties do not mean the same session.
+    #[error(
+        "{party} and {other} do not mean the same session, program, protocol, ring and tuning: nothing was computed"
+    )]
+    Scope {
+        /// Who noticed.
+        party: Party,
+        /// The other one.
+        other: Party,
+    },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(String),
@@ -87,6 +100,13 @@ pub trait Protocol {
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
     /// Takes this party's part of a weight, as [`Owner::share_weight`] made it.
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Weight, Error>;
+    /// Whether every element of these inputs is within its bounds. Exact for every element of the ring,
+    /// where bounds hold at most half of it. One bit comes out; a party that only deals need not hear
+    /// it, and goes on in any case.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] where one is not; a link that fails.
+    fn require_within(&mut self, inputs: &[(&Self::Value, Bounds)]) -> Result<(), Error>;
     /// This party's message to the client that shall learn `x` (see [`Owner::open`]); empty where
     /// it has nothing to say.
     fn reveal(&mut self, x: &Self::Value) -> Result<Vec<u8>, Error>;

@@ -92,6 +92,8 @@ pub struct SessionLimits {
     pub max_sessions: usize,
     /// What a run may take.
     pub run: Limits,
+    /// Whether inputs that are not within their bounds are refused by the parties.
+    pub check_inputs: bool,
 }
 
 /// Where the attestation's files are.
@@ -149,6 +151,7 @@ struct Session {
     max_sessions: Option<usize>,
     max_memory_mb: Option<f64>,
     max_work: Option<f64>,
+    check_inputs: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -351,6 +354,7 @@ impl Session {
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,
             max_sessions,
             run,
+            check_inputs: self.check_inputs.unwrap_or(true),
         })
     }
 }

@@ -17,6 +17,12 @@ pub enum Difference {
     /// The party and the client judge evidence by different rules.
     #[error("P{0} and the client have different attestation policies")]
     Policy(usize),
+    /// The party refuses inputs that are not within their bounds, and the client would not have them
+    /// looked at.
+    #[error(
+        "P{0} checks the inputs of its clients, and this client's configuration says session.check_inputs = false"
+    )]
+    Unchecked(usize),
     /// Another model of the same name was deployed.
     #[error("P{party} keeps another {model:?} than the client means")]
     Model {

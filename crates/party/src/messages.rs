@@ -55,6 +55,9 @@ pub struct Manifest {
     /// of the inputs come from this client, and all parts of the outputs go to it: parties that
     /// served two clients in one session would show one what is made of the other's input.
     pub client: Option<[u8; 32]>,
+    /// Whether the parties find out, before each run, whether every input is within its bounds, and
+    /// refuse it if not: where the client is somebody else.
+    pub check_inputs: bool,
 }
 
 impl Manifest {
@@ -76,12 +79,13 @@ impl Manifest {
             deployment: None,
             policy: None,
             client: None,
+            check_inputs: false,
         })
     }
 
     /// What the parties compare.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("cryptflow session manifest v2");
+        let mut hasher = blake3::Hasher::new_derive_key("cryptflow session manifest v3");
         hasher.update(&self.version.to_le_bytes());
         hasher.update(&self.session);
         hasher.update(&self.program);
@@ -90,6 +94,7 @@ impl Manifest {
             hasher.update(&[u8::from(optional.is_some())]);
             hasher.update(&optional.unwrap_or_default());
         }
+        hasher.update(&[u8::from(self.check_inputs)]);
         hasher.update(self.protocol.name().as_bytes());
         *hasher.finalize().as_bytes()
     }
@@ -164,6 +169,9 @@ pub struct BatchRecord {
     pub sent: Vec<u64>,
     /// Step by step.
     pub steps: Vec<StepRecord>,
+    /// What it took, of all that, to find out whether inputs were within their bounds; nothing where
+    /// nobody asked.
+    pub check: Option<StepRecord>,
 }
 
 /// What stands in the way of a session before it begins.
@@ -240,6 +248,14 @@ pub enum SessionError {
     /// Parts of a sharing that do not go together.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// Inputs that are not within their bounds.
+    #[error(
+        "an input of {owner} is not within the bounds that the program declares: nothing was computed of it"
+    )]
+    Outside {
+        /// Who shared it, by the name of its link.
+        owner: String,
+    },
     /// Evidence that was refused, or could not be had.
     #[error(transparent)]
     Attestation(#[from] AttestationError),

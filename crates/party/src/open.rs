@@ -116,6 +116,9 @@ impl Service {
                 _ => Difference::Policy(self.index),
             });
         }
+        if self.config.session.check_inputs && !manifest.check_inputs {
+            return refused(Difference::Unchecked(self.index));
+        }
         let part = self.store.get(model)?;
         if manifest.deployment != Some(part.deployment.digest()) {
             return refused(Difference::Model { party: self.index, model: model.into() });
@@ -186,8 +189,8 @@ impl Service {
         let appraisals = appraisals
             .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
             .collect();
-        let Manifest { protocol, session, .. } = *manifest;
-        let job = Job { program, protocol, session, weights: Some(part.weights), accord };
+        let Manifest { protocol, session, check_inputs, .. } = *manifest;
+        let job = Job { program, protocol, session, weights: Some(part.weights), check_inputs, accord };
         converse(links, &client, job)?;
         Ok(appraisals)
     }

@@ -33,6 +33,8 @@ pub struct Job {
     /// This party's parts of the weights, where they were deployed before; the client brings them
     /// otherwise.
     pub weights: Option<Vec<Vec<u8>>>,
+    /// Whether inputs that are not within their bounds are refused, before each run.
+    pub check_inputs: bool,
     /// What the parties keep agreeing on, where they attest what they run.
     pub accord: Option<Accord>,
 }
@@ -103,7 +105,8 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     // The client is whoever started this party.
     fits_this_machine(&program).map_err(Obstacle::from)?;
     agree(links, &manifest)?;
-    Ok(Job { program, protocol: manifest.protocol, session: manifest.session, weights: None, accord: None })
+    let Manifest { protocol, session, check_inputs, .. } = manifest;
+    Ok(Job { program, protocol, session, weights: None, check_inputs, accord: None })
 }
 
 fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
@@ -166,7 +169,7 @@ fn run<P: Protocol>(
     job: Job,
     begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
 ) -> Result<(), SessionError> {
-    let Job { program, protocol: name, weights: mut raw_weights, mut accord, .. } = job;
+    let Job { program, protocol: name, weights: mut raw_weights, check_inputs, mut accord, .. } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
     let mut begin = Some(begin);
@@ -229,7 +232,7 @@ fn run<P: Protocol>(
                     return Err(unexpected(client, "it starts a program without weights"));
                 };
                 let inputs = take_inputs(protocol, program, inputs)?;
-                let (parts, record) = batch(protocol, program, weights, inputs, client)?;
+                let (parts, record) = batch(protocol, program, weights, inputs, client, check_inputs)?;
                 let statement = match (&accord, commitments) {
                     (Some(accord), Some(commitments)) => {
                         Some(Box::new(accord.after_batch(&links, commitments)?.statement))
@@ -282,9 +285,11 @@ fn batch<P: Protocol>(
     weights: &[P::Weight],
     inputs: Vec<P::Value>,
     client: &Link,
+    check_inputs: bool,
 ) -> Result<(Vec<Vec<u8>>, BatchRecord), SessionError> {
     let party = protocol.party();
     let (begun, before) = (Instant::now(), protocol.metered());
+    let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
     let mut reporter = Reporter { client: (party == Party::P0).then_some(client), last: None, steps: vec![] };
     let outputs = execute(protocol, program, weights, inputs, &mut reporter)?;
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
@@ -294,8 +299,32 @@ fn batch<P: Protocol>(
         rounds: taken.rounds,
         sent: taken.bytes.sent(party).to_vec(),
         steps: reporter.steps,
+        check,
     };
     Ok((parts, record))
+}
+
+/// Refuses inputs that are not within the bounds that the program declares; returns what it took to
+/// find out.
+fn checked<P: Protocol>(
+    protocol: &mut P,
+    program: &Checked,
+    inputs: &[P::Value],
+    client: &Link,
+) -> Result<StepRecord, SessionError> {
+    let (begun, before) = (Instant::now(), protocol.metered());
+    let bounds = cryptflow_engine::input_bounds(program);
+    let bounded: Vec<_> = inputs.iter().zip(bounds).map(|(input, (_, bounds))| (input, bounds)).collect();
+    protocol.require_within(&bounded).map_err(|error| match error {
+        cryptflow_mpc::Error::Outside => SessionError::Outside { owner: client.peer().into() },
+        error => error.into(),
+    })?;
+    let taken = protocol.metered().since(&before);
+    Ok(StepRecord {
+        seconds: begun.elapsed().as_secs_f64(),
+        rounds: taken.rounds,
+        sent: taken.bytes.sent(protocol.party()).to_vec(),
+    })
 }
 
 /// Tells the client which step runs, not too often, and keeps the time line.

@@ -11,11 +11,11 @@
 //! | maximum of n | n − 1 ReLUs |
 
 use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
-use cryptflow_operation::{Operation, Rectifier};
+use cryptflow_operation::{Bounds, Operation, Rectifier};
 
 use crate::session::{BLOCK, WAVE, WORD, cut};
 use crate::truncation::Truncation;
-use crate::{max_pool, relu, triples, truncation};
+use crate::{max_pool, relu, triples, truncation, within};
 
 /// What Porthos' operations cost. Values live in one ring, Z_2^64, whatever the program's rings
 /// are.
@@ -43,6 +43,10 @@ pub(crate) fn exchanged(words: u64, dealt: usize, bytes: u64) -> Cost {
 impl CostModel for PorthosCosts {
     fn input(&self, len: usize, _ring_bits: u32) -> Layout {
         Layout { len, bits: 64 }
+    }
+
+    fn input_check(&self, inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {
+        within::cost(inputs)
     }
 
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {

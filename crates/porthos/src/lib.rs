@@ -38,6 +38,7 @@ pub mod share_convert;
 mod tests;
 pub mod triples;
 pub mod truncation;
+mod within;
 
 pub use cost::PorthosCosts;
 pub use definition::{PorthosDefinition, PorthosExactDefinition};

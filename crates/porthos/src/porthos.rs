@@ -1,12 +1,13 @@
 //! A party of Porthos: the [`Protocol`] trait, each operation handed to the step that computes it.
 
 use cryptflow_mpc::combine::{combined, tensor_len};
-use cryptflow_mpc::keys::Keys;
-use cryptflow_mpc::{Cost, Error, Operand, Operands, Party, Protocol, Term};
-use cryptflow_operation::{Operation, Rectifier};
+use cryptflow_mpc::keys::{Keys, Scope, Variant};
+use cryptflow_mpc::{Cost, Definition, Error, Operand, Operands, Party, Protocol, Term};
+use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::{GeometryError, Movement, Window, movement::elements, sum_pool};
 use cryptflow_wire::Links;
 
+use crate::definition::{PorthosDefinition, PorthosExactDefinition};
 use crate::relu::COMPARE_BITS;
 use crate::session::{Session, draw, to_bytes};
 use crate::share::{Share, from_nothing, from_seed, from_words};
@@ -22,32 +23,30 @@ pub struct Porthos {
 }
 
 impl Porthos {
-    /// Begins a session of a program over Z_2^ring_bits: agrees on fresh pairwise keys over the
-    /// links, which must be authenticated and confidential. Shares are modulo 2^64 whatever the
-    /// program's ring is.
-    pub fn new(links: Links, ring_bits: u32) -> Result<Porthos, Error> {
+    /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
+    /// and confidential. Shares are modulo 2^64 whatever the program's ring is.
+    pub fn new(links: Links, scope: &Scope, truncation: Truncation) -> Result<Porthos, Error> {
+        let ring_bits = scope.ring_bits;
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
         if links.parties() != PARTIES {
             return Err(Error::parties(links.parties(), PARTIES));
         }
-        let keys = Keys::agree(&links)?;
-        Ok(Porthos::insecure_with_keys(links, keys))
+        let name = match truncation {
+            Truncation::Local => PorthosDefinition::FACTS.name,
+            Truncation::Dealt => PorthosExactDefinition::FACTS.name,
+        };
+        let keys = Keys::agree(&links, scope, &Variant { name, parameters: &[] })?;
+        Ok(Porthos::insecure_with_keys(links, keys, truncation))
     }
 
-    /// A party with keys that were not agreed on: for tests of what a party can see.
-    pub fn insecure_with_keys(links: Links, keys: Keys) -> Porthos {
-        let truncation = Truncation::Local;
+    /// A party with keys that were not agreed on: for tests of what a party can see. All parties must
+    /// truncate alike.
+    pub fn insecure_with_keys(links: Links, keys: Keys, truncation: Truncation) -> Porthos {
         let session = Session { party: Party::new(links.index()), links, keys, truncation };
         let start = Cost::seen(&session.links);
         Porthos { session, start }
-    }
-
-    /// The same party with another truncation; all three must choose the same.
-    pub fn with_truncation(mut self, truncation: Truncation) -> Porthos {
-        self.session.truncation = truncation;
-        self
     }
 
     /// The links of the session, for whoever must abort it.
@@ -94,6 +93,10 @@ impl Protocol for Porthos {
 
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Share, Error> {
         self.receive(name, len, &part)
+    }
+
+    fn require_within(&mut self, inputs: &[(&Share, Bounds)]) -> Result<(), Error> {
+        self.session.within(inputs)
     }
 
     /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends

@@ -7,13 +7,8 @@ use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mpc::Definition;
 use cryptflow_porthos::{PorthosDefinition, PorthosExactDefinition};
 
-fn conforms<D: Definition + Sync>(
-    definition: &D,
-    local_truncation: bool,
-    transport: Transport,
-    families: &[Family],
-) {
-    let traits = Traits {
+fn traits(local_truncation: bool) -> Traits {
+    Traits {
         // It computes modulo 2^64 whatever the program says: narrower programs would add time and no
         // case. A dealt truncation is exact for |z| < 2^62, which bounds of programs over Z_2^63
         // imply.
@@ -22,8 +17,16 @@ fn conforms<D: Definition + Sync>(
         local_truncation,
         bias: 0.0,
         blocks: vec![1 << 14],
-    };
-    let report = suite::check(definition, &traits, transport, families);
+    }
+}
+
+fn conforms<D: Definition + Sync>(
+    definition: &D,
+    local_truncation: bool,
+    transport: Transport,
+    families: &[Family],
+) {
+    let report = suite::check(definition, &traits(local_truncation), transport, families);
     println!("{} problems, {} operations", report.problems, report.operations);
     report.verdict().unwrap();
 }
@@ -46,4 +49,9 @@ fn on_a_million() {
 #[test]
 fn with_dealt_truncation() {
     conforms(&PorthosExactDefinition, false, Transport::InProcess, Family::QUICK);
+}
+
+#[test]
+fn inputs_are_held_to_their_bounds() {
+    suite::check_inputs(&PorthosDefinition, &traits(true)).verdict().unwrap();
 }

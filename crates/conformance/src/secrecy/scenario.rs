@@ -4,8 +4,8 @@ use cryptflow_ring::{Conv2d, LinearMap, Window};
 
 use cryptflow_mpc::{Error, Operand, Operands, Protocol};
 use cryptflow_operation::{
-    Activation, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier, ScalePublic,
-    WeightId,
+    Activation, Bounds, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
+    ScalePublic, WeightId,
 };
 
 /// A program for three parties, with secrets of its own.
@@ -78,6 +78,7 @@ impl Scenario for Zoo {
         weights: Vec<P::Weight>,
     ) -> Result<Vec<P::Value>, Error> {
         let [x] = &inputs[..] else { return Ok(Vec::new()) };
+        party.require_within(&[(x, Bounds { low: -16, high: 1 << 20 })])?;
         let map = Zoo::map();
         let elements = LinearMap::Scale { rows: 1, channels: map.output_len() };
         let (w, bias) = (WeightId(0), Some(WeightId(1)));

@@ -7,11 +7,12 @@
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mpc::clear::{ClearDefinition, reduce, sign_extend};
 use cryptflow_mpc::definition::Facts;
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{
     Clear, ClearValue, Cost, CostModel, Definition, Error, Layout, Operand, Operands, Owner, Party, Place,
     Protocol, keys,
 };
-use cryptflow_operation::{Linear, Operation, WeightId};
+use cryptflow_operation::{Bounds, Linear, Operation, WeightId};
 use cryptflow_ring::Prf;
 use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_wire::Links;
@@ -159,6 +160,12 @@ impl Protocol for InsecureTwoParties {
         self.receive_value(name, len, part)
     }
 
+    fn require_within(&mut self, inputs: &[(&Share, Bounds)]) -> Result<(), Error> {
+        let (shares, bounds): (Vec<&Share>, Vec<Bounds>) = inputs.iter().copied().unzip();
+        let opened = self.open(&shares)?;
+        self.clear.require_within(&opened.iter().zip(bounds).collect::<Vec<_>>())
+    }
+
     fn reveal(&mut self, x: &Share) -> Result<Vec<u8>, Error> {
         Ok([vec![x.bits as u8], bytes(&x.data)].concat())
     }
@@ -242,6 +249,10 @@ impl CostModel for ToyCosts {
         self.0.input(len, ring_bits)
     }
 
+    fn input_check(&self, inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {
+        opened(inputs.iter().map(|(len, _)| len).sum())
+    }
+
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
         let (_, layout) = self.0.cost(operation, place)?;
         let all = place.inputs.iter().map(|x| x.len).sum();
@@ -267,8 +278,8 @@ impl Definition for Toy {
 
     const FACTS: Facts = Facts { parties: PARTIES, ..ClearDefinition::FACTS };
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<InsecureTwoParties, Error> {
-        InsecureTwoParties::new(links, ring_bits)
+    fn begin(&self, links: Links, scope: &Scope) -> Result<InsecureTwoParties, Error> {
+        InsecureTwoParties::new(links, scope.ring_bits)
     }
 
     fn owner(&self, ring_bits: u32) -> ToyOwner {

@@ -4,11 +4,12 @@
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mpc::clear::ClearDefinition;
 use cryptflow_mpc::definition::Facts;
+use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{
     Clear, ClearValue, Cost, CostModel, Definition, Error, Layout, Operand, Operands, Party, Place, Protocol,
     Traffic,
 };
-use cryptflow_operation::{Activation, Operation, Rectifier};
+use cryptflow_operation::{Activation, Bounds, Operation, Rectifier};
 use cryptflow_wire::Links;
 
 /// What a faulty protocol does wrong.
@@ -105,6 +106,10 @@ impl Protocol for Chatty {
         self.clear.receive_weight(name, len, part)
     }
 
+    fn require_within(&mut self, inputs: &[(&ClearValue, Bounds)]) -> Result<(), Error> {
+        self.clear.require_within(inputs)
+    }
+
     fn reveal(&mut self, x: &ClearValue) -> Result<Vec<u8>, Error> {
         let mut bytes = self.clear.reveal(x)?;
         if self.fault == Fault::Inconsistent && self.party() == Party::P1 && !bytes.is_empty() {
@@ -164,6 +169,10 @@ impl CostModel for Costs {
         self.clear.input(len, ring_bits)
     }
 
+    fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
+        self.clear.input_check(inputs, ring_bits)
+    }
+
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
         let (free, mut layout) = self.clear.cost(operation, place)?;
         let Operation::Activation(Activation { function: Rectifier::Relu, .. }) = operation else {
@@ -186,8 +195,8 @@ impl Definition for Planted {
 
     const FACTS: Facts = ClearDefinition::FACTS;
 
-    fn begin(&self, links: Links, ring_bits: u32) -> Result<Chatty, Error> {
-        let clear = Clear::new(Party::new(links.index()), ring_bits);
+    fn begin(&self, links: Links, scope: &Scope) -> Result<Chatty, Error> {
+        let clear = Clear::new(Party::new(links.index()), scope.ring_bits);
         Ok(Chatty { clear, links, fault: self.0 })
     }
 

@@ -110,6 +110,14 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         ),
         None => String::new(),
     };
+    text += &format!(
+        "beside that, each run: {} and {} rounds to refuse inputs beyond their bounds, where the client is somebody else; {} and {} \
+         round to see that the parts of the inputs go together\n",
+        bytes(t.input_check.bytes),
+        t.input_check.rounds,
+        bytes(t.agreement.bytes),
+        t.agreement.rounds
+    );
     text += &functions(listing.report);
     if let Some(failure) = t.truncation_failure {
         let never: Vec<String> = ProtocolName::usual().map(|protocol| format!("{protocol}'s")).collect();

@@ -62,6 +62,7 @@ impl Alice {
             deployment: Some(deployment.digest()),
             policy: Some(self.trust.policy),
             client: Some(self.config.identity.fingerprint().0),
+            check_inputs: self.config.session.check_inputs,
             ..Manifest::new(&program, deployment.protocol).unwrap()
         };
         (program, manifest)

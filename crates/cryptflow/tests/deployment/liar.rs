@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use cryptflow::client::Client;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
@@ -193,4 +194,55 @@ fn an_owner_whose_parts_do_not_go_together() {
             }
         }
     }
+}
+
+/// What comes of one batch of zeros, but for one element.
+fn infer(sites: &Sites, protocol: ProtocolName, element: i64) -> Result<(), String> {
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    let (deployment, program) = site.describe("tiny").unwrap();
+    let opened = site.open(&deployment, &program, protocol).map_err(|error| error.to_string())?;
+    let client = Client::join(opened.links, &program, protocol, false).map_err(|error| error.to_string())?;
+    let mut x = vec![0; 4 * common::BATCH];
+    x[5] = element;
+    client.infer(&[x], &mut |_| ()).map_err(|error| error.to_string())?;
+    client.finish().map_err(|error| error.to_string()).map(drop)
+}
+
+/// With x = 2^j a ReLU behind a layer shows a bit of a weight.
+#[test]
+fn a_client_whose_inputs_are_beyond_their_bounds() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    // As the model says.
+    let end = 1000 << common::SCALE;
+    let refused =
+        "an input of client alice is not within the bounds that the program declares: nothing was computed";
+    for protocol in ["mirror", "porthos", "porthos-exact"] {
+        sites.deploy(protocol).unwrap();
+        let protocol: ProtocolName = protocol.parse().unwrap();
+        for within in [end, -end, 0] {
+            infer(&sites, protocol, within).unwrap();
+        }
+        for beyond in
+            [end + 1, -end - 1, 1 << 40, 1 << 62, i64::MIN, i64::MAX, end + (1 << 62), end - (1 << 62)]
+        {
+            let error = infer(&sites, protocol, beyond).unwrap_err();
+            assert!(error.contains(refused), "{protocol}, {beyond}: {error}");
+        }
+    }
+    for party in 0..2 {
+        sites.await_log(party, refused);
+    }
+    sites.predict().unwrap();
+
+    // A client cannot do without; and where all agree to, it gets what it should not.
+    sites.edit("client", "[session]\n", "[session]\ncheck_inputs = false\n");
+    let error = infer(&sites, ProtocolName::PorthosExact, 0).unwrap_err();
+    assert!(error.contains("P0 checks the inputs of its clients"), "{error}");
+    for party in 0..3 {
+        sites.edit(&format!("p{party}"), "[session]\n", "[session]\ncheck_inputs = false\n");
+        sites.kill(party);
+    }
+    sites.start();
+    infer(&sites, ProtocolName::PorthosExact, 1 << 40).unwrap();
 }

@@ -1,12 +1,12 @@
 //! Small programs, built by hand, over the plaintext reference.
 
 use cryptflow_engine::{
-    EngineError, Observer, Silent, StepRecord, Timeline, estimate, execute, price_of_a_bit,
+    EngineError, Observer, Silent, StepRecord, Timeline, estimate, execute, input_check, price_of_a_bit,
 };
 use cryptflow_mpc::{Clear, ClearValue, Cost, CostModel, Error, Layout, Owner, Party, Place, Protocol};
 use cryptflow_program::{
-    Activation, Checked, Linear, LinearTerm, MaxPool, Operation, Rectifier, ScalePublic, Step, SumPool,
-    WeightId,
+    Activation, Bounds, Checked, Linear, LinearTerm, MaxPool, Operation, Rectifier, ScalePublic, Step,
+    SumPool, WeightId,
 };
 use cryptflow_ring::{LinearMap, Movement, Window};
 
@@ -247,6 +247,10 @@ impl CostModel for Toy {
         Layout { len, bits: ring_bits }
     }
 
+    fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
+        toy(Layout { len: inputs.iter().map(|(len, _)| len).sum(), bits: ring_bits }).0
+    }
+
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
         let rings: Vec<u32> = place.inputs.iter().map(|x| x.bits).collect();
         let bits = operation.rules().ring(&rings, place.ring_bits).unwrap();
@@ -275,4 +279,6 @@ fn estimates_follow_the_layouts() {
     let bytes: Vec<u64> = estimate.steps.iter().map(Cost::total).collect();
     assert_eq!(bytes, [2 * 55, 2 * 64, 0, 0, 2 * 64]);
     assert_eq!((estimate.total.total(), estimate.total.rounds), (366, 3));
+    // Its one input has three elements.
+    assert_eq!(input_check(&program, &Toy).total(), 3 * 64);
 }

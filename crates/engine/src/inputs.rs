@@ -1,0 +1,18 @@
+//! The inputs of a program, as a protocol needs to know them to hold them to their bounds.
+
+use cryptflow_mpc::{Cost, CostModel};
+use cryptflow_program::{Bounds, Checked};
+
+/// The length and the bounds of each input, in the program's order.
+pub fn input_bounds(program: &Checked) -> Vec<(usize, Bounds)> {
+    let of = |input: &cryptflow_program::Input| {
+        let bounds = program.values.get(input.value.0).map_or(Bounds::ZERO, |value| value.bounds());
+        (program.elements(input.value), bounds)
+    };
+    program.inputs.iter().map(of).collect()
+}
+
+/// What it costs parties to find out whether all inputs of a run are within their bounds.
+pub fn input_check(program: &Checked, model: &dyn CostModel) -> Cost {
+    model.input_check(&input_bounds(program), program.ring_bits)
+}

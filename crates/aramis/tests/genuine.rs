@@ -489,6 +489,29 @@ fn settings_of_intels_platforms_are_the_policys() {
     }
 }
 
+/// The certificate of `sgx_quote` says nothing of these settings: what is not said may be.
+#[test]
+fn settings_that_a_certificate_leaves_out_are_refused_unless_allowed() {
+    let (evidence, collateral) = sgx();
+    let data = evidence.contents().unwrap().report_data;
+    let status = "allow_status = [\"ConfigurationAndSWHardeningNeeded\"]\n";
+    let accepted = accept(&["INTEL-SA-00289", "INTEL-SA-00615"]);
+    let text = policy(&evidence, &format!("{status}{accepted}"), "").to_toml().unwrap();
+    let judge = |text: &str| {
+        let verifier =
+            Verifier::new(Policy::parse(text).unwrap(), collateral.clone(), Roots::manufacturers());
+        verifier.verify(&evidence, &data, Role::Party(0), at(JULY))
+    };
+    for setting in ["allow_smt", "allow_dynamic_platform", "allow_cached_keys"] {
+        match judge(&text.replace(&format!("{setting} = true"), &format!("{setting} = false"))) {
+            Err(Refusal::PlatformSetting { setting: said, .. }) => {
+                assert!(said.contains("does not say whether") && said.contains(setting), "{said}");
+            }
+            other => panic!("{setting}: {other:?}"),
+        }
+    }
+}
+
 /// The host's table of certificates serves as well as the collateral, and cannot point outside of
 /// itself.
 #[test]

@@ -268,14 +268,19 @@ impl Site {
 
     /// What is reported of a session.
     pub fn session(&self, deployment: &Deployment, opened: &Opened) -> Session {
+        let simulated = opened.evidence.iter().any(|appraisal| appraisal.simulated);
         Session {
             id: hex::encode(opened.manifest.session),
             model: deployment.name.clone(),
             deployment: hex::encode(deployment.digest()),
             parties: self.parties(),
-            security: if self.trust.is_some() { "malicious" } else { "semi-honest" },
+            security: match (self.trust.is_some(), simulated) {
+                (true, false) => "malicious",
+                (true, true) => "insecure-simulated",
+                (false, _) => "semi-honest",
+            },
             policy: self.policy().map(hex::encode),
-            insecure_simulated_tee: opened.evidence.iter().any(|appraisal| appraisal.simulated),
+            insecure_simulated_tee: simulated,
             evidence: opened.evidence.clone(),
         }
     }

@@ -97,7 +97,8 @@ pub struct Session {
     /// The organisations of the parties, in order.
     pub parties: Vec<String>,
     /// What it is secure against: `semi-honest` (parties that look, and follow the protocol) or
-    /// `malicious` (parties that cheat, as far as their hardware can be trusted).
+    /// `malicious` (parties that cheat, as far as their hardware can be trusted); `insecure-simulated` where
+    /// a simulated root of trust vouches for the parties, which proves nothing.
     pub security: &'static str,
     /// Digest of the attestation policy.
     #[serde(skip_serializing_if = "Option::is_none")]

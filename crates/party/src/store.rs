@@ -11,12 +11,15 @@
 //! The tensor `part.i` holds this party's part of weight `i`, as bytes.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use cryptflow_program::write_secret;
 use hex::FromHex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
+use serde::Deserialize;
 
 use crate::deployment::{Deployment, Part, check_name};
 
@@ -119,12 +122,27 @@ impl Store {
         write_secret(&path, |writer| writer.write_all(&bytes)).map_err(fail)
     }
 
-    /// What everybody may know of a model.
+    /// What everybody may know of a model: read from the head of its file, however long that is.
     ///
     /// # Errors
     /// There is none of this name, or its file is damaged.
     pub fn deployment(&self, name: &str) -> Result<Deployment, StoreError> {
-        Ok(self.get(name)?.deployment)
+        let path = self.named(name)?;
+        let fail = |source| absent_or(&path, name, source);
+        let mut file = File::open(&path).map_err(fail)?;
+        let length = file.metadata().map_err(fail)?.len();
+        let mut start = [0; 8];
+        let mut header = Vec::new();
+        let read = file.read_exact(&mut start).and_then(|()| {
+            let count = u64::from_le_bytes(start).min(length);
+            file.by_ref().take(count).read_to_end(&mut header)
+        });
+        match read {
+            Ok(_) => self.head(&header, length).map(|head| head.deployment),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("it is too short".into()),
+            Err(error) => return Err(fail(error)),
+        }
+        .map_err(|reason: String| StoreError::Damaged { path, reason })
     }
 
     /// This party's part of a model.
@@ -132,20 +150,34 @@ impl Store {
     /// # Errors
     /// There is none of this name, or its file is damaged.
     pub fn get(&self, name: &str) -> Result<Part, StoreError> {
-        if check_name(name).is_err() {
-            return Err(StoreError::Unknown(name.into()));
-        }
-        let path = self.path(name);
-        let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => StoreError::Unknown(name.into()),
-            _ => StoreError::Io { path: path.clone(), source },
-        })?;
+        let path = self.named(name)?;
+        let bytes = std::fs::read(&path).map_err(|source| absent_or(&path, name, source))?;
         self.parse(&bytes).map_err(|reason| StoreError::Damaged { path, reason })
     }
 
+    fn named(&self, name: &str) -> Result<PathBuf, StoreError> {
+        check_name(name).map_err(|_| StoreError::Unknown(name.into()))?;
+        Ok(self.path(name))
+    }
+
     fn parse(&self, bytes: &[u8]) -> Result<Part, String> {
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-        let texts = metadata.metadata().as_ref().ok_or("it has no metadata")?;
+        let (length, _) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let header = bytes.get(8..length.saturating_add(8)).ok_or("it is too short")?;
+        let Head { deployment, salts } = self.head(header, bytes.len() as u64)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let weights =
+            (0..tensors.len()).map(|i| tensors.tensor(&format!("part.{i}")).map(|t| t.data().to_vec()));
+        let weights = weights.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        Ok(Part { deployment, salts, weights })
+    }
+
+    /// What the header of a file of so many bytes says.
+    fn head(&self, header: &[u8], length: u64) -> Result<Head, String> {
+        let Header { texts, tensors } = serde_json::from_slice(header).map_err(|e| e.to_string())?;
+        let end = tensors.values().map(|tensor| tensor.data_offsets[1]).max().unwrap_or(0);
+        if end.checked_add(8 + header.len() as u64) != Some(length) {
+            return Err("it is not as long as its header says".into());
+        }
         let text = |key: &str| texts.get(key).map(String::as_str).ok_or(format!("it says no {key}"));
         match text("format")? {
             FORMAT => {}
@@ -165,11 +197,36 @@ impl Store {
             return Err("its salts are malformed".into());
         }
         let deployment: Deployment = serde_json::from_str(text("deployment")?).map_err(|e| e.to_string())?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-        let weights =
-            (0..tensors.len()).map(|i| tensors.tensor(&format!("part.{i}")).map(|t| t.data().to_vec()));
-        let weights = weights.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-        Ok(Part { deployment, salts: salts.to_vec(), weights })
+        Ok(Head { deployment, salts: salts.to_vec() })
+    }
+}
+
+/// What stands before the weights.
+struct Head {
+    deployment: Deployment,
+    salts: Vec<[u8; 32]>,
+}
+
+/// The header of a safetensors file.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    texts: HashMap<String, String>,
+    #[serde(flatten)]
+    tensors: HashMap<String, Place>,
+}
+
+/// Where a tensor is, behind the header.
+#[derive(Deserialize)]
+struct Place {
+    data_offsets: [u64; 2],
+}
+
+/// Why a model's file cannot be read: there is none, or the system's reason.
+fn absent_or(path: &Path, name: &str, source: std::io::Error) -> StoreError {
+    match source.kind() {
+        ErrorKind::NotFound => StoreError::Unknown(name.into()),
+        _ => StoreError::Io { path: path.into(), source },
     }
 }
 

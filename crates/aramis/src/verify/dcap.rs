@@ -29,6 +29,38 @@ pub(crate) type Root = Cow<'static, [u8]>;
 /// `https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer`.
 pub(crate) static INTEL_ROOT: Root = Cow::Borrowed(include_bytes!("intel-sgx-root-ca.der"));
 
+/// A setting of a platform, as its certificate says that it has it, or does not say whether.
+struct Setting {
+    has: &'static str,
+    may_have: &'static str,
+}
+
+const SMT: Setting = Setting {
+    has: "shares its cores between hardware threads (SMT; tcb.allow_smt)",
+    may_have: "has a certificate that does not say whether it shares its cores between hardware threads (SMT; tcb.allow_smt)",
+};
+
+const DYNAMIC_PLATFORM: Setting = Setting {
+    has: "can be extended by further packages (tcb.allow_dynamic_platform)",
+    may_have: "has a certificate that does not say whether it can be extended by further packages (tcb.allow_dynamic_platform)",
+};
+
+const CACHED_KEYS: Setting = Setting {
+    has: "has its root keys kept by Intel (tcb.allow_cached_keys)",
+    may_have: "has a certificate that does not say whether its root keys are kept by Intel (tcb.allow_cached_keys)",
+};
+
+impl Setting {
+    /// What is not said may be.
+    fn found(&self, flag: PckCertFlag) -> Option<&'static str> {
+        match flag {
+            PckCertFlag::False => None,
+            PckCertFlag::True => Some(self.has),
+            PckCertFlag::Undefined => Some(self.may_have),
+        }
+    }
+}
+
 pub(super) fn verify(
     quote: &[u8],
     tee: TeeKind,
@@ -81,18 +113,14 @@ pub(super) fn verify(
     let mut platform_ids: Vec<Vec<u8>> = Vec::new();
     platform_ids.extend(pck.platform_instance_id.map(|id| id.to_vec()));
     platform_ids.push(pck.ppid.clone());
-    let setting = match (pck.smt_enabled, pck.dynamic_platform, pck.cached_keys) {
-        (PckCertFlag::True, _, _) if !policy.tcb.allow_smt => {
-            Some("shares its cores between hardware threads (SMT; tcb.allow_smt)")
-        }
-        (_, PckCertFlag::True, _) if !policy.tcb.allow_dynamic_platform => {
-            Some("can be extended by further packages (tcb.allow_dynamic_platform)")
-        }
-        (_, _, PckCertFlag::True) if !policy.tcb.allow_cached_keys => {
-            Some("has its root keys kept by Intel (tcb.allow_cached_keys)")
-        }
-        _ => None,
-    };
+    let tcb = &policy.tcb;
+    let setting = [
+        (pck.smt_enabled, tcb.allow_smt, SMT),
+        (pck.dynamic_platform, tcb.allow_dynamic_platform, DYNAMIC_PLATFORM),
+        (pck.cached_keys, tcb.allow_cached_keys, CACHED_KEYS),
+    ]
+    .into_iter()
+    .find_map(|(flag, allowed, setting)| setting.found(flag).filter(|_| !allowed));
     Ok(Found {
         measurement: measurement(&claims.report),
         report_data: report_data(&claims.report),

@@ -10,7 +10,7 @@ fn every_protocol_runs_attested_and_says_what_was_proved() {
         sites.deploy(protocol).unwrap();
         let report = sites.predict().unwrap();
         let session = &report["session"];
-        assert_eq!(session["security"], "malicious");
+        assert_eq!(session["security"], "insecure-simulated");
         // Nothing was proved by a simulation, and everything that shows a result says so.
         assert_eq!(session["insecure_simulated_tee"], true);
         assert_eq!(session["evidence"].as_array().unwrap().len(), 3);

@@ -16,6 +16,7 @@ mod linear;
 mod merge;
 mod movement;
 mod order;
+mod own_size;
 mod pool;
 pub(crate) mod precision;
 mod product;

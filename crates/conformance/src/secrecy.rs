@@ -21,6 +21,7 @@
 //! can be changed: so each protocol shows that each of these checks finds the bug which it is there
 //! for.
 
+mod owners;
 mod scenario;
 mod watched;
 
@@ -36,6 +37,7 @@ use cryptflow_mpc::clear::sign_extend;
 use cryptflow_mpc::keys::{Key, Keys};
 use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol};
 
+pub use owners::{Share, check_owner, check_sharing};
 pub use scenario::{OneRelu, Scenario, Zoo};
 pub use watched::{Fault, Ledger, Watched, covers};
 

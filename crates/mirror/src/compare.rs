@@ -10,13 +10,15 @@ use cryptflow_operation::Compare;
 
 use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
-use crate::session::{BLOCK, WAVE};
+use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
-use crate::{Mirror, MirrorCosts};
+use crate::{Mirror, MirrorCosts, Tuning};
 
-/// Elements that are compared at a time with so many thresholds.
-pub(crate) fn wave(thresholds: usize) -> usize {
-    (WAVE / thresholds.max(1) / BLOCK * BLOCK).max(BLOCK)
+impl Tuning {
+    /// Elements that are compared at a time with so many thresholds.
+    pub(crate) fn compared(&self, thresholds: usize) -> usize {
+        (self.wave / thresholds.max(1) / BLOCK * BLOCK).max(BLOCK)
+    }
 }
 
 impl Mirror {
@@ -29,7 +31,7 @@ impl Mirror {
         compare_bits: u32,
     ) -> Result<Masked, Error> {
         let moved: Vec<u64> = thresholds.iter().map(|&t| t as u64).collect();
-        let (len, wave) = (x.len(), wave(thresholds.len()));
+        let (len, wave) = (x.len(), self.session.tuning.compared(thresholds.len()));
         let ring = self.session.ring_bits;
         let all = len * thresholds.len();
         let mut out = Masked { a: vec![0; all], b: vec![0; all], bits: ring };
@@ -107,7 +109,7 @@ impl MirrorCosts {
     pub(crate) fn compare(&self, x: Layout, compare: &Compare, ring_bits: u32) -> Cost {
         let thresholds = compare.thresholds.len();
         let mut cost = Cost::FREE;
-        let wave = wave(thresholds);
+        let wave = self.tuning.compared(thresholds);
         for start in (0..x.len).step_by(wave) {
             let n = wave.min(x.len - start);
             cost += self.sign(n, thresholds, compare.compare_bits)

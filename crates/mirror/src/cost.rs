@@ -63,7 +63,7 @@ impl CostModel for MirrorCosts {
             Operation::Linear(_) | Operation::Product(_) => truncate(result),
             Operation::Compare(o) => self.compare(place.x()?, o, place.ring_bits),
             Operation::ScalePublic(_) => open_values(result.len, result.bits),
-            Operation::Widen => widen(place.x()?, bits),
+            Operation::Widen => widen(place.x()?, bits, self.tuning.wave),
             Operation::Activation(o) => self.activation(place.x()?, o, bits),
             Operation::MaxPool(o) => self.max_pool(place.x()?, o),
             Operation::Combine(_)

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::Mirror;
 use crate::cost::{deal_values, open_values};
-use crate::session::{BLOCK, WAVE};
+use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
 
 impl Mirror {
@@ -75,7 +75,7 @@ pub(crate) fn lift(len: usize, from: u32, to: u32) -> Cost {
     deal_values(len, missing) + deal_values(len, missing) + open_values(len, missing)
 }
 
-/// The cost of widening.
-pub(crate) fn widen(x: Layout, to: u32) -> Cost {
-    Cost::in_waves(x.len, WAVE, |n| lift(n, x.bits, to))
+/// The cost of widening, so many elements at a time.
+pub(crate) fn widen(x: Layout, to: u32, wave: usize) -> Cost {
+    Cost::in_waves(x.len, wave, |n| lift(n, x.bits, to))
 }

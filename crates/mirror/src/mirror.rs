@@ -9,7 +9,7 @@ use cryptflow_wire::Links;
 use rayon::prelude::*;
 
 use crate::MirrorDefinition;
-use crate::session::Session;
+use crate::session::{BLOCK, Session};
 use crate::share::{Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tree::Tuning;
 
@@ -26,7 +26,10 @@ impl Mirror {
     /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
     /// and confidential.
     pub fn new(links: Links, scope: &Scope, tuning: Tuning) -> Result<Mirror, Error> {
-        let variant = Variant { name: MirrorDefinition::FACTS.name, parameters: &[tuning.bits_per_round] };
+        let variant = Variant {
+            name: MirrorDefinition::FACTS.name,
+            parameters: &[tuning.bits_per_round, tuning.wave as u64],
+        };
         let keys = Keys::agree(&links, scope, &variant)?;
         Mirror::insecure_with_keys(links, keys, scope.ring_bits, tuning)
     }
@@ -41,6 +44,10 @@ impl Mirror {
     ) -> Result<Mirror, Error> {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
+        }
+        if tuning.wave == 0 || !tuning.wave.is_multiple_of(BLOCK) {
+            let reason = format!("waves of {} elements, which are no multiple of {BLOCK}", tuning.wave);
+            return Err(Error::Range { operation: "session", reason });
         }
         if links.parties() != PARTIES {
             return Err(Error::parties(links.parties(), PARTIES));

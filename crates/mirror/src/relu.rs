@@ -6,7 +6,6 @@ use cryptflow_operation::{Activation, Rectifier};
 use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
 use crate::lift::lift;
-use crate::session::WAVE;
 use crate::share::Masked;
 use crate::{Mirror, MirrorCosts};
 
@@ -77,18 +76,19 @@ impl Mirror {
         )
     }
 
-    /// Runs a step on at most [`WAVE`] elements at a time: the material of a comparison is many
+    /// Runs a step on at most a wave's elements at a time: the material of a comparison is many
     /// times larger than its input.
     pub(crate) fn in_waves(
         &mut self,
         x: &Masked,
         mut step: impl FnMut(&mut Mirror, &Masked) -> Result<Masked, Error>,
     ) -> Result<Masked, Error> {
-        if x.len() <= WAVE {
+        let wave = self.session.tuning.wave;
+        if x.len() <= wave {
             return step(self, x);
         }
         let mut out = Masked { a: Vec::with_capacity(x.len()), b: Vec::with_capacity(x.len()), bits: x.bits };
-        for (a, b) in x.a.chunks(WAVE).zip(x.b.chunks(WAVE)) {
+        for (a, b) in x.a.chunks(wave).zip(x.b.chunks(wave)) {
             let part = step(self, &Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits })?;
             out.a.extend(part.a);
             out.b.extend(part.b);
@@ -115,7 +115,7 @@ impl MirrorCosts {
 
     /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
     pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
-        Cost::in_waves(x.len, WAVE, |n| {
+        Cost::in_waves(x.len, self.tuning.wave, |n| {
             self.sign(n, thresholds, compare_bits) + choose(n, thresholds, x.bits) + lift(n, x.bits, to)
         })
     }

@@ -21,8 +21,6 @@ use crate::tree::Tuning;
 pub(crate) const BLOCK: usize = 1 << 14;
 /// Blocks that are computed side by side before their messages leave.
 const WINDOW: usize = 8;
-/// Elements whose comparison material is held at a time: it bounds memory for huge layers.
-pub(crate) const WAVE: usize = 1 << 20;
 
 /// Where a block of `len` elements is cut: P1 is sent the corrections of the first half, P0 those
 /// of the second, so that both of P2's links carry the same.

@@ -13,7 +13,6 @@ use cryptflow_mpc::same::{self, Roles, Same};
 use cryptflow_mpc::{Cost, Error, Party};
 use cryptflow_operation::Bounds;
 
-use crate::compare::wave;
 use crate::lift::lift;
 use crate::mirror::PARTIES;
 use crate::share::{Masked, low_bits};
@@ -39,7 +38,7 @@ impl Mirror {
                 return Err(Error::Range { operation: "input check", reason });
             }
             let ends = [bounds.low as u64, (bounds.high as u64).wrapping_add(1)];
-            let wave = wave(ENDS);
+            let wave = self.session.tuning.compared(ENDS);
             let narrow = narrow(*bounds).min(ring);
             for (a, b) in x.a.chunks(wave).zip(x.b.chunks(wave)) {
                 let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: ring };
@@ -88,7 +87,7 @@ impl MirrorCosts {
         let compared = |(len, bounds): &(usize, Bounds)| {
             let narrow = narrow(*bounds).min(ring_bits);
             let step = |n| self.sign(n, ENDS, narrow) + lift(n, narrow, ring_bits);
-            Cost::in_waves(*len, wave(ENDS), step)
+            Cost::in_waves(*len, self.tuning.compared(ENDS), step)
         };
         inputs.iter().fold(same::cost(PARTIES, ROLES), |cost, input| cost + compared(input))
     }

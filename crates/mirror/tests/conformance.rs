@@ -1,7 +1,7 @@
 //! Mirror solves every problem of the conformance suite.
 
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
-use cryptflow_mirror::MirrorDefinition;
+use cryptflow_mirror::{MirrorDefinition, Tuning};
 
 fn traits() -> Traits {
     Traits {
@@ -38,4 +38,13 @@ fn on_a_million() {
 #[test]
 fn inputs_are_held_to_their_bounds() {
     suite::check_inputs(&MirrorDefinition::default(), &traits()).verdict().unwrap();
+}
+
+/// Waves that short tensors cross: as many bytes and rounds as are declared, and the same values.
+#[test]
+fn in_short_waves() {
+    let definition = MirrorDefinition { tuning: Tuning { wave: 1 << 14, ..Tuning::USUAL } };
+    let report = suite::check(&definition, &traits(), Transport::InProcess, &[Family::Length]);
+    report.verdict().unwrap();
+    suite::check_inputs(&definition, &traits()).verdict().unwrap();
 }

@@ -10,7 +10,7 @@ use crate::{MirrorCosts, Tuning};
 /// together.
 #[test]
 fn bytes_of_an_activation() {
-    let costs = MirrorCosts { tuning: Tuning { bits_per_round: 600_000 } };
+    let costs = MirrorCosts { tuning: Tuning::USUAL };
     let n = 1 << 20;
     for (ring, compare, at_most) in [(64, 32, 70.5), (64, 24, 64.5), (37, 24, 40.9)] {
         let map = LinearMap::Scale { rows: n / 64, channels: 64 };

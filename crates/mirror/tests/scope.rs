@@ -12,8 +12,9 @@ use cryptflow_wire::{LinkOptions, local};
 fn another_ring_or_tuning_is_found() {
     let scope = Scope { session: [1; 32], program: [2; 32], ring_bits: 50 };
     let usual = MirrorDefinition::default();
-    let other_tuning = MirrorDefinition { tuning: Tuning { bits_per_round: 0 } };
-    let others = [(usual, Scope { ring_bits: 49, ..scope }), (other_tuning, scope)];
+    let other_tuning = MirrorDefinition { tuning: Tuning { bits_per_round: 0, ..Tuning::USUAL } };
+    let other_waves = MirrorDefinition { tuning: Tuning { wave: 1 << 14, ..Tuning::USUAL } };
+    let others = [(usual, Scope { ring_bits: 49, ..scope }), (other_tuning, scope), (other_waves, scope)];
     for (definition, other) in others {
         for odd in 0..3 {
             let links = local::mesh(3, LinkOptions::default()).unwrap();

@@ -5,12 +5,18 @@ use cryptflow_conformance::secrecy::{
     self, Fault, OneRelu, PARTIES, Run, SHAPE_BUGS, Subject, Watched, Zoo, repeats_are_found, seeds,
 };
 use cryptflow_mirror::{MirrorDefinition, Tuning};
-use cryptflow_mpc::Party;
+use cryptflow_mpc::{Definition, Party, keys};
+use cryptflow_ring::Prf;
+use cryptflow_ring::pack::pack;
 use cryptflow_wire::local::Recorded;
 
 use super::subject::subject;
+use crate::share::expand;
 
-const MIRROR: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0 });
+const MIRROR: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0, ..Tuning::USUAL });
+
+/// In waves of a block.
+const SHORT_WAVES: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0, wave: 1 << 14 });
 
 /// The helper's keys.
 const HELPERS: [Party; 2] = [Party::P1, Party::P2];
@@ -41,6 +47,25 @@ fn planted_bugs_are_found() {
             assert!(found.len() >= least, "{fault:?}: {found:?} of {streams:?}");
         }
         repeats_are_found(&MIRROR, &OneRelu::BLOCKS, key).unwrap();
+    }
+}
+
+/// Waves of which each tensor of the scenario has three: nothing is drawn a second time in the next.
+#[test]
+fn waves_keep_their_secrets() {
+    secrecy::check(&SHORT_WAVES, &Zoo, &[77, 0]).unwrap();
+    for key in HELPERS {
+        let run = |fault| secrecy::run(&SHORT_WAVES, &OneRelu::BLOCKS, 1, seeds(7), fault).unwrap();
+        let clean = run(Fault::None);
+        let streams = clean.streams(key).unwrap();
+        // As if the streams were rewound with every wave.
+        let each = streams.len() / 3;
+        assert_eq!(streams.len(), 3 * each, "{streams:?}");
+        for i in 0..each {
+            let (other, stream) = (streams[i], streams[each + i]);
+            let found = run(Fault::Repeated { key, stream, other }).ledger(&SHORT_WAVES);
+            assert!(found.unwrap_err().contains("overlap"), "{key}: {stream} repeats {other}");
+        }
     }
 }
 
@@ -88,5 +113,95 @@ fn messages_that_depend_on_a_secret_are_found() {
         check(&clean, &run).unwrap();
         bug(&mut run.messages);
         assert!(check(&clean, &run).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn owners_share_afresh() {
+    for ring in [64, 48] {
+        secrecy::check_owner(&MirrorDefinition::default(), ring, ring).unwrap();
+    }
+}
+
+/// Parts of x, masked with these seeds' streams, of which the first `bits` bits serve.
+fn shared(x: &[u64], seeds: [[u8; 16]; 2], bits: u32) -> Vec<Vec<u8>> {
+    let masks = seeds.map(|seed| expand(&Prf::new(seed), x.len(), bits));
+    let m: Vec<u64> =
+        (0..x.len()).map(|i| x[i].wrapping_add(masks[0][i]).wrapping_add(masks[1][i])).collect();
+    let part = |seed: &[u8; 16]| {
+        let mut part = seed.to_vec();
+        pack(&m, 64, &mut part);
+        part
+    };
+    vec![part(&seeds[0]), part(&seeds[1]), seeds.concat()]
+}
+
+#[test]
+fn planted_bugs_of_owners_are_found() {
+    let facts = &MirrorDefinition::FACTS;
+    let random = || {
+        let mut seed = [0; 16];
+        keys::random(&mut seed).unwrap();
+        seed
+    };
+    // (the bug, how parts are made, what is found)
+    let bugs: [(&str, secrecy::Share<'_>, &str); 8] = [
+        ("constant seeds", &|x| Ok(shared(x, [[1; 16], [2; 16]], 64)), "served before"),
+        ("one constant seed", &|x| Ok(shared(x, [random(), [2; 16]], 64)), "served before"),
+        (
+            "one seed for both masks: w - e is w",
+            &|x| {
+                let seed = random();
+                Ok(shared(x, [seed, seed], 64))
+            },
+            "served before",
+        ),
+        ("masks of half of the bits", &|x| Ok(shared(x, [random(), random()], 32)), "not uniform"),
+        (
+            "no masks",
+            &|x| {
+                let mut parts = shared(&vec![0; x.len()], [random(), random()], 64);
+                for part in &mut parts[..2] {
+                    part.truncate(16);
+                    pack(x, 64, part);
+                }
+                Ok(parts)
+            },
+            "not uniform",
+        ),
+        (
+            "one party gets another m",
+            &|x| {
+                let mut parts = shared(x, [random(), random()], 64);
+                parts[1][20] ^= 1;
+                Ok(parts)
+            },
+            "not the same for all",
+        ),
+        (
+            "P2 gets another seed",
+            &|x| {
+                let mut parts = shared(x, [random(), random()], 64);
+                parts[2][0] ^= 1;
+                Ok(parts)
+            },
+            "not the same for all",
+        ),
+        (
+            "fresh seeds that do not serve",
+            &|x| {
+                let mut parts = shared(x, [[1; 16], [2; 16]], 64);
+                let (a, b) = (random(), random());
+                parts[0][..16].copy_from_slice(&a);
+                parts[1][..16].copy_from_slice(&b);
+                parts[2] = [a, b].concat();
+                Ok(parts)
+            },
+            "in common",
+        ),
+    ];
+    for (bug, share, found) in bugs {
+        let error = secrecy::check_sharing(facts, 64, share).unwrap_err();
+        assert!(error.contains(found), "{bug}: {error}");
     }
 }

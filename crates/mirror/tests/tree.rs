@@ -32,7 +32,7 @@ fn costs_of_the_specified_plans() {
 
 #[test]
 fn the_search_finds_plans_at_least_as_good() {
-    let rounds_free = Tuning { bits_per_round: 0 };
+    let rounds_free = Tuning { bits_per_round: 0, ..Tuning::USUAL };
     for (bits, at_most) in [(23, 99), (31, 140), (1, 1), (2, 3), (63, 310)] {
         let plan = Tree::best(bits, 1 << 20, 1, rounds_free);
         let cost = plan.cost();
@@ -50,7 +50,7 @@ fn the_search_finds_plans_at_least_as_good() {
 
 #[test]
 fn thresholds_share_their_leaves() {
-    let rounds_free = Tuning { bits_per_round: 0 };
+    let rounds_free = Tuning { bits_per_round: 0, ..Tuning::USUAL };
     let cost = |plan: &Tree, thresholds: u64| {
         let c = plan.cost();
         c.shared + thresholds * (c.dealt + 2 * c.opened)

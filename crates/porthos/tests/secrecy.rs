@@ -6,6 +6,7 @@ use cryptflow_conformance::secrecy::{
     repeats_are_found, seeds,
 };
 use cryptflow_mpc::Party;
+use cryptflow_porthos::PorthosDefinition;
 use cryptflow_wire::local::Recorded;
 
 use super::subject::{DEALT, LOCAL};
@@ -128,5 +129,12 @@ fn shapes_that_depend_on_a_secret_are_found() {
         clean.same_shape(&run).unwrap();
         bug(&mut run.messages);
         assert!(clean.same_shape(&run).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn owners_share_afresh() {
+    for ring in [64, 48] {
+        secrecy::check_owner(&PorthosDefinition, ring, 64).unwrap();
     }
 }

@@ -10,7 +10,7 @@ use super::mirror;
 use super::net::Net;
 use super::porthos::DEALT as PORTHOS;
 
-const MIRROR: Subject<MirrorDefinition> = mirror::subject(Tuning { bits_per_round: 0 });
+const MIRROR: Subject<MirrorDefinition> = mirror::subject(Tuning { bits_per_round: 0, ..Tuning::USUAL });
 
 /// Secrets: all zero, and another.
 const SECRETS: [u64; 2] = [0, 1];

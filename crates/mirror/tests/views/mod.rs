@@ -175,9 +175,13 @@ fn transcript(
             let keys =
                 Keys::insecure_from_keys(party, others.map(|other| (other, key(party, other)))).unwrap();
             scope.spawn(move || {
-                let mut mirror =
-                    Mirror::insecure_with_keys(links, keys, problem.ring, Tuning { bits_per_round: 0 })
-                        .unwrap();
+                let mut mirror = Mirror::insecure_with_keys(
+                    links,
+                    keys,
+                    problem.ring,
+                    Tuning { bits_per_round: 0, ..Tuning::USUAL },
+                )
+                .unwrap();
                 let (a, b, part) = match party {
                     Party::P0 => (m, r0, WeightPart::Evaluator(vec![w.wrapping_sub(e)])),
                     Party::P1 => (m, r1, WeightPart::Evaluator(vec![w.wrapping_add(e)])),

@@ -128,6 +128,10 @@ fn genuine_sgx_and_tdx() {
                 "--allow-status=ConfigurationAndSWHardeningNeeded",
                 "--accept-advisory=INTEL-SA-00289=a test",
                 "--accept-advisory=INTEL-SA-00615=a test",
+                // Its certificate does not say whether it has these.
+                "--allow-smt",
+                "--allow-dynamic-platform",
+                "--allow-cached-keys",
             ][..],
         ),
         ("tdx", "tdx_quote", &["--allow-smt", "--allow-dynamic-platform", "--allow-cached-keys"][..]),

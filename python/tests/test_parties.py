@@ -200,6 +200,11 @@ except KeyboardInterrupt:
 """
 
 
+def heard() -> None:
+    """Has a new process hear Ctrl-C, also where whoever started the tests (a job in the background) does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def begun(program: cf.Program, tmp_path: Path) -> tuple[subprocess.Popen[str], list[int]]:
     path = tmp_path / "program.safetensors"
     program.save(path)
@@ -208,6 +213,7 @@ def begun(program: cf.Program, tmp_path: Path) -> tuple[subprocess.Popen[str], l
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heard,
     )
     assert process.stdout is not None
     started = [int(number) for number in process.stdout.readline().split()]
@@ -246,7 +252,8 @@ def test_a_compilation_is_interrupted(tmp_path: Path) -> None:
     except KeyboardInterrupt:
         print("interrupted")
     """
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=30, check=False)
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, preexec_fn=heard)
     assert run.stdout.strip() == "interrupted", run.stderr
 
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::clean;
 use crate::deployment::Deployment;
-use crate::messages::{Manifest, SessionError};
+use crate::messages::{Manifest, SessionError, decode};
 
 /// Longest of these messages: a program.
 const LIMIT: usize = 64 << 20;
@@ -133,9 +133,7 @@ pub fn hear_short<T: DeserializeOwned>(channel: &mut Channel) -> Result<T, Sessi
 }
 
 fn hear_at_most<T: DeserializeOwned>(channel: &mut Channel, limit: usize) -> Result<T, SessionError> {
-    let bytes = channel.recv(limit)?;
-    postcard::from_bytes(&bytes)
-        .map_err(|e| SessionError::Message { peer: channel.peer().into(), reason: e.to_string() })
+    decode(&channel.recv(limit)?, channel.peer())
 }
 
 /// Waits for an answer, which must not be a refusal.

@@ -33,6 +33,9 @@ pub const VERSION: u32 = 4;
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
 
+/// Longest of those that hold neither.
+const SHORT: usize = 64 << 10;
+
 /// What everybody in a session must agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -314,8 +317,26 @@ pub fn send(link: &Link, message: &impl Serialize) -> Result<(), SessionError> {
 
 /// Waits for a request or a reply.
 pub fn receive<T: DeserializeOwned>(link: &Link) -> Result<T, SessionError> {
-    let bytes = link.recv_any(MESSAGE_LIMIT)?;
-    postcard::from_bytes(&bytes).map_err(|e| unexpected(link, e))
+    receive_at_most(link, MESSAGE_LIMIT)
+}
+
+/// The same of one that holds neither a program nor parts of outputs.
+pub fn receive_short<T: DeserializeOwned>(link: &Link) -> Result<T, SessionError> {
+    receive_at_most(link, SHORT)
+}
+
+fn receive_at_most<T: DeserializeOwned>(link: &Link, limit: usize) -> Result<T, SessionError> {
+    decode(&link.recv_any(limit)?, link.peer())
+}
+
+/// What `peer` said: all of the bytes, and no other.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], peer: &str) -> Result<T, SessionError> {
+    let wrong = |reason: String| SessionError::Message { peer: peer.into(), reason };
+    let (message, rest) = postcard::take_from_bytes(bytes).map_err(|e| wrong(e.to_string()))?;
+    if !rest.is_empty() {
+        return Err(wrong(format!("{} bytes follow after its end", rest.len())));
+    }
+    Ok(message)
 }
 
 /// A message that is not the one that is due.

@@ -16,7 +16,7 @@ use crate::difference::Difference;
 use crate::limits::fits_this_machine;
 use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, elements, part_limit, receive,
-    send, unexpected,
+    receive_short, send, unexpected,
 };
 
 /// Two messages of progress are at least so far apart.
@@ -61,9 +61,10 @@ pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionErro
     breaker.tie(client);
     // A handle that outlives the run: links that close with it would say good-bye, and not why.
     let open = links.clone();
-    let result = tell_everybody(&breaker, job.protocol.visit(Session { links, client, job }));
-    drop(open);
-    result
+    tell_everybody(&breaker, job.protocol.visit(Session { links, client, job }))?;
+    // Everybody has what was due. Whoever says more has not run this session.
+    open.finish().and(client.finish())?;
+    Ok(())
 }
 
 /// A session after its setup, in whichever protocol.
@@ -187,7 +188,7 @@ fn run<P: Protocol>(
     };
     send(client, &Reply::Ready)?;
     loop {
-        match receive(client)? {
+        match receive_short(client)? {
             Request::Weights { .. } if deployed || running.is_some() => {
                 return Err(unexpected(client, "this session has its weights"));
             }
@@ -223,6 +224,8 @@ fn run<P: Protocol>(
                         None
                     }
                 };
+                // From here on the others may be ahead of this party.
+                let _ahead = links.read_ahead();
                 if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
                     let mut protocol = begin(links.clone())?;
                     let weights = take_weights(&mut protocol, program, raw)?;

@@ -71,6 +71,14 @@ pub enum WireError {
         /// What is accepted.
         limit: usize,
     },
+    /// A message where none is due any more.
+    #[error(
+        "{peer} sent a message after the end of the session: nobody has asked for it, and nothing of it was read"
+    )]
+    Unasked {
+        /// Name of the peer.
+        peer: String,
+    },
     /// A frame that no party of this version sends.
     #[error("{peer} sent a malformed frame: {reason}")]
     Frame {

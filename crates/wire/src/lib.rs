@@ -42,7 +42,7 @@ pub use frame::FrameError;
 pub use guard::{Chain, Guard, LinkTranscript};
 pub use hello::Role;
 pub use link::Link;
-pub use links::{Breaker, Links, Watch};
+pub use links::{Breaker, Links, ReadAhead, Watch};
 pub use meter::LinkMeter;
 pub use options::LinkOptions;
 pub use token::Token;

@@ -58,8 +58,12 @@ pub(crate) struct State {
     pub(crate) out_bytes: usize,
     /// What the peer shall be told before the link goes down.
     pub(crate) abort: Option<String>,
-    /// The link was dropped: flush, close, read no more.
-    pub(crate) dropped: bool,
+    /// The link was dropped or finished: flush, close, keep nothing more.
+    pub(crate) closed: bool,
+    /// It was finished: nothing more may come.
+    pub(crate) over: bool,
+    /// A protocol runs: the peer may be ahead.
+    pub(crate) running: bool,
     /// The sender thread writes no more.
     pub(crate) writes_done: bool,
 
@@ -168,6 +172,18 @@ impl Shared {
         }
     }
 
+    /// Nothing more is sent, and nothing may come any more.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        let waits = !state.inbox.is_empty() || state.announced.is_some();
+        (state.closed, state.over) = (true, true);
+        self.changed.notify_all();
+        drop(state);
+        if waits {
+            self.break_off(WireError::Unasked { peer: self.peer.clone() });
+        }
+    }
+
     /// Breaks this link alone.
     pub(crate) fn break_off(&self, error: WireError) -> WireError {
         let mut state = self.lock();
@@ -175,7 +191,7 @@ impl Shared {
             return first.clone();
         }
         let told = matches!(&error, WireError::Aborted { peer, .. } if *peer == self.peer);
-        if !told && !state.dropped {
+        if !told && !state.closed {
             state.abort = Some(error.reason_for_peers());
         }
         state.end = Some(End::Now(error.clone()));
@@ -383,6 +399,48 @@ impl Link {
         }
     }
 
+    /// Ends the link in good order, and waits until the peer has done the same: as [`Drop`] does, but
+    /// nothing may come any more.
+    ///
+    /// # Errors
+    /// The peer sent a message that nobody has asked for. Whatever else goes wrong with a link that is
+    /// at its end is no error.
+    pub fn finish(&self) -> Result<(), WireError> {
+        self.shared.finish();
+        self.close();
+        match self.shared.broken() {
+            Some(error @ WireError::Unasked { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the peer has read everything and has ended its side: as long as it keeps taking it,
+    /// or, where the link is broken, as long as the peer needs to take note of the reason. (The peer ends
+    /// its side when it has read the close frame. A socket that is closed before could destroy what is
+    /// still under way.)
+    fn close(&self) {
+        let Some(control) = &self.control else { return };
+        let shared = &*self.shared;
+        let mut patience = shared.patience(&shared.moved_out);
+        let started = Instant::now();
+        let mut state = shared.lock();
+        state.closed = true;
+        state.inbox.clear();
+        state.in_bytes = 0;
+        shared.changed.notify_all();
+        while !(state.writes_done && state.reads_done) {
+            let left = match state.end {
+                Some(End::Now(_)) => LINGER.checked_sub(started.elapsed()),
+                _ => shared.left(&state, &mut patience, &shared.moved_out).ok(),
+            };
+            let Some(left) = left else {
+                control.stop();
+                return;
+            };
+            state = shared.wait(state, left);
+        }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -405,30 +463,8 @@ impl Shared {
 }
 
 impl Drop for Link {
-    /// Waits until the peer has read everything: as long as it keeps taking it, or, where the link
-    /// is broken, as long as the peer needs to take note of the reason. (The peer ends its side
-    /// when it has read the close frame. A socket that is closed before could destroy what is still
-    /// under way.)
+    /// Sends what is queued and closes the link. What the peer sends is read and thrown away.
     fn drop(&mut self) {
-        let Some(control) = &self.control else { return };
-        let shared = &*self.shared;
-        let mut patience = shared.patience(&shared.moved_out);
-        let started = Instant::now();
-        let mut state = shared.lock();
-        state.dropped = true;
-        state.inbox.clear();
-        state.in_bytes = 0;
-        shared.changed.notify_all();
-        while !(state.writes_done && state.reads_done) {
-            let left = match state.end {
-                Some(End::Now(_)) => LINGER.checked_sub(started.elapsed()),
-                _ => shared.left(&state, &mut patience, &shared.moved_out).ok(),
-            };
-            let Some(left) = left else {
-                control.stop();
-                return;
-            };
-            state = shared.wait(state, left);
-        }
+        self.close();
     }
 }

@@ -118,6 +118,24 @@ impl Links {
         self.breaker().abort_all(reason);
     }
 
+    /// Says that a protocol runs over the links, until what is returned is dropped: each of them reads
+    /// ahead up to [`crate::LinkOptions::read_ahead`] until then.
+    pub fn read_ahead(&self) -> ReadAhead {
+        ReadAhead::set(&self.links, true);
+        ReadAhead(Arc::clone(&self.links))
+    }
+
+    /// Ends all links in good order, see [`Link::finish`].
+    ///
+    /// # Errors
+    /// A peer sent a message that nobody has asked for.
+    pub fn finish(&self) -> Result<(), WireError> {
+        let to_others = || self.others().filter_map(|j| self.links.get(j));
+        // All of them at once: each peer waits for all of its own.
+        to_others().for_each(|link| link.shared().finish());
+        to_others().map(Link::finish).fold(Ok(()), Result::and)
+    }
+
     /// A handle that reads the meters after the links were handed to a protocol.
     pub fn watch(&self) -> Watch {
         let links = self.links.iter().map(|link| Arc::clone(link.shared())).collect();
@@ -128,6 +146,25 @@ impl Links {
     /// be tied to it.
     pub fn breaker(&self) -> Breaker {
         Breaker(Arc::clone(&self.group))
+    }
+}
+
+/// A protocol runs over a party's links, see [`Links::read_ahead`].
+pub struct ReadAhead(Arc<[Link]>);
+
+impl ReadAhead {
+    fn set(links: &[Link], running: bool) {
+        for link in links {
+            let shared = link.shared();
+            shared.lock().running = running;
+            shared.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        ReadAhead::set(&self.0, false);
     }
 }
 

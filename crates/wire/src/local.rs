@@ -24,8 +24,7 @@ pub fn pair(options: LinkOptions) -> Result<(Link, Link), WireError> {
     ))
 }
 
-/// The links of so many parties in one process. The link between the evaluators P0 and P1 has no
-/// limits.
+/// The links of so many parties in one process, each with the options of [`LinkOptions::between`].
 ///
 /// # Errors
 /// The system gives no threads.
@@ -193,6 +192,11 @@ impl Source for Outlet {
     fn payload(&mut self, _len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>> {
         alive();
         Ok(std::mem::take(&mut self.payload))
+    }
+
+    fn skip(&mut self, _len: usize) -> io::Result<()> {
+        self.payload = Vec::new();
+        Ok(())
     }
 }
 

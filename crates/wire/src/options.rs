@@ -11,10 +11,13 @@ pub struct LinkOptions {
     /// limit.
     pub send_limit: usize,
     /// The link reads ahead until this many bytes wait to be received, some for each message beside its
-    /// payload; `usize::MAX` is no limit. A
-    /// message that does not fit is neither read nor allocated before somebody asks for a message
-    /// of its length.
+    /// payload. A message that does not fit is neither read nor allocated before somebody asks for a
+    /// message of its length: the network holds its sender back. So this is what a peer can have a party
+    /// keep that it has no use for.
     pub receive_limit: usize,
+    /// The same while a protocol runs ([`crate::Links::read_ahead`]), when peers are rightly ahead: who
+    /// deals sends as fast as the network takes it, and evaluators a round at once.
+    pub read_ahead: usize,
     /// Longest message that may be announced at all.
     pub max_message: u64,
     /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives
@@ -32,7 +35,8 @@ impl Default for LinkOptions {
     fn default() -> LinkOptions {
         LinkOptions {
             send_limit: 64 << 20,
-            receive_limit: 64 << 20,
+            receive_limit: 256 << 10,
+            read_ahead: 64 << 20,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),
             stall_limit: Duration::from_secs(600),
@@ -48,13 +52,12 @@ impl LinkOptions {
     }
 
     /// The options of the link between parties `i` and `j`: evaluators exchange messages of any
-    /// size at once, so their link has no limits. The helper, who deals ahead, is held back by
-    /// them.
+    /// size at once, before either receives, so nothing holds back what they send. The helper, who deals
+    /// ahead, is held back.
     pub fn between(&self, i: usize, j: usize) -> LinkOptions {
         let mut options = self.clone();
         if i < 2 && j < 2 {
             options.send_limit = usize::MAX;
-            options.receive_limit = usize::MAX;
         }
         options
     }

@@ -91,7 +91,7 @@ fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<Str
             return Ok(state.abort.take());
         }
         let Some(message) = state.outbox.pop_front() else {
-            if state.dropped {
+            if state.closed {
                 return Ok(None);
             }
             let idle = heartbeat.saturating_sub(last.elapsed());
@@ -153,9 +153,9 @@ fn write_failed(shared: &Shared, error: &io::Error) {
         }
         state = shared.wait(state, left);
     }
-    let (known, dropped) = (state.end.is_some(), state.dropped);
+    let (known, closed) = (state.end.is_some(), state.closed);
     drop(state);
-    if !known && !dropped {
+    if !known && !closed {
         shared.fail(lost(shared, error));
     }
 }
@@ -169,10 +169,16 @@ fn receive(shared: &Shared, mut source: Box<dyn Source>) {
     state.announced = None;
     shared.changed.notify_all();
     // Once the link is broken or given up, the peer's going is no news.
-    if state.dropped || matches!(state.end, Some(End::Now(_))) {
+    if matches!(state.end, Some(End::Now(_))) {
         return;
     }
     match end {
+        // The others are at their ends, too, and take leave in good order.
+        End::Now(error @ WireError::Unasked { .. }) => {
+            drop(state);
+            shared.break_off(error);
+        }
+        _ if state.closed => {}
         End::Now(error) => {
             drop(state);
             shared.fail(error);
@@ -221,12 +227,16 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
         let Ok(len) = usize::try_from(header.len) else {
             return malformed(FrameError::Memory(header.len));
         };
-        await_room(shared, len);
-        match source.payload(len, &mut || shared.moved_in()) {
+        let read = match await_room(shared, len) {
+            Room::Keep => source.payload(len, &mut || shared.moved_in()).map(Some),
+            Room::Skip => source.skip(len).map(|()| None),
+            Room::Over => return End::Now(WireError::Unasked { peer: shared.peer.clone() }),
+        };
+        match read {
             Ok(payload) => {
                 let mut state = shared.lock();
                 state.announced = None;
-                if !state.dropped {
+                if let Some(payload) = payload.filter(|_| !state.closed) {
                     state.in_bytes += held(len);
                     let chain = source.chain();
                     state.inbox.push_back(Incoming { clock: header.clock, payload, chain });
@@ -238,20 +248,36 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
     }
 }
 
-/// Waits until an announced message may be read: it fits the limit, or it is the one that somebody
-/// waits for, or nobody will ever ask for it.
-fn await_room(shared: &Shared, len: usize) {
+/// What becomes of an announced message.
+enum Room {
+    /// It fits the limit, or it is the one that somebody waits for.
+    Keep,
+    /// Nobody will ever ask for it, and the peer shall read to the end why.
+    Skip,
+    /// Nothing was to come any more.
+    Over,
+}
+
+/// Waits until an announced message may be read.
+fn await_room(shared: &Shared, len: usize) -> Room {
     let mut state = shared.lock();
     state.announced = Some(len as u64);
     shared.changed.notify_all();
     loop {
-        let fits = state.in_bytes.saturating_add(held(len)) <= shared.options.receive_limit;
+        let options = &shared.options;
+        let limit =
+            if state.running { options.read_ahead.max(options.receive_limit) } else { options.receive_limit };
+        let fits = state.in_bytes.saturating_add(held(len)) <= limit;
         let wanted = state.inbox.is_empty() && state.wanted.is_some_and(|wanted| len as u64 <= wanted);
-        state.paused = !(fits || wanted || state.dropped || matches!(state.end, Some(End::Now(_))));
-        if !state.paused {
-            return;
+        let broken = matches!(state.end, Some(End::Now(_)));
+        state.paused = !(fits || wanted || state.closed || broken);
+        match state.paused {
+            false if broken => return Room::Skip,
+            false if state.over => return Room::Over,
+            false if state.closed => return Room::Skip,
+            false => return Room::Keep,
+            true => state = shared.wait(state, FOREVER),
         }
-        state = shared.wait(state, FOREVER);
     }
 }
 

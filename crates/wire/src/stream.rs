@@ -31,6 +31,8 @@ pub(crate) trait Source: Send {
     /// The payload of the frame whose header was read last. Calls `alive` for every part that
     /// arrives.
     fn payload(&mut self, len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>>;
+    /// Reads the payload of the frame whose header was read last, and keeps nothing of it.
+    fn skip(&mut self, len: usize) -> io::Result<()>;
     /// The chain of the messages read so far, where frames are authenticated.
     fn chain(&self) -> Option<Chain> {
         None
@@ -103,9 +105,23 @@ impl StreamSource {
         StreamSource { reader, opener, part: Vec::new() }
     }
 
-    /// Bytes of a tag, where there are tags.
-    fn tag_len(&self) -> usize {
-        if self.opener.is_some() { TAG_LEN } else { 0 }
+    /// Reads and opens a payload, part by part.
+    fn parts(&mut self, len: usize, alive: &mut dyn FnMut(), take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let tag_len = if self.opener.is_some() { TAG_LEN } else { 0 };
+        self.part.resize(PART + tag_len, 0);
+        let mut left = len;
+        while left > 0 {
+            let due = PART.min(left);
+            let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
+            fill_all(&mut self.reader, part, alive)?;
+            let (part, tag) = part.split_at_mut_checked(due).unwrap_or_default();
+            if let Some(opener) = &mut self.opener {
+                opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
+            }
+            take(part);
+            left -= due;
+        }
+        Ok(())
     }
 }
 
@@ -147,19 +163,12 @@ impl Source for StreamSource {
 
     fn payload(&mut self, len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>> {
         let mut payload = Vec::with_capacity(len.min(TRUSTED));
-        let tag_len = self.tag_len();
-        self.part.resize(PART + tag_len, 0);
-        while payload.len() < len {
-            let due = PART.min(len - payload.len());
-            let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
-            fill_all(&mut self.reader, part, alive)?;
-            let (part, tag) = part.split_at_mut_checked(due).unwrap_or_default();
-            if let Some(opener) = &mut self.opener {
-                opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
-            }
-            payload.extend_from_slice(part);
-        }
+        self.parts(len, alive, &mut |part| payload.extend_from_slice(part))?;
         Ok(payload)
+    }
+
+    fn skip(&mut self, len: usize) -> io::Result<()> {
+        self.parts(len, &mut || (), &mut |_| ())
     }
 
     fn chain(&self) -> Option<Chain> {

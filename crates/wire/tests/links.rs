@@ -36,11 +36,7 @@ fn tls_mesh(options: LinkOptions, guarded: bool) -> Result<[Links; 3], WireError
         let (from, to) = (Role::Party(own as u8), Role::Party(peer as u8));
         let guard = guarded.then(|| Guard::new(&[7; 32], [8; 32], from, to));
         channel.name(&to.to_string());
-        let mut options = options.clone();
-        if own < 2 && peer < 2 {
-            (options.send_limit, options.receive_limit) = (usize::MAX, usize::MAX);
-        }
-        channel.into_link(Arc::clone(&clocks[own]), options, guard).unwrap()
+        channel.into_link(Arc::clone(&clocks[own]), options.between(own, peer), guard).unwrap()
     };
     let ((a01, a10), (a02, a20), (a12, a21)) = (channels(), channels(), channels());
     Ok([
@@ -50,7 +46,7 @@ fn tls_mesh(options: LinkOptions, guarded: bool) -> Result<[Links; 3], WireError
     ])
 }
 
-fn each_mesh(options: &LinkOptions, test: impl Fn(&str, [Links; 3])) {
+fn each_mesh(options: &LinkOptions, mut test: impl FnMut(&str, [Links; 3])) {
     for (name, mesh) in MESHES {
         test(name, mesh(options.clone()).unwrap());
     }
@@ -449,6 +445,86 @@ fn empty_messages_that_nobody_receives_are_not_kept_without_end() {
     for _ in 0..1000 {
         link.recv(0).unwrap();
     }
+}
+
+/// What a peer sends ahead of what it is asked for stays out of memory, but for a little; and arrives
+/// all the same.
+#[test]
+fn what_nobody_waits_for_is_left_on_the_network() {
+    const LEN: usize = 64 << 10;
+    let waiting = |running: bool, options: LinkOptions| {
+        let mut waiting = Vec::new();
+        each_mesh(&options, |name, [p0, p1, _p2]| {
+            let ahead = running.then(|| p1.read_ahead());
+            (0..64u8).for_each(|i| p0.to(1).send(vec![i; LEN]).unwrap());
+            // As much as it takes unasked, and what may still be on its way.
+            let held = || p1.to(0).shared().lock().in_bytes;
+            let mut before = usize::MAX;
+            while held() != before {
+                before = held();
+                thread::sleep(Duration::from_millis(300));
+            }
+            waiting.push(before);
+            for i in 0..64u8 {
+                assert_eq!(p1.to(0).recv(LEN).unwrap(), [i; LEN], "{name}");
+            }
+            drop(ahead);
+        });
+        waiting
+    };
+    let usual = LinkOptions::default();
+    for held in waiting(false, usual.clone()) {
+        assert!(0 < held && held <= usual.receive_limit, "{held} bytes were kept");
+    }
+    // While a protocol runs, its links read ahead.
+    assert!(waiting(true, usual).iter().all(|&held| held >= 64 * LEN));
+}
+
+/// Both send all that they have before either receives, more than links read ahead.
+#[test]
+fn evaluators_that_send_before_they_receive_do_not_wait_for_one_another() {
+    const LEN: usize = 3 << 20;
+    let options = LinkOptions { read_ahead: 4 << 20, ..LinkOptions::default() };
+    each_mesh(&options, |name, [p0, p1, _p2]| {
+        let name = name.to_string();
+        let run = |links: Links, peer: usize| {
+            let name = name.clone();
+            thread::spawn(move || {
+                let _ahead = links.read_ahead();
+                (0..30u8).for_each(|i| links.to(peer).send(vec![i; LEN]).unwrap());
+                for i in 0..30u8 {
+                    assert_eq!(links.to(peer).recv(LEN).unwrap()[LEN - 1], i, "{name}");
+                }
+            })
+        };
+        [run(p0, 1), run(p1, 0)].into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_message_after_the_end_is_refused_and_its_sender_named() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, p2]| {
+        let unasked = Err(WireError::Unasked { peer: "P1".into() });
+        // It came before the end, and nobody has received it.
+        p1.to(0).send(vec![0; 10]).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        thread::scope(|scope| {
+            let others = [&p1, &p2].map(|links| scope.spawn(|| links.finish()));
+            assert_eq!(p0.finish(), unasked, "{name}");
+            // The others have parted in good order.
+            others.into_iter().for_each(|other| assert_eq!(other.join().unwrap(), Ok(()), "{name}"));
+        });
+    });
+    // It comes after the end, and is so long that it would be kept whole before it is found out.
+    let (link, mut stream) = half_open(LinkOptions::default());
+    thread::scope(|scope| {
+        let finished = scope.spawn(|| link.finish());
+        let mut close = [0; 16];
+        stream.read_exact(&mut close).unwrap();
+        assert_eq!(close[0], 3);
+        stream.write_all(&frame(1, 1 << 30, &[])).unwrap();
+        assert_eq!(finished.join().unwrap(), Err(WireError::Unasked { peer: "P0".into() }));
+    });
 }
 
 #[test]

@@ -12,6 +12,16 @@ fn payloads_longer_than_what_is_trusted_grow_as_they_come() {
 }
 
 #[test]
+fn what_is_skipped_is_read_to_its_end() {
+    let long = 3 * PART + 1;
+    let bytes = [vec![1; long], vec![2; HEADER_LEN]].concat();
+    let mut source = StreamSource::new(Box::new(io::Cursor::new(bytes)), None);
+    source.skip(long).unwrap();
+    assert_eq!(source.header().unwrap(), Some([2; HEADER_LEN]));
+    assert_eq!(source.skip(1).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}
+
+#[test]
 fn the_end_of_a_stream_within_a_frame_is_an_error() {
     let source = |n: u64| StreamSource::new(Box::new(io::repeat(1).take(n)), None);
     assert!(source(0).header().unwrap().is_none());

@@ -60,7 +60,8 @@ fn told(honest: &[Parts], lied: &[Parts], victim: usize, to_each_its_own: bool) 
     told
 }
 
-fn open(sites: &Sites) -> (Site, Opened, u32) {
+/// A session of the tiny model, once all parties agree on it.
+pub fn open(sites: &Sites) -> (Site, Opened, u32) {
     let site = Site::read(&sites.config("client"), None).unwrap();
     let (deployment, program) = site.describe("tiny").unwrap();
     let opened = site.open(&deployment, &program, ProtocolName::Mirror).unwrap();

@@ -14,6 +14,7 @@ mod several;
 mod attacks;
 mod attested;
 mod fork;
+mod frames;
 mod hostile;
 mod liar;
 mod lying;

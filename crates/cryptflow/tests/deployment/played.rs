@@ -43,17 +43,17 @@ struct Intent {
 }
 
 /// A session in which the test is the client, and P2.
-struct Stage {
+pub struct Stage {
     program: Checked,
-    manifest: Manifest,
+    pub manifest: Manifest,
     /// The client's links to P0 and P1.
-    client: [Link; 2],
+    pub client: [Link; 2],
     /// P2's links to P0 and P1; none where its host has no key for them.
-    links: Vec<Link>,
+    pub links: Vec<Link>,
     /// Its bare connections, in that case.
     bare: Vec<Channel>,
     /// The instances of P0, P1 and P2.
-    roster: Vec<[u8; 32]>,
+    pub roster: Vec<[u8; 32]>,
 }
 
 fn options() -> LinkOptions {
@@ -62,7 +62,7 @@ fn options() -> LinkOptions {
 
 /// Sets the stage. With `stolen`, P2's host has all of its keys but the instance key, and takes its
 /// connections over.
-fn stage(sites: &mut Sites, stolen: bool) -> Stage {
+pub fn stage(sites: &mut Sites, stolen: bool) -> Stage {
     sites.start();
     sites.deploy("mirror").unwrap();
     sites.kill(2);
@@ -229,6 +229,18 @@ fn copy(
     nobody.join().unwrap();
 }
 
+/// What P0 and P1 hear of P2 before the client says anything.
+pub fn agree(links: &[Link], manifest: &Manifest, roster: &[[u8; 32]]) {
+    for link in links {
+        send(link, &Agreement { manifest: manifest.digest(), roster: roster.to_vec() }).unwrap();
+        let theirs: Agreement = receive(link).unwrap();
+        assert_eq!((theirs.manifest, &theirs.roster[..]), (manifest.digest(), roster));
+        // Its log is as it says.
+        send(link, &Head { digest: [1; 32], signature: vec![2; 70] }).unwrap();
+        receive::<Head>(link).unwrap();
+    }
+}
+
 /// Two copies that have the same keys, and part after everybody has agreed: one deals to P0, the
 /// other to P1.
 #[test]
@@ -239,14 +251,7 @@ fn a_host_that_copies_its_party_in_the_middle() {
         sites.edit(role, "[session]\n", "[session]\ncheck_inputs = false\n");
     }
     let Stage { program, manifest, client, links, roster, .. } = stage(&mut sites, false);
-    for link in &links {
-        send(link, &Agreement { manifest: manifest.digest(), roster: roster.clone() }).unwrap();
-        let theirs: Agreement = receive(link).unwrap();
-        assert_eq!((theirs.manifest, &theirs.roster), (manifest.digest(), &roster));
-        // Its log is as it says.
-        send(link, &Head { digest: [1; 32], signature: vec![2; 70] }).unwrap();
-        receive::<Head>(link).unwrap();
-    }
+    agree(&links, &manifest, &roster);
     // The client gives everybody its part of the input.
     let rows = common::rows(common::BATCH).concat();
     let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();

@@ -174,6 +174,14 @@ impl Sites {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
+    /// Bytes of a party's process that lie in memory.
+    pub fn memory(&self, index: usize) -> u64 {
+        let id = self.processes[index].as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() << 10
+    }
+
     fn log_file(&self, index: usize) -> PathBuf {
         self.folder.path().join(format!("p{index}.log"))
     }

@@ -11,7 +11,7 @@ use super::statement::{Statement, consistent};
 use super::{Discord, Instance, Trust};
 use crate::commitments::{What, differ};
 use crate::difference::Difference;
-use crate::messages::{Manifest, Obstacle, SessionError, receive, send, unexpected};
+use crate::messages::{Manifest, Obstacle, SessionError, receive_short, send, unexpected};
 
 /// One party's side of an attested session.
 pub struct Accord {
@@ -88,7 +88,7 @@ impl Accord {
             send(links.to(j), &own)?;
         }
         for j in links.others() {
-            let theirs: Agreement = receive(links.to(j))?;
+            let theirs: Agreement = receive_short(links.to(j))?;
             if theirs.manifest != own.manifest {
                 let difference = Difference::AttestedManifest { party: links.index(), peer: j };
                 return Err(Obstacle::from(difference).into());
@@ -119,7 +119,7 @@ impl Accord {
         }
         let mut due = own.due;
         for j in links.others() {
-            let theirs: Intent = receive(links.to(j))?;
+            let theirs: Intent = receive_short(links.to(j))?;
             if theirs.inputs != inputs {
                 return Err(differ(links, owner, What::Inputs, j).into());
             }
@@ -165,7 +165,7 @@ impl Accord {
         }
         let mut statements = vec![own.clone(); links.parties()];
         for j in links.others() {
-            statements[j] = receive(links.to(j))?;
+            statements[j] = receive_short(links.to(j))?;
         }
         consistent(&statements).map_err(SessionError::Transcript)?;
         Ok(Ended { statement: own })

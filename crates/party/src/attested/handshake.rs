@@ -15,10 +15,10 @@ use cryptflow_aramis::{Appraisal, Binding, Evidence};
 use cryptflow_mpc::keys;
 use cryptflow_wire::tls::Channel;
 use cryptflow_wire::{Link, Role, WireError};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::{AttestationError, Instance, Trust};
-use crate::messages::{SessionError, VERSION};
+use crate::messages::{SessionError, VERSION, decode};
 
 /// Longest message: evidence with its certificates.
 const LIMIT: usize = 1 << 20;
@@ -162,7 +162,7 @@ pub fn attest(
     let mut nonce = [0; 32];
     keys::random(&mut nonce)?;
     port.say(encode(&Hello { nonce, instance: *instance.public() })?)?;
-    let hello: Hello = decode(&port.hear(LIMIT)?, peer)?;
+    let hello: Hello = decode(&port.hear(LIMIT)?, &peer.to_string())?;
 
     let gathered = match (terms.own, &trust.attester) {
         (Role::Client, _) => Ok(None),
@@ -177,7 +177,7 @@ pub fn attest(
         Err(error) => (None, Some(error)),
     };
     port.say(encode(&Proof { evidence })?)?;
-    let proof: Proof = decode(&port.hear(LIMIT)?, peer)?;
+    let proof: Proof = decode(&port.hear(LIMIT)?, &peer.to_string())?;
 
     let judged = match (peer, &proof.evidence) {
         (Role::Client, _) => Ok(None),
@@ -192,7 +192,7 @@ pub fn attest(
     let judged = failure.map_or(judged, Err);
     port.say(encode(&Verdict { refused: judged.as_ref().err().map(ToString::to_string) })?)?;
     let appraisal = judged?;
-    let verdict: Verdict = decode(&port.hear(LIMIT)?, peer)?;
+    let verdict: Verdict = decode(&port.hear(LIMIT)?, &peer.to_string())?;
     match verdict.refused {
         Some(reason) => Err(SessionError::Refused { peer: peer.to_string(), reason: clean(&reason) }),
         None => Ok(Proved { instance: hello.instance, appraisal }),
@@ -210,11 +210,6 @@ fn judged(role: Role) -> cryptflow_aramis::Role {
 fn encode(message: &impl Serialize) -> Result<Vec<u8>, SessionError> {
     postcard::to_stdvec(message)
         .map_err(|e| SessionError::Message { peer: "this side".into(), reason: e.to_string() })
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8], peer: Role) -> Result<T, SessionError> {
-    postcard::from_bytes(bytes)
-        .map_err(|e| SessionError::Message { peer: peer.to_string(), reason: e.to_string() })
 }
 
 /// What somebody else wrote, without anything that could steer a terminal.

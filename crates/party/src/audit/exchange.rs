@@ -4,7 +4,7 @@ use cryptflow_wire::Links;
 use serde_json::{Value, json};
 
 use super::Head;
-use crate::messages::{SessionError, send, unexpected};
+use crate::messages::{SessionError, decode, send};
 
 /// Longest message: a signature is much shorter.
 const LONGEST: usize = 2048;
@@ -19,8 +19,7 @@ pub fn exchange(links: &Links, own: &Head) -> Result<Vec<(usize, Head)>, Session
     }
     let theirs = |j: usize| {
         let bytes = links.to(j).recv_any(LONGEST)?;
-        let head = postcard::from_bytes(&bytes).map_err(|e| unexpected(links.to(j), e))?;
-        Ok((j, head))
+        Ok((j, decode(&bytes, links.to(j).peer())?))
     };
     links.others().map(theirs).collect()
 }

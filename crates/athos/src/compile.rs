@@ -6,6 +6,7 @@ use cryptflow_program::Checked;
 use crate::fix::bounded::{Bounded, columns};
 use crate::fix::chosen::search::decide;
 use crate::fix::planned::opened;
+use crate::fix::quantised::rounding::rounding;
 use crate::fix::quantised::{Outside, quantise, trial};
 use crate::fix::report::{CompileReport, report};
 use crate::fix::{Already, FixError, FixedRunner, Unsupported};
@@ -83,7 +84,7 @@ pub fn compile(
         &bounded,
         options,
         (&|chosen, with| trial::compare(chosen, with, runner), &|chosen, with| {
-            trial::strays(chosen, with, runner)
+            rounding(bounded.graph, chosen, with, runner)
         }),
         progress,
     )

@@ -12,6 +12,7 @@
 //! Nothing here knows a protocol; programs are run by a [`FixedRunner`] that the caller brings.
 
 mod counted;
+mod decides;
 mod error;
 pub(crate) mod options;
 pub(crate) mod progress;

@@ -3,7 +3,7 @@
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram};
 use cryptflow_engine::Beyond;
-use cryptflow_program::Checked;
+use cryptflow_program::{Checked, guard::counts};
 use serde::Serialize;
 
 use crate::batches::Batches;
@@ -23,9 +23,10 @@ pub struct FirstBeyond {
     pub operation: &'static str,
     /// The row, counted from 0.
     pub row: usize,
-    /// What left the bounds there.
+    /// What left the bounds there; none where it is so close to zero, for what divides by it, that
+    /// rounding is a part of it.
     #[serde(flatten)]
-    pub beyond: Beyond,
+    pub beyond: Option<Beyond>,
     /// Rows in which any value left its bounds.
     pub rows: usize,
 }
@@ -42,12 +43,13 @@ pub fn first_beyond(
     columns: &[Vec<Row>],
 ) -> Result<Option<FirstBeyond>> {
     let loaded = ClearRunner.load(program, weights).map_err(Error::new)?;
+    let counts = counts(program);
     let rows = columns.first().map_or(0, Vec::len);
     let mut first: Option<FirstBeyond> = None;
     let mut left = 0;
     for run in 0..batches.runs(rows) {
         let batch: Vec<_> = columns.iter().map(|column| batches.fill(run, column)).collect();
-        let Some(found) = look(program, loaded.as_ref(), &batch)? else { continue };
+        let Some(found) = look(program, &counts, loaded.as_ref(), &batch)? else { continue };
         for row in batches.rows_of(run, rows) {
             // Which row of several it was cannot be read from every value: shapes change on the
             // way.
@@ -56,7 +58,7 @@ pub fn first_beyond(
             } else {
                 let alone: Vec<_> =
                     columns.iter().filter_map(|column| Some(batches.alone(column.get(row)?))).collect();
-                look(program, loaded.as_ref(), &alone)?
+                look(program, &counts, loaded.as_ref(), &alone)?
             };
             let Some((step, beyond)) = found else { continue };
             left += 1;
@@ -71,22 +73,27 @@ pub fn first_beyond(
     Ok(first.map(|first| FirstBeyond { rows: left, ..first }))
 }
 
-/// The first step of a run whose value leaves its bounds.
+/// The first step of a run whose value leaves its bounds; or, where none does, that of a layer of which
+/// the guard counts elements.
 fn look(
     program: &Checked,
+    counts: &[bool],
     loaded: &dyn LoadedProgram,
     batch: &[Vec<f32>],
-) -> Result<Option<(usize, Beyond)>> {
-    let (mut step, mut first) = (0, None);
+) -> Result<Option<(usize, Option<Beyond>)>> {
+    let (mut step, mut first, mut counted) = (0, None, None);
     // Every step computes one value, one after another.
     let mut observe = |id: cryptflow_program::ValueId, numbers: &[i64]| {
         if first.is_none()
             && let Some(value) = program.values.get(id.0)
         {
-            first = Beyond::of(value, numbers).map(|beyond| (step, beyond));
+            first = Beyond::of(value, numbers).map(|beyond| (step, Some(beyond)));
+        }
+        if counted.is_none() && counts.get(step) == Some(&true) && numbers.iter().any(|&n| n != 0) {
+            counted = Some((step, None));
         }
         step += 1;
     };
     loaded.run(&fixed::inputs(program, batch)?, &mut observe).map_err(Error::new)?;
-    Ok(first)
+    Ok(first.or(counted))
 }

@@ -143,6 +143,37 @@ pub fn intervals(graph: &Graph, inputs: &[Range], rounding: &Rounding<'_>) -> Ve
     channels.iter().map(|c| Range::of_all(c)).collect()
 }
 
+/// What the values of every node may be whatever the inputs are, by id, in exact numbers: what operations
+/// allow their results to be (a comparison is 0 or 1), and what follows from that. None where it takes an
+/// input's range to say.
+pub fn sure(graph: &Graph) -> Vec<Option<Range>> {
+    let images = images(graph);
+    let exact = Rounding { unit: 0.0, weight: 0.0, domain: &|_, operand| Some(operand) };
+    let finite = |r: &Range| r.low.is_finite() && r.high.is_finite();
+    let mut known: Vec<Option<Vec<Range>>> = Vec::with_capacity(graph.nodes.len());
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let last = node.shape.last().copied().unwrap_or(1);
+        let image = Some(images[index]).filter(finite);
+        let operands: Option<Vec<&Vec<Range>>> = node.inputs.iter().map(|id| known[id.0].as_ref()).collect();
+        let ranges = match (&node.op, operands) {
+            (Op::Constant(array), _) => Some(of_constant(array)),
+            (Op::Input, _) | (_, None) => image.map(|image| vec![image; last]),
+            (op, Some(operands)) => {
+                let mut all = Vec::with_capacity(operands.len());
+                for (id, channels) in node.inputs.iter().zip(operands) {
+                    let (shape, constant) = (&graph.node(*id).shape, graph.constant(*id));
+                    all.push(Operand { shape, channels, constant, image: images[id.0] });
+                }
+                let same = node.inputs.first() == node.inputs.get(1);
+                let ranges = op.interval(&Operands { all: &all, same, channels: last, rounding: &exact });
+                Some(ranges).filter(|ranges| ranges.iter().all(finite))
+            }
+        };
+        known.push(ranges);
+    }
+    known.iter().map(|ranges| ranges.as_ref().map(|ranges| Range::of_all(ranges))).collect()
+}
+
 fn of_constant(array: &Array) -> Vec<Range> {
     let n = array.shape.last().copied().unwrap_or(1).max(1);
     let mut ranges = vec![Range::EMPTY; n];

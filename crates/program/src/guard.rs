@@ -31,6 +31,28 @@ pub fn steps(program: &Program) -> Vec<bool> {
     guards
 }
 
+/// For each step whether it gives the guard's count of the elements of a layer that are where none may be.
+pub fn counts(program: &Program) -> Vec<bool> {
+    let mut counts = vec![false; program.steps.len()];
+    let mut on_the_way = vec![false; program.values.len()];
+    program.guard.iter().for_each(|&flag| mark(&mut on_the_way, flag));
+    for (step, count) in program.steps.iter().zip(&mut counts).rev() {
+        if !on_the_way.get(step.output.0).copied().unwrap_or(false) {
+            continue;
+        }
+        match &step.operation {
+            Operation::Combine(_) => *count = true,
+            // The sum of all counts, whether it is zero, and the form that this has.
+            Operation::Add | Operation::Compare(_) | Operation::Movement(_) | Operation::Widen => {
+                step.inputs.iter().for_each(|&id| mark(&mut on_the_way, id));
+            }
+            // Nothing else stands between.
+            _ => {}
+        }
+    }
+    counts
+}
+
 fn mark(marked: &mut [bool], id: ValueId) {
     if let Some(slot) = marked.get_mut(id.0) {
         *slot = true;

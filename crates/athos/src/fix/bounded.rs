@@ -4,7 +4,7 @@ pub(crate) mod agreement;
 mod calibrate;
 pub(crate) mod columns;
 pub(crate) mod examples;
-mod gap;
+pub(crate) mod gap;
 pub(crate) mod sensitivity;
 
 use cryptflow_graph::{Array, Graph, NodeId, Range};

@@ -6,6 +6,7 @@ mod farthest;
 mod guard;
 pub(crate) mod lower;
 pub(crate) mod plan;
+pub(crate) mod rounding;
 mod schedule;
 
 use std::collections::HashMap;
@@ -21,10 +22,8 @@ use super::{Coarsest, Defect, FixError};
 use lower::precision::Wanted;
 use lower::{Seen, Setting, extra_bits, lower};
 use plan::{Operation, Plan, PlanOutput};
+use rounding::Rounding;
 use schedule::schedule;
-
-/// For functions, by their nodes, the range that rounding led their operands to, beyond their domains.
-pub(crate) type Strays = HashMap<String, Range>;
 
 /// Makes plans of one graph, and keeps them.
 pub(crate) struct Planner<'a> {
@@ -34,8 +33,8 @@ pub(crate) struct Planner<'a> {
     guard: bool,
     /// What values need beside others, where it is known.
     needs: Needs,
-    /// Which functions' operands rounding leads out of their domains, and how far.
-    strays: Strays,
+    /// What rounding was seen to do.
+    rounding: Rounding,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -50,7 +49,7 @@ impl<'a> Planner<'a> {
             hide_logits,
             guard: false,
             needs: Needs::default(),
-            strays: Strays::default(),
+            rounding: Rounding::default(),
             plans: HashMap::new(),
             general: None,
         }
@@ -67,9 +66,11 @@ impl<'a> Planner<'a> {
         Planner { guard, ..self.anew() }
     }
 
-    /// The same where rounding was seen to lead operands of functions out of their domains.
-    pub(crate) fn with_strays(self, strays: Strays) -> Planner<'a> {
-        Planner { strays, ..self.anew() }
+    /// Makes plans anew, where rounding was seen to do this.
+    pub(crate) fn round(&mut self, rounding: Rounding) {
+        self.rounding = rounding;
+        self.plans.clear();
+        self.general = None;
     }
 
     /// The same without the plans that are there.
@@ -86,7 +87,7 @@ impl<'a> Planner<'a> {
             return Ok(plan.clone());
         }
         let Bounded { graph, ranges, least, margin, .. } = self.bounded;
-        let seen = Seen { ranges, least, strays: Some(&self.strays) };
+        let seen = Seen { ranges, least, rounding: Some(&self.rounding) };
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
@@ -137,12 +138,19 @@ impl Planner<'_> {
     fn extra(&self, scale: u32) -> Vec<i32> {
         let Bounded { graph, ranges, least, .. } = self.bounded;
         let wanted = Wanted { digits: &[], needs: &self.needs.all };
-        extra_bits(graph, Seen { ranges, least, strays: None }, wanted, self.setting(scale))
+        extra_bits(graph, Seen { ranges, least, rounding: None }, wanted, self.setting(scale))
     }
 
     fn setting(&self, scale: u32) -> Setting {
         let Bounded { margin, more_where_cheap, .. } = *self.bounded;
-        Setting { scale, margin, more_where_cheap, known: true, hide_logits: self.hide_logits }
+        Setting {
+            scale,
+            margin,
+            more_where_cheap,
+            known: true,
+            hide_logits: self.hide_logits,
+            guard: self.guard,
+        }
     }
 
     /// The error that rounding leads to where values decide, at this scale, as a part of what is
@@ -179,7 +187,7 @@ fn rounds(op: &Op) -> bool {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let seen = Seen { ranges: &any, least: &[], strays: None };
+    let seen = Seen { ranges: &any, least: &[], rounding: None };
     let plan = lower(graph, seen, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
     let wholes = wholes(graph);
     let origins = plan.outputs.iter().map(|output| origin(&plan, output, &wholes));

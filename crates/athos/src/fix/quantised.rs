@@ -1,6 +1,7 @@
 //! The fourth stage: the fixed-point program and its weights. Everything is decided: here it is
 //! written.
 
+pub(crate) mod rounding;
 pub(crate) mod trial;
 mod weights;
 
@@ -207,6 +208,10 @@ impl<'a> Writer<'a> {
         let output = |(index, o): (usize, &PlanOutput)| {
             let digits = digits.get(index).copied().flatten();
             let scale = plan.values[o.value].scale(choice.scale);
+            let digits = match o.spare {
+                0 => digits,
+                spare => Some(scale - spare - if guarded { GUARD } else { 0 }),
+            };
             // An error of a truncation must not reach the next number with so many digits.
             let few = |scale: u32| digits.filter(|&digits| digits <= scale.saturating_sub(GUARD));
             let digits = match guarded {

@@ -29,17 +29,30 @@ pub enum Undefined {
 }
 
 /// The first integers X at which another smooth part of the function begins, for x = X · `unit`
-/// within `low` to `high`; none where there are too many.
-pub fn breaks(function: Function, low: i64, high: i64, unit: f64) -> Option<Vec<i64>> {
+/// within `low` to `high`; none where there are too many. What is off from such a place by `tie` units
+/// counts as being there.
+pub fn breaks(function: Function, low: i64, high: i64, unit: f64, tie: i64) -> Option<Vec<i64>> {
     let places = function.breaks(low as f64 * unit, high as f64 * unit, MOST_PIECES + 4)?;
     let first = |place| match place {
-        Break::From(x) => (x / unit).ceil() as i64,
-        Break::Above(x) => (x / unit).floor() as i64 + 1,
+        Break::From(x) => (x / unit).ceil() as i64 - tie,
+        Break::Above(x) => (x / unit).floor() as i64 + 1 + tie,
     };
     let mut breaks: Vec<i64> = places.into_iter().map(first).filter(|&b| b > low && b <= high).collect();
     breaks.sort_unstable();
     breaks.dedup();
     Some(breaks)
+}
+
+/// What a function is at `x`; or, where it jumps no farther away than `tie`, at the jump.
+pub fn beside_jumps(function: Function, x: f64, tie: f64) -> f64 {
+    const FEW: usize = 8;
+    if tie == 0.0 || !function.jumps() {
+        return function.at(x);
+    }
+    let places = function.breaks(x - tie, x + tie, FEW).unwrap_or_default();
+    let near =
+        places.into_iter().map(|(Break::From(at) | Break::Above(at))| at).find(|at| (at - x).abs() <= tie);
+    function.at(near.unwrap_or(x))
 }
 
 /// The part of an operand's possible values for which a function is made: within `bounds`, up to

@@ -10,7 +10,7 @@ mod domain;
 mod fit;
 mod table;
 
-pub use domain::{Undefined, breaks, domain};
+pub use domain::{Undefined, beside_jumps, breaks, domain};
 pub use fit::Wanted;
 pub use table::Table;
 

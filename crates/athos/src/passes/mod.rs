@@ -18,6 +18,7 @@ pub mod padding_into_conv;
 pub mod recognise;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
+pub mod sign_of_product;
 pub mod transposes;
 
 use cryptflow_graph::{Graph, NodeId};
@@ -60,7 +61,7 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 13] = [
+pub const PASSES: [Pass; 14] = [
     fold_constants::run,
     remove_identities::run,
     // Before a mask is taken for an offset of channels.
@@ -72,6 +73,7 @@ pub const PASSES: [Pass; 13] = [
     // Before those that look for layers next to each other.
     transposes::run,
     inverse_root::run,
+    sign_of_product::run,
     fold_arithmetic::run,
     fold_batch_norm::run,
     padding_into_conv::run,

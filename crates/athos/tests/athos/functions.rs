@@ -48,7 +48,7 @@ fn with<T>(case: &Case, scale: u32, f: impl FnOnce(&Wanted<'_>, &Table) -> T) ->
     let unit = (-f64::from(scale)).exp2();
     let (low, high) = ((case.low / unit).ceil() as i64, (case.high / unit).floor() as i64);
     let at = |x: f64| case.function.at(x);
-    let breaks = breaks(case.function, low, high, unit).unwrap();
+    let breaks = breaks(case.function, low, high, unit, 0).unwrap();
     let wanted = Wanted { at: &at, low, high, from_scale: scale, to_scale: scale, breaks };
     f(&wanted, &table(&wanted).unwrap())
 }
@@ -141,5 +141,5 @@ fn cheap_where_a_function_is_simple() {
 
 #[test]
 fn too_many_integers_are_no_table() {
-    assert!(breaks(Function::FLOOR, 0, 1 << 30, 1.0 / 4096.0).is_none());
+    assert!(breaks(Function::FLOOR, 0, 1 << 30, 1.0 / 4096.0, 0).is_none());
 }

@@ -73,6 +73,14 @@ pub fn held_back(rows: &[usize], first: Option<&FirstBeyond>, inputs: &[String])
 /// That values inside of the model did.
 pub(super) fn inside(first: &FirstBeyond, inputs: &[String]) -> String {
     let FirstBeyond { step, layer, operation, row, beyond, rows } = first;
+    let Some(beyond) = beyond else {
+        return format!(
+            "the model divides by values of layer {layer}, or takes their logarithm, and in {} some of them are so close to \
+             zero that rounding is a part of them; so it is in {rows} of {} rows",
+            place(*row, inputs),
+            inputs.len()
+        );
+    };
     format!(
         "inside of the model, values left their bounds first in layer {layer} (step {step}, {operation}), in {}: {}; in \
          {rows} of {} rows values left them",

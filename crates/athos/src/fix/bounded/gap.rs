@@ -14,7 +14,7 @@ const GAP: i32 = 4;
 
 /// The magnitudes that a node took.
 #[derive(Clone, Debug)]
-pub(super) struct Magnitudes {
+pub(crate) struct Magnitudes {
     /// How many times the bits count: those of squares are twice as many.
     doubled: i32,
     /// The smallest and the largest one, for each binary exponent.
@@ -48,8 +48,34 @@ impl Magnitudes {
         Magnitudes { doubled, binades: vec![(f32::INFINITY, 0.0); 256], positive: true }
     }
 
+    /// Of what is not squared.
+    pub(crate) fn plain() -> Magnitudes {
+        Magnitudes::none(1)
+    }
+
+    /// Whether none was negative.
+    pub(crate) fn positive(&self) -> bool {
+        self.positive
+    }
+
+    /// The least above a number, of the least and the largest in each binary order of magnitude.
+    pub(crate) fn least_above(&self, number: f64) -> Option<f64> {
+        self.ends().find(|&end| end > number)
+    }
+
+    /// The largest below a number, of the same.
+    pub(crate) fn most_below(&self, number: f64) -> Option<f64> {
+        self.ends().take_while(|&end| end < number).last()
+    }
+
+    /// The least and the largest in each binary order of magnitude, in order.
+    fn ends(&self) -> impl Iterator<Item = f64> {
+        let seen = self.binades.iter().filter(|(low, high)| low <= high);
+        seen.flat_map(|&(low, high)| [f64::from(low), f64::from(high)])
+    }
+
     /// Adds a node's elements.
-    pub(super) fn add(&mut self, data: &[f32]) {
+    pub(crate) fn add(&mut self, data: &[f32]) {
         for &v in data {
             self.positive &= v >= 0.0;
             let magnitude = v.abs();
@@ -68,7 +94,7 @@ impl Magnitudes {
         let gap = f64::from(GAP * self.doubled).exp2();
         let mut widest: Option<(f64, f64)> = None;
         let mut below: Option<f64> = None;
-        for value in seen().flat_map(|&(low, high)| [f64::from(low), f64::from(high)]) {
+        for value in self.ends() {
             if let Some(below) = below.filter(|&below| below <= tiny && value >= below * gap) {
                 let apart = value / below;
                 if value > below && widest.is_none_or(|(other, _)| apart >= other) {

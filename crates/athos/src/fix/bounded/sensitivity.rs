@@ -11,9 +11,10 @@
 //! The sum over all outputs comes from one walk, for random signs in place of the single outputs.
 
 use cryptflow_graph::gradient::backward;
-use cryptflow_graph::{Arithmetic, Array, Graph, Node, NodeId, Op};
+use cryptflow_graph::{Array, Graph, Node, NodeId};
 
 use super::examples::Examples;
+use crate::fix::decides::decides;
 use crate::fix::{ExampleError, FixError};
 
 /// Multiply-accumulate operations that all walks may take.
@@ -81,19 +82,6 @@ fn decisions(
     signs: &mut Signs,
     index: usize,
 ) -> Result<Vec<(NodeId, Array)>, FixError> {
-    let decides = |op: &Op| match op {
-        Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(_) => true,
-        Op::Function(function) => function.jumps(),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Identity
-        | Op::Linear(_)
-        | Op::Arithmetic(_)
-        | Op::Activation(_)
-        | Op::Pool(_)
-        | Op::Reduce(_)
-        | Op::Movement(_) => false,
-    };
     let mut watched = vec![false; graph.nodes.len()];
     // What an output chooses, the client does.
     let inside = (0..graph.nodes.len()).filter(|&i| !graph.outputs.contains(&NodeId(i)));

@@ -21,7 +21,8 @@ use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
 use crate::fix::bounded::sensitivity::{Needs, needs};
 use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
-use crate::fix::planned::{Planner, Strays};
+use crate::fix::planned::Planner;
+use crate::fix::planned::rounding::Rounding;
 use crate::fix::progress::Progress;
 use crate::fix::{Defect, FixError};
 
@@ -68,8 +69,8 @@ pub(crate) struct Touchstone<'a> {
 /// Makes the program, runs it on the examples, and says how far it is from the float model.
 pub(crate) type Try<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Agreement, FixError>;
 
-/// Makes the program, runs it on the examples, and says which functions' operands leave their domains.
-pub(crate) type Stray<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Strays, FixError>;
+/// Makes the program, runs it on the examples, and says what rounding does to its values.
+pub(crate) type Round<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Rounding, FixError>;
 
 /// A program that the search tried, or wanted to.
 #[derive(Clone, Debug)]
@@ -106,11 +107,11 @@ pub(crate) struct Decision {
 pub(crate) fn decide(
     bounded: &Bounded<'_>,
     options: &CompileOptions,
-    (try_out, stray): (Try<'_>, Stray<'_>),
+    (try_out, round): (Try<'_>, Round<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     match &bounded.examples {
-        Some(examples) => by_trials(bounded, examples, options, (try_out, stray), progress),
+        Some(examples) => by_trials(bounded, examples, options, (try_out, round), progress),
         None => by_worst_cases(bounded, options),
     }
 }
@@ -149,7 +150,7 @@ fn by_trials(
     bounded: &Bounded<'_>,
     examples: &Examples,
     options: &CompileOptions,
-    (try_out, stray): (Try<'_>, Stray<'_>),
+    (try_out, round): (Try<'_>, Round<'_>),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Decision, FixError> {
     let mut planner = Planner::new(bounded, false);
@@ -190,10 +191,8 @@ fn by_trials(
         choice.scale = found.0;
         agreement = Some(found.1);
     }
-    // What rounding alone leads out of a function's domain is not beyond what calibration saw.
-    let chosen = Chosen::new(search.planner.plan(choice.scale)?, choice)?;
-    let strays = stray(&chosen, &search.touchstone)?;
-    search.planner = search.planner.with_strays(strays.clone());
+    let rounding;
+    (choice, agreement, rounding) = search.rounded(choice, agreement, round, options.scale == Scale::Auto)?;
     // Where values are within their bounds, the guard changes nothing but what has to fit the ring.
     if options.guard {
         search.planner = search.planner.with_guard(true);
@@ -219,7 +218,8 @@ fn by_trials(
     // The scale is found on the logits, where there are any: they say more than answers.
     let chosen = if options.hide_logits {
         let planner = Planner::new(bounded, true).with_needs(needs_of_nodes);
-        search.planner = planner.with_guard(options.guard).with_strays(strays);
+        search.planner = planner.with_guard(options.guard);
+        search.planner.round(rounding);
         search.hidden(choice, options, &examples.answered()?)?
     } else {
         Chosen::new(search.planner.plan(choice.scale)?, choice)?
@@ -235,6 +235,9 @@ fn by_trials(
         draws,
     })
 }
+
+/// A choice, how well it does, and what rounding does.
+type Rounded = (Choice, Option<Agreement>, Rounding);
 
 struct Search<'a> {
     planner: Planner<'a>,
@@ -265,6 +268,44 @@ impl Search<'_> {
         (self.progress)(trial.progress());
         self.trials.push(trial);
         result
+    }
+
+    /// Takes into account what rounding does: what it alone leads out of a function's domain is not
+    /// beyond what calibration saw, and what it leads apart is equal. The latter may take a finer scale, as
+    /// what examples have close together must stay apart.
+    fn rounded(
+        &mut self,
+        choice: Choice,
+        agreement: Option<Agreement>,
+        round: Round<'_>,
+        finer: bool,
+    ) -> Result<Rounded, FixError> {
+        let held = agreement.is_none_or(|agreement| agreement.holds());
+        let mut first = None;
+        for scale in choice.scale..=choice.scale + if finer && held { MORE } else { 0 } {
+            let choice = Choice { scale, ..choice };
+            self.planner.round(Rounding::default());
+            let chosen = self.planner.plan(scale).and_then(|plan| Chosen::new(plan, choice));
+            let rounding = match (chosen, &first) {
+                (Ok(chosen), _) => round(&chosen, &self.touchstone)?,
+                (Err(error), None) => return Err(error),
+                // It no longer fits.
+                (Err(_), Some(_)) => break,
+            };
+            self.planner.round(rounding.clone());
+            if !rounding.compares {
+                return Ok((choice, agreement, rounding));
+            }
+            match self.judgement(choice, true) {
+                Ok(judged) if judged.holds() || !held => return Ok((choice, Some(judged), rounding)),
+                Ok(_) | Err(FixError::DoesNotFit { .. } | FixError::Unsupported(_)) => {}
+                Err(error) => return Err(error),
+            }
+            first.get_or_insert(Rounding { compares: false, ..rounding });
+        }
+        let rounding = first.unwrap_or_default();
+        self.planner.round(rounding.clone());
+        Ok((choice, agreement, rounding))
     }
 
     /// The program that computes what a client would have, at the scale that was found on the logits, or

@@ -17,7 +17,7 @@ use super::bounds::{own_bounds, result_bounds, value_bounds};
 use super::farthest::farthest;
 use super::lower::column;
 use super::lower::precision::GUARD as DIGITS;
-use super::plan::{self, Limits, Operation, Plan, PlanStep, PlanValue};
+use super::plan::{self, Gap, Limits, Operation, Plan, PlanStep, PlanValue};
 use cryptflow_graph::Range;
 
 /// The name of what the guard adds, in the program and in what is said of it.
@@ -131,23 +131,9 @@ impl Guarding<'_> {
         let Bounds { low, high } = self.bounds[value];
         let (below, above) = (raw.bounds.low < low, raw.bounds.high > high);
         // 1 where an element is not below the one, and where it is above the other.
-        let thresholds: Vec<i64> =
-            below.then_some(low).into_iter().chain(above.then_some(high.saturating_add(1))).collect();
-        let ends = thresholds.len();
-        let shape = self.plan.values[value].shape.clone();
-        let count: usize = shape.iter().product();
-        let bits = self.integers([vec![ends], shape].concat(), Bounds { low: 0, high: 1 });
-        let bits = self.add(&name, plan::compare(thresholds), &[raw.value], bits);
-        let flat = self.integers(vec![ends, count, 1, 1], Bounds { low: 0, high: 1 });
-        let flat = self.add(&name, plan::reshape(&[ends, count, 1, 1]), &[bits], flat);
-        let most = count as i64;
-        let sums = self.integers(vec![ends, 1, 1, 1], Bounds { low: 0, high: most });
-        let sums = self.add(&name, plan::sum_pool([ends, count, 1, 1], column(count)), &[flat], sums);
-        let factors = below.then_some(-1).into_iter().chain(above.then_some(1)).collect();
-        let outside = self.integers(vec![1; 4], Bounds { low: 0, high: most });
-        let op = plan::combine(factors, vec![if below { most } else { 0 }]);
-        let outside = self.add(&name, op, &[sums], outside);
-        self.counts.push(outside);
+        let ends = [below.then_some((low, -1)), above.then_some((high.saturating_add(1), 1))];
+        let ends: Vec<(i64, i64)> = ends.into_iter().flatten().collect();
+        self.count(&name, raw.value, &ends);
         self.plan.steps.push(PlanStep {
             name,
             op: plan::combine(vec![1], vec![0]),
@@ -156,11 +142,46 @@ impl Guarding<'_> {
         });
     }
 
+    /// Counts the elements of a value that are in a gap.
+    fn told_apart(&mut self, gap: Gap) {
+        self.compared(gap.value);
+        let name = self.plan.values[gap.value].name.clone();
+        let within = gap.low > self.bounds[gap.value].low;
+        let ends: Vec<(i64, i64)> =
+            within.then_some((gap.low, 1)).into_iter().chain([(gap.high, -1)]).collect();
+        self.count(&name, gap.value, &ends);
+    }
+
+    /// Adds up, over all elements, what each end gives where an element reaches it; and all of them,
+    /// where more take away than add: what is below all ends counts then.
+    fn count(&mut self, name: &str, value: usize, ends: &[(i64, i64)]) {
+        let factors: Vec<i64> = ends.iter().map(|&(_, factor)| factor).collect();
+        let all = factors[0] < 0;
+        let thresholds = ends.iter().map(|&(end, _)| end).collect();
+        let ends = ends.len();
+        let shape = self.plan.values[value].shape.clone();
+        let count: usize = shape.iter().product();
+        let bits = self.integers([vec![ends], shape].concat(), Bounds { low: 0, high: 1 });
+        let bits = self.add(name, plan::compare(thresholds), &[value], bits);
+        let flat = self.integers(vec![ends, count, 1, 1], Bounds { low: 0, high: 1 });
+        let flat = self.add(name, plan::reshape(&[ends, count, 1, 1]), &[bits], flat);
+        let most = count as i64;
+        let sums = self.integers(vec![ends, 1, 1, 1], Bounds { low: 0, high: most });
+        let sums = self.add(name, plan::sum_pool([ends, count, 1, 1], column(count)), &[flat], sums);
+        let outside = self.integers(vec![1; 4], Bounds { low: 0, high: most });
+        let op = plan::combine(factors, vec![if all { most } else { 0 }]);
+        let outside = self.add(name, op, &[sums], outside);
+        self.counts.push(outside);
+    }
+
     /// Multiplies the outputs with whether nothing was outside, and opens that.
     fn finish(&mut self) {
         let outputs: Vec<usize> = self.plan.outputs.iter().map(|output| output.value).collect();
         for &value in &outputs {
             self.compared(value);
+        }
+        for gap in std::mem::take(&mut self.plan.gaps) {
+            self.told_apart(gap);
         }
         let counts = std::mem::take(&mut self.counts);
         let Some(all) = counts.into_iter().reduce(|a, b| self.sum(a, b)) else { return };

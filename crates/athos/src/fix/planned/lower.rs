@@ -12,6 +12,7 @@ mod constant;
 mod flags;
 mod floor;
 mod function;
+pub(crate) mod gaps;
 mod linear;
 mod merge;
 mod movement;
@@ -24,23 +25,23 @@ mod reduce;
 mod select;
 mod softmax;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Window;
 
-use cryptflow_graph::ranges::images;
-use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::ranges::{images, sure};
+use cryptflow_graph::{Activation, Array, Function, Graph, NodeId, Op, Range};
 
-use super::Strays;
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
+use super::rounding::Rounding;
 use crate::fix::units::exp2;
 use crate::fix::whole::wholes;
 use crate::fix::{Refusal, Unsupported};
 use floor::{Floor, is_few};
-use precision::Wanted;
+use precision::{GUARD, VALUE_BITS, Wanted, headroom};
 
 /// What a node has become.
 #[derive(Clone, Debug)]
@@ -68,12 +69,21 @@ pub(crate) struct Setting {
     pub(crate) known: bool,
     /// Whether the parties compute what a client would apply to opened outputs.
     pub(crate) hide_logits: bool,
+    /// Whether the program says if a value left its bounds.
+    pub(crate) guard: bool,
 }
 
 impl Setting {
     /// For a look at what can be computed at all.
     pub(crate) fn unknown() -> Setting {
-        Setting { scale: 12, margin: 0.0, more_where_cheap: false, known: false, hide_logits: false }
+        Setting {
+            scale: 12,
+            margin: 0.0,
+            more_where_cheap: false,
+            known: false,
+            hide_logits: false,
+            guard: false,
+        }
     }
 }
 
@@ -84,8 +94,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) ranges: &'a [Range],
     /// The least of what is divided by, beside what is next to nothing, where both were seen.
     pub(crate) least: &'a [Option<f64>],
-    /// How far rounding led operands out of what functions were made for.
-    pub(crate) strays: Option<&'a Strays>,
+    /// What rounding was seen to do.
+    pub(crate) rounding: Option<&'a Rounding>,
 }
 
 impl Seen<'_> {
@@ -93,6 +103,9 @@ impl Seen<'_> {
         self.least.get(id.0).copied().flatten()
     }
 }
+
+/// The largest count that is reckoned with where fewer were seen.
+const MOST_COUNTED: f64 = (1u64 << 20) as f64;
 
 /// How many times as many elements as a value the largest has, where a bit of margin is cheap.
 const CHEAP: usize = 64;
@@ -105,8 +118,8 @@ pub(crate) struct Lowering<'a> {
     images: Vec<Range>,
     /// How close to zero functions of each node are made for.
     floors: Vec<Floor>,
-    /// How far rounding led operands out of what functions were made for.
-    strays: Option<&'a Strays>,
+    /// What rounding was seen to do.
+    rounding: Option<&'a Rounding>,
     setting: Setting,
     /// Elements of the largest value.
     most: usize,
@@ -115,16 +128,22 @@ pub(crate) struct Lowering<'a> {
     bounds: Vec<Bounds>,
     /// Fractional bits that each node's value should have beyond those of activations.
     extra: Vec<i32>,
+    /// What each node needs beside others, where that is known.
+    needs: &'a [Option<f64>],
     lowered: Vec<Lowered>,
     /// For each node, whether its value is 0 or 1 whatever the input.
     booleans: Vec<bool>,
     /// The same of integers.
     wholes: Vec<bool>,
+    /// What integers are, whatever the input, where that is known and costs few bits.
+    sure: Vec<Option<Range>>,
     /// Functions' results that have bounds within which no operand was beyond what the function is made
     /// for.
     short_of_ends: HashMap<usize, Bounds>,
     /// What the client would apply, computed after all because a node inside of the graph uses it.
     inside: HashMap<NodeId, usize>,
+    /// Outputs that have [`PlanOutput::spare`] bits.
+    spared: HashSet<NodeId>,
     /// Every node that cannot be lowered.
     refused: Vec<Unsupported>,
 }
@@ -143,7 +162,7 @@ pub(crate) fn extra_bits(graph: &Graph, seen: Seen<'_>, wanted: Wanted<'_>, sett
 pub(crate) fn lower<'a>(
     graph: &'a Graph,
     seen: Seen<'a>,
-    wanted: Wanted<'_>,
+    wanted: Wanted<'a>,
     setting: Setting,
 ) -> Result<Plan, Vec<Unsupported>> {
     let images = images(graph);
@@ -156,19 +175,24 @@ pub(crate) fn lower<'a>(
         plan: Plan::default(),
         bounds: Vec::new(),
         extra: precision::extra_bits(graph, &ranges, &floors, wanted, setting),
+        needs: wanted.needs,
         ranges,
         images,
         floors,
-        strays: seen.strays,
+        rounding: seen.rounding,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
+        sure: sure_counts(graph, &wholes(graph)),
         wholes: wholes(graph),
         short_of_ends: HashMap::new(),
         inside: HashMap::new(),
+        spared: HashSet::new(),
         refused: Vec::new(),
     };
+    state.spare();
     state.lower_inputs();
     state.lower_nodes();
+    state.note_gaps();
     state.lower_outputs();
     if !state.refused.is_empty() {
         return Err(state.refused);
@@ -217,6 +241,32 @@ impl Lowering<'_> {
         }
     }
 
+    /// Layers whose results the client orders, and nobody else uses, get fractional bits to be rounded away.
+    fn spare(&mut self) {
+        let uses = self.graph.uses();
+        for &output in &self.graph.outputs {
+            let node = self.graph.node(output);
+            let ordered = matches!(node.op, Op::Order(_) | Op::Activation(Activation::Softmax));
+            let mut at = node.inputs.first().copied().filter(|_| ordered && self.setting.known);
+            while let Some(id) = at.filter(|id| uses[id.0].len() == 1) {
+                let node = self.graph.node(id);
+                let more = self.extra_of(id) + GUARD as i32;
+                match &node.op {
+                    Op::Linear(_) if headroom(self.range(id), VALUE_BITS, self.setting) >= more => {
+                        self.extra[id.0] = more;
+                        self.spared.insert(output);
+                        break;
+                    }
+                    Op::Identity | Op::Movement(_) | Op::Activation(Activation::Softmax) => {
+                        at = node.inputs.first().copied();
+                    }
+                    // What else there is has the bits of what it is made of.
+                    _ => break,
+                }
+            }
+        }
+    }
+
     /// Every output opens a value.
     fn lower_outputs(&mut self) {
         self.open_outputs();
@@ -240,7 +290,9 @@ impl Lowering<'_> {
             let name = self.graph.output_names.get(index).unwrap_or(&self.graph.node(id).name).clone();
             match self.lower_output(id) {
                 Ok(Some((value, transform))) => {
-                    self.plan.outputs.push(PlanOutput { name, value, transform });
+                    let ordered = transform.is_some() && self.spared.contains(&id);
+                    let spare = if ordered { GUARD } else { 0 };
+                    self.plan.outputs.push(PlanOutput { name, value, transform, spare });
                 }
                 Ok(None) => {}
                 Err(reason) => self.refuse(id, reason),
@@ -374,7 +426,9 @@ impl Lowering<'_> {
     /// A step for a node that gives this value.
     fn step_to(&mut self, id: NodeId, op: Operation, inputs: &[usize], value: PlanValue) -> usize {
         let Setting { scale, margin, .. } = self.setting;
-        let value = PlanValue { noise: self.plan.noise(&op, inputs, value.extra), ..value };
+        let sure = value.node.and_then(|node| self.sure[node.0]).filter(|_| value.limits == Limits::Seen);
+        let range = sure.map_or(value.range, |sure| value.range.union(sure));
+        let value = PlanValue { range, noise: self.plan.noise(&op, inputs, value.extra), ..value };
         let operands: Vec<Bounds> = inputs.iter().map(|&i| self.bounds[i]).collect();
         let bounds = result_bounds(&op, &operands, &value, scale, margin);
         let output = self.value(value);
@@ -473,6 +527,15 @@ impl Lowering<'_> {
     fn operand(&self, id: NodeId, index: usize) -> Result<NodeId, Refusal> {
         self.graph.node(id).inputs.get(index).copied().ok_or_else(no_operand)
     }
+}
+
+/// What integers are whatever the input, made of flags as they are: a calibration that showed few of them
+/// together says little of another input.
+fn sure_counts(graph: &Graph, wholes: &[bool]) -> Vec<Option<Range>> {
+    let counts = |(known, &whole): (Option<Range>, &bool)| {
+        known.filter(|range| whole && range.magnitude() <= MOST_COUNTED)
+    };
+    sure(graph).into_iter().zip(wholes).map(counts).collect()
 }
 
 /// What no importer makes.

@@ -191,6 +191,17 @@ pub(crate) struct PlanOutput {
     pub(crate) name: String,
     pub(crate) value: usize,
     pub(crate) transform: Option<OutputTransform>,
+    /// Fractional bits that the client rounds away, and the last truncation's error with them: what is
+    /// equal in the float model is equal where it is ordered.
+    pub(crate) spare: u32,
+}
+
+/// Where a value may not be: from `low` on and below `high`, in units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gap {
+    pub(crate) value: usize,
+    pub(crate) low: i64,
+    pub(crate) high: i64,
 }
 
 /// A function that the program approximates, or that costs it comparisons.
@@ -227,6 +238,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<PlanOutput>,
     /// The value that says whether any left its bounds, see [`super::guard`].
     pub(crate) guard: Option<usize>,
+    /// Where values may not be, beside their bounds.
+    pub(crate) gaps: Vec<Gap>,
     /// The scale that its integers are made for; none where it serves every scale.
     pub(crate) fitted: Option<u32>,
     /// What was approximated.
@@ -257,7 +270,8 @@ impl Plan {
     pub(crate) fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.values.len()];
         let used = self.steps.iter().flat_map(|s| s.inputs.iter().copied());
-        for value in used.chain(self.outputs.iter().map(|o| o.value)).chain(self.guard) {
+        let known = self.outputs.iter().map(|o| o.value).chain(self.guard);
+        for value in used.chain(known).chain(self.gaps.iter().map(|gap| gap.value)) {
             uses[value] += 1;
         }
         uses

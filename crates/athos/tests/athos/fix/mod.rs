@@ -15,4 +15,5 @@ mod property;
 mod refused;
 mod secret;
 mod small;
+mod ties;
 mod widths;

@@ -14,4 +14,5 @@ mod padding_into_conv;
 mod recognise;
 mod relu_after_max_pool;
 mod remove_identities;
+mod sign_of_product;
 mod transposes;

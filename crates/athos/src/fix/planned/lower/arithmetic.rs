@@ -139,7 +139,7 @@ impl Lowering<'_> {
         let (seen, floor) = self.range_seen(Function::RECIPROCAL, divisor, y);
         let function = Function::RECIPROCAL;
         let reciprocal =
-            Approximation { function, seen, results: None, extra, whole: false, sound: false, floor };
+            Approximation { function, seen, results: None, extra, whole: false, sound: false, floor, tie: 0 };
         let reciprocal = self.approximate(id, y, &reciprocal)?;
         let reciprocal = self.broadcast(id, reciprocal);
         match a {

@@ -5,10 +5,23 @@ use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal};
+use crate::fix::units::exp2;
 
-/// Units by which the difference of two equal values may be off: a truncation on the way to it
-/// rounds up or down.
+/// Units by which the difference of two equal values may be off, where nothing else is known: a
+/// truncation on the way to it rounds up or down.
 const TIE: i64 = 1;
+
+/// The part of what values may be within which two of them count as equal, at most.
+const SAME: f64 = 1.0 / 64.0;
+
+/// What is equal in fixed point.
+#[derive(Clone, Copy)]
+pub(super) enum Tie {
+    /// What is the same integer before rounding.
+    Integers,
+    /// What is within so many units.
+    Within(i64),
+}
 
 /// A half, in units of values with fractional bits.
 pub(super) fn half(scale: u32) -> i64 {
@@ -16,28 +29,44 @@ pub(super) fn half(scale: u32) -> i64 {
 }
 
 impl Lowering<'_> {
-    /// A comparison of two values, on their difference as it is in fixed point: values within
-    /// [`TIE`] units are equal, and integers within a half.
+    /// A comparison of two values, on their difference as it is in fixed point: values are equal
+    /// where no more lies between them than rounding leads to, and integers within a half.
     pub(super) fn compare(&mut self, id: NodeId, comparison: Comparison) -> Result<Lowered, Refusal> {
         let (a, b) = (self.operand(id, 0)?, self.operand(id, 1)?);
         let d = self.difference(id, a, b)?;
-        let integers = self.wholes[a.0] && self.wholes[b.0];
-        Ok(Lowered::Value(self.compared_with_zero(id, d, integers, comparison, true)))
+        let tie = self.equal(&[a, b], d);
+        Ok(Lowered::Value(self.compared_with_zero(id, d, tie, comparison, true)))
     }
 
-    /// 1 where the comparison of a value with zero holds, 0 elsewhere. Of what was integers before
-    /// rounding, the nearest one is compared.
+    /// When a difference of these nodes' values, which is d, is none.
+    pub(super) fn equal(&self, of: &[NodeId], d: usize) -> Tie {
+        match of.iter().all(|id| self.wholes[id.0]) {
+            true => Tie::Integers,
+            false => Tie::Within(self.tie(of, d).unwrap_or(TIE)),
+        }
+    }
+
+    /// The units by which rounding leads a difference of these nodes' values away from zero, which is d;
+    /// none where that was not seen.
+    pub(super) fn tie(&self, of: &[NodeId], d: usize) -> Option<i64> {
+        let off = self.rounding?.tie(self.graph, of)?;
+        let value = &self.plan.values[d];
+        let units = off.min(value.range.magnitude() * SAME) * exp2(value.scale(self.setting.scale));
+        Some(units.ceil() as i64)
+    }
+
+    /// 1 where the comparison of a value with zero holds, 0 elsewhere.
     pub(super) fn compared_with_zero(
         &mut self,
         id: NodeId,
         d: usize,
-        integers: bool,
+        tie: Tie,
         comparison: Comparison,
         whole: bool,
     ) -> usize {
         self.plan.fitted = Some(self.setting.scale);
         // Bits for "not less" and for "greater", combined.
-        let (not_less, greater) = self.around_zero(d, integers);
+        let (not_less, greater) = self.around_zero(d, tie);
         let (thresholds, factors, offset) = match comparison {
             Comparison::GreaterEqual => (vec![not_less], vec![1], 0),
             Comparison::Less => (vec![not_less], vec![-1], 1),
@@ -51,18 +80,18 @@ impl Lowering<'_> {
     }
 
     /// From where on a value is not less than zero, and from where on it is greater, in units.
-    fn around_zero(&self, x: usize, integers: bool) -> (i64, i64) {
-        match self.plan.values[x].scale(self.setting.scale) {
-            0 => (0, 1),
-            scale if integers => (-half(scale), half(scale)),
-            _ => (-TIE, TIE + 1),
+    pub(super) fn around_zero(&self, x: usize, tie: Tie) -> (i64, i64) {
+        match (self.plan.values[x].scale(self.setting.scale), tie) {
+            (0, _) => (0, 1),
+            (scale, Tie::Integers) => (-half(scale), half(scale)),
+            (_, Tie::Within(units)) => (-units, units + 1),
         }
     }
 
     /// −1, 0 or 1, for what was integers before rounding.
     pub(super) fn sign_of_integers(&mut self, id: NodeId, x: usize) -> usize {
         self.plan.fitted = Some(self.setting.scale);
-        let (not_less, greater) = self.around_zero(x, true);
+        let (not_less, greater) = self.around_zero(x, Tie::Integers);
         let bits = self.flags(id, x, vec![not_less, greater]);
         let sign = self.integers(id, self.shape(x), Bounds { low: -1, high: 1 }, 0);
         let op = plan::combine(vec![1, 1], vec![-1]);

@@ -166,7 +166,7 @@ fn of_root(graph: &Graph, root: NodeId, low: f64, floors: &mut [Floor]) {
 }
 
 /// The function with a pole at zero that a node takes, and of which operand.
-fn with_pole(graph: &Graph, node: &Node) -> Option<(Function, NodeId)> {
+pub(super) fn with_pole(graph: &Graph, node: &Node) -> Option<(Function, NodeId)> {
     let (function, operand) = match &node.op {
         Op::Function(function) => (function.simplest(), node.inputs.first()),
         Op::Arithmetic(Arithmetic::Div) => (Function::RECIPROCAL, node.inputs.get(1)),

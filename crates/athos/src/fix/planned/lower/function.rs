@@ -3,7 +3,7 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::functions::{Table, Wanted, breaks, domain, table};
+use crate::functions::{Table, Wanted, beside_jumps, breaks, domain, table};
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
@@ -29,6 +29,8 @@ pub(super) struct Approximation {
     pub(super) sound: bool,
     /// How close to a pole at zero it is made for.
     pub(super) floor: Floor,
+    /// Units of the operand by which rounding alone leads to the other side of a jump.
+    pub(super) tie: i64,
 }
 
 /// Bits that a function's comparisons see beyond the bounds of its operand: what calibration did not
@@ -96,6 +98,7 @@ impl Lowering<'_> {
             whole: true,
             sound: false,
             floor,
+            tie: if function.jumps() { self.tie(&[operand], x).unwrap_or(0) } else { 0 },
         };
         Ok(Lowered::Value(self.approximate(id, x, &approximation)?))
     }
@@ -136,7 +139,7 @@ impl Lowering<'_> {
         // What bends for ever is made for its operand's bounds; beyond, it stays what it is there. Steps
         // go on, unless there are too many of them.
         let steps = function.jumps()
-            && breaks(function, room.low, room.high, unit).is_some_and(|b| b.len() <= MOST_STEPS);
+            && breaks(function, room.low, room.high, unit, 0).is_some_and(|b| b.len() <= MOST_STEPS);
         let bounds = real(if function.straight() || steps { room } else { own });
         let domain = self.domain(wanted, bounds, unit)?;
         // Leaving the domain is seen as leaving these bounds.
@@ -151,13 +154,16 @@ impl Lowering<'_> {
         };
         let clamped = |v: f64| match zero_below {
             Some(end) if v < end => 0.0,
-            Some(_) | None => function.at(v.clamp(domain.low, domain.high)),
+            Some(_) | None => {
+                beside_jumps(function, v.clamp(domain.low, domain.high), wanted.tie as f64 * unit)
+            }
         };
         let calibrated = self.setting.margin > 0.0;
         let too_many = || Refusal::TooWide { function: function.name(), operand: domain, calibrated };
         // Beyond the domain the function stays what it is there.
         let (first, last) = ((domain.low / unit).ceil() as i64, (domain.high / unit).floor() as i64);
-        let mut breaks = breaks(function, first.max(low), last.min(high), unit).ok_or_else(too_many)?;
+        let mut breaks =
+            breaks(function, first.max(low), last.min(high), unit, wanted.tie).ok_or_else(too_many)?;
         let beside = zero_below.map(|end| (end / unit).ceil() as i64);
         breaks.extend([first, last + 1].into_iter().chain(beside).filter(|&b| b > low && b <= high));
         breaks.sort_unstable();
@@ -237,7 +243,8 @@ impl Lowering<'_> {
             ends.high = high.min(room.high);
         }
         // As far as rounding led on examples, and that much again.
-        if let Some(stray) = self.strays.and_then(|strays| strays.get(&self.graph.node(id).name)) {
+        if let Some(stray) = self.rounding.and_then(|rounding| rounding.strays.get(&self.graph.node(id).name))
+        {
             let beyond = |end: i64, stray: f64| end + 2 * ((stray / unit).round() as i64 - end);
             ends.low = beyond(ends.low, stray.low).min(ends.low).max(room.low);
             ends.high = beyond(ends.high, stray.high).max(ends.high).min(room.high);

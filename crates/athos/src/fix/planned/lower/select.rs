@@ -114,7 +114,8 @@ impl Lowering<'_> {
             return Ok(flag);
         }
         let x = self.secret(condition)?;
-        Ok(self.compared_with_zero(id, x, self.wholes[condition.0], Comparison::NotEqual, false))
+        let tie = self.equal(&[condition], x);
+        Ok(self.compared_with_zero(id, x, tie, Comparison::NotEqual, false))
     }
 
     /// A public condition: the elements of the two are gathered; where one of them is a constant,

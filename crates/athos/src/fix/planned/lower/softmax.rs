@@ -155,6 +155,7 @@ impl Lowering<'_> {
             whole: false,
             sound: true,
             floor: Floor::Seen,
+            tie: 0,
         };
         self.approximate(id, below, &exp)
     }
@@ -204,6 +205,7 @@ impl Lowering<'_> {
             whole: false,
             sound: true,
             floor: Floor::Seen,
+            tie: 0,
         };
         self.approximate(id, sum, &reciprocal)
     }

@@ -10,7 +10,7 @@ use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest
 use cryptflow_party::commitments::commit;
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, say};
+use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, held, ready, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
@@ -192,14 +192,16 @@ impl Site {
                 channel.extend(Instant::now() + self.config.session.deadline);
                 channel.send(part)?;
             }
-            ready(&mut channel)?;
-            Ok(channel)
+            let held = held(&mut channel)?;
+            Ok((channel, held))
         }))?;
         // Every party holds its part and has found it whole: now, and not before, all of them keep
-        // it.
+        // it, each having seen what the others have signed.
+        let (channels, held): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
         for mut channel in channels {
             channel.extend(Instant::now() + self.config.session.deadline);
-            say(&mut channel, &Ask::Commit).and_then(|()| ready(&mut channel)).map_err(Error::new)?;
+            let commit = Ask::Commit { held: held.clone() };
+            say(&mut channel, &commit).and_then(|()| ready(&mut channel)).map_err(Error::new)?;
         }
         Ok(deployment)
     }

@@ -77,6 +77,31 @@ pub enum Unfit {
         /// What was shared.
         what: What,
     },
+    /// Two parties were told of different models, or of different sharings of its weights, when one was
+    /// deployed.
+    #[error(
+        "{owner} told P{party} and P{other} of different models, or of different weights for one: nothing of it is kept"
+    )]
+    Deployments {
+        /// Who deploys it.
+        owner: String,
+        /// Who noticed.
+        party: usize,
+        /// The other one.
+        other: usize,
+    },
+    /// Nothing shows that another party holds its part of a model.
+    #[error(
+        "{owner} does not show P{party} that P{other} holds its part of the model: nothing of it is kept"
+    )]
+    NotHeld {
+        /// Who deploys it.
+        owner: String,
+        /// Who asks.
+        party: usize,
+        /// The other one.
+        other: usize,
+    },
 }
 
 /// Commits to the pieces of some tensors. `parts` has each party's parts of all of them. Returns what

@@ -68,11 +68,11 @@ pub struct Part {
 }
 
 impl Part {
-    /// Whether the weights are those that their owner committed to, as all parties know.
+    /// Whether there are as many weights as the program has, none longer than its own.
     ///
     /// # Errors
-    /// They are not (`unfit` says what that means), or there are too few or too many of them.
-    pub fn check(&self, index: usize, program: &Program, unfit: &'static str) -> Result<(), SessionError> {
+    /// There are not.
+    pub(crate) fn check_sizes(&self, index: usize, program: &Program) -> Result<(), SessionError> {
         let refused = |reason| {
             let model = self.deployment.name.clone();
             Err(SessionError::Weights { party: index, model, reason })
@@ -86,17 +86,29 @@ impl Part {
         if self.weights.iter().zip(&program.weights).any(too_long) {
             return refused("has a tensor that is longer than its weight");
         }
-        let told = Told { commitments: self.deployment.commitments.clone(), salts: self.salts.clone() };
-        if !check(self.deployment.protocol, index, &told, &self.weights) {
-            return refused(unfit);
-        }
         Ok(())
+    }
+
+    /// Whether the weights are those that their owner committed to, as all parties know.
+    pub(crate) fn fits(&self, index: usize) -> bool {
+        let told = Told { commitments: self.deployment.commitments.clone(), salts: self.salts.clone() };
+        check(self.deployment.protocol, index, &told, &self.weights)
+    }
+
+    /// Whether a part that was kept is still the one that was deployed.
+    ///
+    /// # Errors
+    /// It is not (`unfit` says so), or there are too few or too many weights.
+    pub fn check(&self, index: usize, program: &Program, unfit: &'static str) -> Result<(), SessionError> {
+        self.check_sizes(index, program)?;
+        if self.fits(index) {
+            return Ok(());
+        }
+        Err(SessionError::Weights { party: index, model: self.deployment.name.clone(), reason: unfit })
     }
 }
 
-/// What is said of weights that are not those of their deployment: when it is made.
-pub const UNFIT: &str = "does not go with the others'";
-/// The same of weights that were kept since.
+/// What is said of weights that are not those of their deployment.
 pub const CHANGED: &str = "is not the one that was deployed: it was changed";
 
 /// Whether a name is one that a model can have: it becomes a file's name at every party.

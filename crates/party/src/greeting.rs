@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::clean;
 use crate::deployment::Deployment;
+use crate::holding::Held;
 use crate::messages::{Manifest, SessionError, decode};
 
 /// Longest of these messages: a program.
@@ -42,7 +43,8 @@ pub enum Ask {
         /// Which.
         name: String,
     },
-    /// To keep a model; the party's parts of the weights follow, by id, once it is [`Tell::Ready`].
+    /// To keep a model; the party's parts of the weights follow, by id, once it is [`Tell::Ready`]. Then it
+    /// is [`Tell::Held`].
     Deploy {
         /// What everybody may know.
         deployment: Deployment,
@@ -51,8 +53,11 @@ pub enum Ask {
         /// In the place of another of its name.
         replace: bool,
     },
-    /// All three parties hold their parts: keep them.
-    Commit,
+    /// All parties hold their parts: keep them.
+    Commit {
+        /// What each party has signed, in order.
+        held: Vec<Held>,
+    },
     /// To begin a session; once it is [`Tell::Ready`], the messages of [`crate::attested::attest`]
     /// follow where there is a policy, and the channel becomes a link.
     Open {
@@ -72,6 +77,8 @@ pub enum Tell {
     Model(Box<Deployment>),
     /// Go on.
     Ready,
+    /// It holds its part of a model, and that goes with what it was told of all.
+    Held(Box<Held>),
     /// It will not, or cannot.
     Refused {
         /// Why.
@@ -156,9 +163,21 @@ pub fn answer(channel: &mut Channel) -> Result<Tell, SessionError> {
 pub fn ready(channel: &mut Channel) -> Result<(), SessionError> {
     match answer(channel)? {
         Tell::Ready => Ok(()),
-        _ => Err(SessionError::Message {
-            peer: channel.peer().into(),
-            reason: "another answer was due".into(),
-        }),
+        _ => Err(another(channel)),
     }
+}
+
+/// Waits for [`Tell::Held`].
+///
+/// # Errors
+/// The connection failed, or the party refuses.
+pub fn held(channel: &mut Channel) -> Result<Held, SessionError> {
+    match answer(channel)? {
+        Tell::Held(held) => Ok(*held),
+        _ => Err(another(channel)),
+    }
+}
+
+fn another(channel: &Channel) -> SessionError {
+    SessionError::Message { peer: channel.peer().into(), reason: "another answer was due".into() }
 }

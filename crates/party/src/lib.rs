@@ -12,6 +12,7 @@ pub mod deployment;
 mod difference;
 mod doors;
 pub mod greeting;
+pub mod holding;
 pub mod limits;
 pub mod messages;
 mod open;

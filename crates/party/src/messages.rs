@@ -28,7 +28,7 @@ use crate::limits::Excess;
 use crate::store::StoreError;
 
 /// Version of these messages.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
@@ -251,9 +251,11 @@ pub enum SessionError {
     /// Parts of a sharing that do not go together.
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    /// Inputs that are not within their bounds.
+    /// Inputs that are not within their bounds, by what the parties have found. A party that does not
+    /// follow the protocol can have them find that of any input.
     #[error(
-        "an input of {owner} is not within the bounds that the program declares: nothing was computed of it"
+        "an input of {owner} is not within the bounds that the program declares: nothing was computed of it. (Where it is \
+         within them, a party did not follow the protocol.)"
     )]
     Outside {
         /// Who shared it, by the name of its link.
@@ -294,6 +296,9 @@ pub enum SessionError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// The key of a site that cannot sign.
+    #[error(transparent)]
+    NoSignature(#[from] cryptflow_wire::tls::NoSignature),
     /// A model was to be kept, and none was sent.
     #[error("there is nothing to keep")]
     NothingToKeep,

@@ -15,10 +15,12 @@ use serde_json::json;
 
 use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
+use crate::commitments::{Unfit, What};
 use crate::config::{ClientEntry, Config, Right};
-use crate::deployment::{Deployment, Part, UNFIT, check_name};
+use crate::deployment::{Deployment, Part, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
+use crate::holding::{Held, agreed};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::rendezvous::Rendezvous;
 use crate::store::{Store, StoreError};
@@ -292,12 +294,13 @@ impl Service {
                 Ask::Status => self.status(name, client).map(|status| Tell::Status(Box::new(status))),
                 Ask::Describe { name: model } => self.describe(client, &model),
                 Ask::Deploy { deployment, salts, replace } => {
-                    self.take(&mut channel, client, deployment, salts, replace).map(|part| {
+                    let taken = self.take(&mut channel, name, client, deployment, salts, replace);
+                    taken.map(|(part, signed)| {
                         held = Some(part);
-                        Tell::Ready
+                        Tell::Held(Box::new(signed))
                     })
                 }
-                Ask::Commit => self.keep(name, held.take()).map(|()| Tell::Ready),
+                Ask::Commit { held: all } => self.keep(name, client, held.take(), &all).map(|()| Tell::Ready),
                 Ask::Open { name: model, manifest } => {
                     self.open(channel, name, client, &model, &manifest);
                     return Ok(());
@@ -305,6 +308,13 @@ impl Service {
             };
             match done {
                 Ok(tell) => say(&mut channel, &tell)?,
+                Err(SessionError::Unfit(unfit)) => {
+                    // Whoever lies is written down, however much else there is to write down.
+                    let reason = unfit.to_string();
+                    self.record("refused", json!({ "client": name, "reason": reason }));
+                    self.log(&reason);
+                    return say(&mut channel, &Tell::Refused { reason });
+                }
                 Err(error) => return self.refuse(&mut channel, error.to_string()),
             }
         }
@@ -356,16 +366,17 @@ impl Service {
         Ok(())
     }
 
-    /// Takes this party's part of a model, and holds it until the client says that all parties hold
-    /// theirs.
+    /// Takes this party's part of a model, and holds it until the client shows that all parties hold
+    /// theirs. Returns what this party has signed of it, too.
     fn take(
         &self,
         channel: &mut Channel,
+        name: &str,
         client: &ClientEntry,
         deployment: Deployment,
         salts: Vec<[u8; 32]>,
         replace: bool,
-    ) -> Result<Part, SessionError> {
+    ) -> Result<(Part, Held), SessionError> {
         check_name(&deployment.name)?;
         self.permit(client, Right::Deploy, &deployment.name)?;
         if !self.config.session.protocols.contains(&deployment.protocol) {
@@ -384,12 +395,26 @@ impl Service {
             weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
         }
         let part = Part { deployment, salts, weights };
-        part.check(self.index, &program, UNFIT)?;
-        Ok(part)
+        part.check_sizes(self.index, &program)?;
+        if !part.fits(self.index) {
+            let owner = format!("client {name}");
+            return Err(Unfit::Part { owner, party: self.index, what: What::Weights }.into());
+        }
+        let signed = Held::sign(&self.config.identity, self.index, client.fingerprint, &part.deployment)?;
+        Ok((part, signed))
     }
 
-    fn keep(&self, client: &str, part: Option<Part>) -> Result<(), SessionError> {
+    /// Keeps a part, once all parties have shown that they hold theirs of the same model.
+    fn keep(
+        &self,
+        client: &str,
+        entry: &ClientEntry,
+        part: Option<Part>,
+        held: &[Held],
+    ) -> Result<(), SessionError> {
         let part = part.ok_or(SessionError::NothingToKeep)?;
+        let owner = (client, entry.fingerprint);
+        agreed(held, &self.config.parties, self.index, owner, &part.deployment)?;
         self.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         self.log(&format!("{client} deployed {name}, {digest}"));

@@ -105,7 +105,7 @@ fn a_message_after_the_end_of_a_session_is_an_error_that_names_its_sender() {
             link.send(vec![0; 100]).unwrap();
         }
     }
-    for link in &opened.links {
+    for link in &opened.links[..2] {
         assert!(matches!(receive::<Reply>(link).unwrap(), Reply::Finished { .. }));
     }
     drop(opened);

@@ -8,13 +8,14 @@ use cryptflow::client::Client;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, answer, ready, say};
+use cryptflow_party::greeting::{Ask, Greeting, held, ready, say};
+use cryptflow_party::holding::Held;
 use cryptflow_party::messages::{Reply, Request, VERSION, receive, send};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
 
 use crate::common;
-use crate::sites::{PATIENCE, Sites, outcome};
+use crate::sites::{PATIENCE, Sites};
 
 /// Each party's parts of one tensor. In Mirror a part is a seed, or both, and m behind the one.
 type Parts = Vec<Vec<u8>>;
@@ -124,77 +125,137 @@ fn a_client_whose_parts_do_not_go_together() {
     sites.predict().unwrap();
 }
 
-/// An owner of a model who gives one party something else than another.
+/// Shares of the tiny model's weights: each party's, and the same with one lie.
+fn weights(victim_lies: fn(&mut Parts)) -> [Vec<Parts>; 2] {
+    let (program, weights) = common::program();
+    let owner = ProtocolName::Mirror.owner(program.ring_bits);
+    let mut both = [vec![Vec::new(); 3], vec![Vec::new(); 3]];
+    for (i, weight) in weights.iter().enumerate() {
+        let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
+        let honest = owner.share_weight(&words).unwrap();
+        let mut lied = honest.clone();
+        if i == 2 {
+            victim_lies(&mut lied);
+        }
+        for (all, parts) in both.iter_mut().zip([honest, lied]) {
+            all.iter_mut().zip(parts).for_each(|(all, part)| all.push(part));
+        }
+    }
+    both
+}
+
+/// A channel to each party that has been given its part, and what it says of it.
+fn given(site: &Site, name: &str, told: &[Told], parts: &[Parts]) -> Vec<(Channel, Result<Held, String>)> {
+    let program = serde_json::to_string(&common::program().0).unwrap();
+    let config = site.config();
+    let each = config.parties.iter().zip(told).zip(parts).enumerate();
+    let given = each.map(|(party, ((entry, told), parts))| {
+        let end = Instant::now() + PATIENCE;
+        let (address, key, peer) = (&entry.address, entry.fingerprint, format!("P{party}"));
+        let mut channel = Channel::connect(address, &config.identity, key, &peer, end).unwrap();
+        say(&mut channel, &Greeting::Client { version: VERSION }).unwrap();
+        let (protocol, commitments) = (ProtocolName::Mirror, told.commitments.clone());
+        let deployment = Deployment { name: name.into(), program: program.clone(), protocol, commitments };
+        say(&mut channel, &Ask::Deploy { deployment, salts: told.salts.clone(), replace: true }).unwrap();
+        ready(&mut channel).unwrap();
+        parts.iter().for_each(|part| channel.send(part).unwrap());
+        let said = held(&mut channel).map_err(|error| error.to_string());
+        (channel, said)
+    });
+    given.collect()
+}
+
+/// What a party says when it is to keep its part.
+fn commit_to(channel: &mut Channel, held: &[Held]) -> Result<(), String> {
+    say(channel, &Ask::Commit { held: held.to_vec() }).unwrap();
+    ready(channel).map_err(|error| error.to_string())
+}
+
+/// The refusals that a party has written down.
+fn refusals(sites: &Sites, party: usize) -> Vec<String> {
+    let log = std::fs::read_to_string(sites.site(&format!("p{party}")).join("audit.jsonl")).unwrap();
+    log.lines().filter(|line| line.contains("\"event\":\"refused\"")).map(String::from).collect()
+}
+
+/// An owner of a model who gives one party something else than another: nobody keeps anything, and
+/// those who notice say whose fault it is.
 #[test]
 fn an_owner_whose_parts_do_not_go_together() {
     let mut sites = Sites::new(false);
     sites.start();
     let site = Site::read(&sites.config("client"), None).unwrap();
-    let (program, weights) = common::program();
-    let owner = ProtocolName::Mirror.owner(program.ring_bits);
-    let json = serde_json::to_string(&program).unwrap();
     for (lie, (victim, change)) in LIES.into_iter().enumerate() {
-        for to_each_its_own in [false, true] {
-            let name = format!("lie-{lie}-{to_each_its_own}");
-            let mut honest = vec![Vec::new(); 3];
-            let mut lied = vec![Vec::new(); 3];
-            for (i, weight) in weights.iter().enumerate() {
-                let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-                let parts = owner.share_weight(&words).unwrap();
-                let mut changed = parts.clone();
-                if i == 2 {
-                    change(&mut changed);
-                }
-                for party in 0..3 {
-                    honest[party].push(parts[party].clone());
-                    lied[party].push(changed[party].clone());
-                }
-            }
-            let told = told(&honest, &lied, victim, to_each_its_own);
-            let mut refused = Vec::new();
-            for party in 0..3 {
-                let deployment = Deployment {
-                    name: name.clone(),
-                    program: json.clone(),
-                    protocol: ProtocolName::Mirror,
-                    commitments: told[party].commitments.clone(),
-                };
-                let end = Instant::now() + Duration::from_secs(10);
-                let config = site.config();
-                let (address, key) = (&config.parties[party].address, config.parties[party].fingerprint);
-                let mut channel =
-                    Channel::connect(address, &config.identity, key, &format!("P{party}"), end).unwrap();
-                say(&mut channel, &Greeting::Client { version: VERSION }).unwrap();
-                let salts = told[party].salts.clone();
-                say(&mut channel, &Ask::Deploy { deployment, salts, replace: true }).unwrap();
-                ready(&mut channel).unwrap();
-                lied[party].iter().for_each(|part| channel.send(part).unwrap());
-                match ready(&mut channel) {
-                    Ok(()) => {
-                        say(&mut channel, &Ask::Commit).unwrap();
-                        answer(&mut channel).unwrap();
-                    }
-                    Err(error) => refused.push((party, error.to_string())),
-                }
-            }
-            // Either a party finds that its part is not what all were told, or the parties were told
-            // different things, and keep what nobody can use.
-            if to_each_its_own {
-                assert!(refused.is_empty(), "{lie}: {refused:?}");
-                let error = site.describe(&name).unwrap_err().to_string();
-                assert!(error.contains("keep different models"), "{lie}: {error}");
-                // Nor can it be used by who asks all the same: each party is asked for what it keeps.
-                let predict = ["predict", &name, "--input", "x.npy"];
-                let error = outcome(sites.client(&predict)).unwrap_err();
-                assert!(error.contains("keep different models"), "{lie}: {error}");
-            } else {
-                let [(party, error)] = &refused[..] else { panic!("{lie}: {refused:?}") };
-                assert_eq!(*party, victim, "{lie}: {error}");
-                assert!(error.contains(&format!("P{party}'s part of the weights")), "{lie}: {error}");
-                assert!(error.contains("does not go with the others'"), "{lie}: {error}");
+        let [honest, lied] = weights(change);
+        // One party finds that its part is not what all were told.
+        let name = format!("part-{lie}");
+        let told_all = told(&honest, &lied, victim, false);
+        for (party, (_, said)) in given(&site, &name, &told_all, &lied).into_iter().enumerate() {
+            let why =
+                format!("client alice gave P{party} a part of the weights that does not go with the others");
+            match said {
+                Ok(_) => assert_ne!(party, victim, "{lie}"),
+                Err(error) => assert!(party == victim && error.contains(&why), "{lie}: P{party}: {error}"),
             }
         }
+        assert!(refusals(&sites, victim).last().unwrap().contains("client alice gave"), "{lie}");
+        // Or each finds what it was told, and all of them find that it was not the same.
+        let name = format!("list-{lie}");
+        let told_each = told(&honest, &lied, victim, true);
+        let (mut channels, held): (Vec<_>, Vec<_>) =
+            given(&site, &name, &told_each, &lied).into_iter().map(|(c, held)| (c, held.unwrap())).unzip();
+        for (party, channel) in channels.iter_mut().enumerate() {
+            let error = commit_to(channel, &held).unwrap_err();
+            let other = if party == victim { usize::from(victim == 0) } else { victim };
+            let why = format!(
+                "client alice told P{party} and P{other} of different models, or of different weights"
+            );
+            assert!(error.contains(&why), "{lie}: {error}");
+            assert!(refusals(&sites, party).last().unwrap().contains(&why), "{lie}");
+            assert!(!sites.site(&format!("p{party}")).join(format!("store/{name}.part")).exists(), "{lie}");
+        }
     }
+}
+
+/// What an owner shows of the others in place of their signatures.
+#[test]
+fn an_owner_who_signs_for_others() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    let [parts, _] = weights(|_| ());
+    let told = commit(ProtocolName::Mirror, &parts).unwrap();
+    let of = |name: &str| {
+        let given = given(&site, name, &told, &parts).into_iter();
+        given.map(|(channel, held)| (channel, held.unwrap())).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (_, other_name) = of("other");
+    let own = |held: &[Held]| {
+        let identity = &site.config().identity;
+        let mut forged = held[1].clone();
+        forged.certificate = identity.certificate().to_vec();
+        forged.signature = identity.sign(b"held").unwrap();
+        forged
+    };
+    type Lie<'a> = &'a dyn Fn(&mut Vec<Held>);
+    let lies: [(&str, Lie<'_>); 5] = [
+        ("nothing", &|held| held.truncate(1)),
+        ("a bit of the signature", &|held| held[1].signature[8] ^= 1),
+        ("what it signed of another model", &|held| held[1] = other_name[1].clone()),
+        ("what another party signed", &|held| held[1] = held[2].clone()),
+        ("what it signed itself", &|held| held[1] = own(held)),
+    ];
+    for (what, lie) in lies {
+        let (mut channels, mut held) = of("tiny");
+        lie(&mut held);
+        let error = commit_to(&mut channels[0], &held).expect_err(what);
+        let why = "client alice does not show P0 that P1 holds its part of the model: nothing of it is kept";
+        assert!(error.contains(why), "{what}: {error}");
+        assert!(!sites.site("p0").join("store/tiny.part").exists(), "{what}");
+    }
+    // The same, told the truth, is kept.
+    let (mut channels, held) = of("tiny");
+    channels.iter_mut().for_each(|channel| commit_to(channel, &held).unwrap());
+    sites.predict().unwrap();
 }
 
 /// What comes of one batch of zeros, but for one element.
@@ -216,8 +277,8 @@ fn a_client_whose_inputs_are_beyond_their_bounds() {
     sites.start();
     // As the model says.
     let end = 1000 << common::SCALE;
-    let refused =
-        "an input of client alice is not within the bounds that the program declares: nothing was computed";
+    let refused = "an input of client alice is not within the bounds that the program declares: nothing was computed of it. \
+                   (Where it is within them, a party did not follow the protocol.)";
     for protocol in ["mirror", "porthos", "porthos-exact"] {
         sites.deploy(protocol).unwrap();
         let protocol: ProtocolName = protocol.parse().unwrap();

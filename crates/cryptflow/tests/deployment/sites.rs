@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use cryptflow::remote::Site;
 use cryptflow_aramis::{hex, simulated};
 use cryptflow_wire::tls::{Fingerprint, Identity};
 use tempfile::TempDir;
@@ -20,6 +21,7 @@ pub struct Sites {
     pub addresses: [String; 3],
     pub fingerprints: [Fingerprint; 3],
     pub attested: bool,
+    deadline: u64,
     processes: [Option<Child>; 3],
 }
 
@@ -50,6 +52,11 @@ pub fn outcome(mut command: Command) -> Result<String, String> {
 impl Sites {
     /// Makes the sites: keys, certificates and configurations, as `cryptflow init` does.
     pub fn new(attested: bool) -> Sites {
+        Sites::patient(attested, 5)
+    }
+
+    /// The same, where a silence of so many seconds is no end.
+    pub fn patient(attested: bool, deadline: u64) -> Sites {
         let folder = tempfile::tempdir().unwrap();
         let addresses = [(); 3].map(|()| free_address());
         for role in ["p0", "p1", "p2", "client"] {
@@ -62,7 +69,8 @@ impl Sites {
             Identity::read(&site.join("site.cert.pem"), &site.join("site.key.pem")).unwrap().fingerprint()
         };
         let fingerprints = ["p0", "p1", "p2"].map(fingerprint);
-        let sites = Sites { addresses, fingerprints, attested, processes: [None, None, None], folder };
+        let processes = [None, None, None];
+        let sites = Sites { addresses, fingerprints, attested, deadline, processes, folder };
         if attested {
             simulated::create(&sites.tee(), std::time::SystemTime::now()).unwrap();
             sites.write_policy(600, &[]);
@@ -120,7 +128,8 @@ impl Sites {
                 client.fingerprint()
             );
         }
-        text += "[session]\ndeadline_seconds = 5\nprotocols = [\"mirror\", \"porthos\", \"porthos-exact\"]\n";
+        text += &format!("[session]\ndeadline_seconds = {}\n", self.deadline);
+        text += "protocols = [\"mirror\", \"porthos\", \"porthos-exact\"]\n";
         if self.attested {
             text += "[attestation]\npolicy = \"../policy.toml\"\n";
         }
@@ -174,6 +183,21 @@ impl Sites {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
+    /// Waits until no session runs any more, at any party.
+    pub fn await_rest(&self) {
+        let tee = self.attested.then(|| self.tee());
+        let site = Site::read(&self.config("client"), tee.as_deref()).unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let states = site.status();
+            if states.iter().all(|state| state.as_ref().is_ok_and(|state| state.sessions.0 == 0)) {
+                return;
+            }
+            assert!(Instant::now() < end, "{states:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Bytes of a party's process that lie in memory.
     pub fn memory(&self, index: usize) -> u64 {
         let id = self.processes[index].as_ref().unwrap().id();
@@ -193,9 +217,14 @@ impl Sites {
 
     /// Waits until a party's log says something.
     pub fn await_log(&self, index: usize, what: &str) {
+        self.await_log_after(index, 0, what);
+    }
+
+    /// The same, behind the first so many bytes.
+    pub fn await_log_after(&self, index: usize, before: usize, what: &str) {
         let end = Instant::now() + PATIENCE;
-        while !self.log(index).contains(what) {
-            assert!(Instant::now() < end, "P{index} never says {what:?}: {}", self.log(index));
+        while !self.log(index)[before..].contains(what) {
+            assert!(Instant::now() < end, "P{index} never says {what:?}: {}", &self.log(index)[before..]);
             std::thread::sleep(Duration::from_millis(10));
         }
     }

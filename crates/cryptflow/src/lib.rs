@@ -28,5 +28,6 @@ pub mod refusals;
 pub mod remote;
 pub mod report;
 pub mod results;
+pub mod serving;
 
 pub use error::Error;

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod compile;
 mod deploy;
+mod gateway;
 mod inference;
 mod init;
 mod inspect;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Audit(audit::Arguments),
     Deploy(deploy::Arguments),
     Predict(predict::Arguments),
+    Gateway(Box<gateway::Arguments>),
     #[command(hide = true)]
     PartyLocal(party_local::Arguments),
 }
@@ -67,6 +69,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Gateway(arguments) => gateway::run(*arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
     }
 }

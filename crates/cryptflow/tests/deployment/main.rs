@@ -15,6 +15,7 @@ mod attacks;
 mod attested;
 mod fork;
 mod frames;
+mod gateway;
 mod hostile;
 mod liar;
 mod lying;

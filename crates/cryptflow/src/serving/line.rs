@@ -1,0 +1,219 @@
+//! The requests for one model, and the sessions that serve them.
+//!
+//! A session holds the model's shares and its keys, so that a request costs no more than its run. It is begun
+//! when it is needed and closed when nobody has asked for a while; a request that fails before anything of it
+//! was computed is tried again, in another session.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_gateway::{Answer, Failure, Tensor};
+
+use super::Plan;
+use super::model::Served;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::remote::{Site, renew_where_due};
+use crate::report::Report;
+
+/// Waits between attempts: the first, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs that a request may have lost to failing sessions before it is given up: computing again costs what it
+/// cost.
+const LOST_RUNS: usize = 1;
+
+/// A request.
+struct Work {
+    inputs: Vec<Tensor>,
+    /// Until when it is tried.
+    until: Instant,
+    /// Runs that were begun and lost.
+    lost: usize,
+    answer: Sender<std::result::Result<Answer, Failure>>,
+}
+
+/// What all sessions of a line share.
+struct Shared {
+    site: Arc<Site>,
+    name: String,
+    plan: Plan,
+    /// What is deployed, as far as is known.
+    served: Mutex<Option<Arc<Served>>>,
+    wanted: Mutex<Receiver<Work>>,
+}
+
+/// The requests for one model.
+pub(super) struct Line {
+    shared: Arc<Shared>,
+    work: SyncSender<Work>,
+    /// The threads, once somebody has asked.
+    threads: OnceLock<()>,
+}
+
+impl Line {
+    pub(super) fn new(site: Arc<Site>, name: String, plan: Plan) -> Line {
+        let (work, wanted) = mpsc::sync_channel(plan.waiting);
+        let shared = Shared { site, name, plan, served: Mutex::new(None), wanted: Mutex::new(wanted) };
+        Line { shared: Arc::new(shared), work, threads: OnceLock::new() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What is deployed.
+    pub(super) fn served(&self) -> std::result::Result<Arc<Served>, Failure> {
+        self.shared.served().map_err(|error| Failure::Unavailable(error.to_string()))
+    }
+
+    /// Waits for a session, and for the answer.
+    pub(super) fn infer(&self, inputs: Vec<Tensor>) -> std::result::Result<Answer, Failure> {
+        // What is wrong with a request is said at once, and costs no session.
+        self.served()?.job(&inputs)?;
+        self.threads.get_or_init(|| self.start());
+        let (answer, answered) = mpsc::channel();
+        let until = Instant::now() + self.shared.plan.patience;
+        self.work.try_send(Work { inputs, until, lost: 0, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Failure::Busy {
+                reason: format!(
+                    "{} requests wait for {} already",
+                    self.shared.plan.waiting, self.shared.name
+                ),
+                after: Duration::from_secs(1),
+            },
+            TrySendError::Disconnected(_) => Failure::Defect("nobody serves requests any more".into()),
+        })?;
+        answered.recv().unwrap_or_else(|_| Err(Failure::Defect("a session ended without an answer".into())))
+    }
+
+    fn start(&self) {
+        for index in 0..self.shared.plan.sessions {
+            let shared = Arc::clone(&self.shared);
+            let name = format!("{} {index}", shared.name);
+            // Those that could be started serve.
+            let _ = thread::Builder::new().name(name).spawn(move || shared.serve());
+        }
+    }
+}
+
+/// How waiting for a request ended.
+enum Next {
+    Work(Work),
+    Idle,
+    Over,
+}
+
+impl Shared {
+    /// What is deployed: what was asked once is known.
+    fn served(&self) -> Result<Arc<Served>> {
+        if let Some(served) = &*self.served.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(served));
+        }
+        let (deployment, program) = self.site.describe(&self.name)?;
+        let served = Arc::new(Served { deployment, program });
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&served));
+        Ok(served)
+    }
+
+    /// Forgets what is deployed: it may be another by now.
+    fn forget(&self) {
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The next request, of whichever session is free.
+    fn next(&self, patience: Option<Duration>) -> Next {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        match patience {
+            None => wanted.recv().map_or(Next::Over, Next::Work),
+            Some(patience) => match wanted.recv_timeout(patience) {
+                Ok(work) => Next::Work(work),
+                Err(RecvTimeoutError::Timeout) => Next::Idle,
+                Err(RecvTimeoutError::Disconnected) => Next::Over,
+            },
+        }
+    }
+
+    /// One session after another, as long as there are requests.
+    fn serve(&self) {
+        let mut left: Option<Work> = None;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let work = match left.take() {
+                Some(work) => work,
+                None => match self.next(None) {
+                    Next::Work(work) => work,
+                    Next::Idle | Next::Over => return,
+                },
+            };
+            let (again, error) = match self.session(work) {
+                Ok(()) => {
+                    wait = FIRST_WAIT;
+                    continue;
+                }
+                Err(failed) => *failed,
+            };
+            self.forget();
+            if again.lost > LOST_RUNS || Instant::now() + wait > again.until {
+                // Whoever asked may be gone.
+                let _ = again.answer.send(Err(Failure::Unavailable(error.to_string())));
+                wait = FIRST_WAIT;
+                continue;
+            }
+            left = Some(again);
+            thread::sleep(wait);
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// A session, from the request that it is begun for to the end of all requests, or until it fails: then with
+    /// the request that it failed at.
+    fn session(&self, work: Work) -> std::result::Result<(), Box<(Work, Error)>> {
+        let mut work = Some(work);
+        let result = self.conversation(&mut work);
+        match (result, work) {
+            (Err(error), Some(work)) => Err(Box::new((work, error))),
+            // One that fails with nothing to do is begun again when there is.
+            (Ok(()) | Err(_), _) => Ok(()),
+        }
+    }
+
+    fn conversation(&self, current: &mut Option<Work>) -> Result<()> {
+        let served = self.served()?;
+        let Served { deployment, program } = &*served;
+        let protocol = deployment.protocol;
+        let opened = self.site.open(deployment, program, protocol)?;
+        let mut renewal = opened.renewal;
+        let client = Client::join(opened.links, program, protocol, renewal.is_some()).map_err(Error::new)?;
+        loop {
+            if let Some(work) = current {
+                let job = match served.job(&work.inputs) {
+                    Ok(job) => job,
+                    Err(failure) => {
+                        let _ = work.answer.send(Err(failure));
+                        *current = None;
+                        continue;
+                    }
+                };
+                let mut report = Report::of(protocol);
+                work.lost += 1;
+                let given = job.run(&client, &mut |_, _| (), &mut report, &mut |client| {
+                    renew_where_due(&mut renewal, client)
+                })?;
+                let _ = work.answer.send(served.answer(&job, &given, report));
+                *current = None;
+            }
+            *current = match self.next(Some(self.plan.idle)) {
+                Next::Work(work) => Some(work),
+                Next::Idle | Next::Over => {
+                    // It leaves as it should; parties that are gone have nothing to say.
+                    let _ = client.finish();
+                    return Ok(());
+                }
+            };
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The Open Inference Protocol, version 2, over REST and gRPC, in front of whatever runs models.
+//!
+//! ```text
+//! a program ──HTTP, gRPC──▶ rest, grpc ──▶ dyn Models ──▶ whatever runs them
+//! ```
+//!
+//! Requests come in the protocol's two forms ([`rest`] and [`grpc`], on one port), and are [`Tensor`]s from there on. Who
+//! may ask for what is [`keys`]; how many are served at once is [`Options::waiting`]. What runs the models is a [`Models`],
+//! which the caller brings.
+//!
+//! Sources: the [specification](https://github.com/kserve/open-inference-protocol) of KServe, and NVIDIA's extension for
+//! [binary tensors](https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md), which
+//! its clients use unless they are told not to.
+
+mod access;
+mod failure;
+mod grpc;
+mod json;
+pub mod keys;
+mod messages;
+mod models;
+mod rest;
+mod server;
+mod state;
+mod tensor;
+
+pub use failure::Failure;
+pub use models::{Answer, Model, Models, TensorSpec};
+pub use server::{Options, ServeError, Tls, asked_to_stop, serve};
+pub use tensor::{Datatype, Tensor, TensorError};

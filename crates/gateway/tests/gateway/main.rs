@@ -1,0 +1,6 @@
+//! The gateway over real connections, in front of a model that doubles what it is given.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod protocol;
+mod served;

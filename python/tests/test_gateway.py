@@ -23,11 +23,10 @@ DIGITS = Path(__file__).parents[2] / "models" / "digits"
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, program: cf.Program) -> Iterator[tuple[str, str]]:
     """A gateway in front of three organisations: its address, and a key."""
     folder = tmp_path_factory.mktemp("gateway")
     with organisations(folder) as client:
-        program = cf.compile(DIGITS / "model.pb", calibrate=np.load(DIGITS / "calibration.npy"))
         cf.Site(client).deploy(program, "digits")
         key = command("gateway", "key", "tests", "--keys", folder / "keys.toml").stdout.strip()
         process = subprocess.Popen(
@@ -64,7 +63,8 @@ def test_a_client_of_triton(gateway: tuple[str, str], form: Any) -> None:
         more = {} if binary is None else {"binary_data": binary}
         tensor.set_data_from_numpy(pictures, **more)
         asked = [form.InferRequestedOutput("prediction", **more)]
-        answer = client.infer("digits", [tensor], outputs=asked, headers=headers, request_id="7")
+        # The client writes into what it is given.
+        answer = client.infer("digits", [tensor], outputs=asked, headers=dict(headers), request_id="7")
         found = answer.as_numpy("prediction")
         assert found.dtype == np.int64 and (found == classes).all()
     with pytest.raises(Exception, match="no model"):

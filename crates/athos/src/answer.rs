@@ -1,7 +1,7 @@
 //! What a client makes of an opened output, and what its numbers say.
 
 use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, Node, NodeId, Op, OpError, Order};
-use cryptflow_program::OutputTransform;
+use cryptflow_program::{Output, OutputTransform, Value};
 use cryptflow_ring::Movement;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,32 @@ pub fn decoded(opened: &[i64], scale: u32, digits: Option<u32>) -> Vec<f64> {
             opened.iter().map(|&v| v as f64 / unit).collect()
         }
     }
+}
+
+/// The numbers of an output, of the opened integers of its value: rounded to what means something, and what
+/// counts as the first of a row is as large as that.
+pub fn numbers(output: &Output, value: &Value, opened: &[i64]) -> Vec<f64> {
+    let mut numbers = decoded(opened, value.scale, output.digits);
+    let (axis, largest) = match output.transform {
+        Some(OutputTransform::ArgMax) => (value.shape.len().saturating_sub(1), true),
+        Some(OutputTransform::TopK { axis, largest, .. }) => (axis, largest),
+        Some(OutputTransform::Softmax | OutputTransform::Class { .. }) | None => return numbers,
+    };
+    let within = output.equal as f64 / exp2(value.scale);
+    let (Some(&count), true) = (value.shape.get(axis), within > 0.0) else { return numbers };
+    let after: usize = value.shape.iter().skip(axis + 1).product();
+    let sign = if largest { 1.0 } else { -1.0 };
+    for start in (0..numbers.len()).filter(|at| after > 0 && (at / after).is_multiple_of(count)) {
+        let row = || (start..).step_by(after).take(count);
+        let first =
+            row().filter_map(|at| numbers.get(at)).map(|v| v * sign).fold(f64::NEG_INFINITY, f64::max);
+        for at in row() {
+            if let Some(number) = numbers.get_mut(at).filter(|v| **v * sign >= first - within) {
+                *number = first * sign;
+            }
+        }
+    }
+    numbers
 }
 
 /// The output of the model itself, of what is opened of it: softmax, arg-max and top-k applied.

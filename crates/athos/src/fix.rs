@@ -28,5 +28,6 @@ pub(crate) mod quantised;
 pub mod report;
 
 pub use counted::counted;
+pub(crate) use decides::decides;
 pub use error::{Already, Coarsest, Defect, ExampleError, FixError, Refusal, Unsupported};
 pub use runner::{FixedRunner, LoadedProgram, RunError};

@@ -14,5 +14,5 @@ pub mod functions;
 pub mod passes;
 pub mod rows;
 
-pub use answer::{Meaning, answer, decoded};
+pub use answer::{Meaning, answer, decoded, numbers};
 pub use functions::MOST_PIECES;

@@ -197,7 +197,7 @@ impl<'a> Job<'a> {
         };
         let results = given.results.iter_mut();
         for ((results, output), opened) in results.zip(&self.program.outputs).zip(outputs) {
-            results.open(value(self.program, output.value, "an output")?, output.digits, opened);
+            results.open(output, value(self.program, output.value, "an output")?, opened);
         }
         Ok(())
     }

@@ -1,13 +1,12 @@
 //! What the runs of a model give: the results of each output, row by row.
 
 use cryptflow_arrays::npy::Tensor;
-use cryptflow_athos::answer;
+use cryptflow_athos::{answer, numbers};
 use cryptflow_engine::Beyond;
 use cryptflow_graph::{Array, OpError};
-use cryptflow_program::{OutputTransform, Value};
+use cryptflow_program::{Output, OutputTransform, Value};
 
 use crate::batches::Batches;
-use crate::fixed;
 
 /// Why the results of an output cannot be told apart by rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,11 +76,12 @@ impl Results {
         })
     }
 
-    /// Adds what the next run opened, fixed-point numbers of this value of which so many fractional
-    /// bits mean something, and holds them against its bounds.
-    pub fn open(&mut self, value: &Value, digits: Option<u32>, opened: &[i64]) {
+    /// Adds what the next run opened, fixed-point numbers of this output's value, and holds them against
+    /// its bounds.
+    pub fn open(&mut self, output: &Output, value: &Value, opened: &[i64]) {
         let before = self.rows.len();
-        self.add(&fixed::decode_to(opened, value.scale, digits));
+        let real: Vec<f32> = numbers(output, value, opened).into_iter().map(|v| v as f32).collect();
+        self.add(&real);
         let len: usize = self.shape.iter().product();
         let rows = (before..self.rows.len()).zip(opened.chunks(len.max(1)));
         self.beyond.extend(rows.filter_map(|(row, numbers)| Some((row, Beyond::of(value, numbers)?))));

@@ -166,6 +166,14 @@ pub struct Output {
     /// zero in the model is zero. None where all of the value's do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digits: Option<u32>,
+    /// Where the client orders the numbers: by how many units one may be from the first of them and count as
+    /// equal to it, as rounding leads equal ones apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub equal: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A model, compiled.

@@ -219,7 +219,13 @@ impl<'a> Writer<'a> {
                 true => few(scale - GUARD).or(Some(scale - GUARD)),
                 false => few(scale),
             };
-            Some(Output { name: o.name.clone(), value: self.ids[o.value]?, transform: o.transform, digits })
+            Some(Output {
+                name: o.name.clone(),
+                value: self.ids[o.value]?,
+                transform: o.transform,
+                digits,
+                equal: o.equal << if guarded { GUARD } else { 0 },
+            })
         };
         plan.outputs.iter().enumerate().filter_map(output).collect()
     }

@@ -3,11 +3,13 @@
 
 use super::PassReport;
 use super::affine::{Affine, become_scale};
+use crate::fix::decides;
 use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
 /// Folds additions, subtractions, multiplications and divisions by constants (one number, or one a
 /// channel), and scales, into the convolution or matrix product before them, where that has no
-/// other use. Two of them in a row that no layer takes up become one scale.
+/// other use. Two of them in a row that no layer takes up become one scale, unless something decides by
+/// it: `(x − 18) / 10` is an integer where `0.1·x − 1.8` is all but that.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("fold arithmetic into weights");
     // Folding changes who uses what, so every change is followed by a fresh look.
@@ -23,7 +25,8 @@ pub fn run(graph: &mut Graph) -> PassReport {
         let (name, op) = (graph.node(id).name.clone(), graph.node(id).op.name());
         if let Some(layer) = affine.fold_back(graph, &uses, id) {
             report.changed(&name, format!("{op} folded into {layer}"));
-        } else if super::only_user(graph, &uses, affine.operand).is_some()
+        } else if !uses[id.0].iter().any(|&user| decides(&graph.node(user).op))
+            && super::only_user(graph, &uses, affine.operand).is_some()
             && let Some(first) = Affine::of(graph, affine.operand)
         {
             report.changed(&name, format!("{op} joined with {}", graph.node(affine.operand).name));

@@ -66,6 +66,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         value: ValueId(3),
         transform: Some(OutputTransform::Softmax),
         digits: None,
+        equal: 0,
     }];
     let steps: Vec<Step> = operations
         .into_iter()

@@ -59,6 +59,7 @@ pub(crate) fn program(
             value: ValueId(steps.len()),
             transform: None,
             digits: None,
+            equal: 0,
         }],
         guard: None,
         values,

@@ -66,6 +66,7 @@ pub(crate) fn program() -> Program {
             value: ValueId(11),
             transform: Some(OutputTransform::Softmax),
             digits: None,
+            equal: 0,
         }],
         guard: None,
         values: vec![

@@ -5,7 +5,7 @@ use cryptflow_program::{OutputTransform, Program};
 use cryptflow_ring::Movement;
 
 use super::agreement::{Agreement, Allowed, Says, margin};
-use crate::answer::{answer, decoded};
+use crate::answer::{answer, numbers};
 use crate::fix::Defect;
 use crate::fix::options::Tolerance;
 
@@ -192,10 +192,10 @@ impl Examples {
         let floats = self.outputs.get(index).into_iter().flatten();
         for (output, ((float, fixed), allowed)) in floats.zip(outputs).zip(&self.allowed).enumerate() {
             let fixed: Vec<f64> = match program.outputs.get(output) {
-                Some(declared) => {
-                    let scale = program.values.get(declared.value.0).map_or(0, |value| value.scale);
-                    decoded(fixed, scale, declared.digits)
-                }
+                Some(declared) => match program.values.get(declared.value.0) {
+                    Some(value) => numbers(declared, value, fixed),
+                    None => Vec::new(),
+                },
                 None => Vec::new(),
             };
             agreement.add(output, allowed, float, &fixed);

@@ -11,10 +11,10 @@
 //! The sum over all outputs comes from one walk, for random signs in place of the single outputs.
 
 use cryptflow_graph::gradient::backward;
-use cryptflow_graph::{Array, Graph, Node, NodeId};
+use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 
 use super::examples::Examples;
-use crate::fix::decides::decides;
+use crate::fix::decides;
 use crate::fix::{ExampleError, FixError};
 
 /// Multiply-accumulate operations that all walks may take.
@@ -84,10 +84,13 @@ fn decisions(
 ) -> Result<Vec<(NodeId, Array)>, FixError> {
     let mut watched = vec![false; graph.nodes.len()];
     // What an output chooses, the client does.
-    let inside = (0..graph.nodes.len()).filter(|&i| !graph.outputs.contains(&NodeId(i)));
+    let chosen = |i: usize| graph.outputs.contains(&NodeId(i)) && matches!(graph.nodes[i].op, Op::Order(_));
+    let inside = (0..graph.nodes.len()).filter(|&i| !chosen(i));
+    let mut steps = vec![false; graph.nodes.len()];
     for node in inside.map(|i| &graph.nodes[i]).filter(|node| decides(&node.op)) {
         for input in &node.inputs {
             watched[input.0] = graph.constant(*input).is_none();
+            steps[input.0] |= matches!(&node.op, Op::Function(function) if function.steps());
         }
     }
     if !watched.contains(&true) {
@@ -97,6 +100,8 @@ fn decisions(
     cryptflow_graph::float::run(graph, inputs, &mut |id, value| {
         if watched[id.0] {
             let largest = value.data.iter().fold(f32::MIN_POSITIVE, |m, v| m.max(v.abs()));
+            // What jumps at every integer sees what lies between two of them.
+            let largest = if steps[id.0] { largest.min(1.0) } else { largest };
             // Of all elements together, as of an output's.
             let all = (value.data.len() as f64).sqrt();
             let weight = 1.0 / (f64::from(largest) * OF_DECISIONS * all);

@@ -178,6 +178,7 @@ fn by_trials(
     };
     let mut agreement = None;
     if options.scale == Scale::Auto {
+        search.foresee(choice, round)?;
         let found = match search.scale(choice) {
             Ok(found) => found,
             Err(error @ (FixError::NoScale { .. } | FixError::DoesNotFit { .. })) => {
@@ -268,6 +269,20 @@ impl Search<'_> {
         (self.progress)(trial.progress());
         self.trials.push(trial);
         result
+    }
+
+    /// What rounding does at the first scale says what is equal at others, until it is measured there: an
+    /// example in which values are equal agrees at none otherwise.
+    fn foresee(&mut self, choice: Choice, round: Round<'_>) -> Result<(), FixError> {
+        let chosen = self.planner.plan(choice.scale).and_then(|plan| Chosen::new(plan, choice));
+        // What does not fit, or cannot be planned, the search finds.
+        if let Ok(chosen) = chosen {
+            let rounding = round(&chosen, &self.touchstone)?;
+            if rounding.compares {
+                self.planner.round(rounding);
+            }
+        }
+        Ok(())
     }
 
     /// Takes into account what rounding does: what it alone leads out of a function's domain is not

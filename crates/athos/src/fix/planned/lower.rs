@@ -292,7 +292,8 @@ impl Lowering<'_> {
                 Ok(Some((value, transform))) => {
                     let ordered = transform.is_some() && self.spared.contains(&id);
                     let spare = if ordered { GUARD } else { 0 };
-                    self.plan.outputs.push(PlanOutput { name, value, transform, spare });
+                    let equal = transform.map_or(0, |_| self.opened_equal(id, value));
+                    self.plan.outputs.push(PlanOutput { name, value, transform, spare, equal });
                 }
                 Ok(None) => {}
                 Err(reason) => self.refuse(id, reason),

@@ -194,6 +194,8 @@ pub(crate) struct PlanOutput {
     /// Fractional bits that the client rounds away, and the last truncation's error with them: what is
     /// equal in the float model is equal where it is ordered.
     pub(crate) spare: u32,
+    /// Units by which what the client orders may be off and count as equal.
+    pub(crate) equal: u64,
 }
 
 /// Where a value may not be: from `low` on and below `high`, in units.

@@ -6,17 +6,19 @@ use cryptflow_graph::{Activation, Arithmetic, Graph, NodeId, Op, Range};
 
 use super::lower::gaps::quotients;
 use crate::fix::bounded::gap::Magnitudes;
-use crate::fix::decides::decides;
+use crate::fix::decides;
 
-/// How many times the usual error two values may differ by and count as equal: rounding makes one of
-/// them larger by as much, and seldom by more.
-const FARTHER: f64 = 3.0;
+/// How many times the usual error, of all values together, equal ones are apart at most: nine of ten errors
+/// are no larger than usual, and ones that are twice as large are rare.
+const FARTHER: f64 = 2.2;
 
 /// What runs of a program showed of its rounding.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounding {
     /// For functions, by their nodes, the range that rounding led their operands to, beyond their domains.
     pub(crate) strays: HashMap<String, Range>,
+    /// The fractional bits of activations in those runs.
+    pub(crate) scale: u32,
     /// Whether what is equal follows from that: something is compared.
     pub(crate) compares: bool,
     /// How far the values of nodes that matter by it are off.
@@ -28,8 +30,8 @@ pub(crate) struct Rounding {
 /// How far a value is off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Error {
-    /// Not at all: each run gave the same.
-    Nothing,
+    /// By this, mostly, and by the same in each run: what was given is rounded, and nothing after that.
+    Always(f64),
     /// By no more than this, mostly.
     Usually(f64),
 }
@@ -38,20 +40,23 @@ impl Rounding {
     /// How far a node's value is off, mostly.
     pub(crate) fn error(&self, graph: &Graph, id: NodeId) -> f64 {
         match self.errors.get(&same(graph, id)) {
-            Some(Error::Usually(error)) => *error,
-            Some(Error::Nothing) | None => 0.0,
+            Some(Error::Usually(error) | Error::Always(error)) => *error,
+            None => 0.0,
         }
     }
 
     /// By how much two values that are equal in the float model may differ, of which these nodes'
-    /// values are the difference; none where nothing is known of one of them.
-    pub(crate) fn tie(&self, graph: &Graph, of: &[NodeId]) -> Option<f64> {
+    /// values are the difference, at a scale; none where nothing is known of one of them.
+    pub(crate) fn tie(&self, graph: &Graph, of: &[NodeId], scale: u32) -> Option<f64> {
         let error = |&id: &NodeId| match self.errors.get(&same(graph, id))? {
-            Error::Nothing => Some(0.0),
-            Error::Usually(error) => Some(FARTHER * error),
+            Error::Always(_) => Some(0.0),
+            Error::Usually(error) => Some(error * error),
         };
         let secret = of.iter().filter(|id| graph.constant(**id).is_none());
-        self.compares.then(|| secret.map(error).sum()).flatten()
+        // Units are the smaller, the more of them there are.
+        let smaller = (f64::from(self.scale) - f64::from(scale)).exp2();
+        let squares: Option<f64> = self.compares.then(|| secret.map(error).sum()).flatten();
+        squares.map(|all| FARTHER * all.sqrt() * smaller)
     }
 }
 

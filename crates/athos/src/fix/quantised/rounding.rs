@@ -45,7 +45,8 @@ pub(crate) fn rounding(
         plan.steps.iter().filter(assumes).map(|step| (step.output, step.name.as_str())).collect();
     let watched = watched(graph);
     let by: HashSet<NodeId> = quotients(graph).iter().map(|quotient| quotient.by).collect();
-    let mut rounding = Rounding { compares: compared(graph).contains(&true), ..Rounding::default() };
+    let compares = compared(graph).contains(&true);
+    let mut rounding = Rounding { compares, scale: chosen.choice.scale, ..Rounding::default() };
     if names.is_empty() && !watched.contains(&true) {
         return Ok(rounding);
     }
@@ -89,7 +90,15 @@ pub(crate) fn rounding(
     }
     rounding.errors = looks.into_iter().map(|(node, looks)| (node, looks.error())).collect();
     // A client rounds what it gives, and the parties have the same of what is the same.
-    rounding.errors.extend(graph.inputs.iter().map(|&id| (id, Error::Nothing)));
+    for (index, &id) in graph.inputs.iter().enumerate() {
+        let unit = quantised.program.values.get(index).map_or(1.0, |value| exp2(value.scale));
+        rounding.errors.insert(id, Error::Always(0.5 / unit));
+        if by.contains(&id) {
+            let seen = rounding.magnitudes.entry(id).or_insert_with(Magnitudes::plain);
+            let given = with.indices.iter().filter_map(|&example| with.examples.inputs[example].get(index));
+            given.for_each(|array| seen.add(&array.data));
+        }
+    }
     Ok(rounding)
 }
 
@@ -141,11 +150,11 @@ impl Looks {
     }
 
     fn error(mut self) -> Error {
-        if self.compared >= SURELY && self.same == self.compared {
-            return Error::Nothing;
-        }
         self.off.sort_by(f64::total_cmp);
-        let usual = self.off.get((self.off.len() as f64 * USUALLY) as usize).copied();
-        Error::Usually(usual.unwrap_or(0.0).max(self.unit / 2.0))
+        let usual = self.off.get((self.off.len() as f64 * USUALLY) as usize).copied().unwrap_or(0.0);
+        match self.compared >= SURELY && self.same == self.compared {
+            true => Error::Always(usual),
+            false => Error::Usually(usual.max(self.unit / 2.0)),
+        }
     }
 }

@@ -2,10 +2,11 @@
 //! what rounding makes of what is all but zero is not divided by unseen.
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
-use cryptflow_athos::decoded;
 use cryptflow_athos::fix::FixedRunner;
+use cryptflow_athos::{decoded, numbers};
 use cryptflow_graph::{
-    Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Reduce, Reduction, float,
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Reduce, Reduction,
+    float,
 };
 use cryptflow_ring::Movement;
 
@@ -161,6 +162,73 @@ fn what_is_equal_stays_equal() {
             let pairs = right[0].data.iter().zip(&found);
             let off = pairs.fold(0.0f64, |most, (&a, b)| most.max((f64::from(a) - b).abs()));
             assert!(off < 0.01, "{name}: {found:?} for {:?}", right[0].data);
+        }
+    }
+}
+
+/// Where the examples themselves have values at a step, the search does not take rounding for an error.
+#[test]
+fn examples_may_be_at_steps() {
+    for (name, function, factor) in
+        [("floor", Function::FLOOR, 4.0), ("ceil", Function::CEIL, 4.0), ("round", Function::ROUND, 2.0)]
+    {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![ROWS, COLUMNS]);
+        let least = number(&mut g, -18.0);
+        let above = add(&mut g, Arithmetic::Sub, &[x, least]);
+        let by = number(&mut g, 1.0 / factor);
+        let part = add(&mut g, Arithmetic::Div, &[above, by]);
+        let y = add(&mut g, function, &[part]);
+        g.add_output("y", y);
+        cryptflow_athos::passes::optimise(&mut g);
+        let mut random = Random(5);
+        let examples = (0..24).map(|_| vec![quarters(&mut random)]).collect();
+        let model = compile(
+            &g,
+            Bounds::Examples(examples),
+            &CompileOptions::default(),
+            &Naive::noisy(3),
+            &mut |_| (),
+        );
+        let model = model.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let agreement = model.report.agreement.unwrap();
+        assert!(agreement.largest_error <= agreement.tolerance, "{name}: {agreement:?}");
+    }
+}
+
+/// Scores that saturate, or are zero, are equal to the client as well.
+#[test]
+fn scores_that_saturate_are_equal() {
+    type Scores = fn(&mut Graph, NodeId) -> NodeId;
+    let scores: [(&str, Scores); 2] = [
+        ("gated", |g, x| {
+            let y = layer(g, x);
+            let gate = add(g, Function::SIGMOID, &[x]);
+            let y = add(g, Activation::Relu, &[y]);
+            add(g, Arithmetic::Mul, &[y, gate])
+        }),
+        ("cut off", |g, x| {
+            let y = layer(g, x);
+            let y = add(g, Activation::ClippedRelu { limit: 0.5 }, &[y]);
+            let part = number(g, 0.7);
+            add(g, Arithmetic::Mul, &[y, part])
+        }),
+    ];
+    for (name, build) in scores {
+        let mut g = Graph::default();
+        let x = g.add_input("x", vec![ROWS, COLUMNS]);
+        let y = build(&mut g, x);
+        let first = add(&mut g, Order::ArgMax { axis: 1 }, &[y]);
+        g.add_output("first", first);
+        cryptflow_athos::passes::optimise(&mut g);
+        let model = compiled(name, &g, &CompileOptions::default());
+        let (program, output) = (&model.program, &model.program.outputs[0]);
+        for seed in 0..12 {
+            let inputs = encoded(program, &[zeros(&mut Random(1))]);
+            let found = Naive::noisy(seed).run(program, &model.weights, &inputs, &mut |_, _| ()).unwrap();
+            let scores = numbers(output, &program.values[output.value.0], &found[0]);
+            let row = |row: &[f64]| row.iter().all(|&score| score == row[0]);
+            assert!(scores.chunks(COLUMNS).all(row), "{name}: {scores:?}");
         }
     }
 }

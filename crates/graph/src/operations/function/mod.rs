@@ -246,9 +246,14 @@ impl Function {
         }
     }
 
+    /// Whether it jumps at every integer, or half way between them.
+    pub fn steps(&self) -> bool {
+        matches!(self.entry.breaks, Breaks::Steps(_))
+    }
+
     /// Whether its values are integers, whatever its operand is.
     pub fn gives_integers(&self) -> bool {
-        matches!(self.entry.breaks, Breaks::Steps(_)) || *self == Function::SIGN
+        self.steps() || *self == Function::SIGN
     }
 
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {

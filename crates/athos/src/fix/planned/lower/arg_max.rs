@@ -5,7 +5,7 @@ use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::{Movement, Window};
 
-use cryptflow_graph::{NodeId, Range};
+use cryptflow_graph::{Linear, NodeId, Op, Range};
 
 use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::{Lowered, Lowering, Refusal, column, malformed};
@@ -50,6 +50,27 @@ impl Lowering<'_> {
         let indices = self.step_to(id, op, &[from_there], indices);
         let shape = self.own_shape(id);
         Ok(self.step(id, plan::reshape(&shape), &[indices], shape, range, true))
+    }
+
+    /// Units by which equal numbers may be apart that the client orders. Scores of a layer are equal by
+    /// chance alone; those of what saturates, or is zero, are.
+    pub(super) fn opened_equal(&self, id: NodeId, value: usize) -> u64 {
+        let Op::Order(_) = &self.graph.node(id).op else { return 0 };
+        let Ok(ordered) = self.ordered(id) else { return 0 };
+        let mut made = ordered;
+        while let (
+            Op::Identity | Op::Movement(_) | Op::Linear(Linear::Scale | Linear::BatchNorm { .. }),
+            &[operand, ..],
+        ) = (&self.graph.node(made).op, self.graph.node(made).inputs.as_slice())
+        {
+            made = operand;
+        }
+        match &self.graph.node(made).op {
+            Op::Linear(_) => 0,
+            _ => {
+                self.tie(&[ordered, ordered], value).and_then(|units| u64::try_from(units).ok()).unwrap_or(0)
+            }
+        }
     }
 
     /// What a node orders: a softmax has the order of its operand, which is what there is of it.

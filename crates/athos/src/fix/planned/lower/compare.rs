@@ -49,7 +49,7 @@ impl Lowering<'_> {
     /// The units by which rounding leads a difference of these nodes' values away from zero, which is d;
     /// none where that was not seen.
     pub(super) fn tie(&self, of: &[NodeId], d: usize) -> Option<i64> {
-        let off = self.rounding?.tie(self.graph, of)?;
+        let off = self.rounding?.tie(self.graph, of, self.setting.scale)?;
         let value = &self.plan.values[d];
         let units = off.min(value.range.magnitude() * SAME) * exp2(value.scale(self.setting.scale));
         Some(units.ceil() as i64)

@@ -1,9 +1,10 @@
 //! Constants of the model as secret values, and sums with them. Nothing is shifted out of them: what
 //! they are added to gets no error of a truncation, so that equal values stay equal.
 
-use cryptflow_graph::{Array, NodeId};
+use cryptflow_graph::{Array, NodeId, Range};
 use cryptflow_operation::Bounds;
 
+use super::super::bounds::own_bounds;
 use super::super::plan::{self, Limits, Operation, PlanValue};
 use super::arithmetic::{difference, extremes, negative, within_fixed_point};
 use super::precision::{STEEP_BITS, headroom};
@@ -68,7 +69,8 @@ impl Lowering<'_> {
         Ok((x, self.broadcast(id, c)))
     }
 
-    /// A sum with a constant, as the node's result.
+    /// A sum with a constant, as the node's result. Its bounds are those that it cannot leave, where they
+    /// take no more bits than those of what was seen of it.
     pub(super) fn sum_with(
         &mut self,
         id: NodeId,
@@ -76,12 +78,12 @@ impl Lowering<'_> {
         constant: &Array,
         sum: Sum,
     ) -> Result<Lowered, Refusal> {
-        let (x, c) = self.beside(id, x, constant)?;
-        Ok(match sum {
-            Sum::Plus => self.last_step(id, Operation::Add, &[x, c]),
-            Sum::Minus => self.last_step(id, Operation::Sub, &[x, c]),
-            Sum::From => self.last_step(id, Operation::Sub, &[c, x]),
-        })
+        let Exactly { op, operands, bounds, extra, .. } = self.exactly(id, x, constant, sum)?;
+        let blank = PlanValue { node: Some(id), extra, ..self.blank(id, self.own_shape(id), self.range(id)) };
+        let seen = own_bounds(&blank, self.setting.scale, self.setting.margin);
+        let bits = |bounds: Bounds| bounds.magnitude().max(1).ilog2();
+        let limits = if bits(bounds) <= bits(seen) { Limits::Proved(bounds) } else { Limits::Seen };
+        Ok(Lowered::Value(self.step_to(id, op, &operands, PlanValue { limits, ..blank })))
     }
 
     /// The same, not as the node's result: its bounds are those that it cannot leave.
@@ -92,6 +94,14 @@ impl Lowering<'_> {
         constant: &Array,
         sum: Sum,
     ) -> Result<usize, Refusal> {
+        let Exactly { op, operands, bounds, extra, range } = self.exactly(id, x, constant, sum)?;
+        let shape = self.shape(operands[0]);
+        let result = PlanValue { extra, limits: Limits::Proved(bounds), ..self.blank(id, shape, range) };
+        Ok(self.step_to(id, op, &operands, result))
+    }
+
+    /// A sum with a constant, and what it cannot leave.
+    fn exactly(&mut self, id: NodeId, x: usize, constant: &Array, sum: Sum) -> Result<Exactly, Refusal> {
         let (x, c) = self.beside(id, x, constant)?;
         self.plan.fitted = Some(self.setting.scale);
         let value = self.plan.values[x].clone();
@@ -105,7 +115,17 @@ impl Lowering<'_> {
             Sum::Minus => (Operation::Sub, [x, c], own.minus(public), difference(value.range, real)),
             Sum::From => (Operation::Sub, [c, x], public.minus(own), difference(real, value.range)),
         };
-        let result = PlanValue { limits: Limits::Proved(bounds), node: None, range, ..value };
-        Ok(self.step_to(id, op, &operands, result))
+        Ok(Exactly { op, operands, bounds, extra: value.extra, range })
     }
+}
+
+/// A step that rounds nothing.
+struct Exactly {
+    op: Operation,
+    operands: [usize; 2],
+    /// What its result cannot leave.
+    bounds: Bounds,
+    /// Its fractional bits beyond those of activations.
+    extra: i32,
+    range: Range,
 }

@@ -1,5 +1,5 @@
-//! What is so small that rounding is a part of it: divided by that, or its logarithm taken, it gives
-//! numbers that say nothing. The guard sees to it that no value is there.
+//! What is so small that rounding is a part of it: divided by that, or its logarithm or its root taken, it
+//! gives numbers that say nothing. The guard sees to it that no value is there.
 //!
 //! A function with a pole at zero is made for all that its operand may be: down to the ε of a
 //! normalisation, or to what is next to nothing. What rounding adds to a quotient by x is about
@@ -31,6 +31,8 @@ pub(crate) struct Quotient {
     pub(crate) of: Option<NodeId>,
     /// The node whose result it is.
     result: NodeId,
+    /// Whether the function has no value at zero.
+    pole: bool,
 }
 
 /// The quotients of a graph.
@@ -38,9 +40,12 @@ pub(crate) fn quotients(graph: &Graph) -> Vec<Quotient> {
     let uses = graph.uses();
     let mut all = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
-        let Some((function, operand)) = with_pole(graph, node) else { continue };
+        let Some((function, operand)) = with_pole(graph, node) else {
+            all.extend(steep(graph, NodeId(index)));
+            continue;
+        };
         let by = before_broadcast(graph, operand);
-        let quotient = Quotient { function, by, of: None, result: NodeId(index) };
+        let quotient = Quotient { function, by, of: None, result: NodeId(index), pole: true };
         let secret = |id: &NodeId| graph.constant(*id).is_none();
         if matches!(node.op, Op::Arithmetic(Arithmetic::Div)) {
             all.push(Quotient { of: node.inputs.first().copied().filter(secret), ..quotient });
@@ -60,6 +65,15 @@ pub(crate) fn quotients(graph: &Graph) -> Vec<Quotient> {
         }
     }
     all
+}
+
+/// A root, which has a value at zero, and is as steep there as functions without one.
+fn steep(graph: &Graph, id: NodeId) -> Option<Quotient> {
+    let Op::Function(function) = &graph.node(id).op else { return None };
+    let function = function.simplest();
+    let operand = graph.node(id).inputs.first().filter(|_| function.steep_at_zero())?;
+    let by = before_broadcast(graph, *operand);
+    Some(Quotient { function, by, of: None, result: id, pole: false })
 }
 
 /// The nodes that use a value, as it is or repeated.
@@ -94,8 +108,8 @@ impl Lowering<'_> {
         let blurred = self.blurred(quotient);
         let (low, high) = match self.floors[quotient.by.0] {
             // No function is made for less.
-            Floor::Seen => return None,
-            Floor::Model(_) | Floor::Lower(_) => {
+            Floor::Seen if quotient.pole => return None,
+            Floor::Seen | Floor::Model(_) | Floor::Lower(_) => {
                 let least = seen.least_above(-1.0).filter(|&least| least > 0.0 && seen.positive())?;
                 (f64::NEG_INFINITY, blurred.min(least / wider))
             }

@@ -108,7 +108,7 @@ impl Tree {
             bits.saturating_mul(len as u64) + c.rounds * tuning.bits_per_round
         };
         (0..=MAX_HEIGHT)
-            .filter_map(|height| table.plan(height, bits, false))
+            .filter_map(|height| table.plan(height, bits as usize, false))
             .min_by_key(weight)
             .unwrap_or(Tree::Leaf(bits))
     }
@@ -162,13 +162,42 @@ fn node_cost(arity: usize, need_equal: bool) -> TreeCost {
     }
 }
 
-/// The cheapest tree for each number of bits, with its bits of traffic.
+/// Something for each number of bits: the bits of traffic of what is cheapest, and what that is.
 type Best<T> = Vec<Option<(u64, T)>>;
+
+/// The root of a cheapest tree. What is below it is found in the table again: a table of whole trees
+/// would take a tenth of a second to make, in each process of a party.
+#[derive(Clone, Copy)]
+enum Root {
+    Leaf,
+    /// A node of a tree of this height.
+    Node {
+        height: usize,
+        children: Children,
+    },
+}
+
+/// The bits of a node's children, least significant first.
+#[derive(Clone, Copy, Default)]
+struct Children {
+    bits: [usize; MAX_ARITY],
+    count: usize,
+}
+
+impl Children {
+    fn and(mut self, bits: usize) -> Children {
+        if let Some(place) = self.bits.get_mut(self.count) {
+            *place = bits;
+            self.count += 1;
+        }
+        self
+    }
+}
 
 /// Cheapest trees by dynamic programming, for one number of thresholds:
 /// `entries[height][need_equal][bits]`.
 struct Table {
-    entries: Vec<[Best<Tree>; 2]>,
+    entries: Vec<[Best<Root>; 2]>,
 }
 
 impl Table {
@@ -181,31 +210,31 @@ impl Table {
     }
 
     fn new(bits: u32, thresholds: u64) -> Table {
-        let mut entries: Vec<[Best<Tree>; 2]> = Vec::new();
-        let leaves: Best<Tree> =
-            (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Tree::Leaf(b)))).collect();
+        let mut entries: Vec<[Best<Root>; 2]> = Vec::new();
+        let leaves: Best<Root> =
+            (0..=bits).map(|b| (1..=MAX_LEAF).contains(&b).then(|| ((1 << b) - 1, Root::Leaf))).collect();
         entries.push([leaves.clone(), leaves]);
+        let nodes =
+            [false, true].map(|need| (2..=MAX_ARITY).map(|arity| node_cost(arity, need)).collect::<Vec<_>>());
         for height in 1..=MAX_HEIGHT {
             let below = &entries[height - 1];
             let next = [false, true].map(|need| {
-                let mut best = below[usize::from(need)].clone();
-                for arity in 2..=MAX_ARITY {
-                    let node = node_cost(arity, need);
+                let lowest = &below[usize::from(need)];
+                let mut best = lowest.clone();
+                // `rest[b]`: the children so far cover the low b bits.
+                let mut rest: Best<Children> = lowest
+                    .iter()
+                    .enumerate()
+                    .map(|(b, entry)| entry.map(|(cost, _)| (cost, Children::default().and(b))))
+                    .collect();
+                for node in &nodes[usize::from(need)] {
+                    rest = add_child(&rest, &below[1]);
                     let base = (node.dealt + 2 * node.opened) * thresholds;
-                    // `rest[b]`: the children so far cover the low b bits.
-                    let mut rest: Best<Vec<Tree>> = below[usize::from(need)]
-                        .iter()
-                        .map(|e| e.as_ref().map(|(c, p)| (*c, vec![p.clone()])))
-                        .collect();
-                    for _ in 1..arity {
-                        rest = add_child(&rest, &below[1]);
-                    }
-                    for (b, entry) in rest.into_iter().enumerate() {
-                        if let Some((cost, children)) = entry {
-                            let cost = cost + base;
-                            if best[b].as_ref().is_none_or(|(c, _)| cost < *c) {
-                                best[b] = Some((cost, Tree::Branch(children)));
-                            }
+                    for (best, entry) in best.iter_mut().zip(&rest) {
+                        let Some((cost, children)) = *entry else { continue };
+                        let cost = cost + base;
+                        if best.is_none_or(|(least, _)| cost < least) {
+                            *best = Some((cost, Root::Node { height, children }));
                         }
                     }
                 }
@@ -216,23 +245,28 @@ impl Table {
         Table { entries }
     }
 
-    fn plan(&self, height: usize, bits: u32, need_equal: bool) -> Option<Tree> {
-        let entry = self.entries.get(height)?[usize::from(need_equal)].get(bits as usize)?;
-        entry.as_ref().map(|(_, plan)| plan.clone())
+    fn plan(&self, height: usize, bits: usize, need_equal: bool) -> Option<Tree> {
+        let (_, root) = (*self.entries.get(height)?[usize::from(need_equal)].get(bits)?)?;
+        match root {
+            Root::Leaf => Some(Tree::Leaf(u32::try_from(bits).ok()?)),
+            Root::Node { height, children: Children { bits, count } } => {
+                let children = bits.iter().take(count).enumerate();
+                let children = children.map(|(j, &bits)| self.plan(height - 1, bits, need_equal || j > 0));
+                children.collect::<Option<Vec<_>>>().map(Tree::Branch)
+            }
+        }
     }
 }
 
-fn add_child(rest: &[Option<(u64, Vec<Tree>)>], child: &[Option<(u64, Tree)>]) -> Best<Vec<Tree>> {
-    let mut out: Best<Vec<Tree>> = vec![None; rest.len()];
+fn add_child(rest: &[Option<(u64, Children)>], child: &[Option<(u64, Root)>]) -> Best<Children> {
+    let mut out: Best<Children> = vec![None; rest.len()];
     for (b, entry) in rest.iter().enumerate() {
-        let Some((cost, plans)) = entry else { continue };
+        let Some((cost, children)) = *entry else { continue };
         for (c, other) in child.iter().enumerate().take(rest.len() - b) {
-            let Some((more, plan)) = other else { continue };
+            let Some((more, _)) = *other else { continue };
             let total = cost + more;
-            if out[b + c].as_ref().is_none_or(|(t, _)| total < *t) {
-                let mut plans = plans.clone();
-                plans.push(plan.clone());
-                out[b + c] = Some((total, plans));
+            if out[b + c].is_none_or(|(least, _)| total < least) {
+                out[b + c] = Some((total, children.and(c)));
             }
         }
     }

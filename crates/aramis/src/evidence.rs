@@ -214,6 +214,12 @@ pub fn detect() -> Result<Box<dyn Attester>, GatherError> {
     detect_in(Path::new(sgx::GRAMINE_FILES), Path::new(tsm::TSM_REPORTS))
 }
 
+/// Whether this program runs in an SGX enclave, under Gramine: one process, which shares nothing with
+/// another.
+pub fn in_enclave() -> bool {
+    Path::new(sgx::GRAMINE_FILES).exists()
+}
+
 /// [`detect`], with the drivers' folders elsewhere.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::Network;
 use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
+use cryptflow_party::ALLOCATOR;
 use cryptflow_party::messages::{Obstacle, SessionError};
 
 use crate::error::Error;
@@ -32,16 +33,6 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A session may be idle, and a batch may take long: neither is a failure, as long as both sides
 /// give signs of life.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
-
-/// Settings of the C library's allocator, for the parties' processes: every step takes and returns
-/// buffers of many megabytes, and by default each of them is given back to the system and cleared
-/// anew. One arena keeps the memory of all threads together. Neither changes what is computed; a
-/// setting of the user's own is left alone.
-const ALLOCATOR: [(&str, &str); 3] = [
-    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
-    ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
-    ("MALLOC_ARENA_MAX", "1"),
-];
 
 /// Why the parties' processes did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +68,7 @@ pub enum Executable {
 
 impl Executable {
     /// The command, without arguments of its own.
-    fn command(&self) -> std::io::Result<Command> {
+    pub(crate) fn command(&self) -> std::io::Result<Command> {
         match self {
             Executable::This => std::env::current_exe().map(Command::new),
             Executable::Through { file, arguments } => {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use cryptflow_aramis::Appraisal;
 use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest};
 use cryptflow_party::commitments::commit;
-use cryptflow_party::config::Config;
+use cryptflow_party::config::{Config, PartyEntry};
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, held, ready, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
-use cryptflow_wire::tls::Channel;
+use cryptflow_wire::tls::{Channel, Route};
 use cryptflow_wire::{Link, LinkOptions, Role};
 
 use crate::client::Client;
@@ -94,14 +94,26 @@ impl Site {
     }
 
     fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
-        let party = self.config.parties.get(index);
-        let party = party.ok_or(SessionError::NoParty(index))?;
-        let deadline = Instant::now() + self.config.session.deadline;
-        let name = self.config.party_name(index);
+        let (party, name, deadline) = self.party(index)?;
         let mut channel =
             Channel::connect(&party.address, &self.config.identity, party.fingerprint, &name, deadline)?;
-        say(&mut channel, &Greeting::Client { version: VERSION })?;
+        say(&mut channel, &Greeting { version: VERSION })?;
         Ok(channel)
+    }
+
+    /// To a party's side of a session, which waits.
+    fn connect_to(&self, session: &[u8; 32], index: usize) -> std::result::Result<Channel, SessionError> {
+        let (party, name, deadline) = self.party(index)?;
+        let (own, key, route) = (&self.config.identity, party.fingerprint, Route::to_session(session));
+        let mut channel = Channel::connect_to(route, &party.address, own, key, &name, deadline)?;
+        ready(&mut channel)?;
+        Ok(channel)
+    }
+
+    /// A party, its name, and until when it must have answered.
+    fn party(&self, index: usize) -> std::result::Result<(&PartyEntry, String, Instant), SessionError> {
+        let party = self.config.parties.get(index).ok_or(SessionError::NoParty(index))?;
+        Ok((party, self.config.party_name(index), Instant::now() + self.config.session.deadline))
     }
 
     /// Does something with each of the parties, at once.
@@ -222,10 +234,15 @@ impl Site {
         };
         let instance = Instance::fresh().map_err(Error::new)?;
         let clock = Arc::default();
-        let met = all(self.with_each(|index| {
+        let asked = all(self.with_each(|index| {
             let mut channel = self.connect(index)?;
             say(&mut channel, &Ask::Open { name: deployment.name.clone(), manifest: manifest.clone() })?;
             ready(&mut channel)?;
+            Ok(channel)
+        }))?;
+        // All of them wait: for the client, and for one another.
+        let met = all(self.with_each(|index| {
+            let mut channel = self.connect_to(&manifest.session, index)?;
             let proved = match &self.trust {
                 None => None,
                 Some(trust) => {
@@ -240,6 +257,7 @@ impl Site {
             };
             Ok((channel, proved))
         }))?;
+        drop(asked);
 
         let options = LinkOptions {
             deadline: self.config.session.deadline.saturating_add(GRACE),

@@ -35,13 +35,16 @@ pub(crate) fn frame_streams() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn hello(bytes: &[u8], _: &Path) {
+    fuzzing::route(bytes);
     if let Some(bytes) = bytes.first_chunk() {
         let _ = fuzzing::hello(bytes);
     }
 }
 
 pub(crate) fn hellos() -> Vec<Vec<u8>> {
-    (0..4).map(|role| [&b"CRYPTFLO\x01\x00"[..], &[role], &[7; 32]].concat()).collect()
+    let route = [&b"cryptflow/1/"[..], "0123456789abcdef".repeat(2).as_bytes()].concat();
+    let hellos = (0..4).map(|role| [&b"CRYPTFLO\x01\x00"[..], &[role], &[7; 32]].concat());
+    hellos.chain([route]).collect()
 }
 
 /// Reads a message. What was read and is written again is read as the same.
@@ -98,8 +101,7 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         hardware: None,
     };
     vec![
-        said(&Greeting::Party { version: VERSION, index: 2, session: [6; 32] }),
-        said(&Greeting::Client { version: VERSION }),
+        said(&Greeting { version: VERSION }),
         said(&Ask::Describe { name: "m".into() }),
         said(&Ask::Deploy { deployment: deployment.clone(), salts: vec![[7; 32]; 2], replace: true }),
         said(&Ask::Open { name: "m".into(), manifest: manifest() }),

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::Limits;
+use cryptflow_aramis::evidence::in_enclave;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Fingerprint, NoFingerprint};
 use cryptflow_wire::{Role, tls::Identity};
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,8 @@ pub struct ConfigError {
 /// A site, as its file describes it, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What was read, and where: a session's process reads the same.
+    pub(crate) source: Source,
     /// What this site is.
     pub role: Role,
     /// Its key.
@@ -45,6 +48,14 @@ pub struct Config {
     /// What is proved and demanded; nothing where this consortium trusts its members to be curious
     /// at most.
     pub attestation: Option<AttestationFiles>,
+}
+
+/// The text of a configuration, and its file, to whose folder its paths are relative. Holds no secret:
+/// keys are in files of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    text: String,
+    pub(crate) path: PathBuf,
 }
 
 /// One of the parties.
@@ -79,9 +90,35 @@ pub enum Right {
     Predict,
 }
 
+/// In which process a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Process {
+    /// One of its own: whatever ends it ends that session alone.
+    Own,
+    /// The party's: what ends that ends all sessions.
+    Shared,
+}
+
+impl Process {
+    /// What is asked for, or what is usual, where sessions `may` have processes of their own: on Unix,
+    /// and not within an enclave, which hands no connection over to another.
+    fn chosen(asked: Option<Process>, may: bool) -> Result<Process, String> {
+        match (asked, may) {
+            (Some(Process::Shared), _) | (None, false) => Ok(Process::Shared),
+            (Some(Process::Own) | None, true) => Ok(Process::Own),
+            (Some(Process::Own), false) => Err(
+                "session.process is \"own\", and sessions can have no process of their own here: write \"shared\"".into(),
+            ),
+        }
+    }
+}
+
 /// Limits of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
+    /// In which process they run.
+    pub process: Process,
     /// The protocols that this party runs.
     pub protocols: Vec<ProtocolName>,
     /// Time for everybody to come together; and silence after which a peer counts as gone.
@@ -145,6 +182,7 @@ struct Client {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Session {
+    process: Option<Process>,
     protocols: Option<Vec<ProtocolName>>,
     deadline_seconds: Option<f64>,
     idle_seconds: Option<f64>,
@@ -216,11 +254,16 @@ impl Config {
             std::io::ErrorKind::NotFound => fail("it does not exist; `cryptflow init` writes it".into()),
             _ => fail(format!("it cannot be read: {e}")),
         })?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        Config::parse(&text, folder).map_err(fail)
+        Config::parse(Source { text, path: path.into() }).map_err(fail)
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Config, String> {
+    /// A configuration that was read before, and its files, which are read now.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub(crate) fn parse(source: Source) -> Result<Config, String> {
+        let Source { text, path } = &source;
+        let folder = path.parent().unwrap_or(Path::new("."));
         let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut parties = Vec::with_capacity(file.parties.len());
         for (index, party) in file.parties {
@@ -271,6 +314,7 @@ impl Config {
             parties,
             clients,
             attestation,
+            source,
         })
     }
 
@@ -348,7 +392,9 @@ impl Session {
             memory: number("max_memory_mb", self.max_memory_mb, 1e6, usual.memory)?,
             work: number("max_work", self.max_work, 1.0, usual.work)?,
         };
+        let process = Process::chosen(self.process, cfg!(unix) && !in_enclave())?;
         Ok(SessionLimits {
+            process,
             protocols,
             deadline: seconds("deadline_seconds", self.deadline_seconds, 30)?,
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,

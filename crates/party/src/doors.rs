@@ -1,5 +1,5 @@
-//! Who is inside: strangers for a moment, while they prove who they are; then parties and clients, each
-//! with places of its own, so that nobody can take those of others.
+//! Who is inside: strangers for a moment, while they prove who they are; then clients, each with places of
+//! its own, so that nobody can take those of others. Who comes to a session has its place there.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -19,9 +19,6 @@ const OF_A_CLIENT: usize = 16;
 
 /// Connections of all clients at a time.
 const OF_CLIENTS: usize = 256;
-
-/// Connections of each other party at a time: a session takes one.
-const OF_A_PARTY: usize = 64;
 
 /// Why somebody is not let in who has proved to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,28 +81,19 @@ impl Doors {
         Ok(Knock { doors: Arc::clone(self), number })
     }
 
-    /// Takes in another party.
-    pub(crate) fn party(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
-        self.enter(key, OF_A_PARTY, false)
-    }
-
     /// Takes in a client.
     pub(crate) fn client(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
-        self.enter(key, OF_A_CLIENT, true)
-    }
-
-    fn enter(self: &Arc<Self>, key: Fingerprint, most: usize, is_client: bool) -> Result<Guest, Full> {
         let mut inside = self.inside();
-        if is_client && inside.clients >= OF_CLIENTS {
+        if inside.clients >= OF_CLIENTS {
             return Err(Full::OfClients(OF_CLIENTS));
         }
         let own = inside.known.entry(key).or_insert(0);
-        if *own >= most {
-            return Err(Full::OfThisKey(most));
+        if *own >= OF_A_CLIENT {
+            return Err(Full::OfThisKey(OF_A_CLIENT));
         }
         *own += 1;
-        inside.clients += usize::from(is_client);
-        Ok(Guest { doors: Arc::clone(self), key, is_client })
+        inside.clients += 1;
+        Ok(Guest { doors: Arc::clone(self), key })
     }
 }
 
@@ -121,17 +109,16 @@ impl Drop for Knock {
     }
 }
 
-/// The place of somebody who is known, given back when it is dropped, in a panic, too.
+/// The place of a client, given back when it is dropped, in a panic, too.
 pub(crate) struct Guest {
     doors: Arc<Doors>,
     key: Fingerprint,
-    is_client: bool,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
         let mut inside = self.doors.inside();
-        inside.clients -= usize::from(self.is_client);
+        inside.clients -= 1;
         if let Some(own) = inside.known.get_mut(&self.key) {
             *own -= 1;
             if *own == 0 {

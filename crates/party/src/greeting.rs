@@ -14,23 +14,11 @@ const LIMIT: usize = 64 << 20;
 /// Longest of those that hold none.
 const SHORT: usize = 16 << 10;
 
-/// The first message of whoever connects.
+/// The first message of a client, where it does not come to a session of its own.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Greeting {
-    /// Another party, about a session that a client has asked both for.
-    Party {
-        /// Version of the messages.
-        version: u32,
-        /// Which party.
-        index: u8,
-        /// The session's number.
-        session: [u8; 32],
-    },
-    /// A client.
-    Client {
-        /// Version of the messages.
-        version: u32,
-    },
+pub struct Greeting {
+    /// Version of the messages.
+    pub version: u32,
 }
 
 /// What a client asks a party for.
@@ -58,8 +46,11 @@ pub enum Ask {
         /// What each party has signed, in order.
         held: Vec<Held>,
     },
-    /// To begin a session; once it is [`Tell::Ready`], the messages of [`crate::attested::attest`]
-    /// follow where there is a policy, and the channel becomes a link.
+    /// To begin a session. Once *all* parties have said [`Tell::Ready`], the client connects to each of
+    /// them anew, to the session itself ([`cryptflow_wire::tls::Route`]); the parties do the same with
+    /// one another then. Until the client has come there, it leaves the connection open over which it
+    /// has asked, and says no more: closing it takes back what was asked for. Each such connection begins with [`Tell::Ready`]; the messages of
+    /// [`crate::attested::attest`] follow where there is a policy, and the channel becomes a link.
     Open {
         /// Which model.
         name: String,

@@ -17,17 +17,24 @@ pub mod limits;
 pub mod messages;
 mod open;
 mod rendezvous;
+mod routes;
 mod serve;
 mod service;
+mod session;
+mod site;
 pub mod store;
+mod worker;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use audit::{Audit, AuditError};
 pub use difference::Difference;
 pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
 pub use service::{Log, Service, ServiceError};
+#[cfg(unix)]
+pub use worker::session_process;
+pub use worker::{ALLOCATOR, SessionCommand};
 
 use attested::{Trust, TrustError};
 use config::{Config, ConfigError};
@@ -44,24 +51,55 @@ pub enum StartError {
     /// Its address, or its folders.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// What serves a session was started by nobody who has one.
+    #[error("a party starts this for each of its sessions; it is of no use to anybody else")]
+    Alone,
 }
 
 /// Runs a party, as its configuration says, until the process ends. Tells on standard error what
-/// happens.
+/// happens. `session` makes the command of a session's process, which calls [`run_session`].
 ///
 /// # Errors
 /// It cannot start.
-pub fn run(config: &Path, insecure_simulated: Option<&Path>) -> Result<(), StartError> {
+pub fn run(
+    config: &Path,
+    insecure_simulated: Option<&Path>,
+    session: SessionCommand,
+) -> Result<(), StartError> {
     let config = Config::read(config)?;
     let trust = Trust::of(&config, insecure_simulated)?;
     let (role, name) = (config.role, config.identity.fingerprint());
-    let service = Service::new(config, trust, Box::new(log))?;
+    let service = Service::new(config, trust, session, Box::new(log))?;
     let listener = service.listener()?;
     if let Ok(address) = listener.local_addr() {
         log(&format!("{role} listens on {address}; its key is {name}"));
     }
     service.serve(&listener);
     Ok(())
+}
+
+/// Serves one session of the party that has started this process.
+///
+/// # Errors
+/// Nobody has, or it cannot.
+pub fn run_session(insecure_simulated: Option<&Path>) -> Result<(), StartError> {
+    #[cfg(unix)]
+    {
+        session_process(|config| Trust::of(config, insecure_simulated))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = insecure_simulated;
+        Err(StartError::Alone)
+    }
+}
+
+/// The executable that runs here: this very file, where another has taken its name since.
+///
+/// # Errors
+/// The system does not say which it is.
+pub fn this_executable() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
 /// A line for the operator, with the time in UTC. There are some fifteen kinds of them, all of one

@@ -4,7 +4,11 @@
 //! where nothing is attested.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+
+/// What the process of a session is started with, in place of a configuration: not for people.
+const SESSION: &str = "--session";
+const SIMULATED: &str = "--insecure-simulated-tee";
 
 const USAGE: &str = "\
 Runs one of CrypTFlow's three parties.
@@ -16,12 +20,16 @@ Usage: cryptflow-party --config SITE.toml [--insecure-simulated-tee DIR]
 ";
 
 fn main() -> ExitCode {
-    let (mut config, mut simulated) = (None, None);
+    let (mut config, mut simulated, mut session) = (None, None, false);
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         let place = match argument.to_str() {
             Some("--config") => &mut config,
-            Some("--insecure-simulated-tee") => &mut simulated,
+            Some(SIMULATED) => &mut simulated,
+            Some(SESSION) => {
+                session = true;
+                continue;
+            }
             Some("--help" | "-h") => {
                 print!("{USAGE}");
                 return ExitCode::SUCCESS;
@@ -37,16 +45,30 @@ fn main() -> ExitCode {
             None => return fail(&format!("{} needs a value\n\n{USAGE}", argument.display())),
         }
     }
+    if session {
+        return match cryptflow_party::run_session(simulated.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        };
+    }
     let Some(config) = config else { return fail(&format!("--config is missing\n\n{USAGE}")) };
-    match run(&config, simulated.as_deref()) {
+    match run(&config, simulated) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
 }
 
-fn run(config: &Path, simulated: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    cryptflow_party::run(config, simulated)?;
-    Ok(())
+fn run(config: &Path, simulated: Option<PathBuf>) -> Result<(), cryptflow_party::StartError> {
+    let own = simulated.clone();
+    let session = move || {
+        let mut command = Command::new(cryptflow_party::this_executable()?);
+        command.arg(SESSION);
+        if let Some(folder) = &own {
+            command.arg(SIMULATED).arg(folder);
+        }
+        Ok(command)
+    };
+    cryptflow_party::run(config, simulated.as_deref(), Box::new(session))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -308,6 +308,12 @@ pub enum SessionError {
     /// A party that the configuration does not have.
     #[error("there is no P{0}")]
     NoParty(usize),
+    /// What ended a session, or kept it from beginning, as its process has told.
+    #[error("{0}")]
+    Reported(String),
+    /// A session's process ended before its session, or there is none.
+    #[error("the session's process failed: {0}")]
+    Process(String),
     /// A mistake in this program.
     #[error("a thread panicked: a mistake in this program, please report it")]
     Panicked,

@@ -1,66 +1,75 @@
-//! Where the connections of other parties wait for the session that they belong to.
+//! Where those who come to a session wait until their turn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptflow_wire::tls::Channel;
+use cryptflow_wire::WireError;
+use cryptflow_wire::tls::{Arrival, Channel, Fingerprint};
+
+use crate::greeting::{Tell, say};
+use crate::site::Site;
 
 /// How often somebody who waits looks whether it is still worth it.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// A session's number, and which party comes.
-type Place = ([u8; 32], usize);
-
-/// Connections that wait, by session and party.
-#[derive(Default)]
+/// Connections to a session that wait, by the key of who has come.
 pub(crate) struct Rendezvous {
-    waiting: Mutex<HashMap<Place, Option<Channel>>>,
+    /// Who has a part in the session, and comes here.
+    expected: HashSet<Fingerprint>,
+    /// Nothing in the place of who was claimed.
+    come: Mutex<HashMap<Fingerprint, Option<Channel>>>,
     changed: Condvar,
 }
 
 impl Rendezvous {
-    /// Leaves a connection until somebody claims it; gives it back if nobody does before the
-    /// deadline, or if another waits in its place already.
-    pub(crate) fn leave(&self, place: Place, channel: Channel, deadline: Instant) -> Option<Channel> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.contains_key(&place) {
-            return Some(channel);
-        }
-        waiting.insert(place, Some(channel));
-        self.changed.notify_all();
-        loop {
-            let claimed = matches!(waiting.get(&place), Some(None) | None);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if claimed || left.is_zero() {
-                return waiting.remove(&place).flatten();
-            }
-            waiting = self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    pub(crate) fn of(expected: HashSet<Fingerprint>) -> Rendezvous {
+        Rendezvous { expected, come: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits for a connection until the deadline, or until nobody wants it any more.
+    /// Shakes hands with whoever has come, and has it wait; once, and only who is expected. Others are
+    /// told so, and harm nobody.
+    ///
+    /// # Errors
+    /// Who is not let in, and why.
+    pub(crate) fn let_in(&self, arrival: Arrival, site: &Site) -> Result<(), WireError> {
+        let mut channel = arrival.accept(&site.config.identity, site.config.known())?;
+        let key = channel.peer_fingerprint();
+        let reason = match self.expected.contains(&key) {
+            false => format!("{key} has no part in this session"),
+            true => {
+                let mut come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
+                if let std::collections::hash_map::Entry::Vacant(place) = come.entry(key) {
+                    place.insert(Some(channel));
+                    self.changed.notify_all();
+                    return Ok(());
+                }
+                format!("{key} has come to this session already")
+            }
+        };
+        // It may be gone; what matters is that nothing happens.
+        let _ = say(&mut channel, &Tell::Refused { reason: reason.clone() });
+        Err(WireError::NotLetIn { peer: channel.peer().into(), reason })
+    }
+
+    /// Waits for who has this key until the deadline, or until nobody wants it any more.
     pub(crate) fn claim(
         &self,
-        place: Place,
+        key: Fingerprint,
         deadline: Instant,
         wanted: &dyn Fn() -> bool,
     ) -> Option<Channel> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(channel) = waiting.get_mut(&place).and_then(Option::take) {
-                self.changed.notify_all();
+            if let Some(channel) = come.get_mut(&key).and_then(Option::take) {
                 return Some(channel);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !wanted() {
                 return None;
             }
-            waiting = self
-                .changed
-                .wait_timeout(waiting, left.min(GLANCE))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let waited = self.changed.wait_timeout(come, left.min(GLANCE));
+            come = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

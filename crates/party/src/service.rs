@@ -9,21 +9,24 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::ReportData;
 use cryptflow_program::write_whole;
-use cryptflow_wire::tls::Channel;
-use cryptflow_wire::{Role, WireError};
+use cryptflow_wire::WireError;
+use cryptflow_wire::tls::{Arrival, Channel};
 use serde_json::json;
 
 use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
 use crate::commitments::{Unfit, What};
-use crate::config::{ClientEntry, Config, Right};
+use crate::config::{ClientEntry, Config, Process, Right};
 use crate::deployment::{Deployment, Part, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::holding::{Held, agreed};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
-use crate::rendezvous::Rendezvous;
-use crate::store::{Store, StoreError};
+use crate::routes::Routes;
+use crate::session::Order;
+use crate::site::Site;
+use crate::store::StoreError;
+use crate::worker::{SessionCommand, Workers};
 
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +63,11 @@ pub type Log = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A party.
 pub struct Service {
-    pub(crate) config: Config,
-    pub(crate) index: usize,
-    pub(crate) store: Store,
-    pub(crate) trust: Option<Trust>,
-    pub(crate) room: Rendezvous,
+    pub(crate) site: Arc<Site>,
     pub(crate) audit: Audit,
+    /// Where sessions run, and the ways to those that do.
+    pub(crate) workers: Workers,
+    pub(crate) routes: Arc<Routes>,
     /// The numbers of all sessions that were begun: none begins twice.
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
     running: Arc<AtomicUsize>,
@@ -76,29 +78,31 @@ pub struct Service {
 }
 
 impl Service {
-    /// A party, ready to listen.
+    /// A party, ready to listen. `session` makes the command of a session's process.
     ///
     /// # Errors
     /// Its configuration is a client's, or its folders cannot be used.
-    pub fn new(config: Config, trust: Option<Trust>, log: Log) -> Result<Arc<Service>, ServiceError> {
-        let Role::Party(index) = config.role else { return Err(ServiceError::NoParty) };
-        let index = usize::from(index);
-        let store = Store::open(&config.store, index)?;
+    pub fn new(
+        config: Config,
+        trust: Option<Trust>,
+        session: SessionCommand,
+        log: Log,
+    ) -> Result<Arc<Service>, ServiceError> {
+        let site = Arc::new(Site::new(config, trust)?);
+        let config = &site.config;
         let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
-            index,
-            store,
-            trust,
+            site,
             audit,
-            room: Rendezvous::default(),
+            workers: Workers::new(session),
+            routes: Arc::default(),
             begun: Mutex::default(),
             running: Arc::default(),
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
             log,
-            config,
         }))
     }
 
@@ -107,18 +111,22 @@ impl Service {
     /// # Errors
     /// It says nothing, or the address is taken.
     pub fn listener(&self) -> Result<TcpListener, ServiceError> {
-        let address = self.config.listen.clone().ok_or(ServiceError::NoAddress)?;
+        let address = self.site.config.listen.clone().ok_or(ServiceError::NoAddress)?;
         TcpListener::bind(&address).map_err(|source| ServiceError::Listen { address, source })
     }
 
     /// Serves whoever connects, until the process ends.
     pub fn serve(self: &Arc<Self>, listener: &TcpListener) {
-        if self.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
+        if self.site.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
             self.log("INSECURE: evidence is simulated; nothing protects this party's program");
+        }
+        if self.site.config.session.process == Process::Shared {
+            self.log("sessions share this process: what ends it, a lack of memory say, ends all of them");
         }
         self.leave_evidence();
         let said = json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") });
-        self.recorded(self.audit.begin(self.index, said));
+        self.recorded(self.audit.begin(self.site.index, said));
+        self.get_ready();
         loop {
             let (socket, address) = match listener.accept() {
                 Ok(accepted) => accepted,
@@ -148,6 +156,13 @@ impl Service {
         }
     }
 
+    /// Has a process ready for the next session.
+    pub(crate) fn get_ready(&self) {
+        if let Err(error) = self.workers.get_ready(&self.site) {
+            self.log(&format!("no process for a session can be started: {error}"));
+        }
+    }
+
     pub(crate) fn log(&self, line: &str) {
         (self.log)(line);
     }
@@ -159,29 +174,26 @@ impl Service {
 
     fn recorded(&self, written: std::io::Result<Head>) {
         if let Err(error) = written {
-            self.log(&format!("cannot write the audit log {}: {error}", self.config.audit.display()));
+            self.log(&format!("cannot write the audit log {}: {error}", self.site.config.audit.display()));
         }
     }
 
     /// Writes down who was refused, of those who are none of this party's clients or say nothing that
     /// is understood: so many a minute, and how many there were beside.
-    fn record_stranger(&self, who: &str, reason: &str) {
+    pub(crate) fn record_stranger(&self, who: &str, reason: &str) {
         let left_out = self.sparing.lock().unwrap_or_else(PoisonError::into_inner).next(Instant::now());
         if let Some(left_out) = left_out {
             self.record("refused", json!({ "peer": who, "reason": reason, "others": left_out }));
         }
     }
 
-    /// A moment by which everybody must have come together.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.config.session.deadline
-    }
-
     /// Leaves evidence in the store, for no session: for those who look at it, write a policy from
     /// it, or fetch collateral for it.
     fn leave_evidence(&self) {
-        let Some(attester) = self.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else { return };
-        let path = self.config.store.join("evidence.json");
+        let Some(attester) = self.site.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else {
+            return;
+        };
+        let path = self.site.config.store.join("evidence.json");
         let written = attester
             .evidence(&ReportData([0; 64]))
             .map_err(|e| e.to_string())
@@ -199,74 +211,57 @@ impl Service {
     }
 
     fn hardware(&self) -> Option<String> {
-        self.trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
+        self.site.trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
     }
 
     /// One connection, from its first byte on.
     fn greet(&self, socket: TcpStream, knock: Knock) -> Result<(), SessionError> {
-        let soon = Instant::now() + HANDSHAKE.min(self.config.session.deadline);
-        let accepted = Channel::accept(socket, &self.config.identity, self.config.known(), soon);
-        let mut channel = accepted.inspect_err(|error| {
-            if let WireError::NotLetIn { peer, reason } = error {
-                self.record_stranger(peer, reason);
-            }
-        })?;
-        let greeting: Greeting = hear_short(&mut channel)?;
+        let config = &self.site.config;
+        let soon = Instant::now() + HANDSHAKE.min(config.session.deadline);
+        let arrival = self.noted(Arrival::hear(socket, soon))?;
+        let route = arrival.route();
+        if let Some(entrance) = route.and_then(|route| self.routes.find(route)) {
+            return Ok(self.noted(entrance.pass(arrival, knock))?);
+        }
+        let mut channel = self.noted(arrival.accept(&config.identity, config.known()))?;
         let key = channel.peer_fingerprint();
-        let version = match greeting {
-            Greeting::Party { version, .. } | Greeting::Client { version } => version,
+        if route.is_some() {
+            let reason = "no such session is open here: a client asks all parties for it before anybody comes to it, and it \
+                          may have ended meanwhile";
+            return self.refuse(&mut channel, reason.into());
+        }
+        let Some((name, client)) = config.client(key) else {
+            return self.refuse(&mut channel, format!("{key} is not the key of a client here"));
         };
+        channel.name(&format!("client {name}"));
+        let Greeting { version } = hear_short(&mut channel)?;
         if version != VERSION {
             let reason =
                 format!("it speaks version {version} of the messages, and this party version {VERSION}");
             return self.refuse(&mut channel, reason);
         }
-        match greeting {
-            Greeting::Party { index, session, .. } => {
-                let index = usize::from(index);
-                if self.config.parties.get(index).map(|party| party.fingerprint) != Some(key) {
-                    return self.refuse(&mut channel, format!("{key} is not the key of P{index}"));
-                }
-                channel.name(&self.peer_name(index));
-                let _guest = match self.doors.party(key) {
-                    Ok(guest) => guest,
-                    Err(full) => return self.refuse(&mut channel, full.to_string()),
-                };
-                drop(knock);
-                channel.extend(self.deadline());
-                match self.room.leave((session, index), channel, self.deadline()) {
-                    None => Ok(()),
-                    Some(mut channel) => {
-                        let reason = format!("no client has asked P{} for this session", self.index);
-                        self.refuse(&mut channel, reason)
-                    }
-                }
-            }
-            Greeting::Client { .. } => {
-                let Some((name, client)) = self.config.client(key) else {
-                    return self.refuse(&mut channel, format!("{key} is not the key of a client here"));
-                };
-                channel.name(&format!("client {name}"));
-                if client.may.is_empty() {
-                    return self.refuse(&mut channel, "this client may do nothing here".into());
-                }
-                let _guest = match self.doors.client(key) {
-                    Ok(guest) => guest,
-                    Err(full) => return self.refuse(&mut channel, full.to_string()),
-                };
-                drop(knock);
-                self.attend(channel, name, client)
-            }
+        if client.may.is_empty() {
+            return self.refuse(&mut channel, "this client may do nothing here".into());
         }
+        let _guest = match self.doors.client(key) {
+            Ok(guest) => guest,
+            Err(full) => return self.refuse(&mut channel, full.to_string()),
+        };
+        drop(knock);
+        self.attend(channel, name, client)
     }
 
-    /// How others call party `j`.
-    pub(crate) fn peer_name(&self, j: usize) -> String {
-        self.config.party_name(j)
+    /// Writes down who is not let in.
+    fn noted<T>(&self, result: Result<T, WireError>) -> Result<T, WireError> {
+        result.inspect_err(|error| {
+            if let WireError::NotLetIn { peer, reason } = error {
+                self.record_stranger(peer, reason);
+            }
+        })
     }
 
     fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
-        let error = SessionError::Refused { peer: format!("P{}", self.index), reason: reason.clone() };
+        let error = SessionError::Refused { peer: format!("P{}", self.site.index), reason: reason.clone() };
         // It may be gone already; what matters is that nothing happens.
         let _ = say(channel, &Tell::Refused { reason: reason.clone() });
         self.log(&format!("{}: {error}", channel.peer()));
@@ -278,7 +273,7 @@ impl Service {
     fn attend(&self, mut channel: Channel, name: &str, client: &ClientEntry) -> Result<(), SessionError> {
         let mut held: Option<Part> = None;
         loop {
-            channel.extend(Instant::now() + self.config.session.idle);
+            channel.extend(Instant::now() + self.site.config.session.idle);
             // Who may not bring models says nothing long.
             let ask = match client.may.contains(&Right::Deploy) {
                 true => hear(&mut channel),
@@ -302,7 +297,7 @@ impl Service {
                 }
                 Ask::Commit { held: all } => self.keep(name, client, held.take(), &all).map(|()| Tell::Ready),
                 Ask::Open { name: model, manifest } => {
-                    self.open(channel, name, client, &model, &manifest);
+                    self.open(channel, client, Order { client: name.into(), model, manifest });
                     return Ok(());
                 }
             };
@@ -322,10 +317,10 @@ impl Service {
 
     fn status(&self, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
         let mut models = Vec::new();
-        for model in self.store.names()? {
+        for model in self.site.store.names()? {
             if allowed(client, &model) {
                 // A damaged file is listed, too: its operator must hear of it.
-                let (protocol, digest) = match self.store.deployment(&model) {
+                let (protocol, digest) = match self.site.store.deployment(&model) {
                     Ok(deployment) => (deployment.protocol.to_string(), hex::encode(deployment.digest())),
                     Err(error) => ("damaged".into(), error.to_string()),
                 };
@@ -336,22 +331,28 @@ impl Service {
         may.sort();
         Ok(Status {
             software: env!("CARGO_PKG_VERSION").into(),
-            index: u8::try_from(self.index).unwrap_or(u8::MAX),
-            name: self.config.parties.get(self.index).map(|party| party.name.clone()).unwrap_or_default(),
+            index: u8::try_from(self.site.index).unwrap_or(u8::MAX),
+            name: self
+                .site
+                .config
+                .parties
+                .get(self.site.index)
+                .map(|party| party.name.clone())
+                .unwrap_or_default(),
             client: name.into(),
             may,
             models,
-            protocols: self.config.session.protocols.iter().map(ToString::to_string).collect(),
-            sessions: (self.running.load(Ordering::Acquire), self.config.session.max_sessions),
+            protocols: self.site.config.session.protocols.iter().map(ToString::to_string).collect(),
+            sessions: (self.running.load(Ordering::Acquire), self.site.config.session.max_sessions),
             uptime: self.started.elapsed().as_secs(),
-            policy: self.trust.as_ref().map(|trust| trust.policy),
+            policy: self.site.trust.as_ref().map(|trust| trust.policy),
             hardware: self.hardware(),
         })
     }
 
     fn describe(&self, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
         self.permit(client, Right::Predict, model)?;
-        Ok(Tell::Model(Box::new(self.store.deployment(model)?)))
+        Ok(Tell::Model(Box::new(self.site.store.deployment(model)?)))
     }
 
     /// Whether a client may do this with this model.
@@ -379,28 +380,29 @@ impl Service {
     ) -> Result<(Part, Held), SessionError> {
         check_name(&deployment.name)?;
         self.permit(client, Right::Deploy, &deployment.name)?;
-        if !self.config.session.protocols.contains(&deployment.protocol) {
+        if !self.site.config.session.protocols.contains(&deployment.protocol) {
             let (party, protocol) = ("this party".into(), deployment.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());
         }
-        if !replace && self.store.holds(&deployment.name) {
+        if !replace && self.site.store.holds(&deployment.name) {
             return Err(StoreError::Exists(deployment.name).into());
         }
         let program = deployment.parse()?;
-        self.config.session.run.admit(&program).map_err(Obstacle::from)?;
+        self.site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         say(channel, &Tell::Ready)?;
         let mut weights = Vec::with_capacity(program.weights.len());
         for weight in &program.weights {
-            channel.extend(Instant::now() + self.config.session.idle);
+            channel.extend(Instant::now() + self.site.config.session.idle);
             weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
         }
         let part = Part { deployment, salts, weights };
-        part.check_sizes(self.index, &program)?;
-        if !part.fits(self.index) {
+        part.check_sizes(self.site.index, &program)?;
+        if !part.fits(self.site.index) {
             let owner = format!("client {name}");
-            return Err(Unfit::Part { owner, party: self.index, what: What::Weights }.into());
+            return Err(Unfit::Part { owner, party: self.site.index, what: What::Weights }.into());
         }
-        let signed = Held::sign(&self.config.identity, self.index, client.fingerprint, &part.deployment)?;
+        let signed =
+            Held::sign(&self.site.config.identity, self.site.index, client.fingerprint, &part.deployment)?;
         Ok((part, signed))
     }
 
@@ -414,8 +416,8 @@ impl Service {
     ) -> Result<(), SessionError> {
         let part = part.ok_or(SessionError::NothingToKeep)?;
         let owner = (client, entry.fingerprint);
-        agreed(held, &self.config.parties, self.index, owner, &part.deployment)?;
-        self.store.put(&part)?;
+        agreed(held, &self.site.config.parties, self.site.index, owner, &part.deployment)?;
+        self.site.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
@@ -427,7 +429,7 @@ impl Service {
     /// # Errors
     /// As many as this party takes run already.
     pub(crate) fn seat(&self) -> Result<Place, SessionError> {
-        let most = self.config.session.max_sessions;
+        let most = self.site.config.session.max_sessions;
         Ok(Place::among(&self.running, most).ok_or(Obstacle::Busy(most))?)
     }
 

@@ -31,3 +31,10 @@ pub fn frames(bytes: &[u8], max_message: u64) -> usize {
 pub fn hello(bytes: &[u8; hello::HELLO_LEN]) -> Result<Role, HelloError> {
     hello::decode(bytes)
 }
+
+/// Reads the route that somebody says. What is one has one way to be written.
+pub fn route(bytes: &[u8]) {
+    if let Some(route) = crate::tls::Route::said(bytes) {
+        assert_eq!(route.protocol(), bytes);
+    }
+}

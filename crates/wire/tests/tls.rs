@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::tls::{Channel, Fingerprint, Identity, IdentityError};
+use crate::tls::{Arrival, Channel, Fingerprint, Identity, IdentityError, Route};
 use crate::{Guard, Link, LinkOptions, Role, WireError};
 
 use super::common::{self, SOON, channels, identity};
@@ -178,5 +178,53 @@ fn a_key_that_others_can_read_is_refused() {
     for mode in [0o600, 0o400] {
         common::restrict(&key, mode);
         Identity::read(&certificate, &key).unwrap();
+    }
+}
+
+/// A site hears where somebody wants to go before it answers, and another process can go on.
+#[test]
+fn an_arrival_says_where_it_wants_and_can_be_handed_over() {
+    let (a, b) = (identity(), identity());
+    let end = Instant::now() + SOON;
+    let route = Route::to_session(&[7; 32]);
+    assert_ne!(route, Route::to_session(&[8; 32]));
+    for (wanted, answered) in
+        [(Some(route), route), (Some(route), Route::to_session(&[8; 32])), (None, route)]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, key, own) = (listener.local_addr().unwrap().to_string(), b.fingerprint(), a.clone());
+        let dialler = thread::spawn(move || match wanted {
+            Some(route) => Channel::connect_to(route, &address, &own, key, "P1", end),
+            None => Channel::connect(&address, &own, key, "P1", end),
+        });
+        let arrival = Arrival::hear(listener.accept().unwrap().0, end).unwrap();
+        assert_eq!(arrival.route(), wanted);
+        let (socket, heard) = arrival.handed_over();
+        let accepted = Arrival::taken_over(socket, heard, answered, end).accept(&b, [a.fingerprint()].into());
+        let dialled = dialler.join().unwrap();
+        if wanted == Some(answered) {
+            let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
+            assert_eq!(dialled.exporter(b"label").unwrap(), accepted.exporter(b"label").unwrap());
+            dialled.send(b"hello").unwrap();
+            assert_eq!(accepted.recv(5).unwrap(), b"hello");
+        } else {
+            // Both ends mean the same session, or none.
+            assert!(accepted.is_err() && dialled.is_err(), "{accepted:?} {dialled:?}");
+        }
+    }
+}
+
+#[test]
+fn a_first_message_is_bounded_in_size_and_time() {
+    // A handshake record of 16 KiB - 1 that announces a longer message, and the one after it.
+    let record = [&[22, 3, 1, 0x3f, 0xff, 1, 0, 0xff, 0xff][..], &[0; 0x3ffb]].concat();
+    for (said, why) in [(record.repeat(2), "too long"), (record[..100].to_vec(), "failed")] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let writer = thread::spawn(move || stranger.write_all(&said).map(|()| stranger));
+        let heard = Arrival::hear(listener.accept().unwrap().0, Instant::now() + SOON / 40);
+        let error = heard.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        drop(writer.join().unwrap());
     }
 }

@@ -16,6 +16,7 @@ mod operations;
 mod overwriting;
 mod party;
 mod party_local;
+mod party_session;
 mod predict;
 mod protocol;
 mod run;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Gateway(Box<gateway::Arguments>),
     #[command(hide = true)]
     PartyLocal(party_local::Arguments),
+    #[command(hide = true)]
+    PartySession(party_session::Arguments),
 }
 
 /// Runs a command. Parties that it starts on this machine run `executable`.
@@ -64,13 +67,14 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Bench(arguments) => bench::run(&arguments, executable),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
-        Command::Party(arguments) => party::run(&arguments),
+        Command::Party(arguments) => party::run(&arguments, executable),
         Command::Status(arguments) => status::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Gateway(arguments) => gateway::run(*arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),
+        Command::PartySession(arguments) => party_session::run(&arguments),
     }
 }
 

@@ -1,6 +1,9 @@
 //! `cryptflow party`: one of the three parties, as a service.
 
+use std::process::Command;
+
 use crate::error::{Error, Result};
+use crate::local::Executable;
 use clap::Args;
 
 use super::site::Where;
@@ -14,8 +17,21 @@ pub(crate) struct Arguments {
     site: Where,
 }
 
-/// Runs the command.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// Runs the command. The process of a session is one of `executable`.
+pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     let site = &arguments.site;
-    cryptflow_party::run(&site.config, site.insecure_simulated_tee.as_deref()).map_err(Error::new)
+    let (executable, simulated) = (executable.clone(), site.insecure_simulated_tee.clone());
+    let session = move || {
+        let mut command = match &executable {
+            Executable::This => Command::new(cryptflow_party::this_executable()?),
+            through @ Executable::Through { .. } => through.command()?,
+        };
+        command.arg("party-session");
+        if let Some(folder) = &simulated {
+            command.arg("--insecure-simulated-tee").arg(folder);
+        }
+        Ok(command)
+    };
+    let simulated = site.insecure_simulated_tee.as_deref();
+    cryptflow_party::run(&site.config, simulated, Box::new(session)).map_err(Error::new)
 }

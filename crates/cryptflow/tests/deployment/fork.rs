@@ -11,7 +11,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
-use cryptflow_wire::tls::{Channel, Fingerprint};
+use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use cryptflow_wire::{Guard, LinkOptions, Role};
 
 use crate::common;
@@ -43,7 +43,7 @@ impl Alice {
     pub fn channel(&self, address: &str, key: Fingerprint, index: usize) -> Result<Channel, SessionError> {
         let end = Instant::now() + Duration::from_secs(10);
         let mut channel = Channel::connect(address, &self.config.identity, key, &format!("P{index}"), end)?;
-        say(&mut channel, &Greeting::Client { version: VERSION })?;
+        say(&mut channel, &Greeting { version: VERSION })?;
         Ok(channel)
     }
 
@@ -68,7 +68,22 @@ impl Alice {
         (program, manifest)
     }
 
-    /// Asks a party to take part in a session, and has it prove itself.
+    /// Asks a party to take part in a session: all of them, before the first one is joined. What is
+    /// returned stays open until then.
+    pub fn ask(
+        &self,
+        address: &str,
+        key: Fingerprint,
+        index: usize,
+        manifest: &Manifest,
+    ) -> Result<Channel, SessionError> {
+        let mut channel = self.channel(address, key, index)?;
+        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: manifest.clone() })?;
+        ready(&mut channel)?;
+        Ok(channel)
+    }
+
+    /// Comes to a party's side of a session, and has it prove itself.
     pub fn join(
         &self,
         address: &str,
@@ -77,8 +92,9 @@ impl Alice {
         manifest: &Manifest,
         instance: &Instance,
     ) -> Result<(Channel, Terms, Guard), SessionError> {
-        let mut channel = self.channel(address, key, index)?;
-        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: manifest.clone() })?;
+        let (end, name) = (Instant::now() + Duration::from_secs(10), format!("P{index}"));
+        let route = Route::to_session(&manifest.session);
+        let mut channel = Channel::connect_to(route, address, &self.config.identity, key, &name, end)?;
         ready(&mut channel)?;
         let (own, peer) = (Role::Client, Role::Party(index as u8));
         let spki = self.config.identity.spki();
@@ -96,6 +112,8 @@ pub fn open(sites: &Sites, at: &[usize; 3]) -> Result<Session, SessionError> {
     let (program, manifest) = alice.manifest(&deployment);
     let instance = Instance::fresh()?;
     let (mut links, mut all_terms) = (Vec::new(), Vec::new());
+    let ask = |&i: &usize| alice.ask(&sites.addresses[i], sites.fingerprints[i], i, &manifest);
+    let _asked = at.iter().map(ask).collect::<Result<Vec<_>, _>>()?;
     for &i in at {
         let (channel, terms, guard) =
             alice.join(&sites.addresses[i], sites.fingerprints[i], i, &manifest, &instance)?;

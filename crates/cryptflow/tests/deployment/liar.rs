@@ -153,7 +153,7 @@ fn given(site: &Site, name: &str, told: &[Told], parts: &[Parts]) -> Vec<(Channe
         let end = Instant::now() + PATIENCE;
         let (address, key, peer) = (&entry.address, entry.fingerprint, format!("P{party}"));
         let mut channel = Channel::connect(address, &config.identity, key, &peer, end).unwrap();
-        say(&mut channel, &Greeting::Client { version: VERSION }).unwrap();
+        say(&mut channel, &Greeting { version: VERSION }).unwrap();
         let (protocol, commitments) = (ProtocolName::Mirror, told.commitments.clone());
         let deployment = Deployment { name: name.into(), program: program.clone(), protocol, commitments };
         say(&mut channel, &Ask::Deploy { deployment, salts: told.salts.clone(), replace: true }).unwrap();

@@ -7,17 +7,22 @@ use std::sync::Arc;
 
 use cryptflow_aramis::simulated::{SVN_UP_TO_DATE, Settings, SimulatedTee, measure};
 use cryptflow_aramis::{Attester, Evidence, GatherError, ReportData, TeeKind};
-use cryptflow_party::Service;
 use cryptflow_party::attested::Trust;
 use cryptflow_party::config::Config;
+use cryptflow_party::{Service, session_process};
 
 const VARIABLE: &str = "CRYPTFLOW_LYING_PARTY";
 
 /// The process of a party that lies in this way.
 pub fn command(config: &Path, tee: &Path, lie: &str) -> Command {
+    one("process", &format!("{}\n{}\n{lie}", config.display(), tee.display()))
+}
+
+/// A process of this executable that runs one of the tests below, which are none.
+fn one(test: &str, arguments: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "lying::process", "--nocapture"]);
-    command.env(VARIABLE, format!("{}\n{}\n{lie}", config.display(), tee.display()));
+    command.args(["--exact", &format!("lying::{test}"), "--nocapture"]);
+    command.env(VARIABLE, arguments);
     command
 }
 
@@ -26,27 +31,42 @@ pub fn command(config: &Path, tee: &Path, lie: &str) -> Command {
 fn process() {
     let Ok(arguments) = std::env::var(VARIABLE) else { return };
     let mut lines = arguments.lines();
-    let (config, tee) = (PathBuf::from(lines.next().unwrap()), PathBuf::from(lines.next().unwrap()));
-    let lie = lines.next().unwrap().to_string();
-    let folder = config.parent().unwrap().to_path_buf();
-    let config = Config::read(&config).unwrap();
+    let config = Config::read(Path::new(lines.next().unwrap())).unwrap();
+    let tee = PathBuf::from(lines.next().unwrap());
+    let trust = lying(&config, &tee, lines.next().unwrap());
+    let session = Box::new(move || Ok(one("session", &arguments)));
+    let service = Service::new(config, Some(trust), session, Box::new(|line| eprintln!("{line}"))).unwrap();
+    let listener = service.listener().unwrap();
+    service.serve(&listener);
+}
+
+/// No test: the process of one of its sessions.
+#[test]
+fn session() {
+    let Ok(arguments) = std::env::var(VARIABLE) else { return };
+    let [_, tee, lie] = arguments.lines().collect::<Vec<_>>().try_into().unwrap();
+    session_process(|config| Ok(Some(lying(config, Path::new(tee), lie)))).unwrap();
+}
+
+/// What a party proves itself with that lies in this way.
+fn lying(config: &Config, tee: &Path, lie: &str) -> Trust {
     // The genuine program's measurement, whoever signs it: the machine is the liar's own.
     let mut settings = Settings {
         measurement: measure(Path::new(env!("CARGO_BIN_EXE_cryptflow"))).unwrap(),
         ..Settings::of_this_process().unwrap()
     };
-    match lie.as_str() {
+    match lie {
         "debug" => settings.debug = true,
         "weak" => settings.svn = SVN_UP_TO_DATE - 1,
         "outdated" => settings.svn = SVN_UP_TO_DATE - 2,
         _ => {}
     }
-    let tee_of_this_machine = SimulatedTee::with_settings(&tee, settings).unwrap();
-    let mut trust = Trust::of(&config, Some(&tee)).unwrap().unwrap();
-    trust.attester = Some(Arc::new(Liar { genuine: tee_of_this_machine, lie, saved: folder.join("saved") }));
-    let service = Service::new(config, Some(trust), Box::new(|line| eprintln!("{line}"))).unwrap();
-    let listener = service.listener().unwrap();
-    service.serve(&listener);
+    let genuine = SimulatedTee::with_settings(tee, settings).unwrap();
+    let mut trust = Trust::of(config, Some(tee)).unwrap().unwrap();
+    // What it said once is kept there.
+    let saved = config.store.join("saved");
+    trust.attester = Some(Arc::new(Liar { genuine, lie: lie.into(), saved }));
+    trust
 }
 
 struct Liar {

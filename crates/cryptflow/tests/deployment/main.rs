@@ -21,5 +21,6 @@ mod liar;
 mod lying;
 mod plain;
 mod played;
+mod processes;
 mod relay;
 mod sites;

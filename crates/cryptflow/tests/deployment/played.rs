@@ -15,12 +15,12 @@ use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest}
 use cryptflow_party::audit::Head;
 use cryptflow_party::commitments::{What, commit, digest};
 use cryptflow_party::config::Config;
-use cryptflow_party::greeting::{Greeting, Tell, hear, say};
+use cryptflow_party::greeting::{Tell, say};
 use cryptflow_party::messages::{Manifest, Request, receive, send};
 use cryptflow_party::store::Store;
 use cryptflow_program::Checked;
 use cryptflow_ring::Prf;
-use cryptflow_wire::tls::{Channel, Identity};
+use cryptflow_wire::tls::{Arrival, Channel, Identity, Route};
 use cryptflow_wire::{Guard, Link, LinkOptions, Links, Role};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,7 @@ pub fn stage(sites: &mut Sites, stolen: bool) -> Stage {
     let deployment = alice.describe(&sites.addresses[0], sites.fingerprints[0]);
     let (program, manifest) = alice.manifest(&deployment);
     let clients = Instance::fresh().unwrap();
+    let _asked = [0, 1].map(|i| alice.ask(&sites.addresses[i], sites.fingerprints[i], i, &manifest).unwrap());
     let (alice, manifest, clients, sites) = (&alice, &manifest, &clients, &*sites);
     let (client, met) = thread::scope(|scope| {
         let joined = [0, 1].map(|i| {
@@ -92,11 +93,12 @@ pub fn stage(sites: &mut Sites, stolen: bool) -> Stage {
         for _ in 0..2 {
             let end = Instant::now() + Duration::from_secs(10);
             let socket = listener.accept().unwrap().0;
-            let mut channel = Channel::accept(socket, &config.identity, config.known(), end).unwrap();
-            let Greeting::Party { index, session, .. } = hear(&mut channel).unwrap() else {
-                panic!("no party")
-            };
-            assert_eq!(session, manifest.session);
+            let arrival = Arrival::hear(socket, end).unwrap();
+            assert_eq!(arrival.route(), Some(Route::to_session(&manifest.session)));
+            let mut channel = arrival.accept(&config.identity, config.known()).unwrap();
+            let (session, key) = (manifest.session, channel.peer_fingerprint());
+            let index = u8::from(key == sites.fingerprints[1]);
+            assert_eq!(key, sites.fingerprints[usize::from(index)]);
             say(&mut channel, &Tell::Ready).unwrap();
             let (own, peer) = (Role::Party(2), Role::Party(index));
             let spki = config.identity.spki();

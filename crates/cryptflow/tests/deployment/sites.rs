@@ -42,6 +42,12 @@ pub fn free_address() -> String {
     }
 }
 
+/// A field of `/proc/ID/stat` behind the name, which may hold anything: 0 is the state, 1 the parent.
+pub fn stat(id: u32, field: usize) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.split(' ').nth(field).map(String::from)
+}
+
 /// What the command prints, where it succeeds; what it complains of, where it fails.
 pub fn outcome(mut command: Command) -> Result<String, String> {
     let output = finish(command.spawn().unwrap());
@@ -177,9 +183,14 @@ impl Sites {
         process.wait().unwrap();
     }
 
+    /// A party's process.
+    pub fn id(&self, index: usize) -> u32 {
+        self.processes[index].as_ref().unwrap().id()
+    }
+
     /// Sends a party's process a signal.
     pub fn signal(&self, index: usize, name: &str) {
-        let id = self.processes[index].as_ref().unwrap().id().to_string();
+        let id = self.id(index).to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
@@ -198,12 +209,23 @@ impl Sites {
         }
     }
 
-    /// Bytes of a party's process that lie in memory.
+    /// The processes that a party has started, those included that have ended and were not waited for.
+    pub fn children(&self, index: usize) -> Vec<u32> {
+        let party = self.id(index).to_string();
+        let all = std::fs::read_dir("/proc").unwrap();
+        let ids = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        ids.filter(|&id| stat(id, 1) == Some(party.clone())).collect()
+    }
+
+    /// Bytes of memory that a party's processes have taken, all of them together.
     pub fn memory(&self, index: usize) -> u64 {
-        let id = self.processes[index].as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() << 10
+        let ids = self.children(index).into_iter().chain([self.id(index)]);
+        let taken = |id| {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+            Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+        };
+        ids.filter_map(taken).sum()
     }
 
     fn log_file(&self, index: usize) -> PathBuf {

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, version};
+use rustls::{ClientConfig, ClientConnection, Connection, version};
 
+use super::arrival::Arrival;
 use super::identity::{Fingerprint, Identity, spki};
+use super::route::{Route, SITE};
 use super::stream::{broken, split};
 use super::verify::Pinned;
 use crate::clock::Clock;
@@ -25,8 +26,6 @@ use crate::options::LinkOptions;
 use crate::stream::{StreamSink, StreamSource, Transport};
 use crate::tcp::{Socket, prepare};
 
-/// What the two ends agree to speak.
-const ALPN: &[u8] = b"cryptflow/1";
 /// How long a peer may take to start: as long a refused connection is tried again.
 const START: Duration = Duration::from_secs(5);
 /// Pause between two attempts to connect.
@@ -56,6 +55,32 @@ impl Channel {
         peer: &str,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
+        Channel::connect_speaking(SITE.to_vec(), address, identity, expected, peer, deadline)
+    }
+
+    /// The same, to one of the sessions there.
+    ///
+    /// # Errors
+    /// As [`Channel::connect`].
+    pub fn connect_to(
+        route: Route,
+        address: &str,
+        identity: &Identity,
+        expected: Fingerprint,
+        peer: &str,
+        deadline: Instant,
+    ) -> Result<Channel, WireError> {
+        Channel::connect_speaking(route.protocol(), address, identity, expected, peer, deadline)
+    }
+
+    fn connect_speaking(
+        protocol: Vec<u8>,
+        address: &str,
+        identity: &Identity,
+        expected: Fingerprint,
+        peer: &str,
+        deadline: Instant,
+    ) -> Result<Channel, WireError> {
         let refused = |reason: String| WireError::Connect { peer: format!("{peer} at {address}"), reason };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Pinned {
@@ -70,11 +95,11 @@ impl Channel {
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
         config.resumption = Resumption::disabled();
         config.enable_sni = false;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![protocol];
         let name = ServerName::try_from("cryptflow").map_err(|e| refused(e.to_string()))?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
         let socket = dial(address, deadline).map_err(|e| refused(e.to_string()))?;
-        let mut channel = Channel::shake_hands(tls.into(), socket, deadline, peer).map_err(|e| {
+        let mut channel = Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(|e| {
             refused(match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
                 Some(rustls::Error::InvalidCertificate(_)) => {
                     format!("whoever answers there does not hold the key {expected} that is written down for {peer}")
@@ -106,34 +131,22 @@ impl Channel {
         welcome: HashSet<Fingerprint>,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
-        let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_else(|_| "a stranger".into());
-        let refused = |reason: String| WireError::NotLetIn { peer: address.clone(), reason };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let pinned = Pinned { keys: welcome, algorithms: provider.signature_verification_algorithms };
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&version::TLS13])
-            .map_err(|e| refused(e.to_string()))?
-            .with_client_cert_verifier(Arc::new(pinned))
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        let tls = ServerConnection::new(Arc::new(config)).map_err(|e| refused(e.to_string()))?;
-        prepare(&socket).map_err(|e| refused(e.to_string()))?;
-        let mut channel = Channel::shake_hands(tls.into(), socket, deadline, &address).map_err(|e| {
-            refused(match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                Some(rustls::Error::InvalidCertificate(_)) => {
-                    "its key is not in this party's configuration".into()
-                }
-                _ => format!("the TLS handshake failed: {e}"),
-            })
-        })?;
-        channel.write(&[1]).map_err(|e| refused(e.to_string()))?;
-        Ok(channel)
+        Arrival::hear(socket, deadline)?.accept(identity, welcome)
     }
 
-    fn shake_hands(tls: Connection, socket: TcpStream, deadline: Instant, peer: &str) -> io::Result<Channel> {
+    /// Shakes hands, where the peer has said so much already.
+    pub(super) fn shake_hands(
+        tls: Connection,
+        mut heard: &[u8],
+        socket: TcpStream,
+        deadline: Instant,
+        peer: &str,
+    ) -> io::Result<Channel> {
         let mut channel = Channel { tls, socket, peer: peer.into(), spki: Vec::new(), deadline };
+        while !heard.is_empty() {
+            channel.tls.read_tls(&mut heard)?;
+            channel.process()?;
+        }
         while channel.tls.is_handshaking() {
             channel.advance()?;
         }
@@ -163,6 +176,12 @@ impl Channel {
     /// How the peer is known.
     pub fn peer_fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.spki)
+    }
+
+    /// The bare connection, for whoever only looks whether the peer is still there. What it says next
+    /// must be read by nobody, then.
+    pub fn into_socket(self) -> TcpStream {
+        self.socket
     }
 
     /// Gives what follows until a new deadline.
@@ -253,20 +272,10 @@ impl Channel {
         }
     }
 
-    /// Time that is left, put on the socket.
-    fn arm(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        self.socket.set_read_timeout(Some(left))?;
-        self.socket.set_write_timeout(Some(left))
-    }
-
     /// Sends what the connection wants to send.
     fn flush(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
-            self.arm()?;
+            arm(&self.socket, self.deadline)?;
             self.tls.write_tls(&mut self.socket)?;
         }
         Ok(())
@@ -275,10 +284,15 @@ impl Channel {
     /// Sends what is due, and takes what comes.
     fn advance(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.arm()?;
+        arm(&self.socket, self.deadline)?;
         if self.tls.wants_read() && self.tls.read_tls(&mut self.socket)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
+        self.process()
+    }
+
+    /// Makes something of what came.
+    fn process(&mut self) -> io::Result<()> {
         let processed = self.tls.process_new_packets();
         if processed.is_err() {
             // The peer shall know why: an alert is waiting.
@@ -287,7 +301,7 @@ impl Channel {
         processed.map(drop).map_err(broken)
     }
 
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let taken = self.tls.writer().write(bytes)?;
             bytes = bytes.get(taken..).unwrap_or_default();
@@ -313,6 +327,16 @@ impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Channel").field("peer", &self.peer).finish_non_exhaustive()
     }
+}
+
+/// Time that is left, put on the socket.
+pub(super) fn arm(socket: &TcpStream, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    socket.set_read_timeout(Some(left))?;
+    socket.set_write_timeout(Some(left))
 }
 
 /// Connects to the first address that answers, trying again for a while.

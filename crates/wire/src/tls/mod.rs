@@ -4,10 +4,14 @@
 //! before. The certificate only carries the key: no authority signs it, and its names and dates
 //! mean nothing. There is no resumption and no early data, so every connection has fresh keys.
 
+mod arrival;
 mod channel;
 mod identity;
+mod route;
 mod stream;
 mod verify;
 
+pub use arrival::Arrival;
 pub use channel::Channel;
 pub use identity::{Fingerprint, Identity, IdentityError, NoFingerprint, NoSignature, signer};
+pub use route::Route;

@@ -1,0 +1,302 @@
+//! Sessions in processes of their own: whatever ends one ends that session alone.
+#![cfg(target_os = "linux")]
+
+use std::collections::HashSet;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cryptflow::client::Client;
+use cryptflow::remote::Site;
+use cryptflow_party::attested::Instance;
+use cryptflow_party::greeting::ready;
+use cryptflow_protocols::ProtocolName;
+use cryptflow_wire::tls::{Arrival, Channel, Identity, Route};
+
+use crate::common;
+use crate::fork::Alice;
+use crate::sites::{PATIENCE, Sites, stat};
+
+/// Whether a process runs, or stands still; one that ended and was not waited for does not.
+fn lives(id: u32) -> bool {
+    stat(id, 0).is_some_and(|state| state != "Z")
+}
+
+fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "it never comes to this: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The only process that a party has beside those, once it has one: it waits for the next session.
+fn spare(sites: &Sites, index: usize, others: &[u32]) -> u32 {
+    let mut found = Vec::new();
+    await_that("one process waits for a session", || {
+        found = sites.children(index).into_iter().filter(|id| !others.contains(id)).collect();
+        found.len() == 1
+    });
+    found[0]
+}
+
+fn send(id: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
+}
+
+fn files(id: u32) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
+}
+
+/// A session of the tiny model that is open, and the process of each party that serves it.
+struct Open {
+    client: Client<'static>,
+    processes: [u32; 3],
+}
+
+impl Open {
+    fn new(sites: &Sites, others: &[&Open]) -> Open {
+        let waiting = [0, 1, 2].map(|party| {
+            let others: Vec<u32> = others.iter().map(|other| other.processes[party]).collect();
+            spare(sites, party, &others)
+        });
+        let site = Site::read(&sites.config("client"), None).unwrap();
+        let (deployment, program) = site.describe("tiny").unwrap();
+        let opened = site.open(&deployment, &program, ProtocolName::Mirror).unwrap();
+        // Tests leak a program or two.
+        let program = Box::leak(Box::new(program));
+        let client = Client::join(opened.links, program, ProtocolName::Mirror, false).unwrap();
+        Open { client, processes: waiting }
+    }
+
+    fn run(&self) -> Result<(), String> {
+        let rows = common::rows(common::BATCH);
+        let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
+        let answer = self.client.infer(&[input], &mut |_| ()).map_err(|error| error.to_string())?;
+        assert!(answer.outputs.is_some());
+        Ok(())
+    }
+}
+
+fn audit(sites: &Sites, index: usize) -> String {
+    std::fs::read_to_string(sites.site(&format!("p{index}")).join("audit.jsonl")).unwrap()
+}
+
+fn await_audit(sites: &Sites, index: usize, said: &str) {
+    await_that(said, || audit(sites, index).lines().any(|l| l.contains("\"ended\"") && l.contains(said)));
+}
+
+/// Sessions that run at a party, as it says.
+fn running(sites: &Sites, index: usize) -> usize {
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    site.status()[index].as_ref().unwrap().sessions.0
+}
+
+fn started() -> Sites {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites
+}
+
+#[test]
+fn what_kills_a_session_ends_that_session_alone() {
+    let sites = started();
+    for (signal, said) in [("-KILL", "signal 9 (killed"), ("-ABRT", "signal 6 (abort)")] {
+        let doomed = Open::new(&sites, &[]);
+        let other = Open::new(&sites, &[&doomed]);
+        other.run().unwrap();
+        doomed.run().unwrap();
+        // P2 holds this run up, so that it is in its middle.
+        let [_, process, helper] = doomed.processes;
+        send(helper, "-STOP");
+        let error = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(200));
+                send(process, signal);
+            });
+            doomed.run().unwrap_err()
+        });
+        send(helper, "-CONT");
+        // The client and the others name the party, and it knows more.
+        assert!(error.contains("P1 closed the connection: it stopped, crashed or was killed"), "{error}");
+        await_audit(&sites, 1, &format!("the session's process failed: {said}"));
+        [0, 2].iter().for_each(|&party| await_audit(&sites, party, "P1 closed the connection"));
+        // The other session goes on, and the place is free.
+        other.run().unwrap();
+        await_that("one session runs", || (0..3).all(|party| running(&sites, party) == 1));
+        drop(doomed);
+        let again = Open::new(&sites, &[&other]);
+        again.run().unwrap();
+        again.client.finish().unwrap();
+        other.run().unwrap();
+        other.client.finish().unwrap();
+        await_that("no session runs", || (0..3).all(|party| running(&sites, party) == 0));
+    }
+    let log = cryptflow_party::audit::check(&audit(&sites, 1)).unwrap();
+    let died = log.entries.iter().filter(|e| e.text("outcome").is_some_and(|o| o.contains("process failed")));
+    // What the others have shown of their logs was known before.
+    died.for_each(|entry| assert_eq!(entry.heads().len(), 2));
+    let _spares = [0, 1, 2].map(|party| spare(&sites, party, &[]));
+}
+
+#[test]
+fn a_process_that_waits_in_vain_is_replaced() {
+    let sites = started();
+    send(spare(&sites, 0, &[]), "-KILL");
+    send(spare(&sites, 1, &[]), "-TERM");
+    sites.predict().unwrap();
+}
+
+#[test]
+fn a_process_that_stands_still_is_ended() {
+    let sites = started();
+    let open = Open::new(&sites, &[]);
+    send(open.processes[2], "-STOP");
+    await_audit(&sites, 2, "stood still for 5 s");
+    assert!(!lives(open.processes[2]));
+    let error = open.run().unwrap_err();
+    assert!(error.contains("P2"), "{error}");
+}
+
+#[test]
+fn processes_end_with_their_party() {
+    let mut sites = started();
+    let open = Open::new(&sites, &[]);
+    let all = sites.children(1);
+    assert!(all.contains(&open.processes[1]));
+    sites.kill(1);
+    await_that("they are gone", || !all.iter().any(|&id| lives(id)));
+    let error = open.run().unwrap_err();
+    assert!(error.contains("P1"), "{error}");
+}
+
+/// How many: `CRYPTFLOW_SESSIONS=1000` for a longer look.
+#[test]
+fn many_sessions_leave_nothing_behind() {
+    let sites = started();
+    let sessions = std::env::var("CRYPTFLOW_SESSIONS").map_or(20, |text| text.parse().unwrap());
+    let settled = || {
+        let _spares = [0, 1, 2].map(|party| spare(&sites, party, &[]));
+        await_that("no session runs", || (0..3).all(|party| running(&sites, party) == 0));
+        [0, 1, 2].map(|party| files(sites.id(party)).len())
+    };
+    Open::new(&sites, &[]).client.finish().unwrap();
+    let before = settled();
+    let open = || {
+        let site = Site::read(&sites.config("client"), None).unwrap();
+        let (deployment, program) = site.describe("tiny").unwrap();
+        site.open(&deployment, &program, ProtocolName::Mirror).map(drop).map_err(|error| error.to_string())
+    };
+    for _ in 0..sessions {
+        // Those that end may take the place for a moment.
+        let end = Instant::now() + PATIENCE;
+        while let Err(error) = open() {
+            assert!(error.contains("sessions run here already") && Instant::now() < end, "{error}");
+        }
+    }
+    // The connection over which `running` asks may still be closing.
+    await_that("there are as many descriptors as before", || settled() == before);
+}
+
+/// A session's process cannot be reached but through its party, and takes no more than it may.
+#[test]
+fn a_session_has_little_in_its_hands() {
+    let sites = started();
+    let open = Open::new(&sites, &[]);
+    open.run().unwrap();
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let listening: HashSet<String> = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields.get(3) == Some(&"0A"))
+        .map(|fields| format!("socket:[{}]", fields[9]))
+        .collect();
+    let held = |id| files(id).iter().any(|file| listening.contains(&*file.to_string_lossy()));
+    assert!(held(sites.id(1)) && !held(open.processes[1]));
+    let journal = sites.site("p1").join("audit.jsonl").canonicalize().unwrap();
+    let writes = |id| files(id).iter().any(|file| Path::new(file) == journal);
+    assert!(writes(sites.id(1)) && !writes(open.processes[1]));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", open.processes[1])).unwrap();
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().to_string()
+    };
+    assert_eq!(limit("Max core file size"), "0");
+    let memory: u64 = limit("Max data size").parse().unwrap();
+    assert!(memory > 1 << 30 && memory < 2 << 30, "{limits}");
+}
+
+/// Who knows where a session is, and has no part in it, does it no harm.
+#[test]
+fn strangers_who_know_the_way_to_a_session() {
+    let mut sites = Sites::new(true);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let alice = Alice::of(&sites);
+    let deployment = alice.describe(&sites.addresses[0], sites.fingerprints[0]);
+    let (_, manifest) = alice.manifest(&deployment);
+    let (address, key) = (&sites.addresses[0], sites.fingerprints[0]);
+    let _asked = alice.ask(address, key, 0, &manifest).unwrap();
+    let (route, end) = (Route::to_session(&manifest.session), Instant::now() + Duration::from_secs(10));
+
+    let stranger = sites.site("stranger");
+    let out = stranger.to_str().unwrap();
+    crate::sites::outcome(crate::sites::cryptflow(&["init", "client", "-o", out])).unwrap();
+    let identity =
+        |site: &Path| Identity::read(&site.join("site.cert.pem"), &site.join("site.key.pem")).unwrap();
+    let refused = Channel::connect_to(route, address, &identity(&stranger), key, "P0", end).unwrap_err();
+    assert!(refused.to_string().contains("does not accept this key"), "{refused}");
+    // P2 is known, but does not dial P0.
+    let p2 = identity(&sites.site("p2"));
+    let mut channel = Channel::connect_to(route, address, &p2, key, "P0", end).unwrap();
+    let refused = ready(&mut channel).unwrap_err().to_string();
+    assert!(refused.contains("has no part in this session"), "{refused}");
+    let elsewhere = Route::to_session(&[0; 32]);
+    let mut channel = Channel::connect_to(elsewhere, address, &p2, key, "P0", end).unwrap();
+    let refused = ready(&mut channel).unwrap_err().to_string();
+    assert!(refused.contains("no such session is open here"), "{refused}");
+
+    // What the client says first, said again by others, who say no more.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let heard = std::thread::scope(|scope| {
+        let there = listener.local_addr().unwrap().to_string();
+        let (own, route) = (&alice.config.identity, route);
+        scope.spawn(move || drop(Channel::connect_to(route, &there, own, key, "nobody", end)));
+        Arrival::hear(listener.accept().unwrap().0, end).unwrap().handed_over().1
+    });
+    let silent: Vec<TcpStream> = (0..300)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            std::io::Write::write_all(&mut stream, &heard).unwrap();
+            stream
+        })
+        .collect();
+    let instance = Instance::fresh().unwrap();
+    alice.join(address, key, 0, &manifest, &instance).unwrap();
+    drop(silent);
+    sites.await_log(0, "has no part in this session");
+    sites.await_log(0, "its key is not in this party's configuration");
+    let log = audit(&sites, 0);
+    assert!(log.contains("has no part in this session") && log.contains("\"event\":\"refused\""), "{log}");
+}
+
+/// Where a system cannot hand connections over, an enclave, sessions share the party's process; with
+/// those of parties that do not, too.
+#[test]
+fn sessions_that_share_the_process_of_their_party() {
+    let mut sites = Sites::new(true);
+    for party in ["p0", "p2"] {
+        sites.edit(party, "[session]\n", "[session]\nprocess = \"shared\"\n");
+    }
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.predict().unwrap();
+    assert!(sites.children(0).is_empty() && sites.children(2).is_empty());
+    spare(&sites, 1, &[]);
+    assert!(audit(&sites, 0).contains("finished"));
+}

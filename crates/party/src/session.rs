@@ -1,0 +1,293 @@
+//! A session between three organisations, in the process that runs it: from a client's wish to its
+//! end.
+
+use std::collections::HashSet;
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cryptflow_program::Checked;
+use cryptflow_wire::tls::{Channel, Fingerprint, Route};
+use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
+use serde::{Deserialize, Serialize};
+
+use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
+use crate::audit::{self, Head};
+use crate::deployment::{CHANGED, Part};
+use crate::difference::Difference;
+use crate::greeting::{Tell, ready, say};
+use crate::messages::{Manifest, Obstacle, SessionError};
+use crate::rendezvous::Rendezvous;
+use crate::serve::{Job, agree, check, converse};
+use crate::site::Site;
+
+/// What a client wants, who may have it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The client, as this party calls it.
+    pub(crate) client: String,
+    /// The model.
+    pub(crate) model: String,
+    /// What all must agree on. It names the client's key.
+    pub(crate) manifest: Manifest,
+}
+
+impl Order {
+    /// Who comes to this party for the session: its client, and the parties that dial.
+    pub(crate) fn rendezvous(&self, site: &Site) -> Rendezvous {
+        let parties = site.config.parties.iter().take(site.index).map(|party| party.fingerprint);
+        let expected: HashSet<_> = parties.chain(self.manifest.client.map(Fingerprint)).collect();
+        Rendezvous::of(expected)
+    }
+}
+
+/// The connection over which a client has asked for a session. It stays open until the client has come
+/// to the session itself: one that closes it before, or says more, wants no session any more.
+pub(crate) struct Wish(TcpStream);
+
+impl Wish {
+    /// # Errors
+    /// The system refuses to set the connection up.
+    pub(crate) fn over(socket: TcpStream) -> io::Result<Wish> {
+        socket.set_nonblocking(true)?;
+        Ok(Wish(socket))
+    }
+
+    fn stands(&self) -> bool {
+        matches!(self.0.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+/// A session that can begin.
+pub(crate) struct Session {
+    site: Arc<Site>,
+    room: Arc<Rendezvous>,
+    order: Order,
+    program: Checked,
+    part: Part,
+}
+
+/// What the links of a session are made with, where they are attested.
+struct Attested {
+    instance: Instance,
+    /// By index; nothing at this party's own.
+    peers: Vec<Option<(Terms, Proved)>>,
+}
+
+/// Where and until when the parties of a session come together.
+struct Meeting<'a> {
+    options: &'a LinkOptions,
+    deadline: Instant,
+    /// Whoever wants the session.
+    client: &'a Link,
+}
+
+impl Session {
+    /// Reads what was deployed, and finds out whether this party can, and will, run what it is asked
+    /// for.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn prepare(
+        site: Arc<Site>,
+        room: Arc<Rendezvous>,
+        order: Order,
+    ) -> Result<Session, SessionError> {
+        let refused = |difference| Err(Obstacle::Different(difference).into());
+        let (model, manifest, index) = (&order.model, &order.manifest, site.index);
+        let policy = site.trust.as_ref().map(|trust| trust.policy);
+        if manifest.policy != policy {
+            return refused(match (manifest.policy, policy) {
+                (None, _) => Difference::NoPolicy(index),
+                (_, None) => Difference::NoEvidence(index),
+                _ => Difference::Policy(index),
+            });
+        }
+        let part = site.store.get(model)?;
+        if manifest.deployment != Some(part.deployment.digest()) {
+            return refused(Difference::Model { party: index, model: model.into() });
+        }
+        if !part.deployment.protocol.shares_like(manifest.protocol) {
+            let (deployed, asked) = (part.deployment.protocol, manifest.protocol);
+            return refused(Difference::Sharing { model: model.into(), deployed, asked });
+        }
+        let program = part.deployment.parse()?;
+        check(manifest, &program)?;
+        site.config.session.run.admit(&program).map_err(Obstacle::from)?;
+        part.check(index, &program, CHANGED)?;
+        Ok(Session { site, room, order, program, part })
+    }
+
+    /// The program.
+    pub(crate) fn program(&self) -> &Checked {
+        &self.program
+    }
+
+    /// Comes together with everybody, shows them the head of this party's log, tells what they show of
+    /// theirs, and runs. Returns what the evidence of the others said.
+    ///
+    /// # Errors
+    /// Whatever ended the session before its time.
+    pub(crate) fn run(
+        self,
+        wish: Wish,
+        head: &Head,
+        shown: impl FnOnce(Vec<(usize, Head)>),
+    ) -> Result<Vec<String>, SessionError> {
+        let site = &self.site;
+        let deadline = site.deadline();
+        let mut channel = self.meet_client(wish, deadline)?;
+        let options = LinkOptions { deadline: site.config.session.deadline, ..LinkOptions::default() };
+
+        let instance = if site.trust.is_some() { Some(Instance::fresh()?) } else { None };
+        let met = self.prove(&mut channel, instance.as_ref(), Role::Client)?;
+        let (client_terms, guard) = match met {
+            Some((terms, _, guard)) => (Some(terms), Some(guard)),
+            None => (None, None),
+        };
+        let patient = LinkOptions { stall_limit: site.config.session.idle, ..options.clone() };
+        let client = channel.into_link(Arc::default(), patient, guard)?;
+
+        let meeting = Meeting { options: &options, deadline, client: &client };
+        let (links, attested) = match self.link(instance, &meeting) {
+            Ok(linked) => linked,
+            Err(error) => {
+                client.abort(&error.to_string());
+                return Err(error);
+            }
+        };
+        let breaker = links.breaker();
+        breaker.tie(&client);
+        let accord = match (&site.trust, attested, client_terms) {
+            (Some(trust), Some(attested), Some(terms)) => {
+                let Attested { instance, peers } = attested;
+                Some(Accord::new(site.index, trust.clone(), instance, peers, terms))
+            }
+            _ => None,
+        };
+        let manifest = &self.order.manifest;
+        let agreed = match &accord {
+            Some(accord) => accord.agree(&links, manifest),
+            None => agree(&links, manifest),
+        };
+        if let Err(error) = agreed {
+            breaker.abort_all(&error.to_string());
+            return Err(error);
+        }
+        let heads = audit::exchange(&links, head);
+        shown(heads.inspect_err(|error| breaker.abort_all(&error.to_string()))?);
+        let appraisals = accord.iter().flat_map(|accord| accord.appraisals().iter().enumerate());
+        let appraisals = appraisals
+            .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
+            .collect();
+        let Manifest { protocol, session, check_inputs, .. } = *manifest;
+        let weights = Some(self.part.weights);
+        let job = Job { program: self.program, protocol, session, weights, check_inputs, accord };
+        converse(links, &client, job)?;
+        Ok(appraisals)
+    }
+
+    /// Waits for the client, who comes once all parties have said that they are ready.
+    fn meet_client(&self, wish: Wish, deadline: Instant) -> Result<Channel, SessionError> {
+        let come = self.order.manifest.client.map(Fingerprint);
+        let come = come.and_then(|client| self.room.claim(client, deadline, &|| wish.stands()));
+        let mut channel = come.ok_or(Obstacle::NoClient)?;
+        channel.name(&format!("client {}", self.order.client));
+        channel.extend(deadline);
+        say(&mut channel, &Tell::Ready)?;
+        Ok(channel)
+    }
+
+    /// Mutual proof over a fresh channel, where this party attests: the terms, what the peer
+    /// proved, and the guard of the link to come.
+    fn prove(
+        &self,
+        channel: &mut Channel,
+        instance: Option<&Instance>,
+        peer: Role,
+    ) -> Result<Option<(Terms, Proved, Guard)>, SessionError> {
+        let (Some(trust), Some(instance)) = (&self.site.trust, instance) else { return Ok(None) };
+        let Manifest { session, program, .. } = self.order.manifest;
+        let own = role(self.site.index);
+        let spki = self.site.config.identity.spki();
+        let terms = Terms::of(channel, spki, own, peer, session, program)?;
+        let proved = attest(&mut *channel, trust, instance, &terms)?;
+        let guard = instance.guard(&proved.instance, session, own, peer, &terms.exporter)?;
+        Ok(Some((terms, proved, guard)))
+    }
+
+    /// The links to the other parties, in the same order everywhere: P0 with P1, P0 with P2, …, P1
+    /// with P2, … The lower index dials.
+    fn link(
+        &self,
+        instance: Option<Instance>,
+        meeting: &Meeting<'_>,
+    ) -> Result<(Links, Option<Attested>), SessionError> {
+        let clock: Arc<Clock> = Arc::default();
+        let (index, parties) = (self.site.index, self.site.config.parties.len());
+        let mut peers: Vec<_> = (0..parties).map(|_| None).collect();
+        let mut links: Vec<Link> = Vec::with_capacity(parties);
+        for j in (0..parties).filter(|&j| j != index) {
+            let linked = self.link_one(j, instance.as_ref(), meeting, &clock);
+            match linked {
+                Ok((link, proved)) => {
+                    links.push(link);
+                    peers[j] = proved;
+                }
+                Err(error) => {
+                    links.iter().for_each(|link| link.abort(&error.to_string()));
+                    return Err(error);
+                }
+            }
+        }
+        let attested = instance.map(|instance| Attested { instance, peers });
+        Ok((Links::new(index, links, clock), attested))
+    }
+
+    fn link_one(
+        &self,
+        j: usize,
+        instance: Option<&Instance>,
+        meeting: &Meeting<'_>,
+        clock: &Arc<Clock>,
+    ) -> Result<(Link, Option<(Terms, Proved)>), SessionError> {
+        let Meeting { options, deadline, client } = *meeting;
+        let (config, index) = (&self.site.config, self.site.index);
+        let mut channel = if j > index {
+            self.dial(j, deadline)?
+        } else {
+            let wanted = || !client.has_ended();
+            let claimed = self.room.claim(config.parties[j].fingerprint, deadline, &wanted);
+            let Some(mut channel) = claimed else {
+                if !wanted() {
+                    // It says why, where it has a reason.
+                    client.recv_any(0)?;
+                }
+                let seconds = config.session.deadline.as_secs();
+                let reason = format!("it did not come to the session within {seconds} s");
+                return Err(WireError::Connect { peer: config.party_name(j), reason }.into());
+            };
+            channel.name(&config.party_name(j));
+            channel.extend(deadline);
+            say(&mut channel, &Tell::Ready)?;
+            channel
+        };
+        let met = self.prove(&mut channel, instance, role(j))?;
+        let (proved, guard) = match met {
+            Some((terms, proved, guard)) => (Some((terms, proved)), Some(guard)),
+            None => (None, None),
+        };
+        Ok((channel.into_link(Arc::clone(clock), options.between(index, j), guard)?, proved))
+    }
+
+    fn dial(&self, j: usize, deadline: Instant) -> Result<Channel, SessionError> {
+        let config = &self.site.config;
+        let party = &config.parties[j];
+        let (name, route) = (config.party_name(j), Route::to_session(&self.order.manifest.session));
+        let mut channel =
+            Channel::connect_to(route, &party.address, &config.identity, party.fingerprint, &name, deadline)?;
+        ready(&mut channel)?;
+        Ok(channel)
+    }
+}

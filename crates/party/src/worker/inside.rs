@@ -1,0 +1,177 @@
+//! The process of one session. It listens nowhere, writes no log and signs nothing; it ends with its
+//! session, and with the party.
+
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cryptflow_program::demand;
+use cryptflow_wire::WireError;
+use cryptflow_wire::tls::{Arrival, Route};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::control::{Control, Instruction, Report};
+use super::surviving;
+use crate::StartError;
+use crate::attested::{Trust, TrustError};
+use crate::audit::Head;
+use crate::config::{Config, ConfigError};
+use crate::doors::HANDSHAKE;
+use crate::rendezvous::Rendezvous;
+use crate::session::{Order, Session, Wish};
+use crate::site::Site;
+
+/// Stack of a thread that shakes hands: strangers must not take much.
+const STACK: usize = 512 << 10;
+
+/// Bytes that a session may take beside what its program demands: messages, links, threads.
+const BESIDE: u64 = 1 << 30;
+
+/// Serves one session of the party that has started this process, with which it speaks over its
+/// standard input. `trust` is what the party proves itself with, and judges others by.
+///
+/// # Errors
+/// The process was started by somebody else, or cannot serve a session; the party knows, then.
+pub fn session_process(
+    trust: impl FnOnce(&Config) -> Result<Option<Trust>, TrustError>,
+) -> Result<(), StartError> {
+    introduce();
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| StartError::Alone)?;
+    let control = Arc::new(Control::over(UnixStream::from(stdin)));
+    let Ok(Some((Instruction::Site(source), _))) = control.receive() else {
+        return Err(StartError::Alone);
+    };
+    let path = source.path.clone();
+    let site = Config::parse(source)
+        .map_err(|reason| ConfigError { path, reason }.into())
+        .and_then(|config| Ok((trust(&config)?, config)))
+        .and_then(|(trust, config)| Ok(Site::new(config, trust)?));
+    let site = match site {
+        Ok(site) => Arc::new(site),
+        Err(error) => {
+            // The party hears it when it asks for something.
+            let _ = control.send(&Report::Refused(StartError::to_string(&error)), None);
+            let _ = control.receive::<Instruction>();
+            return Err(error);
+        }
+    };
+    let (order, begin) = listen(&control, &site);
+    // Without an order the party is gone.
+    let Ok((order, room)) = order.recv() else { return Ok(()) };
+    serve(&control, site, order, room, &begin);
+    Ok(())
+}
+
+/// Prepares a session, and runs it.
+fn serve(
+    control: &Control,
+    site: Arc<Site>,
+    order: Order,
+    room: Arc<Rendezvous>,
+    begin: &Receiver<(Head, Wish)>,
+) {
+    // A party that does not hear this is gone, and this process with it.
+    let report = |report: Report| drop(control.send(&report, None));
+    let session = match surviving(|| Session::prepare(site, room, order)) {
+        Ok(session) => session,
+        Err(error) => return report(Report::Refused(error.to_string())),
+    };
+    let most = demand(session.program()).memory.saturating_mul(2).saturating_add(BESIDE);
+    limit(Resource::Data, most);
+    report(Report::Prepared);
+    let Ok((head, wish)) = begin.recv() else { return };
+    let ended = surviving(|| session.run(wish, &head, |heads| report(Report::Shown(heads))));
+    report(Report::Ended(ended.map_err(|error| error.to_string())));
+}
+
+/// Listens to the party, in a thread of its own, as long as there is one.
+fn listen(
+    control: &Arc<Control>,
+    site: &Arc<Site>,
+) -> (Receiver<(Order, Arc<Rendezvous>)>, Receiver<(Head, Wish)>) {
+    let ((orders, order), (begins, begin)) = (mpsc::channel(), mpsc::channel());
+    let (control, site) = (Arc::clone(control), Arc::clone(site));
+    thread::spawn(move || {
+        let mut inside: Option<(Arc<Rendezvous>, Route)> = None;
+        while let Ok(Some((instruction, came))) = control.receive() {
+            match (instruction, &inside) {
+                (Instruction::Prepare(order), None) => {
+                    let room = Arc::new(order.rendezvous(&site));
+                    inside = Some((Arc::clone(&room), Route::to_session(&order.manifest.session)));
+                    // Where nobody takes it, this process is about to end.
+                    let _ = orders.send((order, room));
+                    give_signs_of_life(Arc::clone(&control), site.config.session.deadline / 4);
+                }
+                (Instruction::Begin(head), _) => {
+                    let Some(Ok(wish)) = came.map(|asked| Wish::over(asked.into())) else { break };
+                    let _ = begins.send((head, wish));
+                }
+                (Instruction::Arrival { number, heard }, Some((room, route))) => {
+                    let Some(socket) = came.map(TcpStream::from) else { break };
+                    let soon = Instant::now() + HANDSHAKE.min(site.config.session.deadline);
+                    let arrival = Arrival::taken_over(socket, heard, *route, soon);
+                    let_in(&control, &site, room, arrival, number);
+                }
+                // A party says nothing of this kind.
+                (Instruction::Site(_) | Instruction::Prepare(_) | Instruction::Arrival { .. }, _) => {}
+            }
+        }
+        // The party is gone, or wants no more of this session.
+        std::process::exit(1);
+    });
+    (order, begin)
+}
+
+/// Shakes hands with whoever has come, in a thread of its own.
+fn let_in(control: &Arc<Control>, site: &Arc<Site>, room: &Arc<Rendezvous>, arrival: Arrival, number: u64) {
+    let settled = {
+        let control = Arc::clone(control);
+        move |result: Result<(), WireError>| {
+            let not_let_in = match result {
+                Ok(()) => None,
+                Err(WireError::NotLetIn { peer, reason }) => Some((peer, reason)),
+                Err(error) => Some(("a stranger".to_string(), error.to_string())),
+            };
+            // A party that does not hear this is gone.
+            let _ = control.send(&Report::Settled { number, not_let_in }, None);
+        }
+    };
+    let (site, room, else_settled) = (Arc::clone(site), Arc::clone(room), settled.clone());
+    let spawned =
+        thread::Builder::new().stack_size(STACK).spawn(move || settled(room.let_in(arrival, &site)));
+    if let Err(error) = spawned {
+        let reason = format!("no thread for it: {error}");
+        else_settled(Err(WireError::NotLetIn { peer: "a stranger".into(), reason }));
+    }
+}
+
+/// Tells the party now and then that this process does not stand still.
+fn give_signs_of_life(control: Arc<Control>, pause: Duration) {
+    thread::spawn(move || {
+        while control.send(&Report::Alive, None).is_ok() {
+            thread::sleep(pause);
+        }
+    });
+}
+
+/// Tells the system what this process is. What ends it must not leave its secrets in a file, nor end
+/// another one in its place. Best effort: a system that does not know of these goes without.
+fn introduce() {
+    limit(Resource::Core, 0);
+    #[cfg(target_os = "linux")]
+    {
+        // It was started under the name of a link.
+        let _ = rustix::thread::set_name(c"cryptflow-party");
+        // Where memory runs out, this process goes before the party's.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+    }
+}
+
+fn limit(resource: Resource, most: u64) {
+    let most = Some(getrlimit(resource).maximum.map_or(most, |allowed| most.min(allowed)));
+    let _ = setrlimit(resource, Rlimit { current: most, maximum: most });
+}

@@ -15,7 +15,7 @@ use cryptflow_wire::tls::Channel;
 use crate::common;
 use crate::liar::open;
 use crate::played;
-use crate::sites::{PATIENCE, Sites};
+use crate::sites::{PATIENCE, Sites, signal};
 
 /// What a party's memory may grow by while somebody sends it far more.
 const LITTLE: u64 = 6 << 20;
@@ -100,10 +100,14 @@ fn a_message_after_the_end_of_a_session_is_an_error_that_names_its_sender() {
     inputs(&opened.links, ring_bits, &[0, 1, 2]);
     for (party, link) in opened.links.iter().enumerate() {
         while !matches!(receive::<Reply>(link).unwrap(), Reply::Outputs { .. }) {}
+        // P2 finds both at once.
+        let processes = if party == 2 { sites.children(2) } else { Vec::new() };
+        processes.iter().for_each(|&id| signal(id, "-STOP"));
         send(link, &Request::Finish).unwrap();
         if party == 2 {
             link.send(vec![0; 100]).unwrap();
         }
+        processes.iter().for_each(|&id| signal(id, "-CONT"));
     }
     for link in &opened.links[..2] {
         assert!(matches!(receive::<Reply>(link).unwrap(), Reply::Finished { .. }));

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
@@ -16,7 +15,7 @@ use cryptflow_wire::tls::{Arrival, Channel, Identity, Route};
 
 use crate::common;
 use crate::fork::Alice;
-use crate::sites::{PATIENCE, Sites, stat};
+use crate::sites::{PATIENCE, Sites, signal, stat};
 
 /// Whether a process runs, or stands still; one that ended and was not waited for does not.
 fn lives(id: u32) -> bool {
@@ -39,10 +38,6 @@ fn spare(sites: &Sites, index: usize, others: &[u32]) -> u32 {
         found.len() == 1
     });
     found[0]
-}
-
-fn send(id: u32, signal: &str) {
-    assert!(Command::new("kill").args([signal, &id.to_string()]).status().unwrap().success());
 }
 
 fn files(id: u32) -> Vec<PathBuf> {
@@ -104,22 +99,22 @@ fn started() -> Sites {
 #[test]
 fn what_kills_a_session_ends_that_session_alone() {
     let sites = started();
-    for (signal, said) in [("-KILL", "signal 9 (killed"), ("-ABRT", "signal 6 (abort)")] {
+    for (name, said) in [("-KILL", "signal 9 (killed"), ("-ABRT", "signal 6 (abort)")] {
         let doomed = Open::new(&sites, &[]);
         let other = Open::new(&sites, &[&doomed]);
         other.run().unwrap();
         doomed.run().unwrap();
         // P2 holds this run up, so that it is in its middle.
         let [_, process, helper] = doomed.processes;
-        send(helper, "-STOP");
+        signal(helper, "-STOP");
         let error = std::thread::scope(|scope| {
             scope.spawn(move || {
                 std::thread::sleep(Duration::from_millis(200));
-                send(process, signal);
+                signal(process, name);
             });
             doomed.run().unwrap_err()
         });
-        send(helper, "-CONT");
+        signal(helper, "-CONT");
         // The client and the others name the party, and it knows more.
         assert!(error.contains("P1 closed the connection: it stopped, crashed or was killed"), "{error}");
         await_audit(&sites, 1, &format!("the session's process failed: {said}"));
@@ -145,8 +140,8 @@ fn what_kills_a_session_ends_that_session_alone() {
 #[test]
 fn a_process_that_waits_in_vain_is_replaced() {
     let sites = started();
-    send(spare(&sites, 0, &[]), "-KILL");
-    send(spare(&sites, 1, &[]), "-TERM");
+    signal(spare(&sites, 0, &[]), "-KILL");
+    signal(spare(&sites, 1, &[]), "-TERM");
     sites.predict().unwrap();
 }
 
@@ -154,7 +149,7 @@ fn a_process_that_waits_in_vain_is_replaced() {
 fn a_process_that_stands_still_is_ended() {
     let sites = started();
     let open = Open::new(&sites, &[]);
-    send(open.processes[2], "-STOP");
+    signal(open.processes[2], "-STOP");
     await_audit(&sites, 2, "stood still for 5 s");
     assert!(!lives(open.processes[2]));
     let error = open.run().unwrap_err();

@@ -48,6 +48,11 @@ pub fn stat(id: u32, field: usize) -> Option<String> {
     text.rsplit_once(") ")?.1.split(' ').nth(field).map(String::from)
 }
 
+/// Sends a process a signal.
+pub fn signal(id: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
+}
+
 /// What the command prints, where it succeeds; what it complains of, where it fails.
 pub fn outcome(mut command: Command) -> Result<String, String> {
     let output = finish(command.spawn().unwrap());
@@ -190,8 +195,7 @@ impl Sites {
 
     /// Sends a party's process a signal.
     pub fn signal(&self, index: usize, name: &str) {
-        let id = self.id(index).to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        signal(self.id(index), name);
     }
 
     /// Waits until no session runs any more, at any party.

@@ -21,24 +21,28 @@
 //! can be changed: so each protocol shows that each of these checks finds the bug which it is there
 //! for.
 
+pub mod coupling;
+pub mod network;
 mod owners;
 mod scenario;
+mod session;
 mod watched;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Barrier};
-use std::thread;
+use std::sync::Arc;
 
 use cryptflow_ring::pack::{pack, unpack};
-use cryptflow_wire::local::{Recorded, recorded_mesh};
-use cryptflow_wire::{LinkOptions, Links};
+use cryptflow_wire::Links;
+use cryptflow_wire::local::Recorded;
 
 use cryptflow_mpc::clear::sign_extend;
-use cryptflow_mpc::keys::{Key, Keys};
+use cryptflow_mpc::keys::Keys;
+use cryptflow_mpc::stream::Source;
 use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol};
 
 pub use owners::{Share, check_owner, check_sharing};
 pub use scenario::{OneRelu, Scenario, Zoo};
+pub use session::{Sources, in_session};
 pub use watched::{Fault, Ledger, Watched, covers};
 
 /// A protocol as this suite sees it.
@@ -195,40 +199,11 @@ pub fn run_with<D: Definition + Sync>(
     parts: &Parts,
     keys: Vec<[Arc<Watched>; 2]>,
 ) -> Result<Run, Error> {
-    let (links, transcript) = recorded_mesh(3, LinkOptions::default())?;
-    let begin = Barrier::new(3);
-    let begin_with =
-        |links, keys| (subject.insecure_begin)(&subject.definition, links, keys, scenario.ring_bits());
-    let results: Vec<Result<Vec<Vec<u8>>, Error>> = thread::scope(|scope| {
-        let threads: Vec<_> = links
-            .into_iter()
-            .zip(PARTIES)
-            .map(|(links, party)| {
-                let [next, previous] = keys[party.index()].clone();
-                let (begin, begin_with, transcript) = (&begin, &begin_with, &transcript);
-                scope.spawn(move || {
-                    let (next, previous) =
-                        (Key::insecure_from_source(next), Key::insecure_from_source(previous));
-                    let keys = [(party.next(3), next), (party.previous(3), previous)];
-                    let joined =
-                        Keys::insecure_from_keys(party, keys).and_then(|keys| begin_with(links, keys));
-                    begin.wait();
-                    // What was said before is no part of the program.
-                    if party == Party::P0 {
-                        transcript.take();
-                    }
-                    begin.wait();
-                    play(scenario, &mut joined?, parts)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
-    });
-    let mut revealed: [Vec<Vec<u8>>; 3] = Default::default();
-    for (slot, result) in revealed.iter_mut().zip(results) {
-        *slot = result?;
-    }
-    Ok(Run { messages: transcript.take(), revealed, keys })
+    let sources =
+        PARTIES.map(|party| keys[party.index()].each_ref().map(|key| Arc::clone(key) as Arc<dyn Source>));
+    let (revealed, messages) =
+        in_session(subject, scenario.ring_bits(), sources, |party, _| play(scenario, party, parts))?;
+    Ok(Run { messages, revealed, keys })
 }
 
 /// A party's side.

@@ -8,18 +8,9 @@
 use cryptflow_mpc::{Cost, Error, Layout};
 use cryptflow_operation::Compare;
 
-use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
-use crate::session::BLOCK;
 use crate::share::{Masked, low_bits};
-use crate::{Mirror, MirrorCosts, Tuning};
-
-impl Tuning {
-    /// Elements that are compared at a time with so many thresholds.
-    pub(crate) fn compared(&self, thresholds: usize) -> usize {
-        (self.wave / thresholds.max(1) / BLOCK * BLOCK).max(BLOCK)
-    }
-}
+use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where
@@ -35,7 +26,9 @@ impl Mirror {
         let ring = self.session.ring_bits;
         let all = len * thresholds.len();
         let mut out = Masked { a: vec![0; all], b: vec![0; all], bits: ring };
+        planted!(self.session.tuning, RewoundThresholds: self.session.mark());
         for (begin, (a, b)) in (0..).step_by(wave).zip(x.a.chunks(wave).zip(x.b.chunks(wave))) {
+            planted!(self.session.tuning, RewoundThresholds: self.session.rewind());
             let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits };
             let sign = self.sign(&part, &moved, compare_bits)?;
             let bits = self.bits(&sign, part.len(), thresholds.len())?;
@@ -67,6 +60,7 @@ impl Mirror {
                 rest = later;
             }
         };
+        planted!(self.session.tuning, OnePadForBits: self.session.repeat_next(len));
         self.session.deal_and_open(
             len * thresholds,
             &[ring],
@@ -113,8 +107,8 @@ impl MirrorCosts {
         for start in (0..x.len).step_by(wave) {
             let n = wave.min(x.len - start);
             cost += self.sign(n, thresholds, compare.compare_bits)
-                + deal_values(thresholds * n, ring_bits)
-                + open_values(thresholds * n, ring_bits);
+                + self.deal_values(thresholds * n, ring_bits)
+                + self.open_values(thresholds * n, ring_bits);
         }
         cost
     }

@@ -6,10 +6,7 @@ use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
 use cryptflow_operation::{Bounds, Operation};
 use cryptflow_ring::pack::packed_len;
 
-use crate::lift::widen;
-use crate::linear::truncate;
-use crate::session::{BLOCK, cut};
-use crate::tree::Tuning;
+use crate::tuning::{Tuning, cut};
 
 /// What Mirror's operations cost under a tuning.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,31 +15,34 @@ pub struct MirrorCosts {
     pub tuning: Tuning,
 }
 
-/// Sums a size over the blocks of a tensor; all blocks but the last are alike.
-fn over_blocks(len: usize, size: impl Fn(usize) -> usize) -> u64 {
-    let full = len / BLOCK;
-    let rest = len % BLOCK;
-    (full * size(BLOCK) + if rest > 0 { size(rest) } else { 0 }) as u64
-}
+impl MirrorCosts {
+    /// Sums a size over the blocks of a tensor; all blocks but the last are alike.
+    fn over_blocks(&self, len: usize, size: impl Fn(usize) -> usize) -> u64 {
+        let block = self.tuning.block;
+        let (full, rest) = (len / block, len % block);
+        (full * size(block) + if rest > 0 { size(rest) } else { 0 }) as u64
+    }
 
-/// P2 deals a block of which P1 is sent the first part and P0 the rest.
-pub(crate) fn dealt(len: usize, size: impl Fn(usize) -> usize) -> Cost {
-    let (to0, to1) = (over_blocks(len, |n| size(n - cut(n))), over_blocks(len, |n| size(cut(n))));
-    Cost { rounds: 0, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() }
-}
+    /// P2 deals a block of which P1 is sent the first part and P0 the rest.
+    pub(crate) fn dealt(&self, len: usize, size: impl Fn(usize) -> usize) -> Cost {
+        let to0 = self.over_blocks(len, |n| size(n - cut(n)));
+        let to1 = self.over_blocks(len, |n| size(cut(n)));
+        Cost { rounds: 0, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() }
+    }
 
-/// Each evaluator sends the other a message for each block.
-pub(crate) fn opened(len: usize, size: impl Fn(usize) -> usize) -> Cost {
-    let bytes = over_blocks(len, size);
-    Cost { rounds: u64::from(bytes > 0), bytes: [[0, bytes, 0], [bytes, 0, 0], [0; 3]].into() }
-}
+    /// Each evaluator sends the other a message for each block.
+    pub(crate) fn opened(&self, len: usize, size: impl Fn(usize) -> usize) -> Cost {
+        let bytes = self.over_blocks(len, size);
+        Cost { rounds: u64::from(bytes > 0), bytes: [[0, bytes, 0], [bytes, 0, 0], [0; 3]].into() }
+    }
 
-pub(crate) fn deal_values(len: usize, bits: u32) -> Cost {
-    dealt(len, |n| packed_len(n, bits))
-}
+    pub(crate) fn deal_values(&self, len: usize, bits: u32) -> Cost {
+        self.dealt(len, |n| packed_len(n, bits))
+    }
 
-pub(crate) fn open_values(len: usize, bits: u32) -> Cost {
-    opened(len, |n| packed_len(n, bits))
+    pub(crate) fn open_values(&self, len: usize, bits: u32) -> Cost {
+        self.opened(len, |n| packed_len(n, bits))
+    }
 }
 
 impl CostModel for MirrorCosts {
@@ -60,10 +60,10 @@ impl CostModel for MirrorCosts {
         let bits = operation.rules().ring(&rings, place.ring_bits).unwrap_or(0);
         let result = Layout { len: place.len, bits };
         let cost = match operation {
-            Operation::Linear(_) | Operation::Product(_) => truncate(result),
+            Operation::Linear(_) | Operation::Product(_) => self.truncate(result),
             Operation::Compare(o) => self.compare(place.x()?, o, place.ring_bits),
-            Operation::ScalePublic(_) => open_values(result.len, result.bits),
-            Operation::Widen => widen(place.x()?, bits, self.tuning.wave),
+            Operation::ScalePublic(_) => self.open_values(result.len, result.bits),
+            Operation::Widen => self.widen(place.x()?, bits),
             Operation::Activation(o) => self.activation(place.x()?, o, bits),
             Operation::MaxPool(o) => self.max_pool(place.x()?, o),
             Operation::Combine(_)

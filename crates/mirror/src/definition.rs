@@ -43,7 +43,10 @@ impl Definition for MirrorDefinition {
     }
 
     fn owner(&self, ring_bits: u32) -> MirrorOwner {
-        MirrorOwner::new(ring_bits)
+        let owner = MirrorOwner::new(ring_bits);
+        #[cfg(all(test, debug_assertions))]
+        let owner = MirrorOwner { planted: self.tuning.planted, ..owner };
+        owner
     }
 
     fn costs(&self, _ring_bits: u32) -> MirrorCosts {

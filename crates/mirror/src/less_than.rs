@@ -8,10 +8,10 @@ use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes, write_plane};
 
 use crate::circuit::{Circuit, Gate};
-use crate::cost::{dealt, opened};
-use crate::session::{BLOCK, Opened, Planes, Session, blocks};
+use crate::session::{Opened, Planes, Session};
 use crate::share::Masked;
 use crate::tree::Tree;
+use crate::tuning::Tuning;
 use crate::{Mirror, MirrorCosts};
 
 /// The bits x >= t of each element, for each of some thresholds, under masks: bit = β ⊕ ρ. The
@@ -19,13 +19,16 @@ use crate::{Mirror, MirrorCosts};
 pub(crate) struct Sign {
     planes: Planes,
     thresholds: usize,
+    len: usize,
+    tuning: Tuning,
 }
 
 impl Sign {
     /// For each element of a range 0 or `u64::MAX`, as this party's bit for a threshold is 0 or 1.
     pub(crate) fn masks(&self, threshold: usize, range: Range<usize>, out: &mut [u64]) {
+        let of_block = plane_words(self.tuning.block);
         let word = |index: usize| {
-            let (block, at) = (self.planes.blocks.get(index / BLOCK_WORDS)?, index % BLOCK_WORDS);
+            let (block, at) = (self.planes.blocks.get(index / of_block)?, index % of_block);
             let words = block.len() / self.thresholds.max(1);
             if at < words { block.get(threshold * words + at).copied() } else { None }
         };
@@ -37,10 +40,10 @@ impl Sign {
         }
     }
 
-    /// This party's bits for a threshold, or their complements, as bytes; there are so many elements.
-    pub(crate) fn written(&self, threshold: usize, complement: bool, len: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(plane_bytes(len));
-        for (block, range) in self.planes.blocks.iter().zip(blocks(len)) {
+    /// This party's bits for a threshold, or their complements, as bytes.
+    pub(crate) fn written(&self, threshold: usize, complement: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(plane_bytes(self.len));
+        for (block, range) in self.planes.blocks.iter().zip(self.tuning.blocks(self.len)) {
             let words = plane_words(range.len());
             let plane = block.get(threshold * words..(threshold + 1) * words).unwrap_or_default();
             let flipped: Vec<u64> = plane.iter().map(|word| if complement { !word } else { *word }).collect();
@@ -51,9 +54,6 @@ impl Sign {
         out
     }
 }
-
-/// Words of a plane of a full block.
-const BLOCK_WORDS: usize = BLOCK / 64;
 
 impl Mirror {
     /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t:
@@ -89,8 +89,14 @@ pub(crate) fn less_than_and_sign(
     // Bits of m or r: the compared ones and, above them, the sign.
     let planes = circuit.bits as usize + 1;
     let copies = circuit.copies;
-    let pads: Vec<Planes> =
-        circuit.levels.iter().map(|level| session.plane_pads(len, copies * Circuit::opened(level))).collect();
+    let mut pads = Vec::with_capacity(circuit.levels.len());
+    for level in &circuit.levels {
+        planted!(session.tuning, BareNodes: session.bare_next(true));
+        pads.push(session.plane_pads(len, copies * Circuit::opened(level)));
+    }
+    planted!(session.tuning, BareSign: session.bare_next(true));
+    planted!(session.tuning, BareInputCheck: session.bare_next(session.bare_signs));
+    planted!(session.tuning, OnePadForThresholds: session.repeat_next_planes(copies));
     let sign_pads = session.plane_pads(len, copies);
 
     // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's
@@ -112,7 +118,7 @@ pub(crate) fn less_than_and_sign(
                 let first = copy * circuit.each + node.first;
                 let mask = |p: usize| {
                     let at = (copy * opened + node.first_opened + p) * words;
-                    &pads.blocks[index][at..at + words]
+                    &pads.known(index)[at..at + words]
                 };
                 node.products(mask, &mut out[first * words..(first + node.monomials.len()) * words], words);
             }
@@ -123,7 +129,7 @@ pub(crate) fn less_than_and_sign(
     // The evaluators' leaves need no message.
     let mut blocks: Vec<Block> = Vec::new();
     if !session.is_dealer() {
-        blocks = evaluate_leaves(x, thresholds, circuit, &dealt, first);
+        blocks = evaluate_leaves(x, thresholds, circuit, &dealt, session);
     }
     for (level, pads) in circuit.levels.iter().zip(pads) {
         let count = Circuit::opened(level);
@@ -158,7 +164,7 @@ pub(crate) fn less_than_and_sign(
         }
     })?;
     let planes = if session.is_dealer() { opened.hidden } else { opened.public };
-    Ok(Sign { planes, thresholds: copies })
+    Ok(Sign { planes, thresholds: copies, len, tuning: session.tuning })
 }
 
 fn evaluate_leaves(
@@ -166,11 +172,11 @@ fn evaluate_leaves(
     thresholds: &[u64],
     circuit: &Circuit,
     dealt: &Planes,
-    first: bool,
+    session: &Session,
 ) -> Vec<Block> {
     use rayon::prelude::*;
-    let planes = circuit.bits as usize + 1;
-    x.a.par_chunks(BLOCK)
+    let (planes, first) = (circuit.bits as usize + 1, session.is_first());
+    x.a.par_chunks(session.tuning.block)
         .zip(&dealt.blocks)
         .map(|(values, dealt)| {
             let words = plane_words(values.len());
@@ -229,11 +235,11 @@ impl MirrorCosts {
     pub(crate) fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
         let tree = Tree::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
         let circuit = Circuit::new(&tree, thresholds);
-        let mut cost = dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
+        let mut cost = self.dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
         for level in &circuit.levels {
             let count = thresholds * Circuit::opened(level);
-            cost += opened(len, |n| count * plane_bytes(n));
+            cost += self.opened(len, |n| count * plane_bytes(n));
         }
-        cost + opened(len, |n| thresholds * plane_bytes(n))
+        cost + self.opened(len, |n| thresholds * plane_bytes(n))
     }
 }

@@ -14,6 +14,9 @@
 //! products; Abspoel et al. (TCC 2019), Araki et al. (CCS 2016), ASTRA, ABY2.0 and Trio are its
 //! neighbours.
 
+#[macro_use]
+mod planted;
+
 mod circuit;
 mod compare;
 pub mod cost;
@@ -31,13 +34,14 @@ pub mod share;
 #[path = "../tests/mod.rs"]
 mod tests;
 pub mod tree;
+mod tuning;
 mod within;
 
 pub use cost::MirrorCosts;
 pub use definition::MirrorDefinition;
 pub use mirror::Mirror;
 pub use share::{Masked, MirrorOwner, MirroredWeight};
-pub use tree::Tuning;
+pub use tuning::Tuning;
 
 // Tests that other crates share say the crate's name.
 #[cfg(test)]

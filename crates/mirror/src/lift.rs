@@ -3,10 +3,9 @@
 use cryptflow_mpc::{Cost, Error, Layout};
 use rayon::prelude::*;
 
-use crate::Mirror;
-use crate::cost::{deal_values, open_values};
-use crate::session::BLOCK;
+use crate::session::CHUNK;
 use crate::share::{Masked, low_bits};
+use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// Masked over Z_2^k to masked over Z_2^K: m and the masks stay, only the K − k high bits are
@@ -23,6 +22,7 @@ impl Mirror {
         let (high_bits, mask) = (ring - k, low_bits(k));
         let len = x.len();
         let shifted = |m: u64| m.wrapping_add(offset) & mask;
+        planted!(self.session.tuning, BareLift: self.session.bare_next(true));
         let high = self.session.deal_and_open(
             len,
             &[high_bits, high_bits],
@@ -45,11 +45,11 @@ impl Mirror {
         )?;
         let mut y = x;
         let (dealer, ring_mask) = (self.session.is_dealer(), low_bits(ring));
-        y.a.par_iter_mut().with_min_len(BLOCK).zip(&high.a).for_each(|(a, h)| {
+        y.a.par_iter_mut().with_min_len(CHUNK).zip(&high.a).for_each(|(a, h)| {
             let low = if dealer { *a } else { shifted(*a).wrapping_sub(offset) };
             *a = low.wrapping_add(h << k) & ring_mask;
         });
-        y.b.par_iter_mut().with_min_len(BLOCK).zip(&high.b).for_each(|(b, h)| {
+        y.b.par_iter_mut().with_min_len(CHUNK).zip(&high.b).for_each(|(b, h)| {
             *b = b.wrapping_add(h << k) & ring_mask;
         });
         y.bits = ring;
@@ -66,16 +66,18 @@ impl Mirror {
     }
 }
 
-/// A lift's cost: two values of the missing bits dealt, one opened. One round.
-pub(crate) fn lift(len: usize, from: u32, to: u32) -> Cost {
-    if from >= to {
-        return Cost::FREE;
+impl MirrorCosts {
+    /// A lift's cost: two values of the missing bits dealt, one opened. One round.
+    pub(crate) fn lift(&self, len: usize, from: u32, to: u32) -> Cost {
+        if from >= to {
+            return Cost::FREE;
+        }
+        let missing = to - from;
+        self.deal_values(len, missing) + self.deal_values(len, missing) + self.open_values(len, missing)
     }
-    let missing = to - from;
-    deal_values(len, missing) + deal_values(len, missing) + open_values(len, missing)
-}
 
-/// The cost of widening, so many elements at a time.
-pub(crate) fn widen(x: Layout, to: u32, wave: usize) -> Cost {
-    Cost::in_waves(x.len, wave, |n| lift(n, x.bits, to))
+    /// The cost of widening.
+    pub(crate) fn widen(&self, x: Layout, to: u32) -> Cost {
+        Cost::in_waves(x.len, self.tuning.wave, |n| self.lift(n, x.bits, to))
+    }
 }

@@ -16,10 +16,9 @@ use cryptflow_mpc::{Cost, Error, Layout, Term};
 use cryptflow_ring::bilinear::bilinear_into;
 use rayon::prelude::*;
 
-use crate::Mirror;
-use crate::cost::{deal_values, open_values};
-use crate::session::BLOCK;
+use crate::session::CHUNK;
 use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits};
+use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
@@ -61,6 +60,7 @@ impl Mirror {
             Some(WeightPart::Evaluator(b)) => b.as_slice(),
             _ => &[],
         };
+        planted!(self.session.tuning, BareConstant: self.session.bare_next(terms.is_empty()));
         self.open_truncated("linear", z, bias, shift)
     }
 
@@ -88,7 +88,7 @@ impl Mirror {
             // zero.
             let half = (1u64 << shift).wrapping_sub(2);
             let channels = bias.len().max(1);
-            z.par_chunks_mut(channels * (BLOCK / channels).max(1)).for_each(|chunk| {
+            z.par_chunks_mut(channels * (CHUNK / channels).max(1)).for_each(|chunk| {
                 for row in chunk.chunks_mut(channels) {
                     for (z, b) in row.iter_mut().zip(bias) {
                         *z = z.wrapping_add(*b);
@@ -128,6 +128,7 @@ impl Mirror {
         }
         let (k, mask, first) = (x.bits - shift, low_bits(x.bits), self.session.is_first());
         let nothing = |_, _: Range<usize>, _: &mut [u64]| {};
+        planted!(self.session.tuning, BareFactors: self.session.bare_next(true));
         self.session.deal_and_open(x.len(), &[], k, nothing, |range, _, out| {
             for (i, out) in range.zip(out) {
                 let c = factors[i % factors.len()];
@@ -151,7 +152,7 @@ impl Masked {
         let times = if dealer { 1 } else { 2 };
         let mask = low_bits(self.bits);
         let mut out = vec![0; self.len()];
-        out.par_chunks_mut(BLOCK).zip(self.a.par_chunks(BLOCK).zip(self.b.par_chunks(BLOCK))).for_each(
+        out.par_chunks_mut(CHUNK).zip(self.a.par_chunks(CHUNK).zip(self.b.par_chunks(CHUNK))).for_each(
             |(out, (a, b))| {
                 for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
                     *out = a.wrapping_sub(b.wrapping_mul(times)) & mask;
@@ -162,7 +163,9 @@ impl Masked {
     }
 }
 
-/// A truncation's cost: an addend dealt and the sum opened, over the ring that is left. One round.
-pub(crate) fn truncate(result: Layout) -> Cost {
-    deal_values(result.len, result.bits) + open_values(result.len, result.bits)
+impl MirrorCosts {
+    /// A truncation's cost: an addend dealt and the sum opened, over the ring that is left. One round.
+    pub(crate) fn truncate(&self, result: Layout) -> Cost {
+        self.deal_values(result.len, result.bits) + self.open_values(result.len, result.bits)
+    }
 }

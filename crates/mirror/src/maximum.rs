@@ -68,7 +68,9 @@ impl Mirror {
                 Masked { a: pick(&x.a), b: pick(&x.b), bits: x.bits }
             })
             .collect();
+        planted!(self.session.tuning, RewoundTournament: self.session.mark());
         while candidates.len() > 1 {
+            planted!(self.session.tuning, RewoundTournament: self.session.rewind());
             let odd = if candidates.len() % 2 == 1 { candidates.pop() } else { None };
             let half = candidates.len() / 2;
             let second = concat(candidates.split_off(half), x.bits);

@@ -9,9 +9,9 @@ use cryptflow_wire::Links;
 use rayon::prelude::*;
 
 use crate::MirrorDefinition;
-use crate::session::{BLOCK, Session};
+use crate::session::Session;
 use crate::share::{Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
-use crate::tree::Tuning;
+use crate::tuning::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
 pub(crate) const PARTIES: usize = 3;
@@ -26,10 +26,7 @@ impl Mirror {
     /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
     /// and confidential.
     pub fn new(links: Links, scope: &Scope, tuning: Tuning) -> Result<Mirror, Error> {
-        let variant = Variant {
-            name: MirrorDefinition::FACTS.name,
-            parameters: &[tuning.bits_per_round, tuning.wave as u64],
-        };
+        let variant = Variant { name: MirrorDefinition::FACTS.name, parameters: &tuning.parameters() };
         let keys = Keys::agree(&links, scope, &variant)?;
         Mirror::insecure_with_keys(links, keys, scope.ring_bits, tuning)
     }
@@ -45,22 +42,18 @@ impl Mirror {
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
         }
-        if tuning.wave == 0 || !tuning.wave.is_multiple_of(BLOCK) {
-            let reason = format!("waves of {} elements, which are no multiple of {BLOCK}", tuning.wave);
-            return Err(Error::Range { operation: "session", reason });
-        }
+        tuning.check()?;
         if links.parties() != PARTIES {
             return Err(Error::parties(links.parties(), PARTIES));
         }
-        let party = Party::new(links.index());
-        let session = Session { party, links, keys, ring_bits, tuning };
-        let start = Cost::seen(&session.links);
+        let session = Session::new(links, keys, ring_bits, tuning);
+        let start = Cost::seen(session.links());
         Ok(Mirror { session, start })
     }
 
     /// The links of the session, for whoever must abort it.
     pub fn links(&self) -> &Links {
-        &self.session.links
+        self.session.links()
     }
 }
 
@@ -101,29 +94,16 @@ impl Protocol for Mirror {
     /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have;
     /// P2 sends nothing.
     fn reveal(&mut self, x: &Masked) -> Result<Vec<u8>, Error> {
-        let first = self.session.is_first();
-        if self.session.is_dealer() {
-            return Ok(Vec::new());
-        }
-        let other = if first { Party::P1 } else { Party::P0 };
-        let mut zero = vec![0; x.len()];
-        self.session.keys.with(other).stream().words(0, &mut zero);
-        let mask = low_bits(x.bits);
-        for (i, z) in zero.iter_mut().enumerate() {
-            let share = if first {
-                x.a[i].wrapping_sub(x.b[i]).wrapping_add(*z)
-            } else {
-                x.b[i].wrapping_add(*z).wrapping_neg()
-            };
-            *z = share & mask;
-        }
+        let share = self.session.rerandomised(x);
+        planted!(self.session.tuning, RewoundBatches: self.session.begin_again());
+        let Some(share) = share else { return Ok(Vec::new()) };
         let mut out = vec![x.bits as u8];
-        pack(&zero, x.bits, &mut out);
+        pack(&share, x.bits, &mut out);
         Ok(out)
     }
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Mirror>) -> Result<Masked, Error> {
-        match operation {
+        let done = match operation {
             Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift),
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
             Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits),
@@ -141,11 +121,13 @@ impl Protocol for Mirror {
             Operation::Add => same_length(on.x()?, on.y()?).map(|(x, y)| x.add(y)),
             Operation::Sub => same_length(on.x()?, on.y()?).map(|(x, y)| x.sub(y)),
             Operation::Movement(o) => moved(o, &on.inputs, self.session.ring_bits),
-        }
+        };
+        planted!(self.session.tuning, RewoundByErrors: self.session.back_if(done.is_err()));
+        done
     }
 
     fn metered(&self) -> Cost {
-        Cost::seen(&self.session.links).since(&self.start)
+        Cost::seen(self.session.links()).since(&self.start)
     }
 }
 

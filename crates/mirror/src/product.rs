@@ -35,6 +35,7 @@ impl Mirror {
         map.check()?;
         let mut z = vec![0; map.output_len()];
         bilinear_into(map, &x, &y, ring, &mut z)?;
+        planted!(self.session.tuning, RewoundProducts: self.session.back(2));
         self.open_truncated("product", z, &[], shift)
     }
 }

@@ -3,9 +3,7 @@
 use cryptflow_mpc::{Cost, Error, Layout};
 use cryptflow_operation::{Activation, Rectifier};
 
-use crate::cost::{deal_values, open_values};
 use crate::less_than::Sign;
-use crate::lift::lift;
 use crate::share::Masked;
 use crate::{Mirror, MirrorCosts};
 
@@ -88,7 +86,9 @@ impl Mirror {
             return step(self, x);
         }
         let mut out = Masked { a: Vec::with_capacity(x.len()), b: Vec::with_capacity(x.len()), bits: x.bits };
+        planted!(self.session.tuning, RewoundWaves: self.session.mark());
         for (a, b) in x.a.chunks(wave).zip(x.b.chunks(wave)) {
+            planted!(self.session.tuning, RewoundWaves: self.session.rewind());
             let part = step(self, &Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits })?;
             out.a.extend(part.a);
             out.b.extend(part.b);
@@ -98,12 +98,13 @@ impl Mirror {
     }
 }
 
-/// A choice's cost: two values dealt for each of `copies` comparisons, one opening. One round.
-fn choose(len: usize, copies: usize, bits: u32) -> Cost {
-    (0..2 * copies).fold(open_values(len, bits), |cost, _| cost + deal_values(len, bits))
-}
-
 impl MirrorCosts {
+    /// A choice's cost: two values dealt for each of `copies` comparisons, one opening. One round.
+    fn choose(&self, len: usize, copies: usize, bits: u32) -> Cost {
+        let opened = self.open_values(len, bits);
+        (0..2 * copies).fold(opened, |cost, _| cost + self.deal_values(len, bits))
+    }
+
     /// An activation's cost, its result over Z_2^to.
     pub(crate) fn activation(&self, x: Layout, activation: &Activation, to: u32) -> Cost {
         let thresholds = match activation.function {
@@ -116,7 +117,9 @@ impl MirrorCosts {
     /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
     pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
         Cost::in_waves(x.len, self.tuning.wave, |n| {
-            self.sign(n, thresholds, compare_bits) + choose(n, thresholds, x.bits) + lift(n, x.bits, to)
+            self.sign(n, thresholds, compare_bits)
+                + self.choose(n, thresholds, x.bits)
+                + self.lift(n, x.bits, to)
         })
     }
 }

@@ -89,13 +89,20 @@ impl std::fmt::Debug for MirroredWeight {
 /// seeds: new weights, new mask.
 #[derive(Clone, Copy, Debug)]
 pub struct MirrorOwner {
-    ring_bits: u32,
+    pub(crate) ring_bits: u32,
+    /// What a test plants.
+    #[cfg(all(test, debug_assertions))]
+    pub(crate) planted: Option<crate::planted::Bug>,
 }
 
 impl MirrorOwner {
     /// An owner for programs over Z_2^ring_bits.
     pub fn new(ring_bits: u32) -> MirrorOwner {
-        MirrorOwner { ring_bits }
+        MirrorOwner {
+            ring_bits,
+            #[cfg(all(test, debug_assertions))]
+            planted: None,
+        }
     }
 }
 
@@ -122,21 +129,27 @@ fn part(seed: &[u8; SEED], words: &[u64], bits: u32) -> Vec<u8> {
     out
 }
 
-impl Owner for MirrorOwner {
-    /// A seed to P0 and P2, one to P1 and P2, and m = x + r0 + r1 to P0 and P1.
-    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        let (seed0, seed1) = (fresh_seed()?, fresh_seed()?);
-        let r0 = expand(&Prf::new(*seed0), x.len(), self.ring_bits);
-        let r1 = expand(&Prf::new(*seed1), x.len(), self.ring_bits);
+impl MirrorOwner {
+    fn share_with(&self, x: &[u64], seed0: &[u8; SEED], seed1: &[u8; SEED]) -> Vec<Vec<u8>> {
+        let [r0, r1] = [seed0, seed1].map(|seed| expand(&Prf::new(*seed), x.len(), self.ring_bits));
         let m: Vec<u64> =
             x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
         let helper = [seed0.as_slice(), seed1.as_slice()].concat();
-        Ok(vec![part(&seed0, &m, self.ring_bits), part(&seed1, &m, self.ring_bits), helper])
+        vec![part(seed0, &m, self.ring_bits), part(seed1, &m, self.ring_bits), helper]
+    }
+}
+
+impl Owner for MirrorOwner {
+    /// A seed to P0 and P2, one to P1 and P2, and m = x + r0 + r1 to P0 and P1.
+    fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
+        let seed0 = planted!(self, ConstantSeed: Zeroizing::new([7; SEED]); fresh_seed()?);
+        let seed1 = planted!(self, OneSeedForBothMasks: seed0.clone(); fresh_seed()?);
+        Ok(self.share_with(x, &seed0, &seed1))
     }
 
     /// As a value: the mirrored form, all that is kept of it, follows.
     fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        self.share_value(w)
+        planted!(self, ConstantWeightSeeds: Ok(self.share_with(w, &[1; SEED], &[2; SEED])); self.share_value(w))
     }
 
     /// The sum of what P0 and P1 sent: shares re-randomised by a zero share that P2 does not know.

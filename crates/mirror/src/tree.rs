@@ -6,6 +6,8 @@
 
 use std::sync::OnceLock;
 
+use crate::tuning::Tuning;
+
 /// A comparison's tree, least significant part first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tree {
@@ -26,28 +28,6 @@ pub struct TreeCost {
     pub opened: u64,
     /// Rounds: the height of the tree.
     pub rounds: u64,
-}
-
-/// What a round is worth, for choosing plans and forms (the bits that the slowest link carries in one
-/// round trip), and what memory is. The same for all parties of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tuning {
-    /// Bits of traffic that one round may cost.
-    pub bits_per_round: u64,
-    /// Elements whose comparison material is held at a time: it bounds memory for huge layers. A
-    /// multiple of a block's 2^14.
-    pub wave: usize,
-}
-
-impl Tuning {
-    /// A local network: 0.2 ms at 3 Gbit/s.
-    pub const USUAL: Tuning = Tuning { bits_per_round: 600_000, wave: 1 << 20 };
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Tuning::USUAL
-    }
 }
 
 /// Leaves above this size deal more than any node saves.

@@ -9,11 +9,10 @@
 //! P2 knows. Whether all that is the same is asked by P0 and P2 ([`cryptflow_mpc::same`]), of P1, which
 //! tells P0. P2 hears nothing.
 
-use cryptflow_mpc::same::{self, Roles, Same};
+use cryptflow_mpc::same::{self, Roles};
 use cryptflow_mpc::{Cost, Error, Party};
 use cryptflow_operation::Bounds;
 
-use crate::lift::lift;
 use crate::mirror::PARTIES;
 use crate::share::{Masked, low_bits};
 use crate::{Mirror, MirrorCosts};
@@ -26,8 +25,8 @@ const ENDS: usize = 2;
 impl Mirror {
     /// Exact for every element of Z_2^K, if the bounds hold at most half of them.
     pub(crate) fn within(&mut self, values: &[(&Masked, Bounds)]) -> Result<(), Error> {
-        let (party, ring) = (self.session.party, self.session.ring_bits);
-        let mut same = Same::begin(party, &mut self.session.keys, ROLES);
+        let ring = self.session.ring_bits;
+        let mut same = self.session.same(ROLES);
         let dealer = self.session.is_dealer();
         for (x, bounds) in values {
             if x.bits != ring || i128::from(bounds.high) - i128::from(bounds.low) >= 1 << (ring - 1) {
@@ -43,9 +42,11 @@ impl Mirror {
             for (a, b) in x.a.chunks(wave).zip(x.b.chunks(wave)) {
                 let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: ring };
                 let low = part.reduced(narrow);
+                planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = true);
                 let sign = self.sign(&low, &ends, narrow)?;
+                planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = false);
                 for (end, complement) in [dealer, false].into_iter().enumerate() {
-                    same.update(&sign.written(end, complement, part.len()));
+                    same.update(&sign.written(end, complement));
                 }
                 if narrow < ring {
                     let lifted = self.lift(low, 1 << (narrow - 2))?;
@@ -53,7 +54,7 @@ impl Mirror {
                 }
             }
         }
-        match same.finish(&self.session.links)? {
+        match self.session.answered(same)? {
             Some(false) => Err(Error::Outside),
             Some(true) | None => Ok(()),
         }
@@ -86,7 +87,7 @@ impl MirrorCosts {
     pub(crate) fn within(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
         let compared = |(len, bounds): &(usize, Bounds)| {
             let narrow = narrow(*bounds).min(ring_bits);
-            let step = |n| self.sign(n, ENDS, narrow) + lift(n, narrow, ring_bits);
+            let step = |n| self.sign(n, ENDS, narrow) + self.lift(n, narrow, ring_bits);
             Cost::in_waves(*len, self.tuning.compared(ENDS), step)
         };
         inputs.iter().fold(same::cost(PARTIES, ROLES), |cost, input| cost + compared(input))

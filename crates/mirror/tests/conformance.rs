@@ -40,11 +40,17 @@ fn inputs_are_held_to_their_bounds() {
     suite::check_inputs(&MirrorDefinition::default(), &traits()).verdict().unwrap();
 }
 
-/// Waves that short tensors cross: as many bytes and rounds as are declared, and the same values.
+/// Waves and blocks that short tensors cross: as many bytes and rounds as are declared, and the same
+/// values.
 #[test]
-fn in_short_waves() {
-    let definition = MirrorDefinition { tuning: Tuning { wave: 1 << 14, ..Tuning::USUAL } };
-    let report = suite::check(&definition, &traits(), Transport::InProcess, &[Family::Length]);
-    report.verdict().unwrap();
-    suite::check_inputs(&definition, &traits()).verdict().unwrap();
+fn in_short_waves_and_blocks() {
+    let waves = Tuning { wave: 1 << 14, ..Tuning::USUAL };
+    let blocks = Tuning { block: 128, window: 2, wave: 384, ..Tuning::USUAL };
+    let operations = [Family::Linear, Family::Compare, Family::Activation, Family::Pool, Family::Chain];
+    for (tuning, families) in [(waves, &[Family::Length][..]), (blocks, &operations)] {
+        let definition = MirrorDefinition { tuning };
+        let report = suite::check(&definition, &traits(), Transport::InProcess, families);
+        report.verdict().unwrap();
+        suite::check_inputs(&definition, &traits()).verdict().unwrap();
+    }
 }

@@ -3,6 +3,9 @@
 
 mod conformance;
 mod cost;
+mod coupling;
+#[cfg(debug_assertions)]
+mod planted;
 mod scope;
 mod secrecy;
 mod subject;

@@ -16,7 +16,8 @@ use crate::share::expand;
 const MIRROR: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0, ..Tuning::USUAL });
 
 /// In waves of a block.
-const SHORT_WAVES: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0, wave: 1 << 14 });
+const SHORT_WAVES: Subject<MirrorDefinition> =
+    subject(Tuning { bits_per_round: 0, wave: 1 << 14, ..Tuning::USUAL });
 
 /// The helper's keys.
 const HELPERS: [Party; 2] = [Party::P1, Party::P2];

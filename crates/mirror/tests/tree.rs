@@ -1,6 +1,7 @@
 //! Plans of comparison trees.
 
-use crate::tree::{Tree, Tuning};
+use crate::Tuning;
+use crate::tree::Tree;
 
 fn leaves(sizes: &[u32]) -> Tree {
     Tree::Branch(sizes.iter().map(|&s| Tree::Leaf(s)).collect())

@@ -7,6 +7,7 @@ use cryptflow_ring::prf::Prf;
 use cryptflow_wire::{Link, Links};
 use zeroize::Zeroizing;
 
+use crate::stream::{Source, Stream};
 use crate::{Error, Party};
 
 /// Bytes that each party of a pair contributes to their key.
@@ -43,18 +44,6 @@ pub struct Variant<'a> {
     pub parameters: &'a [u64],
 }
 
-/// Where the words of a key's streams come from: AES in counter mode, [`Prf`], in every session.
-pub trait Source: Send + Sync {
-    /// Words `first..first + out.len()` of the stream `domain`.
-    fn words(&self, domain: u64, first: u64, out: &mut [u64]);
-}
-
-impl Source for Prf {
-    fn words(&self, domain: u64, first: u64, out: &mut [u64]) {
-        self.fill_words(domain, first, out);
-    }
-}
-
 /// A key that exactly two parties know, with the number of streams drawn from it so far.
 ///
 /// Both parties draw streams in the same order, because both run the same program; the number of a
@@ -76,33 +65,26 @@ impl Key {
     pub fn stream(&mut self) -> Stream {
         let domain = self.next;
         self.next += 1;
-        Stream { source: Arc::clone(&self.source), domain }
+        Stream::new(Arc::clone(&self.source), domain)
+    }
+
+    /// Streams drawn so far, for bugs that tests plant. There is no such thing in a release.
+    #[cfg(debug_assertions)]
+    pub fn insecure_drawn(&self) -> u64 {
+        self.next
+    }
+
+    /// Goes back to a number of streams, after which they are drawn again: for bugs that tests plant.
+    /// There is no such thing in a release.
+    #[cfg(debug_assertions)]
+    pub fn insecure_rewind(&mut self, drawn: u64) {
+        self.next = drawn;
     }
 }
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Key").field("streams", &self.next).finish_non_exhaustive()
-    }
-}
-
-/// A pseudo-random stream of words, random access. Whatever uses a word of it as a pad uses it
-/// once.
-pub struct Stream {
-    source: Arc<dyn Source>,
-    domain: u64,
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("domain", &self.domain).finish_non_exhaustive()
-    }
-}
-
-impl Stream {
-    /// Words `first..first + out.len()` of the stream.
-    pub fn words(&self, first: usize, out: &mut [u64]) {
-        self.source.words(self.domain, first as u64, out);
     }
 }
 

@@ -10,6 +10,7 @@ mod operands;
 mod party;
 pub mod protocol;
 pub mod same;
+pub mod stream;
 mod traffic;
 
 pub use clear::{Clear, ClearValue};

@@ -44,7 +44,7 @@ impl Same {
         };
         let hasher = other.map(|other| {
             let mut words = [0; KEY];
-            keys.with(other).stream().words(0, &mut words);
+            keys.with(other).stream().draw(&mut words);
             let mut key = [0; DIGEST];
             for (bytes, word) in key.as_chunks_mut().0.iter_mut().zip(words) {
                 *bytes = word.to_le_bytes();

@@ -2,7 +2,7 @@
 
 use cryptflow_mpc::Error;
 
-use crate::session::{Session, WAVE};
+use crate::session::Session;
 use crate::share::Share;
 
 impl<const L: u32> Session<L> {
@@ -15,9 +15,10 @@ impl<const L: u32> Session<L> {
         }
         let len = x.len * thresholds.len();
         let mut data = Vec::with_capacity(all.len());
-        for start in (0..len).step_by(WAVE) {
-            let n = WAVE.min(len - start);
-            data.extend(self.derivative(all.get(start..start + n).unwrap_or_default(), n)?);
+        planted!(self.tuning, RewoundThresholds: self.mark());
+        for wave in self.tuning.waves(len) {
+            planted!(self.tuning, RewoundThresholds: self.rewind());
+            data.extend(self.derivative(all.get(wave.clone()).unwrap_or_default(), wave.len())?);
         }
         Ok(Share { data, len })
     }

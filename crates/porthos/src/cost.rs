@@ -13,9 +13,9 @@
 use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
 use cryptflow_operation::{Bounds, Operation, Rectifier};
 
-use crate::session::{BLOCK, WAVE, WORD, cut};
+use crate::session::WORD;
 use crate::truncation::Truncation;
-use crate::{max_pool, relu, triples, truncation, within};
+use crate::tuning::{Tuning, cut};
 
 /// What Porthos' operations cost. Values live in one ring, Z_2^64, whatever the program's rings
 /// are.
@@ -23,21 +23,26 @@ use crate::{max_pool, relu, triples, truncation, within};
 pub struct PorthosCosts {
     /// How the parties truncate.
     pub truncation: Truncation,
+    /// The tuning that they run with.
+    pub tuning: Tuning,
 }
 
-/// The elements of a tensor that P0 and P1 are sent, where P2 sends each of them to one of the two.
-pub(crate) fn halves(len: usize) -> [u64; 2] {
-    let of_block = |n: usize| [n - cut(n), cut(n)];
-    let (full, rest) = (of_block(BLOCK), of_block(len % BLOCK));
-    std::array::from_fn(|i| (len / BLOCK * full[i] + rest[i]) as u64)
-}
+impl PorthosCosts {
+    /// The elements of a tensor that P0 and P1 are sent, where P2 sends each of them to one of the two.
+    pub(crate) fn halves(&self, len: usize) -> [u64; 2] {
+        let block = self.tuning.block;
+        let of_block = |n: usize| [n - cut(n), cut(n)];
+        let (full, rest) = (of_block(block), of_block(len % block));
+        std::array::from_fn(|i| (len / block * full[i] + rest[i]) as u64)
+    }
 
-/// P0 and P1 send each other `words`; P2 deals `dealt` elements of `bytes`, half of them to each.
-/// One round.
-pub(crate) fn exchanged(words: u64, dealt: usize, bytes: u64) -> Cost {
-    let sent = words * WORD as u64;
-    let [to0, to1] = halves(dealt).map(|n| n * bytes);
-    Cost { rounds: 1, bytes: [[0, sent, 0], [sent, 0, 0], [to0, to1, 0]].into() }
+    /// P0 and P1 send each other `words`; P2 deals `dealt` elements of `bytes`, half of them to each.
+    /// One round.
+    pub(crate) fn exchanged(&self, words: u64, dealt: usize, bytes: u64) -> Cost {
+        let sent = words * WORD as u64;
+        let [to0, to1] = self.halves(dealt).map(|n| n * bytes);
+        Cost { rounds: 1, bytes: [[0, sent, 0], [sent, 0, 0], [to0, to1, 0]].into() }
+    }
 }
 
 impl CostModel for PorthosCosts {
@@ -46,25 +51,26 @@ impl CostModel for PorthosCosts {
     }
 
     fn input_check(&self, inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {
-        within::cost(inputs)
+        self.within(inputs)
     }
 
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
         let len = place.len;
-        let truncation = |shift| truncation::cost(self.truncation, len, shift);
         let cost = match operation {
             Operation::Linear(o) => {
                 let maps = o.terms.iter().map(|term| &term.map);
-                triples::cost(maps, len) + truncation(o.shift)
+                self.linear(maps, len) + self.truncation(len, o.shift)
             }
-            Operation::Product(o) => triples::cost(std::iter::once(&o.map), len) + truncation(o.shift),
-            Operation::Compare(_) => Cost::in_waves(len, WAVE, relu::derivative_cost),
-            Operation::ScalePublic(o) => truncation(o.shift),
+            Operation::Product(o) => {
+                self.linear(std::iter::once(&o.map), len) + self.truncation(len, o.shift)
+            }
+            Operation::Compare(_) => Cost::in_waves(len, self.tuning.wave, |n| self.derivative(n)),
+            Operation::ScalePublic(o) => self.truncation(len, o.shift),
             Operation::Activation(o) => match o.function {
-                Rectifier::Relu => relu::cost(len),
-                Rectifier::ClippedRelu { .. } => relu::cost(2 * len),
+                Rectifier::Relu => self.relu(len),
+                Rectifier::ClippedRelu { .. } => self.relu(2 * len),
             },
-            Operation::MaxPool(o) => max_pool::cost(&o.window, len),
+            Operation::MaxPool(o) => self.max_pool(&o.window, len),
             Operation::Combine(_)
             | Operation::Widen
             | Operation::SumPool(_)

@@ -8,7 +8,7 @@ use cryptflow_wire::Links;
 use crate::porthos::PARTIES;
 use crate::share::SEED;
 use crate::truncation::failure_probability;
-use crate::{Porthos, PorthosCosts, PorthosOwner, Truncation};
+use crate::{Porthos, PorthosCosts, PorthosOwner, Truncation, Tuning};
 
 /// A bound of the probability that a local truncation fails above which a program is not run.
 const TOO_LIKELY: f64 = 0.05;
@@ -37,11 +37,17 @@ const COMMON: Facts = Facts {
 
 /// Porthos as published in CrypTFlow: its truncation is local, and can fail.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PorthosDefinition;
+pub struct PorthosDefinition {
+    /// The portions of a tensor. All parties must have the same: keys follow from it.
+    pub tuning: Tuning,
+}
 
 /// Porthos with a truncation that never fails, for 32 bytes an element and one round.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PorthosExactDefinition;
+pub struct PorthosExactDefinition {
+    /// The portions of a tensor. All parties must have the same: keys follow from it.
+    pub tuning: Tuning,
+}
 
 impl Definition for PorthosDefinition {
     type Protocol = Porthos;
@@ -51,15 +57,18 @@ impl Definition for PorthosDefinition {
     const FACTS: Facts = Facts { weight_bits: Some(WEIGHT_BITS), ..COMMON };
 
     fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
-        Porthos::new(links, scope, Truncation::Local)
+        Porthos::new(links, scope, Truncation::Local, self.tuning)
     }
 
     fn owner(&self, ring_bits: u32) -> PorthosOwner {
-        PorthosOwner::new(ring_bits)
+        let owner = PorthosOwner::new(ring_bits);
+        #[cfg(all(test, debug_assertions))]
+        let owner = PorthosOwner { planted: self.tuning.planted, ..owner };
+        owner
     }
 
     fn costs(&self, _ring_bits: u32) -> PorthosCosts {
-        PorthosCosts { truncation: Truncation::Local }
+        PorthosCosts { truncation: Truncation::Local, tuning: self.tuning }
     }
 
     /// The bounds before a shift are those of the result, shifted back.
@@ -97,15 +106,18 @@ impl Definition for PorthosExactDefinition {
     };
 
     fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
-        Porthos::new(links, scope, Truncation::Dealt)
+        Porthos::new(links, scope, Truncation::Dealt, self.tuning)
     }
 
     fn owner(&self, ring_bits: u32) -> PorthosOwner {
-        PorthosOwner::new(ring_bits)
+        let owner = PorthosOwner::new(ring_bits);
+        #[cfg(all(test, debug_assertions))]
+        let owner = PorthosOwner { planted: self.tuning.planted, ..owner };
+        owner
     }
 
     fn costs(&self, _ring_bits: u32) -> PorthosCosts {
-        PorthosCosts { truncation: Truncation::Dealt }
+        PorthosCosts { truncation: Truncation::Dealt, tuning: self.tuning }
     }
 
     /// Products of secrets are within the ring, as the program's bounds say. Those by public

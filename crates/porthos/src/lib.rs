@@ -21,6 +21,9 @@
 //! Truncation is local, as published: it fails with probability |z| / 2^64 for each element, and
 //! then by 2^(64 − shift).
 
+#[macro_use]
+mod planted;
+
 mod compare;
 pub mod cost;
 mod definition;
@@ -38,6 +41,7 @@ pub mod share_convert;
 mod tests;
 pub mod triples;
 pub mod truncation;
+mod tuning;
 mod within;
 
 pub use cost::PorthosCosts;
@@ -45,6 +49,7 @@ pub use definition::{PorthosDefinition, PorthosExactDefinition};
 pub use porthos::Porthos;
 pub use share::{PorthosOwner, Share};
 pub use truncation::Truncation;
+pub use tuning::Tuning;
 
 // Tests that other crates share say the crate's name.
 #[cfg(test)]

@@ -5,7 +5,7 @@ use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::{GeometryError, Window, taps};
 use rayon::prelude::*;
 
-use crate::relu;
+use crate::PorthosCosts;
 use crate::session::Session;
 use crate::share::Share;
 
@@ -56,7 +56,9 @@ impl<const L: u32> Session<L> {
             true => vec![Vec::new(); lists.len()],
             false => lists.iter().map(|list| list.par_iter().map(|&i| x.data[i]).collect()).collect(),
         };
+        planted!(self.tuning, RewoundTournament: self.mark());
         for pairs in levels(players.len()) {
+            planted!(self.tuning, RewoundTournament: self.rewind());
             let rest = players.split_off(2 * pairs);
             let second = players.split_off(pairs);
             let differences: Vec<u64> = players
@@ -77,8 +79,10 @@ impl<const L: u32> Session<L> {
     }
 }
 
-/// The cost of a maximum over windows, of `len` results.
-pub(crate) fn cost(window: &Window, len: usize) -> Cost {
-    let levels = levels(window.kernel[0] * window.kernel[1]);
-    levels.fold(Cost::FREE, |cost, pairs| cost + relu::cost(pairs * len))
+impl PorthosCosts {
+    /// The cost of a maximum over windows, of `len` results.
+    pub(crate) fn max_pool(&self, window: &Window, len: usize) -> Cost {
+        let levels = levels(window.kernel[0] * window.kernel[1]);
+        levels.fold(Cost::FREE, |cost, pairs| cost + self.relu(pairs * len))
+    }
 }

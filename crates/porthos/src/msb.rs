@@ -7,11 +7,10 @@
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::small_field::Thresholds;
 
-use crate::cost::{exchanged, halves};
-use crate::odd;
-use crate::private_compare::{self, Coins, Question, group_of};
-use crate::session::{Dealt, Session, WORD, draw};
-use crate::triples::multiply_cost;
+use crate::PorthosCosts;
+use crate::odd::{self, Odd};
+use crate::private_compare::{Coins, Question, group_of};
+use crate::session::{Dealt, Session, WORD, draw_elements};
 
 impl<const L: u32> Session<L> {
     /// Shares modulo 2^L of the most significant bit of what `y` shares modulo N.
@@ -19,14 +18,11 @@ impl<const L: u32> Session<L> {
         let Some(k_beta) = self.common() else { return self.help_msb(len) };
         let Dealt::Evaluator(k_x) = self.dealt() else { return Ok(Vec::new()) };
         // 5. r = 2y + x, opened to P0 and P1.
-        let mut r = draw::<L>(&k_x, len);
-        for (r, y) in r.iter_mut().zip(y) {
-            *r = odd::add::<L>(odd::element::<L>(*r), odd::add::<L>(*y, *y));
-        }
-        self.exchange(&mut r, odd::add::<L>)?;
+        let doubled = y.iter().map(|y| odd::add::<L>(*y, *y)).collect();
+        let r = self.exchange(&Odd::<L>, self.hide(&Odd::<L>, doubled, k_x).0)?;
         // 6. Is x > r, or, if turned, x < r + 1? (r is at most N − 1.)
         let x0 = self.deal_words(len, &[])?;
-        let coins = Coins::draw(&k_beta, len);
+        let coins = Coins::draw(k_beta, len);
         let thresholds = |group: usize| {
             let (r, turned) = (group_of(&r, group), coins.group(group));
             let word = std::array::from_fn(|e| r[e] + u64::from(turned[e] & 1));
@@ -52,10 +48,8 @@ impl<const L: u32> Session<L> {
     /// P2's part.
     fn help_msb(&mut self, len: usize) -> Result<Vec<u64>, Error> {
         let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(Vec::new()) };
-        let (mut x, other) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
-        for (x, o) in x.iter_mut().zip(&other) {
-            *x = odd::add::<L>(odd::element::<L>(*x), odd::element::<L>(*o));
-        }
+        let (mut x, other) = (draw_elements(&Odd::<L>, k02, len), draw_elements(&Odd::<L>, k12, len));
+        x.iter_mut().zip(&other).for_each(|(x, other)| *x = odd::add::<L>(*x, *other));
         let lowest: Vec<u64> = x.iter().map(|x| x & 1).collect();
         self.deal_words(len, &lowest)?;
         self.deal_bits(&x)?;
@@ -71,11 +65,13 @@ fn exclusive_or(share: u64, bit: u64, one: u64) -> u64 {
     share.wrapping_mul(1u64.wrapping_sub(2 * bit)).wrapping_add(one * bit)
 }
 
-/// 3 l log p + 9 l bits an element; four rounds.
-pub(crate) fn cost(len: usize) -> Cost {
-    let [to0, to1] = halves(len).map(|n| n * WORD as u64);
-    let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
-    // r opened, with x's lowest bits dealt; the comparison; β'; the product.
-    let opened = exchanged(len as u64, len, WORD as u64);
-    opened + private_compare::cost(len) + answers + multiply_cost(len)
+impl PorthosCosts {
+    /// 3 l log p + 9 l bits an element; four rounds.
+    pub(crate) fn msb(&self, len: usize) -> Cost {
+        let [to0, to1] = self.halves(len).map(|n| n * WORD as u64);
+        let answers = Cost { rounds: 1, bytes: [[0; 3], [0; 3], [to0, to1, 0]].into() };
+        // r opened, with x's lowest bits dealt; the comparison; β'; the product.
+        let opened = self.exchanged(len as u64, len, WORD as u64);
+        opened + self.private_compare(len) + answers + self.multiply(len)
+    }
 }

@@ -7,6 +7,26 @@
 //! Elements modulo N are 0 to N − 1. Random words are taken as they come, with N for 0: the
 //! distance from uniform is 2^−L.
 
+use cryptflow_mpc::stream::Group;
+
+/// Z_N, as a group of pads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Odd<const L: u32>;
+
+impl<const L: u32> Group for Odd<L> {
+    fn element(&self, word: u64) -> u64 {
+        element::<L>(word & mask(L))
+    }
+
+    fn sum(&self, a: u64, b: u64) -> u64 {
+        add::<L>(a, b)
+    }
+
+    fn difference(&self, a: u64, b: u64) -> u64 {
+        sub::<L>(a, b)
+    }
+}
+
 /// The low `bits` bits.
 pub(crate) const fn mask(bits: u32) -> u64 {
     u64::MAX >> (64 - bits)

@@ -9,9 +9,10 @@ use cryptflow_wire::Links;
 
 use crate::definition::{PorthosDefinition, PorthosExactDefinition};
 use crate::relu::COMPARE_BITS;
-use crate::session::{Session, draw, to_bytes};
+use crate::session::{Session, to_bytes};
 use crate::share::{Share, from_nothing, from_seed, from_words};
 use crate::truncation::Truncation;
+use crate::tuning::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
 pub(crate) const PARTIES: usize = 3;
@@ -25,7 +26,12 @@ pub struct Porthos {
 impl Porthos {
     /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
     /// and confidential. Shares are modulo 2^64 whatever the program's ring is.
-    pub fn new(links: Links, scope: &Scope, truncation: Truncation) -> Result<Porthos, Error> {
+    pub fn new(
+        links: Links,
+        scope: &Scope,
+        truncation: Truncation,
+        tuning: Tuning,
+    ) -> Result<Porthos, Error> {
         let ring_bits = scope.ring_bits;
         if !(2..=64).contains(&ring_bits) {
             return Err(Error::Range { operation: "session", reason: format!("a ring of {ring_bits} bits") });
@@ -37,21 +43,27 @@ impl Porthos {
             Truncation::Local => PorthosDefinition::FACTS.name,
             Truncation::Dealt => PorthosExactDefinition::FACTS.name,
         };
-        let keys = Keys::agree(&links, scope, &Variant { name, parameters: &[] })?;
-        Ok(Porthos::insecure_with_keys(links, keys, truncation))
+        let keys = Keys::agree(&links, scope, &Variant { name, parameters: &tuning.parameters() })?;
+        Porthos::insecure_with_keys(links, keys, truncation, tuning)
     }
 
     /// A party with keys that were not agreed on: for tests of what a party can see. All parties must
-    /// truncate alike.
-    pub fn insecure_with_keys(links: Links, keys: Keys, truncation: Truncation) -> Porthos {
-        let session = Session { party: Party::new(links.index()), links, keys, truncation };
-        let start = Cost::seen(&session.links);
-        Porthos { session, start }
+    /// truncate alike, and have the same tuning.
+    pub fn insecure_with_keys(
+        links: Links,
+        keys: Keys,
+        truncation: Truncation,
+        tuning: Tuning,
+    ) -> Result<Porthos, Error> {
+        tuning.check()?;
+        let session = Session::new(links, keys, truncation, tuning);
+        let start = Cost::seen(session.links());
+        Ok(Porthos { session, start })
     }
 
     /// The links of the session, for whoever must abort it.
     pub fn links(&self) -> &Links {
-        &self.session.links
+        self.session.links()
     }
 
     fn receive(&self, name: &str, len: usize, part: &[u8]) -> Result<Share, Error> {
@@ -59,6 +71,45 @@ impl Porthos {
             Party::P0 => from_seed(name, part, len),
             Party::P1 => from_words(name, part, len),
             _ => from_nothing(name, part, len),
+        }
+    }
+
+    /// An operation, handed to the step that computes it.
+    fn applied(&mut self, operation: &Operation, on: &Operands<'_, Porthos>) -> Result<Share, Error> {
+        let session = &mut self.session;
+        match operation {
+            Operation::Linear(o) => session.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Product(o) => {
+                let terms = [Term { map: &o.map, x: on.x()?, w: on.y()? }];
+                session.linear(&terms, None, o.shift)
+            }
+            Operation::Compare(o) => {
+                compared("compare", o.compare_bits)?;
+                session.compare(on.x()?, &o.thresholds)
+            }
+            Operation::Combine(o) => session.combine(on.x()?, &o.factors, &o.offsets),
+            Operation::ScalePublic(o) => session.scale_public(on.x()?, &o.factors, o.shift),
+            // There is one ring: nothing to do.
+            Operation::Widen => Ok(on.x()?.clone()),
+            Operation::Activation(o) => match o.function {
+                Rectifier::Relu => {
+                    compared("relu", o.compare_bits)?;
+                    let x = on.x()?;
+                    Ok(Share { data: session.relu(&x.data, x.len)?, len: x.len })
+                }
+                Rectifier::ClippedRelu { limit } => {
+                    compared("clipped_relu", o.compare_bits)?;
+                    session.clipped_relu(on.x()?, limit)
+                }
+            },
+            Operation::MaxPool(o) => {
+                compared("max_pool", o.compare_bits)?;
+                session.max_pool(on.x()?, o.input, &o.window)
+            }
+            Operation::SumPool(o) => session.sum_pool(on.x()?, o.input, &o.window),
+            Operation::Add => pairwise("add", on.x()?, on.y()?, u64::wrapping_add),
+            Operation::Sub => pairwise("sub", on.x()?, on.y()?, u64::wrapping_sub),
+            Operation::Movement(movement) => session.movement(movement, &on.inputs),
         }
     }
 }
@@ -102,55 +153,19 @@ impl Protocol for Porthos {
     /// A share, re-randomised by a share of zero from the key that P2 does not have; P2 sends
     /// nothing.
     fn reveal(&mut self, x: &Share) -> Result<Vec<u8>, Error> {
-        let Some(zero) = self.session.common() else { return Ok(Vec::new()) };
-        let mut out = draw::<64>(&zero, x.len);
-        let first = self.session.is_first();
-        for (z, v) in out.iter_mut().zip(&x.data) {
-            *z = if first { v.wrapping_add(*z) } else { v.wrapping_sub(*z) };
-        }
-        Ok(to_bytes(&out))
+        let share = self.session.rerandomised(&x.data);
+        planted!(self.session.tuning, RewoundBatches: self.session.begin_again());
+        Ok(share.map(|share| to_bytes(&share)).unwrap_or_default())
     }
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Porthos>) -> Result<Share, Error> {
-        let session = &mut self.session;
-        match operation {
-            Operation::Linear(o) => session.linear(&on.terms(o)?, on.bias(o)?, o.shift),
-            Operation::Product(o) => {
-                let terms = [Term { map: &o.map, x: on.x()?, w: on.y()? }];
-                session.linear(&terms, None, o.shift)
-            }
-            Operation::Compare(o) => {
-                compared("compare", o.compare_bits)?;
-                session.compare(on.x()?, &o.thresholds)
-            }
-            Operation::Combine(o) => session.combine(on.x()?, &o.factors, &o.offsets),
-            Operation::ScalePublic(o) => session.scale_public(on.x()?, &o.factors, o.shift),
-            // There is one ring: nothing to do.
-            Operation::Widen => Ok(on.x()?.clone()),
-            Operation::Activation(o) => match o.function {
-                Rectifier::Relu => {
-                    compared("relu", o.compare_bits)?;
-                    let x = on.x()?;
-                    Ok(Share { data: session.relu(&x.data, x.len)?, len: x.len })
-                }
-                Rectifier::ClippedRelu { limit } => {
-                    compared("clipped_relu", o.compare_bits)?;
-                    session.clipped_relu(on.x()?, limit)
-                }
-            },
-            Operation::MaxPool(o) => {
-                compared("max_pool", o.compare_bits)?;
-                session.max_pool(on.x()?, o.input, &o.window)
-            }
-            Operation::SumPool(o) => session.sum_pool(on.x()?, o.input, &o.window),
-            Operation::Add => pairwise("add", on.x()?, on.y()?, u64::wrapping_add),
-            Operation::Sub => pairwise("sub", on.x()?, on.y()?, u64::wrapping_sub),
-            Operation::Movement(movement) => session.movement(movement, &on.inputs),
-        }
+        let done = self.applied(operation, on);
+        planted!(self.session.tuning, RewoundByErrors: self.session.back_if(done.is_err()));
+        done
     }
 
     fn metered(&self) -> Cost {
-        Cost::seen(&self.session.links).since(&self.start)
+        Cost::seen(self.session.links()).since(&self.start)
     }
 }
 

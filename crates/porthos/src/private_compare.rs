@@ -8,16 +8,17 @@
 //! random order, and re-randomised by a share of zero: P2, which knows the shares of x_i, sees
 //! uniform bytes, and one zero at a random place or none.
 
-use cryptflow_mpc::keys::Stream;
-use cryptflow_mpc::{Cost, Error};
+use cryptflow_mpc::stream::{Group as CellGroup, Pieces, Stream};
+use cryptflow_mpc::{Cost, Error, Party};
 use cryptflow_ring::small_field::{
-    Blinds, GROUP, Group, GroupWords, LANES, Row, Thresholds, any_zero, as_group, bits_less, compare,
-    nonzero, uniform,
+    Blinds, GROUP, Group, GroupWords, LANES, PRIME, Row, Thresholds, any_zero, as_group, as_words, bits_less,
+    compare, nonzero, uniform,
 };
 use rayon::prelude::*;
 
-use crate::cost::halves;
-use crate::session::{Dealt, Session, blocks, cut, draw};
+use crate::PorthosCosts;
+use crate::session::{Dealt, Session, draw};
+use crate::tuning::cut;
 
 /// Where the replacements of unfit bytes begin in a stream, in words; what comes before is for the
 /// bytes themselves.
@@ -49,20 +50,80 @@ impl Scratch {
     }
 }
 
-/// A group of uniform elements (nonzero ones, if so said) from a stream, by its number.
-fn sample(stream: &Stream, group: usize, nonzero_only: bool, out: &mut GroupWords) {
-    stream.words(group * GROUP_WORDS, out);
-    let mut spare = [0u64; 8];
+/// A stream cut for groups of bytes: the words of each, and those for its unfit bytes.
+struct Groups {
+    bytes: Pieces,
+    spare: Pieces,
+}
+
+/// What one group is made of.
+struct OfGroup {
+    bytes: Stream,
+    spare: Pieces,
+}
+
+impl Groups {
+    fn new(stream: Stream) -> Groups {
+        let (bytes, spare) = stream.split_at(SPARE);
+        Groups { bytes: bytes.pieces(GROUP_WORDS), spare: spare.pieces(SPARE_WORDS) }
+    }
+}
+
+impl Iterator for Groups {
+    type Item = OfGroup;
+
+    fn next(&mut self) -> Option<OfGroup> {
+        Some(OfGroup { bytes: self.bytes.cut(), spare: self.spare.cut().pieces(8) })
+    }
+}
+
+/// Makes random bytes uniform elements (nonzero ones, if so said); unfit ones are replaced by spare
+/// ones.
+fn fit(spare: &mut Pieces, nonzero_only: bool, out: &mut GroupWords) {
+    let mut words = [0u64; 8];
     let mut used = 0;
     let redraw = || {
         if used % 64 == 0 {
-            stream.words(SPARE + group * SPARE_WORDS + used / 8, &mut spare);
+            spare.cut().draw(&mut words);
         }
-        let byte = spare[used % 64 / 8].to_le_bytes()[used % 8];
+        let byte = words[used % 64 / 8].to_le_bytes()[used % 8];
         used += 1;
         byte
     };
     if nonzero_only { nonzero(out, redraw) } else { uniform(out, redraw) }
+}
+
+/// A group of uniform elements.
+fn sample(OfGroup { bytes, mut spare }: OfGroup, nonzero_only: bool, out: &mut GroupWords) {
+    bytes.draw(out);
+    fit(&mut spare, nonzero_only, out);
+}
+
+/// Eight elements of Z_127, side by side in a word.
+struct Cells;
+
+/// The same, blinded by β, factors and places besides.
+struct Blinded;
+
+impl Cells {
+    fn each(a: u64, b: u64, f: impl Fn(u16, u16) -> u16) -> u64 {
+        let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+        u64::from_le_bytes(std::array::from_fn(|i| (f(a[i].into(), b[i].into()) % u16::from(PRIME)) as u8))
+    }
+}
+
+impl CellGroup for Cells {
+    fn element(&self, word: u64) -> u64 {
+        word
+    }
+
+    fn sum(&self, a: u64, b: u64) -> u64 {
+        Cells::each(a, b, |a, b| a + b)
+    }
+
+    fn difference(&self, a: u64, b: u64) -> u64 {
+        Cells::each(a, b, |a, b| a + u16::from(PRIME) - b)
+    }
 }
 
 /// The group in a message of `LANES · lanes` bytes: as it lies there, or copied where it has fewer
@@ -91,6 +152,43 @@ fn write_group(bytes: &mut [u8], copy: &mut Group, make: impl FnOnce(&mut Group)
     }
 }
 
+impl CellGroup for Blinded {
+    fn element(&self, word: u64) -> u64 {
+        Cells.element(word)
+    }
+
+    fn sum(&self, a: u64, b: u64) -> u64 {
+        Cells.sum(a, b)
+    }
+
+    fn difference(&self, a: u64, b: u64) -> u64 {
+        Cells.difference(a, b)
+    }
+
+    fn joint(&self) -> bool {
+        true
+    }
+}
+
+/// The bits of 64 words, less a pad.
+fn hide_bits(
+    out: &mut [u8],
+    words: &[u64; LANES],
+    OfGroup { bytes, mut spare }: OfGroup,
+    scratch: &mut Scratch,
+) {
+    let Scratch { x: drawn, cells, .. } = scratch;
+    let pad = bytes.pad(drawn);
+    fit(&mut spare, false, drawn);
+    write_group(out, cells, |group| bits_less(words, as_group(drawn), group));
+    pad.hid(&Cells, true, drawn, || words_of(out));
+}
+
+/// The group in a message, as words.
+fn words_of(bytes: &[u8]) -> Vec<u64> {
+    as_words(read_group(bytes, &mut [[0; LANES]; LANES])).to_vec()
+}
+
 /// Up to 64 words, the rest zero.
 fn lanes(words: &[u64]) -> [u64; LANES] {
     let mut all = [0; LANES];
@@ -110,23 +208,29 @@ impl<const L: u32> Session<L> {
     /// P2's part of the dealing of x's bits, block by block: 64 bytes for each element, to one of
     /// the evaluators.
     pub(crate) fn deal_bits(&mut self, x: &[u64]) -> Result<(), Error> {
-        let Dealt::Dealer([k02, k12]) = self.dealt() else { return Ok(()) };
-        for block in blocks(x.len()) {
-            let x = &x[block.clone()];
+        planted!(self.tuning, BareBits: self.plant.bare_next());
+        planted!(self.tuning, OnePadForBits: self.plant.repeat_next(GROUP_WORDS as u64));
+        let Dealt::Dealer(keys) = self.dealt() else { return Ok(()) };
+        let [mut k02, mut k12] = keys.map(Groups::new);
+        for block in self.tuning.blocks(x.len()) {
+            let x = &x[block];
             let half = cut(x.len());
-            for (to, key, part) in [(1, &k02, 0..half), (0, &k12, half..x.len())] {
+            let ours = |keys: &mut Groups| keys.by_ref().take(x.len().div_ceil(LANES)).collect::<Vec<_>>();
+            let (mut pads0, mut pads1) = (ours(&mut k02), ours(&mut k12));
+            // Of either key the other half of the block's pads is nobody's.
+            let groups = half.div_ceil(LANES);
+            pads0.truncate(groups);
+            pads1.drain(..groups);
+            for (to, pads, part) in [(Party::P1, pads0, 0..half), (Party::P0, pads1, half..x.len())] {
                 if part.is_empty() {
                     continue;
                 }
-                let first = (block.start + part.start) / LANES;
                 let mut message = vec![0; part.len() * LANES];
-                let groups = message.par_chunks_mut(GROUP).zip(x[part].par_chunks(LANES)).enumerate();
-                groups.for_each_init(Scratch::new, |scratch, (i, (out, x))| {
-                    sample(key, first + i, false, &mut scratch.x);
-                    let pad = as_group(&scratch.x);
-                    write_group(out, &mut scratch.cells, |group| bits_less(&lanes(x), pad, group));
+                let groups = message.par_chunks_mut(GROUP).zip(x[part].par_chunks(LANES)).zip(pads);
+                groups.for_each_init(Scratch::new, |scratch, ((out, x), pad)| {
+                    hide_bits(out, &lanes(x), pad, scratch);
                 });
-                self.links.to(to).send(message)?;
+                self.send_cells(to, message)?;
             }
         }
         Ok(())
@@ -134,41 +238,57 @@ impl<const L: u32> Session<L> {
 
     /// The evaluators' part: their shares of x's bits, received or drawn, become what P2 is sent.
     pub(crate) fn ask(&mut self, len: usize, question: &Question<'_>) -> Result<(), Error> {
+        planted!(self.tuning, BareBits: self.plant.bare_next());
+        planted!(self.tuning, OnePadForBits: self.plant.repeat_next(GROUP_WORDS as u64));
         let streams = [self.common(), self.common(), self.common()];
         let ([Some(k_factors), Some(k_zeros), Some(k_places)], Dealt::Evaluator(own)) =
             (streams, self.dealt())
         else {
             return Ok(());
         };
-        let one = self.one() as u8;
-        for block in blocks(len) {
+        let k_factors = planted!(self.tuning, NoFactors: crate::planted::ones(k_factors); k_factors);
+        let k_zeros = planted!(self.tuning, BareCells: crate::planted::bare(k_zeros); k_zeros);
+        let k_zeros = planted!(self.tuning, OneStreamForCells: k_factors.insecure_copy(); k_zeros);
+        let k_places = planted!(self.tuning, NoPlaces: crate::planted::bare(k_places); k_places);
+        let (first, one) = (self.is_first(), self.one() as u8);
+        let mut streams = Groups::new(own)
+            .zip(Groups::new(k_factors).zip(Groups::new(k_zeros)))
+            .zip(k_places.pieces(LANES / 8));
+        for block in self.tuning.blocks(len) {
             let n = block.len();
             let (sent, drawn) = (self.sent_part(n), self.drawn_part(n));
-            let dealt = if sent.is_empty() { Vec::new() } else { self.helper().recv(sent.len() * LANES)? };
+            let dealt = self.receive_cells(sent.len())?;
             let mut message = vec![0; n * LANES];
-            message.par_chunks_mut(GROUP).enumerate().for_each_init(Scratch::new, |scratch, (i, out)| {
-                let Scratch { x, factors, zero, cells, other } = &mut **scratch;
-                let group = block.start / LANES + i;
-                let x = if drawn.contains(&(i * LANES)) {
-                    sample(&own, group, false, x);
-                    as_group(x)
-                } else {
-                    let at = (i * LANES - sent.start) * LANES;
-                    read_group(&dealt[at..at + out.len()], other)
-                };
-                sample(&k_factors, group, true, factors);
-                sample(&k_zeros, group, false, zero);
-                let mut place: Row = [0; LANES];
-                let mut random = [0; LANES / 8];
-                k_places.words(group * random.len(), &mut random);
-                for (p, r) in place.as_chunks_mut::<8>().0.iter_mut().zip(random) {
-                    *p = r.to_le_bytes();
-                }
-                let blinds = Blinds { factors: as_group(factors), zero: as_group(zero), place: &place };
-                let thresholds = (question.thresholds)(group);
-                write_group(out, cells, |group| compare(one, x, &thresholds, &blinds, group));
-            });
-            self.helper().send(message)?;
+            let streams: Vec<_> = streams.by_ref().take(n.div_ceil(LANES)).collect();
+            let groups = message.par_chunks_mut(GROUP).zip(streams).enumerate();
+            groups.for_each_init(
+                Scratch::new,
+                |scratch, (i, (out, ((own, (of_factors, of_zero)), of_places)))| {
+                    let Scratch { x, factors, zero, cells, other } = &mut **scratch;
+                    let x = if drawn.contains(&(i * LANES)) {
+                        sample(own, false, x);
+                        as_group(x)
+                    } else {
+                        let at = (i * LANES - sent.start) * LANES;
+                        read_group(&dealt[at..at + out.len()], other)
+                    };
+                    sample(of_factors, true, factors);
+                    let mut place: Row = [0; LANES];
+                    let mut random = [0; LANES / 8];
+                    of_places.draw(&mut random);
+                    for (p, r) in place.as_chunks_mut::<8>().0.iter_mut().zip(random) {
+                        *p = r.to_le_bytes();
+                    }
+                    let thresholds = (question.thresholds)(block.start / LANES + i);
+                    let OfGroup { bytes, mut spare } = of_zero;
+                    let pad = bytes.pad(zero);
+                    fit(&mut spare, false, zero);
+                    let blinds = Blinds { factors: as_group(factors), zero: as_group(zero), place: &place };
+                    write_group(out, cells, |group| compare(one, x, &thresholds, &blinds, group));
+                    pad.hid(&Blinded, !first, zero, || words_of(out));
+                },
+            );
+            self.send_cells(Party::P2, message)?;
         }
         Ok(())
     }
@@ -176,9 +296,8 @@ impl<const L: u32> Session<L> {
     /// P2's part: β' for each element.
     pub(crate) fn answer(&self, len: usize) -> Result<Vec<u64>, Error> {
         let mut answers = Vec::with_capacity(len);
-        for block in blocks(len) {
-            let bytes = block.len() * LANES;
-            let (from0, from1) = (self.links.to(0).recv(bytes)?, self.links.to(1).recv(bytes)?);
+        for block in self.tuning.blocks(len) {
+            let [from0, from1] = self.of_evaluators(block.len(), LANES)?;
             let mut yes = vec![0; block.len()];
             let groups = from0.par_chunks(GROUP).zip(from1.par_chunks(GROUP)).zip(yes.par_chunks_mut(LANES));
             groups.for_each_init(Scratch::new, |scratch, ((a, b), yes)| {
@@ -197,7 +316,7 @@ impl<const L: u32> Session<L> {
 pub(crate) struct Coins(Vec<u64>);
 
 impl Coins {
-    pub(crate) fn draw(stream: &Stream, len: usize) -> Coins {
+    pub(crate) fn draw(stream: Stream, len: usize) -> Coins {
         Coins(draw::<64>(stream, len.div_ceil(LANES)))
     }
 
@@ -219,9 +338,11 @@ pub(crate) fn group_of(words: &[u64], group: usize) -> [u64; LANES] {
     lanes(&words[at..(at + LANES).min(words.len())])
 }
 
-/// What P0 and P1 send P2 for a comparison, and its dealt bits: (2 + 1) l log p. One round.
-pub(crate) fn cost(len: usize) -> Cost {
-    let sent = (len * LANES) as u64;
-    let [to0, to1] = halves(len).map(|n| n * LANES as u64);
-    Cost { rounds: 1, bytes: [[0, 0, sent], [0, 0, sent], [to0, to1, 0]].into() }
+impl PorthosCosts {
+    /// What P0 and P1 send P2 for a comparison, and its dealt bits: (2 + 1) l log p. One round.
+    pub(crate) fn private_compare(&self, len: usize) -> Cost {
+        let sent = (len * LANES) as u64;
+        let [to0, to1] = self.halves(len).map(|n| n * LANES as u64);
+        Cost { rounds: 1, bytes: [[0, 0, sent], [0, 0, sent], [to0, to1, 0]].into() }
+    }
 }

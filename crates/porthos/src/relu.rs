@@ -6,10 +6,9 @@
 
 use cryptflow_mpc::{Cost, Error};
 
-use crate::session::{Session, WAVE};
+use crate::session::Session;
 use crate::share::Share;
-use crate::triples::multiply_cost;
-use crate::{msb, odd, share_convert};
+use crate::{PorthosCosts, odd};
 
 /// Comparisons are exact for numbers of this many signed bits.
 pub const COMPARE_BITS: u32 = 63;
@@ -28,9 +27,11 @@ impl<const L: u32> Session<L> {
     /// Shares of max(x, 0).
     pub(crate) fn relu(&mut self, x: &[u64], len: usize) -> Result<Vec<u64>, Error> {
         let mut out = Vec::with_capacity(x.len());
-        for start in (0..len).step_by(WAVE) {
-            let n = WAVE.min(len - start);
-            let x = x.get(start..start + n).unwrap_or_default();
+        planted!(self.tuning, RewoundWaves: self.mark());
+        for wave in self.tuning.waves(len) {
+            planted!(self.tuning, RewoundWaves: self.rewind());
+            let n = wave.len();
+            let x = x.get(wave).unwrap_or_default();
             let positive = self.derivative(x, n)?;
             out.extend(self.multiply(&positive, x, n)?);
         }
@@ -51,12 +52,14 @@ impl<const L: u32> Session<L> {
     }
 }
 
-/// The cost of DReLU.
-pub(crate) fn derivative_cost(len: usize) -> Cost {
-    share_convert::cost(len) + msb::cost(len)
-}
+impl PorthosCosts {
+    /// The cost of DReLU.
+    pub(crate) fn derivative(&self, len: usize) -> Cost {
+        self.share_convert(len) + self.msb(len)
+    }
 
-/// The cost of ReLU.
-pub(crate) fn cost(len: usize) -> Cost {
-    Cost::in_waves(len, WAVE, |n| derivative_cost(n) + multiply_cost(n))
+    /// The cost of ReLU.
+    pub(crate) fn relu(&self, len: usize) -> Cost {
+        Cost::in_waves(len, self.tuning.wave, |n| self.derivative(n) + self.multiply(n))
+    }
 }

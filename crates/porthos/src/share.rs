@@ -41,13 +41,28 @@ impl std::fmt::Debug for Share {
 /// modulo 2^64 whatever the program's ring is: the owner extends the sign.
 #[derive(Clone, Copy, Debug)]
 pub struct PorthosOwner {
-    ring_bits: u32,
+    pub(crate) ring_bits: u32,
+    /// What a test plants.
+    #[cfg(all(test, debug_assertions))]
+    pub(crate) planted: Option<crate::planted::Bug>,
 }
 
 impl PorthosOwner {
     /// An owner for programs over Z_2^ring_bits, at most 64.
     pub fn new(ring_bits: u32) -> PorthosOwner {
-        PorthosOwner { ring_bits }
+        PorthosOwner {
+            ring_bits,
+            #[cfg(all(test, debug_assertions))]
+            planted: None,
+        }
+    }
+
+    fn share_with(&self, x: &[u64], seed: &[u8; SEED]) -> Vec<Vec<u8>> {
+        let mut difference = expand(seed, x.len());
+        for (d, &v) in difference.iter_mut().zip(x) {
+            *d = (sign_extend(v, self.ring_bits) as u64).wrapping_sub(*d);
+        }
+        vec![seed.to_vec(), to_bytes(&difference), Vec::new()]
     }
 }
 
@@ -57,15 +72,12 @@ impl Owner for PorthosOwner {
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
         let mut seed = Zeroizing::new([0; SEED]);
         keys::random(seed.as_mut_slice())?;
-        let mut difference = expand(&seed, x.len());
-        for (d, &v) in difference.iter_mut().zip(x) {
-            *d = (sign_extend(v, self.ring_bits) as u64).wrapping_sub(*d);
-        }
-        Ok(vec![seed.to_vec(), to_bytes(&difference), Vec::new()])
+        let seed = planted!(self, ConstantSeed: Zeroizing::new([7; SEED]); seed);
+        Ok(self.share_with(x, &seed))
     }
 
     fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        self.share_value(w)
+        planted!(self, ConstantWeightSeed: Ok(self.share_with(w, &[7; SEED])); self.share_value(w))
     }
 
     fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error> {

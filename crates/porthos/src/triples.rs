@@ -7,14 +7,15 @@
 //! A convolution's E is opened before the input is reshaped into a matrix, which repeats elements,
 //! or after, where strides leave elements out: whichever has fewer elements.
 
+use cryptflow_mpc::stream::Ring;
 use cryptflow_mpc::{Cost, Error, Term};
 use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
 use rayon::prelude::*;
 
-use crate::cost::exchanged;
+use crate::PorthosCosts;
 use crate::odd;
 use crate::porthos::Porthos;
-use crate::session::{Dealt, PIECE, Session, WORD, draw};
+use crate::session::{Dealt, Mask, PIECE, Sealed, Session, WORD, draw};
 use crate::share::Share;
 
 /// A map, and which elements of x it is applied to, where those are not all.
@@ -87,27 +88,43 @@ fn reshape(conv: &Conv2d) -> Result<Masked, GeometryError> {
 }
 
 impl<const L: u32> Session<L> {
-    /// A mask's share, or for P2 the mask itself.
-    fn mask(&mut self, len: usize) -> Vec<u64> {
-        match self.dealt() {
-            Dealt::Evaluator(own) => draw::<L>(&own, len),
+    /// A mask's share, not yet drawn, or for P2 the mask itself.
+    fn mask(&mut self, len: usize) -> Mask {
+        let dealt = self.dealt();
+        self.mask_of(dealt, len)
+    }
+
+    fn mask_of(&self, dealt: Dealt, len: usize) -> Mask {
+        match dealt {
+            Dealt::Evaluator(own) => Mask::Evaluator(own),
             Dealt::Dealer([k02, k12]) => {
-                let (mut sum, other) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
+                let (mut sum, other) = (draw::<L>(k02, len), draw::<L>(k12, len));
                 add_into(&mut sum, &other);
-                sum
+                Mask::Dealer(sum)
             }
+        }
+    }
+
+    /// An evaluator opens what its mask hides: `words` less the mask.
+    fn open_less(&self, sealed: &mut Sealed, words: &[u64], mask: Mask) {
+        if let Mask::Evaluator(pad) = mask {
+            sealed.append(self.hide_less(&Ring(L), words.to_vec(), pad));
         }
     }
 
     /// Shares of `x·y`, element by element. 40 bytes for each; one round.
     pub(crate) fn multiply(&mut self, x: &[u64], y: &[u64], len: usize) -> Result<Vec<u64>, Error> {
-        let (a, b) = (self.mask(len), self.mask(len));
-        if self.is_dealer() {
-            let products: Vec<u64> = a.par_iter().zip(&b).map(|(a, b)| a.wrapping_mul(*b)).collect();
+        let (a, b) = (self.dealt(), self.dealt());
+        let b = planted!(self.tuning, OneMaskForBoth: a.copy(); b);
+        let (a, b) = (self.mask_of(a, len), self.mask_of(b, len));
+        if let (Mask::Dealer(a), Mask::Dealer(b)) = (&a, &b) {
+            let products: Vec<u64> = a.par_iter().zip(b).map(|(a, b)| a.wrapping_mul(*b)).collect();
             return self.deal_words(len, &products);
         }
-        let mut opened = [difference::<L>(x, &a), difference::<L>(y, &b)].concat();
-        self.exchange(&mut opened, odd::add_words::<L>)?;
+        let mut sealed = Sealed::default();
+        self.open_less(&mut sealed, x, a);
+        self.open_less(&mut sealed, y, b);
+        let opened = self.exchange(&Ring(L), sealed)?;
         let (e, f) = opened.split_at(len);
         let mut product = self.deal_words(len, &[])?;
         let first = self.is_first();
@@ -149,24 +166,26 @@ impl<const L: u32> Session<L> {
         let mut sum = vec![0; len];
         if self.is_dealer() {
             for (m, a, b) in &masked {
-                bilinear_into(&m.map, a, b, L, &mut sum)?;
+                if let (Mask::Dealer(a), Mask::Dealer(b)) = (a, b) {
+                    bilinear_into(&m.map, a, b, L, &mut sum)?;
+                }
             }
             self.deal_words(len, &sum)?;
             self.truncate(&mut [], len, shift)?;
             return Ok(Share { data: Vec::new(), len });
         }
         // All terms' E and F are one message a block: one round whatever their number.
-        let mut opened = Vec::new();
+        let mut sealed = Sealed::default();
         let mut picked = Vec::with_capacity(terms.len());
-        for (term, (m, a, b)) in terms.iter().zip(&masked) {
+        for (term, (m, a, b)) in terms.iter().zip(masked) {
             let x = m.pick(&term.x.data);
-            opened.extend(difference::<L>(&x, a));
-            opened.extend(difference::<L>(&term.w.data, b));
-            picked.push(x);
+            self.open_less(&mut sealed, &x, a);
+            self.open_less(&mut sealed, &term.w.data, b);
+            picked.push((m, x));
         }
-        self.exchange(&mut opened, odd::add_words::<L>)?;
+        let opened = self.exchange(&Ring(L), sealed)?;
         let mut rest = opened.as_slice();
-        for ((term, (m, ..)), mut x) in terms.iter().zip(&masked).zip(picked) {
+        for (term, (m, mut x)) in terms.iter().zip(picked) {
             let (e, after) = rest.split_at(m.map.input_len());
             let (f, after) = after.split_at(m.map.weight_len());
             rest = after;
@@ -230,14 +249,16 @@ fn add_into(x: &mut [u64], y: &[u64]) {
     }
 }
 
-/// Cost of products element by element: (2 + 2 + 1) l bits. One round.
-pub(crate) fn multiply_cost(len: usize) -> Cost {
-    exchanged(2 * len as u64, len, WORD as u64)
-}
+impl PorthosCosts {
+    /// Cost of products element by element: (2 + 2 + 1) l bits. One round.
+    pub(crate) fn multiply(&self, len: usize) -> Cost {
+        self.exchanged(2 * len as u64, len, WORD as u64)
+    }
 
-/// Cost of a linear map: its masked operands opened, and a dealt share of each of its `len`
-/// results. One round; nothing for a sum without a term.
-pub(crate) fn cost<'a>(maps: impl Iterator<Item = &'a LinearMap>, len: usize) -> Cost {
-    let opened: usize = maps.map(|map| Masked::len(map) + map.weight_len()).sum();
-    if len == 0 || opened == 0 { Cost::FREE } else { exchanged(opened as u64, len, WORD as u64) }
+    /// Cost of a linear map: its masked operands opened, and a dealt share of each of its `len`
+    /// results. One round; nothing for a sum without a term.
+    pub(crate) fn linear<'a>(&self, maps: impl Iterator<Item = &'a LinearMap>, len: usize) -> Cost {
+        let opened: usize = maps.map(|map| Masked::len(map) + map.weight_len()).sum();
+        if len == 0 || opened == 0 { Cost::FREE } else { self.exchanged(opened as u64, len, WORD as u64) }
+    }
 }

@@ -15,9 +15,10 @@
 //! Each evaluator sees m under the other's half of r; P2 sees nothing. 32 bytes an element, and one
 //! round.
 
+use cryptflow_mpc::stream::Ring;
 use cryptflow_mpc::{Cost, Error, Party};
 
-use crate::cost::exchanged;
+use crate::PorthosCosts;
 use crate::odd;
 use crate::session::{Dealt, Session, WORD, draw};
 
@@ -46,9 +47,10 @@ impl<const L: u32> Session<L> {
     }
 
     fn truncate_dealt(&mut self, share: &mut [u64], len: usize, shift: u32) -> Result<(), Error> {
+        planted!(self.tuning, BareTruncation: self.plant.bare_next());
         match self.dealt() {
             Dealt::Dealer([k02, k12]) => {
-                let (r0, r1) = (draw::<L>(&k02, len), draw::<L>(&k12, len));
+                let (r0, r1) = (draw::<L>(k02, len), draw::<L>(k12, len));
                 let r: Vec<u64> = r0.iter().zip(&r1).map(|(a, b)| odd::add_words::<L>(*a, *b)).collect();
                 self.deal_words(len, &r.iter().map(|r| r >> shift).collect::<Vec<_>>())?;
                 self.deal_words(len, &r.iter().map(|r| r >> (L - 1)).collect::<Vec<_>>())?;
@@ -56,11 +58,8 @@ impl<const L: u32> Session<L> {
             Dealt::Evaluator(own) => {
                 let first = self.is_first();
                 let offset = if first { Self::OFFSET } else { 0 };
-                let mut m = draw::<L>(&own, len);
-                for (m, z) in m.iter_mut().zip(share.iter()) {
-                    *m = odd::add_words::<L>(*m, z.wrapping_add(offset));
-                }
-                self.exchange(&mut m, odd::add_words::<L>)?;
+                let z = share.iter().map(|z| z.wrapping_add(offset)).collect();
+                let m = self.exchange(&Ring(L), self.hide(&Ring(L), z, own).0)?;
                 let (low, top) = (self.deal_words(len, &[])?, self.deal_words(len, &[])?);
                 for (((z, m), low), top) in share.iter_mut().zip(&m).zip(&low).zip(&top) {
                     let public = if first { (m >> shift).wrapping_sub(Self::OFFSET >> shift) } else { 0 };
@@ -92,10 +91,12 @@ pub fn failure_probability(len: u64, largest: u64) -> f64 {
     (len as f64 * largest as f64 / 2f64.powi(64)).min(1.0)
 }
 
-/// Nothing where it is local; else an opening and two dealt words an element.
-pub(crate) fn cost(truncation: Truncation, len: usize, shift: u32) -> Cost {
-    if truncation == Truncation::Local || shift == 0 || len == 0 {
-        return Cost::FREE;
+impl PorthosCosts {
+    /// Nothing where it is local; else an opening and two dealt words an element.
+    pub(crate) fn truncation(&self, len: usize, shift: u32) -> Cost {
+        if self.truncation == Truncation::Local || shift == 0 || len == 0 {
+            return Cost::FREE;
+        }
+        self.exchanged(len as u64, len, 2 * WORD as u64)
     }
-    exchanged(len as u64, len, 2 * WORD as u64)
 }

@@ -6,14 +6,14 @@
 //! converts, would leave out x's first bit.) The evaluators add up the bits; the sum is zero if the one's
 //! share is the other's negative, which P2 finds out for them ([`cryptflow_mpc::same`]).
 
-use cryptflow_mpc::same::{self, Roles, Same};
+use cryptflow_mpc::same::{self, Roles};
 use cryptflow_mpc::{Cost, Error, Party};
 use cryptflow_operation::Bounds;
 
+use crate::PorthosCosts;
 use crate::odd;
 use crate::porthos::PARTIES;
-use crate::relu::derivative_cost;
-use crate::session::{Session, WAVE};
+use crate::session::Session;
 use crate::share::Share;
 
 const ROLES: Roles =
@@ -33,7 +33,7 @@ fn questions(bounds: Bounds) -> Vec<(u64, u64)> {
 impl<const L: u32> Session<L> {
     /// Exact for every word.
     pub(crate) fn within(&mut self, values: &[(&Share, Bounds)]) -> Result<(), Error> {
-        let mut same = Same::begin(self.party, &mut self.keys, ROLES);
+        let mut same = self.same(ROLES);
         for (x, bounds) in values {
             if bounds.high.checked_sub(bounds.low).is_none_or(|width| width < 0) {
                 let reason = format!("inputs from {} to {}", bounds.low, bounds.high);
@@ -43,7 +43,7 @@ impl<const L: u32> Session<L> {
             let own = if self.is_first() { outside } else { odd::sub_words::<L>(0, outside) };
             same.update(&own.to_le_bytes());
         }
-        match same.finish(&self.links)? {
+        match self.answered(same)? {
             Some(false) => Err(Error::Outside),
             Some(true) | None => Ok(()),
         }
@@ -60,9 +60,9 @@ impl<const L: u32> Session<L> {
         }
         let len = x.len * asked.len();
         let mut sum = 0;
-        for start in (0..len).step_by(WAVE) {
-            let n = WAVE.min(len - start);
-            let converted = self.share_convert(all.get(start..start + n).unwrap_or_default(), n)?;
+        for wave in self.tuning.waves(len) {
+            let n = wave.len();
+            let converted = self.share_convert(all.get(wave).unwrap_or_default(), n)?;
             let negative = self.msb(&converted, n)?;
             sum = negative.iter().fold(sum, |sum, bit| odd::add_words::<L>(sum, *bit));
         }
@@ -70,10 +70,13 @@ impl<const L: u32> Session<L> {
     }
 }
 
-/// What it costs to find out whether inputs of these lengths are within these bounds.
-pub(crate) fn cost(inputs: &[(usize, Bounds)]) -> Cost {
-    let asked = |(len, bounds): &(usize, Bounds)| {
-        Cost::in_waves(len * questions(*bounds).len(), WAVE, derivative_cost)
-    };
-    inputs.iter().fold(same::cost(PARTIES, ROLES), |cost, input| cost + asked(input))
+impl PorthosCosts {
+    /// What it costs to find out whether inputs of these lengths are within these bounds.
+    pub(crate) fn within(&self, inputs: &[(usize, Bounds)]) -> Cost {
+        let asked = |(len, bounds): &(usize, Bounds)| {
+            let all = len * questions(*bounds).len();
+            Cost::in_waves(all, self.tuning.wave, |n| self.derivative(n))
+        };
+        inputs.iter().fold(same::cost(PARTIES, ROLES), |cost, input| cost + asked(input))
+    }
 }

@@ -5,7 +5,7 @@
 
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mpc::Definition;
-use cryptflow_porthos::{PorthosDefinition, PorthosExactDefinition};
+use cryptflow_porthos::{PorthosDefinition, PorthosExactDefinition, Tuning};
 
 fn traits(local_truncation: bool) -> Traits {
     Traits {
@@ -33,25 +33,37 @@ fn conforms<D: Definition + Sync>(
 
 #[test]
 fn in_one_process() {
-    conforms(&PorthosDefinition, true, Transport::InProcess, Family::QUICK);
+    conforms(&PorthosDefinition::default(), true, Transport::InProcess, Family::QUICK);
 }
 
 #[test]
 fn over_tcp() {
-    conforms(&PorthosDefinition, true, Transport::Tcp, Family::QUICK);
+    conforms(&PorthosDefinition::default(), true, Transport::Tcp, Family::QUICK);
 }
 
 #[test]
 fn on_a_million() {
-    conforms(&PorthosDefinition, true, Transport::InProcess, &[Family::Million]);
+    conforms(&PorthosDefinition::default(), true, Transport::InProcess, &[Family::Million]);
 }
 
 #[test]
 fn with_dealt_truncation() {
-    conforms(&PorthosExactDefinition, false, Transport::InProcess, Family::QUICK);
+    conforms(&PorthosExactDefinition::default(), false, Transport::InProcess, Family::QUICK);
 }
 
 #[test]
 fn inputs_are_held_to_their_bounds() {
-    suite::check_inputs(&PorthosDefinition, &traits(true)).verdict().unwrap();
+    suite::check_inputs(&PorthosDefinition::default(), &traits(true)).verdict().unwrap();
+}
+
+/// Waves and blocks that short tensors cross: as many bytes and rounds as are declared, and the same
+/// values.
+#[test]
+fn in_short_waves_and_blocks() {
+    let tuning = Tuning { block: 128, wave: 300, ..Tuning::USUAL };
+    let definition = PorthosDefinition { tuning };
+    let families = [Family::Linear, Family::Compare, Family::Activation, Family::Pool, Family::Chain];
+    let report = suite::check(&definition, &traits(true), Transport::InProcess, &families);
+    report.verdict().unwrap();
+    suite::check_inputs(&definition, &traits(true)).verdict().unwrap();
 }

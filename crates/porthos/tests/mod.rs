@@ -3,7 +3,10 @@
 
 mod conformance;
 mod cost;
+mod coupling;
 mod odd;
+#[cfg(debug_assertions)]
+mod planted;
 mod secrecy;
 mod subject;
 mod truncation;

@@ -135,6 +135,6 @@ fn shapes_that_depend_on_a_secret_are_found() {
 #[test]
 fn owners_share_afresh() {
     for ring in [64, 48] {
-        secrecy::check_owner(&PorthosDefinition, ring, 64).unwrap();
+        secrecy::check_owner(&PorthosDefinition::default(), ring, 64).unwrap();
     }
 }

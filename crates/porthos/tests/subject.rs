@@ -3,17 +3,23 @@
 use cryptflow_conformance::secrecy::Subject;
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::{Definition, Error};
-use cryptflow_porthos::{Porthos, PorthosDefinition, PorthosExactDefinition, Truncation};
+use cryptflow_porthos::{Porthos, PorthosDefinition, PorthosExactDefinition, Truncation, Tuning};
 use cryptflow_wire::Links;
 
-pub(crate) const LOCAL: Subject<PorthosDefinition> = subject(PorthosDefinition, |_, links, keys, _| {
-    Ok(Porthos::insecure_with_keys(links, keys, Truncation::Local))
-});
+pub(crate) const LOCAL: Subject<PorthosDefinition> = local(Tuning::USUAL);
+pub(crate) const DEALT: Subject<PorthosExactDefinition> = dealt(Tuning::USUAL);
 
-pub(crate) const DEALT: Subject<PorthosExactDefinition> =
-    subject(PorthosExactDefinition, |_, links, keys, _| {
-        Ok(Porthos::insecure_with_keys(links, keys, Truncation::Dealt))
-    });
+pub(crate) const fn local(tuning: Tuning) -> Subject<PorthosDefinition> {
+    subject(PorthosDefinition { tuning }, |definition, links, keys, _| {
+        Porthos::insecure_with_keys(links, keys, Truncation::Local, definition.tuning)
+    })
+}
+
+pub(crate) const fn dealt(tuning: Tuning) -> Subject<PorthosExactDefinition> {
+    subject(PorthosExactDefinition { tuning }, |definition, links, keys, _| {
+        Porthos::insecure_with_keys(links, keys, Truncation::Dealt, definition.tuning)
+    })
+}
 
 const fn subject<D: Definition>(
     definition: D,

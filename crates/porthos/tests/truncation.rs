@@ -6,7 +6,7 @@ use std::thread;
 use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Operand, Operands, Owner, Party, Protocol};
 use cryptflow_operation::{Linear, LinearTerm, Operation, WeightId};
-use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
+use cryptflow_porthos::{Porthos, PorthosOwner, Truncation, Tuning};
 use cryptflow_ring::LinearMap;
 use cryptflow_wire::{LinkOptions, local};
 
@@ -26,7 +26,8 @@ fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
             .zip(inputs.into_iter().zip(ones))
             .map(|(links, (input, one))| {
                 scope.spawn(move || {
-                    let mut party = Porthos::new(links, &Scope::insecure_of_ring(64), truncation).unwrap();
+                    let mut party =
+                        Porthos::new(links, &Scope::insecure_of_ring(64), truncation, Tuning::USUAL).unwrap();
                     assert!(party.party() < Party::new(3));
                     let value = party.receive_value("x", map.input_len(), input).unwrap();
                     let weight = party.receive_weight("w", 1, one).unwrap();

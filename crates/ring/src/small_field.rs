@@ -26,6 +26,11 @@ pub fn as_group(words: &GroupWords) -> &Group {
     bytemuck::cast_ref(words)
 }
 
+/// A group's bytes as words.
+pub fn as_words(group: &Group) -> &GroupWords {
+    bytemuck::cast_ref(group)
+}
+
 /// `v` modulo the prime, for v up to 253.
 #[inline(always)]
 fn reduced(v: u8) -> u8 {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cryptflow_ring::Prf;
 
 use cryptflow_mpc::Party;
-use cryptflow_mpc::keys::Source;
+use cryptflow_mpc::stream::Source;
 
 /// A bug in one stream of one key (that of `key` with the next of three parties).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cryptflow_conformance::secrecy::{Fault, Ledger, TOO_FAR, Watched, covers, far_from_uniform};
 use cryptflow_mpc::Party;
-use cryptflow_mpc::keys::Source;
+use cryptflow_mpc::stream::Source;
 
 #[test]
 fn bytes_that_are_not_uniform_are_far_from_it() {

@@ -84,7 +84,9 @@ pub(crate) fn mirror(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> 
 /// With the truncation that never fails, so that the answers are Clear's but for rounding.
 pub(crate) fn porthos(compiled: &Compiled, inputs: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let ring_bits = compiled.program.ring_bits;
-    let party = |links| Porthos::new(links, &Scope::insecure_of_ring(ring_bits), Truncation::Dealt);
+    let party = |links| {
+        Porthos::new(links, &Scope::insecure_of_ring(ring_bits), Truncation::Dealt, Default::default())
+    };
     parties(&PorthosOwner::new(ring_bits), party, compiled, inputs)
 }
 

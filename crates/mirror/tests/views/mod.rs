@@ -12,7 +12,8 @@ use std::thread;
 
 use cryptflow_mpc::Party;
 use cryptflow_mpc::Term;
-use cryptflow_mpc::keys::{Key, Keys, Source};
+use cryptflow_mpc::keys::{Key, Keys};
+use cryptflow_mpc::stream::Source;
 use cryptflow_ring::LinearMap;
 use cryptflow_ring::pack::{packed_len, unpack};
 use cryptflow_ring::planes::plane_bytes;
@@ -21,11 +22,13 @@ use cryptflow_wire::local::{Recorded, recorded_mesh};
 
 use crate::circuit::Circuit;
 use crate::less_than::less_than_and_sign;
-use crate::session::{BLOCK, blocks, cut};
 use crate::share::{Masked, MirroredWeight, WeightPart, low_bits};
 use crate::tree::Tree;
+use crate::tuning::cut;
 use crate::{Mirror, Tuning};
 
+/// A block's elements, in these tests and usually.
+const BLOCK: usize = Tuning::USUAL.block;
 const HALF: usize = BLOCK / 2;
 const HALF_WORDS: usize = HALF / 64;
 
@@ -211,7 +214,7 @@ fn views(problem: &Problem, corrupted: Party, n: usize, received: &[Recorded]) -
     // one opening.
     let mut rests: HashMap<usize, &[u8]> = HashMap::new();
     for using in &problem.uses {
-        for block in blocks(n * using.copies()) {
+        for block in Tuning::USUAL.blocks(n * using.copies()) {
             let half = cut(block.len());
             let mine = match corrupted {
                 Party::P0 => block.start + half..block.end,

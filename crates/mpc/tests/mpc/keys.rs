@@ -26,7 +26,7 @@ fn agreed(meant: [Meant; 3]) -> Vec<Result<Vec<(Party, [u64; 2])>, Error>> {
                 keys.map(|mut keys| {
                     let mut first = |other| {
                         let mut words = [0; 2];
-                        keys.with(other).stream().words(0, &mut words);
+                        keys.with(other).stream().draw(&mut words);
                         (other, words)
                     };
                     Party::all(3).filter(|other| *other != party).map(&mut first).collect()

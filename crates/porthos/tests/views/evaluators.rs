@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cryptflow_mpc::keys::Source;
+use cryptflow_mpc::stream::Source;
 use cryptflow_mpc::{Party, Term};
 use cryptflow_ring::small_field::Thresholds;
 use cryptflow_ring::{LinearMap, Window};
 
 use super::{Bug, Common, Known, LANES, Layout, P, places, run, sample, sent};
+use crate::Tuning;
 use crate::odd::mask;
 use crate::private_compare::Question;
-use crate::session::{Session, blocks, cut};
+use crate::session::Session;
 use crate::share::Share;
+use crate::tuning::cut;
 
 /// What one stream (by its number) of the key that the corrupted evaluator lacks is drawn for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -192,7 +194,7 @@ fn uniform<const L: u32>(
                 views[element] * if *radix == 1 { 1 } else { legal } + if *radix == 1 { 0 } else { value };
             Ok(())
         };
-        for block in blocks(layout.n) {
+        for block in Tuning::USUAL.blocks(layout.n) {
             let half = block.start + cut(block.len());
             let mine = match (stream.half(), corrupted) {
                 (false, _) => block,

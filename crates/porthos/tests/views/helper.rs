@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cryptflow_mpc::Party;
-use cryptflow_mpc::keys::Source;
+use cryptflow_mpc::stream::Source;
 use cryptflow_ring::small_field::Thresholds;
 
 use super::{Bug, Known, LANES, Layout, P, places, run, sample, sent};

@@ -26,11 +26,13 @@ use std::sync::Arc;
 use std::thread;
 
 use cryptflow_mpc::Party;
-use cryptflow_mpc::keys::{Key, Keys, Source};
+use cryptflow_mpc::keys::{Key, Keys};
+use cryptflow_mpc::stream::Source;
 use cryptflow_wire::LinkOptions;
 use cryptflow_wire::local::{Recorded, recorded_mesh};
 
-use crate::session::{BLOCK, Session};
+use crate::Tuning;
+use crate::session::Session;
 use crate::truncation::Truncation;
 
 /// The modulus of the bytes of a comparison.
@@ -91,7 +93,7 @@ struct Layout {
 
 impl Layout {
     fn new(assignments: usize) -> Layout {
-        let half = (BLOCK / 2).min(assignments.next_multiple_of(LANES));
+        let half = (Tuning::USUAL.block / 2).min(assignments.next_multiple_of(LANES));
         Layout { assignments, half, n: assignments.div_ceil(half) * 2 * half }
     }
 
@@ -122,7 +124,7 @@ fn run<const L: u32>(
                 let others = [party.next(3), party.previous(3)];
                 let keys = Keys::insecure_from_keys(party, others.map(source)).unwrap();
                 let truncation = Truncation::Dealt;
-                scope.spawn(move || step(&mut Session::<L> { party, links, keys, truncation }))
+                scope.spawn(move || step(&mut Session::<L>::new(links, keys, truncation, Tuning::USUAL)))
             })
             .collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()

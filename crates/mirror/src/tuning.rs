@@ -1,0 +1,80 @@
+//! What the parties of a session choose alike, beside the ring: what a round is worth, and in which
+//! portions they go through a tensor.
+
+use std::ops::Range;
+
+use cryptflow_mpc::Error;
+
+/// What a round is worth, for choosing plans and forms (the bits that the slowest link carries in one
+/// round trip), and what memory is. The same for all parties of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Bits of traffic that one round may cost.
+    pub bits_per_round: u64,
+    /// Elements of a block: one message each. A multiple of 128, so that halves of blocks are whole
+    /// words of bit planes.
+    pub block: usize,
+    /// Blocks that are computed side by side before their messages leave.
+    pub window: usize,
+    /// Elements whose comparison material is held at a time: it bounds memory for huge layers. A
+    /// multiple of a block's.
+    pub wave: usize,
+    /// What a test plants.
+    #[cfg(all(test, debug_assertions))]
+    pub planted: Option<crate::planted::Bug>,
+}
+
+impl Tuning {
+    /// A local network: 0.2 ms at 3 Gbit/s. Halves of blocks are whole SIMD registers.
+    pub const USUAL: Tuning = Tuning {
+        bits_per_round: 600_000,
+        block: 1 << 14,
+        window: 8,
+        wave: 1 << 20,
+        #[cfg(all(test, debug_assertions))]
+        planted: None,
+    };
+
+    /// All of it, as keys are derived for it.
+    pub(crate) fn parameters(&self) -> [u64; 4] {
+        [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64]
+    }
+
+    /// What a session cannot be run with.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let Tuning { block, window, wave, .. } = *self;
+        let fits =
+            block > 0 && block.is_multiple_of(128) && window > 0 && wave > 0 && wave.is_multiple_of(block);
+        if fits {
+            return Ok(());
+        }
+        let reason = format!(
+            "waves of {wave} elements in blocks of {block}, {window} at a time: a block is a multiple of 128 \
+             elements, a wave one of a block"
+        );
+        Err(Error::Range { operation: "session", reason })
+    }
+
+    /// The blocks of a tensor.
+    pub(crate) fn blocks(&self, len: usize) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        let block = self.block;
+        (0..len.div_ceil(block)).map(move |i| i * block..((i + 1) * block).min(len))
+    }
+
+    /// Elements that are compared at a time with so many thresholds.
+    pub(crate) fn compared(&self, thresholds: usize) -> usize {
+        (self.wave / thresholds.max(1) / self.block * self.block).max(self.block)
+    }
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning::USUAL
+    }
+}
+
+/// Where a block of `len` elements is cut: P1 is sent the corrections of the first half, P0 those
+/// of the second, so that both of P2's links carry the same.
+pub(crate) fn cut(len: usize) -> usize {
+    len.div_ceil(2).next_multiple_of(64).min(len)
+}

@@ -4,7 +4,7 @@
 //! a program ──HTTP, gRPC──▶ rest, grpc ──▶ dyn Models ──▶ whatever runs them
 //! ```
 //!
-//! Requests come in the protocol's two forms ([`rest`] and [`grpc`], on one port), and are [`Tensor`]s from there on. Who
+//! Requests come in the protocol's two forms (`rest.rs` and `grpc.rs`, on one port), and are [`Tensor`]s from there on. Who
 //! may ask for what is [`keys`]; how many are served at once is [`Options::waiting`]. What runs the models is a [`Models`],
 //! which the caller brings.
 //!

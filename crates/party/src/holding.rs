@@ -3,7 +3,7 @@
 //! Each party finds out by itself whether its part is what the owner has committed to
 //! ([`crate::commitments`]); whether all were told of the same commitments, they find out together,
 //! before any of them keeps anything. A party that holds its part says so and signs it ([`Held`]); the
-//! owner hands each party what all have signed ([`agreed`]). An owner cannot sign in a party's place, so
+//! owner hands each party what all have signed (`agreed`). An owner cannot sign in a party's place, so
 //! parties that keep a model have all found the same of it, whatever they were told by whom.
 
 use cryptflow_wire::tls::{Fingerprint, Identity, signer};

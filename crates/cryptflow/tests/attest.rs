@@ -156,6 +156,18 @@ fn genuine_sgx_and_tdx() {
         assert_eq!(verdict["appraisal"]["simulated"], false);
         let error = attest(&verify).unwrap_err();
         assert!(error.contains("expired"), "{error}");
+        // What a platform has, or does not say that it has not, is accepted where the policy says so.
+        let text = fs::read_to_string(&policy).unwrap();
+        let settings =
+            [("allow_smt", "SMT"), ("allow_dynamic_platform", "further"), ("allow_cached_keys", "kept")];
+        for (setting, named) in settings {
+            let strict = text.replace(&format!("{setting} = true"), &format!("{setting} = false"));
+            assert_ne!(strict, text);
+            fs::write(&policy, strict).unwrap();
+            let error = attest(&[&verify[..], &["--at", JULY]].concat()).unwrap_err();
+            let said = if kind == "sgx" { setting } else { named };
+            assert!(error.contains(said) && error.contains("which the policy does not allow"), "{error}");
+        }
     }
 }
 

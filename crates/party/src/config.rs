@@ -127,6 +127,8 @@ pub struct SessionLimits {
     pub idle: Duration,
     /// Sessions at a time.
     pub max_sessions: usize,
+    /// Sessions of one client at a time.
+    pub client_sessions: usize,
     /// What a run may take.
     pub run: Limits,
     /// Whether inputs that are not within their bounds are refused by the parties.
@@ -187,6 +189,7 @@ struct Session {
     deadline_seconds: Option<f64>,
     idle_seconds: Option<f64>,
     max_sessions: Option<usize>,
+    client_sessions: Option<usize>,
     max_memory_mb: Option<f64>,
     max_work: Option<f64>,
     check_inputs: Option<bool>,
@@ -310,7 +313,7 @@ impl Config {
             listen: file.site.listen,
             store: folder.join(file.site.store.unwrap_or("store".into())),
             audit: folder.join(file.site.audit.unwrap_or("audit.jsonl".into())),
-            session: file.session.check(parties.len())?,
+            session: file.session.check(parties.len(), clients.len())?,
             parties,
             clients,
             attestation,
@@ -359,7 +362,7 @@ impl Party {
 }
 
 impl Session {
-    fn check(self, parties: usize) -> Result<SessionLimits, String> {
+    fn check(self, parties: usize, clients: usize) -> Result<SessionLimits, String> {
         let seconds = |name: &str, value: Option<f64>, default: u64| {
             let value = value.unwrap_or(default as f64);
             Duration::try_from_secs_f64(value)
@@ -382,6 +385,8 @@ impl Session {
             }
         }
         let max_sessions = self.max_sessions.unwrap_or(2).max(1);
+        // One client alone takes all; of several, none keeps the others out.
+        let of_one = if clients > 1 { max_sessions - 1 } else { max_sessions };
         let usual = Limits::usual(max_sessions);
         let number = |name: &str, value: Option<f64>, unit: f64, default: u64| match value {
             None => Ok(default),
@@ -399,6 +404,7 @@ impl Session {
             deadline: seconds("deadline_seconds", self.deadline_seconds, 30)?,
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,
             max_sessions,
+            client_sessions: self.client_sessions.unwrap_or(of_one).clamp(1, max_sessions),
             run,
             check_inputs: self.check_inputs.unwrap_or(true),
         })

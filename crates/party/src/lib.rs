@@ -18,6 +18,7 @@ pub mod messages;
 mod open;
 mod rendezvous;
 mod routes;
+mod seats;
 mod serve;
 mod service;
 mod session;

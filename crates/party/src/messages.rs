@@ -211,6 +211,9 @@ pub enum Obstacle {
     /// A party runs as many sessions as it takes.
     #[error("{0} sessions run here already; try again later")]
     Busy(usize),
+    /// A client has as many sessions as a party takes of one.
+    #[error("this client has as many sessions here as it may, {0}; try again later")]
+    BusyForThis(usize),
     /// A session's number that was used already.
     #[error("a session of this number was begun before; none is repeated")]
     Repeated,

@@ -11,7 +11,8 @@ use crate::config::{ClientEntry, Right};
 use crate::difference::Difference;
 use crate::greeting::{Tell, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
-use crate::service::{Place, Service};
+use crate::seats::Seat;
+use crate::service::Service;
 use crate::session::Order;
 use crate::worker::{News, Worker};
 
@@ -83,8 +84,8 @@ impl Service {
     }
 
     /// A place for a session, and the worker that can run it.
-    fn admit(&self, rights: &ClientEntry, order: Order) -> Result<(Place, Worker), SessionError> {
-        let seat = self.seat()?;
+    fn admit(&self, rights: &ClientEntry, order: Order) -> Result<(Seat, Worker), SessionError> {
+        let seat = self.seat(rights)?;
         self.consider(rights, &order.model, &order.manifest)?;
         let session = order.manifest.session;
         let worker = self.workers.prepare(&self.site, order)?;

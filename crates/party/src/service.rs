@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::holding::{Held, agreed};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::routes::Routes;
+use crate::seats::{Seat, Seats};
 use crate::session::Order;
 use crate::site::Site;
 use crate::store::StoreError;
@@ -70,7 +70,7 @@ pub struct Service {
     pub(crate) routes: Arc<Routes>,
     /// The numbers of all sessions that were begun: none begins twice.
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
-    running: Arc<AtomicUsize>,
+    running: Arc<Seats>,
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
@@ -343,7 +343,7 @@ impl Service {
             may,
             models,
             protocols: self.site.config.session.protocols.iter().map(ToString::to_string).collect(),
-            sessions: (self.running.load(Ordering::Acquire), self.site.config.session.max_sessions),
+            sessions: (self.running.taken(), self.site.config.session.max_sessions),
             uptime: self.started.elapsed().as_secs(),
             policy: self.site.trust.as_ref().map(|trust| trust.policy),
             hardware: self.hardware(),
@@ -424,13 +424,13 @@ impl Service {
         Ok(())
     }
 
-    /// Counts a session while it runs.
+    /// Counts a client's session while it runs.
     ///
     /// # Errors
-    /// As many as this party takes run already.
-    pub(crate) fn seat(&self) -> Result<Place, SessionError> {
-        let most = self.site.config.session.max_sessions;
-        Ok(Place::among(&self.running, most).ok_or(Obstacle::Busy(most))?)
+    /// As many as this party takes run already, of all or of this client.
+    pub(crate) fn seat(&self, client: &ClientEntry) -> Result<Seat, SessionError> {
+        let limits = &self.site.config.session;
+        Ok(self.running.take(client.fingerprint, (limits.max_sessions, limits.client_sessions))?)
     }
 
     /// Takes a session's number.
@@ -443,23 +443,6 @@ impl Service {
             return Ok(());
         }
         Err(Obstacle::Repeated.into())
-    }
-}
-
-/// A place among as many as there are, of connections or of sessions: whoever drops it gives it back,
-/// in a panic, too.
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn among(taken: &Arc<AtomicUsize>, most: usize) -> Option<Place> {
-        let place = Place(Arc::clone(taken));
-        (taken.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

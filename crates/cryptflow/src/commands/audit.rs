@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         logs.push(other_log);
     }
-    if !arguments.compare.is_empty() && logs[0].party.is_none() {
+    // A party begins its log when it starts.
+    if logs[0].party.is_none() {
         return Err(Error::at(&arguments.file, "it has no entry that says whose it is"));
     }
     let gaps = compare(&logs);

@@ -104,11 +104,7 @@ fn a_party_that_changes_its_weights() {
 /// at several places: in P0's first message, while they prove themselves, and while the protocol runs.
 #[test]
 fn somebody_between_two_parties() {
-    // The machine may be busy, and no party is to wait for another in vain but where one is kept waiting.
-    let mut sites = Sites::patient(true, 15);
-    sites.start();
-    sites.deploy("mirror").unwrap();
-    sites.predict().unwrap();
+    let mut sites = running();
     type Make = fn(usize) -> std::sync::Arc<dyn relay::Hand>;
     let hands: [(&str, Make); 5] = [
         ("flip", relay::flip),

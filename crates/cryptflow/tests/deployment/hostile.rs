@@ -5,15 +5,20 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use cryptflow::remote::Site;
+use cryptflow_party::greeting::{Ask, Greeting, answer, say};
+use cryptflow_party::messages;
 use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::Movement;
+use cryptflow_wire::tls::Channel;
 
 use crate::sites::{Sites, cryptflow, outcome};
 
 /// One number, repeated so many times, and the first of these.
-fn repeating(elements: usize) -> Program {
+pub fn repeating(elements: usize) -> Program {
     let value = |name: &str, shape: usize| Value {
         name: name.into(),
         shape: vec![shape],
@@ -87,6 +92,13 @@ fn programs_that_take_more_than_there_is_are_refused_and_end_nobody() {
         let error = outcome(cryptflow(&["run", path, "--input", input.to_str().unwrap()])).unwrap_err();
         assert!(error.contains("and this machine has"), "{error}");
     }
+    // Nor does it keep a place, however often it is tried: there are fewer places than this.
+    let path = written(&sites, 1 << 58);
+    for _ in 0..20 {
+        let error =
+            outcome(sites.client(&["deploy", path.to_str().unwrap(), "--name", "repeating"])).unwrap_err();
+        assert!(error.contains("the program takes about"), "{error}");
+    }
     sites.predict().unwrap();
 }
 
@@ -95,7 +107,7 @@ fn what_was_deployed_is_held_to_the_limits_of_each_session() {
     let mut sites = Sites::new(false);
     sites.start();
     sites.deploy("mirror").unwrap();
-    let usual = "deadline_seconds = 5\n";
+    let usual = "deadline_seconds = 10\n";
     for (limit, said) in [("max_work = 1000", "operations"), ("max_memory_mb = 1.5", "of memory")] {
         sites.kill(1);
         sites.edit("p1", usual, &format!("{usual}{limit}\n"));
@@ -154,6 +166,76 @@ fn strangers_who_say_nothing_keep_nobody_out() {
         assert!(strangers.join().unwrap() > 600);
         served.into_iter().for_each(|answer| drop(answer.unwrap()));
     });
+}
+
+/// A client that the parties know holds connections and sessions, and says nothing: the places of
+/// others stay free.
+#[test]
+fn a_client_takes_no_places_of_others() {
+    let mut sites = Sites::new(false);
+    let entry =
+        format!("[clients.bob]\nfingerprint = \"{}\"\nmay = [\"predict\"]\n", sites.another_client("bob"));
+    ["p0", "p1", "p2"]
+        .iter()
+        .for_each(|party| sites.edit(party, "[session]\n", &format!("{entry}[session]\n")));
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    // One session of two, of which no client has both.
+    let bob = Site::read(&sites.config("bob"), None).unwrap();
+    let (deployment, program) = bob.describe("tiny").unwrap();
+    let open = || bob.open(&deployment, &program, ProtocolName::Mirror).map_err(|error| error.to_string());
+    let session = open().unwrap();
+    let error = open().map(drop).unwrap_err();
+    assert!(error.contains("P0 refuses") && error.contains("as many sessions here as it may, 1"), "{error}");
+    sites.predict().unwrap();
+    drop(session);
+    sites.await_rest();
+    // And connections, as many as it gets.
+    let config = bob.config();
+    let connect = || {
+        let (end, key) = (Instant::now() + Duration::from_secs(10), sites.fingerprints[0]);
+        let mut channel = Channel::connect(&sites.addresses[0], &config.identity, key, "P0", end).unwrap();
+        say(&mut channel, &Greeting { version: messages::VERSION }).unwrap();
+        channel
+    };
+    let silent: Vec<_> = (0..16).map(|_| connect()).collect();
+    let mut late = connect();
+    say(&mut late, &Ask::Status).unwrap();
+    let error = answer(&mut late).map(drop).unwrap_err().to_string();
+    assert!(error.contains("16 connections of this key are open here already"), "{error}");
+    sites.predict().unwrap();
+    drop(silent);
+}
+
+/// Whoever asks how a party is has it read the heads of its files, however long they are.
+#[cfg(target_os = "linux")]
+#[test]
+fn status_reads_no_weights() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let status = || outcome(sites.client(&["status"])).unwrap();
+    status();
+    let before = sites.memory(0);
+    let store = sites.site("p0").join("store");
+    std::fs::copy(store.join("tiny.part"), store.join("long.part")).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(store.join("long.part")).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let done = AtomicBool::new(false);
+    let most = std::thread::scope(|scope| {
+        let watched = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(sites.memory(0));
+            }
+            most
+        });
+        let said = status();
+        done.store(true, Ordering::Relaxed);
+        assert!(said.contains("it is not as long as its header says"), "{said}");
+        watched.join().unwrap()
+    });
+    assert!(most < before + (20 << 20), "P0 had {before} bytes, and then {most}");
 }
 
 #[test]

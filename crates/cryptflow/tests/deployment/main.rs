@@ -11,6 +11,7 @@ mod process;
 #[path = "../common/several.rs"]
 mod several;
 
+mod acts;
 mod attacks;
 mod attested;
 mod fork;
@@ -24,3 +25,4 @@ mod played;
 mod processes;
 mod relay;
 mod sites;
+mod soak;

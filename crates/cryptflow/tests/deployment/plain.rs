@@ -36,6 +36,14 @@ fn a_model_is_deployed_once_and_used_with_every_protocol() {
         let mode = std::fs::metadata(sites.site("p1").join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+    // Nor is a key of use that others have rights to, to a party or to a client.
+    sites.kill(1);
+    for (role, command) in [("p1", "party"), ("client", "status")] {
+        let (key, config) = (sites.site(role).join("site.key.pem"), sites.config(role));
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = outcome(cryptflow(&[command, "--config", config.to_str().unwrap()])).unwrap_err();
+        assert!(error.contains("site.key.pem") && error.contains("640"), "{error}");
+    }
 }
 
 #[test]
@@ -150,7 +158,7 @@ fn configurations_that_cannot_work_are_refused_at_the_start() {
         (&own, String::new(), "ask its operator"),
         (&own, "12-34".to_string(), "is no fingerprint"),
         (&own, sites.fingerprints[1].to_string(), "have the same fingerprint"),
-        ("deadline_seconds = 5", "deadline_seconds = -5".to_string(), "give a number of seconds"),
+        ("deadline_seconds = 10", "deadline_seconds = -10".to_string(), "give a number of seconds"),
         ("\"mirror\", ", "\"clear\", ".to_string(), "clear shows every secret"),
         (&sites.addresses[1], "nowhere".to_string(), "must be a host and a port"),
     ];
@@ -196,6 +204,57 @@ fn what_parties_wrote_down_goes_together() {
     for part in ["P1's log lacks an entry that P1 signed", "of P0's log", "of P2's log"] {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
+}
+
+/// Who has not the key neither changes a log, nor adds to it; and a party goes on with no such log.
+#[test]
+fn a_log_that_was_forged_or_deleted_is_found_out() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.predict().unwrap();
+    // The end of the session is written down, too.
+    sites.await_rest();
+    (0..3).for_each(|party| sites.kill(party));
+    let folder = sites.folder.path().to_path_buf();
+    let path = |party: &str| folder.join(party).join("audit.jsonl");
+    let whole = std::fs::read_to_string(path("p1")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let last = lines[lines.len() - 1];
+    let without = |left_out: usize| {
+        let kept = lines.iter().enumerate().filter(|(i, _)| *i != left_out);
+        kept.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    let forged = last.replace("\"outcome\":\"finished\"", "\"outcome\":\"refused\"");
+    assert_ne!(forged, last);
+    // (how, the log, what is said of it)
+    let table = [
+        (
+            "a last line that was changed",
+            whole.replace(last, &forged),
+            "was not signed by the key of this log",
+        ),
+        ("a line of its own", format!("{whole}{last}\n"), "line"),
+        ("a line that was taken out", without(1), "line"),
+        ("no line at all", String::new(), "no entry that says whose it is"),
+    ];
+    for (how, log, said) in table {
+        std::fs::write(path("p1"), &log).unwrap();
+        let error = outcome(cryptflow(&["audit", path("p1").to_str().unwrap()])).expect_err(how);
+        assert!(error.contains(said), "{how}: {error}");
+        if !log.is_empty() {
+            let config = sites.config("p1");
+            let error = outcome(cryptflow(&["party", "--config", config.to_str().unwrap()])).expect_err(how);
+            assert!(error.contains("Move the file away: it is evidence"), "{how}: {error}");
+        }
+    }
+    // A log that is gone, and begun anew, lacks what the others have seen of it.
+    std::fs::remove_file(path("p1")).unwrap();
+    sites.start();
+    let mut compare = cryptflow(&["audit"]);
+    compare.arg(path("p0")).arg("--compare").args([path("p1"), path("p2")]);
+    let error = outcome(compare).unwrap_err();
+    assert!(error.contains("P1's log lacks an entry that P1 signed"), "{error}");
 }
 
 /// A key that is in nobody's configuration is written down, and so is a client without a right.

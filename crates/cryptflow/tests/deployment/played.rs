@@ -13,7 +13,7 @@ use cryptflow_mpc::keys::{Key, Keys, Offer, Scope, Variant};
 use cryptflow_mpc::{Party, Protocol};
 use cryptflow_party::attested::{Flow, Instance, Statement, Terms, Trust, attest};
 use cryptflow_party::audit::Head;
-use cryptflow_party::commitments::{What, commit, digest};
+use cryptflow_party::commitments::{Told, What, commit, digest};
 use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Tell, say};
 use cryptflow_party::messages::{Manifest, Request, receive, send};
@@ -44,7 +44,7 @@ struct Intent {
 
 /// A session in which the test is the client, and P2.
 pub struct Stage {
-    program: Checked,
+    pub program: Checked,
     pub manifest: Manifest,
     /// The client's links to P0 and P1.
     pub client: [Link; 2],
@@ -243,6 +243,64 @@ pub fn agree(links: &[Link], manifest: &Manifest, roster: &[[u8; 32]]) {
     }
 }
 
+/// P2 means another session, program, protocol, ring or tuning than the others, and says so nowhere: its
+/// key with each of them is another one, and nothing is computed under it.
+#[test]
+fn a_party_that_means_something_else_has_other_keys() {
+    let tuning = Tuning::default();
+    let own = [tuning.bits_per_round, tuning.wave as u64];
+    type Change = fn(&mut Scope, &mut &'static str, &mut Vec<u64>);
+    let changes: [(&str, Change); 5] = [
+        ("session", |scope, _, _| scope.session[0] ^= 1),
+        ("program", |scope, _, _| scope.program[31] ^= 1),
+        ("protocol", |_, name, _| *name = "porthos"),
+        ("ring", |scope, _, _| scope.ring_bits -= 1),
+        ("tuning", |_, _, parameters| parameters[1] += 1),
+    ];
+    for (what, change) in changes {
+        let mut sites = Sites::new(true);
+        let Stage { program, manifest, client, links, roster, .. } = stage(&mut sites, false);
+        agree(&links, &manifest, &roster);
+        let (told, _) = hand_out(&client, &manifest, &program);
+        let inputs = digest(What::Inputs, &told.commitments);
+        let ring_bits = program.ring_bits;
+        let mut scope = Scope { session: manifest.session, program: manifest.program, ring_bits };
+        let (mut name, mut parameters) = ("mirror", own.to_vec());
+        change(&mut scope, &mut name, &mut parameters);
+        let variant = Variant { name, parameters: &parameters };
+        for link in &links {
+            send(link, &Intent { due: false, inputs }).unwrap();
+            receive::<Intent>(link).unwrap();
+        }
+        for (to, link) in links.iter().enumerate() {
+            // The second may have heard of the first one's end.
+            let _ = Offer::send(link)
+                .and_then(|offer| offer.derive(link, [2, to].map(Party::new), &scope, &variant));
+        }
+        for error in client.each_ref().map(end_of) {
+            let said =
+                "P2 do not mean the same session, program, protocol, ring and tuning: nothing was computed";
+            assert!(error.contains(said), "{what}: {error}");
+        }
+    }
+}
+
+/// The client gives P0 and P1 their parts of an input, and has them go. Returns what P2 is told, and its
+/// part.
+pub fn hand_out(client: &[Link; 2], manifest: &Manifest, program: &Checked) -> (Told, Vec<u8>) {
+    let rows = common::rows(common::BATCH).concat();
+    let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();
+    let mut parts = manifest.protocol.owner(program.ring_bits).share_value(&words).unwrap();
+    let all: Vec<_> = parts.iter().map(|part| vec![part.clone()]).collect();
+    let mut told = commit(manifest.protocol, &all).unwrap();
+    for (i, link) in client.iter().enumerate() {
+        send(link, &Request::Inputs { told: told[i].clone() }).unwrap();
+        link.send(parts[i].clone()).unwrap();
+        send(link, &Request::Go).unwrap();
+    }
+    (told.swap_remove(2), parts.swap_remove(2))
+}
+
 /// Two copies that have the same keys, and part after everybody has agreed: one deals to P0, the
 /// other to P1.
 #[test]
@@ -254,18 +312,8 @@ fn a_host_that_copies_its_party_in_the_middle() {
     }
     let Stage { program, manifest, client, links, roster, .. } = stage(&mut sites, false);
     agree(&links, &manifest, &roster);
-    // The client gives everybody its part of the input.
-    let rows = common::rows(common::BATCH).concat();
-    let words: Vec<u64> = cryptflow::fixed::encode(&rows, common::SCALE).iter().map(|&v| v as u64).collect();
-    let parts = manifest.protocol.owner(program.ring_bits).share_value(&words).unwrap();
-    let all: Vec<_> = parts.iter().map(|part| vec![part.clone()]).collect();
-    let told = commit(manifest.protocol, &all).unwrap();
-    let digest = digest(What::Inputs, &told[2].commitments);
-    for (i, link) in client.iter().enumerate() {
-        send(link, &Request::Inputs { told: told[i].clone() }).unwrap();
-        link.send(parts[i].clone()).unwrap();
-        send(link, &Request::Go).unwrap();
-    }
+    let (told, part) = hand_out(&client, &manifest, &program);
+    let digest = digest(What::Inputs, &told.commitments);
     for link in &links {
         send(link, &Intent { due: false, inputs: digest }).unwrap();
         let theirs: Intent = receive(link).unwrap();
@@ -274,7 +322,7 @@ fn a_host_that_copies_its_party_in_the_middle() {
     let weights = Store::open(&sites.site("p2").join("store"), 2).unwrap().get("tiny").unwrap().weights;
     let errors = thread::scope(|scope| {
         for (to, link) in links.into_iter().enumerate() {
-            let (program, weights, input) = (&program, weights.clone(), parts[2].clone());
+            let (program, weights, input) = (&program, weights.clone(), part.clone());
             let manifest = &manifest;
             scope.spawn(move || copy(link, to, program, manifest, weights, input, vec![digest; 3]));
         }

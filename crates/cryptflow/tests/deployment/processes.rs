@@ -150,7 +150,7 @@ fn a_process_that_stands_still_is_ended() {
     let sites = started();
     let open = Open::new(&sites, &[]);
     signal(open.processes[2], "-STOP");
-    await_audit(&sites, 2, "stood still for 5 s");
+    await_audit(&sites, 2, "stood still for 10 s");
     assert!(!lives(open.processes[2]));
     let error = open.run().unwrap_err();
     assert!(error.contains("P2"), "{error}");

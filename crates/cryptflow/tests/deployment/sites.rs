@@ -63,11 +63,8 @@ pub fn outcome(mut command: Command) -> Result<String, String> {
 impl Sites {
     /// Makes the sites: keys, certificates and configurations, as `cryptflow init` does.
     pub fn new(attested: bool) -> Sites {
-        Sites::patient(attested, 5)
-    }
-
-    /// The same, where a silence of so many seconds is no end.
-    pub fn patient(attested: bool, deadline: u64) -> Sites {
+        // Evidence takes its time, on a machine that has other work.
+        let deadline = if attested { 20 } else { 10 };
         let folder = tempfile::tempdir().unwrap();
         let addresses = [(); 3].map(|()| free_address());
         for role in ["p0", "p1", "p2", "client"] {
@@ -230,6 +227,20 @@ impl Sites {
             Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
         };
         ids.filter_map(taken).sum()
+    }
+
+    /// Descriptors that a party's process has open.
+    pub fn descriptors(&self, index: usize) -> usize {
+        let id = self.processes[index].as_ref().unwrap().id();
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
+    /// Makes the site of another client, configured as alice's is; its fingerprint, for the parties.
+    pub fn another_client(&self, name: &str) -> Fingerprint {
+        let folder = self.site(name);
+        outcome(cryptflow(&["init", "client", "--name", name, "-o", folder.to_str().unwrap()])).unwrap();
+        std::fs::copy(self.config("client"), self.config(name)).unwrap();
+        Identity::read(&folder.join("site.cert.pem"), &folder.join("site.key.pem")).unwrap().fingerprint()
     }
 
     fn log_file(&self, index: usize) -> PathBuf {

@@ -36,7 +36,7 @@ impl Tuning {
     };
 
     /// All of it, as keys are derived for it.
-    pub(crate) fn parameters(&self) -> [u64; 4] {
+    pub fn parameters(&self) -> [u64; 4] {
         [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64]
     }
 

@@ -190,7 +190,7 @@ fn copy(
     let links = Links::new(2, if to == 0 { vec![real, near] } else { vec![near, real] }, Arc::default());
     let (tuning, ring_bits) = (Tuning::default(), program.ring_bits);
     let scope = Scope { session: manifest.session, program: manifest.program, ring_bits };
-    let variant = Variant { name: "mirror", parameters: &[tuning.bits_per_round, tuning.wave as u64] };
+    let variant = Variant { name: "mirror", parameters: &tuning.parameters() };
     let pair = [2, to].map(Party::new);
     let derived = Offer::send(links.to(to)).unwrap().derive(links.to(to), pair, &scope, &variant).unwrap();
     let key = derived.confirmed(links.to(to)).unwrap();

@@ -28,6 +28,9 @@ use crate::site::Site;
 use crate::store::StoreError;
 use crate::worker::{SessionCommand, Workers};
 
+/// How long a client waits for a seat that may be given back.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -430,7 +433,15 @@ impl Service {
     /// As many as this party takes run already, of all or of this client.
     pub(crate) fn seat(&self, client: &ClientEntry) -> Result<Seat, SessionError> {
         let limits = &self.site.config.session;
-        Ok(self.running.take(client.fingerprint, (limits.max_sessions, limits.client_sessions))?)
+        let most = (limits.max_sessions, limits.client_sessions);
+        // A session gives its seat back a moment after its client has heard that it ended.
+        let end = Instant::now() + LEAVING;
+        loop {
+            match self.running.take(client.fingerprint, most) {
+                Err(_) if Instant::now() < end => thread::sleep(LEAVING / 50),
+                seat => return Ok(seat?),
+            }
+        }
     }
 
     /// Takes a session's number.

@@ -11,6 +11,9 @@ pub enum Failure {
     /// The request is wrong, whoever it is put to.
     #[error("{0}")]
     Request(String),
+    /// The request is longer than is taken.
+    #[error("{0}")]
+    TooLong(String),
     /// No key came with it, or one that is not known.
     #[error("{0}")]
     Key(String),
@@ -39,6 +42,7 @@ impl Failure {
         match self {
             Failure::NoModel(_) => http::StatusCode::NOT_FOUND,
             Failure::Request(_) => http::StatusCode::BAD_REQUEST,
+            Failure::TooLong(_) => http::StatusCode::PAYLOAD_TOO_LARGE,
             Failure::Key(_) => http::StatusCode::UNAUTHORIZED,
             Failure::Busy { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Failure::Held(_) => http::StatusCode::UNPROCESSABLE_ENTITY,
@@ -54,7 +58,7 @@ impl Failure {
             Failure::Request(_) => tonic::Code::InvalidArgument,
             Failure::Key(_) => tonic::Code::Unauthenticated,
             Failure::Busy { .. } => tonic::Code::ResourceExhausted,
-            Failure::Held(_) => tonic::Code::OutOfRange,
+            Failure::Held(_) | Failure::TooLong(_) => tonic::Code::OutOfRange,
             Failure::Unavailable(_) => tonic::Code::Unavailable,
             Failure::Defect(_) => tonic::Code::Internal,
         };

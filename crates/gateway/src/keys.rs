@@ -1,10 +1,10 @@
 //! Keys of programs that may ask: a file with the digest of each, never the key itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use cryptflow_program::write_secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -138,17 +138,7 @@ pub fn add(file: &Path, name: &str, models: Option<BTreeSet<String>>) -> Result<
     all.insert(name.into(), Entry { sha256, models });
     let text = toml::to_string(&all)
         .map_err(|error| KeysError::Malformed { file: file.into(), reason: error.to_string() })?;
-    write(file, &text).map_err(|source| KeysError::Io { file: file.into(), source })?;
+    write_secret(file, |writer| writer.write_all(text.as_bytes()))
+        .map_err(|source| KeysError::Io { file: file.into(), source })?;
     Ok(key)
-}
-
-/// Writes a file whole or not at all.
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut new = file.as_os_str().to_owned();
-    new.push(".new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut writer = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    writer.write_all(text.as_bytes())?;
-    writer.sync_all()?;
-    std::fs::rename(&new, file)
 }

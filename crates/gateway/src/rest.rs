@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State as Given};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -103,8 +104,12 @@ async fn infer(
     Extension(holder): Extension<Holder>,
     Path(asked): Asked,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
+    let body = body.map_err(|rejected| match rejected.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLong("the request is longer than is taken here".into()),
+        _ => Failure::Request(rejected.body_text()),
+    })?;
     let (name, version) = parts(&asked);
     let (request, tensors) = json::request(&body, header_length(&headers)?)?;
     let model = state.model(&holder, name, version).await?;

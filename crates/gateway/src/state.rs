@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::failure::Failure;
 use crate::keys::{Holder, Keys};
 use crate::models::{Answer, Model, Models};
-use crate::tensor::Tensor;
+use crate::tensor::{Datatype, Tensor};
 
 /// When somebody for whom there is no room may try again.
 const LATER: Duration = Duration::from_secs(1);
@@ -83,11 +83,21 @@ impl State {
             tokio::task::spawn_blocking(move || {
                 let answer = models.infer(&name, inputs);
                 drop(place);
-                answer
+                answer.map(written)
             })
             .await,
         )
     }
+}
+
+/// An answer in types that are written: short floats are read, and answered in single precision.
+fn written(mut answer: Answer) -> Answer {
+    for tensor in &mut answer.outputs {
+        if let Datatype::Fp16 | Datatype::Bf16 = tensor.datatype {
+            tensor.datatype = Datatype::Fp32;
+        }
+    }
+    answer
 }
 
 /// A thread's answer; one that panicked has none.

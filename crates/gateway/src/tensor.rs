@@ -253,7 +253,7 @@ impl Tensor {
             Datatype::Int32 => each(|v| (v.round() as i32).to_le_bytes().to_vec()),
             Datatype::Int64 => each(|v| (v.round() as i64).to_le_bytes().to_vec()),
             Datatype::Fp64 => each(|v| f64::from(v).to_le_bytes().to_vec()),
-            // No output has the short ones.
+            // Outputs that have the short ones are turned into these.
             Datatype::Fp32 | Datatype::Fp16 | Datatype::Bf16 => each(|v| v.to_le_bytes().to_vec()),
         }
     }

@@ -105,7 +105,6 @@ fn listen(arguments: Arguments) -> Result<()> {
     if site.allows_insecure_simulated() {
         eprintln!("INSECURE: the parties' evidence may be simulated; it proves nothing");
     }
-    let waiting = usize::from(arguments.queue) + usize::from(arguments.sessions);
     let plan = Plan {
         sessions: arguments.sessions.into(),
         waiting: arguments.queue.into(),
@@ -115,6 +114,9 @@ fn listen(arguments: Arguments) -> Result<()> {
             .map_or(site.config().session.deadline, |s| Duration::from_secs(s.into())),
     };
     let models = Arc::new(Serving::new(site, arguments.models, plan)?);
+    let names = cryptflow_gateway::Models::names(&*models);
+    // As many of each model are served and wait at a time.
+    let waiting = names.len() * (usize::from(arguments.queue) + usize::from(arguments.sessions));
     let clients = arguments.client_ca;
     let tls = arguments.tls_cert.zip(arguments.tls_key);
     let options = Options {
@@ -125,7 +127,7 @@ fn listen(arguments: Arguments) -> Result<()> {
         longest: (arguments.longest as usize) << 20,
     };
     let form = if options.tls.is_some() { "https" } else { "http" };
-    let names = cryptflow_gateway::Models::names(&*models).join(", ");
+    let names = names.join(", ");
     serve(
         models,
         options,

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_gateway::{Answer, Failure, Tensor};
+use cryptflow_party::deployment::Deployment;
 
 use super::Plan;
 use super::model::Served;
@@ -26,6 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// cost.
 const LOST_RUNS: usize = 1;
 
+/// How long what is deployed is known without being asked again.
+const KNOWN: Duration = Duration::from_secs(5);
+
 /// A request.
 struct Work {
     inputs: Vec<Tensor>,
@@ -41,8 +45,8 @@ struct Shared {
     site: Arc<Site>,
     name: String,
     plan: Plan,
-    /// What is deployed, as far as is known.
-    served: Mutex<Option<Arc<Served>>>,
+    /// What is deployed, and when that was last known.
+    served: Mutex<Option<(Instant, Arc<Served>)>>,
     wanted: Mutex<Receiver<Work>>,
 }
 
@@ -108,15 +112,42 @@ enum Next {
 }
 
 impl Shared {
-    /// What is deployed: what was asked once is known.
+    /// What is deployed. It may be another than a while ago: parties are asked for its digest, and for all of
+    /// it where that has changed.
     fn served(&self) -> Result<Arc<Served>> {
-        if let Some(served) = &*self.served.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Arc::clone(served));
+        if let Some(served) = self.known() {
+            return Ok(served);
         }
         let (deployment, program) = self.site.describe(&self.name)?;
         let served = Arc::new(Served { deployment, program });
-        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&served));
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), Arc::clone(&served)));
         Ok(served)
+    }
+
+    /// What was deployed, where it still is. Nobody waits for whoever asks the parties.
+    fn known(&self) -> Option<Arc<Served>> {
+        let mut known = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, served) = known.as_mut()?;
+        let served = Arc::clone(served);
+        if when.elapsed() < KNOWN {
+            return Some(served);
+        }
+        *when = Instant::now();
+        drop(known);
+        // While parties cannot be asked, what was known is as good as anything.
+        self.is_deployed(&served.deployment).unwrap_or(true).then_some(served)
+    }
+
+    /// Whether all parties keep this under the model's name; nothing where one cannot be asked.
+    fn is_deployed(&self, deployment: &Deployment) -> Option<bool> {
+        let digest = hex::encode(deployment.digest());
+        let keeps = |models: Vec<(String, String, String)>| {
+            models.into_iter().any(|(name, _, kept)| name == self.name && kept == digest)
+        };
+        let said: Option<Vec<bool>> =
+            self.site.status().into_iter().map(|status| Some(keeps(status.ok()?.models))).collect();
+        Some(said?.into_iter().all(|keeps| keeps))
     }
 
     /// Forgets what is deployed: it may be another by now.
@@ -150,8 +181,8 @@ impl Shared {
                 },
             };
             let (again, error) = match self.session(work) {
-                Ok(()) => {
-                    wait = FIRST_WAIT;
+                Ok(next) => {
+                    (left, wait) = (next, FIRST_WAIT);
                     continue;
                 }
                 Err(failed) => *failed,
@@ -169,15 +200,15 @@ impl Shared {
         }
     }
 
-    /// A session, from the request that it is begun for to the end of all requests, or until it fails: then with
-    /// the request that it failed at.
-    fn session(&self, work: Work) -> std::result::Result<(), Box<(Work, Error)>> {
+    /// A session, from the request that it is begun for to the end of all requests; or to one for a model that
+    /// was deployed since, which is returned; or until it fails: then with the request that it failed at.
+    fn session(&self, work: Work) -> std::result::Result<Option<Work>, Box<(Work, Error)>> {
         let mut work = Some(work);
         let result = self.conversation(&mut work);
         match (result, work) {
             (Err(error), Some(work)) => Err(Box::new((work, error))),
             // One that fails with nothing to do is begun again when there is.
-            (Ok(()) | Err(_), _) => Ok(()),
+            (Ok(()) | Err(_), work) => Ok(work),
         }
     }
 
@@ -189,6 +220,10 @@ impl Shared {
         let mut renewal = opened.renewal;
         let client = Client::join(opened.links, program, protocol, renewal.is_some()).map_err(Error::new)?;
         loop {
+            if current.is_some() && !Arc::ptr_eq(&served, &self.served()?) {
+                let _ = client.finish();
+                return Ok(());
+            }
             if let Some(work) = current {
                 let job = match served.job(&work.inputs) {
                     Ok(job) => job,

@@ -116,6 +116,17 @@ fn programs_get_answers_and_parties_may_come_and_go() {
     let log = std::fs::read_to_string(sites.site("p0").join("audit.jsonl")).unwrap();
     assert_eq!(log.matches("\"finished\"").count(), 0, "{log}");
 
+    // What is deployed in its place is found, while a session is open.
+    sites.deploy("porthos-exact").unwrap();
+    let end = Instant::now() + PATIENCE;
+    while gateway.get("/v2/models/tiny").1["platform"] != "cryptflow_porthos-exact" {
+        assert!(Instant::now() < end, "the gateway serves what was deployed before");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    gateway.answers(2);
+    let log = std::fs::read_to_string(sites.site("p0").join("audit.jsonl")).unwrap();
+    assert_eq!(log.matches("\"finished\"").count(), 1, "{log}");
+
     // A party that was away is no error, once it is back.
     sites.kill(1);
     sites.start_with(1, std::path::Path::new(env!("CARGO_BIN_EXE_cryptflow")));

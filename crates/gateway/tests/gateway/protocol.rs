@@ -130,7 +130,11 @@ fn what_is_wrong_is_said() {
             400,
             "no output \"z\"; it has y, many",
         ),
-        (with(json!({ "shape": [20_000, 2], "data": many })), 413, "length limit"),
+        (
+            with(json!({ "shape": [20_000, 2], "data": many })),
+            413,
+            "{\"error\":\"the request is longer than is taken here",
+        ),
     ];
     for (request, wanted, reason) in table {
         let body = serde_json::to_vec(&request).unwrap();

@@ -67,6 +67,7 @@ impl Lowering<'_> {
         }
         match &self.graph.node(made).op {
             Op::Linear(_) => 0,
+            // All others give what saturates, is cut off, or is multiplied with zero.
             _ => {
                 self.tie(&[ordered, ordered], value).and_then(|units| u64::try_from(units).ok()).unwrap_or(0)
             }

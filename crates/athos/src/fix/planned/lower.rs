@@ -32,7 +32,7 @@ use cryptflow_program::OutputTransform;
 use cryptflow_ring::Window;
 
 use cryptflow_graph::ranges::{images, sure};
-use cryptflow_graph::{Activation, Array, Function, Graph, NodeId, Op, Range};
+use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
@@ -41,7 +41,7 @@ use crate::fix::units::exp2;
 use crate::fix::whole::wholes;
 use crate::fix::{Refusal, Unsupported};
 use floor::{Floor, is_few};
-use precision::{GUARD, VALUE_BITS, Wanted, headroom};
+use precision::{GUARD, Wanted};
 
 /// What a node has become.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ pub(crate) fn lower<'a>(
     wanted: Wanted<'a>,
     setting: Setting,
 ) -> Result<Plan, Vec<Unsupported>> {
-    let images = images(graph);
+    let (images, wholes) = (images(graph), wholes(graph));
     let floors = floor::floors(graph, seen, &images, setting);
     let ranges = floor::made_for(graph, seen, &floors, &images);
     let mut state = Lowering {
@@ -182,8 +182,8 @@ pub(crate) fn lower<'a>(
         rounding: seen.rounding,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
-        sure: sure_counts(graph, &wholes(graph)),
-        wholes: wholes(graph),
+        sure: sure_counts(graph, &wholes),
+        wholes,
         short_of_ends: HashMap::new(),
         inside: HashMap::new(),
         spared: HashSet::new(),
@@ -241,32 +241,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// Layers whose results the client orders, and nobody else uses, get fractional bits to be rounded away.
-    fn spare(&mut self) {
-        let uses = self.graph.uses();
-        for &output in &self.graph.outputs {
-            let node = self.graph.node(output);
-            let ordered = matches!(node.op, Op::Order(_) | Op::Activation(Activation::Softmax));
-            let mut at = node.inputs.first().copied().filter(|_| ordered && self.setting.known);
-            while let Some(id) = at.filter(|id| uses[id.0].len() == 1) {
-                let node = self.graph.node(id);
-                let more = self.extra_of(id) + GUARD as i32;
-                match &node.op {
-                    Op::Linear(_) if headroom(self.range(id), VALUE_BITS, self.setting) >= more => {
-                        self.extra[id.0] = more;
-                        self.spared.insert(output);
-                        break;
-                    }
-                    Op::Identity | Op::Movement(_) | Op::Activation(Activation::Softmax) => {
-                        at = node.inputs.first().copied();
-                    }
-                    // What else there is has the bits of what it is made of.
-                    _ => break,
-                }
-            }
-        }
-    }
-
     /// Every output opens a value.
     fn lower_outputs(&mut self) {
         self.open_outputs();
@@ -290,9 +264,10 @@ impl Lowering<'_> {
             let name = self.graph.output_names.get(index).unwrap_or(&self.graph.node(id).name).clone();
             match self.lower_output(id) {
                 Ok(Some((value, transform))) => {
-                    let ordered = transform.is_some() && self.spared.contains(&id);
-                    let spare = if ordered { GUARD } else { 0 };
-                    let equal = transform.map_or(0, |_| self.opened_equal(id, value));
+                    // A class is what it is.
+                    let orders = transform.is_some_and(|t| !matches!(t, OutputTransform::Class { .. }));
+                    let spare = if orders && self.spared.contains(&id) { GUARD } else { 0 };
+                    let equal = if orders { self.opened_equal(id, value) } else { 0 };
                     self.plan.outputs.push(PlanOutput { name, value, transform, spare, equal });
                 }
                 Ok(None) => {}

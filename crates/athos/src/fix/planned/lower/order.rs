@@ -1,13 +1,40 @@
 //! What is largest along an axis: arg-max and top-k, which are the client's at outputs.
 
-use cryptflow_graph::{NodeId, Order};
+use cryptflow_graph::{Activation, NodeId, Op, Order};
 use cryptflow_program::OutputTransform;
 
 use super::super::plan::{self, Limits, PlanValue};
 use super::arithmetic::negative;
+use super::precision::{GUARD, VALUE_BITS, headroom};
 use super::{Lowered, Lowering, Refusal, column, no_axis};
 
 impl Lowering<'_> {
+    /// Layers whose results the client orders, and nobody else uses, get fractional bits to be rounded away.
+    pub(super) fn spare(&mut self) {
+        let uses = self.graph.uses();
+        for &output in &self.graph.outputs {
+            let node = self.graph.node(output);
+            let ordered = matches!(node.op, Op::Order(_) | Op::Activation(Activation::Softmax));
+            let mut at = node.inputs.first().copied().filter(|_| ordered && self.setting.known);
+            while let Some(id) = at.filter(|id| uses[id.0].len() == 1) {
+                let node = self.graph.node(id);
+                let more = self.extra_of(id) + GUARD as i32;
+                match &node.op {
+                    Op::Linear(_) if headroom(self.range(id), VALUE_BITS, self.setting) >= more => {
+                        self.extra[id.0] = more;
+                        self.spared.insert(output);
+                        break;
+                    }
+                    Op::Identity | Op::Movement(_) | Op::Activation(Activation::Softmax) => {
+                        at = node.inputs.first().copied();
+                    }
+                    // What else there is has the bits of what it is made of.
+                    _ => break,
+                }
+            }
+        }
+    }
+
     pub(super) fn order(&mut self, id: NodeId, order: &Order) -> Result<Lowered, Refusal> {
         match *order {
             Order::ArgMax { axis } => self.arg_max(id, axis),

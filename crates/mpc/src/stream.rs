@@ -106,6 +106,9 @@ impl Group for Bits {
 
 /// A pseudo-random stream of words, or a part of one. It cannot be cloned, and drawing from it consumes
 /// it.
+///
+/// # Panics
+/// All that draws panics where more words are drawn than a piece has: those beyond it would serve twice.
 pub struct Stream {
     source: Arc<dyn Source>,
     domain: u64,
@@ -187,7 +190,9 @@ impl Stream {
     }
 
     fn read(&self, out: &mut [u64]) {
-        debug_assert!(out.len() as u64 <= self.end - self.first, "more words than the piece has");
+        // Words beyond this piece are another's, and would hide two things: the session ends before they
+        // do, in a release too. No input leads here, as lengths follow from the program.
+        assert!(out.len() as u64 <= self.end - self.first, "more words than a piece of a stream has");
         self.source.words(self.domain, self.first, out);
     }
 

@@ -1,6 +1,7 @@
 //! A session, as the party's own process sees it: who may have it, its place, where it runs, and what
 //! is written down of it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cryptflow_wire::tls::{Channel, Route};
@@ -14,11 +15,12 @@ use crate::messages::{Manifest, Obstacle, SessionError};
 use crate::seats::Seat;
 use crate::service::Service;
 use crate::session::Order;
+use crate::site::Site;
 use crate::worker::{News, Worker};
 
 impl Service {
     /// Serves a session. However it ends, it is written down.
-    pub(crate) fn open(&self, mut channel: Channel, rights: &ClientEntry, order: Order) {
+    pub(crate) fn open(&self, site: &Arc<Site>, mut channel: Channel, rights: &ClientEntry, order: Order) {
         let begun = Instant::now();
         let session = hex::encode(order.manifest.session);
         let name = format!("session {session:.8} of {}, {}", order.client, order.model);
@@ -31,7 +33,7 @@ impl Service {
             move || fields.clone()
         };
         let route = Route::to_session(&order.manifest.session);
-        let (_seat, worker) = match self.admit(rights, order) {
+        let (_seat, worker) = match self.admit(site, rights, order) {
             Ok(admitted) => admitted,
             Err(error) => {
                 let _ = say(&mut channel, &Tell::Refused { reason: error.to_string() });
@@ -84,18 +86,29 @@ impl Service {
     }
 
     /// A place for a session, and the worker that can run it.
-    fn admit(&self, rights: &ClientEntry, order: Order) -> Result<(Seat, Worker), SessionError> {
-        let seat = self.seat(rights)?;
-        self.consider(rights, &order.model, &order.manifest)?;
+    fn admit(
+        &self,
+        site: &Arc<Site>,
+        rights: &ClientEntry,
+        order: Order,
+    ) -> Result<(Seat, Worker), SessionError> {
+        let seat = self.seat(site, rights)?;
+        self.consider(site, rights, &order.model, &order.manifest)?;
         let session = order.manifest.session;
-        let worker = self.workers.prepare(&self.site, order)?;
+        let worker = self.workers.prepare(site, order)?;
         self.take_number(session)?;
         Ok((seat, worker))
     }
 
     /// Whether a client may ask for this, by all that can be said of it without a look at the model.
-    fn consider(&self, rights: &ClientEntry, model: &str, manifest: &Manifest) -> Result<(), SessionError> {
-        let (index, session) = (self.site.index, &self.site.config.session);
+    fn consider(
+        &self,
+        site: &Site,
+        rights: &ClientEntry,
+        model: &str,
+        manifest: &Manifest,
+    ) -> Result<(), SessionError> {
+        let (index, session) = (site.index, &site.config.session);
         let refused = |difference| Err(Obstacle::Different(difference).into());
         self.permit(rights, Right::Predict, model)?;
         if !session.protocols.contains(&manifest.protocol) {

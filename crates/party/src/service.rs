@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,8 @@ pub type Log = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A party.
 pub struct Service {
-    pub(crate) site: Arc<Site>,
+    /// What the party is now: who connects finds this, and keeps it.
+    current: RwLock<Arc<Site>>,
     pub(crate) audit: Audit,
     /// Where sessions run, and the ways to those that do.
     pub(crate) workers: Workers,
@@ -96,7 +97,7 @@ impl Service {
         let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
-            site,
+            current: RwLock::new(site),
             audit,
             workers: Workers::new(session),
             routes: Arc::default(),
@@ -109,26 +110,32 @@ impl Service {
         }))
     }
 
+    /// What the party is now.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Listens where the configuration says.
     ///
     /// # Errors
     /// It says nothing, or the address is taken.
     pub fn listener(&self) -> Result<TcpListener, ServiceError> {
-        let address = self.site.config.listen.clone().ok_or(ServiceError::NoAddress)?;
+        let address = self.site().config.listen.clone().ok_or(ServiceError::NoAddress)?;
         TcpListener::bind(&address).map_err(|source| ServiceError::Listen { address, source })
     }
 
     /// Serves whoever connects, until the process ends.
     pub fn serve(self: &Arc<Self>, listener: &TcpListener) {
-        if self.site.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
+        let site = self.site();
+        if site.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
             self.log("INSECURE: evidence is simulated; nothing protects this party's program");
         }
-        if self.site.config.session.process == Process::Shared {
+        if site.config.session.process == Process::Shared {
             self.log("sessions share this process: what ends it, a lack of memory say, ends all of them");
         }
         self.leave_evidence();
         let said = json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") });
-        self.recorded(self.audit.begin(self.site.index, said));
+        self.recorded(self.audit.begin(site.index, said));
         self.get_ready();
         loop {
             let (socket, address) = match listener.accept() {
@@ -161,7 +168,7 @@ impl Service {
 
     /// Has a process ready for the next session.
     pub(crate) fn get_ready(&self) {
-        if let Err(error) = self.workers.get_ready(&self.site) {
+        if let Err(error) = self.workers.get_ready(&self.site()) {
             self.log(&format!("no process for a session can be started: {error}"));
         }
     }
@@ -177,7 +184,7 @@ impl Service {
 
     fn recorded(&self, written: std::io::Result<Head>) {
         if let Err(error) = written {
-            self.log(&format!("cannot write the audit log {}: {error}", self.site.config.audit.display()));
+            self.log(&format!("cannot write the audit log {}: {error}", self.site().config.audit.display()));
         }
     }
 
@@ -193,10 +200,11 @@ impl Service {
     /// Leaves evidence in the store, for no session: for those who look at it, write a policy from
     /// it, or fetch collateral for it.
     fn leave_evidence(&self) {
-        let Some(attester) = self.site.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else {
+        let site = self.site();
+        let Some(attester) = site.trust.as_ref().and_then(|trust| trust.attester.as_ref()) else {
             return;
         };
-        let path = self.site.config.store.join("evidence.json");
+        let path = site.config.store.join("evidence.json");
         let written = attester
             .evidence(&ReportData([0; 64]))
             .map_err(|e| e.to_string())
@@ -214,12 +222,14 @@ impl Service {
     }
 
     fn hardware(&self) -> Option<String> {
-        self.site.trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
+        self.site().trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
     }
 
     /// One connection, from its first byte on.
     fn greet(&self, socket: TcpStream, knock: Knock) -> Result<(), SessionError> {
-        let config = &self.site.config;
+        // One connection has one configuration, whatever is loaded meanwhile.
+        let site = self.site();
+        let config = &site.config;
         let soon = Instant::now() + HANDSHAKE.min(config.session.deadline);
         let arrival = self.noted(Arrival::hear(socket, soon))?;
         let route = arrival.route();
@@ -251,7 +261,7 @@ impl Service {
             Err(full) => return self.refuse(&mut channel, full.to_string()),
         };
         drop(knock);
-        self.attend(channel, name, client)
+        self.attend(&site, channel, name, client)
     }
 
     /// Writes down who is not let in.
@@ -264,7 +274,7 @@ impl Service {
     }
 
     fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
-        let error = SessionError::Refused { peer: format!("P{}", self.site.index), reason: reason.clone() };
+        let error = SessionError::Refused { peer: format!("P{}", self.site().index), reason: reason.clone() };
         // It may be gone already; what matters is that nothing happens.
         let _ = say(channel, &Tell::Refused { reason: reason.clone() });
         self.log(&format!("{}: {error}", channel.peer()));
@@ -273,10 +283,16 @@ impl Service {
     }
 
     /// What a client asks for, one thing after another.
-    fn attend(&self, mut channel: Channel, name: &str, client: &ClientEntry) -> Result<(), SessionError> {
+    fn attend(
+        &self,
+        site: &Arc<Site>,
+        mut channel: Channel,
+        name: &str,
+        client: &ClientEntry,
+    ) -> Result<(), SessionError> {
         let mut held: Option<Part> = None;
         loop {
-            channel.extend(Instant::now() + self.site.config.session.idle);
+            channel.extend(Instant::now() + site.config.session.idle);
             // Who may not bring models says nothing long.
             let ask = match client.may.contains(&Right::Deploy) {
                 true => hear(&mut channel),
@@ -289,18 +305,20 @@ impl Service {
                 Err(error) => return Err(error),
             };
             let done = match ask {
-                Ask::Status => self.status(name, client).map(|status| Tell::Status(Box::new(status))),
-                Ask::Describe { name: model } => self.describe(client, &model),
+                Ask::Status => self.status(site, name, client).map(|status| Tell::Status(Box::new(status))),
+                Ask::Describe { name: model } => self.describe(site, client, &model),
                 Ask::Deploy { deployment, salts, replace } => {
-                    let taken = self.take(&mut channel, name, client, deployment, salts, replace);
+                    let taken = self.take(site, &mut channel, (name, client), deployment, salts, replace);
                     taken.map(|(part, signed)| {
                         held = Some(part);
                         Tell::Held(Box::new(signed))
                     })
                 }
-                Ask::Commit { held: all } => self.keep(name, client, held.take(), &all).map(|()| Tell::Ready),
+                Ask::Commit { held: all } => {
+                    self.keep(site, (name, client), held.take(), &all).map(|()| Tell::Ready)
+                }
                 Ask::Open { name: model, manifest } => {
-                    self.open(channel, client, Order { client: name.into(), model, manifest });
+                    self.open(site, channel, client, Order { client: name.into(), model, manifest });
                     return Ok(());
                 }
             };
@@ -318,12 +336,12 @@ impl Service {
         }
     }
 
-    fn status(&self, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
+    fn status(&self, site: &Site, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
         let mut models = Vec::new();
-        for model in self.site.store.names()? {
+        for model in site.store.names()? {
             if allowed(client, &model) {
                 // A damaged file is listed, too: its operator must hear of it.
-                let (protocol, digest) = match self.site.store.deployment(&model) {
+                let (protocol, digest) = match site.store.deployment(&model) {
                     Ok(deployment) => (deployment.protocol.to_string(), hex::encode(deployment.digest())),
                     Err(error) => ("damaged".into(), error.to_string()),
                 };
@@ -334,28 +352,22 @@ impl Service {
         may.sort();
         Ok(Status {
             software: env!("CARGO_PKG_VERSION").into(),
-            index: u8::try_from(self.site.index).unwrap_or(u8::MAX),
-            name: self
-                .site
-                .config
-                .parties
-                .get(self.site.index)
-                .map(|party| party.name.clone())
-                .unwrap_or_default(),
+            index: u8::try_from(site.index).unwrap_or(u8::MAX),
+            name: site.config.parties.get(site.index).map(|party| party.name.clone()).unwrap_or_default(),
             client: name.into(),
             may,
             models,
-            protocols: self.site.config.session.protocols.iter().map(ToString::to_string).collect(),
-            sessions: (self.running.taken(), self.site.config.session.max_sessions),
+            protocols: site.config.session.protocols.iter().map(ToString::to_string).collect(),
+            sessions: (self.running.taken(), site.config.session.max_sessions),
             uptime: self.started.elapsed().as_secs(),
-            policy: self.site.trust.as_ref().map(|trust| trust.policy),
+            policy: site.trust.as_ref().map(|trust| trust.policy),
             hardware: self.hardware(),
         })
     }
 
-    fn describe(&self, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
+    fn describe(&self, site: &Site, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
         self.permit(client, Right::Predict, model)?;
-        Ok(Tell::Model(Box::new(self.site.store.deployment(model)?)))
+        Ok(Tell::Model(Box::new(site.store.deployment(model)?)))
     }
 
     /// Whether a client may do this with this model.
@@ -374,53 +386,52 @@ impl Service {
     /// theirs. Returns what this party has signed of it, too.
     fn take(
         &self,
+        site: &Site,
         channel: &mut Channel,
-        name: &str,
-        client: &ClientEntry,
+        (name, client): (&str, &ClientEntry),
         deployment: Deployment,
         salts: Vec<[u8; 32]>,
         replace: bool,
     ) -> Result<(Part, Held), SessionError> {
         check_name(&deployment.name)?;
         self.permit(client, Right::Deploy, &deployment.name)?;
-        if !self.site.config.session.protocols.contains(&deployment.protocol) {
+        if !site.config.session.protocols.contains(&deployment.protocol) {
             let (party, protocol) = ("this party".into(), deployment.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());
         }
-        if !replace && self.site.store.holds(&deployment.name) {
+        if !replace && site.store.holds(&deployment.name) {
             return Err(StoreError::Exists(deployment.name).into());
         }
         let program = deployment.parse()?;
-        self.site.config.session.run.admit(&program).map_err(Obstacle::from)?;
+        site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         say(channel, &Tell::Ready)?;
         let mut weights = Vec::with_capacity(program.weights.len());
         for weight in &program.weights {
-            channel.extend(Instant::now() + self.site.config.session.idle);
+            channel.extend(Instant::now() + site.config.session.idle);
             weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
         }
         let part = Part { deployment, salts, weights };
-        part.check_sizes(self.site.index, &program)?;
-        if !part.fits(self.site.index) {
+        part.check_sizes(site.index, &program)?;
+        if !part.fits(site.index) {
             let owner = format!("client {name}");
-            return Err(Unfit::Part { owner, party: self.site.index, what: What::Weights }.into());
+            return Err(Unfit::Part { owner, party: site.index, what: What::Weights }.into());
         }
-        let signed =
-            Held::sign(&self.site.config.identity, self.site.index, client.fingerprint, &part.deployment)?;
+        let signed = Held::sign(&site.config.identity, site.index, client.fingerprint, &part.deployment)?;
         Ok((part, signed))
     }
 
     /// Keeps a part, once all parties have shown that they hold theirs of the same model.
     fn keep(
         &self,
-        client: &str,
-        entry: &ClientEntry,
+        site: &Site,
+        (client, entry): (&str, &ClientEntry),
         part: Option<Part>,
         held: &[Held],
     ) -> Result<(), SessionError> {
         let part = part.ok_or(SessionError::NothingToKeep)?;
         let owner = (client, entry.fingerprint);
-        agreed(held, &self.site.config.parties, self.site.index, owner, &part.deployment)?;
-        self.site.store.put(&part)?;
+        agreed(held, &site.config.parties, site.index, owner, &part.deployment)?;
+        site.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
@@ -431,8 +442,8 @@ impl Service {
     ///
     /// # Errors
     /// As many as this party takes run already, of all or of this client.
-    pub(crate) fn seat(&self, client: &ClientEntry) -> Result<Seat, SessionError> {
-        let limits = &self.site.config.session;
+    pub(crate) fn seat(&self, site: &Site, client: &ClientEntry) -> Result<Seat, SessionError> {
+        let limits = &site.config.session;
         let most = (limits.max_sessions, limits.client_sessions);
         // A session gives its seat back a moment after its client has heard that it ended.
         let end = Instant::now() + LEAVING;

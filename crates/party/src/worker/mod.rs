@@ -97,7 +97,7 @@ impl Workers {
     ///
     /// # Errors
     /// None can be started.
-    pub(crate) fn get_ready(&self, site: &Site) -> io::Result<()> {
+    pub(crate) fn get_ready(&self, site: &Arc<Site>) -> io::Result<()> {
         match site.config.session.process {
             #[cfg(unix)]
             Process::Own => self.pool.refill(site),

@@ -29,7 +29,8 @@ const SOON: Duration = Duration::from_secs(2);
 /// The processes of sessions to come.
 pub(crate) struct Pool {
     command: SessionCommand,
-    spare: Mutex<Option<Running>>,
+    /// With the site that it was started for.
+    spare: Mutex<Option<(Arc<Site>, Running)>>,
 }
 
 impl Pool {
@@ -37,15 +38,15 @@ impl Pool {
         Pool { command, spare: Mutex::default() }
     }
 
-    fn spare(&self) -> MutexGuard<'_, Option<Running>> {
+    fn spare(&self) -> MutexGuard<'_, Option<(Arc<Site>, Running)>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a process that waits, where there is none.
-    pub(crate) fn refill(&self, site: &Site) -> io::Result<()> {
+    /// Starts a process that waits, where there is none for this site as it is now.
+    pub(crate) fn refill(&self, site: &Arc<Site>) -> io::Result<()> {
         let mut spare = self.spare();
-        if spare.is_none() {
-            *spare = Some(self.start(site)?);
+        if spare.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, site)) {
+            *spare = Some((Arc::clone(site), self.start(site)?));
         }
         Ok(())
     }
@@ -65,10 +66,11 @@ impl Pool {
     }
 
     /// Has a process prepare a session: the one that waits, or a new one.
-    pub(crate) fn prepare(&self, site: &Site, order: Order) -> Result<Prepared, SessionError> {
+    pub(crate) fn prepare(&self, site: &Arc<Site>, order: Order) -> Result<Prepared, SessionError> {
         let none = |e: io::Error| SessionError::Process(format!("it cannot be started: {e}"));
         let waiting = self.spare().take();
-        // One that has ended meanwhile is of no use.
+        // One that has ended meanwhile is of no use, nor one that knows an older configuration.
+        let waiting = waiting.filter(|(of, _)| Arc::ptr_eq(of, site)).map(|(_, running)| running);
         let waiting =
             waiting.and_then(|mut spare| spare.child.try_wait().is_ok_and(|s| s.is_none()).then_some(spare));
         let mut running = match waiting {

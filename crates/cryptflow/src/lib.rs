@@ -24,6 +24,7 @@ pub mod model_file;
 pub mod notation;
 pub mod operations;
 pub mod output;
+pub mod patience;
 pub mod refusals;
 pub mod remote;
 pub mod report;

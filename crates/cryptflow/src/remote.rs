@@ -6,19 +6,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
-use cryptflow_party::attested::{AttestationError, Instance, Terms, Trust, attest};
+use cryptflow_party::attested::{AttestationError, Instance, Proved, Terms, Trust, attest};
 use cryptflow_party::commitments::commit;
 use cryptflow_party::config::{Config, PartyEntry};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, held, ready, say};
+use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, held, ready, ready_in_turn, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Channel, Route};
-use cryptflow_wire::{Link, LinkOptions, Role};
+use cryptflow_wire::{Guard, Link, LinkOptions, Role};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::patience::Patience;
 use crate::report::Session;
 
 /// How much longer than a party the client is patient, so that it hears from the parties who is
@@ -41,6 +42,12 @@ pub struct Opened {
     pub evidence: Vec<Appraisal>,
     /// What fresh evidence is asked for with.
     pub renewal: Option<Renewal>,
+}
+
+/// A party at a session, which has proved itself where there is a policy.
+struct Met {
+    channel: Channel,
+    proved: Option<(Terms, Proved, Guard)>,
 }
 
 /// What it takes to ask the parties of a session for fresh evidence.
@@ -218,47 +225,118 @@ impl Site {
         Ok(deployment)
     }
 
-    /// Asks all parties for a session. Where there is a policy, each party has proved itself when
-    /// this returns.
+    /// Asks all parties for a session, as long as there is patience: it waits in line where a party is busy,
+    /// and tries again where one is not there. Where there is a policy, each party has proved itself when this
+    /// returns.
     ///
     /// # Errors
     /// A party cannot be reached, refuses, or proves something else than the policy demands.
-    pub fn open(&self, deployment: &Deployment, program: &Program, protocol: ProtocolName) -> Result<Opened> {
+    pub fn open(
+        &self,
+        deployment: &Deployment,
+        program: &Program,
+        protocol: ProtocolName,
+        patience: &mut Patience<'_>,
+    ) -> Result<Opened> {
         self.fits(protocol)?;
-        let manifest = Manifest {
-            deployment: Some(deployment.digest()),
-            policy: self.policy(),
-            client: Some(self.config.identity.fingerprint().0),
-            check_inputs: self.config.session.check_inputs,
-            ..Manifest::new(program, protocol).map_err(Error::new)?
-        };
-        let instance = Instance::fresh().map_err(Error::new)?;
-        let clock = Arc::default();
-        let asked = all(self.with_each(|index| {
-            let mut channel = self.connect(index)?;
-            say(&mut channel, &Ask::Open { name: deployment.name.clone(), manifest: manifest.clone() })?;
-            ready(&mut channel)?;
-            Ok(channel)
-        }))?;
-        // All of them wait: for the client, and for one another.
-        let met = all(self.with_each(|index| {
-            let mut channel = self.connect_to(&manifest.session, index)?;
-            let proved = match &self.trust {
-                None => None,
-                Some(trust) => {
-                    let (own, peer) = (Role::Client, Role::Party(index as u8));
-                    let spki = self.config.identity.spki();
-                    let terms = Terms::of(&channel, spki, own, peer, manifest.session, manifest.program)?;
-                    let proved = attest(&mut channel, trust, &instance, &terms)?;
-                    let guard =
-                        instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
-                    Some((terms, proved, guard))
-                }
+        let (mut in_line, instance) = (false, Instance::fresh().map_err(Error::new)?);
+        loop {
+            // Another attempt is another session, of another number.
+            let manifest = Manifest {
+                deployment: Some(deployment.digest()),
+                policy: self.policy(),
+                client: Some(self.config.identity.fingerprint().0),
+                check_inputs: self.config.session.check_inputs,
+                ..Manifest::new(program, protocol).map_err(Error::new)?
             };
-            Ok((channel, proved))
-        }))?;
-        drop(asked);
+            let ask = Ask::Open { name: deployment.name.clone(), manifest: manifest.clone(), wait: in_line };
+            let asked = match in_line {
+                true => self.ask_in_turn(&ask, patience),
+                false => each(self.with_each(|index| self.ask(index, &ask, ready))),
+            };
+            let met = match asked {
+                // Whoever was asked waits, until everybody has come together.
+                Ok(asked) => self.meet(&manifest, &instance).inspect(|_| drop(asked)),
+                Err(errors) if errors.iter().all(SessionError::passes) => Err(errors),
+                Err(errors) => return Err(joined(errors)),
+            };
+            match met {
+                Ok(met) => return self.opened(met, manifest, instance),
+                // One that has failed takes the others with it: theirs may be other reasons.
+                Err(errors) if errors.iter().any(SessionError::passes) => {
+                    in_line = errors.iter().any(|error| matches!(error, SessionError::Later { .. }));
+                    patience.pause_after(errors).map_err(joined)?;
+                }
+                Err(errors) => return Err(joined(errors)),
+            }
+        }
+    }
 
+    /// Asks one party for a session; the connection over which it was asked stays open.
+    fn ask(
+        &self,
+        index: usize,
+        ask: &Ask,
+        answered: impl FnOnce(&mut Channel) -> std::result::Result<(), SessionError>,
+    ) -> std::result::Result<Channel, SessionError> {
+        let mut channel = self.connect(index)?;
+        say(&mut channel, ask)?;
+        answered(&mut channel)?;
+        Ok(channel)
+    }
+
+    /// Asks one party after another, and waits in the line of each: whoever is served by the first is not
+    /// kept from the others by somebody who waits for the first.
+    fn ask_in_turn(
+        &self,
+        ask: &Ask,
+        patience: &mut Patience<'_>,
+    ) -> std::result::Result<Vec<Channel>, Vec<SessionError>> {
+        let mut asked = Vec::with_capacity(self.config.parties.len());
+        for index in 0..self.config.parties.len() {
+            let name = self.config.party_name(index);
+            let channel = self.ask(index, ask, |channel| {
+                ready_in_turn(channel, self.config.session.deadline, &mut |before| {
+                    patience.tell(&format!("waiting in line at {name}: {before} before this one"));
+                    match patience.is_over() {
+                        true => Err(SessionError::Later {
+                            peer: name.clone(),
+                            reason: format!(
+                                "after {} s in line there are {before} before this client",
+                                patience.limit().as_secs()
+                            ),
+                            after: Duration::ZERO,
+                        }),
+                        false => Ok(()),
+                    }
+                })
+            });
+            asked.push(channel.map_err(|error| vec![error])?);
+        }
+        Ok(asked)
+    }
+
+    /// Comes to the session at all parties, which wait: for the client, and for one another.
+    fn meet(
+        &self,
+        manifest: &Manifest,
+        instance: &Instance,
+    ) -> std::result::Result<Vec<Met>, Vec<SessionError>> {
+        each(self.with_each(|index| {
+            let mut channel = self.connect_to(&manifest.session, index)?;
+            let Some(trust) = &self.trust else { return Ok(Met { channel, proved: None }) };
+            let (own, peer) = (Role::Client, Role::Party(index as u8));
+            let spki = self.config.identity.spki();
+            let terms = Terms::of(&channel, spki, own, peer, manifest.session, manifest.program)?;
+            let proved = attest(&mut channel, trust, instance, &terms)?;
+            let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
+            Ok(Met { channel, proved: Some((terms, proved, guard)) })
+        }))
+    }
+
+    /// The links of a session to which everybody has come.
+    fn opened(&self, met: Vec<Met>, manifest: Manifest, instance: Instance) -> Result<Opened> {
+        let clock = Arc::default();
         let options = LinkOptions {
             deadline: self.config.session.deadline.saturating_add(GRACE),
             stall_limit: self.config.session.idle.saturating_add(GRACE),
@@ -266,7 +344,7 @@ impl Site {
         };
         let mut links = Vec::with_capacity(met.len());
         let (mut evidence, mut all_terms, mut peers) = (Vec::new(), Vec::new(), Vec::new());
-        for (channel, proved) in met {
+        for Met { channel, proved } in met {
             let mut guard = None;
             if let Some((terms, proved, its_guard)) = proved {
                 evidence.extend(proved.appraisal);
@@ -343,16 +421,29 @@ impl Renewal {
 }
 
 /// All of them, or everything that went wrong.
-fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> {
+fn each<T>(
+    results: Vec<std::result::Result<T, SessionError>>,
+) -> std::result::Result<Vec<T>, Vec<SessionError>> {
     let (mut right, mut wrong) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
         match result {
             Ok(value) => right.push(value),
-            Err(error) => wrong.push(error.to_string()),
+            Err(error) => wrong.push(error),
         }
     }
+    if wrong.is_empty() { Ok(right) } else { Err(wrong) }
+}
+
+/// The same, for people.
+fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> {
+    each(results).map_err(joined)
+}
+
+/// Everything that went wrong, each thing once.
+fn joined(errors: Vec<SessionError>) -> Error {
+    let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();
     wrong.dedup();
-    if wrong.is_empty() { Ok(right) } else { Err(Error::new(wrong.join("; "))) }
+    Error::new(wrong.join("; "))
 }
 
 fn unexpected_answer(channel: &Channel) -> SessionError {

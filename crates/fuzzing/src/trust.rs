@@ -204,7 +204,7 @@ pub(crate) fn sites() -> Vec<Vec<u8>> {
     let text = format!(
         "[site]\nrole = \"client\"\ncertificate = \"site.cert.pem\"\nkey = \"site.key.pem\"\nlisten = \"0.0.0.0:7843\"\n{}{}{}\
          [clients.alice]\nfingerprint = \"{}\"\nmay = [\"deploy\", \"predict\"]\nmodels = [\"m\"]\n\
-         [session]\nprotocols = [\"mirror\"]\ndeadline_seconds = 30.5\nidle_seconds = 600\nmax_sessions = 2\n\
+         [session]\nprotocols = [\"mirror\"]\ndeadline_seconds = 30.5\nidle_seconds = 600\nmax_sessions = 2\nmemory_mb = 900.5\nmax_waiting = 9\ndrain_seconds = 7\n\
          [attestation]\npolicy = \"policy.toml\"\ncollateral = \"collateral.json\"\n",
         party(0),
         party(1),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::seats::Capacity;
 use cryptflow_aramis::evidence::in_enclave;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Fingerprint, NoFingerprint};
@@ -114,6 +115,12 @@ impl Process {
     }
 }
 
+/// Sessions at a time where nothing is configured; their memory bounds them, too.
+const USUAL_SESSIONS: usize = 8;
+
+/// Clients that may wait where nothing is configured.
+const USUAL_WAITING: usize = 100;
+
 /// Limits of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
@@ -129,10 +136,28 @@ pub struct SessionLimits {
     pub max_sessions: usize,
     /// Sessions of one client at a time.
     pub client_sessions: usize,
+    /// Bytes of memory that all sessions may take together.
+    pub memory: u64,
+    /// Clients that may wait for a session.
+    pub max_waiting: usize,
+    /// Time that sessions have to end when the party is to stop.
+    pub drain: Duration,
     /// What a run may take.
     pub run: Limits,
     /// Whether inputs that are not within their bounds are refused by the parties.
     pub check_inputs: bool,
+}
+
+impl SessionLimits {
+    /// What there is for all sessions together.
+    pub(crate) fn capacity(&self) -> Capacity {
+        Capacity {
+            sessions: self.max_sessions,
+            of_one: self.client_sessions,
+            memory: self.memory,
+            waiting: self.max_waiting,
+        }
+    }
 }
 
 /// Where the attestation's files are.
@@ -190,6 +215,9 @@ struct Session {
     idle_seconds: Option<f64>,
     max_sessions: Option<usize>,
     client_sessions: Option<usize>,
+    memory_mb: Option<f64>,
+    max_waiting: Option<usize>,
+    drain_seconds: Option<f64>,
     max_memory_mb: Option<f64>,
     max_work: Option<f64>,
     check_inputs: Option<bool>,
@@ -384,17 +412,18 @@ impl Session {
                 ));
             }
         }
-        let max_sessions = self.max_sessions.unwrap_or(2).max(1);
+        let max_sessions = self.max_sessions.unwrap_or(USUAL_SESSIONS).max(1);
         // One client alone takes all; of several, none keeps the others out.
         let of_one = if clients > 1 { max_sessions - 1 } else { max_sessions };
-        let usual = Limits::usual(max_sessions);
+        let usual = Limits::usual();
         let number = |name: &str, value: Option<f64>, unit: f64, default: u64| match value {
             None => Ok(default),
             Some(value) if value > 0.0 => Ok((value * unit) as u64),
             Some(value) => Err(format!("session.{name} is {value}: it must be a number above zero")),
         };
+        let memory = number("memory_mb", self.memory_mb, 1e6, usual.memory)?;
         let run = Limits {
-            memory: number("max_memory_mb", self.max_memory_mb, 1e6, usual.memory)?,
+            memory: number("max_memory_mb", self.max_memory_mb, 1e6, memory)?,
             work: number("max_work", self.max_work, 1.0, usual.work)?,
         };
         let process = Process::chosen(self.process, cfg!(unix) && !in_enclave())?;
@@ -405,6 +434,9 @@ impl Session {
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,
             max_sessions,
             client_sessions: self.client_sessions.unwrap_or(of_one).clamp(1, max_sessions),
+            memory,
+            max_waiting: self.max_waiting.unwrap_or(USUAL_WAITING),
+            drain: seconds("drain_seconds", self.drain_seconds, 60)?,
             run,
             check_inputs: self.check_inputs.unwrap_or(true),
         })

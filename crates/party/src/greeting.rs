@@ -1,5 +1,7 @@
 //! What is said over a channel before it becomes a link.
 
+use std::time::{Duration, Instant};
+
 use cryptflow_wire::tls::Channel;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -56,6 +58,10 @@ pub enum Ask {
         name: String,
         /// What all must agree on.
         manifest: Manifest,
+        /// Whether to wait in line where there is no room now: [`Tell::Waits`], again and again, until it
+        /// is [`Tell::Ready`]. A client waits at one party at a time, in their order, so that no two of
+        /// them wait for each other.
+        wait: bool,
     },
 }
 
@@ -70,6 +76,18 @@ pub enum Tell {
     Ready,
     /// It holds its part of a model, and that goes with what it was told of all.
     Held(Box<Held>),
+    /// There is no room yet, and so many are before the client: said again every second.
+    Waits {
+        /// How many.
+        before: u32,
+    },
+    /// Not now; nothing was begun.
+    Later {
+        /// Why.
+        reason: String,
+        /// Milliseconds after which to ask again, at the earliest.
+        after: u32,
+    },
     /// It will not, or cannot.
     Refused {
         /// Why.
@@ -96,6 +114,8 @@ pub struct Status {
     pub protocols: Vec<String>,
     /// Sessions that run now, and how many it takes.
     pub sessions: (usize, usize),
+    /// Clients that wait for one.
+    pub waiting: usize,
     /// Seconds since it was started.
     pub uptime: u64,
     /// Digest of its attestation policy.
@@ -137,12 +157,17 @@ fn hear_at_most<T: DeserializeOwned>(channel: &mut Channel, limit: usize) -> Res
 /// Waits for an answer, which must not be a refusal.
 ///
 /// # Errors
-/// The connection failed, or the party refuses.
+/// The connection failed, or the party refuses, or cannot now.
 pub fn answer(channel: &mut Channel) -> Result<Tell, SessionError> {
     match hear(channel)? {
         Tell::Refused { reason } => {
             Err(SessionError::Refused { peer: channel.peer().into(), reason: clean(&reason) })
         }
+        Tell::Later { reason, after } => Err(SessionError::Later {
+            peer: channel.peer().into(),
+            reason: clean(&reason),
+            after: Duration::from_millis(after.into()),
+        }),
         tell => Ok(tell),
     }
 }
@@ -155,6 +180,27 @@ pub fn ready(channel: &mut Channel) -> Result<(), SessionError> {
     match answer(channel)? {
         Tell::Ready => Ok(()),
         _ => Err(another(channel)),
+    }
+}
+
+/// Waits for [`Tell::Ready`] of a party that may have the client wait in line before: `told` hears how many
+/// are before it, and may have enough of it. A party says something every second: silence for `patience`
+/// ends the wait.
+///
+/// # Errors
+/// The connection failed, or the party refuses, or cannot now.
+pub fn ready_in_turn(
+    channel: &mut Channel,
+    patience: Duration,
+    told: &mut dyn FnMut(u32) -> Result<(), SessionError>,
+) -> Result<(), SessionError> {
+    loop {
+        channel.extend(Instant::now() + patience);
+        match answer(channel)? {
+            Tell::Ready => return Ok(()),
+            Tell::Waits { before } => told(before)?,
+            _ => return Err(another(channel)),
+        }
     }
 }
 

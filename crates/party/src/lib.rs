@@ -11,18 +11,22 @@ pub mod config;
 pub mod deployment;
 mod difference;
 mod doors;
+mod ending;
 pub mod greeting;
 pub mod holding;
 pub mod limits;
+mod live;
 pub mod messages;
 mod open;
+mod reload;
 mod rendezvous;
 mod routes;
-mod seats;
+pub mod seats;
 mod serve;
 mod service;
 mod session;
 mod site;
+mod stop;
 pub mod store;
 mod worker;
 
@@ -31,6 +35,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use audit::{Audit, AuditError};
 pub use difference::Difference;
+pub use reload::ReloadError;
 pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
 pub use service::{Log, Service, ServiceError};
 #[cfg(unix)]
@@ -52,13 +57,20 @@ pub enum StartError {
     /// Its address, or its folders.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The system does not tell it of signals.
+    #[error("signals cannot be listened to: {0}")]
+    Signals(std::io::Error),
+    /// The configuration that is to be loaded differs where it cannot while a party runs.
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
     /// What serves a session was started by nobody who has one.
     #[error("a party starts this for each of its sessions; it is of no use to anybody else")]
     Alone,
 }
 
-/// Runs a party, as its configuration says, until the process ends. Tells on standard error what
-/// happens. `session` makes the command of a session's process, which calls [`run_session`].
+/// Runs a party, as its configuration says, until it is told to stop (SIGTERM, SIGINT): it begins no more
+/// sessions then, and those that run have a while to end. SIGHUP has it read its configuration again.
+/// Tells on standard error what happens. `session` makes the command of a session's process, which calls [`run_session`].
 ///
 /// # Errors
 /// It cannot start.
@@ -67,16 +79,19 @@ pub fn run(
     insecure_simulated: Option<&Path>,
     session: SessionCommand,
 ) -> Result<(), StartError> {
-    let config = Config::read(config)?;
-    let trust = Trust::of(&config, insecure_simulated)?;
+    let read = || {
+        let config = Config::read(config)?;
+        let trust = Trust::of(&config, insecure_simulated)?;
+        Ok((config, trust))
+    };
+    let (config, trust) = read()?;
     let (role, name) = (config.role, config.identity.fingerprint());
     let service = Service::new(config, trust, session, Box::new(log))?;
     let listener = service.listener()?;
     if let Ok(address) = listener.local_addr() {
         log(&format!("{role} listens on {address}; its key is {name}"));
     }
-    service.serve(&listener);
-    Ok(())
+    stop::run(&service, listener, read)
 }
 
 /// Serves one session of the party that has started this process.

@@ -55,11 +55,10 @@ pub enum Excess {
 }
 
 impl Limits {
-    /// Where nothing is configured, for so many sessions at a time: an equal share of three quarters of
-    /// the memory that this process may use.
-    pub fn usual(sessions: usize) -> Limits {
-        let memory = memory_of_this_machine().unwrap_or(USUAL_MEMORY) / 4 * 3;
-        Limits { memory: memory / sessions.max(1) as u64, work: USUAL_WORK }
+    /// Where nothing is configured: three quarters of the memory that this process may use, which all
+    /// sessions share.
+    pub fn usual() -> Limits {
+        Limits { memory: memory_of_this_machine().unwrap_or(USUAL_MEMORY) / 4 * 3, work: USUAL_WORK }
     }
 
     /// Whether a program stays within them.

@@ -12,6 +12,7 @@
 //! ([`Request::Attest`]). Who cannot go on aborts its links with its reason.
 
 use std::fmt;
+use std::time::Duration;
 
 use cryptflow_engine::StepRecord;
 use cryptflow_mpc::definition::Unsupported;
@@ -28,7 +29,7 @@ use crate::limits::Excess;
 use crate::store::StoreError;
 
 /// Version of these messages.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
@@ -208,24 +209,47 @@ pub enum Obstacle {
         /// The protocol.
         protocol: ProtocolName,
     },
-    /// A party runs as many sessions as it takes.
-    #[error("{0} sessions run here already; try again later")]
-    Busy(usize),
-    /// A client has as many sessions as a party takes of one.
-    #[error("this client has as many sessions here as it may, {0}; try again later")]
-    BusyForThis(usize),
+    /// A party has no room for another session now: so many run, and so many clients wait.
+    #[error("{taken} sessions run here, and {waiting} clients wait: there is no room for another now")]
+    Busy {
+        /// Sessions that run.
+        taken: usize,
+        /// Clients that wait, but for the one that is told this.
+        waiting: usize,
+    },
+    /// As many clients wait as may.
+    #[error("{0} clients wait here already (session.max_waiting)")]
+    Crowded(usize),
+    /// The party is about to stop.
+    #[error("this party is being stopped, and begins no session any more")]
+    Leaving,
     /// A session's number that was used already.
     #[error("a session of this number was begun before; none is repeated")]
     Repeated,
-    /// Nobody asked for the session.
+    /// Nobody came to the session.
     #[error("no client came")]
     NoClient,
+    /// Who asked for the session wants it no more: another party has no room, or refuses.
+    #[error("its client took it back before it had begun")]
+    TakenBack,
     /// A program that takes more than this party gives.
     #[error(transparent)]
     Excess(#[from] Excess),
     /// Who takes part means different sessions.
     #[error(transparent)]
     Different(#[from] Difference),
+}
+
+impl Obstacle {
+    /// After which time another attempt may succeed, where that is all that it takes.
+    pub(crate) fn passes(&self) -> Option<Duration> {
+        match self {
+            Obstacle::Busy { .. } => Some(Duration::ZERO),
+            Obstacle::Crowded(_) | Obstacle::Leaving => Some(Duration::from_secs(2)),
+            // All others are about what was asked for.
+            _ => None,
+        }
+    }
 }
 
 /// What can go wrong in a session, on either side.
@@ -278,6 +302,16 @@ pub enum SessionError {
         /// Its reason.
         reason: String,
     },
+    /// A party cannot now, but may in a while; nothing was begun.
+    #[error("{peer} is busy: {reason}; try again in a while")]
+    Later {
+        /// Which party.
+        peer: String,
+        /// Its reason.
+        reason: String,
+        /// When to ask again, at the earliest.
+        after: Duration,
+    },
     /// A client without the right to do something.
     #[error("this client may not {0} here")]
     Forbidden(String),
@@ -320,6 +354,19 @@ pub enum SessionError {
     /// A mistake in this program.
     #[error("a thread panicked: a mistake in this program, please report it")]
     Panicked,
+}
+
+impl SessionError {
+    /// Whether the same may succeed a little later, with nothing changed: a party is busy, or is not
+    /// there now.
+    pub fn passes(&self) -> bool {
+        match self {
+            SessionError::Later { .. } => true,
+            SessionError::Wire(error) => error.passes(),
+            // All others stay as they are until somebody does something about them.
+            _ => false,
+        }
+    }
 }
 
 /// Sends a request or a reply.

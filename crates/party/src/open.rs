@@ -1,10 +1,12 @@
 //! A session, as the party's own process sees it: who may have it, its place, where it runs, and what
 //! is written down of it.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
-use cryptflow_wire::tls::{Channel, Route};
+use cryptflow_program::demand;
+use cryptflow_wire::WireError;
+use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use serde_json::json;
 
 use crate::audit::{self, Head};
@@ -12,29 +14,61 @@ use crate::config::{ClientEntry, Right};
 use crate::difference::Difference;
 use crate::greeting::{Tell, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
-use crate::seats::Seat;
+use crate::seats::{Need, Occupancy, Seat};
 use crate::service::Service;
 use crate::session::Order;
 use crate::site::Site;
 use crate::worker::{News, Worker};
 
+/// Deployments whose demand is remembered.
+const DEMANDS: usize = 1000;
+
+/// How often a client that waits hears so.
+const WORD: Duration = Duration::from_secs(1);
+
+/// How long one waits that would rather not: a session gives its seat back a moment after its client has
+/// heard that it ended.
+const LEAVING: Duration = Duration::from_millis(200);
+
+/// What a client asks for.
+pub(crate) struct Wanted {
+    /// Its key.
+    pub(crate) client: Fingerprint,
+    /// The model.
+    pub(crate) model: String,
+    /// What all must agree on.
+    pub(crate) manifest: Manifest,
+    /// Whether it waits in line.
+    pub(crate) wait: bool,
+}
+
+impl Wanted {
+    /// The client, as this party calls it now, and its rights: they may have changed since it came.
+    fn of<'a>(&self, site: &'a Site) -> Result<(&'a str, &'a ClientEntry), SessionError> {
+        site.config.client(self.client).ok_or_else(|| SessionError::Forbidden("do anything".into()))
+    }
+}
+
 impl Service {
     /// Serves a session. However it ends, it is written down.
-    pub(crate) fn open(&self, site: &Arc<Site>, mut channel: Channel, rights: &ClientEntry, order: Order) {
-        let begun = Instant::now();
-        let session = hex::encode(order.manifest.session);
-        let name = format!("session {session:.8} of {}, {}", order.client, order.model);
+    pub(crate) fn open(&self, mut channel: Channel, wanted: Wanted) {
+        let session = hex::encode(wanted.manifest.session);
+        let client = wanted.of(&self.site()).map(|(name, _)| name.to_string());
+        let client = client.unwrap_or_else(|_| channel.peer().into());
+        let name = format!("session {session:.8} of {client}, {}", wanted.model);
         let fields = {
-            let Order { client, model, manifest } = &order;
+            let Wanted { model, manifest, .. } = &wanted;
             let fields = json!({
                 "session": session, "client": client, "model": model, "protocol": manifest.protocol,
                 "program": hex::encode(manifest.program), "policy": manifest.policy.map(hex::encode),
             });
             move || fields.clone()
         };
-        let route = Route::to_session(&order.manifest.session);
-        let (_seat, worker) = match self.admit(site, rights, order) {
+        let (_seat, worker) = match self.admit(&mut channel, &wanted) {
             Ok(admitted) => admitted,
+            Err(SessionError::Manifest(obstacle)) if obstacle.passes().is_some() => {
+                return self.put_off(&mut channel, &client, &obstacle);
+            }
             Err(error) => {
                 let _ = say(&mut channel, &Tell::Refused { reason: error.to_string() });
                 self.record("refused", with(fields(), &[("reason", error.to_string().into())]));
@@ -42,6 +76,7 @@ impl Service {
                 return;
             }
         };
+        let begun = Instant::now();
         // What cannot be written down is not done.
         let head = match self.audit.write("session", fields()) {
             Ok(head) => head,
@@ -52,12 +87,18 @@ impl Service {
                 return;
             }
         };
-        let opened = self.routes.open(route, worker.entrance());
+        let opened = self.routes.open(Route::to_session(&wanted.manifest.session), worker.entrance());
+        let ender = worker.ender();
+        let entered = self.live.enter(wanted.manifest.session, wanted.client, &wanted.model, ender.clone());
+        // Whoever was revoked since it was let in is not among those that were ended for it.
+        if let Err(error) = self.may_still(&wanted) {
+            ender.end(&error.to_string());
+        }
         let mut heads = Vec::new();
         // Whoever has asked comes back, to where the session runs.
         let result = say(&mut channel, &Tell::Ready)
             .and_then(|()| worker.run(channel.into_socket(), &head, &mut |news| self.note(news, &mut heads)));
-        drop(opened);
+        drop((opened, entered));
         let (outcome, appraisals) = match result {
             Ok(appraisals) => ("finished".to_string(), appraisals),
             Err(error) => (error.to_string(), Vec::new()),
@@ -73,6 +114,20 @@ impl Service {
         self.record("ended", with(fields(), &ended));
     }
 
+    /// Tells a client to come again. That there was no room is nothing to write down; that too many wait
+    /// is, now and then.
+    fn put_off(&self, channel: &mut Channel, client: &str, obstacle: &Obstacle) {
+        let after = obstacle.passes().unwrap_or_default().as_millis();
+        let after = after.try_into().unwrap_or(u32::MAX);
+        let reason = obstacle.to_string();
+        // It may be gone; what matters is that nothing happens.
+        let _ = say(channel, &Tell::Later { reason: reason.clone(), after });
+        if !matches!(obstacle, Obstacle::Busy { .. }) {
+            self.log(&format!("{client} is to come again: {reason}"));
+            self.record_stranger(client, &reason);
+        }
+    }
+
     /// What a session tells while it runs.
     fn note(&self, news: News, heads: &mut Vec<(usize, Head)>) {
         match news {
@@ -86,36 +141,88 @@ impl Service {
     }
 
     /// A place for a session, and the worker that can run it.
-    fn admit(
-        &self,
-        site: &Arc<Site>,
-        rights: &ClientEntry,
-        order: Order,
-    ) -> Result<(Seat, Worker), SessionError> {
-        let seat = self.seat(site, rights)?;
-        self.consider(site, rights, &order.model, &order.manifest)?;
-        let session = order.manifest.session;
-        let worker = self.workers.prepare(site, order)?;
-        self.take_number(session)?;
+    fn admit(&self, channel: &mut Channel, wanted: &Wanted) -> Result<(Seat, Worker), SessionError> {
+        let site = self.site();
+        self.consider(&site, wanted)?;
+        let memory = self.demanded(&site, wanted)?;
+        let seat = self.seat(channel, wanted, memory)?;
+        // The configuration may be another by now.
+        let site = self.site();
+        self.consider(&site, wanted)?;
+        let (client, _) = wanted.of(&site)?;
+        let Wanted { model, manifest, .. } = wanted;
+        let order = Order { client: client.into(), model: model.clone(), manifest: manifest.clone() };
+        let worker = self.workers.prepare(&site, order)?;
+        self.take_number(manifest.session)?;
         Ok((seat, worker))
     }
 
+    /// A seat, as soon as it is the client's turn.
+    fn seat(&self, channel: &mut Channel, wanted: &Wanted, memory: u64) -> Result<Seat, SessionError> {
+        let need = Need { client: wanted.client, memory };
+        let capacity = || self.site().config.session.capacity();
+        let place = self.seats.line_up(need, &capacity())?;
+        let mut until = Instant::now() + LEAVING;
+        loop {
+            let before = match place.seat(&capacity(), until)? {
+                Ok(seat) => return Ok(seat),
+                Err(before) => before,
+            };
+            if !wanted.wait {
+                let Occupancy { taken, waiting, .. } = self.seats.occupancy();
+                return Err(Obstacle::Busy { taken, waiting: waiting.saturating_sub(1) }.into());
+            }
+            if !channel.is_quiet() {
+                return Err(WireError::Closed { peer: channel.peer().into() }.into());
+            }
+            self.may_still(wanted)?;
+            channel.extend(Instant::now() + self.site().config.session.deadline);
+            say(channel, &Tell::Waits { before: before.try_into().unwrap_or(u32::MAX) })?;
+            until = Instant::now() + WORD;
+        }
+    }
+
+    /// The memory that the program of a session demands. What was found of a deployment stays so.
+    fn demanded(&self, site: &Site, wanted: &Wanted) -> Result<u64, SessionError> {
+        let known = |digest| self.demands.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
+        if let Some(memory) = wanted.manifest.deployment.as_ref().and_then(known) {
+            return Ok(memory);
+        }
+        let deployment = site.store.deployment(&wanted.model)?;
+        if wanted.manifest.deployment != Some(deployment.digest()) {
+            let difference = Difference::Model { party: site.index, model: wanted.model.clone() };
+            return Err(Obstacle::Different(difference).into());
+        }
+        let program = deployment.parse()?;
+        site.config.session.run.admit(&program).map_err(Obstacle::from)?;
+        let memory = demand(&program).memory;
+        let mut demands = self.demands.lock().unwrap_or_else(PoisonError::into_inner);
+        if demands.len() >= DEMANDS {
+            // They are found again.
+            demands.clear();
+        }
+        demands.insert(deployment.digest(), memory);
+        Ok(memory)
+    }
+
+    /// Whether the client may have this session, by the configuration of now.
+    fn may_still(&self, wanted: &Wanted) -> Result<(), SessionError> {
+        let site = self.site();
+        let (_, rights) = wanted.of(&site)?;
+        self.permit(rights, Right::Predict, &wanted.model)
+    }
+
     /// Whether a client may ask for this, by all that can be said of it without a look at the model.
-    fn consider(
-        &self,
-        site: &Site,
-        rights: &ClientEntry,
-        model: &str,
-        manifest: &Manifest,
-    ) -> Result<(), SessionError> {
-        let (index, session) = (site.index, &site.config.session);
+    fn consider(&self, site: &Site, wanted: &Wanted) -> Result<(), SessionError> {
+        let (index, session, manifest) = (site.index, &site.config.session, &wanted.manifest);
         let refused = |difference| Err(Obstacle::Different(difference).into());
-        self.permit(rights, Right::Predict, model)?;
+        let (_, rights) = wanted.of(site)?;
+        self.permit(rights, Right::Predict, &wanted.model)?;
         if !session.protocols.contains(&manifest.protocol) {
             let (party, protocol) = (format!("P{index}"), manifest.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());
         }
-        if manifest.client != Some(rights.fingerprint.0) {
+        if manifest.client != Some(wanted.client.0) {
             return refused(Difference::Client);
         }
         if session.check_inputs && !manifest.check_inputs {

@@ -11,7 +11,7 @@ use crate::greeting::{Tell, say};
 use crate::site::Site;
 
 /// How often somebody who waits looks whether it is still worth it.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 
 /// Connections to a session that wait, by the key of who has come.
 pub(crate) struct Rendezvous {

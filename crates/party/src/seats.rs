@@ -1,59 +1,205 @@
-//! The sessions that run: so many at a time, and so many of one client, so that none keeps the others
-//! out.
+//! The sessions that run, and those that wait for one: so many at a time, so many of one client, and no
+//! more memory than the party has for all of them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use cryptflow_wire::tls::Fingerprint;
 
 use crate::messages::Obstacle;
 
-/// How many sessions each client has.
-#[derive(Default)]
-pub(crate) struct Seats(Mutex<HashMap<Fingerprint, usize>>);
+/// What there is for all sessions together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Sessions at a time.
+    pub sessions: usize,
+    /// Sessions of one client at a time.
+    pub of_one: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Clients that may wait.
+    pub waiting: usize,
+}
 
-impl Seats {
+/// What a session needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Whose it is.
+    pub client: Fingerprint,
+    /// Bytes of memory, as its program demands.
+    pub memory: u64,
+}
+
+/// The seats of a party, and the line in front of them.
+#[derive(Default)]
+pub struct Seats {
+    inside: Mutex<Inside>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    /// How many sessions each client has.
+    taken: HashMap<Fingerprint, usize>,
+    /// What they hold of the memory.
+    memory: u64,
+    /// First come, first served.
+    line: VecDeque<(u64, Need)>,
+    numbers: u64,
+    /// No session begins any more.
+    closed: bool,
+}
+
+/// How things are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupancy {
     /// Sessions that run.
-    pub(crate) fn taken(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    pub taken: usize,
+    /// Clients that wait.
+    pub waiting: usize,
+    /// Bytes of memory that sessions may take.
+    pub memory: u64,
+}
+
+impl Inside {
+    fn sessions(&self) -> usize {
+        self.taken.values().sum()
     }
 
-    /// A seat for a session of the client with this key, among so many of all clients, and of one.
+    fn of(&self, client: Fingerprint) -> usize {
+        self.taken.get(&client).copied().unwrap_or(0)
+    }
+
+    /// Whose turn it is. Who has as many sessions as one client may holds nobody up; who waits for memory
+    /// does, or small programs would keep a large one out for ever.
+    fn turn(&self, capacity: &Capacity) -> Option<u64> {
+        if self.closed || self.sessions() >= capacity.sessions {
+            return None;
+        }
+        let (number, need) = self.line.iter().find(|(_, need)| self.of(need.client) < capacity.of_one)?;
+        // One that is alone has been found to fit before it came here.
+        let fits = self.taken.is_empty() || self.memory.saturating_add(need.memory) <= capacity.memory;
+        fits.then_some(*number)
+    }
+}
+
+impl Seats {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How things are.
+    pub fn occupancy(&self) -> Occupancy {
+        let inside = self.inside();
+        Occupancy { taken: inside.sessions(), waiting: inside.line.len(), memory: inside.memory }
+    }
+
+    /// A place at the end of the line.
     ///
     /// # Errors
-    /// There is none left.
-    pub(crate) fn take(
-        self: &Arc<Self>,
-        client: Fingerprint,
-        (of_all, of_one): (usize, usize),
-    ) -> Result<Seat, Obstacle> {
-        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seats.values().sum::<usize>() >= of_all {
-            return Err(Obstacle::Busy(of_all));
+    /// The line is as long as it may be, or no session begins any more.
+    pub fn line_up(self: &Arc<Self>, need: Need, capacity: &Capacity) -> Result<Place, Obstacle> {
+        let mut inside = self.inside();
+        if inside.closed {
+            return Err(Obstacle::Leaving);
         }
-        let own = seats.entry(client).or_insert(0);
-        if *own >= of_one {
-            return Err(Obstacle::BusyForThis(of_one));
+        // Who need not wait is in nobody's way.
+        let seatless = inside.sessions() >= capacity.sessions || !inside.line.is_empty();
+        if seatless && inside.line.len() >= capacity.waiting {
+            return Err(Obstacle::Crowded(inside.line.len()));
         }
-        *own += 1;
-        Ok(Seat { seats: Arc::clone(self), client })
+        inside.numbers += 1;
+        let number = inside.numbers;
+        inside.line.push_back((number, need));
+        Ok(Place { seats: Arc::clone(self), number, need })
+    }
+
+    /// Lets no session begin any more; those that wait are told so.
+    pub fn close(&self) {
+        self.inside().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Has those who wait look again: there may be more room than before.
+    pub fn look_again(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits until no session runs; whether that came before the deadline.
+    pub fn emptied(&self, deadline: Instant) -> bool {
+        let mut inside = self.inside();
+        while !inside.taken.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            inside = self.changed.wait_timeout(inside, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// A place in the line: whoever drops it leaves the line.
+pub struct Place {
+    seats: Arc<Seats>,
+    number: u64,
+    need: Need,
+}
+
+impl Place {
+    /// Waits for its turn until some moment; `Ok` with how many are before it where it has not come.
+    ///
+    /// # Errors
+    /// No session begins any more.
+    pub fn seat(&self, capacity: &Capacity, until: Instant) -> Result<Result<Seat, usize>, Obstacle> {
+        let mut inside = self.seats.inside();
+        loop {
+            if inside.closed {
+                return Err(Obstacle::Leaving);
+            }
+            if inside.turn(capacity) == Some(self.number) {
+                inside.line.retain(|(number, _)| *number != self.number);
+                *inside.taken.entry(self.need.client).or_insert(0) += 1;
+                inside.memory = inside.memory.saturating_add(self.need.memory);
+                // The next in line may have a seat, too.
+                self.seats.changed.notify_all();
+                return Ok(Ok(Seat { seats: Arc::clone(&self.seats), need: self.need }));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let before = inside.line.iter().take_while(|(number, _)| *number != self.number).count();
+                return Ok(Err(before));
+            }
+            inside = self.seats.changed.wait_timeout(inside, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.seats.inside().line.retain(|(number, _)| *number != self.number);
+        self.seats.changed.notify_all();
     }
 }
 
 /// A session's seat: whoever drops it gives it back, in a panic, too.
-pub(crate) struct Seat {
+pub struct Seat {
     seats: Arc<Seats>,
-    client: Fingerprint,
+    need: Need,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = seats.get_mut(&self.client) {
+        let mut inside = self.seats.inside();
+        inside.memory = inside.memory.saturating_sub(self.need.memory);
+        if let Some(own) = inside.taken.get_mut(&self.need.client) {
             *own -= 1;
             if *own == 0 {
-                seats.remove(&self.client);
+                inside.taken.remove(&self.need.client);
             }
         }
+        drop(inside);
+        self.seats.changed.notify_all();
     }
 }

@@ -1,6 +1,6 @@
 //! A party as a service: whoever it knows may connect, and each connection has a thread of its own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cryptflow_aramis::ReportData;
 use cryptflow_program::write_whole;
 use cryptflow_wire::WireError;
-use cryptflow_wire::tls::{Arrival, Channel};
+use cryptflow_wire::tls::{Arrival, Channel, Fingerprint};
 use serde_json::json;
 
 use crate::attested::Trust;
@@ -20,16 +20,14 @@ use crate::deployment::{Deployment, Part, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::holding::{Held, agreed};
+use crate::live::Live;
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
+use crate::open::Wanted;
 use crate::routes::Routes;
-use crate::seats::{Seat, Seats};
-use crate::session::Order;
+use crate::seats::{Occupancy, Seats};
 use crate::site::Site;
 use crate::store::StoreError;
 use crate::worker::{SessionCommand, Workers};
-
-/// How long a client waits for a seat that may be given back.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +65,18 @@ pub type Log = Box<dyn Fn(&str) + Send + Sync>;
 /// A party.
 pub struct Service {
     /// What the party is now: who connects finds this, and keeps it.
-    current: RwLock<Arc<Site>>,
+    pub(crate) current: RwLock<Arc<Site>>,
     pub(crate) audit: Audit,
     /// Where sessions run, and the ways to those that do.
     pub(crate) workers: Workers,
     pub(crate) routes: Arc<Routes>,
     /// The numbers of all sessions that were begun: none begins twice.
     pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
-    running: Arc<Seats>,
+    /// Who may run a session now, who waits, and who runs one.
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) live: Live,
+    /// Bytes of memory that the program of a deployment demands, by the deployment's digest.
+    pub(crate) demands: Mutex<HashMap<[u8; 32], u64>>,
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
@@ -102,7 +104,9 @@ impl Service {
             workers: Workers::new(session),
             routes: Arc::default(),
             begun: Mutex::default(),
-            running: Arc::default(),
+            seats: Arc::default(),
+            live: Live::default(),
+            demands: Mutex::default(),
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
@@ -261,7 +265,7 @@ impl Service {
             Err(full) => return self.refuse(&mut channel, full.to_string()),
         };
         drop(knock);
-        self.attend(&site, channel, name, client)
+        self.attend(channel, key)
     }
 
     /// Writes down who is not let in.
@@ -283,26 +287,25 @@ impl Service {
     }
 
     /// What a client asks for, one thing after another.
-    fn attend(
-        &self,
-        site: &Arc<Site>,
-        mut channel: Channel,
-        name: &str,
-        client: &ClientEntry,
-    ) -> Result<(), SessionError> {
+    fn attend(&self, mut channel: Channel, key: Fingerprint) -> Result<(), SessionError> {
         let mut held: Option<Part> = None;
         loop {
+            let site = self.site();
             channel.extend(Instant::now() + site.config.session.idle);
             // Who may not bring models says nothing long.
-            let ask = match client.may.contains(&Right::Deploy) {
-                true => hear(&mut channel),
-                false => hear_short(&mut channel),
-            };
+            let brings =
+                site.config.client(key).is_some_and(|(_, client)| client.may.contains(&Right::Deploy));
+            let ask = if brings { hear(&mut channel) } else { hear_short(&mut channel) };
             let ask = match ask {
                 Ok(ask) => ask,
                 // It has what it wanted.
                 Err(SessionError::Wire(cryptflow_wire::WireError::Closed { .. })) => return Ok(()),
                 Err(error) => return Err(error),
+            };
+            // What it may do is what the configuration says by now.
+            let site = &self.site();
+            let Some((name, client)) = site.config.client(key) else {
+                return self.refuse(&mut channel, format!("{key} is no longer the key of a client here"));
             };
             let done = match ask {
                 Ask::Status => self.status(site, name, client).map(|status| Tell::Status(Box::new(status))),
@@ -317,8 +320,8 @@ impl Service {
                 Ask::Commit { held: all } => {
                     self.keep(site, (name, client), held.take(), &all).map(|()| Tell::Ready)
                 }
-                Ask::Open { name: model, manifest } => {
-                    self.open(site, channel, client, Order { client: name.into(), model, manifest });
+                Ask::Open { name: model, manifest, wait } => {
+                    self.open(channel, Wanted { client: key, model, manifest, wait });
                     return Ok(());
                 }
             };
@@ -350,6 +353,7 @@ impl Service {
         }
         let mut may: Vec<_> = client.may.iter().map(|right| format!("{right:?}").to_lowercase()).collect();
         may.sort();
+        let Occupancy { taken, waiting, .. } = self.seats.occupancy();
         Ok(Status {
             software: env!("CARGO_PKG_VERSION").into(),
             index: u8::try_from(site.index).unwrap_or(u8::MAX),
@@ -358,7 +362,8 @@ impl Service {
             may,
             models,
             protocols: site.config.session.protocols.iter().map(ToString::to_string).collect(),
-            sessions: (self.running.taken(), site.config.session.max_sessions),
+            sessions: (taken, site.config.session.max_sessions),
+            waiting,
             uptime: self.started.elapsed().as_secs(),
             policy: site.trust.as_ref().map(|trust| trust.policy),
             hardware: self.hardware(),
@@ -436,23 +441,6 @@ impl Service {
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
         Ok(())
-    }
-
-    /// Counts a client's session while it runs.
-    ///
-    /// # Errors
-    /// As many as this party takes run already, of all or of this client.
-    pub(crate) fn seat(&self, site: &Site, client: &ClientEntry) -> Result<Seat, SessionError> {
-        let limits = &site.config.session;
-        let most = (limits.max_sessions, limits.client_sessions);
-        // A session gives its seat back a moment after its client has heard that it ended.
-        let end = Instant::now() + LEAVING;
-        loop {
-            match self.running.take(client.fingerprint, most) {
-                Err(_) if Instant::now() < end => thread::sleep(LEAVING / 50),
-                seat => return Ok(seat?),
-            }
-        }
     }
 
     /// Takes a session's number.

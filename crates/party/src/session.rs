@@ -16,9 +16,10 @@ use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::audit::{self, Head};
 use crate::deployment::{CHANGED, Part};
 use crate::difference::Difference;
+use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
-use crate::rendezvous::Rendezvous;
+use crate::rendezvous::{GLANCE, Rendezvous};
 use crate::serve::{Job, agree, check, converse};
 use crate::site::Site;
 
@@ -63,6 +64,7 @@ impl Wish {
 pub(crate) struct Session {
     site: Arc<Site>,
     room: Arc<Rendezvous>,
+    ending: Arc<Ending>,
     order: Order,
     program: Checked,
     part: Part,
@@ -92,6 +94,7 @@ impl Session {
     pub(crate) fn prepare(
         site: Arc<Site>,
         room: Arc<Rendezvous>,
+        ending: Arc<Ending>,
         order: Order,
     ) -> Result<Session, SessionError> {
         let refused = |difference| Err(Obstacle::Different(difference).into());
@@ -116,7 +119,7 @@ impl Session {
         check(manifest, &program)?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(index, &program, CHANGED)?;
-        Ok(Session { site, room, order, program, part })
+        Ok(Session { site, room, ending, order, program, part })
     }
 
     /// The program.
@@ -159,6 +162,7 @@ impl Session {
         };
         let breaker = links.breaker();
         breaker.tie(&client);
+        self.ending.attach(breaker.clone());
         let accord = match (&site.trust, attested, client_terms) {
             (Some(trust), Some(attested), Some(terms)) => {
                 let Attested { instance, peers } = attested;
@@ -191,8 +195,14 @@ impl Session {
     /// Waits for the client, who comes once all parties have said that they are ready.
     fn meet_client(&self, wish: Wish, deadline: Instant) -> Result<Channel, SessionError> {
         let come = self.order.manifest.client.map(Fingerprint);
-        let come = come.and_then(|client| self.room.claim(client, deadline, &|| wish.stands()));
-        let mut channel = come.ok_or(Obstacle::NoClient)?;
+        let come = come
+            .and_then(|client| self.room.claim(client, deadline, &|| wish.stands() && !self.ending.is_due()));
+        let mut channel = match come {
+            Some(channel) => channel,
+            // It may have heard from another party that there is no room there.
+            None if !wish.stands() => return Err(Obstacle::TakenBack.into()),
+            None => return Err(Obstacle::NoClient.into()),
+        };
         channel.name(&format!("client {}", self.order.client));
         channel.extend(deadline);
         say(&mut channel, &Tell::Ready)?;
@@ -255,7 +265,7 @@ impl Session {
         let Meeting { options, deadline, client } = *meeting;
         let (config, index) = (&self.site.config, self.site.index);
         let mut channel = if j > index {
-            self.dial(j, deadline)?
+            self.dial(j, deadline, client)?
         } else {
             let wanted = || !client.has_ended();
             let claimed = self.room.claim(config.parties[j].fingerprint, deadline, &wanted);
@@ -281,12 +291,18 @@ impl Session {
         Ok((channel.into_link(Arc::clone(clock), options.between(index, j), guard)?, proved))
     }
 
-    fn dial(&self, j: usize, deadline: Instant) -> Result<Channel, SessionError> {
+    fn dial(&self, j: usize, deadline: Instant, client: &Link) -> Result<Channel, SessionError> {
         let config = &self.site.config;
         let party = &config.parties[j];
         let (name, route) = (config.party_name(j), Route::to_session(&self.order.manifest.session));
         let mut channel =
             Channel::connect_to(route, &party.address, &config.identity, party.fingerprint, &name, deadline)?;
+        // Whoever answers may take a while; a client that has gone needs no session.
+        while !channel.has_word_within(GLANCE) && Instant::now() < deadline {
+            if client.has_ended() {
+                client.recv_any(0)?;
+            }
+        }
         ready(&mut channel)?;
         Ok(channel)
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use cryptflow::Error;
 use cryptflow::client::Client;
+use cryptflow::patience::Patience;
 use cryptflow::remote::{self, renew_where_due};
 use cryptflow::report::Report;
 use cryptflow_party::deployment::{Deployment, check_name};
@@ -126,7 +127,13 @@ impl Deployed {
             let rows = model.job(inputs)?;
             let (total, protocol) = (rows.steps(), deployment.protocol);
             let begun = Instant::now();
-            let opened = site.open(deployment, &model.program, protocol).map_err(Failure::party)?;
+            let mut told = |what: &str| {
+                teller.go_on();
+                teller.tell(0, total, || what.into());
+            };
+            let mut patience = Patience::of(Patience::USUAL, &mut told);
+            let opened =
+                site.open(deployment, &model.program, protocol, &mut patience).map_err(Failure::party)?;
             let mut report =
                 Report { session: Some(site.session(deployment, &opened)), ..Report::of(protocol) };
             let mut renewal = opened.renewal;

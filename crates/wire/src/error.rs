@@ -103,6 +103,15 @@ pub enum WireError {
         /// The operating system's or the handshake's reason.
         reason: String,
     },
+    /// The peer was reached, and it is not who it should be, or does not take this end for whom it
+    /// should be.
+    #[error("cannot connect to {peer}: {reason}")]
+    Rejected {
+        /// Name of the peer.
+        peer: String,
+        /// Who rejects whom, and what to do.
+        reason: String,
+    },
     /// Somebody who connected is not let in.
     #[error("{peer} is not let in: {reason}")]
     NotLetIn {
@@ -125,6 +134,29 @@ pub enum WireError {
 }
 
 impl WireError {
+    /// Whether a new connection may succeed a little later, with nothing changed: the peer, or the
+    /// network, was not there.
+    pub fn passes(&self) -> bool {
+        match self {
+            WireError::Closed { .. }
+            | WireError::Silent { .. }
+            | WireError::Stalled { .. }
+            | WireError::Connect { .. }
+            | WireError::Io { .. } => true,
+            WireError::Finished { .. }
+            | WireError::Aborted { .. }
+            | WireError::GaveUp { .. }
+            | WireError::Length { .. }
+            | WireError::TooLong { .. }
+            | WireError::Unasked { .. }
+            | WireError::Frame { .. }
+            | WireError::Tampered { .. }
+            | WireError::Rejected { .. }
+            | WireError::NotLetIn { .. }
+            | WireError::Randomness(_) => false,
+        }
+    }
+
     /// What the other peers are told when this breaks a party's links.
     pub(crate) fn reason_for_peers(&self) -> String {
         match self {

@@ -139,7 +139,7 @@ fn template(role: &str, name: &str, address: &str, listen: &str, fingerprint: &s
     if role != "client" {
         let protocols: Vec<String> =
             ProtocolName::usual().map(|protocol| format!("\"{protocol}\"")).collect();
-        text += &format!("idle_seconds = 600\nmax_sessions = 2\nprotocols = [{}]\n", protocols.join(", "));
+        text += &format!("idle_seconds = 600\nmax_sessions = 8\nprotocols = [{}]\n", protocols.join(", "));
     }
     text += "\n# Security against parties that cheat, on attested hardware. The policy is the same file at every participant.\n\
              # [attestation]\n# policy = \"policy.toml\"\n# collateral = \"collateral.json\"\n";

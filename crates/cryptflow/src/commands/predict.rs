@@ -1,9 +1,10 @@
 //! `cryptflow predict`: a deployed model, on inputs that no party sees.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::patience::Patience;
 use crate::remote::renew_where_due;
 use crate::report::Report;
 use clap::Args;
@@ -26,6 +27,10 @@ pub(crate) struct Arguments {
     /// Run nothing but the model with this digest, as `cryptflow deploy` printed it.
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
+    /// Seconds to wait for a session where a party is busy. One that is away is waited for, too, for 15 s
+    /// of them at most. 0 tries once.
+    #[arg(long, value_name = "SECONDS", default_value_t = Patience::USUAL.as_secs_f64())]
+    patience: f64,
     #[command(flatten)]
     site: Where,
 }
@@ -44,7 +49,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bar.set_message("connecting");
 
     let begun = Instant::now();
-    let opened = site.open(&deployment, job.program, protocol)?;
+    let limit = Duration::try_from_secs_f64(arguments.patience)
+        .map_err(|_| Error::new(format!("--patience {}: give a number of seconds", arguments.patience)))?;
+    let mut told = |what: &str| bar.set_message(what.to_string());
+    let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&deployment, &opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, job.program, protocol, renewal.is_some()).map_err(Error::new)?;

@@ -36,11 +36,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
             Ok(status) => {
                 lines.push(format!(
-                    "    ready: version {}, up {} s, {} of {} sessions, runs {}",
+                    "    ready: version {}, up {} s, {} of {} sessions, {} waiting, runs {}",
                     status.software,
                     status.uptime,
                     status.sessions.0,
                     status.sessions.1,
+                    status.waiting,
                     status.protocols.join(", ")
                 ));
                 lines.push(format!(

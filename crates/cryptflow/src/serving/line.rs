@@ -16,6 +16,7 @@ use super::Plan;
 use super::model::Served;
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::patience::Patience;
 use crate::remote::{Site, renew_where_due};
 use crate::report::Report;
 
@@ -216,7 +217,10 @@ impl Shared {
         let served = self.served()?;
         let Served { deployment, program } = &*served;
         let protocol = deployment.protocol;
-        let opened = self.site.open(deployment, program, protocol)?;
+        let left = current.as_ref().map(|work| work.until.saturating_duration_since(Instant::now()));
+        let mut silent = |_: &str| ();
+        let mut patience = Patience::of(left.unwrap_or_default(), &mut silent);
+        let opened = self.site.open(deployment, program, protocol, &mut patience)?;
         let mut renewal = opened.renewal;
         let client = Client::join(opened.links, program, protocol, renewal.is_some()).map_err(Error::new)?;
         loop {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
+use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
@@ -203,7 +204,7 @@ impl Hostile {
             _ => manifest.policy = Some([1; 32]),
         }
         let mut channel = self.any(random)?;
-        say(&mut channel, &Ask::Open { name: self.model.clone(), manifest })?;
+        say(&mut channel, &Ask::Open { name: self.model.clone(), manifest, wait: false })?;
         ready(&mut channel)?;
         Ok(())
     }
@@ -214,7 +215,10 @@ impl Hostile {
         let mut links = Vec::new();
         for party in 0..=random.below(2) as usize {
             let mut channel = self.greeted(party)?;
-            say(&mut channel, &Ask::Open { name: self.model.clone(), manifest: manifest.clone() })?;
+            say(
+                &mut channel,
+                &Ask::Open { name: self.model.clone(), manifest: manifest.clone(), wait: false },
+            )?;
             ready(&mut channel)?;
             links.push(channel.into_link(Arc::default(), LinkOptions::default(), None)?);
         }
@@ -224,7 +228,7 @@ impl Hostile {
 
     fn session(&self) -> std::result::Result<(Opened, Checked), Box<dyn std::error::Error>> {
         let (deployment, program) = self.site.describe(&self.model)?;
-        let opened = self.site.open(&deployment, &program, ProtocolName::Mirror)?;
+        let opened = self.site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())?;
         for link in &opened.links {
             receive::<Reply>(link)?;
         }
@@ -258,7 +262,7 @@ impl Hostile {
 
     fn brings_what_is_beyond_bounds(&mut self, random: &mut Random) -> Result {
         let (deployment, program) = self.site.describe(&self.model)?;
-        let opened = self.site.open(&deployment, &program, ProtocolName::Mirror)?;
+        let opened = self.site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())?;
         let client = Client::join(opened.links, &program, ProtocolName::Mirror, false)?;
         let mut x = vec![0; 4 * common::BATCH];
         x[random.below(8) as usize] = 1 << (24 + random.below(39));

@@ -156,7 +156,8 @@ fn a_party_that_is_restarted_in_the_middle() {
     // Nor does anybody take part in the same session again.
     let alice = Alice::of(&sites);
     let mut channel = alice.channel(&sites.addresses[0], sites.fingerprints[0], 0).unwrap();
-    say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: session.manifest.clone() }).unwrap();
+    say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: session.manifest.clone(), wait: false })
+        .unwrap();
     let error = answer(&mut channel).expect_err("it was begun again").to_string();
     assert!(error.contains("was begun before"), "{error}");
     sites.predict().unwrap();
@@ -173,7 +174,7 @@ fn a_client_that_enters_the_session_of_another() {
     let refusal = |client: [u8; 32]| {
         let manifest = Manifest { client: Some(client), ..manifest.clone() };
         let mut channel = alice.channel(&sites.addresses[1], sites.fingerprints[1], 1).unwrap();
-        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest }).unwrap();
+        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest, wait: false }).unwrap();
         answer(&mut channel).map(drop).map_err(|error| error.to_string())
     };
     let error = refusal([7; 32]).expect_err("it was let in");

@@ -78,7 +78,7 @@ impl Alice {
         manifest: &Manifest,
     ) -> Result<Channel, SessionError> {
         let mut channel = self.channel(address, key, index)?;
-        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: manifest.clone() })?;
+        say(&mut channel, &Ask::Open { name: "tiny".into(), manifest: manifest.clone(), wait: false })?;
         ready(&mut channel)?;
         Ok(channel)
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_party::greeting::{Ask, Greeting, answer, say};
 use cryptflow_party::messages;
@@ -173,20 +174,22 @@ fn strangers_who_say_nothing_keep_nobody_out() {
 #[test]
 fn a_client_takes_no_places_of_others() {
     let mut sites = Sites::new(false);
+    let limits = "[session]\nmax_sessions = 2\n";
     let entry =
         format!("[clients.bob]\nfingerprint = \"{}\"\nmay = [\"predict\"]\n", sites.another_client("bob"));
-    ["p0", "p1", "p2"]
-        .iter()
-        .for_each(|party| sites.edit(party, "[session]\n", &format!("{entry}[session]\n")));
+    ["p0", "p1", "p2"].iter().for_each(|party| sites.edit(party, "[session]\n", &format!("{entry}{limits}")));
     sites.start();
     sites.deploy("mirror").unwrap();
     // One session of two, of which no client has both.
     let bob = Site::read(&sites.config("bob"), None).unwrap();
     let (deployment, program) = bob.describe("tiny").unwrap();
-    let open = || bob.open(&deployment, &program, ProtocolName::Mirror).map_err(|error| error.to_string());
+    let open = || {
+        bob.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())
+            .map_err(|error| error.to_string())
+    };
     let session = open().unwrap();
     let error = open().map(drop).unwrap_err();
-    assert!(error.contains("P0 refuses") && error.contains("as many sessions here as it may, 1"), "{error}");
+    assert!(error.contains("P0 is busy") && error.contains("there is no room for another now"), "{error}");
     sites.predict().unwrap();
     drop(session);
     sites.await_rest();

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
+use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
@@ -65,7 +66,7 @@ fn told(honest: &[Parts], lied: &[Parts], victim: usize, to_each_its_own: bool) 
 pub fn open(sites: &Sites) -> (Site, Opened, u32) {
     let site = Site::read(&sites.config("client"), None).unwrap();
     let (deployment, program) = site.describe("tiny").unwrap();
-    let opened = site.open(&deployment, &program, ProtocolName::Mirror).unwrap();
+    let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none()).unwrap();
     for link in &opened.links {
         assert!(matches!(receive::<Reply>(link).unwrap(), Reply::Ready));
     }
@@ -262,7 +263,9 @@ fn an_owner_who_signs_for_others() {
 fn infer(sites: &Sites, protocol: ProtocolName, element: i64) -> Result<(), String> {
     let site = Site::read(&sites.config("client"), None).unwrap();
     let (deployment, program) = site.describe("tiny").unwrap();
-    let opened = site.open(&deployment, &program, protocol).map_err(|error| error.to_string())?;
+    let opened = site
+        .open(&deployment, &program, protocol, &mut Patience::none())
+        .map_err(|error| error.to_string())?;
     let client = Client::join(opened.links, &program, protocol, false).map_err(|error| error.to_string())?;
     let mut x = vec![0; 4 * common::BATCH];
     x[5] = element;

@@ -12,6 +12,7 @@ mod process;
 mod several;
 
 mod acts;
+mod admission;
 mod attacks;
 mod attested;
 mod fork;

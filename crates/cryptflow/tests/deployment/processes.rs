@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
+use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_party::attested::Instance;
 use cryptflow_party::greeting::ready;
@@ -59,7 +60,7 @@ impl Open {
         });
         let site = Site::read(&sites.config("client"), None).unwrap();
         let (deployment, program) = site.describe("tiny").unwrap();
-        let opened = site.open(&deployment, &program, ProtocolName::Mirror).unwrap();
+        let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none()).unwrap();
         // Tests leak a program or two.
         let program = Box::leak(Box::new(program));
         let client = Client::join(opened.links, program, ProtocolName::Mirror, false).unwrap();
@@ -183,13 +184,15 @@ fn many_sessions_leave_nothing_behind() {
     let open = || {
         let site = Site::read(&sites.config("client"), None).unwrap();
         let (deployment, program) = site.describe("tiny").unwrap();
-        site.open(&deployment, &program, ProtocolName::Mirror).map(drop).map_err(|error| error.to_string())
+        site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
     for _ in 0..sessions {
         // Those that end may take the place for a moment.
         let end = Instant::now() + PATIENCE;
         while let Err(error) = open() {
-            assert!(error.contains("sessions run here already") && Instant::now() < end, "{error}");
+            assert!(error.contains("sessions run here, and") && Instant::now() < end, "{error}");
         }
     }
     // The connection over which `running` asks may still be closing.

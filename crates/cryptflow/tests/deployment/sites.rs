@@ -185,6 +185,13 @@ impl Sites {
         process.wait().unwrap();
     }
 
+    /// How a party's process has ended, if it has.
+    pub fn ended(&mut self, index: usize) -> Option<std::process::ExitStatus> {
+        let status = self.processes[index].as_mut().unwrap().try_wait().unwrap()?;
+        self.processes[index] = None;
+        Some(status)
+    }
+
     /// A party's process.
     pub fn id(&self, index: usize) -> u32 {
         self.processes[index].as_ref().unwrap().id()
@@ -285,7 +292,9 @@ impl Sites {
 
     /// Runs it on three rows, in two batches; checks the answer.
     pub fn predict(&self) -> Result<serde_json::Value, String> {
-        let (_, input) = common::write(self.folder.path(), 3);
+        // Several may do so at once.
+        let own = tempfile::tempdir_in(self.folder.path()).unwrap();
+        let (_, input) = common::write(own.path(), 3);
         let report =
             outcome(self.client(&["predict", "tiny", "--json", "--input", input.to_str().unwrap()]))?;
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();

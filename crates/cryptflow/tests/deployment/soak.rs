@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
+use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_protocols::ProtocolName;
 
@@ -51,7 +52,9 @@ fn served(site: &Site) -> Result<Duration, String> {
     let begun = Instant::now();
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let (deployment, program) = site.describe("tiny").map_err(|e| text(&e))?;
-    let opened = site.open(&deployment, &program, ProtocolName::Mirror).map_err(|e| text(&e))?;
+    let opened = site
+        .open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())
+        .map_err(|e| text(&e))?;
     let client = Client::join(opened.links, &program, ProtocolName::Mirror, false).map_err(|e| text(&e))?;
     let rows = common::rows(common::BATCH);
     let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);

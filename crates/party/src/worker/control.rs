@@ -20,7 +20,7 @@ use crate::session::Order;
 /// Longest message: a configuration, or what somebody has said first.
 const LONGEST: usize = 16 << 20;
 
-/// From the party, in this order, but for arrivals, which come at any time after the order.
+/// From the party, in this order, but for arrivals and the end, which come at any time after the order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Instruction {
     /// What the party is.
@@ -32,6 +32,8 @@ pub(crate) enum Instruction {
     Begin(Head),
     /// Somebody has come to the session, and said this; the connection comes with it.
     Arrival { number: u64, heard: Vec<u8> },
+    /// The session shall end, for this reason.
+    End(String),
 }
 
 /// From the session's process.

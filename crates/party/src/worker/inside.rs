@@ -13,6 +13,7 @@ use cryptflow_program::demand;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Route};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::control::{Control, Instruction, Report};
 use super::surviving;
@@ -21,6 +22,8 @@ use crate::attested::{Trust, TrustError};
 use crate::audit::Head;
 use crate::config::{Config, ConfigError};
 use crate::doors::HANDSHAKE;
+use crate::ending::Ending;
+use crate::messages::SessionError;
 use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
@@ -59,24 +62,23 @@ pub fn session_process(
             return Err(error);
         }
     };
-    let (order, begin) = listen(&control, &site);
+    let ending = Ending::new();
+    let (order, begin) = listen(&control, &site, &ending);
     // Without an order the party is gone.
     let Ok((order, room)) = order.recv() else { return Ok(()) };
-    serve(&control, site, order, room, &begin);
+    serve(&control, begin, || Session::prepare(site, room, ending, order));
     Ok(())
 }
 
 /// Prepares a session, and runs it.
 fn serve(
     control: &Control,
-    site: Arc<Site>,
-    order: Order,
-    room: Arc<Rendezvous>,
-    begin: &Receiver<(Head, Wish)>,
+    begin: Receiver<(Head, Wish)>,
+    prepare: impl FnOnce() -> Result<Session, SessionError>,
 ) {
     // A party that does not hear this is gone, and this process with it.
     let report = |report: Report| drop(control.send(&report, None));
-    let session = match surviving(|| Session::prepare(site, room, order)) {
+    let session = match surviving(prepare) {
         Ok(session) => session,
         Err(error) => return report(Report::Refused(error.to_string())),
     };
@@ -92,9 +94,10 @@ fn serve(
 fn listen(
     control: &Arc<Control>,
     site: &Arc<Site>,
+    ending: &Arc<Ending>,
 ) -> (Receiver<(Order, Arc<Rendezvous>)>, Receiver<(Head, Wish)>) {
     let ((orders, order), (begins, begin)) = (mpsc::channel(), mpsc::channel());
-    let (control, site) = (Arc::clone(control), Arc::clone(site));
+    let (control, site, ending) = (Arc::clone(control), Arc::clone(site), Arc::clone(ending));
     thread::spawn(move || {
         let mut inside: Option<(Arc<Rendezvous>, Route)> = None;
         while let Ok(Some((instruction, came))) = control.receive() {
@@ -116,6 +119,7 @@ fn listen(
                     let arrival = Arrival::taken_over(socket, heard, *route, soon);
                     let_in(&control, &site, room, arrival, number);
                 }
+                (Instruction::End(reason), _) => ending.end(&reason),
                 // A party says nothing of this kind.
                 (Instruction::Site(_) | Instruction::Prepare(_) | Instruction::Arrival { .. }, _) => {}
             }
@@ -162,6 +166,11 @@ fn give_signs_of_life(control: Arc<Control>, pause: Duration) {
 /// another one in its place. Best effort: a system that does not know of these goes without.
 fn introduce() {
     limit(Resource::Core, 0);
+    // Whoever manages services tells all processes of a party to stop: the party decides what becomes of
+    // its sessions, and none outlives it.
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
     #[cfg(target_os = "linux")]
     {
         // It was started under the name of a link.

@@ -25,6 +25,7 @@ use cryptflow_wire::tls::Arrival;
 use crate::audit::Head;
 use crate::config::Process;
 use crate::doors::Knock;
+use crate::ending::Ending;
 use crate::messages::SessionError;
 use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
@@ -59,7 +60,26 @@ pub(crate) enum Worker {
     #[cfg(unix)]
     Process(process::Prepared),
     /// In the thread that has it run.
-    Thread { session: Box<Session>, entrance: Entrance },
+    Thread { session: Box<Session>, entrance: Entrance, ending: Arc<Ending> },
+}
+
+/// Ends a session before its time.
+#[derive(Clone)]
+pub(crate) enum Ender {
+    #[cfg(unix)]
+    Process(Arc<process::Door>),
+    Thread(Arc<Ending>),
+}
+
+impl Ender {
+    /// Everybody in the session hears the reason.
+    pub(crate) fn end(&self, reason: &str) {
+        match self {
+            #[cfg(unix)]
+            Ender::Process(door) => door.end(reason),
+            Ender::Thread(ending) => ending.end(reason),
+        }
+    }
 }
 
 /// The way into a session, for those who come to it.
@@ -120,9 +140,12 @@ impl Workers {
             Process::Own => Err(SessionError::Process("this system has none for it".into())),
             Process::Shared => {
                 let room = Arc::new(order.rendezvous(site));
-                let prepare = || Session::prepare(Arc::clone(site), Arc::clone(&room), order);
+                let ending = Ending::new();
+                let prepare =
+                    || Session::prepare(Arc::clone(site), Arc::clone(&room), Arc::clone(&ending), order);
                 let session = Box::new(surviving(prepare)?);
-                Ok(Worker::Thread { session, entrance: Entrance::Thread { room, site: Arc::clone(site) } })
+                let entrance = Entrance::Thread { room, site: Arc::clone(site) };
+                Ok(Worker::Thread { session, entrance, ending })
             }
         }
     }
@@ -135,6 +158,15 @@ impl Worker {
             #[cfg(unix)]
             Worker::Process(prepared) => Entrance::Process(prepared.door()),
             Worker::Thread { entrance, .. } => entrance.clone(),
+        }
+    }
+
+    /// What ends it before its time.
+    pub(crate) fn ender(&self) -> Ender {
+        match self {
+            #[cfg(unix)]
+            Worker::Process(prepared) => Ender::Process(prepared.door()),
+            Worker::Thread { ending, .. } => Ender::Thread(Arc::clone(ending)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,6 +56,8 @@ impl Pool {
         let child = (self.command)()?
             .envs(ALLOCATOR.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
+            // What interrupts the party at a terminal is for the party.
+            .process_group(0)
             .spawn()?;
         let door = Arc::new(Door { control: Control::over(own), held: Mutex::default() });
         let running = Running { child, door };
@@ -149,6 +151,14 @@ struct Held {
 impl Door {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the session end, and everybody in it hear why.
+    pub(crate) fn end(&self, reason: &str) {
+        if self.control.send(&Instruction::End(reason.into()), None).is_err() {
+            // It does not listen: whoever waits for it finds that out, and kills it.
+            let _ = self.control.socket().shutdown(Shutdown::Both);
+        }
     }
 
     /// Hands over somebody who has come. It stays a stranger among strangers, and can be sent away as

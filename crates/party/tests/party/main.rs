@@ -6,5 +6,6 @@ mod audit;
 mod binary;
 mod commitments;
 mod deployment;
+mod seats;
 mod statement;
 mod store;

@@ -81,7 +81,9 @@ impl Channel {
         peer: &str,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
-        let refused = |reason: String| WireError::Connect { peer: format!("{peer} at {address}"), reason };
+        let place = || format!("{peer} at {address}");
+        let refused = |reason: String| WireError::Connect { peer: place(), reason };
+        let rejected = |reason: String| WireError::Rejected { peer: place(), reason };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Pinned {
             keys: HashSet::from([expected]),
@@ -99,23 +101,25 @@ impl Channel {
         let name = ServerName::try_from("cryptflow").map_err(|e| refused(e.to_string()))?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
         let socket = dial(address, deadline).map_err(|e| refused(e.to_string()))?;
-        let mut channel = Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(|e| {
-            refused(match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                Some(rustls::Error::InvalidCertificate(_)) => {
-                    format!("whoever answers there does not hold the key {expected} that is written down for {peer}")
-                }
-                Some(error) => format!("the TLS handshake failed: {error}"),
-                None => format!("the TLS handshake failed: {e}"),
-            })
-        })?;
+        let mut channel = Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(
+            |e| match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(_)) => rejected(format!(
+                    "whoever answers there does not hold the key {expected} that is written down for {peer}"
+                )),
+                Some(error) => rejected(format!("the TLS handshake failed: {error}")),
+                None => refused(format!("the TLS handshake failed: {e}")),
+            },
+        )?;
         // The peer checks this end's key after this end is done: wait for its verdict.
         let mut verdict = [0];
+        let alert = |e: &io::Error| e.get_ref().is_some_and(|e| e.is::<rustls::Error>());
         channel.fill(&mut verdict).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => refused("it did not answer in time".into()),
-            _ => refused(format!(
+            _ if alert(&e) => rejected(format!(
                 "it does not accept this key, {}: its operator must add the fingerprint to its configuration ({e})",
                 identity.fingerprint()
             )),
+            _ => refused(format!("it closed the connection before it had accepted this key: {e}")),
         })?;
         Ok(channel)
     }
@@ -176,6 +180,24 @@ impl Channel {
     /// How the peer is known.
     pub fn peer_fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.spki)
+    }
+
+    /// Whether the peer is still there, and has said nothing that was not heard. Must be asked by nobody
+    /// who is owed an answer.
+    pub fn is_quiet(&self) -> bool {
+        let quiet = self.socket.set_nonblocking(true).is_ok()
+            && matches!(self.socket.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.socket.set_nonblocking(false).is_ok() && quiet
+    }
+
+    /// Waits until the peer says something, or is gone, or for `pause`: then, and only then, `false`.
+    pub fn has_word_within(&mut self, pause: Duration) -> bool {
+        // Some of it may have come already, together with what was read.
+        if self.tls.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0) {
+            return true;
+        }
+        let heard = self.socket.set_read_timeout(Some(pause)).map(|()| self.socket.peek(&mut [0]));
+        !matches!(heard, Ok(Err(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// The bare connection, for whoever only looks whether the peer is still there. What it says next

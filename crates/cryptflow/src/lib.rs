@@ -30,5 +30,6 @@ pub mod remote;
 pub mod report;
 pub mod results;
 pub mod serving;
+pub mod site_file;
 
 pub use error::Error;

@@ -103,7 +103,7 @@ impl Site {
     fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
         let (party, name, deadline) = self.party(index)?;
         let mut channel =
-            Channel::connect(&party.address, &self.config.identity, party.fingerprint, &name, deadline)?;
+            Channel::connect(&party.address, &self.config.identity, party.keys, &name, deadline)?;
         say(&mut channel, &Greeting { version: VERSION })?;
         Ok(channel)
     }
@@ -111,7 +111,7 @@ impl Site {
     /// To a party's side of a session, which waits.
     fn connect_to(&self, session: &[u8; 32], index: usize) -> std::result::Result<Channel, SessionError> {
         let (party, name, deadline) = self.party(index)?;
-        let (own, key, route) = (&self.config.identity, party.fingerprint, Route::to_session(session));
+        let (own, key, route) = (&self.config.identity, party.keys, Route::to_session(session));
         let mut channel = Channel::connect_to(route, &party.address, own, key, &name, deadline)?;
         ready(&mut channel)?;
         Ok(channel)

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cryptflow_wire::tls::Identity;
+use cryptflow_wire::tls::{Fingerprint, Identity};
 use serde_json::{Value, json};
 
 pub use check::{AuditError, Entry, Log, check};
@@ -38,6 +38,10 @@ const TORN: &str = "torn";
 
 /// The event with which a party begins: it has the certificate.
 const STARTED: &str = "started";
+
+/// The event after which the log may go on with another key, which it names: the key before it vouches for
+/// that.
+const RENEWED: &str = "renewed";
 
 /// An open log.
 pub struct Audit {
@@ -90,7 +94,7 @@ impl Audit {
             file.read_to_string(&mut text)?;
         }
         let log = check(&text).map_err(OpenError::Other)?;
-        if log.key.is_some_and(|key| key != identity.fingerprint()) {
+        if log.key.is_some_and(|keys| !keys.contains(identity.fingerprint())) {
             return Err(OpenError::OtherKey);
         }
         let head = log.entries.last().map_or([0; 32], |entry| entry.digest);
@@ -116,6 +120,14 @@ impl Audit {
             all.extend(fields);
         }
         self.write(STARTED, all)
+    }
+
+    /// Lets the log go on with another key from the next start on.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub fn renew(&self, next: Fingerprint) -> io::Result<Head> {
+        self.write(RENEWED, json!({ "key": next.to_string() }))
     }
 
     /// Writes an event down, with the time and the digest of the entry before, signed. `fields` must be

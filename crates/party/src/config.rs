@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::seats::Capacity;
 use cryptflow_aramis::evidence::in_enclave;
 use cryptflow_protocols::ProtocolName;
-use cryptflow_wire::tls::{Fingerprint, NoFingerprint};
+use cryptflow_wire::tls::{Fingerprint, Keys, NoFingerprint};
 use cryptflow_wire::{Role, tls::Identity};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -66,15 +66,21 @@ pub struct PartyEntry {
     pub name: String,
     /// Host and port.
     pub address: String,
-    /// Its key.
-    pub fingerprint: Fingerprint,
+    /// Its keys.
+    pub keys: Keys,
+}
+
+/// Keys as a configuration has them, at some place of it.
+fn keys(place: &str, now: &str, next: Option<&str>) -> Result<Keys, String> {
+    let next = next.map(|next| fingerprint(place, "next_fingerprint", next)).transpose()?;
+    Ok(Keys { now: fingerprint(place, "fingerprint", now)?, next })
 }
 
 /// A client that this party serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientEntry {
-    /// Its key.
-    pub fingerprint: Fingerprint,
+    /// Its keys.
+    pub keys: Keys,
     /// What it may do.
     pub may: HashSet<Right>,
     /// The models that it may use; nothing means all.
@@ -184,6 +190,14 @@ struct Site {
     role: String,
     certificate: PathBuf,
     key: PathBuf,
+    /// The key that is to come, of which only `cryptflow site renew` makes something.
+    #[serde(rename = "next_certificate")]
+    _next_certificate: Option<PathBuf>,
+    #[serde(rename = "next_key")]
+    _next_key: Option<PathBuf>,
+    /// What a client is called, for its own table.
+    #[serde(rename = "name")]
+    _name: Option<String>,
     listen: Option<String>,
     store: Option<PathBuf>,
     audit: Option<PathBuf>,
@@ -196,13 +210,15 @@ struct Party {
     name: String,
     address: String,
     fingerprint: String,
+    next_fingerprint: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Client {
     fingerprint: String,
-    may: HashSet<Right>,
+    next_fingerprint: Option<String>,
+    may: Option<HashSet<Right>>,
     models: Option<HashSet<String>>,
 }
 
@@ -316,17 +332,21 @@ impl Config {
             .map_err(|e| e.to_string())?;
         let mut clients = BTreeMap::new();
         for (name, client) in file.clients {
-            let fingerprint = fingerprint(&format!("clients.{name}"), &client.fingerprint)?;
-            let (may, models) = (client.may, client.models);
-            clients.insert(name, ClientEntry { fingerprint, may, models });
+            let place = format!("clients.{name}");
+            let keys = keys(&place, &client.fingerprint, client.next_fingerprint.as_deref())?;
+            let may = client.may.ok_or_else(|| {
+                format!("{place}.may is missing: what it may do here, [\"predict\"], [\"deploy\"] or both")
+            })?;
+            let models = client.models;
+            clients.insert(name, ClientEntry { keys, may, models });
         }
         distinct(&parties, &clients)?;
         if let Role::Party(index) = role {
             let own = parties.get(usize::from(index)).ok_or("site.role: there are too many parties")?;
-            if own.fingerprint != identity.fingerprint() {
+            if !own.keys.contains(identity.fingerprint()) {
                 return Err(format!(
                     "p{index}.fingerprint is {}, and the key of this site is {}: the others would refuse it",
-                    own.fingerprint,
+                    own.keys.now,
                     identity.fingerprint()
                 ));
             }
@@ -351,8 +371,8 @@ impl Config {
 
     /// Everybody whose key this party answers to.
     pub fn known(&self) -> HashSet<Fingerprint> {
-        let parties = self.parties.iter().map(|party| party.fingerprint);
-        let clients = self.clients.values().map(|client| client.fingerprint);
+        let parties = self.parties.iter().flat_map(|party| party.keys.iter());
+        let clients = self.clients.values().flat_map(|client| client.keys.iter());
         parties.chain(clients).filter(|&key| key != self.identity.fingerprint()).collect()
     }
 
@@ -366,7 +386,7 @@ impl Config {
 
     /// The client with this key.
     pub fn client(&self, key: Fingerprint) -> Option<(&str, &ClientEntry)> {
-        let found = self.clients.iter().find(|(_, client)| client.fingerprint == key);
+        let found = self.clients.iter().find(|(_, client)| client.keys.contains(key));
         found.map(|(name, client)| (name.as_str(), client))
     }
 }
@@ -383,9 +403,9 @@ impl Party {
                 self.address
             ));
         }
-        let fingerprint = fingerprint(key, &self.fingerprint)?;
+        let keys = keys(key, &self.fingerprint, self.next_fingerprint.as_deref())?;
         let name = if self.name.is_empty() { key.to_string() } else { self.name };
-        Ok(PartyEntry { name, address: self.address, fingerprint })
+        Ok(PartyEntry { name, address: self.address, keys })
     }
 }
 
@@ -443,21 +463,22 @@ impl Session {
     }
 }
 
-fn fingerprint(place: &str, text: &str) -> Result<Fingerprint, String> {
+fn fingerprint(place: &str, name: &str, text: &str) -> Result<Fingerprint, String> {
     if text.is_empty() {
         return Err(format!(
-            "{place}.fingerprint is empty: ask its operator for it (init shows it), and compare it over the telephone"
+            "{place}.{name} is empty: ask its operator for it (init shows it), and compare it over the telephone"
         ));
     }
-    text.parse().map_err(|e: NoFingerprint| format!("{place}.fingerprint: {e}"))
+    text.parse().map_err(|e: NoFingerprint| format!("{place}.{name}: {e}"))
 }
 
 /// Nobody is two: a party that is also another, or a client, would see what it must not.
 fn distinct(parties: &[PartyEntry], clients: &BTreeMap<String, ClientEntry>) -> Result<(), String> {
     let mut seen = BTreeMap::new();
-    let parties = parties.iter().enumerate().map(|(i, party)| (format!("p{i}"), party.fingerprint));
-    let clients = clients.iter().map(|(name, client)| (format!("clients.{name}"), client.fingerprint));
-    for (name, key) in parties.chain(clients) {
+    let parties = parties.iter().enumerate().map(|(i, party)| (format!("p{i}"), party.keys));
+    let clients = clients.iter().map(|(name, client)| (format!("clients.{name}"), client.keys));
+    let all = parties.chain(clients).flat_map(|(name, keys)| keys.iter().map(move |key| (name.clone(), key)));
+    for (name, key) in all {
         if let Some(other) = seen.insert(key, name.clone()) {
             return Err(format!(
                 "{other} and {name} have the same fingerprint: every participant needs a key of its own"

@@ -70,7 +70,7 @@ pub(crate) fn agreed(
     for (other, entry) in parties.iter().enumerate().filter(|(other, _)| *other != own) {
         let signed = held.get(other).filter(|held| {
             let said = statement(other, owner, &deployment.name, &held.deployment);
-            signer(&held.certificate, &said, &held.signature) == Some(entry.fingerprint)
+            signer(&held.certificate, &said, &held.signature).is_some_and(|key| entry.keys.contains(key))
         });
         let Some(signed) = signed else { return Err(Unfit::NotHeld { owner: who(), party: own, other }) };
         if signed.deployment != digest {

@@ -16,6 +16,7 @@ pub mod greeting;
 pub mod holding;
 pub mod limits;
 mod live;
+mod lock;
 pub mod messages;
 mod open;
 mod reload;
@@ -35,6 +36,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use audit::{Audit, AuditError};
 pub use difference::Difference;
+pub use lock::{LockError, SiteLock};
 pub use reload::ReloadError;
 pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
 pub use service::{Log, Service, ServiceError};

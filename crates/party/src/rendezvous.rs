@@ -52,16 +52,16 @@ impl Rendezvous {
         Err(WireError::NotLetIn { peer: channel.peer().into(), reason })
     }
 
-    /// Waits for who has this key until the deadline, or until nobody wants it any more.
+    /// Waits for who has such a key until the deadline, or until nobody wants it any more.
     pub(crate) fn claim(
         &self,
-        key: Fingerprint,
+        who: &dyn Fn(Fingerprint) -> bool,
         deadline: Instant,
         wanted: &dyn Fn() -> bool,
     ) -> Option<Channel> {
         let mut come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(channel) = come.get_mut(&key).and_then(Option::take) {
+            if let Some(channel) = come.iter_mut().find_map(|(key, come)| come.take_if(|_| who(*key))) {
                 return Some(channel);
             }
             let left = deadline.saturating_duration_since(Instant::now());

@@ -21,6 +21,7 @@ use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
 use crate::holding::{Held, agreed};
 use crate::live::Live;
+use crate::lock::{LockError, SiteLock};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
 use crate::open::Wanted;
 use crate::routes::Routes;
@@ -49,6 +50,9 @@ pub enum ServiceError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another process runs this party.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The audit log cannot be written.
     #[error("the audit log {}: {source}", path.display())]
     Audit {
@@ -80,6 +84,7 @@ pub struct Service {
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
+    _lock: SiteLock,
     log: Log,
 }
 
@@ -96,6 +101,7 @@ impl Service {
     ) -> Result<Arc<Service>, ServiceError> {
         let site = Arc::new(Site::new(config, trust)?);
         let config = &site.config;
+        let lock = SiteLock::take(&config.store)?;
         let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
@@ -110,6 +116,7 @@ impl Service {
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
+            _lock: lock,
             log,
         }))
     }
@@ -318,7 +325,7 @@ impl Service {
                     })
                 }
                 Ask::Commit { held: all } => {
-                    self.keep(site, (name, client), held.take(), &all).map(|()| Tell::Ready)
+                    self.keep(site, (name, key), held.take(), &all).map(|()| Tell::Ready)
                 }
                 Ask::Open { name: model, manifest, wait } => {
                     self.open(channel, Wanted { client: key, model, manifest, wait });
@@ -421,7 +428,8 @@ impl Service {
             let owner = format!("client {name}");
             return Err(Unfit::Part { owner, party: site.index, what: What::Weights }.into());
         }
-        let signed = Held::sign(&site.config.identity, site.index, client.fingerprint, &part.deployment)?;
+        let signed =
+            Held::sign(&site.config.identity, site.index, channel.peer_fingerprint(), &part.deployment)?;
         Ok((part, signed))
     }
 
@@ -429,15 +437,15 @@ impl Service {
     fn keep(
         &self,
         site: &Site,
-        (client, entry): (&str, &ClientEntry),
+        owner: (&str, Fingerprint),
         part: Option<Part>,
         held: &[Held],
     ) -> Result<(), SessionError> {
         let part = part.ok_or(SessionError::NothingToKeep)?;
-        let owner = (client, entry.fingerprint);
         agreed(held, &site.config.parties, site.index, owner, &part.deployment)?;
         site.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
+        let (client, _) = owner;
         self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
         Ok(())

@@ -37,7 +37,7 @@ pub(crate) struct Order {
 impl Order {
     /// Who comes to this party for the session: its client, and the parties that dial.
     pub(crate) fn rendezvous(&self, site: &Site) -> Rendezvous {
-        let parties = site.config.parties.iter().take(site.index).map(|party| party.fingerprint);
+        let parties = site.config.parties.iter().take(site.index).flat_map(|party| party.keys.iter());
         let expected: HashSet<_> = parties.chain(self.manifest.client.map(Fingerprint)).collect();
         Rendezvous::of(expected)
     }
@@ -195,8 +195,9 @@ impl Session {
     /// Waits for the client, who comes once all parties have said that they are ready.
     fn meet_client(&self, wish: Wish, deadline: Instant) -> Result<Channel, SessionError> {
         let come = self.order.manifest.client.map(Fingerprint);
-        let come = come
-            .and_then(|client| self.room.claim(client, deadline, &|| wish.stands() && !self.ending.is_due()));
+        let come = come.and_then(|client| {
+            self.room.claim(&|key| key == client, deadline, &|| wish.stands() && !self.ending.is_due())
+        });
         let mut channel = match come {
             Some(channel) => channel,
             // It may have heard from another party that there is no room there.
@@ -268,7 +269,7 @@ impl Session {
             self.dial(j, deadline, client)?
         } else {
             let wanted = || !client.has_ended();
-            let claimed = self.room.claim(config.parties[j].fingerprint, deadline, &wanted);
+            let claimed = self.room.claim(&|key| config.parties[j].keys.contains(key), deadline, &wanted);
             let Some(mut channel) = claimed else {
                 if !wanted() {
                     // It says why, where it has a reason.
@@ -296,7 +297,7 @@ impl Session {
         let party = &config.parties[j];
         let (name, route) = (config.party_name(j), Route::to_session(&self.order.manifest.session));
         let mut channel =
-            Channel::connect_to(route, &party.address, &config.identity, party.fingerprint, &name, deadline)?;
+            Channel::connect_to(route, &party.address, &config.identity, party.keys, &name, deadline)?;
         // Whoever answers may take a while; a client that has gone needs no session.
         while !channel.has_word_within(GLANCE) && Instant::now() < deadline {
             if client.has_ended() {

@@ -7,6 +7,7 @@ use clap::Args;
 use cryptflow_figures::table::with_header;
 use cryptflow_figures::time::utc;
 use cryptflow_party::audit::{Entry, Log, check, compare};
+use cryptflow_wire::tls::Keys;
 use serde_json::{Value, json};
 
 /// Check that a party's audit log holds what the party wrote, and show what it did.
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn summary(log: &Log) -> String {
     let entries = log.entries.len();
-    let Some(key) = log.key else { return "no entries".into() };
+    let Some(Keys { now: key, .. }) = log.key else { return "no entries".into() };
     let whose = log.party.map(|party| format!("P{party}, ")).unwrap_or_default();
     let torn = match log.torn {
         Some(_) => "; the last line was not written to its end: the party stopped while it wrote",

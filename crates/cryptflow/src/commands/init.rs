@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use cryptflow_protocols::ProtocolName;
-use cryptflow_wire::tls::Identity;
+use cryptflow_wire::tls::{Fingerprint, Identity};
 
 /// Make a site: a key that never leaves it, a certificate that carries its public half, and a
 /// configuration to complete.
@@ -44,32 +44,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if name.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
         return Err(Error::new(format!("--name {name:?}: a name has no quotes, backslashes or line ends")));
     }
-    let pair = rcgen::generate_simple_self_signed(vec!["cryptflow".to_string()])
-        .map_err(|e| Error::new(format!("no key can be made: {e}")))?;
-    write(key, &pair.signing_key.serialize_pem(), true)?;
-    write(certificate, &pair.cert.pem(), false)?;
-    let identity = Identity::read(certificate, key).map_err(Error::new)?;
-    let fingerprint = identity.fingerprint().to_string();
+    let fingerprint = make_key(certificate, key)?;
     let port = arguments.address.rsplit_once(':').map_or("7843", |(_, port)| port);
     let listen = arguments.listen.clone().unwrap_or_else(|| format!("0.0.0.0:{port}"));
-    write(config, &template(&arguments.role, &name, &arguments.address, &listen, &fingerprint), false)?;
+    let text = template(&arguments.role, &name, &arguments.address, &listen, &fingerprint.to_string());
+    write(config, &text, false)?;
 
-    let entry = if arguments.role == "client" {
-        format!(
-            "[clients.{}]\nfingerprint = \"{fingerprint}\"\nmay = [\"predict\"]          # and \"deploy\"",
-            plain(&name)
-        )
-    } else {
-        format!(
-            "[{}]\nname = \"{name}\"\naddress = \"{}\"\nfingerprint = \"{fingerprint}\"",
-            arguments.role, arguments.address
-        )
-    };
+    let (role, address) = (arguments.role.clone(), arguments.address.clone());
+    let entry = Entry { role, name, address, fingerprint, next: None }.lines();
     super::print(&format!(
         "made {}, {} and {}\n\n\
          fingerprint  {fingerprint}\n\n\
          Send the others these lines for their configurations, and read the fingerprint out to them over the telephone:\n\n{entry}\n\n\
-         Then complete {} with theirs{}",
+         Then complete {} with theirs (cryptflow site add){}",
         config.display(),
         certificate.display(),
         key.display(),
@@ -80,6 +67,47 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             ", and start: cryptflow party"
         },
     ))
+}
+
+/// A participant's table, for the configurations of the others.
+pub(super) struct Entry {
+    /// `p0`, `p1` and so on, or `client`.
+    pub(super) role: String,
+    pub(super) name: String,
+    /// Where a party is reached.
+    pub(super) address: String,
+    pub(super) fingerprint: Fingerprint,
+    /// The key that it is about to have.
+    pub(super) next: Option<Fingerprint>,
+}
+
+impl Entry {
+    /// As it is written. What a client may do is for each party to say.
+    pub(super) fn lines(&self) -> String {
+        let Entry { role, name, address, fingerprint, next } = self;
+        let mut lines = match role.as_str() {
+            "client" => format!(
+                "[clients.{}]\nfingerprint = \"{fingerprint}\"\n# may = [\"predict\"]          # and \"deploy\": each party says",
+                plain(name)
+            ),
+            party => format!(
+                "[{party}]\nname = \"{name}\"\naddress = \"{address}\"\nfingerprint = \"{fingerprint}\""
+            ),
+        };
+        if let Some(next) = next {
+            lines += &format!("\nnext_fingerprint = \"{next}\"");
+        }
+        lines
+    }
+}
+
+/// Makes a key, which nobody else may read, and its certificate.
+pub(super) fn make_key(certificate: &Path, key: &Path) -> Result<Fingerprint> {
+    let pair = rcgen::generate_simple_self_signed(vec!["cryptflow".to_string()])
+        .map_err(|e| Error::new(format!("no key can be made: {e}")))?;
+    write(key, &pair.signing_key.serialize_pem(), true)?;
+    write(certificate, &pair.cert.pem(), false)?;
+    Ok(Identity::read(certificate, key).map_err(Error::new)?.fingerprint())
 }
 
 /// The parties of the protocols that are run where the configuration names none.
@@ -116,7 +144,9 @@ fn template(role: &str, name: &str, address: &str, listen: &str, fingerprint: &s
         "# A site of CrypTFlow. Paths are relative to this file's folder.\n\n[site]\nrole = \"{role}\"\n\
          certificate = \"site.cert.pem\"\nkey = \"site.key.pem\"           # never leaves this machine\n"
     );
-    if role != "client" {
+    if role == "client" {
+        text += &format!("name = \"{name}\"                 # what the parties call it\n");
+    } else {
         text += &format!(
             "listen = \"{listen}\"\nstore = \"store\"                # this party's parts of deployed models\n\
              audit = \"audit.jsonl\"          # what it did, for whom, with what outcome\n"

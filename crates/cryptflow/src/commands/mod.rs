@@ -21,6 +21,7 @@ mod predict;
 mod protocol;
 mod run;
 mod site;
+mod site_edit;
 mod status;
 mod written;
 
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Attest(attest::Arguments),
     Init(init::Arguments),
+    #[command(subcommand)]
+    Site(site_edit::Arguments),
     Party(party::Arguments),
     Status(status::Arguments),
     Audit(audit::Arguments),
@@ -67,6 +70,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Bench(arguments) => bench::run(&arguments, executable),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Site(arguments) => site_edit::run(&arguments),
         Command::Party(arguments) => party::run(&arguments, executable),
         Command::Status(arguments) => status::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),

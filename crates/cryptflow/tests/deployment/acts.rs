@@ -122,7 +122,7 @@ impl Hostile {
     fn channel(&self, party: usize) -> std::result::Result<Channel, SessionError> {
         let (config, end) = (self.site.config(), Instant::now() + Duration::from_secs(5));
         let entry = &config.parties[party];
-        Ok(Channel::connect(&entry.address, &config.identity, entry.fingerprint, &format!("P{party}"), end)?)
+        Ok(Channel::connect(&entry.address, &config.identity, entry.keys.now, &format!("P{party}"), end)?)
     }
 
     fn greeted(&self, party: usize) -> std::result::Result<Channel, SessionError> {

@@ -152,7 +152,7 @@ fn given(site: &Site, name: &str, told: &[Told], parts: &[Parts]) -> Vec<(Channe
     let each = config.parties.iter().zip(told).zip(parts).enumerate();
     let given = each.map(|(party, ((entry, told), parts))| {
         let end = Instant::now() + PATIENCE;
-        let (address, key, peer) = (&entry.address, entry.fingerprint, format!("P{party}"));
+        let (address, key, peer) = (&entry.address, entry.keys.now, format!("P{party}"));
         let mut channel = Channel::connect(address, &config.identity, key, &peer, end).unwrap();
         say(&mut channel, &Greeting { version: VERSION }).unwrap();
         let (protocol, commitments) = (ProtocolName::Mirror, told.commitments.clone());

@@ -19,6 +19,7 @@ mod fork;
 mod frames;
 mod gateway;
 mod hostile;
+mod keys;
 mod liar;
 mod lying;
 mod plain;

@@ -1,10 +1,10 @@
 //! Whether a log holds what its party wrote, and nothing else.
 
-use cryptflow_wire::tls::{Fingerprint, signer};
+use cryptflow_wire::tls::{Keys, signer};
 use hex::FromHex;
 use serde_json::Value;
 
-use super::{END, Head, SIGNATURE, STARTED, TORN, digest, digest_of, signed};
+use super::{END, Head, RENEWED, SIGNATURE, STARTED, TORN, digest, digest_of, signed};
 
 /// Where the lines of a log do not go together.
 #[derive(Debug, thiserror::Error)]
@@ -66,16 +66,16 @@ pub struct Log {
     pub entries: Vec<Entry>,
     /// Which party wrote it; nothing where it has no entry.
     pub party: Option<usize>,
-    /// The key that signed all of them.
-    pub key: Option<Fingerprint>,
-    /// The certificate that carries the key, DER.
-    pub certificate: Vec<u8>,
+    /// The key that signed the last of them, and the one that the log may go on with.
+    pub key: Option<Keys>,
+    /// The certificates that carried its keys, DER, the last one last.
+    pub certificates: Vec<Vec<u8>>,
     /// A last line that was not written to its end: the party has not been started since.
     pub torn: Option<String>,
 }
 
 /// The entries of a log, if every line goes with the one before it and is signed by the key that the
-/// log begins with.
+/// log begins with, or by one that the key before it has named.
 ///
 /// # Errors
 /// The first line that does not, or is not.
@@ -100,14 +100,27 @@ pub fn check(text: &str) -> Result<Log, AuditError> {
             return Err(AuditError::Chain(number));
         }
         if text("event") == Some(STARTED) {
-            log.certificate = text("certificate").and_then(|hex| Vec::from_hex(hex).ok()).unwrap_or_default();
+            let certificate = text("certificate").and_then(|hex| Vec::from_hex(hex).ok()).unwrap_or_default();
+            if log.certificates.last() != Some(&certificate) {
+                log.certificates.push(certificate);
+            }
             log.party = fields.get("party").and_then(Value::as_u64).and_then(|p| usize::try_from(p).ok());
         }
-        let key = signer(&log.certificate, &signed(&digest), &signature);
-        match (key, log.key) {
-            (None, _) => return Err(AuditError::Signature(number)),
-            (Some(key), Some(before)) if key != before => return Err(AuditError::Key(number)),
-            (key, _) => log.key = key,
+        let certificate = log.certificates.last().map(Vec::as_slice).unwrap_or_default();
+        let Some(key) = signer(certificate, &signed(&digest), &signature) else {
+            return Err(AuditError::Signature(number));
+        };
+        log.key = match log.key {
+            None => Some(key.into()),
+            Some(keys) if keys.now == key => Some(keys),
+            Some(keys) if keys.next == Some(key) => Some(key.into()),
+            Some(_) => return Err(AuditError::Key(number)),
+        };
+        if text("event") == Some(RENEWED) {
+            let next = text("key").and_then(|key| key.parse().ok());
+            let next =
+                next.ok_or_else(|| AuditError::Line { line: number, reason: "it names no key".into() })?;
+            log.key = Some(Keys { now: key, next: Some(next) });
         }
         previous = digest;
         log.entries.push(Entry { line: number, digest, fields });

@@ -52,7 +52,9 @@ pub fn compare(logs: &[Log]) -> Vec<Gap> {
                     by,
                     line: entry.line,
                     session: entry.text("session").unwrap_or_default().into(),
-                    signed: signer(&log.certificate, &signed(&shown.digest), &shown.signature).is_some(),
+                    signed: log.certificates.iter().any(|certificate| {
+                        signer(certificate, &signed(&shown.digest), &shown.signature).is_some()
+                    }),
                 })
             };
             gaps.extend(other.entries.iter().filter_map(lacks));

@@ -62,7 +62,10 @@ fn site() -> Site {
 fn whatever_was_changed_put_in_or_taken_out_shows() {
     let site = site();
     let log = site.log();
-    assert_eq!((log.entries.len(), log.party, log.key), (8, Some(1), Some(site.identity.fingerprint())));
+    assert_eq!(
+        (log.entries.len(), log.party, log.key),
+        (8, Some(1), Some(site.identity.fingerprint().into()))
+    );
     let text = site.text();
     let lines: Vec<&str> = text.lines().collect();
     let joined = |parts: &[&[&str]]| parts.concat().join("\n") + "\n";
@@ -159,4 +162,27 @@ fn a_full_disk_is_an_error() {
     let audit = Audit::open(Path::new("/dev/full"), site.identity.clone()).unwrap();
     let error = audit.write("session", json!({})).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+}
+
+/// A log goes on with another key where the one before it says so, and with no other.
+#[test]
+fn a_log_changes_its_key() {
+    let (site, other, third) = (site(), Site::new(), Site::new());
+    let open = |identity: &Identity| Audit::open(&site.path, identity.clone());
+    assert!(matches!(open(&other.identity).map(drop), Err(OpenError::OtherKey)));
+    open(&site.identity).unwrap().renew(other.identity.fingerprint()).unwrap();
+    assert!(matches!(open(&third.identity).map(drop), Err(OpenError::OtherKey)));
+    // Until the other is used, the first one may go on.
+    open(&site.identity).unwrap().begin(1, json!({})).unwrap();
+    let audit = open(&other.identity).unwrap();
+    audit.begin(1, json!({})).unwrap();
+    audit.write("session", json!({})).unwrap();
+    assert!(matches!(open(&site.identity).map(drop), Err(OpenError::OtherKey)));
+    let log = site.log();
+    assert_eq!((log.entries.len(), log.certificates.len()), (12, 2));
+    assert_eq!(log.key, Some(other.identity.fingerprint().into()));
+    // Nobody else can have it go on.
+    let without: String =
+        site.text().split_inclusive('\n').filter(|line| !line.contains("\"renewed\"")).collect();
+    assert!(matches!(check(&without), Err(AuditError::Chain(_))));
 }

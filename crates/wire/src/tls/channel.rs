@@ -14,7 +14,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ClientConnection, Connection, version};
 
 use super::arrival::Arrival;
-use super::identity::{Fingerprint, Identity, spki};
+use super::identity::{Fingerprint, Identity, Keys, spki};
 use super::route::{Route, SITE};
 use super::stream::{broken, split};
 use super::verify::Pinned;
@@ -43,7 +43,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to whoever holds the key with this fingerprint, trying again for a few seconds: it
+    /// Connects to whoever holds the expected key, or one of them, trying again for a few seconds: it
     /// may not have started yet. `peer` names it in errors.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Channel {
     pub fn connect(
         address: &str,
         identity: &Identity,
-        expected: Fingerprint,
+        expected: impl Into<Keys>,
         peer: &str,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
@@ -66,7 +66,7 @@ impl Channel {
         route: Route,
         address: &str,
         identity: &Identity,
-        expected: Fingerprint,
+        expected: impl Into<Keys>,
         peer: &str,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
@@ -77,16 +77,17 @@ impl Channel {
         protocol: Vec<u8>,
         address: &str,
         identity: &Identity,
-        expected: Fingerprint,
+        expected: impl Into<Keys>,
         peer: &str,
         deadline: Instant,
     ) -> Result<Channel, WireError> {
+        let expected = expected.into();
         let place = || format!("{peer} at {address}");
         let refused = |reason: String| WireError::Connect { peer: place(), reason };
         let rejected = |reason: String| WireError::Rejected { peer: place(), reason };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Pinned {
-            keys: HashSet::from([expected]),
+            keys: expected.iter().collect(),
             algorithms: provider.signature_verification_algorithms,
         };
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -101,15 +102,17 @@ impl Channel {
         let name = ServerName::try_from("cryptflow").map_err(|e| refused(e.to_string()))?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
         let socket = dial(address, deadline).map_err(|e| refused(e.to_string()))?;
-        let mut channel = Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(
-            |e| match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                Some(rustls::Error::InvalidCertificate(_)) => rejected(format!(
-                    "whoever answers there does not hold the key {expected} that is written down for {peer}"
-                )),
-                Some(error) => rejected(format!("the TLS handshake failed: {error}")),
-                None => refused(format!("the TLS handshake failed: {e}")),
-            },
-        )?;
+        let mut channel =
+            Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(|e| {
+                match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                    Some(rustls::Error::InvalidCertificate(_)) => rejected(format!(
+                        "whoever answers there does not hold the key {} that is written down for {peer}",
+                        expected.iter().map(|key| key.to_string()).collect::<Vec<_>>().join(" or ")
+                    )),
+                    Some(error) => rejected(format!("the TLS handshake failed: {error}")),
+                    None => refused(format!("the TLS handshake failed: {e}")),
+                }
+            })?;
         // The peer checks this end's key after this end is done: wait for its verdict.
         let mut verdict = [0];
         let alert = |e: &io::Error| e.get_ref().is_some_and(|e| e.is::<rustls::Error>());

@@ -42,6 +42,33 @@ impl std::fmt::Debug for Fingerprint {
     }
 }
 
+/// The keys of a participant: one, and another while it changes to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// What it has.
+    pub now: Fingerprint,
+    /// What it is about to have.
+    pub next: Option<Fingerprint>,
+}
+
+impl Keys {
+    /// Whether this is one of them.
+    pub fn contains(&self, key: Fingerprint) -> bool {
+        self.now == key || self.next == Some(key)
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Fingerprint> {
+        [Some(self.now), self.next].into_iter().flatten()
+    }
+}
+
+impl From<Fingerprint> for Keys {
+    fn from(now: Fingerprint) -> Keys {
+        Keys { now, next: None }
+    }
+}
+
 /// A text that is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no fingerprint: it has sixteen groups of four hexadecimal digits, as init shows them")]

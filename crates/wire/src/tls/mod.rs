@@ -13,5 +13,5 @@ mod verify;
 
 pub use arrival::Arrival;
 pub use channel::Channel;
-pub use identity::{Fingerprint, Identity, IdentityError, NoFingerprint, NoSignature, signer};
+pub use identity::{Fingerprint, Identity, IdentityError, Keys, NoFingerprint, NoSignature, signer};
 pub use route::Route;

@@ -70,6 +70,14 @@ impl SiteFile {
         Ok(())
     }
 
+    /// Puts a text into a table, which is made where there is none.
+    pub fn insert(&mut self, table: &str, key: &str, text: &str) {
+        let item = self.document.entry(table).or_insert_with(|| Item::Table(Table::new()));
+        if let Some(table) = item.as_table_like_mut() {
+            put(table, key, Some(Value::from(text)));
+        }
+    }
+
     /// Takes in the tables of participants, as `init` and `site show` print them. Returns what has changed,
     /// for people. A participant whose key is another than is known, and was not announced, is taken in where
     /// that is asked for alone (`replace`).

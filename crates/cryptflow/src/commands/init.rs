@@ -16,23 +16,46 @@ use cryptflow_wire::tls::{Fingerprint, Identity};
 pub(crate) struct Arguments {
     /// What this site is.
     #[arg(value_parser = PossibleValuesParser::new(roles()))]
-    role: String,
+    pub(super) role: String,
     /// The folder; made where it does not exist.
     #[arg(long, short, value_name = "DIR", default_value = ".")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// The organisation's name; for a client, what the parties shall call it.
     #[arg(long)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Where others reach this party.
     #[arg(long, value_name = "HOST:PORT", default_value = "localhost:7843")]
-    address: String,
+    pub(super) address: String,
     /// Where it listens; every interface, at the port of its address by default.
     #[arg(long, value_name = "IP:PORT")]
-    listen: Option<String>,
+    pub(super) listen: Option<String>,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (entry, files) = make(arguments)?;
+    let [config, certificate, key] = &files;
+    super::print(&format!(
+        "made {}, {} and {}\n\n\
+         fingerprint  {}\n\n\
+         Send the others these lines for their configurations, and read the fingerprint out to them over the telephone:\n\n{}\n\n\
+         Then complete {} with theirs (cryptflow site add){}",
+        config.display(),
+        certificate.display(),
+        key.display(),
+        entry.fingerprint,
+        entry.lines(),
+        config.display(),
+        if arguments.role == "client" {
+            ", and ask how the parties are: cryptflow status"
+        } else {
+            ", and start: cryptflow party"
+        },
+    ))
+}
+
+/// Makes a site; its table, and its configuration, certificate and key.
+pub(super) fn make(arguments: &Arguments) -> Result<(Entry, [PathBuf; 3])> {
     let folder = &arguments.out;
     std::fs::create_dir_all(folder).map_err(|e| Error::at(folder, e))?;
     let files = ["cryptflow.toml", "site.cert.pem", "site.key.pem"].map(|file| folder.join(file));
@@ -51,22 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     write(config, &text, false)?;
 
     let (role, address) = (arguments.role.clone(), arguments.address.clone());
-    let entry = Entry { role, name, address, fingerprint, next: None }.lines();
-    super::print(&format!(
-        "made {}, {} and {}\n\n\
-         fingerprint  {fingerprint}\n\n\
-         Send the others these lines for their configurations, and read the fingerprint out to them over the telephone:\n\n{entry}\n\n\
-         Then complete {} with theirs (cryptflow site add){}",
-        config.display(),
-        certificate.display(),
-        key.display(),
-        config.display(),
-        if arguments.role == "client" {
-            ", and ask how the parties are: cryptflow status"
-        } else {
-            ", and start: cryptflow party"
-        },
-    ))
+    let entry = Entry { role, name, address, fingerprint, next: None };
+    Ok((entry, files))
 }
 
 /// A participant's table, for the configurations of the others.

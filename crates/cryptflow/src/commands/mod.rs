@@ -10,6 +10,7 @@ mod gateway;
 mod inference;
 mod init;
 mod inspect;
+mod local_cluster;
 mod model;
 mod network;
 mod operations;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Attest(attest::Arguments),
     Init(init::Arguments),
+    LocalCluster(local_cluster::Arguments),
     #[command(subcommand)]
     Site(site_edit::Arguments),
     Party(party::Arguments),
@@ -70,6 +72,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Bench(arguments) => bench::run(&arguments, executable),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::LocalCluster(arguments) => local_cluster::run(&arguments, executable),
         Command::Site(arguments) => site_edit::run(&arguments),
         Command::Party(arguments) => party::run(&arguments, executable),
         Command::Status(arguments) => status::run(&arguments),

@@ -20,6 +20,7 @@ mod frames;
 mod gateway;
 mod hostile;
 mod keys;
+mod killing;
 mod liar;
 mod lying;
 mod plain;

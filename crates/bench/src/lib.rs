@@ -148,6 +148,12 @@ pub fn median(values: &[f64]) -> f64 {
     low.zip(high).map_or(0.0, |(low, high)| (low + high) / 2.0)
 }
 
+/// The value below which this part of all lies, of values that are sorted; zero of nothing.
+pub fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let place = (part * sorted.len() as f64).ceil() as usize;
+    sorted.get(place.saturating_sub(1).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+}
+
 #[cfg(test)]
 #[path = "../tests/results.rs"]
 mod tests;

@@ -97,3 +97,11 @@ fn json_has_everything() {
         assert_eq!(json.pointer(pointer).map(ToString::to_string).as_deref(), Some(value), "{pointer}");
     }
 }
+
+#[test]
+fn quantiles() {
+    assert_eq!(quantile(&[], 0.5), 0.0);
+    let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+    assert_eq!([0.0, 0.5, 0.99, 1.0].map(|part| quantile(&sorted, part)), [1.0, 50.0, 99.0, 100.0]);
+    assert_eq!(quantile(&[7.0], 0.99), 7.0);
+}

@@ -14,6 +14,10 @@ use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Breaker, Link};
 
+/// Bytes of shares that are sent together with the word to begin: those of a small network. One round trip
+/// between client and parties is most of what that takes.
+const AT_ONCE: u64 = 1 << 20;
+
 /// A session with all parties.
 pub struct Client<'a> {
     /// By the party's index.
@@ -136,12 +140,20 @@ impl<'a> Client<'a> {
         check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)?;
         self.attempt(|client| {
             let begun = Instant::now();
+            let before = client.sent();
             let committed = client.share(inputs)?;
+            // Parties that have theirs wait for the others either way: for what is sent at once, not for long.
+            let at_once = client.sent() - before <= AT_ONCE;
+            if at_once {
+                client.tell(&Request::Go)?;
+            }
             client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
             let share = begun.elapsed();
 
             let begun = Instant::now();
-            client.tell(&Request::Go)?;
+            if !at_once {
+                client.tell(&Request::Go)?;
+            }
             let (mut parts, mut records, mut statements) = (Vec::new(), Vec::new(), Vec::new());
             for link in &client.links {
                 let (party_parts, record, statement) = client.outputs_of(link, progress)?;

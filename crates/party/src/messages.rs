@@ -5,7 +5,7 @@
 //! | [`Request::Setup`], where the program was not deployed before | [`Reply::Ready`], once the parties agree on the manifest |
 //! | [`Request::Weights`], then one part a weight, where they were not deployed before | [`Reply::WeightsHeld`] |
 //! | [`Request::Inputs`], then one part an input | [`Reply::InputsHeld`] |
-//! | [`Request::Go`], once all hold their parts | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
+//! | [`Request::Go`]; where the parts are long, once all hold them | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
 //! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence
@@ -124,7 +124,7 @@ pub enum Request {
         /// What keeps them together with the others'.
         told: Told,
     },
-    /// All parties hold their inputs: run.
+    /// Run, once all parties hold their inputs, as they find out from one another.
     Go,
     /// The client wants fresh evidence; the messages of [`crate::attested::attest`] follow.
     Attest,

@@ -1,7 +1,8 @@
-//! `cryptflow bench`: what runs of networks take.
+//! `cryptflow bench`: what runs of networks take, and how many requests a service answers.
 
 mod measure;
 mod networks;
+mod service;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -30,6 +31,7 @@ const PRECISE_WEIGHTS: u32 = 31;
 #[derive(Subcommand)]
 pub(crate) enum Arguments {
     Paper(Paper),
+    Service(service::Arguments),
 }
 
 /// The networks of CrypTFlow's evaluation, which models/paper/make.py makes: each is compiled and
@@ -65,7 +67,10 @@ pub(crate) struct Paper {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
-    let Arguments::Paper(arguments) = arguments;
+    let arguments = match arguments {
+        Arguments::Paper(arguments) => arguments,
+        Arguments::Service(arguments) => return service::run(arguments),
+    };
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
     let files = networks::find(&arguments.models, &arguments.only)?;

@@ -297,3 +297,23 @@ fn await_waiting(sites: &Sites, clients: usize) {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// What an operator measures: requests through sessions that stay open, and through sessions of their own.
+#[test]
+fn a_service_is_measured() {
+    let sites = started("");
+    for more in [&[][..], &["--sessions"]] {
+        let mut command =
+            sites.client(&["bench", "service", "tiny", "--clients", "2", "--seconds", "1", "--json"]);
+        command.args(more);
+        let said = crate::sites::outcome(command).unwrap();
+        let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let number = |pointer: &str| figures.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();
+        let (requests, seconds) = (number("/requests"), number("/seconds"));
+        assert!(requests > 0.0 && (requests / seconds - number("/requests_per_second")).abs() < 1e-6, "{said}");
+        let times = ["median", "p90", "p99"].map(|at| number(&format!("/milliseconds/{at}")));
+        assert!(times[0] > 0.0 && times.is_sorted(), "{said}");
+    }
+    let error = crate::sites::outcome(sites.client(&["bench", "service", "none"])).unwrap_err();
+    assert!(error.contains("no model \"none\" is deployed here"), "{error}");
+}

@@ -202,8 +202,8 @@ fn a_client_takes_no_places_of_others() {
         channel
     };
     let silent: Vec<_> = (0..16).map(|_| connect()).collect();
+    // It hears so without a question.
     let mut late = connect();
-    say(&mut late, &Ask::Status).unwrap();
     let error = answer(&mut late).map(drop).unwrap_err().to_string();
     assert!(error.contains("16 connections of this key are open here already"), "{error}");
     sites.predict().unwrap();

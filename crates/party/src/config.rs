@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::lanes::{self, Lane};
 use crate::limits::Limits;
 use crate::seats::Capacity;
 use cryptflow_aramis::evidence::in_enclave;
@@ -34,6 +35,8 @@ pub struct Config {
     pub role: Role,
     /// Its key.
     pub identity: Identity,
+    /// Which lane it is, of how many.
+    pub lane: (usize, usize),
     /// Where a party listens.
     pub listen: Option<String>,
     /// Where a party keeps deployed models.
@@ -57,6 +60,8 @@ pub struct Config {
 pub(crate) struct Source {
     text: String,
     pub(crate) path: PathBuf,
+    /// The lane's number.
+    lane: usize,
 }
 
 /// One of the parties.
@@ -201,6 +206,7 @@ struct Site {
     listen: Option<String>,
     store: Option<PathBuf>,
     audit: Option<PathBuf>,
+    lanes: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -296,12 +302,25 @@ impl Config {
     /// # Errors
     /// Whatever is missing or wrong, by its place in the file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        Config::read_lane(path, Lane::First)
+    }
+
+    /// The same, of one of the site's lanes: addresses, folders and files are those of that lane.
+    ///
+    /// # Errors
+    /// As [`Config::read`]; or there is no such lane.
+    pub fn read_lane(path: &Path, lane: Lane) -> Result<Config, ConfigError> {
         let fail = |reason: String| ConfigError { path: path.into(), reason };
         let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => fail("it does not exist; `cryptflow init` writes it".into()),
             _ => fail(format!("it cannot be read: {e}")),
         })?;
-        Config::parse(Source { text, path: path.into() }).map_err(fail)
+        let first = Source { text, path: path.into(), lane: 0 };
+        let config = Config::parse(first.clone()).map_err(fail)?;
+        match lane.number(config.lane.1).map_err(fail)? {
+            0 => Ok(config),
+            lane => Config::parse(Source { lane, ..first }).map_err(fail),
+        }
     }
 
     /// A configuration that was read before, and its files, which are read now.
@@ -309,7 +328,8 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub(crate) fn parse(source: Source) -> Result<Config, String> {
-        let Source { text, path } = &source;
+        let Source { text, path, lane } = &source;
+        let lane = *lane;
         let folder = path.parent().unwrap_or(Path::new("."));
         let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
         let mut parties = Vec::with_capacity(file.parties.len());
@@ -351,6 +371,22 @@ impl Config {
                 ));
             }
         }
+        let listen = match (role, file.site.listen) {
+            (Role::Party(index), Some(listen)) => {
+                let address = parties.get(usize::from(index)).map(|party| party.address.as_str());
+                let listen = lanes::listen(&listen, address.unwrap_or_default(), lane);
+                Some(listen.map_err(|e| format!("site.listen: {e}"))?)
+            }
+            (_, listen) => listen,
+        };
+        for (index, party) in parties.iter_mut().enumerate() {
+            party.address =
+                lanes::address(&party.address, lane).map_err(|e| format!("p{index}.address: {e}"))?;
+        }
+        let lanes = file.site.lanes.unwrap_or(1);
+        if lanes == 0 {
+            return Err("site.lanes is 0: there is one lane at least".into());
+        }
         let attestation = file.attestation.map(|attestation| AttestationFiles {
             policy: folder.join(attestation.policy),
             collateral: attestation.collateral.map(|path| folder.join(path)),
@@ -358,9 +394,10 @@ impl Config {
         Ok(Config {
             role,
             identity,
-            listen: file.site.listen,
-            store: folder.join(file.site.store.unwrap_or("store".into())),
-            audit: folder.join(file.site.audit.unwrap_or("audit.jsonl".into())),
+            lane: (lane, lanes),
+            listen,
+            store: lanes::path(&folder.join(file.site.store.unwrap_or("store".into())), lane),
+            audit: lanes::path(&folder.join(file.site.audit.unwrap_or("audit.jsonl".into())), lane),
             session: file.session.check(parties.len(), clients.len())?,
             parties,
             clients,

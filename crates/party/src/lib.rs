@@ -14,6 +14,7 @@ mod doors;
 mod ending;
 pub mod greeting;
 pub mod holding;
+pub mod lanes;
 pub mod limits;
 mod live;
 mod lock;
@@ -46,6 +47,7 @@ pub use worker::{ALLOCATOR, SessionCommand};
 
 use attested::{Trust, TrustError};
 use config::{Config, ConfigError};
+use lanes::Lane;
 
 /// Why a party did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +74,18 @@ pub enum StartError {
 
 /// Runs a party, as its configuration says, until it is told to stop (SIGTERM, SIGINT): it begins no more
 /// sessions then, and those that run have a while to end. SIGHUP has it read its configuration again.
-/// Tells on standard error what happens. `session` makes the command of a session's process, which calls [`run_session`].
+/// Tells on standard error what happens. `lane` says which of the party's lanes it is. `session` makes the command of a session's process, which calls [`run_session`].
 ///
 /// # Errors
 /// It cannot start.
 pub fn run(
     config: &Path,
+    lane: Lane,
     insecure_simulated: Option<&Path>,
     session: SessionCommand,
 ) -> Result<(), StartError> {
     let read = || {
-        let config = Config::read(config)?;
+        let config = Config::read_lane(config, lane)?;
         let trust = Trust::of(&config, insecure_simulated)?;
         Ok((config, trust))
     };

@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use cryptflow_party::lanes::Lane;
+
 /// What the process of a session is started with, in place of a configuration: not for people.
 const SESSION: &str = "--session";
 const SIMULATED: &str = "--insecure-simulated-tee";
@@ -13,19 +15,22 @@ const SIMULATED: &str = "--insecure-simulated-tee";
 const USAGE: &str = "\
 Runs one of CrypTFlow's three parties.
 
-Usage: cryptflow-party --config SITE.toml [--insecure-simulated-tee DIR]
+Usage: cryptflow-party --config SITE.toml [--lane NUMBER|auto] [--insecure-simulated-tee DIR]
 
   --config SITE.toml              the site's configuration, as `cryptflow init` writes it
+  --lane NUMBER|auto              which of the party's lanes (site.lanes) this is: its number, from 0; auto takes
+                                  the number at the end of the host's name
   --insecure-simulated-tee DIR    attest with a simulated root of trust: protects nothing
 ";
 
 fn main() -> ExitCode {
-    let (mut config, mut simulated, mut session) = (None, None, false);
+    let (mut config, mut simulated, mut lane, mut session) = (None, None, None, false);
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         let place = match argument.to_str() {
             Some("--config") => &mut config,
             Some(SIMULATED) => &mut simulated,
+            Some("--lane") => &mut lane,
             Some(SESSION) => {
                 session = true;
                 continue;
@@ -52,13 +57,17 @@ fn main() -> ExitCode {
         };
     }
     let Some(config) = config else { return fail(&format!("--config is missing\n\n{USAGE}")) };
-    match run(&config, simulated) {
+    let lane = match lane.map(|lane| lane.to_string_lossy().parse()).transpose() {
+        Ok(lane) => lane.unwrap_or_default(),
+        Err(reason) => return fail(&format!("--lane: {reason}")),
+    };
+    match run(&config, lane, simulated) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
 }
 
-fn run(config: &Path, simulated: Option<PathBuf>) -> Result<(), cryptflow_party::StartError> {
+fn run(config: &Path, lane: Lane, simulated: Option<PathBuf>) -> Result<(), cryptflow_party::StartError> {
     let own = simulated.clone();
     let session = move || {
         let mut command = Command::new(cryptflow_party::this_executable()?);
@@ -68,7 +77,7 @@ fn run(config: &Path, simulated: Option<PathBuf>) -> Result<(), cryptflow_party:
         }
         Ok(command)
     };
-    cryptflow_party::run(config, simulated.as_deref(), Box::new(session))
+    cryptflow_party::run(config, lane, simulated.as_deref(), Box::new(session))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -51,6 +51,7 @@ fn uses(client: &ClientEntry, model: &str) -> bool {
 fn fixed(before: &Config, after: &Config) -> Result<(), ReloadError> {
     let parts = [
         ("site.role", before.role == after.role),
+        ("site.lanes", before.lane == after.lane),
         ("site.listen", before.listen == after.listen),
         ("site.key", before.identity.fingerprint() == after.identity.fingerprint()),
         ("site.store", before.store == after.store),

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::error::{Error, Result};
 use crate::local::Executable;
 use clap::Args;
+use cryptflow_party::lanes::Lane;
 
 use super::site::Where;
 
@@ -15,6 +16,10 @@ use super::site::Where;
 pub(crate) struct Arguments {
     #[command(flatten)]
     site: Where,
+    /// Which of the party's lanes (site.lanes) this is: its number, from 0; auto takes the number at the end of
+    /// the host's name.
+    #[arg(long, value_name = "NUMBER|auto")]
+    lane: Option<Lane>,
 }
 
 /// Runs the command. The process of a session is one of `executable`.
@@ -33,5 +38,6 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
         Ok(command)
     };
     let simulated = site.insecure_simulated_tee.as_deref();
-    cryptflow_party::run(&site.config, simulated, Box::new(session)).map_err(Error::new)
+    let lane = arguments.lane.unwrap_or_default();
+    cryptflow_party::run(&site.config, lane, simulated, Box::new(session)).map_err(Error::new)
 }

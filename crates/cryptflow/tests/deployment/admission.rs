@@ -310,7 +310,10 @@ fn a_service_is_measured() {
         let figures: serde_json::Value = serde_json::from_str(&said).unwrap();
         let number = |pointer: &str| figures.pointer(pointer).and_then(serde_json::Value::as_f64).unwrap();
         let (requests, seconds) = (number("/requests"), number("/seconds"));
-        assert!(requests > 0.0 && (requests / seconds - number("/requests_per_second")).abs() < 1e-6, "{said}");
+        assert!(
+            requests > 0.0 && (requests / seconds - number("/requests_per_second")).abs() < 1e-6,
+            "{said}"
+        );
         let times = ["median", "p90", "p99"].map(|at| number(&format!("/milliseconds/{at}")));
         assert!(times[0] > 0.0 && times.is_sorted(), "{said}");
     }

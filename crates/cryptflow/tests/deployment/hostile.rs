@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
-use cryptflow_party::greeting::{Ask, Greeting, answer, say};
+use cryptflow_party::greeting::{Greeting, answer, say};
 use cryptflow_party::messages;
 use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
 use cryptflow_protocols::ProtocolName;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// A site's key, in a folder of its own.
-fn identity(folder: &Path) -> Identity {
+pub(crate) fn identity(folder: &Path) -> Identity {
     let made = rcgen::generate_simple_self_signed(vec!["site".to_owned()]).unwrap();
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     std::fs::write(&certificate, made.cert.pem()).unwrap();

@@ -6,6 +6,7 @@ mod audit;
 mod binary;
 mod commitments;
 mod deployment;
+mod lanes;
 mod seats;
 mod statement;
 mod store;

@@ -18,6 +18,7 @@ pub mod fixed;
 pub mod input;
 pub mod job;
 pub mod labels;
+pub mod lanes;
 pub mod listing;
 pub mod local;
 pub mod model_file;

@@ -34,6 +34,8 @@ pub struct Site {
 
 /// A session that all parties have taken.
 pub struct Opened {
+    /// What is run: each lane has a sharing of its own.
+    pub deployment: Deployment,
     /// The links to the parties, in order.
     pub links: Vec<Link>,
     /// Its manifest.
@@ -42,6 +44,28 @@ pub struct Opened {
     pub evidence: Vec<Appraisal>,
     /// What fresh evidence is asked for with.
     pub renewal: Option<Renewal>,
+}
+
+/// Why there is no session.
+pub(crate) enum NotOpened {
+    /// The same may succeed elsewhere, or later.
+    Passing(Error),
+    /// It will not.
+    Lasting(Error),
+}
+
+impl From<Error> for NotOpened {
+    fn from(error: Error) -> NotOpened {
+        NotOpened::Lasting(error)
+    }
+}
+
+impl From<NotOpened> for Error {
+    fn from(error: NotOpened) -> Error {
+        match error {
+            NotOpened::Passing(error) | NotOpened::Lasting(error) => error,
+        }
+    }
 }
 
 /// A party at a session, which has proved itself where there is a policy.
@@ -69,6 +93,15 @@ impl Site {
         let config = Config::read(config).map_err(Error::new)?;
         let trust = Trust::of(&config, insecure_simulated).map_err(Error::new)?;
         Ok(Site { config, trust })
+    }
+
+    /// The same site, at another lane.
+    ///
+    /// # Errors
+    /// There is none, or the configuration's files are others by now.
+    pub fn at_lane(&self, lane: usize) -> Result<Site> {
+        let config = self.config.at_lane(lane).map_err(Error::new)?;
+        Ok(Site { config, trust: self.trust.clone() })
     }
 
     /// What the configuration says.
@@ -225,19 +258,19 @@ impl Site {
         Ok(deployment)
     }
 
-    /// Asks all parties for a session, as long as there is patience: it waits in line where a party is busy,
-    /// and tries again where one is not there. Where there is a policy, each party has proved itself when this
-    /// returns.
+    /// Asks all parties for a session of this lane, as long as there is patience: it waits in line where a party
+    /// is busy, and tries again where one is not there. Where there is a policy, each party has proved itself
+    /// when this returns.
     ///
     /// # Errors
     /// A party cannot be reached, refuses, or proves something else than the policy demands.
-    pub fn open(
+    pub(crate) fn open_here(
         &self,
         deployment: &Deployment,
         program: &Program,
         protocol: ProtocolName,
         patience: &mut Patience<'_>,
-    ) -> Result<Opened> {
+    ) -> std::result::Result<Opened, NotOpened> {
         self.fits(protocol)?;
         let (mut in_line, instance) = (false, Instance::fresh().map_err(Error::new)?);
         loop {
@@ -258,16 +291,16 @@ impl Site {
                 // Whoever was asked waits, until everybody has come together.
                 Ok(asked) => self.meet(&manifest, &instance).inspect(|_| drop(asked)),
                 Err(errors) if errors.iter().all(SessionError::passes) => Err(errors),
-                Err(errors) => return Err(joined(errors)),
+                Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
             };
             match met {
-                Ok(met) => return self.opened(met, manifest, instance),
+                Ok(met) => return Ok(self.opened(deployment, met, manifest, instance)?),
                 // One that has failed takes the others with it: theirs may be other reasons.
                 Err(errors) if errors.iter().any(SessionError::passes) => {
                     in_line = errors.iter().any(|error| matches!(error, SessionError::Later { .. }));
-                    patience.pause_after(errors).map_err(joined)?;
+                    patience.pause_after(errors).map_err(|errors| NotOpened::Passing(joined(errors)))?;
                 }
-                Err(errors) => return Err(joined(errors)),
+                Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
             }
         }
     }
@@ -335,7 +368,13 @@ impl Site {
     }
 
     /// The links of a session to which everybody has come.
-    fn opened(&self, met: Vec<Met>, manifest: Manifest, instance: Instance) -> Result<Opened> {
+    fn opened(
+        &self,
+        deployment: &Deployment,
+        met: Vec<Met>,
+        manifest: Manifest,
+        instance: Instance,
+    ) -> Result<Opened> {
         let clock = Arc::default();
         let options = LinkOptions {
             deadline: self.config.session.deadline.saturating_add(GRACE),
@@ -361,11 +400,12 @@ impl Site {
             peers,
             proved: Instant::now(),
         });
-        Ok(Opened { links, manifest, evidence, renewal })
+        Ok(Opened { deployment: deployment.clone(), links, manifest, evidence, renewal })
     }
 
     /// What is reported of a session.
-    pub fn session(&self, deployment: &Deployment, opened: &Opened) -> Session {
+    pub fn session(&self, opened: &Opened) -> Session {
+        let deployment = &opened.deployment;
         let simulated = opened.evidence.iter().any(|appraisal| appraisal.simulated);
         Session {
             id: hex::encode(opened.manifest.session),

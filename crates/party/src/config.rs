@@ -406,6 +406,16 @@ impl Config {
         })
     }
 
+    /// The same site, at another of its lanes.
+    ///
+    /// # Errors
+    /// There is no such lane, or the files are others by now.
+    pub fn at_lane(&self, lane: usize) -> Result<Config, ConfigError> {
+        let fail = |reason| ConfigError { path: self.source.path.clone(), reason };
+        let lane = Lane::Number(lane).number(self.lane.1).map_err(fail)?;
+        Config::parse(Source { lane, ..self.source.clone() }).map_err(fail)
+    }
+
     /// Everybody whose key this party answers to.
     pub fn known(&self) -> HashSet<Fingerprint> {
         let parties = self.parties.iter().flat_map(|party| party.keys.iter());

@@ -72,7 +72,7 @@ impl Site {
     /// A model that the parties keep.
     fn model(&self, py: Python<'_>, name: &str) -> PyResult<Deployed> {
         waiting::work(py, None, |_| {
-            let (deployment, program) = self.site.describe(name).map_err(Failure::party)?;
+            let (deployment, program) = self.site.found(name).map_err(Failure::party)?;
             let model = Model {
                 program,
                 weights: None,
@@ -134,8 +134,7 @@ impl Deployed {
             let mut patience = Patience::of(Patience::USUAL, &mut told);
             let opened =
                 site.open(deployment, &model.program, protocol, &mut patience).map_err(Failure::party)?;
-            let mut report =
-                Report { session: Some(site.session(deployment, &opened)), ..Report::of(protocol) };
+            let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
             let mut renewal = opened.renewal;
             let client = Client::join(opened.links, &model.program, protocol, renewal.is_some());
             let client = client.map_err(Failure::party)?;

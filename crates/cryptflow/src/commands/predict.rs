@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let (deployment, program) = site.describe(&arguments.model)?;
+    let (deployment, program) = site.found(&arguments.model)?;
     let digest = hex::encode(deployment.digest());
     if let Some(wanted) = arguments.digest.as_ref().filter(|&wanted| *wanted != digest) {
         return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .map_err(|_| Error::new(format!("--patience {}: give a number of seconds", arguments.patience)))?;
     let mut told = |what: &str| bar.set_message(what.to_string());
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
-    let mut report = Report { session: Some(site.session(&deployment, &opened)), ..Report::of(protocol) };
+    let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, job.program, protocol, renewal.is_some()).map_err(Error::new)?;
     report.seconds.share = begun.elapsed().as_secs_f64();

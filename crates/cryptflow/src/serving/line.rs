@@ -119,7 +119,7 @@ impl Shared {
         if let Some(served) = self.known() {
             return Ok(served);
         }
-        let (deployment, program) = self.site.describe(&self.name)?;
+        let (deployment, program) = self.site.found(&self.name)?;
         let served = Arc::new(Served { deployment, program });
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&served)));

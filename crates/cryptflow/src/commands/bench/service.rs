@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let (deployment, program) = site.describe(&arguments.model)?;
+    let (deployment, program) = site.found(&arguments.model)?;
     let inputs = inputs(&program);
     let (stop, counted) = (AtomicBool::new(false), AtomicBool::new(false));
     let (times, failed) = (Mutex::new(Vec::new()), Mutex::new(None));

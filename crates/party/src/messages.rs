@@ -303,7 +303,7 @@ pub enum SessionError {
         reason: String,
     },
     /// A party cannot now, but may in a while; nothing was begun.
-    #[error("{peer} is busy: {reason}; try again in a while")]
+    #[error("{peer} cannot now: {reason}")]
     Later {
         /// Which party.
         peer: String,

@@ -252,7 +252,11 @@ impl Service {
         if route.is_some() {
             let reason = "no such session is open here: a client asks all parties for it before anybody comes to it, and it \
                           may have ended meanwhile";
-            return self.refuse(&mut channel, reason.into());
+            // Who has waited long at another party may come too late, and begins again.
+            let _ = say(&mut channel, &Tell::Later { reason: reason.into(), after: 0 });
+            self.log(&format!("{}: {reason}", channel.peer()));
+            self.record_stranger(channel.peer(), reason);
+            return Ok(());
         }
         let Some((name, client)) = config.client(key) else {
             return self.refuse(&mut channel, format!("{key} is not the key of a client here"));

@@ -189,7 +189,7 @@ fn a_client_takes_no_places_of_others() {
     };
     let session = open().unwrap();
     let error = open().map(drop).unwrap_err();
-    assert!(error.contains("P0 is busy") && error.contains("there is no room for another now"), "{error}");
+    assert!(error.contains("P0 cannot now") && error.contains("there is no room for another now"), "{error}");
     sites.predict().unwrap();
     drop(session);
     sites.await_rest();

@@ -110,7 +110,12 @@ impl Channel {
                         expected.iter().map(|key| key.to_string()).collect::<Vec<_>>().join(" or ")
                     )),
                     Some(error) => rejected(format!("the TLS handshake failed: {error}")),
-                    None => refused(format!("the TLS handshake failed: {e}")),
+                    None => refused(match e.kind() {
+                    ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+                        "somebody takes connections there, and did not answer in time: that process, or the network, stands still".into()
+                    }
+                    _ => format!("the TLS handshake failed: {e}"),
+                }),
                 }
             })?;
         // The peer checks this end's key after this end is done: wait for its verdict.

@@ -151,7 +151,7 @@ fn planted_bugs_are_found() {
     }
     // The first layer's A and B, and what is dealt for its truncation; masks of the first ReLU; the
     // output's share of zero. Shares of zero, factors, places and coins show in P2's view as a
-    // whole: `coupling` finds them.
+    // whole: Porthos' own tests find them (`coupling`).
     for (receiver, fault) in [
         forgotten(Party::P0, 0),
         forgotten(Party::P1, 1),

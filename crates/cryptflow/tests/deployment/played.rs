@@ -247,10 +247,11 @@ pub fn agree(links: &[Link], manifest: &Manifest, roster: &[[u8; 32]]) {
 /// key with each of them is another one, and nothing is computed under it.
 #[test]
 fn a_party_that_means_something_else_has_other_keys() {
-    let tuning = Tuning::default();
-    let own = [tuning.bits_per_round, tuning.wave as u64];
+    let own = Tuning::default().parameters();
     type Change = fn(&mut Scope, &mut &'static str, &mut Vec<u64>);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
+        // What P2 does here is what a party does.
+        ("nothing", |_, _, _| ()),
         ("session", |scope, _, _| scope.session[0] ^= 1),
         ("program", |scope, _, _| scope.program[31] ^= 1),
         ("protocol", |_, name, _| *name = "porthos"),
@@ -272,11 +273,18 @@ fn a_party_that_means_something_else_has_other_keys() {
             send(link, &Intent { due: false, inputs }).unwrap();
             receive::<Intent>(link).unwrap();
         }
-        for (to, link) in links.iter().enumerate() {
+        let derived = links.iter().enumerate().map(|(to, link)| {
             // The second may have heard of the first one's end.
-            let _ = Offer::send(link)
-                .and_then(|offer| offer.derive(link, [2, to].map(Party::new), &scope, &variant));
+            Offer::send(link)?.derive(link, [2, to].map(Party::new), &scope, &variant)
+        });
+        let derived: Vec<_> = derived.collect();
+        let confirmed = derived.into_iter().zip(&links).map(|(derived, link)| derived?.confirmed(link));
+        let confirmed: Vec<_> = confirmed.collect();
+        if what == "nothing" {
+            assert!(confirmed.iter().all(Result::is_ok), "{confirmed:?}");
+            continue;
         }
+        assert!(confirmed.iter().all(Result::is_err), "{what}");
         for error in client.each_ref().map(end_of) {
             let said =
                 "P2 do not mean the same session, program, protocol, ring and tuning: nothing was computed";

@@ -134,6 +134,47 @@ fn a_party_that_fails_says_why() {
     }
 }
 
+/// An owner who tells one party of other weights than the others, and that party what it finds right.
+#[test]
+fn parties_that_were_told_of_different_weights_compute_nothing() {
+    let (program, weights) = common::program();
+    let (links, handles) = parties(local::mesh);
+    let (protocol, send) = (ProtocolName::Mirror, |link: &Link, request: &Request| {
+        // A party that has found out may be gone already.
+        link.send(postcard::to_stdvec(request).unwrap()).is_ok()
+    });
+    let owner = protocol.owner(program.ring_bits);
+    let shared = || {
+        let mut shared = vec![Vec::new(); 3];
+        for weight in &weights {
+            let words: Vec<u64> = weight.iter().map(|&v| v as u64).collect();
+            let parts = owner.share_weight(&words).unwrap();
+            shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
+        }
+        let told = commit(protocol, &shared).unwrap();
+        (shared, told)
+    };
+    let (honest, other) = (shared(), shared());
+    let manifest = Manifest::new(&program, protocol).unwrap();
+    let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
+    let input: Vec<_> = input.into_iter().map(|part| vec![part]).collect();
+    let told = commit(protocol, &input).unwrap();
+    for (party, link) in links.iter().enumerate() {
+        let (parts, weights_told) = if party == 1 { &other } else { &honest };
+        let text = serde_json::to_string(&program).unwrap();
+        let _ = send(link, &Request::Setup { manifest: manifest.clone(), program: text })
+            && send(link, &Request::Weights { told: weights_told[party].clone() })
+            && parts[party].iter().all(|part| link.send(part.clone()).is_ok())
+            && send(link, &Request::Inputs { told: told[party].clone() })
+            && link.send(input[party][0].clone()).is_ok()
+            && send(link, &Request::Go);
+    }
+    for (party, handle) in handles.into_iter().enumerate() {
+        let error = handle.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("of different weights: nothing was computed of them"), "P{party}: {error}");
+    }
+}
+
 #[test]
 fn a_client_that_goes_frees_the_parties() {
     let (program, weights) = common::program();

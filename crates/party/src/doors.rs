@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::tls::Fingerprint;
 
 /// Connections that have not said yet whose they are, at a time.
-const STRANGERS: usize = 256;
+pub const STRANGERS: usize = 256;
 
 /// Time to prove who one is, and to say what one is.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Connections of one client at a time.
-const OF_A_CLIENT: usize = 16;
+pub const OF_A_CLIENT: usize = 16;
 
 /// Connections of all clients at a time.
-const OF_CLIENTS: usize = 256;
+pub const OF_CLIENTS: usize = 256;
 
 /// Why somebody is not let in who has proved to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Full {
+pub enum Full {
     /// By itself.
     #[error("{0} connections of this key are open here already")]
     OfThisKey(usize),
@@ -49,7 +49,7 @@ struct Inside {
 
 /// The places of a party.
 #[derive(Default)]
-pub(crate) struct Doors(Mutex<Inside>);
+pub struct Doors(Mutex<Inside>);
 
 impl Doors {
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -61,7 +61,7 @@ impl Doors {
     ///
     /// # Errors
     /// The system gives no second handle of the connection, or does not say where it comes from.
-    pub(crate) fn knock(self: &Arc<Self>, socket: &TcpStream) -> std::io::Result<Knock> {
+    pub fn knock(self: &Arc<Self>, socket: &TcpStream) -> std::io::Result<Knock> {
         let stranger = socket.try_clone()?;
         let address = socket.peer_addr()?.ip();
         let mut inside = self.inside();
@@ -82,7 +82,10 @@ impl Doors {
     }
 
     /// Takes in a client.
-    pub(crate) fn client(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
+    ///
+    /// # Errors
+    /// There are as many already, of this key or of all, as may be.
+    pub fn client(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
         let mut inside = self.inside();
         if inside.clients >= OF_CLIENTS {
             return Err(Full::OfClients(OF_CLIENTS));
@@ -98,7 +101,7 @@ impl Doors {
 }
 
 /// A stranger's place, given back when it is dropped.
-pub(crate) struct Knock {
+pub struct Knock {
     doors: Arc<Doors>,
     number: u64,
 }
@@ -110,7 +113,7 @@ impl Drop for Knock {
 }
 
 /// The place of a client, given back when it is dropped, in a panic, too.
-pub(crate) struct Guest {
+pub struct Guest {
     doors: Arc<Doors>,
     key: Fingerprint,
 }
@@ -130,17 +133,18 @@ impl Drop for Guest {
 
 /// Lets so many of a kind through a minute, and counts the others: strangers must not fill a log.
 #[derive(Default)]
-pub(crate) struct Sparing {
+pub struct Sparing {
     since: Option<Instant>,
     through: u32,
     left_out: u64,
 }
 
 impl Sparing {
-    const A_MINUTE: u32 = 30;
+    /// How many.
+    pub const A_MINUTE: u32 = 30;
 
     /// How many were left out since the last one that was let through; nothing where this one is.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<u64> {
+    pub fn next(&mut self, now: Instant) -> Option<u64> {
         if self.since.is_none_or(|since| now.duration_since(since) >= Duration::from_secs(60)) {
             (self.since, self.through) = (Some(now), 0);
         }

@@ -150,6 +150,20 @@ pub fn hear_short<T: DeserializeOwned>(channel: &mut Channel) -> Result<T, Sessi
     hear_at_most(channel, SHORT)
 }
 
+/// The same of one that may hold a program. Where it is long, there must be `room` for so many bytes before
+/// any of them is read; the room is returned with it.
+///
+/// # Errors
+/// The connection failed, it is none of these messages, or there is no room.
+pub(crate) fn hear_in_room<T: DeserializeOwned, R>(
+    channel: &mut Channel,
+    room: impl FnOnce(u64) -> Result<R, SessionError>,
+) -> Result<(T, Option<R>), SessionError> {
+    let length = channel.announced(LIMIT)?;
+    let room = if length > SHORT { Some(room(length as u64)?) } else { None };
+    Ok((decode(&channel.recv_announced(length)?, channel.peer())?, room))
+}
+
 fn hear_at_most<T: DeserializeOwned>(channel: &mut Channel, limit: usize) -> Result<T, SessionError> {
     decode(&channel.recv(limit)?, channel.peer())
 }

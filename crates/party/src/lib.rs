@@ -10,7 +10,7 @@ pub mod commitments;
 pub mod config;
 pub mod deployment;
 mod difference;
-mod doors;
+pub mod doors;
 mod ending;
 pub mod greeting;
 pub mod holding;
@@ -19,7 +19,9 @@ pub mod limits;
 mod live;
 mod lock;
 pub mod messages;
+pub mod numbers;
 mod open;
+pub mod receiving;
 mod reload;
 mod rendezvous;
 mod routes;
@@ -30,8 +32,10 @@ mod session;
 mod site;
 mod stop;
 pub mod store;
+mod surviving;
 mod worker;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -129,5 +133,7 @@ pub fn this_executable() -> std::io::Result<PathBuf> {
 fn log(line: &str) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    eprintln!("{hours:02}:{minutes:02}:{:02}Z {line}", seconds % 60);
+    // Who cannot be told, as the disk is full or the reader gone, must not end what is told of: the
+    // macro for this would panic.
+    let _ = writeln!(std::io::stderr(), "{hours:02}:{minutes:02}:{:02}Z {line}", seconds % 60);
 }

@@ -99,7 +99,7 @@ fn memory_of_this_machine() -> Option<u64> {
 }
 
 /// A number of bytes, for people.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let (mut number, mut unit) = (bytes as f64, 0);
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     while number >= 1000.0 && unit + 1 < UNITS.len() {

@@ -26,6 +26,7 @@ use crate::attested::{AttestationError, Discord, Statement};
 use crate::commitments::{Told, Unfit};
 use crate::difference::Difference;
 use crate::limits::Excess;
+use crate::receiving::NoRoom;
 use crate::store::StoreError;
 
 /// Version of these messages.
@@ -320,6 +321,9 @@ pub enum SessionError {
         "{0:?} is no name for a model: up to 64 letters, digits, dots, dashes and underscores, and no dot first"
     )]
     Name(String),
+    /// No memory for what a client would bring.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// A model that the store does not give, or take.
     #[error(transparent)]
     Store(#[from] StoreError),

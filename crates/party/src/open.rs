@@ -14,10 +14,12 @@ use crate::config::{ClientEntry, Right};
 use crate::difference::Difference;
 use crate::greeting::{Tell, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
+use crate::numbers::Begun;
 use crate::seats::{Need, Occupancy, Seat};
 use crate::service::Service;
 use crate::session::Order;
 use crate::site::Site;
+use crate::surviving::surviving;
 use crate::worker::{News, Worker};
 
 /// Deployments whose demand is remembered.
@@ -64,7 +66,7 @@ impl Service {
             });
             move || fields.clone()
         };
-        let (_seat, worker) = match self.admit(&mut channel, &wanted) {
+        let (_seat, _number, worker) = match surviving(|| self.admit(&mut channel, &wanted)) {
             Ok(admitted) => admitted,
             Err(SessionError::Manifest(obstacle)) if obstacle.passes().is_some() => {
                 return self.put_off(&mut channel, &client, &obstacle);
@@ -96,22 +98,23 @@ impl Service {
         }
         let mut heads = Vec::new();
         // Whoever has asked comes back, to where the session runs.
+        let mut told = |news| self.note(news, &mut heads);
         let result = say(&mut channel, &Tell::Ready)
-            .and_then(|()| worker.run(channel.into_socket(), &head, &mut |news| self.note(news, &mut heads)));
+            .and_then(|()| surviving(|| worker.run(channel.into_socket(), &head, &mut told)));
         drop((opened, entered));
         let (outcome, appraisals) = match result {
             Ok(appraisals) => ("finished".to_string(), appraisals),
             Err(error) => (error.to_string(), Vec::new()),
         };
-        self.log(&format!("{name}: {outcome}"));
         let seconds = begun.elapsed().as_secs_f64();
         let ended = [
-            ("outcome", outcome.into()),
+            ("outcome", outcome.as_str().into()),
             ("seconds", seconds.into()),
             ("evidence", appraisals.into()),
             ("heads", audit::noted(&heads)),
         ];
         self.record("ended", with(fields(), &ended));
+        self.log(&format!("{name}: {outcome}"));
     }
 
     /// Tells a client to come again. That there was no room is nothing to write down; that too many wait
@@ -140,8 +143,8 @@ impl Service {
         }
     }
 
-    /// A place for a session, and the worker that can run it.
-    fn admit(&self, channel: &mut Channel, wanted: &Wanted) -> Result<(Seat, Worker), SessionError> {
+    /// A place for a session, its number, and the worker that can run it.
+    fn admit(&self, channel: &mut Channel, wanted: &Wanted) -> Result<(Seat, Begun, Worker), SessionError> {
         let site = self.site();
         self.consider(&site, wanted)?;
         let memory = self.demanded(&site, wanted)?;
@@ -153,8 +156,8 @@ impl Service {
         let Wanted { model, manifest, .. } = wanted;
         let order = Order { client: client.into(), model: model.clone(), manifest: manifest.clone() };
         let worker = self.workers.prepare(&site, order)?;
-        self.take_number(manifest.session)?;
-        Ok((seat, worker))
+        let number = self.numbers.begin(manifest.session)?;
+        Ok((seat, number, worker))
     }
 
     /// A seat, as soon as it is the client's turn.

@@ -1,6 +1,6 @@
 //! A party as a service: whoever it knows may connect, and each connection has a thread of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -18,17 +18,23 @@ use crate::commitments::{Unfit, What};
 use crate::config::{ClientEntry, Config, Process, Right};
 use crate::deployment::{Deployment, Part, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
-use crate::greeting::{Ask, Greeting, Status, Tell, hear, hear_short, say};
+use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
 use crate::holding::{Held, agreed};
 use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
 use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
+use crate::numbers::Numbers;
 use crate::open::Wanted;
+use crate::receiving::{Receiving, Room, SHARE};
 use crate::routes::Routes;
 use crate::seats::{Occupancy, Seats};
 use crate::site::Site;
 use crate::store::StoreError;
+use crate::surviving::surviving;
 use crate::worker::{SessionCommand, Workers};
+
+/// A program takes so many times the bytes of its message: as the message, as text, and as what is made of it.
+const PARSED: u64 = 4;
 
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +80,13 @@ pub struct Service {
     /// Where sessions run, and the ways to those that do.
     pub(crate) workers: Workers,
     pub(crate) routes: Arc<Routes>,
-    /// The numbers of all sessions that were begun: none begins twice.
-    pub(crate) begun: Mutex<HashSet<[u8; 32]>>,
+    pub(crate) numbers: Arc<Numbers>,
     /// Who may run a session now, who waits, and who runs one.
     pub(crate) seats: Arc<Seats>,
     pub(crate) live: Live,
     /// Bytes of memory that the program of a deployment demands, by the deployment's digest.
     pub(crate) demands: Mutex<HashMap<[u8; 32], u64>>,
+    receiving: Arc<Receiving>,
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
@@ -109,10 +115,11 @@ impl Service {
             audit,
             workers: Workers::new(session),
             routes: Arc::default(),
-            begun: Mutex::default(),
+            numbers: Arc::default(),
             seats: Arc::default(),
             live: Live::default(),
             demands: Mutex::default(),
+            receiving: Arc::default(),
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
@@ -167,8 +174,14 @@ impl Service {
                 }
             };
             let spawned = thread::Builder::new().name(address.to_string()).spawn(move || {
-                if let Err(error) = service.greet(socket, knock) {
-                    service.log(&error.to_string());
+                match surviving(|| service.greet(socket, knock)) {
+                    Ok(()) => {}
+                    // Whatever else went wrong names its peer itself, and is written down where it belongs.
+                    Err(error @ SessionError::Panicked) => {
+                        service.record_stranger(&address.to_string(), &error.to_string());
+                        service.log(&format!("{address}: {error}"));
+                    }
+                    Err(error) => service.log(&error.to_string()),
                 }
             });
             if let Err(error) = spawned {
@@ -292,25 +305,29 @@ impl Service {
         let error = SessionError::Refused { peer: format!("P{}", self.site().index), reason: reason.clone() };
         // It may be gone already; what matters is that nothing happens.
         let _ = say(channel, &Tell::Refused { reason: reason.clone() });
-        self.log(&format!("{}: {error}", channel.peer()));
         self.record_stranger(channel.peer(), &reason);
+        self.log(&format!("{}: {error}", channel.peer()));
         Ok(())
     }
 
     /// What a client asks for, one thing after another.
     fn attend(&self, mut channel: Channel, key: Fingerprint) -> Result<(), SessionError> {
-        let mut held: Option<Part> = None;
+        let mut held: Option<(Part, Room)> = None;
         loop {
             let site = self.site();
             channel.extend(Instant::now() + site.config.session.idle);
             // Who may not bring models says nothing long.
             let brings =
                 site.config.client(key).is_some_and(|(_, client)| client.may.contains(&Right::Deploy));
-            let ask = if brings { hear(&mut channel) } else { hear_short(&mut channel) };
-            let ask = match ask {
-                Ok(ask) => ask,
+            let asked = match brings {
+                true => hear_in_room(&mut channel, |bytes| self.room(&site, bytes.saturating_mul(PARSED))),
+                false => hear_short(&mut channel).map(|ask| (ask, None)),
+            };
+            let (ask, _room) = match asked {
+                Ok(asked) => asked,
                 // It has what it wanted.
                 Err(SessionError::Wire(cryptflow_wire::WireError::Closed { .. })) => return Ok(()),
+                Err(SessionError::NoRoom(full)) => return self.refuse(&mut channel, full.to_string()),
                 Err(error) => return Err(error),
             };
             // What it may do is what the configuration says by now.
@@ -323,8 +340,8 @@ impl Service {
                 Ask::Describe { name: model } => self.describe(site, client, &model),
                 Ask::Deploy { deployment, salts, replace } => {
                     let taken = self.take(site, &mut channel, (name, client), deployment, salts, replace);
-                    taken.map(|(part, signed)| {
-                        held = Some(part);
+                    taken.map(|(part, room, signed)| {
+                        held = Some((part, room));
                         Tell::Held(Box::new(signed))
                     })
                 }
@@ -408,7 +425,7 @@ impl Service {
         deployment: Deployment,
         salts: Vec<[u8; 32]>,
         replace: bool,
-    ) -> Result<(Part, Held), SessionError> {
+    ) -> Result<(Part, Room, Held), SessionError> {
         check_name(&deployment.name)?;
         self.permit(client, Right::Deploy, &deployment.name)?;
         if !site.config.session.protocols.contains(&deployment.protocol) {
@@ -420,6 +437,8 @@ impl Service {
         }
         let program = deployment.parse()?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
+        let longest = program.weights.iter().map(|weight| part_limit(elements(&weight.shape)) as u64);
+        let room = self.room(site, longest.fold(0, u64::saturating_add))?;
         say(channel, &Tell::Ready)?;
         let mut weights = Vec::with_capacity(program.weights.len());
         for weight in &program.weights {
@@ -434,7 +453,12 @@ impl Service {
         }
         let signed =
             Held::sign(&site.config.identity, site.index, channel.peer_fingerprint(), &part.deployment)?;
-        Ok((part, signed))
+        Ok((part, room, signed))
+    }
+
+    /// Room for so many bytes of what a client brings.
+    fn room(&self, site: &Site, bytes: u64) -> Result<Room, SessionError> {
+        Ok(self.receiving.room(bytes, site.config.session.memory / SHARE)?)
     }
 
     /// Keeps a part, once all parties have shown that they hold theirs of the same model.
@@ -442,29 +466,17 @@ impl Service {
         &self,
         site: &Site,
         owner: (&str, Fingerprint),
-        part: Option<Part>,
+        part: Option<(Part, Room)>,
         held: &[Held],
     ) -> Result<(), SessionError> {
-        let part = part.ok_or(SessionError::NothingToKeep)?;
+        let (part, _room) = part.ok_or(SessionError::NothingToKeep)?;
         agreed(held, &site.config.parties, site.index, owner, &part.deployment)?;
         site.store.put(&part)?;
         let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
         let (client, _) = owner;
-        self.log(&format!("{client} deployed {name}, {digest}"));
         self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
+        self.log(&format!("{client} deployed {name}, {digest}"));
         Ok(())
-    }
-
-    /// Takes a session's number.
-    ///
-    /// # Errors
-    /// There was a session of this number.
-    pub(crate) fn take_number(&self, session: [u8; 32]) -> Result<(), SessionError> {
-        let fresh = self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
-        if fresh {
-            return Ok(());
-        }
-        Err(Obstacle::Repeated.into())
     }
 }
 

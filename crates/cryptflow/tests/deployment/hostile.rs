@@ -4,19 +4,21 @@
 use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
-use cryptflow_party::greeting::{Greeting, answer, say};
-use cryptflow_party::messages;
+use cryptflow_party::deployment::Deployment;
+use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
+use cryptflow_party::messages::{self, Manifest};
 use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::Movement;
 use cryptflow_wire::tls::Channel;
 
-use crate::sites::{Sites, cryptflow, outcome};
+use crate::common;
+use crate::sites::{PATIENCE, Sites, cryptflow, outcome};
 
 /// One number, repeated so many times, and the first of these.
 pub fn repeating(elements: usize) -> Program {
@@ -132,26 +134,27 @@ fn npy(values: &[f32]) -> Vec<u8> {
     bytes
 }
 
+/// More connections than a party has places for, to all of them.
+const MANY: usize = 600;
+
 /// Keeps a hundred connections open to each party that say nothing, and puts new ones in the place of
-/// the oldest, until it is told to stop. Returns how many there were.
-fn say_nothing(addresses: &[String; 3], stop: &AtomicBool) -> usize {
+/// the oldest, until it is told to stop; counts them in `all`.
+fn say_nothing(addresses: &[String; 3], stop: &AtomicBool, all: &AtomicUsize) {
     let mut open: VecDeque<TcpStream> = VecDeque::new();
-    let mut all = 0;
     while !stop.load(Ordering::Relaxed) {
         for address in addresses {
             if let Ok(stream) = TcpStream::connect(address) {
                 open.push_back(stream);
-                all += 1;
+                all.fetch_add(1, Ordering::Relaxed);
             }
         }
         while open.len() > 300 {
             open.pop_front();
         }
-        if all > 600 {
+        if all.load(Ordering::Relaxed) > MANY {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    all
 }
 
 #[test]
@@ -159,14 +162,42 @@ fn strangers_who_say_nothing_keep_nobody_out() {
     let mut sites = Sites::new(false);
     sites.start();
     sites.deploy("mirror").unwrap();
-    let stop = AtomicBool::new(false);
+    let (stop, all) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        let strangers = scope.spawn(|| say_nothing(&sites.addresses, &stop));
-        let served: Vec<_> = (0..5).map(|_| sites.predict()).collect();
+        scope.spawn(|| say_nothing(&sites.addresses, &stop, &all));
+        let (mut served, end) = (Vec::new(), Instant::now() + PATIENCE);
+        while served.len() < 5 || (all.load(Ordering::Relaxed) <= MANY && Instant::now() < end) {
+            served.push(sites.predict());
+        }
         stop.store(true, Ordering::Relaxed);
-        assert!(strangers.join().unwrap() > 600);
+        assert!(all.load(Ordering::Relaxed) > MANY);
         served.into_iter().for_each(|answer| drop(answer.unwrap()));
     });
+}
+
+/// Whoever has proved who it is keeps its place, however many come who do not.
+#[test]
+fn a_client_that_was_let_in_is_no_stranger() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    let mut channel = connected(&sites, &Site::read(&sites.config("client"), None).unwrap());
+    let mut asked = || {
+        say(&mut channel, &Ask::Status).unwrap();
+        matches!(answer(&mut channel), Ok(Tell::Status(_)))
+    };
+    assert!(asked());
+    let _strangers: Vec<_> = (0..300).map(|_| TcpStream::connect(&sites.addresses[0]).unwrap()).collect();
+    // A client that comes now has come after all of them.
+    outcome(sites.client(&["status"])).unwrap();
+    assert!(asked());
+}
+
+/// A client's channel to P0, which has heard who it is.
+fn connected(sites: &Sites, site: &Site) -> Channel {
+    let (end, key) = (Instant::now() + PATIENCE, sites.fingerprints[0]);
+    let mut channel = Channel::connect(&sites.addresses[0], &site.config().identity, key, "P0", end).unwrap();
+    say(&mut channel, &Greeting { version: messages::VERSION }).unwrap();
+    channel
 }
 
 /// A client that the parties know holds connections and sessions, and says nothing: the places of
@@ -194,20 +225,18 @@ fn a_client_takes_no_places_of_others() {
     drop(session);
     sites.await_rest();
     // And connections, as many as it gets.
-    let config = bob.config();
-    let connect = || {
-        let (end, key) = (Instant::now() + Duration::from_secs(10), sites.fingerprints[0]);
-        let mut channel = Channel::connect(&sites.addresses[0], &config.identity, key, "P0", end).unwrap();
-        say(&mut channel, &Greeting { version: messages::VERSION }).unwrap();
-        channel
-    };
+    let connect = || connected(&sites, &bob);
     let silent: Vec<_> = (0..16).map(|_| connect()).collect();
     // It hears so without a question.
     let mut late = connect();
     let error = answer(&mut late).map(drop).unwrap_err().to_string();
     assert!(error.contains("16 connections of this key are open here already"), "{error}");
     sites.predict().unwrap();
-    drop(silent);
+    drop((silent, late));
+    // What it says is short, as it may bring no models.
+    sites.await_rest();
+    connect().send(&[0; 1 << 20]).unwrap_or_default();
+    sites.await_log(0, "client bob announced a message of 1048576 bytes where at most 16384 are accepted");
 }
 
 /// Whoever asks how a party is has it read the heads of its files, however long they are.
@@ -249,4 +278,98 @@ fn clients_without_rights_are_sent_away() {
     outcome(sites.client(&["status"])).unwrap_err();
     let said = sites.log(1);
     assert!(said.contains("client alice: P1 refuses: this client may do nothing here"), "{said}");
+}
+
+/// Each party holds clients to what its own configuration says of them, whatever they ask first.
+#[test]
+fn a_client_gets_nothing_beyond_its_rights() {
+    let mut sites = Sites::new(false);
+    let mut entries = String::new();
+    for (name, rights) in
+        [("bob", "may = [\"deploy\"]"), ("carol", "may = [\"predict\"]\nmodels = [\"other\"]")]
+    {
+        let key = sites.another_client(name);
+        entries += &format!("[clients.{name}]\nfingerprint = \"{key}\"\n{rights}\n");
+    }
+    sites.edit("p0", "[session]\n", &format!("{entries}[session]\n"));
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let alice = Site::read(&sites.config("client"), None).unwrap();
+    let (deployment, program) = alice.describe("tiny").unwrap();
+    let manifest = |site: &Site| Manifest {
+        deployment: Some(deployment.digest()),
+        client: Some(site.config().identity.fingerprint().0),
+        check_inputs: true,
+        ..Manifest::new(&program, ProtocolName::Mirror).unwrap()
+    };
+    let describe = |_: &Site| Ask::Describe { name: "tiny".into() };
+    let open = |site: &Site| Ask::Open { name: "tiny".into(), manifest: manifest(site), wait: true };
+    let deploy = |_: &Site| Ask::Deploy { deployment: deployment.clone(), salts: Vec::new(), replace: true };
+    type Wish<'a> = &'a dyn Fn(&Site) -> Ask;
+    // (who, what it asks for, what is said)
+    let table: [(&str, Wish<'_>, &str); 5] = [
+        ("bob", &describe, "this client may not use models here"),
+        ("bob", &open, "this client may not use models here"),
+        ("carol", &describe, "this client may not use \"tiny\" here"),
+        ("carol", &open, "this client may not use \"tiny\" here"),
+        ("carol", &deploy, "this client may not deploy models here"),
+    ];
+    for (name, wish, said) in table {
+        let site = Site::read(&sites.config(name), None).unwrap();
+        let mut channel = connected(&sites, &site);
+        say(&mut channel, &wish(&site)).unwrap();
+        let error = answer(&mut channel).map(drop).unwrap_err().to_string();
+        assert!(error.contains(said), "{name}: {error}");
+    }
+    // Nor does it hear of what is not for it.
+    let of = |name: &str| {
+        let mut channel = connected(&sites, &Site::read(&sites.config(name), None).unwrap());
+        say(&mut channel, &Ask::Status).unwrap();
+        match answer(&mut channel).unwrap() {
+            Tell::Status(status) => status.models.into_iter().map(|model| model.0).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((of("client"), of("carol")), (vec!["tiny".to_string()], vec![]));
+}
+
+/// Clients with the right to deploy hold as much memory as there is for all of them, and no more.
+#[test]
+fn what_clients_bring_has_its_room() {
+    let mut sites = Sites::new(false);
+    // Room for two tiny models, whose parts may take 12 kB each.
+    sites.edit("p0", "[session]\n", "[session]\nmemory_mb = 0.12\nmax_memory_mb = 1000\n");
+    sites.start();
+    let alice = Site::read(&sites.config("client"), None).unwrap();
+    let (program, _) = common::program();
+    let deployment = Deployment {
+        name: "tiny".into(),
+        program: serde_json::to_string(&program).unwrap(),
+        protocol: ProtocolName::Mirror,
+        commitments: vec![[0; 32]; ProtocolName::Mirror.facts().pieces.len()],
+    };
+    let deploy = || {
+        let mut channel = connected(&sites, &alice);
+        let (deployment, salts) = (deployment.clone(), Vec::new());
+        say(&mut channel, &Ask::Deploy { deployment, salts, replace: false }).unwrap();
+        ready(&mut channel).map_err(|error| error.to_string())?;
+        Ok(channel)
+    };
+    let full = |error: &String| {
+        error.contains("P0 refuses: what clients bring here now takes") && error.contains("memory_mb")
+    };
+    let (_first, second) = (deploy().unwrap(), deploy().unwrap());
+    let error = deploy().map(drop).unwrap_err();
+    assert!(full(&error), "{error}");
+    // Nor is anything long read that there is no room for. One that is alone may bring what it is let to.
+    let mut long = connected(&sites, &alice);
+    long.send(&[0; 20 << 10]).unwrap();
+    let error = answer(&mut long).map(drop).unwrap_err().to_string();
+    assert!(full(&error), "{error}");
+    // Whoever goes makes room.
+    drop(second);
+    let end = Instant::now() + PATIENCE;
+    while let Err(error) = deploy() {
+        assert!(full(&error) && Instant::now() < end, "{error}");
+    }
 }

@@ -2,20 +2,24 @@
 //! would have the parties compute on a difference that the liar chose, and the answer would show more
 //! than an answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
 use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
+use cryptflow_party::attested::Instance;
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, held, ready, say};
 use cryptflow_party::holding::Held;
-use cryptflow_party::messages::{Reply, Request, VERSION, receive, send};
+use cryptflow_party::messages::{Manifest, Reply, Request, VERSION, receive, send};
 use cryptflow_protocols::ProtocolName;
+use cryptflow_wire::LinkOptions;
 use cryptflow_wire::tls::Channel;
 
 use crate::common;
+use crate::fork::Alice;
 use crate::sites::{PATIENCE, Sites};
 
 /// Each party's parts of one tensor. In Mirror a part is a seed, or both, and m behind the one.
@@ -64,7 +68,8 @@ fn told(honest: &[Parts], lied: &[Parts], victim: usize, to_each_its_own: bool) 
 
 /// A session of the tiny model, once all parties agree on it.
 pub fn open(sites: &Sites) -> (Site, Opened, u32) {
-    let site = Site::read(&sites.config("client"), None).unwrap();
+    let tee = sites.attested.then(|| sites.tee());
+    let site = Site::read(&sites.config("client"), tee.as_deref()).unwrap();
     let (deployment, program) = site.describe("tiny").unwrap();
     let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none()).unwrap();
     for link in &opened.links {
@@ -73,13 +78,22 @@ pub fn open(sites: &Sites) -> (Site, Opened, u32) {
     (site, opened, program.ring_bits)
 }
 
-/// Every party ends the session, before it computes, and says whose fault it is.
 #[test]
 fn a_client_whose_parts_do_not_go_together() {
-    let mut sites = Sites::new(false);
+    lies_to(Sites::new(false), &LIES);
+}
+
+/// Attested parties compare them with what else they compare then.
+#[test]
+fn a_client_whose_parts_do_not_go_together_at_attested_parties() {
+    lies_to(Sites::new(true), &LIES[..1]);
+}
+
+/// Every party ends the session, before it computes, and says whose fault it is.
+fn lies_to(mut sites: Sites, lies: &[(usize, fn(&mut Parts))]) {
     sites.start();
     sites.deploy("mirror").unwrap();
-    for (lie, (victim, change)) in LIES.into_iter().enumerate() {
+    for (lie, &(victim, change)) in lies.iter().enumerate() {
         for to_each_its_own in [false, true] {
             let (_site, opened, ring_bits) = open(&sites);
             let owner = ProtocolName::Mirror.owner(ring_bits);
@@ -116,7 +130,7 @@ fn a_client_whose_parts_do_not_go_together() {
         let end = Instant::now() + PATIENCE;
         loop {
             let log = std::fs::read_to_string(sites.site(&format!("p{party}")).join("audit.jsonl")).unwrap();
-            if log.matches("nothing was computed of").count() == 2 * LIES.len() {
+            if log.matches("nothing was computed of").count() == 2 * lies.len() {
                 break;
             }
             assert!(Instant::now() < end, "{log}");
@@ -124,6 +138,33 @@ fn a_client_whose_parts_do_not_go_together() {
         }
     }
     sites.predict().unwrap();
+}
+
+/// Parties check inputs where all of them do. One of them does not insist, and is told not to.
+#[test]
+fn a_client_who_has_one_party_check_inputs_and_another_not() {
+    let mut sites = Sites::new(true);
+    sites.edit("p1", "[session]\n", "[session]\ncheck_inputs = false\n");
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let alice = Alice::of(&sites);
+    let deployment = alice.describe(&sites.addresses[0], sites.fingerprints[0]);
+    let (_, manifest) = alice.manifest(&deployment);
+    let manifests = [0, 1, 2].map(|i| Manifest { check_inputs: i != 1, ..manifest.clone() });
+    let instance = Instance::fresh().unwrap();
+    let at = |i: usize| (sites.addresses[i].as_str(), sites.fingerprints[i], i, &manifests[i]);
+    let asked =
+        [0, 1, 2].map(at).map(|(address, key, i, manifest)| alice.ask(address, key, i, manifest).unwrap());
+    let links = [0, 1, 2].map(at).map(|(address, key, i, manifest)| {
+        let (channel, _, guard) = alice.join(address, key, i, manifest, &instance).unwrap();
+        let options = LinkOptions { deadline: PATIENCE, ..LinkOptions::default() };
+        channel.into_link(Arc::default(), options, Some(guard)).unwrap()
+    });
+    for (party, link) in links.iter().enumerate() {
+        let error = receive::<Reply>(link).map(drop).unwrap_err().to_string();
+        assert!(error.contains("were asked for different sessions"), "P{party}: {error}");
+    }
+    drop(asked);
 }
 
 /// Shares of the tiny model's weights: each party's, and the same with one lie.
@@ -221,15 +262,21 @@ fn an_owner_whose_parts_do_not_go_together() {
 #[test]
 fn an_owner_who_signs_for_others() {
     let mut sites = Sites::new(false);
+    let bob =
+        format!("[clients.bob]\nfingerprint = \"{}\"\nmay = [\"deploy\"]\n", sites.another_client("bob"));
+    ["p0", "p1", "p2"].iter().for_each(|role| sites.edit(role, "[session]\n", &format!("{bob}[session]\n")));
     sites.start();
     let site = Site::read(&sites.config("client"), None).unwrap();
+    let bob = Site::read(&sites.config("bob"), None).unwrap();
     let [parts, _] = weights(|_| ());
     let told = commit(ProtocolName::Mirror, &parts).unwrap();
-    let of = |name: &str| {
-        let given = given(&site, name, &told, &parts).into_iter();
+    let by = |owner: &Site, name: &str| {
+        let given = given(owner, name, &told, &parts).into_iter();
         given.map(|(channel, held)| (channel, held.unwrap())).unzip::<_, _, Vec<_>, Vec<_>>()
     };
+    let of = |name: &str| by(&site, name);
     let (_, other_name) = of("other");
+    let (_, other_owner) = by(&bob, "tiny");
     let own = |held: &[Held]| {
         let identity = &site.config().identity;
         let mut forged = held[1].clone();
@@ -238,10 +285,11 @@ fn an_owner_who_signs_for_others() {
         forged
     };
     type Lie<'a> = &'a dyn Fn(&mut Vec<Held>);
-    let lies: [(&str, Lie<'_>); 5] = [
+    let lies: [(&str, Lie<'_>); 6] = [
         ("nothing", &|held| held.truncate(1)),
         ("a bit of the signature", &|held| held[1].signature[8] ^= 1),
         ("what it signed of another model", &|held| held[1] = other_name[1].clone()),
+        ("what it signed for another client", &|held| held[1] = other_owner[1].clone()),
         ("what another party signed", &|held| held[1] = held[2].clone()),
         ("what it signed itself", &|held| held[1] = own(held)),
     ];

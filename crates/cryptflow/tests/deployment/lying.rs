@@ -1,5 +1,5 @@
-//! A party whose evidence lies. It runs in a process of this test's own executable: the command has
-//! no such party.
+//! A party whose evidence lies, or whose parts break. It runs in a process of this test's own executable: the
+//! command has no such party.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,8 +34,16 @@ fn process() {
     let config = Config::read(Path::new(lines.next().unwrap())).unwrap();
     let tee = PathBuf::from(lines.next().unwrap());
     let trust = lying(&config, &tee, lines.next().unwrap());
-    let session = Box::new(move || Ok(one("session", &arguments)));
-    let service = Service::new(config, Some(trust), session, Box::new(|line| eprintln!("{line}"))).unwrap();
+    let (for_session, for_log) = (Breaks::of(&config), Breaks::of(&config));
+    let session = Box::new(move || {
+        for_session.at("process");
+        Ok(one("session", &arguments))
+    });
+    let log = move |line: &str| {
+        eprintln!("{line}");
+        for_log.at(line);
+    };
+    let service = Service::new(config, Some(trust), session, Box::new(log)).unwrap();
     let listener = service.listener().unwrap();
     service.serve(&listener);
 }
@@ -65,7 +73,7 @@ fn lying(config: &Config, tee: &Path, lie: &str) -> Trust {
     let mut trust = Trust::of(config, Some(tee)).unwrap().unwrap();
     // What it said once is kept there.
     let saved = config.store.join("saved");
-    trust.attester = Some(Arc::new(Liar { genuine, lie: lie.into(), saved }));
+    trust.attester = Some(Arc::new(Liar { genuine, lie: lie.into(), saved, breaks: Breaks::of(config) }));
     trust
 }
 
@@ -73,10 +81,44 @@ struct Liar {
     genuine: SimulatedTee,
     lie: String,
     saved: PathBuf,
+    breaks: Breaks,
+}
+
+/// Where a party's parts break, as a test says meanwhile: what a file of this name holds.
+#[derive(Clone)]
+pub struct Breaks(PathBuf);
+
+impl Breaks {
+    fn of(config: &Config) -> Breaks {
+        Breaks(config.store.join("breaks"))
+    }
+
+    /// Those of the party at this site.
+    pub fn at_site(site: &Path) -> Breaks {
+        Breaks(site.join("store/breaks"))
+    }
+
+    /// From now on there, or nowhere.
+    pub fn set(&self, place: &str) {
+        std::fs::write(&self.0, place).unwrap();
+    }
+
+    fn says(&self, place: &str) -> bool {
+        std::fs::read_to_string(&self.0).is_ok_and(|said| !said.is_empty() && place.contains(&said))
+    }
+
+    fn at(&self, place: &str) {
+        assert!(!self.says(place), "it breaks here, as it was told to");
+    }
 }
 
 impl Attester for Liar {
     fn evidence(&self, data: &ReportData) -> Result<Evidence, GatherError> {
+        self.breaks.at("evidence");
+        if self.breaks.says("memory") {
+            // More than a session may take, and nothing of it is touched.
+            assert!(std::hint::black_box(vec![0u8; 16 << 30]).iter().take(1).all(|byte| *byte == 0));
+        }
         match self.lie.as_str() {
             // What a genuine party said over another connection, to somebody else.
             "relay" => {

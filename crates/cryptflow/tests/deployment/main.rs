@@ -23,6 +23,7 @@ mod keys;
 mod killing;
 mod liar;
 mod lying;
+mod panics;
 mod plain;
 mod played;
 mod processes;

@@ -32,9 +32,11 @@ fn a_model_is_deployed_once_and_used_with_every_protocol() {
     }
     // What a party keeps, nobody else on its machine may read.
     use std::os::unix::fs::PermissionsExt;
-    for file in ["site.key.pem", "store/tiny.part", "audit.jsonl"] {
+    for (file, rights) in
+        [("site.key.pem", 0o600), ("store/tiny.part", 0o600), ("audit.jsonl", 0o600), ("store", 0o700)]
+    {
         let mode = std::fs::metadata(sites.site("p1").join(file)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
+        assert_eq!(mode & 0o777, rights, "{file}");
     }
     // Nor is a key of use that others have rights to, to a party or to a client.
     sites.kill(1);

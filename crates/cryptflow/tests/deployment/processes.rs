@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
@@ -100,7 +101,9 @@ fn started() -> Sites {
 #[test]
 fn what_kills_a_session_ends_that_session_alone() {
     let sites = started();
-    for (name, said) in [("-KILL", "signal 9 (killed"), ("-ABRT", "signal 6 (abort)")] {
+    for (name, said) in
+        [("-KILL", "signal 9 (killed"), ("-ABRT", "signal 6 (abort: it had no more memory, or")]
+    {
         let doomed = Open::new(&sites, &[]);
         let other = Open::new(&sites, &[&doomed]);
         other.run().unwrap();
@@ -202,7 +205,20 @@ fn many_sessions_leave_nothing_behind() {
 /// A session's process cannot be reached but through its party, and takes no more than it may.
 #[test]
 fn a_session_has_little_in_its_hands() {
-    let sites = started();
+    let mut sites = started();
+    // Of what a session has no part in, its party has more.
+    sites.kill(1);
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "ulimit -c 4096; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_cryptflow"),
+        "party",
+        "--config",
+    ]);
+    command.arg(sites.config("p1"));
+    sites.start_command(1, command);
     let open = Open::new(&sites, &[]);
     open.run().unwrap();
     let tables =
@@ -227,12 +243,20 @@ fn a_session_has_little_in_its_hands() {
     assert_eq!(limit("Max core file size"), "0");
     let memory: u64 = limit("Max data size").parse().unwrap();
     assert!(memory > 1 << 30 && memory < 2 << 30, "{limits}");
+    // Where the machine's memory runs out, it goes before its party.
+    let badness = |id| {
+        let text = std::fs::read_to_string(format!("/proc/{id}/oom_score_adj")).unwrap();
+        text.trim().parse::<i32>().unwrap()
+    };
+    assert!(badness(open.processes[1]) == 500 && badness(sites.id(1)) < 500);
 }
 
 /// Who knows where a session is, and has no part in it, does it no harm.
 #[test]
 fn strangers_who_know_the_way_to_a_session() {
     let mut sites = Sites::new(true);
+    // Nobody here is in a hurry, but with strangers.
+    sites.edit("p0", "deadline_seconds = 20", "deadline_seconds = 1000");
     sites.start();
     sites.deploy("mirror").unwrap();
     let alice = Alice::of(&sites);
@@ -275,8 +299,20 @@ fn strangers_who_know_the_way_to_a_session() {
         })
         .collect();
     let instance = Instance::fresh().unwrap();
-    alice.join(address, key, 0, &manifest, &instance).unwrap();
-    drop(silent);
+    let _joined = alice.join(address, key, 0, &manifest, &instance).unwrap();
+    // Nobody comes twice.
+    let mut channel = Channel::connect_to(route, address, &alice.config.identity, key, "P0", end).unwrap();
+    let refused = ready(&mut channel).unwrap_err().to_string();
+    assert!(refused.contains("has come to this session already"), "{refused}");
+    // Who has not proved who it is after some seconds is sent away, at the party as at the session.
+    let nobody = TcpStream::connect(address).unwrap();
+    for mut stranger in silent.into_iter().rev().take(3).chain([nobody]) {
+        stranger.set_read_timeout(Some(PATIENCE)).unwrap();
+        match std::io::Read::read_to_end(&mut stranger, &mut Vec::new()) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
     sites.await_log(0, "has no part in this session");
     sites.await_log(0, "its key is not in this party's configuration");
     let log = audit(&sites, 0);

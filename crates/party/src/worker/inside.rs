@@ -16,7 +16,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::control::{Control, Instruction, Report};
-use super::surviving;
 use crate::StartError;
 use crate::attested::{Trust, TrustError};
 use crate::audit::Head;
@@ -27,6 +26,7 @@ use crate::messages::SessionError;
 use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
+use crate::surviving::surviving;
 
 /// Stack of a thread that shakes hands: strangers must not take much.
 const STACK: usize = 512 << 10;

@@ -15,7 +15,6 @@ mod process;
 
 use std::io;
 use std::net::TcpStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -30,6 +29,7 @@ use crate::messages::SessionError;
 use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
+use crate::surviving::surviving;
 
 #[cfg(unix)]
 pub use inside::session_process;
@@ -209,9 +209,4 @@ impl Entrance {
             Entrance::Thread { room, site } => room.let_in(arrival, site),
         }
     }
-}
-
-/// A mistake in a session ends that session alone, and is told as any other end.
-fn surviving<T>(step: impl FnOnce() -> Result<T, SessionError>) -> Result<T, SessionError> {
-    catch_unwind(AssertUnwindSafe(step)).unwrap_or(Err(SessionError::Panicked))
 }

@@ -242,7 +242,9 @@ fn end_of(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else { return format!("{status}") };
     let name = match signal {
         4 => " (a forbidden instruction)",
-        6 => " (abort)",
+        6 => {
+            " (abort: it had no more memory, or there is a mistake in this program; what it said of that is in this party's log)"
+        }
         7 => " (a bad memory access)",
         9 => " (killed: by the system, where memory ran out, or by its operator)",
         11 => " (a bad memory access)",

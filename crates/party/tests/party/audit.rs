@@ -88,6 +88,21 @@ fn whatever_was_changed_put_in_or_taken_out_shows() {
     assert!(matches!(Audit::open(&site.path, other.identity.clone()), Err(OpenError::OtherKey)));
 }
 
+/// Whoever has a key, but not the log's, goes on with the log as if it were its own.
+#[test]
+fn a_log_has_one_key() {
+    let (site, other) = (site(), Site::new().identity);
+    let before = site.log();
+    let head = hex::encode(before.entries.last().unwrap().digest);
+    let certificate = hex::encode(other.certificate());
+    let entry =
+        json!({ "event": "started", "party": 1, "previous": head, "certificate": certificate }).to_string();
+    let signed = [&b"cryptflow audit log v2\0"[..], blake3::hash(entry.as_bytes()).as_bytes()].concat();
+    let signature = hex::encode(other.sign(&signed).unwrap());
+    let line = format!("{},\"signature\":\"{signature}\"}}\n", entry.strip_suffix('}').unwrap());
+    assert!(matches!(check(&(site.text() + &line)), Err(AuditError::Key(9))));
+}
+
 #[test]
 fn a_line_that_a_crash_tore_is_known_as_that() {
     let site = site();

@@ -245,12 +245,30 @@ impl Channel {
     /// # Errors
     /// The peer is gone, says too much, or nothing before the deadline.
     pub fn recv(&mut self, limit: usize) -> Result<Vec<u8>, WireError> {
+        let length = self.announced(limit)?;
+        self.recv_announced(length)
+    }
+
+    /// Waits for the length of something, which is at most `limit` bytes and follows: [`Channel::recv_announced`]
+    /// takes it.
+    ///
+    /// # Errors
+    /// As [`Channel::recv`].
+    pub fn announced(&mut self, limit: usize) -> Result<usize, WireError> {
         let mut length = [0; 4];
         self.fill(&mut length).map_err(|e| self.failed(&e))?;
         let length = u32::from_le_bytes(length) as usize;
         if length > limit {
             return Err(WireError::TooLong { peer: self.peer.clone(), announced: length as u64, limit });
         }
+        Ok(length)
+    }
+
+    /// Waits for what was announced.
+    ///
+    /// # Errors
+    /// The peer is gone, or stops before the deadline.
+    pub fn recv_announced(&mut self, length: usize) -> Result<Vec<u8>, WireError> {
         let mut message = Vec::new();
         while message.len() < length {
             let begun = message.len();

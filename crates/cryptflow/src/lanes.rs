@@ -5,6 +5,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_program::{Checked, digest};
 use cryptflow_protocols::ProtocolName;
 
+use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::{NotOpened, Opened, Site};
@@ -20,15 +21,15 @@ impl Site {
     ///
     /// # Errors
     /// No lane can be asked, or none keeps it.
-    pub fn found(&self, model: &str) -> Result<(Deployment, Checked)> {
+    pub fn found(&self, model: &str) -> Result<Described> {
         let (own, lanes) = self.config().lane;
-        let mut found = self.describe(model);
+        let mut found = self.described(model);
         for lane in (0..lanes).filter(|&lane| lane != own) {
             if found.is_ok() {
                 break;
             }
             // What this lane says is what is told where none has it.
-            found = self.at_lane(lane)?.describe(model).or(found);
+            found = self.at_lane(lane)?.described(model).or(found);
         }
         found
     }

@@ -11,6 +11,8 @@ mod commands;
 pub mod compare;
 pub mod compile_report;
 pub mod compiling;
+pub mod deployed;
+pub mod deploying;
 pub mod error;
 pub mod examples;
 pub mod first_beyond;
@@ -32,5 +34,6 @@ pub mod report;
 pub mod results;
 pub mod serving;
 pub mod site_file;
+pub mod standing;
 
 pub use error::Error;

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
 use cryptflow_party::attested::{AttestationError, Instance, Proved, Terms, Trust, attest};
-use cryptflow_party::commitments::commit;
 use cryptflow_party::config::{Config, PartyEntry};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, held, ready, ready_in_turn, say};
+use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, ready_in_turn, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
-use cryptflow_program::{Checked, Program};
+use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Channel, Route};
 use cryptflow_wire::{Guard, Link, LinkOptions, Role};
@@ -24,7 +23,7 @@ use crate::report::Session;
 
 /// How much longer than a party the client is patient, so that it hears from the parties who is
 /// silent.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// A client's site: its configuration, and what it judges the parties by.
 pub struct Site {
@@ -125,7 +124,7 @@ impl Site {
     }
 
     /// Whether the protocol is one for as many parties as there are.
-    fn fits(&self, protocol: ProtocolName) -> Result<()> {
+    pub(crate) fn fits(&self, protocol: ProtocolName) -> Result<()> {
         let (needed, there) = (protocol.facts().parties, self.config.parties.len());
         if needed == there {
             return Ok(());
@@ -133,7 +132,7 @@ impl Site {
         Err(Error::new(format!("{protocol} is run by {needed} parties, and the configuration has {there}")))
     }
 
-    fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
+    pub(crate) fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
         let (party, name, deadline) = self.party(index)?;
         let mut channel =
             Channel::connect(&party.address, &self.config.identity, party.keys, &name, deadline)?;
@@ -157,7 +156,7 @@ impl Site {
     }
 
     /// Does something with each of the parties, at once.
-    fn with_each<T: Send>(
+    pub(crate) fn with_each<T: Send>(
         &self,
         step: impl Fn(usize) -> std::result::Result<T, SessionError> + Sync,
     ) -> Vec<std::result::Result<T, SessionError>> {
@@ -181,81 +180,6 @@ impl Site {
                 _ => Err(unexpected_answer(&channel)),
             }
         })
-    }
-
-    /// What the parties keep under a name, and its program. All of them must keep the same.
-    ///
-    /// # Errors
-    /// A party cannot be reached, keeps nothing of this name, or another model than the others.
-    pub fn describe(&self, model: &str) -> Result<(Deployment, Checked)> {
-        let mut kept = all(self.with_each(|index| {
-            let mut channel = self.connect(index)?;
-            say(&mut channel, &Ask::Describe { name: model.into() })?;
-            match answer(&mut channel)? {
-                Tell::Model(deployment) => Ok(*deployment),
-                _ => Err(unexpected_answer(&channel)),
-            }
-        }))?
-        .into_iter();
-        let first = kept.next().ok_or_else(|| Error::new("there are no parties"))?;
-        if let Some(index) = kept.position(|other| other.digest() != first.digest()) {
-            return Err(Error::new(format!(
-                "{} and {} keep different models under the name {model:?}: deploy it again, with --replace",
-                self.config.party_name(0),
-                self.config.party_name(index + 1)
-            )));
-        }
-        let program = first.parse().map_err(Error::new)?;
-        Ok((first, program))
-    }
-
-    /// Shares a model's weights into the parties' stores: all keep their parts, or none does.
-    ///
-    /// # Errors
-    /// A party cannot be reached, or refuses.
-    pub fn deploy(
-        &self,
-        name: &str,
-        program: &Program,
-        weights: &[Vec<i64>],
-        protocol: ProtocolName,
-        replace: bool,
-    ) -> Result<Deployment> {
-        self.fits(protocol)?;
-        let owner = protocol.owner(program.ring_bits);
-        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.facts().parties];
-        for weight in weights {
-            let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-            for (parts, part) in parts.iter_mut().zip(owner.share_weight(&words).map_err(Error::new)?) {
-                parts.push(part);
-            }
-        }
-        let told = commit(protocol, &parts).map_err(Error::new)?;
-        let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
-        let program = serde_json::to_string(program).map_err(Error::new)?;
-        let deployment = Deployment { name: name.into(), program, protocol, commitments };
-        let (shared, told, parts) = (&deployment, &told, &parts);
-        let channels = all(self.with_each(|index| {
-            let mut channel = self.connect(index)?;
-            let (deployment, salts) = (shared.clone(), told[index].salts.clone());
-            say(&mut channel, &Ask::Deploy { deployment, salts, replace })?;
-            ready(&mut channel)?;
-            for part in &parts[index] {
-                channel.extend(Instant::now() + self.config.session.deadline);
-                channel.send(part)?;
-            }
-            let held = held(&mut channel)?;
-            Ok((channel, held))
-        }))?;
-        // Every party holds its part and has found it whole: now, and not before, all of them keep
-        // it, each having seen what the others have signed.
-        let (channels, held): (Vec<_>, Vec<_>) = channels.into_iter().unzip();
-        for mut channel in channels {
-            channel.extend(Instant::now() + self.config.session.deadline);
-            let commit = Ask::Commit { held: held.clone() };
-            say(&mut channel, &commit).and_then(|()| ready(&mut channel)).map_err(Error::new)?;
-        }
-        Ok(deployment)
     }
 
     /// Asks all parties for a session of this lane, as long as there is patience: it waits in line where a party
@@ -475,7 +399,7 @@ fn each<T>(
 }
 
 /// The same, for people.
-fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> {
+pub(crate) fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> {
     each(results).map_err(joined)
 }
 
@@ -486,6 +410,6 @@ fn joined(errors: Vec<SessionError>) -> Error {
     Error::new(wrong.join("; "))
 }
 
-fn unexpected_answer(channel: &Channel) -> SessionError {
+pub(crate) fn unexpected_answer(channel: &Channel) -> SessionError {
     SessionError::Message { peer: channel.peer().into(), reason: "another answer was due".into() }
 }

@@ -8,7 +8,9 @@ use cryptflow_party::attested::Statement;
 use cryptflow_party::commitments::Told;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
+use cryptflow_party::holding::Held;
 use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
+use cryptflow_party::versions::{Content, Kept, Model, Version};
 use cryptflow_porthos::PorthosOwner;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::fuzzing;
@@ -101,13 +103,32 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         policy: Some([5; 32]),
         hardware: None,
     };
+    let held = vec![Held { deployment: [1; 32], certificate: vec![2; 90], signature: vec![3; 70] }; 3];
+    let version = Version {
+        generation: 3,
+        content: Content::Deployed { digest: [1; 32], protocol: ProtocolName::Mirror, bytes: 407 },
+        time: 1,
+        client: "alice".into(),
+        owner: [4; 32],
+        held: held.clone(),
+    };
+    let kept = Kept { version, committed: true, trouble: Some("it is short".into()) };
     vec![
         said(&Greeting { version: VERSION }),
-        said(&Ask::Describe { name: "m".into() }),
-        said(&Ask::Deploy { deployment: deployment.clone(), salts: vec![[7; 32]; 2], replace: true }),
+        said(&Ask::Describe { name: "m".into(), deployment: [9; 32] }),
+        said(&Ask::Deploy {
+            generation: 3,
+            deployment: deployment.clone(),
+            salts: vec![[7; 32]; 2],
+            lengths: vec![400, 0, 7],
+            replace: true,
+        }),
+        said(&Ask::Commit { name: "m".into(), generation: 3, held: held.clone() }),
+        said(&Ask::Settle { name: "m".into(), common: vec![3, 2] }),
         said(&Ask::Open { name: "m".into(), manifest: manifest(), wait: true }),
         said(&Tell::Status(Box::new(status))),
         said(&Tell::Model(Box::new(deployment))),
+        said(&Tell::Versions(vec![Model { name: "m".into(), versions: Ok(vec![kept]) }])),
         said(&Tell::Refused { reason: "no".into() }),
     ]
 }

@@ -10,7 +10,7 @@ use cryptflow_aramis::hex;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::{CHANGED, Deployment, Part};
-use cryptflow_party::store::{Store, restrict};
+use cryptflow_party::store::{read_part, restrict, write_part};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
@@ -232,9 +232,9 @@ pub(crate) fn identities() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn part(bytes: &[u8], folder: &Path) {
-    let store = Store::open(&folder.join("store"), 1).unwrap();
-    write(&folder.join("store/m.part"), bytes);
-    match store.get("m") {
+    let path = folder.join("m.part");
+    write(&path, bytes);
+    match read_part(&path, 1) {
         Ok(part) => {
             if let Ok(program) = part.deployment.parse() {
                 let _ = part.check(1, &program, CHANGED);
@@ -245,8 +245,7 @@ pub(crate) fn part(bytes: &[u8], folder: &Path) {
 }
 
 pub(crate) fn parts() -> Vec<Vec<u8>> {
-    let folder = std::env::temp_dir().join(format!("cryptflow-fuzzing-{}", std::process::id()));
-    let store = Store::open(&folder, 1).unwrap();
+    let path = std::env::temp_dir().join(format!("cryptflow-fuzzing-{}.part", std::process::id()));
     let program = String::from_utf8(read("crates/fuzzing/seeds/program.json")).unwrap();
     let deployment = Deployment {
         name: "m".into(),
@@ -254,15 +253,10 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
         protocol: ProtocolName::Mirror,
         commitments: vec![[1; 32]; 3],
     };
-    store
-        .put(&Part {
-            deployment,
-            salts: vec![[9; 32], [8; 32]],
-            weights: vec![vec![1; 30], Vec::new(), vec![2; 7]],
-        })
-        .unwrap();
-    let bytes = std::fs::read(folder.join("m.part")).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    let (salts, weights) = (vec![[9; 32], [8; 32]], vec![vec![1; 30], Vec::new(), vec![2; 7]]);
+    write_part(&path, 1, &Part { deployment, salts, weights }).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
     vec![bytes]
 }
 

@@ -17,7 +17,11 @@ use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::Links;
 use serde::{Deserialize, Serialize};
 
+pub use arriving::Arriving;
+
 use crate::messages::SessionError;
+
+mod arriving;
 
 /// Bytes of a digest of a list.
 const DIGEST: usize = 32;
@@ -134,16 +138,12 @@ pub fn commit(protocol: ProtocolName, parts: &[Vec<Vec<u8>>]) -> Result<Vec<Told
 
 /// Whether a party's parts of some tensors are those that its owner has committed to.
 pub fn check(protocol: ProtocolName, party: usize, told: &Told, parts: &[Vec<u8>]) -> bool {
-    let (facts, party) = (protocol.facts(), Party::new(party));
-    let held: Vec<usize> = facts.held_by(party).map(|(number, _)| number).collect();
-    let whole = told.commitments.len() == facts.pieces.len() && told.salts.len() == held.len();
-    // A part of which nothing is due is empty.
-    let read = parts.iter().all(|part| facts.pieces_of(party, part).is_some());
-    let fits = |(&number, salt): (&usize, &[u8; 32])| {
-        let made = commitment(protocol, party, number, salt, parts);
-        made.is_some() && made.as_ref() == told.commitments.get(number)
-    };
-    whole && read && held.iter().zip(&told.salts).all(fits)
+    let mut arriving = Arriving::new(protocol, party, told);
+    for part in parts {
+        arriving.tensor(part.len() as u64);
+        arriving.take(part);
+    }
+    arriving.holds()
 }
 
 /// A commitment to a piece of all tensors: who does not know the salt learns nothing of them from it.
@@ -154,14 +154,18 @@ fn commitment(
     salt: &[u8; 32],
     parts: &[Vec<u8>],
 ) -> Option<[u8; 32]> {
-    let key = blake3::derive_key("cryptflow commitment to a piece v1", salt);
-    let mut hasher = blake3::Hasher::new_keyed(&key);
+    let mut hasher = committing(salt);
     for part in parts {
         let pieces = protocol.facts().pieces_of(party, part)?;
         let (_, bytes) = pieces.into_iter().find(|(held, _)| *held == number)?;
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     }
     Some(*hasher.finalize().as_bytes())
+}
+
+/// What makes a commitment of the length and the bytes of a piece, tensor by tensor.
+fn committing(salt: &[u8; 32]) -> blake3::Hasher {
+    blake3::Hasher::new_keyed(&blake3::derive_key("cryptflow commitment to a piece v1", salt))
 }
 
 /// The digest of a list of commitments: what parties compare.

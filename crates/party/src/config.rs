@@ -49,6 +49,8 @@ pub struct Config {
     pub clients: BTreeMap<String, ClientEntry>,
     /// How sessions run.
     pub session: SessionLimits,
+    /// Versions of a model that a party keeps, once all parties have them.
+    pub keep_versions: usize,
     /// What is proved and demanded; nothing where this consortium trusts its members to be curious
     /// at most.
     pub attestation: Option<AttestationFiles>,
@@ -186,6 +188,7 @@ struct File {
     parties: BTreeMap<usize, Party>,
     clients: BTreeMap<String, Client>,
     session: Session,
+    models: Models,
     attestation: Option<Attestation>,
 }
 
@@ -245,6 +248,12 @@ struct Session {
     check_inputs: Option<bool>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Models {
+    keep: Option<usize>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Attestation {
@@ -269,24 +278,25 @@ impl<'de> Visitor<'de> for FileVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
         let (mut site, mut parties, mut clients) = (None, BTreeMap::new(), BTreeMap::new());
-        let (mut session, mut attestation) = (Session::default(), None);
+        let (mut session, mut models, mut attestation) = (Session::default(), Models::default(), None);
         while let Some(key) = map.next_key::<String>()? {
             match (key.as_str(), party_index(&key)) {
                 (_, Some(index)) => drop(parties.insert(index, map.next_value()?)),
                 ("site", _) => site = Some(map.next_value()?),
                 ("clients", _) => clients = map.next_value()?,
                 ("session", _) => session = map.next_value()?,
+                ("models", _) => models = map.next_value()?,
                 ("attestation", _) => attestation = Some(map.next_value()?),
                 _ => {
                     return Err(A::Error::unknown_field(
                         &key,
-                        &["site", "p0", "p1", "p2", "…", "clients", "session", "attestation"],
+                        &["site", "p0", "p1", "p2", "…", "clients", "session", "models", "attestation"],
                     ));
                 }
             }
         }
         let site = site.ok_or_else(|| A::Error::missing_field("site"))?;
-        Ok(File { site, parties, clients, session, attestation })
+        Ok(File { site, parties, clients, session, models, attestation })
     }
 }
 
@@ -399,6 +409,7 @@ impl Config {
             store: lanes::path(&folder.join(file.site.store.unwrap_or("store".into())), lane),
             audit: lanes::path(&folder.join(file.site.audit.unwrap_or("audit.jsonl".into())), lane),
             session: file.session.check(parties.len(), clients.len())?,
+            keep_versions: file.models.keep.unwrap_or(2).max(1),
             parties,
             clients,
             attestation,

@@ -9,12 +9,16 @@ use crate::attested::clean;
 use crate::deployment::Deployment;
 use crate::holding::Held;
 use crate::messages::{Manifest, SessionError, decode};
+use crate::versions::Model;
 
 /// Longest of these messages: a program.
 const LIMIT: usize = 64 << 20;
 
 /// Longest of those that hold none.
 const SHORT: usize = 16 << 10;
+
+/// Longest message that a part of a weight comes in.
+pub const PIECE: usize = 256 << 10;
 
 /// The first message of a client, where it does not come to a session of its own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,25 +32,73 @@ pub struct Greeting {
 pub enum Ask {
     /// How it is.
     Status,
-    /// What it may know of a model.
-    Describe {
+    /// Which versions it keeps of a model; of all models that the client may use where none is named.
+    Versions {
         /// Which.
+        name: Option<String>,
+    },
+    /// What it may know of a deployment.
+    Describe {
+        /// The model.
+        name: String,
+        /// The digest of the deployment.
+        deployment: [u8; 32],
+    },
+    /// The right to change a model, until the connection ends: [`Tell::Versions`] of it. Whoever has it
+    /// is not silent for longer than the party's deadline ([`Ask::Still`]).
+    Lock {
+        /// Which model.
         name: String,
     },
-    /// To keep a model; the party's parts of the weights follow, by id, once it is [`Tell::Ready`]. Then it
-    /// is [`Tell::Held`].
+    /// To hold a part of a model; the parts of the weights follow, by id, once it is [`Tell::Ready`],
+    /// in messages of at most [`PIECE`] bytes, each answered by [`Tell::Ready`]. Then it is
+    /// [`Tell::Held`].
     Deploy {
+        /// The number that the version is to have.
+        generation: u64,
         /// What everybody may know.
         deployment: Deployment,
         /// The salts of the commitments to what this party gets.
         salts: Vec<[u8; 32]>,
+        /// Bytes of each part.
+        lengths: Vec<u64>,
         /// In the place of another of its name.
         replace: bool,
     },
-    /// All parties hold their parts: keep them.
+    /// To hold a deployment that it keeps as a new version: [`Tell::Held`].
+    Restore {
+        /// The model.
+        name: String,
+        /// The number that the version is to have.
+        generation: u64,
+        /// The digest of the deployment.
+        deployment: [u8; 32],
+    },
+    /// To be ready to remove all versions of a model: [`Tell::Held`].
+    Remove {
+        /// The model.
+        name: String,
+        /// The number that the version is to have that says so.
+        generation: u64,
+    },
+    /// Nothing, but that the client is there.
+    Still,
+    /// All parties hold what is staged: commit it. Whoever may use a model may say that, as it is the
+    /// parties' signatures that count.
     Commit {
+        /// The model.
+        name: String,
+        /// The version.
+        generation: u64,
         /// What each party has signed, in order.
         held: Vec<Held>,
+    },
+    /// All parties have committed these versions: what is older need not be kept.
+    Settle {
+        /// The model.
+        name: String,
+        /// The numbers of the versions.
+        common: Vec<u64>,
     },
     /// To begin a session. Once *all* parties have said [`Tell::Ready`], the client connects to each of
     /// them anew, to the session itself ([`cryptflow_wire::tls::Route`]); the parties do the same with
@@ -72,6 +124,8 @@ pub enum Tell {
     Status(Box<Status>),
     /// A model.
     Model(Box<Deployment>),
+    /// What it keeps of the models that the client may use.
+    Versions(Vec<Model>),
     /// Go on.
     Ready,
     /// It holds its part of a model, and that goes with what it was told of all.
@@ -225,6 +279,17 @@ pub fn ready_in_turn(
 pub fn held(channel: &mut Channel) -> Result<Held, SessionError> {
     match answer(channel)? {
         Tell::Held(held) => Ok(*held),
+        _ => Err(another(channel)),
+    }
+}
+
+/// Waits for [`Tell::Versions`].
+///
+/// # Errors
+/// The connection failed, or the party refuses.
+pub fn versions(channel: &mut Channel) -> Result<Vec<Model>, SessionError> {
+    match answer(channel)? {
+        Tell::Versions(models) => Ok(models),
         _ => Err(another(channel)),
     }
 }

@@ -1,81 +1,108 @@
-//! What parties know of each other when a model is deployed.
+//! What parties know of each other when a version of a model is decided.
 //!
 //! Each party finds out by itself whether its part is what the owner has committed to
 //! ([`crate::commitments`]); whether all were told of the same commitments, they find out together,
-//! before any of them keeps anything. A party that holds its part says so and signs it ([`Held`]); the
-//! owner hands each party what all have signed (`agreed`). An owner cannot sign in a party's place, so
-//! parties that keep a model have all found the same of it, whatever they were told by whom.
+//! before any of them serves anything of it. A party that holds its part says so and signs it
+//! ([`Held`]); what all have signed is the *certificate* of the version: whoever has it shows each
+//! party that all others hold theirs. An owner cannot sign in a party's place, so parties that keep a
+//! version have all found the same of it, whatever they were told by whom.
+//!
+//! A party signs one holding for each number of a version, so there is one certificate at most.
 
 use cryptflow_wire::tls::{Fingerprint, Identity, signer};
 use serde::{Deserialize, Serialize};
 
 use crate::commitments::Unfit;
 use crate::config::PartyEntry;
-use crate::deployment::Deployment;
 use crate::messages::SessionError;
 
 /// What a signature is about, before everything else.
-const CONTEXT: &[u8] = b"cryptflow held part v1\0";
+const CONTEXT: &[u8] = b"cryptflow held part v2\0";
 
-/// That a party holds its part of a model, signed.
+/// That a party holds its part of a version, signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Of what: [`Deployment::digest`].
+    /// Of what: [`crate::versions::Content::digest`].
+    #[serde(with = "hex::serde")]
     pub deployment: [u8; 32],
     /// The certificate of the party's site, DER.
+    #[serde(with = "hex::serde")]
     pub certificate: Vec<u8>,
     /// The signature of its key.
+    #[serde(with = "hex::serde")]
     pub signature: Vec<u8>,
 }
 
-impl Held {
-    /// Party `party`, whose key this is, holds its part of a model of this owner's.
+/// What is promised by who signs.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise<'a> {
+    /// The model.
+    pub name: &'a str,
+    /// The number of the version.
+    pub generation: u64,
+    /// What it is: [`crate::versions::Content::digest`].
+    pub deployment: [u8; 32],
+    /// The key of the client that brings it.
+    pub owner: Fingerprint,
+}
+
+impl Promise<'_> {
+    /// What is signed by a party that says it of such a deployment.
+    fn statement(&self, party: usize, deployment: &[u8; 32]) -> Vec<u8> {
+        let (party, generation) = ((party as u64).to_le_bytes(), self.generation.to_le_bytes());
+        [CONTEXT, &party, &self.owner.0, &generation, deployment, self.name.as_bytes()].concat()
+    }
+
+    /// Party `party`, whose key this is, makes it.
     ///
     /// # Errors
     /// The key cannot sign.
-    pub(crate) fn sign(
-        identity: &Identity,
-        party: usize,
-        owner: Fingerprint,
-        deployment: &Deployment,
-    ) -> Result<Held, SessionError> {
-        let digest = deployment.digest();
+    pub(crate) fn sign(&self, identity: &Identity, party: usize) -> Result<Held, SessionError> {
         Ok(Held {
-            deployment: digest,
+            deployment: self.deployment,
             certificate: identity.certificate().to_vec(),
-            signature: identity.sign(&statement(party, owner, &deployment.name, &digest))?,
+            signature: identity.sign(&self.statement(party, &self.deployment))?,
         })
     }
-}
 
-/// What is signed.
-fn statement(party: usize, owner: Fingerprint, name: &str, deployment: &[u8; 32]) -> Vec<u8> {
-    let party = (party as u64).to_le_bytes();
-    [CONTEXT, &party, &owner.0, deployment, name.as_bytes()].concat()
-}
-
-/// Whether all other parties hold their parts of what party `own` holds its part of. `owner` brings what
-/// they have signed, in order, and is known by this name and key.
-///
-/// # Errors
-/// One of them did not sign, or holds a part of something else.
-pub(crate) fn agreed(
-    held: &[Held],
-    parties: &[PartyEntry],
-    own: usize,
-    (name, owner): (&str, Fingerprint),
-    deployment: &Deployment,
-) -> Result<(), Unfit> {
-    let (who, digest) = (|| format!("client {name}"), deployment.digest());
-    for (other, entry) in parties.iter().enumerate().filter(|(other, _)| *other != own) {
-        let signed = held.get(other).filter(|held| {
-            let said = statement(other, owner, &deployment.name, &held.deployment);
+    /// What a party has signed, if that is its signature: it may speak of another deployment.
+    fn signed<'a>(&self, held: &'a [Held], party: usize, entry: &PartyEntry) -> Option<&'a Held> {
+        held.get(party).filter(|held| {
+            let said = self.statement(party, &held.deployment);
             signer(&held.certificate, &said, &held.signature).is_some_and(|key| entry.keys.contains(key))
-        });
-        let Some(signed) = signed else { return Err(Unfit::NotHeld { owner: who(), party: own, other }) };
-        if signed.deployment != digest {
-            return Err(Unfit::Deployments { owner: who(), party: own, other });
-        }
+        })
     }
-    Ok(())
+
+    /// Whether all parties have made it: `held` is what each has signed, in order.
+    pub fn is_made_by_all(&self, held: &[Held], parties: &[PartyEntry]) -> bool {
+        let made = |(party, entry)| {
+            self.signed(held, party, entry).is_some_and(|held| held.deployment == self.deployment)
+        };
+        parties.iter().enumerate().all(made)
+    }
+
+    /// Whether all other parties have made what party `own` has made. `client` is how the owner is
+    /// called here.
+    ///
+    /// # Errors
+    /// One of them did not sign, or holds a part of something else.
+    pub(crate) fn agreed(
+        &self,
+        held: &[Held],
+        parties: &[PartyEntry],
+        own: usize,
+        client: &str,
+    ) -> Result<(), Unfit> {
+        let owner = || format!("client {client}");
+        for (other, entry) in parties.iter().enumerate().filter(|(other, _)| *other != own) {
+            match self.signed(held, other, entry) {
+                None => return Err(Unfit::NotHeld { owner: owner(), party: own, other }),
+                Some(held) if held.deployment != self.deployment => {
+                    return Err(Unfit::Deployments { owner: owner(), party: own, other });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
 }

@@ -18,7 +18,9 @@ pub mod lanes;
 pub mod limits;
 mod live;
 mod lock;
+mod locks;
 pub mod messages;
+mod models;
 pub mod numbers;
 mod open;
 pub mod receiving;
@@ -33,6 +35,7 @@ mod site;
 mod stop;
 pub mod store;
 mod surviving;
+pub mod versions;
 mod worker;
 
 use std::io::Write;

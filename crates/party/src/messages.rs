@@ -340,9 +340,17 @@ pub enum SessionError {
     /// The key of a site that cannot sign.
     #[error(transparent)]
     NoSignature(#[from] cryptflow_wire::tls::NoSignature),
-    /// A model was to be kept, and none was sent.
-    #[error("there is nothing to keep")]
-    NothingToKeep,
+    /// Another client changes a model.
+    #[error("client {client} changes the model {model:?} at this moment; try again when that is done")]
+    Locked {
+        /// Which.
+        model: String,
+        /// Who.
+        client: String,
+    },
+    /// A model was to be changed by a client that has not asked for the right to do so alone.
+    #[error("the model {0:?} was to be changed by a client that has not kept the others out")]
+    NotLocked(String),
     /// Inputs or weights that do not go with the program.
     #[error("{0}")]
     Operands(String),

@@ -191,11 +191,15 @@ impl Service {
         if let Some(memory) = wanted.manifest.deployment.as_ref().and_then(known) {
             return Ok(memory);
         }
-        let deployment = site.store.deployment(&wanted.model)?;
-        if wanted.manifest.deployment != Some(deployment.digest()) {
+        let kept = match &wanted.manifest.deployment {
+            Some(digest) => site.store.deployment(&wanted.model, digest)?,
+            None => None,
+        };
+        let kept = kept.filter(|kept| wanted.manifest.deployment == Some(kept.digest()));
+        let Some(deployment) = kept else {
             let difference = Difference::Model { party: site.index, model: wanted.model.clone() };
             return Err(Obstacle::Different(difference).into());
-        }
+        };
         let program = deployment.parse()?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         let memory = demand(&program).memory;

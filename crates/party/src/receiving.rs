@@ -1,5 +1,5 @@
-//! Memory for what clients bring, programs and parts: so much for all of them together, as each may have
-//! many connections, and a model can be as large as a session.
+//! Memory for the programs that clients bring: so much for all of them together, as each may have many
+//! connections. Parts of weights go onto the disk as they come.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -27,7 +27,10 @@ impl Service {
     pub fn reload(&self, config: Config, trust: Option<Trust>) -> Result<Vec<String>, crate::StartError> {
         let before = self.site();
         fixed(&before.config, &config)?;
-        let after = Arc::new(Site::new(config, trust)?);
+        let mut after = Site::new(config, trust)?;
+        // The same folder, in which there is one change at a time.
+        after.store = before.store.clone();
+        let after = Arc::new(after);
         let changes = changes(&before, &after);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
         let ended = self.live.end(|client, model| {
@@ -82,6 +85,9 @@ fn changes(before: &Site, after: &Site) -> Vec<String> {
     }
     if old.session != new.session {
         changes.push("the limits of sessions are others".into());
+    }
+    if old.keep_versions != new.keep_versions {
+        changes.push("models.keep is another".into());
     }
     let policy = |site: &Site| site.trust.as_ref().map(|trust| trust.policy);
     if policy(before) != policy(after) {

@@ -14,15 +14,14 @@ use serde_json::json;
 
 use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
-use crate::commitments::{Unfit, What};
 use crate::config::{ClientEntry, Config, Process, Right};
-use crate::deployment::{Deployment, Part, check_name};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
-use crate::holding::{Held, agreed};
 use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
-use crate::messages::{Obstacle, SessionError, VERSION, elements, part_limit};
+use crate::locks::{Lock, Locks};
+use crate::messages::{SessionError, VERSION};
+use crate::models::{Asking, listed};
 use crate::numbers::Numbers;
 use crate::open::Wanted;
 use crate::receiving::{Receiving, Room, SHARE};
@@ -87,6 +86,8 @@ pub struct Service {
     /// Bytes of memory that the program of a deployment demands, by the deployment's digest.
     pub(crate) demands: Mutex<HashMap<[u8; 32], u64>>,
     receiving: Arc<Receiving>,
+    /// Who changes which model.
+    pub(crate) locks: Arc<Locks>,
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
@@ -108,6 +109,7 @@ impl Service {
         let site = Arc::new(Site::new(config, trust)?);
         let config = &site.config;
         let lock = SiteLock::take(&config.store)?;
+        site.store.repair()?.iter().for_each(|line| log(line));
         let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
@@ -120,6 +122,7 @@ impl Service {
             live: Live::default(),
             demands: Mutex::default(),
             receiving: Arc::default(),
+            locks: Arc::default(),
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
@@ -312,10 +315,13 @@ impl Service {
 
     /// What a client asks for, one thing after another.
     fn attend(&self, mut channel: Channel, key: Fingerprint) -> Result<(), SessionError> {
-        let mut held: Option<(Part, Room)> = None;
+        let mut lock: Option<Lock> = None;
         loop {
             let site = self.site();
-            channel.extend(Instant::now() + site.config.session.idle);
+            let session = &site.config.session;
+            // Who keeps others out must not be silent for long.
+            let patience = if lock.is_some() { session.deadline } else { session.idle };
+            channel.extend(Instant::now() + patience);
             // Who may not bring models says nothing long.
             let brings =
                 site.config.client(key).is_some_and(|(_, client)| client.may.contains(&Right::Deploy));
@@ -337,48 +343,39 @@ impl Service {
             };
             let done = match ask {
                 Ask::Status => self.status(site, name, client).map(|status| Tell::Status(Box::new(status))),
-                Ask::Describe { name: model } => self.describe(site, client, &model),
-                Ask::Deploy { deployment, salts, replace } => {
-                    let taken = self.take(site, &mut channel, (name, client), deployment, salts, replace);
-                    taken.map(|(part, room, signed)| {
-                        held = Some((part, room));
-                        Tell::Held(Box::new(signed))
-                    })
-                }
-                Ask::Commit { held: all } => {
-                    self.keep(site, (name, key), held.take(), &all).map(|()| Tell::Ready)
-                }
                 Ask::Open { name: model, manifest, wait } => {
                     self.open(channel, Wanted { client: key, model, manifest, wait });
                     return Ok(());
                 }
+                ask => {
+                    let asking = Asking { service: self, site, name, key, client };
+                    asking.answer(&mut channel, ask, &mut lock)
+                }
             };
-            match done {
-                Ok(tell) => say(&mut channel, &tell)?,
+            let refused = match done {
+                Ok(tell) => {
+                    say(&mut channel, &tell)?;
+                    continue;
+                }
                 Err(SessionError::Unfit(unfit)) => {
                     // Whoever lies is written down, however much else there is to write down.
                     let reason = unfit.to_string();
                     self.record("refused", json!({ "client": name, "reason": reason }));
                     self.log(&reason);
-                    return say(&mut channel, &Tell::Refused { reason });
+                    say(&mut channel, &Tell::Refused { reason })
                 }
-                Err(error) => return self.refuse(&mut channel, error.to_string()),
+                Err(error) => self.refuse(&mut channel, error.to_string()),
+            };
+            if lock.take().is_some() {
+                // It may still be sending a part, and shall hear why that is of no use.
+                channel.drain(site.deadline());
             }
+            return refused;
         }
     }
 
     fn status(&self, site: &Site, name: &str, client: &ClientEntry) -> Result<Status, SessionError> {
-        let mut models = Vec::new();
-        for model in site.store.names()? {
-            if allowed(client, &model) {
-                // A damaged file is listed, too: its operator must hear of it.
-                let (protocol, digest) = match site.store.deployment(&model) {
-                    Ok(deployment) => (deployment.protocol.to_string(), hex::encode(deployment.digest())),
-                    Err(error) => ("damaged".into(), error.to_string()),
-                };
-                models.push((model, protocol, digest));
-            }
-        }
+        let models = listed(site, client)?;
         let mut may: Vec<_> = client.may.iter().map(|right| format!("{right:?}").to_lowercase()).collect();
         may.sort();
         let Occupancy { taken, waiting, .. } = self.seats.occupancy();
@@ -398,11 +395,6 @@ impl Service {
         })
     }
 
-    fn describe(&self, site: &Site, client: &ClientEntry, model: &str) -> Result<Tell, SessionError> {
-        self.permit(client, Right::Predict, model)?;
-        Ok(Tell::Model(Box::new(site.store.deployment(model)?)))
-    }
-
     /// Whether a client may do this with this model.
     pub(crate) fn permit(&self, client: &ClientEntry, right: Right, model: &str) -> Result<(), SessionError> {
         if !client.may.contains(&right) {
@@ -415,71 +407,13 @@ impl Service {
         Ok(())
     }
 
-    /// Takes this party's part of a model, and holds it until the client shows that all parties hold
-    /// theirs. Returns what this party has signed of it, too.
-    fn take(
-        &self,
-        site: &Site,
-        channel: &mut Channel,
-        (name, client): (&str, &ClientEntry),
-        deployment: Deployment,
-        salts: Vec<[u8; 32]>,
-        replace: bool,
-    ) -> Result<(Part, Room, Held), SessionError> {
-        check_name(&deployment.name)?;
-        self.permit(client, Right::Deploy, &deployment.name)?;
-        if !site.config.session.protocols.contains(&deployment.protocol) {
-            let (party, protocol) = ("this party".into(), deployment.protocol);
-            return Err(Obstacle::Protocol { party, protocol }.into());
-        }
-        if !replace && site.store.holds(&deployment.name) {
-            return Err(StoreError::Exists(deployment.name).into());
-        }
-        let program = deployment.parse()?;
-        site.config.session.run.admit(&program).map_err(Obstacle::from)?;
-        let longest = program.weights.iter().map(|weight| part_limit(elements(&weight.shape)) as u64);
-        let room = self.room(site, longest.fold(0, u64::saturating_add))?;
-        say(channel, &Tell::Ready)?;
-        let mut weights = Vec::with_capacity(program.weights.len());
-        for weight in &program.weights {
-            channel.extend(Instant::now() + site.config.session.idle);
-            weights.push(channel.recv(part_limit(elements(&weight.shape)))?);
-        }
-        let part = Part { deployment, salts, weights };
-        part.check_sizes(site.index, &program)?;
-        if !part.fits(site.index) {
-            let owner = format!("client {name}");
-            return Err(Unfit::Part { owner, party: site.index, what: What::Weights }.into());
-        }
-        let signed =
-            Held::sign(&site.config.identity, site.index, channel.peer_fingerprint(), &part.deployment)?;
-        Ok((part, room, signed))
-    }
-
     /// Room for so many bytes of what a client brings.
     fn room(&self, site: &Site, bytes: u64) -> Result<Room, SessionError> {
         Ok(self.receiving.room(bytes, site.config.session.memory / SHARE)?)
     }
-
-    /// Keeps a part, once all parties have shown that they hold theirs of the same model.
-    fn keep(
-        &self,
-        site: &Site,
-        owner: (&str, Fingerprint),
-        part: Option<(Part, Room)>,
-        held: &[Held],
-    ) -> Result<(), SessionError> {
-        let (part, _room) = part.ok_or(SessionError::NothingToKeep)?;
-        agreed(held, &site.config.parties, site.index, owner, &part.deployment)?;
-        site.store.put(&part)?;
-        let (name, digest) = (&part.deployment.name, hex::encode(part.deployment.digest()));
-        let (client, _) = owner;
-        self.record("deployed", json!({ "client": client, "model": name, "deployment": digest }));
-        self.log(&format!("{client} deployed {name}, {digest}"));
-        Ok(())
-    }
 }
 
-fn allowed(client: &ClientEntry, model: &str) -> bool {
+/// Whether a model is one of a client's.
+pub(crate) fn allowed(client: &ClientEntry, model: &str) -> bool {
     client.models.as_ref().is_none_or(|models| models.contains(model))
 }

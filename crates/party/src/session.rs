@@ -107,10 +107,14 @@ impl Session {
                 _ => Difference::Policy(index),
             });
         }
-        let part = site.store.get(model)?;
-        if manifest.deployment != Some(part.deployment.digest()) {
+        let kept = match &manifest.deployment {
+            Some(digest) => site.store.get(model, digest)?,
+            None => None,
+        };
+        let kept = kept.filter(|part| manifest.deployment == Some(part.deployment.digest()));
+        let Some(part) = kept else {
             return refused(Difference::Model { party: index, model: model.into() });
-        }
+        };
         if !part.deployment.protocol.shares_like(manifest.protocol) {
             let (deployed, asked) = (part.deployment.protocol, manifest.protocol);
             return refused(Difference::Sharing { model: model.into(), deployed, asked });

@@ -64,15 +64,17 @@ impl Site {
         let protocol = self::protocol(py, protocol)?;
         let model = &program.get().model;
         waiting::work(py, None, |_| {
-            let deployed = self.site.deploy(name, &model.program, model.weights()?, protocol, replace);
-            Ok(hex(&deployed.map_err(Failure::party)?.digest()))
+            let weights = model.weights()?;
+            let deployed = self.site.deploy(name, &model.program, weights, protocol, replace, &|_, _| ());
+            Ok(deployed.map_err(Failure::party)?.deployment.map(|digest| hex(&digest)).unwrap_or_default())
         })
     }
 
     /// A model that the parties keep.
     fn model(&self, py: Python<'_>, name: &str) -> PyResult<Deployed> {
         waiting::work(py, None, |_| {
-            let (deployment, program) = self.site.found(name).map_err(Failure::party)?;
+            let cryptflow::deployed::Described { deployment, program, .. } =
+                self.site.found(name).map_err(Failure::party)?;
             let model = Model {
                 program,
                 weights: None,

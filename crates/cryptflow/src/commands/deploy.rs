@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
+use crate::deploying::Changed;
 use crate::error::{Error, Result};
 use clap::Args;
 use cryptflow_party::deployment::check_name;
 use cryptflow_protocols::ProtocolName;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use super::model::Compiled;
 use super::protocol;
 use super::site::Where;
 
 /// Share a compiled model's weights into the stores of the three parties; no party learns them. All
-/// three keep their parts, or none does.
+/// three use the model from then on, or none does, whoever stops in the middle.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The compiled model.
@@ -23,9 +26,13 @@ pub(crate) struct Arguments {
     /// The protocol that it will be used with.
     #[arg(long, value_parser = protocol::parser(), default_value_t = ProtocolName::DEFAULT)]
     protocol: ProtocolName,
-    /// In the place of another model of this name.
+    /// In the place of another model of this name, which the parties keep: `cryptflow models rollback`
+    /// brings it back.
     #[arg(long)]
     replace: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     site: Where,
 }
@@ -39,11 +46,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => arguments.model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string(),
     };
     check_name(&name).map_err(Error::new)?;
-    let deployment = site.deploy(&name, &program, &weights, arguments.protocol, arguments.replace)?;
+    let bar = bar();
+    let progress = |arrived: u64, all: u64| {
+        bar.set_length(all);
+        bar.set_position(arrived);
+    };
+    let protocol = arguments.protocol;
+    let deployed = site.deploy(&name, &program, &weights, protocol, arguments.replace, &progress);
+    bar.finish_and_clear();
+    let Changed { generation, deployment } = deployed?;
+    let digest = deployment.map(hex::encode).unwrap_or_default();
+    if arguments.json {
+        let report = json!({ "model": name, "version": generation, "deployment": digest, "protocol": protocol,
+            "parties": site.parties() });
+        return super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?);
+    }
     super::print(&format!(
-        "{name} is deployed at {}, for {}\ndigest {}\nclients run it with: cryptflow predict {name} --input FILE",
-        site.parties().join(", "),
-        arguments.protocol,
-        hex::encode(deployment.digest())
+        "{name} is deployed at {}, for {protocol}: version {generation}\ndigest {digest}\nclients run it with: cryptflow \
+         predict {name} --input FILE",
+        site.parties().join(", ")
     ))
+}
+
+/// Bytes that have arrived, of all parties together.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    let style = "{elapsed:>4} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }

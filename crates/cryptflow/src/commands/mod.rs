@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod local_cluster;
 mod model;
+mod models;
 mod network;
 mod operations;
 mod overwriting;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Status(status::Arguments),
     Audit(audit::Arguments),
     Deploy(deploy::Arguments),
+    #[command(subcommand)]
+    Models(models::Arguments),
     Predict(predict::Arguments),
     Gateway(Box<gateway::Arguments>),
     #[command(hide = true)]
@@ -78,6 +81,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Status(arguments) => status::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
+        Command::Models(arguments) => models::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Gateway(arguments) => gateway::run(*arguments),
         Command::PartyLocal(arguments) => party_local::run(&arguments),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::renew_where_due;
@@ -38,7 +39,10 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let (deployment, program) = site.found(&arguments.model)?;
+    let Described { deployment, program, warning, .. } = site.found(&arguments.model)?;
+    if let Some(warning) = warning {
+        eprintln!("warning: {warning}");
+    }
     let digest = hex::encode(deployment.digest());
     if let Some(wanted) = arguments.digest.as_ref().filter(|&wanted| *wanted != digest) {
         return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));

@@ -15,6 +15,7 @@ use cryptflow_party::deployment::Deployment;
 use super::Plan;
 use super::model::Served;
 use crate::client::Client;
+use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::{Site, renew_where_due};
@@ -119,8 +120,8 @@ impl Shared {
         if let Some(served) = self.known() {
             return Ok(served);
         }
-        let (deployment, program) = self.site.found(&self.name)?;
-        let served = Arc::new(Served { deployment, program });
+        let Described { deployment, program, warning, .. } = self.site.found(&self.name)?;
+        let served = Arc::new(Served { deployment, program, warning });
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&served)));
         Ok(served)
@@ -140,15 +141,9 @@ impl Shared {
         self.is_deployed(&served.deployment).unwrap_or(true).then_some(served)
     }
 
-    /// Whether all parties keep this under the model's name; nothing where one cannot be asked.
+    /// Whether this is what the parties use under the model's name; nothing where one cannot be asked.
     fn is_deployed(&self, deployment: &Deployment) -> Option<bool> {
-        let digest = hex::encode(deployment.digest());
-        let keeps = |models: Vec<(String, String, String)>| {
-            models.into_iter().any(|(name, _, kept)| name == self.name && kept == digest)
-        };
-        let said: Option<Vec<bool>> =
-            self.site.status().into_iter().map(|status| Some(keeps(status.ok()?.models))).collect();
-        Some(said?.into_iter().all(|keeps| keeps))
+        Some(self.site.standing(&self.name).ok()?.deployment() == Some(deployment.digest()))
     }
 
     /// Forgets what is deployed: it may be another by now.
@@ -215,7 +210,7 @@ impl Shared {
 
     fn conversation(&self, current: &mut Option<Work>) -> Result<()> {
         let served = self.served()?;
-        let Served { deployment, program } = &*served;
+        let Served { deployment, program, .. } = &*served;
         let protocol = deployment.protocol;
         let left = current.as_ref().map(|work| work.until.saturating_duration_since(Instant::now()));
         let mut silent = |_: &str| ();

@@ -22,6 +22,8 @@ const ANY: i64 = -1;
 pub(super) struct Served {
     pub(super) deployment: Deployment,
     pub(super) program: Checked,
+    /// What whoever gets an answer should hear.
+    pub(super) warning: Option<String>,
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
@@ -121,6 +123,7 @@ impl Served {
             });
         }
         report.answers = Answers::new(job.names(), reports);
-        Ok(Answer { outputs, warnings: report.warnings() })
+        let warnings = report.warnings().into_iter().chain(self.warning.clone());
+        Ok(Answer { outputs, warnings: warnings.collect() })
     }
 }

@@ -12,7 +12,7 @@ use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, answer, held, ready, say};
+use cryptflow_party::greeting::{Ask, Greeting, answer, ready, say};
 use cryptflow_party::messages::{Manifest, Reply, Request, SessionError, VERSION, receive, send};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
@@ -21,6 +21,7 @@ use cryptflow_wire::tls::Channel;
 
 use crate::common;
 use crate::hostile::repeating;
+use crate::owner::{Owner, offered};
 use crate::sites::Sites;
 
 /// xorshift64*: the same numbers for the same seed.
@@ -173,11 +174,15 @@ impl Hostile {
     fn asks_for_what_there_is_not(&mut self, random: &mut Random) -> Result {
         let mut channel = self.any(random)?;
         let name = random.one_of(&["tiny", "none", "../site.key.pem", "", ".", "oscars"]).to_string();
-        let ask = random.one_of(&[0, 1, 2]);
+        let ask = random.below(7);
         match ask {
             0 => say(&mut channel, &Ask::Status)?,
-            1 => say(&mut channel, &Ask::Describe { name })?,
-            _ => say(&mut channel, &Ask::Commit { held: Vec::new() })?,
+            1 => say(&mut channel, &Ask::Describe { name, deployment: [1; 32] })?,
+            2 => say(&mut channel, &Ask::Versions { name: Some(name) })?,
+            3 => say(&mut channel, &Ask::Settle { name, common: vec![random.below(9)] })?,
+            4 => say(&mut channel, &Ask::Remove { name, generation: random.below(9) })?,
+            5 => say(&mut channel, &Ask::Lock { name })?,
+            _ => say(&mut channel, &Ask::Commit { name, generation: random.below(9), held: Vec::new() })?,
         }
         answer(&mut channel)?;
         Ok(())
@@ -331,24 +336,10 @@ impl Hostile {
         Ok((program, commit(ProtocolName::Mirror, &parts)?, parts))
     }
 
-    fn offer(
-        &self,
-        channel: &mut Channel,
-        program: String,
-        told: &Told,
-    ) -> std::result::Result<(), SessionError> {
-        let commitments = told.commitments.clone();
-        let deployment =
-            Deployment { name: self.model.clone(), program, protocol: ProtocolName::Mirror, commitments };
-        say(channel, &Ask::Deploy { deployment, salts: told.salts.clone(), replace: true })?;
-        ready(channel)
-    }
-
     fn deploys_too_much(&mut self, random: &mut Random) -> Result {
         let program = serde_json::to_string(&repeating(1 << (30 + random.below(33))))?;
         let (_, told, _) = self.sharing()?;
-        let mut channel = self.any(random)?;
-        Ok(self.offer(&mut channel, program, &told[0])?)
+        self.offers(random, program, &told)
     }
 
     fn deploys_no_program(&mut self, random: &mut Random) -> Result {
@@ -358,8 +349,7 @@ impl Hostile {
             let at = random.below(json.len() as u64) as usize;
             json[at] = random.one_of(b"0123456789[]{}\",:-e ");
         }
-        let mut channel = self.any(random)?;
-        Ok(self.offer(&mut channel, String::from_utf8(json)?, &told[0])?)
+        self.offers(random, String::from_utf8(json)?, &told)
     }
 
     fn deploys_parts_that_do_not_fit(&mut self, random: &mut Random) -> Result {
@@ -370,25 +360,39 @@ impl Hostile {
             1 => told[victim] = self.sharing()?.1.swap_remove(victim),
             _ => told[victim].commitments[0][0] ^= 1,
         }
-        let mut channels = Vec::new();
+        let Owner { generation, mut channels } = Owner::of(&self.site, &self.model)?;
         let mut all = Vec::new();
-        for party in 0..3 {
-            let mut channel = self.greeted(party)?;
-            self.offer(&mut channel, serde_json::to_string(&program)?, &told[party])?;
-            parts[party].iter().try_for_each(|part| channel.send(part))?;
-            all.push(held(&mut channel)?);
-            channels.push(channel);
+        for (channel, (told, parts)) in channels.iter_mut().zip(told.iter().zip(&parts)) {
+            let deployment = self.deployment(serde_json::to_string(&program)?, told);
+            all.push(offered(channel, generation, deployment, told, parts)?);
         }
         for mut channel in channels {
-            say(&mut channel, &Ask::Commit { held: all.clone() })?;
+            say(&mut channel, &Ask::Commit { name: self.model.clone(), generation, held: all.clone() })?;
             ready(&mut channel)?;
         }
         Ok(())
     }
 
+    fn deployment(&self, program: String, told: &Told) -> Deployment {
+        let (name, commitments) = (self.model.clone(), told.commitments.clone());
+        Deployment { name, program, protocol: ProtocolName::Mirror, commitments }
+    }
+
+    /// Offers a party a program, and weights of any lengths.
+    fn offers(&self, random: &mut Random, program: String, told: &[Told]) -> Result {
+        let Owner { generation, mut channels } = Owner::of(&self.site, &self.model)?;
+        let deployment = self.deployment(program, &told[0]);
+        let lengths = (0..random.below(4)).map(|_| random.next() >> random.below(64)).collect();
+        let (salts, replace) = (told[0].salts.clone(), true);
+        let channel = &mut channels[random.below(3) as usize];
+        say(channel, &Ask::Deploy { generation, deployment, salts, lengths, replace })?;
+        ready(channel)?;
+        Ok(channel.send(&random.bytes(400_000))?)
+    }
+
     fn deploys(&self) -> Result {
         let (program, weights) = common::program();
-        self.site.deploy(&self.model, &program, &weights, ProtocolName::Mirror, true)?;
+        self.site.deploy(&self.model, &program, &weights, ProtocolName::Mirror, true, &|_, _| ())?;
         Ok(())
     }
 }

@@ -80,7 +80,7 @@ fn a_party_whose_evidence_lies() {
 #[test]
 fn a_party_that_changes_its_weights() {
     let sites = running();
-    let path = sites.site("p1").join("store/tiny.part");
+    let path = sites.part(1, "tiny");
     let whole = std::fs::read(&path).unwrap();
     let mut changed = whole.clone();
     *changed.last_mut().unwrap() ^= 1;
@@ -194,9 +194,11 @@ fn a_host_that_forks_its_party() {
     let copy = free_address();
     // The second copy: the same key, store and program, at another address.
     let folder = sites.site("p2-copy");
-    std::fs::create_dir_all(folder.join("store")).unwrap();
-    for file in ["site.cert.pem", "site.key.pem", "store/tiny.part"] {
-        std::fs::copy(sites.site("p2").join(file), folder.join(file)).unwrap();
+    std::fs::create_dir_all(folder.join("store/tiny.model")).unwrap();
+    let kept = std::fs::read_dir(sites.site("p2").join("store/tiny.model")).unwrap();
+    let kept = kept.map(|file| format!("store/tiny.model/{}", file.unwrap().file_name().to_str().unwrap()));
+    for file in ["site.cert.pem", "site.key.pem"].map(String::from).into_iter().chain(kept) {
+        std::fs::copy(sites.site("p2").join(&file), folder.join(&file)).unwrap();
     }
     let text = std::fs::read_to_string(sites.config("p2")).unwrap();
     let text = text.replace(&format!("listen = \"{}\"", sites.addresses[2]), &format!("listen = \"{copy}\""));

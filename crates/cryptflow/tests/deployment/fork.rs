@@ -8,7 +8,7 @@ use cryptflow::client::Client;
 use cryptflow_party::attested::{Instance, Terms, Trust, attest};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
+use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say, versions};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
 use cryptflow_program::{Checked, Program};
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
@@ -49,7 +49,10 @@ impl Alice {
 
     pub fn describe(&self, address: &str, key: Fingerprint) -> Deployment {
         let mut channel = self.channel(address, key, 0).unwrap();
-        say(&mut channel, &Ask::Describe { name: "tiny".into() }).unwrap();
+        say(&mut channel, &Ask::Versions { name: Some("tiny".into()) }).unwrap();
+        let kept = versions(&mut channel).unwrap().remove(0).versions.unwrap();
+        let deployment = kept[0].version.content.digest();
+        say(&mut channel, &Ask::Describe { name: "tiny".into(), deployment }).unwrap();
         match answer(&mut channel).unwrap() {
             Tell::Model(deployment) => *deployment,
             other => panic!("{other:?}"),

@@ -29,7 +29,7 @@ fn running() -> Sites {
 }
 
 /// Gives each party its part of an input of zeros, and has those go that are named.
-fn inputs(links: &[Link], ring_bits: u32, go: &[usize]) {
+pub fn inputs(links: &[Link], ring_bits: u32, go: &[usize]) {
     let parts = ProtocolName::Mirror.owner(ring_bits).share_value(&[0; 4 * common::BATCH]).unwrap();
     let told = commit(ProtocolName::Mirror, &parts.iter().map(|part| vec![part.clone()]).collect::<Vec<_>>());
     for (link, (told, part)) in links.iter().zip(told.unwrap().into_iter().zip(parts)) {

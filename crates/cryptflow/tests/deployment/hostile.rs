@@ -249,9 +249,7 @@ fn status_reads_no_weights() {
     let status = || outcome(sites.client(&["status"])).unwrap();
     status();
     let before = sites.memory(0);
-    let store = sites.site("p0").join("store");
-    std::fs::copy(store.join("tiny.part"), store.join("long.part")).unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(store.join("long.part")).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(sites.part(0, "tiny")).unwrap();
     file.set_len(200 << 20).unwrap();
     let done = AtomicBool::new(false);
     let most = std::thread::scope(|scope| {
@@ -264,7 +262,7 @@ fn status_reads_no_weights() {
         });
         let said = status();
         done.store(true, Ordering::Relaxed);
-        assert!(said.contains("it is not as long as its header says"), "{said}");
+        assert!(said.contains("it is not as long as it was when it was deployed"), "{said}");
         watched.join().unwrap()
     });
     assert!(most < before + (20 << 20), "P0 had {before} bytes, and then {most}");
@@ -302,17 +300,30 @@ fn a_client_gets_nothing_beyond_its_rights() {
         check_inputs: true,
         ..Manifest::new(&program, ProtocolName::Mirror).unwrap()
     };
-    let describe = |_: &Site| Ask::Describe { name: "tiny".into() };
+    let digest = deployment.digest();
+    let describe = |_: &Site| Ask::Describe { name: "tiny".into(), deployment: digest };
+    let versions = |_: &Site| Ask::Versions { name: Some("tiny".into()) };
     let open = |site: &Site| Ask::Open { name: "tiny".into(), manifest: manifest(site), wait: true };
-    let deploy = |_: &Site| Ask::Deploy { deployment: deployment.clone(), salts: Vec::new(), replace: true };
+    let deploy = |_: &Site| Ask::Deploy {
+        generation: 2,
+        deployment: deployment.clone(),
+        salts: Vec::new(),
+        lengths: Vec::new(),
+        replace: true,
+    };
+    let lock = |_: &Site| Ask::Lock { name: "tiny".into() };
+    let remove = |_: &Site| Ask::Remove { name: "tiny".into(), generation: 2 };
     type Wish<'a> = &'a dyn Fn(&Site) -> Ask;
     // (who, what it asks for, what is said)
-    let table: [(&str, Wish<'_>, &str); 5] = [
+    let table: [(&str, Wish<'_>, &str); 8] = [
         ("bob", &describe, "this client may not use models here"),
         ("bob", &open, "this client may not use models here"),
         ("carol", &describe, "this client may not use \"tiny\" here"),
         ("carol", &open, "this client may not use \"tiny\" here"),
+        ("carol", &versions, "this client may not use \"tiny\" here"),
         ("carol", &deploy, "this client may not deploy models here"),
+        ("carol", &lock, "this client may not deploy models here"),
+        ("carol", &remove, "this client may not deploy models here"),
     ];
     for (name, wish, said) in table {
         let site = Site::read(&sites.config(name), None).unwrap();
@@ -333,25 +344,31 @@ fn a_client_gets_nothing_beyond_its_rights() {
     assert_eq!((of("client"), of("carol")), (vec!["tiny".to_string()], vec![]));
 }
 
-/// Clients with the right to deploy hold as much memory as there is for all of them, and no more.
+/// The programs that clients with the right to deploy bring take as much memory as there is for all of them,
+/// and no more.
 #[test]
 fn what_clients_bring_has_its_room() {
     let mut sites = Sites::new(false);
-    // Room for two tiny models, whose parts may take 12 kB each.
-    sites.edit("p0", "[session]\n", "[session]\nmemory_mb = 0.12\nmax_memory_mb = 1000\n");
+    // Room for two programs of 20 kB, as text and as what is made of it.
+    sites.edit("p0", "[session]\n", "[session]\nmemory_mb = 0.8\nmax_memory_mb = 1000\n");
     sites.start();
     let alice = Site::read(&sites.config("client"), None).unwrap();
-    let (program, _) = common::program();
-    let deployment = Deployment {
-        name: "tiny".into(),
-        program: serde_json::to_string(&program).unwrap(),
-        protocol: ProtocolName::Mirror,
-        commitments: vec![[0; 32]; ProtocolName::Mirror.facts().pieces.len()],
-    };
+    let program = serde_json::to_string(&common::program().0).unwrap();
+    let number = AtomicUsize::new(0);
     let deploy = || {
         let mut channel = connected(&sites, &alice);
-        let (deployment, salts) = (deployment.clone(), Vec::new());
-        say(&mut channel, &Ask::Deploy { deployment, salts, replace: false }).unwrap();
+        let name = format!("tiny-{}", number.fetch_add(1, Ordering::Relaxed));
+        say(&mut channel, &Ask::Lock { name: name.clone() }).unwrap();
+        answer(&mut channel).unwrap();
+        let deployment = Deployment {
+            name,
+            program: format!("{program:20480}"),
+            protocol: ProtocolName::Mirror,
+            commitments: vec![[0; 32]; ProtocolName::Mirror.facts().pieces.len()],
+        };
+        let (salts, lengths) = (Vec::new(), vec![100; 3]);
+        say(&mut channel, &Ask::Deploy { generation: 1, deployment, salts, lengths, replace: false })
+            .unwrap();
         ready(&mut channel).map_err(|error| error.to_string())?;
         Ok(channel)
     };

@@ -11,15 +11,16 @@ use cryptflow::remote::{Opened, Site};
 use cryptflow_party::attested::Instance;
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, held, ready, say};
+use cryptflow_party::greeting::{Ask, ready, say};
 use cryptflow_party::holding::Held;
-use cryptflow_party::messages::{Manifest, Reply, Request, VERSION, receive, send};
+use cryptflow_party::messages::{Manifest, Reply, Request, receive, send};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::LinkOptions;
 use cryptflow_wire::tls::Channel;
 
 use crate::common;
 use crate::fork::Alice;
+use crate::owner::{Owner, offered};
 use crate::sites::{PATIENCE, Sites};
 
 /// Each party's parts of one tensor. In Mirror a part is a seed, or both, and m behind the one.
@@ -186,30 +187,29 @@ fn weights(victim_lies: fn(&mut Parts)) -> [Vec<Parts>; 2] {
     both
 }
 
-/// A channel to each party that has been given its part, and what it says of it.
-fn given(site: &Site, name: &str, told: &[Told], parts: &[Parts]) -> Vec<(Channel, Result<Held, String>)> {
+/// A channel to each party that has been given its part, and what it says of it; and the version's number.
+fn given(
+    site: &Site,
+    name: &str,
+    told: &[Told],
+    parts: &[Parts],
+) -> (u64, Vec<(Channel, Result<Held, String>)>) {
     let program = serde_json::to_string(&common::program().0).unwrap();
-    let config = site.config();
-    let each = config.parties.iter().zip(told).zip(parts).enumerate();
-    let given = each.map(|(party, ((entry, told), parts))| {
-        let end = Instant::now() + PATIENCE;
-        let (address, key, peer) = (&entry.address, entry.keys.now, format!("P{party}"));
-        let mut channel = Channel::connect(address, &config.identity, key, &peer, end).unwrap();
-        say(&mut channel, &Greeting { version: VERSION }).unwrap();
-        let (protocol, commitments) = (ProtocolName::Mirror, told.commitments.clone());
+    let owner = Owner::alone(site, name);
+    let (generation, protocol) = (owner.generation, ProtocolName::Mirror);
+    let each = owner.channels.into_iter().zip(told).zip(parts);
+    let given = each.map(|((mut channel, told), parts)| {
+        let commitments = told.commitments.clone();
         let deployment = Deployment { name: name.into(), program: program.clone(), protocol, commitments };
-        say(&mut channel, &Ask::Deploy { deployment, salts: told.salts.clone(), replace: true }).unwrap();
-        ready(&mut channel).unwrap();
-        parts.iter().for_each(|part| channel.send(part).unwrap());
-        let said = held(&mut channel).map_err(|error| error.to_string());
-        (channel, said)
+        let said = offered(&mut channel, generation, deployment, told, parts);
+        (channel, said.map_err(|error| error.to_string()))
     });
-    given.collect()
+    (generation, given.collect())
 }
 
 /// What a party says when it is to keep its part.
-fn commit_to(channel: &mut Channel, held: &[Held]) -> Result<(), String> {
-    say(channel, &Ask::Commit { held: held.to_vec() }).unwrap();
+fn commit_to(channel: &mut Channel, name: &str, generation: u64, held: &[Held]) -> Result<(), String> {
+    say(channel, &Ask::Commit { name: name.into(), generation, held: held.to_vec() }).unwrap();
     ready(channel).map_err(|error| error.to_string())
 }
 
@@ -231,7 +231,7 @@ fn an_owner_whose_parts_do_not_go_together() {
         // One party finds that its part is not what all were told.
         let name = format!("part-{lie}");
         let told_all = told(&honest, &lied, victim, false);
-        for (party, (_, said)) in given(&site, &name, &told_all, &lied).into_iter().enumerate() {
+        for (party, (_, said)) in given(&site, &name, &told_all, &lied).1.into_iter().enumerate() {
             let why =
                 format!("client alice gave P{party} a part of the weights that does not go with the others");
             match said {
@@ -243,17 +243,18 @@ fn an_owner_whose_parts_do_not_go_together() {
         // Or each finds what it was told, and all of them find that it was not the same.
         let name = format!("list-{lie}");
         let told_each = told(&honest, &lied, victim, true);
+        let (generation, given) = given(&site, &name, &told_each, &lied);
         let (mut channels, held): (Vec<_>, Vec<_>) =
-            given(&site, &name, &told_each, &lied).into_iter().map(|(c, held)| (c, held.unwrap())).unzip();
+            given.into_iter().map(|(c, held)| (c, held.unwrap())).unzip();
         for (party, channel) in channels.iter_mut().enumerate() {
-            let error = commit_to(channel, &held).unwrap_err();
+            let error = commit_to(channel, &name, generation, &held).unwrap_err();
             let other = if party == victim { usize::from(victim == 0) } else { victim };
             let why = format!(
                 "client alice told P{party} and P{other} of different models, or of different weights"
             );
             assert!(error.contains(&why), "{lie}: {error}");
             assert!(refusals(&sites, party).last().unwrap().contains(&why), "{lie}");
-            assert!(!sites.site(&format!("p{party}")).join(format!("store/{name}.part")).exists(), "{lie}");
+            assert!(sites.store(party).current(&name).unwrap().is_none(), "{lie}");
         }
     }
 }
@@ -271,12 +272,15 @@ fn an_owner_who_signs_for_others() {
     let [parts, _] = weights(|_| ());
     let told = commit(ProtocolName::Mirror, &parts).unwrap();
     let by = |owner: &Site, name: &str| {
-        let given = given(owner, name, &told, &parts).into_iter();
-        given.map(|(channel, held)| (channel, held.unwrap())).unzip::<_, _, Vec<_>, Vec<_>>()
+        let (generation, given) = given(owner, name, &told, &parts);
+        let given = given.into_iter().map(|(channel, held)| (channel, held.unwrap()));
+        let (channels, held) = given.unzip::<_, _, Vec<_>, Vec<_>>();
+        (generation, channels, held)
     };
     let of = |name: &str| by(&site, name);
-    let (_, other_name) = of("other");
-    let (_, other_owner) = by(&bob, "tiny");
+    let (_, _, other_name) = of("other");
+    let (_, _, other_owner) = by(&bob, "tiny");
+    let (_, _, earlier) = of("tiny");
     let own = |held: &[Held]| {
         let identity = &site.config().identity;
         let mut forged = held[1].clone();
@@ -285,25 +289,26 @@ fn an_owner_who_signs_for_others() {
         forged
     };
     type Lie<'a> = &'a dyn Fn(&mut Vec<Held>);
-    let lies: [(&str, Lie<'_>); 6] = [
+    let lies: [(&str, Lie<'_>); 7] = [
         ("nothing", &|held| held.truncate(1)),
         ("a bit of the signature", &|held| held[1].signature[8] ^= 1),
         ("what it signed of another model", &|held| held[1] = other_name[1].clone()),
         ("what it signed for another client", &|held| held[1] = other_owner[1].clone()),
+        ("what it signed of an earlier version", &|held| held[1] = earlier[1].clone()),
         ("what another party signed", &|held| held[1] = held[2].clone()),
         ("what it signed itself", &|held| held[1] = own(held)),
     ];
     for (what, lie) in lies {
-        let (mut channels, mut held) = of("tiny");
+        let (generation, mut channels, mut held) = of("tiny");
         lie(&mut held);
-        let error = commit_to(&mut channels[0], &held).expect_err(what);
+        let error = commit_to(&mut channels[0], "tiny", generation, &held).expect_err(what);
         let why = "client alice does not show P0 that P1 holds its part of the model: nothing of it is kept";
         assert!(error.contains(why), "{what}: {error}");
-        assert!(!sites.site("p0").join("store/tiny.part").exists(), "{what}");
+        assert!(sites.store(0).current("tiny").unwrap().is_none(), "{what}");
     }
     // The same, told the truth, is kept.
-    let (mut channels, held) = of("tiny");
-    channels.iter_mut().for_each(|channel| commit_to(channel, &held).unwrap());
+    let (generation, mut channels, held) = of("tiny");
+    channels.iter_mut().for_each(|channel| commit_to(channel, "tiny", generation, &held).unwrap());
     sites.predict().unwrap();
 }
 

@@ -23,6 +23,8 @@ mod keys;
 mod killing;
 mod liar;
 mod lying;
+mod models;
+mod owner;
 mod panics;
 mod plain;
 mod played;

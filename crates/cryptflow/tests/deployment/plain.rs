@@ -32,11 +32,17 @@ fn a_model_is_deployed_once_and_used_with_every_protocol() {
     }
     // What a party keeps, nobody else on its machine may read.
     use std::os::unix::fs::PermissionsExt;
-    for (file, rights) in
-        [("site.key.pem", 0o600), ("store/tiny.part", 0o600), ("audit.jsonl", 0o600), ("store", 0o700)]
-    {
-        let mode = std::fs::metadata(sites.site("p1").join(file)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, rights, "{file}");
+    let site = sites.site("p1");
+    let table = [
+        (site.join("site.key.pem"), 0o600),
+        (sites.part(1, "tiny"), 0o600),
+        (site.join("audit.jsonl"), 0o600),
+        (site.join("store"), 0o700),
+        (site.join("store/tiny.model"), 0o700),
+    ];
+    for (file, rights) in table {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, rights, "{}", file.display());
     }
     // Nor is a key of use that others have rights to, to a party or to a client.
     sites.kill(1);
@@ -133,7 +139,7 @@ fn who_is_unknown_or_has_no_right_is_refused() {
     let error = sites.deploy("mirror").unwrap_err();
     assert!(error.contains("P1 refuses") && error.contains("may not deploy"), "{error}");
     // Nobody keeps what not all three hold.
-    assert!(!sites.site("p0").join("store/tiny.part").exists());
+    assert!(sites.store(0).current("tiny").unwrap().is_none());
 
     let (stranger, file) = (sites.site("stranger"), sites.site("stranger").join("cryptflow.toml"));
     outcome(cryptflow(&["init", "client", "-o", stranger.to_str().unwrap()])).unwrap();

@@ -17,7 +17,6 @@ use cryptflow_party::commitments::{Told, What, commit, digest};
 use cryptflow_party::config::Config;
 use cryptflow_party::greeting::{Tell, say};
 use cryptflow_party::messages::{Manifest, Request, receive, send};
-use cryptflow_party::store::Store;
 use cryptflow_program::Checked;
 use cryptflow_ring::Prf;
 use cryptflow_wire::tls::{Arrival, Channel, Identity, Route};
@@ -327,7 +326,9 @@ fn a_host_that_copies_its_party_in_the_middle() {
         let theirs: Intent = receive(link).unwrap();
         assert!(!theirs.due);
     }
-    let weights = Store::open(&sites.site("p2").join("store"), 2).unwrap().get("tiny").unwrap().weights;
+    let store = sites.store(2);
+    let deployed = store.current("tiny").unwrap().unwrap().version.content.digest();
+    let weights = store.get("tiny", &deployed).unwrap().unwrap().weights;
     let errors = thread::scope(|scope| {
         for (to, link) in links.into_iter().enumerate() {
             let (program, weights, input) = (&program, weights.clone(), part.clone());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use cryptflow::remote::Site;
 use cryptflow_aramis::{hex, simulated};
+use cryptflow_party::store::Store;
 use cryptflow_wire::tls::{Fingerprint, Identity};
 use tempfile::TempDir;
 
@@ -281,6 +282,18 @@ impl Sites {
             command.arg("--insecure-simulated-tee").arg(self.tee());
         }
         command
+    }
+
+    /// The store of a party.
+    pub fn store(&self, party: usize) -> Store {
+        Store::open(&self.site(&format!("p{party}")).join("store"), party).unwrap()
+    }
+
+    /// The file of the part of a model that a party uses.
+    pub fn part(&self, party: usize, model: &str) -> PathBuf {
+        let current = self.store(party).current(model).unwrap().unwrap();
+        let file = format!("{}.part", hex::encode(&current.version.content.digest()));
+        self.site(&format!("p{party}")).join("store").join(format!("{model}.model")).join(file)
     }
 
     /// Deploys the tiny model.

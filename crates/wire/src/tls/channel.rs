@@ -40,6 +40,8 @@ pub struct Channel {
     peer: String,
     spki: Vec<u8>,
     deadline: Instant,
+    /// Whatever comes or goes puts the deadline off by this.
+    silence: Option<Duration>,
 }
 
 impl Channel {
@@ -154,7 +156,8 @@ impl Channel {
         deadline: Instant,
         peer: &str,
     ) -> io::Result<Channel> {
-        let mut channel = Channel { tls, socket, peer: peer.into(), spki: Vec::new(), deadline };
+        let mut channel =
+            Channel { tls, socket, peer: peer.into(), spki: Vec::new(), deadline, silence: None };
         while !heard.is_empty() {
             channel.tls.read_tls(&mut heard)?;
             channel.process()?;
@@ -216,7 +219,27 @@ impl Channel {
 
     /// Gives what follows until a new deadline.
     pub fn extend(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+        (self.deadline, self.silence) = (deadline, None);
+    }
+
+    /// Gives what follows as long as it takes, while bytes flow: only so long a silence ends it.
+    pub fn extend_while_it_flows(&mut self, silence: Duration) {
+        self.silence = Some(silence);
+        self.flowed();
+    }
+
+    fn flowed(&mut self) {
+        // A silence that ends after the end of time leaves the deadline as it is.
+        let end = self.silence.and_then(|silence| Instant::now().checked_add(silence));
+        self.deadline = end.unwrap_or(self.deadline);
+    }
+
+    /// Reads what still comes, and forgets it, until the peer closes the connection or the deadline
+    /// comes. Who is closed to while it sends may lose what was said to it last, and with it the reason.
+    pub fn drain(&mut self, deadline: Instant) {
+        self.extend(deadline);
+        let mut forgotten = [0; 4096];
+        while self.fill(&mut forgotten).is_ok() {}
     }
 
     /// 32 bytes that the two ends of this connection have in common, and nobody else (RFC 9266 in
@@ -324,7 +347,9 @@ impl Channel {
     fn flush(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
             arm(&self.socket, self.deadline)?;
-            self.tls.write_tls(&mut self.socket)?;
+            if self.tls.write_tls(&mut self.socket)? > 0 {
+                self.flowed();
+            }
         }
         Ok(())
     }
@@ -333,8 +358,11 @@ impl Channel {
     fn advance(&mut self) -> io::Result<()> {
         self.flush()?;
         arm(&self.socket, self.deadline)?;
-        if self.tls.wants_read() && self.tls.read_tls(&mut self.socket)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+        if self.tls.wants_read() {
+            if self.tls.read_tls(&mut self.socket)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.flowed();
         }
         self.process()
     }

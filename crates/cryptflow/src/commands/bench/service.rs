@@ -13,6 +13,7 @@ use cryptflow_program::Checked;
 use super::super::print;
 use super::super::site::Where;
 use crate::client::Client;
+use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::Site;
@@ -44,7 +45,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let (deployment, program) = site.found(&arguments.model)?;
+    let Described { deployment, program, .. } = site.found(&arguments.model)?;
     let inputs = inputs(&program);
     let (stop, counted) = (AtomicBool::new(false), AtomicBool::new(false));
     let (times, failed) = (Mutex::new(Vec::new()), Mutex::new(None));

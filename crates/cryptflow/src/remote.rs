@@ -403,11 +403,13 @@ pub(crate) fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Resu
     each(results).map_err(joined)
 }
 
-/// Everything that went wrong, each thing once.
+/// Everything that went wrong, each thing once. It lasts where one of them refuses.
 fn joined(errors: Vec<SessionError>) -> Error {
+    let refused = errors.iter().any(|error| matches!(error, SessionError::Refused { .. }));
     let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();
     wrong.dedup();
-    Error::new(wrong.join("; "))
+    let text = wrong.join("; ");
+    if refused { Error::lasting(text) } else { Error::new(text) }
 }
 
 pub(crate) fn unexpected_answer(channel: &Channel) -> SessionError {

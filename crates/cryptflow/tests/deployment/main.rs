@@ -26,6 +26,7 @@ mod lying;
 mod models;
 mod owner;
 mod panics;
+mod page;
 mod plain;
 mod played;
 mod processes;

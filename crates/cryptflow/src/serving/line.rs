@@ -17,7 +17,6 @@ use super::Plan;
 use super::model::{LabelsOf, Served};
 use super::question::{Found, Question};
 use crate::client::Client;
-use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::{Site, renew_where_due};
@@ -92,7 +91,7 @@ impl Line {
             return Ok(());
         }
         match site.found(name) {
-            Ok((deployment, program)) => Served::new(deployment, program, labels).map(|_| ()),
+            Ok(described) => Served::new(described, labels).map(|_| ()),
             Err(_) => Ok(()),
         }
     }
@@ -143,8 +142,7 @@ impl Shared {
         if let Some(served) = self.known() {
             return Ok(served);
         }
-        let Described { deployment, program, warning, .. } = self.site.found(&self.name)?;
-        let served = Arc::new(Served::new(deployment, program, warning, &self.labels)?);
+        let served = Arc::new(Served::new(self.site.found(&self.name)?, &self.labels)?);
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&served)));
         Ok(served)

@@ -11,6 +11,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_program::{Checked, Output};
 
 use crate::batches::Batches;
+use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::input::{self, Given};
 use crate::job::{self, Job};
@@ -60,12 +61,8 @@ impl Served {
     ///
     /// # Errors
     /// The names cannot be read, or do not go with any output.
-    pub(super) fn new(
-        deployment: Deployment,
-        program: Checked,
-        warning: Option<String>,
-        labels: &LabelsOf,
-    ) -> Result<Served> {
+    pub(super) fn new(described: Described, labels: &LabelsOf) -> Result<Served> {
+        let Described { deployment, program, warning, .. } = described;
         let labels = match labels {
             None => None,
             Some(file) => {

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 list=deploy/party-dependencies.txt
 found=$(cargo tree -p cryptflow-party -e normal --prefix none --format '{p}' --locked \
     --target x86_64-unknown-linux-gnu | awk '{print $1}' | LC_ALL=C sort -u)
-# No importer, no client, no command for people, no web page, no decoder of pictures.
+# No importer, no client, no command for people, no framework for web pages, no decoder of pictures.
 for forbidden in cryptflow cryptflow-athos clap indicatif png zune-jpeg maud ureq axum hyper tokio prost zip; do
     if grep -qx "$forbidden" <<<"$found"; then
         echo "party-dependencies: $forbidden must not be part of the party's binary:" >&2

@@ -18,6 +18,9 @@ struct Arguments {
 /// Runs the command of these arguments, of which the first is its own name, and returns the exit
 /// code. Parties that it starts on this machine run `executable`.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, executable: &Executable) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Of every command that has this word, it means the same.
+    let json = arguments.iter().any(|argument| argument == "--json");
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(answer) => {
@@ -29,6 +32,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, executable: &Executab
     match commands::run(arguments.command, executable) {
         Ok(()) => 0,
         Err(error) => {
+            if let Some(object) = error.json().filter(|_| json) {
+                println!("{object}");
+            }
             eprintln!("error: {error}");
             1
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cryptflow_party::code::Code;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Tell, answer, ready, say, versions};
 use cryptflow_party::messages::SessionError;
@@ -199,9 +200,11 @@ pub(crate) fn only(
     channel: &Channel,
 ) -> std::result::Result<Vec<Kept>, SessionError> {
     match (models.pop(), models.pop()) {
-        (Some(model), None) => model
-            .versions
-            .map_err(|reason| SessionError::Refused { peer: channel.peer().into(), reason: clean(&reason) }),
+        (Some(model), None) => model.versions.map_err(|reason| SessionError::Refused {
+            peer: channel.peer().into(),
+            code: Code::DamagedModel,
+            reason: clean(&reason),
+        }),
         (None, _) | (Some(_), Some(_)) => Err(unexpected_answer(channel)),
     }
 }

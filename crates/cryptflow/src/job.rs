@@ -116,13 +116,11 @@ impl<'a> Job<'a> {
             between(client)?;
             let done = run * self.program.steps.len();
             let inputs = fixed::inputs(self.program, &self.batch(run))?;
-            let answer = client
-                .infer(&inputs, &mut |step| {
-                    if let Some(begun) = self.program.steps.get(step) {
-                        progress(done + step, begun);
-                    }
-                })
-                .map_err(Error::new)?;
+            let answer = client.infer(&inputs, &mut |step| {
+                if let Some(begun) = self.program.steps.get(step) {
+                    progress(done + step, begun);
+                }
+            })?;
             report.add(&answer);
             self.add(&mut given, run, answer.outputs.as_deref())?;
         }

@@ -13,6 +13,7 @@ pub mod compile_report;
 pub mod compiling;
 pub mod deployed;
 pub mod deploying;
+pub mod doctor;
 pub mod error;
 pub mod examples;
 pub mod first_beyond;
@@ -35,5 +36,6 @@ pub mod results;
 pub mod serving;
 pub mod site_file;
 pub mod standing;
+pub mod usable;
 
 pub use error::Error;

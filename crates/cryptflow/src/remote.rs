@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use cryptflow_aramis::Appraisal;
 use cryptflow_party::attested::{AttestationError, Instance, Proved, Terms, Trust, attest};
+use cryptflow_party::code::Code;
 use cryptflow_party::config::{Config, PartyEntry};
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, ready_in_turn, say};
 use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
+use cryptflow_party::watch::{Measured, measure};
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Channel, Route};
@@ -129,7 +131,8 @@ impl Site {
         if needed == there {
             return Ok(());
         }
-        Err(Error::new(format!("{protocol} is run by {needed} parties, and the configuration has {there}")))
+        let text = format!("{protocol} is run by {needed} parties, and the configuration has {there}");
+        Err(Error::of(Code::WrongProtocol, text))
     }
 
     pub(crate) fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
@@ -182,6 +185,14 @@ impl Site {
         })
     }
 
+    /// How far away a party is, and how much goes there in a second.
+    ///
+    /// # Errors
+    /// It cannot be reached, or refuses.
+    pub fn measure(&self, index: usize, patience: Duration) -> std::result::Result<Measured, SessionError> {
+        measure(&mut self.connect(index)?, Instant::now() + patience)
+    }
+
     /// Asks all parties for a session of this lane, as long as there is patience: it waits in line where a party
     /// is busy, and tries again where one is not there. Where there is a policy, each party has proved itself
     /// when this returns.
@@ -204,7 +215,7 @@ impl Site {
                 policy: self.policy(),
                 client: Some(self.config.identity.fingerprint().0),
                 check_inputs: self.config.session.check_inputs,
-                ..Manifest::new(program, protocol).map_err(Error::new)?
+                ..Manifest::new(program, protocol).map_err(Error::from)?
             };
             let ask = Ask::Open { name: deployment.name.clone(), manifest: manifest.clone(), wait: in_line };
             let asked = match in_line {
@@ -315,7 +326,9 @@ impl Site {
                 peers.push(proved.instance);
                 guard = Some(its_guard);
             }
-            links.push(channel.into_link(Arc::clone(&clock), options.clone(), guard).map_err(Error::new)?);
+            links.push(
+                channel.into_link(Arc::clone(&clock), options.clone(), guard).map_err(SessionError::from)?,
+            );
         }
         let renewal = self.trust.clone().map(|trust| Renewal {
             trust,
@@ -356,7 +369,7 @@ impl Site {
 pub fn renew_where_due(renewal: &mut Option<Renewal>, client: &Client<'_>) -> Result<()> {
     match renewal {
         Some(renewal) if renewal.is_due() => {
-            client.with_each(&Request::Attest, |index, link| renewal.renew(index, link)).map_err(Error::new)
+            Ok(client.with_each(&Request::Attest, |index, link| renewal.renew(index, link))?)
         }
         _ => Ok(()),
     }
@@ -403,13 +416,15 @@ pub(crate) fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Resu
     each(results).map_err(joined)
 }
 
-/// Everything that went wrong, each thing once. It lasts where one of them refuses.
+/// Everything that went wrong, each thing once; of which kind the first was. It lasts where one of them
+/// refuses.
 fn joined(errors: Vec<SessionError>) -> Error {
+    let code = errors.first().map_or(Code::Internal, Code::from);
     let refused = errors.iter().any(|error| matches!(error, SessionError::Refused { .. }));
     let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();
     wrong.dedup();
-    let text = wrong.join("; ");
-    if refused { Error::lasting(text) } else { Error::new(text) }
+    let error = Error::of(code, wrong.join("; "));
+    if refused { error.lasting() } else { error }
 }
 
 pub(crate) fn unexpected_answer(channel: &Channel) -> SessionError {

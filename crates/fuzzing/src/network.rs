@@ -5,12 +5,14 @@ use std::path::Path;
 use cryptflow_mirror::MirrorOwner;
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::Statement;
+use cryptflow_party::code::Code;
 use cryptflow_party::commitments::Told;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
 use cryptflow_party::holding::Held;
 use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
 use cryptflow_party::versions::{Content, Kept, Model, Version};
+use cryptflow_party::watch::Standing;
 use cryptflow_porthos::PorthosOwner;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::fuzzing;
@@ -102,6 +104,14 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         uptime: 77,
         policy: Some([5; 32]),
         hardware: None,
+        causes: Some(vec![(Some(2), Code::Unreachable, "nobody listens".into())]),
+    };
+    let standing = Standing {
+        software: "0.1.0".into(),
+        policy: Some([6; 32]),
+        protocols: vec!["mirror".into()],
+        models: [("m".into(), [7; 32])].into(),
+        clock: 1 << 40,
     };
     let held = vec![Held { deployment: [1; 32], certificate: vec![2; 90], signature: vec![3; 70] }; 3];
     let version = Version {
@@ -129,7 +139,10 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         said(&Tell::Status(Box::new(status))),
         said(&Tell::Model(Box::new(deployment))),
         said(&Tell::Versions(vec![Model { name: "m".into(), versions: Ok(vec![kept]) }])),
-        said(&Tell::Refused { reason: "no".into() }),
+        said(&Ask::Probe { up: 3, down: 4 }),
+        said(&Ask::Standing),
+        said(&Tell::Standing(Box::new(standing))),
+        said(&Tell::Refused { code: Code::Forbidden, reason: "no".into() }),
     ]
 }
 

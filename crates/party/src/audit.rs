@@ -54,6 +54,9 @@ struct State {
     /// Bytes of all entries; nothing where the file is no ordinary one.
     length: Option<u64>,
     head: [u8; 32],
+    entries: u64,
+    /// Whether the last entry could be written.
+    writable: bool,
 }
 
 /// The digest of a log's last entry, and its signature: what a party shows the others in a session.
@@ -99,7 +102,9 @@ impl Audit {
         }
         let head = log.entries.last().map_or([0; 32], |entry| entry.digest);
         let length = ordinary.then_some(text.len() as u64);
-        let audit = Audit { state: Mutex::new(State { file, length, head }), identity };
+        let entries = log.entries.len() as u64;
+        let state = State { file, length, head, entries, writable: true };
+        let audit = Audit { state: Mutex::new(state), identity };
         if !text.is_empty() && !text.ends_with('\n') {
             audit.append("\n")?;
         }
@@ -146,9 +151,18 @@ impl Audit {
         let digest = digest(&unsigned);
         let signature = self.identity.sign(&signed(&digest)).map_err(io::Error::other)?;
         let body = unsigned.strip_suffix('}').unwrap_or(&unsigned);
-        state.append(&format!("{body}{SIGNATURE}{}{END}\n", hex::encode(&signature)))?;
+        let written = state.append(&format!("{body}{SIGNATURE}{}{END}\n", hex::encode(&signature)));
+        state.writable = written.is_ok();
+        written?;
         state.head = digest;
+        state.entries += 1;
         Ok(Head { digest, signature })
+    }
+
+    /// How many entries there are, the digest of the last one, and whether it could be written.
+    pub fn position(&self) -> (u64, [u8; 32], bool) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.entries, state.head, state.writable)
     }
 
     fn append(&self, text: &str) -> io::Result<()> {

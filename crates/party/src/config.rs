@@ -37,6 +37,12 @@ pub struct Config {
     pub identity: Identity,
     /// Which lane it is, of how many.
     pub lane: (usize, usize),
+    /// The file of its certificate.
+    pub certificate: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+    /// Where a party listens for its operator; nothing where it does not.
+    pub operator: Option<OperatorPort>,
     /// Where a party listens.
     pub listen: Option<String>,
     /// Where a party keeps deployed models.
@@ -182,6 +188,16 @@ pub struct AttestationFiles {
     pub collateral: Option<PathBuf>,
 }
 
+/// A party's port for its operator.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorPort {
+    /// Host and port.
+    pub listen: String,
+    /// A file with the token that is asked for; nothing where nobody is asked.
+    pub token: Option<PathBuf>,
+}
+
 /// A table for each party, `[p0]`, `[p1]` and so on, beside those that have a name of their own.
 struct File {
     site: Site,
@@ -190,6 +206,7 @@ struct File {
     session: Session,
     models: Models,
     attestation: Option<Attestation>,
+    operator: Option<OperatorPort>,
 }
 
 #[derive(Deserialize)]
@@ -278,7 +295,8 @@ impl<'de> Visitor<'de> for FileVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
         let (mut site, mut parties, mut clients) = (None, BTreeMap::new(), BTreeMap::new());
-        let (mut session, mut models, mut attestation) = (Session::default(), Models::default(), None);
+        let (mut session, mut models, mut attestation, mut operator) =
+            (Session::default(), Models::default(), None, None);
         while let Some(key) = map.next_key::<String>()? {
             match (key.as_str(), party_index(&key)) {
                 (_, Some(index)) => drop(parties.insert(index, map.next_value()?)),
@@ -287,16 +305,28 @@ impl<'de> Visitor<'de> for FileVisitor {
                 ("session", _) => session = map.next_value()?,
                 ("models", _) => models = map.next_value()?,
                 ("attestation", _) => attestation = Some(map.next_value()?),
+                ("operator", _) => operator = Some(map.next_value()?),
                 _ => {
                     return Err(A::Error::unknown_field(
                         &key,
-                        &["site", "p0", "p1", "p2", "…", "clients", "session", "models", "attestation"],
+                        &[
+                            "site",
+                            "p0",
+                            "p1",
+                            "p2",
+                            "…",
+                            "clients",
+                            "session",
+                            "models",
+                            "attestation",
+                            "operator",
+                        ],
                     ));
                 }
             }
         }
         let site = site.ok_or_else(|| A::Error::missing_field("site"))?;
-        Ok(File { site, parties, clients, session, models, attestation })
+        Ok(File { site, parties, clients, session, models, attestation, operator })
     }
 }
 
@@ -358,8 +388,8 @@ impl Config {
                 return Err(format!("site.role is {other:?}: it must be {names} or client"));
             }
         };
-        let identity = Identity::read(&folder.join(&file.site.certificate), &folder.join(&file.site.key))
-            .map_err(|e| e.to_string())?;
+        let (certificate, key) = (folder.join(&file.site.certificate), folder.join(&file.site.key));
+        let identity = Identity::read(&certificate, &key).map_err(|e| e.to_string())?;
         let mut clients = BTreeMap::new();
         for (name, client) in file.clients {
             let place = format!("clients.{name}");
@@ -389,6 +419,18 @@ impl Config {
             }
             (_, listen) => listen,
         };
+        let operator = match (role, file.operator) {
+            (Role::Party(index), Some(OperatorPort { listen, token })) => {
+                let address = parties.get(usize::from(index)).map(|party| party.address.as_str());
+                let listen = lanes::listen(&listen, address.unwrap_or_default(), lane);
+                let listen = listen.map_err(|e| format!("operator.listen: {e}"))?;
+                Some(OperatorPort { listen, token: token.map(|path| folder.join(path)) })
+            }
+            (_, None) => None,
+            (Role::Client, Some(_)) => {
+                return Err("operator: a client has no port for its operator: remove the table".into());
+            }
+        };
         for (index, party) in parties.iter_mut().enumerate() {
             party.address =
                 lanes::address(&party.address, lane).map_err(|e| format!("p{index}.address: {e}"))?;
@@ -408,6 +450,9 @@ impl Config {
             listen,
             store: lanes::path(&folder.join(file.site.store.unwrap_or("store".into())), lane),
             audit: lanes::path(&folder.join(file.site.audit.unwrap_or("audit.jsonl".into())), lane),
+            certificate,
+            key,
+            operator,
             session: file.session.check(parties.len(), clients.len())?,
             keep_versions: file.models.keep.unwrap_or(2).max(1),
             parties,

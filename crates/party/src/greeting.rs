@@ -6,10 +6,12 @@ use cryptflow_wire::tls::Channel;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::clean;
+use crate::code::Code;
 use crate::deployment::Deployment;
 use crate::holding::Held;
 use crate::messages::{Manifest, SessionError, decode};
 use crate::versions::Model;
+use crate::watch::Standing;
 
 /// Longest of these messages: a program.
 const LIMIT: usize = 64 << 20;
@@ -19,6 +21,8 @@ const SHORT: usize = 16 << 10;
 
 /// Longest message that a part of a weight comes in.
 pub const PIECE: usize = 256 << 10;
+/// Longest of those that hold lists of models.
+const LISTS: usize = 1 << 20;
 
 /// The first message of a client, where it does not come to a session of its own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +36,16 @@ pub struct Greeting {
 pub enum Ask {
     /// How it is.
     Status,
+    /// How long it takes to the party and back, and how much goes there in a second: it says [`Tell::Ready`];
+    /// then so many bytes go to it, after which it says [`Tell::Ready`] again, and so many come from it.
+    Probe {
+        /// Bytes to the party.
+        up: u32,
+        /// Bytes from it.
+        down: u32,
+    },
+    /// How it stands, for another party.
+    Standing,
     /// Which versions it keeps of a model; of all models that the client may use where none is named.
     Versions {
         /// Which.
@@ -122,6 +136,8 @@ pub enum Ask {
 pub enum Tell {
     /// How it is.
     Status(Box<Status>),
+    /// How it stands.
+    Standing(Box<Standing>),
     /// A model.
     Model(Box<Deployment>),
     /// What it keeps of the models that the client may use.
@@ -144,6 +160,8 @@ pub enum Tell {
     },
     /// It will not, or cannot.
     Refused {
+        /// What kind of reason it has.
+        code: Code,
         /// Why.
         reason: String,
     },
@@ -176,6 +194,9 @@ pub struct Status {
     pub policy: Option<[u8; 32]>,
     /// What it attests with.
     pub hardware: Option<String>,
+    /// What keeps it from working with other parties, as far as it looks at them: the party, a word, and a
+    /// text. Nothing where it does not look (it has no port for its operator).
+    pub causes: Option<Vec<(Option<usize>, Code, String)>>,
 }
 
 /// Says one of these messages.
@@ -227,9 +248,21 @@ fn hear_at_most<T: DeserializeOwned>(channel: &mut Channel, limit: usize) -> Res
 /// # Errors
 /// The connection failed, or the party refuses, or cannot now.
 pub fn answer(channel: &mut Channel) -> Result<Tell, SessionError> {
-    match hear(channel)? {
-        Tell::Refused { reason } => {
-            Err(SessionError::Refused { peer: channel.peer().into(), reason: clean(&reason) })
+    answer_at_most(channel, LIMIT)
+}
+
+/// The same of one that holds no program.
+///
+/// # Errors
+/// The connection failed, or the party refuses, or says more than that takes.
+pub fn answer_short(channel: &mut Channel) -> Result<Tell, SessionError> {
+    answer_at_most(channel, LISTS)
+}
+
+fn answer_at_most(channel: &mut Channel, limit: usize) -> Result<Tell, SessionError> {
+    match hear_at_most(channel, limit)? {
+        Tell::Refused { code, reason } => {
+            Err(SessionError::Refused { peer: channel.peer().into(), code, reason: clean(&reason) })
         }
         Tell::Later { reason, after } => Err(SessionError::Later {
             peer: channel.peer().into(),
@@ -296,4 +329,11 @@ pub fn versions(channel: &mut Channel) -> Result<Vec<Model>, SessionError> {
 
 fn another(channel: &Channel) -> SessionError {
     SessionError::Message { peer: channel.peer().into(), reason: "another answer was due".into() }
+}
+
+impl Tell {
+    /// A refusal for this reason.
+    pub fn refused(error: &SessionError) -> Tell {
+        Tell::Refused { code: Code::from(error), reason: error.to_string() }
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod attested;
 pub mod audit;
+pub mod code;
 pub mod commitments;
 pub mod config;
 pub mod deployment;
@@ -19,6 +20,7 @@ pub mod limits;
 mod live;
 mod lock;
 mod locks;
+pub mod log;
 pub mod messages;
 mod models;
 pub mod numbers;
@@ -36,18 +38,17 @@ mod stop;
 pub mod store;
 mod surviving;
 pub mod versions;
+pub mod watch;
 mod worker;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use audit::{Audit, AuditError};
 pub use difference::Difference;
 pub use lock::{LockError, SiteLock};
 pub use reload::ReloadError;
 pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
-pub use service::{Log, Service, ServiceError};
+pub use service::{Service, ServiceError};
 #[cfg(unix)]
 pub use worker::session_process;
 pub use worker::{ALLOCATOR, SessionCommand};
@@ -55,6 +56,7 @@ pub use worker::{ALLOCATOR, SessionCommand};
 use attested::{Trust, TrustError};
 use config::{Config, ConfigError};
 use lanes::Lane;
+use log::{Level, Log};
 
 /// Why a party did not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +83,7 @@ pub enum StartError {
 
 /// Runs a party, as its configuration says, until it is told to stop (SIGTERM, SIGINT): it begins no more
 /// sessions then, and those that run have a while to end. SIGHUP has it read its configuration again.
-/// Tells on standard error what happens. `lane` says which of the party's lanes it is. `session` makes the command of a session's process, which calls [`run_session`].
+/// Tells on standard error what happens, as `log` says. `lane` says which of the party's lanes it is. `session` makes the command of a session's process, which calls [`run_session`].
 ///
 /// # Errors
 /// It cannot start.
@@ -89,6 +91,7 @@ pub fn run(
     config: &Path,
     lane: Lane,
     insecure_simulated: Option<&Path>,
+    log: Log,
     session: SessionCommand,
 ) -> Result<(), StartError> {
     let read = || {
@@ -98,10 +101,12 @@ pub fn run(
     };
     let (config, trust) = read()?;
     let (role, name) = (config.role, config.identity.fingerprint());
-    let service = Service::new(config, trust, session, Box::new(log))?;
+    let service = Service::new(config, trust, session, log.clone())?;
+    // Whoever finds the party listening finds this port, too.
+    service.open_operator_port()?;
     let listener = service.listener()?;
     if let Ok(address) = listener.local_addr() {
-        log(&format!("{role} listens on {address}; its key is {name}"));
+        log.line(Level::Info, &format!("{role} listens on {address}; its key is {name}"));
     }
     stop::run(&service, listener, read)
 }
@@ -128,15 +133,4 @@ pub fn run_session(insecure_simulated: Option<&Path>) -> Result<(), StartError> 
 /// The system does not say which it is.
 pub fn this_executable() -> std::io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
-}
-
-/// A line for the operator, with the time in UTC. There are some fifteen kinds of them, all of one
-/// level, and the audit log is the record for programs: `tracing` and its subscriber would be six
-/// more crates in the attested binary.
-fn log(line: &str) {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map(|t| t.as_secs()).unwrap_or_default();
-    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    // Who cannot be told, as the disk is full or the reader gone, must not end what is told of: the
-    // macro for this would panic.
-    let _ = writeln!(std::io::stderr(), "{hours:02}:{minutes:02}:{:02}Z {line}", seconds % 60);
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use cryptflow_party::lanes::Lane;
+use cryptflow_party::log::Log;
 
 /// What the process of a session is started with, in place of a configuration: not for people.
 const SESSION: &str = "--session";
@@ -15,19 +16,35 @@ const SIMULATED: &str = "--insecure-simulated-tee";
 const USAGE: &str = "\
 Runs one of CrypTFlow's three parties.
 
-Usage: cryptflow-party --config SITE.toml [--lane NUMBER|auto] [--insecure-simulated-tee DIR]
+Usage: cryptflow-party --config SITE.toml [--lane NUMBER|auto] [--log FORM] [--log-level LEVEL]
+                       [--insecure-simulated-tee DIR]
 
   --config SITE.toml              the site's configuration, as `cryptflow init` writes it
   --lane NUMBER|auto              which of the party's lanes (site.lanes) this is: its number, from 0; auto takes
                                   the number at the end of the host's name
   --insecure-simulated-tee DIR    attest with a simulated root of trust: protects nothing
+  --log FORM                      how the lines on standard error look: text (usual), or json, an object a line
+  --log-level LEVEL               what matters less is not said: error, warn or info (usual)
 ";
 
 fn main() -> ExitCode {
     let (mut config, mut simulated, mut lane, mut session) = (None, None, None, false);
+    let mut log = Log::default();
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         let place = match argument.to_str() {
+            Some(option @ ("--log" | "--log-level")) => {
+                let value =
+                    arguments.next().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+                let wrong = match option {
+                    "--log" => value.parse().map(|form| log.form = form).err(),
+                    _ => value.parse().map(|level| log.level = level).err(),
+                };
+                match wrong {
+                    Some(wrong) => return fail(&format!("{option}: {wrong}\n\n{USAGE}")),
+                    None => continue,
+                }
+            }
             Some("--config") => &mut config,
             Some(SIMULATED) => &mut simulated,
             Some("--lane") => &mut lane,
@@ -61,13 +78,18 @@ fn main() -> ExitCode {
         Ok(lane) => lane.unwrap_or_default(),
         Err(reason) => return fail(&format!("--lane: {reason}")),
     };
-    match run(&config, lane, simulated) {
+    match run(&config, lane, simulated, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
 }
 
-fn run(config: &Path, lane: Lane, simulated: Option<PathBuf>) -> Result<(), cryptflow_party::StartError> {
+fn run(
+    config: &Path,
+    lane: Lane,
+    simulated: Option<PathBuf>,
+    log: Log,
+) -> Result<(), cryptflow_party::StartError> {
     let own = simulated.clone();
     let session = move || {
         let mut command = Command::new(cryptflow_party::this_executable()?);
@@ -77,7 +99,7 @@ fn run(config: &Path, lane: Lane, simulated: Option<PathBuf>) -> Result<(), cryp
         }
         Ok(command)
     };
-    cryptflow_party::run(config, lane, simulated.as_deref(), Box::new(session))
+    cryptflow_party::run(config, lane, simulated.as_deref(), log, Box::new(session))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -23,6 +23,7 @@ use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::{AttestationError, Discord, Statement};
+use crate::code::Code;
 use crate::commitments::{Told, Unfit};
 use crate::difference::Difference;
 use crate::limits::Excess;
@@ -300,6 +301,8 @@ pub enum SessionError {
     Refused {
         /// Which party.
         peer: String,
+        /// What kind of reason it has.
+        code: Code,
         /// Its reason.
         reason: String,
     },
@@ -358,8 +361,13 @@ pub enum SessionError {
     #[error("there is no P{0}")]
     NoParty(usize),
     /// What ended a session, or kept it from beginning, as its process has told.
-    #[error("{0}")]
-    Reported(String),
+    #[error("{reason}")]
+    Reported {
+        /// What kind of error it is.
+        code: Code,
+        /// The error.
+        reason: String,
+    },
     /// A session's process ended before its session, or there is none.
     #[error("the session's process failed: {0}")]
     Process(String),

@@ -81,10 +81,12 @@ impl Asking<'_> {
                 self.site.store.settle(&name, &common, self.site.config.keep_versions)?;
                 Ok(Tell::Ready)
             }
-            Ask::Status | Ask::Open { .. } => Err(SessionError::Message {
-                peer: channel.peer().into(),
-                reason: "this asks for nothing of a model".into(),
-            }),
+            Ask::Status | Ask::Open { .. } | Ask::Probe { .. } | Ask::Standing => {
+                Err(SessionError::Message {
+                    peer: channel.peer().into(),
+                    reason: "this asks for nothing of a model".into(),
+                })
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use serde_json::json;
 
 use crate::audit::{self, Head};
+use crate::code::Code;
 use crate::config::{ClientEntry, Right};
 use crate::difference::Difference;
 use crate::greeting::{Tell, say};
@@ -72,20 +73,23 @@ impl Service {
                 return self.put_off(&mut channel, &client, &obstacle);
             }
             Err(error) => {
-                let _ = say(&mut channel, &Tell::Refused { reason: error.to_string() });
+                let _ = say(&mut channel, &Tell::refused(&error));
+                self.watch.refused(Code::from(&error));
                 self.record("refused", with(fields(), &[("reason", error.to_string().into())]));
-                self.log(&format!("{name}: refused: {error}"));
+                self.warn(&format!("{name}: refused: {error}"));
                 return;
             }
         };
         let begun = Instant::now();
+        let followed = self.watch.begin(&client, &wanted.model, &wanted.manifest);
         // What cannot be written down is not done.
         let head = match self.audit.write("session", fields()) {
             Ok(head) => head,
             Err(error) => {
                 let reason = format!("the audit log cannot be written: {error}");
-                self.log(&format!("{name}: refused: {reason}"));
-                let _ = say(&mut channel, &Tell::Refused { reason });
+                self.watch.refused(Code::Storage);
+                self.warn(&format!("{name}: refused: {reason}"));
+                let _ = say(&mut channel, &Tell::Refused { code: Code::Storage, reason });
                 return;
             }
         };
@@ -100,11 +104,18 @@ impl Service {
         // Whoever has asked comes back, to where the session runs.
         let mut told = |news| self.note(news, &mut heads);
         let result = say(&mut channel, &Tell::Ready)
-            .and_then(|()| surviving(|| worker.run(channel.into_socket(), &head, &mut told)));
+            .and_then(|()| surviving(|| worker.run(channel.into_socket(), &head, &followed, &mut told)));
         drop((opened, entered));
+        followed.ended(result.as_ref().err().map(Code::from));
         let (outcome, appraisals) = match result {
-            Ok(appraisals) => ("finished".to_string(), appraisals),
-            Err(error) => (error.to_string(), Vec::new()),
+            Ok(appraisals) => {
+                self.log(&format!("{name}: finished"));
+                ("finished".to_string(), appraisals)
+            }
+            Err(error) => {
+                self.warn(&format!("{name}: {error}"));
+                (error.to_string(), Vec::new())
+            }
         };
         let seconds = begun.elapsed().as_secs_f64();
         let ended = [
@@ -120,6 +131,7 @@ impl Service {
     /// Tells a client to come again. That there was no room is nothing to write down; that too many wait
     /// is, now and then.
     fn put_off(&self, channel: &mut Channel, client: &str, obstacle: &Obstacle) {
+        self.watch.refused(Code::from(obstacle));
         let after = obstacle.passes().unwrap_or_default().as_millis();
         let after = after.try_into().unwrap_or(u32::MAX);
         let reason = obstacle.to_string();
@@ -137,7 +149,8 @@ impl Service {
             News::Begun => self.get_ready(),
             News::Shown(shown) => *heads = shown,
             News::NotLetIn { peer, reason } => {
-                self.log(&format!("{peer} is not let in: {reason}"));
+                self.watch.refused(Code::KeyNotAccepted);
+                self.warn(&format!("{peer} is not let in: {reason}"));
                 self.record_stranger(&peer, &reason);
             }
         }

@@ -59,6 +59,7 @@ fn fixed(before: &Config, after: &Config) -> Result<(), ReloadError> {
         ("site.key", before.identity.fingerprint() == after.identity.fingerprint()),
         ("site.store", before.store == after.store),
         ("site.audit", before.audit == after.audit),
+        ("operator", before.operator == after.operator),
         ("the number of parties", before.parties.len() == after.parties.len()),
         ("session.process", before.session.process == after.session.process),
     ];

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Channel, Fingerprint};
 
+use crate::code::Code;
 use crate::greeting::{Tell, say};
 use crate::site::Site;
 
@@ -48,7 +49,7 @@ impl Rendezvous {
             }
         };
         // It may be gone; what matters is that nothing happens.
-        let _ = say(&mut channel, &Tell::Refused { reason: reason.clone() });
+        let _ = say(&mut channel, &Tell::Refused { code: Code::Forbidden, reason: reason.clone() });
         Err(WireError::NotLetIn { peer: channel.peer().into(), reason })
     }
 

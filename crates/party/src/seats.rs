@@ -121,6 +121,11 @@ impl Seats {
         self.changed.notify_all();
     }
 
+    /// Whether no session begins any more.
+    pub fn is_closed(&self) -> bool {
+        self.inside().closed
+    }
+
     /// Has those who wait look again: there may be more room than before.
     pub fn look_again(&self) {
         self.changed.notify_all();

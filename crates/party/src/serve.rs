@@ -18,6 +18,7 @@ use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, elements, part_limit, receive,
     receive_short, send, unexpected,
 };
+use crate::watch::{Phase, Reporter};
 
 /// Two messages of progress are at least so far apart.
 const PROGRESS: Duration = Duration::from_millis(40);
@@ -37,6 +38,8 @@ pub struct Job {
     pub check_inputs: bool,
     /// What the parties keep agreeing on, where they attest what they run.
     pub accord: Option<Accord>,
+    /// Who is told how far the session is.
+    pub reporter: Reporter,
 }
 
 /// Serves one client's session, with a program and weights that the client brings, to its end. When
@@ -107,7 +110,15 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     fits_this_machine(&program).map_err(Obstacle::from)?;
     agree(links, &manifest)?;
     let Manifest { protocol, session, check_inputs, .. } = manifest;
-    Ok(Job { program, protocol, session, weights: None, check_inputs, accord: None })
+    Ok(Job {
+        program,
+        protocol,
+        session,
+        weights: None,
+        check_inputs,
+        accord: None,
+        reporter: Reporter::silent(),
+    })
 }
 
 fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
@@ -170,7 +181,9 @@ fn run<P: Protocol>(
     job: Job,
     begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
 ) -> Result<(), SessionError> {
-    let Job { program, protocol: name, weights: mut raw_weights, check_inputs, mut accord, .. } = job;
+    let Job {
+        program, protocol: name, weights: mut raw_weights, check_inputs, mut accord, mut reporter, ..
+    } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
     let mut begin = Some(begin);
@@ -188,6 +201,7 @@ fn run<P: Protocol>(
     };
     send(client, &Reply::Ready)?;
     loop {
+        reporter.enter(Phase::Wait);
         match receive_short(client)? {
             Request::Weights { .. } if deployed || running.is_some() => {
                 return Err(unexpected(client, "this session has its weights"));
@@ -214,6 +228,7 @@ fn run<P: Protocol>(
                 let Some((inputs, digest)) = inputs.take() else {
                     return Err(unexpected(client, "it starts a program without inputs"));
                 };
+                reporter.run_begins(program.steps.len());
                 if let Some(digest) = weights_told.take() {
                     commitments::compare(&links, owner, What::Weights, digest)?;
                 }
@@ -235,7 +250,8 @@ fn run<P: Protocol>(
                     return Err(unexpected(client, "it starts a program without weights"));
                 };
                 let inputs = take_inputs(protocol, program, inputs)?;
-                let (parts, record) = batch(protocol, program, weights, inputs, client, check_inputs)?;
+                let (parts, record) =
+                    batch(protocol, program, weights, inputs, client, check_inputs, &mut reporter)?;
                 let statement = match (&accord, commitments) {
                     (Some(accord), Some(commitments)) => {
                         Some(Box::new(accord.after_batch(&links, commitments)?.statement))
@@ -289,21 +305,26 @@ fn batch<P: Protocol>(
     inputs: Vec<P::Value>,
     client: &Link,
     check_inputs: bool,
+    reporter: &mut Reporter,
 ) -> Result<(Vec<Vec<u8>>, BatchRecord), SessionError> {
     let party = protocol.party();
     let (begun, before) = (Instant::now(), protocol.metered());
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
-    let mut reporter = Reporter { client: (party == Party::P0).then_some(client), last: None, steps: vec![] };
-    let outputs = execute(protocol, program, weights, inputs, &mut reporter)?;
+    check.iter().for_each(|check| reporter.took(check));
+    let teller = (party == Party::P0).then_some(client);
+    let mut watcher = Watcher { client: teller, last: None, steps: vec![], reporter };
+    let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;
+    let steps = watcher.steps;
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
     let taken = protocol.metered().since(&before);
     let record = BatchRecord {
         seconds: begun.elapsed().as_secs_f64(),
         rounds: taken.rounds,
         sent: taken.bytes.sent(party).to_vec(),
-        steps: reporter.steps,
+        steps,
         check,
     };
+    reporter.run_ends(&record);
     Ok((parts, record))
 }
 
@@ -330,15 +351,17 @@ fn checked<P: Protocol>(
     })
 }
 
-/// Tells the client which step runs, not too often, and keeps the time line.
-struct Reporter<'a> {
+/// Tells the client and the operator which step runs, not too often, and keeps the time line.
+struct Watcher<'a> {
     client: Option<&'a Link>,
     last: Option<Instant>,
     steps: Vec<StepRecord>,
+    reporter: &'a mut Reporter,
 }
 
-impl<Value> Observer<Value> for Reporter<'_> {
-    fn started(&mut self, index: usize, _step: &Step) {
+impl<Value> Observer<Value> for Watcher<'_> {
+    fn started(&mut self, index: usize, step: &Step) {
+        self.reporter.step(index, &step.name);
         let Some(client) = self.client else { return };
         if self.last.is_none_or(|last| last.elapsed() >= PROGRESS) {
             self.last = Some(Instant::now());
@@ -348,6 +371,7 @@ impl<Value> Observer<Value> for Reporter<'_> {
     }
 
     fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
+        self.reporter.took(record);
         self.steps.push(record.clone());
     }
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_aramis::ReportData;
+use cryptflow_operator::PortError;
 use cryptflow_program::write_whole;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Channel, Fingerprint};
@@ -14,12 +15,14 @@ use serde_json::json;
 
 use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
+use crate::code::Code;
 use crate::config::{ClientEntry, Config, Process, Right};
 use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
 use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
 use crate::locks::{Lock, Locks};
+use crate::log::{Level, Log};
 use crate::messages::{SessionError, VERSION};
 use crate::models::{Asking, listed};
 use crate::numbers::Numbers;
@@ -30,6 +33,7 @@ use crate::seats::{Occupancy, Seats};
 use crate::site::Site;
 use crate::store::StoreError;
 use crate::surviving::surviving;
+use crate::watch::{Watch, probe};
 use crate::worker::{SessionCommand, Workers};
 
 /// A program takes so many times the bytes of its message: as the message, as text, and as what is made of it.
@@ -55,6 +59,12 @@ pub enum ServiceError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operator's port.
+    #[error(transparent)]
+    Operator(#[from] PortError),
+    /// The system gives no thread.
+    #[error("no thread can be started: {0}")]
+    NoThread(std::io::Error),
     /// Another process runs this party.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -67,9 +77,6 @@ pub enum ServiceError {
         source: OpenError,
     },
 }
-
-/// Tells the operator what happens, a line at a time.
-pub type Log = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A party.
 pub struct Service {
@@ -91,6 +98,7 @@ pub struct Service {
     doors: Arc<Doors>,
     sparing: Mutex<Sparing>,
     started: Instant,
+    pub(crate) watch: Arc<Watch>,
     _lock: SiteLock,
     log: Log,
 }
@@ -109,7 +117,7 @@ impl Service {
         let site = Arc::new(Site::new(config, trust)?);
         let config = &site.config;
         let lock = SiteLock::take(&config.store)?;
-        site.store.repair()?.iter().for_each(|line| log(line));
+        site.store.repair()?.iter().for_each(|line| log.line(Level::Info, line));
         let audit = Audit::open(&config.audit, config.identity.clone())
             .map_err(|source| ServiceError::Audit { path: config.audit.clone(), source })?;
         Ok(Arc::new(Service {
@@ -126,6 +134,7 @@ impl Service {
             doors: Arc::default(),
             sparing: Mutex::default(),
             started: Instant::now(),
+            watch: Arc::default(),
             _lock: lock,
             log,
         }))
@@ -149,7 +158,7 @@ impl Service {
     pub fn serve(self: &Arc<Self>, listener: &TcpListener) {
         let site = self.site();
         if site.trust.as_ref().is_some_and(Trust::allows_insecure_simulated) {
-            self.log("INSECURE: evidence is simulated; nothing protects this party's program");
+            self.warn("INSECURE: evidence is simulated; nothing protects this party's program");
         }
         if site.config.session.process == Process::Shared {
             self.log("sessions share this process: what ends it, a lack of memory say, ends all of them");
@@ -163,7 +172,7 @@ impl Service {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // A system that is out of descriptors has some again later.
-                    self.log(&format!("cannot accept a connection: {error}"));
+                    self.warn(&format!("cannot accept a connection: {error}"));
                     thread::sleep(Duration::from_millis(100));
                     continue;
                 }
@@ -172,7 +181,7 @@ impl Service {
             let knock = match self.doors.knock(&socket) {
                 Ok(knock) => knock,
                 Err(error) => {
-                    self.log(&format!("{address}: {error}"));
+                    self.warn(&format!("{address}: {error}"));
                     continue;
                 }
             };
@@ -182,13 +191,13 @@ impl Service {
                     // Whatever else went wrong names its peer itself, and is written down where it belongs.
                     Err(error @ SessionError::Panicked) => {
                         service.record_stranger(&address.to_string(), &error.to_string());
-                        service.log(&format!("{address}: {error}"));
+                        service.warn(&format!("{address}: {error}"));
                     }
-                    Err(error) => service.log(&error.to_string()),
+                    Err(error) => service.warn(&error.to_string()),
                 }
             });
             if let Err(error) = spawned {
-                self.log(&format!("{address}: no thread for it: {error}"));
+                self.warn(&format!("{address}: no thread for it: {error}"));
             }
         }
     }
@@ -196,12 +205,22 @@ impl Service {
     /// Has a process ready for the next session.
     pub(crate) fn get_ready(&self) {
         if let Err(error) = self.workers.get_ready(&self.site()) {
-            self.log(&format!("no process for a session can be started: {error}"));
+            self.warn(&format!("no process for a session can be started: {error}"));
         }
     }
 
     pub(crate) fn log(&self, line: &str) {
-        (self.log)(line);
+        self.log.line(Level::Info, line);
+    }
+
+    /// The same of something that went wrong, or was refused.
+    pub(crate) fn warn(&self, line: &str) {
+        self.log.line(Level::Warn, line);
+    }
+
+    /// Since the party was started.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Writes an event into the audit log.
@@ -211,7 +230,10 @@ impl Service {
 
     fn recorded(&self, written: std::io::Result<Head>) {
         if let Err(error) = written {
-            self.log(&format!("cannot write the audit log {}: {error}", self.site().config.audit.display()));
+            self.log.line(
+                Level::Error,
+                &format!("cannot write the audit log {}: {error}", self.site().config.audit.display()),
+            );
         }
     }
 
@@ -244,11 +266,11 @@ impl Service {
             Ok(()) => {
                 self.log(&format!("what this machine's hardware says of this program: {}", path.display()))
             }
-            Err(reason) => self.log(&format!("no evidence: {reason}")),
+            Err(reason) => self.warn(&format!("no evidence: {reason}")),
         }
     }
 
-    fn hardware(&self) -> Option<String> {
+    pub(crate) fn hardware(&self) -> Option<String> {
         self.site().trust.as_ref()?.attester.as_ref().map(|attester| attester.describe())
     }
 
@@ -263,53 +285,86 @@ impl Service {
         if let Some(entrance) = route.and_then(|route| self.routes.find(route)) {
             return Ok(self.noted(entrance.pass(arrival, knock))?);
         }
-        let mut channel = self.noted(arrival.accept(&config.identity, config.known()))?;
+        // Its operator's tools ask with its own key how it is.
+        let own = config.identity.fingerprint();
+        let welcome = config.known().into_iter().chain([own]).collect();
+        let mut channel = self.noted(arrival.accept(&config.identity, welcome))?;
         let key = channel.peer_fingerprint();
         if route.is_some() {
             let reason = "no such session is open here: a client asks all parties for it before anybody comes to it, and it \
                           may have ended meanwhile";
             // Who has waited long at another party may come too late, and begins again.
             let _ = say(&mut channel, &Tell::Later { reason: reason.into(), after: 0 });
-            self.log(&format!("{}: {reason}", channel.peer()));
+            self.watch.refused(Code::Gone);
+            self.warn(&format!("{}: {reason}", channel.peer()));
             self.record_stranger(channel.peer(), reason);
             return Ok(());
         }
+        if config.parties.iter().any(|party| party.keys.contains(key)) {
+            return self.greet_party(&site, channel, knock);
+        }
         let Some((name, client)) = config.client(key) else {
-            return self.refuse(&mut channel, format!("{key} is not the key of a client here"));
+            return self.refuse(
+                &mut channel,
+                Code::KeyNotAccepted,
+                format!("{key} is not the key of a client here"),
+            );
         };
         channel.name(&format!("client {name}"));
         let Greeting { version } = hear_short(&mut channel)?;
         if version != VERSION {
             let reason =
                 format!("it speaks version {version} of the messages, and this party version {VERSION}");
-            return self.refuse(&mut channel, reason);
+            return self.refuse(&mut channel, Code::DifferentVersion, reason);
         }
         if client.may.is_empty() {
-            return self.refuse(&mut channel, "this client may do nothing here".into());
+            return self.refuse(&mut channel, Code::Forbidden, "this client may do nothing here".into());
         }
         let _guest = match self.doors.client(key) {
             Ok(guest) => guest,
-            Err(full) => return self.refuse(&mut channel, full.to_string()),
+            Err(full) => return self.refuse(&mut channel, Code::Busy, full.to_string()),
         };
         drop(knock);
         self.attend(channel, key)
+    }
+
+    /// Another party, which looks how this one is.
+    fn greet_party(&self, site: &Site, mut channel: Channel, knock: Knock) -> Result<(), SessionError> {
+        let key = channel.peer_fingerprint();
+        let index = site.config.parties.iter().position(|party| party.keys.contains(key));
+        channel.name(&index.map_or_else(|| "a party".into(), |index| site.config.party_name(index)));
+        let Greeting { version } = hear_short(&mut channel)?;
+        if version != VERSION {
+            let reason =
+                format!("it speaks version {version} of the messages, and this party version {VERSION}");
+            return self.refuse(&mut channel, Code::DifferentVersion, reason);
+        }
+        let _guest = match self.doors.client(key) {
+            Ok(guest) => guest,
+            Err(full) => return self.refuse(&mut channel, Code::Busy, full.to_string()),
+        };
+        drop(knock);
+        self.attend_party(site, channel)
     }
 
     /// Writes down who is not let in.
     fn noted<T>(&self, result: Result<T, WireError>) -> Result<T, WireError> {
         result.inspect_err(|error| {
             if let WireError::NotLetIn { peer, reason } = error {
+                self.watch.refused(Code::KeyNotAccepted);
                 self.record_stranger(peer, reason);
             }
         })
     }
 
-    fn refuse(&self, channel: &mut Channel, reason: String) -> Result<(), SessionError> {
-        let error = SessionError::Refused { peer: format!("P{}", self.site().index), reason: reason.clone() };
+    fn refuse(&self, channel: &mut Channel, code: Code, reason: String) -> Result<(), SessionError> {
+        let error =
+            SessionError::Refused { peer: format!("P{}", self.site().index), code, reason: reason.clone() };
         // It may be gone already; what matters is that nothing happens.
-        let _ = say(channel, &Tell::Refused { reason: reason.clone() });
+        let _ = say(channel, &Tell::Refused { code, reason: reason.clone() });
+        self.watch.refused(code);
         self.record_stranger(channel.peer(), &reason);
-        self.log(&format!("{}: {error}", channel.peer()));
+        self.warn(&format!("{}: {error}", channel.peer()));
         Ok(())
     }
 
@@ -333,16 +388,27 @@ impl Service {
                 Ok(asked) => asked,
                 // It has what it wanted.
                 Err(SessionError::Wire(cryptflow_wire::WireError::Closed { .. })) => return Ok(()),
-                Err(SessionError::NoRoom(full)) => return self.refuse(&mut channel, full.to_string()),
+                Err(SessionError::NoRoom(full)) => {
+                    return self.refuse(&mut channel, Code::Busy, full.to_string());
+                }
                 Err(error) => return Err(error),
             };
             // What it may do is what the configuration says by now.
             let site = &self.site();
             let Some((name, client)) = site.config.client(key) else {
-                return self.refuse(&mut channel, format!("{key} is no longer the key of a client here"));
+                return self.refuse(
+                    &mut channel,
+                    Code::KeyNotAccepted,
+                    format!("{key} is no longer the key of a client here"),
+                );
             };
             let done = match ask {
                 Ask::Status => self.status(site, name, client).map(|status| Tell::Status(Box::new(status))),
+                Ask::Probe { up, down } => {
+                    probe(&mut channel, up, down)?;
+                    continue;
+                }
+                Ask::Standing => Err(SessionError::Forbidden("ask what parties ask one another".into())),
                 Ask::Open { name: model, manifest, wait } => {
                     self.open(channel, Wanted { client: key, model, manifest, wait });
                     return Ok(());
@@ -361,10 +427,11 @@ impl Service {
                     // Whoever lies is written down, however much else there is to write down.
                     let reason = unfit.to_string();
                     self.record("refused", json!({ "client": name, "reason": reason }));
-                    self.log(&reason);
-                    say(&mut channel, &Tell::Refused { reason })
+                    self.watch.refused(Code::UnfitParts);
+                    self.warn(&reason);
+                    say(&mut channel, &Tell::Refused { code: Code::UnfitParts, reason })
                 }
-                Err(error) => self.refuse(&mut channel, error.to_string()),
+                Err(error) => self.refuse(&mut channel, Code::from(&error), error.to_string()),
             };
             if lock.take().is_some() {
                 // It may still be sending a part, and shall hear why that is of no use.
@@ -392,6 +459,7 @@ impl Service {
             uptime: self.started.elapsed().as_secs(),
             policy: site.trust.as_ref().map(|trust| trust.policy),
             hardware: self.hardware(),
+            causes: self.causes_of_others(site),
         })
     }
 

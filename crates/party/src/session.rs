@@ -22,6 +22,7 @@ use crate::messages::{Manifest, Obstacle, SessionError};
 use crate::rendezvous::{GLANCE, Rendezvous};
 use crate::serve::{Job, agree, check, converse};
 use crate::site::Site;
+use crate::watch::Reporter;
 
 /// What a client wants, who may have it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -140,6 +141,7 @@ impl Session {
         self,
         wish: Wish,
         head: &Head,
+        reporter: Reporter,
         shown: impl FnOnce(Vec<(usize, Head)>),
     ) -> Result<Vec<String>, SessionError> {
         let site = &self.site;
@@ -191,7 +193,7 @@ impl Session {
             .collect();
         let Manifest { protocol, session, check_inputs, .. } = *manifest;
         let weights = Some(self.part.weights);
-        let job = Job { program: self.program, protocol, session, weights, check_inputs, accord };
+        let job = Job { program: self.program, protocol, session, weights, check_inputs, accord, reporter };
         converse(links, &client, job)?;
         Ok(appraisals)
     }

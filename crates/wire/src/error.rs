@@ -103,14 +103,35 @@ pub enum WireError {
         /// The operating system's or the handshake's reason.
         reason: String,
     },
-    /// The peer was reached, and it is not who it should be, or does not take this end for whom it
-    /// should be.
+    /// The peer was reached, and the two do not come to speak with each other.
     #[error("cannot connect to {peer}: {reason}")]
     Rejected {
         /// Name of the peer.
         peer: String,
         /// Who rejects whom, and what to do.
         reason: String,
+    },
+    /// Whoever answers is another than the one that was meant.
+    #[error(
+        "cannot connect to {peer}: whoever answers there does not hold the key {expected} that is written down for it: the \
+         address is another's, or its key was made anew; compare fingerprints over the telephone"
+    )]
+    WrongKey {
+        /// Name of the peer, and its address.
+        peer: String,
+        /// The fingerprint that is written down.
+        expected: String,
+    },
+    /// Whoever answers does not know this end's key.
+    #[error(
+        "cannot connect to {peer}: it does not accept this key, {own}: its operator must add the fingerprint to its \
+         configuration"
+    )]
+    KeyNotAccepted {
+        /// Name of the peer, and its address.
+        peer: String,
+        /// This end's fingerprint.
+        own: String,
     },
     /// Somebody who connected is not let in.
     #[error("{peer} is not let in: {reason}")]
@@ -152,6 +173,8 @@ impl WireError {
             | WireError::Frame { .. }
             | WireError::Tampered { .. }
             | WireError::Rejected { .. }
+            | WireError::WrongKey { .. }
+            | WireError::KeyNotAccepted { .. }
             | WireError::NotLetIn { .. }
             | WireError::Randomness(_) => false,
         }

@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(name) => name.clone(),
         None => arguments.model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string(),
     };
-    check_name(&name).map_err(Error::new)?;
+    check_name(&name)?;
     let bar = bar();
     let progress = |arrived: u64, all: u64| {
         bar.set_length(all);

@@ -142,7 +142,7 @@ impl<'a> Job<'a> {
         };
         let Given { results, left } = self.job.run(&client, &mut progress, report, between)?;
         report.bytes.share = client.sent();
-        report.set_peak_rss(&client.finish().map_err(Error::new)?);
+        report.set_peak_rss(&client.finish()?);
         bar.finish_and_clear();
         // Nobody but the client learns that: the parties have given their parts, and gone.
         if left.is_empty() { Ok(results) } else { Err(self.job.held_back(&left, weights)?) }

@@ -182,5 +182,9 @@ fn template(role: &str, name: &str, address: &str, listen: &str, fingerprint: &s
     }
     text += "\n# Security against parties that cheat, on attested hardware. The policy is the same file at every participant.\n\
              # [attestation]\n# policy = \"policy.toml\"\n# collateral = \"collateral.json\"\n";
+    if role != "client" {
+        text += "\n# A second port, for this party's operator alone: health, metrics, a page.\n\
+                 # [operator]\n# listen = \"127.0.0.1:7850\"\n";
+    }
     text
 }

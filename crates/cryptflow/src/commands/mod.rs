@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod compile;
 mod deploy;
+mod doctor;
 mod gateway;
 mod inference;
 mod init;
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Site(site_edit::Arguments),
     Party(party::Arguments),
     Status(status::Arguments),
+    Doctor(doctor::Arguments),
     Audit(audit::Arguments),
     Deploy(deploy::Arguments),
     #[command(subcommand)]
@@ -79,6 +81,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Site(arguments) => site_edit::run(&arguments),
         Command::Party(arguments) => party::run(&arguments, executable),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Deploy(arguments) => deploy::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::local::Executable;
 use clap::Args;
 use cryptflow_party::lanes::Lane;
+use cryptflow_party::log::{Form, Level, Log};
 
 use super::site::Where;
 
@@ -20,6 +21,12 @@ pub(crate) struct Arguments {
     /// the host's name.
     #[arg(long, value_name = "NUMBER|auto")]
     lane: Option<Lane>,
+    /// How the lines on standard error look: text, for people, or json, an object a line.
+    #[arg(long, value_name = "FORM", default_value = Form::Text.word())]
+    log: Form,
+    /// What matters less is not said: error, warn or info.
+    #[arg(long, value_name = "LEVEL", default_value = Level::Info.word())]
+    log_level: Level,
 }
 
 /// Runs the command. The process of a session is one of `executable`.
@@ -39,5 +46,6 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     };
     let simulated = site.insecure_simulated_tee.as_deref();
     let lane = arguments.lane.unwrap_or_default();
-    cryptflow_party::run(&site.config, lane, simulated, Box::new(session)).map_err(Error::new)
+    let log = Log::new(arguments.log, arguments.log_level);
+    cryptflow_party::run(&site.config, lane, simulated, log, Box::new(session)).map_err(Error::new)
 }

@@ -9,6 +9,7 @@ use crate::patience::Patience;
 use crate::remote::renew_where_due;
 use crate::report::Report;
 use clap::Args;
+use cryptflow_party::code::Code;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
@@ -45,7 +46,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let digest = hex::encode(deployment.digest());
     if let Some(wanted) = arguments.digest.as_ref().filter(|&wanted| *wanted != digest) {
-        return Err(Error::new(format!("the parties keep {digest} under this name, not {wanted}")));
+        return Err(Error::of(
+            Code::DifferentModel,
+            format!("the parties keep {digest} under this name, not {wanted}"),
+        ));
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
     let job = Job::prepare(&program, &arguments.files, Vec::new())?;
@@ -59,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
-    let client = Client::join(opened.links, job.program, protocol, renewal.is_some()).map_err(Error::new)?;
+    let client = Client::join(opened.links, job.program, protocol, renewal.is_some())?;
     report.seconds.share = begun.elapsed().as_secs_f64();
     let results =
         job.run(client, &bar, &mut report, None, &mut |client| renew_where_due(&mut renewal, client))?;

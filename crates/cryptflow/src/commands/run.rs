@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     bar.set_message("sharing the weights");
     let result = Client::begin(links, job.program, protocol)
         .and_then(|client| client.deploy(&weights).map(|()| client))
-        .map_err(Error::new)
+        .map_err(Error::from)
         .and_then(|client| {
             report.seconds.share = begun.elapsed().as_secs_f64();
             job.run(client, &bar, &mut report, Some(&weights), &mut |_| Ok(()))

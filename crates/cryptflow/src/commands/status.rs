@@ -1,13 +1,15 @@
 //! `cryptflow status`: whether the parties can be reached, and what they are ready for.
 
 use crate::error::{Error, Result};
+use crate::usable::{Unusable, of_others, unusable};
 use clap::Args;
+use cryptflow_party::greeting::Status;
 use serde_json::json;
 
 use super::site::Where;
 
 /// Show whether the parties can be reached, what they think of this client, and which models they
-/// keep.
+/// keep. Fails where something is unusable.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Print one JSON object.
@@ -21,63 +23,85 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
     let statuses = site.status();
-    let reached = statuses.iter().filter(|status| status.is_ok()).count();
     let policy = site.policy();
     let simulated = site.allows_insecure_simulated();
-    let mut lines = Vec::new();
-    let mut objects = Vec::new();
-    for (index, status) in statuses.iter().enumerate() {
-        let Some(party) = site.config().parties.get(index) else { continue };
-        lines.push(format!("P{index}  {} at {}", party.name, party.address));
-        match status {
-            Err(error) => {
-                lines.push(format!("    NOT READY: {error}"));
-                objects.push(json!({ "party": index, "name": party.name, "address": party.address, "error": error.to_string() }));
-            }
-            Ok(status) => {
-                lines.push(format!(
-                    "    ready: version {}, up {} s, {} of {} sessions, {} waiting, runs {}",
-                    status.software,
-                    status.uptime,
-                    status.sessions.0,
-                    status.sessions.1,
-                    status.waiting,
-                    status.protocols.join(", ")
-                ));
-                lines.push(format!(
-                    "    knows this client as {}, which may {}",
-                    status.client,
-                    status.may.join(", ")
-                ));
-                lines.push(match (status.policy, policy) {
-                    (None, None) => {
-                        "    attests nothing: secure if the parties follow the protocol".to_string()
-                    }
-                    (theirs, ours) if theirs == ours => {
-                        format!("    attests with {}", status.hardware.as_deref().unwrap_or("nothing"))
-                    }
-                    _ => "    NOT READY: its attestation policy is not this client's".to_string(),
-                });
-                for (name, protocol, digest) in &status.models {
-                    lines.push(format!("    model {name}, for {protocol}, {digest}"));
-                }
-                objects.push(json!({ "party": index, "name": party.name, "address": party.address,
-                    "policy": status.policy.map(hex::encode), "status": status }));
-            }
-        }
-    }
-    if simulated {
-        lines.push("INSECURE: simulated evidence is accepted; it proves nothing".into());
-    }
+    let mut wrong = unusable(&statuses, policy);
+    wrong.extend(of_others(&statuses));
     if arguments.json {
-        let report = json!({ "parties": objects, "insecure_simulated_tee": simulated,
-            "policy": policy.map(hex::encode) });
+        let parties =
+            statuses.iter().zip(&site.config().parties).enumerate().map(|(index, (status, party))| {
+                let mut object = json!({ "party": index, "name": party.name, "address": party.address });
+                match status {
+                    Ok(status) => {
+                        object["policy"] = json!(status.policy.map(hex::encode));
+                        object["status"] = json!(status);
+                    }
+                    Err(error) => {
+                        object["error"] = json!(error.to_string());
+                        object["code"] = json!(cryptflow_party::code::Code::from(error).word());
+                    }
+                }
+                object
+            });
+        let report = json!({ "parties": parties.collect::<Vec<_>>(), "insecure_simulated_tee": simulated,
+            "policy": policy.map(hex::encode), "unusable": wrong });
         super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)?;
     } else {
+        let mut lines = Vec::new();
+        for (index, (status, party)) in statuses.iter().zip(&site.config().parties).enumerate() {
+            lines.push(format!("P{index}  {} at {}", party.name, party.address));
+            if let Ok(status) = status {
+                lines.extend(described(status, policy.is_some()));
+            }
+            let of_it = wrong.iter().filter(|wrong| wrong.party == Some(index));
+            lines.extend(of_it.map(|wrong| format!("    NOT READY: {}", wrong.message)));
+        }
+        let of_all = wrong.iter().filter(|wrong| wrong.party.is_none());
+        lines.extend(of_all.map(|wrong| format!("NOT READY: {}", wrong.message)));
+        if simulated {
+            lines.push("INSECURE: simulated evidence is accepted; it proves nothing".into());
+        }
         super::print(&lines.join("\n"))?;
     }
-    match statuses.len() {
-        all if reached == all => Ok(()),
-        all => Err(Error::new(format!("{reached} of {all} parties can be reached"))),
+    match wrong.first() {
+        None => Ok(()),
+        Some(first) => Err(refusal(first, wrong.len(), &statuses).reported()),
     }
+}
+
+fn refusal<E>(first: &Unusable, count: usize, statuses: &[std::result::Result<Status, E>]) -> Error {
+    let (reached, all) = (statuses.iter().filter(|status| status.is_ok()).count(), statuses.len());
+    if reached < all {
+        return Error::of(first.code, format!("{reached} of {all} parties can be reached"));
+    }
+    let more = if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
+    Error::of(first.code, format!("something is unusable: {}{more}", first.message))
+}
+
+/// A party that can be reached.
+fn described(status: &Status, attested: bool) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "    version {}, up {} s, {} of {} sessions, {} waiting, runs {}",
+            status.software,
+            status.uptime,
+            status.sessions.0,
+            status.sessions.1,
+            status.waiting,
+            status.protocols.join(", ")
+        ),
+        format!("    knows this client as {}, which may {}", status.client, status.may.join(", ")),
+    ];
+    match (status.policy, attested) {
+        (None, false) => lines.push("    attests nothing: secure if the parties follow the protocol".into()),
+        (Some(_), true) => {
+            lines.push(format!("    attests with {}", status.hardware.as_deref().unwrap_or("nothing")));
+        }
+        // It is said below why that is no use.
+        (None, true) | (Some(_), false) => {}
+    }
+    for (name, protocol, digest) in &status.models {
+        lines.push(format!("    model {name}, for {protocol}, {digest}"));
+    }
+    lines
 }

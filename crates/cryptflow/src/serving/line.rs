@@ -247,7 +247,7 @@ impl Shared {
         let opened = self.site.open(deployment, program, protocol, &mut patience)?;
         let session = self.site.session(&opened);
         let mut renewal = opened.renewal;
-        let client = Client::join(opened.links, program, protocol, renewal.is_some()).map_err(Error::new)?;
+        let client = Client::join(opened.links, program, protocol, renewal.is_some())?;
         loop {
             if current.is_some() && !Arc::ptr_eq(&served, &self.served()?) {
                 let _ = client.finish();

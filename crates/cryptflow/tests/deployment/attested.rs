@@ -76,7 +76,7 @@ fn who_does_not_agree_on_the_policy_takes_no_part() {
     std::fs::write(sites.config("client"), mine.replace("policy.toml", "other.toml")).unwrap();
     let error = sites.predict().unwrap_err();
     assert!(error.contains("different attestation policies"), "{error}");
-    let status = outcome(sites.client(&["status"])).unwrap();
+    let status = outcome(sites.client(&["status"])).unwrap_err();
     assert!(status.contains("its attestation policy is not this client's"), "{status}");
 
     // Comments and order do not matter: what the policy says is the same.

@@ -9,6 +9,7 @@ use cryptflow_aramis::simulated::{SVN_UP_TO_DATE, Settings, SimulatedTee, measur
 use cryptflow_aramis::{Attester, Evidence, GatherError, ReportData, TeeKind};
 use cryptflow_party::attested::Trust;
 use cryptflow_party::config::Config;
+use cryptflow_party::log::Log;
 use cryptflow_party::{Service, session_process};
 
 const VARIABLE: &str = "CRYPTFLOW_LYING_PARTY";
@@ -39,11 +40,11 @@ fn process() {
         for_session.at("process");
         Ok(one("session", &arguments))
     });
-    let log = move |line: &str| {
+    let log = Log::telling(move |line: &str| {
         eprintln!("{line}");
         for_log.at(line);
-    };
-    let service = Service::new(config, Some(trust), session, Box::new(log)).unwrap();
+    });
+    let service = Service::new(config, Some(trust), session, log).unwrap();
     let listener = service.listener().unwrap();
     service.serve(&listener);
 }

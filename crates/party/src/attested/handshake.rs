@@ -18,6 +18,7 @@ use cryptflow_wire::{Link, Role, WireError};
 use serde::{Deserialize, Serialize};
 
 use super::{AttestationError, Instance, Trust};
+use crate::code::Code;
 use crate::messages::{SessionError, VERSION, decode};
 
 /// Longest message: evidence with its certificates.
@@ -194,7 +195,11 @@ pub fn attest(
     let appraisal = judged?;
     let verdict: Verdict = decode(&port.hear(LIMIT)?, &peer.to_string())?;
     match verdict.refused {
-        Some(reason) => Err(SessionError::Refused { peer: peer.to_string(), reason: clean(&reason) }),
+        Some(reason) => Err(SessionError::Refused {
+            peer: peer.to_string(),
+            code: Code::Evidence,
+            reason: clean(&reason),
+        }),
         None => Ok(Proved { instance: hello.instance, appraisal }),
     }
 }

@@ -126,6 +126,11 @@ impl Store {
         Ok(Store { folder: folder.into(), party, changing: Arc::default() })
     }
 
+    /// The same, for whoever only looks: nothing is made, and no right is changed.
+    pub fn look_at(folder: &Path, party: usize) -> Store {
+        Store { folder: folder.into(), party, changing: Arc::default() }
+    }
+
     fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }

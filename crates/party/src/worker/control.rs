@@ -14,8 +14,10 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::audit::Head;
+use crate::code::Code;
 use crate::config::Source;
 use crate::session::Order;
+use crate::watch::Progress;
 
 /// Longest message: a configuration, or what somebody has said first.
 const LONGEST: usize = 16 << 20;
@@ -42,15 +44,17 @@ pub(crate) enum Report {
     /// The session can begin.
     Prepared,
     /// It cannot.
-    Refused(String),
+    Refused { code: Code, reason: String },
     /// What the other parties have shown of their logs.
     Shown(Vec<(usize, Head)>),
     /// Whoever has come with this number is known now, or gone; who is not let in, and why.
     Settled { number: u64, not_let_in: Option<(String, String)> },
+    /// How far the session is.
+    Progress(Progress),
     /// Nothing new.
     Alive,
     /// The session has ended: what the evidence of the other parties said, or what went wrong.
-    Ended(Result<Vec<String>, String>),
+    Ended(Result<Vec<String>, (Code, String)>),
 }
 
 /// One end.

@@ -19,6 +19,7 @@ use super::control::{Control, Instruction, Report};
 use crate::StartError;
 use crate::attested::{Trust, TrustError};
 use crate::audit::Head;
+use crate::code::Code;
 use crate::config::{Config, ConfigError};
 use crate::doors::HANDSHAKE;
 use crate::ending::Ending;
@@ -27,6 +28,7 @@ use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
 use crate::surviving::surviving;
+use crate::watch::{Progress, Reporter, resident};
 
 /// Stack of a thread that shakes hands: strangers must not take much.
 const STACK: usize = 512 << 10;
@@ -57,7 +59,8 @@ pub fn session_process(
         Ok(site) => Arc::new(site),
         Err(error) => {
             // The party hears it when it asks for something.
-            let _ = control.send(&Report::Refused(StartError::to_string(&error)), None);
+            let _ = control
+                .send(&Report::Refused { code: Code::Process, reason: StartError::to_string(&error) }, None);
             let _ = control.receive::<Instruction>();
             return Err(error);
         }
@@ -72,7 +75,7 @@ pub fn session_process(
 
 /// Prepares a session, and runs it.
 fn serve(
-    control: &Control,
+    control: &Arc<Control>,
     begin: Receiver<(Head, Wish)>,
     prepare: impl FnOnce() -> Result<Session, SessionError>,
 ) {
@@ -80,14 +83,20 @@ fn serve(
     let report = |report: Report| drop(control.send(&report, None));
     let session = match surviving(prepare) {
         Ok(session) => session,
-        Err(error) => return report(Report::Refused(error.to_string())),
+        Err(error) => return report(Report::Refused { code: Code::from(&error), reason: error.to_string() }),
     };
     let most = demand(session.program()).memory.saturating_mul(2).saturating_add(BESIDE);
     limit(Resource::Data, most);
     report(Report::Prepared);
     let Ok((head, wish)) = begin.recv() else { return };
-    let ended = surviving(|| session.run(wish, &head, |heads| report(Report::Shown(heads))));
-    report(Report::Ended(ended.map_err(|error| error.to_string())));
+    let to = Arc::clone(control);
+    let reporter = Reporter::to(move |progress| {
+        let progress = Progress { memory: resident().unwrap_or_default(), ..progress.clone() };
+        // A party that does not hear this is gone, and this process with it.
+        let _ = to.send(&Report::Progress(progress), None);
+    });
+    let ended = surviving(|| session.run(wish, &head, reporter, |heads| report(Report::Shown(heads))));
+    report(Report::Ended(ended.map_err(|error| (Code::from(&error), error.to_string()))));
 }
 
 /// Listens to the party, in a thread of its own, as long as there is one.

@@ -30,6 +30,7 @@ use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
 use crate::surviving::surviving;
+use crate::watch::{Followed, Reporter};
 
 #[cfg(unix)]
 pub use inside::session_process;
@@ -171,7 +172,7 @@ impl Worker {
     }
 
     /// Runs the session to its end; returns what the evidence of the other parties said. `asked` is the
-    /// connection over which the client has asked for it ([`Wish`]), `head` that of this party's log.
+    /// connection over which the client has asked for it ([`Wish`]), `head` that of this party's log, `followed` hears how far it is.
     ///
     /// # Errors
     /// Whatever ended the session before its time.
@@ -179,15 +180,18 @@ impl Worker {
         self,
         asked: TcpStream,
         head: &Head,
+        followed: &Arc<Followed>,
         told: &mut dyn FnMut(News),
     ) -> Result<Vec<String>, SessionError> {
         match self {
             #[cfg(unix)]
-            Worker::Process(prepared) => prepared.run(asked, head, told),
+            Worker::Process(prepared) => prepared.run(asked, head, followed, told),
             Worker::Thread { session, .. } => {
                 told(News::Begun);
-                let wish = Wish::over(asked).map_err(|e| SessionError::Reported(e.to_string()))?;
-                surviving(|| session.run(wish, head, |heads| told(News::Shown(heads))))
+                let wish = Wish::over(asked).map_err(|e| SessionError::Process(e.to_string()))?;
+                let followed = Arc::clone(followed);
+                let reporter = Reporter::to(move |progress| followed.progress(progress.clone()));
+                surviving(|| session.run(wish, head, reporter, |heads| told(News::Shown(heads))))
             }
         }
     }

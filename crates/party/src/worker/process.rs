@@ -22,6 +22,7 @@ use crate::doors::Knock;
 use crate::messages::SessionError;
 use crate::session::Order;
 use crate::site::Site;
+use crate::watch::Followed;
 
 /// Time for a process to take a message, and to end once its session has ended.
 const SOON: Duration = Duration::from_secs(2);
@@ -86,9 +87,11 @@ impl Pool {
         loop {
             match running.hear(patience)? {
                 Report::Prepared => return Ok(Prepared { running, patience }),
-                Report::Refused(reason) => return Err(SessionError::Reported(reason)),
+                Report::Refused { code, reason } => return Err(SessionError::Reported { code, reason }),
                 Report::Alive => {}
-                Report::Shown(_) | Report::Settled { .. } | Report::Ended(_) => return Err(disobedient()),
+                Report::Shown(_) | Report::Settled { .. } | Report::Progress(_) | Report::Ended(_) => {
+                    return Err(disobedient());
+                }
             }
         }
     }
@@ -110,6 +113,7 @@ impl Prepared {
         mut self,
         asked: TcpStream,
         head: &Head,
+        followed: &Followed,
         told: &mut dyn FnMut(News),
     ) -> Result<Vec<String>, SessionError> {
         self.running.tell(&Instruction::Begin(head.clone()), Some(asked.as_fd()))?;
@@ -124,12 +128,13 @@ impl Prepared {
                         told(News::NotLetIn { peer, reason });
                     }
                 }
+                Report::Progress(progress) => followed.progress(progress),
                 Report::Alive => {}
                 Report::Ended(result) => {
                     self.running.let_end();
-                    return result.map_err(SessionError::Reported);
+                    return result.map_err(|(code, reason)| SessionError::Reported { code, reason });
                 }
-                Report::Prepared | Report::Refused(_) => return Err(disobedient()),
+                Report::Prepared | Report::Refused { .. } => return Err(disobedient()),
             }
         }
     }

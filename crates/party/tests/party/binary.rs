@@ -20,10 +20,12 @@ fn it_says_how_it_is_used() {
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
     // (arguments, what is said)
-    let table: [(&[&str], &str); 6] = [
+    let table: [(&[&str], &str); 8] = [
         (&[], "--config is missing"),
         (&["--config"], "--config needs a value"),
         (&["--verbose"], "there is no argument --verbose"),
+        (&["--log", "xml"], "\"xml\" is none of these: text, json"),
+        (&["--log-level"], "\"\" is none of these: error, warn, info"),
         (&["--session"], "a party starts this for each of its sessions"),
         (&["--config", "/no/such/file"], "/no/such/file: it does not exist; `cryptflow init` writes it"),
         (&["--config", env!("CARGO_MANIFEST_PATH")], "Cargo.toml: "),

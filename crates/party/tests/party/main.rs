@@ -11,5 +11,6 @@ mod lanes;
 mod messages;
 mod numbers;
 mod seats;
+mod standing;
 mod statement;
 mod store;

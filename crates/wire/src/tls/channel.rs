@@ -107,10 +107,10 @@ impl Channel {
         let mut channel =
             Channel::shake_hands(tls.into(), &[], socket, deadline, peer).map_err(|e| {
                 match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                    Some(rustls::Error::InvalidCertificate(_)) => rejected(format!(
-                        "whoever answers there does not hold the key {} that is written down for {peer}",
-                        expected.iter().map(|key| key.to_string()).collect::<Vec<_>>().join(" or ")
-                    )),
+                    Some(rustls::Error::InvalidCertificate(_)) => {
+                        let keys: Vec<String> = expected.iter().map(|key| key.to_string()).collect();
+                        WireError::WrongKey { peer: place(), expected: keys.join(" or ") }
+                    }
                     Some(error) => rejected(format!("the TLS handshake failed: {error}")),
                     None => refused(match e.kind() {
                     ErrorKind::TimedOut | ErrorKind::WouldBlock => {
@@ -125,10 +125,9 @@ impl Channel {
         let alert = |e: &io::Error| e.get_ref().is_some_and(|e| e.is::<rustls::Error>());
         channel.fill(&mut verdict).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => refused("it did not answer in time".into()),
-            _ if alert(&e) => rejected(format!(
-                "it does not accept this key, {}: its operator must add the fingerprint to its configuration ({e})",
-                identity.fingerprint()
-            )),
+            _ if alert(&e) => {
+                WireError::KeyNotAccepted { peer: place(), own: identity.fingerprint().to_string() }
+            }
             _ => refused(format!("it closed the connection before it had accepted this key: {e}")),
         })?;
         Ok(channel)

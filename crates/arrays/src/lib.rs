@@ -1,7 +1,8 @@
-//! Arrays as files hold them: how elements lie in bytes ([`encoding`]), and NumPy's files ([`npy`]).
+//! Arrays as files hold them: how elements lie in bytes ([`encoding`]), NumPy's files ([`npy`]), and tables as text ([`csv`]).
 //!
 //! It knows neither models nor programs.
 
+pub mod csv;
 pub mod encoding;
 pub mod npy;
 

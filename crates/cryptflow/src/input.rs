@@ -1,5 +1,5 @@
-//! Reading what a client runs a model on: arrays (`.npy`, `.npz`), pictures (`.png`, `.jpg`), and
-//! folders of them.
+//! Reading what a client runs a model on: arrays (`.npy`, `.npz`), tables of numbers (`.csv`),
+//! pictures (`.png`, `.jpg`), and folders of them.
 //!
 //! Arrays of floats are taken as they are. Arrays of bytes and pictures go through the
 //! preprocessing that was fixed when the model was compiled. A value outside of the range that the
@@ -16,10 +16,11 @@ use std::path::PathBuf;
 
 use cryptflow_program::Preprocessing;
 
-pub use columns::{columns, file_of};
+pub use columns::{Sent, columns, file_of, sent};
 pub use foreign::Foreign;
 pub use given::{Given, arrays};
 
+use cryptflow_arrays::csv::CsvError;
 use cryptflow_arrays::npy::{NpyError, list};
 use cryptflow_pictures::{DecodeError, PreprocessError};
 
@@ -60,7 +61,7 @@ pub struct Row {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// No path was given.
-    #[error("no input was given: name a .npy, .npz, .png or .jpg file, or a folder of them")]
+    #[error("no input was given: name a .npy, .npz, .csv, .png or .jpg file, or a folder of them")]
     Nothing,
     /// The operating system refuses.
     #[error("cannot read {}: {source}", file.display())]
@@ -71,7 +72,7 @@ pub enum InputError {
         source: std::io::Error,
     },
     /// A folder without anything to read.
-    #[error("the folder {} holds no .npy, .npz, .png or .jpg file{}", folder.display(), holds(*model, other))]
+    #[error("the folder {} holds no .npy, .npz, .csv, .png or .jpg file{}", folder.display(), holds(*model, other))]
     EmptyFolder {
         /// The folder.
         folder: PathBuf,
@@ -82,7 +83,7 @@ pub enum InputError {
     },
     /// A file of another kind.
     #[error(
-        "{} is no .npy, .npz, .png or .jpg file, judged by its first bytes{}",
+        "{} is no .npy, .npz, .csv, .png or .jpg file, judged by its first bytes{}",
         file.display(),
         found.map_or(String::new(), |found| format!(": it is {found}"))
     )]
@@ -99,6 +100,30 @@ pub enum InputError {
         file: PathBuf,
         /// What is wrong with it.
         source: NpyError,
+    },
+    /// A table cannot be read.
+    #[error("cannot read the table {}: {source}", file.display())]
+    Table {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: CsvError,
+    },
+    /// A table with another number of columns than the input has numbers a row.
+    #[error(
+        "{} has {found} columns, and the input {input:?} needs {needed}{}",
+        file.display(),
+        if found > needed { ": leave away those that are no input (an index, the answer)" } else { "" }
+    )]
+    Columns {
+        /// The file.
+        file: PathBuf,
+        /// Name of the input.
+        input: String,
+        /// Columns of the table.
+        found: usize,
+        /// Numbers of a row.
+        needed: usize,
     },
     /// A picture cannot be decoded.
     #[error("cannot decode the picture {}: {source}", file.display())]
@@ -304,14 +329,11 @@ fn several(names: &[String]) -> String {
 /// # Errors
 /// The first thing that is wrong, with the file and the row.
 pub fn read(paths: &[PathBuf], spec: &InputSpec) -> Result<Vec<Row>, InputError> {
-    let mut rows = Vec::new();
-    for file in file::all(paths)? {
-        file::read(&file, spec, &mut rows)?;
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        files.extend(file::all(path)?);
     }
-    if rows.is_empty() {
-        return Err(InputError::Nothing);
-    }
-    Ok(rows)
+    columns::read_all(&files, spec)
 }
 
 /// Checks a row's values and adds it.

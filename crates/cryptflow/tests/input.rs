@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use cryptflow::input::{InputError, InputSpec, Row, read};
+use cryptflow::input::{InputError, InputSpec, Row, Sent, read, sent as sent_rows};
 use cryptflow_arrays::npy::{Tensor, write_npy};
 use cryptflow_program::Preprocessing;
 use png::{BitDepth, ColorType};
@@ -231,7 +231,7 @@ fn files_of_other_kinds_are_named() {
         (b"\0\0\0\x1cftypavif", &["an AVIF picture"]),
         (b"\0\0\0\x18ftypheic", &["a HEIC picture"]),
         (&dicom, &["a DICOM file", "pydicom"]),
-        (b"5.1,3.5,1.4\n4.9,3.0,1.4\n", &["text", ".csv", "numpy.loadtxt"]),
+        (b"5.1,3.5,1.4\n4.9,3.0,1.4\n", &["text", "the extension .csv"]),
         (b"\xef\xbb\xbfname,age\r\nJos\xc3", &["text", ".csv"]),
         (b"\x89HDF\r\n\x1a\n\0", &["an HDF5 file", "numpy.save"]),
         (b"\x80\x04\x95", &["a pickle file", "numpy.save"]),
@@ -250,5 +250,64 @@ fn files_of_other_kinds_are_named() {
         for part in says {
             assert!(error.to_string().contains(part), "{error}\nlacks {part:?}");
         }
+    }
+}
+
+#[test]
+fn tables_of_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let table: [(&str, &[usize], Result<usize, &[&str]>); 7] = [
+        ("a,b,c,d\n1,2,3,4\n5,6,7,8\n", &[4], Ok(2)),
+        ("1,2,3,4\n", &[2, 2, 1], Ok(1)),
+        ("1,2,3,4,5\n", &[4], Err(&["5 columns", "needs 4", "an index"])),
+        ("1,2\n", &[4], Err(&["2 columns", "needs 4"])),
+        ("a,b\n1,male\n", &[2], Err(&["x.csv", "line 2, column 2", "male"])),
+        ("1,nan\n", &[2], Err(&["only finite numbers"])),
+        ("1,9000\n", &[2], Err(&["x.csv", "outside of the range"])),
+    ];
+    let file = folder.path().join("x.csv");
+    for (text, shape, wanted) in table {
+        std::fs::write(&file, text).unwrap();
+        let found = read(std::slice::from_ref(&file), &spec(shape));
+        // What is sent is read as what lies there.
+        let sent = Sent { input: None, name: "x.csv", bytes: text.as_bytes() };
+        let sent = sent_rows(&[sent], &[spec(shape)]);
+        match (found, sent, wanted) {
+            (Ok(found), Ok(sent), Ok(rows)) => assert!(found.len() == rows && sent == [found], "{text}"),
+            (Err(found), Err(sent), Err(says)) => {
+                for part in says {
+                    assert!(
+                        found.to_string().contains(part) && sent.to_string().contains(part),
+                        "{found}: {part}"
+                    );
+                }
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+/// Files that are sent are those of one input, or of all.
+#[test]
+fn sent_files_are_for_inputs() {
+    let specs = [spec(&[2]), InputSpec { name: "y".into(), ..spec(&[3]) }];
+    let send = |input, name, bytes| Sent { input, name, bytes };
+    let both =
+        [send(Some("x"), "a.csv", b"1,2\n3,4\n" as &[u8]), send(Some("y"), "b.csv", b"1,2,3\n4,5,6\n")];
+    let columns = sent_rows(&both, &specs).unwrap();
+    assert_eq!(columns.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(columns[0][1].name, "a.csv[1]");
+    let shorter = [both[0], send(Some("y"), "b.csv", b"1,2,3\n")];
+    let table: [(&[Sent<'_>], &str); 6] = [
+        (&shorter, "different numbers of rows"),
+        (&both[..1], "nothing was given for the input \"y\""),
+        (&[send(Some("z"), "a.csv", b"1,2\n")], "no input \"z\""),
+        (&[send(None, "a.csv", b"1,2\n")], "a .npz file with an array for each"),
+        (&[send(None, "a.gif", b"GIF89a")], "a GIF picture"),
+        (&[], "nothing was given"),
+    ];
+    for (given, says) in table {
+        let error = sent_rows(given, &specs).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}\nlacks {says}");
     }
 }

@@ -111,7 +111,7 @@ const WRONG: &[(&str, &[&str])] = &[
     // What it is run on.
     ("run m.safetensors --input model.pb", &["a frozen TensorFlow graph", "before the options"]),
     ("run m.safetensors --input m.safetensors", &["compiled already"]),
-    ("run m.safetensors --input table.csv", &["text", "numpy.loadtxt"]),
+    ("run m.safetensors --input table.csv", &["table.csv has 3 columns", "needs"]),
     ("run m.safetensors --input picture.bmp", &["a BMP picture", "as PNG"]),
     ("run m.safetensors --input picture.webp", &["a WebP picture", "as PNG"]),
     ("run m.safetensors --input empty.npy", &["it is empty"]),

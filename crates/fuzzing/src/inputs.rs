@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cryptflow::input::{self, InputSpec};
 use cryptflow::labels::Labels;
+use cryptflow_arrays::csv::read_csv;
 use cryptflow_arrays::npy::{self, Tensor};
 use cryptflow_program::Preprocessing;
 
@@ -59,6 +60,20 @@ pub(crate) fn archives() -> Vec<Vec<u8>> {
         .filter(|path| crate::repository(path).exists())
         .map(|path| read(&path));
     std::iter::once(set).chain(files).collect()
+}
+
+pub(crate) fn csv(bytes: &[u8], _: &Path) {
+    if let Err(error) = read_csv(bytes) {
+        drop(error.to_string());
+    }
+}
+
+pub(crate) fn tables() -> Vec<Vec<u8>> {
+    vec![
+        b"1,2.5,-3e2\n4,5,6\n".to_vec(),
+        b"\xef\xbb\xbf\"a, b\";c;d\r\n1;2;3\r\n\r\n4;\"5\";6".to_vec(),
+        b"nan\tinf\t0\n".to_vec(),
+    ]
 }
 
 /// A file that a client names as its input, for a model of arrays, for one of pictures, and for one

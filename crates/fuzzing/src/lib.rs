@@ -69,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("npy", inputs::npy, inputs::arrays, SMALL, 64),
     // Deflate makes at most 1032 bytes of one, and a byte becomes a float.
     Target::new("npz", inputs::npz, inputs::archives, SMALL, 1032 * 8),
+    Target::new("csv", inputs::csv, inputs::tables, SMALL, 64),
     // A flat picture of a few bytes has thousands of pixels for each: `BYTES_PER_BYTE` there, and
     // floats here.
     Target::new("input_file", inputs::file, inputs::files, 16 << 20, 4096 * 8),

@@ -109,7 +109,10 @@ impl From<ImportError> for Failure {
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Failure {
         let code = match &error {
-            InputError::Shape { .. } | InputError::Empty { .. } | InputError::Preprocess { .. } => {
+            InputError::Shape { .. }
+            | InputError::Columns { .. }
+            | InputError::Empty { .. }
+            | InputError::Preprocess { .. } => {
                 "input-shape"
             }
             InputError::NotFinite { .. } => "input-not-finite",
@@ -124,6 +127,7 @@ impl From<InputError> for Failure {
             | InputError::EmptyFolder { .. }
             | InputError::Format { .. }
             | InputError::Npy { .. }
+            | InputError::Table { .. }
             | InputError::Picture { .. }
             | InputError::UnknownInput { .. }
             | InputError::MissingInput { .. }

@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Where the compiled model goes.
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     out: PathBuf,
-    /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .png, .jpg files, or
+    /// Examples of inputs, from which bounds and scale follow: .npy, .npz, .csv, .png, .jpg files, or
     /// folders of them. Float arrays are taken as they are, bytes and pictures are prepared first
     /// (see below). For a model with several inputs: .npz files with an array for each input by its
     /// name, or NAME=FILE for each input.

@@ -22,7 +22,7 @@ use super::written::{self, OutputForm};
 /// What goes in and what comes out.
 #[derive(Args)]
 pub(crate) struct Files {
-    /// What to run it on: .npy, .npz, .png or .jpg files, or folders of them. For a model with
+    /// What to run it on: .npy, .npz, .csv, .png or .jpg files, or folders of them. For a model with
     /// several inputs: .npz files with an array for each input by its name, or NAME=FILE for each
     /// input.
     #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|NAME=FILE")]

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{InputError, InputSpec, Row, file, read};
+use super::file::{self, Source};
+use super::{InputError, InputSpec, Row};
 
 /// Reads the rows of all inputs of a model: for each input a column, all of the same length.
 ///
@@ -15,51 +16,108 @@ use super::{InputError, InputSpec, Row, file, read};
 /// The first thing that is wrong, with the file and the row or with the names of the model's
 /// inputs.
 pub fn columns(given: &[PathBuf], specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, InputError> {
-    let names = || specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
-    let mut own: Vec<Vec<PathBuf>> = vec![Vec::new(); specs.len()];
-    let mut shared = Vec::new();
+    let mut files = Files::of(specs);
     for path in given {
         match named(path) {
-            None => shared.push(path.clone()),
-            Some((name, file)) => match of_input(name, specs).and_then(|index| own.get_mut(index)) {
-                Some(files) => files.push(file.into()),
+            None => files.shared.extend(file::all(path)?),
+            Some((name, file)) => match of_input(name, specs).and_then(|index| files.own.get_mut(index)) {
+                Some(files) => files.extend(file::all(Path::new(file))?),
                 None => {
                     let given = path.display().to_string();
-                    return Err(InputError::UnknownInput { given, name: name.into(), inputs: names() });
+                    return Err(InputError::UnknownInput { given, name: name.into(), inputs: names(specs) });
                 }
             },
         }
     }
+    files.read(specs)
+}
 
-    let mut columns: Vec<Vec<Row>> = Vec::with_capacity(specs.len());
-    for (files, spec) in own.iter().zip(specs) {
-        columns.push(if files.is_empty() { Vec::new() } else { read(files, spec)? });
+/// A file that somebody sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// The input that it is for; all of them that have no file of their own, where none is said.
+    pub input: Option<&'a str>,
+    /// What it is called there.
+    pub name: &'a str,
+    /// What is in it.
+    pub bytes: &'a [u8],
+}
+
+/// Reads the rows of all inputs of a model, as [`columns`] does, from files that were sent.
+///
+/// # Errors
+/// As those of [`columns`].
+pub fn sent(given: &[Sent<'_>], specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, InputError> {
+    let mut files = Files::of(specs);
+    for &Sent { input, name, bytes } in given {
+        let of = match input {
+            None => &mut files.shared,
+            Some(input) => match of_input(input, specs).and_then(|index| files.own.get_mut(index)) {
+                Some(files) => files,
+                None => return Err(InputError::UnknownName { name: input.into(), inputs: names(specs) }),
+            },
+        };
+        of.push(Source::Sent(name, bytes));
     }
-    let mut rest: Vec<(&InputSpec, &mut Vec<Row>)> = specs
-        .iter()
-        .zip(&mut columns)
-        .zip(&own)
-        .filter_map(|(column, files)| files.is_empty().then_some(column))
-        .collect();
-    match (rest.as_mut_slice(), shared.first()) {
-        ([], None) => {}
-        ([], Some(path)) => {
-            return Err(InputError::Superfluous { path: path.clone(), inputs: names() });
+    files.read(specs)
+}
+
+/// The files of each input, and those of all that have none.
+struct Files<'a> {
+    own: Vec<Vec<Source<'a>>>,
+    shared: Vec<Source<'a>>,
+}
+
+fn names(specs: &[InputSpec]) -> Vec<String> {
+    specs.iter().map(|spec| spec.name.clone()).collect()
+}
+
+impl Files<'_> {
+    fn of(specs: &[InputSpec]) -> Self {
+        Files { own: vec![Vec::new(); specs.len()], shared: Vec::new() }
+    }
+
+    fn read(self, specs: &[InputSpec]) -> Result<Vec<Vec<Row>>, InputError> {
+        let Files { own, shared } = self;
+        let mut columns: Vec<Vec<Row>> = Vec::with_capacity(specs.len());
+        for (files, spec) in own.iter().zip(specs) {
+            columns.push(if files.is_empty() { Vec::new() } else { read_all(files, spec)? });
         }
-        ([(spec, _), ..], None) if specs.len() > 1 => {
-            return Err(InputError::MissingInput { input: spec.name.clone(), inputs: names() });
-        }
-        ([(spec, rows)], _) => **rows = read(&shared, spec)?,
-        (several, _) => {
-            for path in file::all(&shared)? {
-                file::read_set(&path, several)?;
+        let mut rest: Vec<(&InputSpec, &mut Vec<Row>)> = specs
+            .iter()
+            .zip(&mut columns)
+            .zip(&own)
+            .filter_map(|(column, files)| files.is_empty().then_some(column))
+            .collect();
+        match (rest.as_mut_slice(), shared.first()) {
+            ([], None) => {}
+            ([], Some(file)) => {
+                return Err(InputError::Superfluous { path: file.path().into(), inputs: names(specs) });
+            }
+            ([(spec, _), ..], None) if specs.len() > 1 => {
+                return Err(InputError::MissingInput { input: spec.name.clone(), inputs: names(specs) });
+            }
+            ([(spec, rows)], _) => **rows = read_all(&shared, spec)?,
+            (several, _) => {
+                for file in &shared {
+                    file::read_set(file, several)?;
+                }
             }
         }
+        let counts: Vec<(&str, usize)> =
+            specs.iter().zip(&columns).map(|(spec, rows)| (spec.name.as_str(), rows.len())).collect();
+        same_rows(&counts, || "there are".into())?;
+        Ok(columns)
     }
-    let counts: Vec<(&str, usize)> =
-        specs.iter().zip(&columns).map(|(spec, rows)| (spec.name.as_str(), rows.len())).collect();
-    same_rows(&counts, || "there are".into())?;
-    Ok(columns)
+}
+
+/// Reads all rows of one input, in the order of the files.
+pub(super) fn read_all(files: &[Source<'_>], spec: &InputSpec) -> Result<Vec<Row>, InputError> {
+    let mut rows = Vec::new();
+    for file in files {
+        file::read(file, spec, &mut rows)?;
+    }
+    if rows.is_empty() { Err(InputError::Nothing) } else { Ok(rows) }
 }
 
 /// The file of what is given: a path, or the right side of `NAME=FILE`.

@@ -78,8 +78,7 @@ impl Foreign {
                  training: numpy.save(\"x.npy\", x.astype(\"float32\"))"
             }
             Foreign::Text => {
-                "If it is a table (.csv), save its numbers as an array, prepared as in training: numpy.save(\"x.npy\", \
-                 numpy.loadtxt(\"x.csv\", delimiter=\",\", skiprows=1, dtype=\"float32\"))"
+                "If it is a table of numbers, prepared as in training, give it the extension .csv"
             }
             Foreign::Table(_) => {
                 "Read it with Python, and save what the model takes: numpy.save(\"x.npy\", x.astype(\"float32\"))"

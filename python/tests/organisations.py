@@ -68,3 +68,19 @@ def organisations(folder: Path) -> Iterator[Path]:
             process.terminate()
         for process in processes:
             process.communicate()
+
+
+@contextlib.contextmanager
+def serving(config: Path, listen: str, *more: str) -> Iterator[str]:
+    """A gateway of the site with this configuration: its address, until it is asked to stop, and has stopped."""
+    arguments = ["gateway", "--config", str(config), "--listen", listen, *more]
+    process = subprocess.Popen([sys.executable, "-m", "cryptflow", *arguments], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert "http://" in said, said
+    try:
+        yield said.split("http://")[1].split()[0]
+    finally:
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import cryptflow as cf
-from organisations import command, organisations
+from organisations import command, organisations, serving
 
 http: Any = pytest.importorskip("tritonclient.http")
 grpc: Any = pytest.importorskip("tritonclient.grpc")
@@ -29,19 +30,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, program: cf.Program) -> It
     with organisations(folder) as client:
         cf.Site(client).deploy(program, "digits")
         key = command("gateway", "key", "tests", "--keys", folder / "keys.toml").stdout.strip()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cryptflow", "gateway", "--config", str(client / "cryptflow.toml"), "--listen", "127.0.0.1:0"]
-            + ["--keys", str(folder / "keys.toml")],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        assert "http://" in said, said
-        yield said.split("http://")[1].split()[0], key
-        process.terminate()
-        process.communicate()
-        assert process.returncode == 0
+        with serving(client / "cryptflow.toml", "127.0.0.1:0", "--keys", str(folder / "keys.toml")) as address:
+            yield address, key
 
 
 @pytest.mark.parametrize("form", [http, grpc], ids=["http", "grpc"])
@@ -75,6 +65,14 @@ def test_a_client_of_triton(gateway: tuple[str, str], form: Any) -> None:
     small.set_data_from_numpy(np.zeros([1, 3], np.float32))
     with pytest.raises(Exception, match=r"needs \[N, 8, 8, 1\]"):
         client.infer("digits", [small], headers=headers)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("kserve") is None, reason="there is no kserve")
+def test_a_client_of_kserve(gateway: tuple[str, str]) -> None:
+    program = Path(__file__).parent / "kserve_client.py"
+    done = subprocess.run([sys.executable, program, *gateway], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "3 right answers", done.stdout
 
 
 def test_the_description_is_one_of_openapi(gateway: tuple[str, str]) -> None:

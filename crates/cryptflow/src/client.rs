@@ -12,7 +12,7 @@ use cryptflow_party::messages::{
 use cryptflow_party::supported;
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
-use cryptflow_wire::{Breaker, Link};
+use cryptflow_wire::{Breaker, Link, LinkMeter};
 
 /// Bytes of shares that are sent together with the word to begin: those of a small network. One round trip
 /// between client and parties is most of what that takes.
@@ -187,6 +187,11 @@ impl<'a> Client<'a> {
     /// Payload bytes that went to the parties so far.
     pub fn sent(&self) -> u64 {
         self.links.iter().map(|link| link.meter().sent_bytes).sum()
+    }
+
+    /// What went to each party and came from it so far.
+    pub fn meters(&self) -> Vec<LinkMeter> {
+        self.links.iter().map(Link::meter).collect()
     }
 
     /// Whatever fails ends the session for everybody.

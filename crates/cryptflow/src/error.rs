@@ -10,13 +10,26 @@ use cryptflow_import::ImportError;
 /// Why a command failed: what, where, why, and what to do. Printed after `error: `; the exit code
 /// is 1.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(String);
+#[error("{text}")]
+pub struct Error {
+    text: String,
+    lasts: bool,
+}
 
 impl Error {
     /// An error with this text.
     pub fn new(text: impl Display) -> Error {
-        Error(text.to_string())
+        Error { text: text.to_string(), lasts: false }
+    }
+
+    /// An error that stays, whoever tries again, until somebody does something about it.
+    pub fn lasting(text: impl Display) -> Error {
+        Error { text: text.to_string(), lasts: true }
+    }
+
+    /// Whether it is known to stay.
+    pub fn lasts(&self) -> bool {
+        self.lasts
     }
 
     /// Why the model at a path was not imported.
@@ -30,7 +43,7 @@ impl Error {
 
     /// An error that concerns a file.
     pub fn at(path: &Path, reason: impl Display) -> Error {
-        Error(format!("{}: {reason}", path.display()))
+        Error::new(format!("{}: {reason}", path.display()))
     }
 }
 

@@ -83,9 +83,14 @@ impl<'a> Job<'a> {
         &self.columns
     }
 
+    /// How many rows each input has.
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
     /// How many runs it takes.
     pub fn runs(&self) -> usize {
-        self.batches.runs(self.columns.first().map_or(0, Vec::len))
+        self.batches.runs(self.rows())
     }
 
     /// How many steps these have in all.
@@ -191,8 +196,7 @@ impl<'a> Job<'a> {
     /// Adds the outputs of a run; there are none where a value left its bounds.
     fn add(&self, given: &mut Given, run: usize, outputs: Option<&[Vec<i64>]>) -> Result<()> {
         let Some(outputs) = outputs else {
-            let rows = self.columns.first().map_or(0, Vec::len);
-            given.left.extend(self.batches.rows_of(run, rows));
+            given.left.extend(self.batches.rows_of(run, self.rows()));
             return Ok(());
         };
         let results = given.results.iter_mut();

@@ -199,7 +199,7 @@ impl Site {
         .into_iter();
         let first = kept.next().ok_or_else(|| Error::new("there are no parties"))?;
         if let Some(index) = kept.position(|other| other.digest() != first.digest()) {
-            return Err(Error::new(format!(
+            return Err(Error::lasting(format!(
                 "{} and {} keep different models under the name {model:?}: deploy it again, with --replace",
                 self.config.party_name(0),
                 self.config.party_name(index + 1)
@@ -479,11 +479,13 @@ fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Result<Vec<T>> 
     each(results).map_err(joined)
 }
 
-/// Everything that went wrong, each thing once.
+/// Everything that went wrong, each thing once. It lasts where one of them refuses.
 fn joined(errors: Vec<SessionError>) -> Error {
+    let refused = errors.iter().any(|error| matches!(error, SessionError::Refused { .. }));
     let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();
     wrong.dedup();
-    Error::new(wrong.join("; "))
+    let text = wrong.join("; ");
+    if refused { Error::lasting(text) } else { Error::new(text) }
 }
 
 fn unexpected_answer(channel: &Channel) -> SessionError {

@@ -5,7 +5,12 @@
 
 mod line;
 mod model;
+mod page;
+mod question;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +19,7 @@ use cryptflow_gateway::{Answer, Failure, Model, Models, Tensor};
 use crate::error::{Error, Result};
 use crate::remote::Site;
 use line::Line;
+use question::OfTensors;
 
 /// How long what the parties say of themselves is believed.
 const BELIEVED: Duration = Duration::from_secs(2);
@@ -39,14 +45,34 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves these models of the parties; all that they keep for this client where none is named.
+    /// Serves these models of the parties; all that they keep for this client where none is named. `labels`
+    /// has files with the names of classes, by model.
     ///
     /// # Errors
-    /// The parties cannot be asked which there are, or keep none.
-    pub fn new(site: Site, models: Vec<String>, plan: Plan) -> Result<Serving> {
+    /// The parties cannot be asked which there are, or keep none; or there are labels for another one, or that do
+    /// not go with its classes.
+    pub fn new(
+        site: Site,
+        models: Vec<String>,
+        plan: Plan,
+        mut labels: BTreeMap<String, PathBuf>,
+    ) -> Result<Serving> {
         let site = Arc::new(site);
         let names = if models.is_empty() { kept(&site)? } else { models };
-        let lines = names.into_iter().map(|name| Line::new(Arc::clone(&site), name, plan)).collect();
+        let line = |name: String| {
+            let labels = labels.remove(&name);
+            Line::new(Arc::clone(&site), name, plan, labels)
+        };
+        let lines: Vec<Line> = names.into_iter().map(line).collect();
+        if let Some((name, file)) = labels.first_key_value() {
+            let names: Vec<&str> = lines.iter().map(Line::name).collect();
+            return Err(Error::new(format!(
+                "{} is for the model {name:?}, which is not served here: {} is",
+                file.display(),
+                names.join(", ")
+            )));
+        }
+        lines.iter().try_for_each(Line::check_labels)?;
         Ok(Serving { site, lines, asked: Mutex::new(None) })
     }
 
@@ -76,6 +102,11 @@ fn kept(site: &Site) -> Result<Vec<String>> {
     Ok(all)
 }
 
+/// Waits for the answer to a question.
+fn answer_of<T>(answered: &Receiver<std::result::Result<T, Failure>>) -> std::result::Result<T, Failure> {
+    answered.recv().unwrap_or_else(|_| Err(Failure::Defect("a session ended without an answer".into())))
+}
+
 impl Models for Serving {
     fn names(&self) -> Vec<String> {
         self.lines.iter().map(|line| line.name().to_string()).collect()
@@ -86,7 +117,9 @@ impl Models for Serving {
     }
 
     fn infer(&self, name: &str, inputs: Vec<Tensor>) -> std::result::Result<Answer, Failure> {
-        self.line(name)?.infer(inputs)
+        let (answer, answered) = mpsc::channel();
+        self.line(name)?.ask(Box::new(OfTensors { inputs, answer }))?;
+        answer_of(&answered)
     }
 
     fn ready(&self) -> std::result::Result<(), Failure> {

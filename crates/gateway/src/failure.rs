@@ -14,6 +14,9 @@ pub enum Failure {
     /// The request is longer than is taken.
     #[error("{0}")]
     TooLong(String),
+    /// The request does not come in.
+    #[error("{0}")]
+    Slow(String),
     /// No key came with it, or one that is not known.
     #[error("{0}")]
     Key(String),
@@ -43,6 +46,7 @@ impl Failure {
             Failure::NoModel(_) => http::StatusCode::NOT_FOUND,
             Failure::Request(_) => http::StatusCode::BAD_REQUEST,
             Failure::TooLong(_) => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Failure::Slow(_) => http::StatusCode::REQUEST_TIMEOUT,
             Failure::Key(_) => http::StatusCode::UNAUTHORIZED,
             Failure::Busy { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Failure::Held(_) => http::StatusCode::UNPROCESSABLE_ENTITY,
@@ -56,6 +60,7 @@ impl Failure {
         let code = match self {
             Failure::NoModel(_) => tonic::Code::NotFound,
             Failure::Request(_) => tonic::Code::InvalidArgument,
+            Failure::Slow(_) => tonic::Code::DeadlineExceeded,
             Failure::Key(_) => tonic::Code::Unauthenticated,
             Failure::Busy { .. } => tonic::Code::ResourceExhausted,
             Failure::Held(_) | Failure::TooLong(_) => tonic::Code::OutOfRange,

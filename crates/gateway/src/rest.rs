@@ -1,5 +1,7 @@
 //! The protocol over REST.
 
+use std::error::Error;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::json::{self, HEADER_LENGTH, Message};
 use crate::keys::Holder;
+use crate::slow::TooSlow;
 use crate::state::State;
 
 /// The description of it all, for programs.
@@ -106,10 +109,7 @@ async fn infer(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
-    let body = body.map_err(|rejected| match rejected.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLong("the request is longer than is taken here".into()),
-        _ => Failure::Request(rejected.body_text()),
-    })?;
+    let body = whole(body)?;
     let (name, version) = parts(&asked);
     let (request, tensors) = json::request(&body, header_length(&headers)?)?;
     let model = state.model(&holder, name, version).await?;
@@ -125,7 +125,25 @@ async fn infer(
     Ok((names.into_iter().zip([form, length]).collect::<HeaderMap>(), body).into_response())
 }
 
-fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
+/// The body of a request, which has come in whole.
+pub(crate) fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure> {
+    body.map_err(|rejected| match rejected.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLong("the request is longer than is taken here".into()),
+        _ => {
+            let mut cause = rejected.source();
+            while let Some(deeper) = cause {
+                if let Some(slow) = deeper.downcast_ref::<TooSlow>() {
+                    return Failure::Slow(slow.to_string());
+                }
+                cause = deeper.source();
+            }
+            Failure::Request(rejected.body_text())
+        }
+    })
+}
+
+/// How many bytes of a body are JSON, where others follow.
+pub(crate) fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
     let Some(length) = headers.get(HEADER_LENGTH) else { return Ok(None) };
     let length = length.to_str().ok().and_then(|length| length.parse().ok());
     length.map(Some).ok_or_else(|| Failure::Request(format!("{HEADER_LENGTH} is no number")))

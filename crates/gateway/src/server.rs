@@ -23,7 +23,9 @@ use crate::access;
 use crate::grpc::{Inference, SERVICE};
 use crate::keys::Keys;
 use crate::models::Models;
+use crate::page::{self, Page};
 use crate::rest;
+use crate::slow;
 use crate::state::State;
 
 /// Time that requests have to end, when the gateway does.
@@ -53,6 +55,10 @@ pub struct Options {
     pub waiting: usize,
     /// The longest request, in bytes.
     pub longest: usize,
+    /// How far behind a slow pace the body of a request may be.
+    pub grace: Duration,
+    /// What the page for people asks; none where there is no page.
+    pub page: Option<Arc<dyn Page>>,
 }
 
 /// Files of TLS, in PEM.
@@ -107,8 +113,8 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(ServeError::Start)?;
-    let state = State::new(models, options.keys, options.waiting);
-    let router = router(state, options.longest);
+    let state = State::new(models, options.page, options.keys, options.waiting, options.longest);
+    let router = router(state, options.grace);
     runtime.block_on(async move {
         let listen = |source| ServeError::Listen { address: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).await.map_err(listen)?;
@@ -129,11 +135,14 @@ pub async fn asked_to_stop() {
     }
 }
 
-/// Both forms of the protocol.
-fn router(state: State, longest: usize) -> Router {
+/// Both forms of the protocol, and the page where there is one.
+fn router(state: State, grace: Duration) -> Router {
+    let longest = state.longest();
     let inference = Inference { state: state.clone(), most: longest };
-    rest::routes()
+    let routes = if state.has_page() { rest::routes().merge(page::routes()) } else { rest::routes() };
+    routes
         .route_service(&format!("{SERVICE}{{method}}"), inference)
+        .layer(axum::middleware::from_fn(move |request, next| slow::limit(grace, request, next)))
         .layer(axum::middleware::from_fn_with_state(state.clone(), access::check))
         .layer(DefaultBodyLimit::max(longest))
         .with_state(state)

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failure;
 use crate::keys::{Holder, Keys};
 use crate::models::{Answer, Model, Models};
+use crate::page::Page;
 use crate::tensor::{Datatype, Tensor};
 
 /// When somebody for whom there is no room may try again.
@@ -18,14 +19,57 @@ const LATER: Duration = Duration::from_secs(1);
 pub(crate) struct State {
     models: Arc<dyn Models>,
     keys: Option<Arc<Keys>>,
+    page: Option<Arc<dyn Page>>,
     places: Arc<Semaphore>,
     most: usize,
+    longest: usize,
 }
 
 impl State {
-    pub(crate) fn new(models: Arc<dyn Models>, keys: Option<Keys>, waiting: usize) -> State {
+    pub(crate) fn new(
+        models: Arc<dyn Models>,
+        page: Option<Arc<dyn Page>>,
+        keys: Option<Keys>,
+        waiting: usize,
+        longest: usize,
+    ) -> State {
         let places = Arc::new(Semaphore::new(waiting));
-        State { models, keys: keys.map(Arc::new), places, most: waiting }
+        State { models, page, keys: keys.map(Arc::new), places, most: waiting, longest }
+    }
+
+    /// The longest request, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    pub(crate) fn has_page(&self) -> bool {
+        self.page.is_some()
+    }
+
+    /// What the page asks; it does where there is one.
+    pub(crate) fn page(&self) -> Result<Arc<dyn Page>, Failure> {
+        self.page.clone().ok_or_else(|| Failure::Defect("there is no page here".into()))
+    }
+
+    /// Whether somebody may ask a model.
+    pub(crate) fn may_ask(&self, holder: &Holder, name: &str) -> Result<(), Failure> {
+        if holder.may_ask(name) { Ok(()) } else { Err(Failure::NoModel(name.into())) }
+    }
+
+    /// Room for a request, as long as it is held.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Failure::Busy {
+            reason: format!("{} requests are served or wait already", self.most),
+            after: LATER,
+        })
+    }
+
+    /// What comes of something that may wait.
+    pub(crate) async fn waited<T: Send + 'static>(
+        &self,
+        step: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        waited(tokio::task::spawn_blocking(step).await)
     }
 
     /// Who asks, by the key that came with a request.
@@ -61,9 +105,7 @@ impl State {
         name: &str,
         version: &str,
     ) -> Result<Arc<Model>, Failure> {
-        if !holder.may_ask(name) {
-            return Err(Failure::NoModel(name.into()));
-        }
+        self.may_ask(holder, name)?;
         let (models, asked) = (Arc::clone(&self.models), name.to_string());
         let model = waited(tokio::task::spawn_blocking(move || models.model(&asked)).await)?;
         if !version.is_empty() && version != model.version {
@@ -74,10 +116,7 @@ impl State {
 
     /// Runs a model, as soon as there is room.
     pub(crate) async fn infer(&self, name: &str, inputs: Vec<Tensor>) -> Result<Answer, Failure> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Failure::Busy {
-            reason: format!("{} requests are served or wait already", self.most),
-            after: LATER,
-        })?;
+        let place = self.place()?;
         let (models, name) = (Arc::clone(&self.models), name.to_string());
         waited(
             tokio::task::spawn_blocking(move || {

@@ -112,9 +112,7 @@ impl From<InputError> for Failure {
             InputError::Shape { .. }
             | InputError::Columns { .. }
             | InputError::Empty { .. }
-            | InputError::Preprocess { .. } => {
-                "input-shape"
-            }
+            | InputError::Preprocess { .. } => "input-shape",
             InputError::NotFinite { .. } => "input-not-finite",
             InputError::Range { .. } => "input-range",
             InputError::Rows { .. } => "input-rows",

@@ -14,7 +14,10 @@ use crate::serving::{Plan, Serving};
 
 use super::site::Where;
 
-/// Serve deployed models to programs, over the Open Inference Protocol (REST and gRPC).
+/// How far behind a slow pace a request may come in.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Serve deployed models to programs, over the Open Inference Protocol (REST and gRPC), and to people, on a page.
 ///
 /// The gateway runs at the data's owner: it shares inputs and opens answers. Inputs and answers are in the
 /// clear there and nowhere else; the parties get shares only.
@@ -27,6 +30,12 @@ pub(crate) struct Arguments {
     /// The models to serve; all that the parties keep for this client by default.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     models: Vec<String>,
+    /// Names of a model's classes, a name a line, for the page.
+    #[arg(long, value_name = "MODEL=FILE", value_parser = model_and_file)]
+    labels: Vec<(String, PathBuf)>,
+    /// Serve programs alone: no page for people.
+    #[arg(long)]
+    no_page: bool,
     /// The address and port to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -92,6 +101,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
+/// The two sides of `MODEL=FILE`.
+fn model_and_file(given: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (model, file) = given.split_once('=').ok_or("MODEL=FILE is wanted: digits=labels.txt")?;
+    Ok((model.into(), file.into()))
+}
+
 fn make(key: Key) -> Result<()> {
     let models: BTreeSet<String> = key.models.into_iter().collect();
     let made = keys::add(&key.keys, &key.name, (!models.is_empty()).then_some(models)).map_err(Error::new)?;
@@ -113,7 +128,8 @@ fn listen(arguments: Arguments) -> Result<()> {
             .patience
             .map_or(site.config().session.deadline, |s| Duration::from_secs(s.into())),
     };
-    let models = Arc::new(Serving::new(site, arguments.models, plan)?);
+    let labels = arguments.labels.into_iter().collect();
+    let models = Arc::new(Serving::new(site, arguments.models, plan, labels)?);
     let names = cryptflow_gateway::Models::names(&*models);
     // As many of each model are served and wait at a time.
     let waiting = names.len() * (usize::from(arguments.queue) + usize::from(arguments.sessions));
@@ -125,16 +141,17 @@ fn listen(arguments: Arguments) -> Result<()> {
         keys,
         waiting,
         longest: (arguments.longest as usize) << 20,
+        grace: GRACE,
+        page: (!arguments.no_page).then(|| Arc::clone(&models) as Arc<dyn cryptflow_gateway::Page>),
     };
     let form = if options.tls.is_some() { "https" } else { "http" };
     let names = names.join(", ");
+    let what = if arguments.no_page { "REST and gRPC" } else { "REST, gRPC, and a page" };
     serve(
         models,
         options,
         |address| {
-            eprintln!(
-                "serving {names} at {form}://{address} (REST and gRPC); plaintext is here and nowhere else"
-            )
+            eprintln!("serving {names} at {form}://{address} ({what}); plaintext is here and nowhere else")
         },
         cryptflow_gateway::asked_to_stop(),
     )

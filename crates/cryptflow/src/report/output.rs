@@ -163,6 +163,11 @@ impl OutputReport {
         })
     }
 
+    /// What a person sees of each row.
+    pub fn said(&self) -> &[String] {
+        &self.shown
+    }
+
     /// How results compare with the float model's, for a person.
     pub(super) fn compared(&self, c: &Comparison) -> String {
         let (same, of, places) = (c.same_choices, c.choices, self.places);

@@ -4,16 +4,18 @@
 //! when it is needed and closed when nobody has asked for a while; a request that fails before anything of it
 //! was computed is tried again, in another session.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cryptflow_gateway::{Answer, Failure, Tensor};
+use cryptflow_gateway::{Event, Exchanged, Failure};
 use cryptflow_party::deployment::Deployment;
+use cryptflow_program::Step;
 
 use super::Plan;
-use super::model::Served;
+use super::model::{LabelsOf, Served};
+use super::question::{Found, Question};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
@@ -28,17 +30,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// cost.
 const LOST_RUNS: usize = 1;
 
+/// Attempts that parties may refuse for good: what is deployed may just be another, and parties change it one
+/// after the other.
+const REFUSALS: usize = 3;
+
 /// How long what is deployed is known without being asked again.
 const KNOWN: Duration = Duration::from_secs(5);
 
 /// A request.
 struct Work {
-    inputs: Vec<Tensor>,
+    question: Box<dyn Question>,
     /// Until when it is tried.
     until: Instant,
     /// Runs that were begun and lost.
     lost: usize,
-    answer: Sender<std::result::Result<Answer, Failure>>,
+    /// Attempts that were refused, and will be.
+    refused: usize,
 }
 
 /// What all sessions of a line share.
@@ -46,6 +53,7 @@ struct Shared {
     site: Arc<Site>,
     name: String,
     plan: Plan,
+    labels: LabelsOf,
     /// What is deployed, and when that was last known.
     served: Mutex<Option<(Instant, Arc<Served>)>>,
     wanted: Mutex<Receiver<Work>>,
@@ -60,9 +68,10 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(site: Arc<Site>, name: String, plan: Plan) -> Line {
+    pub(super) fn new(site: Arc<Site>, name: String, plan: Plan, labels: LabelsOf) -> Line {
         let (work, wanted) = mpsc::sync_channel(plan.waiting);
-        let shared = Shared { site, name, plan, served: Mutex::new(None), wanted: Mutex::new(wanted) };
+        let shared =
+            Shared { site, name, plan, labels, served: Mutex::new(None), wanted: Mutex::new(wanted) };
         Line { shared: Arc::new(shared), work, threads: OnceLock::new() }
     }
 
@@ -75,14 +84,29 @@ impl Line {
         self.shared.served().map_err(|error| Failure::Unavailable(error.to_string()))
     }
 
-    /// Waits for a session, and for the answer.
-    pub(super) fn infer(&self, inputs: Vec<Tensor>) -> std::result::Result<Answer, Failure> {
+    /// That the names of classes go with the model, where parties can be asked what that is.
+    pub(super) fn check_labels(&self) -> Result<()> {
+        let Shared { site, name, labels, .. } = &*self.shared;
+        if labels.is_none() {
+            return Ok(());
+        }
+        match site.found(name) {
+            Ok((deployment, program)) => Served::new(deployment, program, labels).map(|_| ()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Has it answered by a session that is free.
+    ///
+    /// # Errors
+    /// It does not go with the model, or too many wait already.
+    pub(super) fn ask(&self, mut question: Box<dyn Question>) -> std::result::Result<(), Failure> {
         // What is wrong with a request is said at once, and costs no session.
-        self.served()?.job(&inputs)?;
+        let rows = question.job(&*self.served()?)?.rows();
+        question.happened(Event::Waiting { rows });
         self.threads.get_or_init(|| self.start());
-        let (answer, answered) = mpsc::channel();
         let until = Instant::now() + self.shared.plan.patience;
-        self.work.try_send(Work { inputs, until, lost: 0, answer }).map_err(|error| match error {
+        self.work.try_send(Work { question, until, lost: 0, refused: 0 }).map_err(|error| match error {
             TrySendError::Full(_) => Failure::Busy {
                 reason: format!(
                     "{} requests wait for {} already",
@@ -91,8 +115,7 @@ impl Line {
                 after: Duration::from_secs(1),
             },
             TrySendError::Disconnected(_) => Failure::Defect("nobody serves requests any more".into()),
-        })?;
-        answered.recv().unwrap_or_else(|_| Err(Failure::Defect("a session ended without an answer".into())))
+        })
     }
 
     fn start(&self) {
@@ -120,7 +143,7 @@ impl Shared {
             return Ok(served);
         }
         let (deployment, program) = self.site.found(&self.name)?;
-        let served = Arc::new(Served { deployment, program });
+        let served = Arc::new(Served::new(deployment, program, &self.labels)?);
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&served)));
         Ok(served)
@@ -181,7 +204,7 @@ impl Shared {
                     Next::Idle | Next::Over => return,
                 },
             };
-            let (again, error) = match self.session(work) {
+            let (mut again, error) = match self.session(work) {
                 Ok(next) => {
                     (left, wait) = (next, FIRST_WAIT);
                     continue;
@@ -189,12 +212,14 @@ impl Shared {
                 Err(failed) => *failed,
             };
             self.forget();
-            if again.lost > LOST_RUNS || Instant::now() + wait > again.until {
-                // Whoever asked may be gone.
-                let _ = again.answer.send(Err(Failure::Unavailable(error.to_string())));
+            again.refused += usize::from(error.lasts());
+            let often = again.lost > LOST_RUNS || again.refused >= REFUSALS;
+            if often || Instant::now() + wait > again.until {
+                again.question.failed(Failure::Unavailable(error.to_string()));
                 wait = FIRST_WAIT;
                 continue;
             }
+            again.question.happened(Event::Again { reason: error.to_string() });
             left = Some(again);
             thread::sleep(wait);
             wait = (wait * 2).min(LONGEST_WAIT);
@@ -215,12 +240,19 @@ impl Shared {
 
     fn conversation(&self, current: &mut Option<Work>) -> Result<()> {
         let served = self.served()?;
-        let Served { deployment, program } = &*served;
+        let Served { deployment, program, .. } = &*served;
         let protocol = deployment.protocol;
         let left = current.as_ref().map(|work| work.until.saturating_duration_since(Instant::now()));
-        let mut silent = |_: &str| ();
-        let mut patience = Patience::of(left.unwrap_or_default(), &mut silent);
+        let mut happened = |event| {
+            if let Some(work) = current {
+                work.question.happened(event);
+            }
+        };
+        happened(Event::Connecting);
+        let mut told = |what: &str| happened(Event::Delayed { reason: what.into() });
+        let mut patience = Patience::of(left.unwrap_or_default(), &mut told);
         let opened = self.site.open(deployment, program, protocol, &mut patience)?;
+        let session = self.site.session(&opened);
         let mut renewal = opened.renewal;
         let client = Client::join(opened.links, program, protocol, renewal.is_some()).map_err(Error::new)?;
         loop {
@@ -229,20 +261,28 @@ impl Shared {
                 return Ok(());
             }
             if let Some(work) = current {
-                let job = match served.job(&work.inputs) {
+                let Work { question, lost, .. } = work;
+                let job = match question.job(&served) {
                     Ok(job) => job,
                     Err(failure) => {
-                        let _ = work.answer.send(Err(failure));
+                        question.failed(failure);
                         *current = None;
                         continue;
                     }
                 };
-                let mut report = Report::of(protocol);
-                work.lost += 1;
-                let given = job.run(&client, &mut |_, _| (), &mut report, &mut |client| {
+                let mut report = Report { session: Some(session.clone()), ..Report::of(protocol) };
+                let (before, of) = (client.meters(), job.steps());
+                *lost += 1;
+                let mut progress = |done, _: &Step| question.happened(Event::Step { done, of });
+                let given = job.run(&client, &mut progress, &mut report, &mut |client| {
                     renew_where_due(&mut renewal, client)
                 })?;
-                let _ = work.answer.send(served.answer(&job, &given, report));
+                let exchanged = before.iter().zip(client.meters()).map(|(before, after)| Exchanged {
+                    sent: after.sent_bytes - before.sent_bytes,
+                    received: after.received_bytes - before.received_bytes,
+                });
+                let exchanged = exchanged.collect();
+                question.ran(&served, &job, Found { given, report, exchanged });
                 *current = None;
             }
             *current = match self.next(Some(self.plan.idle)) {

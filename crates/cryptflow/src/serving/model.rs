@@ -1,37 +1,41 @@
 //! A deployed model as the Open Inference Protocol has it: what it takes and gives, and what a request is to
 //! it.
 
+use std::path::PathBuf;
+
 use cryptflow_arrays::npy::{Elements, NpyArray, WrittenAs};
-use cryptflow_athos::answer;
+use cryptflow_athos::{Meaning, answer};
 use cryptflow_gateway::{Answer, Datatype, Failure, Model, Tensor, TensorSpec};
 use cryptflow_graph::Array;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_program::{Checked, Output};
 
 use crate::batches::Batches;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::input::{self, Given};
 use crate::job::{self, Job};
-use crate::report::Known;
-use crate::report::{Answers, OutputReport, Report};
+use crate::labels::Labels;
+use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
+
+/// What programs and people are told, or why they are not.
+type Told<T> = std::result::Result<T, Failure>;
 
 /// Any number of rows, as the protocol writes it.
 const ANY: i64 = -1;
+
+/// The file with the names of a model's classes, where there is one.
+pub(super) type LabelsOf = Option<PathBuf>;
 
 /// What is deployed under a name.
 pub(super) struct Served {
     pub(super) deployment: Deployment,
     pub(super) program: Checked,
+    /// Names of classes, and the outputs that they are for.
+    labels: Option<(Labels, Vec<bool>)>,
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
     Failure::Defect(error.to_string())
-}
-
-/// What a client makes of an output. What the numbers mean beside that is in the model's own file, which the
-/// gateway does not have.
-fn known(output: &Output) -> Known<'static> {
-    Known { transform: output.transform, ..Known::default() }
 }
 
 fn datatype(kind: WrittenAs) -> Datatype {
@@ -50,25 +54,57 @@ fn shape(row: &[usize], counts: bool) -> Vec<i64> {
 }
 
 impl Served {
+    /// What the parties keep, with the names of its classes.
+    ///
+    /// # Errors
+    /// The names cannot be read, or do not go with any output.
+    pub(super) fn new(deployment: Deployment, program: Checked, labels: &LabelsOf) -> Result<Served> {
+        let labels = match labels {
+            None => None,
+            Some(file) => {
+                let (outputs, batches) = (job::outputs(&program)?, job::batches(&program)?);
+                let rows: Vec<Rows<'_>> = (outputs.iter().zip(&program.outputs))
+                    .map(|((_, value), output)| {
+                        let row = batches.row(&value.shape).0;
+                        Rows::opened(row, &value.shape, output.transform, Meaning::default())
+                    })
+                    .collect();
+                let counts: Vec<usize> = rows.iter().filter_map(Rows::names).collect();
+                let labels = Labels::read(file, &counts).map_err(Error::new)?;
+                let named = named(&rows, labels.count());
+                Some((labels, named))
+            }
+        };
+        Ok(Served { deployment, program, labels })
+    }
+
+    /// What a client makes of an output. What the numbers mean beside that is in the model's own file, which
+    /// the gateway does not have.
+    fn known(&self, index: usize, output: &Output) -> Known<'_> {
+        let labels = self.labels.as_ref().filter(|(_, named)| named.get(index) == Some(&true));
+        Known { transform: output.transform, labels: labels.map(|(labels, _)| labels), ..Known::default() }
+    }
+
     /// What is told of it.
-    pub(super) fn described(&self) -> Result<Model, Failure> {
+    pub(super) fn described(&self) -> Told<Model> {
         let batches = job::batches(&self.program).map_err(defect)?;
         let input = |spec: input::InputSpec| {
             let (row, counts) = batches.row(&spec.shape);
             TensorSpec { shape: shape(row, counts), name: spec.name, datatype: Datatype::Fp32 }
         };
         let inputs = job::specs(&self.program).map_err(defect)?.into_iter().map(input).collect();
-        let outputs = self.program.outputs.iter().map(|output| self.output(output, &batches));
+        let outputs = self.program.outputs.iter().enumerate();
+        let outputs = outputs.map(|(index, output)| self.output(index, output, &batches));
         Ok(Model {
             name: self.deployment.name.clone(),
             version: hex::encode(self.deployment.digest()),
             platform: format!("cryptflow_{}", self.deployment.protocol.name()),
             inputs,
-            outputs: outputs.collect::<Result<_, _>>()?,
+            outputs: outputs.collect::<Told<_>>()?,
         })
     }
 
-    fn output(&self, output: &Output, batches: &Batches) -> Result<TensorSpec, Failure> {
+    fn output(&self, index: usize, output: &Output, batches: &Batches) -> Told<TensorSpec> {
         let value =
             self.program.values.get(output.value.0).ok_or_else(|| defect("an output has no value"))?;
         let (row, counts) = batches.row(&value.shape);
@@ -78,11 +114,15 @@ impl Served {
         let given = answer(output.transform, zeros).map_err(defect)?.shape;
         let row = given.get(usize::from(counts).min(given.len())..).unwrap_or_default();
         let name = output.name.clone();
-        Ok(TensorSpec { name, datatype: datatype(known(output).written_as()), shape: shape(row, counts) })
+        Ok(TensorSpec {
+            name,
+            datatype: datatype(self.known(index, output).written_as()),
+            shape: shape(row, counts),
+        })
     }
 
     /// The rows of a request.
-    pub(super) fn job(&self, inputs: &[Tensor]) -> Result<Job<'_>, Failure> {
+    pub(super) fn job(&self, inputs: &[Tensor]) -> Told<Job<'_>> {
         let given = |tensor: &Tensor| {
             // Bytes are pixels, as in files.
             let elements = match tensor.datatype {
@@ -97,20 +137,20 @@ impl Served {
         Job::read(&self.program, &mut read).map_err(|error| Failure::Request(error.to_string()))
     }
 
-    /// The answer to a request.
+    /// The answer to a request, and the report with it.
     pub(super) fn answer(
         &self,
         job: &Job<'_>,
         given: &job::Given,
         mut report: Report,
-    ) -> Result<Answer, Failure> {
+    ) -> Told<(Answer, Report)> {
         if !given.left.is_empty() {
             let why = job.held_back(&given.left, None).unwrap_or_else(|error: Error| error);
             return Err(Failure::Held(why.to_string()));
         }
         let (mut outputs, mut reports) = (Vec::new(), Vec::new());
-        for (results, output) in given.results.iter().zip(&self.program.outputs) {
-            let known = known(output);
+        for (index, (results, output)) in given.results.iter().zip(&self.program.outputs).enumerate() {
+            let known = self.known(index, output);
             reports.push(OutputReport::new(results, None, known).map_err(defect)?);
             let tensor = results.answered(known.transform).map_err(defect)?.tensor();
             outputs.push(Tensor {
@@ -121,6 +161,6 @@ impl Served {
             });
         }
         report.answers = Answers::new(job.names(), reports);
-        Ok(Answer { outputs, warnings: report.warnings() })
+        Ok((Answer { outputs, warnings: report.warnings() }, report))
     }
 }

@@ -10,13 +10,13 @@ use crate::common;
 use crate::sites::{PATIENCE, Sites, outcome};
 
 /// A gateway's process, and where it listens.
-struct Gateway {
+pub(crate) struct Gateway {
     process: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Gateway {
-    fn start(sites: &Sites, more: &[&str]) -> Gateway {
+    pub(crate) fn start(sites: &Sites, more: &[&str]) -> Gateway {
         let mut command = sites.client(&["gateway", "--listen", "127.0.0.1:0"]);
         let mut process = command.args(more).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
@@ -31,11 +31,11 @@ impl Gateway {
         Gateway { process, address }
     }
 
-    fn agent() -> ureq::Agent {
+    pub(crate) fn agent() -> ureq::Agent {
         ureq::Agent::config_builder().http_status_as_error(false).build().into()
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let mut response = Gateway::agent().get(format!("http://{}{path}", self.address)).call().unwrap();
         (response.status().as_u16(), serde_json::from_reader(response.body_mut().as_reader()).unwrap())
     }
@@ -142,4 +142,18 @@ fn programs_get_answers_and_parties_may_come_and_go() {
     assert_eq!(gateway.get("/v2/health/ready").0, 503);
     sites.start_with(2, std::path::Path::new(env!("CARGO_BIN_EXE_cryptflow")));
     gateway.answers(1);
+}
+
+/// What a party refuses is said soon, however patient the gateway is: it will be refused again.
+#[test]
+fn what_parties_refuse_is_not_tried_for_long() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.kill(1);
+    sites.edit("p1", "\"mirror\", \"porthos\", \"porthos-exact\"", "\"porthos\"");
+    sites.start_with(1, std::path::Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    let gateway = Gateway::start(&sites, &["--patience", "6000"]);
+    let (status, said) = gateway.infer(&request(&"x".into(), &common::rows(1)));
+    assert!(status == 503 && said["error"].as_str().unwrap().contains("P1 does not run mirror"), "{said}");
 }

@@ -23,6 +23,7 @@ mod keys;
 mod killing;
 mod liar;
 mod lying;
+mod page;
 mod panics;
 mod plain;
 mod played;

@@ -1,5 +1,9 @@
 //! Requests and answers in every form, and everything that can be wrong with them.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::served::Served;
@@ -155,8 +159,14 @@ fn who_comes_too_many_is_told_when_to_try_again() {
     let served = Served::with(None, None, 2);
     let body = serde_json::to_vec(&json!({ "inputs": [x(json!([99, 2, 3, 4]))] })).unwrap();
     std::thread::scope(|scope| {
-        let waiting: Vec<_> =
-            (0..2).map(|_| scope.spawn(|| served.post("/v2/models/twice/infer", &[], &body).0)).collect();
+        // The quick one may have the second place just then.
+        let stubborn = || loop {
+            match served.post("/v2/models/twice/infer", &[], &body).0 {
+                429 => {}
+                status => break status,
+            }
+        };
+        let waiting: Vec<_> = (0..2).map(|_| scope.spawn(stubborn)).collect();
         // Until both are in, there is room.
         let quick = serde_json::to_vec(&json!({ "inputs": [x(json!([1, 2, 3, 4]))] })).unwrap();
         let refused = loop {
@@ -190,4 +200,17 @@ fn requests_end_before_the_gateway_does() {
     served.end();
     assert_eq!(asked.join().unwrap(), 200);
     letting.join().unwrap();
+}
+
+/// A body that does not come in ends its request, and says so.
+#[test]
+fn who_sends_nothing_is_not_waited_for() {
+    let served = Served::impatient();
+    let mut socket = TcpStream::connect(&served.address).unwrap();
+    let head = "POST /v2/models/twice/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{\"inp";
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut said = String::new();
+    socket.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("does not come in: 5 bytes"), "{said}");
 }

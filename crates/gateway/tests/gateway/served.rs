@@ -3,10 +3,16 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use cryptflow_gateway::keys::Keys;
-use cryptflow_gateway::{Answer, Datatype, Failure, Model, Models, Options, Tensor, TensorSpec, Tls, serve};
+use cryptflow_gateway::{
+    Answer, Datatype, Described, Event, Failure, Model, Models, Options, Page, Parties, Party, Ran, Tensor,
+    TensorSpec, Tls, Upload, Watch, serve,
+};
 use serde_json::Value;
+
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Doubles the rows of x; `y` is the result, `many` is how many elements are positive. A row that begins
 /// with 13 is held back; one that begins with 99 waits until it is let go.
@@ -60,6 +66,49 @@ impl Models for Doubles {
     }
 }
 
+/// The names of the files are the rows. One that begins with `bad` is none; `lost` fails in the middle; `defect`
+/// panics there.
+impl Page for Doubles {
+    fn parties(&self) -> Parties {
+        let party = |name: &str| Party { name: name.into(), address: "a:1".into(), fingerprint: "f".into() };
+        let parties = ["A", "B", "C"].map(party).to_vec();
+        Parties { parties, attested: false, simulated: false, policy: None }
+    }
+
+    fn model(&self, name: &str) -> Result<Described, Failure> {
+        let (name, protocol) = (Models::model(self, name)?.name.clone(), "test".to_string());
+        let (inputs, outputs, layers) = (Vec::new(), vec!["y".into()], Vec::new());
+        Ok(Described { name, version: "abc".into(), protocol, inputs, outputs, layers, steps: 1, rows: 1 })
+    }
+
+    fn run(&self, _: &str, files: Vec<Upload>, mut watch: Watch) -> Result<Ran, Failure> {
+        let named = |name: &str| files.iter().any(|file| file.name.starts_with(name));
+        if named("bad") {
+            return Err(Failure::Request("bad is no picture".into()));
+        }
+        watch(Event::Waiting { rows: files.len() });
+        if named("wait") {
+            let go = self.go.1.wait_while(self.go.0.lock().unwrap(), |go| !*go);
+            drop(go.unwrap());
+        }
+        watch(Event::Step { done: 0, of: 1 });
+        if named("lost") {
+            return Err(Failure::Unavailable("B is gone".into()));
+        }
+        assert!(!named("defect"));
+        let data = files.iter().map(|file| file.bytes.len() as f32).collect();
+        let y = Tensor { name: "y".into(), datatype: Datatype::Fp32, shape: vec![files.len()], data };
+        Ok(Ran {
+            answer: Answer { outputs: vec![y], warnings: vec!["take care".into()] },
+            rows: files.iter().map(|file| format!("{}{:?}", file.name, file.input)).collect(),
+            said: Vec::new(),
+            exchanged: Vec::new(),
+            proved: Vec::new(),
+            report: Value::Null,
+        })
+    }
+}
+
 /// A gateway, until it is dropped.
 pub(crate) struct Served {
     pub(crate) address: String,
@@ -73,12 +122,28 @@ impl Served {
         Served::with(None, None, 8)
     }
 
+    /// For programs alone.
+    pub(crate) fn without_page() -> Served {
+        Served::of(None, None, 8, false, GRACE)
+    }
+
+    /// One that soon has enough of a body that does not come in.
+    pub(crate) fn impatient() -> Served {
+        Served::of(None, None, 8, false, Duration::from_millis(50))
+    }
+
     pub(crate) fn with(keys: Option<Keys>, tls: Option<Tls>, waiting: usize) -> Served {
+        Served::of(keys, tls, waiting, true, GRACE)
+    }
+
+    fn of(keys: Option<Keys>, tls: Option<Tls>, waiting: usize, page: bool, grace: Duration) -> Served {
         let go = Arc::new((Mutex::new(false), Condvar::new()));
         let models = Arc::new(Doubles { go: Arc::clone(&go) });
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = mpsc::channel::<()>();
-        let options = Options { listen: "127.0.0.1:0".into(), tls, keys, waiting, longest: 1 << 16 };
+        let page = page.then(|| Arc::clone(&models) as Arc<dyn Page>);
+        let longest = 1 << 16;
+        let options = Options { listen: "127.0.0.1:0".into(), tls, keys, waiting, longest, grace, page };
         let thread = thread::spawn(move || {
             let (end, ended) = tokio::sync::oneshot::channel::<()>();
             thread::spawn(move || {

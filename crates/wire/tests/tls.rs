@@ -181,6 +181,29 @@ fn a_key_that_others_can_read_is_refused() {
     }
 }
 
+/// Where root writes the key and another user's process reads it, the group may read, and nobody else anything.
+#[cfg(unix)]
+#[test]
+fn a_key_of_root_may_be_read_by_the_group_of_another_user() {
+    let (root, user, other) = (0, 65532, 65533);
+    for (owner, process, mode, allowed) in [
+        (root, user, 0o440, true),
+        (root, user, 0o640, true),
+        (root, user, 0o660, false),
+        (root, user, 0o450, false),
+        (root, user, 0o444, false),
+        (root, user, 0o442, false),
+        (root, root, 0o600, true),
+        (root, root, 0o440, false),
+        (user, user, 0o400, true),
+        (user, user, 0o440, false),
+        (other, user, 0o440, false),
+    ] {
+        let found = mode & crate::tls::forbidden(owner, process) == 0;
+        assert_eq!(found, allowed, "{owner}'s {mode:03o}, read by {process}");
+    }
+}
+
 /// A site hears where somebody wants to go before it answers, and another process can go on.
 #[test]
 fn an_arrival_says_where_it_wants_and_can_be_handed_over() {

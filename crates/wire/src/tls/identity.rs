@@ -205,20 +205,30 @@ impl Identity {
     }
 }
 
-/// The rights of a file, where others than its owner have any; nothing where the system has no such
-/// rights.
+/// The rights of a file, where more may read or change it than a private key allows; nothing where the
+/// system has no such rights.
 fn exposed(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-        (mode & 0o077 != 0).then_some(mode)
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok()?;
+        let (mode, process) = (file.mode() & 0o777, rustix::process::geteuid());
+        (mode & forbidden(file.uid(), process.as_raw()) != 0).then_some(mode)
     }
     #[cfg(not(unix))]
     {
         let _ = path;
         None
     }
+}
+
+/// The rights that nobody may have to a private key of this owner, which a process of this user reads. What
+/// systemd (credentials) and Kubernetes (secrets) hand to a process that is not root's is root's, and a group
+/// reads it that is the process's own.
+#[cfg(unix)]
+pub(crate) fn forbidden(owner: u32, process: u32) -> u32 {
+    const ROOT: u32 = 0;
+    if owner == ROOT && process != ROOT { 0o037 } else { 0o077 }
 }
 
 impl std::fmt::Debug for Identity {

@@ -13,5 +13,7 @@ mod verify;
 
 pub use arrival::Arrival;
 pub use channel::Channel;
+#[cfg(all(test, unix))]
+pub(crate) use identity::forbidden;
 pub use identity::{Fingerprint, Identity, IdentityError, Keys, NoFingerprint, NoSignature, signer};
 pub use route::Route;

@@ -89,7 +89,11 @@ fn looks_like_a_path(span: &str) -> bool {
         .any(|part| part.len() > 1 && part.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
     let known =
         ["crates/", "docs/", "models/", "deploy/", "fuzz/", ".ci/"].iter().any(|p| span.starts_with(p));
-    plain && !placeholder && (known || ENDINGS.iter().any(|e| span.ends_with(e) && span.len() > e.len()))
+    // What begins with a slash is an address that something answers at.
+    plain
+        && !placeholder
+        && !span.starts_with('/')
+        && (known || ENDINGS.iter().any(|e| span.ends_with(e) && span.len() > e.len()))
 }
 
 /// An item: `name()`, `Name`, or parts with `::` between; none for anything else.

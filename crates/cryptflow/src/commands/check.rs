@@ -32,9 +32,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     super::print(&text)?;
     match found.unsupported.len() {
         0 if found.compiles => Ok(()),
-        n => Err(Error::new(format_args!(
-            "{n} node{} of the model cannot be compiled",
-            if n == 1 { "" } else { "s" }
-        ))),
+        n => {
+            let error = Error::new(format_args!(
+                "{n} node{} of the model cannot be compiled",
+                if n == 1 { "" } else { "s" }
+            ));
+            Err(if arguments.json { error.reported() } else { error })
+        }
     }
 }

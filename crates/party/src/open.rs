@@ -107,15 +107,10 @@ impl Service {
             .and_then(|()| surviving(|| worker.run(channel.into_socket(), &head, &followed, &mut told)));
         drop((opened, entered));
         followed.ended(result.as_ref().err().map(Code::from));
+        let finished = result.is_ok();
         let (outcome, appraisals) = match result {
-            Ok(appraisals) => {
-                self.log(&format!("{name}: finished"));
-                ("finished".to_string(), appraisals)
-            }
-            Err(error) => {
-                self.warn(&format!("{name}: {error}"));
-                (error.to_string(), Vec::new())
-            }
+            Ok(appraisals) => ("finished".to_string(), appraisals),
+            Err(error) => (error.to_string(), Vec::new()),
         };
         let seconds = begun.elapsed().as_secs_f64();
         let ended = [
@@ -125,7 +120,8 @@ impl Service {
             ("heads", audit::noted(&heads)),
         ];
         self.record("ended", with(fields(), &ended));
-        self.log(&format!("{name}: {outcome}"));
+        let line = format!("{name}: {outcome}");
+        if finished { self.log(&line) } else { self.warn(&line) }
     }
 
     /// Tells a client to come again. That there was no room is nothing to write down; that too many wait

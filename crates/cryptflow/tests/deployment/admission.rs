@@ -318,5 +318,5 @@ fn a_service_is_measured() {
         assert!(times[0] > 0.0 && times.is_sorted(), "{said}");
     }
     let error = crate::sites::outcome(sites.client(&["bench", "service", "none"])).unwrap_err();
-    assert!(error.contains("no model \"none\" is deployed here"), "{error}");
+    assert!(error.contains("no model \"none\" is deployed"), "{error}");
 }

@@ -84,7 +84,7 @@ fn each_fault_has_its_advice() {
     restart(&mut sites, 1);
 
     // Another model.
-    std::fs::remove_file(sites.site("p2").join("store/tiny.part")).unwrap();
+    std::fs::remove_dir_all(sites.site("p2").join("store/tiny.model")).unwrap();
     let (_, report) = doctor(&sites, "client");
     assert_eq!(failure(&report, "models", None)["code"], "unknown-model");
     let (code, report) = doctor(&sites, "p0");

@@ -16,6 +16,14 @@ impl Site {
         self.config().lane.1
     }
 
+    /// The site at each of its lanes, in order.
+    ///
+    /// # Errors
+    /// The configuration's files are others by now.
+    pub fn each_lane(&self) -> Result<Vec<Site>> {
+        (0..self.lanes()).map(|lane| self.at_lane(lane)).collect()
+    }
+
     /// What the parties use under a name, and its program: as the first lane says that can be asked, which is this
     /// one first.
     ///

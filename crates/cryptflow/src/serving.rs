@@ -40,66 +40,116 @@ pub struct Plan {
 /// Deployed models, each with sessions that stay open.
 pub struct Serving {
     site: Arc<Site>,
-    lines: Vec<Line>,
+    plan: Plan,
+    /// Whether it was said which models are served: otherwise those are that the parties keep.
+    named: bool,
+    labels: BTreeMap<String, PathBuf>,
+    lines: Mutex<Lines>,
     asked: Mutex<Option<(Instant, std::result::Result<(), String>)>>,
 }
 
+/// The models that are served, and when the parties were last asked which they keep.
+struct Lines {
+    lines: Vec<Arc<Line>>,
+    when: Option<Instant>,
+}
+
 impl Serving {
-    /// Serves these models of the parties; all that they keep for this client where none is named. `labels`
-    /// has files with the names of classes, by model.
+    /// Serves these models of the parties; all that they keep for this client, at any time, where none is named.
+    /// `labels` has files with the names of classes, by model.
     ///
     /// # Errors
-    /// The parties cannot be asked which there are, or keep none; or there are labels for another one, or that do
-    /// not go with its classes.
+    /// There are labels for a model that is not named, or that do not go with its classes.
     pub fn new(
         site: Site,
         models: Vec<String>,
         plan: Plan,
-        mut labels: BTreeMap<String, PathBuf>,
+        labels: BTreeMap<String, PathBuf>,
     ) -> Result<Serving> {
         let site = Arc::new(site);
-        let names = if models.is_empty() { kept(&site)? } else { models };
-        let line = |name: String| {
-            let labels = labels.remove(&name);
-            Line::new(Arc::clone(&site), name, plan, labels)
-        };
-        let lines: Vec<Line> = names.into_iter().map(line).collect();
-        if let Some((name, file)) = labels.first_key_value() {
-            let names: Vec<&str> = lines.iter().map(Line::name).collect();
+        let named = !models.is_empty();
+        if let Some((name, file)) = labels.iter().find(|(name, _)| named && !models.contains(name)) {
             return Err(Error::new(format!(
                 "{} is for the model {name:?}, which is not served here: {} is",
                 file.display(),
-                names.join(", ")
+                models.join(", ")
             )));
         }
-        lines.iter().try_for_each(Line::check_labels)?;
-        Ok(Serving { site, lines, asked: Mutex::new(None) })
+        let serving = Serving {
+            site,
+            plan,
+            named,
+            labels,
+            lines: Mutex::new(Lines { lines: Vec::new(), when: None }),
+            asked: Mutex::new(None),
+        };
+        if named {
+            serving.serve(models);
+        }
+        serving.lines().iter().try_for_each(|line| line.check_labels())?;
+        Ok(serving)
     }
 
-    fn line(&self, name: &str) -> std::result::Result<&Line, Failure> {
-        let line = self.lines.iter().find(|line| line.name() == name);
+    /// Serves these models from now on. Those that are served already go on.
+    fn serve(&self, names: Vec<String>) -> Vec<Arc<Line>> {
+        let mut served = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = names.into_iter().map(|name| {
+            let there = served.lines.iter().find(|line| line.name() == name);
+            there.map(Arc::clone).unwrap_or_else(|| {
+                let labels = self.labels.get(&name).cloned();
+                Arc::new(Line::new(Arc::clone(&self.site), name, self.plan, labels))
+            })
+        });
+        let lines: Vec<Arc<Line>> = lines.collect();
+        *served = Lines { lines: lines.clone(), when: Some(Instant::now()) };
+        lines
+    }
+
+    /// The models that are served. While the parties cannot be asked, those are that were.
+    fn lines(&self) -> Vec<Arc<Line>> {
+        {
+            let mut known = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.named || known.when.is_some_and(|when| when.elapsed() < BELIEVED) {
+                return known.lines.clone();
+            }
+            // Nobody waits for whoever asks.
+            known.when = Some(Instant::now());
+        }
+        match kept(&self.site) {
+            Ok(names) => self.serve(names),
+            Err(_) => self.lines.lock().unwrap_or_else(PoisonError::into_inner).lines.clone(),
+        }
+    }
+
+    fn line(&self, name: &str) -> std::result::Result<Arc<Line>, Failure> {
+        let line = self.lines().into_iter().find(|line| line.name() == name);
         line.ok_or_else(|| Failure::NoModel(name.into()))
     }
 }
 
-/// The models that every party keeps for this client.
+/// The models that every party keeps for this client, at the first lane that can be asked.
 fn kept(site: &Site) -> Result<Vec<String>> {
+    let mut error = Error::new("there is no lane");
+    for lane in site.each_lane()? {
+        match kept_at(&lane) {
+            Ok(names) => return Ok(names),
+            Err(why) => error = why,
+        }
+    }
+    Err(error)
+}
+
+fn kept_at(site: &Site) -> Result<Vec<String>> {
     let mut all: Option<Vec<String>> = None;
     for status in site.status() {
         let models: Vec<String> =
-            status.map_err(Error::new)?.models.into_iter().map(|(name, _, _)| name).collect();
+            status.map_err(Error::from)?.models.into_iter().map(|(name, _, _)| name).collect();
         match &mut all {
             None => all = Some(models),
             Some(all) => all.retain(|name| models.contains(name)),
         }
     }
-    let all = all.unwrap_or_default();
-    if all.is_empty() {
-        let hint =
-            "the parties keep no model for this client; deploy one, or name those to serve with --models";
-        return Err(Error::new(hint));
-    }
-    Ok(all)
+    Ok(all.unwrap_or_default())
 }
 
 /// Waits for the answer to a question.
@@ -109,7 +159,7 @@ fn answer_of<T>(answered: &Receiver<std::result::Result<T, Failure>>) -> std::re
 
 impl Models for Serving {
     fn names(&self) -> Vec<String> {
-        self.lines.iter().map(|line| line.name().to_string()).collect()
+        self.lines().iter().map(|line| line.name().to_string()).collect()
     }
 
     fn model(&self, name: &str) -> std::result::Result<Arc<Model>, Failure> {

@@ -46,26 +46,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => arguments.model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_string(),
     };
     check_name(&name)?;
-    let bar = bar();
-    let progress = |arrived: u64, all: u64| {
-        bar.set_length(all);
-        bar.set_position(arrived);
-    };
     let protocol = arguments.protocol;
-    let deployed = site.deploy(&name, &program, &weights, protocol, arguments.replace, &progress);
-    bar.finish_and_clear();
-    let Changed { generation, deployment } = deployed?;
-    let digest = deployment.map(hex::encode).unwrap_or_default();
-    if arguments.json {
-        let report = json!({ "model": name, "version": generation, "deployment": digest, "protocol": protocol,
-            "parties": site.parties() });
-        return super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?);
+    let (mut reports, mut lines) = (Vec::new(), Vec::new());
+    for (lane, site) in site.each_lane()?.into_iter().enumerate() {
+        let bar = bar();
+        let progress = |arrived: u64, all: u64| {
+            bar.set_length(all);
+            bar.set_position(arrived);
+        };
+        let deployed = site.deploy(&name, &program, &weights, protocol, arguments.replace, &progress);
+        bar.finish_and_clear();
+        let Changed { generation, deployment } = deployed.map_err(|error| match site.lanes() {
+            1 => error,
+            _ => Error::of(error.code(), format!("lane {lane}: {error}")),
+        })?;
+        let digest = deployment.map(hex::encode).unwrap_or_default();
+        let at = if site.lanes() == 1 { String::new() } else { format!("lane {lane}: ") };
+        lines.push(format!(
+            "{at}{name} is deployed at {}, for {protocol}: version {generation}\ndigest {digest}",
+            site.parties().join(", ")
+        ));
+        reports
+            .push(json!({ "model": name, "version": generation, "deployment": digest, "protocol": protocol,
+            "parties": site.parties(), "lane": lane }));
     }
-    super::print(&format!(
-        "{name} is deployed at {}, for {protocol}: version {generation}\ndigest {digest}\nclients run it with: cryptflow \
-         predict {name} --input FILE",
-        site.parties().join(", ")
-    ))
+    if arguments.json {
+        return super::print_each(reports);
+    }
+    lines.push(format!("clients run it with: cryptflow predict {name} --input FILE"));
+    super::print(&lines.join("\n"))
 }
 
 /// Bytes that have arrived, of all parties together.

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     site: Where,
-    /// The models to serve; all that the parties keep for this client by default.
+    /// The models to serve; all that the parties keep for this client, at any time, by default.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     models: Vec<String>,
     /// Names of a model's classes, a name a line, for the page.
@@ -93,6 +93,9 @@ struct Key {
     models: Vec<String>,
 }
 
+/// So many models at least have room for their requests.
+const MODELS: usize = 8;
+
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
@@ -131,8 +134,8 @@ fn listen(arguments: Arguments) -> Result<()> {
     let labels = arguments.labels.into_iter().collect();
     let models = Arc::new(Serving::new(site, arguments.models, plan, labels)?);
     let names = cryptflow_gateway::Models::names(&*models);
-    // As many of each model are served and wait at a time.
-    let waiting = names.len() * (usize::from(arguments.queue) + usize::from(arguments.sessions));
+    // As many of each model are served and wait at a time; there may be more of them later.
+    let waiting = names.len().max(MODELS) * (usize::from(arguments.queue) + usize::from(arguments.sessions));
     let clients = arguments.client_ca;
     let tls = arguments.tls_cert.zip(arguments.tls_key);
     let options = Options {
@@ -145,7 +148,7 @@ fn listen(arguments: Arguments) -> Result<()> {
         page: (!arguments.no_page).then(|| Arc::clone(&models) as Arc<dyn cryptflow_gateway::Page>),
     };
     let form = if options.tls.is_some() { "https" } else { "http" };
-    let names = names.join(", ");
+    let names = if names.is_empty() { "no model yet".into() } else { names.join(", ") };
     let what = if arguments.no_page { "REST and gRPC" } else { "REST, gRPC, and a page" };
     serve(
         models,

@@ -98,6 +98,15 @@ fn timeout(seconds: f64) -> Result<Duration> {
     timeout.ok_or_else(|| Error::new(format_args!("--timeout {seconds}: give a number of seconds")))
 }
 
+/// Prints an object for each lane: the one where there is one, and a list where there are several.
+fn print_each(mut reports: Vec<serde_json::Value>) -> Result<()> {
+    let report = match (reports.pop(), reports.is_empty()) {
+        (Some(only), true) => only,
+        (last, _) => reports.into_iter().chain(last).collect(),
+    };
+    print(&serde_json::to_string_pretty(&report).map_err(Error::new)?)
+}
+
 /// Prints what a command found. A reader that has seen enough and went away (`| head`) is no
 /// failure.
 fn print(text: &str) -> Result<()> {

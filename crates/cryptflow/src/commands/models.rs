@@ -30,6 +30,9 @@ pub(crate) enum Arguments {
 
 #[derive(Args)]
 pub(crate) struct List {
+    /// Which lane to look at.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    lane: usize,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -39,6 +42,9 @@ pub(crate) struct List {
 
 #[derive(Args)]
 pub(crate) struct Show {
+    /// Which lane to look at.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    lane: usize,
     /// The model's name.
     model: String,
     /// Print one JSON object.
@@ -87,25 +93,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let site = place.site()?;
     match arguments {
-        Arguments::List(List { json, .. }) => shown::list(&site, *json),
-        Arguments::Show(Show { model, json, .. }) => shown::show(&site, model, *json),
+        Arguments::List(List { json, lane, .. }) => shown::list(&site.at_lane(*lane)?, *json),
+        Arguments::Show(Show { model, json, lane, .. }) => shown::show(&site.at_lane(*lane)?, model, *json),
         Arguments::Rm(Remove { model, json, .. }) => {
-            changed(&site, model, "removed", *json, site.remove(model)?)
+            changed(&site, model, "removed", *json, |site| site.remove(model))
         }
         Arguments::Rollback(RollBack { model, to, json, .. }) => {
-            changed(&site, model, "rolled back", *json, site.roll_back(model, *to)?)
+            changed(&site, model, "rolled back", *json, |site| site.roll_back(model, *to))
         }
     }
 }
 
-fn changed(site: &Site, model: &str, what: &str, json: bool, changed: Changed) -> Result<()> {
-    let Changed { generation, deployment } = changed;
-    let digest = deployment.map(hex::encode);
-    if json {
-        let report = json!({ "model": model, "version": generation, "deployment": digest });
-        return super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?);
+/// Changes a model at each lane, and says what it is then.
+fn changed(
+    site: &Site,
+    model: &str,
+    what: &str,
+    json: bool,
+    change: impl Fn(&Site) -> Result<Changed>,
+) -> Result<()> {
+    let (mut reports, mut lines) = (Vec::new(), Vec::new());
+    for (lane, site) in site.each_lane()?.into_iter().enumerate() {
+        let at = if site.lanes() == 1 { String::new() } else { format!("lane {lane}: ") };
+        let Changed { generation, deployment } =
+            change(&site).map_err(|error| Error::of(error.code(), format!("{at}{error}")))?;
+        let digest = deployment.map(hex::encode);
+        reports.push(json!({ "model": model, "version": generation, "deployment": digest, "lane": lane }));
+        let digest = digest.map(|digest| format!("\ndigest {digest}")).unwrap_or_default();
+        let parties = site.parties().join(", ");
+        lines.push(format!("{at}{model} is {what} at {parties}: version {generation}{digest}"));
     }
-    let digest = digest.map(|digest| format!("\ndigest {digest}")).unwrap_or_default();
-    let parties = site.parties().join(", ");
-    super::print(&format!("{model} is {what} at {parties}: version {generation}{digest}"))
+    if json { super::print_each(reports) } else { super::print(&lines.join("\n")) }
 }

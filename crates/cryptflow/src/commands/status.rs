@@ -15,13 +15,16 @@ pub(crate) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Which lane to look at.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    lane: usize,
     #[command(flatten)]
     site: Where,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let site = arguments.site.site()?;
+    let site = arguments.site.site()?.at_lane(arguments.lane)?;
     let statuses = site.status();
     let policy = site.policy();
     let simulated = site.allows_insecure_simulated();

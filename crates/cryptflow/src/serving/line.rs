@@ -164,7 +164,12 @@ impl Shared {
 
     /// Whether this is what the parties use under the model's name; nothing where one cannot be asked.
     fn is_deployed(&self, deployment: &Deployment) -> Option<bool> {
-        Some(self.site.standing(&self.name).ok()?.deployment() == Some(deployment.digest()))
+        let uses =
+            |site: &Site| Some(site.standing(&self.name).ok()?.deployment() == Some(deployment.digest()));
+        let lanes = self.site.each_lane().ok()?;
+        let said: Vec<bool> = lanes.iter().filter_map(uses).collect();
+        // Each lane has a sharing of its own: this is one of them, where the model is what it was.
+        if said.is_empty() { None } else { Some(said.contains(&true)) }
     }
 
     /// Forgets what is deployed: it may be another by now.

@@ -148,6 +148,15 @@ fn respond(request: &Request, watched: &dyn Watched, token: Option<&Token>) -> A
         _ => {}
     }
     if token.is_some_and(|token| !request.bearer.as_deref().is_some_and(|said| token.is(said))) {
+        if request.path == "/readyz" {
+            // The probe of a node has no token. The causes are for who has one.
+            let ready = watched.state().ready();
+            return if ready {
+                Answer::text("200 OK", "ready\n")
+            } else {
+                Answer::text("503 Service Unavailable", "not ready: the causes are for who has the token\n")
+            };
+        }
         let answer = Answer::text(
             "401 Unauthorized",
             "the operator's token is asked for: Authorization: Bearer TOKEN\n",

@@ -239,6 +239,11 @@ fn who_looks_at_the_port() {
     assert_eq!(get(port, "/metrics", &format!("Authorization: Bearer {token}\r\n")).0, 200);
     assert_eq!(get(port, "/healthz", "").0, 200);
     assert_eq!(get(port, "/", "").0, 200);
+    // A node's probe has no token: it hears whether, and not why.
+    let (status, _, body) = get(port, "/readyz", "");
+    assert!(status == 503 && body.starts_with("not ready") && !body.contains("P1"), "{status} {body}");
+    let (status, _, body) = get(port, "/readyz", &format!("Authorization: Bearer {token}\r\n"));
+    assert!(status == 503 && body.contains("causes"), "{status} {body}");
     assert!(!sites.log(0).contains(token));
 }
 

@@ -56,7 +56,7 @@ impl Site {
             Content::Deployed { digest, .. } => (current.generation, digest),
             Content::Removed => {
                 let reason = format!("the model {model:?} was removed (version {})", current.generation);
-                return Err(Error::new(reason));
+                return Err(Error::of(Code::UnknownModel, reason));
             }
         };
         let warning = standing.behind(&self.config().parties).map(|(newest, without)| {
@@ -71,8 +71,8 @@ impl Site {
             )
         });
         let channel = channels.first_mut().ok_or_else(|| Error::new("there are no parties"))?;
-        let deployment = describe(channel, model, digest).map_err(Error::new)?;
-        let program = deployment.parse().map_err(Error::new)?;
+        let deployment = describe(channel, model, digest)?;
+        let program = deployment.parse()?;
         Ok(Described { deployment, program, generation, warning })
     }
 
@@ -163,9 +163,10 @@ impl Site {
     fn no_version(&self, standing: &Standing, refused: &[String]) -> Error {
         let model = &standing.name;
         if standing.parties.iter().all(Vec::is_empty) {
-            return Error::new(format!(
-                "no model {model:?} is deployed; `cryptflow models list` shows which there are"
-            ));
+            return Error::of(
+                Code::UnknownModel,
+                format!("no model {model:?} is deployed; `cryptflow models list` shows which there are"),
+            );
         }
         let each = standing.parties.iter().enumerate().map(|(party, kept)| {
             let committed: Vec<&Kept> = kept.iter().filter(|kept| kept.committed).collect();
@@ -175,10 +176,13 @@ impl Site {
         });
         let each: Vec<String> = each.collect();
         let why = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join("; ")) };
-        Error::new(format!(
-            "there is no version of {model:?} that all parties keep: {}{why}; deploy it again, with --replace",
-            each.join("; ")
-        ))
+        Error::of(
+            Code::DifferentModel,
+            format!(
+                "there is no version of {model:?} that all parties keep: {}{why}; deploy it again, with --replace",
+                each.join("; ")
+            ),
+        )
     }
 }
 

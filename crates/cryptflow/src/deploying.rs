@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cryptflow_party::code::Code;
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, PIECE, held, ready, say, versions};
@@ -108,7 +109,7 @@ impl Site {
                 parts.push(part);
             }
         }
-        let told = commit(protocol, &parts).map_err(Error::new)?;
+        let told = commit(protocol, &parts)?;
         let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
         let program = serde_json::to_string(program).map_err(Error::new)?;
         let deployment = Deployment { name: name.into(), program, protocol, commitments };
@@ -179,7 +180,7 @@ impl Site {
         let generation = alone.standing.next();
         let there = alone.standing.parties.iter().flatten();
         if !there.into_iter().any(|kept| kept.version.content.digest() != [0; 32]) {
-            return Err(Error::new(format!("no model {name:?} is deployed")));
+            return Err(Error::of(Code::UnknownModel, format!("no model {name:?} is deployed")));
         }
         alone.change(generation, None, |_, channel, _| {
             say(channel, &Ask::Remove { name: name.into(), generation })?;
@@ -196,7 +197,7 @@ impl Site {
                 let kept = only(versions(&mut channel)?, &channel)?;
                 Ok((channel, kept))
             });
-            let (channel, kept) = asked.map_err(Error::new)?;
+            let (channel, kept) = asked?;
             channels.push(channel);
             parties.push(kept);
         }
@@ -224,7 +225,7 @@ impl Alone<'_> {
         for channel in &mut self.channels {
             channel.extend(Instant::now() + self.site.config().session.deadline);
             let settle = Ask::Settle { name: self.standing.name.clone(), common: common.clone() };
-            say(channel, &settle).and_then(|()| ready(channel)).map_err(Error::new)?;
+            say(channel, &settle).and_then(|()| ready(channel))?;
         }
         Ok(())
     }

@@ -45,6 +45,8 @@ pub struct Serving {
     named: bool,
     labels: BTreeMap<String, PathBuf>,
     lines: Mutex<Lines>,
+    /// Whoever asks the parties which models they keep.
+    asks: Mutex<()>,
     asked: Mutex<Option<(Instant, std::result::Result<(), String>)>>,
 }
 
@@ -68,25 +70,31 @@ impl Serving {
     ) -> Result<Serving> {
         let site = Arc::new(site);
         let named = !models.is_empty();
-        if let Some((name, file)) = labels.iter().find(|(name, _)| named && !models.contains(name)) {
-            return Err(Error::new(format!(
-                "{} is for the model {name:?}, which is not served here: {} is",
-                file.display(),
-                models.join(", ")
-            )));
-        }
         let serving = Serving {
             site,
             plan,
             named,
             labels,
             lines: Mutex::new(Lines { lines: Vec::new(), when: None }),
+            asks: Mutex::new(()),
             asked: Mutex::new(None),
         };
         if named {
             serving.serve(models);
         }
-        serving.lines().iter().try_for_each(|line| line.check_labels())?;
+        let lines = serving.lines();
+        let served: Vec<&str> = lines.iter().map(|line| line.name()).collect();
+        // Where the parties keep none, or cannot be asked, it may come.
+        let lost =
+            serving.labels.iter().find(|(name, _)| !served.is_empty() && !served.contains(&name.as_str()));
+        if let Some((name, file)) = lost {
+            return Err(Error::new(format!(
+                "{} is for the model {name:?}, which is not served here: {} is",
+                file.display(),
+                served.join(", ")
+            )));
+        }
+        lines.iter().try_for_each(|line| line.check_labels())?;
         Ok(serving)
     }
 
@@ -107,17 +115,34 @@ impl Serving {
 
     /// The models that are served. While the parties cannot be asked, those are that were.
     fn lines(&self) -> Vec<Arc<Line>> {
+        let known = || self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let believed = |known: &Lines| self.named || known.when.is_some_and(|when| when.elapsed() < BELIEVED);
         {
-            let mut known = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.named || known.when.is_some_and(|when| when.elapsed() < BELIEVED) {
+            let mut known = known();
+            if believed(&known) {
                 return known.lines.clone();
             }
-            // Nobody waits for whoever asks.
-            known.when = Some(Instant::now());
+            if !known.lines.is_empty() {
+                // Nobody waits for whoever asks: what was there is good enough.
+                known.when = Some(Instant::now());
+            }
+        }
+        let begun = Instant::now();
+        let _asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let known = known();
+            if believed(&known) && known.when.is_some_and(|when| when > begun) {
+                // Somebody else has asked meanwhile.
+                return known.lines.clone();
+            }
         }
         match kept(&self.site) {
             Ok(names) => self.serve(names),
-            Err(_) => self.lines.lock().unwrap_or_else(PoisonError::into_inner).lines.clone(),
+            Err(_) => {
+                let mut known = known();
+                known.when = Some(Instant::now());
+                known.lines.clone()
+            }
         }
     }
 

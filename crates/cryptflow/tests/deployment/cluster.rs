@@ -51,7 +51,7 @@ fn the_page_word_for_word() {
     let (said, complaints) = (text(&output.stdout), text(&output.stderr));
     let cluster = std::fs::read_to_string(folder.path().join("err")).unwrap_or_default();
     assert!(output.status.success(), "{said}\n{complaints}\nthe cluster said:\n{cluster}");
-    for part in ["inputs.npy[0]   four", "ready: version", "every", "\"inputs\":[", "deployed"] {
+    for part in ["inputs.npy[0]   four", "version 0.1.0, up", "every", "\"inputs\":[", "deployed"] {
         assert!(said.contains(part), "{part} is missing: {said}\n{complaints}\nthe cluster said:\n{cluster}");
     }
     // All have stopped in good order, and nothing is left.

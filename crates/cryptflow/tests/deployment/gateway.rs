@@ -98,8 +98,6 @@ fn nothing_is_open_to_everybody_by_mistake() {
             outcome(sites.client(&[&["gateway", "--models", "tiny"], arguments].concat())).unwrap_err();
         assert!(said.contains(reason), "{arguments:?}: {said}");
     }
-    let said = outcome(sites.client(&["gateway"])).unwrap_err();
-    assert!(said.contains("cannot connect to P0"), "{said}");
 }
 
 #[test]

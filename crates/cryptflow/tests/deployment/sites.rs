@@ -54,6 +54,14 @@ pub fn signal(id: u32, name: &str) {
     assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
 }
 
+/// Copies the files of one folder into another.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
 /// What the command prints, where it succeeds; what it complains of, where it fails.
 pub fn outcome(mut command: Command) -> Result<String, String> {
     let output = finish(command.spawn().unwrap());
@@ -294,6 +302,26 @@ impl Sites {
         let current = self.store(party).current(model).unwrap().unwrap();
         let file = format!("{}.part", hex::encode(&current.version.content.digest()));
         self.site(&format!("p{party}")).join("store").join(format!("{model}.model")).join(file)
+    }
+
+    /// The folder of what a party keeps under a name.
+    pub fn model_folder(&self, party: usize, model: &str) -> PathBuf {
+        self.site(&format!("p{party}")).join("store").join(format!("{model}.model"))
+    }
+
+    /// A copy of what a party keeps under a name.
+    pub fn set_aside(&self, party: usize, model: &str) -> TempDir {
+        let aside = tempfile::tempdir().unwrap();
+        copy(&self.model_folder(party, model), aside.path());
+        aside
+    }
+
+    /// Puts such a copy in the place of what the party keeps now.
+    pub fn put_back(&self, party: usize, model: &str, aside: &TempDir) {
+        let folder = self.model_folder(party, model);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        copy(aside.path(), &folder);
     }
 
     /// Deploys the tiny model.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use cryptflow::remote::Site;
+
 use crate::sites::{PATIENCE, Sites, cryptflow, free_address, outcome};
 use crate::words::failed;
 
@@ -85,8 +87,14 @@ fn what_is_counted_is_what_the_client_reports() {
     }
     let reports = [sites.predict().unwrap(), sites.predict().unwrap()];
     sites.await_rest();
-    let input = crate::common::write(sites.folder.path(), 3).1;
-    outcome(sites.client(&["predict", "nothing", "--input", input.to_str().unwrap()])).unwrap_err();
+    // Somebody whom no party knows.
+    let refused = |port: &String| {
+        metric(&get(port, "/metrics", "").2, "cryptflow_refused_total{reason=\"key-not-accepted\"}")
+    };
+    let before: Vec<f64> = ports.iter().map(refused).collect();
+    sites.another_client("eve");
+    let eve = Site::read(&sites.config("eve"), None).unwrap();
+    assert!(eve.status().iter().all(Result::is_err));
     for (i, port) in ports.iter().enumerate() {
         let (status, head, text) = get(port, "/metrics", "");
         assert_eq!(status, 200);
@@ -106,7 +114,7 @@ fn what_is_counted_is_what_the_client_reports() {
         assert_eq!(metric(&text, "cryptflow_sessions_ended_total{outcome=\"finished\"}"), 2.0);
         // Three rows, in batches of two.
         assert_eq!(metric(&text, "cryptflow_runs_total"), 4.0);
-        assert_eq!(metric(&text, "cryptflow_refused_total{reason=\"unknown-model\"}"), 1.0);
+        assert_eq!(refused(port), before[i] + 1.0);
         assert_eq!(metric(&text, "cryptflow_models"), 1.0);
         assert_eq!(metric(&text, "cryptflow_ready"), 1.0);
         assert!(metric(&text, "cryptflow_session_seconds_total{phase=\"run\"}") > 0.0);
@@ -152,15 +160,15 @@ fn a_party_is_ready_when_the_others_are_reached_and_agree() {
     sites.await_log(0, "ready: the other parties are reached, and agree");
 
     // Another model of the same name at one party, and none.
-    let part = sites.site("p1").join("store/tiny.part");
-    let kept = std::fs::read(&part).unwrap();
+    let kept = sites.set_aside(1, "tiny");
     sites.deploy("porthos").unwrap();
-    std::fs::write(&part, &kept).unwrap();
+    sites.put_back(1, "tiny", &kept);
     let cause = await_cause(&ports[0], "different-model");
     assert_eq!((&cause["party"], &cause["model"]), (&1.into(), &"tiny".into()));
-    std::fs::remove_file(&part).unwrap();
+    std::fs::remove_dir_all(sites.model_folder(1, "tiny")).unwrap();
     assert_eq!(await_cause(&ports[2], "unknown-model")["party"], 1);
-    std::fs::write(&part, b"nothing").unwrap();
+    sites.put_back(1, "tiny", &kept);
+    std::fs::write(sites.part(1, "tiny"), b"nothing").unwrap();
     assert_eq!(await_cause(&ports[1], "damaged-model")["model"], "tiny");
     sites.deploy("mirror").unwrap();
     await_causes(&ports[0], <[Value]>::is_empty);

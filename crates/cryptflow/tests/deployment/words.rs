@@ -35,22 +35,20 @@ fn errors_have_words() {
     assert_eq!(code(&failed(other)), "different-model");
 
     // Another model than elsewhere under the same name, at one party.
-    let part = |party: &str| sites.site(party).join("store").join("tiny.part");
-    let kept = std::fs::read(part("p1")).unwrap();
+    let kept = sites.set_aside(1, "tiny");
     sites.deploy("porthos").unwrap();
-    std::fs::write(part("p1"), &kept).unwrap();
-    assert_eq!(code(&failed(predict(&sites, "tiny"))), "different-model");
+    sites.put_back(1, "tiny", &kept);
     let status = failed(sites.client(&["status", "--json"]));
     assert_eq!(status["unusable"][0]["code"], "different-model", "{status}");
     assert_eq!(status["unusable"][0]["model"], "tiny");
 
     // It cannot be read.
-    std::fs::write(part("p1"), b"no part of a model").unwrap();
+    std::fs::write(sites.part(1, "tiny"), b"no part of a model").unwrap();
     assert_eq!(code(&failed(predict(&sites, "tiny"))), "damaged-model");
     let status = failed(sites.client(&["status", "--json"]));
     assert_eq!(status["unusable"][0]["code"], "damaged-model", "{status}");
     assert_eq!(status["unusable"][0]["party"], 1);
-    std::fs::remove_file(part("p1")).unwrap();
+    std::fs::remove_dir_all(sites.model_folder(1, "tiny")).unwrap();
     let error = outcome(sites.client(&["status"])).unwrap_err();
     assert!(error.contains("model tiny is not to be had at P1"), "{error}");
 

@@ -141,7 +141,9 @@ fn inputs_that_do_not_fit_are_refused() {
         let run = cryptflow(&arguments);
         run.fails(what, parts);
         assert!(!output.exists(), "{what}: an output was written");
-        assert_eq!(run.stdout, "", "{what}: something was printed");
+        let printed: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(printed["error"]["code"], "failed", "{what}: {printed}");
+        assert_eq!(printed.as_object().unwrap().len(), 1, "{what}: {printed}");
     }
 }
 

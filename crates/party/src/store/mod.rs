@@ -8,7 +8,7 @@
 //! | `DIGEST.arriving` | a part that arrives |
 //!
 //! Each file appears whole or not at all, and a version is committed by one file that appears: a
-//! process that is killed at any moment leaves one state or the next ([`repair`] says what is swept
+//! process that is killed at any moment leaves one state or the next (`repair.rs` says what is swept
 //! away when the party starts). A party signs what it holds after `N.staged` is on the disk, and never
 //! another version of this number, as long as it has the folder.
 

@@ -1,6 +1,7 @@
 //! [`Standing`]: what two parties must have alike to run sessions together, and in which points they have not.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -58,9 +59,10 @@ pub(super) struct Kept {
     pub(super) failure: Option<String>,
 }
 
-/// When that was read.
+/// When that was read, and when a version of a model was put into its folder, or taken out, before.
 pub(super) struct Known {
     when: Instant,
+    changed: Vec<SystemTime>,
     kept: Arc<Kept>,
 }
 
@@ -72,16 +74,27 @@ pub(super) struct KeptModel {
     pub(super) content: Result<(String, [u8; 32]), String>,
 }
 
+/// When the folder of the store, and each folder in it, was changed last.
+fn changed(store: &Path) -> Vec<SystemTime> {
+    let entries = std::fs::read_dir(store).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folders = entries.filter(|path| path.is_dir()).chain([store.to_path_buf()]);
+    let mut times: Vec<SystemTime> =
+        folders.filter_map(|folder| std::fs::metadata(folder).ok()?.modified().ok()).collect();
+    times.sort();
+    times
+}
+
 impl Watch {
     /// What the party keeps, as of some seconds ago at most.
     pub(super) fn kept(&self, site: &Site) -> Arc<Kept> {
+        let changed = changed(&site.config.store);
         let mut known = locked(&self.kept);
-        let believed = |known: &&Known| known.when.elapsed() < BELIEVED;
+        let believed = |known: &&Known| known.when.elapsed() < BELIEVED && known.changed == changed;
         if let Some(known) = known.as_ref().filter(believed) {
             return Arc::clone(&known.kept);
         }
         let kept = Arc::new(read(&site.store));
-        *known = Some(Known { when: Instant::now(), kept: Arc::clone(&kept) });
+        *known = Some(Known { when: Instant::now(), changed, kept: Arc::clone(&kept) });
         kept
     }
 

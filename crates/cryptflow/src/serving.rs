@@ -24,6 +24,10 @@ use question::OfTensors;
 /// How long what the parties say of themselves is believed.
 const BELIEVED: Duration = Duration::from_secs(2);
 
+/// The same where somebody asks for a model that was not there: whoever asks for what is not must not have the
+/// parties asked each time.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// How many sessions there are, and how patient.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -115,8 +119,13 @@ impl Serving {
 
     /// The models that are served. While the parties cannot be asked, those are that were.
     fn lines(&self) -> Vec<Arc<Line>> {
+        self.lines_of_last(BELIEVED)
+    }
+
+    /// The same, where what the parties said is believed for so long.
+    fn lines_of_last(&self, believed: Duration) -> Vec<Arc<Line>> {
         let known = || self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let believed = |known: &Lines| self.named || known.when.is_some_and(|when| when.elapsed() < BELIEVED);
+        let believed = |known: &Lines| self.named || known.when.is_some_and(|when| when.elapsed() < believed);
         {
             let mut known = known();
             if believed(&known) {
@@ -147,7 +156,9 @@ impl Serving {
     }
 
     fn line(&self, name: &str) -> std::result::Result<Arc<Line>, Failure> {
-        let line = self.lines().into_iter().find(|line| line.name() == name);
+        let find = |lines: Vec<Arc<Line>>| lines.into_iter().find(|line| line.name() == name);
+        // It may have come just now.
+        let line = find(self.lines()).or_else(|| find(self.lines_of_last(AGAIN)));
         line.ok_or_else(|| Failure::NoModel(name.into()))
     }
 }

@@ -134,6 +134,9 @@ impl Process {
     }
 }
 
+/// The longest time that anybody may wait for anything: a moment that far ahead can still be told.
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Sessions at a time where nothing is configured; their memory bounds them, too.
 const USUAL_SESSIONS: usize = 8;
 
@@ -518,8 +521,10 @@ impl Session {
             let value = value.unwrap_or(default as f64);
             Duration::try_from_secs_f64(value)
                 .ok()
-                .filter(|time| *time >= Duration::from_millis(100))
-                .ok_or_else(|| format!("session.{name} is {value}: give a number of seconds, at least 0.1"))
+                .filter(|time| *time >= Duration::from_millis(100) && *time <= LONGEST)
+                .ok_or_else(|| {
+                    format!("session.{name} is {value}: give a number of seconds, at least 0.1 and at most a year's")
+                })
         };
         let fitting = ProtocolName::usual().filter(|protocol| protocol.facts().parties == parties);
         let protocols = self.protocols.unwrap_or_else(|| fitting.collect());

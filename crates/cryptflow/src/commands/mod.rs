@@ -34,6 +34,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::local::Executable;
 use clap::Subcommand;
+use cryptflow_party::config::LONGEST;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -94,7 +95,8 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
 
 /// The seconds of `--timeout`.
 fn timeout(seconds: f64) -> Result<Duration> {
-    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
+    let timeout =
+        Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero() && *timeout <= LONGEST);
     timeout.ok_or_else(|| Error::new(format_args!("--timeout {seconds}: give a number of seconds")))
 }
 

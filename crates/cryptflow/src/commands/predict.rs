@@ -10,6 +10,7 @@ use crate::remote::renew_where_due;
 use crate::report::Report;
 use clap::Args;
 use cryptflow_party::code::Code;
+use cryptflow_party::config::LONGEST;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
@@ -57,8 +58,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bar.set_message("connecting");
 
     let begun = Instant::now();
-    let limit = Duration::try_from_secs_f64(arguments.patience)
-        .map_err(|_| Error::new(format!("--patience {}: give a number of seconds", arguments.patience)))?;
+    let limit = Duration::try_from_secs_f64(arguments.patience).ok().filter(|limit| *limit <= LONGEST);
+    let limit = limit.ok_or_else(|| {
+        Error::new(format!("--patience {}: give a number of seconds, a year's at most", arguments.patience))
+    })?;
     let mut told = |what: &str| bar.set_message(what.to_string());
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };

@@ -66,3 +66,15 @@ fn lanes_that_are_not_there() {
     assert_eq!("2".parse(), Ok(Lane::Number(2)));
     assert!("two".parse::<Lane>().unwrap_err().contains("is no lane"));
 }
+
+/// A time that no clock can tell is refused when it is read, not when it comes.
+#[test]
+fn times_that_are_too_long() {
+    for name in ["deadline_seconds", "idle_seconds", "drain_seconds"] {
+        for time in ["1e19", "1e300", "inf", "-1", "0"] {
+            let session = format!("[session]\n{name} = {time}\n[p0]\n");
+            let error = read("[p0]\n", &session, Lane::First).unwrap_err();
+            assert!(error.contains(&format!("session.{name}")) && error.contains("a year's"), "{error}");
+        }
+    }
+}

@@ -142,7 +142,6 @@ impl Service {
     /// What a session tells while it runs.
     fn note(&self, news: News, heads: &mut Vec<(usize, Head)>) {
         match news {
-            News::Begun => self.get_ready(),
             News::Shown(shown) => *heads = shown,
             News::NotLetIn { peer, reason } => {
                 self.watch.refused(Code::KeyNotAccepted);

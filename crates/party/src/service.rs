@@ -202,7 +202,7 @@ impl Service {
         }
     }
 
-    /// Has a process ready for the next session.
+    /// Has processes ready for the next sessions.
     pub(crate) fn get_ready(&self) {
         if let Err(error) = self.workers.get_ready(&self.site()) {
             self.warn(&format!("no process for a session can be started: {error}"));

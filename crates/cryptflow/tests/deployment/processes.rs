@@ -32,14 +32,25 @@ fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The only process that a party has beside those, once it has one: it waits for the next session.
-fn spare(sites: &Sites, index: usize, others: &[u32]) -> u32 {
+/// How many processes wait for sessions at each party.
+const SPARES: usize = 2;
+
+/// The processes that a party has beside those, once as many wait as should: for sessions to come.
+fn spares(sites: &Sites, index: usize, others: &[u32]) -> Vec<u32> {
     let mut found = Vec::new();
-    await_that("one process waits for a session", || {
+    await_that("processes wait for sessions", || {
         found = sites.children(index).into_iter().filter(|id| !others.contains(id)).collect();
-        found.len() == 1
+        found.len() == SPARES
     });
-    found[0]
+    found
+}
+
+/// Whether a process serves a session: it has links, with a thread for each direction.
+fn serves(id: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    let name =
+        |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(entry?.path().join("comm"));
+    threads.filter_map(|entry| name(entry).ok()).any(|name| name.starts_with("from client"))
 }
 
 fn files(id: u32) -> Vec<PathBuf> {
@@ -55,9 +66,10 @@ struct Open {
 
 impl Open {
     fn new(sites: &Sites, others: &[&Open]) -> Open {
+        let others = [0, 1, 2].map(|party| others.iter().map(|other| other.processes[party]).collect());
         let waiting = [0, 1, 2].map(|party| {
-            let others: Vec<u32> = others.iter().map(|other| other.processes[party]).collect();
-            spare(sites, party, &others)
+            let others: &Vec<u32> = &others[party];
+            spares(sites, party, others)
         });
         let site = Site::read(&sites.config("client"), None).unwrap();
         let (deployment, program) = site.describe("tiny").unwrap();
@@ -65,7 +77,13 @@ impl Open {
         // Tests leak a program or two.
         let program = Box::leak(Box::new(program));
         let client = Client::join(opened.links, program, ProtocolName::Mirror, false).unwrap();
-        Open { client, processes: waiting }
+        // One of those that waited serves it.
+        let processes = waiting.map(|waiting| {
+            let serving: Vec<u32> = waiting.into_iter().filter(|&id| serves(id)).collect();
+            assert_eq!(serving.len(), 1);
+            serving[0]
+        });
+        Open { client, processes }
     }
 
     fn run(&self) -> Result<(), String> {
@@ -138,14 +156,14 @@ fn what_kills_a_session_ends_that_session_alone() {
     let died = log.entries.iter().filter(|e| e.text("outcome").is_some_and(|o| o.contains("process failed")));
     // What the others have shown of their logs was known before.
     died.for_each(|entry| assert_eq!(entry.heads().len(), 2));
-    let _spares = [0, 1, 2].map(|party| spare(&sites, party, &[]));
+    let _spares = [0, 1, 2].map(|party| spares(&sites, party, &[]));
 }
 
 #[test]
 fn a_process_that_waits_in_vain_is_replaced() {
     let sites = started();
-    signal(spare(&sites, 0, &[]), "-KILL");
-    signal(spare(&sites, 1, &[]), "-TERM");
+    spares(&sites, 0, &[]).into_iter().for_each(|id| signal(id, "-KILL"));
+    signal(spares(&sites, 1, &[])[0], "-TERM");
     sites.predict().unwrap();
 }
 
@@ -178,7 +196,7 @@ fn many_sessions_leave_nothing_behind() {
     let sites = started();
     let sessions = std::env::var("CRYPTFLOW_SESSIONS").map_or(20, |text| text.parse().unwrap());
     let settled = || {
-        let _spares = [0, 1, 2].map(|party| spare(&sites, party, &[]));
+        let _spares = [0, 1, 2].map(|party| spares(&sites, party, &[]));
         await_that("no session runs", || (0..3).all(|party| running(&sites, party) == 0));
         [0, 1, 2].map(|party| files(sites.id(party)).len())
     };
@@ -331,6 +349,6 @@ fn sessions_that_share_the_process_of_their_party() {
     sites.deploy("mirror").unwrap();
     sites.predict().unwrap();
     assert!(sites.children(0).is_empty() && sites.children(2).is_empty());
-    spare(&sites, 1, &[]);
+    spares(&sites, 1, &[]);
     assert!(audit(&sites, 0).contains("finished"));
 }

@@ -52,7 +52,7 @@ pub const ALLOCATOR: [(&str, &str); 3] = [
 /// Starts workers.
 pub(crate) struct Workers {
     #[cfg(unix)]
-    pool: process::Pool,
+    pool: Arc<process::Pool>,
 }
 
 /// A session that can begin.
@@ -96,8 +96,6 @@ pub(crate) enum Entrance {
 
 /// What a session tells while it runs.
 pub(crate) enum News {
-    /// It has begun: there is time for something else.
-    Begun,
     /// What the other parties have shown of their logs.
     Shown(Vec<(usize, Head)>),
     /// Somebody has come who has no part in it.
@@ -110,11 +108,11 @@ impl Workers {
         drop(command);
         Workers {
             #[cfg(unix)]
-            pool: process::Pool::new(command),
+            pool: Arc::new(process::Pool::new(command)),
         }
     }
 
-    /// Has a process ready, where sessions run in such: the next one need not wait for it.
+    /// Has processes ready, where sessions run in such: the next ones need not wait for them.
     ///
     /// # Errors
     /// None can be started.
@@ -187,7 +185,6 @@ impl Worker {
             #[cfg(unix)]
             Worker::Process(prepared) => prepared.run(asked, head, followed, told),
             Worker::Thread { session, .. } => {
-                told(News::Begun);
                 let wish = Wish::over(asked).map_err(|e| SessionError::Process(e.to_string()))?;
                 let followed = Arc::clone(followed);
                 let reporter = Reporter::to(move |progress| followed.progress(progress.clone()));

@@ -1,7 +1,7 @@
 //! The party's side of a session in a process of its own.
 //!
-//! One such process waits for the next session, so that nobody waits for it. What it is told of the
-//! site is what the party itself has read; the site's key it reads from its file.
+//! Such processes wait for the next sessions, so that nobody waits for one. What they are told of the
+//! site is what the party itself has read; the site's key they read from its file.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use cryptflow_wire::tls::Arrival;
@@ -27,29 +29,82 @@ use crate::watch::Followed;
 /// Time for a process to take a message, and to end once its session has ended.
 const SOON: Duration = Duration::from_secs(2);
 
+/// Processes that wait. One is taken by a session, and another is started only a while after that
+/// ([`PAUSE`]): meanwhile there is one for whoever comes next.
+const SPARES: usize = 2;
+
+/// How long after a session has begun the next process is started: that takes milliseconds of a processor,
+/// as much as a small network, and the session comes first.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// The processes of sessions to come.
 pub(crate) struct Pool {
     command: SessionCommand,
-    /// With the site that it was started for.
-    spare: Mutex<Option<(Arc<Site>, Running)>>,
+    /// Those that wait, and the site that they were started for.
+    spares: Mutex<Spares>,
+    /// Somebody is about to start more of them.
+    soon: AtomicBool,
+}
+
+#[derive(Default)]
+struct Spares {
+    site: Option<Arc<Site>>,
+    waiting: Vec<Running>,
+}
+
+impl Spares {
+    /// Those that know this site, and no older one.
+    fn of(&mut self, site: &Arc<Site>) -> &mut Vec<Running> {
+        if self.site.as_ref().is_none_or(|of| !Arc::ptr_eq(of, site)) {
+            self.waiting.clear();
+            self.site = Some(Arc::clone(site));
+        }
+        // Nor one that has ended meanwhile.
+        self.waiting.retain_mut(|spare| spare.child.try_wait().is_ok_and(|ended| ended.is_none()));
+        &mut self.waiting
+    }
 }
 
 impl Pool {
     pub(crate) fn new(command: SessionCommand) -> Pool {
-        Pool { command, spare: Mutex::default() }
+        Pool { command, spares: Mutex::default(), soon: AtomicBool::new(false) }
     }
 
-    fn spare(&self) -> MutexGuard<'_, Option<(Arc<Site>, Running)>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    fn spares(&self) -> MutexGuard<'_, Spares> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a process that waits, where there is none for this site as it is now.
+    /// Starts processes that wait, until there are as many for this site as there should be.
     pub(crate) fn refill(&self, site: &Arc<Site>) -> io::Result<()> {
-        let mut spare = self.spare();
-        if spare.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, site)) {
-            *spare = Some((Arc::clone(site), self.start(site)?));
+        self.fill(self.spares().of(site), site)
+    }
+
+    fn fill(&self, waiting: &mut Vec<Running>, site: &Site) -> io::Result<()> {
+        while waiting.len() < SPARES {
+            waiting.push(self.start(site)?);
         }
         Ok(())
+    }
+
+    /// The same, a while from now. Best effort: whoever finds no process starts one, and tells why that
+    /// fails.
+    pub(crate) fn refill_soon(self: &Arc<Self>, site: &Arc<Site>) {
+        if self.soon.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (pool, site) = (Arc::clone(self), Arc::clone(site));
+        let refill = move || {
+            thread::sleep(PAUSE);
+            pool.soon.store(false, Ordering::Relaxed);
+            let mut spares = pool.spares();
+            // The site may be another by now: who has changed it has started processes for that.
+            if spares.site.as_ref().is_some_and(|of| Arc::ptr_eq(of, &site)) {
+                let _ = pool.fill(spares.of(&site), &site);
+            }
+        };
+        if thread::Builder::new().name("spares".into()).spawn(refill).is_err() {
+            self.soon.store(false, Ordering::Relaxed);
+        }
     }
 
     fn start(&self, site: &Site) -> io::Result<Running> {
@@ -69,13 +124,14 @@ impl Pool {
     }
 
     /// Has a process prepare a session: the one that waits, or a new one.
-    pub(crate) fn prepare(&self, site: &Arc<Site>, order: Order) -> Result<Prepared, SessionError> {
+    pub(crate) fn prepare(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        order: Order,
+    ) -> Result<Prepared, SessionError> {
         let none = |e: io::Error| SessionError::Process(format!("it cannot be started: {e}"));
-        let waiting = self.spare().take();
-        // One that has ended meanwhile is of no use, nor one that knows an older configuration.
-        let waiting = waiting.filter(|(of, _)| Arc::ptr_eq(of, site)).map(|(_, running)| running);
-        let waiting =
-            waiting.and_then(|mut spare| spare.child.try_wait().is_ok_and(|s| s.is_none()).then_some(spare));
+        let waiting = self.spares().of(site).pop();
+        self.refill_soon(site);
         let mut running = match waiting {
             Some(running) => running,
             None => self.start(site).map_err(none)?,
@@ -118,7 +174,6 @@ impl Prepared {
     ) -> Result<Vec<String>, SessionError> {
         self.running.tell(&Instruction::Begin(head.clone()), Some(asked.as_fd()))?;
         drop(asked);
-        told(News::Begun);
         loop {
             match self.running.hear(self.patience)? {
                 Report::Shown(heads) => told(News::Shown(heads)),

@@ -66,7 +66,9 @@ pub enum Refusal {
         platform: String,
     },
     /// The collateral's validity has ended.
-    #[error("the {tee} collateral has expired ({reason}); fetch it anew with `cryptflow attest fetch`")]
+    #[error(
+        "the {tee} collateral has expired ({reason}): if this machine's clock is right, fetch it anew with `cryptflow attest fetch`"
+    )]
     CollateralExpired {
         /// The kind of hardware.
         tee: TeeKind,

@@ -11,7 +11,8 @@ use cryptflow_program::Checked;
 use cryptflow_wire::tls::Channel;
 
 use crate::error::{Error, Result};
-use crate::remote::{Site, all, unexpected_answer};
+use crate::patience::Patience;
+use crate::remote::{Site, all, each, joined, unexpected_answer};
 use crate::standing::{Standing, Unfinished};
 
 /// A model that all parties keep, ready to be used.
@@ -49,7 +50,12 @@ impl Site {
     /// # Errors
     /// A party cannot be reached, or there is no version that all of them keep.
     pub fn described(&self, model: &str) -> Result<Described> {
-        let (mut channels, mut standing) = self.standing_over(model)?;
+        self.described_in_time(model, &mut Patience::none())
+    }
+
+    /// The same, as long as there is patience: where a party is busy, or is not there, it is asked again.
+    pub(crate) fn described_in_time(&self, model: &str, patience: &mut Patience<'_>) -> Result<Described> {
+        let (mut channels, mut standing) = self.standing_over(model, patience)?;
         let mut refused = self.finish(&mut channels, &mut standing);
         let current = standing.current().ok_or_else(|| self.no_version(&standing, &refused))?;
         let (generation, digest) = match current.content {
@@ -81,7 +87,7 @@ impl Site {
     /// # Errors
     /// A party cannot be reached, or cannot say.
     pub fn standing(&self, model: &str) -> Result<Standing> {
-        self.standing_over(model).map(|(_, standing)| standing)
+        self.standing_over(model, &mut Patience::none()).map(|(_, standing)| standing)
     }
 
     /// The same, after what a deployment left half done was finished, where that can be.
@@ -89,21 +95,31 @@ impl Site {
     /// # Errors
     /// As [`Site::standing`].
     pub fn finished(&self, model: &str) -> Result<Standing> {
-        let (mut channels, mut standing) = self.standing_over(model)?;
+        let (mut channels, mut standing) = self.standing_over(model, &mut Patience::none())?;
         self.finish(&mut channels, &mut standing);
         Ok(standing)
     }
 
     /// How a model stands, and the channels over which the parties were asked.
-    fn standing_over(&self, model: &str) -> Result<(Vec<Channel>, Standing)> {
-        let asked = all(self.with_each(|index| {
+    fn standing_over(&self, model: &str, patience: &mut Patience<'_>) -> Result<(Vec<Channel>, Standing)> {
+        let ask = |index| {
             let mut channel = self.connect(index)?;
             say(&mut channel, &Ask::Versions { name: Some(model.into()) })?;
             let kept = only(versions(&mut channel)?, &channel)?;
             Ok((channel, kept))
-        }))?;
-        let (channels, parties) = asked.into_iter().unzip();
-        Ok((channels, Standing { name: model.into(), parties }))
+        };
+        loop {
+            match each(self.with_each(ask)) {
+                Ok(asked) => {
+                    let (channels, parties) = asked.into_iter().unzip();
+                    return Ok((channels, Standing { name: model.into(), parties }));
+                }
+                Err(errors) if errors.iter().all(SessionError::passes) => {
+                    patience.pause_after(errors).map_err(joined)?;
+                }
+                Err(errors) => return Err(joined(errors)),
+            }
+        }
     }
 
     /// How each model stands that any party keeps for this client.

@@ -284,19 +284,19 @@ impl Alone<'_> {
             match say(channel, &commit).and_then(|()| ready(channel)) {
                 Ok(()) => {}
                 // Nobody else has it. If this one has, it will show that.
-                Err(error) if index == 0 => return Err(Error::new(error)),
-                Err(error) => failed.push(error.to_string()),
+                Err(error) if index == 0 => return Err(error.into()),
+                Err(error) => failed.push(error),
             }
         }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(format!(
+        let Some(first) = failed.first().map(Code::from) else { return Ok(()) };
+        let failed: Vec<String> = failed.iter().map(SessionError::to_string).collect();
+        let text = format!(
             "{}. Version {generation} of {:?} is decided all the same: the next command that speaks of it, `cryptflow \
              models show` say, hands that party what it missed",
             failed.join("; "),
             self.standing.name
-        )))
+        );
+        Err(Error::of(first, text))
     }
 
     /// What the parties keep now.

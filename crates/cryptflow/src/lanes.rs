@@ -30,7 +30,19 @@ impl Site {
     /// # Errors
     /// No lane can be asked, or none keeps it.
     pub fn found(&self, model: &str) -> Result<Described> {
+        self.found_in_time(model, &mut Patience::none())
+    }
+
+    /// The same, as long as there is patience, where there is one lane; where there are several, another one is
+    /// asked instead.
+    ///
+    /// # Errors
+    /// As [`Site::found`].
+    pub fn found_in_time(&self, model: &str, patience: &mut Patience<'_>) -> Result<Described> {
         let (own, lanes) = self.config().lane;
+        if lanes == 1 {
+            return self.described_in_time(model, patience);
+        }
         let mut found = self.described(model);
         for lane in (0..lanes).filter(|&lane| lane != own) {
             if found.is_ok() {

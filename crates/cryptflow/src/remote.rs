@@ -398,7 +398,7 @@ impl Renewal {
 }
 
 /// All of them, or everything that went wrong.
-fn each<T>(
+pub(crate) fn each<T>(
     results: Vec<std::result::Result<T, SessionError>>,
 ) -> std::result::Result<Vec<T>, Vec<SessionError>> {
     let (mut right, mut wrong) = (Vec::with_capacity(results.len()), Vec::new());
@@ -418,7 +418,7 @@ pub(crate) fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Resu
 
 /// Everything that went wrong, each thing once; of which kind the first was. It lasts where one of them
 /// refuses.
-fn joined(errors: Vec<SessionError>) -> Error {
+pub(crate) fn joined(errors: Vec<SessionError>) -> Error {
     let code = errors.first().map_or(Code::Internal, Code::from);
     let refused = errors.iter().any(|error| matches!(error, SessionError::Refused { .. }));
     let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();

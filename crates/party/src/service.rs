@@ -17,7 +17,7 @@ use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
 use crate::code::Code;
 use crate::config::{ClientEntry, Config, Process, Right};
-use crate::doors::{Doors, HANDSHAKE, Knock, Sparing};
+use crate::doors::{Doors, Full, HANDSHAKE, Knock, Sparing};
 use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
 use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
@@ -38,6 +38,9 @@ use crate::worker::{SessionCommand, Workers};
 
 /// A program takes so many times the bytes of its message: as the message, as text, and as what is made of it.
 const PARSED: u64 = 4;
+
+/// Milliseconds after which somebody comes again for whom there was no place.
+const AFTER: u32 = 1000;
 
 /// Why a party cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -322,7 +325,7 @@ impl Service {
         }
         let _guest = match self.doors.client(key) {
             Ok(guest) => guest,
-            Err(full) => return self.refuse(&mut channel, Code::Busy, full.to_string()),
+            Err(full) => return self.keep_out(&mut channel, full),
         };
         drop(knock);
         self.attend(channel, key)
@@ -341,7 +344,7 @@ impl Service {
         }
         let _guest = match self.doors.client(key) {
             Ok(guest) => guest,
-            Err(full) => return self.refuse(&mut channel, Code::Busy, full.to_string()),
+            Err(full) => return self.keep_out(&mut channel, full),
         };
         drop(knock);
         self.attend_party(site, channel)
@@ -365,6 +368,17 @@ impl Service {
         self.watch.refused(code);
         self.record_stranger(channel.peer(), &reason);
         self.warn(&format!("{}: {error}", channel.peer()));
+        Ok(())
+    }
+
+    /// Tells somebody who is known, and for whom there is no place, to come again.
+    fn keep_out(&self, channel: &mut Channel, full: Full) -> Result<(), SessionError> {
+        // It may be gone already; what matters is that nothing happens.
+        let _ = say(channel, &Tell::Later { reason: full.to_string(), after: AFTER });
+        self.watch.refused(Code::Busy);
+        let who = channel.peer();
+        self.record_stranger(who, &full.to_string());
+        self.warn(&format!("{who} is to come again: {full}"));
         Ok(())
     }
 

@@ -41,7 +41,22 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?;
-    let Described { deployment, program, warning, .. } = site.found(&arguments.model)?;
+    let limit = Duration::try_from_secs_f64(arguments.patience).ok().filter(|limit| *limit <= LONGEST);
+    let limit = limit.ok_or_else(|| {
+        Error::new(format!("--patience {}: give a number of seconds, a year's at most", arguments.patience))
+    })?;
+    let waited = Instant::now();
+    // There is nothing yet that could show it again and again: it is said once.
+    let mut said = false;
+    let mut told = |what: &str| {
+        if !std::mem::replace(&mut said, true) {
+            eprintln!("{what}");
+        }
+    };
+    let mut patience = Patience::of(limit, &mut told);
+    let Described { deployment, program, warning, .. } =
+        site.found_in_time(&arguments.model, &mut patience)?;
+    let limit = limit.saturating_sub(waited.elapsed());
     if let Some(warning) = warning {
         eprintln!("warning: {warning}");
     }
@@ -58,10 +73,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bar.set_message("connecting");
 
     let begun = Instant::now();
-    let limit = Duration::try_from_secs_f64(arguments.patience).ok().filter(|limit| *limit <= LONGEST);
-    let limit = limit.ok_or_else(|| {
-        Error::new(format!("--patience {}: give a number of seconds, a year's at most", arguments.patience))
-    })?;
     let mut told = |what: &str| bar.set_message(what.to_string());
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };

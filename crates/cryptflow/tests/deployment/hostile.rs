@@ -230,7 +230,7 @@ fn a_client_takes_no_places_of_others() {
     // It hears so without a question.
     let mut late = connect();
     let error = answer(&mut late).map(drop).unwrap_err().to_string();
-    assert!(error.contains("16 connections of this key are open here already"), "{error}");
+    assert!(error.contains("cannot now: 16 connections of this key are open here already"), "{error}");
     sites.predict().unwrap();
     drop((silent, late));
     // What it says is short, as it may bring no models.

@@ -26,7 +26,8 @@ fn errors_have_words() {
     sites.start();
     let input = crate::common::write(sites.folder.path(), 3).1;
     let predict = |sites: &Sites, model: &str| {
-        sites.client(&["predict", model, "--json", "--input", input.to_str().unwrap()])
+        let input = input.to_str().unwrap();
+        sites.client(&["predict", model, "--json", "--input", input, "--patience", "1"])
     };
     assert_eq!(code(&failed(predict(&sites, "tiny"))), "unknown-model");
     sites.deploy("mirror").unwrap();

@@ -35,18 +35,6 @@ fn open(site: &Site, patience: &mut Patience<'_>) -> Result<Opened, String> {
     site.open(&deployment, &program, ProtocolName::Mirror, patience).map_err(|error| error.to_string())
 }
 
-/// Waits until a party's process has ended; its exit code.
-fn await_end(sites: &mut Sites, index: usize) -> Option<i32> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = sites.ended(index) {
-            return status.code();
-        }
-        assert!(Instant::now() < end, "P{index} does not end: {}", sites.log(index));
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn audit(sites: &Sites, index: usize) -> String {
     std::fs::read_to_string(sites.site(PARTIES[index]).join("audit.jsonl")).unwrap()
 }
@@ -161,6 +149,23 @@ fn a_party_that_comes_back_is_waited_for() {
     });
 }
 
+/// A command waits for it from its first question on.
+#[test]
+fn a_command_waits_for_a_party_that_comes_back() {
+    let mut sites = started("");
+    sites.kill(1);
+    let (_, input) = crate::common::write(sites.folder.path(), 3);
+    let mut command = sites.client(&["predict", "tiny", "--input", input.to_str().unwrap()]);
+    let asking = command.spawn().unwrap();
+    // Longer than connecting alone takes.
+    thread::sleep(Duration::from_secs(6));
+    sites.start_with(1, Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    let output = crate::sites::finish(asking);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("cannot connect to P1") && said.contains("trying again for"), "{said}");
+}
+
 /// A party that is to stop leaves its session the time to end, begins no other, and goes with all
 /// written down.
 #[test]
@@ -176,7 +181,7 @@ fn a_party_that_is_told_to_stop_lets_its_sessions_end() {
     // The session that runs is as good as any.
     let client = Client::join(held.links, &program, ProtocolName::Mirror, false).unwrap();
     client.finish().unwrap();
-    assert_eq!(await_end(&mut sites, 1), Some(0));
+    assert_eq!(sites.await_end(1), Some(0));
     let log = audit(&sites, 1);
     let events = ["\"event\":\"stopping\"", "\"outcome\":\"finished\"", "\"event\":\"stopped\""];
     let places = events.map(|event| log.find(event).unwrap_or_else(|| panic!("{event} is not in {log}")));
@@ -194,7 +199,7 @@ fn a_session_that_does_not_end_is_ended_when_its_party_stops() {
     let held = open(&alice, &mut Patience::none()).unwrap();
     let client = Client::join(held.links, &program, ProtocolName::Mirror, false).unwrap();
     sites.signal(2, "-TERM");
-    assert_eq!(await_end(&mut sites, 2), Some(0));
+    assert_eq!(sites.await_end(2), Some(0));
     let error = client.finish().unwrap_err().to_string();
     assert!(error.contains("the operator of a party has stopped it"), "{error}");
     let log = audit(&sites, 2);
@@ -210,7 +215,7 @@ fn a_party_that_is_told_twice_goes_at_once() {
     sites.signal(0, "-INT");
     sites.await_log(0, "stopping: 1 sessions have 60 s to end");
     sites.signal(0, "-INT");
-    assert_eq!(await_end(&mut sites, 0), Some(0));
+    assert_eq!(sites.await_end(0), Some(0));
 }
 
 /// Clients come and go while the parties run. Sessions of others go on; those of who is revoked end.

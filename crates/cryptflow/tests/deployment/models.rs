@@ -76,7 +76,7 @@ fn wide(columns: usize) -> (Program, Vec<Vec<i64>>) {
     (program, changed)
 }
 
-fn written(sites: &Sites, columns: usize) -> PathBuf {
+pub(crate) fn written(sites: &Sites, columns: usize) -> PathBuf {
     let path = sites.folder.path().join(format!("wide-{columns}.safetensors"));
     let (program, weights) = wide(columns);
     file::write(&path, &validate(program).unwrap(), &weights, None).unwrap();

@@ -14,6 +14,7 @@ use cryptflow_wire::tls::{Fingerprint, Identity};
 use tempfile::TempDir;
 
 use crate::common;
+use crate::namespaces::{self, Network};
 pub(crate) use crate::process::{PATIENCE, cryptflow, finish};
 
 /// Three parties and a client, alice.
@@ -24,6 +25,8 @@ pub struct Sites {
     pub attested: bool,
     deadline: u64,
     processes: [Option<Child>; 3],
+    /// Where each has a network namespace of its own.
+    pub network: Option<Network>,
 }
 
 /// An address that nobody listens on, and that no other call returns. It is below the ports that
@@ -74,8 +77,17 @@ impl Sites {
     pub fn new(attested: bool) -> Sites {
         // Evidence takes its time, on a machine that has other work.
         let deadline = if attested { 20 } else { 10 };
+        Sites::at([(); 3].map(|()| free_address()), attested, deadline, None)
+    }
+
+    /// The same, each in a network namespace of its own; nothing where this machine has none.
+    pub fn apart(attested: bool, deadline: u64) -> Option<Sites> {
+        let network = namespaces::network()?;
+        Some(Sites::at(namespaces::addresses(), attested, deadline, Some(network)))
+    }
+
+    fn at(addresses: [String; 3], attested: bool, deadline: u64, network: Option<Network>) -> Sites {
         let folder = tempfile::tempdir().unwrap();
-        let addresses = [(); 3].map(|()| free_address());
         for role in ["p0", "p1", "p2", "client"] {
             let out = folder.path().join(role);
             outcome(cryptflow(&["init", role, "--name", role, "-o", out.to_str().unwrap()])).unwrap();
@@ -87,7 +99,7 @@ impl Sites {
         };
         let fingerprints = ["p0", "p1", "p2"].map(fingerprint);
         let processes = [None, None, None];
-        let sites = Sites { addresses, fingerprints, attested, deadline, processes, folder };
+        let sites = Sites { addresses, fingerprints, attested, deadline, processes, network, folder };
         if attested {
             simulated::create(&sites.tee(), std::time::SystemTime::now()).unwrap();
             sites.write_policy(600, &[]);
@@ -160,25 +172,52 @@ impl Sites {
         std::fs::write(self.config(role), text.replace(from, to)).unwrap();
     }
 
-    /// Starts a party as a process of this executable, and waits until it listens.
-    pub fn start_with(&mut self, index: usize, executable: &Path) {
+    /// The command of a party, as a process of this executable.
+    pub fn party(&self, index: usize, executable: &Path) -> Command {
         let mut command = Command::new(executable);
         command.arg("party").arg("--config").arg(self.config(&format!("p{index}")));
         if self.attested {
             command.arg("--insecure-simulated-tee").arg(self.tee());
         }
-        self.start_command(index, command);
+        command
+    }
+
+    /// Starts a party as a process of this executable, and waits until it listens.
+    pub fn start_with(&mut self, index: usize, executable: &Path) {
+        self.start_command(index, self.party(index, executable));
     }
 
     /// Starts a party as this process, and waits until it listens.
-    pub fn start_command(&mut self, index: usize, mut command: Command) {
+    pub fn start_command(&mut self, index: usize, command: Command) {
+        let mut command = self.within(&format!("p{index}"), command);
         let log = File::options().create(true).append(true).open(self.log_file(index)).unwrap();
         let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.processes[index] = Some(process);
         let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(&self.addresses[index]).is_err() {
+        while !self.listens(index) {
+            assert!(self.ended(index).is_none(), "P{index} has ended: {}", self.log(index));
             assert!(Instant::now() < end, "P{index} does not come up: {}", self.log(index));
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A command, where this participant is.
+    pub fn within(&self, role: &str, command: Command) -> Command {
+        match &self.network {
+            Some(network) => network.within(role, &command),
+            None => command,
+        }
+    }
+
+    /// Changes the network between the sites.
+    pub fn tell_network(&self, change: &str) -> String {
+        self.network.as_ref().unwrap().tell(change)
+    }
+
+    fn listens(&self, index: usize) -> bool {
+        match &self.network {
+            Some(_) => namespaces::listens(index, self.id(index)),
+            None => TcpStream::connect(&self.addresses[index]).is_ok(),
         }
     }
 
@@ -201,6 +240,18 @@ impl Sites {
         Some(status)
     }
 
+    /// Waits until a party's process has ended; its exit code.
+    pub fn await_end(&mut self, index: usize) -> Option<i32> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended(index) {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "P{index} does not end: {}", self.log(index));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A party's process.
     pub fn id(&self, index: usize) -> u32 {
         self.processes[index].as_ref().unwrap().id()
@@ -213,17 +264,30 @@ impl Sites {
 
     /// Waits until no session runs any more, at any party.
     pub fn await_rest(&self) {
-        let tee = self.attested.then(|| self.tee());
-        let site = Site::read(&self.config("client"), tee.as_deref()).unwrap();
         let end = Instant::now() + PATIENCE;
         loop {
-            let states = site.status();
-            if states.iter().all(|state| state.as_ref().is_ok_and(|state| state.sessions.0 == 0)) {
+            let (rest, states) = self.states();
+            if rest {
                 return;
             }
-            assert!(Instant::now() < end, "{states:?}");
+            assert!(Instant::now() < end, "{states}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether no session runs, and what the parties say of themselves.
+    fn states(&self) -> (bool, String) {
+        if self.network.is_some() {
+            let output = finish(self.client(&["status", "--json"]).spawn().unwrap());
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let parties = report["parties"].as_array().unwrap();
+            let rest = parties.iter().all(|party| party["status"]["sessions"][0] == 0);
+            return (rest, report.to_string());
+        }
+        let tee = self.attested.then(|| self.tee());
+        let states = Site::read(&self.config("client"), tee.as_deref()).unwrap().status();
+        let rest = states.iter().all(|state| state.as_ref().is_ok_and(|state| state.sessions.0 == 0));
+        (rest, format!("{states:?}"))
     }
 
     /// The processes that a party has started, those included that have ended and were not waited for.
@@ -275,21 +339,34 @@ impl Sites {
 
     /// The same, behind the first so many bytes.
     pub fn await_log_after(&self, index: usize, before: usize, what: &str) {
+        self.says_after(index, before, what).unwrap();
+    }
+
+    /// Whether a party's log comes to say something behind the first so many bytes; all that it says, where not.
+    pub fn says_after(&self, index: usize, before: usize, what: &str) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         while !self.log(index)[before..].contains(what) {
-            assert!(Instant::now() < end, "P{index} never says {what:?}: {}", &self.log(index)[before..]);
+            if Instant::now() > end {
+                return Err(format!("P{index} never says {what:?}: {}", &self.log(index)[before..]));
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
     }
 
     /// A command of the client.
     pub fn client(&self, arguments: &[&str]) -> Command {
+        self.command_of("client", arguments)
+    }
+
+    /// A command of one of the clients.
+    pub fn command_of(&self, client: &str, arguments: &[&str]) -> Command {
         let mut command = cryptflow(arguments);
-        command.arg("--config").arg(self.config("client"));
+        command.arg("--config").arg(self.config(client));
         if self.attested {
             command.arg("--insecure-simulated-tee").arg(self.tee());
         }
-        command
+        self.within(client, command)
     }
 
     /// The store of a party.
@@ -339,15 +416,22 @@ impl Sites {
         let report =
             outcome(self.client(&["predict", "tiny", "--json", "--input", input.to_str().unwrap()]))?;
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-        for (row, top) in common::rows(3).iter().zip(report["top"].as_array().unwrap()) {
-            let expected = common::expected(row);
-            for ranked in top.as_array().unwrap() {
-                let class = ranked["class"].as_u64().unwrap() as usize;
-                let logit = ranked["logit"].as_f64().unwrap();
-                assert!((logit - f64::from(expected[class])).abs() <= 16.0 / 4096.0, "{report}");
-            }
-        }
+        check(&report, 3);
         Ok(report)
+    }
+}
+
+/// Whether an answer to so many rows is right.
+pub fn check(report: &serde_json::Value, rows: usize) {
+    let answers = report["top"].as_array().unwrap();
+    assert_eq!(answers.len(), rows, "{report}");
+    for (row, top) in common::rows(rows).iter().zip(answers) {
+        let expected = common::expected(row);
+        for ranked in top.as_array().unwrap() {
+            let class = ranked["class"].as_u64().unwrap() as usize;
+            let logit = ranked["logit"].as_f64().unwrap();
+            assert!((logit - f64::from(expected[class])).abs() <= 16.0 / 4096.0, "{report}");
+        }
     }
 }
 

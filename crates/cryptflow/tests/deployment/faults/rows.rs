@@ -1,0 +1,269 @@
+//! The table: `P#` is the party that a fault happens to.
+
+use super::acts;
+use super::{Row, Whose};
+
+pub(super) const PARTIES: &[Row] = &[
+    Row {
+        fault: "a party is down",
+        act: acts::down,
+        client: Some((&["unreachable"], &["cannot connect to P#", "refused"])),
+        operator: Some((Whose::Others, "not ready: cannot connect to P#")),
+        mend: acts::start,
+    },
+    Row {
+        fault: "a party is started while a client asks",
+        act: acts::started_late,
+        client: None,
+        operator: None,
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a party is killed while it computes",
+        act: acts::killed,
+        client: Some((
+            &["gone", "aborted"],
+            &["P# closed the connection: it stopped, crashed or was killed"],
+        )),
+        operator: Some((Whose::Others, "P# closed the connection")),
+        mend: acts::start,
+    },
+    Row {
+        fault: "a party stands still",
+        act: acts::stopped,
+        client: Some((&["unreachable"], &["cannot connect to P#", "stands still"])),
+        operator: Some((Whose::Others, "not ready: cannot connect to P#")),
+        mend: acts::go_on,
+    },
+    Row {
+        fault: "a party comes to a stand while it computes",
+        act: acts::stopped_in_the_middle,
+        client: Some((
+            &["timeout", "aborted"],
+            &["P# has been silent for", "its process or its network stands still"],
+        )),
+        operator: Some((Whose::Others, "P# has been silent for")),
+        mend: acts::go_on,
+    },
+    Row {
+        fault: "a party is told to stop (SIGTERM) while it computes",
+        act: acts::told_to_stop,
+        client: None,
+        operator: Some((Whose::Its, "stopping: 1 sessions have")),
+        mend: acts::start_after_its_end,
+    },
+    Row {
+        fault: "a party is told to read its configuration again (SIGHUP) while it computes",
+        act: acts::told_to_read,
+        client: None,
+        operator: Some((Whose::Its, "the configuration was read again")),
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a second process is started on a site",
+        act: acts::second_process,
+        client: None,
+        operator: None,
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a party is of another version",
+        act: acts::another_version,
+        client: Some((
+            &["different-version"],
+            &["P# refuses: it speaks version", "of the messages, and this party version"],
+        )),
+        operator: Some((Whose::Others, "not ready: P# refuses: it speaks version")),
+        mend: acts::restart,
+    },
+];
+
+/// They need a library that tells a process another time.
+pub(super) const CLOCKS: &[Row] = &[
+    Row {
+        fault: "a party's clock is ten years ahead",
+        act: acts::clock,
+        client: None,
+        operator: Some((Whose::Others, "the clock of P# is 315")),
+        mend: acts::restart,
+    },
+    Row {
+        fault: "a client's clock is ten years ahead",
+        act: acts::clock_of_a_client,
+        client: None,
+        operator: None,
+        mend: acts::nothing,
+    },
+];
+
+/// The same, where parties attest.
+pub(super) const CLOCKS_ATTESTED: &[Row] = &[
+    Row {
+        fault: "with attestation, a party's clock is ten years ahead",
+        act: acts::clock,
+        client: Some((
+            &["evidence"],
+            &["the evidence of P# is refused", "is not valid yet", "is this machine's clock right?"],
+        )),
+        operator: Some((Whose::Others, "the clock of P# is 315")),
+        mend: acts::restart,
+    },
+    Row {
+        fault: "with attestation, a client's clock is ten years ahead",
+        act: acts::clock_of_a_client,
+        client: Some((
+            &["evidence"],
+            &["the evidence of P# is refused", "has expired", "if this machine's clock is right"],
+        )),
+        operator: None,
+        mend: acts::nothing,
+    },
+];
+
+pub(super) const ATTESTED: &[Row] = &[Row {
+    fault: "with attestation, a party runs another program",
+    act: acts::another_program,
+    client: Some((
+        &["evidence"],
+        &["the evidence of P# is refused", "runs something else than the policy lists"],
+    )),
+    operator: None,
+    mend: acts::restart,
+}];
+
+pub(super) const NETWORKS: &[Row] = &[
+    Row {
+        fault: "a party is cut off",
+        act: acts::cut_off,
+        client: Some((&["unreachable"], &["cannot connect to P#", "timed out"])),
+        operator: Some((Whose::Others, "not ready: cannot connect to P#")),
+        mend: acts::reconnect,
+    },
+    Row {
+        fault: "a party is cut off while it computes",
+        act: acts::cut_off_in_the_middle,
+        client: Some((
+            &["timeout", "aborted"],
+            &["P# has been silent for", "its process or its network stands still"],
+        )),
+        operator: Some((Whose::Others, "P# has been silent for")),
+        mend: acts::reconnect,
+    },
+    Row {
+        fault: "200 ms there and back, and every hundredth packet lost",
+        act: acts::far_and_lossy,
+        client: None,
+        operator: None,
+        mend: acts::near,
+    },
+];
+
+pub(super) const KEYS: &[Row] = &[
+    Row {
+        fault: "a client knows a party by another key",
+        act: acts::wrong_key_at_the_client,
+        client: Some((&["wrong-key"], &["cannot connect to P#", "does not hold the key"])),
+        operator: None,
+        mend: acts::right_key_at_the_client,
+    },
+    Row {
+        fault: "a party knows its neighbour by another key",
+        act: acts::wrong_key_at_a_party,
+        client: Some((&["aborted"], &["P# aborted: cannot connect to", "does not hold the key"])),
+        operator: Some((Whose::Its, "does not hold the key")),
+        mend: acts::right_key_at_a_party,
+    },
+    Row {
+        fault: "a party does not know a client",
+        act: acts::unknown_client,
+        client: Some((&["key-not-accepted"], &["P#", "does not accept this key"])),
+        operator: Some((Whose::Its, "is not let in")),
+        mend: acts::give_back,
+    },
+    Row {
+        fault: "a client's right is taken away while it is served",
+        act: acts::revoked,
+        client: Some((&["aborted"], &["the operator of a party has taken this client's right to it away"])),
+        operator: Some((Whose::Its, "client bob is gone")),
+        mend: acts::give_back,
+    },
+];
+
+pub(super) const DISKS: &[Row] = &[
+    Row {
+        fault: "what a party keeps of a model is damaged",
+        act: acts::damaged,
+        client: Some((&["damaged-model"], &["P#'s part of the weights of", "it was changed"])),
+        operator: Some((Whose::Its, "it was changed")),
+        mend: acts::deploy_again,
+    },
+    Row {
+        fault: "a party's store is an older one, from a backup",
+        act: acts::store_of_yesterday,
+        client: None,
+        operator: None,
+        mend: acts::deploy_again,
+    },
+    Row {
+        fault: "a party's store is lost",
+        act: acts::no_store,
+        client: Some((&["different-model"], &["P# none"])),
+        operator: None,
+        mend: acts::deploy_again,
+    },
+    Row {
+        fault: "a party's disk is full, and a model is deployed",
+        act: acts::full_store,
+        client: Some((&["storage"], &["P#", "store/tiny.model/", "No space left on device"])),
+        operator: Some((Whose::Its, "No space left")),
+        mend: acts::larger_disk,
+    },
+    Row {
+        fault: "a party's disk is full, and its log cannot be written",
+        act: acts::full_disk,
+        client: Some((
+            &["storage"],
+            &["P# refuses: the audit log cannot be written: No space left on device"],
+        )),
+        operator: Some((Whose::Its, "No space left")),
+        mend: acts::room_again,
+    },
+];
+
+pub(super) const CLIENTS: &[Row] = &[
+    Row {
+        fault: "a client goes away while it is served",
+        act: acts::gone_client,
+        client: None,
+        operator: Some((Whose::Its, "client alice closed the connection")),
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a client goes away while it deploys",
+        act: acts::gone_owner,
+        client: None,
+        operator: Some((Whose::Its, "client alice closed the connection")),
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a client is cut off while it is served",
+        act: acts::client_cut_off,
+        client: None,
+        operator: Some((Whose::Its, "client alice closed the connection")),
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a client's line is slow",
+        act: acts::slow_client,
+        client: None,
+        operator: None,
+        mend: acts::nothing,
+    },
+    Row {
+        fault: "a hundred clients ask at once",
+        act: acts::a_hundred,
+        client: None,
+        operator: None,
+        mend: acts::nothing,
+    },
+];

@@ -2,8 +2,8 @@
 //! over an emulated network. It knows nothing of protocols.
 //!
 //! The contract that protocols rely on:
-//! * [`Link::send`] never waits for the peer's computation: a sender thread of the link's own does
-//!   the writing. It blocks only while more than the link's limit is queued.
+//! * [`Link::send`] never waits for the peer's computation: what the network does not take at once, a
+//!   sender thread of the link's own writes. It blocks only while more than the link's limit is queued.
 //! * [`Link::recv`] waits for the next message, checks that it has the expected length, and fails
 //!   with the peer's name when the peer is gone, aborts, or stays silent past the deadline.
 //! * Every frame carries the sender's round clock (Lamport's): receiving moves the receiver's clock
@@ -25,6 +25,7 @@ mod links;
 pub mod local;
 mod meter;
 mod options;
+mod outlet;
 mod patience;
 mod pump;
 mod stream;

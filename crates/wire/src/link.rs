@@ -7,16 +7,37 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::error::WireError;
+use crate::frame::{FrameKind, Header};
 use crate::guard::{Chain, LinkTranscript};
 use crate::links::Group;
 use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
 use crate::patience::Patience;
 use crate::pump;
-use crate::stream::{Control, Transport};
+use crate::stream::{Control, Offered, Sink, Transport};
 
 /// How long a link that ends in an error waits for its peer to take note of the reason.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// The longest message that whoever sends it writes itself, where nothing is before it and the network
+/// takes it at once: to wake the sender thread takes longer than that.
+const AT_ONCE: usize = 16 << 10;
+
+/// What somebody may wait for. Each has a bell of its own, as a message that passes should wake nobody
+/// but who waits for it.
+#[derive(Clone, Copy)]
+pub(crate) enum Bell {
+    /// A message came, or none will: for those who receive.
+    Came,
+    /// There is room to send, or everything was written: for those who send, or are about to leave.
+    Went,
+    /// There is something to write: for the sender thread.
+    Sender,
+    /// There is room to read: for the receiver thread.
+    Receiver,
+}
+
+const BELLS: [Bell; 4] = [Bell::Came, Bell::Went, Bell::Sender, Bell::Receiver];
 
 /// Why nothing more comes.
 #[derive(Clone, Debug)]
@@ -64,6 +85,14 @@ pub(crate) struct State {
     pub(crate) over: bool,
     /// A protocol runs: the peer may be ahead.
     pub(crate) running: bool,
+    /// Somebody writes: the sender thread, or a user who has found nothing before a message.
+    pub(crate) writing: bool,
+    /// A user's message is not with the network yet.
+    pub(crate) unflushed: bool,
+    /// Why a user's message could not be written.
+    pub(crate) unwritten: Option<std::io::Error>,
+    /// When something was written last.
+    pub(crate) last: Option<Instant>,
     /// The sender thread writes no more.
     pub(crate) writes_done: bool,
 
@@ -80,6 +109,8 @@ pub(crate) struct State {
     pub(crate) reads_done: bool,
 
     pub(crate) end: Option<End>,
+    /// How many wait for each bell.
+    waiting: [usize; BELLS.len()],
     pub(crate) meter: LinkMeter,
     /// The chain of the messages written, and of those that somebody received; where frames are
     /// authenticated.
@@ -93,8 +124,11 @@ pub(crate) struct Shared {
     pub(crate) options: LinkOptions,
     pub(crate) clock: Arc<Clock>,
     pub(crate) group: OnceLock<Arc<Group>>,
-    pub(crate) changed: Condvar,
+    bells: [Condvar; BELLS.len()],
     state: Mutex<State>,
+    /// Where messages are written to; nothing once nothing more is. Whoever takes it has set
+    /// [`State::writing`] before, so that nobody waits here for long.
+    pub(crate) sink: Mutex<Option<Box<dyn Sink>>>,
     /// Counters: bytes of any kind came, bytes of a message came, the network took bytes of a
     /// message.
     signs: AtomicU64,
@@ -107,9 +141,68 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something changes, at most so long.
-    pub(crate) fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
+    /// Waits until the bell rings, at most so long.
+    pub(crate) fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        bell: Bell,
+        limit: Duration,
+    ) -> MutexGuard<'a, State> {
+        state.waiting[bell as usize] += 1;
+        let bell_of = &self.bells[bell as usize];
+        let mut state = bell_of.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting[bell as usize] -= 1;
+        state
+    }
+
+    /// Wakes those who wait for this. Who holds the state does so: nobody can begin to wait meanwhile.
+    pub(crate) fn ring(&self, state: &State, bell: Bell) {
+        if state.waiting[bell as usize] > 0 {
+            self.bells[bell as usize].notify_all();
+        }
+    }
+
+    /// Wakes everybody.
+    pub(crate) fn ring_all(&self, state: &State) {
+        BELLS.iter().for_each(|&bell| self.ring(state, bell));
+    }
+
+    pub(crate) fn sink(&self) -> MutexGuard<'_, Option<Box<dyn Sink>>> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a message to the sender thread.
+    fn queue(&self, state: &mut State, clock: u32, payload: Vec<u8>) {
+        state.out_bytes += held(payload.len());
+        state.outbox.push_back(Outgoing { clock, payload, handed_over: Instant::now() });
+        self.ring(state, Bell::Sender);
+    }
+
+    /// Writes a message as far as the network takes it without waiting; the sender thread does the rest.
+    /// [`State::writing`] is set.
+    fn offer(&self, clock: u32, payload: Vec<u8>) {
+        let header = Header { kind: FrameKind::Data, clock, len: payload.len() as u64 };
+        let mut sink = self.sink();
+        // Without a sink the link is at its end.
+        let offered = sink.as_mut().map(|sink| (sink.offer(header, payload), sink.chain()));
+        drop(sink);
+        let mut state = self.lock();
+        (state.writing, state.last) = (false, Some(Instant::now()));
+        match offered {
+            Some((Ok(Offered::Sent), chain)) => state.sent = chain,
+            Some((Ok(Offered::Kept), chain)) => (state.sent, state.unflushed) = (chain, true),
+            Some((Ok(Offered::NotNow(payload)), _)) => {
+                state.out_bytes += held(payload.len());
+                state.outbox.push_front(Outgoing { clock, payload, handed_over: Instant::now() });
+            }
+            Some((Err(error), _)) => state.unwritten = Some(error),
+            None => {}
+        }
+        self.moved_out();
+        if state.unflushed || state.unwritten.is_some() || !state.outbox.is_empty() {
+            self.ring(&state, Bell::Sender);
+        }
+        self.ring(&state, Bell::Went);
     }
 
     /// A sign of life arrived.
@@ -177,7 +270,7 @@ impl Shared {
         let mut state = self.lock();
         let waits = !state.inbox.is_empty() || state.announced.is_some();
         (state.closed, state.over) = (true, true);
-        self.changed.notify_all();
+        self.ring_all(&state);
         drop(state);
         if waits {
             self.break_off(WireError::Unasked { peer: self.peer.clone() });
@@ -195,15 +288,15 @@ impl Shared {
             state.abort = Some(error.reason_for_peers());
         }
         state.end = Some(End::Now(error.clone()));
-        self.changed.notify_all();
+        self.ring_all(&state);
         error
     }
 }
 
 /// A connection to one peer. Messages arrive whole and in order.
 ///
-/// The link's own threads write and read: see the crate's documentation for what protocols may rely
-/// on. Dropping a link sends what is queued and closes it in good order; the peer can tell this
+/// The link's own threads write and read, but for what can be written without waiting: see the crate's
+/// documentation for what protocols may rely on. Dropping a link sends what is queued and closes it in good order; the peer can tell this
 /// from a crash.
 pub struct Link {
     shared: Arc<Shared>,
@@ -221,8 +314,9 @@ impl Link {
         let shared = Shared::new(peer, clock, options);
         let control: Arc<dyn Control> = Arc::from(transport.control);
         (shared.lock().sent, shared.lock().received) = (transport.sink.chain(), transport.source.chain());
+        *shared.sink() = Some(transport.sink);
         let link = Link { shared: Arc::clone(&shared), control: Some(Arc::clone(&control)) };
-        pump::start(shared, control, transport.sink, transport.source)?;
+        pump::start(shared, control, transport.source)?;
         Ok(link)
     }
 
@@ -263,7 +357,7 @@ impl Link {
                 None => {}
             }
             match shared.left(&state, &mut patience, &shared.moved_out) {
-                Ok(left) => state = shared.wait(state, left),
+                Ok(left) => state = shared.wait(state, Bell::Went, left),
                 Err(error) => {
                     drop(state);
                     return Err(shared.fail(error));
@@ -272,10 +366,15 @@ impl Link {
         }
         state.meter.sent_bytes += bytes.len() as u64;
         state.meter.sent_messages += 1;
-        state.out_bytes += held(bytes.len());
         let clock = shared.clock.next();
-        state.outbox.push_back(Outgoing { clock, payload: bytes, handed_over: Instant::now() });
-        shared.changed.notify_all();
+        let first = state.outbox.is_empty() && !state.writing && !state.unflushed && !state.closed;
+        if first && bytes.len() <= AT_ONCE && shared.options.network.is_none() {
+            state.writing = true;
+            drop(state);
+            shared.offer(clock, bytes);
+        } else {
+            shared.queue(&mut state, clock, bytes);
+        }
         Ok(())
     }
 
@@ -327,7 +426,7 @@ impl Link {
                 state.in_bytes -= held(bytes.len());
                 state.wanted = None;
                 state.received = chain;
-                shared.changed.notify_all();
+                shared.ring(&state, Bell::Receiver);
                 if let Some(error) = refuse(bytes.len() as u64) {
                     break error;
                 }
@@ -347,8 +446,8 @@ impl Link {
                 Err(error) => break error,
             };
             state.wanted = Some(wanted as u64);
-            shared.changed.notify_all();
-            state = shared.wait(state, left);
+            shared.ring(&state, Bell::Receiver);
+            state = shared.wait(state, Bell::Came, left);
         };
         drop(state);
         Err(shared.fail(error))
@@ -390,7 +489,7 @@ impl Link {
                     .map(|sent| LinkTranscript { sent, received: state.received.unwrap_or_default() }));
             }
             match shared.left(&state, &mut patience, &shared.moved_out) {
-                Ok(left) => state = shared.wait(state, left),
+                Ok(left) => state = shared.wait(state, Bell::Went, left),
                 Err(error) => {
                     drop(state);
                     return Err(shared.fail(error));
@@ -427,7 +526,7 @@ impl Link {
         state.closed = true;
         state.inbox.clear();
         state.in_bytes = 0;
-        shared.changed.notify_all();
+        shared.ring_all(&state);
         while !(state.writes_done && state.reads_done) {
             let left = match state.end {
                 Some(End::Now(_)) => LINGER.checked_sub(started.elapsed()),
@@ -437,7 +536,7 @@ impl Link {
                 control.stop();
                 return;
             };
-            state = shared.wait(state, left);
+            state = shared.wait(state, Bell::Went, left);
         }
     }
 
@@ -453,8 +552,9 @@ impl Shared {
             options,
             clock,
             group: OnceLock::new(),
-            changed: Condvar::new(),
+            bells: Default::default(),
             state: Mutex::default(),
+            sink: Mutex::default(),
             signs: AtomicU64::new(0),
             moved_in: AtomicU64::new(0),
             moved_out: AtomicU64::new(0),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::clock::Clock;
 use crate::error::WireError;
-use crate::link::{Link, Shared};
+use crate::link::{Bell, Link, Shared};
 use crate::meter::LinkMeter;
 
 /// The links of one party that fail together.
@@ -156,8 +156,9 @@ impl ReadAhead {
     fn set(links: &[Link], running: bool) {
         for link in links {
             let shared = link.shared();
-            shared.lock().running = running;
-            shared.changed.notify_all();
+            let mut state = shared.lock();
+            state.running = running;
+            shared.ring(&state, Bell::Receiver);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::emulate::Line;
 use crate::error::WireError;
 use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
-use crate::link::{End, Incoming, LINGER, Outgoing, Shared, held};
+use crate::link::{Bell, End, Incoming, LINGER, Outgoing, Shared, State, held};
 use crate::stream::{Control, Sink, Source};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
@@ -21,7 +21,6 @@ const VERDICT: Duration = Duration::from_millis(500);
 pub(crate) fn start(
     shared: Arc<Shared>,
     control: Arc<dyn Control>,
-    sink: Box<dyn Sink>,
     source: Box<dyn Source>,
 ) -> Result<(), WireError> {
     let failed =
@@ -34,7 +33,7 @@ pub(crate) fn start(
         .map_err(failed)?;
     let sender = thread::Builder::new()
         .name(format!("to {}", shared.peer))
-        .spawn(move || send(&for_sender, &*control, sink));
+        .spawn(move || send(&for_sender, &*control));
     if let Err(e) = sender {
         receiver_control.stop();
         shared.lock().writes_done = true;
@@ -44,8 +43,8 @@ pub(crate) fn start(
 }
 
 /// The sender thread: writes what is queued, then says good-bye.
-fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
-    let last_words = match write_messages(shared, &mut *sink) {
+fn send(shared: &Shared, control: &dyn Control) {
+    let last_words = match write_messages(shared) {
         Ok(Some(reason)) => Some((FrameKind::Abort, encode_reason(&reason))),
         Ok(None) if shared.lock().end.is_none() => Some((FrameKind::Close, Vec::new())),
         Ok(None) => None,
@@ -55,17 +54,17 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
         }
     };
     let said_close = matches!(last_words, Some((FrameKind::Close, _)));
-    if let Some((kind, payload)) = last_words {
+    if let (Some((kind, payload)), Some(sink)) = (last_words, &mut *shared.sink()) {
         let header = Header { kind, clock: 0, len: payload.len() as u64 };
         // Best effort: a peer that does not listen any more has found out by itself.
         let _ = sink.write(header, payload, &mut |_| ()).and_then(|()| sink.flush());
     }
     control.finish();
-    drop(sink);
+    drop(shared.sink().take());
     let mut state = shared.lock();
     state.writes_done = true;
     state.outbox.clear();
-    shared.changed.notify_all();
+    shared.ring_all(&state);
     // The receiver thread goes on until the peer has ended its side. After an abort that may take
     // only so long; after a good-bye, whoever dropped the link watches over it.
     let end = Instant::now() + LINGER;
@@ -75,59 +74,105 @@ fn send(shared: &Shared, control: &dyn Control, mut sink: Box<dyn Sink>) {
             control.stop();
             return;
         }
-        state = shared.wait(state, left);
+        state = shared.wait(state, Bell::Sender, left);
     }
+}
+
+/// What the sender thread does next.
+enum Due {
+    Message(Outgoing),
+    /// Hand what a user has written to the network.
+    Flush,
+    /// Give a sign of life.
+    Alive,
+    /// Wait so long for something to do.
+    Nothing(Duration),
+    /// Nothing more; tell the peer this.
+    End(Option<String>),
+}
+
+fn due(state: &mut State, heartbeat: Duration) -> io::Result<Due> {
+    if state.abort.is_some() || state.end.is_some() {
+        return Ok(Due::End(state.abort.take()));
+    }
+    if let Some(error) = state.unwritten.take() {
+        return Err(error);
+    }
+    if state.writing {
+        return Ok(Due::Nothing(FOREVER));
+    }
+    if let Some(message) = state.outbox.pop_front() {
+        return Ok(Due::Message(message));
+    }
+    if state.unflushed {
+        return Ok(Due::Flush);
+    }
+    if state.closed {
+        return Ok(Due::End(None));
+    }
+    let idle = heartbeat.saturating_sub(state.last.get_or_insert_with(Instant::now).elapsed());
+    Ok(if idle.is_zero() { Due::Alive } else { Due::Nothing(idle) })
 }
 
 /// Writes messages until the link is dropped and everything is written, or the link ends. Returns
 /// the reason that the peer shall be told, if any.
-fn write_messages(shared: &Shared, sink: &mut dyn Sink) -> io::Result<Option<String>> {
+fn write_messages(shared: &Shared) -> io::Result<Option<String>> {
     let mut line = shared.options.network.map(Line::new);
     let heartbeat = shared.options.heartbeat();
-    let mut last = Instant::now();
     let mut state = shared.lock();
     loop {
-        if state.abort.is_some() || state.end.is_some() {
-            return Ok(state.abort.take());
-        }
-        let Some(message) = state.outbox.pop_front() else {
-            if state.closed {
-                return Ok(None);
-            }
-            let idle = heartbeat.saturating_sub(last.elapsed());
-            if !idle.is_zero() {
-                state = shared.wait(state, idle);
+        let due = match due(&mut state, heartbeat)? {
+            Due::End(reason) => return Ok(reason),
+            Due::Nothing(limit) => {
+                state = shared.wait(state, Bell::Sender, limit);
                 continue;
             }
-            drop(state);
-            let header = Header { kind: FrameKind::Alive, clock: 0, len: 0 };
-            sink.write(header, Vec::new(), &mut |_| ())?;
-            sink.flush()?;
-            last = Instant::now();
-            state = shared.lock();
-            continue;
+            due => due,
         };
+        state.writing = true;
         drop(state);
-        let Outgoing { clock, payload, handed_over } = message;
-        let len = payload.len();
-        let header = Header { kind: FrameKind::Data, clock, len: len as u64 };
-        sink.write(header, payload, &mut |part| {
-            if let Some(line) = &mut line {
-                hold_back(shared, line.due(handed_over, part));
+        let (written, len, chain) = match &mut *shared.sink() {
+            Some(sink) => {
+                let (result, len) = write(shared, &mut **sink, &mut line, due);
+                (result, len, sink.chain())
             }
-            shared.moved_out();
-        })?;
-        // An emulated arrival is due now, whatever follows.
-        if line.is_some() || shared.lock().outbox.is_empty() {
-            sink.flush()?;
+            None => (Err(ErrorKind::BrokenPipe.into()), 0, None),
+        };
+        state = shared.lock();
+        state.writing = false;
+        written?;
+        (state.unflushed, state.last) = (false, Some(Instant::now()));
+        state.out_bytes -= len;
+        state.sent = chain;
+        shared.ring(&state, Bell::Went);
+    }
+}
+
+/// Writes what is due; returns how many bytes waited for that.
+fn write(shared: &Shared, sink: &mut dyn Sink, line: &mut Option<Line>, due: Due) -> (io::Result<()>, usize) {
+    let Due::Message(Outgoing { clock, payload, handed_over }) = due else {
+        let alive = Header { kind: FrameKind::Alive, clock: 0, len: 0 };
+        let written = match due {
+            Due::Alive => sink.write(alive, Vec::new(), &mut |_| ()),
+            Due::Flush | Due::Message(_) | Due::Nothing(_) | Due::End(_) => Ok(()),
+        };
+        return (written.and_then(|()| sink.flush()), 0);
+    };
+    let len = payload.len();
+    let header = Header { kind: FrameKind::Data, clock, len: len as u64 };
+    let written = sink.write(header, payload, &mut |part| {
+        if let Some(line) = line {
+            hold_back(shared, line.due(handed_over, part));
         }
         shared.moved_out();
-        last = Instant::now();
-        state = shared.lock();
-        state.out_bytes -= held(len);
-        state.sent = sink.chain();
-        shared.changed.notify_all();
-    }
+    });
+    // An emulated arrival is due now, whatever follows.
+    let flushed = written.and_then(|()| match line.is_some() || shared.lock().outbox.is_empty() {
+        true => sink.flush(),
+        false => Ok(()),
+    });
+    shared.moved_out();
+    (flushed, held(len))
 }
 
 /// Waits until `due`, or until the link breaks.
@@ -138,7 +183,7 @@ fn hold_back(shared: &Shared, due: Instant) {
         if left.is_zero() {
             return;
         }
-        state = shared.wait(state, left);
+        state = shared.wait(state, Bell::Sender, left);
     }
 }
 
@@ -151,7 +196,7 @@ fn write_failed(shared: &Shared, error: &io::Error) {
         if left.is_zero() {
             break;
         }
-        state = shared.wait(state, left);
+        state = shared.wait(state, Bell::Sender, left);
     }
     let (known, closed) = (state.end.is_some(), state.closed);
     drop(state);
@@ -167,7 +212,7 @@ fn receive(shared: &Shared, mut source: Box<dyn Source>) {
     let mut state = shared.lock();
     state.reads_done = true;
     state.announced = None;
-    shared.changed.notify_all();
+    shared.ring_all(&state);
     // Once the link is broken or given up, the peer's going is no news.
     if matches!(state.end, Some(End::Now(_))) {
         return;
@@ -186,6 +231,7 @@ fn receive(shared: &Shared, mut source: Box<dyn Source>) {
         // What came before the peer left can still be received.
         End::AfterInbox(error) => {
             state.end = Some(End::AfterInbox(error.clone()));
+            shared.ring_all(&state);
             drop(state);
             if let (Some(group), false) = (shared.group.get(), matches!(error, WireError::Finished { .. })) {
                 group.fail(&error);
@@ -241,7 +287,7 @@ fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
                     let chain = source.chain();
                     state.inbox.push_back(Incoming { clock: header.clock, payload, chain });
                 }
-                shared.changed.notify_all();
+                shared.ring(&state, Bell::Came);
             }
             Err(error) => return End::AfterInbox(lost(shared, &error)),
         }
@@ -262,7 +308,6 @@ enum Room {
 fn await_room(shared: &Shared, len: usize) -> Room {
     let mut state = shared.lock();
     state.announced = Some(len as u64);
-    shared.changed.notify_all();
     loop {
         let options = &shared.options;
         let limit =
@@ -276,7 +321,11 @@ fn await_room(shared: &Shared, len: usize) -> Room {
             false if state.over => return Room::Over,
             false if state.closed => return Room::Skip,
             false => return Room::Keep,
-            true => state = shared.wait(state, FOREVER),
+            // Who waits for another message hears of this one.
+            true => {
+                shared.ring(&state, Bell::Came);
+                state = shared.wait(state, Bell::Receiver, FOREVER);
+            }
         }
     }
 }

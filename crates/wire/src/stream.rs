@@ -1,9 +1,10 @@
 //! What carries frames: a pair of byte streams here, a pair of channels in [`crate::local`].
 
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 
 use crate::frame::{HEADER_LEN, Header};
 use crate::guard::{Chain, Sealer, TAG_LEN};
+use crate::outlet::Outlet;
 
 /// Bytes that are written or read between two signs of life, and sealed at once. So few that a part
 /// is still in the core's own cache when it is opened after it was read.
@@ -18,11 +19,28 @@ pub(crate) trait Sink: Send {
     fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()>;
     /// Hands everything written to the peer.
     fn flush(&mut self) -> io::Result<()>;
+    /// Writes a frame as far as that goes without waiting for anybody. Nothing is before it.
+    fn offer(&mut self, _header: Header, payload: Vec<u8>) -> io::Result<Offered> {
+        Ok(Offered::NotNow(payload))
+    }
     /// The chain of the messages written so far, where frames are authenticated.
     fn chain(&self) -> Option<Chain> {
         None
     }
 }
+
+/// What became of a frame that was to be written without waiting.
+pub(crate) enum Offered {
+    /// The network has it.
+    Sent,
+    /// It is written, and must be flushed.
+    Kept,
+    /// Nothing of it is written.
+    NotNow(Vec<u8>),
+}
+
+/// Bytes that may wait for others before they are handed to the [`Outlet`].
+const GATHERED: usize = 64 << 10;
 
 /// Where frames are read from.
 pub(crate) trait Source: Send {
@@ -56,13 +74,31 @@ pub(crate) struct Transport {
 
 /// Frames over any stream of bytes (TCP, TLS), sealed where there is a guard.
 pub(crate) struct StreamSink {
-    writer: BufWriter<Box<dyn Write + Send>>,
+    outlet: Box<dyn Outlet>,
+    gathered: Vec<u8>,
     sealer: Option<Sealer>,
 }
 
 impl StreamSink {
-    pub(crate) fn new(writer: Box<dyn Write + Send>, sealer: Option<Sealer>) -> StreamSink {
-        StreamSink { writer: BufWriter::with_capacity(64 << 10, writer), sealer }
+    pub(crate) fn new(outlet: Box<dyn Outlet>, sealer: Option<Sealer>) -> StreamSink {
+        StreamSink { outlet, gathered: Vec::with_capacity(GATHERED), sealer }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.gathered.len() + bytes.len() > GATHERED {
+            self.hand_over()?;
+        }
+        if bytes.len() >= GATHERED {
+            return self.outlet.write_all(bytes);
+        }
+        self.gathered.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> io::Result<()> {
+        self.outlet.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
     }
 }
 
@@ -71,19 +107,31 @@ impl Sink for StreamSink {
         let mut bytes = header.encode();
         let tag = self.sealer.as_mut().map(|sealer| sealer.seal_header(&mut bytes)).transpose()?;
         pace(HEADER_LEN);
-        self.writer.write_all(&bytes)?;
-        self.writer.write_all(tag.as_ref().map_or(&[], |tag| tag))?;
+        self.put(&bytes)?;
+        self.put(tag.as_ref().map_or(&[], |tag| tag))?;
         for part in payload.chunks_mut(PART) {
             let tag = self.sealer.as_mut().map(|sealer| sealer.seal_part(part)).transpose()?;
             pace(part.len());
-            self.writer.write_all(part)?;
-            self.writer.write_all(tag.as_ref().map_or(&[], |tag| tag))?;
+            self.put(part)?;
+            self.put(tag.as_ref().map_or(&[], |tag| tag))?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.hand_over()?;
+        self.outlet.flush()
+    }
+
+    fn offer(&mut self, header: Header, payload: Vec<u8>) -> io::Result<Offered> {
+        // As much as is gathered, with its tags and what may be there: so nothing is handed over before.
+        if self.gathered.len() + HEADER_LEN + payload.len() + 2 * TAG_LEN > GATHERED {
+            return Ok(Offered::NotNow(payload));
+        }
+        self.write(header, payload, &mut |_| ())?;
+        let sent = self.outlet.offer(&self.gathered)?;
+        self.gathered.clear();
+        Ok(if sent { Offered::Sent } else { Offered::Kept })
     }
 
     fn chain(&self) -> Option<Chain> {

@@ -16,6 +16,7 @@ use crate::hello::{Role, shake_hands};
 use crate::link::Link;
 use crate::links::Links;
 use crate::options::LinkOptions;
+use crate::outlet::Port;
 use crate::stream::{Control, StreamSink, StreamSource, Transport};
 use crate::token::Token;
 
@@ -48,7 +49,7 @@ impl Connection {
         let io = |e: std::io::Error| WireError::Io { peer: peer.clone(), reason: e.to_string() };
         let transport = Transport {
             source: Box::new(StreamSource::new(Box::new(self.stream.try_clone().map_err(io)?), None)),
-            sink: Box::new(StreamSink::new(Box::new(self.stream.try_clone().map_err(io)?), None)),
+            sink: Box::new(StreamSink::new(Box::new(Port::new(self.stream.try_clone().map_err(io)?)), None)),
             control: Box::new(Socket(self.stream)),
         };
         Link::start(peer, transport, clock, options)

@@ -97,6 +97,36 @@ fn messages_arrive_whole_and_in_order() {
     });
 }
 
+/// Whoever sends writes small messages itself, as long as the network takes them; here it soon does not.
+#[test]
+fn small_messages_that_the_network_does_not_take_arrive_in_order() {
+    let options = LinkOptions { receive_limit: 1 << 10, ..LinkOptions::default() };
+    let message = |i: usize| {
+        let len = if i.is_multiple_of(50) { 40_000 } else { 5 + i % 15_000 };
+        i.to_le_bytes().into_iter().cycle().take(len).collect::<Vec<u8>>()
+    };
+    each_mesh(&options, |name, [p0, p1, _p2]| {
+        (0..2000).for_each(|i| p0.to(1).send(message(i)).unwrap());
+        // Those who are read at once are not held back by what came before.
+        let answering = thread::spawn(move || {
+            for i in 0..2000 {
+                let expected = message(i);
+                assert_eq!(p1.to(0).recv(expected.len()).unwrap(), expected);
+            }
+            p1.to(0).send(vec![1]).unwrap();
+            for i in 0..50 {
+                p1.to(0).send(p1.to(0).recv(message(i).len()).unwrap()).unwrap();
+            }
+        });
+        assert_eq!(p0.to(1).recv(1).unwrap(), [1], "{name}");
+        for i in 0..50 {
+            p0.to(1).send(message(i)).unwrap();
+            assert_eq!(p0.to(1).recv(message(i).len()).unwrap(), message(i), "{name}");
+        }
+        answering.join().unwrap();
+    });
+}
+
 #[test]
 fn both_directions_carry_big_messages_at_once() {
     const LEN: usize = 100 << 20;

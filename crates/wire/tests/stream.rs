@@ -1,5 +1,7 @@
 //! Frames over a stream, and what somebody on the way can do to them.
 
+use std::io::Write;
+
 use super::*;
 
 #[test]
@@ -51,12 +53,21 @@ fn every_change_on_the_way_is_noticed() {
                 Ok(())
             }
         }
+        impl Outlet for Tap {
+            fn offer(&mut self, bytes: &[u8]) -> io::Result<bool> {
+                self.write_all(bytes).map(|()| true)
+            }
+        }
         let mut frames = Vec::new();
-        for payload in [&b"first"[..], b"other", b""] {
+        for (at_once, payload) in [(false, &b"first"[..]), (true, b"other"), (false, b"")] {
             let mut sink = StreamSink::new(Box::new(Tap(written.clone())), Some(sealer));
             let header = Header { kind: FrameKind::Data, clock: 3, len: payload.len() as u64 };
-            sink.write(header, payload.to_vec(), &mut |_| ()).unwrap();
-            sink.flush().unwrap();
+            if at_once {
+                assert!(matches!(sink.offer(header, payload.to_vec()).unwrap(), Offered::Sent));
+            } else {
+                sink.write(header, payload.to_vec(), &mut |_| ()).unwrap();
+                sink.flush().unwrap();
+            }
             sealer = sink.sealer.take().unwrap();
             frames.push(std::mem::take(&mut *written.lock().unwrap()));
         }

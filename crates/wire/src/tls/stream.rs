@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::Connection;
 
+use crate::outlet::{Outlet, Port};
+
 /// Bytes that are asked of the network at once.
 const CHUNK: usize = 256 << 10;
 
 /// What the two halves share.
 struct Shared {
     tls: Mutex<Connection>,
-    socket: TcpStream,
 }
 
 impl Shared {
@@ -29,9 +30,9 @@ impl Shared {
 /// The reading and the writing half of a connection whose handshake is done.
 pub(crate) fn split(tls: Connection, socket: TcpStream) -> io::Result<(Reader, Writer)> {
     let raw = BufReader::with_capacity(CHUNK, socket.try_clone()?);
-    let shared = Arc::new(Shared { tls: Mutex::new(tls), socket });
+    let shared = Arc::new(Shared { tls: Mutex::new(tls) });
     let reader = Reader { shared: Arc::clone(&shared), raw, finished: false };
-    Ok((reader, Writer { shared, out: Vec::with_capacity(CHUNK) }))
+    Ok((reader, Writer { shared, port: Port::new(socket), out: Vec::with_capacity(CHUNK) }))
 }
 
 /// The reading half.
@@ -80,20 +81,28 @@ impl Read for Reader {
 /// The writing half. Dropping it says that nothing more comes.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    port: Port,
+    /// What came out of the connection last.
     out: Vec<u8>,
 }
 
 impl Writer {
-    /// Lets `step` put something into the connection, and sends what comes out.
-    fn send(&mut self, step: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
+    /// Lets `step` put something into the connection, and takes what comes out.
+    fn encrypt(&mut self, step: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
+        self.out.clear();
         let mut tls = self.shared.lock();
         let taken = step(&mut tls)?;
-        self.out.clear();
         while tls.wants_write() {
             tls.write_tls(&mut self.out)?;
         }
-        drop(tls);
-        (&self.shared.socket).write_all(&self.out)?;
+        Ok(taken)
+    }
+
+    /// The same, and sends it.
+    fn send(&mut self, step: impl FnOnce(&mut Connection) -> io::Result<usize>) -> io::Result<usize> {
+        let taken = self.encrypt(step)?;
+        self.port.write_all(&self.out)?;
+        self.port.flush()?;
         Ok(taken)
     }
 }
@@ -105,6 +114,18 @@ impl Write for Writer {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send(|_| Ok(0)).map(drop)
+    }
+}
+
+impl Outlet for Writer {
+    fn offer(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let (mut rest, mut sent) = (bytes, true);
+        while !rest.is_empty() {
+            let taken = self.encrypt(|tls| tls.writer().write(rest))?;
+            rest = rest.get(taken..).unwrap_or_default();
+            sent = self.port.offer(&self.out)?;
+        }
+        Ok(sent)
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> Client<'a> {
         self.attempt(|client| {
             let mut shared = client.nothing();
             for weight in weights {
-                add(&mut shared, client.owner.share_weight(&words(weight))?);
+                add(&mut shared, client.owner.share_weight(words(weight))?);
             }
             client.hand_out(shared, |told| Request::Weights { told })?;
             client.await_all("holds its weights", |reply| matches!(reply, Reply::WeightsHeld))
@@ -210,7 +210,7 @@ impl<'a> Client<'a> {
     fn share(&self, inputs: &[Vec<i64>]) -> Result<[u8; 32], SessionError> {
         let mut shared = self.nothing();
         for input in inputs {
-            add(&mut shared, self.owner.share_value(&words(input))?);
+            add(&mut shared, self.owner.share_value(words(input))?);
         }
         Ok(digest(What::Inputs, &self.hand_out(shared, |told| Request::Inputs { told })?))
     }
@@ -310,8 +310,8 @@ fn add(shared: &mut [Vec<Vec<u8>>], parts: Vec<Vec<u8>>) {
 }
 
 /// Signed integers in two's complement.
-fn words(x: &[i64]) -> Vec<u64> {
-    x.iter().map(|&v| v as u64).collect()
+pub(crate) fn words(x: &[i64]) -> &[u64] {
+    bytemuck::cast_slice(x)
 }
 
 fn check<'n>(

@@ -22,6 +22,7 @@ use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
 
+use crate::client::words;
 use crate::deployed::only;
 use crate::error::{Error, Result};
 use crate::remote::{GRACE, Site, all};
@@ -104,8 +105,8 @@ impl Site {
         let owner = protocol.owner(program.ring_bits);
         let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.facts().parties];
         for weight in weights {
-            let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-            for (parts, part) in parts.iter_mut().zip(owner.share_weight(&words).map_err(Error::new)?) {
+            for (parts, part) in parts.iter_mut().zip(owner.share_weight(words(weight)).map_err(Error::new)?)
+            {
                 parts.push(part);
             }
         }

@@ -314,7 +314,7 @@ pub fn run_party(
     let patient = LinkOptions { stall_limit: IDLE, network: None, ..options };
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
-        Some(client) => cryptflow_party::serve(links, client?),
+        Some(client) => cryptflow_party::serve_alone(links, client?),
         None => Err(Obstacle::NoClient.into()),
     }
 }

@@ -6,6 +6,7 @@ mod error;
 mod estimate;
 mod execute;
 mod inputs;
+mod threads;
 mod timeline;
 mod truncations;
 
@@ -14,5 +15,6 @@ pub use error::EngineError;
 pub use estimate::{Estimate, estimate, price_of_a_bit};
 pub use execute::execute;
 pub use inputs::{input_bounds, input_check};
+pub use threads::devote_process;
 pub use timeline::{Observer, Silent, StepRecord, Timeline};
 pub use truncations::truncations;

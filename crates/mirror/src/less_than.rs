@@ -66,8 +66,7 @@ impl Mirror {
                 reason: format!("{compare_bits} bits are to be compared of a value of {} bits", x.bits),
             });
         }
-        let tree = Tree::best(compare_bits - 1, x.len(), thresholds.len(), self.session.tuning);
-        let circuit = Circuit::new(&tree, thresholds.len());
+        let circuit = self.session.circuit(compare_bits - 1, x.len(), thresholds.len());
         less_than_and_sign(&mut self.session, x, thresholds, &circuit)
     }
 }

@@ -17,7 +17,7 @@ use cryptflow_ring::bilinear::bilinear_into;
 use rayon::prelude::*;
 
 use crate::session::CHUNK;
-use crate::share::{Masked, MirroredWeight, WeightPart, expand, low_bits};
+use crate::share::{Masked, MirroredWeight, WeightPart, low_bits};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
@@ -47,9 +47,7 @@ impl Mirror {
                 #[cfg(test)]
                 WeightPart::Fixed(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
                 WeightPart::Dealer(seeds) => {
-                    let [mut e, r1] = seeds.each_ref().map(|seed| expand(seed, term.w.len, ring));
-                    let mask = low_bits(ring);
-                    e.par_iter_mut().zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+                    let e = seeds.difference(term.w.len, ring, &mut self.session.room);
                     bilinear_into(term.map, &x, &e, ring, &mut z)?;
                 }
             }

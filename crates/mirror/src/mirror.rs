@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::MirrorDefinition;
 use crate::session::Session;
-use crate::share::{Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
+use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tuning::Tuning;
 
 /// P0 and P1 evaluate, P2 helps.
@@ -82,7 +82,7 @@ impl Protocol for Mirror {
                 m.par_iter_mut().zip(&r).for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
                 WeightPart::Evaluator(m)
             }
-            Part::Dealer(seeds) => WeightPart::Dealer(Box::new(seeds)),
+            Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds))),
         };
         Ok(MirroredWeight { part, len })
     }

@@ -9,7 +9,9 @@ mod planes;
 mod planted;
 mod values;
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::same::{Roles, Same};
@@ -22,11 +24,21 @@ use rayon::prelude::*;
 
 pub(crate) use planes::{Opened, Planes};
 
+use crate::circuit::Circuit;
 use crate::share::{Masked, low_bits};
+use crate::tree::Tree;
 use crate::tuning::Tuning;
+
+/// Circuits, by the bits, the elements and the thresholds of comparisons. A program has few of them, and
+/// each run all of them again.
+type Circuits = HashMap<(u32, usize, usize), Arc<Circuit>>;
 
 /// Elements that one thread works on at a time where nothing is sent.
 pub(crate) const CHUNK: usize = 1 << 14;
+
+/// Elements of weights that P2 writes down, at most: those of a network so small that to expand their seeds
+/// in each run would be most of its work. They take 8 MiB.
+const ROOM: usize = 1 << 20;
 
 /// Streams drawn from the keys with P2: an evaluator has its own, P2 has both.
 enum Pads {
@@ -70,6 +82,10 @@ pub(crate) struct Session {
     pub(crate) tuning: Tuning,
     links: Links,
     keys: Keys,
+    /// Elements of weights that P2 may still write down.
+    pub(crate) room: usize,
+    /// What comparisons of the same form share.
+    circuits: Circuits,
     #[cfg(all(test, debug_assertions))]
     plant: planted::Plant,
     #[cfg(all(test, debug_assertions))]
@@ -84,6 +100,8 @@ impl Session {
             tuning,
             links,
             keys,
+            room: ROOM,
+            circuits: Circuits::default(),
             #[cfg(all(test, debug_assertions))]
             plant: planted::Plant::default(),
             #[cfg(all(test, debug_assertions))]
@@ -103,6 +121,13 @@ impl Session {
     /// For whoever must abort the session, or meters it.
     pub(crate) fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// The circuit of a comparison of so many bits of so many elements with each of so many thresholds.
+    pub(crate) fn circuit(&mut self, bits: u32, len: usize, thresholds: usize) -> Arc<Circuit> {
+        let tuning = self.tuning;
+        let make = || Arc::new(Circuit::new(&Tree::best(bits, len, thresholds, tuning), thresholds));
+        Arc::clone(self.circuits.entry((bits, len, thresholds)).or_insert_with(make))
     }
 
     /// The link to the other evaluator.

@@ -8,6 +8,9 @@
 //! Owners share values and weights alike, in masked form: each of its three pieces goes to two
 //! parties, who can compare what they were given.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 use cryptflow_mpc::{Error, Owner, keys};
 use cryptflow_ring::pack::{pack, packed_len, unpack};
 use cryptflow_ring::prf::Prf;
@@ -72,11 +75,41 @@ pub struct MirroredWeight {
 pub(crate) enum WeightPart {
     /// P0: w − e, P1: w + e.
     Evaluator(Vec<u64>),
-    /// P2: r0 and r1 are streams of their own; nothing else is stored.
-    Dealer(Box<[Prf; 2]>),
+    /// P2: r0 and r1 are streams of their own.
+    Dealer(Box<Expanded>),
     /// P2's e, written down: for tests that enumerate masks.
     #[cfg(test)]
     Fixed(Vec<u64>),
+}
+
+/// P2's part of a weight: the seeds of e. Where that is small, e itself, once it was needed: each run of a
+/// session needs it again.
+pub(crate) struct Expanded {
+    seeds: [Prf; 2],
+    kept: OnceLock<Vec<u64>>,
+}
+
+impl Expanded {
+    pub(crate) fn new(seeds: [Prf; 2]) -> Expanded {
+        Expanded { seeds, kept: OnceLock::new() }
+    }
+
+    /// e = r0 − r1 mod 2^bits. It is kept where `room`, in elements, allows for it.
+    pub(crate) fn difference(&self, len: usize, bits: u32, room: &mut usize) -> Cow<'_, [u64]> {
+        if let Some(e) = self.kept.get() {
+            return Cow::Borrowed(e);
+        }
+        let [mut e, r1] = self.seeds.each_ref().map(|seed| expand(seed, len, bits));
+        let mask = low_bits(bits);
+        e.par_iter_mut().zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+        match room.checked_sub(len) {
+            None => Cow::Owned(e),
+            Some(left) => {
+                *room = left;
+                Cow::Borrowed(self.kept.get_or_init(|| e))
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for MirroredWeight {

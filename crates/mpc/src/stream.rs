@@ -67,20 +67,24 @@ pub trait Group: Sync {
 pub struct Ring(pub u32);
 
 impl Ring {
+    #[inline]
     fn reduced(self, word: u64) -> u64 {
         word & (u64::MAX >> (64 - self.0.clamp(1, 64)))
     }
 }
 
 impl Group for Ring {
+    #[inline]
     fn element(&self, word: u64) -> u64 {
         self.reduced(word)
     }
 
+    #[inline]
     fn sum(&self, a: u64, b: u64) -> u64 {
         self.reduced(a.wrapping_add(b))
     }
 
+    #[inline]
     fn difference(&self, a: u64, b: u64) -> u64 {
         self.reduced(a.wrapping_sub(b))
     }
@@ -91,14 +95,17 @@ impl Group for Ring {
 pub struct Bits;
 
 impl Group for Bits {
+    #[inline]
     fn element(&self, word: u64) -> u64 {
         word
     }
 
+    #[inline]
     fn sum(&self, a: u64, b: u64) -> u64 {
         a ^ b
     }
 
+    #[inline]
     fn difference(&self, a: u64, b: u64) -> u64 {
         a ^ b
     }

@@ -47,7 +47,7 @@ pub use audit::{Audit, AuditError};
 pub use difference::Difference;
 pub use lock::{LockError, SiteLock};
 pub use reload::ReloadError;
-pub use serve::{Job, agree, check, converse, peak_rss, serve, supported};
+pub use serve::{Job, agree, check, converse, peak_rss, serve, serve_alone, supported};
 pub use service::{Service, ServiceError};
 #[cfg(unix)]
 pub use worker::session_process;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_engine::{Observer, StepRecord, execute, truncations};
+use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations};
 use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
@@ -48,9 +48,22 @@ pub struct Job {
 /// # Errors
 /// Whatever ended the session before its time.
 pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
+    serve_after(links, client, |_| ())
+}
+
+/// The same, in a process that does nothing else.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_alone(links: Links, client: Link) -> Result<(), SessionError> {
+    serve_after(links, client, devote_process)
+}
+
+fn serve_after(links: Links, client: Link, prepare: impl FnOnce(&Program)) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(&client);
     let job = tell_everybody(&breaker, set_up(&links, &client))?;
+    prepare(&job.program);
     converse(links, &client, job)
 }
 

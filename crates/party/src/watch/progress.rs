@@ -102,17 +102,22 @@ impl Reporter {
     }
 
     pub(crate) fn enter(&mut self, phase: Phase) {
+        self.change(phase);
+        self.tell();
+    }
+
+    fn change(&mut self, phase: Phase) {
         self.count_time();
         self.progress.phase = phase;
         self.progress.step = 0;
         self.progress.layer.clear();
-        self.tell();
     }
 
     pub(crate) fn run_begins(&mut self, steps: usize) {
         self.progress.steps = u32::try_from(steps).unwrap_or(u32::MAX);
         self.before = (self.progress.rounds, self.progress.sent.clone());
-        self.enter(Phase::Run);
+        // Its first step tells, unless runs follow so closely that their ends tell enough.
+        self.change(Phase::Run);
     }
 
     /// A step begins, counted from 0.

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cryptflow_engine::devote_process;
 use cryptflow_program::demand;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Route};
@@ -87,6 +88,7 @@ fn serve(
     };
     let most = demand(session.program()).memory.saturating_mul(2).saturating_add(BESIDE);
     limit(Resource::Data, most);
+    devote_process(session.program());
     report(Report::Prepared);
     let Ok((head, wish)) = begin.recv() else { return };
     let to = Arc::clone(control);

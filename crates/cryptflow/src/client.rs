@@ -44,6 +44,25 @@ pub struct Answer {
     pub records: Vec<BatchRecord>,
 }
 
+/// A batch whose inputs were given to the parties.
+#[derive(Debug)]
+#[must_use = "the parties wait for what follows"]
+pub struct HandedIn {
+    committed: [u8; 32],
+    /// The parties were told to begin, too.
+    told: bool,
+    took: Duration,
+}
+
+/// A batch that runs.
+#[derive(Debug)]
+#[must_use = "the parties send what comes out"]
+pub struct Underway {
+    committed: [u8; 32],
+    share: Duration,
+    begun: Instant,
+}
+
 impl<'a> Client<'a> {
     /// Begins a session over links to the parties, in order. When one of them fails, all do.
     ///
@@ -136,24 +155,52 @@ impl<'a> Client<'a> {
         inputs: &[Vec<i64>],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Answer, SessionError> {
+        let underway = self.begin_batch(self.hand_in(inputs)?)?;
+        self.answer(underway, progress)
+    }
+
+    /// Gives the parties their parts of a batch's inputs, as in [`Client::infer`]. One batch may run
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// As [`Client::infer`].
+    pub fn hand_in(&self, inputs: &[Vec<i64>]) -> Result<HandedIn, SessionError> {
         let shape = |id: usize| self.program.values.get(id).map(|v| elements(&v.shape)).unwrap_or_default();
         check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)?;
         self.attempt(|client| {
-            let begun = Instant::now();
-            let before = client.sent();
+            let (begun, before) = (Instant::now(), client.sent());
             let committed = client.share(inputs)?;
             // Parties that have theirs wait for the others either way: for what is sent at once, not for long.
-            let at_once = client.sent() - before <= AT_ONCE;
-            if at_once {
+            let told = client.sent() - before <= AT_ONCE;
+            if told {
                 client.tell(&Request::Go)?;
             }
-            client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
-            let share = begun.elapsed();
+            Ok(HandedIn { committed, told, took: begun.elapsed() })
+        })
+    }
 
+    /// Has a batch run, once all parties hold its inputs and the batch before it was answered.
+    ///
+    /// # Errors
+    /// As [`Client::infer`].
+    pub fn begin_batch(&self, batch: HandedIn) -> Result<Underway, SessionError> {
+        self.attempt(|client| {
             let begun = Instant::now();
-            if !at_once {
+            client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
+            let share = batch.took + begun.elapsed();
+            if !batch.told {
                 client.tell(&Request::Go)?;
             }
+            Ok(Underway { committed: batch.committed, share, begun: Instant::now() })
+        })
+    }
+
+    /// What comes out of a batch that runs; `progress` as in [`Client::infer`].
+    ///
+    /// # Errors
+    /// As [`Client::infer`].
+    pub fn answer(&self, batch: Underway, progress: &mut dyn FnMut(usize)) -> Result<Answer, SessionError> {
+        self.attempt(|client| {
             let (mut parts, mut records, mut statements) = (Vec::new(), Vec::new(), Vec::new());
             for link in &client.links {
                 let (party_parts, record, statement) = client.outputs_of(link, progress)?;
@@ -162,10 +209,10 @@ impl<'a> Client<'a> {
                 statements.push(statement);
             }
             if client.attested {
-                agreed(statements, committed)?;
+                agreed(statements, batch.committed)?;
             }
             let outputs = client.open(&parts)?;
-            Ok(Answer { outputs, share, online: begun.elapsed(), records })
+            Ok(Answer { outputs, share: batch.share, online: batch.begun.elapsed(), records })
         })
     }
 
@@ -182,6 +229,11 @@ impl<'a> Client<'a> {
             };
             client.links.iter().map(peak).collect()
         })
+    }
+
+    /// Whether a party has ended the session, or is gone.
+    pub fn is_over(&self) -> bool {
+        self.links.iter().any(Link::has_ended)
     }
 
     /// Payload bytes that went to the parties so far.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::first_beyond::first_beyond;
 use crate::fixed;
 use crate::input::{InputError, InputSpec, Row};
+use crate::remote::{Renewal, renew_where_due};
 use crate::report::{Report, held_back};
 use crate::results::{Results, ResultsError};
 
@@ -98,25 +99,38 @@ impl<'a> Job<'a> {
         self.runs() * self.program.steps.len()
     }
 
-    /// One run after another, in a session whose parties hold the weights. `between` is called
-    /// before each, and `progress` with the step that begins, and how many were done before it.
-    /// Adds to the report what it took.
+    /// One run after another, in a session whose parties hold the weights: the parties have the inputs of
+    /// the next one before they have answered. Where they attest, `renewal` has them prove themselves
+    /// again when that is due, between two runs. `progress` is told the step that begins, and how many
+    /// were done before it. Adds to the report what it took.
     ///
     /// # Errors
-    /// A party is gone or fails, or `between` does.
+    /// A party is gone or fails, or its evidence is refused.
     pub fn run(
         &self,
         client: &Client<'_>,
         progress: &mut dyn FnMut(usize, &Step),
         report: &mut Report,
-        between: &mut dyn FnMut(&Client<'_>) -> Result<()>,
+        renewal: &mut Option<Renewal>,
     ) -> Result<Given> {
         let mut given = self.nothing();
+        let hand_in = |run| Ok::<_, Error>(client.hand_in(&fixed::inputs(self.program, &self.batch(run))?)?);
+        let mut ahead = None;
         for run in 0..self.runs() {
-            between(client)?;
+            let batch = match ahead.take() {
+                Some(batch) => batch,
+                None => {
+                    renew_where_due(renewal, client)?;
+                    hand_in(run)?
+                }
+            };
+            let underway = client.begin_batch(batch)?;
+            let due = renewal.as_ref().is_some_and(Renewal::is_due);
+            if run + 1 < self.runs() && !due {
+                ahead = Some(hand_in(run + 1)?);
+            }
             let done = run * self.program.steps.len();
-            let inputs = fixed::inputs(self.program, &self.batch(run))?;
-            let answer = client.infer(&inputs, &mut |step| {
+            let answer = client.answer(underway, &mut |step| {
                 if let Some(begun) = self.program.steps.get(step) {
                     progress(done + step, begun);
                 }

@@ -66,6 +66,31 @@ fn answers_are_right_in_every_protocol() {
     }
 }
 
+/// The parties have the inputs of the next batch before they have answered.
+#[test]
+fn a_batch_is_handed_in_while_another_runs() {
+    let (program, weights) = common::program();
+    let rows = common::rows(8 * common::BATCH);
+    let (links, handles) = parties(cryptflow_wire::tcp::mesh_on_loopback);
+    let client = Client::begin(links, &program, ProtocolName::Mirror).unwrap();
+    client.deploy(&weights).unwrap();
+    let batches: Vec<_> = rows.chunks(common::BATCH).collect();
+    let hand_in =
+        |batch: &[[f32; 4]]| client.hand_in(&[fixed::encode(&batch.concat(), common::SCALE)]).unwrap();
+    let mut ahead = Some(hand_in(batches[0]));
+    for (i, batch) in batches.iter().enumerate() {
+        let underway = client.begin_batch(ahead.take().unwrap()).unwrap();
+        ahead = batches.get(i + 1).map(|next| hand_in(next));
+        let answer = client.answer(underway, &mut |_| ()).unwrap();
+        let logits = fixed::decode(&answer.outputs.unwrap()[0], common::SCALE);
+        let expected = batch.iter().flat_map(common::expected);
+        assert!(logits.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 16.0 / 4096.0), "batch {i}");
+        assert_eq!(answer.records.len(), 3);
+    }
+    client.finish().unwrap();
+    handles.into_iter().for_each(|handle| handle.join().unwrap().unwrap());
+}
+
 #[test]
 fn everybody_hears_of_a_failure() {
     type Change = fn(&mut cryptflow_program::Program, &mut Vec<Vec<i64>>);

@@ -93,7 +93,7 @@ pub struct Session {
     pub model: String,
     /// The protocol.
     pub protocol: String,
-    /// What it does: `meet`, `wait` or `run`.
+    /// What it does: `meet`, `wait`, `take` or `run`.
     pub phase: String,
     /// The step that runs, counted from 1; 0 where none does.
     pub step: u32,

@@ -154,6 +154,8 @@ pub struct SessionLimits {
     pub deadline: Duration,
     /// Time that a client may leave a session idle.
     pub idle: Duration,
+    /// The same where somebody else waits for a place.
+    pub yields: Duration,
     /// Sessions at a time.
     pub max_sessions: usize,
     /// Sessions of one client at a time.
@@ -258,6 +260,7 @@ struct Session {
     protocols: Option<Vec<ProtocolName>>,
     deadline_seconds: Option<f64>,
     idle_seconds: Option<f64>,
+    yield_seconds: Option<f64>,
     max_sessions: Option<usize>,
     client_sessions: Option<usize>,
     memory_mb: Option<f64>,
@@ -560,6 +563,7 @@ impl Session {
             protocols,
             deadline: seconds("deadline_seconds", self.deadline_seconds, 30)?,
             idle: seconds("idle_seconds", self.idle_seconds, 600)?,
+            yields: seconds("yield_seconds", self.yield_seconds, 10)?,
             max_sessions,
             client_sessions: self.client_sessions.unwrap_or(of_one).clamp(1, max_sessions),
             memory,

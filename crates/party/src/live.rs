@@ -1,10 +1,12 @@
 //! The sessions that run, for whoever has to end some of them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cryptflow_wire::tls::Fingerprint;
 
+use crate::watch::Followed;
 use crate::worker::Ender;
 
 /// The sessions that run, by number.
@@ -15,6 +17,7 @@ struct Session {
     client: Fingerprint,
     model: String,
     ender: Ender,
+    followed: Arc<Followed>,
 }
 
 impl Live {
@@ -29,9 +32,28 @@ impl Live {
         client: Fingerprint,
         model: &str,
         ender: Ender,
+        followed: Arc<Followed>,
     ) -> Entered<'_> {
-        self.sessions().insert(number, Session { client, model: model.into(), ender });
+        self.sessions().insert(number, Session { client, model: model.into(), ender, followed });
         Entered { live: self, number }
+    }
+
+    /// Ends the session that has waited for its client for longest, of this client's or of anybody's, where
+    /// that is so long; whether there was one.
+    pub(crate) fn end_idle(&self, of: Option<Fingerprint>, idle: Duration, reason: &str) -> bool {
+        let ender = {
+            let sessions = self.sessions();
+            let those = sessions.values().filter(|session| of.is_none_or(|of| of == session.client));
+            let waiting = those.filter_map(|session| {
+                let since = session.followed.waits_since()?;
+                (since.elapsed() >= idle).then_some((since, &session.ender))
+            });
+            waiting.min_by_key(|(since, _)| *since).map(|(_, ender)| ender.clone())
+        };
+        if let Some(ender) = &ender {
+            ender.end(reason);
+        }
+        ender.is_some()
     }
 
     /// Ends the sessions for which there is a reason, by client and model; returns how many.

@@ -1,7 +1,7 @@
 //! A session, as the party's own process sees it: who may have it, its place, where it runs, and what
 //! is written down of it.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use cryptflow_program::demand;
@@ -95,7 +95,9 @@ impl Service {
         };
         let opened = self.routes.open(Route::to_session(&wanted.manifest.session), worker.entrance());
         let ender = worker.ender();
-        let entered = self.live.enter(wanted.manifest.session, wanted.client, &wanted.model, ender.clone());
+        let number = wanted.manifest.session;
+        let entered =
+            self.live.enter(number, wanted.client, &wanted.model, ender.clone(), Arc::clone(&followed));
         // Whoever was revoked since it was let in is not among those that were ended for it.
         if let Err(error) = self.may_still(&wanted) {
             ender.end(&error.to_string());
@@ -187,10 +189,25 @@ impl Service {
                 return Err(WireError::Closed { peer: channel.peer().into() }.into());
             }
             self.may_still(wanted)?;
+            if before == 0 {
+                self.make_room(wanted.client);
+            }
             channel.extend(Instant::now() + self.site().config.session.deadline);
             say(channel, &Tell::Waits { before: before.try_into().unwrap_or(u32::MAX) })?;
             until = Instant::now() + WORD;
         }
+    }
+
+    /// Somebody waits, and is the next: a session that does nothing gives its place up. Where the client has
+    /// as many as it may, one of its own.
+    fn make_room(&self, client: Fingerprint) {
+        let session = &self.site().config.session;
+        let own = self.seats.taken_by(client) >= session.capacity().of_one;
+        let reason = format!(
+            "it has waited for its client for {} s, and others wait for its place (session.yield_seconds)",
+            session.yields.as_secs_f64()
+        );
+        self.live.end_idle(own.then_some(client), session.yields, &reason);
     }
 
     /// The memory that the program of a session demands. What was found of a deployment stays so.

@@ -95,6 +95,11 @@ impl Seats {
         Occupancy { taken: inside.sessions(), waiting: inside.line.len(), memory: inside.memory }
     }
 
+    /// Sessions that a client has.
+    pub fn taken_by(&self, client: Fingerprint) -> usize {
+        self.inside().of(client)
+    }
+
     /// A place at the end of the line.
     ///
     /// # Errors

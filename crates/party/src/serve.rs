@@ -20,6 +20,9 @@ use crate::messages::{
 };
 use crate::watch::{Phase, Reporter};
 
+/// Elements of a batch's inputs that may take a while to come.
+const LONG: usize = 1 << 15;
+
 /// Two messages of progress are at least so far apart.
 const PROGRESS: Duration = Duration::from_millis(40);
 
@@ -205,6 +208,7 @@ fn run<P: Protocol>(
     let mut weights_told: Option<[u8; 32]> = None;
     let mut inputs: Option<(Vec<Vec<u8>>, [u8; 32])> = None;
     let owner = client.peer();
+    let long = program.inputs.iter().map(|input| input_len(program, input)).sum::<usize>() > LONG;
     let fit = |what, told: &Told, parts: &[Vec<u8>]| {
         let party = links.index();
         if commitments::check(name, party, told, parts) {
@@ -229,6 +233,9 @@ fn run<P: Protocol>(
                 send(client, &Reply::WeightsHeld)?;
             }
             Request::Inputs { told } => {
+                if long {
+                    reporter.enter(Phase::Take);
+                }
                 let mut parts = Vec::with_capacity(program.inputs.len());
                 for input in &program.inputs {
                     parts.push(client.recv_any(part_limit(input_len(program, input)))?);

@@ -1,6 +1,5 @@
 //! Runs of a program, and what comes of them.
 
-use cryptflow::error::Result;
 use cryptflow::input::Row;
 use cryptflow::report::{Answers, Known, OutputReport, Report};
 use cryptflow::results::Results;
@@ -59,9 +58,4 @@ pub(crate) fn outcome(
 /// The name of a step, for who waits.
 pub(crate) fn step(step: &cryptflow_program::Step) -> String {
     format!("{} {}", step.operation.name(), step.name)
-}
-
-/// Nothing is done between runs.
-pub(crate) fn nothing(_: &cryptflow::client::Client<'_>) -> Result<()> {
-    Ok(())
 }

@@ -120,7 +120,7 @@ fn hold(
         let sent = client.sent();
         let mut report = Report::of(protocol);
         let mut progress = |done, step: &_| teller.tell(done, total, || job::step(step));
-        match job.run(&client, &mut progress, &mut report, &mut job::nothing) {
+        match job.run(&client, &mut progress, &mut report, &mut None) {
             Ok(given) => {
                 report.bytes.share = client.sent() - sent;
                 let _ = answer.send(model.outcome(&job, &given, report, raw));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cryptflow::Error;
 use cryptflow::client::Client;
 use cryptflow::patience::Patience;
-use cryptflow::remote::{self, renew_where_due};
+use cryptflow::remote;
 use cryptflow::report::Report;
 use cryptflow_party::deployment::{Deployment, check_name};
 use pyo3::prelude::*;
@@ -145,9 +145,7 @@ impl Deployed {
                 teller.go_on();
                 teller.tell(done, total, || job::step(step));
             };
-            let given = rows
-                .run(&client, &mut step, &mut report, &mut |client| renew_where_due(&mut renewal, client))
-                .map_err(Failure::party)?;
+            let given = rows.run(&client, &mut step, &mut report, &mut renewal).map_err(Failure::party)?;
             report.bytes.share = client.sent();
             report.set_peak_rss(&client.finish().map_err(Failure::party)?);
             model.outcome(&rows, &given, report, raw)

@@ -9,6 +9,7 @@ use crate::first_beyond::first_beyond;
 use crate::input;
 use crate::job::{self, Given};
 use crate::labels::Labels;
+use crate::remote::Renewal;
 use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
 use crate::results::Results;
 use clap::Args;
@@ -134,13 +135,13 @@ impl<'a> Job<'a> {
         bar: &ProgressBar,
         report: &mut Report,
         weights: Option<&[Vec<i64>]>,
-        between: &mut dyn FnMut(&Client<'_>) -> Result<()>,
+        renewal: &mut Option<Renewal>,
     ) -> Result<Vec<Results>> {
         let mut progress = |done: usize, step: &Step| {
             bar.set_position(done as u64);
             bar.set_message(format!("{} {}", step.operation.name(), step.name));
         };
-        let Given { results, left } = self.job.run(&client, &mut progress, report, between)?;
+        let Given { results, left } = self.job.run(&client, &mut progress, report, renewal)?;
         report.bytes.share = client.sent();
         report.set_peak_rss(&client.finish()?);
         bar.finish_and_clear();

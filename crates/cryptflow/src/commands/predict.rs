@@ -6,7 +6,6 @@ use crate::client::Client;
 use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
-use crate::remote::renew_where_due;
 use crate::report::Report;
 use clap::Args;
 use cryptflow_party::code::Code;
@@ -79,8 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut renewal = opened.renewal;
     let client = Client::join(opened.links, job.program, protocol, renewal.is_some())?;
     report.seconds.share = begun.elapsed().as_secs_f64();
-    let results =
-        job.run(client, &bar, &mut report, None, &mut |client| renew_where_due(&mut renewal, client))?;
+    let results = job.run(client, &bar, &mut report, None, &mut renewal)?;
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
         .map_err(Error::from)
         .and_then(|client| {
             report.seconds.share = begun.elapsed().as_secs_f64();
-            job.run(client, &bar, &mut report, Some(&weights), &mut |_| Ok(()))
+            job.run(client, &bar, &mut report, Some(&weights), &mut None)
         });
     let results = parties.end(result)?;
     report.network = network.map(Into::into);

@@ -19,7 +19,7 @@ use super::question::{Found, Question};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
-use crate::remote::{Site, renew_where_due};
+use crate::remote::Site;
 use crate::report::Report;
 
 /// Waits between attempts: the first, and the longest.
@@ -254,7 +254,9 @@ impl Shared {
         let mut renewal = opened.renewal;
         let client = Client::join(opened.links, program, protocol, renewal.is_some())?;
         loop {
-            if current.is_some() && !Arc::ptr_eq(&served, &self.served()?) {
+            // Parties that had nothing to do may have given the place to somebody else; another session is begun.
+            let over = client.is_over();
+            if current.is_some() && (over || !Arc::ptr_eq(&served, &self.served()?)) {
                 let _ = client.finish();
                 return Ok(());
             }
@@ -272,9 +274,7 @@ impl Shared {
                 let (before, of) = (client.meters(), job.steps());
                 *lost += 1;
                 let mut progress = |done, _: &Step| question.happened(Event::Step { done, of });
-                let given = job.run(&client, &mut progress, &mut report, &mut |client| {
-                    renew_where_due(&mut renewal, client)
-                })?;
+                let given = job.run(&client, &mut progress, &mut report, &mut renewal)?;
                 let exchanged = before.iter().zip(client.meters()).map(|(before, after)| Exchanged {
                     sent: after.sent_bytes - before.sent_bytes,
                     received: after.received_bytes - before.received_bytes,

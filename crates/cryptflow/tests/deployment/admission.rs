@@ -90,6 +90,38 @@ fn a_line_has_an_end() {
     assert!(error.contains("0 clients wait here already (session.max_waiting)"), "{error}");
 }
 
+/// A session that does nothing gives its place to whoever waits, and is told why; one that works does not.
+#[test]
+fn an_idle_session_yields_to_who_waits() {
+    let sites = started("max_sessions = 2\nyield_seconds = 2\n");
+    let alice = alice(&sites);
+    let (_, program) = alice.describe("tiny").unwrap();
+    let join = || {
+        let opened = open(&alice, &mut Patience::none()).unwrap();
+        Client::join(opened.links, &program, ProtocolName::Mirror, false).unwrap()
+    };
+    let ask = |client: &Client<'_>| {
+        let rows = crate::common::rows(crate::common::BATCH);
+        let input = cryptflow::fixed::encode(&rows.concat(), crate::common::SCALE);
+        client.infer(&[input], &mut |_| ()).map(drop).map_err(|error| error.to_string())
+    };
+    let (idle, busy) = (join(), join());
+    ask(&idle).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| sites.predict());
+        while !waiting.is_finished() {
+            ask(&busy).unwrap();
+            thread::sleep(Duration::from_millis(100));
+        }
+        waiting.join().unwrap().unwrap();
+    });
+    assert!(idle.is_over() && !busy.is_over());
+    let error = ask(&idle).unwrap_err();
+    assert!(error.contains("others wait for its place (session.yield_seconds)"), "{error}");
+    ask(&busy).unwrap();
+    busy.finish().unwrap();
+}
+
 /// Programs that together take more memory than there is run one after the other.
 #[test]
 fn sessions_share_the_memory_that_there_is() {

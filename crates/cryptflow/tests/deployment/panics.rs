@@ -67,9 +67,8 @@ fn a_panic_in_a_session_ends_that_session_alone() {
 fn a_panic_in_the_thread_of_a_session_gives_its_seat_back() {
     let (sites, breaks) = breaking("own");
     breaks.set("process");
-    // A process waits, and none can be started in its place. It may be done before it is killed.
-    let _ = sites.predict();
-    ended(&sites, PANICKED);
+    // Two processes wait, and none can be started in their place.
+    (0..2).for_each(|_| drop(sites.predict().unwrap()));
     for _ in 0..3 {
         let error = sites.predict().unwrap_err();
         assert!(error.contains(&format!("P1 refuses: {PANICKED}")), "{error}");

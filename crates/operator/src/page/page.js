@@ -57,7 +57,7 @@ function progress(session) {
   const made = element("div");
   const says = session.phase === "run" && session.step === 0 ? "begins a run" : session.phase === "run"
     ? `layer ${session.step} of ${session.steps}${session.layer ? `: ${session.layer}` : ""}`
-    : { meet: "comes together", wait: "waits for its client" }[session.phase] || session.phase;
+    : { meet: "comes together", wait: "waits for its client", take: "takes inputs" }[session.phase] || session.phase;
   made.append(element("span", says));
   if (session.phase === "run" && session.step > 0) {
     const bar = element("progress");

@@ -1,5 +1,6 @@
 //! What a party's operator may know of it while it runs: sessions and how far they are, what was done since
-//! the start, the other parties. Nothing here is secret, and nothing here decides anything.
+//! the start, the other parties. Nothing here is secret, and nothing here decides anything, but that a
+//! session which waits for its client may have to give up its place ([`Followed::waits_since`]).
 
 mod memory;
 mod peers;
@@ -47,6 +48,8 @@ struct Running {
     protocol: String,
     begun: Instant,
     progress: Progress,
+    /// When it was heard of last.
+    heard: Instant,
 }
 
 /// A session's place here, as long as it runs.
@@ -75,6 +78,7 @@ impl Watch {
             protocol: manifest.protocol.to_string(),
             begun: Instant::now(),
             progress: Progress::default(),
+            heard: Instant::now(),
         };
         locked(&self.live).insert(number, running);
         Arc::new(Followed { watch: Arc::clone(self), number })
@@ -86,6 +90,7 @@ impl Followed {
     pub(crate) fn progress(&self, now: Progress) {
         let mut live = locked(&self.watch.live);
         let Some(running) = live.get_mut(&self.number) else { return };
+        running.heard = Instant::now();
         let before = std::mem::replace(&mut running.progress, now.clone());
         let mut totals = locked(&self.watch.totals);
         totals.runs += now.runs.saturating_sub(before.runs);
@@ -98,6 +103,16 @@ impl Followed {
         }
         for (phase, (now, before)) in Phase::ALL.into_iter().zip(now.seconds.iter().zip(before.seconds)) {
             *totals.seconds.entry(phase.word()).or_default() += (now - before).max(0.0);
+        }
+    }
+
+    /// Since when it waits for its client, where it does.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        let live = locked(&self.watch.live);
+        let running = live.get(&self.number)?;
+        match running.progress.phase {
+            Phase::Wait => Some(running.heard),
+            Phase::Meet | Phase::Take | Phase::Run => None,
         }
     }
 

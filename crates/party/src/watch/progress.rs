@@ -19,19 +19,22 @@ pub(crate) enum Phase {
     /// Everybody comes together.
     #[default]
     Meet,
-    /// It waits for its client, and takes what that brings.
+    /// It waits for its client, and takes what that brings at once.
     Wait,
+    /// It takes inputs that are long.
+    Take,
     /// A run.
     Run,
 }
 
 impl Phase {
-    pub(crate) const ALL: [Phase; 3] = [Phase::Meet, Phase::Wait, Phase::Run];
+    pub(crate) const ALL: [Phase; 4] = [Phase::Meet, Phase::Wait, Phase::Take, Phase::Run];
 
     pub(crate) fn word(self) -> &'static str {
         match self {
             Phase::Meet => "meet",
             Phase::Wait => "wait",
+            Phase::Take => "take",
             Phase::Run => "run",
         }
     }
@@ -51,7 +54,7 @@ pub(crate) struct Progress {
     /// Payload bytes, by the party that they were sent to.
     pub(crate) sent: Vec<u64>,
     /// In each phase, in the order of [`Phase::ALL`].
-    pub(crate) seconds: [f64; 3],
+    pub(crate) seconds: [f64; 4],
     /// Bytes that the process holds, where it is the session's own.
     pub(crate) memory: u64,
 }
@@ -64,6 +67,8 @@ pub struct Reporter {
     before: (u64, Vec<u64>),
     since: Instant,
     last: Option<Instant>,
+    /// The last run took no longer than the time between two messages.
+    short: bool,
 }
 
 impl Reporter {
@@ -75,6 +80,7 @@ impl Reporter {
             before: Default::default(),
             since: Instant::now(),
             last: None,
+            short: false,
         }
     }
 
@@ -116,8 +122,8 @@ impl Reporter {
     pub(crate) fn run_begins(&mut self, steps: usize) {
         self.progress.steps = u32::try_from(steps).unwrap_or(u32::MAX);
         self.before = (self.progress.rounds, self.progress.sent.clone());
-        // Its first step tells, unless runs follow so closely that their ends tell enough.
-        self.change(Phase::Run);
+        // Of short runs, their ends tell enough.
+        if self.short { self.change(Phase::Run) } else { self.enter(Phase::Run) }
     }
 
     /// A step begins, counted from 0.
@@ -145,6 +151,7 @@ impl Reporter {
         self.progress.sent = sent;
         add(&mut self.progress.sent, &record.sent);
         self.progress.runs += 1;
+        self.short = record.seconds < PAUSE.as_secs_f64();
     }
 }
 

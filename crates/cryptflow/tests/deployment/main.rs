@@ -35,6 +35,7 @@ mod panics;
 mod plain;
 mod played;
 mod processes;
+mod prometheus;
 mod relay;
 mod sites;
 mod soak;

@@ -14,11 +14,11 @@ use crate::sites::{PATIENCE, Sites, cryptflow, free_address, outcome};
 use crate::words::failed;
 
 /// Status, head and body of what is answered.
-fn get(address: &str, path: &str, lines: &str) -> (u16, String, String) {
+pub(crate) fn get(address: &str, path: &str, lines: &str) -> (u16, String, String) {
     said(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\n"))
 }
 
-fn said(address: &str, request: &str) -> (u16, String, String) {
+pub(crate) fn said(address: &str, request: &str) -> (u16, String, String) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.write_all(request.as_bytes()).unwrap();

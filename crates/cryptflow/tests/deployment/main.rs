@@ -29,6 +29,7 @@ mod liar;
 mod lying;
 mod models;
 mod namespaces;
+mod operators;
 mod owner;
 mod page;
 mod panics;

@@ -8,8 +8,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// The participants, in the order of their addresses.
-pub const PLACES: [&str; 5] = ["p0", "p1", "p2", "client", "bob"];
+/// The participants and their addresses: the same in every network, as networks do not meet.
+pub const HOSTS: [(&str, &str); 5] = [
+    ("p0", "10.77.0.1"),
+    ("p1", "10.77.0.2"),
+    ("p2", "10.77.0.3"),
+    ("client", "10.77.0.4"),
+    ("bob", "10.77.0.5"),
+];
 
 /// Where a party listens; each has its own, as each has a machine of its own.
 const PORT: u16 = 7843;
@@ -22,14 +28,14 @@ pub struct Network {
     speaks: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
-/// The address of a participant, by its place in the list: the same in every network, as networks do not meet.
-fn host(place: usize) -> String {
-    format!("10.77.0.{}", place + 1)
-}
-
 /// Where the three parties listen.
 pub fn addresses() -> [String; 3] {
-    [0, 1, 2].map(|party| format!("{}:{PORT}", host(party)))
+    [0, 1, 2].map(|party| format!("{}:{PORT}", HOSTS[party].1))
+}
+
+/// All namespaces of a network.
+fn places() -> impl Iterator<Item = &'static str> {
+    HOSTS.into_iter().map(|(place, _)| place).chain(["router"])
 }
 
 fn ip(arguments: &[&str]) -> Result<(), String> {
@@ -85,13 +91,13 @@ impl Network {
 
     fn built(prefix: &str) -> Result<Network, String> {
         let within = |place: &str| format!("{prefix}-{place}");
-        for place in PLACES.iter().chain(&["router"]) {
+        for place in places() {
             ip(&["netns", "add", &within(place)])?;
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deployment/router.py");
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &within("router"), "python3", script]);
-        command.args(PLACES.iter().enumerate().map(|(index, place)| format!("{place}={}", host(index))));
+        command.args(HOSTS.map(|(place, address)| format!("{place}={address}")));
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut router = spawned.map_err(|error| format!("ip: {error}"))?;
         let (stdin, stdout) = (router.stdin.take().unwrap(), router.stdout.take().unwrap());
@@ -105,10 +111,10 @@ impl Network {
                 said.lines().last().unwrap_or("it says nothing")
             ));
         }
-        for (index, place) in PLACES.iter().enumerate() {
+        for (place, address) in HOSTS {
             let namespace = within(place);
             ip(&["-n", &within("router"), "link", "set", place, "netns", &namespace])?;
-            ip(&["-n", &namespace, "address", "add", &format!("{}/24", host(index)), "dev", place])?;
+            ip(&["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", place])?;
             ip(&["-n", &namespace, "link", "set", place, "up"])?;
             ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
         }
@@ -169,7 +175,7 @@ fn heard(from: &mut impl BufRead) -> String {
 }
 
 fn remove(prefix: &str) {
-    for place in PLACES.iter().chain(&["router"]) {
+    for place in places() {
         let _ = ip(&["netns", "delete", &format!("{prefix}-{place}")]);
     }
 }

@@ -102,7 +102,8 @@ impl Prometheus {
         assert_eq!(status, 200, "{query}: {body}");
         let answer: Value = serde_json::from_str(&body).unwrap();
         let series = answer["data"]["result"].as_array().unwrap().iter().map(|series| {
-            let mut labels: BTreeMap<String, String> = serde_json::from_value(series["metric"].clone()).unwrap();
+            let mut labels: BTreeMap<String, String> =
+                serde_json::from_value(series["metric"].clone()).unwrap();
             let instance = labels.remove("instance").unwrap();
             let party = ports.iter().position(|port| *port == instance).unwrap();
             let name = labels.remove("__name__").unwrap_or_default();
@@ -203,7 +204,9 @@ fn prometheus_hears_what_the_parties_say() {
     await_that(|| {
         pending |= prometheus.alerts("pending", &ports).contains(&down);
         let firing = prometheus.alerts("firing", &ports);
-        let of = |name: &str| firing.iter().filter(|alert| alert.1 == name).map(|alert| alert.0).collect::<Vec<_>>();
+        let of = |name: &str| {
+            firing.iter().filter(|alert| alert.1 == name).map(|alert| alert.0).collect::<Vec<_>>()
+        };
         let expected = of("CryptflowDown") == [1]
             && of("CryptflowPeerAway") == [0, 2]
             && of("CryptflowNotReady") == [0, 2];

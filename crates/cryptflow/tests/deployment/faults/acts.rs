@@ -230,9 +230,16 @@ pub(super) fn right_key_at_the_client(sites: &mut Sites, _: usize) {
     right_key(sites, "client");
 }
 
-/// It knows its right neighbour by another key.
-pub(super) fn wrong_key_at_a_party(sites: &mut Sites, party: usize) -> Asked {
-    another_key(sites, &role(party), (party + 1) % 3);
+pub(super) fn wrong_key_of_the_next(sites: &mut Sites, party: usize) -> Asked {
+    wrong_key_at_a_party(sites, party, party + 1)
+}
+
+pub(super) fn wrong_key_of_the_last(sites: &mut Sites, party: usize) -> Asked {
+    wrong_key_at_a_party(sites, party, party - 1)
+}
+
+fn wrong_key_at_a_party(sites: &mut Sites, party: usize, of: usize) -> Asked {
+    another_key(sites, &role(party), of);
     restart(sites, party);
     ask(sites)
 }
@@ -374,6 +381,7 @@ pub(super) fn a_hundred(sites: &mut Sites, _: usize) -> Asked {
         .map(|client| Asking::begin(sites, client, 1, &["--patience", "200"]))
         .collect();
     let answers: Result<Vec<_>, _> = all.into_iter().map(Asking::end).collect();
+    sites.await_rest();
     answers.map(|mut all| all.remove(0))
 }
 

@@ -3,9 +3,13 @@
 use super::acts;
 use super::{Row, Whose};
 
+/// Where it does not matter which.
+const ALL: &[usize] = &[0, 1, 2];
+
 pub(super) const PARTIES: &[Row] = &[
     Row {
         fault: "a party is down",
+        parties: ALL,
         act: acts::down,
         client: Some((&["unreachable"], &["cannot connect to P#", "refused"])),
         operator: Some((Whose::Others, "not ready: cannot connect to P#")),
@@ -13,6 +17,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party is started while a client asks",
+        parties: ALL,
         act: acts::started_late,
         client: None,
         operator: None,
@@ -20,6 +25,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party is killed while it computes",
+        parties: ALL,
         act: acts::killed,
         client: Some((
             &["gone", "aborted"],
@@ -30,6 +36,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party stands still",
+        parties: ALL,
         act: acts::stopped,
         client: Some((&["unreachable"], &["cannot connect to P#", "stands still"])),
         operator: Some((Whose::Others, "not ready: cannot connect to P#")),
@@ -37,6 +44,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party comes to a stand while it computes",
+        parties: ALL,
         act: acts::stopped_in_the_middle,
         client: Some((
             &["timeout", "aborted"],
@@ -47,6 +55,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party is told to stop (SIGTERM) while it computes",
+        parties: ALL,
         act: acts::told_to_stop,
         client: None,
         operator: Some((Whose::Its, "stopping: 1 sessions have")),
@@ -54,6 +63,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party is told to read its configuration again (SIGHUP) while it computes",
+        parties: ALL,
         act: acts::told_to_read,
         client: None,
         operator: Some((Whose::Its, "the configuration was read again")),
@@ -61,6 +71,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a second process is started on a site",
+        parties: ALL,
         act: acts::second_process,
         client: None,
         operator: None,
@@ -68,6 +79,7 @@ pub(super) const PARTIES: &[Row] = &[
     },
     Row {
         fault: "a party is of another version",
+        parties: ALL,
         act: acts::another_version,
         client: Some((
             &["different-version"],
@@ -82,6 +94,7 @@ pub(super) const PARTIES: &[Row] = &[
 pub(super) const CLOCKS: &[Row] = &[
     Row {
         fault: "a party's clock is ten years ahead",
+        parties: ALL,
         act: acts::clock,
         client: None,
         operator: Some((Whose::Others, "the clock of P# is 315")),
@@ -89,6 +102,7 @@ pub(super) const CLOCKS: &[Row] = &[
     },
     Row {
         fault: "a client's clock is ten years ahead",
+        parties: ALL,
         act: acts::clock_of_a_client,
         client: None,
         operator: None,
@@ -100,6 +114,7 @@ pub(super) const CLOCKS: &[Row] = &[
 pub(super) const CLOCKS_ATTESTED: &[Row] = &[
     Row {
         fault: "with attestation, a party's clock is ten years ahead",
+        parties: ALL,
         act: acts::clock,
         client: Some((
             &["evidence"],
@@ -110,6 +125,7 @@ pub(super) const CLOCKS_ATTESTED: &[Row] = &[
     },
     Row {
         fault: "with attestation, a client's clock is ten years ahead",
+        parties: ALL,
         act: acts::clock_of_a_client,
         client: Some((
             &["evidence"],
@@ -122,6 +138,7 @@ pub(super) const CLOCKS_ATTESTED: &[Row] = &[
 
 pub(super) const ATTESTED: &[Row] = &[Row {
     fault: "with attestation, a party runs another program",
+    parties: ALL,
     act: acts::another_program,
     client: Some((
         &["evidence"],
@@ -134,6 +151,7 @@ pub(super) const ATTESTED: &[Row] = &[Row {
 pub(super) const NETWORKS: &[Row] = &[
     Row {
         fault: "a party is cut off",
+        parties: ALL,
         act: acts::cut_off,
         client: Some((&["unreachable"], &["cannot connect to P#", "timed out"])),
         operator: Some((Whose::Others, "not ready: cannot connect to P#")),
@@ -141,6 +159,7 @@ pub(super) const NETWORKS: &[Row] = &[
     },
     Row {
         fault: "a party is cut off while it computes",
+        parties: ALL,
         act: acts::cut_off_in_the_middle,
         client: Some((
             &["timeout", "aborted"],
@@ -151,6 +170,7 @@ pub(super) const NETWORKS: &[Row] = &[
     },
     Row {
         fault: "200 ms there and back, and every hundredth packet lost",
+        parties: ALL,
         act: acts::far_and_lossy,
         client: None,
         operator: None,
@@ -161,20 +181,32 @@ pub(super) const NETWORKS: &[Row] = &[
 pub(super) const KEYS: &[Row] = &[
     Row {
         fault: "a client knows a party by another key",
+        parties: ALL,
         act: acts::wrong_key_at_the_client,
         client: Some((&["wrong-key"], &["cannot connect to P#", "does not hold the key"])),
         operator: None,
         mend: acts::right_key_at_the_client,
     },
+    // P0 calls P1 and P2, and P1 calls P2.
     Row {
-        fault: "a party knows its neighbour by another key",
-        act: acts::wrong_key_at_a_party,
+        fault: "a party knows one that it calls by another key",
+        parties: &[0, 1],
+        act: acts::wrong_key_of_the_next,
         client: Some((&["aborted"], &["P# aborted: cannot connect to", "does not hold the key"])),
         operator: Some((Whose::Its, "does not hold the key")),
         mend: acts::right_key_at_a_party,
     },
     Row {
+        fault: "a party knows one that calls it by another key",
+        parties: &[1, 2],
+        act: acts::wrong_key_of_the_last,
+        client: Some((&["aborted"], &["aborted: cannot connect to P#", "it does not accept this key"])),
+        operator: Some((Whose::Its, "is not let in: its key is not in this party's configuration")),
+        mend: acts::right_key_at_a_party,
+    },
+    Row {
         fault: "a party does not know a client",
+        parties: ALL,
         act: acts::unknown_client,
         client: Some((&["key-not-accepted"], &["P#", "does not accept this key"])),
         operator: Some((Whose::Its, "is not let in")),
@@ -182,6 +214,7 @@ pub(super) const KEYS: &[Row] = &[
     },
     Row {
         fault: "a client's right is taken away while it is served",
+        parties: ALL,
         act: acts::revoked,
         client: Some((&["aborted"], &["the operator of a party has taken this client's right to it away"])),
         operator: Some((Whose::Its, "client bob is gone")),
@@ -192,6 +225,7 @@ pub(super) const KEYS: &[Row] = &[
 pub(super) const DISKS: &[Row] = &[
     Row {
         fault: "what a party keeps of a model is damaged",
+        parties: ALL,
         act: acts::damaged,
         client: Some((&["damaged-model"], &["P#'s part of the weights of", "it was changed"])),
         operator: Some((Whose::Its, "it was changed")),
@@ -199,6 +233,7 @@ pub(super) const DISKS: &[Row] = &[
     },
     Row {
         fault: "a party's store is an older one, from a backup",
+        parties: ALL,
         act: acts::store_of_yesterday,
         client: None,
         operator: None,
@@ -206,6 +241,7 @@ pub(super) const DISKS: &[Row] = &[
     },
     Row {
         fault: "a party's store is lost",
+        parties: ALL,
         act: acts::no_store,
         client: Some((&["different-model"], &["P# none"])),
         operator: None,
@@ -213,6 +249,7 @@ pub(super) const DISKS: &[Row] = &[
     },
     Row {
         fault: "a party's disk is full, and a model is deployed",
+        parties: ALL,
         act: acts::full_store,
         client: Some((&["storage"], &["P#", "store/tiny.model/", "No space left on device"])),
         operator: Some((Whose::Its, "No space left")),
@@ -220,6 +257,7 @@ pub(super) const DISKS: &[Row] = &[
     },
     Row {
         fault: "a party's disk is full, and its log cannot be written",
+        parties: ALL,
         act: acts::full_disk,
         client: Some((
             &["storage"],
@@ -233,6 +271,7 @@ pub(super) const DISKS: &[Row] = &[
 pub(super) const CLIENTS: &[Row] = &[
     Row {
         fault: "a client goes away while it is served",
+        parties: ALL,
         act: acts::gone_client,
         client: None,
         operator: Some((Whose::Its, "client alice closed the connection")),
@@ -240,6 +279,7 @@ pub(super) const CLIENTS: &[Row] = &[
     },
     Row {
         fault: "a client goes away while it deploys",
+        parties: ALL,
         act: acts::gone_owner,
         client: None,
         operator: Some((Whose::Its, "client alice closed the connection")),
@@ -247,6 +287,7 @@ pub(super) const CLIENTS: &[Row] = &[
     },
     Row {
         fault: "a client is cut off while it is served",
+        parties: ALL,
         act: acts::client_cut_off,
         client: None,
         operator: Some((Whose::Its, "client alice closed the connection")),
@@ -254,6 +295,7 @@ pub(super) const CLIENTS: &[Row] = &[
     },
     Row {
         fault: "a client's line is slow",
+        parties: ALL,
         act: acts::slow_client,
         client: None,
         operator: None,
@@ -261,6 +303,7 @@ pub(super) const CLIENTS: &[Row] = &[
     },
     Row {
         fault: "a hundred clients ask at once",
+        parties: ALL,
         act: acts::a_hundred,
         client: None,
         operator: None,

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Asked;
-use super::asking::{Asking, ask, ask_as, await_hold, judged, packets};
+use super::asking::{Asking, ask, ask_as, await_hold, judged, packets, reported};
 use crate::sites::{Sites, cryptflow, finish, signal};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cryptflow");
@@ -321,7 +321,7 @@ pub(super) fn full_store(sites: &mut Sites, party: usize) -> Asked {
     on_a_small_disk(sites, party, "store", "512k");
     let model = crate::models::written(sites, 30_000);
     let arguments = ["deploy", model.to_str().unwrap(), "--name", "tiny", "--replace", "--json"];
-    judged(finish(sites.client(&arguments).spawn().unwrap()), 0)
+    reported(finish(sites.client(&arguments).spawn().unwrap()))
 }
 
 /// What was there is used on, before there is more room.

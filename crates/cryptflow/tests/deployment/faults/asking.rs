@@ -91,16 +91,20 @@ pub(super) fn packets<T>(sites: &Sites, place: &str, meanwhile: impl FnOnce() ->
     seen() - before
 }
 
-/// What a command that was asked for JSON says: the answer, which is right, or the error.
-pub(super) fn judged(output: std::process::Output, rows: usize) -> Asked {
+/// What a command that was asked for JSON says: its report, or the error.
+pub(super) fn reported(output: std::process::Output) -> Asked {
     let said = String::from_utf8_lossy(&output.stdout);
     let report: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{output:?}"));
     if output.status.success() {
-        check(&report, rows);
         return Ok(report);
     }
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     Err(report["error"].clone())
+}
+
+/// The same, where the report is an answer to so many rows, which is right.
+pub(super) fn judged(output: std::process::Output, rows: usize) -> Asked {
+    reported(output).inspect(|report| check(report, rows))
 }
 
 /// A request of alice's, who waits for nobody.

@@ -6,7 +6,7 @@ use std::process::Child;
 use crate::common;
 use crate::sites::{Sites, finish};
 
-use super::asking::{await_hold, judged, packets};
+use super::asking::{await_hold, judged, packets, reported};
 use super::{Asked, acts, nothing_is_lost, started, told};
 
 /// What clients do.
@@ -43,10 +43,7 @@ fn end(process: Child, request: Request) -> Asked {
     let output = finish(process);
     match request {
         Request::Predict => judged(output, ROWS),
-        Request::Deploy => {
-            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-            if output.status.success() { Ok(report) } else { Err(report["error"].clone()) }
-        }
+        Request::Deploy => reported(output),
     }
 }
 

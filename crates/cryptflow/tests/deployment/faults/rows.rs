@@ -247,9 +247,10 @@ pub(super) const DISKS: &[Row] = &[
         operator: None,
         mend: acts::deploy_again,
     },
+    // What P2 keeps of a model is small.
     Row {
         fault: "a party's disk is full, and a model is deployed",
-        parties: ALL,
+        parties: &[0, 1],
         act: acts::full_store,
         client: Some((&["storage"], &["P#", "store/tiny.model/", "No space left on device"])),
         operator: Some((Whose::Its, "No space left")),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::{Discord, Statement, consistent};
 use cryptflow_party::commitments::{Told, What, commit, digest};
+use cryptflow_party::edition::{Edition, spoken};
 use cryptflow_party::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send, unexpected,
 };
@@ -26,6 +27,7 @@ pub struct Client<'a> {
     owner: Box<dyn Owner>,
     program: &'a Program,
     protocol: ProtocolName,
+    edition: Edition,
     /// Outputs are opened only if the parties' statements go together.
     attested: bool,
 }
@@ -74,8 +76,8 @@ impl<'a> Client<'a> {
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
         supported(protocol, program)?;
-        let client = Client::over(links, program, protocol, false);
         let manifest = Manifest::new(program, protocol)?;
+        let client = Client::over(links, program, &manifest, false)?;
         let json = serde_json::to_string(program).map_err(Obstacle::from)?;
         client.attempt(|client| {
             client.tell(&Request::Setup { manifest, program: json })?;
@@ -84,7 +86,7 @@ impl<'a> Client<'a> {
         Ok(client)
     }
 
-    /// Joins a session that was asked for already, of a program that was deployed, once the parties
+    /// Joins a session that was asked for with this manifest, of a program that was deployed, once the parties
     /// agree on it. Where the links are `attested`, no output is opened before all parties have
     /// stated the same of their links.
     ///
@@ -93,22 +95,34 @@ impl<'a> Client<'a> {
     pub fn join(
         links: Vec<Link>,
         program: &'a Program,
-        protocol: ProtocolName,
+        manifest: &Manifest,
         attested: bool,
     ) -> Result<Client<'a>, SessionError> {
-        let client = Client::over(links, program, protocol, attested);
+        let client = Client::over(links, program, manifest, attested)?;
         client.attempt(|client| {
             client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
         })?;
         Ok(client)
     }
 
-    fn over(links: Vec<Link>, program: &'a Program, protocol: ProtocolName, attested: bool) -> Client<'a> {
+    fn over(
+        links: Vec<Link>,
+        program: &'a Program,
+        manifest: &Manifest,
+        attested: bool,
+    ) -> Result<Client<'a>, SessionError> {
+        let edition = spoken(manifest.version, Edition::NEWEST).map_err(Obstacle::from)?;
         let breaker = Breaker::new();
         for link in &links {
             breaker.tie(link);
         }
-        Client { links, breaker, owner: protocol.owner(program.ring_bits), program, protocol, attested }
+        let (protocol, owner) = (manifest.protocol, manifest.protocol.owner(program.ring_bits));
+        Ok(Client { links, breaker, owner, program, protocol, edition, attested })
+    }
+
+    /// The messages that the session speaks.
+    pub fn edition(&self) -> Edition {
+        self.edition
     }
 
     /// Something between the client and each party, outside of the session's own messages; `step`

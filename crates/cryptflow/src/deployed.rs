@@ -103,10 +103,10 @@ impl Site {
     /// How a model stands, and the channels over which the parties were asked.
     fn standing_over(&self, model: &str, patience: &mut Patience<'_>) -> Result<(Vec<Channel>, Standing)> {
         let ask = |index| {
-            let mut channel = self.connect(index)?;
-            say(&mut channel, &Ask::Versions { name: Some(model.into()) })?;
-            let kept = only(versions(&mut channel)?, &channel)?;
-            Ok((channel, kept))
+            self.greet(index, |channel| {
+                say(channel, &Ask::Versions { name: Some(model.into()) })?;
+                only(versions(channel)?, channel)
+            })
         };
         loop {
             match each(self.with_each(ask)) {
@@ -128,9 +128,11 @@ impl Site {
     /// No party can be asked.
     pub fn listing(&self) -> Result<Listing> {
         let asked = self.with_each(|index| {
-            let mut channel = self.connect(index)?;
-            say(&mut channel, &Ask::Versions { name: None })?;
-            versions(&mut channel)
+            let asked = self.greet(index, |channel| {
+                say(channel, &Ask::Versions { name: None })?;
+                versions(channel)
+            });
+            asked.map(|(_, models)| models)
         });
         let (mut missing, mut names) = (Vec::new(), BTreeSet::new());
         for (party, models) in asked.iter().enumerate() {

@@ -193,12 +193,10 @@ impl Site {
     fn alone(&self, name: &str) -> Result<Alone<'_>> {
         let (mut channels, mut parties) = (Vec::new(), Vec::new());
         for index in 0..self.config().parties.len() {
-            let asked = self.connect(index).and_then(|mut channel| {
-                say(&mut channel, &Ask::Lock { name: name.into() })?;
-                let kept = only(versions(&mut channel)?, &channel)?;
-                Ok((channel, kept))
-            });
-            let (channel, kept) = asked?;
+            let (channel, kept) = self.greet(index, |channel| {
+                say(channel, &Ask::Lock { name: name.into() })?;
+                only(versions(channel)?, channel)
+            })?;
             channels.push(channel);
             parties.push(kept);
         }

@@ -24,6 +24,7 @@ pub mod labels;
 pub mod lanes;
 pub mod listing;
 pub mod local;
+mod mixed;
 pub mod model_file;
 pub mod notation;
 pub mod operations;

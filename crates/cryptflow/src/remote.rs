@@ -10,8 +10,9 @@ use cryptflow_party::attested::{AttestationError, Instance, Proved, Terms, Trust
 use cryptflow_party::code::Code;
 use cryptflow_party::config::{Config, PartyEntry};
 use cryptflow_party::deployment::Deployment;
-use cryptflow_party::greeting::{Ask, Greeting, Status, Tell, answer, ready, ready_in_turn, say};
-use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
+use cryptflow_party::edition::{Edition, Spoken, spoken};
+use cryptflow_party::greeting::{Ask, Status, Tell, answer, greet, ready, ready_in_turn, say};
+use cryptflow_party::messages::{Manifest, Obstacle, Request, SessionError};
 use cryptflow_party::watch::{Measured, measure};
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
@@ -31,6 +32,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 pub struct Site {
     config: Config,
     trust: Option<Trust>,
+    /// What messages the parties speak, of each lane.
+    spoken: Arc<Spoken>,
 }
 
 /// A session that all parties have taken.
@@ -93,7 +96,7 @@ impl Site {
     pub fn read(config: &Path, insecure_simulated: Option<&Path>) -> Result<Site> {
         let config = Config::read(config).map_err(Error::new)?;
         let trust = Trust::of(&config, insecure_simulated).map_err(Error::new)?;
-        Ok(Site { config, trust })
+        Ok(Site { config, trust, spoken: Arc::default() })
     }
 
     /// The same site, at another lane.
@@ -102,7 +105,7 @@ impl Site {
     /// There is none, or the configuration's files are others by now.
     pub fn at_lane(&self, lane: usize) -> Result<Site> {
         let config = self.config.at_lane(lane).map_err(Error::new)?;
-        Ok(Site { config, trust: self.trust.clone() })
+        Ok(Site { config, trust: self.trust.clone(), spoken: Arc::clone(&self.spoken) })
     }
 
     /// What the configuration says.
@@ -135,12 +138,34 @@ impl Site {
         Err(Error::of(Code::WrongProtocol, text))
     }
 
-    pub(crate) fn connect(&self, index: usize) -> std::result::Result<Channel, SessionError> {
-        let (party, name, deadline) = self.party(index)?;
-        let mut channel =
-            Channel::connect(&party.address, &self.config.identity, party.keys, &name, deadline)?;
-        say(&mut channel, &Greeting { version: VERSION })?;
-        Ok(channel)
+    /// Connects to a party and asks it something; the channel is left open for more.
+    pub(crate) fn greet<T>(
+        &self,
+        index: usize,
+        mut ask: impl FnMut(&mut Channel) -> std::result::Result<T, SessionError>,
+    ) -> std::result::Result<(Channel, T), SessionError> {
+        let patience = self.config.session.deadline;
+        greet(&self.config, &self.spoken, index, patience, |channel, _| ask(channel))
+    }
+
+    /// The newest messages that a party and this site speak, where the party was asked for anything not long ago.
+    pub fn spoken(&self, index: usize) -> Option<Edition> {
+        let spoken = self.spoken.by(&self.config.parties.get(index)?.address)?;
+        Some(spoken.min(self.config.session.messages))
+    }
+
+    /// The newest messages that all parties and this site speak. Parties of which that is not known are asked; all
+    /// are where it is to be found out `anew`.
+    fn edition(&self, anew: bool) -> std::result::Result<Edition, Vec<SessionError>> {
+        let editions = each(self.with_each(|index| {
+            if let Some(edition) = self.spoken(index).filter(|_| !anew) {
+                return Ok(edition);
+            }
+            let nothing = Ask::Probe { up: 0, down: 0 };
+            self.greet(index, |channel| say(channel, &nothing).and_then(|()| ready(channel)))?;
+            Ok(self.spoken(index).unwrap_or(Edition::OLDEST))
+        }))?;
+        Ok(editions.into_iter().min().unwrap_or(self.config.session.messages))
     }
 
     /// To a party's side of a session, which waits.
@@ -176,12 +201,14 @@ impl Site {
     /// How each party is, or why it cannot be asked.
     pub fn status(&self) -> Vec<std::result::Result<Status, SessionError>> {
         self.with_each(|index| {
-            let mut channel = self.connect(index)?;
-            say(&mut channel, &Ask::Status)?;
-            match answer(&mut channel)? {
-                Tell::Status(status) => Ok(*status),
-                _ => Err(unexpected_answer(&channel)),
-            }
+            let asked = self.greet(index, |channel| {
+                say(channel, &Ask::Status)?;
+                match answer(channel)? {
+                    Tell::Status(status) => Ok(*status),
+                    _ => Err(unexpected_answer(channel)),
+                }
+            });
+            asked.map(|(_, status)| status)
         })
     }
 
@@ -190,7 +217,8 @@ impl Site {
     /// # Errors
     /// It cannot be reached, or refuses.
     pub fn measure(&self, index: usize, patience: Duration) -> std::result::Result<Measured, SessionError> {
-        measure(&mut self.connect(index)?, Instant::now() + patience)
+        let measured = self.greet(index, |channel| measure(channel, Instant::now() + patience));
+        measured.map(|(_, measured)| measured)
     }
 
     /// Asks all parties for a session of this lane, as long as there is patience: it waits in line where a party
@@ -207,57 +235,77 @@ impl Site {
         patience: &mut Patience<'_>,
     ) -> std::result::Result<Opened, NotOpened> {
         self.fits(protocol)?;
-        let (mut in_line, instance) = (false, Instance::fresh().map_err(Error::new)?);
+        let (mut in_line, mut anew, instance) = (false, false, Instance::fresh().map_err(Error::new)?);
         loop {
-            // Another attempt is another session, of another number.
-            let manifest = Manifest {
-                deployment: Some(deployment.digest()),
-                policy: self.policy(),
-                client: Some(self.config.identity.fingerprint().0),
-                check_inputs: self.config.session.check_inputs,
-                ..Manifest::new(program, protocol).map_err(Error::from)?
-            };
-            let ask = Ask::Open { name: deployment.name.clone(), manifest: manifest.clone(), wait: in_line };
-            let asked = match in_line {
-                true => self.ask_in_turn(&ask, patience),
-                false => each(self.with_each(|index| self.ask(index, &ask, ready))),
-            };
-            let met = match asked {
+            let of_version = |error: &SessionError| Code::from(error) == Code::DifferentVersion;
+            let errors = match self.ask_all(deployment, program, protocol, (in_line, anew), patience) {
                 // Whoever was asked waits, until everybody has come together.
-                Ok(asked) => self.meet(&manifest, &instance).inspect(|_| drop(asked)),
-                Err(errors) if errors.iter().all(SessionError::passes) => Err(errors),
+                Ok((asked, manifest)) => match self.meet(&manifest, &instance).inspect(|_| drop(asked)) {
+                    Ok(met) => return Ok(self.opened(deployment, met, manifest, instance)?),
+                    // One that has failed takes the others with it: theirs may be other reasons.
+                    Err(errors) if errors.iter().any(SessionError::passes) => errors,
+                    Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
+                },
+                // A party is of another version than it was.
+                Err(errors) if !anew && errors.iter().any(of_version) => {
+                    anew = true;
+                    continue;
+                }
+                Err(errors) if errors.iter().all(SessionError::passes) => errors,
                 Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
             };
-            match met {
-                Ok(met) => return Ok(self.opened(deployment, met, manifest, instance)?),
-                // One that has failed takes the others with it: theirs may be other reasons.
-                Err(errors) if errors.iter().any(SessionError::passes) => {
-                    in_line = errors.iter().any(|error| matches!(error, SessionError::Later { .. }));
-                    patience.pause_after(errors).map_err(|errors| NotOpened::Passing(joined(errors)))?;
-                }
-                Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
-            }
+            in_line = errors.iter().any(|error| matches!(error, SessionError::Later { .. }));
+            patience.pause_after(errors).map_err(|errors| NotOpened::Passing(joined(errors)))?;
         }
     }
 
-    /// Asks one party for a session; the connection over which it was asked stays open.
+    /// Asks all parties for a session, of a number of its own: all at once, or `in_line`. What messages they speak is
+    /// found out `anew`, or as far as it is not known.
+    fn ask_all(
+        &self,
+        deployment: &Deployment,
+        program: &Program,
+        protocol: ProtocolName,
+        (in_line, anew): (bool, bool),
+        patience: &mut Patience<'_>,
+    ) -> std::result::Result<(Vec<Channel>, Manifest), Vec<SessionError>> {
+        let manifest = Manifest {
+            version: self.edition(anew)?.number(),
+            deployment: Some(deployment.digest()),
+            policy: self.policy(),
+            client: Some(self.config.identity.fingerprint().0),
+            check_inputs: self.config.session.check_inputs,
+            ..Manifest::new(program, protocol).map_err(|error| vec![error])?
+        };
+        let ask = Ask::Open { name: deployment.name.clone(), manifest: manifest.clone(), wait: in_line };
+        let asked = match in_line {
+            true => self.ask_in_turn((&manifest, &ask), patience)?,
+            false => each(self.with_each(|index| self.ask(index, (&manifest, &ask), ready)))?,
+        };
+        Ok((asked, manifest))
+    }
+
+    /// Asks one party for a session with this manifest; the connection over which it was asked stays open.
     fn ask(
         &self,
         index: usize,
-        ask: &Ask,
-        answered: impl FnOnce(&mut Channel) -> std::result::Result<(), SessionError>,
+        (manifest, ask): (&Manifest, &Ask),
+        mut answered: impl FnMut(&mut Channel) -> std::result::Result<(), SessionError>,
     ) -> std::result::Result<Channel, SessionError> {
-        let mut channel = self.connect(index)?;
-        say(&mut channel, ask)?;
-        answered(&mut channel)?;
-        Ok(channel)
+        let patience = self.config.session.deadline;
+        let asked = greet(&self.config, &self.spoken, index, patience, |channel, edition| {
+            // What the party would refuse, as it speaks less than it did when the manifest was made.
+            spoken(manifest.version, edition).map_err(Obstacle::from)?;
+            say(channel, ask).and_then(|()| answered(channel))
+        });
+        asked.map(|(channel, ())| channel)
     }
 
     /// Asks one party after another, and waits in the line of each: whoever is served by the first is not
     /// kept from the others by somebody who waits for the first.
     fn ask_in_turn(
         &self,
-        ask: &Ask,
+        ask: (&Manifest, &Ask),
         patience: &mut Patience<'_>,
     ) -> std::result::Result<Vec<Channel>, Vec<SessionError>> {
         let mut asked = Vec::with_capacity(self.config.parties.len());
@@ -295,7 +343,7 @@ impl Site {
             let Some(trust) = &self.trust else { return Ok(Met { channel, proved: None }) };
             let (own, peer) = (Role::Client, Role::Party(index as u8));
             let spki = self.config.identity.spki();
-            let terms = Terms::of(&channel, spki, own, peer, manifest.session, manifest.program)?;
+            let terms = Terms::of(&channel, spki, own, peer, manifest)?;
             let proved = attest(&mut channel, trust, instance, &terms)?;
             let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
             Ok(Met { channel, proved: Some((terms, proved, guard)) })
@@ -347,6 +395,7 @@ impl Site {
         Session {
             id: hex::encode(opened.manifest.session),
             model: deployment.name.clone(),
+            messages: opened.manifest.version,
             deployment: hex::encode(deployment.digest()),
             parties: self.parties(),
             security: match (self.trust.is_some(), simulated) {
@@ -420,7 +469,9 @@ pub(crate) fn all<T>(results: Vec<std::result::Result<T, SessionError>>) -> Resu
 /// refuses.
 pub(crate) fn joined(errors: Vec<SessionError>) -> Error {
     let code = errors.first().map_or(Code::Internal, Code::from);
-    let refused = errors.iter().any(|error| matches!(error, SessionError::Refused { .. }));
+    let refused = errors
+        .iter()
+        .any(|error| matches!(error, SessionError::Refused { .. } | SessionError::NoCommonEdition { .. }));
     let mut wrong: Vec<String> = errors.iter().map(SessionError::to_string).collect();
     wrong.dedup();
     let error = Error::of(code, wrong.join("; "));

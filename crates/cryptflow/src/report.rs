@@ -92,6 +92,8 @@ pub struct Session {
     pub id: String,
     /// The model's name.
     pub model: String,
+    /// Version of the messages that it spoke: the newest that the client and all parties speak.
+    pub messages: u32,
     /// Digest of program and weights, as the parties agreed on it.
     pub deployment: String,
     /// The organisations of the parties, in order.

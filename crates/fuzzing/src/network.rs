@@ -8,9 +8,10 @@ use cryptflow_party::attested::Statement;
 use cryptflow_party::code::Code;
 use cryptflow_party::commitments::Told;
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
 use cryptflow_party::holding::Held;
-use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request, VERSION};
+use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request};
 use cryptflow_party::versions::{Content, Kept, Model, Version};
 use cryptflow_party::watch::Standing;
 use cryptflow_porthos::PorthosOwner;
@@ -68,7 +69,7 @@ pub(crate) fn greetings(bytes: &[u8], _: &Path) {
 
 fn manifest() -> Manifest {
     Manifest {
-        version: VERSION,
+        version: Edition::NEWEST.number(),
         session: [1; 32],
         program: [2; 32],
         protocol: ProtocolName::Mirror,
@@ -124,7 +125,7 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
     };
     let kept = Kept { version, committed: true, trouble: Some("it is short".into()) };
     vec![
-        said(&Greeting { version: VERSION }),
+        said(&Greeting { version: Edition::NEWEST.number() }),
         said(&Ask::Describe { name: "m".into(), deployment: [9; 32] }),
         said(&Ask::Deploy {
             generation: 3,

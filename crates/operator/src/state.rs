@@ -53,6 +53,8 @@ pub struct Party {
     pub name: String,
     /// Version of the program.
     pub version: String,
+    /// Version of the messages: the newest that it speaks.
+    pub messages: u32,
     /// The protocols that it runs.
     pub protocols: Vec<String>,
     /// Where it listens.
@@ -141,6 +143,8 @@ pub struct Peer {
     pub clock: Option<f64>,
     /// Version of its program.
     pub version: Option<String>,
+    /// Version of the messages: the newest that both speak.
+    pub messages: Option<u32>,
 }
 
 /// A model that the party keeps.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::edition::Edition;
 use crate::lanes::{self, Lane};
 use crate::limits::Limits;
 use crate::seats::Capacity;
@@ -170,6 +171,8 @@ pub struct SessionLimits {
     pub run: Limits,
     /// Whether inputs that are not within their bounds are refused by the parties.
     pub check_inputs: bool,
+    /// The newest messages that this site speaks.
+    pub messages: Edition,
 }
 
 impl SessionLimits {
@@ -269,6 +272,7 @@ struct Session {
     max_memory_mb: Option<f64>,
     max_work: Option<f64>,
     check_inputs: Option<bool>,
+    messages: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -557,6 +561,12 @@ impl Session {
             memory: number("max_memory_mb", self.max_memory_mb, 1e6, memory)?,
             work: number("max_work", self.max_work, 1.0, usual.work)?,
         };
+        let messages = match self.messages {
+            None => Edition::NEWEST,
+            Some(number) => Edition::of(number).ok_or_else(|| {
+                format!("session.messages is {number}: this release speaks {}", Edition::NEWEST.and_older())
+            })?,
+        };
         let process = Process::chosen(self.process, cfg!(unix) && !in_enclave())?;
         Ok(SessionLimits {
             process,
@@ -571,6 +581,7 @@ impl Session {
             drain: seconds("drain_seconds", self.drain_seconds, 60)?,
             run,
             check_inputs: self.check_inputs.unwrap_or(true),
+            messages,
         })
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::attested::clean;
 use crate::code::Code;
+use crate::config::Config;
 use crate::deployment::Deployment;
+use crate::edition::{Edition, Spoken};
 use crate::holding::Held;
 use crate::messages::{Manifest, SessionError, decode};
 use crate::versions::Model;
@@ -27,7 +29,8 @@ const LISTS: usize = 1 << 20;
 /// The first message of a client, where it does not come to a session of its own.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Greeting {
-    /// Version of the messages.
+    /// Version of the messages: the newest [`crate::edition::Edition`] that whoever connects speaks and believes the
+    /// party to speak.
     pub version: u32,
 }
 
@@ -303,6 +306,39 @@ pub fn ready_in_turn(
             _ => return Err(another(channel)),
         }
     }
+}
+
+/// Connects to a party, and asks it something in the newest messages that both sides speak; the channel is left open
+/// for more, and `spoken` learns what the party speaks. `ask` is told which messages those are, and may be asked
+/// again.
+///
+/// # Errors
+/// The party cannot be reached, speaks nothing that this side does, or what `ask` says.
+pub fn greet<T>(
+    config: &Config,
+    spoken: &Spoken,
+    index: usize,
+    patience: Duration,
+    mut ask: impl FnMut(&mut Channel, Edition) -> Result<T, SessionError>,
+) -> Result<(Channel, T), SessionError> {
+    let party = config.parties.get(index).ok_or(SessionError::NoParty(index))?;
+    let (own, name) = (&config.identity, config.party_name(index));
+    let connect = |edition: Edition| -> Result<Channel, SessionError> {
+        let end = Instant::now() + patience;
+        let mut channel = Channel::connect(&party.address, own, party.keys, &name, end)?;
+        say(&mut channel, &Greeting { version: edition.number() })?;
+        Ok(channel)
+    };
+    let probe = |edition| {
+        let mut channel = connect(edition)?;
+        say(&mut channel, &Ask::Probe { up: 0, down: 0 })?;
+        ready(&mut channel)
+    };
+    spoken.ask((&name, &party.address), config.session.messages, probe, |edition| {
+        let mut channel = connect(edition)?;
+        let answer = ask(&mut channel, edition)?;
+        Ok((channel, answer))
+    })
 }
 
 /// Waits for [`Tell::Held`].

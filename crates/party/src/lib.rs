@@ -12,6 +12,7 @@ pub mod config;
 pub mod deployment;
 mod difference;
 pub mod doors;
+pub mod edition;
 mod ending;
 pub mod greeting;
 pub mod holding;

@@ -26,12 +26,10 @@ use crate::attested::{AttestationError, Discord, Statement};
 use crate::code::Code;
 use crate::commitments::{Told, Unfit};
 use crate::difference::Difference;
+use crate::edition::{Edition, NotSpoken};
 use crate::limits::Excess;
 use crate::receiving::NoRoom;
 use crate::store::StoreError;
-
-/// Version of these messages.
-pub const VERSION: u32 = 6;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
 const MESSAGE_LIMIT: usize = 256 << 20;
@@ -42,7 +40,7 @@ const SHORT: usize = 64 << 10;
 /// What everybody in a session must agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of the messages.
+    /// Version of the messages: the newest [`Edition`] that all parties and the client speak.
     pub version: u32,
     /// The session's number: 32 random bytes.
     pub session: [u8; 32],
@@ -77,7 +75,7 @@ impl Manifest {
         let mut session = [0; 32];
         keys::random(&mut session)?;
         Ok(Manifest {
-            version: VERSION,
+            version: Edition::NEWEST.number(),
             session,
             program: digest,
             protocol,
@@ -184,8 +182,8 @@ pub struct BatchRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum Obstacle {
     /// The client is of another version.
-    #[error("the client speaks version {0}, this party {VERSION}")]
-    Version(u32),
+    #[error(transparent)]
+    Version(#[from] NotSpoken),
     /// What should be a program is none.
     #[error("this is no program: {0}")]
     NoProgram(#[from] serde_json::Error),
@@ -304,6 +302,20 @@ pub enum SessionError {
         /// What kind of reason it has.
         code: Code,
         /// Its reason.
+        reason: String,
+    },
+    /// A party speaks no edition that this side does.
+    #[error(
+        "{peer} and this side, which speaks {} of the messages, have none in common: upgrade the older of the two, or let \
+         both speak more (session.messages). {peer} says: {reason}",
+        most.and_older()
+    )]
+    NoCommonEdition {
+        /// Which party.
+        peer: String,
+        /// The newest that this side speaks.
+        most: Edition,
+        /// What the party said last.
         reason: String,
     },
     /// A party cannot now, but may in a while; nothing was begun.

@@ -13,6 +13,7 @@ use crate::audit::{self, Head};
 use crate::code::Code;
 use crate::config::{ClientEntry, Right};
 use crate::difference::Difference;
+use crate::edition::spoken;
 use crate::greeting::{Tell, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
 use crate::numbers::Begun;
@@ -64,6 +65,7 @@ impl Service {
             let fields = json!({
                 "session": session, "client": client, "model": model, "protocol": manifest.protocol,
                 "program": hex::encode(manifest.program), "policy": manifest.policy.map(hex::encode),
+                "messages": manifest.version,
             });
             move || fields.clone()
         };
@@ -250,6 +252,7 @@ impl Service {
         let refused = |difference| Err(Obstacle::Different(difference).into());
         let (_, rights) = wanted.of(site)?;
         self.permit(rights, Right::Predict, &wanted.model)?;
+        spoken(manifest.version, session.messages).map_err(Obstacle::from)?;
         if !session.protocols.contains(&manifest.protocol) {
             let (party, protocol) = (format!("P{index}"), manifest.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());

@@ -13,9 +13,10 @@ use cryptflow_wire::{Breaker, Link, Links};
 use crate::attested::Accord;
 use crate::commitments::{self, Told, Unfit, What};
 use crate::difference::Difference;
+use crate::edition::{Edition, spoken};
 use crate::limits::fits_this_machine;
 use crate::messages::{
-    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, VERSION, elements, part_limit, receive,
+    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, part_limit, receive,
     receive_short, send, unexpected,
 };
 use crate::watch::{Phase, Reporter};
@@ -34,6 +35,8 @@ pub struct Job {
     pub protocol: ProtocolName,
     /// The session's number.
     pub session: [u8; 32],
+    /// The messages that its client and the parties speak.
+    pub edition: Edition,
     /// This party's parts of the weights, where they were deployed before; the client brings them
     /// otherwise.
     pub weights: Option<Vec<Vec<u8>>>,
@@ -118,7 +121,7 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     let Request::Setup { manifest, program } = receive(client)? else {
         return Err(unexpected(client, "a session begins with its setup"));
     };
-    same_version(&manifest)?;
+    let edition = same_version(&manifest)?;
     let program: Program = serde_json::from_str(&program).map_err(|e| unexpected(client, e))?;
     let program = validate(program).map_err(Obstacle::from)?;
     check(&manifest, &program)?;
@@ -130,6 +133,7 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
         program,
         protocol,
         session,
+        edition,
         weights: None,
         check_inputs,
         accord: None,
@@ -137,19 +141,16 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     })
 }
 
-fn same_version(manifest: &Manifest) -> Result<(), SessionError> {
-    if manifest.version == VERSION {
-        return Ok(());
-    }
-    Err(Obstacle::Version(manifest.version).into())
+fn same_version(manifest: &Manifest) -> Result<Edition, SessionError> {
+    Ok(spoken(manifest.version, Edition::NEWEST).map_err(Obstacle::from)?)
 }
 
-/// Whether the manifest speaks of this program.
+/// Whether the manifest speaks of this program; the messages in which its session speaks.
 ///
 /// # Errors
 /// In which point it does not, or why the protocol cannot run the program.
-pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError> {
-    same_version(manifest)?;
+pub fn check(manifest: &Manifest, program: &Checked) -> Result<Edition, SessionError> {
+    let edition = same_version(manifest)?;
     supported(manifest.protocol, program)?;
     let own = digest(program).map_err(Obstacle::from)?;
     if own.0 != manifest.program {
@@ -159,7 +160,7 @@ pub fn check(manifest: &Manifest, program: &Checked) -> Result<(), SessionError>
         let difference = Difference::Ring { manifest: manifest.ring_bits, program: program.ring_bits };
         return Err(Obstacle::from(difference).into());
     }
-    Ok(())
+    Ok(edition)
 }
 
 /// Whether a protocol computes every step of a program as it should.

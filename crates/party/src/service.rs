@@ -18,12 +18,13 @@ use crate::audit::{Audit, Head, OpenError};
 use crate::code::Code;
 use crate::config::{ClientEntry, Config, Process, Right};
 use crate::doors::{Doors, Full, HANDSHAKE, Knock, Sparing};
+use crate::edition::spoken;
 use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
 use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
 use crate::locks::{Lock, Locks};
 use crate::log::{Level, Log};
-use crate::messages::{SessionError, VERSION};
+use crate::messages::SessionError;
 use crate::models::{Asking, listed};
 use crate::numbers::Numbers;
 use crate::open::Wanted;
@@ -314,11 +315,8 @@ impl Service {
             );
         };
         channel.name(&format!("client {name}"));
-        let Greeting { version } = hear_short(&mut channel)?;
-        if version != VERSION {
-            let reason =
-                format!("it speaks version {version} of the messages, and this party version {VERSION}");
-            return self.refuse(&mut channel, Code::DifferentVersion, reason);
+        if !self.understands(&site, &mut channel)? {
+            return Ok(());
         }
         if client.may.is_empty() {
             return self.refuse(&mut channel, Code::Forbidden, "this client may do nothing here".into());
@@ -336,11 +334,8 @@ impl Service {
         let key = channel.peer_fingerprint();
         let index = site.config.parties.iter().position(|party| party.keys.contains(key));
         channel.name(&index.map_or_else(|| "a party".into(), |index| site.config.party_name(index)));
-        let Greeting { version } = hear_short(&mut channel)?;
-        if version != VERSION {
-            let reason =
-                format!("it speaks version {version} of the messages, and this party version {VERSION}");
-            return self.refuse(&mut channel, Code::DifferentVersion, reason);
+        if !self.understands(site, &mut channel)? {
+            return Ok(());
         }
         let _guest = match self.doors.client(key) {
             Ok(guest) => guest,
@@ -358,6 +353,24 @@ impl Service {
                 self.record_stranger(peer, reason);
             }
         })
+    }
+
+    /// Hears the greeting: whether this party speaks what it says.
+    fn understands(&self, site: &Site, channel: &mut Channel) -> Result<bool, SessionError> {
+        let Greeting { version } = hear_short(channel)?;
+        let Err(not) = spoken(version, site.config.session.messages) else { return Ok(true) };
+        let (code, reason) = (Code::DifferentVersion, not.to_string());
+        if not.is_newer() {
+            // It comes again: that is no refusal to write down.
+            say(channel, &Tell::Refused { code, reason })?;
+            self.watch.refused(code);
+            self.log(&format!("{}: {not}", channel.peer()));
+        } else {
+            self.refuse(channel, code, reason)?;
+        }
+        // It asks something at the same time, and shall hear why that is of no use.
+        channel.drain(Instant::now() + HANDSHAKE.min(site.config.session.deadline));
+        Ok(false)
     }
 
     fn refuse(&self, channel: &mut Channel, code: Code, reason: String) -> Result<(), SessionError> {

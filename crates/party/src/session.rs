@@ -16,6 +16,7 @@ use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::audit::{self, Head};
 use crate::deployment::{CHANGED, Part};
 use crate::difference::Difference;
+use crate::edition::Edition;
 use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
@@ -67,6 +68,7 @@ pub(crate) struct Session {
     room: Arc<Rendezvous>,
     ending: Arc<Ending>,
     order: Order,
+    edition: Edition,
     program: Checked,
     part: Part,
 }
@@ -121,10 +123,10 @@ impl Session {
             return refused(Difference::Sharing { model: model.into(), deployed, asked });
         }
         let program = part.deployment.parse()?;
-        check(manifest, &program)?;
+        let edition = check(manifest, &program)?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(index, &program, CHANGED)?;
-        Ok(Session { site, room, ending, order, program, part })
+        Ok(Session { site, room, ending, order, edition, program, part })
     }
 
     /// The program.
@@ -193,7 +195,17 @@ impl Session {
             .collect();
         let Manifest { protocol, session, check_inputs, .. } = *manifest;
         let weights = Some(self.part.weights);
-        let job = Job { program: self.program, protocol, session, weights, check_inputs, accord, reporter };
+        let edition = self.edition;
+        let job = Job {
+            program: self.program,
+            protocol,
+            session,
+            edition,
+            weights,
+            check_inputs,
+            accord,
+            reporter,
+        };
         converse(links, &client, job)?;
         Ok(appraisals)
     }
@@ -225,12 +237,11 @@ impl Session {
         peer: Role,
     ) -> Result<Option<(Terms, Proved, Guard)>, SessionError> {
         let (Some(trust), Some(instance)) = (&self.site.trust, instance) else { return Ok(None) };
-        let Manifest { session, program, .. } = self.order.manifest;
-        let own = role(self.site.index);
+        let (manifest, own) = (&self.order.manifest, role(self.site.index));
         let spki = self.site.config.identity.spki();
-        let terms = Terms::of(channel, spki, own, peer, session, program)?;
+        let terms = Terms::of(channel, spki, own, peer, manifest)?;
         let proved = attest(&mut *channel, trust, instance, &terms)?;
-        let guard = instance.guard(&proved.instance, session, own, peer, &terms.exporter)?;
+        let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
         Ok(Some((terms, proved, guard)))
     }
 

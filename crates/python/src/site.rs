@@ -138,7 +138,7 @@ impl Deployed {
                 site.open(deployment, &model.program, protocol, &mut patience).map_err(Failure::party)?;
             let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
             let mut renewal = opened.renewal;
-            let client = Client::join(opened.links, &model.program, protocol, renewal.is_some());
+            let client = Client::join(opened.links, &model.program, &opened.manifest, renewal.is_some());
             let client = client.map_err(Failure::party)?;
             report.seconds.share = begun.elapsed().as_secs_f64();
             let mut step = |done, step: &_| {

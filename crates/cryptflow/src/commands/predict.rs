@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
-    let client = Client::join(opened.links, job.program, protocol, renewal.is_some())?;
+    let client = Client::join(opened.links, job.program, &opened.manifest, renewal.is_some())?;
     report.seconds.share = begun.elapsed().as_secs_f64();
     let results = job.run(client, &bar, &mut report, None, &mut renewal)?;
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {

@@ -1,8 +1,10 @@
 //! `cryptflow status`: whether the parties can be reached, and what they are ready for.
 
 use crate::error::{Error, Result};
+use crate::mixed::older;
 use crate::usable::{Unusable, of_others, unusable};
 use clap::Args;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::Status;
 use serde_json::json;
 
@@ -36,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 let mut object = json!({ "party": index, "name": party.name, "address": party.address });
                 match status {
                     Ok(status) => {
+                        object["messages"] = json!(site.spoken(index).map(Edition::number));
                         object["policy"] = json!(status.policy.map(hex::encode));
                         object["status"] = json!(status);
                     }
@@ -54,7 +57,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         for (index, (status, party)) in statuses.iter().zip(&site.config().parties).enumerate() {
             lines.push(format!("P{index}  {} at {}", party.name, party.address));
             if let Ok(status) = status {
-                lines.extend(described(status, policy.is_some()));
+                let spoken = site.spoken(index);
+                lines.extend(described(status, spoken, policy.is_some()));
+                let (name, own) = (site.config().party_name(index), site.config().session.messages);
+                lines.extend(
+                    spoken
+                        .and_then(|edition| older(&name, edition, own))
+                        .map(|(older, advice)| format!("    {older} ({advice})")),
+                );
             }
             let of_it = wrong.iter().filter(|wrong| wrong.party == Some(index));
             lines.extend(of_it.map(|wrong| format!("    NOT READY: {}", wrong.message)));
@@ -82,12 +92,13 @@ fn refusal<E>(first: &Unusable, count: usize, statuses: &[std::result::Result<St
 }
 
 /// A party that can be reached.
-fn described(status: &Status, attested: bool) -> Vec<String> {
+fn described(status: &Status, spoken: Option<Edition>, attested: bool) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "    version {}, up {} s, {} of {} sessions, {} waiting, runs {}",
+            "    version {}, up {} s, messages {}, {} of {} sessions, {} waiting, runs {}",
             status.software,
             status.uptime,
+            spoken.map_or("–".into(), |edition| edition.to_string()),
             status.sessions.0,
             status.sessions.1,
             status.waiting,

@@ -9,10 +9,12 @@ use cryptflow_figures::table::bytes;
 use cryptflow_party::attested::Trust;
 use cryptflow_party::code::Code;
 use cryptflow_party::config::Config;
+use cryptflow_party::edition::{Edition, Spoken};
 use cryptflow_party::messages::SessionError;
 use cryptflow_party::watch::{Measured, Standing, advice, ask, compare, measure, own_standing};
 
 use super::Finding;
+use crate::mixed::older;
 use crate::remote::Site;
 use crate::usable::unusable;
 
@@ -58,7 +60,7 @@ pub(super) fn of_party(config: &Config, trust: Option<&Trust>, own: usize) -> Ve
 fn own_party(config: &Config, own: &Standing, index: usize) -> Vec<Finding> {
     let (check, name) = ("own party", config.party_name(index));
     let address = config.parties.get(index).map(|party| party.address.as_str()).unwrap_or_default();
-    let asked = match resolved(address).map(|_| ask(config, index, PATIENCE)) {
+    let asked = match resolved(address).map(|_| ask(config, &Spoken::default(), index, PATIENCE)) {
         Err(finding) => return vec![finding],
         Ok(Err(error)) if Code::from(&error) == Code::Unreachable => {
             let advice = "start it: cryptflow party. Where it runs, a router may not lead back from inside: ask the others";
@@ -90,7 +92,7 @@ fn to_party(config: &Config, own: &Standing, index: usize) -> Vec<Finding> {
     if let Err(finding) = resolved(address) {
         return vec![finding];
     }
-    let (asked, mut channel) = match ask(config, index, PATIENCE) {
+    let (asked, mut channel) = match ask(config, &Spoken::default(), index, PATIENCE) {
         Ok(asked) => asked,
         Err(error) => return vec![unreached(&error)],
     };
@@ -98,6 +100,7 @@ fn to_party(config: &Config, own: &Standing, index: usize) -> Vec<Finding> {
     let mut found = vec![
         Finding::ok("connection", format!("{address}: TLS 1.3, and the key that is written down")),
         versions(&asked.standing.software),
+        messages(&name, asked.edition, config.session.messages),
     ];
     let differing = compare(own, &asked.standing, &name, asked.ahead);
     if differing.is_empty() {
@@ -130,6 +133,10 @@ pub(super) fn of_client(site: &Site) -> Vec<Finding> {
         let may =
             format!("{address}: knows this client as {}, which may {}", status.client, status.may.join(", "));
         let mut found = vec![Finding::ok("connection", may), versions(&status.software)];
+        let (config, spoken) = (site.config(), site.spoken(index));
+        found.extend(
+            spoken.map(|edition| messages(&config.party_name(index), edition, config.session.messages)),
+        );
         let of_it = wrong.iter().filter(|it| it.party == Some(index));
         let ask = "ask its operator, or compare the configurations";
         found.extend(of_it.map(|it| Finding::failed("agreement", it.code, &it.message, ask)));
@@ -177,8 +184,16 @@ fn versions(theirs: &str) -> Finding {
         false => Finding::warning(
             "version",
             format!("{theirs} there, {own} here"),
-            "install the same version everywhere",
+            "it works where both speak the same messages; install the same version everywhere in the end",
         ),
+    }
+}
+
+/// The messages that a party, by its name, and this site speak; `own` is the newest of this site.
+fn messages(name: &str, edition: Edition, own: Edition) -> Finding {
+    match older(name, edition, own) {
+        None => Finding::ok("messages", format!("version {edition}")),
+        Some((message, advice)) => Finding::warning("messages", message, advice),
     }
 }
 

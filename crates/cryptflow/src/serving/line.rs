@@ -252,7 +252,7 @@ impl Shared {
         let opened = self.site.open(deployment, program, protocol, &mut patience)?;
         let session = self.site.session(&opened);
         let mut renewal = opened.renewal;
-        let client = Client::join(opened.links, program, protocol, renewal.is_some())?;
+        let client = Client::join(opened.links, program, &opened.manifest, renewal.is_some())?;
         loop {
             // Parties that had nothing to do may have given the place to somebody else; another session is begun.
             let over = client.is_over();

@@ -12,8 +12,9 @@ use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, answer, ready, say};
-use cryptflow_party::messages::{Manifest, Reply, Request, SessionError, VERSION, receive, send};
+use cryptflow_party::messages::{Manifest, Reply, Request, SessionError, receive, send};
 use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::LinkOptions;
@@ -128,7 +129,7 @@ impl Hostile {
 
     fn greeted(&self, party: usize) -> std::result::Result<Channel, SessionError> {
         let mut channel = self.channel(party)?;
-        say(&mut channel, &Greeting { version: VERSION })?;
+        say(&mut channel, &Greeting { version: Edition::NEWEST.number() })?;
         Ok(channel)
     }
 
@@ -268,7 +269,7 @@ impl Hostile {
     fn brings_what_is_beyond_bounds(&mut self, random: &mut Random) -> Result {
         let (deployment, program) = self.site.describe(&self.model)?;
         let opened = self.site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())?;
-        let client = Client::join(opened.links, &program, ProtocolName::Mirror, false)?;
+        let client = Client::join(opened.links, &program, &opened.manifest, false)?;
         let mut x = vec![0; 4 * common::BATCH];
         x[random.below(8) as usize] = 1 << (24 + random.below(39));
         client.infer(&[x], &mut |_| ())?;

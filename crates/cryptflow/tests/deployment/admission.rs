@@ -98,7 +98,7 @@ fn an_idle_session_yields_to_who_waits() {
     let (_, program) = alice.describe("tiny").unwrap();
     let join = || {
         let opened = open(&alice, &mut Patience::none()).unwrap();
-        Client::join(opened.links, &program, ProtocolName::Mirror, false).unwrap()
+        Client::join(opened.links, &program, &opened.manifest, false).unwrap()
     };
     let ask = |client: &Client<'_>| {
         let rows = crate::common::rows(crate::common::BATCH);
@@ -211,7 +211,7 @@ fn a_party_that_is_told_to_stop_lets_its_sessions_end() {
     let error = open(&alice, &mut Patience::none()).map(drop).unwrap_err();
     assert!(error.contains("P1 cannot now: this party is being stopped"), "{error}");
     // The session that runs is as good as any.
-    let client = Client::join(held.links, &program, ProtocolName::Mirror, false).unwrap();
+    let client = Client::join(held.links, &program, &held.manifest, false).unwrap();
     client.finish().unwrap();
     assert_eq!(sites.await_end(1), Some(0));
     let log = audit(&sites, 1);
@@ -229,7 +229,7 @@ fn a_session_that_does_not_end_is_ended_when_its_party_stops() {
     let alice = alice(&sites);
     let (_, program) = alice.describe("tiny").unwrap();
     let held = open(&alice, &mut Patience::none()).unwrap();
-    let client = Client::join(held.links, &program, ProtocolName::Mirror, false).unwrap();
+    let client = Client::join(held.links, &program, &held.manifest, false).unwrap();
     sites.signal(2, "-TERM");
     assert_eq!(sites.await_end(2), Some(0));
     let error = client.finish().unwrap_err().to_string();
@@ -257,7 +257,7 @@ fn clients_are_added_and_revoked_while_parties_run() {
     let alice = alice(&sites);
     let (_, program) = alice.describe("tiny").unwrap();
     let held = open(&alice, &mut Patience::none()).unwrap();
-    let client = Client::join(held.links, &program, ProtocolName::Mirror, false).unwrap();
+    let client = Client::join(held.links, &program, &held.manifest, false).unwrap();
 
     let key = sites.another_client("bob");
     let bob = Site::read(&sites.config("bob"), None).unwrap();
@@ -269,7 +269,7 @@ fn clients_are_added_and_revoked_while_parties_run() {
     }
     reload(&sites, "the configuration was read again: client bob is new");
     let of_bob = open(&bob, &mut Patience::none()).unwrap();
-    let of_bob = Client::join(of_bob.links, &program, ProtocolName::Mirror, false).unwrap();
+    let of_bob = Client::join(of_bob.links, &program, &of_bob.manifest, false).unwrap();
 
     sites.edit("p1", &entry, "");
     reload_one(&sites, 1, "the configuration was read again: client bob is gone");

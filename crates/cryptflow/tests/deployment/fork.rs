@@ -8,8 +8,9 @@ use cryptflow::client::Client;
 use cryptflow_party::attested::{Instance, Terms, Trust, attest};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say, versions};
-use cryptflow_party::messages::{Manifest, Request, SessionError, VERSION};
+use cryptflow_party::messages::{Manifest, Request, SessionError};
 use cryptflow_program::{Checked, Program};
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use cryptflow_wire::{Guard, LinkOptions, Role};
@@ -43,7 +44,7 @@ impl Alice {
     pub fn channel(&self, address: &str, key: Fingerprint, index: usize) -> Result<Channel, SessionError> {
         let end = Instant::now() + Duration::from_secs(10);
         let mut channel = Channel::connect(address, &self.config.identity, key, &format!("P{index}"), end)?;
-        say(&mut channel, &Greeting { version: VERSION })?;
+        say(&mut channel, &Greeting { version: Edition::NEWEST.number() })?;
         Ok(channel)
     }
 
@@ -101,7 +102,7 @@ impl Alice {
         ready(&mut channel)?;
         let (own, peer) = (Role::Client, Role::Party(index as u8));
         let spki = self.config.identity.spki();
-        let terms = Terms::of(&channel, spki, own, peer, manifest.session, manifest.program)?;
+        let terms = Terms::of(&channel, spki, own, peer, manifest)?;
         let proved = attest(&mut channel, &self.trust, instance, &terms)?;
         let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
         Ok((channel, terms, guard))
@@ -126,7 +127,7 @@ pub fn open(sites: &Sites, at: &[usize; 3]) -> Result<Session, SessionError> {
     }
     // Tests leak a program or two.
     let program: &'static Program = Box::leak(Box::new(program));
-    let client = Client::join(links, program, manifest.protocol, true)?;
+    let client = Client::join(links, program, &manifest, true)?;
     Ok(Session { client, manifest, trust: alice.trust, instance, terms: all_terms })
 }
 

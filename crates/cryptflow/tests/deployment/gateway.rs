@@ -48,7 +48,7 @@ impl Gateway {
     }
 
     /// Sends rows, and holds the answer against the float model's.
-    fn answers(&self, count: usize) {
+    pub(crate) fn answers(&self, count: usize) {
         let rows = common::rows(count);
         let (_, told) = self.get("/v2/models/tiny");
         assert_eq!(told["inputs"][0]["shape"], json!([-1, 4]), "{told}");

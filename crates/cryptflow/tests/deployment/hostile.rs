@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
-use cryptflow_party::messages::{self, Manifest};
+use cryptflow_party::messages::Manifest;
 use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::Movement;
@@ -196,7 +197,7 @@ fn a_client_that_was_let_in_is_no_stranger() {
 fn connected(sites: &Sites, site: &Site) -> Channel {
     let (end, key) = (Instant::now() + PATIENCE, sites.fingerprints[0]);
     let mut channel = Channel::connect(&sites.addresses[0], &site.config().identity, key, "P0", end).unwrap();
-    say(&mut channel, &Greeting { version: messages::VERSION }).unwrap();
+    say(&mut channel, &Greeting { version: Edition::NEWEST.number() }).unwrap();
     channel
 }
 

@@ -32,7 +32,7 @@ fn ask(site: &Site) -> Result<(), String> {
     let mut patience = Patience::of(Patience::USUAL, &mut silent);
     let opened =
         site.open(&deployment, &program, ProtocolName::Mirror, &mut patience).map_err(|e| text(&e))?;
-    let client = Client::join(opened.links, &program, ProtocolName::Mirror, false).map_err(|e| text(&e))?;
+    let client = Client::join(opened.links, &program, &opened.manifest, false).map_err(|e| text(&e))?;
     let rows = common::rows(common::BATCH);
     let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
     let answer = client.infer(&[input], &mut |_| ()).map_err(|e| text(&e))?;

@@ -319,7 +319,8 @@ fn infer(sites: &Sites, protocol: ProtocolName, element: i64) -> Result<(), Stri
     let opened = site
         .open(&deployment, &program, protocol, &mut Patience::none())
         .map_err(|error| error.to_string())?;
-    let client = Client::join(opened.links, &program, protocol, false).map_err(|error| error.to_string())?;
+    let client =
+        Client::join(opened.links, &program, &opened.manifest, false).map_err(|error| error.to_string())?;
     let mut x = vec![0; 4 * common::BATCH];
     x[5] = element;
     client.infer(&[x], &mut |_| ()).map_err(|error| error.to_string())?;

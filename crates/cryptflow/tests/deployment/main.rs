@@ -17,6 +17,7 @@ mod attacks;
 mod attested;
 mod cluster;
 mod doctor;
+mod editions;
 mod faults;
 mod fork;
 mod frames;

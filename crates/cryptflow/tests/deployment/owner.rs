@@ -6,9 +6,10 @@ use cryptflow::remote::Site;
 use cryptflow::standing::Standing;
 use cryptflow_party::commitments::Told;
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, PIECE, held, ready, say, versions};
 use cryptflow_party::holding::Held;
-use cryptflow_party::messages::{SessionError, VERSION};
+use cryptflow_party::messages::SessionError;
 use cryptflow_wire::tls::Channel;
 
 use crate::sites::PATIENCE;
@@ -46,7 +47,7 @@ pub fn greeted(site: &Site, party: usize) -> Result<Channel, SessionError> {
     let entry = &config.parties[party];
     let peer = format!("P{party}");
     let mut channel = Channel::connect(&entry.address, &config.identity, entry.keys.now, &peer, end)?;
-    say(&mut channel, &Greeting { version: VERSION })?;
+    say(&mut channel, &Greeting { version: Edition::NEWEST.number() })?;
     Ok(channel)
 }
 

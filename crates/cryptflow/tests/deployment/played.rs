@@ -101,7 +101,7 @@ pub fn stage(sites: &mut Sites, stolen: bool) -> Stage {
             say(&mut channel, &Tell::Ready).unwrap();
             let (own, peer) = (Role::Party(2), Role::Party(index));
             let spki = config.identity.spki();
-            let terms = Terms::of(&channel, spki, own, peer, session, manifest.program).unwrap();
+            let terms = Terms::of(&channel, spki, own, peer, manifest).unwrap();
             let proved = attest(&mut channel, &trust, &instance, &terms).unwrap();
             let guard = instance.guard(&proved.instance, session, own, peer, &terms.exporter).unwrap();
             channel.name(&peer.to_string());

@@ -76,7 +76,7 @@ impl Open {
         let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none()).unwrap();
         // Tests leak a program or two.
         let program = Box::leak(Box::new(program));
-        let client = Client::join(opened.links, program, ProtocolName::Mirror, false).unwrap();
+        let client = Client::join(opened.links, program, &opened.manifest, false).unwrap();
         // One of those that waited serves it.
         let processes = waiting.map(|waiting| {
             let serving: Vec<u32> = waiting.into_iter().filter(|&id| serves(id)).collect();

@@ -55,7 +55,7 @@ fn served(site: &Site) -> Result<Duration, String> {
     let opened = site
         .open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none())
         .map_err(|e| text(&e))?;
-    let client = Client::join(opened.links, &program, ProtocolName::Mirror, false).map_err(|e| text(&e))?;
+    let client = Client::join(opened.links, &program, &opened.manifest, false).map_err(|e| text(&e))?;
     let rows = common::rows(common::BATCH);
     let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
     let answer = client.infer(&[input], &mut |_| ()).map_err(|e| text(&e))?;

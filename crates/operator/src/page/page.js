@@ -81,7 +81,7 @@ function show(said) {
   document.title = `${said.ready ? "" : "! "}${name}`;
   $("state").textContent = said.ready ? "ready" : "not ready";
   $("state").className = `state ${said.ready ? "good" : "bad"}`;
-  $("who").textContent = `version ${p.version}, up ${span(p.uptime)}, at ${p.listen}, runs ${p.protocols.join(", ")}; ` +
+  $("who").textContent = `version ${p.version}, messages ${p.messages}, up ${span(p.uptime)}, at ${p.listen}, runs ${p.protocols.join(", ")}; ` +
     (p.hardware ? `attests with ${p.hardware}` : "attests nothing");
   $("causes").hidden = said.ready;
   $("causes-list").replaceChildren(...s.causes.map((cause) => {
@@ -103,10 +103,15 @@ function show(said) {
   table("sessions", [["client"], ["model"], ["at"], ["for", true], ["runs", true], ["sent", true], ["memory", true]],
     s.sessions.map((x) => [x.client, `${x.model} (${x.protocol})`, progress(x), span(x.seconds), x.runs, size(x.sent),
       x.memory ? size(x.memory) : "–"]), "None runs.");
-  table("peers", [["party"], ["address"], ["state"], ["rtt", true], ["clock", true], ["version", true]],
+  table("peers", [["party"], ["address"], ["state"], ["rtt", true], ["clock", true], ["version", true], ["messages", true]],
     s.peers.map((x) => [x.name === `p${x.index}` ? `P${x.index}` : `P${x.index} · ${x.name}`, x.address,
       x.asked === null ? "not asked yet" : element("span", x.reached ? "reached" : "not reached", x.reached ? "good" : "bad"),
-      span(x.rtt), x.clock === null ? "–" : `${x.clock < 0 ? "−" : "+"}${span(Math.abs(x.clock))}`, x.version || "–"]), "There are none.");
+      span(x.rtt), x.clock === null ? "–" : `${x.clock < 0 ? "−" : "+"}${span(Math.abs(x.clock))}`, x.version || "–", x.messages || "–"]), "There are none.");
+  const older = s.peers.filter((x) => x.messages !== null && x.messages < p.messages);
+  $("mixed").hidden = older.length === 0;
+  $("mixed").textContent = older.length === 0 ? "" : `${older.map((x) => `P${x.index}`).join(" and ")} ` +
+    `${older.length === 1 ? "speaks" : "speak"} older messages than this party, which speaks version ${p.messages}: sessions speak ` +
+    "the newest that all speak. They work; upgrade the others, or remove session.messages where it is set.";
   table("models", [["name"], ["protocol"], ["digest"]],
     s.models.map((x) => [x.name, x.protocol, x.damage === null ? code(x.digest) : element("span", x.damage, "bad")]),
     "None is deployed here.");

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AttestationError, Instance, Trust};
 use crate::code::Code;
-use crate::messages::{SessionError, VERSION, decode};
+use crate::messages::{Manifest, SessionError, decode};
 
 /// Longest message: evidence with its certificates.
 const LIMIT: usize = 1 << 20;
@@ -63,6 +63,8 @@ impl Port for &Link {
 /// What both ends of a connection know of it, and of each other.
 #[derive(Clone, Debug)]
 pub struct Terms {
+    /// Version of the messages.
+    pub version: u32,
     /// The session's number.
     pub session: [u8; 32],
     /// Digest of the program.
@@ -89,12 +91,12 @@ impl Terms {
         own_spki: &[u8],
         own: Role,
         peer: Role,
-        session: [u8; 32],
-        program: [u8; 32],
+        manifest: &Manifest,
     ) -> Result<Terms, SessionError> {
+        let Manifest { version, session, program, .. } = *manifest;
         let exporter = channel.exporter(EXPORTER_LABEL)?;
         let (own_spki, peer_spki) = (own_spki.to_vec(), channel.peer_spki().to_vec());
-        Ok(Terms { session, program, own, peer, own_spki, peer_spki, exporter })
+        Ok(Terms { version, session, program, own, peer, own_spki, peer_spki, exporter })
     }
 
     fn binding<'a>(
@@ -107,7 +109,7 @@ impl Terms {
         let (own, peer) = ((self.own, &self.own_spki[..]), (self.peer, &self.peer_spki[..]));
         let (prover, verifier) = if prover_is_own { (own, peer) } else { (peer, own) };
         Binding {
-            version: VERSION,
+            version: self.version,
             session: self.session,
             prover: judged(prover.0),
             verifier: judged(verifier.0),

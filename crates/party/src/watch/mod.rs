@@ -18,6 +18,7 @@ use std::time::Instant;
 use cryptflow_operator::Totals;
 
 use crate::code::Code;
+use crate::edition::Spoken;
 use crate::messages::Manifest;
 use peers::Seen;
 use standing::Known;
@@ -38,6 +39,8 @@ pub(crate) struct Watch {
     sessions: AtomicU64,
     peers: Mutex<BTreeMap<usize, Seen>>,
     kept: Mutex<Option<Known>>,
+    /// What messages the others speak.
+    spoken: Spoken,
 }
 
 /// A session that runs.

@@ -11,8 +11,9 @@ use super::standing::{Standing, clock, compare};
 use super::{Watch, locked};
 use crate::code::Code;
 use crate::config::Config;
-use crate::greeting::{Ask, Greeting, Tell, answer_short, hear_short, say};
-use crate::messages::{SessionError, VERSION};
+use crate::edition::{Edition, Spoken};
+use crate::greeting::{Ask, Tell, answer_short, greet, hear_short, say};
+use crate::messages::SessionError;
 use crate::service::Service;
 use crate::site::Site;
 
@@ -37,6 +38,8 @@ pub struct Asked {
     pub rtt: Duration,
     /// Seconds by which its clock is ahead.
     pub ahead: f64,
+    /// The newest messages that it and this site speak.
+    pub edition: Edition,
 }
 
 /// When a party was asked last, and what came of it.
@@ -46,25 +49,32 @@ pub(super) struct Seen {
     pub(super) result: Result<Asked, (Code, String)>,
 }
 
-/// Asks a party how it stands, and leaves the channel open for more.
+/// Asks a party how it stands, and leaves the channel open for more. `spoken` is what is known of the messages that
+/// parties speak.
 ///
 /// # Errors
 /// It cannot be reached, or refuses.
-pub fn ask(config: &Config, index: usize, patience: Duration) -> Result<(Asked, Channel), SessionError> {
-    let party = config.parties.get(index).ok_or(SessionError::NoParty(index))?;
-    let (end, name) = (Instant::now() + patience, config.party_name(index));
-    let mut channel = Channel::connect(&party.address, &config.identity, party.keys, &name, end)?;
-    say(&mut channel, &Greeting { version: VERSION })?;
-    let rtt = round_trip(&mut channel)?;
+pub fn ask(
+    config: &Config,
+    spoken: &Spoken,
+    index: usize,
+    patience: Duration,
+) -> Result<(Asked, Channel), SessionError> {
+    let (channel, asked) = greet(config, spoken, index, patience, ask_in)?;
+    Ok((asked, channel))
+}
+
+fn ask_in(channel: &mut Channel, edition: Edition) -> Result<Asked, SessionError> {
+    let rtt = round_trip(channel)?;
     let before = clock();
-    say(&mut channel, &Ask::Standing)?;
-    let Tell::Standing(standing) = answer_short(&mut channel)? else {
+    say(channel, &Ask::Standing)?;
+    let Tell::Standing(standing) = answer_short(channel)? else {
         let reason = "another answer was due".into();
         return Err(SessionError::Message { peer: channel.peer().into(), reason });
     };
     let middle = before.midpoint(clock()) as f64;
     let ahead = (standing.clock as f64 - middle) / 1000.0;
-    Ok((Asked { standing: *standing, rtt, ahead }, channel))
+    Ok(Asked { standing: *standing, rtt, ahead, edition })
 }
 
 impl Watch {
@@ -74,7 +84,7 @@ impl Watch {
         thread::scope(|scope| {
             for index in others {
                 scope.spawn(move || {
-                    let result = ask(&site.config, index, PATIENCE);
+                    let result = ask(&site.config, &self.spoken, index, PATIENCE);
                     let result = result.map(|(asked, _)| asked);
                     let result = result.map_err(|error| (Code::from(&error), error.to_string()));
                     locked(&self.peers).insert(index, Seen { when: Instant::now(), result });
@@ -169,7 +179,9 @@ pub fn advice(code: Code) -> &'static str {
         }
         Code::WrongKey => "compare fingerprints over the telephone, and addresses: one of them is another's",
         Code::KeyNotAccepted => "its operator puts this site's fingerprint into its configuration",
-        Code::DifferentVersion => "install the same version everywhere",
+        Code::DifferentVersion => {
+            "upgrade the older of the two; session.messages may keep one from speaking more"
+        }
         Code::Timeout | Code::Gone => "look at its machine, and at the network between",
         Code::Busy => "it has no free place for connections: look at who takes them, in its log",
         // The message says it.

@@ -58,6 +58,7 @@ impl Service {
             index: site.index,
             name: config.parties.get(site.index).map(|party| party.name.clone()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").into(),
+            messages: config.session.messages.number(),
             protocols: config.session.protocols.iter().map(ToString::to_string).collect(),
             listen: config.listen.clone().unwrap_or_default(),
             fingerprint: config.identity.fingerprint().to_string(),
@@ -82,6 +83,7 @@ impl Service {
                 rtt: said.map(|said| said.rtt.as_secs_f64()),
                 clock: said.map(|said| said.ahead),
                 version: said.map(|said| said.standing.software.clone()),
+                messages: said.map(|said| said.edition.number()),
             }
         };
         others.map(peer).collect()

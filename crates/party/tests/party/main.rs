@@ -7,6 +7,7 @@ mod binary;
 mod commitments;
 mod deployment;
 mod doors;
+mod editions;
 mod lanes;
 mod messages;
 mod numbers;

@@ -128,7 +128,7 @@ fn ask(
         let mut silent = |_: &str| ();
         let mut patience = Patience::of(Patience::USUAL, &mut silent);
         let opened = site.open(deployment, program, deployment.protocol, &mut patience)?;
-        Client::join(opened.links, program, deployment.protocol, opened.renewal.is_some()).map_err(Error::new)
+        Client::join(opened.links, program, &opened.manifest, opened.renewal.is_some()).map_err(Error::new)
     };
     let mut client = None;
     while !stop.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! A party of another version: the command has one version only, so this is a process of this test's own executable,
-//! which says what every version says to those of another.
+//! A party of a release that is too old: it is a process of this test's own executable, which says what every release
+//! says to those that speak nothing that it does.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use cryptflow_party::code::Code;
 use cryptflow_party::config::Config;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Greeting, Tell, hear_short, say};
-use cryptflow_party::messages::VERSION;
 use cryptflow_wire::tls::Arrival;
 
 const VARIABLE: &str = "CRYPTFLOW_ELDER_PARTY";
@@ -32,9 +32,9 @@ fn process() {
         let arrived =
             Arrival::hear(stream.unwrap(), end).and_then(|arrival| arrival.accept(&config.identity, welcome));
         let Ok(mut channel) = arrived else { continue };
-        let _: Result<Greeting, _> = hear_short(&mut channel);
-        let own = VERSION - 1;
-        let reason = format!("it speaks version {VERSION} of the messages, and this party version {own}");
+        let Ok(Greeting { version }) = hear_short(&mut channel) else { continue };
+        let own = Edition::OLDEST.number() - 1;
+        let reason = format!("it speaks version {version} of the messages, and this party version {own}");
         let _ = say(&mut channel, &Tell::Refused { code: Code::DifferentVersion, reason });
     }
 }

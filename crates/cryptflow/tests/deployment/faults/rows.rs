@@ -78,14 +78,18 @@ pub(super) const PARTIES: &[Row] = &[
         mend: acts::nothing,
     },
     Row {
-        fault: "a party is of another version",
+        fault: "a party is of a release that is too old",
         parties: ALL,
         act: acts::another_version,
         client: Some((
             &["different-version"],
-            &["P# refuses: it speaks version", "of the messages, and this party version"],
+            &[
+                "P# and this side, which speaks versions",
+                "have none in common: upgrade the older",
+                "P# says: it speaks version",
+            ],
         )),
-        operator: Some((Whose::Others, "not ready: P# refuses: it speaks version")),
+        operator: Some((Whose::Others, "not ready: P# and this side, which speaks versions")),
         mend: acts::restart,
     },
 ];

@@ -22,7 +22,8 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     site: Where,
-    /// Which of a party's lanes to look at: its number, from 0; auto takes the number at the end of the host's name.
+    /// Which lane to look at: its number, from 0; auto takes the number at the end of the host's name. Where it is not
+    /// given, all are.
     #[arg(long, value_name = "NUMBER|auto")]
     lane: Option<Lane>,
 }
@@ -30,8 +31,7 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Where { config, insecure_simulated_tee } = &arguments.site;
-    let lane = arguments.lane.unwrap_or_default();
-    let found = examine(config, lane, insecure_simulated_tee.as_deref());
+    let found = examine(config, arguments.lane, insecure_simulated_tee.as_deref());
     let count = |outcome| found.iter().filter(|finding| finding.outcome == outcome).count();
     let (failed, warnings) = (count(Outcome::Failed), count(Outcome::Warning));
     if arguments.json {
@@ -51,7 +51,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn text(found: &[Finding]) -> String {
-    let about = |finding: &Finding| finding.party.map_or("this site".into(), |index| format!("P{index}"));
+    let about = |finding: &Finding| match (finding.lane, finding.party) {
+        (None, None) => "this site".into(),
+        (Some(lane), None) => format!("lane {lane}"),
+        (None, Some(party)) => format!("P{party}"),
+        (Some(lane), Some(party)) => format!("lane {lane} P{party}"),
+    };
     let rows = found.iter().flat_map(|finding| {
         let word = finding.outcome.word().to_string();
         let first = [about(finding), finding.check.to_string(), word, finding.message.clone()];

@@ -8,6 +8,7 @@ use cryptflow_party::attested::Trust;
 use cryptflow_party::code::Code;
 use cryptflow_party::config::Config;
 use cryptflow_wire::Role;
+use cryptflow_wire::tls::exposed;
 
 use super::Finding;
 
@@ -17,29 +18,29 @@ const ROOM: u64 = 1 << 30;
 /// Collateral that was fetched longer ago may be refused soon: policies allow a week, unless they say otherwise.
 const OLD: Duration = Duration::from_secs(5 * 24 * 3600);
 
-/// Rights to what others must not read, or change. The key's are a matter of the configuration, which is not
-/// read where they are too wide.
-pub(super) fn permissions(config: &Config, path: &Path) -> Vec<Finding> {
-    let token = config.operator.as_ref().and_then(|port| port.token.as_deref());
-    let party = matches!(config.role, Role::Party(_));
-    let table: [(&str, Option<&Path>, u32); 4] = [
-        ("the configuration", Some(path), 0o022),
-        ("the store", Some(config.store.as_path()).filter(|_| party), 0o077),
-        ("the audit log", Some(config.audit.as_path()).filter(|_| party), 0o077),
-        ("the operator's token", token, 0o077),
-    ];
+/// Rights to what others must not read, or change, of all these lanes. The key's are a matter of the configuration,
+/// which is not read where they are too wide.
+pub(super) fn permissions(lanes: &[Config], path: &Path) -> Vec<Finding> {
+    let wide = |what: &str, path: &Path, mode: u32, verb: &str, rights: &str| {
+        let message = format!("others than its owner may {verb} {what}, {} ({mode:03o})", path.display());
+        Finding::failed("permissions", Code::Failed, message, format!("chmod go-{rights} {}", path.display()))
+    };
     let mut found = Vec::new();
-    for (what, path, forbidden) in table {
-        let Some(path) = path else { continue };
-        let Some(mode) = mode(path) else { continue };
-        if mode & forbidden != 0 {
-            let verb = if forbidden == 0o022 { "change" } else { "read or change" };
-            let message = format!("others than its owner may {verb} {what}, {} ({mode:03o})", path.display());
-            let advice =
-                format!("chmod go-{} {}", if forbidden == 0o022 { "w" } else { "rwx" }, path.display());
-            found.push(Finding::failed("permissions", Code::Failed, message, advice));
+    found.extend(
+        mode(path)
+            .filter(|mode| mode & 0o022 != 0)
+            .map(|mode| wide("the configuration", path, mode, "change", "w")),
+    );
+    for config in lanes.iter().filter(|config| matches!(config.role, Role::Party(_))) {
+        for (what, path) in [("the store", &config.store), ("the audit log", &config.audit)] {
+            let mode = mode(path).filter(|mode| mode & 0o077 != 0);
+            found.extend(mode.map(|mode| wide(what, path, mode, "read or change", "rwx")));
         }
     }
+    // It is the same for all lanes.
+    let token = lanes.first().and_then(|config| config.operator.as_ref()?.token.as_deref());
+    let read = token.and_then(|path| Some((path, exposed(path)?)));
+    found.extend(read.map(|(path, mode)| wide("the operator's token", path, mode, "read or change", "rwx")));
     if found.is_empty() {
         found.push(Finding::ok("permissions", "key, configuration and what is kept are their owner's alone"));
     }

@@ -120,6 +120,42 @@ fn each_fault_has_its_advice() {
         std::fs::metadata(sites.site("p0").join("store")).unwrap().permissions().mode() & 0o777,
         0o755
     );
+    open(&sites.site("p0").join("store"), 0o700);
+    // A secret is as much its owner's as a private key.
+    let token = sites.site("p0").join("token");
+    std::fs::write(&token, "a-token-that-nobody-guesses\n").unwrap();
+    let listen = format!("[operator]\nlisten = \"{}\"\ntoken = \"token\"\n[session]\n", free_address());
+    sites.edit("p0", "[session]\n", &listen);
+    let owner = rustix::process::geteuid().as_raw();
+    for (mode, what) in [(0o400, None), (0o600, None), (0o440, Some("token")), (0o604, Some("token"))] {
+        open(&token, mode);
+        let (_, report) = doctor(&sites, "p0");
+        let found = of(&report, "permissions", None);
+        match what {
+            None => assert_eq!(found[0]["outcome"], "ok", "{mode:o}: {found:?}"),
+            Some(what) => {
+                assert!(found[0]["message"].as_str().unwrap().contains(what), "{mode:o}: {found:?}")
+            }
+        }
+    }
+    // Kubernetes hands it over as root's, for the group of a process that is not root's.
+    if owner == 0 {
+        let (folder, nobody) = (sites.folder.path(), 65_532);
+        open(folder, 0o755);
+        let copy = folder.join("copy");
+        std::fs::create_dir(&copy).unwrap();
+        for file in ["cryptflow.toml", "site.cert.pem", "site.key.pem", "token"] {
+            std::fs::copy(sites.site("p0").join(file), copy.join(file)).unwrap();
+            open(&copy.join(file), 0o440);
+            std::os::unix::fs::chown(copy.join(file), Some(0), Some(nobody)).unwrap();
+        }
+        let mut command = cryptflow(&["doctor", "--json", "--config"]);
+        std::os::unix::process::CommandExt::uid(&mut command, nobody);
+        std::os::unix::process::CommandExt::gid(&mut command, nobody);
+        let output = finish(command.arg(copy.join("cryptflow.toml")).spawn().unwrap());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(of(&report, "permissions", None)[0]["outcome"], "ok", "{report:#}");
+    }
     open(&sites.site("p0").join("site.key.pem"), 0o644);
     let (_, report) = doctor(&sites, "p0");
     assert!(

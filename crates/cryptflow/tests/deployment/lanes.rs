@@ -7,7 +7,7 @@ use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_protocols::ProtocolName;
 
-use crate::sites::{Sites, outcome};
+use crate::sites::{Sites, cryptflow, finish, outcome};
 
 /// The processes of the second lane.
 struct Second(Vec<Child>);
@@ -100,4 +100,42 @@ fn models_are_changed_at_each_lane() {
     outcome(sites.client(&["models", "rm", "tiny"])).unwrap();
     let error = sites.predict().unwrap_err();
     assert!(error.contains("was removed"), "{error}");
+}
+
+/// The doctor looks at every lane, and says in which a fault is.
+#[test]
+fn the_doctor_looks_at_every_lane() {
+    let (sites, mut second) = start("");
+    sites.deploy("mirror").unwrap();
+    let doctor = |role: &str, more: &[&str]| {
+        let mut command = cryptflow(&["doctor", "--json", "--config"]);
+        let output = finish(command.arg(sites.config(role)).args(more).spawn().unwrap());
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code().unwrap(), said["findings"].as_array().unwrap().clone())
+    };
+    let lanes = |found: &[serde_json::Value], check: &str, party: usize| -> Vec<(i64, String)> {
+        let of_it = found.iter().filter(|it| it["check"] == check && it["party"] == party);
+        of_it.map(|it| (it["lane"].as_i64().unwrap_or(-1), it["outcome"].as_str().unwrap().into())).collect()
+    };
+    let both = vec![(0, "ok".to_string()), (1, "ok".into())];
+    for role in ["client", "p0"] {
+        let (code, found) = doctor(role, &[]);
+        assert_eq!((code, lanes(&found, "connection", 1)), (0, both.clone()), "{role}: {found:?}");
+        assert_eq!(found.iter().filter(|it| it["check"] == "permissions").count(), 1);
+    }
+    // P1 is away, in the second lane alone; and its store there is open to others.
+    second.0[1].kill().unwrap();
+    second.0[1].wait().unwrap();
+    for role in ["client", "p0"] {
+        let (code, found) = doctor(role, &[]);
+        let expected = vec![(0, "ok".to_string()), (1, "failed".into())];
+        assert_eq!((code, lanes(&found, "connection", 1)), (1, expected), "{role}: {found:?}");
+    }
+    let (code, found) = doctor("p0", &["--lane", "0"]);
+    assert_eq!((code, lanes(&found, "connection", 1)), (0, vec![(-1, "ok".into())]), "{found:?}");
+    let store = sites.site("p2").join("store-1");
+    std::fs::set_permissions(&store, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (_, found) = doctor("p2", &[]);
+    let wide = found.iter().find(|it| it["check"] == "permissions").unwrap();
+    assert!(wide["message"].as_str().unwrap().contains("store-1"), "{wide}");
 }

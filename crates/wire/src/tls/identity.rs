@@ -205,9 +205,9 @@ impl Identity {
     }
 }
 
-/// The rights of a file, where more may read or change it than a private key allows; nothing where the
-/// system has no such rights.
-fn exposed(path: &Path) -> Option<u32> {
+/// The rights of a file, where more may read or change it than a private key, or another secret, allows; nothing where
+/// the system has no such rights.
+pub fn exposed(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

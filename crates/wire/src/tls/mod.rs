@@ -15,5 +15,5 @@ pub use arrival::Arrival;
 pub use channel::Channel;
 #[cfg(all(test, unix))]
 pub(crate) use identity::forbidden;
-pub use identity::{Fingerprint, Identity, IdentityError, Keys, NoFingerprint, NoSignature, signer};
+pub use identity::{Fingerprint, Identity, IdentityError, Keys, NoFingerprint, NoSignature, exposed, signer};
 pub use route::Route;

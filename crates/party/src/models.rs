@@ -223,9 +223,19 @@ impl Asking<'_> {
         if !self.site.store.commit(name, generation, held)? {
             return Ok(());
         }
-        let (event, what) = match &version.content {
-            Content::Deployed { digest, .. } => ("deployed", Some(hex::encode(digest))),
-            Content::Removed => ("removed", None),
+        let (event, said, what) = match &version.content {
+            Content::Deployed { digest, .. } => {
+                // Nobody else deploys what has this digest: each sharing is another.
+                let again = self.site.store.kept(name)?.into_iter().any(|kept| {
+                    kept.committed
+                        && kept.version.generation < generation
+                        && kept.version.content.digest() == *digest
+                });
+                let (event, said) =
+                    if again { ("rolled-back", "rolled back") } else { ("deployed", "deployed") };
+                (event, said, Some(hex::encode(digest)))
+            }
+            Content::Removed => ("removed", "removed", None),
         };
         let owner = &version.client;
         let digest = what.as_ref().map(|digest| format!(", {digest}")).unwrap_or_default();
@@ -235,7 +245,7 @@ impl Asking<'_> {
             "client": owner, "model": name, "version": generation, "deployment": what, "by": client,
         });
         self.service.record(event, fields);
-        self.service.log(&format!("{owner} {event} {name}, version {generation}{digest}{finished}"));
+        self.service.log(&format!("{owner} {said} {name}, version {generation}{digest}{finished}"));
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ use crate::receiving::{Receiving, Room, SHARE};
 use crate::routes::Routes;
 use crate::seats::{Occupancy, Seats};
 use crate::site::Site;
-use crate::store::StoreError;
+use crate::store::{Removal, StoreError};
 use crate::surviving::surviving;
 use crate::watch::{Watch, probe};
 use crate::worker::{SessionCommand, Workers};
@@ -170,6 +170,7 @@ impl Service {
         self.leave_evidence();
         let said = json!({ "hardware": self.hardware(), "version": env!("CARGO_PKG_VERSION") });
         self.recorded(self.audit.begin(site.index, said));
+        self.write_notes_down(&site);
         self.get_ready();
         loop {
             let (socket, address) = match listener.accept() {
@@ -250,6 +251,18 @@ impl Service {
         }
     }
 
+    /// Writes down what the operator did to the store meanwhile, before anything else is done.
+    fn write_notes_down(&self, site: &Site) {
+        let taken = site.store.take_notes(|removal| {
+            self.audit.write(Removal::EVENT, removal.fields())?;
+            self.log(&format!("the operator has removed what this party kept of {}", removal.model));
+            Ok(())
+        });
+        if let Err(error) = taken {
+            self.warn(&format!("what the operator did to the store cannot be written down: {error}"));
+        }
+    }
+
     /// Leaves evidence in the store, for no session: for those who look at it, write a policy from
     /// it, or fetch collateral for it.
     fn leave_evidence(&self) {
@@ -293,6 +306,7 @@ impl Service {
         let own = config.identity.fingerprint();
         let welcome = config.known().into_iter().chain([own]).collect();
         let mut channel = self.noted(arrival.accept(&config.identity, welcome))?;
+        self.write_notes_down(&site);
         let key = channel.peer_fingerprint();
         if route.is_some() {
             let reason = "no such session is open here: a client asks all parties for it before anybody comes to it, and it \

@@ -275,7 +275,13 @@ fn the_version_before_comes_back_and_goes_again() {
     // Every party wrote down what it committed.
     let log = std::fs::read_to_string(sites.site("p1").join("audit.jsonl")).unwrap();
     cryptflow_party::audit::check(&log).unwrap();
-    assert_eq!(log.matches("\"event\":\"deployed\"").count(), 5, "{log}");
+    // What it was is what the parties have written down.
+    for party in ["p0", "p1", "p2"] {
+        let log = std::fs::read_to_string(sites.site(party).join("audit.jsonl")).unwrap();
+        let count = |event: &str| log.matches(&format!("\"event\":\"{event}\"")).count();
+        assert_eq!((count("deployed"), count("rolled-back")), (2, 3), "{log}");
+    }
+    assert!(sites.log(0).contains("alice rolled back tiny, version 3, "), "{}", sites.log(0));
 }
 
 #[test]
@@ -331,10 +337,11 @@ fn what_is_removed_is_gone_everywhere_and_a_session_goes_on() {
 /// The operator of one party sees what it keeps, and can be rid of it alone.
 #[test]
 fn a_party_shows_and_removes_what_it_keeps_itself() {
-    let sites = running();
+    let mut sites = running();
+    let config = sites.config("p1");
     let local = |arguments: &[&str]| {
         let mut command = crate::sites::cryptflow(&[&["models"], arguments].concat());
-        command.arg("--config").arg(sites.config("p1"));
+        command.arg("--config").arg(&config);
         outcome(command)
     };
     let digest = version(&sites).1;
@@ -353,8 +360,35 @@ fn a_party_shows_and_removes_what_it_keeps_itself() {
     );
     let list = outcome(sites.client(&["models", "list"])).unwrap();
     assert!(list.contains("version 1 is not at P1"), "{list}");
+    // The party has written that down when it was asked next, and only once.
+    let removed = |sites: &Sites| {
+        let log = std::fs::read_to_string(sites.site("p1").join("audit.jsonl")).unwrap();
+        let of_operator = |line: &&str| line.contains("\"event\":\"removed\"") && line.contains("here alone");
+        assert!(log.lines().filter(of_operator).all(|line| line.contains("\"model\":\"tiny\"")), "{log}");
+        let checked = outcome(crate::sites::cryptflow(&[
+            "audit",
+            sites.site("p1").join("audit.jsonl").to_str().unwrap(),
+        ]));
+        assert!(checked.unwrap().contains("each follows the one before it"));
+        log.lines().filter(of_operator).count()
+    };
+    assert!(said.contains("before it serves whoever connects next"), "{said}");
+    assert_eq!(removed(&sites), 1);
+    assert_eq!(std::fs::read_dir(sites.site("p1").join("store/notes")).unwrap().count(), 0);
     sites.deploy("mirror").unwrap();
     assert_eq!(version(&sites).0, 2);
+    assert_eq!(removed(&sites), 1);
+
+    // Where the party does not run, the command writes it down itself.
+    sites.kill(1);
+    let said = local(&["rm", "tiny"]).unwrap();
+    assert!(said.contains("The party's log says so"), "{said}");
+    assert_eq!(removed(&sites), 2);
+    assert!(local(&["rm", "tiny"]).unwrap_err().contains("keeps nothing of \"tiny\""));
+    sites.start_with(1, std::path::Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    sites.deploy("mirror").unwrap();
+    sites.predict().unwrap();
+    assert_eq!(removed(&sites), 2);
 }
 
 /// A version that one party has lost is not passed over in silence.

@@ -7,12 +7,15 @@
 //! | `N.version` | version N, committed, with what all parties have signed |
 //! | `DIGEST.arriving` | a part that arrives |
 //!
+//! Beside the models, the folder `notes` has what the operator did to the store while the party ran ([`Removal`]).
+//!
 //! Each file appears whole or not at all, and a version is committed by one file that appears: a
 //! process that is killed at any moment leaves one state or the next (`repair.rs` says what is swept
 //! away when the party starts). A party signs what it holds after `N.staged` is on the disk, and never
 //! another version of this number, as long as it has the folder.
 
 mod file;
+mod notes;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cryptflow_program::write_secret;
 
 pub use file::{PartWriter, read as read_part, write as write_part};
+pub use notes::Removal;
 
 use crate::deployment::{Deployment, Part, check_name};
 use crate::holding::Held;

@@ -15,7 +15,7 @@ use crate::versions::{Content, Version};
 pub(super) const GONE: &str = ".removed";
 
 /// The temporary files of records that were not written to their end.
-const PARTIAL: &str = "partial";
+pub(super) const PARTIAL: &str = "partial";
 
 impl Store {
     /// Makes the store whole again. Returns what its operator should hear of.

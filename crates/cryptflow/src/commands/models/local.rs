@@ -4,8 +4,9 @@ use crate::error::{Error, Result};
 use cryptflow_figures::table::with_header;
 use cryptflow_figures::time::utc;
 use cryptflow_party::config::Config;
-use cryptflow_party::store::Store;
+use cryptflow_party::store::{Removal, Store};
 use cryptflow_party::versions::{Kept, Model};
+use cryptflow_party::{Audit, LockError, SiteLock};
 use serde_json::{Value, json};
 
 use super::shown::{content, state, version_json};
@@ -25,6 +26,10 @@ pub(super) fn run(arguments: &Arguments, config: &Config, index: usize) -> Resul
             print(index, &models, *json)
         }
         Arguments::Rm(Remove { model, json, .. }) => {
+            if !store.names().map_err(Error::new)?.contains(model) {
+                return Err(Error::new(format!("this party keeps nothing of {model:?}")));
+            }
+            let log = written_down(config, &store, &Removal::now(model))?;
             if !store.remove(model).map_err(Error::new)? {
                 return Err(Error::new(format!("this party keeps nothing of {model:?}")));
             }
@@ -33,13 +38,30 @@ pub(super) fn run(arguments: &Arguments, config: &Config, index: usize) -> Resul
             }
             super::super::print(&format!(
                 "all that P{index} kept of {model} is removed: nobody can use it any more. The other parties keep their \
-                 parts, which are of no use without this one; sessions that run end as they would have. The party's log \
-                 says nothing of this, as only the party writes it"
+                 parts, which are of no use without this one; sessions that run end as they would have. {log}"
             ))
         }
         Arguments::Rollback(RollBack { .. }) => Err(Error::new(
             "a model is rolled back at all parties or at none: by a client that may deploy, with its configuration",
         )),
+    }
+}
+
+/// Writes down what is about to be done, or has the party do that, which has its log to itself while it runs.
+/// Returns where it will stand, for people.
+fn written_down(config: &Config, store: &Store, removal: &Removal) -> Result<&'static str> {
+    match SiteLock::take(&config.store) {
+        Ok(_alone) => {
+            let at = |error: &dyn std::fmt::Display| Error::at(&config.audit, error);
+            let audit = Audit::open(&config.audit, config.identity.clone()).map_err(|error| at(&error))?;
+            audit.write(Removal::EVENT, removal.fields()).map_err(|error| at(&error))?;
+            Ok("The party's log says so")
+        }
+        Err(LockError::Held { .. }) => {
+            store.note(removal).map_err(Error::new)?;
+            Ok("The party, which runs, writes it into its log before it serves whoever connects next")
+        }
+        Err(error @ LockError::Io { .. }) => Err(Error::new(error)),
     }
 }
 

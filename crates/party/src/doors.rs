@@ -6,13 +6,20 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptflow_wire::tls::Fingerprint;
-
 /// Connections that have not said yet whose they are, at a time.
 pub const STRANGERS: usize = 256;
 
 /// Time to prove who one is, and to say what one is.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// Whose places are counted together, with whichever of its keys it comes: while a key is renewed, there are two.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// A party.
+    Party(usize),
+    /// A client, by its name here.
+    Client(String),
+}
 
 /// Connections of one client at a time.
 pub const OF_A_CLIENT: usize = 16;
@@ -24,8 +31,8 @@ pub const OF_CLIENTS: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// By itself.
-    #[error("{0} connections of this key are open here already")]
-    OfThisKey(usize),
+    #[error("{0} connections of this client are open here already")]
+    OfThisClient(usize),
     /// By clients.
     #[error("{0} connections of clients are open here already; try again later")]
     OfClients(usize),
@@ -43,7 +50,7 @@ struct Inside {
     knocks: u64,
     /// The longest first.
     strangers: Vec<Stranger>,
-    known: HashMap<Fingerprint, usize>,
+    known: HashMap<Known, usize>,
     clients: usize,
 }
 
@@ -84,19 +91,19 @@ impl Doors {
     /// Takes in a client.
     ///
     /// # Errors
-    /// There are as many already, of this key or of all, as may be.
-    pub fn client(self: &Arc<Self>, key: Fingerprint) -> Result<Guest, Full> {
+    /// There are as many already, of this one or of all, as may be.
+    pub fn client(self: &Arc<Self>, who: Known) -> Result<Guest, Full> {
         let mut inside = self.inside();
         if inside.clients >= OF_CLIENTS {
             return Err(Full::OfClients(OF_CLIENTS));
         }
-        let own = inside.known.entry(key).or_insert(0);
+        let own = inside.known.entry(who.clone()).or_insert(0);
         if *own >= OF_A_CLIENT {
-            return Err(Full::OfThisKey(OF_A_CLIENT));
+            return Err(Full::OfThisClient(OF_A_CLIENT));
         }
         *own += 1;
         inside.clients += 1;
-        Ok(Guest { doors: Arc::clone(self), key })
+        Ok(Guest { doors: Arc::clone(self), who })
     }
 }
 
@@ -115,17 +122,17 @@ impl Drop for Knock {
 /// The place of a client, given back when it is dropped, in a panic, too.
 pub struct Guest {
     doors: Arc<Doors>,
-    key: Fingerprint,
+    who: Known,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
         let mut inside = self.doors.inside();
         inside.clients -= 1;
-        if let Some(own) = inside.known.get_mut(&self.key) {
+        if let Some(own) = inside.known.get_mut(&self.who) {
             *own -= 1;
             if *own == 0 {
-                inside.known.remove(&self.key);
+                inside.known.remove(&self.who);
             }
         }
     }

@@ -38,12 +38,12 @@ impl Live {
         Entered { live: self, number }
     }
 
-    /// Ends the session that has waited for its client for longest, of this client's or of anybody's, where
-    /// that is so long; whether there was one.
-    pub(crate) fn end_idle(&self, of: Option<Fingerprint>, idle: Duration, reason: &str) -> bool {
+    /// Ends the session that has waited for its client for longest, of the clients with these keys, where that is so
+    /// long; whether there was one.
+    pub(crate) fn end_idle(&self, of: impl Fn(Fingerprint) -> bool, idle: Duration, reason: &str) -> bool {
         let ender = {
             let sessions = self.sessions();
-            let those = sessions.values().filter(|session| of.is_none_or(|of| of == session.client));
+            let those = sessions.values().filter(|session| of(session.client));
             let waiting = those.filter_map(|session| {
                 let since = session.followed.waits_since()?;
                 (since.elapsed() >= idle).then_some((since, &session.ender))

@@ -160,7 +160,8 @@ impl Service {
         let site = self.site();
         self.consider(&site, wanted)?;
         let memory = self.demanded(&site, wanted)?;
-        let seat = self.seat(channel, wanted, memory)?;
+        let need = Need { client: wanted.of(&site)?.0.into(), memory };
+        let seat = self.seat(channel, wanted, need)?;
         // The configuration may be another by now.
         let site = self.site();
         self.consider(&site, wanted)?;
@@ -173,9 +174,9 @@ impl Service {
     }
 
     /// A seat, as soon as it is the client's turn.
-    fn seat(&self, channel: &mut Channel, wanted: &Wanted, memory: u64) -> Result<Seat, SessionError> {
-        let need = Need { client: wanted.client, memory };
+    fn seat(&self, channel: &mut Channel, wanted: &Wanted, need: Need) -> Result<Seat, SessionError> {
         let capacity = || self.site().config.session.capacity();
+        let client = need.client.clone();
         let place = self.seats.line_up(need, &capacity())?;
         let mut until = Instant::now() + LEAVING;
         loop {
@@ -192,7 +193,7 @@ impl Service {
             }
             self.may_still(wanted)?;
             if before == 0 {
-                self.make_room(wanted.client);
+                self.make_room(&client);
             }
             channel.extend(Instant::now() + self.site().config.session.deadline);
             say(channel, &Tell::Waits { before: before.try_into().unwrap_or(u32::MAX) })?;
@@ -202,14 +203,16 @@ impl Service {
 
     /// Somebody waits, and is the next: a session that does nothing gives its place up. Where the client has
     /// as many as it may, one of its own.
-    fn make_room(&self, client: Fingerprint) {
-        let session = &self.site().config.session;
+    fn make_room(&self, client: &str) {
+        let site = self.site();
+        let session = &site.config.session;
         let own = self.seats.taken_by(client) >= session.capacity().of_one;
         let reason = format!(
             "it has waited for its client for {} s, and others wait for its place (session.yield_seconds)",
             session.yields.as_secs_f64()
         );
-        self.live.end_idle(own.then_some(client), session.yields, &reason);
+        let of = |key| !own || site.config.client(key).is_some_and(|(name, _)| name == client);
+        self.live.end_idle(of, session.yields, &reason);
     }
 
     /// The memory that the program of a session demands. What was found of a deployment stays so.

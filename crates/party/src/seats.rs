@@ -5,8 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use cryptflow_wire::tls::Fingerprint;
-
 use crate::messages::Obstacle;
 
 /// What there is for all sessions together.
@@ -23,10 +21,10 @@ pub struct Capacity {
 }
 
 /// What a session needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Whose it is.
-    pub client: Fingerprint,
+    /// Whose it is: the client's name here, whichever of its keys it came with.
+    pub client: String,
     /// Bytes of memory, as its program demands.
     pub memory: u64,
 }
@@ -41,7 +39,7 @@ pub struct Seats {
 #[derive(Default)]
 struct Inside {
     /// How many sessions each client has.
-    taken: HashMap<Fingerprint, usize>,
+    taken: HashMap<String, usize>,
     /// What they hold of the memory.
     memory: u64,
     /// First come, first served.
@@ -67,8 +65,8 @@ impl Inside {
         self.taken.values().sum()
     }
 
-    fn of(&self, client: Fingerprint) -> usize {
-        self.taken.get(&client).copied().unwrap_or(0)
+    fn of(&self, client: &str) -> usize {
+        self.taken.get(client).copied().unwrap_or(0)
     }
 
     /// Whose turn it is. Who has as many sessions as one client may holds nobody up; who waits for memory
@@ -77,7 +75,7 @@ impl Inside {
         if self.closed || self.sessions() >= capacity.sessions {
             return None;
         }
-        let (number, need) = self.line.iter().find(|(_, need)| self.of(need.client) < capacity.of_one)?;
+        let (number, need) = self.line.iter().find(|(_, need)| self.of(&need.client) < capacity.of_one)?;
         // One that is alone has been found to fit before it came here.
         let fits = self.taken.is_empty() || self.memory.saturating_add(need.memory) <= capacity.memory;
         fits.then_some(*number)
@@ -96,7 +94,7 @@ impl Seats {
     }
 
     /// Sessions that a client has.
-    pub fn taken_by(&self, client: Fingerprint) -> usize {
+    pub fn taken_by(&self, client: &str) -> usize {
         self.inside().of(client)
     }
 
@@ -116,7 +114,7 @@ impl Seats {
         }
         inside.numbers += 1;
         let number = inside.numbers;
-        inside.line.push_back((number, need));
+        inside.line.push_back((number, need.clone()));
         Ok(Place { seats: Arc::clone(self), number, need })
     }
 
@@ -170,11 +168,11 @@ impl Place {
             }
             if inside.turn(capacity) == Some(self.number) {
                 inside.line.retain(|(number, _)| *number != self.number);
-                *inside.taken.entry(self.need.client).or_insert(0) += 1;
+                *inside.taken.entry(self.need.client.clone()).or_insert(0) += 1;
                 inside.memory = inside.memory.saturating_add(self.need.memory);
                 // The next in line may have a seat, too.
                 self.seats.changed.notify_all();
-                return Ok(Ok(Seat { seats: Arc::clone(&self.seats), need: self.need }));
+                return Ok(Ok(Seat { seats: Arc::clone(&self.seats), need: self.need.clone() }));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -17,7 +17,7 @@ use crate::attested::Trust;
 use crate::audit::{Audit, Head, OpenError};
 use crate::code::Code;
 use crate::config::{ClientEntry, Config, Process, Right};
-use crate::doors::{Doors, Full, HANDSHAKE, Knock, Sparing};
+use crate::doors::{Doors, Full, HANDSHAKE, Knock, Known, Sparing};
 use crate::edition::spoken;
 use crate::greeting::{Ask, Greeting, Status, Tell, hear_in_room, hear_short, say};
 use crate::live::Live;
@@ -335,7 +335,7 @@ impl Service {
         if client.may.is_empty() {
             return self.refuse(&mut channel, Code::Forbidden, "this client may do nothing here".into());
         }
-        let _guest = match self.doors.client(key) {
+        let _guest = match self.doors.client(Known::Client(name.into())) {
             Ok(guest) => guest,
             Err(full) => return self.keep_out(&mut channel, full),
         };
@@ -346,12 +346,16 @@ impl Service {
     /// Another party, which looks how this one is.
     fn greet_party(&self, site: &Site, mut channel: Channel, knock: Knock) -> Result<(), SessionError> {
         let key = channel.peer_fingerprint();
-        let index = site.config.parties.iter().position(|party| party.keys.contains(key));
-        channel.name(&index.map_or_else(|| "a party".into(), |index| site.config.party_name(index)));
+        let Some(index) = site.config.parties.iter().position(|party| party.keys.contains(key)) else {
+            let reason = format!("{key} is not the key of a party here");
+            return self.refuse(&mut channel, Code::KeyNotAccepted, reason);
+        };
+        channel.name(&site.config.party_name(index));
+        let who = Known::Party(index);
         if !self.understands(site, &mut channel)? {
             return Ok(());
         }
-        let _guest = match self.doors.client(key) {
+        let _guest = match self.doors.client(who) {
             Ok(guest) => guest,
             Err(full) => return self.keep_out(&mut channel, full),
         };

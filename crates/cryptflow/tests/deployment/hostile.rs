@@ -201,6 +201,47 @@ fn connected(sites: &Sites, site: &Site) -> Channel {
     channel
 }
 
+/// The channel, once the party has let it in.
+fn inside(mut channel: Channel) -> Channel {
+    say(&mut channel, &Ask::Probe { up: 0, down: 0 }).unwrap();
+    ready(&mut channel).unwrap();
+    channel
+}
+
+/// While a client renews its key, it has two, and as many places as with one.
+#[test]
+fn a_client_with_two_keys_is_one_client() {
+    let mut sites = Sites::new(false);
+    let next = sites.another_client("renewed");
+    let limits = "[session]\nmax_sessions = 3\nclient_sessions = 1\n";
+    for party in ["p0", "p1", "p2"] {
+        let alice = format!("may = [\"deploy\", \"predict\"]\nnext_fingerprint = \"{next}\"\n");
+        sites.edit(party, "may = [\"deploy\", \"predict\"]\n", &alice);
+        sites.edit(party, "[session]\n", limits);
+    }
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let [old, new] = ["client", "renewed"].map(|role| Site::read(&sites.config(role), None).unwrap());
+    let (deployment, program) = old.describe("tiny").unwrap();
+    let open = |site: &Site| {
+        let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none());
+        opened.map_err(|error| error.to_string())
+    };
+    for (first, second) in [(&old, &new), (&new, &old)] {
+        let held = open(first).unwrap();
+        let error = open(second).map(drop).unwrap_err();
+        assert!(error.contains("1 sessions run here") && error.contains("no room"), "{error}");
+        drop(held);
+        sites.await_rest();
+    }
+    let _inside: Vec<_> =
+        (0..16).map(|i| inside(connected(&sites, if i % 2 == 0 { &old } else { &new }))).collect();
+    for site in [&old, &new] {
+        let error = answer(&mut connected(&sites, site)).map(drop).unwrap_err().to_string();
+        assert!(error.contains("16 connections of this client are open here already"), "{error}");
+    }
+}
+
 /// A client that the parties know holds connections and sessions, and says nothing: the places of
 /// others stay free.
 #[test]
@@ -227,11 +268,11 @@ fn a_client_takes_no_places_of_others() {
     sites.await_rest();
     // And connections, as many as it gets.
     let connect = || connected(&sites, &bob);
-    let silent: Vec<_> = (0..16).map(|_| connect()).collect();
+    let silent: Vec<_> = (0..16).map(|_| inside(connect())).collect();
     // It hears so without a question.
     let mut late = connect();
     let error = answer(&mut late).map(drop).unwrap_err().to_string();
-    assert!(error.contains("cannot now: 16 connections of this key are open here already"), "{error}");
+    assert!(error.contains("cannot now: 16 connections of this client are open here already"), "{error}");
     sites.predict().unwrap();
     drop((silent, late));
     // What it says is short, as it may bring no models.

@@ -6,8 +6,7 @@ use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cryptflow_party::doors::{Doors, Full, Knock, OF_A_CLIENT, OF_CLIENTS, STRANGERS, Sparing};
-use cryptflow_wire::tls::Fingerprint;
+use cryptflow_party::doors::{Doors, Full, Knock, Known, OF_A_CLIENT, OF_CLIENTS, STRANGERS, Sparing};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 /// A party's door, at which nobody is attended to.
@@ -86,9 +85,9 @@ fn who_is_known_or_gone_is_no_stranger() {
 #[test]
 fn places_of_clients_are_counted_by_key_and_together() {
     let doors: Arc<Doors> = Arc::default();
-    let client = |key: u8| doors.client(Fingerprint([key; 32]));
+    let client = |key: u8| doors.client(Known::Client(key.to_string()));
     let mut all: Vec<_> = (0..OF_A_CLIENT).map(|_| client(0).unwrap()).collect();
-    assert_eq!(client(0).err(), Some(Full::OfThisKey(OF_A_CLIENT)));
+    assert_eq!(client(0).err(), Some(Full::OfThisClient(OF_A_CLIENT)));
     for key in 1..u8::try_from(OF_CLIENTS / OF_A_CLIENT).unwrap() {
         all.extend((0..OF_A_CLIENT).map(|_| client(key).unwrap()));
     }

@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use cryptflow_party::messages::Obstacle;
 use cryptflow_party::seats::{Capacity, Need, Occupancy, Place, Seat, Seats};
-use cryptflow_wire::tls::Fingerprint;
 
 const CAPACITY: Capacity = Capacity { sessions: 3, of_one: 2, memory: 100, waiting: 3 };
 
 fn place(seats: &Arc<Seats>, client: u8, memory: u64) -> Place {
-    seats.line_up(Need { client: Fingerprint([client; 32]), memory }, &CAPACITY).unwrap()
+    seats.line_up(Need { client: client.to_string(), memory }, &CAPACITY).unwrap()
 }
 
 /// The seat where it is its turn, and how many are before it where it is not.
@@ -73,7 +72,7 @@ fn a_line_has_an_end_and_a_door() {
     let seats: Arc<Seats> = Arc::default();
     let _running: Vec<Seat> = (1..4).map(|client| now(&place(&seats, client, 0)).unwrap()).collect();
     let waiting: Vec<Place> = (4..7).map(|client| place(&seats, client, 0)).collect();
-    let late = seats.line_up(Need { client: Fingerprint([9; 32]), memory: 0 }, &CAPACITY);
+    let late = seats.line_up(Need { client: "9".into(), memory: 0 }, &CAPACITY);
     assert!(matches!(late.map(drop), Err(Obstacle::Crowded(3))));
     assert!(!seats.emptied(Instant::now()));
     seats.close();
@@ -81,7 +80,7 @@ fn a_line_has_an_end_and_a_door() {
         assert!(matches!(place.seat(&CAPACITY, Instant::now()).map(drop), Err(Obstacle::Leaving)));
     }
     drop(waiting);
-    let late = seats.line_up(Need { client: Fingerprint([9; 32]), memory: 0 }, &CAPACITY);
+    let late = seats.line_up(Need { client: "9".into(), memory: 0 }, &CAPACITY);
     assert!(matches!(late.map(drop), Err(Obstacle::Leaving)));
     drop(_running);
     assert!(seats.emptied(Instant::now()));

@@ -120,6 +120,11 @@ impl<'a> Client<'a> {
         Ok(Client { links, breaker, owner, program, protocol, edition, attested })
     }
 
+    /// What ends the session for everybody, from wherever it is used.
+    pub fn breaker(&self) -> Breaker {
+        self.breaker.clone()
+    }
+
     /// The messages that the session speaks.
     pub fn edition(&self) -> Edition {
         self.edition

@@ -25,6 +25,8 @@ pub struct Patience<'a> {
     back: Option<Instant>,
     pause: Duration,
     told: Option<Told<'a>>,
+    /// Whether what is waited for is not wanted any more.
+    gone: Option<&'a dyn Fn() -> bool>,
 }
 
 impl<'a> Patience<'a> {
@@ -33,12 +35,35 @@ impl<'a> Patience<'a> {
 
     /// Patience for so long.
     pub fn of(limit: Duration, told: Told<'a>) -> Patience<'a> {
-        Patience { limit, until: Instant::now() + limit, back: None, pause: FIRST, told: Some(told) }
+        Patience {
+            limit,
+            until: Instant::now() + limit,
+            back: None,
+            pause: FIRST,
+            told: Some(told),
+            gone: None,
+        }
     }
 
     /// Asks once.
     pub fn none() -> Patience<'a> {
-        Patience { limit: Duration::ZERO, until: Instant::now(), back: None, pause: FIRST, told: None }
+        Patience {
+            limit: Duration::ZERO,
+            until: Instant::now(),
+            back: None,
+            pause: FIRST,
+            told: None,
+            gone: None,
+        }
+    }
+
+    /// The same, which is over as soon as nobody wants what is waited for.
+    pub(crate) fn unless(self, gone: &'a dyn Fn() -> bool) -> Patience<'a> {
+        Patience { gone: Some(gone), ..self }
+    }
+
+    fn is_in_vain(&self) -> bool {
+        self.gone.is_some_and(|gone| gone())
     }
 
     /// Tells what is waited for.
@@ -50,7 +75,7 @@ impl<'a> Patience<'a> {
 
     /// Whether it is at an end.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.until
+        Instant::now() >= self.until || self.is_in_vain()
     }
 
     /// For how long it is, altogether.
@@ -77,7 +102,7 @@ impl<'a> Patience<'a> {
             _ => None,
         });
         let pause = asked.max().unwrap_or_default().max(shortened(self.pause));
-        if now + pause > until {
+        if now + pause > until || self.is_in_vain() {
             return Err(errors);
         }
         if let Some(error) = errors.first() {

@@ -7,6 +7,7 @@ mod line;
 mod model;
 mod page;
 mod question;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptflow_gateway::{Answer, Failure, Model, Models, Tensor};
+use cryptflow_gateway::{Answer, Failure, Model, Models, Stop, Tensor};
 
 use crate::error::{Error, Result};
 use crate::remote::Site;
@@ -190,7 +191,12 @@ fn kept_at(site: &Site) -> Result<Vec<String>> {
 
 /// Waits for the answer to a question.
 fn answer_of<T>(answered: &Receiver<std::result::Result<T, Failure>>) -> std::result::Result<T, Failure> {
-    answered.recv().unwrap_or_else(|_| Err(Failure::Defect("a session ended without an answer".into())))
+    answered.recv().unwrap_or_else(|_| Err(lost()))
+}
+
+/// Why there is no answer, where somebody still waits.
+fn lost() -> Failure {
+    Failure::Defect("a session ended without an answer".into())
 }
 
 impl Models for Serving {
@@ -204,7 +210,7 @@ impl Models for Serving {
 
     fn infer(&self, name: &str, inputs: Vec<Tensor>) -> std::result::Result<Answer, Failure> {
         let (answer, answered) = mpsc::channel();
-        self.line(name)?.ask(Box::new(OfTensors { inputs, answer }))?;
+        self.line(name)?.ask(Box::new(OfTensors { inputs, answer }), Stop::default())?;
         answer_of(&answered)
     }
 

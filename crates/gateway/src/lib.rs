@@ -28,6 +28,6 @@ mod tensor;
 
 pub use failure::Failure;
 pub use models::{Answer, Model, Models, TensorSpec};
-pub use page::{Described, Event, Exchanged, Input, Layer, Page, Parties, Party, Ran, Upload, Watch};
+pub use page::{Described, Event, Exchanged, Input, Layer, Page, Parties, Party, Ran, Stop, Upload, Watch};
 pub use server::{Options, ServeError, Tls, asked_to_stop, serve};
 pub use tensor::{Datatype, Tensor, TensorError};

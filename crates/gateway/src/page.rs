@@ -7,6 +7,7 @@
 mod api;
 mod files;
 mod lines;
+mod stop;
 mod upload;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use crate::models::Answer;
 use crate::state::State;
 
 pub(crate) use files::is_open;
+pub use stop::Stop;
 pub use upload::Upload;
 
 /// What the page asks beside what programs ask. As of [`crate::Models`], all of it may wait, and each call
@@ -31,11 +33,12 @@ pub trait Page: Send + Sync + 'static {
     /// There is none of this name, or nobody knows at the moment.
     fn model(&self, name: &str) -> Result<Described, Failure>;
 
-    /// Runs a model on files. `watch` is told what happens, once the files were found to go with the model.
+    /// Runs a model on files. `watch` is told what happens, once the files were found to go with the model. What it
+    /// takes is given back when nobody waits any more, as `stop` says.
     ///
     /// # Errors
     /// Files that do not go with the model, or no answer.
-    fn run(&self, name: &str, files: Vec<Upload>, watch: Watch) -> Result<Ran, Failure>;
+    fn run(&self, name: &str, files: Vec<Upload>, watch: Watch, stop: Stop) -> Result<Ran, Failure>;
 }
 
 /// Who is told what happens.

@@ -4,18 +4,18 @@
 //! when it is needed and closed when nobody has asked for a while; a request that fails before anything of it
 //! was computed is tried again, in another session.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cryptflow_gateway::{Event, Exchanged, Failure};
+use cryptflow_gateway::{Event, Exchanged, Failure, Stop};
 use cryptflow_party::deployment::Deployment;
 use cryptflow_program::Step;
 
 use super::Plan;
 use super::model::{LabelsOf, Served};
 use super::question::{Found, Question};
+use super::queue::{Full, Next, Queue};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
@@ -37,9 +37,14 @@ const REFUSALS: usize = 3;
 /// How long what is deployed is known without being asked again.
 const KNOWN: Duration = Duration::from_secs(5);
 
+/// Why a session is ended in the middle of a run.
+const NOBODY: &str = "whoever asked waits no more";
+
 /// A request.
 struct Work {
     question: Box<dyn Question>,
+    /// Whether nobody waits for it any more.
+    stop: Stop,
     /// Until when it is tried.
     until: Instant,
     /// Runs that were begun and lost.
@@ -56,23 +61,21 @@ struct Shared {
     labels: LabelsOf,
     /// What is deployed, and when that was last known.
     served: Mutex<Option<(Instant, Arc<Served>)>>,
-    wanted: Mutex<Receiver<Work>>,
+    wanted: Queue<Work>,
 }
 
 /// The requests for one model.
 pub(super) struct Line {
     shared: Arc<Shared>,
-    work: SyncSender<Work>,
     /// The threads, once somebody has asked.
     threads: OnceLock<()>,
 }
 
 impl Line {
     pub(super) fn new(site: Arc<Site>, name: String, plan: Plan, labels: LabelsOf) -> Line {
-        let (work, wanted) = mpsc::sync_channel(plan.waiting);
-        let shared =
-            Shared { site, name, plan, labels, served: Mutex::new(None), wanted: Mutex::new(wanted) };
-        Line { shared: Arc::new(shared), work, threads: OnceLock::new() }
+        let wanted = Queue::new(plan.waiting);
+        let shared = Shared { site, name, plan, labels, served: Mutex::new(None), wanted };
+        Line { shared: Arc::new(shared), threads: OnceLock::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -96,26 +99,42 @@ impl Line {
         }
     }
 
-    /// Has it answered by a session that is free.
+    /// Has it answered by a session that is free. Where nobody waits for it any more, as `stop` says, it leaves the
+    /// line, or its session ends.
     ///
     /// # Errors
     /// It does not go with the model, or too many wait already.
-    pub(super) fn ask(&self, mut question: Box<dyn Question>) -> std::result::Result<(), Failure> {
+    pub(super) fn ask(
+        &self,
+        mut question: Box<dyn Question>,
+        stop: Stop,
+    ) -> std::result::Result<(), Failure> {
         // What is wrong with a request is said at once, and costs no session.
         let rows = question.job(&*self.served()?)?.rows();
+        let busy = || Failure::Busy {
+            reason: format!("{} requests wait for {} already", self.shared.plan.waiting, self.shared.name),
+            after: Duration::from_secs(1),
+        };
+        if self.shared.wanted.is_full() {
+            return Err(busy());
+        }
         question.happened(Event::Waiting { rows });
         self.threads.get_or_init(|| self.start());
         let until = Instant::now() + self.shared.plan.patience;
-        self.work.try_send(Work { question, until, lost: 0, refused: 0 }).map_err(|error| match error {
-            TrySendError::Full(_) => Failure::Busy {
-                reason: format!(
-                    "{} requests wait for {} already",
-                    self.shared.plan.waiting, self.shared.name
-                ),
-                after: Duration::from_secs(1),
-            },
-            TrySendError::Disconnected(_) => Failure::Defect("nobody serves requests any more".into()),
-        })
+        let line = Arc::downgrade(&self.shared);
+        stop.then(move || {
+            if let Some(line) = line.upgrade() {
+                line.leave();
+            }
+        });
+        let asked = stop.clone();
+        let work = Work { question, stop, until, lost: 0, refused: 0 };
+        self.shared.wanted.push(work).map_err(|Full| busy())?;
+        if asked.is_stopped() {
+            // It may have come into the line after that.
+            self.shared.leave();
+        }
+        Ok(())
     }
 
     fn start(&self) {
@@ -128,11 +147,11 @@ impl Line {
     }
 }
 
-/// How waiting for a request ended.
-enum Next {
-    Work(Work),
-    Idle,
-    Over,
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Its sessions end, once all are answered.
+        self.shared.wanted.close();
+    }
 }
 
 impl Shared {
@@ -177,17 +196,9 @@ impl Shared {
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The next request, of whichever session is free.
-    fn next(&self, patience: Option<Duration>) -> Next {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        match patience {
-            None => wanted.recv().map_or(Next::Over, Next::Work),
-            Some(patience) => match wanted.recv_timeout(patience) {
-                Ok(work) => Next::Work(work),
-                Err(RecvTimeoutError::Timeout) => Next::Idle,
-                Err(RecvTimeoutError::Disconnected) => Next::Over,
-            },
-        }
+    /// Those leave the line for whom nobody waits.
+    fn leave(&self) {
+        self.wanted.retain(|work| !work.stop.is_stopped());
     }
 
     /// One session after another, as long as there are requests.
@@ -197,11 +208,14 @@ impl Shared {
         loop {
             let work = match left.take() {
                 Some(work) => work,
-                None => match self.next(None) {
+                None => match self.wanted.next(None) {
                     Next::Work(work) => work,
                     Next::Idle | Next::Over => return,
                 },
             };
+            if work.stop.is_stopped() {
+                continue;
+            }
             let (mut again, error) = match self.session(work) {
                 Ok(next) => {
                     (left, wait) = (next, FIRST_WAIT);
@@ -241,14 +255,16 @@ impl Shared {
         let Served { deployment, program, .. } = &*served;
         let protocol = deployment.protocol;
         let left = current.as_ref().map(|work| work.until.saturating_duration_since(Instant::now()));
+        let stop = current.as_ref().map(|work| work.stop.clone());
         let mut happened = |event| {
             if let Some(work) = current {
                 work.question.happened(event);
             }
         };
         happened(Event::Connecting);
+        let gone = || stop.as_ref().is_some_and(Stop::is_stopped);
         let mut told = |what: &str| happened(Event::Delayed { reason: what.into() });
-        let mut patience = Patience::of(left.unwrap_or_default(), &mut told);
+        let mut patience = Patience::of(left.unwrap_or_default(), &mut told).unless(&gone);
         let opened = self.site.open(deployment, program, protocol, &mut patience)?;
         let session = self.site.session(&opened);
         let mut renewal = opened.renewal;
@@ -261,7 +277,7 @@ impl Shared {
                 return Ok(());
             }
             if let Some(work) = current {
-                let Work { question, lost, .. } = work;
+                let Work { question, stop, lost, .. } = work;
                 let job = match question.job(&served) {
                     Ok(job) => job,
                     Err(failure) => {
@@ -270,11 +286,27 @@ impl Shared {
                         continue;
                     }
                 };
+                if stop.is_stopped() {
+                    // The session has nothing to do with it yet.
+                    *current = None;
+                    continue;
+                }
                 let mut report = Report { session: Some(session.clone()), ..Report::of(protocol) };
                 let (before, of) = (client.meters(), job.steps());
                 *lost += 1;
                 let mut progress = |done, _: &Step| question.happened(Event::Step { done, of });
-                let given = job.run(&client, &mut progress, &mut report, &mut renewal)?;
+                let breaker = client.breaker();
+                stop.then(move || breaker.abort_all(NOBODY));
+                let given = job.run(&client, &mut progress, &mut report, &mut renewal);
+                let stopped = stop.rest();
+                let given = match given {
+                    Ok(given) => given,
+                    Err(_) if stopped => {
+                        *current = None;
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                };
                 let exchanged = before.iter().zip(client.meters()).map(|(before, after)| Exchanged {
                     sent: after.sent_bytes - before.sent_bytes,
                     received: after.received_bytes - before.received_bytes,
@@ -282,8 +314,12 @@ impl Shared {
                 let exchanged = exchanged.collect();
                 question.ran(&served, &job, Found { given, report, exchanged });
                 *current = None;
+                if stopped {
+                    // It was ended at its last step.
+                    return Ok(());
+                }
             }
-            *current = match self.next(Some(self.plan.idle)) {
+            *current = match self.wanted.next(Some(self.plan.idle)) {
                 Next::Work(work) => Some(work),
                 Next::Idle | Next::Over => {
                     // It leaves as it should; parties that are gone have nothing to say.

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use cryptflow_gateway::{
-    Described, Failure, Input, Layer, Page, Parties, Party, Ran, TensorSpec, Upload, Watch,
+    Described, Failure, Input, Layer, Page, Parties, Party, Ran, Stop, TensorSpec, Upload, Watch,
 };
 use cryptflow_party::config::PartyEntry;
 
@@ -36,10 +36,14 @@ impl Page for Serving {
         self.line(name)?.served()?.shown()
     }
 
-    fn run(&self, name: &str, files: Vec<Upload>, watch: Watch) -> Result<Ran, Failure> {
+    fn run(&self, name: &str, files: Vec<Upload>, watch: Watch, stop: Stop) -> Result<Ran, Failure> {
         let (answer, answered) = mpsc::channel();
-        self.line(name)?.ask(Box::new(OfFiles { files, watch, answer }))?;
-        super::answer_of(&answered)
+        self.line(name)?.ask(Box::new(OfFiles { files, watch, answer }), stop.clone())?;
+        match answered.recv() {
+            Ok(answer) => answer,
+            Err(_) if stop.is_stopped() => Err(Failure::Unavailable("nobody waits for the answer".into())),
+            Err(_) => Err(super::lost()),
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The gateway's page in front of three parties: what it is told is what `cryptflow predict` says.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::common;
 use crate::gateway::Gateway;
-use crate::sites::{Sites, outcome};
+use crate::sites::{PATIENCE, Sites, outcome};
 
 /// Status of the answer to these files, and its lines; the last one alone where that is an error.
 fn run(gateway: &Gateway, files: &[(&str, &[u8])]) -> (u16, Vec<Value>) {
@@ -133,6 +136,62 @@ fn people_are_told_what_the_command_says() {
     sites.start_with(1, std::path::Path::new(env!("CARGO_BIN_EXE_cryptflow")));
     let (_, lines) = run(&gateway, &[("a.csv", &table(&rows))]);
     assert_eq!(lines.last().unwrap()["event"], "answer", "{lines:?}");
+}
+
+/// Asks for rows, and reads what is said until a line has this; the status, and the connection, whose end is that
+/// nobody waits for the answer.
+fn ask(gateway: &Gateway, rows: usize, until: &str) -> (String, TcpStream) {
+    let csv = table(&common::rows(rows));
+    let head = json!({ "files": [{ "name": "a.csv", "size": csv.len() }] }).to_string();
+    let mut stream = TcpStream::connect(&gateway.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!(
+        "POST /page/api/models/tiny/run HTTP/1.1\r\nhost: gateway\r\ninference-header-content-length: {}\r\n\
+         content-length: {}\r\n\r\n{head}",
+        head.len(),
+        head.len() + csv.len()
+    );
+    stream.write_all(&[request.as_bytes(), &csv].concat()).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut said = String::new();
+    while lines.read_line(&mut said).unwrap() > 0 {
+        if said.lines().last().unwrap().contains(until) {
+            break;
+        }
+    }
+    (said.split(' ').nth(1).unwrap_or_default().into(), stream)
+}
+
+/// Whoever waits no more gives back a place in the line, and the session that computes for them.
+#[test]
+fn who_stops_waiting_is_in_nobodys_way() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let gateway = Gateway::start(&sites, &["--sessions", "1", "--queue", "1"]);
+    // This takes longer than anything here waits.
+    let (status, running) = ask(&gateway, 200_000, "\"step\"");
+    assert_eq!(status, "200");
+    let (status, waiting) = ask(&gateway, 1, "\"waiting\"");
+    assert_eq!(status, "200");
+    let busy = |gateway: &Gateway| run(gateway, &[("a.csv", &table(&common::rows(1)))]).0;
+    assert_eq!(busy(&gateway), 429);
+    // The place in the line is free again; that in the session, too, once the one who has it goes.
+    drop(waiting);
+    let end = Instant::now() + PATIENCE;
+    let next = loop {
+        match ask(&gateway, 1, "\"waiting\"") {
+            (status, stream) if status == "200" => break stream,
+            (status, _) => assert_eq!(status, "429"),
+        }
+        assert!(Instant::now() < end, "the place in the line is never free");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    drop(running);
+    let answered = BufReader::new(next).lines().map(Result::unwrap).find(|line| line.contains("\"answer\""));
+    assert!(answered.is_some());
+    sites.await_log(0, "whoever asked waits no more");
+    gateway.answers(3);
 }
 
 /// Where parties prove what they run, the page says of each what that was.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::lines::Lines;
+use super::stop::Waiting;
 use super::upload::uploads;
-use super::{Described, Event, Ran};
+use super::{Described, Event, Ran, Stop};
 use crate::failure::Failure;
 use crate::keys::Holder;
 use crate::rest;
@@ -65,9 +66,30 @@ async fn model(
 }
 
 /// A line of the answer.
-enum Line {
+pub(super) enum Line {
     Event(Event),
     End(Result<Ran, Failure>),
+}
+
+impl Line {
+    /// Whether no other follows.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Line::End(_))
+    }
+
+    /// In JSON. What is in it can be written, so there is no other.
+    pub(super) fn written(self) -> Vec<u8> {
+        let json = match self {
+            Line::Event(event) => serde_json::to_value(event).unwrap_or_default(),
+            Line::End(Ok(ran)) => answer(ran),
+            Line::End(Err(failure)) => {
+                json!({ "event": "failure", "status": failure.http().as_u16(), "error": failure.to_string() })
+            }
+        };
+        let mut text = json.to_string().into_bytes();
+        text.push(b'\n');
+        text
+    }
 }
 
 async fn run(
@@ -84,11 +106,13 @@ async fn run(
     let files = uploads(&body, head)?;
     let place = state.place()?;
     let (tell, mut told) = unbounded_channel::<Line>();
-    let watcher = tell.clone();
+    let (watcher, stop) = (tell.clone(), Stop::default());
+    // Whoever has the answer, or breaks off, waits no more.
+    let waiting = Waiting(stop.clone());
     tokio::task::spawn_blocking(move || {
         // Whoever asked may be gone.
         let watch = move |event| drop(watcher.send(Line::Event(event)));
-        let end = page.run(&name, files, Box::new(watch));
+        let end = page.run(&name, files, Box::new(watch), stop);
         drop(place);
         drop(tell.send(Line::End(end)));
     });
@@ -98,32 +122,8 @@ async fn run(
         Some(first) => first,
         None => return Err(Failure::Defect("a request ended in a defect".into())),
     };
-    let (send, lines) = unbounded_channel();
-    tokio::spawn(async move {
-        let mut next = Some(first);
-        while let Some(line) = next {
-            if send.send(Bytes::from(written(line))).is_err() {
-                return;
-            }
-            next = told.recv().await;
-        }
-    });
     let form = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((form, Body::new(Lines(lines))).into_response())
-}
-
-/// A line in JSON. What is in it can be written, so there is no other.
-fn written(line: Line) -> Vec<u8> {
-    let json = match line {
-        Line::Event(event) => serde_json::to_value(event).unwrap_or_default(),
-        Line::End(Ok(ran)) => answer(ran),
-        Line::End(Err(failure)) => {
-            json!({ "event": "failure", "status": failure.http().as_u16(), "error": failure.to_string() })
-        }
-    };
-    let mut text = json.to_string().into_bytes();
-    text.push(b'\n');
-    text
+    Ok((form, Body::new(Lines::new(first, told, waiting))).into_response())
 }
 
 fn answer(ran: Ran) -> Value {

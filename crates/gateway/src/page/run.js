@@ -63,7 +63,7 @@ function failed(error) {
   show(at("run"), isFinal(error));
   show(at("again"), !isFinal(error));
   if (error.name === "AbortError") {
-    wrong("You stopped waiting. What was begun at the parties they may still finish; nobody gets the answer.");
+    wrong("You stopped waiting: the run is ended, and nobody gets an answer.");
     at("again").focus();
   } else if (error.status === 401) {
     show(at("room"), false);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cryptflow_gateway::keys::Keys;
 use cryptflow_gateway::{
-    Answer, Datatype, Described, Event, Failure, Model, Models, Options, Page, Parties, Party, Ran, Tensor,
-    TensorSpec, Tls, Upload, Watch, serve,
+    Answer, Datatype, Described, Event, Failure, Model, Models, Options, Page, Parties, Party, Ran, Stop,
+    Tensor, TensorSpec, Tls, Upload, Watch, serve,
 };
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ impl Page for Doubles {
         Ok(Described { name, version: "abc".into(), protocol, inputs, outputs, layers, steps: 1, rows: 1 })
     }
 
-    fn run(&self, _: &str, files: Vec<Upload>, mut watch: Watch) -> Result<Ran, Failure> {
+    fn run(&self, _: &str, files: Vec<Upload>, mut watch: Watch, _: Stop) -> Result<Ran, Failure> {
         let named = |name: &str| files.iter().any(|file| file.name.starts_with(name));
         if named("bad") {
             return Err(Failure::Request("bad is no picture".into()));

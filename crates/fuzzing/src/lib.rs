@@ -11,6 +11,7 @@
 // What fails here fails a test: there is nobody to hand an error to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod gateway;
 mod inputs;
 mod models;
 pub mod mutate;
@@ -89,7 +90,10 @@ pub const TARGETS: &[Target] = &[
     Target::new("site", trust::site, trust::sites, SMALL, 512),
     Target::new("identity", trust::identity, trust::identities, SMALL, 64),
     Target::new("stored_part", trust::part, trust::parts, SMALL, 64),
+    Target::new("stored_version", trust::version, trust::versions, SMALL, 256),
     Target::new("audit_log", trust::audit, trust::audits, SMALL, 256),
+    Target::new("gateway_upload", gateway::upload, gateway::upload_bodies, SMALL, 256),
+    Target::new("gateway_request", gateway::request, gateway::request_bodies, SMALL, 256),
 ];
 
 /// The target of this name.

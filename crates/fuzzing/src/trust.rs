@@ -10,7 +10,9 @@ use cryptflow_aramis::hex;
 use cryptflow_aramis::{Collateral, Evidence, Measurement, Policy, ReportData, Role, Roots, Verifier};
 use cryptflow_party::config::Config;
 use cryptflow_party::deployment::{CHANGED, Deployment, Part};
-use cryptflow_party::store::{read_part, restrict, write_part};
+use cryptflow_party::holding::Held;
+use cryptflow_party::store::{Store, read_part, restrict, write_part};
+use cryptflow_party::versions::{Content, Version};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Identity;
 
@@ -258,6 +260,39 @@ pub(crate) fn parts() -> Vec<Vec<u8>> {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     vec![bytes]
+}
+
+/// A record of a version, as a party keeps it beside the parts of a model.
+pub(crate) fn version(bytes: &[u8], folder: &Path) {
+    let store = Store::open(&folder.join("store"), 1).unwrap();
+    let model = folder.join("store/m.model");
+    std::fs::create_dir_all(&model).unwrap();
+    write(&model.join("3.version"), bytes);
+    match store.kept("m") {
+        Ok(kept) => {
+            for kept in kept {
+                assert_eq!((kept.version.generation, kept.committed), (3, true));
+                // What was read can be written, and means the same.
+                let written = serde_json::to_vec(&kept.version).unwrap();
+                assert_eq!(serde_json::from_slice::<Version>(&written).unwrap(), kept.version);
+            }
+        }
+        Err(error) => drop(error.to_string()),
+    }
+    drop(store.current("m").map_err(|error| error.to_string()));
+    drop(store.models().unwrap());
+}
+
+pub(crate) fn versions() -> Vec<Vec<u8>> {
+    let held = vec![Held { deployment: [1; 32], certificate: vec![2; 90], signature: vec![3; 70] }; 3];
+    let deployed = Content::Deployed { digest: [1; 32], protocol: ProtocolName::Mirror, bytes: 407 };
+    [deployed, Content::Removed]
+        .map(|content| {
+            let (client, held) = ("alice".into(), held.clone());
+            let version = Version { generation: 3, content, time: 1, client, owner: [4; 32], held };
+            serde_json::to_vec_pretty(&version).unwrap()
+        })
+        .into()
 }
 
 pub(crate) fn audit(bytes: &[u8], _: &Path) {

@@ -120,5 +120,5 @@ macro_rules! targets {
 targets! {
     graph_def onnx saved_model checkpoint_index checkpoint_block compiled_model program npy npz csv input_file labels
     frames hello greetings messages opened_parts policy evidence snp_certificates collateral firmware site identity
-    stored_part audit_log
+    stored_part stored_version audit_log gateway_upload gateway_request
 }

@@ -65,6 +65,14 @@ fn wrong(reason: impl Into<String>) -> Failure {
     Failure::Request(reason.into())
 }
 
+/// The tensors of a request in JSON: of all the body is, or the first so many bytes of it; the rest is tensors in bytes.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_request(body: &Bytes, header: Option<usize>) -> Result<Vec<Tensor>, Failure> {
+    request(body, header).map(|(_, tensors)| tensors)
+}
+
 /// Reads a request: of all the body is, or the first so many bytes of it.
 pub(crate) fn request(body: &Bytes, header: Option<usize>) -> Result<(InferRequest, Vec<Tensor>), Failure> {
     let header = header.unwrap_or(body.len());

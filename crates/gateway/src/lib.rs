@@ -27,7 +27,10 @@ mod state;
 mod tensor;
 
 pub use failure::Failure;
+pub use json::read_request;
 pub use models::{Answer, Model, Models, TensorSpec};
-pub use page::{Described, Event, Exchanged, Input, Layer, Page, Parties, Party, Ran, Stop, Upload, Watch};
+pub use page::{
+    Described, Event, Exchanged, Input, Layer, Page, Parties, Party, Ran, Stop, Upload, Watch, uploads,
+};
 pub use server::{Options, ServeError, Tls, asked_to_stop, serve};
 pub use tensor::{Datatype, Tensor, TensorError};

@@ -19,7 +19,7 @@ use crate::state::State;
 
 pub(crate) use files::is_open;
 pub use stop::Stop;
-pub use upload::Upload;
+pub use upload::{Upload, uploads};
 
 /// What the page asks beside what programs ask. As of [`crate::Models`], all of it may wait, and each call
 /// is on a thread of its own.

@@ -32,7 +32,10 @@ struct Entry {
 }
 
 /// The files in a body, the first `head` bytes of which say what they are.
-pub(super) fn uploads(body: &Bytes, head: usize) -> Result<Vec<Upload>, Failure> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn uploads(body: &Bytes, head: usize) -> Result<Vec<Upload>, Failure> {
     let wrong = |reason: String| Failure::Request(reason);
     if head > body.len() {
         return Err(wrong(format!("the description has {head} bytes, and the body {}", body.len())));

@@ -126,7 +126,7 @@ impl From<&WireError> for Code {
 impl From<&StoreError> for Code {
     fn from(error: &StoreError) -> Code {
         match error {
-            StoreError::Io { .. } => Code::Storage,
+            StoreError::Io { .. } | StoreError::NoSpace(_) => Code::Storage,
             StoreError::Damaged { .. } => Code::DamagedModel,
             StoreError::Unknown(_) => Code::UnknownModel,
             StoreError::Exists(_) => Code::ModelExists,

@@ -58,6 +58,8 @@ pub struct Config {
     pub session: SessionLimits,
     /// Versions of a model that a party keeps, once all parties have them.
     pub keep_versions: usize,
+    /// Bytes of the store's disk that stay free when a model comes; a share of the disk where nothing is said.
+    pub reserve: Option<u64>,
     /// What is proved and demanded; nothing where this consortium trusts its members to be curious
     /// at most.
     pub attestation: Option<AttestationFiles>,
@@ -279,6 +281,7 @@ struct Session {
 #[serde(deny_unknown_fields, default)]
 struct Models {
     keep: Option<usize>,
+    reserve_mb: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -465,6 +468,7 @@ impl Config {
             operator,
             session: file.session.check(parties.len(), clients.len())?,
             keep_versions: file.models.keep.unwrap_or(2).max(1),
+            reserve: file.models.reserve()?,
             parties,
             clients,
             attestation,
@@ -519,6 +523,16 @@ impl Party {
         let keys = keys(key, &self.fingerprint, self.next_fingerprint.as_deref())?;
         let name = if self.name.is_empty() { key.to_string() } else { self.name };
         Ok(PartyEntry { name, address: self.address, keys })
+    }
+}
+
+impl Models {
+    fn reserve(&self) -> Result<Option<u64>, String> {
+        match self.reserve_mb {
+            None => Ok(None),
+            Some(mb) if mb >= 0.0 => Ok(Some((mb * 1e6) as u64)),
+            Some(mb) => Err(format!("models.reserve_mb is {mb}: it must be a number, 0 or more")),
+        }
     }
 }
 

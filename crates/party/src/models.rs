@@ -145,7 +145,7 @@ impl Asking<'_> {
         self.check_lengths(name, &program, &lengths)?;
         let told = Told { commitments: deployment.commitments.clone(), salts };
         let mut arriving = Arriving::new(protocol, index, &told);
-        let mut file = store.receive(&deployment, &told.salts, &lengths)?;
+        let mut file = store.receive(&deployment, &told.salts, &lengths, self.site.config.reserve)?;
         say(channel, &Tell::Ready)?;
         channel.extend_while_it_flows(session.deadline);
         for length in lengths {

@@ -518,7 +518,7 @@ fn a_full_disk_at_one_party_leaves_what_was_there() {
     for _ in 0..3 {
         let deploy = ["deploy", model.to_str().unwrap(), "--name", "tiny", "--replace"];
         let error = outcome(sites.client(&deploy)).unwrap_err();
-        for part in ["P1", "store/tiny.model/", "No space left"] {
+        for part in ["P1", "store/tiny.model", "No space left"] {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
         assert_eq!(used(&sites), digest);
@@ -526,4 +526,36 @@ fn a_full_disk_at_one_party_leaves_what_was_there() {
     // What did not fit has left nothing behind: there is room for what does fit.
     sites.deploy("mirror").unwrap();
     assert_ne!(used(&sites), digest);
+}
+
+/// What there is no room for is refused before any of it comes: part of the disk stays the party's own.
+#[test]
+fn a_model_leaves_room_on_the_disk() {
+    let sites = running();
+    let before = used(&sites);
+    let whole = before_anything_comes(&sites, 1e15);
+    assert!(whole.contains("models.reserve_mb") && whole.contains("P1 refuses"), "{whole}");
+    assert_eq!(used(&sites), before);
+    let folder = sites.model_folder(1, "tiny");
+    let arriving = std::fs::read_dir(folder)
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "arriving"));
+    assert_eq!(arriving.count(), 0);
+    sites.edit("p1", "reserve_mb = 1000000000000000.0", "reserve_mb = 0");
+    let log = sites.log(1).len();
+    sites.signal(1, "-HUP");
+    sites.await_log_after(1, log, "models.reserve_mb is another");
+    sites.deploy("mirror").unwrap();
+    sites.edit("p1", "reserve_mb = 0", "reserve_mb = -1");
+    let error = cryptflow_party::config::Config::read(&sites.config("p1")).map(drop).unwrap_err().to_string();
+    assert!(error.contains("models.reserve_mb is -1"), "{error}");
+}
+
+/// What a deployment says where so much of P1's disk is to stay free.
+fn before_anything_comes(sites: &Sites, reserve_mb: f64) -> String {
+    sites.edit("p1", "[session]\n", &format!("[models]\nreserve_mb = {reserve_mb:.1}\n[session]\n"));
+    let log = sites.log(1).len();
+    sites.signal(1, "-HUP");
+    sites.await_log_after(1, log, "models.reserve_mb is another");
+    sites.deploy("mirror").unwrap_err()
 }

@@ -17,6 +17,7 @@
 mod file;
 mod notes;
 mod repair;
+mod room;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -27,6 +28,7 @@ use cryptflow_program::write_secret;
 
 pub use file::{PartWriter, read as read_part, write as write_part};
 pub use notes::Removal;
+pub use room::NoSpace;
 
 use crate::deployment::{Deployment, Part, check_name};
 use crate::holding::Held;
@@ -96,6 +98,9 @@ pub enum StoreError {
         /// The newest that is here.
         newest: u64,
     },
+    /// The disk has no room for a part.
+    #[error(transparent)]
+    NoSpace(#[from] NoSpace),
     /// A deployment that is to come back is not here.
     #[error("no version of {model:?} with the digest {digest} is here")]
     Gone {
@@ -281,25 +286,28 @@ impl Store {
     }
 
     /// Begins the file of a part that arrives. What was staged before and never committed gives its
-    /// room back.
+    /// room back. `reserve` are the bytes of the disk that stay free; a share of it where nothing is said.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written, or there is no room for it.
     pub fn receive(
         &self,
         deployment: &Deployment,
         salts: &[[u8; 32]],
         lengths: &[u64],
+        reserve: Option<u64>,
     ) -> Result<PartWriter, StoreError> {
         let _alone = self.change();
         let (name, digest) = (&deployment.name, deployment.digest());
         let folder = self.model_folder(name)?;
         std::fs::create_dir_all(&folder)
             .and_then(|()| restrict(&folder, 0o700))
-            .map_err(|source| StoreError::Io { path: folder, source })?;
+            .map_err(|source| StoreError::Io { path: folder.clone(), source })?;
         let versions = self.versions(name)?;
         let wanted = versions.values().filter(|(_, committed)| *committed).map(|(version, _)| version);
         self.drop_parts(name, &wanted.collect::<Vec<_>>())?;
+        let text = deployment.program.len() as u64;
+        room::room(&folder, lengths.iter().fold(text, |sum, n| sum.saturating_add(*n)), reserve)?;
         PartWriter::begin(self.part(name, &digest)?, self.party, deployment, salts, lengths)
     }
 

@@ -24,7 +24,7 @@ fn part(name: &str, salt: u8) -> Part {
 fn keep(store: &Store, generation: u64, part: &Part, committed: bool) {
     let name = &part.deployment.name;
     let lengths: Vec<u64> = part.weights.iter().map(|weight| weight.len() as u64).collect();
-    let mut file = store.receive(&part.deployment, &part.salts, &lengths).unwrap();
+    let mut file = store.receive(&part.deployment, &part.salts, &lengths, None).unwrap();
     part.weights.iter().for_each(|weight| file.write(weight).unwrap());
     let bytes = file.finish().unwrap();
     let protocol = part.deployment.protocol;
@@ -186,7 +186,7 @@ fn what_was_half_done_is_swept_away_when_a_party_starts() {
     let expected = files(&model);
     // A part that arrives, one that came and was not promised, a record that was being written, one that
     // was committed a moment ago, and a model that was being removed.
-    std::mem::forget(store.receive(&lost.deployment, &lost.salts, &[5]).unwrap());
+    std::mem::forget(store.receive(&lost.deployment, &lost.salts, &[5], None).unwrap());
     std::fs::write(file(folder.path(), &lost), "x").unwrap();
     std::fs::write(model.join(".cryptflow-Xx.partial"), "{").unwrap();
     std::fs::copy(model.join("1.version"), model.join("1.staged")).unwrap();

@@ -256,7 +256,7 @@ pub(super) const DISKS: &[Row] = &[
         fault: "a party's disk is full, and a model is deployed",
         parties: &[0, 1],
         act: acts::full_store,
-        client: Some((&["storage"], &["P#", "store/tiny.model/", "No space left on device"])),
+        client: Some((&["storage"], &["P#", "store/tiny.model", "No space left on device"])),
         operator: Some((Whose::Its, "No space left")),
         mend: acts::larger_disk,
     },

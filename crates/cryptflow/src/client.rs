@@ -8,7 +8,8 @@ use cryptflow_party::attested::{Discord, Statement, consistent};
 use cryptflow_party::commitments::{Told, What, commit, digest};
 use cryptflow_party::edition::{Edition, spoken};
 use cryptflow_party::messages::{
-    BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send, unexpected,
+    BATCH_LIMIT, BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send,
+    unexpected,
 };
 use cryptflow_party::supported;
 use cryptflow_program::Program;
@@ -51,9 +52,19 @@ pub struct Answer {
 #[must_use = "the parties wait for what follows"]
 pub struct HandedIn {
     committed: [u8; 32],
-    /// The parties were told to begin, too.
-    told: bool,
+    word: Word,
     took: Duration,
+}
+
+/// The word to begin.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    /// It was with the inputs.
+    Given,
+    /// It followed the inputs.
+    Follows,
+    /// It waits until all parties hold the inputs.
+    Due,
 }
 
 /// A batch that runs.
@@ -158,7 +169,8 @@ impl<'a> Client<'a> {
             for weight in weights {
                 add(&mut shared, client.owner.share_weight(words(weight))?);
             }
-            client.hand_out(shared, |told| Request::Weights { told })?;
+            let told = commit(client.protocol, &shared)?;
+            client.hand_out(shared, told, |told| Request::Weights { told })?;
             client.await_all("holds its weights", |reply| matches!(reply, Reply::WeightsHeld))
         })
     }
@@ -188,13 +200,22 @@ impl<'a> Client<'a> {
         check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)?;
         self.attempt(|client| {
             let (begun, before) = (Instant::now(), client.sent());
-            let committed = client.share(inputs)?;
+            let (shared, told) = client.share(inputs)?;
+            let committed = digest(What::Inputs, &commitments_of(&told));
+            let small = shared.iter().all(|parts| parts.iter().map(Vec::len).sum::<usize>() <= BATCH_LIMIT);
+            if small && client.edition >= Edition::Seven {
+                for (link, (told, parts)) in client.links.iter().zip(told.into_iter().zip(shared)) {
+                    send(link, &Request::Batch { told, parts })?;
+                }
+                return Ok(HandedIn { committed, word: Word::Given, took: begun.elapsed() });
+            }
+            client.hand_out(shared, told, |told| Request::Inputs { told })?;
             // Parties that have theirs wait for the others either way: for what is sent at once, not for long.
-            let told = client.sent() - before <= AT_ONCE;
-            if told {
+            let word = if client.sent() - before <= AT_ONCE { Word::Follows } else { Word::Due };
+            if let Word::Follows = word {
                 client.tell(&Request::Go)?;
             }
-            Ok(HandedIn { committed, told, took: begun.elapsed() })
+            Ok(HandedIn { committed, word, took: begun.elapsed() })
         })
     }
 
@@ -205,9 +226,14 @@ impl<'a> Client<'a> {
     pub fn begin_batch(&self, batch: HandedIn) -> Result<Underway, SessionError> {
         self.attempt(|client| {
             let begun = Instant::now();
-            client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
+            match batch.word {
+                Word::Given => {}
+                Word::Follows | Word::Due => {
+                    client.await_all("holds its inputs", |reply| matches!(reply, Reply::InputsHeld))?;
+                }
+            }
             let share = batch.took + begun.elapsed();
-            if !batch.told {
+            if let Word::Due = batch.word {
                 client.tell(&Request::Go)?;
             }
             Ok(Underway { committed: batch.committed, share, begun: Instant::now() })
@@ -277,13 +303,14 @@ impl<'a> Client<'a> {
         self.links.iter().try_for_each(|link| send(link, request))
     }
 
-    /// Shares the inputs of a batch; returns the digest of what all parties are told of them.
-    fn share(&self, inputs: &[Vec<i64>]) -> Result<[u8; 32], SessionError> {
+    /// Shares the inputs of a batch: each party's parts, and what keeps them together.
+    fn share(&self, inputs: &[Vec<i64>]) -> Result<(Vec<Vec<Vec<u8>>>, Vec<Told>), SessionError> {
         let mut shared = self.nothing();
         for input in inputs {
             add(&mut shared, self.owner.share_value(words(input))?);
         }
-        Ok(digest(What::Inputs, &self.hand_out(shared, |told| Request::Inputs { told })?))
+        let told = commit(self.protocol, &shared)?;
+        Ok((shared, told))
     }
 
     /// Each party's parts of nothing yet.
@@ -291,20 +318,18 @@ impl<'a> Client<'a> {
         vec![Vec::new(); self.links.len()]
     }
 
-    /// Gives each party its parts, behind a request with what keeps them together; returns what all
-    /// are told.
+    /// Gives each party its parts, behind a request with what keeps them together.
     fn hand_out(
         &self,
         shared: Vec<Vec<Vec<u8>>>,
+        told: Vec<Told>,
         request: impl Fn(Told) -> Request,
-    ) -> Result<Vec<[u8; 32]>, SessionError> {
-        let told = commit(self.protocol, &shared)?;
-        let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
+    ) -> Result<(), SessionError> {
         for (link, (told, parts)) in self.links.iter().zip(told.into_iter().zip(shared)) {
             send(link, &request(told))?;
             parts.into_iter().try_for_each(|part| link.send(part))?;
         }
-        Ok(commitments)
+        Ok(())
     }
 
     fn await_all(&self, what: &str, due: impl Fn(&Reply) -> bool) -> Result<(), SessionError> {
@@ -371,6 +396,11 @@ fn agreed(statements: Vec<Option<Statement>>, told: [u8; 32]) -> Result<(), Sess
         Some(party) => Err(Discord::Input(party).into()),
         None => Ok(()),
     }
+}
+
+/// What all parties are told alike.
+fn commitments_of(told: &[Told]) -> Vec<[u8; 32]> {
+    told.first().map(|told| told.commitments.clone()).unwrap_or_default()
 }
 
 /// Adds the parts of a tensor to those that each party gets.

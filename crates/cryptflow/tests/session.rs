@@ -7,6 +7,7 @@ use cryptflow::client::Client;
 use cryptflow::fixed;
 use cryptflow_party as party;
 use cryptflow_party::commitments::commit;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
@@ -197,6 +198,47 @@ fn parties_that_were_told_of_different_weights_compute_nothing() {
     for (party, handle) in handles.into_iter().enumerate() {
         let error = handle.join().unwrap().unwrap_err().to_string();
         assert!(error.contains("of different weights: nothing was computed of them"), "P{party}: {error}");
+    }
+}
+
+/// A request that holds a batch: in sessions whose messages have it, and with the parts of every input.
+#[test]
+fn batches_that_do_not_belong_here() {
+    let (program, weights) = common::program();
+    let protocol = ProtocolName::Mirror;
+    let owner = protocol.owner(program.ring_bits);
+    let mut shared = vec![Vec::new(); 3];
+    for weight in &weights {
+        let words: Vec<u64> = weight.iter().map(|&v| v as u64).collect();
+        let parts = owner.share_weight(&words).unwrap();
+        shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
+    }
+    let weights_told = commit(protocol, &shared).unwrap();
+    let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
+    let input: Vec<_> = input.into_iter().map(|part| vec![part]).collect();
+    let told = commit(protocol, &input).unwrap();
+    // (version, how often the input's part is in there, what is wrong)
+    let table = [
+        (Edition::Six, 1, "this session speaks version 6 of the messages"),
+        (Edition::Seven, 0, "parts of 0 inputs"),
+        (Edition::Seven, 2, "parts of 2 inputs"),
+    ];
+    for (edition, times, expected) in table {
+        let (links, handles) = parties(local::mesh);
+        let manifest = Manifest { version: edition.number(), ..Manifest::new(&program, protocol).unwrap() };
+        for (party, link) in links.iter().enumerate() {
+            let send = |request: &Request| link.send(postcard::to_stdvec(request).unwrap()).is_ok();
+            let text = serde_json::to_string(&program).unwrap();
+            let parts = std::iter::repeat_n(input[party][0].clone(), times).collect();
+            // A party that has found out may be gone already.
+            let _ = send(&Request::Setup { manifest: manifest.clone(), program: text })
+                && send(&Request::Weights { told: weights_told[party].clone() })
+                && shared[party].iter().all(|part| link.send(part.clone()).is_ok())
+                && send(&Request::Batch { told: told[party].clone(), parts });
+        }
+        let errors: Vec<String> =
+            handles.into_iter().map(|handle| handle.join().unwrap().unwrap_err().to_string()).collect();
+        assert!(errors.iter().any(|error| error.contains(expected)), "{errors:?}");
     }
 }
 

@@ -37,9 +37,9 @@ macro_rules! editions {
 }
 
 editions! {
-    /// Each request is a message of its own.
+    /// Inputs, their parts and the word to begin are messages of their own.
     Six = 6,
-    /// As the one before.
+    /// Small inputs and the word to begin are one message ([`crate::messages::Request::Batch`]).
     Seven = 7,
 }
 

@@ -6,6 +6,7 @@
 //! | [`Request::Weights`], then one part a weight, where they were not deployed before | [`Reply::WeightsHeld`] |
 //! | [`Request::Inputs`], then one part an input | [`Reply::InputsHeld`] |
 //! | [`Request::Go`]; where the parts are long, once all hold them | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
+//! | from version 7 on, where the parts are small, in place of both: [`Request::Batch`] | as after Go |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
 //! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence
@@ -36,6 +37,9 @@ const MESSAGE_LIMIT: usize = 256 << 20;
 
 /// Longest of those that hold neither.
 const SHORT: usize = 64 << 10;
+
+/// Most bytes of parts that come within a request.
+pub const BATCH_LIMIT: usize = 48 << 10;
 
 /// What everybody in a session must agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +134,14 @@ pub enum Request {
     Attest,
     /// That was all.
     Finish,
+    /// Inputs, as in [`Request::Inputs`], with the party's parts, and [`Request::Go`]: from
+    /// [`crate::edition::Edition::Seven`] on.
+    Batch {
+        /// What keeps the parts together with the others'.
+        told: Told,
+        /// In the program's order; all of them together of [`BATCH_LIMIT`] bytes at most.
+        parts: Vec<Vec<u8>>,
+    },
 }
 
 /// From a party to the client.

@@ -199,7 +199,14 @@ fn run<P: Protocol>(
     begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
 ) -> Result<(), SessionError> {
     let Job {
-        program, protocol: name, weights: mut raw_weights, check_inputs, mut accord, mut reporter, ..
+        program,
+        protocol: name,
+        edition,
+        weights: mut raw_weights,
+        check_inputs,
+        mut accord,
+        mut reporter,
+        ..
     } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
@@ -220,7 +227,8 @@ fn run<P: Protocol>(
     send(client, &Reply::Ready)?;
     loop {
         reporter.enter(Phase::Wait);
-        match receive_short(client)? {
+        // A batch to run.
+        let (parts, digest) = match receive_short(client)? {
             Request::Weights { .. } if deployed || running.is_some() => {
                 return Err(unexpected(client, "this session has its weights"));
             }
@@ -232,6 +240,7 @@ fn run<P: Protocol>(
                 weights_told = Some(fit(What::Weights, &told, &parts)?);
                 raw_weights = Some(parts);
                 send(client, &Reply::WeightsHeld)?;
+                continue;
             }
             Request::Inputs { told } => {
                 if long {
@@ -244,52 +253,65 @@ fn run<P: Protocol>(
                 let digest = fit(What::Inputs, &told, &parts)?;
                 inputs = Some((parts, digest));
                 send(client, &Reply::InputsHeld)?;
+                continue;
             }
-            Request::Go => {
-                let Some((inputs, digest)) = inputs.take() else {
-                    return Err(unexpected(client, "it starts a program without inputs"));
-                };
-                reporter.run_begins(program.steps.len());
-                if let Some(digest) = weights_told.take() {
-                    commitments::compare(&links, owner, What::Weights, digest)?;
+            Request::Go => match inputs.take() {
+                Some(inputs) => inputs,
+                None => return Err(unexpected(client, "it starts a program without inputs")),
+            },
+            Request::Batch { .. } if edition < Edition::Seven => {
+                let reason = format!("this session speaks version {edition} of the messages");
+                return Err(unexpected(client, reason));
+            }
+            Request::Batch { told, parts } => {
+                if parts.len() != program.inputs.len() {
+                    return Err(unexpected(client, format!("parts of {} inputs", parts.len())));
                 }
-                let commitments = match &mut accord {
-                    Some(accord) => Some(accord.before_batch(&links, owner, digest)?),
-                    None => {
-                        commitments::compare(&links, owner, What::Inputs, digest)?;
-                        None
-                    }
-                };
-                // From here on the others may be ahead of this party.
-                let _ahead = links.read_ahead();
-                if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
-                    let mut protocol = begin(links.clone())?;
-                    let weights = take_weights(&mut protocol, program, raw)?;
-                    running = Some((protocol, weights));
-                }
-                let Some((protocol, weights)) = &mut running else {
-                    return Err(unexpected(client, "it starts a program without weights"));
-                };
-                let inputs = take_inputs(protocol, program, inputs)?;
-                let (parts, record) =
-                    batch(protocol, program, weights, inputs, client, check_inputs, &mut reporter)?;
-                let statement = match (&accord, commitments) {
-                    (Some(accord), Some(commitments)) => {
-                        Some(Box::new(accord.after_batch(&links, commitments)?.statement))
-                    }
-                    _ => None,
-                };
-                send(client, &Reply::Outputs { parts, record, statement })?;
+                let digest = fit(What::Inputs, &told, &parts)?;
+                (parts, digest)
             }
             Request::Attest => match &accord {
-                Some(accord) => accord.renew_for_client(client)?,
+                Some(accord) => {
+                    accord.renew_for_client(client)?;
+                    continue;
+                }
                 None => return Err(unexpected(client, "this session is not attested")),
             },
             Request::Finish => {
                 return send(client, &Reply::Finished { peak_rss: peak_rss() });
             }
             Request::Setup { .. } => return Err(unexpected(client, "the session has begun already")),
+        };
+        reporter.run_begins(program.steps.len());
+        if let Some(digest) = weights_told.take() {
+            commitments::compare(&links, owner, What::Weights, digest)?;
         }
+        let commitments = match &mut accord {
+            Some(accord) => Some(accord.before_batch(&links, owner, digest)?),
+            None => {
+                commitments::compare(&links, owner, What::Inputs, digest)?;
+                None
+            }
+        };
+        // From here on the others may be ahead of this party.
+        let _ahead = links.read_ahead();
+        if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
+            let mut protocol = begin(links.clone())?;
+            let weights = take_weights(&mut protocol, program, raw)?;
+            running = Some((protocol, weights));
+        }
+        let Some((protocol, weights)) = &mut running else {
+            return Err(unexpected(client, "it starts a program without weights"));
+        };
+        let inputs = take_inputs(protocol, program, parts)?;
+        let (parts, record) = batch(protocol, program, weights, inputs, client, check_inputs, &mut reporter)?;
+        let statement = match (&accord, commitments) {
+            (Some(accord), Some(commitments)) => {
+                Some(Box::new(accord.after_batch(&links, commitments)?.statement))
+            }
+            _ => None,
+        };
+        send(client, &Reply::Outputs { parts, record, statement })?;
     }
 }
 

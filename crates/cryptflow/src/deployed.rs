@@ -54,7 +54,10 @@ impl Site {
     }
 
     /// The same, as long as there is patience: where a party is busy, or is not there, it is asked again.
-    pub(crate) fn described_in_time(&self, model: &str, patience: &mut Patience<'_>) -> Result<Described> {
+    ///
+    /// # Errors
+    /// As [`Site::described`].
+    pub fn described_in_time(&self, model: &str, patience: &mut Patience<'_>) -> Result<Described> {
         let (mut channels, mut standing) = self.standing_over(model, patience)?;
         let mut refused = self.finish(&mut channels, &mut standing);
         let current = standing.current().ok_or_else(|| self.no_version(&standing, &refused))?;

@@ -1,5 +1,6 @@
 //! Clients beside parties that are killed and started again: every answer is right, and a request that fails
-//! succeeds when it is made again. `CRYPTFLOW_SOAK_SECONDS` says how long.
+//! succeeds when it is made again. `CRYPTFLOW_SOAK_SECONDS` says how long, `CRYPTFLOW_SOAK_PAUSE` how many
+//! milliseconds a client waits between two requests, where it should.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cryptflow::client::Client;
+use cryptflow::deployed::Described;
 use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
 use cryptflow_protocols::ProtocolName;
@@ -27,9 +29,10 @@ const GAP: Duration = Duration::from_secs(5);
 /// One request, made once, with the patience that commands have.
 fn ask(site: &Site) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let (deployment, program) = site.describe("tiny").map_err(|e| text(&e))?;
     let mut silent = |_: &str| ();
     let mut patience = Patience::of(Patience::USUAL, &mut silent);
+    let Described { deployment, program, .. } =
+        site.described_in_time("tiny", &mut patience).map_err(|e| text(&e))?;
     let opened =
         site.open(&deployment, &program, ProtocolName::Mirror, &mut patience).map_err(|e| text(&e))?;
     let client = Client::join(opened.links, &program, &opened.manifest, false).map_err(|e| text(&e))?;
@@ -55,6 +58,7 @@ fn held(sites: &Sites, party: usize) -> (usize, usize) {
 #[test]
 #[ignore = "it takes as long as CRYPTFLOW_SOAK_SECONDS says, and a minute without"]
 fn clients_beside_parties_that_are_killed() {
+    let pause = std::env::var("CRYPTFLOW_SOAK_PAUSE").map_or(0, |text| text.parse().unwrap());
     let seconds = std::env::var("CRYPTFLOW_SOAK_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
     let mut sites = Sites::new(false);
     sites.start();
@@ -79,6 +83,7 @@ fn clients_beside_parties_that_are_killed() {
                         assert!(attempts < 5, "five times in a row: {error}");
                     }
                     served.lock().unwrap().push(begun.elapsed());
+                    std::thread::sleep(Duration::from_millis(pause));
                 }
             });
         }

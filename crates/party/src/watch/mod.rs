@@ -1,6 +1,6 @@
 //! What a party's operator may know of it while it runs: sessions and how far they are, what was done since
 //! the start, the other parties. Nothing here is secret, and nothing here decides anything, but that a
-//! session which waits for its client may have to give up its place ([`Followed::waits_since`]).
+//! session which waits for its client may have to give up its place (`Followed::waits_since`).
 
 mod memory;
 mod peers;

@@ -15,6 +15,7 @@ use cryptflow_party::supported;
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Breaker, Link, LinkMeter};
+use serde_bytes::ByteBuf;
 
 /// Bytes of shares that are sent together with the word to begin: those of a small network. One round trip
 /// between client and parties is most of what that takes.
@@ -205,6 +206,7 @@ impl<'a> Client<'a> {
             let small = shared.iter().all(|parts| parts.iter().map(Vec::len).sum::<usize>() <= BATCH_LIMIT);
             if small && client.edition >= Edition::Seven {
                 for (link, (told, parts)) in client.links.iter().zip(told.into_iter().zip(shared)) {
+                    let parts = parts.into_iter().map(ByteBuf::from).collect();
                     send(link, &Request::Batch { told, parts })?;
                 }
                 return Ok(HandedIn { committed, word: Word::Given, took: begun.elapsed() });
@@ -356,6 +358,7 @@ impl<'a> Client<'a> {
                             format!("what it sent to {} parties", record.sent.len()),
                         ));
                     }
+                    let parts = parts.into_iter().map(ByteBuf::into_vec).collect();
                     return Ok((parts, record, statement.map(|statement| *statement)));
                 }
                 _ => return Err(unexpected(link, "its outputs were due")),

@@ -229,7 +229,8 @@ fn batches_that_do_not_belong_here() {
         for (party, link) in links.iter().enumerate() {
             let send = |request: &Request| link.send(postcard::to_stdvec(request).unwrap()).is_ok();
             let text = serde_json::to_string(&program).unwrap();
-            let parts = std::iter::repeat_n(input[party][0].clone(), times).collect();
+            let part = serde_bytes::ByteBuf::from(input[party][0].clone());
+            let parts = std::iter::repeat_n(part, times).collect();
             // A party that has found out may be gone already.
             let _ = send(&Request::Setup { manifest: manifest.clone(), program: text })
                 && send(&Request::Weights { told: weights_told[party].clone() })

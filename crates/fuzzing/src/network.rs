@@ -164,7 +164,7 @@ pub(crate) fn session_messages() -> Vec<Vec<u8>> {
         said(&Request::Weights { told }),
         said(&Request::Go),
         said(&Reply::Progress { step: 3 }),
-        said(&Reply::Outputs { parts: vec![vec![1, 2, 3], Vec::new()], record, statement }),
+        said(&Reply::Outputs { parts: vec![vec![1, 2, 3].into(), Vec::new().into()], record, statement }),
         said(&Reply::Finished { peak_rss: Some(1 << 30) }),
         said(&Statement::default()),
         said(&cryptflow_aramis::Evidence::Sgx { quote: vec![3; 40] }),

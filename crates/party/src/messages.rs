@@ -22,6 +22,7 @@ use cryptflow_program::{Digest, Invalid, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_bytes::ByteBuf;
 
 use crate::attested::{AttestationError, Discord, Statement};
 use crate::code::Code;
@@ -140,7 +141,7 @@ pub enum Request {
         /// What keeps the parts together with the others'.
         told: Told,
         /// In the program's order; all of them together of [`BATCH_LIMIT`] bytes at most.
-        parts: Vec<Vec<u8>>,
+        parts: Vec<ByteBuf>,
     },
 }
 
@@ -161,7 +162,7 @@ pub enum Reply {
     /// The party's parts of the outputs, in the program's order.
     Outputs {
         /// What the protocol reveals of each output.
-        parts: Vec<Vec<u8>>,
+        parts: Vec<ByteBuf>,
         /// What the batch took.
         record: BatchRecord,
         /// What went over the party's links, where they are attested.

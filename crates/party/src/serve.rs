@@ -9,6 +9,7 @@ use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
 use cryptflow_protocols::{ProtocolName, Visitor};
 use cryptflow_wire::{Breaker, Link, Links};
+use serde_bytes::ByteBuf;
 
 use crate::attested::Accord;
 use crate::commitments::{self, Told, Unfit, What};
@@ -267,6 +268,7 @@ fn run<P: Protocol>(
                 if parts.len() != program.inputs.len() {
                     return Err(unexpected(client, format!("parts of {} inputs", parts.len())));
                 }
+                let parts: Vec<_> = parts.into_iter().map(ByteBuf::into_vec).collect();
                 let digest = fit(What::Inputs, &told, &parts)?;
                 (parts, digest)
             }
@@ -311,6 +313,7 @@ fn run<P: Protocol>(
             }
             _ => None,
         };
+        let parts = parts.into_iter().map(ByteBuf::from).collect();
         send(client, &Reply::Outputs { parts, record, statement })?;
     }
 }

@@ -67,8 +67,9 @@ fn a_panic_in_a_session_ends_that_session_alone() {
 fn a_panic_in_the_thread_of_a_session_gives_its_seat_back() {
     let (sites, breaks) = breaking("own");
     breaks.set("process");
-    // Two processes wait, and none can be started in their place.
-    (0..2).for_each(|_| drop(sites.predict().unwrap()));
+    // One process waits, or two, and none can be started in their place.
+    let served = (0..3).take_while(|_| sites.predict().is_ok()).count();
+    assert!((1..=2).contains(&served), "{served}");
     for _ in 0..3 {
         let error = sites.predict().unwrap_err();
         assert!(error.contains(&format!("P1 refuses: {PANICKED}")), "{error}");

@@ -17,7 +17,7 @@ use cryptflow_wire::tls::{Arrival, Channel, Identity, Route};
 
 use crate::common;
 use crate::fork::Alice;
-use crate::sites::{PATIENCE, Sites, signal, stat};
+use crate::sites::{PATIENCE, SPARES, Sites, signal, stat};
 
 /// Whether a process runs, or stands still; one that ended and was not waited for does not.
 fn lives(id: u32) -> bool {
@@ -31,9 +31,6 @@ fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
-
-/// How many processes wait for sessions at each party.
-const SPARES: usize = 2;
 
 /// The processes that a party has beside those, once as many wait as should: for sessions to come.
 fn spares(sites: &Sites, index: usize, others: &[u32]) -> Vec<u32> {

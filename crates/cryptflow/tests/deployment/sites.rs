@@ -17,6 +17,9 @@ use crate::common;
 use crate::namespaces::{self, Network};
 pub(crate) use crate::process::{PATIENCE, cryptflow, finish};
 
+/// Processes that wait for sessions at each party.
+pub const SPARES: usize = 2;
+
 /// Three parties and a client, alice.
 pub struct Sites {
     pub folder: TempDir,
@@ -296,6 +299,16 @@ impl Sites {
         let all = std::fs::read_dir("/proc").unwrap();
         let ids = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
         ids.filter(|&id| stat(id, 1) == Some(party.clone())).collect()
+    }
+
+    /// Waits until every party has as many processes as wait for sessions: one that was taken is replaced a
+    /// moment later.
+    pub fn await_spares(&self) {
+        let end = Instant::now() + PATIENCE;
+        while !(0..3).all(|party| self.children(party).len() == SPARES) {
+            assert!(Instant::now() < end, "processes wait for sessions");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Bytes of memory that a party's processes have taken, all of them together.

@@ -105,6 +105,7 @@ fn an_honest_client_among_hostile_ones() {
     let mut usual: Vec<_> = (0..60).map(|_| served(&site).unwrap()).skip(10).collect();
     let (usual, usual_most) = summary(&mut usual);
     sites.await_rest();
+    sites.await_spares();
     let start = held(&sites);
 
     let stop = AtomicBool::new(false);

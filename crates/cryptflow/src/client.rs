@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use cryptflow_engine::worth_threads;
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::{Discord, Statement, consistent};
 use cryptflow_party::commitments::{Told, What, commit, digest};
@@ -127,6 +128,9 @@ impl<'a> Client<'a> {
         let breaker = Breaker::new();
         for link in &links {
             breaker.tie(link);
+        }
+        if worth_threads(program) == 1 {
+            breaker.read_by_users();
         }
         let (protocol, owner) = (manifest.protocol, manifest.protocol.owner(program.ring_bits));
         Ok(Client { links, breaker, owner, program, protocol, edition, attested })

@@ -8,15 +8,19 @@ use cryptflow_program::{Program, demand};
 /// some microseconds, and a small network has hundreds of them.
 const WORTH_A_THREAD: u64 = 16_000_000;
 
+/// How many threads are worth waking for the steps of a program, at most as many as the machine has.
+pub fn worth_threads(program: &Program) -> usize {
+    let most = available_parallelism().map_or(1, usize::from);
+    usize::try_from(demand(program).work / WORTH_A_THREAD).unwrap_or(most).clamp(1, most)
+}
+
 /// Has this process compute this program and nothing else: with the thread that calls this, and as many
 /// others as the program is worth and the machine has. `RAYON_NUM_THREADS` says otherwise, where it is set.
 /// Once a process; whoever computes something beside that computes with the same threads.
 pub fn devote_process(program: &Program) {
-    let most = available_parallelism().map_or(1, usize::from);
-    let worth = usize::try_from(demand(program).work / WORTH_A_THREAD).unwrap_or(most);
     let threads = match std::env::var_os("RAYON_NUM_THREADS") {
         Some(_) => 0,
-        None => worth.clamp(1, most),
+        None => worth_threads(program),
     };
     // Where threads were chosen before, those compute.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();

@@ -80,7 +80,9 @@ impl Mirror {
         let k = ring - s;
         let (ring_mask, first) = (low_bits(ring), self.session.is_first());
         if self.session.is_dealer() {
-            z.par_iter_mut().for_each(|z| *z = (z.wrapping_mul(2).wrapping_neg() & ring_mask) >> s);
+            z.par_iter_mut()
+                .with_min_len(CHUNK)
+                .for_each(|z| *z = (z.wrapping_mul(2).wrapping_neg() & ring_mask) >> s);
         } else {
             // Half a unit, less what P2's even addend brings: with the 1 below, the mean error is
             // zero.

@@ -9,7 +9,7 @@ use cryptflow_wire::Links;
 use rayon::prelude::*;
 
 use crate::MirrorDefinition;
-use crate::session::Session;
+use crate::session::{CHUNK, Session};
 use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tuning::Tuning;
 
@@ -79,7 +79,10 @@ impl Protocol for Mirror {
         let part = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
             Part::Evaluator(seed, mut m) => {
                 let (mask, r) = (low_bits(bits), expand(&seed, len, bits));
-                m.par_iter_mut().zip(&r).for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
+                m.par_iter_mut()
+                    .with_min_len(CHUNK)
+                    .zip(&r)
+                    .for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
                 WeightPart::Evaluator(m)
             }
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds))),

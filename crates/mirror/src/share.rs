@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::mirror::PARTIES;
+use crate::session::CHUNK;
 
 /// Bytes of a seed.
 pub(crate) const SEED: usize = 16;
@@ -101,7 +102,7 @@ impl Expanded {
         }
         let [mut e, r1] = self.seeds.each_ref().map(|seed| expand(seed, len, bits));
         let mask = low_bits(bits);
-        e.par_iter_mut().zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+        e.par_iter_mut().with_min_len(CHUNK).zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
         match room.checked_sub(len) {
             None => Cow::Owned(e),
             Some(left) => {
@@ -150,7 +151,7 @@ pub(crate) fn expand(prf: &Prf, len: usize, bits: u32) -> Vec<u64> {
     let mut out = vec![0; len];
     prf.fill_words(0, 0, &mut out);
     let mask = low_bits(bits);
-    out.par_iter_mut().for_each(|x| *x &= mask);
+    out.par_iter_mut().with_min_len(CHUNK).for_each(|x| *x &= mask);
     out
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations};
+use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations, worth_threads};
 use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
@@ -82,6 +82,10 @@ fn serve_after(links: Links, client: Link, prepare: impl FnOnce(&Program)) -> Re
 pub fn converse(links: Links, client: &Link, job: Job) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(client);
+    if worth_threads(&job.program) == 1 {
+        // It waits for messages more than it computes.
+        breaker.read_by_users();
+    }
     // A handle that outlives the run: links that close with it would say good-bye, and not why.
     let open = links.clone();
     tell_everybody(&breaker, job.protocol.visit(Session { links, client, job }))?;

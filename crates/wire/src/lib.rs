@@ -20,6 +20,7 @@ mod frame;
 pub mod fuzzing;
 mod guard;
 mod hello;
+mod intake;
 mod link;
 mod links;
 pub mod local;
@@ -28,6 +29,7 @@ mod options;
 mod outlet;
 mod patience;
 mod pump;
+mod reading;
 mod stream;
 pub mod tcp;
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub mod tcp;
 mod tests;
 pub mod tls;
 mod token;
+mod waker;
 
 pub use clock::Clock;
 pub use emulate::Network;

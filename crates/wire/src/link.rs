@@ -14,7 +14,9 @@ use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
 use crate::patience::Patience;
 use crate::pump;
+use crate::reading::{Reading, await_message};
 use crate::stream::{Control, Offered, Sink, Transport};
+use crate::waker::Waker;
 
 /// How long a link that ends in an error waits for its peer to take note of the reason.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
@@ -35,9 +37,11 @@ pub(crate) enum Bell {
     Sender,
     /// There is room to read: for the receiver thread.
     Receiver,
+    /// It is the receiver thread that reads, and no user: for this thread.
+    Turn,
 }
 
-const BELLS: [Bell; 4] = [Bell::Came, Bell::Went, Bell::Sender, Bell::Receiver];
+const BELLS: [Bell; 5] = [Bell::Came, Bell::Went, Bell::Sender, Bell::Receiver, Bell::Turn];
 
 /// Why nothing more comes.
 #[derive(Clone, Debug)]
@@ -89,6 +93,8 @@ pub(crate) struct State {
     pub(crate) writing: bool,
     /// A user's message is not with the network yet.
     pub(crate) unflushed: bool,
+    /// Bytes of messages that wait for others, see [`LinkOptions::gather`].
+    pub(crate) gathered: usize,
     /// Why a user's message could not be written.
     pub(crate) unwritten: Option<std::io::Error>,
     /// When something was written last.
@@ -103,9 +109,17 @@ pub(crate) struct State {
     pub(crate) announced: Option<u64>,
     /// Somebody waits for a message, of at most this length.
     pub(crate) wanted: Option<u64>,
-    /// The receiver thread waits for room: what the peer sends is not seen.
+    /// A message waits for room: what the peer sends is not seen.
     pub(crate) paused: bool,
-    /// The receiver thread reads no more.
+    /// Somebody reads: the receiver thread, or a user.
+    pub(crate) reading: bool,
+    /// Users read, each while it waits, and the receiver thread does not.
+    pub(crate) by_users: bool,
+    /// But for the next message, as no user waits.
+    pub(crate) lent: bool,
+    /// Users who wait for what the network brings, and must be woken for anything else.
+    pub(crate) polling: usize,
+    /// Nobody reads any more.
     pub(crate) reads_done: bool,
 
     pub(crate) end: Option<End>,
@@ -116,6 +130,13 @@ pub(crate) struct State {
     /// authenticated.
     pub(crate) sent: Option<Chain>,
     pub(crate) received: Option<Chain>,
+}
+
+impl State {
+    /// Whether it is users who read now, and nobody does.
+    pub(crate) fn users_read(&self) -> bool {
+        self.by_users && !self.lent && !self.reading && !self.closed && !self.reads_done && self.end.is_none()
+    }
 }
 
 /// The part of a link that outlives its handle until its threads are done.
@@ -129,6 +150,12 @@ pub(crate) struct Shared {
     /// Where messages are written to; nothing once nothing more is. Whoever takes it has set
     /// [`State::writing`] before, so that nobody waits here for long.
     pub(crate) sink: Mutex<Option<Box<dyn Sink>>>,
+    /// Where messages are read from; nothing once nothing more is. Whoever takes it has set
+    /// [`State::reading`] before.
+    reading: Mutex<Option<Reading>>,
+    control: OnceLock<Arc<dyn Control>>,
+    /// For users who read.
+    waker: OnceLock<Waker>,
     /// Counters: bytes of any kind came, bytes of a message came, the network took bytes of a
     /// message.
     signs: AtomicU64,
@@ -160,6 +187,42 @@ impl Shared {
         if state.waiting[bell as usize] > 0 {
             self.bells[bell as usize].notify_all();
         }
+        match (bell, self.waker.get()) {
+            (Bell::Came, Some(waker)) if state.polling > 0 => waker.wake(),
+            (Bell::Came | Bell::Went | Bell::Sender | Bell::Receiver | Bell::Turn, _) => {}
+        }
+    }
+
+    /// Waits for those who write, at most so long. Users do not read then: the receiver thread does.
+    fn wait_for_writer<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        limit: Duration,
+    ) -> MutexGuard<'a, State> {
+        if state.by_users {
+            drop(state);
+            let offered = self.offer_all_kept();
+            state = self.lock();
+            if offered {
+                // What is waited for may have come to pass meanwhile.
+                return state;
+            }
+            self.lend(&mut state);
+        }
+        self.wait(state, Bell::Went, limit)
+    }
+
+    /// Has the receiver thread read a message where users do, as none of them waits.
+    pub(crate) fn lend(&self, state: &mut State) {
+        if state.users_read() {
+            state.lent = true;
+            self.ring(state, Bell::Turn);
+        }
+    }
+
+    /// Whether somebody waits for this link, or one that breaks together with it, to bring something.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.group.get().is_some_and(|group| group.is_watched())
     }
 
     /// Wakes everybody.
@@ -171,6 +234,35 @@ impl Shared {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn reading(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn control(&self) -> Option<&Arc<dyn Control>> {
+        self.control.get()
+    }
+
+    pub(crate) fn waker(&self) -> Option<&Waker> {
+        self.waker.get()
+    }
+
+    /// Has users read from now on, where the transport and the system allow it: each while it waits for a message.
+    pub(crate) fn read_by_users(&self) {
+        if self.control().is_none_or(|control| control.socket().is_none()) {
+            return;
+        }
+        if let Some(waker) = Waker::new() {
+            self.waker.get_or_init(|| waker);
+            self.lock().by_users = true;
+        }
+    }
+
+    /// Whether a user who waits is the one to read what comes next.
+    pub(crate) fn readable_by_users(&self) -> bool {
+        let state = self.lock();
+        state.users_read() && !state.paused
+    }
+
     /// Leaves a message to the sender thread.
     fn queue(&self, state: &mut State, clock: u32, payload: Vec<u8>) {
         state.out_bytes += held(payload.len());
@@ -178,31 +270,70 @@ impl Shared {
         self.ring(state, Bell::Sender);
     }
 
-    /// Writes a message as far as the network takes it without waiting; the sender thread does the rest.
-    /// [`State::writing`] is set.
-    fn offer(&self, clock: u32, payload: Vec<u8>) {
+    /// Writes a message as far as the network takes it without waiting, or keeps it for others; the sender thread
+    /// does the rest. [`State::writing`] is set.
+    fn offer(&self, clock: u32, payload: Vec<u8>, keep: bool) {
         let header = Header { kind: FrameKind::Data, clock, len: payload.len() as u64 };
+        let bytes = held(payload.len());
         let mut sink = self.sink();
         // Without a sink the link is at its end.
-        let offered = sink.as_mut().map(|sink| (sink.offer(header, payload), sink.chain()));
+        let offered = sink.as_mut().map(|sink| (sink.offer(header, payload, keep), sink.chain()));
         drop(sink);
         let mut state = self.lock();
         (state.writing, state.last) = (false, Some(Instant::now()));
         match offered {
-            Some((Ok(Offered::Sent), chain)) => state.sent = chain,
-            Some((Ok(Offered::Kept), chain)) => (state.sent, state.unflushed) = (chain, true),
+            Some((Ok(Offered::Sent), chain)) => {
+                (state.sent, state.unflushed, state.gathered) = (chain, false, 0);
+            }
+            Some((Ok(Offered::Kept), chain)) => {
+                state.gathered = if keep { state.gathered + bytes } else { 0 };
+                (state.sent, state.unflushed) = (chain, true);
+            }
             Some((Ok(Offered::NotNow(payload)), _)) => {
                 state.out_bytes += held(payload.len());
                 state.outbox.push_front(Outgoing { clock, payload, handed_over: Instant::now() });
+                state.gathered = 0;
             }
             Some((Err(error), _)) => state.unwritten = Some(error),
             None => {}
         }
-        self.moved_out();
-        if state.unflushed || state.unwritten.is_some() || !state.outbox.is_empty() {
-            self.ring(&state, Bell::Sender);
+        self.offered(&state);
+    }
+
+    /// Offers what waits for others to the network, before this user waits; whether there was anything.
+    fn offer_kept(&self) -> bool {
+        let mut state = self.lock();
+        if state.gathered == 0 || state.writing {
+            return false;
         }
-        self.ring(&state, Bell::Went);
+        state.writing = true;
+        drop(state);
+        let offered = self.sink().as_mut().map(|sink| sink.offer_kept());
+        let mut state = self.lock();
+        (state.writing, state.gathered, state.last) = (false, 0, Some(Instant::now()));
+        match offered {
+            Some(Ok(sent)) => state.unflushed = !sent,
+            Some(Err(error)) => state.unwritten = Some(error),
+            None => {}
+        }
+        self.offered(&state);
+        true
+    }
+
+    /// The same for all links that break together.
+    pub(crate) fn offer_all_kept(&self) -> bool {
+        let own = self.offer_kept();
+        let others = self.group.get().map(|group| group.others(self)).unwrap_or_default();
+        others.iter().fold(own, |any, other| other.offer_kept() || any)
+    }
+
+    /// A user has written: whether there is more to do for others.
+    fn offered(&self, state: &State) {
+        self.moved_out();
+        if (state.unflushed && state.gathered == 0) || state.unwritten.is_some() || !state.outbox.is_empty() {
+            self.ring(state, Bell::Sender);
+        }
+        self.ring(state, Bell::Went);
     }
 
     /// A sign of life arrived.
@@ -300,7 +431,6 @@ impl Shared {
 /// from a crash.
 pub struct Link {
     shared: Arc<Shared>,
-    control: Option<Arc<dyn Control>>,
 }
 
 impl Link {
@@ -315,8 +445,10 @@ impl Link {
         let control: Arc<dyn Control> = Arc::from(transport.control);
         (shared.lock().sent, shared.lock().received) = (transport.sink.chain(), transport.source.chain());
         *shared.sink() = Some(transport.sink);
-        let link = Link { shared: Arc::clone(&shared), control: Some(Arc::clone(&control)) };
-        pump::start(shared, control, transport.source)?;
+        *shared.reading() = Some(Reading::new(transport.source));
+        shared.control.get_or_init(|| Arc::clone(&control));
+        let link = Link { shared: Arc::clone(&shared) };
+        pump::start(shared, control)?;
         Ok(link)
     }
 
@@ -327,7 +459,7 @@ impl Link {
             peer: "this party itself".into(),
             reason: "a party has no link to itself".into(),
         });
-        Link { shared, control: None }
+        Link { shared }
     }
 
     /// Name of the peer.
@@ -357,7 +489,7 @@ impl Link {
                 None => {}
             }
             match shared.left(&state, &mut patience, &shared.moved_out) {
-                Ok(left) => state = shared.wait(state, Bell::Went, left),
+                Ok(left) => state = shared.wait_for_writer(state, left),
                 Err(error) => {
                     drop(state);
                     return Err(shared.fail(error));
@@ -367,11 +499,14 @@ impl Link {
         state.meter.sent_bytes += bytes.len() as u64;
         state.meter.sent_messages += 1;
         let clock = shared.clock.next();
-        let first = state.outbox.is_empty() && !state.writing && !state.unflushed && !state.closed;
+        let kept = state.gathered > 0;
+        let first = state.outbox.is_empty() && !state.writing && (kept || !state.unflushed) && !state.closed;
         if first && bytes.len() <= AT_ONCE && shared.options.network.is_none() {
+            let gathered = state.gathered + held(bytes.len());
+            let keep = state.by_users && gathered <= shared.options.gather;
             state.writing = true;
             drop(state);
-            shared.offer(clock, bytes);
+            shared.offer(clock, bytes, keep);
         } else {
             shared.queue(&mut state, clock, bytes);
         }
@@ -447,7 +582,7 @@ impl Link {
             };
             state.wanted = Some(wanted as u64);
             shared.ring(&state, Bell::Receiver);
-            state = shared.wait(state, Bell::Came, left);
+            state = await_message(shared, state, left);
         };
         drop(state);
         Err(shared.fail(error))
@@ -489,7 +624,7 @@ impl Link {
                     .map(|sent| LinkTranscript { sent, received: state.received.unwrap_or_default() }));
             }
             match shared.left(&state, &mut patience, &shared.moved_out) {
-                Ok(left) => state = shared.wait(state, Bell::Went, left),
+                Ok(left) => state = shared.wait_for_writer(state, left),
                 Err(error) => {
                     drop(state);
                     return Err(shared.fail(error));
@@ -518,8 +653,8 @@ impl Link {
     /// its side when it has read the close frame. A socket that is closed before could destroy what is
     /// still under way.)
     fn close(&self) {
-        let Some(control) = &self.control else { return };
         let shared = &*self.shared;
+        let Some(control) = shared.control() else { return };
         let mut patience = shared.patience(&shared.moved_out);
         let started = Instant::now();
         let mut state = shared.lock();
@@ -555,6 +690,9 @@ impl Shared {
             bells: Default::default(),
             state: Mutex::default(),
             sink: Mutex::default(),
+            reading: Mutex::default(),
+            control: OnceLock::new(),
+            waker: OnceLock::new(),
             signs: AtomicU64::new(0),
             moved_in: AtomicU64::new(0),
             moved_out: AtomicU64::new(0),

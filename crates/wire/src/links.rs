@@ -1,5 +1,6 @@
 //! [`Links`]: what a protocol gets.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::clock::Clock;
@@ -9,7 +10,11 @@ use crate::meter::LinkMeter;
 
 /// The links of one party that fail together.
 #[derive(Default)]
-pub(crate) struct Group(Mutex<Members>);
+pub(crate) struct Group {
+    members: Mutex<Members>,
+    /// Users who wait for what the links bring.
+    watching: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Members {
@@ -19,7 +24,7 @@ struct Members {
 
 impl Group {
     fn add(self: &Arc<Group>, shared: &Arc<Shared>) {
-        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.group.set(Arc::clone(self)).is_err() {
             return;
         }
@@ -36,15 +41,40 @@ impl Group {
         }
     }
 
+    /// The other links that break together with this one.
+    pub(crate) fn others(&self, own: &Shared) -> Vec<Arc<Shared>> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = members.links.iter().filter(|link| !std::ptr::eq(link.as_ptr(), own));
+        others.filter_map(Weak::upgrade).collect()
+    }
+
+    /// Has a user wait for what the links bring.
+    pub(crate) fn watch<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.watching.fetch_add(1, Ordering::SeqCst);
+        let waited = wait();
+        self.watching.fetch_sub(1, Ordering::SeqCst);
+        waited
+    }
+
+    /// Whether a user does so.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watching.load(Ordering::SeqCst) > 0
+    }
+
     fn failure(&self) -> Option<WireError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
+    }
+
+    fn members(&self) -> Vec<Arc<Shared>> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.links.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Breaks every link with the first error. When this returns, all of them are broken, also
     /// where another thread failed first and is still on its way through them: whoever drops a link
     /// next must not say good-bye over it.
     pub(crate) fn fail(&self, error: &WireError) {
-        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let first = members.failed.get_or_insert_with(|| error.clone()).clone();
         let links: Vec<_> = members.links.iter().filter_map(Weak::upgrade).collect();
         drop(members);
@@ -207,6 +237,14 @@ impl Breaker {
     /// Breaks all links; the peers are told why.
     pub fn abort_all(&self, reason: &str) {
         self.0.fail(&WireError::GaveUp { reason: reason.to_string() });
+    }
+
+    /// Has whoever waits for a message read the links, all that are tied by now, in place of the threads that
+    /// read them otherwise: right where small messages are waited for most of the time, as there is a thread
+    /// less to wake for each. What comes while nobody waits stays with the network. Links in one process go on as
+    /// they were.
+    pub fn read_by_users(&self) {
+        self.0.members().iter().for_each(|link| link.read_by_users());
     }
 
     /// The error that broke the links, if they are broken.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::emulate::Network;
 
+/// Bytes that the helper's small messages may be together before they leave.
+const GATHER: usize = 16 << 10;
+
 /// Limits, deadlines and emulation of a link. The two ends may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkOptions {
@@ -18,6 +21,9 @@ pub struct LinkOptions {
     /// The same while a protocol runs ([`crate::Links::read_ahead`]), when peers are rightly ahead: who
     /// deals sends as fast as the network takes it, and evaluators a round at once.
     pub read_ahead: usize,
+    /// Bytes of small messages that may wait for others, where users read ([`crate::Breaker::read_by_users`]): they
+    /// leave together, when they are more, and before the user waits for anything.
+    pub gather: usize,
     /// Longest message that may be announced at all.
     pub max_message: u64,
     /// Silence after which a peer that somebody waits for counts as gone. Every byte that arrives
@@ -37,6 +43,7 @@ impl Default for LinkOptions {
             send_limit: 64 << 20,
             receive_limit: 256 << 10,
             read_ahead: 64 << 20,
+            gather: 0,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),
             stall_limit: Duration::from_secs(600),
@@ -51,13 +58,16 @@ impl LinkOptions {
         (self.deadline / 4).clamp(Duration::from_millis(10), Duration::from_millis(250))
     }
 
-    /// The options of the link between parties `i` and `j`: evaluators exchange messages of any
+    /// The options of party `i` for its link to party `j`: evaluators exchange messages of any
     /// size at once, before either receives, so nothing holds back what they send. The helper, who deals
-    /// ahead, is held back.
+    /// ahead, is held back, and many a message of its is small.
     pub fn between(&self, i: usize, j: usize) -> LinkOptions {
         let mut options = self.clone();
         if i < 2 && j < 2 {
             options.send_limit = usize::MAX;
+        }
+        if i == 2 {
+            options.gather = GATHER;
         }
         options
     }

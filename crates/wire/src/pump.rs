@@ -7,29 +7,26 @@ use std::time::{Duration, Instant};
 
 use crate::emulate::Line;
 use crate::error::WireError;
-use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason, encode_reason};
-use crate::link::{Bell, End, Incoming, LINGER, Outgoing, Shared, State, held};
-use crate::stream::{Control, Sink, Source};
+use crate::frame::{FrameKind, Header, encode_reason};
+use crate::link::{Bell, LINGER, Outgoing, Shared, State, held};
+use crate::reading::{ended, read};
+use crate::stream::{Control, Sink};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
-const FOREVER: Duration = Duration::from_secs(1 << 30);
+pub(crate) const FOREVER: Duration = Duration::from_secs(1 << 30);
 /// After a failed write, how long the receiver thread has to find out why (the peer's own reason is
 /// the better one).
 const VERDICT: Duration = Duration::from_millis(500);
 
 /// Starts the threads. They end when the link is dropped or broken.
-pub(crate) fn start(
-    shared: Arc<Shared>,
-    control: Arc<dyn Control>,
-    source: Box<dyn Source>,
-) -> Result<(), WireError> {
+pub(crate) fn start(shared: Arc<Shared>, control: Arc<dyn Control>) -> Result<(), WireError> {
     let failed =
         |e: io::Error| WireError::Io { peer: shared.peer.clone(), reason: format!("no thread for it: {e}") };
     let (for_sender, for_receiver) = (Arc::clone(&shared), Arc::clone(&shared));
     let receiver_control = Arc::clone(&control);
     thread::Builder::new()
         .name(format!("from {}", shared.peer))
-        .spawn(move || receive(&for_receiver, source))
+        .spawn(move || receive(&for_receiver))
         .map_err(failed)?;
     let sender = thread::Builder::new()
         .name(format!("to {}", shared.peer))
@@ -99,7 +96,8 @@ fn due(state: &mut State, heartbeat: Duration) -> io::Result<Due> {
         return Err(error);
     }
     if state.writing {
-        return Ok(Due::Nothing(FOREVER));
+        // Whoever writes wakes this thread only where something is left to do for it.
+        return Ok(Due::Nothing(heartbeat));
     }
     if let Some(message) = state.outbox.pop_front() {
         return Ok(Due::Message(message));
@@ -141,7 +139,11 @@ fn write_messages(shared: &Shared) -> io::Result<Option<String>> {
         state = shared.lock();
         state.writing = false;
         written?;
-        (state.unflushed, state.last) = (false, Some(Instant::now()));
+        (state.unflushed, state.gathered, state.last) = (false, 0, Some(Instant::now()));
+        if !shared.is_watched() {
+            // What the peer says must not wait for users who compute for long.
+            shared.lend(&mut state);
+        }
         state.out_bytes -= len;
         state.sent = chain;
         shared.ring(&state, Bell::Went);
@@ -205,133 +207,35 @@ fn write_failed(shared: &Shared, error: &io::Error) {
     }
 }
 
-/// The receiver thread: reads ahead, up to the link's limit.
-fn receive(shared: &Shared, mut source: Box<dyn Source>) {
-    let end = read_messages(shared, &mut *source);
-    drop(source);
+/// The receiver thread: reads ahead, up to the link's limit, where users do not read themselves.
+fn receive(shared: &Shared) {
+    while take_turn(shared) {
+        let read = read(shared, true);
+        let mut state = shared.lock();
+        (state.reading, state.lent) = (false, false);
+        if let Err(end) = read {
+            drop(state);
+            return ended(shared, end);
+        }
+    }
+}
+
+/// Waits until it is this thread that reads; whether there is anything left to read.
+fn take_turn(shared: &Shared) -> bool {
     let mut state = shared.lock();
-    state.reads_done = true;
-    state.announced = None;
-    shared.ring_all(&state);
-    // Once the link is broken or given up, the peer's going is no news.
-    if matches!(state.end, Some(End::Now(_))) {
-        return;
+    while !state.reads_done {
+        let own = !state.by_users || state.lent || state.closed || state.end.is_some();
+        if own && !state.reading {
+            state.reading = true;
+            return true;
+        }
+        state = shared.wait(state, Bell::Turn, FOREVER);
     }
-    match end {
-        // The others are at their ends, too, and take leave in good order.
-        End::Now(error @ WireError::Unasked { .. }) => {
-            drop(state);
-            shared.break_off(error);
-        }
-        _ if state.closed => {}
-        End::Now(error) => {
-            drop(state);
-            shared.fail(error);
-        }
-        // What came before the peer left can still be received.
-        End::AfterInbox(error) => {
-            state.end = Some(End::AfterInbox(error.clone()));
-            shared.ring_all(&state);
-            drop(state);
-            if let (Some(group), false) = (shared.group.get(), matches!(error, WireError::Finished { .. })) {
-                group.fail(&error);
-            }
-        }
-    }
-}
-
-/// Reads until nothing more comes; returns why.
-fn read_messages(shared: &Shared, source: &mut dyn Source) -> End {
-    let closed = || End::AfterInbox(WireError::Closed { peer: shared.peer.clone() });
-    let malformed = |reason| End::Now(WireError::Frame { peer: shared.peer.clone(), reason });
-    loop {
-        let header = match source.header() {
-            Ok(Some(bytes)) => Header::decode(&bytes, shared.options.max_message),
-            Ok(None) => return closed(),
-            Err(error) => return End::AfterInbox(lost(shared, &error)),
-        };
-        shared.alive();
-        let header = match header {
-            Ok(header) => header,
-            Err(reason) => return malformed(reason),
-        };
-        match header.kind {
-            FrameKind::Close => return End::AfterInbox(WireError::Finished { peer: shared.peer.clone() }),
-            FrameKind::Abort => {
-                let len = usize::try_from(header.len).unwrap_or(MAX_REASON).min(MAX_REASON);
-                return match source.payload(len, &mut || ()) {
-                    Ok(reason) => End::Now(WireError::Aborted {
-                        peer: shared.peer.clone(),
-                        reason: decode_reason(&reason),
-                    }),
-                    Err(_) => closed(),
-                };
-            }
-            FrameKind::Alive => continue,
-            FrameKind::Data => {}
-        }
-        let Ok(len) = usize::try_from(header.len) else {
-            return malformed(FrameError::Memory(header.len));
-        };
-        let read = match await_room(shared, len) {
-            Room::Keep => source.payload(len, &mut || shared.moved_in()).map(Some),
-            Room::Skip => source.skip(len).map(|()| None),
-            Room::Over => return End::Now(WireError::Unasked { peer: shared.peer.clone() }),
-        };
-        match read {
-            Ok(payload) => {
-                let mut state = shared.lock();
-                state.announced = None;
-                if let Some(payload) = payload.filter(|_| !state.closed) {
-                    state.in_bytes += held(len);
-                    let chain = source.chain();
-                    state.inbox.push_back(Incoming { clock: header.clock, payload, chain });
-                }
-                shared.ring(&state, Bell::Came);
-            }
-            Err(error) => return End::AfterInbox(lost(shared, &error)),
-        }
-    }
-}
-
-/// What becomes of an announced message.
-enum Room {
-    /// It fits the limit, or it is the one that somebody waits for.
-    Keep,
-    /// Nobody will ever ask for it, and the peer shall read to the end why.
-    Skip,
-    /// Nothing was to come any more.
-    Over,
-}
-
-/// Waits until an announced message may be read.
-fn await_room(shared: &Shared, len: usize) -> Room {
-    let mut state = shared.lock();
-    state.announced = Some(len as u64);
-    loop {
-        let options = &shared.options;
-        let limit =
-            if state.running { options.read_ahead.max(options.receive_limit) } else { options.receive_limit };
-        let fits = state.in_bytes.saturating_add(held(len)) <= limit;
-        let wanted = state.inbox.is_empty() && state.wanted.is_some_and(|wanted| len as u64 <= wanted);
-        let broken = matches!(state.end, Some(End::Now(_)));
-        state.paused = !(fits || wanted || state.closed || broken);
-        match state.paused {
-            false if broken => return Room::Skip,
-            false if state.over => return Room::Over,
-            false if state.closed => return Room::Skip,
-            false => return Room::Keep,
-            // Who waits for another message hears of this one.
-            true => {
-                shared.ring(&state, Bell::Came);
-                state = shared.wait(state, Bell::Receiver, FOREVER);
-            }
-        }
-    }
+    false
 }
 
 /// The error behind a failed read or write.
-fn lost(shared: &Shared, error: &io::Error) -> WireError {
+pub(crate) fn lost(shared: &Shared, error: &io::Error) -> WireError {
     let peer = shared.peer.clone();
     match error.kind() {
         ErrorKind::UnexpectedEof

@@ -1,9 +1,11 @@
 //! What carries frames: a pair of byte streams here, a pair of channels in [`crate::local`].
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
 
 use crate::frame::{HEADER_LEN, Header};
 use crate::guard::{Chain, Sealer, TAG_LEN};
+use crate::intake::Intake;
 use crate::outlet::Outlet;
 
 /// Bytes that are written or read between two signs of life, and sealed at once. So few that a part
@@ -19,9 +21,14 @@ pub(crate) trait Sink: Send {
     fn write(&mut self, header: Header, payload: Vec<u8>, pace: &mut dyn FnMut(usize)) -> io::Result<()>;
     /// Hands everything written to the peer.
     fn flush(&mut self) -> io::Result<()>;
-    /// Writes a frame as far as that goes without waiting for anybody. Nothing is before it.
-    fn offer(&mut self, _header: Header, payload: Vec<u8>) -> io::Result<Offered> {
+    /// Writes a frame as far as that goes without waiting for anybody, or not at all where it is to be kept for
+    /// the next one. Nothing is before it but what was kept.
+    fn offer(&mut self, _header: Header, payload: Vec<u8>, _keep: bool) -> io::Result<Offered> {
         Ok(Offered::NotNow(payload))
+    }
+    /// Writes what was kept, in the same way: whether the network has it.
+    fn offer_kept(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
     /// The chain of the messages written so far, where frames are authenticated.
     fn chain(&self) -> Option<Chain> {
@@ -33,7 +40,7 @@ pub(crate) trait Sink: Send {
 pub(crate) enum Offered {
     /// The network has it.
     Sent,
-    /// It is written, and must be flushed.
+    /// It was kept, or the network did not take all of it: it must be flushed.
     Kept,
     /// Nothing of it is written.
     NotNow(Vec<u8>),
@@ -42,8 +49,11 @@ pub(crate) enum Offered {
 /// Bytes that may wait for others before they are handed to the [`Outlet`].
 const GATHERED: usize = 64 << 10;
 
-/// Where frames are read from.
+/// Where frames are read from. Each call that fails with [`ErrorKind::WouldBlock`], as it was not to wait,
+/// is made again later, and goes on where it was.
 pub(crate) trait Source: Send {
+    /// Whether what is called from now on waits for the network, see [`Intake::wait`].
+    fn wait(&mut self, _wait: bool) {}
     /// Waits for a frame; nothing where the stream ends between two frames.
     fn header(&mut self) -> io::Result<Option<[u8; HEADER_LEN]>>;
     /// The payload of the frame whose header was read last. Calls `alive` for every part that
@@ -63,6 +73,10 @@ pub(crate) trait Control: Send + Sync {
     fn finish(&self);
     /// Wakes whoever waits in the source or the sink, with an error or the end of the stream.
     fn stop(&self);
+    /// The socket that the source reads from, where somebody can wait for several of them at once.
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 /// A connection that frames travel over.
@@ -123,15 +137,20 @@ impl Sink for StreamSink {
         self.outlet.flush()
     }
 
-    fn offer(&mut self, header: Header, payload: Vec<u8>) -> io::Result<Offered> {
+    fn offer(&mut self, header: Header, payload: Vec<u8>, keep: bool) -> io::Result<Offered> {
         // As much as is gathered, with its tags and what may be there: so nothing is handed over before.
         if self.gathered.len() + HEADER_LEN + payload.len() + 2 * TAG_LEN > GATHERED {
             return Ok(Offered::NotNow(payload));
         }
         self.write(header, payload, &mut |_| ())?;
+        let sent = !keep && self.offer_kept()?;
+        Ok(if sent { Offered::Sent } else { Offered::Kept })
+    }
+
+    fn offer_kept(&mut self) -> io::Result<bool> {
         let sent = self.outlet.offer(&self.gathered)?;
         self.gathered.clear();
-        Ok(if sent { Offered::Sent } else { Offered::Kept })
+        Ok(sent)
     }
 
     fn chain(&self) -> Option<Chain> {
@@ -142,81 +161,117 @@ impl Sink for StreamSink {
 /// Frames over any stream of bytes, sealed where there is a guard: nothing of a frame is handed out
 /// before all of it was opened.
 pub(crate) struct StreamSource {
-    reader: Box<dyn Read + Send>,
+    intake: Box<dyn Intake>,
     opener: Option<Sealer>,
-    /// The part that is read just now, and its tag.
+    /// The header that is read just now, and its tag.
+    header: [u8; HEADER_LEN + TAG_LEN],
+    /// The part of a payload that is read just now, and its tag.
     part: Vec<u8>,
+    /// How much of either is there.
+    filled: usize,
+    /// The payload that is read just now, and how much of it is to come.
+    payload: Vec<u8>,
+    left: Option<usize>,
 }
 
 impl StreamSource {
-    pub(crate) fn new(reader: Box<dyn Read + Send>, opener: Option<Sealer>) -> StreamSource {
-        StreamSource { reader, opener, part: Vec::new() }
+    pub(crate) fn new(intake: Box<dyn Intake>, opener: Option<Sealer>) -> StreamSource {
+        StreamSource {
+            intake,
+            opener,
+            header: [0; HEADER_LEN + TAG_LEN],
+            part: Vec::new(),
+            filled: 0,
+            payload: Vec::new(),
+            left: None,
+        }
     }
 
-    /// Reads and opens a payload, part by part.
-    fn parts(&mut self, len: usize, alive: &mut dyn FnMut(), take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        let tag_len = if self.opener.is_some() { TAG_LEN } else { 0 };
-        self.part.resize(PART + tag_len, 0);
-        let mut left = len;
+    fn tag_len(&self) -> usize {
+        if self.opener.is_some() { TAG_LEN } else { 0 }
+    }
+
+    /// Reads and opens a payload, part by part, and keeps it if it is to be kept.
+    fn parts(&mut self, len: usize, keep: bool, alive: &mut dyn FnMut()) -> io::Result<()> {
+        let tag_len = self.tag_len();
+        let mut left = match self.left {
+            Some(left) => left,
+            None => {
+                self.payload = Vec::with_capacity(if keep { len.min(TRUSTED) } else { 0 });
+                *self.left.insert(len)
+            }
+        };
         while left > 0 {
             let due = PART.min(left);
+            if self.part.len() < due + tag_len {
+                self.part.resize(due + tag_len, 0);
+            }
             let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
-            fill_all(&mut self.reader, part, alive)?;
+            if !fill(&mut *self.intake, part, &mut self.filled, alive)? {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.filled = 0;
             let (part, tag) = part.split_at_mut_checked(due).unwrap_or_default();
             if let Some(opener) = &mut self.opener {
                 opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
             }
-            take(part);
+            if keep {
+                self.payload.extend_from_slice(part);
+            }
             left -= due;
+            self.left = Some(left);
         }
+        self.left = None;
         Ok(())
     }
 }
 
-/// Reads until `buffer` is full or the stream ends; returns how many bytes came.
-fn fill(reader: &mut dyn Read, buffer: &mut [u8], alive: &mut dyn FnMut()) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match reader.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
+/// Reads until `buffer` is full or the stream ends: whether it is full. `filled` bytes of it are there.
+fn fill(
+    intake: &mut dyn Intake,
+    buffer: &mut [u8],
+    filled: &mut usize,
+    alive: &mut dyn FnMut(),
+) -> io::Result<bool> {
+    while let Some(rest) = buffer.get_mut(*filled..).filter(|rest| !rest.is_empty()) {
+        match intake.read(rest) {
+            Ok(0) => return Ok(false),
+            Ok(n) => *filled += n,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
         alive();
     }
-    Ok(filled)
-}
-
-/// As [`fill`], where all of it must come.
-fn fill_all(reader: &mut dyn Read, buffer: &mut [u8], alive: &mut dyn FnMut()) -> io::Result<()> {
-    if fill(reader, buffer, alive)? < buffer.len() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    Ok(true)
 }
 
 impl Source for StreamSource {
+    fn wait(&mut self, wait: bool) {
+        self.intake.wait(wait);
+    }
+
     fn header(&mut self) -> io::Result<Option<[u8; HEADER_LEN]>> {
-        let mut header = [0; HEADER_LEN];
-        match fill(&mut self.reader, &mut header, &mut || ())? {
-            0 => return Ok(None),
-            HEADER_LEN => {}
-            _ => return Err(ErrorKind::UnexpectedEof.into()),
+        let whole = HEADER_LEN + self.tag_len();
+        let bytes = self.header.get_mut(..whole).unwrap_or_default();
+        if !fill(&mut *self.intake, bytes, &mut self.filled, &mut || ())? {
+            return if self.filled == 0 { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
         }
+        self.filled = 0;
+        let (header, tag) = self.header.split_first_chunk_mut().ok_or(ErrorKind::UnexpectedEof)?;
+        let mut header = *header;
         if let Some(opener) = &mut self.opener {
-            let mut tag = [0; TAG_LEN];
-            fill_all(&mut self.reader, &mut tag, &mut || ())?;
-            opener.open_header(&mut header, &tag)?;
+            opener.open_header(&mut header, &(&*tag).try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
         }
         Ok(Some(header))
     }
 
     fn payload(&mut self, len: usize, alive: &mut dyn FnMut()) -> io::Result<Vec<u8>> {
-        let mut payload = Vec::with_capacity(len.min(TRUSTED));
-        self.parts(len, alive, &mut |part| payload.extend_from_slice(part))?;
-        Ok(payload)
+        self.parts(len, true, alive)?;
+        Ok(std::mem::take(&mut self.payload))
     }
 
     fn skip(&mut self, len: usize) -> io::Result<()> {
-        self.parts(len, &mut || (), &mut |_| ())
+        self.parts(len, false, &mut || ())
     }
 
     fn chain(&self) -> Option<Chain> {

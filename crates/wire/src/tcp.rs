@@ -13,6 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::clock::Clock;
 use crate::error::WireError;
 use crate::hello::{Role, shake_hands};
+use crate::intake::Basin;
 use crate::link::Link;
 use crate::links::Links;
 use crate::options::LinkOptions;
@@ -20,6 +21,8 @@ use crate::outlet::Port;
 use crate::stream::{Control, StreamSink, StreamSource, Transport};
 use crate::token::Token;
 
+/// Bytes that are asked of the network at once. A longer part of a payload goes where it belongs right away.
+const CHUNK: usize = 64 << 10;
 /// Time that a stranger on the port gets to shake hands.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Strangers that may try at once.
@@ -47,8 +50,9 @@ impl Connection {
     pub fn into_link(self, clock: Arc<Clock>, options: LinkOptions) -> Result<Link, WireError> {
         let peer = self.peer.to_string();
         let io = |e: std::io::Error| WireError::Io { peer: peer.clone(), reason: e.to_string() };
+        let intake = Basin::new(self.stream.try_clone().map_err(io)?, CHUNK);
         let transport = Transport {
-            source: Box::new(StreamSource::new(Box::new(self.stream.try_clone().map_err(io)?), None)),
+            source: Box::new(StreamSource::new(Box::new(intake), None)),
             sink: Box::new(StreamSink::new(Box::new(Port::new(self.stream.try_clone().map_err(io)?)), None)),
             control: Box::new(Socket(self.stream)),
         };
@@ -72,6 +76,11 @@ impl Control for Socket {
 
     fn stop(&self) {
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+
+    #[cfg(unix)]
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.0)
     }
 }
 

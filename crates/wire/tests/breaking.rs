@@ -12,7 +12,7 @@ fn who_fails_second_leaves_no_link_open() {
     let breaker = Breaker::new();
     breaker.tie(&near);
     let first = WireError::GaveUp { reason: "the first reason".into() };
-    breaker.0.0.lock().unwrap().failed = Some(first.clone());
+    breaker.0.members.lock().unwrap().failed = Some(first.clone());
     breaker.abort_all("the second");
     drop(near);
     let heard = far.recv(1).unwrap_err();
@@ -28,7 +28,7 @@ fn an_answer_to_the_reason_is_not_a_reason() {
     let breaker = Breaker::new();
     breaker.tie(&near);
     let first = WireError::GaveUp { reason: "the first reason".into() };
-    breaker.0.0.lock().unwrap().failed = Some(first.clone());
+    breaker.0.members.lock().unwrap().failed = Some(first.clone());
     let answer = WireError::Aborted { peer: "P2".into(), reason: "P1 aborted".into() };
     assert_eq!(near.shared().fail(answer), first);
     assert_eq!(near.send(vec![1]).unwrap_err(), first);

@@ -18,12 +18,21 @@ use super::common::{SOON, channels};
 /// A way to make the links of three parties.
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;
 
-const MESHES: [(&str, Mesh); 4] = [
+const MESHES: [(&str, Mesh); 7] = [
     ("local", |options| local::mesh(3, options).map(three)),
     ("tcp", |options| tcp::mesh_on_loopback(3, options).map(three)),
     ("tls", |options| tls_mesh(options, false)),
     ("guarded tls", |options| tls_mesh(options, true)),
+    ("tcp, read by users", |options| tcp::mesh_on_loopback(3, options).map(three).map(read_by_users)),
+    ("tls, read by users", |options| tls_mesh(options, false).map(read_by_users)),
+    ("guarded tls, read by users", |options| tls_mesh(options, true).map(read_by_users)),
 ];
+
+/// The same links, which whoever waits for a message reads.
+fn read_by_users(links: [Links; 3]) -> [Links; 3] {
+    links.iter().for_each(|links| links.breaker().read_by_users());
+    links
+}
 
 fn three(links: Vec<Links>) -> [Links; 3] {
     links.try_into().ok().unwrap()
@@ -294,12 +303,44 @@ fn broken_bytes_end_the_link_with_a_reason() {
         (frame(3, 0, &[]), "P0 ended the session"),
     ];
     for (bytes, expected) in table {
-        let (link, mut stream) = half_open(LinkOptions::default());
-        stream.write_all(&bytes).unwrap();
-        drop(stream);
-        let error = link.recv(10).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}, not: {expected}");
+        for by_users in [false, true] {
+            let (link, mut stream) = half_open(LinkOptions::default());
+            let breaker = Breaker::new();
+            breaker.tie(&link);
+            if by_users {
+                breaker.read_by_users();
+            }
+            stream.write_all(&bytes).unwrap();
+            drop(stream);
+            let error = link.recv(10).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}, not: {expected}");
+        }
     }
+}
+
+/// Users who read go on where the last one had to stop, within a header or a payload; and what another link
+/// brings meanwhile is heard.
+#[test]
+fn messages_that_come_in_pieces_are_read_by_users() {
+    let ((one, mut to_one), (other, mut to_other)) =
+        (half_open(LinkOptions::default()), half_open(LinkOptions::default()));
+    let breaker = Breaker::new();
+    [&one, &other].into_iter().for_each(|link| breaker.tie(link));
+    breaker.read_by_users();
+    let bytes = [frame(4, 0, &[]), frame(1, 5, b"hello"), frame(1, 0, &[]), frame(1, 2, b"ho")].concat();
+    let sender = thread::spawn(move || {
+        for byte in bytes.chunks(3) {
+            to_one.write_all(byte).unwrap();
+            thread::sleep(Duration::from_millis(2));
+        }
+        to_other.write_all(&frame(2, 4, b"why?")).unwrap();
+        (to_one, to_other)
+    });
+    assert_eq!(one.recv(5).unwrap(), b"hello");
+    assert_eq!(one.recv(0).unwrap(), b"");
+    assert_eq!(one.recv(2).unwrap(), b"ho");
+    assert_eq!(one.recv(1).unwrap_err(), WireError::Aborted { peer: "P0".into(), reason: "why?".into() });
+    drop(sender.join().unwrap());
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Frames over a stream, and what somebody on the way can do to them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use super::*;
+
+impl Intake for io::Take<io::Repeat> {
+    fn wait(&mut self, _wait: bool) {}
+}
 
 #[test]
 fn payloads_longer_than_what_is_trusted_grow_as_they_come() {
@@ -63,7 +67,7 @@ fn every_change_on_the_way_is_noticed() {
             let mut sink = StreamSink::new(Box::new(Tap(written.clone())), Some(sealer));
             let header = Header { kind: FrameKind::Data, clock: 3, len: payload.len() as u64 };
             if at_once {
-                assert!(matches!(sink.offer(header, payload.to_vec()).unwrap(), Offered::Sent));
+                assert!(matches!(sink.offer(header, payload.to_vec(), false).unwrap(), Offered::Sent));
             } else {
                 sink.write(header, payload.to_vec(), &mut |_| ()).unwrap();
                 sink.flush().unwrap();

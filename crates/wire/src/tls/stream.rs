@@ -5,12 +5,13 @@
 //! the reader finds to answer (a key update) leaves with the next thing that the writer writes; a
 //! link writes at least its signs of life.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::Connection;
 
+use crate::intake::{Basin, Intake};
 use crate::outlet::{Outlet, Port};
 
 /// Bytes that are asked of the network at once.
@@ -29,7 +30,7 @@ impl Shared {
 
 /// The reading and the writing half of a connection whose handshake is done.
 pub(crate) fn split(tls: Connection, socket: TcpStream) -> io::Result<(Reader, Writer)> {
-    let raw = BufReader::with_capacity(CHUNK, socket.try_clone()?);
+    let raw = Basin::new(socket.try_clone()?, CHUNK);
     let shared = Arc::new(Shared { tls: Mutex::new(tls) });
     let reader = Reader { shared: Arc::clone(&shared), raw, finished: false };
     Ok((reader, Writer { shared, port: Port::new(socket), out: Vec::with_capacity(CHUNK) }))
@@ -39,7 +40,7 @@ pub(crate) fn split(tls: Connection, socket: TcpStream) -> io::Result<(Reader, W
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     /// The network; what is buffered was not decrypted yet.
-    raw: BufReader<TcpStream>,
+    raw: Basin,
     finished: bool,
 }
 
@@ -75,6 +76,12 @@ impl Read for Reader {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+impl Intake for Reader {
+    fn wait(&mut self, wait: bool) {
+        self.raw.wait(wait);
     }
 }
 

@@ -10,6 +10,7 @@
 //! is z / 2^shift rounded, −1, 0 or +1 unit in the last place, with mean error zero, for −2^(K−2) +
 //! 2^(shift−1) <= z <= 2^(K−2) − 3·2^(shift−1) − 1.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use cryptflow_mpc::{Cost, Error, Layout, Term};
@@ -48,18 +49,18 @@ impl Mirror {
                 WeightPart::Fixed(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
                 WeightPart::Dealer(seeds) => {
                     let e = seeds.difference(term.w.len, ring, &mut self.session.room);
-                    bilinear_into(term.map, &x, &e, ring, &mut z)?;
+                    bilinear_into(term.map, &x, &*e, ring, &mut z)?;
                 }
             }
         }
         // Both evaluators add their half of the bias: twice the bias, as there is twice the
         // product.
         let bias = match bias.map(|b| &b.part) {
-            Some(WeightPart::Evaluator(b)) => b.as_slice(),
-            _ => &[],
+            Some(WeightPart::Evaluator(b)) => b.borrowed().widened(),
+            _ => Cow::default(),
         };
         planted!(self.session.tuning, BareConstant: self.session.bare_next(terms.is_empty()));
-        self.open_truncated("linear", z, bias, shift)
+        self.open_truncated("linear", z, &bias, shift)
     }
 
     /// A party's local product, half a bias added, truncated and opened. P2's addend is dealt; one

@@ -4,7 +4,7 @@ use cryptflow_mpc::keys::{Keys, Scope, Variant};
 use cryptflow_mpc::{Cost, Definition, Error, Operand, Operands, Party, Protocol};
 use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::pack::pack;
-use cryptflow_ring::{Movement, Window, pool};
+use cryptflow_ring::{Movement, Window, Words, pool};
 use cryptflow_wire::Links;
 use rayon::prelude::*;
 
@@ -83,7 +83,7 @@ impl Protocol for Mirror {
                     .with_min_len(CHUNK)
                     .zip(&r)
                     .for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
-                WeightPart::Evaluator(m)
+                WeightPart::Evaluator(Words::of_ring(m, bits))
             }
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds))),
         };

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use cryptflow_mpc::{Error, Owner, keys};
+use cryptflow_ring::Words;
 use cryptflow_ring::pack::{pack, packed_len, unpack};
 use cryptflow_ring::prf::Prf;
 use rayon::prelude::*;
@@ -75,7 +76,7 @@ pub struct MirroredWeight {
 
 pub(crate) enum WeightPart {
     /// P0: w − e, P1: w + e.
-    Evaluator(Vec<u64>),
+    Evaluator(Words),
     /// P2: r0 and r1 are streams of their own.
     Dealer(Box<Expanded>),
     /// P2's e, written down: for tests that enumerate masks.
@@ -87,7 +88,7 @@ pub(crate) enum WeightPart {
 /// session needs it again.
 pub(crate) struct Expanded {
     seeds: [Prf; 2],
-    kept: OnceLock<Vec<u64>>,
+    kept: OnceLock<Words>,
 }
 
 impl Expanded {
@@ -96,13 +97,14 @@ impl Expanded {
     }
 
     /// e = r0 − r1 mod 2^bits. It is kept where `room`, in elements, allows for it.
-    pub(crate) fn difference(&self, len: usize, bits: u32, room: &mut usize) -> Cow<'_, [u64]> {
+    pub(crate) fn difference(&self, len: usize, bits: u32, room: &mut usize) -> Cow<'_, Words> {
         if let Some(e) = self.kept.get() {
             return Cow::Borrowed(e);
         }
         let [mut e, r1] = self.seeds.each_ref().map(|seed| expand(seed, len, bits));
         let mask = low_bits(bits);
         e.par_iter_mut().with_min_len(CHUNK).zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+        let e = Words::of_ring(e, bits);
         match room.checked_sub(len) {
             None => Cow::Owned(e),
             Some(left) => {

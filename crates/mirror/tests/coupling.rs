@@ -37,8 +37,11 @@ impl Sharing<Mirror> for Written {
 
     fn weight(&self, party: Party, bits: u32, w: &[u64], masks: &Masks) -> MirroredWeight {
         let mirrored = self.value(party, bits, w, masks).mirrored(party == Party::P2);
-        let part =
-            if party == Party::P2 { WeightPart::Fixed(mirrored) } else { WeightPart::Evaluator(mirrored) };
+        let part = if party == Party::P2 {
+            WeightPart::Fixed(mirrored)
+        } else {
+            WeightPart::Evaluator(mirrored.into())
+        };
         MirroredWeight { part, len: w.len() }
     }
 

@@ -223,7 +223,7 @@ impl Clear {
             self.need_wide(NAME, term.x)?;
             let (x, w) = (term.x.in_words(), term.w.in_words());
             bound.add_term(term.map, &x, &w);
-            bilinear_into(term.map, &x, &w, 64, &mut sum)?;
+            bilinear_into(term.map, &x, &*w, 64, &mut sum)?;
         }
         if let Some(bias) = bias {
             let bias = bias.resized(64);

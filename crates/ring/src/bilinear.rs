@@ -3,6 +3,7 @@
 use crate::gemm::rows::Rows;
 use crate::gemm::{Columns, Target, multiply, thin};
 use crate::geometry::{Conv2d, GeometryError, LinearMap};
+use crate::words::Elements;
 
 /// `map(x, w)` over Z_2^64, or, where `bits < 64`, any result that is congruent to it modulo
 /// 2^`bits`: the caller masks. `x` is NHWC or row-major, `w` is HWIO or `[inner, columns]`.
@@ -17,19 +18,26 @@ pub fn bilinear(map: &LinearMap, x: &[u64], w: &[u64], bits: u32) -> Result<Vec<
     Ok(out)
 }
 
-/// As [`bilinear`], but adds to `out`: for a sum of several maps.
+/// As [`bilinear`], but adds to `out`: for a sum of several maps. The weights may be in narrow words, for a ring
+/// that these hold.
 ///
 /// # Errors
-/// As [`bilinear`], and where `out` has not the length of the map's result.
-pub fn bilinear_into(
+/// As [`bilinear`], where `out` has not the length of the map's result, and where `bits` is more than the words of
+/// `w` have.
+pub fn bilinear_into<'a>(
     map: &LinearMap,
     x: &[u64],
-    w: &[u64],
+    w: impl Into<Elements<'a>>,
     bits: u32,
     out: &mut [u64],
 ) -> Result<(), GeometryError> {
     map.check()?;
-    if !(1..=64).contains(&bits) {
+    let w = w.into();
+    let most = match w {
+        Elements::Wide(_) => 64,
+        Elements::Narrow(_) => 32,
+    };
+    if !(1..=most).contains(&bits) {
         return Err(GeometryError::RingBits(bits));
     }
     let lengths = [
@@ -48,15 +56,15 @@ pub fn bilinear_into(
     }
     match map {
         LinearMap::MatMul { rows, inner, columns } => product(x, w, [*rows, *inner, *columns], bits, out),
-        LinearMap::BatchMatMul { rows: 1, inner, columns: 1, .. } => thin::dots(x, w, *inner, out),
+        LinearMap::BatchMatMul { rows: 1, inner, columns: 1, .. } => thin::dots(x, &w.widened(), *inner, out),
         LinearMap::BatchMatMul { rows, inner, columns, .. } => {
             // None of the extents is zero: no operand is empty.
-            let parts = x.chunks_exact(rows * inner).zip(w.chunks_exact(inner * columns));
-            for ((x, w), out) in parts.zip(out.chunks_exact_mut(rows * columns)) {
-                product(x, w, [*rows, *inner, *columns], bits, out);
+            let parts = x.chunks_exact(rows * inner).zip(out.chunks_exact_mut(rows * columns));
+            for (i, (x, out)) in parts.enumerate() {
+                product(x, w.from(i * inner * columns), [*rows, *inner, *columns], bits, out);
             }
         }
-        LinearMap::Scale { .. } => thin::scale(x, w, out),
+        LinearMap::Scale { .. } => thin::scale(x, &w.widened(), out),
         LinearMap::Conv2d(conv) => convolution(conv, x, w, bits, out)?,
     }
     Ok(())
@@ -87,7 +95,7 @@ pub mod kernels {
         bits: u32,
         out: &mut [u64],
     ) {
-        let right = Columns { w, stride: strides[1], inner, columns };
+        let right = Columns { w: w.into(), stride: strides[1], inner, columns };
         let left = Rows::Matrix { x, stride: strides[0] };
         let known = multiply_by(name, &left, rows, &right, bits, &Target::new(out, strides[1], columns));
         assert!(known, "no kernel {name} for {bits} bits on this machine");
@@ -97,7 +105,7 @@ pub mod kernels {
 /// Up to this many rows, reading the weights costs more than multiplying by them.
 const FEW_ROWS: usize = 8;
 
-fn product(x: &[u64], w: &[u64], [rows, inner, columns]: [usize; 3], bits: u32, out: &mut [u64]) {
+fn product(x: &[u64], w: Elements<'_>, [rows, inner, columns]: [usize; 3], bits: u32, out: &mut [u64]) {
     let right = Columns { w, stride: columns, inner, columns };
     let target = Target::new(out, columns, columns);
     if rows <= FEW_ROWS {
@@ -106,7 +114,13 @@ fn product(x: &[u64], w: &[u64], [rows, inner, columns]: [usize; 3], bits: u32, 
     multiply(&Rows::Matrix { x, stride: inner }, rows, &right, bits, &target);
 }
 
-fn convolution(c: &Conv2d, x: &[u64], w: &[u64], bits: u32, out: &mut [u64]) -> Result<(), GeometryError> {
+fn convolution(
+    c: &Conv2d,
+    x: &[u64],
+    w: Elements<'_>,
+    bits: u32,
+    out: &mut [u64],
+) -> Result<(), GeometryError> {
     let output = c.window.output(c.input)?;
     let rows = c.batch * output[0] * output[1];
     let window = &c.window;
@@ -115,7 +129,7 @@ fn convolution(c: &Conv2d, x: &[u64], w: &[u64], bits: u32, out: &mut [u64]) -> 
         return Ok(());
     }
     if c.groups == c.in_channels && c.groups > 1 {
-        thin::depth_wise(c, output, x, w, out);
+        thin::depth_wise(c, output, x, &w.widened(), out);
         return Ok(());
     }
     let columns = c.out_channels / c.groups;
@@ -123,7 +137,7 @@ fn convolution(c: &Conv2d, x: &[u64], w: &[u64], bits: u32, out: &mut [u64]) -> 
     for group in 0..c.groups {
         let first = group * columns;
         let left = Rows::Windows { x, conv: c, output, group };
-        let right = Columns { w: &w[first..], stride: c.out_channels, inner, columns };
+        let right = Columns { w: w.from(first), stride: c.out_channels, inner, columns };
         let target = Target::new(&mut out[first..], c.out_channels, columns);
         multiply(&left, rows, &right, bits, &target);
     }

@@ -42,6 +42,8 @@ mod avx512;
 use kernel::{Kernel, LANES, TILE_COLUMNS, TILE_LEN};
 use rows::Rows;
 
+use crate::words::Elements;
+
 /// Inner products are cut to this length: a panel of the right operand then fits the first cache.
 const DEPTH: usize = 128;
 /// Rows of a block of the left operand: it then fits the second cache with room for the result.
@@ -50,15 +52,32 @@ const BLOCK_ROWS: usize = 96;
 /// The right operand: `inner` rows of `columns` words, `stride` words apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns<'a> {
-    pub(crate) w: &'a [u64],
+    pub(crate) w: Elements<'a>,
     pub(crate) stride: usize,
     pub(crate) inner: usize,
     pub(crate) columns: usize,
 }
 
-impl Columns<'_> {
-    fn row(&self, k: usize) -> &[u64] {
-        &self.w[k * self.stride..][..self.columns]
+impl<'a> Columns<'a> {
+    /// Copies columns `first ..` of row `k`.
+    fn copy(&self, k: usize, first: usize, out: &mut [u64]) {
+        self.w.copy_to(k * self.stride + first, out);
+    }
+
+    /// Columns `first .. first + len` of row `k`, through `scratch` where they do not lie there as such words.
+    #[cfg(target_arch = "x86_64")]
+    fn line<'s>(&self, k: usize, first: usize, len: usize, scratch: &'s mut [u64]) -> &'s [u64]
+    where
+        'a: 's,
+    {
+        match self.w {
+            Elements::Wide(words) => &words[k * self.stride + first..][..len],
+            Elements::Narrow(_) => {
+                let line = &mut scratch[..len];
+                self.copy(k, first, line);
+                line
+            }
+        }
     }
 }
 
@@ -115,7 +134,7 @@ impl Panels {
                 let columns = width.min(w.columns - first);
                 let panel = &mut words[first * depth..];
                 for (k, line) in panel.chunks_mut(width.min(padded - first)).take(depth).enumerate() {
-                    line[..columns].copy_from_slice(&w.row(block * DEPTH + k)[first..first + columns]);
+                    w.copy(block * DEPTH + k, first, &mut line[..columns]);
                 }
             }
         });

@@ -20,6 +20,7 @@ pub mod pool;
 pub mod prf;
 mod simd;
 pub mod small_field;
+mod words;
 
 pub use bilinear::{bilinear, bilinear_into};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};
@@ -27,3 +28,4 @@ pub use movement::Movement;
 pub use pack::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
 pub use pool::{sum_pool, taps, window_counts};
 pub use prf::Prf;
+pub use words::{Elements, Words};

@@ -186,8 +186,8 @@ fn transcript(
                 )
                 .unwrap();
                 let (a, b, part) = match party {
-                    Party::P0 => (m, r0, WeightPart::Evaluator(vec![w.wrapping_sub(e)])),
-                    Party::P1 => (m, r1, WeightPart::Evaluator(vec![w.wrapping_add(e)])),
+                    Party::P0 => (m, r0, WeightPart::Evaluator(vec![w.wrapping_sub(e)].into())),
+                    Party::P1 => (m, r1, WeightPart::Evaluator(vec![w.wrapping_add(e)].into())),
                     _ => (r0, r1, WeightPart::Fixed(vec![e])),
                 };
                 let x = Masked { a: vec![a; n], b: vec![b; n], bits: problem.bits };

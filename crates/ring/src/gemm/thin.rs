@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{Columns, Target};
 use crate::geometry::Conv2d;
 use crate::simd::for_this_machine;
+use crate::words::Elements;
 
 /// Columns of a thread's part of a few rows: their sums stay in the first cache while the weights
 /// stream by.
@@ -13,63 +14,132 @@ const PART: usize = 256;
 /// Most rows that go through the weights together.
 const ROWS: usize = 4;
 
-/// Adds a few dense rows (`x`, of `w.inner` words each) times `w` to `out`.
+/// A word that sums and products wrap around in.
+trait Word: Copy + Default + Send + Sync {
+    fn times(self, other: Self) -> Self;
+    fn plus(self, other: Self) -> Self;
+    fn of(word: u64) -> Self;
+    fn wide(self) -> u64;
+}
+
+macro_rules! word {
+    ($word:ident) => {
+        impl Word for $word {
+            #[inline(always)]
+            fn times(self, other: $word) -> $word {
+                self.wrapping_mul(other)
+            }
+            #[inline(always)]
+            fn plus(self, other: $word) -> $word {
+                self.wrapping_add(other)
+            }
+            fn of(word: u64) -> $word {
+                word as $word
+            }
+            fn wide(self) -> u64 {
+                self.into()
+            }
+        }
+    };
+}
+
+word!(u32);
+word!(u64);
+
+/// Adds a few dense rows (`x`, of `w.inner` words each) times `w` to `out`, modulo 2^64 or what narrow words
+/// hold.
 pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
-    (0..w.columns.div_ceil(PART)).into_par_iter().for_each(|part| {
+    let shape = Shape { stride: w.stride, inner: w.inner, columns: w.columns };
+    match w.w {
+        Elements::Wide(w) => few_rows_of(x, w, shape, out, part_of_rows),
+        Elements::Narrow(w) => {
+            let x: Vec<u32> = x.iter().map(|&x| Word::of(x)).collect();
+            few_rows_of(&x, w, shape, out, part_of_narrow_rows);
+        }
+    }
+}
+
+/// Of the weights, see [`Columns`].
+#[derive(Clone, Copy)]
+struct Shape {
+    stride: usize,
+    inner: usize,
+    columns: usize,
+}
+
+type Sums<W> = [[W; PART]; ROWS];
+
+/// Sums of so many columns from the first of these on, of the rows.
+type Part<W> = fn(x: &[W], w: &[W], shape: Shape, columns: [usize; 2], sums: &mut Sums<W>);
+
+fn few_rows_of<W: Word>(x: &[W], w: &[W], shape: Shape, out: &Target<'_>, part_of_rows: Part<W>) {
+    let inner = shape.inner;
+    (0..shape.columns.div_ceil(PART)).into_par_iter().for_each(|part| {
         let first = part * PART;
-        let columns = PART.min(w.columns - first);
-        for (i, x) in x.chunks(ROWS * w.inner).enumerate() {
-            let mut sums = [[0; PART]; ROWS];
-            part_of_rows(x, w, first, columns, &mut sums);
-            for (r, sums) in sums.iter().take(x.len() / w.inner).enumerate() {
+        let columns = PART.min(shape.columns - first);
+        for (i, x) in x.chunks(ROWS * inner).enumerate() {
+            let mut sums = [[W::default(); PART]; ROWS];
+            part_of_rows(x, w, shape, [first, columns], &mut sums);
+            for (r, sums) in sums.iter().take(x.len() / inner).enumerate() {
                 #[allow(unsafe_code)]
                 // SAFETY: these columns are this thread's alone.
                 let line = unsafe { out.row(i * ROWS + r, first, columns) };
                 for (o, s) in line.iter_mut().zip(sums) {
-                    *o = o.wrapping_add(*s);
+                    *o = o.wrapping_add(s.wide());
                 }
             }
         }
     });
 }
 
-type Sums = [[u64; PART]; ROWS];
-
-fn part_of_rows(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
+fn part_of_rows(x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64>) {
     for_this_machine!(part_of_rows_plain(
-        x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums,
+        x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64>,
+    ))
+}
+
+fn part_of_narrow_rows(x: &[u32], w: &[u32], shape: Shape, columns: [usize; 2], sums: &mut Sums<u32>) {
+    for_this_machine!(part_of_rows_plain(
+        x: &[u32], w: &[u32], shape: Shape, columns: [usize; 2], sums: &mut Sums<u32>,
     ))
 }
 
 #[inline(always)]
-fn part_of_rows_plain(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
-    match x.len() / w.inner {
-        1 => rows_plain::<1>(x, w, first, columns, sums),
-        2 => rows_plain::<2>(x, w, first, columns, sums),
-        3 => rows_plain::<3>(x, w, first, columns, sums),
-        _ => rows_plain::<4>(x, w, first, columns, sums),
+fn part_of_rows_plain<W: Word>(x: &[W], w: &[W], shape: Shape, columns: [usize; 2], sums: &mut Sums<W>) {
+    match x.len() / shape.inner {
+        1 => rows_plain::<W, 1>(x, w, shape, columns, sums),
+        2 => rows_plain::<W, 2>(x, w, shape, columns, sums),
+        3 => rows_plain::<W, 3>(x, w, shape, columns, sums),
+        _ => rows_plain::<W, 4>(x, w, shape, columns, sums),
     }
 }
 
 /// `R` rows. Four weights of a column at a time, so that a sum is read and written once for four
 /// products.
 #[inline(always)]
-fn rows_plain<const R: usize>(x: &[u64], w: &Columns<'_>, first: usize, columns: usize, sums: &mut Sums) {
-    const NONE: [u64; PART] = [0; PART];
-    for k in (0..w.inner).step_by(4) {
-        let line =
-            |i: usize| if k + i < w.inner { &w.row(k + i)[first..][..columns] } else { &NONE[..columns] };
-        let factor = |r: usize, i: usize| if k + i < w.inner { x[r * w.inner + k + i] } else { 0 };
+fn rows_plain<W: Word, const R: usize>(
+    x: &[W],
+    w: &[W],
+    Shape { stride, inner, .. }: Shape,
+    [first, columns]: [usize; 2],
+    sums: &mut Sums<W>,
+) {
+    let none = [W::default(); PART];
+    for k in (0..inner).step_by(4) {
+        let line = |i: usize| {
+            if k + i < inner { &w[(k + i) * stride + first..][..columns] } else { &none[..columns] }
+        };
+        let factor = |r: usize, i: usize| if k + i < inner { x[r * inner + k + i] } else { W::default() };
         let lines = [line(0), line(1), line(2), line(3)];
-        let mut factors = [[0; 4]; R];
+        let mut factors = [[W::default(); 4]; R];
         for (r, factors) in factors.iter_mut().enumerate() {
             *factors = [factor(r, 0), factor(r, 1), factor(r, 2), factor(r, 3)];
         }
         for (sums, f) in sums.iter_mut().zip(&factors) {
             for (j, sum) in sums[..columns].iter_mut().enumerate() {
-                let low = f[0].wrapping_mul(lines[0][j]).wrapping_add(f[1].wrapping_mul(lines[1][j]));
-                let high = f[2].wrapping_mul(lines[2][j]).wrapping_add(f[3].wrapping_mul(lines[3][j]));
-                *sum = sum.wrapping_add(low).wrapping_add(high);
+                let low = f[0].times(lines[0][j]).plus(f[1].times(lines[1][j]));
+                let high = f[2].times(lines[2][j]).plus(f[3].times(lines[3][j]));
+                *sum = sum.plus(low).plus(high);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Linear maps against the definition, one element of the result at a time.
 
-use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, bilinear, bilinear_into};
+use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, Words, bilinear, bilinear_into};
 
 use super::random::Random;
 
@@ -77,6 +77,15 @@ fn agrees(map: &LinearMap, random: &mut Random) {
         bilinear_into(map, &x, &w, bits, &mut sum).unwrap();
         let sums: Vec<u64> = before.iter().zip(&must).map(|(b, m)| b.wrapping_add(*m)).collect();
         assert_eq!(masked(&sum), masked(&sums), "{map:?} modulo 2^{bits}, added");
+        let mut sum = before.clone();
+        let words = Words::of_ring(masked(&w), bits);
+        assert_eq!(matches!(words, Words::Narrow(_)), bits <= 32);
+        bilinear_into(map, &x, &words, bits, &mut sum).unwrap();
+        assert_eq!(
+            masked(&sum),
+            masked(&sums),
+            "{map:?} modulo 2^{bits}, in words no wider than they must be"
+        );
     }
 }
 

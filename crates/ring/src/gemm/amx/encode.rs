@@ -76,12 +76,13 @@ fn encode_columns(
 ) {
     let columns = SIDE.min(w.columns - first);
     let (sort, place) = (table(&SORT), table(&COLUMNS));
+    let mut wide = [0; SIDE];
     for tile in 0..tiles {
         for group in 0..SIDE {
             let k = first_k + tile * RUN + group * 4;
             let mut z = [_mm512_setzero_si512(); 8];
             for j in 0..4.min(w.inner.saturating_sub(k)) {
-                let row = &w.row(k + j)[first..first + columns];
+                let row = w.line(k + j, first, columns, &mut wide);
                 for (half, words) in row.chunks(8).enumerate() {
                     // The next 16 columns of this row: their page is known now.
                     _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(SIDE).cast());

@@ -37,6 +37,7 @@ pub mod tcp;
 mod tests;
 pub mod tls;
 mod token;
+mod waits;
 mod waker;
 
 pub use clock::Clock;
@@ -50,3 +51,4 @@ pub use links::{Breaker, Links, ReadAhead, Watch};
 pub use meter::LinkMeter;
 pub use options::LinkOptions;
 pub use token::Token;
+pub use waits::Wait;

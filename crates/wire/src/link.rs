@@ -16,6 +16,7 @@ use crate::patience::Patience;
 use crate::pump;
 use crate::reading::{Reading, await_message};
 use crate::stream::{Control, Offered, Sink, Transport};
+use crate::waits::Waits;
 use crate::waker::Waker;
 
 /// How long a link that ends in an error waits for its peer to take note of the reason.
@@ -126,6 +127,7 @@ pub(crate) struct State {
     /// How many wait for each bell.
     waiting: [usize; BELLS.len()],
     pub(crate) meter: LinkMeter,
+    pub(crate) waits: Waits,
     /// The chain of the messages written, and of those that somebody received; where frames are
     /// authenticated.
     pub(crate) sent: Option<Chain>,
@@ -476,6 +478,7 @@ impl Link {
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), WireError> {
         let shared = &*self.shared;
         let mut patience = shared.patience(&shared.moved_out);
+        let mut waits = None;
         let mut state = shared.lock();
         loop {
             match &state.end {
@@ -488,6 +491,7 @@ impl Link {
                 None if state.out_bytes <= shared.options.send_limit => break,
                 None => {}
             }
+            waits.get_or_insert_with(Instant::now);
             match shared.left(&state, &mut patience, &shared.moved_out) {
                 Ok(left) => state = shared.wait_for_writer(state, left),
                 Err(error) => {
@@ -495,6 +499,9 @@ impl Link {
                     return Err(shared.fail(error));
                 }
             }
+        }
+        if let Some(begun) = waits {
+            state.waits.add(begun);
         }
         state.meter.sent_bytes += bytes.len() as u64;
         state.meter.sent_messages += 1;
@@ -552,6 +559,7 @@ impl Link {
     ) -> Result<Vec<u8>, WireError> {
         let shared = &*self.shared;
         let mut patience = shared.patience(&shared.moved_in);
+        let mut waits = None;
         let mut state = shared.lock();
         let error = loop {
             if let Some(End::Now(error)) = &state.end {
@@ -562,6 +570,9 @@ impl Link {
                 state.wanted = None;
                 state.received = chain;
                 shared.ring(&state, Bell::Receiver);
+                if let Some(begun) = waits {
+                    state.waits.add(begun);
+                }
                 if let Some(error) = refuse(bytes.len() as u64) {
                     break error;
                 }
@@ -580,6 +591,7 @@ impl Link {
                 Ok(left) => left,
                 Err(error) => break error,
             };
+            waits.get_or_insert_with(Instant::now);
             state.wanted = Some(wanted as u64);
             shared.ring(&state, Bell::Receiver);
             state = await_message(shared, state, left);

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::WireError;
 use crate::link::{Bell, Link, Shared};
 use crate::meter::LinkMeter;
+use crate::waits::Wait;
 
 /// The links of one party that fail together.
 #[derive(Default)]
@@ -215,6 +217,26 @@ impl Watch {
     /// As [`Links::rounds`].
     pub fn rounds(&self) -> u64 {
         u64::from(self.clock.now())
+    }
+
+    /// How long the party has waited for each peer so far, by the peer's index: for messages, and for
+    /// room to send.
+    pub fn waited(&self) -> Vec<Duration> {
+        self.links.iter().map(|shared| shared.lock().waits.total()).collect()
+    }
+
+    /// From now on waits are kept one by one, so many for each peer at most; what was kept before is
+    /// forgotten.
+    pub fn keep_waits(&self, most: usize) {
+        self.links.iter().for_each(|shared| shared.lock().waits.keep(most));
+    }
+
+    /// The waits that were kept, in the order in which they began.
+    pub fn waits(&self) -> Vec<Wait> {
+        let of = |(peer, shared): (usize, &Arc<Shared>)| shared.lock().waits.kept(peer).collect::<Vec<_>>();
+        let mut waits: Vec<Wait> = self.links.iter().enumerate().flat_map(of).collect();
+        waits.sort_by_key(|wait| wait.begun);
+        waits
     }
 }
 

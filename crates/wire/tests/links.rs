@@ -431,6 +431,54 @@ fn meters_count_payloads_to_the_byte() {
     });
 }
 
+/// Who waits for a message has waited for its sender and for nobody else; waits are kept where somebody asks for
+/// them, and no more than that. Who finds a message has not waited.
+#[test]
+fn waits_are_told_by_whom_they_were_for() {
+    each_mesh(&LinkOptions::default(), |name, [p0, p1, _p2]| {
+        let watch = p1.watch();
+        let exchange = || {
+            let begun = std::sync::Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    begun.wait();
+                    // Not before the other one waits.
+                    while p1.to(0).shared().lock().wanted.is_none() {
+                        thread::yield_now();
+                    }
+                    p0.to(1).send(vec![1]).unwrap();
+                });
+                begun.wait();
+                p1.to(0).recv(1).unwrap();
+            });
+        };
+        assert_eq!(watch.waited(), [Duration::ZERO; 3], "{name}");
+        exchange();
+        let once = watch.waited();
+        assert!(once[0] > Duration::ZERO && once[1..] == [Duration::ZERO; 2], "{name}: {once:?}");
+        assert_eq!(watch.waits(), [], "{name}: nobody has asked for them");
+        watch.keep_waits(2);
+        let begun = std::time::Instant::now();
+        (0..3).for_each(|_| exchange());
+        let (waits, waited) = (watch.waits(), watch.waited());
+        assert_eq!(waits.iter().map(|wait| wait.peer).collect::<Vec<_>>(), [0, 0], "{name}");
+        assert!(
+            waits[0].begun >= begun && waits[0].begun + waits[0].took <= waits[1].begun,
+            "{name}: {waits:?}"
+        );
+        assert!(waits[0].took + waits[1].took < waited[0] - once[0], "{name}: {waits:?} of {waited:?}");
+        watch.keep_waits(2);
+        assert_eq!((watch.waits(), watch.waited()), (vec![], waited.clone()), "{name}");
+        // A message that is there is not waited for.
+        p0.to(1).send(vec![1]).unwrap();
+        while p1.to(0).shared().lock().inbox.is_empty() {
+            thread::yield_now();
+        }
+        p1.to(0).recv(1).unwrap();
+        assert_eq!(watch.waited(), waited, "{name}");
+    });
+}
+
 #[test]
 fn clocks_count_the_longest_chain_of_messages() {
     let rounds = |links: &[Links; 3]| links.each_ref().map(Links::rounds);

@@ -362,7 +362,8 @@ fn batch<P: Protocol>(
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
     check.iter().for_each(|check| reporter.took(check));
     let teller = (party == Party::P0).then_some(client);
-    let mut watcher = Watcher { client: teller, last: None, steps: vec![], reporter };
+    // Of a run that is over soon nobody needs to hear how far it is.
+    let mut watcher = Watcher { client: teller, last: begun, steps: vec![], reporter };
     let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;
     let steps = watcher.steps;
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
@@ -404,7 +405,7 @@ fn checked<P: Protocol>(
 /// Tells the client and the operator which step runs, not too often, and keeps the time line.
 struct Watcher<'a> {
     client: Option<&'a Link>,
-    last: Option<Instant>,
+    last: Instant,
     steps: Vec<StepRecord>,
     reporter: &'a mut Reporter,
 }
@@ -413,8 +414,8 @@ impl<Value> Observer<Value> for Watcher<'_> {
     fn started(&mut self, index: usize, step: &Step) {
         self.reporter.step(index, &step.name);
         let Some(client) = self.client else { return };
-        if self.last.is_none_or(|last| last.elapsed() >= PROGRESS) {
-            self.last = Some(Instant::now());
+        if self.last.elapsed() >= PROGRESS {
+            self.last = Instant::now();
             // A client that is gone breaks the links: the program notices it there.
             let _ = send(client, &Reply::Progress { step: u32::try_from(index).unwrap_or(u32::MAX) });
         }

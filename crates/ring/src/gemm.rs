@@ -24,6 +24,7 @@
 //! `cargo bench -p cryptflow-ring --bench gemm -- table` measures the machine at hand, beside naive
 //! loops.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
@@ -200,16 +201,18 @@ fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>,
     let splits = wanted.div_ceil(row_blocks).min(w.columns.div_ceil(width));
     let split_columns = w.columns.div_ceil(splits).next_multiple_of(width);
     let tasks = row_blocks * splits;
-    (0..tasks).into_par_iter().for_each_init(
-        || vec![0; BLOCK_ROWS * DEPTH],
-        |scratch, task| {
-            let first_row = task / splits * BLOCK_ROWS;
-            let rows = first_row..rows.min(first_row + BLOCK_ROWS);
-            let first = (task % splits * split_columns).min(w.columns);
-            let columns = first..w.columns.min(first + split_columns);
-            block(kernel, left, rows, &panels, columns, scratch, out);
-        },
-    );
+    (0..tasks).into_par_iter().for_each(|task| {
+        let first_row = task / splits * BLOCK_ROWS;
+        let rows = first_row..rows.min(first_row + BLOCK_ROWS);
+        let first = (task % splits * split_columns).min(w.columns);
+        let columns = first..w.columns.min(first + split_columns);
+        SCRATCH.with_borrow_mut(|scratch| block(kernel, left, rows, &panels, columns, scratch, out));
+    });
+}
+
+thread_local! {
+    /// Where a thread copies blocks of the left operand to.
+    static SCRATCH: RefCell<Vec<u64>> = RefCell::new(vec![0; BLOCK_ROWS * DEPTH]);
 }
 
 /// One thread's block of the result.

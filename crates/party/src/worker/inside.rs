@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cryptflow_engine::devote_process;
 use cryptflow_program::demand;
@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::control::{Control, Instruction, Report};
+use super::teller::Teller;
 use crate::StartError;
 use crate::attested::{Trust, TrustError};
 use crate::audit::Head;
@@ -29,7 +30,7 @@ use crate::rendezvous::Rendezvous;
 use crate::session::{Order, Session, Wish};
 use crate::site::Site;
 use crate::surviving::surviving;
-use crate::watch::{Progress, Reporter, resident};
+use crate::watch::Reporter;
 
 /// Stack of a thread that shakes hands: strangers must not take much.
 const STACK: usize = 512 << 10;
@@ -70,13 +71,15 @@ pub fn session_process(
     let (order, begin) = listen(&control, &site, &ending);
     // Without an order the party is gone.
     let Ok((order, room)) = order.recv() else { return Ok(()) };
-    serve(&control, begin, || Session::prepare(site, room, ending, order));
+    let teller = Teller::begin(&control, site.config.session.deadline / 4);
+    serve(&control, &teller, begin, || Session::prepare(site, room, ending, order));
     Ok(())
 }
 
 /// Prepares a session, and runs it.
 fn serve(
     control: &Arc<Control>,
+    teller: &Teller,
     begin: Receiver<(Head, Wish)>,
     prepare: impl FnOnce() -> Result<Session, SessionError>,
 ) {
@@ -91,13 +94,10 @@ fn serve(
     devote_process(session.program());
     report(Report::Prepared);
     let Ok((head, wish)) = begin.recv() else { return };
-    let to = Arc::clone(control);
-    let reporter = Reporter::to(move |progress| {
-        let progress = Progress { memory: resident().unwrap_or_default(), ..progress.clone() };
-        // A party that does not hear this is gone, and this process with it.
-        let _ = to.send(&Report::Progress(progress), None);
-    });
+    let told = teller.clone();
+    let reporter = Reporter::to(move |progress| told.progress(progress));
     let ended = surviving(|| session.run(wish, &head, reporter, |heads| report(Report::Shown(heads))));
+    teller.flush();
     report(Report::Ended(ended.map_err(|error| (Code::from(&error), error.to_string()))));
 }
 
@@ -118,7 +118,6 @@ fn listen(
                     inside = Some((Arc::clone(&room), Route::to_session(&order.manifest.session)));
                     // Where nobody takes it, this process is about to end.
                     let _ = orders.send((order, room));
-                    give_signs_of_life(Arc::clone(&control), site.config.session.deadline / 4);
                 }
                 (Instruction::Begin(head), _) => {
                     let Some(Ok(wish)) = came.map(|asked| Wish::over(asked.into())) else { break };
@@ -162,15 +161,6 @@ fn let_in(control: &Arc<Control>, site: &Arc<Site>, room: &Arc<Rendezvous>, arri
         let reason = format!("no thread for it: {error}");
         else_settled(Err(WireError::NotLetIn { peer: "a stranger".into(), reason }));
     }
-}
-
-/// Tells the party now and then that this process does not stand still.
-fn give_signs_of_life(control: Arc<Control>, pause: Duration) {
-    thread::spawn(move || {
-        while control.send(&Report::Alive, None).is_ok() {
-            thread::sleep(pause);
-        }
-    });
 }
 
 /// Tells the system what this process is. What ends it must not leave its secrets in a file, nor end

@@ -12,6 +12,7 @@ mod control;
 mod inside;
 #[cfg(unix)]
 mod process;
+mod teller;
 
 use std::io;
 use std::net::TcpStream;

@@ -251,6 +251,8 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Client::infer`].
     pub fn answer(&self, batch: Underway, progress: &mut dyn FnMut(usize)) -> Result<Answer, SessionError> {
+        // P0 tells the steps of runs that take a while.
+        progress(0);
         self.attempt(|client| {
             let (mut parts, mut records, mut statements) = (Vec::new(), Vec::new(), Vec::new());
             for link in &client.links {

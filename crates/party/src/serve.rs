@@ -362,7 +362,7 @@ fn batch<P: Protocol>(
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
     check.iter().for_each(|check| reporter.took(check));
     let teller = (party == Party::P0).then_some(client);
-    // Of a run that is over soon nobody needs to hear how far it is.
+    // That a run has begun is no news to its client.
     let mut watcher = Watcher { client: teller, last: begun, steps: vec![], reporter };
     let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;
     let steps = watcher.steps;

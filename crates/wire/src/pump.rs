@@ -213,6 +213,8 @@ fn receive(shared: &Shared) {
         let read = read(shared, true);
         let mut state = shared.lock();
         (state.reading, state.lent) = (false, false);
+        // Users who came meanwhile wait for other links alone.
+        shared.ring(&state, Bell::Came);
         if let Err(end) = read {
             drop(state);
             return ended(shared, end);

@@ -193,6 +193,8 @@ fn read_now<'a>(
         Ok(read) => {
             let mut state = shared.lock();
             state.reading = false;
+            // Another user may have come meanwhile, who waits for other links alone.
+            shared.ring(&state, Bell::Came);
             if !state.users_read() {
                 shared.ring(&state, Bell::Turn);
             }

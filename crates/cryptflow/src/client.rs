@@ -12,6 +12,7 @@ use cryptflow_party::messages::{
     BATCH_LIMIT, BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send,
     unexpected,
 };
+use cryptflow_party::profile::Profile;
 use cryptflow_party::supported;
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
@@ -33,6 +34,8 @@ pub struct Client<'a> {
     edition: Edition,
     /// Outputs are opened only if the parties' statements go together.
     attested: bool,
+    /// The parties give a time line of each batch.
+    profiled: bool,
 }
 
 /// What came out of a batch.
@@ -47,6 +50,8 @@ pub struct Answer {
     pub online: Duration,
     /// What each party saw, in order.
     pub records: Vec<BatchRecord>,
+    /// The time line of each party, in order, where they were asked for ([`Client::profile`]).
+    pub profiles: Vec<Profile>,
 }
 
 /// A batch whose inputs were given to the parties.
@@ -133,7 +138,7 @@ impl<'a> Client<'a> {
             breaker.read_by_users();
         }
         let (protocol, owner) = (manifest.protocol, manifest.protocol.owner(program.ring_bits));
-        Ok(Client { links, breaker, owner, program, protocol, edition, attested })
+        Ok(Client { links, breaker, owner, program, protocol, edition, attested, profiled: false })
     }
 
     /// What ends the session for everybody, from wherever it is used.
@@ -144,6 +149,18 @@ impl<'a> Client<'a> {
     /// The messages that the session speaks.
     pub fn edition(&self) -> Edition {
         self.edition
+    }
+
+    /// Has the parties give a time line of each batch from now on.
+    ///
+    /// # Errors
+    /// The session's messages know of none, as a party is older; the session goes on. A party that is gone.
+    pub fn profile(&mut self) -> Result<(), SessionError> {
+        if self.edition < Edition::Seven {
+            return Err(SessionError::NoProfile(self.edition));
+        }
+        self.profiled = true;
+        self.attempt(|client| client.tell(&Request::Profile))
     }
 
     /// Something between the client and each party, outside of the session's own messages; `step`
@@ -255,17 +272,21 @@ impl<'a> Client<'a> {
         progress(0);
         self.attempt(|client| {
             let (mut parts, mut records, mut statements) = (Vec::new(), Vec::new(), Vec::new());
+            let mut profiles = Vec::new();
             for link in &client.links {
                 let (party_parts, record, statement) = client.outputs_of(link, progress)?;
                 parts.push(party_parts);
                 records.push(record);
                 statements.push(statement);
+                if client.profiled {
+                    profiles.push(client.profile_of(link)?);
+                }
             }
             if client.attested {
                 agreed(statements, batch.committed)?;
             }
             let outputs = client.open(&parts)?;
-            Ok(Answer { outputs, share: batch.share, online: batch.begun.elapsed(), records })
+            Ok(Answer { outputs, share: batch.share, online: batch.begun.elapsed(), records, profiles })
         })
     }
 
@@ -369,6 +390,16 @@ impl<'a> Client<'a> {
                 }
                 _ => return Err(unexpected(link, "its outputs were due")),
             }
+        }
+    }
+
+    fn profile_of(&self, link: &Link) -> Result<Profile, SessionError> {
+        match receive(link)? {
+            Reply::Profile(profile) if profile.fits(self.program.steps.len(), self.links.len()) => {
+                Ok(profile)
+            }
+            Reply::Profile(_) => Err(unexpected(link, "a time line of something else")),
+            _ => Err(unexpected(link, "its time line was due")),
         }
     }
 

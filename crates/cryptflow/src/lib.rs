@@ -30,6 +30,7 @@ pub mod notation;
 pub mod operations;
 pub mod output;
 pub mod patience;
+pub mod profile;
 pub mod refusals;
 pub mod remote;
 pub mod report;

@@ -18,12 +18,16 @@ use serde::Serialize;
 
 use crate::client::Answer;
 use crate::first_beyond::FirstBeyond;
+use crate::profile::{self, Batch, Layer};
 
 pub use answers::Answers;
 pub use bounds::{Origin, OutOfBounds, held_back};
 pub use kind::{Kind, Rows, named};
 pub use output::{Known, OutputReport, Verdicts};
 pub use shown::{Label, Ranked, Showing};
+
+/// Most single waits that are kept for a time line: no viewer shows many more.
+const MOST_WAITS: usize = 1_000_000;
 
 /// Everything that a run reports.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -54,6 +58,12 @@ pub struct Report {
     /// Who ran it, and what they proved; absent where all parties are processes of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// What each layer of the model took, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
+    /// What the parties told of each batch's steps, where they were asked.
+    #[serde(skip)]
+    pub profiled: Vec<Batch>,
     /// The protocol's name.
     #[serde(skip)]
     pub protocol: String,
@@ -172,6 +182,10 @@ impl Report {
     /// Adds what a batch took.
     pub fn add(&mut self, answer: &Answer) {
         self.batches += 1;
+        if let Some(batch) = Batch::of(answer) {
+            let kept: usize = self.profiled.iter().map(Batch::waits).sum();
+            self.profiled.push(if kept < MOST_WAITS { batch } else { batch.without_waits() });
+        }
         self.seconds.share += answer.share.as_secs_f64();
         self.seconds.online += answer.online.as_secs_f64();
         // Every party's clock ends at the longest chain that it saw the end of.
@@ -263,6 +277,9 @@ impl Report {
             writeln!(out, "memory   {} at most", peaks.join(", "))?;
         }
         self.answers.write_comparison(out)?;
+        if !self.layers.is_empty() {
+            write!(out, "\n{}", profile::text(&self.layers))?;
+        }
         if self.looked_inside && self.first_out_of_bounds.is_none() {
             writeln!(
                 out,

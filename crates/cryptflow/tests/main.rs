@@ -34,6 +34,8 @@ mod measure;
 mod notation;
 mod operations;
 mod policy;
+#[cfg(unix)]
+mod profile;
 mod random_models;
 mod report;
 mod results;

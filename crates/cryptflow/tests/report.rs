@@ -24,6 +24,7 @@ fn answer() -> Answer {
         share: Duration::from_millis(500),
         online: Duration::from_millis(1500),
         records: vec![record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],
+        profiles: vec![],
     }
 }
 

@@ -201,7 +201,7 @@ fn parties_that_were_told_of_different_weights_compute_nothing() {
     }
 }
 
-/// A request that holds a batch: in sessions whose messages have it, and with the parts of every input.
+/// Requests of version 7: in sessions whose messages have them; and a batch with the parts of every input.
 #[test]
 fn batches_that_do_not_belong_here() {
     let (program, weights) = common::program();
@@ -217,13 +217,14 @@ fn batches_that_do_not_belong_here() {
     let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
     let input: Vec<_> = input.into_iter().map(|part| vec![part]).collect();
     let told = commit(protocol, &input).unwrap();
-    // (version, how often the input's part is in there, what is wrong)
+    // (version, a time line is wanted, how often the input's part is in there, what is wrong)
     let table = [
-        (Edition::Six, 1, "this session speaks version 6 of the messages"),
-        (Edition::Seven, 0, "parts of 0 inputs"),
-        (Edition::Seven, 2, "parts of 2 inputs"),
+        (Edition::Six, false, 1, "this session speaks version 6 of the messages"),
+        (Edition::Six, true, 1, "this session speaks version 6 of the messages"),
+        (Edition::Seven, false, 0, "parts of 0 inputs"),
+        (Edition::Seven, true, 2, "parts of 2 inputs"),
     ];
-    for (edition, times, expected) in table {
+    for (edition, profiled, times, expected) in table {
         let (links, handles) = parties(local::mesh);
         let manifest = Manifest { version: edition.number(), ..Manifest::new(&program, protocol).unwrap() };
         for (party, link) in links.iter().enumerate() {
@@ -235,6 +236,7 @@ fn batches_that_do_not_belong_here() {
             let _ = send(&Request::Setup { manifest: manifest.clone(), program: text })
                 && send(&Request::Weights { told: weights_told[party].clone() })
                 && shared[party].iter().all(|part| link.send(part.clone()).is_ok())
+                && (!profiled || send(&Request::Profile))
                 && send(&Request::Batch { told: told[party].clone(), parts });
         }
         let errors: Vec<String> =

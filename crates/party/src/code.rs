@@ -188,7 +188,7 @@ impl From<&SessionError> for Code {
             SessionError::Attestation(_) => Code::Evidence,
             SessionError::Transcript(_) => Code::Transcript,
             SessionError::Refused { code, .. } | SessionError::Reported { code, .. } => *code,
-            SessionError::NoCommonEdition { .. } => Code::DifferentVersion,
+            SessionError::NoCommonEdition { .. } | SessionError::NoProfile(_) => Code::DifferentVersion,
             SessionError::Later { .. } => Code::Busy,
             SessionError::Forbidden(_) => Code::Forbidden,
             SessionError::Name(_) => Code::BadName,

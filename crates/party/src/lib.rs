@@ -26,6 +26,7 @@ pub mod messages;
 mod models;
 pub mod numbers;
 mod open;
+pub mod profile;
 pub mod receiving;
 mod reload;
 mod rendezvous;

@@ -7,6 +7,7 @@
 //! | [`Request::Inputs`], then one part an input | [`Reply::InputsHeld`] |
 //! | [`Request::Go`]; where the parts are long, once all hold them | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
 //! | from version 7 on, where the parts are small, in place of both: [`Request::Batch`] | as after Go |
+//! | from version 7 on, where the client wants time lines, before the first batch: [`Request::Profile`] | [`Reply::Profile`], after the outputs of each batch |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
 //! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence
@@ -30,6 +31,7 @@ use crate::commitments::{Told, Unfit};
 use crate::difference::Difference;
 use crate::edition::{Edition, NotSpoken};
 use crate::limits::Excess;
+use crate::profile::Profile;
 use crate::receiving::NoRoom;
 use crate::store::StoreError;
 
@@ -143,6 +145,9 @@ pub enum Request {
         /// In the program's order; all of them together of [`BATCH_LIMIT`] bytes at most.
         parts: Vec<ByteBuf>,
     },
+    /// The client wants the time line of each batch from now on: from
+    /// [`crate::edition::Edition::Seven`] on.
+    Profile,
 }
 
 /// From a party to the client.
@@ -173,6 +178,8 @@ pub enum Reply {
         /// The most memory that its process ever held, in bytes, where the system tells.
         peak_rss: Option<u64>,
     },
+    /// The time line of the batch whose outputs came before.
+    Profile(Profile),
 }
 
 /// What a batch took, as one party saw it.
@@ -331,6 +338,12 @@ pub enum SessionError {
         /// What the party said last.
         reason: String,
     },
+    /// Time lines of batches, in a session of messages that have none.
+    #[error(
+        "this session speaks version {0} of the messages, in which parties give no time line: it takes parties of a newer \
+         release (all of them; `cryptflow status` shows what each speaks)"
+    )]
+    NoProfile(Edition),
     /// A party cannot now, but may in a while; nothing was begun.
     #[error("{peer} cannot now: {reason}")]
     Later {

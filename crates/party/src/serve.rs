@@ -20,6 +20,7 @@ use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, part_limit, receive,
     receive_short, send, unexpected,
 };
+use crate::profile::{Profile, Profiler};
 use crate::watch::{Phase, Reporter};
 
 /// Elements of a batch's inputs that may take a while to come.
@@ -221,6 +222,8 @@ fn run<P: Protocol>(
     let mut weights_told: Option<[u8; 32]> = None;
     let mut inputs: Option<(Vec<Vec<u8>>, [u8; 32])> = None;
     let owner = client.peer();
+    let teller = (links.index() == Party::P0.index()).then_some(client);
+    let (watch, mut profiled) = (links.watch(), false);
     let long = program.inputs.iter().map(|input| input_len(program, input)).sum::<usize>() > LONG;
     let fit = |what, told: &Told, parts: &[Vec<u8>]| {
         let party = links.index();
@@ -283,6 +286,14 @@ fn run<P: Protocol>(
                 }
                 None => return Err(unexpected(client, "this session is not attested")),
             },
+            Request::Profile if edition < Edition::Seven => {
+                let reason = format!("this session speaks version {edition} of the messages");
+                return Err(unexpected(client, reason));
+            }
+            Request::Profile => {
+                profiled = true;
+                continue;
+            }
             Request::Finish => {
                 return send(client, &Reply::Finished { peak_rss: peak_rss() });
             }
@@ -310,7 +321,17 @@ fn run<P: Protocol>(
             return Err(unexpected(client, "it starts a program without weights"));
         };
         let inputs = take_inputs(protocol, program, parts)?;
-        let (parts, record) = batch(protocol, program, weights, inputs, client, check_inputs, &mut reporter)?;
+        let profiler = profiled.then(|| Profiler::begin(&watch));
+        // That a run has begun is no news to its client.
+        let watcher = Watcher {
+            client: teller,
+            last: Instant::now(),
+            steps: vec![],
+            reporter: &mut reporter,
+            profiler,
+        };
+        let (parts, record, profile) =
+            batch(protocol, program, weights, inputs, client, check_inputs, watcher)?;
         let statement = match (&accord, commitments) {
             (Some(accord), Some(commitments)) => {
                 Some(Box::new(accord.after_batch(&links, commitments)?.statement))
@@ -319,6 +340,9 @@ fn run<P: Protocol>(
         };
         let parts = parts.into_iter().map(ByteBuf::from).collect();
         send(client, &Reply::Outputs { parts, record, statement })?;
+        if let Some(profile) = profile {
+            send(client, &Reply::Profile(profile))?;
+        }
     }
 }
 
@@ -355,17 +379,15 @@ fn batch<P: Protocol>(
     inputs: Vec<P::Value>,
     client: &Link,
     check_inputs: bool,
-    reporter: &mut Reporter,
-) -> Result<(Vec<Vec<u8>>, BatchRecord), SessionError> {
+    mut watcher: Watcher<'_>,
+) -> Result<(Vec<Vec<u8>>, BatchRecord, Option<Profile>), SessionError> {
     let party = protocol.party();
     let (begun, before) = (Instant::now(), protocol.metered());
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
-    check.iter().for_each(|check| reporter.took(check));
-    let teller = (party == Party::P0).then_some(client);
-    // That a run has begun is no news to its client.
-    let mut watcher = Watcher { client: teller, last: begun, steps: vec![], reporter };
+    check.iter().for_each(|check| watcher.reporter.took(check));
     let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;
-    let steps = watcher.steps;
+    let Watcher { steps, reporter, profiler, .. } = watcher;
+    let profile = profiler.map(Profiler::end);
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
     let taken = protocol.metered().since(&before);
     let record = BatchRecord {
@@ -376,7 +398,7 @@ fn batch<P: Protocol>(
         check,
     };
     reporter.run_ends(&record);
-    Ok((parts, record))
+    Ok((parts, record, profile))
 }
 
 /// Refuses inputs that are not within the bounds that the program declares; returns what it took to
@@ -408,11 +430,15 @@ struct Watcher<'a> {
     last: Instant,
     steps: Vec<StepRecord>,
     reporter: &'a mut Reporter,
+    profiler: Option<Profiler<'a>>,
 }
 
 impl<Value> Observer<Value> for Watcher<'_> {
     fn started(&mut self, index: usize, step: &Step) {
         self.reporter.step(index, &step.name);
+        if let Some(profiler) = &mut self.profiler {
+            profiler.started();
+        }
         let Some(client) = self.client else { return };
         if self.last.elapsed() >= PROGRESS {
             self.last = Instant::now();
@@ -422,6 +448,9 @@ impl<Value> Observer<Value> for Watcher<'_> {
     }
 
     fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
+        if let Some(profiler) = &mut self.profiler {
+            profiler.finished();
+        }
         self.reporter.took(record);
         self.steps.push(record.clone());
     }

@@ -18,6 +18,7 @@ use cryptflow_program::{Checked, Output, Step, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::overwriting;
+use super::profiled::Profiled;
 use super::written::{self, OutputForm};
 
 /// What goes in and what comes out.
@@ -52,20 +53,24 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// That outputs are not written over what is read.
-    fn keep_apart(&self, output: &Path) -> Result<()> {
+    /// That nothing is written over what is read, or over something else that is written.
+    fn keep_apart(&self, profiled: &Profiled) -> Result<()> {
         let inputs = self.input.iter().map(|path| ("--input", input::file_of(path)));
         let labels = self.labels.iter().map(|path| ("--labels", path.as_path()));
         let compare = self.compare.iter().map(|path| ("--compare", path.as_path()));
         let read: Vec<_> = inputs.chain(labels).chain(compare).collect();
-        overwriting::refuse(&[("--output", output)], &read)
+        overwriting::refuse(&self.written(profiled), &read)
     }
 
-    /// That outputs are not written over the compiled model.
-    pub(super) fn spare_model(&self, model: &Path) -> Result<()> {
-        self.output.iter().try_for_each(|output| {
-            overwriting::refuse(&[("--output", output.as_path())], &[("the model", model)])
-        })
+    /// That nothing is written over the compiled model.
+    pub(super) fn spare_model(&self, model: &Path, profiled: &Profiled) -> Result<()> {
+        overwriting::refuse(&self.written(profiled), &[("the model", model)])
+    }
+
+    /// The files that are written.
+    fn written<'a>(&'a self, profiled: &'a Profiled) -> Vec<(&'static str, &'a Path)> {
+        let output = self.output.iter().map(|path| ("--output", path.as_path()));
+        output.chain(profiled.file()).collect()
     }
 }
 
@@ -84,11 +89,17 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Reads and checks everything that the command line names. `meanings` is what the file of the
     /// model says of its outputs, where there is one; the float model tells better.
-    pub(crate) fn prepare(program: &'a Checked, files: &Files, meanings: Vec<Meaning>) -> Result<Job<'a>> {
+    pub(crate) fn prepare(
+        program: &'a Checked,
+        files: &Files,
+        profiled: &Profiled,
+        meanings: Vec<Meaning>,
+    ) -> Result<Job<'a>> {
         let outputs = job::outputs(program)?;
         let batches = job::batches(program)?;
+        files.keep_apart(profiled)?;
+        profiled.check()?;
         if let Some(path) = &files.output {
-            files.keep_apart(path)?;
             file::check_writable(path).map_err(Error::new)?;
             written::check_names(path, &outputs)?;
         }

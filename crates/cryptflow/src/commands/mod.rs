@@ -21,6 +21,7 @@ mod party;
 mod party_local;
 mod party_session;
 mod predict;
+mod profiled;
 mod protocol;
 mod run;
 mod site;

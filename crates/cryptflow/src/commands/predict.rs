@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
+use crate::profile::Clocks;
 use crate::report::Report;
 use clap::Args;
 use cryptflow_party::code::Code;
@@ -13,6 +14,7 @@ use cryptflow_party::config::LONGEST;
 use cryptflow_protocols::ProtocolName;
 
 use super::inference::{Files, Job};
+use super::profiled::Profiled;
 use super::protocol;
 use super::site::Where;
 
@@ -33,6 +35,8 @@ pub(crate) struct Arguments {
     /// of them at most. 0 tries once.
     #[arg(long, value_name = "SECONDS", default_value_t = Patience::USUAL.as_secs_f64())]
     patience: f64,
+    #[command(flatten)]
+    profiled: Profiled,
     #[command(flatten)]
     site: Where,
 }
@@ -67,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
-    let job = Job::prepare(&program, &arguments.files, Vec::new())?;
+    let job = Job::prepare(&program, &arguments.files, &arguments.profiled, Vec::new())?;
     let bar = job.progress();
     bar.set_message("connecting");
 
@@ -76,11 +80,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
     let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
     let mut renewal = opened.renewal;
-    let client = Client::join(opened.links, job.program, &opened.manifest, renewal.is_some())?;
+    let mut client = Client::join(opened.links, job.program, &opened.manifest, renewal.is_some())?;
+    arguments.profiled.begin(&mut client)?;
     report.seconds.share = begun.elapsed().as_secs_f64();
     let results = job.run(client, &bar, &mut report, None, &mut renewal)?;
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }
+    arguments.profiled.conclude(&program, &mut report, Clocks::Several)?;
     job.conclude(report, &results, &arguments.files, None)
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::local::{Executable, Parties};
+use crate::profile::Clocks;
 use crate::report::Report;
 use clap::Args;
 use cryptflow_protocols::ProtocolName;
@@ -14,6 +15,7 @@ use cryptflow_protocols::ProtocolName;
 use super::inference::{Files, Job};
 use super::model::Compiled;
 use super::network::Emulated;
+use super::profiled::Profiled;
 use super::protocol;
 
 /// Run a compiled model on inputs that no party sees, between processes on this machine, one a
@@ -32,15 +34,17 @@ pub(crate) struct Arguments {
     timeout: f64,
     #[command(flatten)]
     network: Emulated,
+    #[command(flatten)]
+    profiled: Profiled,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     let timeout = super::timeout(arguments.timeout)?;
     let network = arguments.network.network()?;
-    arguments.files.spare_model(&arguments.model)?;
+    arguments.files.spare_model(&arguments.model, &arguments.profiled)?;
     let Compiled { program, weights, origin, meanings } = super::model::compiled(&arguments.model)?;
-    let job = Job::prepare(&program, &arguments.files, meanings)?;
+    let job = Job::prepare(&program, &arguments.files, &arguments.profiled, meanings)?;
     let protocol = arguments.protocol;
     let mut report = Report { origin, ..Report::of(protocol) };
     let bar = job.progress();
@@ -52,11 +56,13 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     let result = Client::begin(links, job.program, protocol)
         .and_then(|client| client.deploy(&weights).map(|()| client))
         .map_err(Error::from)
-        .and_then(|client| {
+        .and_then(|mut client| {
+            arguments.profiled.begin(&mut client)?;
             report.seconds.share = begun.elapsed().as_secs_f64();
             job.run(client, &bar, &mut report, Some(&weights), &mut None)
         });
     let results = parties.end(result)?;
     report.network = network.map(Into::into);
+    arguments.profiled.conclude(&program, &mut report, Clocks::One)?;
     job.conclude(report, &results, &arguments.files, Some(&weights))
 }

@@ -16,6 +16,7 @@ use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Arrival, Channel};
 use serde_json::{Value, json};
 
+use crate::common;
 use crate::gateway::Gateway;
 use crate::sites::{PATIENCE, Sites, cryptflow, finish, free_address, outcome};
 
@@ -66,6 +67,15 @@ fn session(sites: &Sites) -> u64 {
     version
 }
 
+/// A prediction with a table by layer: the report.
+fn profiled(sites: &Sites) -> Result<Value, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, input) = common::write(folder.path(), 1);
+    let command =
+        sites.client(&["predict", "tiny", "--json", "--profile", "--input", input.to_str().unwrap()]);
+    outcome(command).map(|report| serde_json::from_str(&report).unwrap())
+}
+
 /// Opens a session, and ends it; the version of its messages.
 fn opened(site: &Site) -> Result<u32, Error> {
     let (deployment, program) = site.describe("tiny")?;
@@ -84,6 +94,8 @@ fn one_party_after_another_is_upgraded() {
     sites.deploy("mirror").unwrap();
     assert_eq!(of_status(&sites), json!([7, 7, 7]));
     assert_eq!(session(&sites), 7);
+    let layers = profiled(&sites).unwrap()["layers"].as_array().unwrap().len();
+    assert_eq!(layers, 3);
     assert_eq!(of_doctor(&sites, "client", 1), ("ok".into(), "version 7".into()));
     let (site, gateway) = (Site::read(&sites.config("client"), None).unwrap(), Gateway::start(&sites, &[]));
     assert_eq!(opened(&site).unwrap(), 7);
@@ -93,6 +105,8 @@ fn one_party_after_another_is_upgraded() {
         let expected: Vec<u32> = (0..3).map(|party| if party == older { 6 } else { 7 }).collect();
         assert_eq!(of_status(&sites), json!(expected));
         assert_eq!(session(&sites), 6);
+        let error = profiled(&sites).unwrap_err();
+        assert!(error.contains("version 6 of the messages, in which parties give no time line"), "{error}");
         assert_eq!(opened(&site).unwrap(), 6);
         sites.deploy("porthos-exact").unwrap();
         sites.deploy("mirror").unwrap();

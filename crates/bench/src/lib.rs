@@ -3,10 +3,12 @@
 //! The command runs the networks; [`markdown`] and [`charts`] show what came out, and [`Results`]
 //! as JSON is all of it.
 
+pub mod calibration;
 pub mod charts;
 pub mod machine;
 pub mod markdown;
 pub mod published;
+pub mod rates;
 pub mod tensorflow;
 
 use serde::Serialize;

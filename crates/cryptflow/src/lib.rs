@@ -18,6 +18,7 @@ pub mod error;
 pub mod examples;
 pub mod first_beyond;
 pub mod fixed;
+pub mod forecast;
 pub mod input;
 pub mod job;
 pub mod labels;

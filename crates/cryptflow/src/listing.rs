@@ -8,6 +8,7 @@ use cryptflow_protocols::ProtocolName;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::forecast::Forecast;
 
 /// A step, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -106,6 +107,9 @@ pub struct Listing<'a> {
     pub layers: Vec<Line>,
     /// All of them together.
     pub totals: Totals,
+    /// What one run will take, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// What the compiler said.
     pub report: Option<&'a serde_json::Value>,
 }
@@ -174,6 +178,7 @@ pub fn listing<'a>(
         outputs: &program.outputs,
         layers,
         totals,
+        forecast: None,
         report,
     })
 }

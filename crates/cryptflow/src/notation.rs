@@ -32,6 +32,12 @@ pub enum NotationError {
     /// An input's shape.
     #[error("it must be a name and a shape, as in x=1,28,28,1")]
     Input,
+    /// A time that something takes.
+    #[error("it must be a number of milliseconds, or one with its unit, as in 10ms or 200us")]
+    Milliseconds,
+    /// A bandwidth.
+    #[error("it must be a number of Mbit/s, or one with its unit, as in 200mbit or 1gbit")]
+    Megabits,
     /// A time.
     #[error("seconds since 1970, or a date such as 2026-03-01")]
     Time,
@@ -51,6 +57,31 @@ pub fn scale(text: &str) -> Result<Scale, NotationError> {
 /// How it is written.
 pub fn ring(text: &str) -> Result<Ring, NotationError> {
     bits(text).map(|b| b.map_or(Ring::Auto, Ring::Bits))
+}
+
+/// Milliseconds, as `10`, `10ms`, `200us` or `1.5s`. Whether so long a time makes sense is for others to say.
+///
+/// # Errors
+/// How it is written.
+pub fn milliseconds(text: &str) -> Result<f64, NotationError> {
+    with_unit(text, &[("ms", 1.0), ("us", 1e-3), ("µs", 1e-3), ("s", 1e3)]).ok_or(NotationError::Milliseconds)
+}
+
+/// Megabits a second, as `200`, `200mbit`, `1gbit` or `500kbit`.
+///
+/// # Errors
+/// How it is written.
+pub fn megabits(text: &str) -> Result<f64, NotationError> {
+    with_unit(text, &[("kbit", 1e-3), ("mbit", 1.0), ("gbit", 1e3)]).ok_or(NotationError::Megabits)
+}
+
+/// A number, in the unit that stands behind it; in that of 1 where none does.
+fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let lower = text.trim().to_lowercase();
+    let of = |(unit, factor): &(&str, f64)| {
+        lower.strip_suffix(unit).map(|number| number.trim().parse::<f64>().ok().map(|number| number * factor))
+    };
+    units.iter().find_map(of).unwrap_or_else(|| lower.parse().ok())
 }
 
 fn bits(text: &str) -> Result<Option<u32>, NotationError> {

@@ -27,6 +27,8 @@ mod columns;
 mod compile;
 mod documents;
 mod examples;
+#[cfg(unix)]
+mod forecast;
 mod input;
 mod inspect;
 mod labels;

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use cryptflow::local::network;
-use cryptflow::notation::{input, range, ring, scale, size, time};
+use cryptflow::notation::{NotationError, input, megabits, milliseconds, range, ring, scale, size, time};
 use cryptflow_athos::compile::{Ring, Scale};
 use cryptflow_wire::Network;
 
@@ -55,5 +55,25 @@ fn numbers_are_checked() {
     assert_eq!(network(Some(0.5), None).unwrap(), Some(slow));
     for (rtt, bandwidth) in [(-1.0, 1.0), (f64::NAN, 1.0), (1.0, 0.0), (1.0, -5.0), (1.0, f64::INFINITY)] {
         assert!(network(Some(rtt), Some(bandwidth)).is_err(), "{rtt} {bandwidth}");
+    }
+}
+
+#[test]
+fn round_trips_and_bandwidths() {
+    for (text, expected) in
+        [("10", 10.0), ("10ms", 10.0), ("0.2 ms", 0.2), ("200us", 0.2), ("1.5s", 1500.0), ("-1", -1.0)]
+    {
+        assert_eq!(milliseconds(text), Ok(expected), "{text}");
+    }
+    for (text, expected) in
+        [("200", 200.0), ("1gbit", 1000.0), ("200 Mbit", 200.0), ("500kbit", 0.5), ("-1", -1.0)]
+    {
+        assert_eq!(megabits(text), Ok(expected), "{text}");
+    }
+    for text in ["", "ms", "10 min", "1gbit", "ten"] {
+        assert_eq!(milliseconds(text), Err(NotationError::Milliseconds), "{text}");
+    }
+    for text in ["", "mbit", "10ms", "1gbyte", "fast"] {
+        assert_eq!(megabits(text), Err(NotationError::Megabits), "{text}");
     }
 }

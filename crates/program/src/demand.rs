@@ -4,7 +4,7 @@
 use crate::program::{Program, Step, ValueId};
 
 /// Bytes that a party's process holds before it computes.
-const PROCESS: u64 = 24 << 20;
+pub const PROCESS: u64 = 24 << 20;
 
 /// Bytes of a party's part of an element: two words in Mirror, the protocol that holds most.
 const PART: u64 = 16;

@@ -16,7 +16,7 @@ pub use cryptflow_operation::{
     Activation, Bounds, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
     ScalePublic, SumPool, Truncating, WeightId, bits,
 };
-pub use demand::{Demand, demand};
+pub use demand::{Demand, PROCESS, demand};
 pub use digest::{Digest, digest, weights_digest};
 pub use program::{
     Batch, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,

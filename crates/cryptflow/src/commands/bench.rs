@@ -1,5 +1,7 @@
-//! `cryptflow bench`: what runs of networks take, and how many requests a service answers.
+//! `cryptflow bench`: what runs of networks take, whether a change made them faster, and how many requests a
+//! service answers.
 
+pub(super) mod machine;
 mod measure;
 mod networks;
 mod service;
@@ -31,6 +33,7 @@ const PRECISE_WEIGHTS: u32 = 31;
 #[derive(Subcommand)]
 pub(crate) enum Arguments {
     Paper(Paper),
+    Machine(machine::Arguments),
     Service(service::Arguments),
 }
 
@@ -69,6 +72,7 @@ pub(crate) struct Paper {
 pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     let arguments = match arguments {
         Arguments::Paper(arguments) => arguments,
+        Arguments::Machine(arguments) => return machine::run(arguments, executable),
         Arguments::Service(arguments) => return service::run(arguments),
     };
     let timeout = super::timeout(arguments.timeout)?;

@@ -3,13 +3,19 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::forecast::{Forecast, Machines, forecast};
 use crate::listing::{Listing, listing};
+use crate::local;
+use crate::notation;
 use clap::Args;
 use cryptflow_athos::fix::report::FunctionReport;
-use cryptflow_figures::table::{bytes, count, shape, with_header};
-use cryptflow_program::{OutputTransform, Program};
+use cryptflow_bench::calibration::Calibration;
+use cryptflow_bench::machine::Machine;
+use cryptflow_figures::table::{bytes, count, number, shape, with_header};
+use cryptflow_program::{Checked, OutputTransform, Program};
 use cryptflow_protocols::ProtocolName;
 
+use super::bench::machine;
 use super::protocol;
 
 /// Show a compiled model: layers, shapes, scales, bounds, costs.
@@ -20,14 +26,65 @@ pub(crate) struct Arguments {
     /// The protocol whose costs are shown.
     #[arg(long, value_parser = protocol::parser(), default_value_t = ProtocolName::DEFAULT)]
     protocol: ProtocolName,
+    /// Say what a run will take between parties with this round trip: milliseconds, or 10ms, 200us. Like the three
+    /// options below, it needs a calibration of this machine: `cryptflow bench machine`, once.
+    #[arg(long, value_name = "MS", value_parser = notation::milliseconds, allow_negative_numbers = true)]
+    rtt: Option<f64>,
+    /// … and with this bandwidth, each way of each link: megabits, or 200mbit, 1gbit.
+    #[arg(long, value_name = "MBIT", value_parser = notation::megabits, allow_negative_numbers = true)]
+    bandwidth: Option<f64>,
+    /// … with all parties on this machine. Without it, each party has a machine like this one to itself.
+    #[arg(long)]
+    parties_on_one_machine: bool,
+    /// The file of the calibration (default: cryptflow/machine.json in XDG_CACHE_HOME, or in ~/.cache).
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     /// One JSON object on standard output.
     #[arg(long)]
     json: bool,
 }
 
+impl Arguments {
+    /// What a run will take, where that was asked for.
+    fn forecast(&self, program: &Checked) -> Result<Option<Forecast>> {
+        let network = local::network(self.rtt, self.bandwidth)?;
+        if network.is_none() && !self.parties_on_one_machine && self.calibration.is_none() {
+            return Ok(None);
+        }
+        let path = machine::file(self.calibration.as_deref())?;
+        let calibration = Calibration::read(&path).map_err(Error::new)?;
+        let name = self.protocol.name();
+        let of = calibration.protocols.get(name).ok_or_else(|| {
+            Error::at(
+                &path,
+                format!("it says nothing of {name}: run `cryptflow bench machine --protocol {name}`"),
+            )
+        })?;
+        let this = Machine::this();
+        if (&this.cpu, this.cores) != (&calibration.cpu, calibration.cores) {
+            eprintln!(
+                "warning: {} is of another machine ({}, {} cores)",
+                path.display(),
+                calibration.cpu,
+                calibration.cores
+            );
+        }
+        if of.cryptflow != env!("CARGO_PKG_VERSION") {
+            eprintln!(
+                "warning: {} was measured with release {}; make it anew with `cryptflow bench machine`",
+                path.display(),
+                of.cryptflow
+            );
+        }
+        let machines = if self.parties_on_one_machine { Machines::One } else { Machines::Each };
+        forecast(program, self.protocol, of, network, machines).map(Some)
+    }
+}
+
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let model = crate::model_file::read(&arguments.model)?;
-    let listing = listing(&model.program, model.report.as_ref(), arguments.protocol)?;
+    let forecast = arguments.forecast(&model.program)?;
+    let listing = Listing { forecast, ..listing(&model.program, model.report.as_ref(), arguments.protocol)? };
     if arguments.json {
         super::print(&serde_json::to_string_pretty(&listing).map_err(Error::new)?)
     } else {
@@ -118,6 +175,20 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.agreement.bytes),
         t.agreement.rounds
     );
+    if let Some(forecast) = &listing.forecast {
+        let machines = match forecast.machines {
+            Machines::One => "all parties on this machine",
+            Machines::Each => "each party on a machine like this one",
+        };
+        text += &format!(
+            "a run will take about {} s, of which computing takes {} s ({machines}), {} and {} rounds; parties will hold up to {}\n",
+            number(forecast.seconds),
+            number(forecast.computing),
+            bytes(forecast.bytes),
+            forecast.rounds,
+            bytes(forecast.memory)
+        );
+    }
     text += &functions(listing.report);
     if let Some(failure) = t.truncation_failure {
         let never: Vec<String> = ProtocolName::usual().map(|protocol| format!("{protocol}'s")).collect();

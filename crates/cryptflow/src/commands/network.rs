@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::local;
+use crate::notation;
 use clap::Args;
 use cryptflow_wire::Network;
 
@@ -9,11 +10,11 @@ use cryptflow_wire::Network;
 #[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "An emulated network between the parties (not to the client)")]
 pub(crate) struct Emulated {
-    /// Time of a message there and of its answer back, in milliseconds.
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    /// Time of a message there and of its answer back: milliseconds, or 10ms, 200us.
+    #[arg(long, value_name = "MS", value_parser = notation::milliseconds, allow_negative_numbers = true)]
     rtt: Option<f64>,
-    /// Megabits (10^6) that each direction of each link carries in a second.
-    #[arg(long, value_name = "MBIT", allow_negative_numbers = true)]
+    /// What each direction of each link carries in a second: megabits (10^6), or 200mbit, 1gbit.
+    #[arg(long, value_name = "MBIT", value_parser = notation::megabits, allow_negative_numbers = true)]
     bandwidth: Option<f64>,
 }
 

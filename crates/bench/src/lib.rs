@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod charts;
 pub mod machine;
 pub mod markdown;
+pub mod paired;
 pub mod published;
 pub mod rates;
 pub mod tensorflow;

@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::common;
+use crate::process::{cryptflow, finish};
+
 /// Runs `cryptflow bench paper --models MODELS ARGUMENTS` where there is no Python.
 fn bench(models: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cryptflow"));
@@ -23,6 +26,55 @@ fn models() -> tempfile::TempDir {
         std::fs::copy(digits.join(from), folder.path().join(to)).unwrap();
     }
     folder
+}
+
+/// Two builds that do the same, or one that is none: what is said, and how the command ends.
+#[test]
+fn builds_are_compared_in_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, input) = common::write(folder.path(), 1);
+    let this = Path::new(env!("CARGO_BIN_EXE_cryptflow"));
+    let compare = |old: &Path, more: &[&str]| {
+        let mut command = cryptflow(&["bench", "compare"]);
+        command.arg(old).arg(&model).arg("--input").arg(&input).args(["--pairs", "6"]).args(more);
+        finish(command.spawn().unwrap())
+    };
+    let output = compare(this, &["--json", "--at-most", "1000"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    assert!(error.contains("pair 6 of 6"), "{error}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["online"]["pairs"], 6);
+    assert_eq!(found["seconds"].as_array().unwrap().len(), 6);
+    let [low, high] = [0, 1].map(|end| found["online"]["interval"][end].as_f64().unwrap());
+    assert!(low > 0.0 && low <= high, "{found}");
+    assert_eq!(found["bytes"][0], found["bytes"][1]);
+    assert!(found["bytes"][0].as_u64().unwrap() > 0 && found["rounds"][0] == found["rounds"][1]);
+    // It is not a thousandth of itself.
+    let output = compare(this, &["--at-most", "0.001", "--protocol", "clear"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("more than 0.001 times the seconds"), "{error}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("of the old (half of 6 pairs") && said.contains("rounds   0 → 0"), "{said}");
+    // What is no such build, and what it cannot run.
+    let not_ours = folder.path().join("echo");
+    std::fs::write(&not_ours, "#!/bin/sh\necho hello\n").unwrap();
+    std::fs::set_permissions(&not_ours, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (old, more, said) in [
+        (&not_ours, &[][..], "printed no report"),
+        (&folder.path().join("nothing"), &[], "nothing: No such file"),
+        (
+            &this.to_path_buf(),
+            &["--old-model", "no.safetensors"],
+            "it failed, exit status: 1: error: cannot read no.safetensors",
+        ),
+        (&this.to_path_buf(), &["--at-most", "-1"], "--at-most"),
+        (&this.to_path_buf(), &["--at-most", "NaN"], "--at-most NaN: give a ratio"),
+    ] {
+        let output = compare(old, more);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(said), "{said}: {error}");
+    }
 }
 
 #[test]

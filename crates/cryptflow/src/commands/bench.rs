@@ -1,6 +1,7 @@
 //! `cryptflow bench`: what runs of networks take, whether a change made them faster, and how many requests a
 //! service answers.
 
+mod compare;
 pub(super) mod machine;
 mod measure;
 mod networks;
@@ -33,6 +34,7 @@ const PRECISE_WEIGHTS: u32 = 31;
 #[derive(Subcommand)]
 pub(crate) enum Arguments {
     Paper(Paper),
+    Compare(compare::Arguments),
     Machine(machine::Arguments),
     Service(service::Arguments),
 }
@@ -73,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     let arguments = match arguments {
         Arguments::Paper(arguments) => arguments,
         Arguments::Machine(arguments) => return machine::run(arguments, executable),
+        Arguments::Compare(arguments) => return compare::run(arguments, executable),
         Arguments::Service(arguments) => return service::run(arguments),
     };
     let timeout = super::timeout(arguments.timeout)?;

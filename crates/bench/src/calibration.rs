@@ -78,7 +78,7 @@ pub enum CalibrationError {
     NoFolder,
     /// There is none.
     #[error(
-        "{0}: there is no calibration of this machine yet; make one with `cryptflow bench machine` (half a minute), on the machine that shall run the parties"
+        "{0}: there is no calibration of this machine yet; make one with `cryptflow bench machine` (some seconds), on the machine that shall run the parties"
     )]
     None(PathBuf),
     /// The file cannot be read.

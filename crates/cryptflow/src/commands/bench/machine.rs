@@ -31,7 +31,7 @@ const SMALLEST: [(usize, usize); 1] = [(1, 4)];
 /// How often it runs for each run of another one.
 const OFTENER: usize = 5;
 
-/// Measure this machine, once, for what `cryptflow inspect --rtt …` says of runs: half a minute, with nothing else
+/// Measure this machine, once, for what `cryptflow inspect --rtt …` says of runs: some seconds, with nothing else
 /// running. Networks of many sizes are run between processes of this machine; no model is needed.
 #[derive(Args)]
 pub(crate) struct Arguments {

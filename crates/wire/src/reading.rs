@@ -28,14 +28,16 @@ impl Reading {
 pub(crate) enum Read {
     /// It waits to be received.
     Message,
+    /// A sign of life was before it. Whoever waits looks at the time: there may be any number of them.
+    Alive,
     /// Not all of it is there.
     NotYet,
     /// There is no room for it, see [`crate::LinkOptions::receive_limit`].
     NoRoom,
 }
 
-/// Reads the next message. Who is to `wait` for it gets nothing but [`Read::Message`]; whoever is not may come
-/// again.
+/// Reads the next message. Who is to `wait` for it gets nothing but [`Read::Message`]; whoever is not has one frame
+/// read at most, and may come again.
 ///
 /// # Errors
 /// Nothing more comes: see [`ended`].
@@ -75,6 +77,9 @@ pub(crate) fn read(shared: &Shared, wait: bool) -> Result<Read, End> {
             }
             FrameKind::Alive => {
                 *begun = None;
+                if !wait {
+                    return Ok(Read::Alive);
+                }
                 continue;
             }
             FrameKind::Data => {}

@@ -18,13 +18,12 @@ use super::common::{SOON, channels};
 /// A way to make the links of three parties.
 type Mesh = fn(LinkOptions) -> Result<[Links; 3], WireError>;
 
-const MESHES: [(&str, Mesh); 7] = [
+const MESHES: [(&str, Mesh); 6] = [
     ("local", |options| local::mesh(3, options).map(three)),
     ("tcp", |options| tcp::mesh_on_loopback(3, options).map(three)),
     ("tls", |options| tls_mesh(options, false)),
     ("guarded tls", |options| tls_mesh(options, true)),
     ("tcp, read by users", |options| tcp::mesh_on_loopback(3, options).map(three).map(read_by_users)),
-    ("tls, read by users", |options| tls_mesh(options, false).map(read_by_users)),
     ("guarded tls, read by users", |options| tls_mesh(options, true).map(read_by_users)),
 ];
 
@@ -316,6 +315,22 @@ fn broken_bytes_end_the_link_with_a_reason() {
             assert!(error.contains(expected), "{error}, not: {expected}");
         }
     }
+}
+
+/// Signs of life without end, over another link, keep no user from seeing that a peer is silent.
+#[test]
+fn a_flood_over_one_link_hides_no_silence_of_another() {
+    let ((silent, stream), (loud, mut flood)) = (half_open(short()), half_open(short()));
+    let breaker = Breaker::new();
+    [&silent, &loud].into_iter().for_each(|link| breaker.tie(link));
+    breaker.read_by_users();
+    let flooding = thread::spawn(move || {
+        let signs = frame(4, 0, &[]).repeat(1000);
+        while flood.write_all(&signs).is_ok() {}
+    });
+    assert_eq!(silent.recv(1).unwrap_err(), WireError::Silent { peer: "P0".into(), seconds: 0 });
+    drop((silent, loud, stream));
+    flooding.join().unwrap();
 }
 
 /// Users who read go on where the last one had to stop, within a header or a payload; and what another link

@@ -65,6 +65,8 @@ pub struct Subject<D: Definition> {
     pub part_bits: Option<u32>,
     /// Whether P2 draws from its keys exactly what the evaluator at the other end draws, or more.
     pub helper_draws_the_same: bool,
+    /// Whether runs are dealt ahead: the helper gets no part of an input.
+    pub ahead: bool,
     /// Begins a session with keys that were not agreed on.
     pub insecure_begin: fn(&D, Links, Keys, u32) -> Result<D::Protocol, Error>,
 }
@@ -202,17 +204,24 @@ pub fn run_with<D: Definition + Sync>(
     let sources =
         PARTIES.map(|party| keys[party.index()].each_ref().map(|key| Arc::clone(key) as Arc<dyn Source>));
     let (revealed, messages) =
-        in_session(subject, scenario.ring_bits(), sources, |party, _| play(scenario, party, parts))?;
+        in_session(subject, scenario.ring_bits(), sources, |party, _| play(subject, scenario, party, parts))?;
     Ok(Run { messages, revealed, keys })
 }
 
 /// A party's side.
-fn play<P: Protocol>(scenario: &impl Scenario, party: &mut P, parts: &Parts) -> Result<Vec<Vec<u8>>, Error> {
+fn play<D: Definition>(
+    subject: &Subject<D>,
+    scenario: &impl Scenario,
+    party: &mut D::Protocol,
+    parts: &Parts,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let without = subject.ahead && D::FACTS.dealer == Some(party.party());
     let index = party.party().index();
     let (inputs, weights) = scenario.lengths();
     let mut values = Vec::new();
     for (parts, len) in parts.values.iter().zip(inputs) {
-        values.push(party.receive_value("an input", len, parts[index].clone())?);
+        let part = if without { Vec::new() } else { parts[index].clone() };
+        values.push(party.receive_value("an input", len, part)?);
     }
     let mut shared = Vec::new();
     for (parts, len) in parts.weights.iter().zip(weights) {

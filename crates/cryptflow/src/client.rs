@@ -93,8 +93,33 @@ impl<'a> Client<'a> {
         program: &'a Program,
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
-        supported(protocol, program)?;
-        let manifest = Manifest::new(program, protocol)?;
+        Client::begin_as(links, program, Manifest::new(program, protocol)?)
+    }
+
+    /// Begins a session with the evaluators alone, whose runs were dealt ahead for this deployment.
+    ///
+    /// # Errors
+    /// An evaluator is gone, does not agree, or has no such runs.
+    pub fn begin_dealt(
+        links: Vec<Link>,
+        program: &'a Program,
+        protocol: ProtocolName,
+        deployment: [u8; 32],
+    ) -> Result<Client<'a>, SessionError> {
+        let manifest = Manifest { deployment: Some(deployment), ..Manifest::new(program, protocol)? };
+        Client::begin_as(links, program, manifest)
+    }
+
+    /// Begins a session of a program that the client brings, with this manifest.
+    ///
+    /// # Errors
+    /// A party is gone or does not agree.
+    pub fn begin_as(
+        links: Vec<Link>,
+        program: &'a Program,
+        manifest: Manifest,
+    ) -> Result<Client<'a>, SessionError> {
+        supported(manifest.protocol, program)?;
         let client = Client::over(links, program, &manifest, false)?;
         let json = serde_json::to_string(program).map_err(Obstacle::from)?;
         client.attempt(|client| {
@@ -194,6 +219,23 @@ impl<'a> Client<'a> {
             let told = commit(client.protocol, &shared)?;
             client.hand_out(shared, told, |told| Request::Weights { told })?;
             client.await_all("holds its weights", |reply| matches!(reply, Reply::WeightsHeld))
+        })
+    }
+
+    /// Has so many runs dealt ahead, by parties that were started for it and hold the weights. `progress` is
+    /// told how many are on the evaluators' disks.
+    ///
+    /// # Errors
+    /// A party is gone or fails.
+    pub fn deal(&self, runs: u32, progress: &mut dyn FnMut(u32)) -> Result<(), SessionError> {
+        self.attempt(|client| {
+            client.tell(&Request::Deal { runs })?;
+            (1..=runs).try_for_each(|due| {
+                client
+                    .await_all("dealt a run", |reply| matches!(reply, Reply::Dealt { run } if *run == due))?;
+                progress(due);
+                Ok(())
+            })
         })
     }
 
@@ -379,7 +421,7 @@ impl<'a> Client<'a> {
                     if parts.len() != self.program.opened().count() {
                         return Err(unexpected(link, format!("{} outputs", parts.len())));
                     }
-                    if record.sent.len() != self.links.len() {
+                    if record.sent.len() != self.protocol.facts().parties {
                         return Err(unexpected(
                             link,
                             format!("what it sent to {} parties", record.sent.len()),
@@ -407,8 +449,12 @@ impl<'a> Client<'a> {
     fn open(&self, parts: &[Vec<Vec<u8>>]) -> Result<Option<Vec<Vec<i64>>>, SessionError> {
         let opened = self.program.opened().enumerate().map(|(i, id)| {
             let len = self.program.values.get(id.0).map(|v| elements(&v.shape)).unwrap_or_default();
-            let of_output: Vec<&[u8]> =
-                parts.iter().map(|party| party.get(i).map(Vec::as_slice).unwrap_or_default()).collect();
+            // A dealer who is not there has nothing to say.
+            let of_output: Vec<&[u8]> = (0..self.protocol.facts().parties)
+                .map(|party| {
+                    parts.get(party).and_then(|party| party.get(i)).map(Vec::as_slice).unwrap_or_default()
+                })
+                .collect();
             Ok(self.owner.open(len, &of_output)?)
         });
         Ok(outputs_of(self.program, opened.collect::<Result<Vec<Vec<i64>>, SessionError>>()?))

@@ -11,6 +11,7 @@ mod commands;
 pub mod compare;
 pub mod compile_report;
 pub mod compiling;
+pub mod dealt;
 pub mod deployed;
 pub mod deploying;
 pub mod doctor;

@@ -1,6 +1,6 @@
 //! What a compiled model does, layer by layer, and what it costs.
 
-use cryptflow_engine::{Estimate, estimate, input_check, truncations};
+use cryptflow_engine::{Estimate, estimate, input_check, masked_anew, truncations};
 use cryptflow_mpc::Cost;
 use cryptflow_party::commitments;
 use cryptflow_program::{Checked, Demand, Input, Output, demand, digest, guard, liveness};
@@ -72,6 +72,10 @@ pub struct Totals {
     /// What it takes beside all that to find out, before a run, whether the parts of its inputs go
     /// together.
     pub agreement: Share,
+    /// What runs take of the network whose dealing was made ahead, where the protocol has such: the online
+    /// bytes, and what masks inputs anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dealt_ahead: Option<Share>,
     /// An upper bound of the probability that a truncation of a run fails, where the protocol's
     /// can.
     pub truncation_failure: Option<f64>,
@@ -166,6 +170,11 @@ pub fn listing<'a>(
         guard: program.guard.map(|_| guard_share(program, &estimate)),
         input_check: input_check(program, costs.as_ref()).into(),
         agreement: commitments::cost(protocol.facts().parties).into(),
+        dealt_ahead: protocol.facts().ahead.then(|| {
+            let anew = masked_anew(program, costs.as_ref());
+            let bytes = estimate.total.online(dealer) + anew.total();
+            Share { rounds: estimate.total.rounds + anew.rounds, bytes }
+        }),
         truncation_failure: protocol.failure(&truncations(program)),
     };
     Ok(Listing {

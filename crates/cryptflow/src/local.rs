@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use cryptflow_wire::Network;
 use cryptflow_wire::{Link, LinkOptions, Role, Token, WireError, tcp};
 
-use cryptflow_party::ALLOCATOR;
 use cryptflow_party::messages::{Obstacle, SessionError};
+use cryptflow_party::stock::StockError;
+use cryptflow_party::{ALLOCATOR, Supply};
 
 use crate::error::Error;
 
@@ -80,6 +81,35 @@ impl Executable {
     }
 }
 
+/// Where what the dealer sends comes from, or goes: for processes of [`Parties`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dealing<'a> {
+    /// It deals while a program runs.
+    Live,
+    /// It deals ahead: evaluators keep that in this folder, each in one of its own.
+    Ahead(&'a Path),
+    /// It dealt ahead, into this folder, and is not there.
+    Kept(&'a Path),
+}
+
+/// The folder of an evaluator, in that of all.
+pub(crate) fn folder_of(folder: &Path, party: usize) -> PathBuf {
+    folder.join(format!("p{party}"))
+}
+
+impl Dealing<'_> {
+    /// The arguments that tell a party, which may be the dealer, of it.
+    fn arguments(self, party: usize, dealer: bool) -> Vec<OsString> {
+        let folder = |option: &str, folder| vec![option.into(), folder_of(folder, party).into_os_string()];
+        match self {
+            Dealing::Live => Vec::new(),
+            Dealing::Ahead(_) if dealer => vec!["--deal".into()],
+            Dealing::Ahead(path) => folder("--keep", path),
+            Dealing::Kept(path) => folder("--stock", path),
+        }
+    }
+}
+
 /// The processes of all parties. Dropping them ends them.
 pub struct Parties {
     children: Vec<Running>,
@@ -105,6 +135,21 @@ impl Parties {
         deadline: Duration,
         network: Option<Network>,
     ) -> Result<(Parties, Vec<Link>), LaunchError> {
+        Parties::launch_dealing(executable, parties, deadline, network, Dealing::Live)
+    }
+
+    /// The same, where what the dealer sends comes from elsewhere than from it, or goes elsewhere. The dealer
+    /// is the last of the parties, where it is one of them.
+    ///
+    /// # Errors
+    /// As [`Parties::launch`].
+    pub fn launch_dealing(
+        executable: &Executable,
+        parties: usize,
+        deadline: Duration,
+        network: Option<Network>,
+        dealing: Dealing<'_>,
+    ) -> Result<(Parties, Vec<Link>), LaunchError> {
         let token = Token::fresh()?;
         let mut running = Parties { children: Vec::with_capacity(parties) };
         let (ports_found, ports) = mpsc::channel();
@@ -118,6 +163,7 @@ impl Parties {
                 .arg("--timeout")
                 .arg(deadline.as_secs_f64().to_string())
                 .args(network.iter().flat_map(emulation))
+                .args(dealing.arguments(party, party + 1 == parties))
                 .envs(ALLOCATOR.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -290,6 +336,7 @@ pub fn run_party(
     parties: usize,
     deadline: Duration,
     network: Option<Network>,
+    supply: impl FnOnce() -> Result<Supply, StockError>,
 ) -> Result<(), SessionError> {
     let broken = |e: std::io::Error| {
         SessionError::Wire(WireError::Io { peer: "the launcher".into(), reason: e.to_string() })
@@ -314,7 +361,7 @@ pub fn run_party(
     let patient = LinkOptions { stall_limit: IDLE, network: None, ..options };
     let client = clients.into_iter().next().map(|client| client.into_link(Arc::default(), patient));
     match client {
-        Some(client) => cryptflow_party::serve_alone(links, client?),
+        Some(client) => cryptflow_party::serve_alone(links, client?, supply()),
         None => Err(Obstacle::NoClient.into()),
     }
 }

@@ -49,6 +49,9 @@ pub struct Report {
     /// parties belong to the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_check: Option<InputCheck>,
+    /// What is said of runs that were dealt ahead; absent where the dealer was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dealt_ahead: Option<DealtAhead>,
     /// The most memory that each party's process ever held, in bytes; nothing where the system does
     /// not tell. `p0` is P0's.
     pub peak_rss: BTreeMap<String, Option<u64>>,
@@ -93,6 +96,13 @@ pub struct InputCheck {
     pub bytes: u64,
     /// The longest chain of messages.
     pub rounds: u64,
+}
+
+/// Runs that were dealt ahead: the batches took one each.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct DealtAhead {
+    /// How many are left.
+    pub left: u64,
 }
 
 /// A session between organisations.
@@ -143,7 +153,8 @@ impl Session {
 pub struct Seconds {
     /// To share weights and inputs, until every party held them.
     pub share: f64,
-    /// From then until the client held the outputs, dealing included; over all batches.
+    /// From then until the client held the outputs, dealing included (where nothing was dealt ahead); over all
+    /// batches.
     pub online: f64,
 }
 
@@ -261,6 +272,10 @@ impl Report {
             writeln!(out, "links    {}", links.join(", "))?;
         }
         writeln!(out, "rounds   {}", self.rounds)?;
+        if let Some(DealtAhead { left }) = self.dealt_ahead {
+            let runs = plural(self.batches, "run");
+            writeln!(out, "dealt    ahead: {runs} taken, {left} left; each serves once")?;
+        }
         if let Some(check) = &self.input_check {
             writeln!(
                 out,

@@ -10,11 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files that speak of the code.
-const FOR_DEVELOPERS: [&str; 6] = [
+const FOR_DEVELOPERS: [&str; 7] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "LEXICON.md",
     "docs/security/mirror.md",
+    "docs/security/dealt-ahead.md",
     "docs/security/porthos.md",
     "docs/security/aramis.md",
 ];

@@ -25,6 +25,8 @@ mod bounds;
 mod check;
 mod columns;
 mod compile;
+#[cfg(unix)]
+mod dealt;
 mod documents;
 mod examples;
 #[cfg(unix)]

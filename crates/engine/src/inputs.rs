@@ -16,3 +16,10 @@ pub fn input_bounds(program: &Checked) -> Vec<(usize, Bounds)> {
 pub fn input_check(program: &Checked, model: &dyn CostModel) -> Cost {
     model.input_check(&input_bounds(program), program.ring_bits)
 }
+
+/// What it costs evaluators to take all inputs of a run that was dealt ahead: to mask them anew.
+pub fn masked_anew(program: &Checked, model: &dyn CostModel) -> Cost {
+    let inputs = input_bounds(program).into_iter();
+    let costs: Vec<Cost> = inputs.map(|(len, _)| model.input_ahead(len, program.ring_bits)).collect();
+    costs.iter().sum()
+}

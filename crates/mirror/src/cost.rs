@@ -50,6 +50,10 @@ impl CostModel for MirrorCosts {
         Layout { len, bits: ring_bits }
     }
 
+    fn input_ahead(&self, len: usize, ring_bits: u32) -> Cost {
+        self.masked_anew(len, ring_bits)
+    }
+
     fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
         self.within(inputs, ring_bits)
     }

@@ -1,11 +1,11 @@
 //! What Mirror says of itself.
 
 use cryptflow_mpc::definition::{Definition, Facts, Piece};
-use cryptflow_mpc::keys::Scope;
+use cryptflow_mpc::keys::{Fresh, Keys, Scope, agree_with};
 use cryptflow_mpc::{Error, Party};
 use cryptflow_wire::Links;
 
-use crate::mirror::PARTIES;
+use crate::mirror::{PARTIES, variant};
 use crate::share::SEED;
 use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
 
@@ -27,6 +27,7 @@ impl Definition for MirrorDefinition {
         help: "Nobody sees anything; at most one party may be curious",
         parties: PARTIES,
         dealer: Some(Party::P2),
+        ahead: true,
         sharing: "mirror",
         pieces: &[
             Piece { holders: &[Party::P0, Party::P2], bytes: Some(SEED) },
@@ -40,6 +41,21 @@ impl Definition for MirrorDefinition {
 
     fn begin(&self, links: Links, scope: &Scope) -> Result<Mirror, Error> {
         Mirror::new(links, scope, self.tuning)
+    }
+
+    fn agree_ahead(
+        &self,
+        links: &Links,
+        others: &[Party],
+        scope: &Scope,
+    ) -> Result<Vec<(Party, Fresh)>, Error> {
+        agree_with(links, others, scope, &variant(&self.tuning.parameters()))
+    }
+
+    fn begin_ahead(&self, links: Links, scope: &Scope, keys: Vec<(Party, Fresh)>) -> Result<Mirror, Error> {
+        let keys = Keys::agree_beside(&links, scope, &variant(&self.tuning.parameters()), keys)?;
+        let mirror = Mirror::insecure_with_keys(links, keys, scope.ring_bits, self.tuning)?;
+        Ok(mirror.dealt_ahead())
     }
 
     fn owner(&self, ring_bits: u32) -> MirrorOwner {

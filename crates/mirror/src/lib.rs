@@ -7,7 +7,7 @@
 //! P2; each party computes from it, alone, its element of the *mirrored* view `x − d`, `x + d`,
 //! `d`, in which a product of secrets costs one product a party. One file holds one step: [`tree`]
 //! and `circuit` the comparison's tree, `less_than`, `relu`, `lift`, `maximum`, `linear`,
-//! `product`, `compare`, `within`.
+//! `product`, `compare`, `within`, `ahead`.
 //!
 //! Credits: the sharing is Shamir's at −1, 1 and infinity, where Z_2^K lacks the points for an
 //! exact one; Bloemen et al. (ePrint 2024/705) get one local product a party for packed inner
@@ -17,6 +17,7 @@
 #[macro_use]
 mod planted;
 
+mod ahead;
 mod circuit;
 mod compare;
 pub mod cost;

@@ -13,12 +13,19 @@ use crate::session::{CHUNK, Session};
 use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
 use crate::tuning::Tuning;
 
+/// What keys are derived for.
+pub(crate) fn variant(parameters: &[u64]) -> Variant<'_> {
+    Variant { name: MirrorDefinition::FACTS.name, parameters }
+}
+
 /// P0 and P1 evaluate, P2 helps.
 pub(crate) const PARTIES: usize = 3;
 
 /// A party of the Mirror protocol, in a session of its own.
 pub struct Mirror {
     pub(crate) session: Session,
+    /// The run is dealt ahead: inputs are masked anew.
+    pub(crate) ahead: bool,
     start: Cost,
 }
 
@@ -26,8 +33,7 @@ impl Mirror {
     /// Begins a session: agrees on fresh pairwise keys over the links, which must be authenticated
     /// and confidential.
     pub fn new(links: Links, scope: &Scope, tuning: Tuning) -> Result<Mirror, Error> {
-        let variant = Variant { name: MirrorDefinition::FACTS.name, parameters: &tuning.parameters() };
-        let keys = Keys::agree(&links, scope, &variant)?;
+        let keys = Keys::agree(&links, scope, &variant(&tuning.parameters()))?;
         Mirror::insecure_with_keys(links, keys, scope.ring_bits, tuning)
     }
 
@@ -48,7 +54,7 @@ impl Mirror {
         }
         let session = Session::new(links, keys, ring_bits, tuning);
         let start = Cost::seen(session.links());
-        Ok(Mirror { session, start })
+        Ok(Mirror { session, ahead: false, start })
     }
 
     /// The links of the session, for whoever must abort it.
@@ -66,6 +72,9 @@ impl Protocol for Mirror {
     }
 
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Masked, Error> {
+        if self.ahead {
+            return self.take_ahead(name, len, part);
+        }
         let bits = self.session.ring_bits;
         let [a, b] = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
             Part::Evaluator(seed, m) => [m, expand(&seed, len, bits)],

@@ -4,7 +4,7 @@
 use cryptflow_conformance::secrecy::{
     self, Fault, OneRelu, PARTIES, Run, SHAPE_BUGS, Subject, Watched, Zoo, repeats_are_found, seeds,
 };
-use cryptflow_mirror::{MirrorDefinition, Tuning};
+use cryptflow_mirror::{Mirror, MirrorDefinition, Tuning};
 use cryptflow_mpc::{Definition, Party, keys};
 use cryptflow_ring::Prf;
 use cryptflow_ring::pack::pack;
@@ -19,6 +19,17 @@ const MIRROR: Subject<MirrorDefinition> = subject(Tuning { bits_per_round: 0, ..
 const SHORT_WAVES: Subject<MirrorDefinition> =
     subject(Tuning { bits_per_round: 0, wave: 1 << 14, ..Tuning::USUAL });
 
+/// Mirror, in runs that are dealt ahead.
+const fn ahead(tuning: Tuning) -> Subject<MirrorDefinition> {
+    Subject {
+        ahead: true,
+        insecure_begin: |definition, links, keys, ring_bits| {
+            Mirror::insecure_with_keys(links, keys, ring_bits, definition.tuning).map(Mirror::dealt_ahead)
+        },
+        ..subject(tuning)
+    }
+}
+
 /// The helper's keys.
 const HELPERS: [Party; 2] = [Party::P1, Party::P2];
 
@@ -29,6 +40,18 @@ fn one_relu(secret: u64, fault: Fault) -> Run {
 #[test]
 fn whole_programs_keep_their_secrets() {
     secrecy::check(&subject(Tuning::default()), &Zoo, &[77, 0, 1, 12345]).unwrap();
+}
+
+/// The same where P2's part of each run was dealt ahead: what masks inputs anew is uniform and drawn once,
+/// and P2, which has no part of an input, sends the same whatever it is.
+#[test]
+fn runs_that_are_dealt_ahead_keep_their_secrets() {
+    for tuning in [Tuning::default(), Tuning { wave: 1 << 14, ..Tuning::USUAL }] {
+        secrecy::check(&ahead(tuning), &Zoo, &[77, 0, 12345]).unwrap();
+    }
+    for key in HELPERS {
+        repeats_are_found(&ahead(Tuning::default()), &OneRelu::BLOCKS, key).unwrap();
+    }
 }
 
 /// Every stream of P2's keys is forgotten in turn, or not uniform, or a repetition of the one

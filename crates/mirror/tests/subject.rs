@@ -12,6 +12,7 @@ pub(crate) const fn subject(tuning: Tuning) -> Subject<MirrorDefinition> {
         weight_words: [Some(16), Some(16), None],
         part_bits: None,
         helper_draws_the_same: true,
+        ahead: false,
         insecure_begin: |definition, links, keys, ring_bits| {
             Mirror::insecure_with_keys(links, keys, ring_bits, definition.tuning)
         },

@@ -133,6 +133,12 @@ impl Place<'_> {
 pub trait CostModel {
     /// The layout of a fresh input, in a program over Z_2^ring_bits.
     fn input(&self, len: usize, ring_bits: u32) -> Layout;
+    /// What it costs to take an input in a run that is dealt ahead: to mask it anew. Nothing where the
+    /// protocol has no such runs.
+    fn input_ahead(&self, len: usize, ring_bits: u32) -> Cost {
+        let _ = (len, ring_bits);
+        Cost::FREE
+    }
     /// What [`crate::Protocol::require_within`] costs, for inputs of these lengths with these bounds.
     fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost;
     /// What [`crate::Protocol::apply`] costs, and the layout of its result.

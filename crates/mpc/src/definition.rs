@@ -3,7 +3,7 @@
 
 use cryptflow_wire::Links;
 
-use crate::keys::Scope;
+use crate::keys::{Fresh, Scope};
 use crate::{CostModel, Error, Owner, Party, Protocol};
 
 /// What holds of a protocol in every session.
@@ -19,6 +19,8 @@ pub struct Facts {
     pub parties: usize,
     /// The party that only deals, if there is one: nothing that it sends depends on an input.
     pub dealer: Option<Party>,
+    /// Whether evaluators can keep what the dealer sends for runs to come ([`Definition::begin_ahead`]).
+    pub ahead: bool,
     /// The name of the way in which owners share secrets for it. Parts that were made for one
     /// protocol serve all others with the same.
     pub sharing: &'static str,
@@ -82,6 +84,38 @@ pub trait Definition: Default {
     /// # Errors
     /// A link fails, there is another number of parties, or they do not mean the same.
     fn begin(&self, links: Links, scope: &Scope) -> Result<Self::Protocol, Error>;
+
+    /// Agrees with these parties on keys of one run that is dealt ahead, the scope's: the dealer with each
+    /// evaluator. They serve in [`Definition::begin_ahead`], of that run alone.
+    ///
+    /// # Errors
+    /// A link fails, they do not mean the same, or nothing is dealt ahead in this protocol.
+    fn agree_ahead(
+        &self,
+        links: &Links,
+        others: &[Party],
+        scope: &Scope,
+    ) -> Result<Vec<(Party, Fresh)>, Error> {
+        let _ = (links, others, scope);
+        Err(Error::ahead(Self::FACTS.name))
+    }
+
+    /// Begins one run that is dealt ahead: at the dealer, to deal, with both keys; at an evaluator later,
+    /// with its key and, in the place of the dealer's link, what the dealer sent. On keys that are missing it
+    /// agrees over the links, as in [`Definition::begin`]. The dealer's part of an input is empty: its masks
+    /// are the run's own.
+    ///
+    /// # Errors
+    /// As [`Definition::begin`]; and where nothing is dealt ahead in this protocol.
+    fn begin_ahead(
+        &self,
+        links: Links,
+        scope: &Scope,
+        keys: Vec<(Party, Fresh)>,
+    ) -> Result<Self::Protocol, Error> {
+        let _ = (links, scope, keys);
+        Err(Error::ahead(Self::FACTS.name))
+    }
 
     /// An owner of secrets of programs over Z_2^ring_bits.
     fn owner(&self, ring_bits: u32) -> Self::Owner;

@@ -88,6 +88,36 @@ impl std::fmt::Debug for Key {
     }
 }
 
+/// A key that was agreed on and from which nothing was drawn yet: it can be written down, to be used
+/// once, later.
+pub struct Fresh(Zeroizing<[u8; Fresh::BYTES]>);
+
+impl Fresh {
+    /// How long it is, written down.
+    pub const BYTES: usize = 16;
+
+    /// As it is written down.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; Fresh::BYTES]> {
+        self.0.clone()
+    }
+
+    /// A key that was written down, and is gone from there.
+    pub fn from_bytes(bytes: Zeroizing<[u8; Fresh::BYTES]>) -> Fresh {
+        Fresh(bytes)
+    }
+
+    /// The key.
+    pub fn key(self) -> Key {
+        Key { source: Arc::new(Prf::new(*self.0)), next: 0 }
+    }
+}
+
+impl std::fmt::Debug for Fresh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fresh").finish_non_exhaustive()
+    }
+}
+
 /// What a party contributes to a key with another one.
 pub struct Offer(Zeroizing<[u8; CONTRIBUTION]>);
 
@@ -127,8 +157,8 @@ impl Offer {
             hasher.update(&parameter.to_le_bytes());
         });
         let mut made = hasher.finalize_xof();
-        let mut key = Zeroizing::new([0; 16]);
-        made.fill(key.as_mut_slice());
+        let mut key = Fresh(Zeroizing::new([0; Fresh::BYTES]));
+        made.fill(key.0.as_mut_slice());
         let mut confirmations = [[0; CONFIRMATION]; 2];
         confirmations.iter_mut().for_each(|confirmation| made.fill(confirmation));
         if own > other {
@@ -136,14 +166,13 @@ impl Offer {
         }
         let [mine, due] = confirmations;
         link.send(mine.to_vec())?;
-        let key = Key { source: Arc::new(Prf::new(*key)), next: 0 };
         Ok(Derived { key, due, parties: [own, other] })
     }
 }
 
 /// A key before the other party has shown that it has the same.
 pub struct Derived {
-    key: Key,
+    key: Fresh,
     due: [u8; CONFIRMATION],
     parties: [Party; 2],
 }
@@ -154,9 +183,39 @@ impl Derived {
     /// # Errors
     /// It has another one: it means another session. Or the link fails.
     pub fn confirmed(self, link: &Link) -> Result<Key, Error> {
+        self.fresh(link).map(Fresh::key)
+    }
+
+    /// The same, for one that is written down.
+    ///
+    /// # Errors
+    /// As [`Derived::confirmed`].
+    pub fn fresh(self, link: &Link) -> Result<Fresh, Error> {
         let [party, other] = self.parties;
         if link.recv(CONFIRMATION)? == self.due { Ok(self.key) } else { Err(Error::Scope { party, other }) }
     }
+}
+
+/// Agrees on a key with each of these parties. The links must be authenticated, and confidential against
+/// everybody else.
+///
+/// # Errors
+/// A link fails, or another party means another session.
+pub fn agree_with(
+    links: &Links,
+    others: &[Party],
+    scope: &Scope,
+    variant: &Variant<'_>,
+) -> Result<Vec<(Party, Fresh)>, Error> {
+    let party = Party::new(links.index());
+    let others = || others.iter().map(|other| (*other, links.to(other.index())));
+    let offers = others().map(|(_, link)| Offer::send(link)).collect::<Result<Vec<_>, _>>()?;
+    let derived = others()
+        .zip(offers)
+        .map(|((other, link), offer)| Ok((other, link, offer.derive(link, [party, other], scope, variant)?)));
+    let derived = derived.collect::<Result<Vec<_>, Error>>()?;
+    // Everybody has told everybody before anybody gives up.
+    derived.into_iter().map(|(other, link, key)| Ok((other, key.fresh(link)?))).collect()
 }
 
 /// A party's keys: one with each of the others.
@@ -174,16 +233,24 @@ impl Keys {
     /// # Errors
     /// A link fails, or another party means another session.
     pub fn agree(links: &Links, scope: &Scope, variant: &Variant<'_>) -> Result<Keys, Error> {
-        let party = Party::new(links.index());
-        let others = || links.others().map(|other| (Party::new(other), links.to(other)));
-        let offers = others().map(|(_, link)| Offer::send(link)).collect::<Result<Vec<_>, _>>()?;
-        let derived = others().zip(offers).map(|((other, link), offer)| {
-            Ok((other, link, offer.derive(link, [party, other], scope, variant)?))
-        });
-        let derived = derived.collect::<Result<Vec<_>, Error>>()?;
-        // Everybody has told everybody before anybody gives up.
-        let confirmed = derived.into_iter().map(|(other, link, key)| Ok((other, key.confirmed(link)?)));
-        Keys::insecure_from_keys(party, confirmed.collect::<Result<Vec<_>, Error>>()?)
+        Keys::agree_beside(links, scope, variant, Vec::new())
+    }
+
+    /// The same, but for keys that are there already: with those parties nothing is said.
+    ///
+    /// # Errors
+    /// As [`Keys::agree`].
+    pub fn agree_beside(
+        links: &Links,
+        scope: &Scope,
+        variant: &Variant<'_>,
+        mut keys: Vec<(Party, Fresh)>,
+    ) -> Result<Keys, Error> {
+        let others = links.others().map(Party::new);
+        let missing: Vec<Party> = others.filter(|other| keys.iter().all(|(has, _)| has != other)).collect();
+        keys.extend(agree_with(links, &missing, scope, variant)?);
+        let keys = keys.into_iter().map(|(other, key)| (other, key.key()));
+        Keys::insecure_from_keys(Party::new(links.index()), keys)
     }
 
     /// Keys that were not agreed on: see [`Key::insecure_from_source`]. There is one with each

@@ -72,6 +72,11 @@ impl Error {
         Error::Share { name: name.into(), reason: format!("{came} parts came where {due} were due") }
     }
 
+    /// A protocol in which nothing is dealt ahead.
+    pub fn ahead(protocol: &'static str) -> Error {
+        Error::Range { operation: "dealing ahead", reason: format!("{protocol} has no form for it") }
+    }
+
     /// Links of another number of parties than the protocol has.
     pub fn parties(came: usize, due: usize) -> Error {
         Error::Range {
@@ -96,7 +101,8 @@ pub trait Protocol {
     fn party(&self) -> Party;
 
     /// Takes this party's part of an input of `len` elements over Z_2^ring_bits, as
-    /// [`Owner::share_value`] made it.
+    /// [`Owner::share_value`] made it. In a run that is dealt ahead it is masked anew, and the dealer has no
+    /// part.
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
     /// Takes this party's part of a weight, as [`Owner::share_weight`] made it.
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Weight, Error>;

@@ -7,10 +7,11 @@ use cryptflow_engine::EngineError;
 
 use crate::difference::Difference;
 use crate::messages::{Obstacle, SessionError};
+use crate::stock::StockError;
 use crate::store::StoreError;
 use cryptflow_wire::WireError;
 
-/// Names the codes, each once.
+/// Names the codes, each once. Messages hold them as places in this list: new ones are appended.
 macro_rules! codes {
     ($($(#[$help:meta])* $code:ident = $word:literal,)*) => {
         /// What kind of error it is.
@@ -96,6 +97,8 @@ codes! {
     Internal = "internal",
     /// Any other reason.
     Failed = "failed",
+    /// No run that was dealt ahead can be used.
+    NoDealtRun = "no-dealt-run",
 }
 
 impl std::fmt::Display for Code {
@@ -134,6 +137,24 @@ impl From<&StoreError> for Code {
             | StoreError::NotNew { .. }
             | StoreError::TooFar { .. }
             | StoreError::Gone { .. } => Code::DifferentModel,
+        }
+    }
+}
+
+impl From<&StockError> for Code {
+    fn from(error: &StockError) -> Code {
+        match error {
+            StockError::Io { .. } | StockError::NoSpace { .. } | StockError::Exists(_) => Code::Storage,
+            StockError::None(_)
+            | StockError::Damaged { .. }
+            | StockError::Copied(_)
+            | StockError::Held(_)
+            | StockError::Different { .. }
+            | StockError::Apart { .. }
+            | StockError::UsedUp(_) => Code::NoDealtRun,
+            StockError::Amount { .. } => Code::BadMessage,
+            StockError::Runs(_) => Code::BadInput,
+            StockError::Protocol(_) => Code::WrongProtocol,
         }
     }
 }
@@ -193,6 +214,7 @@ impl From<&SessionError> for Code {
             SessionError::Forbidden(_) => Code::Forbidden,
             SessionError::Name(_) => Code::BadName,
             SessionError::Store(error) => Code::from(error),
+            SessionError::Stock(error) => Code::from(error),
             SessionError::Weights { .. } => Code::DamagedModel,
             SessionError::NoRoom(_) | SessionError::Locked { .. } => Code::Busy,
             SessionError::NotLocked(_) => Code::BadMessage,

@@ -36,6 +36,7 @@ mod serve;
 mod service;
 mod session;
 mod site;
+pub mod stock;
 mod stop;
 pub mod store;
 mod surviving;
@@ -49,7 +50,9 @@ pub use audit::{Audit, AuditError};
 pub use difference::Difference;
 pub use lock::{LockError, SiteLock};
 pub use reload::ReloadError;
-pub use serve::{Job, agree, check, converse, peak_rss, serve, serve_alone, supported};
+pub use serve::{
+    Job, Supply, agree, check, converse, peak_rss, serve, serve_alone, serve_supplied, supported,
+};
 pub use service::{Service, ServiceError};
 #[cfg(unix)]
 pub use worker::session_process;

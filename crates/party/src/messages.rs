@@ -10,6 +10,8 @@
 //! | from version 7 on, where the client wants time lines, before the first batch: [`Request::Profile`] | [`Reply::Profile`], after the outputs of each batch |
 //! | [`Request::Finish`] | [`Reply::Finished`] |
 //!
+//! Where parties of one machine deal runs ahead, [`Request::Deal`] follows the weights, and a [`Reply::Dealt`] each run.
+//!
 //! Inputs and Go are repeated, a batch at a time; in between, the client may ask for fresh evidence
 //! ([`Request::Attest`]). Who cannot go on aborts its links with its reason.
 
@@ -33,6 +35,7 @@ use crate::edition::{Edition, NotSpoken};
 use crate::limits::Excess;
 use crate::profile::Profile;
 use crate::receiving::NoRoom;
+use crate::stock::StockError;
 use crate::store::StoreError;
 
 /// Longest request or reply. The longest are a program and the parts of outputs.
@@ -148,6 +151,11 @@ pub enum Request {
     /// The client wants the time line of each batch from now on: from
     /// [`crate::edition::Edition::Seven`] on.
     Profile,
+    /// Deal runs ahead, for parties that were started for it.
+    Deal {
+        /// How many.
+        runs: u32,
+    },
 }
 
 /// From a party to the client.
@@ -180,6 +188,11 @@ pub enum Reply {
     },
     /// The time line of the batch whose outputs came before.
     Profile(Profile),
+    /// A run was dealt ahead; at an evaluator, it is on the disk.
+    Dealt {
+        /// Which, from 1.
+        run: u32,
+    },
 }
 
 /// What a batch took, as one party saw it.
@@ -365,6 +378,9 @@ pub enum SessionError {
     /// No memory for what a client would bring.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// Runs that were dealt ahead, and cannot be used or made.
+    #[error(transparent)]
+    Stock(#[from] StockError),
     /// A model that the store does not give, or take.
     #[error(transparent)]
     Store(#[from] StoreError),

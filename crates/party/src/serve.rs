@@ -1,6 +1,7 @@
 //! A party's side of a session: takes its parts, runs the program with the other parties, and hands
 //! its parts of the outputs to the client.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations, worth_threads};
@@ -13,6 +14,7 @@ use serde_bytes::ByteBuf;
 
 use crate::attested::Accord;
 use crate::commitments::{self, Told, Unfit, What};
+use crate::deployment::{CHANGED, Deployment, Part};
 use crate::difference::Difference;
 use crate::edition::{Edition, spoken};
 use crate::limits::fits_this_machine;
@@ -21,6 +23,8 @@ use crate::messages::{
     receive_short, send, unexpected,
 };
 use crate::profile::{Profile, Profiler};
+use crate::stock::{Label, Making, Order, Stock, StockError, WEIGHTS, deal, take};
+use crate::store::{read_part, write_part};
 use crate::watch::{Phase, Reporter};
 
 /// Elements of a batch's inputs that may take a while to come.
@@ -48,6 +52,31 @@ pub struct Job {
     pub accord: Option<Accord>,
     /// Who is told how far the session is.
     pub reporter: Reporter,
+    /// Where what the dealer sends comes from.
+    pub supply: Supply,
+}
+
+/// Where what the dealer sends comes from, or goes.
+pub enum Supply {
+    /// It deals while a program runs.
+    Live,
+    /// The session runs nothing: it has runs dealt ahead, for evaluators to keep.
+    Ahead {
+        /// Where an evaluator keeps them; nothing for the dealer.
+        folder: Option<PathBuf>,
+    },
+    /// From a stock. The dealer is not there.
+    Stock(Stock),
+}
+
+impl Supply {
+    /// From the stock in this folder, for a party.
+    ///
+    /// # Errors
+    /// There is none that can be used.
+    pub fn from_stock(folder: &std::path::Path, party: usize) -> Result<Supply, StockError> {
+        Stock::open(folder, party).map(Supply::Stock)
+    }
 }
 
 /// Serves one client's session, with a program and weights that the client brings, to its end. When
@@ -56,21 +85,44 @@ pub struct Job {
 /// # Errors
 /// Whatever ended the session before its time.
 pub fn serve(links: Links, client: Link) -> Result<(), SessionError> {
-    serve_after(links, client, |_| ())
+    serve_supplied(links, client, Ok(Supply::Live))
+}
+
+/// The same, with what the dealer sends from elsewhere, or for elsewhere. Where there is no `supply`, everybody
+/// is told why.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_supplied(
+    links: Links,
+    client: Link,
+    supply: Result<Supply, StockError>,
+) -> Result<(), SessionError> {
+    serve_after(links, client, |_| (), supply)
 }
 
 /// The same, in a process that does nothing else.
 ///
 /// # Errors
 /// As [`serve`].
-pub fn serve_alone(links: Links, client: Link) -> Result<(), SessionError> {
-    serve_after(links, client, devote_process)
+pub fn serve_alone(
+    links: Links,
+    client: Link,
+    supply: Result<Supply, StockError>,
+) -> Result<(), SessionError> {
+    serve_after(links, client, devote_process, supply)
 }
 
-fn serve_after(links: Links, client: Link, prepare: impl FnOnce(&Program)) -> Result<(), SessionError> {
+fn serve_after(
+    links: Links,
+    client: Link,
+    prepare: impl FnOnce(&Program),
+    supply: Result<Supply, StockError>,
+) -> Result<(), SessionError> {
     let breaker = links.breaker();
     breaker.tie(&client);
-    let job = tell_everybody(&breaker, set_up(&links, &client))?;
+    let job = supply.map_err(SessionError::from).and_then(|supply| set_up(&links, &client, supply));
+    let job = tell_everybody(&breaker, job)?;
     prepare(&job.program);
     converse(links, &client, job)
 }
@@ -110,7 +162,7 @@ impl Visitor for Session<'_> {
         let (session, ring_bits) = (*session, program.ring_bits);
         let program = digest(program).map_err(Obstacle::from)?.0;
         let scope = Scope { session, program, ring_bits };
-        run(self.links, self.client, self.job, |links| protocol.begin(links, &scope))
+        run(&protocol, self.links, self.client, self.job, &scope)
     }
 }
 
@@ -123,7 +175,7 @@ fn tell_everybody<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Resu
     result
 }
 
-fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
+fn set_up(links: &Links, client: &Link, supply: Supply) -> Result<Job, SessionError> {
     let Request::Setup { manifest, program } = receive(client)? else {
         return Err(unexpected(client, "a session begins with its setup"));
     };
@@ -135,15 +187,30 @@ fn set_up(links: &Links, client: &Link) -> Result<Job, SessionError> {
     fits_this_machine(&program).map_err(Obstacle::from)?;
     agree(links, &manifest)?;
     let Manifest { protocol, session, check_inputs, .. } = manifest;
+    let weights = match &supply {
+        Supply::Stock(stock) => {
+            let part = read_part(&stock.path(WEIGHTS), links.index())?;
+            part.check(links.index(), &program, CHANGED)?;
+            let deployment = part.deployment.digest();
+            let dealt_for = digest(&*part.deployment.parse()?).map_err(Obstacle::from)?.0;
+            if manifest.deployment != Some(deployment) || manifest.program != dealt_for {
+                return Err(stock.different("program, or other weights").into());
+            }
+            stock.serves(protocol, &deployment, check_inputs)?;
+            Some(part.weights)
+        }
+        Supply::Live | Supply::Ahead { .. } => None,
+    };
     Ok(Job {
         program,
         protocol,
         session,
         edition,
-        weights: None,
+        weights,
         check_inputs,
         accord: None,
         reporter: Reporter::silent(),
+        supply,
     })
 }
 
@@ -198,11 +265,12 @@ pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
 /// The session after its setup. Nothing is made of an owner's parts before all parties have found
 /// that they go together. The protocol's own session, and with it all of its randomness, begins then,
 /// with the first batch.
-fn run<P: Protocol>(
+fn run<D: Definition>(
+    definition: &D,
     links: Links,
     client: &Link,
     job: Job,
-    begin: impl FnOnce(Links) -> Result<P, cryptflow_mpc::Error>,
+    scope: &Scope,
 ) -> Result<(), SessionError> {
     let Job {
         program,
@@ -212,14 +280,17 @@ fn run<P: Protocol>(
         check_inputs,
         mut accord,
         mut reporter,
+        mut supply,
         ..
     } = job;
     let program = &program;
     let deployed = raw_weights.is_some();
-    let mut begin = Some(begin);
-    let mut running: Option<(P, Vec<P::Weight>)> = None;
+    let mut running: Option<D::Protocol> = None;
+    let mut weights: Option<Vec<WeightOf<D>>> = None;
     // What the parties have yet to compare.
     let mut weights_told: Option<[u8; 32]> = None;
+    // What the client has told of the weights that it brought.
+    let mut brought: Option<Told> = None;
     let mut inputs: Option<(Vec<Vec<u8>>, [u8; 32])> = None;
     let owner = client.peer();
     let teller = (links.index() == Party::P0.index()).then_some(client);
@@ -237,7 +308,7 @@ fn run<P: Protocol>(
         reporter.enter(Phase::Wait);
         // A batch to run.
         let (parts, digest) = match receive_short(client)? {
-            Request::Weights { .. } if deployed || running.is_some() => {
+            Request::Weights { .. } if deployed || weights.is_some() => {
                 return Err(unexpected(client, "this session has its weights"));
             }
             Request::Weights { told } => {
@@ -246,7 +317,7 @@ fn run<P: Protocol>(
                     parts.push(client.recv_any(part_limit(elements(&weight.shape)))?);
                 }
                 weights_told = Some(fit(What::Weights, &told, &parts)?);
-                raw_weights = Some(parts);
+                (raw_weights, brought) = (Some(parts), Some(told));
                 send(client, &Reply::WeightsHeld)?;
                 continue;
             }
@@ -298,7 +369,22 @@ fn run<P: Protocol>(
                 return send(client, &Reply::Finished { peak_rss: peak_rss() });
             }
             Request::Setup { .. } => return Err(unexpected(client, "the session has begun already")),
+            Request::Deal { runs } => {
+                let (Some(parts), Some(told), Some(compared)) =
+                    (raw_weights.take(), brought.take(), weights_told.take())
+                else {
+                    return Err(unexpected(client, "runs are dealt ahead once the weights are there"));
+                };
+                commitments::compare(&links, owner, What::Weights, compared)?;
+                let order = Order { program, stock: scope.session, runs, check_inputs };
+                let job = Ahead { definition, name, links: &links, client, supply: &supply };
+                job.deal(&order, told, parts)?;
+                continue;
+            }
         };
+        if let Supply::Ahead { .. } = supply {
+            return Err(unexpected(client, "this session deals ahead, and runs nothing"));
+        }
         reporter.run_begins(program.steps.len());
         if let Some(digest) = weights_told.take() {
             commitments::compare(&links, owner, What::Weights, digest)?;
@@ -312,15 +398,23 @@ fn run<P: Protocol>(
         };
         // From here on the others may be ahead of this party.
         let _ahead = links.read_ahead();
-        if let (Some(begin), Some(raw)) = (begin.take(), raw_weights.take()) {
-            let mut protocol = begin(links.clone())?;
-            let weights = take_weights(&mut protocol, program, raw)?;
-            running = Some((protocol, weights));
-        }
-        let Some((protocol, weights)) = &mut running else {
+        if weights.is_none() && raw_weights.is_none() {
             return Err(unexpected(client, "it starts a program without weights"));
+        }
+        let (protocol, kept) = match (&mut supply, &mut running) {
+            (Supply::Stock(stock), running) => {
+                let (protocol, links) = take(definition, &links, stock, scope)?;
+                (running.insert(protocol), Some(links))
+            }
+            (_, Some(protocol)) => (protocol, None),
+            (_, running) => (running.insert(definition.begin(links.clone(), scope)?), None),
         };
-        let inputs = take_inputs(protocol, program, parts)?;
+        // The file is read ahead as a dealer is.
+        let _kept_ahead = kept.as_ref().map(Links::read_ahead);
+        let weights = match (&mut weights, raw_weights.take()) {
+            (Some(weights), _) => weights,
+            (weights, raw) => weights.insert(take_weights(protocol, program, raw.unwrap_or_default())?),
+        };
         let profiler = profiled.then(|| Profiler::begin(&watch));
         // That a run has begun is no news to its client.
         let watcher = Watcher {
@@ -331,7 +425,10 @@ fn run<P: Protocol>(
             profiler,
         };
         let (parts, record, profile) =
-            batch(protocol, program, weights, inputs, client, check_inputs, watcher)?;
+            batch(protocol, program, weights, parts, client, check_inputs, watcher)?;
+        if let Some(kept) = &kept {
+            finished(kept, D::FACTS.dealer)?;
+        }
         let statement = match (&accord, commitments) {
             (Some(accord), Some(commitments)) => {
                 Some(Box::new(accord.after_batch(&links, commitments)?.statement))
@@ -343,6 +440,66 @@ fn run<P: Protocol>(
         if let Some(profile) = profile {
             send(client, &Reply::Profile(profile))?;
         }
+    }
+}
+
+/// A party's part of a weight.
+type WeightOf<D> = <<D as Definition>::Protocol as Protocol>::Weight;
+
+/// Whether a run has used up all that was dealt for it.
+fn finished(kept: &Links, dealer: Option<Party>) -> Result<(), SessionError> {
+    match dealer {
+        Some(dealer) => Ok(kept.to(dealer.index()).finish()?),
+        None => Ok(()),
+    }
+}
+
+/// A session that has runs dealt ahead.
+struct Ahead<'a, D> {
+    definition: &'a D,
+    name: ProtocolName,
+    links: &'a Links,
+    client: &'a Link,
+    supply: &'a Supply,
+}
+
+impl<D: Definition> Ahead<'_, D> {
+    /// Has them dealt. `told` and `parts` are what the client brought of the weights.
+    fn deal(&self, order: &Order<'_>, told: Told, parts: Vec<Vec<u8>>) -> Result<(), SessionError> {
+        let Supply::Ahead { folder } = self.supply else {
+            return Err(unexpected(self.client, "this session runs programs, and deals nothing ahead"));
+        };
+        if D::FACTS.dealer.is_none() || !D::FACTS.ahead {
+            return Err(StockError::Protocol(self.name).into());
+        }
+        order.check()?;
+        let index = self.links.index();
+        let mut part = Part {
+            deployment: Deployment {
+                name: String::new(),
+                program: serde_json::to_string(&**order.program).map_err(Obstacle::from)?,
+                protocol: self.name,
+                commitments: told.commitments,
+            },
+            salts: told.salts,
+            weights: parts,
+        };
+        let deployment = part.deployment.digest();
+        let making = match folder {
+            Some(folder) => {
+                let label = Label::new(order.stock, index, self.name, deployment, order.check_inputs);
+                let runs = order.due(self.definition, Party::new(index))?.saturating_mul(order.runs.into());
+                let weights = part.weights.iter().map(|weight| weight.len() as u64).sum::<u64>();
+                let making = Making::begin(folder, label, runs.saturating_add(weights))?;
+                write_part(&making.path(WEIGHTS), index, &part)?;
+                Some(making)
+            }
+            None => None,
+        };
+        let weights = std::mem::take(&mut part.weights);
+        deal(self.definition, self.links, order, weights, making.as_ref(), |run| {
+            send(self.client, &Reply::Dealt { run })
+        })
     }
 }
 
@@ -376,13 +533,14 @@ fn batch<P: Protocol>(
     protocol: &mut P,
     program: &Checked,
     weights: &[P::Weight],
-    inputs: Vec<P::Value>,
+    inputs: Vec<Vec<u8>>,
     client: &Link,
     check_inputs: bool,
     mut watcher: Watcher<'_>,
 ) -> Result<(Vec<Vec<u8>>, BatchRecord, Option<Profile>), SessionError> {
     let party = protocol.party();
     let (begun, before) = (Instant::now(), protocol.metered());
+    let inputs = take_inputs(protocol, program, inputs)?;
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
     check.iter().for_each(|check| watcher.reporter.took(check));
     let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;

@@ -21,7 +21,7 @@ use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
 use crate::rendezvous::{GLANCE, Rendezvous};
-use crate::serve::{Job, agree, check, converse};
+use crate::serve::{Job, Supply, agree, check, converse};
 use crate::site::Site;
 use crate::watch::Reporter;
 
@@ -205,6 +205,7 @@ impl Session {
             check_inputs,
             accord,
             reporter,
+            supply: Supply::Live,
         };
         converse(links, &client, job)?;
         Ok(appraisals)

@@ -24,6 +24,7 @@ const COMMON: Facts = Facts {
     help: "As published in CrypTFlow, for comparison: at most one party may be curious; a truncation can fail",
     parties: PARTIES,
     dealer: Some(Party::P2),
+    ahead: false,
     sharing: "porthos",
     // Nobody gets what another gets: whatever the two are, they are a sharing of their sum.
     pieces: &[

@@ -33,6 +33,7 @@ const fn subject<D: Definition>(
         weight_words: [None, Some(0), None],
         part_bits: Some(64),
         helper_draws_the_same: false,
+        ahead: false,
         insecure_begin,
     }
 }

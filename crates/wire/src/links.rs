@@ -1,13 +1,17 @@
 //! [`Links`]: what a protocol gets.
 
+use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::WireError;
+use crate::guard::Guard;
+use crate::kept;
 use crate::link::{Bell, Link, Shared};
 use crate::meter::LinkMeter;
+use crate::options::LinkOptions;
 use crate::waits::Wait;
 
 /// The links of one party that fail together.
@@ -30,6 +34,7 @@ impl Group {
         if shared.group.set(Arc::clone(self)).is_err() {
             return;
         }
+        members.links.retain(|link| link.strong_count() > 0);
         members.links.push(Arc::downgrade(shared));
         let failed = members.failed.clone();
         drop(members);
@@ -91,7 +96,7 @@ impl Group {
 #[derive(Clone)]
 pub struct Links {
     index: usize,
-    links: Arc<[Link]>,
+    links: Arc<[Arc<Link>]>,
     clock: Arc<Clock>,
     group: Arc<Group>,
 }
@@ -106,7 +111,26 @@ impl Links {
         }
         let (index, mut links) = (index.min(peers.len()), peers);
         links.insert(index, Link::to_itself());
-        Links { index, links: links.into(), clock, group }
+        Links { index, links: links.into_iter().map(Arc::new).collect(), clock, group }
+    }
+
+    /// The same links, and one to the party with the next index, who is not there: what it sent was kept in
+    /// this file ([`crate::Keeper`]). The guard is this party's, towards that one; `name` is what errors call
+    /// the file. The link ends with what is returned.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn with_kept(
+        &self,
+        name: &str,
+        file: File,
+        guard: Guard,
+        options: LinkOptions,
+    ) -> Result<Links, WireError> {
+        let kept = kept::link(name.into(), file, guard, Arc::clone(&self.clock), options)?;
+        self.group.add(kept.shared());
+        let links = self.links.iter().cloned().chain([Arc::new(kept)]).collect();
+        Ok(Links { links, ..self.clone() })
     }
 
     /// Which party this is, from 0.
@@ -132,7 +156,7 @@ impl Links {
 
     /// What went over each link, by the peer's index.
     pub fn meters(&self) -> Vec<LinkMeter> {
-        self.links.iter().map(Link::meter).collect()
+        self.links.iter().map(|link| link.meter()).collect()
     }
 
     /// Payload bytes sent, by the peer's index.
@@ -165,7 +189,7 @@ impl Links {
         let to_others = || self.others().filter_map(|j| self.links.get(j));
         // All of them at once: each peer waits for all of its own.
         to_others().for_each(|link| link.shared().finish());
-        to_others().map(Link::finish).fold(Ok(()), Result::and)
+        to_others().map(|link| link.finish()).fold(Ok(()), Result::and)
     }
 
     /// A handle that reads the meters after the links were handed to a protocol.
@@ -182,10 +206,10 @@ impl Links {
 }
 
 /// A protocol runs over a party's links, see [`Links::read_ahead`].
-pub struct ReadAhead(Arc<[Link]>);
+pub struct ReadAhead(Arc<[Arc<Link>]>);
 
 impl ReadAhead {
-    fn set(links: &[Link], running: bool) {
+    fn set(links: &[Arc<Link>], running: bool) {
         for link in links {
             let shared = link.shared();
             let mut state = shared.lock();

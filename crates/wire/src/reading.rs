@@ -156,6 +156,11 @@ fn room(shared: &Shared, len: usize, wait: bool) -> Room {
 /// Nothing more comes, for this reason. Whoever read says so.
 pub(crate) fn ended(shared: &Shared, end: End) {
     drop(shared.reading().take());
+    // The others are at their ends, too, and take leave in good order. Who ends the link in good order hears of
+    // it, before nothing is read any more.
+    if let End::Now(error @ WireError::Unasked { .. }) = &end {
+        shared.break_off(error.clone());
+    }
     let mut state = shared.lock();
     (state.reads_done, state.reading) = (true, false);
     state.announced = None;
@@ -165,11 +170,6 @@ pub(crate) fn ended(shared: &Shared, end: End) {
         return;
     }
     match end {
-        // The others are at their ends, too, and take leave in good order.
-        End::Now(error @ WireError::Unasked { .. }) => {
-            drop(state);
-            shared.break_off(error);
-        }
         _ if state.closed => {}
         End::Now(error) => {
             drop(state);

@@ -129,6 +129,11 @@ impl<'a> Job<'a> {
         Ok(Job { program, job: job.map_err(Error::new)?, meanings, labels, named, float })
     }
 
+    /// How many runs it takes.
+    pub(crate) fn runs(&self) -> usize {
+        self.job.runs()
+    }
+
     /// A bar for all batches, on standard error, where that is a terminal.
     pub(crate) fn progress(&self) -> ProgressBar {
         let bar = ProgressBar::new(self.job.steps() as u64);

@@ -175,6 +175,15 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.agreement.bytes),
         t.agreement.rounds
     );
+    text += &match &t.dealt_ahead {
+        Some(run) => format!(
+            "dealt ahead (cryptflow preprocess), a run takes {} and {} rounds, and {} on the evaluators' disks\n",
+            bytes(run.bytes),
+            run.rounds,
+            bytes(t.dealt_bytes)
+        ),
+        None => String::new(),
+    };
     if let Some(forecast) = &listing.forecast {
         let machines = match forecast.machines {
             Machines::One => "all parties on this machine",

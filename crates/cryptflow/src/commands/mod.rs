@@ -21,6 +21,7 @@ mod party;
 mod party_local;
 mod party_session;
 mod predict;
+mod preprocess;
 mod profiled;
 mod protocol;
 mod run;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Operations(operations::Arguments),
     Inspect(inspect::Arguments),
     Run(run::Arguments),
+    Preprocess(preprocess::Arguments),
     #[command(subcommand)]
     Bench(Box<bench::Arguments>),
     #[command(subcommand)]
@@ -76,6 +78,7 @@ pub(crate) fn run(command: Command, executable: &Executable) -> Result<()> {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Run(arguments) => run::run(&arguments, executable),
+        Command::Preprocess(arguments) => preprocess::run(&arguments, executable),
         Command::Bench(arguments) => bench::run(&arguments, executable),
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),

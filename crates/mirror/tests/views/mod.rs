@@ -389,6 +389,9 @@ fn problems() -> Vec<Problem> {
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
             m.scale_public(x, &[3], 2).unwrap();
         }),
+        problem("input masked anew", 4, 4, vec![opened(4)], all(4), |m, x, _| {
+            m.mask_anew(x.len(), &x.a, &x.b).unwrap();
+        }),
         problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
             compare(m, x, &Tree::Leaf(3));
         }),

@@ -23,6 +23,7 @@ impl Definition for ClearDefinition {
         help: "Without any protection, every party sees everything: for finding errors",
         parties: PARTIES,
         dealer: None,
+        ahead: false,
         sharing: "clear",
         pieces: &[Piece { holders: &[Party::P0, Party::P1, Party::P2], bytes: None }],
         usual: false,

@@ -29,6 +29,7 @@ use cryptflow_program::write_secret;
 pub use file::{PartWriter, read as read_part, write as write_part};
 pub use notes::Removal;
 pub use room::NoSpace;
+pub(crate) use room::free;
 
 use crate::deployment::{Deployment, Part, check_name};
 use crate::holding::Held;

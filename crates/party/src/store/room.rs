@@ -28,6 +28,20 @@ pub struct NoSpace {
     pub reserve: u64,
 }
 
+/// Bytes that are free on a folder's disk, where the system says.
+pub(crate) fn free(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let system = rustix::fs::statvfs(folder).ok()?;
+        Some(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 /// Whether a folder's disk has room for so many bytes, and the reserve: what is configured, or a share of the disk. A
 /// system that does not say is taken to have it: what is full is found out while writing.
 pub(super) fn room(folder: &Path, needed: u64, reserve: Option<u64>) -> Result<(), StoreError> {

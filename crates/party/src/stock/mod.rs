@@ -1,0 +1,353 @@
+//! Runs that are dealt ahead: what the dealer sent for runs to come, in a folder of an evaluator's.
+//!
+//! | file | |
+//! |---|---|
+//! | `stock.json` | what the stock is for ([`Label`]) |
+//! | `ledger` | which runs are taken (`ledger.rs`) |
+//! | `N.messages` | what the dealer sent for run N, sealed; its first message is the evaluator's key with the dealer |
+//! | `N.secret` | what that is sealed with; it appears last |
+//! | `weights.part` | the evaluator's part of the weights, where they are kept nowhere else |
+//! | `CACHEDIR.TAG` | has backups leave the folder out |
+//!
+//! Pads that served twice show what they hid. So a run is taken by a mark in the ledger that is on the disk
+//! before a byte of the run is read, and the ledger of a copy is refused. The files of a run that is taken
+//! lose their names, too, but it is the ledger that says what is. `making.rs` makes stocks, `dealing.rs` is what parties say to each other meanwhile.
+
+mod dealing;
+mod ledger;
+mod making;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use cryptflow_mpc::Party;
+use cryptflow_protocols::ProtocolName;
+use cryptflow_wire::{Guard, Role};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::limits::size;
+
+pub(crate) use dealing::{Order, deal, take};
+pub(crate) use making::Making;
+
+use ledger::Ledger;
+
+const FORMAT: &str = "cryptflow-stock-1";
+const LABEL: &str = "stock.json";
+const LEDGER: &str = "ledger";
+const MESSAGES: &str = "messages";
+const SECRET: &str = "secret";
+
+/// The evaluator's part of the weights, in the folder.
+pub(crate) const WEIGHTS: &str = "weights.part";
+
+/// Bytes of what a run's messages are sealed with.
+const SECRET_LEN: usize = 32;
+
+/// Runs that one dealing makes at most.
+pub const MOST_RUNS: u32 = 1_000_000;
+
+/// What a stock is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Of this file.
+    format: String,
+    /// The number of the dealing: the same at both evaluators, and no other dealing's.
+    #[serde(with = "hex::serde")]
+    pub stock: [u8; 32],
+    /// Whose it is.
+    pub party: usize,
+    /// The protocol.
+    pub protocol: ProtocolName,
+    /// Digest of program and weights' sharing ([`crate::deployment::Deployment::digest`]).
+    #[serde(with = "hex::serde")]
+    pub deployment: [u8; 32],
+    /// Whether the runs begin with the check of inputs.
+    pub check_inputs: bool,
+}
+
+impl Label {
+    /// Of a stock of this party's.
+    pub(crate) fn new(
+        stock: [u8; 32],
+        party: usize,
+        protocol: ProtocolName,
+        deployment: [u8; 32],
+        check_inputs: bool,
+    ) -> Label {
+        Label { format: FORMAT.into(), stock, party, protocol, deployment, check_inputs }
+    }
+
+    fn read(folder: &Path) -> Result<Label, StockError> {
+        let path = folder.join(LABEL);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(StockError::None(folder.into())),
+            Err(source) => return Err(StockError::Io { path, source }),
+        };
+        let damaged = |reason: String| StockError::Damaged { folder: folder.into(), reason };
+        let label: Label = serde_json::from_slice(&text).map_err(|e| damaged(format!("{LABEL}: {e}")))?;
+        match label.format == FORMAT {
+            true => Ok(label),
+            false => Err(damaged(format!("{LABEL} is of another version of this program"))),
+        }
+    }
+}
+
+/// What is wrong with a stock, or with what it is asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StockError {
+    /// The system's reason.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is no stock.
+    #[error("{}: no runs were dealt ahead here (cryptflow preprocess makes them)", .0.display())]
+    None(PathBuf),
+    /// Something stands where a stock is to be made.
+    #[error("{}: there is something already; name another folder, or remove it", .0.display())]
+    Exists(PathBuf),
+    /// A file that this program did not write so.
+    #[error("{}: {reason}. Nothing of it can be used: remove the folder, and have runs dealt anew", folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The folder is not the one that was made.
+    #[error(
+        "{}: these dealt runs are a copy, or came back from a backup. Others may have been used, and a second use shows the \
+         inputs of both: remove the folder, and have runs dealt anew",
+        .0.display()
+    )]
+    Copied(PathBuf),
+    /// Somebody takes from it.
+    #[error("{}: another session uses these dealt runs", .0.display())]
+    Held(PathBuf),
+    /// A stock for something else.
+    #[error("{}: these runs were dealt for another {what}; have runs dealt for this one", folder.display())]
+    Different {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The evaluators' stocks are not of one dealing.
+    #[error("{}: P{other}'s dealt runs are not of the same dealing", folder.display())]
+    Apart {
+        /// The folder.
+        folder: PathBuf,
+        /// The other evaluator.
+        other: usize,
+    },
+    /// No run is left that both evaluators have.
+    #[error("{}: all runs that were dealt ahead are used up; have more dealt", .0.display())]
+    UsedUp(PathBuf),
+    /// The disk has no room.
+    #[error("{}: No space left on device: {} are needed, and {} are free", folder.display(), size(*needed), size(*free))]
+    NoSpace {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes of all runs.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// More or less was dealt than the protocol's formulas say.
+    #[error("{dealer} dealt other than the program demands: {dealt} bytes of {due}")]
+    Amount {
+        /// The dealer.
+        dealer: Party,
+        /// What came.
+        dealt: u64,
+        /// What is due.
+        due: u64,
+    },
+    /// A number of runs that cannot be dealt.
+    #[error("{0} runs cannot be dealt ahead at a time: from 1 to {MOST_RUNS}")]
+    Runs(u32),
+    /// A protocol without a party that only deals, or whose dealing cannot be kept.
+    #[error("nothing can be dealt ahead for the protocol {0}")]
+    Protocol(ProtocolName),
+}
+
+/// How many runs are left in a stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The next one.
+    pub next: u64,
+    /// The last one; below the next one where none is left.
+    pub last: u64,
+}
+
+impl Left {
+    /// Runs that both of two evaluators have.
+    #[must_use]
+    pub fn both(self, other: Left) -> Left {
+        Left { next: self.next.max(other.next), last: self.last.min(other.last) }
+    }
+
+    /// How many.
+    pub fn count(self) -> u64 {
+        (self.last + 1).saturating_sub(self.next)
+    }
+}
+
+/// Looks at a stock, without taking anything: what it is for, and what is left.
+///
+/// # Errors
+/// There is none, or it cannot be used.
+pub fn look(folder: &Path) -> Result<(Label, Left), StockError> {
+    let label = Label::read(folder)?;
+    let taken = Ledger::look(folder, &label.stock)?;
+    Ok((label, left(folder, taken)))
+}
+
+/// What is left behind the last run that is taken: those whose files are there, without a gap.
+fn left(folder: &Path, taken: u64) -> Left {
+    let next = taken + 1;
+    let last = (next..).take_while(|run| folder.join(file_of(*run, SECRET)).exists()).last();
+    Left { next, last: last.unwrap_or(taken) }
+}
+
+fn file_of(run: u64, kind: &str) -> String {
+    format!("{run:06}.{kind}")
+}
+
+/// An evaluator's stock, which this session alone takes from.
+pub struct Stock {
+    folder: PathBuf,
+    label: Label,
+    ledger: Ledger,
+    left: Left,
+}
+
+/// What was dealt to an evaluator for one run.
+pub(crate) struct Portion {
+    pub(crate) run: u64,
+    messages: File,
+    secret: Zeroizing<[u8; SECRET_LEN]>,
+}
+
+impl Stock {
+    /// Opens a party's stock.
+    ///
+    /// # Errors
+    /// There is none, it cannot be used, or another session uses it.
+    pub fn open(folder: &Path, party: usize) -> Result<Stock, StockError> {
+        let label = Label::read(folder)?;
+        if label.party != party {
+            return Err(StockError::Different { folder: folder.into(), what: "party" });
+        }
+        let ledger = Ledger::open(folder, &label.stock)?;
+        clear(folder, ledger.taken())?;
+        let left = left(folder, ledger.taken());
+        Ok(Stock { folder: folder.into(), label, ledger, left })
+    }
+
+    /// Whether it is for this.
+    ///
+    /// # Errors
+    /// In what it is for something else.
+    pub fn serves(
+        &self,
+        protocol: ProtocolName,
+        deployment: &[u8; 32],
+        check_inputs: bool,
+    ) -> Result<(), StockError> {
+        let label = &self.label;
+        let what = match () {
+            () if label.protocol != protocol => "protocol",
+            () if label.deployment != *deployment => "program, or other weights",
+            () if label.check_inputs && !check_inputs => "kind of session: one that checks inputs",
+            () if check_inputs && !label.check_inputs => "kind of session: one that does not check inputs",
+            () => return Ok(()),
+        };
+        Err(self.different(what))
+    }
+
+    /// That it was made for something else.
+    pub(crate) fn different(&self, what: &'static str) -> StockError {
+        StockError::Different { folder: self.folder.clone(), what }
+    }
+
+    /// The file of this name in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Takes a run, and wastes those before it. From here on nobody can take it again, whatever happens.
+    ///
+    /// # Errors
+    /// It was taken, it is not there, or the disk fails: it is wasted then.
+    fn take(&mut self, run: u64) -> Result<Portion, StockError> {
+        let Left { next, last } = self.left;
+        if run < next || run > last {
+            return Err(StockError::UsedUp(self.folder.clone()));
+        }
+        self.ledger.mark(run)?;
+        self.left.next = run + 1;
+        let path = |run, kind| self.folder.join(file_of(run, kind));
+        let open = |kind| {
+            let path = path(run, kind);
+            File::open(&path).map_err(|source| StockError::Io { path, source })
+        };
+        let (messages, mut file) = (open(MESSAGES)?, open(SECRET)?);
+        for run in next..=run {
+            for path in [path(run, SECRET), path(run, MESSAGES)] {
+                std::fs::remove_file(&path).map_err(|source| StockError::Io { path, source })?;
+            }
+        }
+        let mut secret = Zeroizing::new([0; SECRET_LEN]);
+        file.read_exact(secret.as_mut_slice())
+            .map_err(|source| StockError::Io { path: path(run, SECRET), source })?;
+        Ok(Portion { run, messages, secret })
+    }
+
+    fn stock(&self) -> &[u8; 32] {
+        &self.label.stock
+    }
+}
+
+/// Removes what is there of runs that are taken: of those that a crash kept from it.
+fn clear(folder: &Path, taken: u64) -> Result<(), StockError> {
+    let fail = |source| StockError::Io { path: folder.into(), source };
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let kept = path.extension().is_some_and(|kind| kind == MESSAGES || kind == SECRET);
+        let run = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+        if kept && run.is_some_and(|run| run <= taken) {
+            std::fs::remove_file(&path).map_err(|source| StockError::Io { path, source })?;
+        }
+    }
+    Ok(())
+}
+
+/// The number of a run of a stock, among all sessions and runs.
+fn number(stock: &[u8; 32], run: u64) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("cryptflow run dealt ahead v1");
+    hasher.update(stock).update(&run.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+/// What seals a run's messages from the dealer to an evaluator, for the one of them who asks.
+fn guard(secret: &[u8; SECRET_LEN], number: [u8; 32], own: Party, peer: Party) -> Guard {
+    let role = |party: Party| Role::Party(u8::try_from(party.index()).unwrap_or(u8::MAX));
+    Guard::new(secret, number, role(own), role(peer))
+}
+
+/// Names that changed in a folder reach the disk, where the file system can do that: the ledger alone says what
+/// is taken.
+fn synced(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cryptflow_engine::worth_threads;
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::{Discord, Statement, consistent};
+use cryptflow_party::code::Code;
 use cryptflow_party::commitments::{Told, What, commit, digest};
 use cryptflow_party::edition::{Edition, spoken};
 use cryptflow_party::messages::{
@@ -365,7 +366,7 @@ impl<'a> Client<'a> {
     /// Whatever fails ends the session for everybody.
     fn attempt<T>(&self, step: impl FnOnce(&Self) -> Result<T, SessionError>) -> Result<T, SessionError> {
         step(self).map_err(|error| {
-            self.breaker.abort_all(&format!("the client gave up: {error}"));
+            self.breaker.abort_all(Code::from(&error).reason(format!("the client gave up: {error}")));
             error
         })
     }

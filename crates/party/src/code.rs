@@ -9,11 +9,12 @@ use crate::difference::Difference;
 use crate::messages::{Obstacle, SessionError};
 use crate::stock::StockError;
 use crate::store::StoreError;
-use cryptflow_wire::WireError;
+use cryptflow_wire::{Kind, Reason, WireError};
 
-/// Names the codes, each once. Messages hold them as places in this list: new ones are appended.
+/// Names the codes, each once: their words, and the numbers that stand for them where somebody gives up a link.
+/// Messages hold them as places in this list: new ones are appended.
 macro_rules! codes {
-    ($($(#[$help:meta])* $code:ident = $word:literal,)*) => {
+    ($($(#[$help:meta])* $code:ident = $word:literal, $kind:expr;)*) => {
         /// What kind of error it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Code {
@@ -28,77 +29,87 @@ macro_rules! codes {
             pub fn word(self) -> &'static str {
                 match self { $(Code::$code => $word,)* }
             }
+
+            /// Gives a link up for something of this kind.
+            pub fn reason(self, text: impl Into<String>) -> Reason {
+                Reason { kind: self.kind(), text: text.into() }
+            }
+
+            /// The number.
+            pub fn kind(self) -> Kind {
+                match self { $(Code::$code => $kind,)* }
+            }
         }
     };
 }
 
 codes! {
     /// There is no free place: ask again later.
-    Busy = "busy",
+    Busy = "busy", Kind(16);
     /// This client may not do that.
-    Forbidden = "forbidden",
+    Forbidden = "forbidden", Kind(17);
     /// The key of whoever connects is not in the configuration of whom it has reached.
-    KeyNotAccepted = "key-not-accepted",
+    KeyNotAccepted = "key-not-accepted", Kind::KEY_NOT_ACCEPTED;
     /// Whoever answers has another key than the one that is written down.
-    WrongKey = "wrong-key",
+    WrongKey = "wrong-key", Kind::WRONG_KEY;
     /// No connection can be made.
-    Unreachable = "unreachable",
+    Unreachable = "unreachable", Kind::UNREACHABLE;
     /// Somebody says nothing, or nothing moves.
-    Timeout = "timeout",
+    Timeout = "timeout", Kind::TIMEOUT;
     /// Somebody has left, or the connection broke.
-    Gone = "gone",
-    /// Somebody gave up, and said why in the text alone.
-    Aborted = "aborted",
+    Gone = "gone", Kind::GONE;
+    /// Somebody gave up, and the text alone says why: its release is an older one, or a newer one with more words.
+    Aborted = "aborted", Kind::UNSAID;
     /// They speak different versions of the messages.
-    DifferentVersion = "different-version",
+    DifferentVersion = "different-version", Kind(18);
     /// Their attestation policies differ, or one has none.
-    DifferentPolicy = "different-policy",
+    DifferentPolicy = "different-policy", Kind(19);
     /// They keep different models under one name.
-    DifferentModel = "different-model",
+    DifferentModel = "different-model", Kind(20);
     /// They mean different sessions, or their settings do not go together.
-    DifferentSession = "different-session",
+    DifferentSession = "different-session", Kind(21);
     /// A party does not run the protocol, or the model was deployed for another.
-    WrongProtocol = "wrong-protocol",
+    WrongProtocol = "wrong-protocol", Kind(22);
     /// No model has this name.
-    UnknownModel = "unknown-model",
+    UnknownModel = "unknown-model", Kind(23);
     /// A model has this name already.
-    ModelExists = "model-exists",
+    ModelExists = "model-exists", Kind(24);
     /// What a party keeps of the model is damaged.
-    DamagedModel = "damaged-model",
+    DamagedModel = "damaged-model", Kind(25);
     /// A name that no model can have.
-    BadName = "bad-name",
+    BadName = "bad-name", Kind(26);
     /// What should be a program is none that can be run.
-    BadProgram = "bad-program",
+    BadProgram = "bad-program", Kind(27);
     /// The program takes more than a party gives.
-    TooLarge = "too-large",
+    TooLarge = "too-large", Kind(28);
     /// Inputs do not go with the program.
-    BadInput = "bad-input",
+    BadInput = "bad-input", Kind(29);
     /// An input is not within the bounds that the program declares.
-    OutOfBounds = "out-of-bounds",
+    OutOfBounds = "out-of-bounds", Kind(30);
     /// The parts of a sharing do not go together.
-    UnfitParts = "unfit-parts",
+    UnfitParts = "unfit-parts", Kind(31);
     /// Evidence is refused, or cannot be had.
-    Evidence = "evidence",
+    Evidence = "evidence", Kind(32);
     /// The parties do not agree on what went between them.
-    Transcript = "transcript",
+    Transcript = "transcript", Kind(33);
     /// Bytes were changed on their way.
-    Tampered = "tampered",
+    Tampered = "tampered", Kind::TAMPERED;
     /// Clocks are too far apart.
-    Clock = "clock",
+    Clock = "clock", Kind(34);
     /// A message that does not belong where it came.
-    BadMessage = "bad-message",
+    BadMessage = "bad-message", Kind::BAD_MESSAGE;
     /// A party's disk, or its log.
-    Storage = "storage",
+    Storage = "storage", Kind(35);
     /// The process of a session failed.
-    Process = "process",
+    Process = "process", Kind(36);
     /// The program, or the protocol, stopped while it ran.
-    Computation = "computation",
+    Computation = "computation", Kind(37);
     /// A mistake in this program.
-    Internal = "internal",
+    Internal = "internal", Kind::INTERNAL;
     /// Any other reason.
-    Failed = "failed",
+    Failed = "failed", Kind(38);
     /// No run that was dealt ahead can be used.
-    NoDealtRun = "no-dealt-run",
+    NoDealtRun = "no-dealt-run", Kind(39);
 }
 
 impl std::fmt::Display for Code {
@@ -107,22 +118,22 @@ impl std::fmt::Display for Code {
     }
 }
 
+impl From<Kind> for Code {
+    /// Of a number that nobody here knows, that somebody gave up.
+    fn from(kind: Kind) -> Code {
+        Code::ALL.iter().copied().find(|code| code.kind() == kind).unwrap_or(Code::Aborted)
+    }
+}
+
 impl From<&WireError> for Code {
     fn from(error: &WireError) -> Code {
-        match error {
-            WireError::Closed { .. } | WireError::Finished { .. } | WireError::Io { .. } => Code::Gone,
-            WireError::Aborted { .. } | WireError::GaveUp { .. } => Code::Aborted,
-            WireError::Silent { .. } | WireError::Stalled { .. } => Code::Timeout,
-            WireError::Length { .. }
-            | WireError::TooLong { .. }
-            | WireError::Unasked { .. }
-            | WireError::Frame { .. } => Code::BadMessage,
-            WireError::Tampered { .. } => Code::Tampered,
-            WireError::Connect { .. } | WireError::Rejected { .. } => Code::Unreachable,
-            WireError::WrongKey { .. } => Code::WrongKey,
-            WireError::KeyNotAccepted { .. } | WireError::NotLetIn { .. } => Code::KeyNotAccepted,
-            WireError::Randomness(_) => Code::Internal,
-        }
+        Code::from(error.kind())
+    }
+}
+
+impl From<&SessionError> for Reason {
+    fn from(error: &SessionError) -> Reason {
+        Code::from(error).reason(error.to_string())
     }
 }
 

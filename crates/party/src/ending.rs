@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptflow_wire::Breaker;
+use cryptflow_wire::{Breaker, Reason};
 
 /// One session's end, where somebody else decides on it.
 #[derive(Default)]
@@ -10,7 +10,7 @@ pub(crate) struct Ending(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    reason: Option<String>,
+    reason: Option<Reason>,
     links: Option<Breaker>,
 }
 
@@ -24,19 +24,19 @@ impl Ending {
     }
 
     /// Ends the session: now, or as soon as it has links to break.
-    pub(crate) fn end(&self, reason: &str) {
+    pub(crate) fn end(&self, reason: Reason) {
         let mut state = self.state();
         if let Some(links) = &state.links {
-            links.abort_all(reason);
+            links.abort_all(reason.clone());
         }
-        state.reason.get_or_insert_with(|| reason.into());
+        state.reason.get_or_insert(reason);
     }
 
     /// The session has these links now.
     pub(crate) fn attach(&self, links: Breaker) {
         let mut state = self.state();
         if let Some(reason) = &state.reason {
-            links.abort_all(reason);
+            links.abort_all(reason.clone());
         }
         state.links = Some(links);
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cryptflow_wire::Reason;
 use cryptflow_wire::tls::Fingerprint;
 
 use crate::watch::Followed;
@@ -40,7 +41,7 @@ impl Live {
 
     /// Ends the session that has waited for its client for longest, of the clients with these keys, where that is so
     /// long; whether there was one.
-    pub(crate) fn end_idle(&self, of: impl Fn(Fingerprint) -> bool, idle: Duration, reason: &str) -> bool {
+    pub(crate) fn end_idle(&self, of: impl Fn(Fingerprint) -> bool, idle: Duration, reason: Reason) -> bool {
         let ender = {
             let sessions = self.sessions();
             let those = sessions.values().filter(|session| of(session.client));
@@ -57,17 +58,18 @@ impl Live {
     }
 
     /// Ends the sessions for which there is a reason, by client and model; returns how many.
-    pub(crate) fn end(&self, reason: impl Fn(Fingerprint, &str) -> Option<String>) -> usize {
+    pub(crate) fn end(&self, reason: impl Fn(Fingerprint, &str) -> Option<Reason>) -> usize {
         // Telling a session takes a moment: nobody waits for it here.
-        let due: Vec<(Ender, String)> = {
+        let due: Vec<(Ender, Reason)> = {
             let sessions = self.sessions();
             let due = sessions
                 .values()
                 .filter_map(|session| Some((session.ender.clone(), reason(session.client, &session.model)?)));
             due.collect()
         };
-        due.iter().for_each(|(ender, reason)| ender.end(reason));
-        due.len()
+        let ended = due.len();
+        due.into_iter().for_each(|(ender, reason)| ender.end(reason));
+        ended
     }
 }
 

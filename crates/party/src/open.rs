@@ -102,7 +102,7 @@ impl Service {
             self.live.enter(number, wanted.client, &wanted.model, ender.clone(), Arc::clone(&followed));
         // Whoever was revoked since it was let in is not among those that were ended for it.
         if let Err(error) = self.may_still(&wanted) {
-            ender.end(&error.to_string());
+            ender.end((&error).into());
         }
         let mut heads = Vec::new();
         // Whoever has asked comes back, to where the session runs.
@@ -212,7 +212,7 @@ impl Service {
             session.yields.as_secs_f64()
         );
         let of = |key| !own || site.config.client(key).is_some_and(|(name, _)| name == client);
-        self.live.end_idle(of, session.yields, &reason);
+        self.live.end_idle(of, session.yields, Code::Busy.reason(reason));
     }
 
     /// The memory that the program of a session demands. What was found of a deployment stays so.

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use serde_json::json;
 
 use crate::attested::Trust;
+use crate::code::Code;
 use crate::config::{ClientEntry, Config, Right};
 use crate::service::Service;
 use crate::site::Site;
@@ -35,7 +36,9 @@ impl Service {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&after);
         let ended = self.live.end(|client, model| {
             let may = after.config.client(client).is_some_and(|(_, entry)| uses(entry, model));
-            (!may).then(|| "the operator of a party has taken this client's right to it away".into())
+            (!may).then(|| {
+                Code::Forbidden.reason("the operator of a party has taken this client's right to it away")
+            })
         });
         // There may be more room than before, and the process that waits knows the old configuration.
         self.seats.look_again();

@@ -170,7 +170,7 @@ impl Visitor for Session<'_> {
 /// good-bye instead of why. If it was the links that broke, everybody has been told already.
 fn tell_everybody<T>(breaker: &Breaker, result: Result<T, SessionError>) -> Result<T, SessionError> {
     if let Err(error) = &result {
-        breaker.abort_all(&error.to_string());
+        breaker.abort_all(error);
     }
     result
 }

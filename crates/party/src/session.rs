@@ -164,7 +164,7 @@ impl Session {
         let (links, attested) = match self.link(instance, &meeting) {
             Ok(linked) => linked,
             Err(error) => {
-                client.abort(&error.to_string());
+                client.abort(&error);
                 return Err(error);
             }
         };
@@ -184,11 +184,11 @@ impl Session {
             None => agree(&links, manifest),
         };
         if let Err(error) = agreed {
-            breaker.abort_all(&error.to_string());
+            breaker.abort_all(&error);
             return Err(error);
         }
         let heads = audit::exchange(&links, head);
-        shown(heads.inspect_err(|error| breaker.abort_all(&error.to_string()))?);
+        shown(heads.inspect_err(|error| breaker.abort_all(error))?);
         let appraisals = accord.iter().flat_map(|accord| accord.appraisals().iter().enumerate());
         let appraisals = appraisals
             .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
@@ -265,7 +265,7 @@ impl Session {
                     peers[j] = proved;
                 }
                 Err(error) => {
-                    links.iter().for_each(|link| link.abort(&error.to_string()));
+                    links.iter().for_each(|link| link.abort(&error));
                     return Err(error);
                 }
             }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::StartError;
 use crate::attested::Trust;
+use crate::code::Code;
 use crate::config::Config;
 use crate::service::Service;
 
@@ -81,7 +82,7 @@ impl Service {
         }
         let mut ended = 0;
         if !self.seats.emptied(Instant::now() + drain) {
-            ended = self.live.end(|_, _| Some("the operator of a party has stopped it".into()));
+            ended = self.live.end(|_, _| Some(Code::Gone.reason("the operator of a party has stopped it")));
             self.seats.emptied(Instant::now() + SOON);
         }
         self.record("stopped", json!({ "sessions_ended": ended }));

@@ -1,6 +1,7 @@
 //! What can go wrong on a link.
 
 use crate::frame::FrameError;
+use crate::reason::{Kind, Reason};
 
 /// Why a link failed. Names the peer, never a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,13 +24,13 @@ pub enum WireError {
         /// Name of the peer.
         peer: String,
         /// Its reason.
-        reason: String,
+        reason: Reason,
     },
     /// This party itself gave up.
     #[error("this party gave up: {reason}")]
     GaveUp {
         /// Its reason.
-        reason: String,
+        reason: Reason,
     },
     /// Nothing came within the deadline, not even a sign of life.
     #[error("{peer} has been silent for {seconds} s: its process or its network stands still")]
@@ -180,11 +181,30 @@ impl WireError {
         }
     }
 
+    /// What kind of error it is. Where somebody gave up, that is what it has said: who hears of an error from another
+    /// hears of which kind it was.
+    pub fn kind(&self) -> Kind {
+        match self {
+            WireError::Closed { .. } | WireError::Finished { .. } | WireError::Io { .. } => Kind::GONE,
+            WireError::Aborted { reason, .. } | WireError::GaveUp { reason } => reason.kind,
+            WireError::Silent { .. } | WireError::Stalled { .. } => Kind::TIMEOUT,
+            WireError::Length { .. }
+            | WireError::TooLong { .. }
+            | WireError::Unasked { .. }
+            | WireError::Frame { .. } => Kind::BAD_MESSAGE,
+            WireError::Tampered { .. } => Kind::TAMPERED,
+            WireError::Connect { .. } | WireError::Rejected { .. } => Kind::UNREACHABLE,
+            WireError::WrongKey { .. } => Kind::WRONG_KEY,
+            WireError::KeyNotAccepted { .. } | WireError::NotLetIn { .. } => Kind::KEY_NOT_ACCEPTED,
+            WireError::Randomness(_) => Kind::INTERNAL,
+        }
+    }
+
     /// What the other peers are told when this breaks a party's links.
-    pub(crate) fn reason_for_peers(&self) -> String {
+    pub(crate) fn reason_for_peers(&self) -> Reason {
         match self {
             WireError::GaveUp { reason } => reason.clone(),
-            error => error.to_string(),
+            error => Reason { kind: error.kind(), text: error.to_string() },
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | kind: 1 data, 2 abort, 3 close, 4 alive |
 //! | 1..4 | zero |
-//! | 4..8 | the sender's round clock plus one |
+//! | 4..8 | of data, the sender's round clock plus one; of an abort, what kind of reason the sender has ([`crate::Kind`]), or zero; otherwise zero |
 //! | 8..16 | length of the payload in bytes |
 
 /// Bytes of a header.
@@ -39,7 +39,8 @@ pub enum FrameError {
 pub(crate) enum FrameKind {
     /// A message of the protocol.
     Data,
-    /// The sender gives up; the payload says why, in UTF-8.
+    /// The sender gives up; the payload says why, in UTF-8. In the place of the clock is a number for programs, which
+    /// releases that know of none neither send nor read.
     Abort,
     /// The sender has sent all that it will send.
     Close,
@@ -51,6 +52,7 @@ pub(crate) enum FrameKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) kind: FrameKind,
+    /// Of an abort: the number of its kind.
     pub(crate) clock: u32,
     pub(crate) len: u64,
 }

@@ -31,6 +31,7 @@ mod outlet;
 mod patience;
 mod pump;
 mod reading;
+mod reason;
 mod stream;
 pub mod tcp;
 #[cfg(test)]
@@ -52,5 +53,6 @@ pub use link::Link;
 pub use links::{Breaker, Links, ReadAhead, Watch};
 pub use meter::LinkMeter;
 pub use options::LinkOptions;
+pub use reason::{Kind, Reason};
 pub use token::Token;
 pub use waits::Wait;

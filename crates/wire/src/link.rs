@@ -15,6 +15,7 @@ use crate::options::LinkOptions;
 use crate::patience::Patience;
 use crate::pump;
 use crate::reading::{Reading, await_message};
+use crate::reason::Reason;
 use crate::stream::{Control, Offered, Sink, Transport};
 use crate::waits::Waits;
 use crate::waker::Waker;
@@ -83,7 +84,7 @@ pub(crate) struct State {
     /// Bytes in the outbox and in the sender's hands, see [`held`].
     pub(crate) out_bytes: usize,
     /// What the peer shall be told before the link goes down.
-    pub(crate) abort: Option<String>,
+    pub(crate) abort: Option<Reason>,
     /// The link was dropped or finished: flush, close, keep nothing more.
     pub(crate) closed: bool,
     /// It was finished: nothing more may come.
@@ -602,8 +603,8 @@ impl Link {
 
     /// Gives up: the peer is told why, as far as it still listens, and nothing more can be sent or
     /// received.
-    pub fn abort(&self, reason: &str) {
-        self.shared.break_off(WireError::GaveUp { reason: reason.to_string() });
+    pub fn abort(&self, reason: impl Into<Reason>) {
+        self.shared.break_off(WireError::GaveUp { reason: reason.into() });
     }
 
     /// Whether nothing more comes, in good order or not.

@@ -12,6 +12,7 @@ use crate::kept;
 use crate::link::{Bell, Link, Shared};
 use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
+use crate::reason::Reason;
 use crate::waits::Wait;
 
 /// The links of one party that fail together.
@@ -170,7 +171,7 @@ impl Links {
     }
 
     /// Gives up on all links; the peers are told why.
-    pub fn abort_all(&self, reason: &str) {
+    pub fn abort_all(&self, reason: impl Into<Reason>) {
         self.breaker().abort_all(reason);
     }
 
@@ -281,8 +282,8 @@ impl Breaker {
     }
 
     /// Breaks all links; the peers are told why.
-    pub fn abort_all(&self, reason: &str) {
-        self.0.fail(&WireError::GaveUp { reason: reason.to_string() });
+    pub fn abort_all(&self, reason: impl Into<Reason>) {
+        self.0.fail(&WireError::GaveUp { reason: reason.into() });
     }
 
     /// Has whoever waits for a message read the links, all that are tied by now, in place of the threads that

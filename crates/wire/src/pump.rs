@@ -10,6 +10,7 @@ use crate::error::WireError;
 use crate::frame::{FrameKind, Header, encode_reason};
 use crate::link::{Bell, LINGER, Outgoing, Shared, State, held};
 use crate::reading::{ended, read};
+use crate::reason::Reason;
 use crate::stream::{Control, Sink};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.
@@ -42,17 +43,17 @@ pub(crate) fn start(shared: Arc<Shared>, control: Arc<dyn Control>) -> Result<()
 /// The sender thread: writes what is queued, then says good-bye.
 fn send(shared: &Shared, control: &dyn Control) {
     let last_words = match write_messages(shared) {
-        Ok(Some(reason)) => Some((FrameKind::Abort, encode_reason(&reason))),
-        Ok(None) if shared.lock().end.is_none() => Some((FrameKind::Close, Vec::new())),
+        Ok(Some(reason)) => Some((FrameKind::Abort, reason.kind.0, encode_reason(&reason.text))),
+        Ok(None) if shared.lock().end.is_none() => Some((FrameKind::Close, 0, Vec::new())),
         Ok(None) => None,
         Err(error) => {
             write_failed(shared, &error);
             None
         }
     };
-    let said_close = matches!(last_words, Some((FrameKind::Close, _)));
-    if let (Some((kind, payload)), Some(sink)) = (last_words, &mut *shared.sink()) {
-        let header = Header { kind, clock: 0, len: payload.len() as u64 };
+    let said_close = matches!(last_words, Some((FrameKind::Close, ..)));
+    if let (Some((kind, clock, payload)), Some(sink)) = (last_words, &mut *shared.sink()) {
+        let header = Header { kind, clock, len: payload.len() as u64 };
         // Best effort: a peer that does not listen any more has found out by itself.
         let _ = sink.write(header, payload, &mut |_| ()).and_then(|()| sink.flush());
     }
@@ -85,7 +86,7 @@ enum Due {
     /// Wait so long for something to do.
     Nothing(Duration),
     /// Nothing more; tell the peer this.
-    End(Option<String>),
+    End(Option<Reason>),
 }
 
 fn due(state: &mut State, heartbeat: Duration) -> io::Result<Due> {
@@ -114,7 +115,7 @@ fn due(state: &mut State, heartbeat: Duration) -> io::Result<Due> {
 
 /// Writes messages until the link is dropped and everything is written, or the link ends. Returns
 /// the reason that the peer shall be told, if any.
-fn write_messages(shared: &Shared) -> io::Result<Option<String>> {
+fn write_messages(shared: &Shared) -> io::Result<Option<Reason>> {
     let mut line = shared.options.network.map(Line::new);
     let heartbeat = shared.options.heartbeat();
     let mut state = shared.lock();

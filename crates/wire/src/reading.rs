@@ -9,6 +9,7 @@ use crate::error::WireError;
 use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason};
 use crate::link::{Bell, End, Incoming, Shared, State, held};
 use crate::pump::{FOREVER, lost};
+use crate::reason::{Kind, Reason};
 use crate::stream::Source;
 
 /// What reads a link's messages. Whoever uses it has set [`State::reading`].
@@ -67,9 +68,9 @@ pub(crate) fn read(shared: &Shared, wait: bool) -> Result<Read, End> {
             FrameKind::Abort => {
                 let len = usize::try_from(header.len).unwrap_or(MAX_REASON).min(MAX_REASON);
                 return match source.payload(len, &mut || ()) {
-                    Ok(reason) => Err(End::Now(WireError::Aborted {
+                    Ok(text) => Err(End::Now(WireError::Aborted {
                         peer: shared.peer.clone(),
-                        reason: decode_reason(&reason),
+                        reason: Reason { kind: Kind(header.clock), text: decode_reason(&text) },
                     })),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Read::NotYet),
                     Err(_) => Err(closed()),

@@ -8,6 +8,7 @@ fn headers_come_back() {
         Header { kind: FrameKind::Data, clock: 7, len: 0 },
         Header { kind: FrameKind::Data, clock: u32::MAX, len: 1 << 33 },
         Header { kind: FrameKind::Abort, clock: 0, len: 4096 },
+        Header { kind: FrameKind::Abort, clock: 77, len: 0 },
         Header { kind: FrameKind::Close, clock: 1, len: 0 },
         Header { kind: FrameKind::Alive, clock: 0, len: 0 },
     ] {

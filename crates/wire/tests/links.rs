@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::tcp::{Connection, Listener, connect};
 use crate::tls::Channel;
 use crate::{
-    Breaker, Guard, Link, LinkMeter, LinkOptions, Links, Network, Role, Token, WireError, local, tcp,
+    Breaker, Guard, Kind, Link, LinkMeter, LinkOptions, Links, Network, Reason, Role, Token, WireError,
+    local, tcp,
 };
 
 use super::common::{SOON, channels};
@@ -164,6 +165,7 @@ fn another_length_fails_everybody_and_names_who_sent_it() {
         for peer in [&p0, &p2] {
             let told = peer.to(1).recv(1).unwrap_err();
             assert!(told.to_string().contains("P1 aborted: P0 sent a message of 10 bytes"), "{name}: {told}");
+            assert_eq!(told.kind(), Kind::BAD_MESSAGE, "{name}");
         }
     });
 }
@@ -172,15 +174,18 @@ fn another_length_fails_everybody_and_names_who_sent_it() {
 fn an_abort_arrives_before_what_is_queued() {
     each_mesh(&LinkOptions::default(), |name, [p0, p1, p2]| {
         p0.to(1).send(vec![0; 10]).unwrap();
-        p0.abort_all("the disk is full");
+        let kind = Kind(77);
+        p0.abort_all(Reason { kind, text: "the disk is full".into() });
         let told = "P0 aborted: the disk is full";
         // Whether P1 still gets the message depends on the moment; the abort comes at the latest
         // after it.
         let error = p1.to(0).recv(10).and_then(|_| p1.to(0).recv(10)).unwrap_err();
         assert!(error.to_string().contains(told), "{name}: {error}");
+        assert_eq!(error.kind(), kind, "{name}");
         // P2 hears it from P0, or from P1, who passes it on.
         let error = p2.to(0).recv(1).unwrap_err();
         assert!(error.to_string().contains(told), "{name}: {error}");
+        assert_eq!(error.kind(), kind, "{name}");
         assert!(p0.to(1).send(vec![1]).is_err());
         assert!(p0.to(2).recv(1).is_err());
     });
@@ -710,8 +715,9 @@ fn links_that_are_tied_break_together() {
     breaker.tie(&near);
     breaker.tie(&other);
     assert_eq!(breaker.failure(), None);
-    other_far.abort("out of memory");
-    let error = WireError::Aborted { peer: "the other end".into(), reason: "out of memory".into() };
+    let reason = Reason { kind: Kind(77), text: "out of memory".into() };
+    other_far.abort(reason.clone());
+    let error = WireError::Aborted { peer: "the other end".into(), reason };
     assert_eq!(near.recv(1).unwrap_err(), error);
     assert_eq!(breaker.failure(), Some(error.clone()));
     // A link that is tied later breaks at once, and one that is broken already breaks the others.

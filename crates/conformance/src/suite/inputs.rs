@@ -159,7 +159,7 @@ fn party<D: Definition>(
     let result = step(links);
     if let Err(error) = &result {
         let error: &Error = error;
-        breaker.abort_all(&error.to_string());
+        breaker.abort_all(error.to_string().as_str());
     }
     drop(open);
     result

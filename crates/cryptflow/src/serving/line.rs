@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptflow_gateway::{Event, Exchanged, Failure, Stop};
+use cryptflow_party::code::Code;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_program::Step;
 
@@ -296,7 +297,7 @@ impl Shared {
                 *lost += 1;
                 let mut progress = |done, _: &Step| question.happened(Event::Step { done, of });
                 let breaker = client.breaker();
-                stop.then(move || breaker.abort_all(NOBODY));
+                stop.then(move || breaker.abort_all(Code::Gone.reason(NOBODY)));
                 let given = job.run(&client, &mut progress, &mut report, &mut renewal);
                 let stopped = stop.rest();
                 let given = match given {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use cryptflow::client::Client;
 use cryptflow::patience::Patience;
 use cryptflow::remote::{Opened, Site};
+use cryptflow_party::code::Code;
 use cryptflow_protocols::ProtocolName;
 
 use crate::sites::{PATIENCE, Sites};
@@ -232,8 +233,9 @@ fn a_session_that_does_not_end_is_ended_when_its_party_stops() {
     let client = Client::join(held.links, &program, &held.manifest, false).unwrap();
     sites.signal(2, "-TERM");
     assert_eq!(sites.await_end(2), Some(0));
-    let error = client.finish().unwrap_err().to_string();
-    assert!(error.contains("the operator of a party has stopped it"), "{error}");
+    let error = client.finish().unwrap_err();
+    assert_eq!(Code::from(&error), Code::Gone, "{error}");
+    assert!(error.to_string().contains("the operator of a party has stopped it"), "{error}");
     let log = audit(&sites, 2);
     assert!(log.contains("\"sessions_ended\":1"), "{log}");
     sites.await_log(0, "the operator of a party has stopped it");
@@ -273,7 +275,10 @@ fn clients_are_added_and_revoked_while_parties_run() {
 
     sites.edit("p1", &entry, "");
     reload_one(&sites, 1, "the configuration was read again: client bob is gone");
-    let error = of_bob.finish().unwrap_err().to_string();
+    let error = of_bob.finish().unwrap_err();
+    // Whichever party told him first.
+    assert_eq!(Code::from(&error), Code::Forbidden, "{error}");
+    let error = error.to_string();
     assert!(error.contains("the operator of a party has taken this client's right to it away"), "{error}");
     let error = bob.describe("tiny").map(drop).unwrap_err().to_string();
     assert!(error.contains("P1") && error.contains("does not accept this key"), "{error}");

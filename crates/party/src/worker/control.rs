@@ -35,7 +35,7 @@ pub(crate) enum Instruction {
     /// Somebody has come to the session, and said this; the connection comes with it.
     Arrival { number: u64, heard: Vec<u8> },
     /// The session shall end, for this reason.
-    End(String),
+    End { code: Code, reason: String },
 }
 
 /// From the session's process.

@@ -129,7 +129,7 @@ fn listen(
                     let arrival = Arrival::taken_over(socket, heard, *route, soon);
                     let_in(&control, &site, room, arrival, number);
                 }
-                (Instruction::End(reason), _) => ending.end(&reason),
+                (Instruction::End { code, reason }, _) => ending.end(code.reason(reason)),
                 // A party says nothing of this kind.
                 (Instruction::Site(_) | Instruction::Prepare(_) | Instruction::Arrival { .. }, _) => {}
             }

@@ -19,8 +19,8 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Arc;
 
-use cryptflow_wire::WireError;
 use cryptflow_wire::tls::Arrival;
+use cryptflow_wire::{Reason, WireError};
 
 use crate::audit::Head;
 use crate::config::Process;
@@ -75,7 +75,7 @@ pub(crate) enum Ender {
 
 impl Ender {
     /// Everybody in the session hears the reason.
-    pub(crate) fn end(&self, reason: &str) {
+    pub(crate) fn end(&self, reason: Reason) {
         match self {
             #[cfg(unix)]
             Ender::Process(door) => door.end(reason),

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use cryptflow_wire::Reason;
 use cryptflow_wire::tls::Arrival;
 
 use super::control::{Control, Instruction, Report};
@@ -214,8 +215,9 @@ impl Door {
     }
 
     /// Has the session end, and everybody in it hear why.
-    pub(crate) fn end(&self, reason: &str) {
-        if self.control.send(&Instruction::End(reason.into()), None).is_err() {
+    pub(crate) fn end(&self, reason: Reason) {
+        let end = Instruction::End { code: reason.kind.into(), reason: reason.text };
+        if self.control.send(&end, None).is_err() {
             // It does not listen: whoever waits for it finds that out, and kills it.
             let _ = self.control.socket().shutdown(Shutdown::Both);
         }

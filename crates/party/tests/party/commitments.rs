@@ -73,7 +73,7 @@ fn comparing_costs_what_is_declared_and_names_who_was_told_otherwise() {
                     let own = digest(What::Inputs, &[list]);
                     let result = compare(&links, "client alice", What::Inputs, own);
                     if let Err(error) = &result {
-                        links.breaker().abort_all(&error.to_string());
+                        links.breaker().abort_all(error);
                     }
                     (result.map_err(|e| e.to_string()), Cost::seen(&links))
                 })

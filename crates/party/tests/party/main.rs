@@ -4,6 +4,7 @@
 
 mod audit;
 mod binary;
+mod code;
 mod commitments;
 mod deployment;
 mod doors;

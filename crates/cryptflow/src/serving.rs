@@ -189,14 +189,16 @@ fn kept_at(site: &Site) -> Result<Vec<String>> {
     Ok(all.unwrap_or_default())
 }
 
-/// Waits for the answer to a question.
-fn answer_of<T>(answered: &Receiver<std::result::Result<T, Failure>>) -> std::result::Result<T, Failure> {
-    answered.recv().unwrap_or_else(|_| Err(lost()))
-}
-
-/// Why there is no answer, where somebody still waits.
-fn lost() -> Failure {
-    Failure::Defect("a session ended without an answer".into())
+/// Waits for the answer to a question. There is none where nobody waits for it, as `stop` says.
+fn answer_of<T>(
+    answered: &Receiver<std::result::Result<T, Failure>>,
+    stop: &Stop,
+) -> std::result::Result<T, Failure> {
+    match answered.recv() {
+        Ok(answer) => answer,
+        Err(_) if stop.is_stopped() => Err(Failure::Unavailable("nobody waits for the answer".into())),
+        Err(_) => Err(Failure::Defect("a session ended without an answer".into())),
+    }
 }
 
 impl Models for Serving {
@@ -208,10 +210,10 @@ impl Models for Serving {
         Ok(Arc::new(self.line(name)?.served()?.described()?))
     }
 
-    fn infer(&self, name: &str, inputs: Vec<Tensor>) -> std::result::Result<Answer, Failure> {
+    fn infer(&self, name: &str, inputs: Vec<Tensor>, stop: Stop) -> std::result::Result<Answer, Failure> {
         let (answer, answered) = mpsc::channel();
-        self.line(name)?.ask(Box::new(OfTensors { inputs, answer }), Stop::default())?;
-        answer_of(&answered)
+        self.line(name)?.ask(Box::new(OfTensors { inputs, answer }), stop.clone())?;
+        answer_of(&answered, &stop)
     }
 
     fn ready(&self) -> std::result::Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::failure::Failure;
+use crate::stop::Stop;
 use crate::tensor::{Datatype, Tensor};
 
 /// What runs models. All of it may wait; each call is on a thread of its own.
@@ -16,11 +17,12 @@ pub trait Models: Send + Sync + 'static {
     /// There is none of this name, or nobody knows at the moment.
     fn model(&self, name: &str) -> Result<Arc<Model>, Failure>;
 
-    /// Runs a model on inputs, of all of which the first axis counts rows where the model's does.
+    /// Runs a model on inputs, of all of which the first axis counts rows where the model's does. What it takes is
+    /// given back when nobody waits any more, as `stop` says.
     ///
     /// # Errors
     /// Inputs that do not go with the model, or no answer.
-    fn infer(&self, name: &str, inputs: Vec<Tensor>) -> Result<Answer, Failure>;
+    fn infer(&self, name: &str, inputs: Vec<Tensor>, stop: Stop) -> Result<Answer, Failure>;
 
     /// Whether requests would be answered now.
     ///

@@ -7,7 +7,6 @@
 mod api;
 mod files;
 mod lines;
-mod stop;
 mod upload;
 
 use axum::Router;
@@ -16,9 +15,9 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::models::Answer;
 use crate::state::State;
+use crate::stop::Stop;
 
 pub(crate) use files::is_open;
-pub use stop::Stop;
 pub use upload::{Upload, uploads};
 
 /// What the page asks beside what programs ask. As of [`crate::Models`], all of it may wait, and each call

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::keys::{Holder, Keys};
 use crate::models::{Answer, Model, Models};
 use crate::page::Page;
+use crate::stop::{Stop, Waiting};
 use crate::tensor::{Datatype, Tensor};
 
 /// When somebody for whom there is no room may try again.
@@ -114,13 +115,16 @@ impl State {
         Ok(model)
     }
 
-    /// Runs a model, as soon as there is room.
+    /// Runs a model, as soon as there is room. Whoever drops what this returns waits no more, as a server does when its
+    /// client has gone.
     pub(crate) async fn infer(&self, name: &str, inputs: Vec<Tensor>) -> Result<Answer, Failure> {
         let place = self.place()?;
         let (models, name) = (Arc::clone(&self.models), name.to_string());
+        let stop = Stop::default();
+        let _waiting = Waiting(stop.clone());
         waited(
             tokio::task::spawn_blocking(move || {
-                let answer = models.infer(&name, inputs);
+                let answer = models.infer(&name, inputs, stop);
                 drop(place);
                 answer.map(written)
             })

@@ -39,11 +39,7 @@ impl Page for Serving {
     fn run(&self, name: &str, files: Vec<Upload>, watch: Watch, stop: Stop) -> Result<Ran, Failure> {
         let (answer, answered) = mpsc::channel();
         self.line(name)?.ask(Box::new(OfFiles { files, watch, answer }), stop.clone())?;
-        match answered.recv() {
-            Ok(answer) => answer,
-            Err(_) if stop.is_stopped() => Err(Failure::Unavailable("nobody waits for the answer".into())),
-            Err(_) => Err(super::lost()),
-        }
+        super::answer_of(&answered, &stop)
     }
 }
 

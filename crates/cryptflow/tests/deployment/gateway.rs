@@ -1,13 +1,16 @@
 //! A gateway in front of three parties: programs that know nothing of these get their answers.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::common;
-use crate::sites::{PATIENCE, Sites, outcome};
+use crate::page;
+use crate::sites::{PATIENCE, Sites, free_address, outcome};
+use crate::watch;
 
 /// A gateway's process, and where it listens.
 pub(crate) struct Gateway {
@@ -154,4 +157,57 @@ fn what_parties_refuse_is_not_tried_for_long() {
     let gateway = Gateway::start(&sites, &["--patience", "6000"]);
     let (status, said) = gateway.infer(&request(&"x".into(), &common::rows(1)));
     assert!(status == 503 && said["error"].as_str().unwrap().contains("P1 does not run mirror"), "{said}");
+}
+
+/// Asks for rows as a program does; the connection, whose end is that nobody waits for the answer.
+fn asked(gateway: &Gateway, rows: usize) -> TcpStream {
+    let body = serde_json::to_vec(&request(&"x".into(), &common::rows(rows))).unwrap();
+    let head = format!(
+        "POST /v2/models/tiny/infer HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&gateway.address).unwrap();
+    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    stream
+}
+
+/// A program that goes gives back its place in the line, and the session that computes for it.
+#[test]
+fn programs_that_go_are_in_nobodys_way() {
+    let mut sites = Sites::new(false);
+    let port = free_address();
+    sites.edit("p0", "[session]\n", &format!("[operator]\nlisten = \"{port}\"\n[session]\n"));
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let gateway = Gateway::start(&sites, &["--sessions", "1", "--queue", "1"]);
+    // This takes longer than anything here waits.
+    let running = asked(&gateway, 200_000);
+    let end = Instant::now() + PATIENCE;
+    let runs = || -> Option<u64> {
+        let said: Value = serde_json::from_str(&watch::get(&port, "/status.json", "").2).unwrap();
+        said["state"]["sessions"][0]["runs"].as_u64()
+    };
+    while runs().unwrap_or_default() == 0 {
+        assert!(Instant::now() < end, "nothing is run");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The one session is taken: this waits in the line, in which nobody else has room.
+    let waiting = asked(&gateway, 1);
+    while page::ask(&gateway, 1, "\"waiting\"").0 != "429" {
+        assert!(Instant::now() < end, "there is room for ever more");
+    }
+    drop(waiting);
+    let next = loop {
+        match page::ask(&gateway, 1, "\"waiting\"") {
+            (status, stream) if status == "200" => break stream,
+            (status, _) => assert_eq!(status, "429"),
+        }
+        assert!(Instant::now() < end, "the place in the line is never free");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    drop(running);
+    let answered = BufReader::new(next).lines().map(Result::unwrap).find(|line| line.contains("\"answer\""));
+    assert!(answered.is_some());
+    sites.await_log(0, "whoever asked waits no more");
+    gateway.answers(3);
 }

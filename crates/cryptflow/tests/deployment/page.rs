@@ -140,13 +140,13 @@ fn people_are_told_what_the_command_says() {
 
 /// Asks for rows, and reads what is said until a line has this; the status, and the connection, whose end is that
 /// nobody waits for the answer.
-fn ask(gateway: &Gateway, rows: usize, until: &str) -> (String, TcpStream) {
+pub(crate) fn ask(gateway: &Gateway, rows: usize, until: &str) -> (String, TcpStream) {
     let csv = table(&common::rows(rows));
     let head = json!({ "files": [{ "name": "a.csv", "size": csv.len() }] }).to_string();
     let mut stream = TcpStream::connect(&gateway.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = format!(
-        "POST /page/api/models/tiny/run HTTP/1.1\r\nhost: gateway\r\ninference-header-content-length: {}\r\n\
+        "POST /page/api/models/tiny/run HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\ninference-header-content-length: {}\r\n\
          content-length: {}\r\n\r\n{head}",
         head.len(),
         head.len() + csv.len()

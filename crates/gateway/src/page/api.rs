@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::lines::Lines;
-use super::stop::Waiting;
 use super::upload::uploads;
-use super::{Described, Event, Ran, Stop};
+use super::{Described, Event, Ran};
 use crate::failure::Failure;
 use crate::keys::Holder;
 use crate::rest;
 use crate::state::State;
+use crate::stop::{Stop, Waiting};
 use crate::tensor::Tensor;
 
 pub(super) fn routes() -> Router<State> {

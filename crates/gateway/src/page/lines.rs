@@ -9,7 +9,7 @@ use http_body::Frame;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::api::Line;
-use super::stop::Waiting;
+use crate::stop::Waiting;
 
 /// Lines, to the one that is the end.
 pub(super) struct Lines {

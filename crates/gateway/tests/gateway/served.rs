@@ -1,5 +1,6 @@
 //! A gateway that serves, and what is sent to it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -15,9 +16,11 @@ use serde_json::Value;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Doubles the rows of x; `y` is the result, `many` is how many elements are positive. A row that begins
-/// with 13 is held back; one that begins with 99 waits until it is let go.
+/// with 13 is held back; one that begins with 99 waits until it is let go, and one with 98 until nobody waits for it.
 pub(crate) struct Doubles {
     pub(crate) go: Arc<(Mutex<bool>, Condvar)>,
+    /// How many wait until nobody waits for them.
+    held: Arc<AtomicUsize>,
 }
 
 fn spec(name: &str, datatype: Datatype, shape: &[i64]) -> TensorSpec {
@@ -42,11 +45,19 @@ impl Models for Doubles {
         }))
     }
 
-    fn infer(&self, _: &str, inputs: Vec<Tensor>) -> Result<Answer, Failure> {
+    fn infer(&self, _: &str, inputs: Vec<Tensor>, stop: Stop) -> Result<Answer, Failure> {
         let [x] = inputs.as_slice() else { return Err(Failure::Request("x alone is wanted".into())) };
         match x.data.first() {
             Some(&13.0) => return Err(Failure::Held("it is held back".into())),
             Some(&14.0) => panic!("a defect"),
+            Some(&98.0) => {
+                let (held, until) = mpsc::channel::<()>();
+                stop.then(move || drop(held));
+                self.held.fetch_add(1, Ordering::SeqCst);
+                let _ = until.recv();
+                self.held.fetch_sub(1, Ordering::SeqCst);
+                return Err(Failure::Unavailable("nobody waits for the answer".into()));
+            }
             Some(&99.0) => {
                 let go = self.go.1.wait_while(self.go.0.lock().unwrap(), |go| !*go);
                 drop(go.unwrap());
@@ -113,6 +124,7 @@ impl Page for Doubles {
 pub(crate) struct Served {
     pub(crate) address: String,
     pub(crate) go: Arc<(Mutex<bool>, Condvar)>,
+    pub(crate) held: Arc<AtomicUsize>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -138,7 +150,8 @@ impl Served {
 
     fn of(keys: Option<Keys>, tls: Option<Tls>, waiting: usize, page: bool, grace: Duration) -> Served {
         let go = Arc::new((Mutex::new(false), Condvar::new()));
-        let models = Arc::new(Doubles { go: Arc::clone(&go) });
+        let held = Arc::<AtomicUsize>::default();
+        let models = Arc::new(Doubles { go: Arc::clone(&go), held: Arc::clone(&held) });
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = mpsc::channel::<()>();
         let page = page.then(|| Arc::clone(&models) as Arc<dyn Page>);
@@ -154,7 +167,7 @@ impl Served {
             serve(models, options, listening, async { drop(ended.await) }).unwrap();
         });
         let address = told.recv().unwrap();
-        Served { address, go, stop: Some(stop), thread: Some(thread) }
+        Served { address, go, held, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Asks it to stop, and waits until it has.

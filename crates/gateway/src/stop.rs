@@ -56,7 +56,7 @@ impl Stop {
 }
 
 /// Somebody who waits: whoever drops this waits no more.
-pub(super) struct Waiting(pub(super) Stop);
+pub(crate) struct Waiting(pub(crate) Stop);
 
 impl Drop for Waiting {
     fn drop(&mut self) {

@@ -37,6 +37,7 @@ pub mod refusals;
 pub mod remote;
 pub mod report;
 pub mod results;
+pub mod running;
 pub mod serving;
 pub mod site_file;
 pub mod standing;

@@ -42,6 +42,13 @@ pub struct SiteLock {
 }
 
 impl SiteLock {
+    /// The file of a store's lock, and the process that it names: that runs the site's party, or did once.
+    pub fn named(store: &Path) -> Option<(PathBuf, u32)> {
+        let path = store.join(FILE);
+        let id = process(&mut File::open(&path).ok()?)?;
+        Some((path, id))
+    }
+
     /// Takes the site with this store.
     ///
     /// # Errors
@@ -54,10 +61,8 @@ impl SiteLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut said = String::new();
                 // Best effort: the refusal stands without it.
-                let read = (&mut file).take(LONGEST).read_to_string(&mut said);
-                let process = read.ok().and(said.trim().parse::<u32>().ok()).map(|id| id.to_string());
+                let process = process(&mut file).map(|id| id.to_string());
                 return Err(LockError::Held { path, process });
             }
             Err(TryLockError::Error(source)) => return Err(fail(source)),
@@ -69,4 +74,11 @@ impl SiteLock {
         written.map_err(fail)?;
         Ok(SiteLock { _file: file })
     }
+}
+
+/// The process that such a file names.
+fn process(file: &mut File) -> Option<u32> {
+    let mut said = String::new();
+    file.take(LONGEST).read_to_string(&mut said).ok()?;
+    said.trim().parse().ok()
 }

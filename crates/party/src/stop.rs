@@ -38,7 +38,10 @@ pub(crate) fn run(
                     "the configuration was read again: nothing is new".into()
                 }
                 Ok(changes) => format!("the configuration was read again: {}", changes.join("; ")),
-                Err(error) => format!("the configuration was not loaded, and all stays as it was: {error}"),
+                Err(error) => {
+                    service.record("not-reloaded", json!({ "reason": error.to_string() }));
+                    format!("the configuration was not loaded, and all stays as it was: {error}")
+                }
             }),
             // Whoever says it twice means it.
             _ if stopping => return Ok(()),

@@ -10,6 +10,7 @@ use cryptflow_wire::tls::{Fingerprint, Identity};
 
 use super::init::{self, Entry};
 use crate::error::{Error, Result};
+use crate::running::{Reloaded, Running, running};
 use crate::site_file::{Rights, SiteFile};
 
 /// Take participants into a site's configuration, or out of it, and change the site's key.
@@ -21,6 +22,8 @@ pub(crate) enum Arguments {
     Add(Add),
     /// Take a client out.
     Remove(Remove),
+    /// Have this site's party, which runs on this machine, read its configuration again.
+    Reload(Where),
     /// Change this site's key, in two steps, so that nobody is cut off meanwhile.
     Renew(Renew),
 }
@@ -60,6 +63,8 @@ pub(crate) struct Add {
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
+    then: Then,
+    #[command(flatten)]
     site: Where,
 }
 
@@ -69,7 +74,17 @@ pub(crate) struct Remove {
     /// Its name.
     client: String,
     #[command(flatten)]
+    then: Then,
+    #[command(flatten)]
     site: Where,
+}
+
+/// What follows a change.
+#[derive(Args)]
+struct Then {
+    /// Have the party, which runs on this machine, take it in at once: as `cryptflow site reload` does.
+    #[arg(long)]
+    reload: bool,
 }
 
 /// Change this site's key, in two steps, so that nobody is cut off meanwhile: make a new one, and have all others
@@ -92,8 +107,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let mut file = SiteFile::read(&remove.site.config)?;
             file.remove(&remove.client)?;
             file.write()?;
-            told(&remove.site.config, &[format!("client {} is gone", remove.client)])
+            told(&remove.site.config, &[format!("client {} is gone", remove.client)], &remove.then)
         }
+        Arguments::Reload(at) => reload(&at.config),
         Arguments::Renew(Renew { switch: false, site }) => announce(&site.config),
         Arguments::Renew(Renew { switch: true, site }) => switch(&site.config),
     }
@@ -119,26 +135,76 @@ fn take_in(add: &Add) -> Result<()> {
     let mut file = SiteFile::read(&add.site.config)?;
     let changes = file.add(&text, &rights, add.replace)?;
     if changes.is_empty() {
-        return super::print("all of it is known already: nothing was changed");
+        super::print("all of it is known already: nothing was changed")?;
+        return if add.then.reload { reload(&add.site.config) } else { Ok(()) };
     }
     file.write()?;
-    told(&add.site.config, &changes)?;
+    told(&add.site.config, &changes, &add.then)?;
     if changes.iter().any(|change| change.contains("fingerprint = ")) {
         super::print("Read the fingerprint out to its operator over the telephone, before you rely on it.")?;
     }
     Ok(())
 }
 
-/// Says what has changed, and what that takes.
-fn told(config: &Path, changes: &[String]) -> Result<()> {
+/// Says what has changed, and what that takes, or does it.
+fn told(config: &Path, changes: &[String], then: &Then) -> Result<()> {
     super::print(&format!("{}:\n  {}", config.display(), changes.join("\n  ")))?;
-    match Config::read(config) {
-        Ok(config) if config.listen.is_some() => {
-            super::print("A party that runs takes it in when it is sent SIGHUP.")
-        }
-        Ok(_) => Ok(()),
-        Err(error) => super::print(&format!("It is not complete yet: {error}")),
+    if then.reload {
+        return reload(config);
     }
+    let site = match Config::read(config) {
+        Ok(site) if site.listen.is_some() => site,
+        Ok(_) => return Ok(()),
+        Err(error) => return super::print(&format!("It is not complete yet: {error}")),
+    };
+    super::print(&match running(&site) {
+        Ok(processes) if processes.is_empty() => NOT_HERE.into(),
+        Ok(processes) => format!(
+            "The party that runs here ({}) has not taken it in yet: cryptflow site reload --config {}",
+            numbers(&processes),
+            config.display()
+        ),
+        Err(error) => error.to_string(),
+    })
+}
+
+/// What a party takes that does not run on this machine, as far as can be seen.
+const NOT_HERE: &str = "No process of this party is found on this machine. Where one runs, it takes the configuration in when it is sent \
+                        SIGHUP: kill -HUP PROCESS, or systemctl reload UNIT";
+
+fn numbers(processes: &[Running]) -> String {
+    let numbers: Vec<String> = processes.iter().map(|process| format!("process {}", process.id)).collect();
+    numbers.join(", ")
+}
+
+/// Has the party that runs here read its configuration again, and says what came of it.
+fn reload(config: &Path) -> Result<()> {
+    let site = Config::read(config).map_err(Error::new)?;
+    if site.listen.is_none() {
+        return Err(Error::at(config, "it is no party's: there is nothing that would read it again"));
+    }
+    let processes = running(&site)?;
+    if processes.is_empty() {
+        return Err(Error::new(NOT_HERE));
+    }
+    let mut refused = Vec::new();
+    for process in &processes {
+        let id = process.id;
+        match process.reload()? {
+            Some(Reloaded::Taken(changes)) if changes.is_empty() => {
+                super::print(&format!("process {id} has read its configuration again: nothing is new"))?;
+            }
+            Some(Reloaded::Taken(changes)) => {
+                let changes = changes.join("; ");
+                super::print(&format!("process {id} has read its configuration again: {changes}"))?;
+            }
+            Some(Reloaded::Refused(reason)) => refused.push(format!("process {id} has not taken it in: {reason}")),
+            None => refused.push(format!(
+                "process {id} was told, and did not write down what came of it: what it says on its standard error does"
+            )),
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Error::new(refused.join("\n"))) }
 }
 
 /// This site's own table.
@@ -189,7 +255,7 @@ fn announce(config: &Path) -> Result<()> {
     file.write()?;
     super::print(&format!(
         "made {} and {}\n\nSend the others these lines, read the fingerprint out to them over the telephone, and have each take them in \
-         (cryptflow site add) and load them (SIGHUP at a party):\n\n{}\n\n\
+         (cryptflow site add; at a party that runs, with --reload):\n\n{}\n\n\
          Once all have, stop this site's party, and: cryptflow site renew --switch",
         folder.join(certificate).display(),
         folder.join(key).display(),

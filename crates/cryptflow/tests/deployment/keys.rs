@@ -69,6 +69,79 @@ fn a_client_comes_and_goes_by_its_table() {
     assert!(error.contains("no client is called \"bob\" here"), "{error}");
 }
 
+/// The party that runs takes a change in when it is told to, by the command that made it or by another, and the command
+/// says what came of it.
+#[test]
+fn a_party_that_runs_takes_changes_in() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    sites.another_client("bob");
+    sites.edit("bob", "role = \"client\"\n", "role = \"client\"\nname = \"bob\"\n");
+    let bob = table(&sites, "bob");
+    for (index, party) in PARTIES.into_iter().enumerate() {
+        let id = sites.id(index);
+        let said = site(&sites, party, &["add", &bob, "--reload"]).unwrap();
+        let taken = format!("process {id} has read its configuration again: client bob is new");
+        assert!(said.contains(&taken), "{said}");
+    }
+    predict(&sites, "bob").unwrap();
+
+    // What was not asked for is not done, and what to type is said.
+    let said = site(&sites, "p1", &["remove", "bob"]).unwrap();
+    let type_this = format!(
+        "(process {}) has not taken it in yet: cryptflow site reload --config {}",
+        sites.id(1),
+        sites.config("p1").display()
+    );
+    assert!(said.contains(&type_this), "{said}");
+    predict(&sites, "bob").unwrap();
+    let said = site(&sites, "p1", &["reload"]).unwrap();
+    assert!(said.contains("has read its configuration again: client bob is gone"), "{said}");
+    let error = predict(&sites, "bob").unwrap_err();
+    assert!(error.contains("P1") && error.contains("does not accept this key"), "{error}");
+    let said = site(&sites, "p1", &["reload"]).unwrap();
+    assert!(said.contains("nothing is new"), "{said}");
+    let said = site(&sites, "p0", &["add", &bob, "--reload"]).unwrap();
+    assert!(said.contains("known already") && said.contains("nothing is new"), "{said}");
+    let said = site(&sites, "p0", &["remove", "bob", "--reload"]).unwrap();
+    assert!(said.contains("client bob is gone"), "{said}");
+
+    // What cannot change while it runs is said here as in its log.
+    let address = sites.addresses[2].clone();
+    sites.edit("p2", &format!("listen = \"{address}\""), "listen = \"127.0.0.1:1\"");
+    let error = site(&sites, "p2", &["reload"]).unwrap_err();
+    assert!(error.contains("has not taken it in: site.listen differs"), "{error}");
+    let log = std::fs::read_to_string(sites.site("p2").join("audit.jsonl")).unwrap();
+    assert!(log.contains("\"event\":\"not-reloaded\""), "{log}");
+    std::fs::write(sites.config("p2"), "role =").unwrap();
+    let error = site(&sites, "p2", &["reload"]).unwrap_err();
+    assert!(error.contains("cryptflow.toml"), "{error}");
+    assert_eq!(sites.ended(2), None);
+}
+
+/// Nobody is told anything by mistake: a lock may name a process that is gone, and whose number is another's.
+#[test]
+fn no_other_process_is_told() {
+    let mut sites = Sites::new(false);
+    sites.start();
+    let error = site(&sites, "client", &["reload"]).unwrap_err();
+    assert!(error.contains("it is no party's"), "{error}");
+    sites.kill(1);
+    for left in [None, Some(std::process::id().to_string()), Some("what".into()), Some(u32::MAX.to_string())]
+    {
+        if let Some(left) = left {
+            std::fs::write(sites.site("p1").join("store").join("lock"), left).unwrap();
+        }
+        // The process of this test would end.
+        let error = site(&sites, "p1", &["reload"]).unwrap_err();
+        assert!(error.contains("No process of this party is found on this machine"), "{error}");
+    }
+    sites.another_client("bob");
+    let said = site(&sites, "p1", &["add", &table(&sites, "bob")]).unwrap();
+    assert!(said.contains("kill -HUP PROCESS"), "{said}");
+}
+
 /// A key that nobody announced could be anybody's.
 #[test]
 fn a_key_that_was_not_announced_is_not_taken_in() {

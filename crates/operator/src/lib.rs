@@ -12,5 +12,7 @@ mod token;
 
 pub use metrics::metrics;
 pub use port::{Port, PortError};
-pub use state::{Audit, Cause, Files, Memory, Model, Party, Peer, Places, Session, State, Totals, Watched};
+pub use state::{
+    Audit, Cause, Files, Memory, Model, Party, Peer, Places, Session, State, Totals, Version, Watched,
+};
 pub use token::{Token, TokenError};

@@ -45,9 +45,19 @@ pub fn metrics(state: &State) -> String {
     let mut held = text.family("cryptflow_memory_bytes", "gauge", "Memory that processes hold.");
     memory.party.iter().for_each(|count| held.sample(&[("of", "party")], count));
     held.sample(&[("of", "sessions")], memory.sessions);
-    text.family("cryptflow_models", "gauge", "Models that the party keeps.").value(state.models.len());
+    text.family("cryptflow_models", "gauge", "Models that the party keeps.")
+        .value(state.models.iter().filter(|model| model.is_there()).count());
     text.family("cryptflow_models_damaged", "gauge", "Models of which what is kept cannot be read.")
         .value(state.models.iter().filter(|model| model.damage.is_some()).count());
+    let mut used =
+        text.family("cryptflow_model_version", "gauge", "Number of the version of a model that is used.");
+    for model in &state.models {
+        model.used.iter().for_each(|number| used.sample(&[("model", &model.name)], number));
+    }
+    let mut kept = text.family("cryptflow_model_versions", "gauge", "Versions of a model that are kept.");
+    for model in &state.models {
+        kept.sample(&[("model", &model.name)], model.versions.len());
+    }
     peers(&mut text, state);
     text.family("cryptflow_audit_entries", "gauge", "Entries of the audit log.").value(audit.entries);
     text.family("cryptflow_audit_writable", "gauge", "1 where the last entry could be written.")

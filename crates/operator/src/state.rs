@@ -152,11 +152,43 @@ pub struct Peer {
 pub struct Model {
     /// Its name.
     pub name: String,
-    /// The protocol that it was deployed for.
+    /// The protocol that it was deployed for; empty where none is used, or it is damaged.
     pub protocol: String,
-    /// The digest on which all parties agree; empty where its file is damaged.
+    /// The digest on which all parties agree; empty where none is used, or it is damaged.
     pub digest: String,
-    /// What is wrong with its file.
+    /// What is wrong with the version that is used.
+    pub damage: Option<String>,
+    /// The number of the version that is used; nothing where none is yet.
+    pub used: Option<u64>,
+    /// All versions that the party keeps, the newest first.
+    pub versions: Vec<Version>,
+}
+
+impl Model {
+    /// Whether it is served, or was, before it was damaged: otherwise it is about to come, or has gone.
+    pub fn is_there(&self) -> bool {
+        self.used.is_some() || self.damage.is_some()
+    }
+}
+
+/// A version of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Version {
+    /// Its number, which is the same at all parties.
+    pub generation: u64,
+    /// `used`; `staged`, where not all parties are known to hold it; or `previous`, where there is a way back to it.
+    pub state: &'static str,
+    /// The protocol that it was deployed for; nothing where the version is that the model was removed.
+    pub protocol: Option<String>,
+    /// The digest of what was deployed.
+    pub digest: Option<String>,
+    /// Bytes of this party's part.
+    pub bytes: Option<u64>,
+    /// When it was taken: seconds since 1970.
+    pub time: u64,
+    /// Who brought it.
+    pub client: String,
+    /// What is wrong with it.
     pub damage: Option<String>,
 }
 

@@ -92,3 +92,28 @@ pub struct Model {
     /// Its versions, the newest first; or why they cannot be read.
     pub versions: Result<Vec<Kept>, String>,
 }
+
+/// The version that is used, of all that are kept, the newest first: the newest that is committed, if that is a model.
+pub fn used(versions: &[Kept]) -> Option<&Kept> {
+    let newest = versions.iter().find(|kept| kept.committed);
+    newest.filter(|kept| kept.version.content != Content::Removed)
+}
+
+impl Model {
+    /// The protocol and the digest of the version that is used, where it is of use.
+    pub fn served(&self) -> Option<(ProtocolName, [u8; 32])> {
+        let used = used(self.versions.as_ref().ok()?).filter(|used| used.trouble.is_none())?;
+        match &used.version.content {
+            Content::Deployed { digest, protocol, .. } => Some((*protocol, *digest)),
+            Content::Removed => None,
+        }
+    }
+
+    /// Why the version that is used is of no use, or which one that is cannot be read.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.versions {
+            Err(reason) => Some(reason),
+            Ok(versions) => used(versions)?.trouble.as_deref(),
+        }
+    }
+}

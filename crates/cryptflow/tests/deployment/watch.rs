@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use cryptflow::remote::Site;
+use cryptflow_party::greeting::{Ask, held, say};
 
+use crate::owner::Owner;
 use crate::sites::{PATIENCE, Sites, cryptflow, free_address, outcome};
 use crate::words::failed;
 
@@ -190,6 +192,77 @@ fn a_party_is_ready_when_the_others_are_reached_and_agree() {
         (&status["unusable"][0]["party"], &status["unusable"][0]["code"]),
         (&0.into(), &"key-not-accepted".into())
     );
+}
+
+/// What the operator sees of versions is what parties and clients say of them.
+#[test]
+fn versions_are_shown() {
+    let (mut sites, ports) = watched();
+    sites.start();
+    sites.deploy("mirror").unwrap();
+    let models = |port: &String| -> Value {
+        let (status, _, text) = get(port, "/status.json", "");
+        assert_eq!(status, 200);
+        let said: Value = serde_json::from_str(&text).unwrap();
+        said["state"]["models"].clone()
+    };
+    let await_models = |port: &String, what: &str, are: &dyn Fn(&Value) -> bool| {
+        let end = Instant::now() + PATIENCE;
+        while !are(&models(port)) {
+            assert!(Instant::now() < end, "{what}: {:#}", models(port));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    // Number, state and whether it is a model, of each version.
+    let versions = |models: &Value| -> Vec<(u64, String, bool)> {
+        let all = models[0]["versions"].as_array().unwrap().iter();
+        let one = |version: &Value| {
+            let state = version["state"].as_str().unwrap().to_string();
+            (version["generation"].as_u64().unwrap(), state, version["digest"].is_string())
+        };
+        all.map(one).collect()
+    };
+    let state = |number: u64, state: &str, model: bool| (number, state.to_string(), model);
+    sites.deploy("porthos").unwrap();
+    for (index, port) in ports.iter().enumerate() {
+        let expected = vec![state(2, "used", true), state(1, "previous", true)];
+        await_models(port, "two versions", &|models| models[0]["used"] == 2 && versions(models) == expected);
+        let shown = models(port);
+        let store = sites.store(index).kept("tiny").unwrap();
+        for (version, kept) in shown[0]["versions"].as_array().unwrap().iter().zip(&store) {
+            assert_eq!(version["client"], "alice");
+            assert_eq!(version["time"], kept.version.time);
+            assert_eq!(version["damage"], Value::Null);
+            let digest = kept.version.content.digest().map(|byte| format!("{byte:02x}")).concat();
+            assert_eq!(version["digest"], digest);
+        }
+        assert_eq!(shown[0]["versions"][0]["protocol"], "porthos");
+        assert_eq!(shown[0]["versions"][0]["digest"], shown[0]["digest"]);
+        assert!(shown[0]["versions"][0]["bytes"].as_u64().unwrap() > 0);
+        let (_, _, text) = get(port, "/metrics", "");
+        assert_eq!(metric(&text, "cryptflow_model_version{model=\"tiny\"}"), 2.0);
+        assert_eq!(metric(&text, "cryptflow_model_versions{model=\"tiny\"}"), 2.0);
+    }
+    // A change that is not done, and one that is undone.
+    let site = Site::read(&sites.config("client"), None).unwrap();
+    let mut owner = Owner::alone(&site, "tiny");
+    let (name, generation) = ("tiny".to_string(), owner.generation);
+    say(&mut owner.channels[1], &Ask::Remove { name, generation }).unwrap();
+    held(&mut owner.channels[1]).unwrap();
+    await_models(&ports[1], "a version that is staged", &|models| {
+        versions(models)[0] == state(3, "staged", false) && models[0]["used"] == 2
+    });
+    drop(owner);
+    outcome(sites.client(&["models", "rollback", "tiny"])).unwrap();
+    await_models(&ports[1], "a version as before", &|models| {
+        let versions = versions(models);
+        versions[0] == state(4, "used", true) && models[0]["protocol"] == "mirror"
+    });
+    outcome(sites.client(&["models", "rm", "tiny"])).unwrap();
+    for port in &ports {
+        await_models(port, "no model", &|models| *models == serde_json::json!([]));
+        assert_eq!(metric(&get(port, "/metrics", "").2, "cryptflow_models"), 0.0);
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) use room::free;
 
 use crate::deployment::{Deployment, Part, check_name};
 use crate::holding::Held;
-use crate::versions::{Content, Kept, Model, Version};
+use crate::versions::{Content, Kept, Model, Version, used};
 
 /// A folder of a model ends in this, the files in it in those.
 const MODEL: &str = ".model";
@@ -252,8 +252,7 @@ impl Store {
     /// # Errors
     /// It cannot be read.
     pub fn current(&self, name: &str) -> Result<Option<Kept>, StoreError> {
-        let newest = self.kept(name)?.into_iter().find(|kept| kept.committed);
-        Ok(newest.filter(|kept| kept.version.content != Content::Removed))
+        Ok(used(&self.kept(name)?).cloned())
     }
 
     /// The file of a deployment that is committed under a name.

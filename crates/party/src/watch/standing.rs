@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::messages::SessionError;
 use crate::site::Site;
 use crate::store::Store;
-use crate::versions::Content;
+use crate::versions::Model;
 
 /// How long what was read of the store is believed where its folder is as it was: heads of files are long.
 const BELIEVED: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub struct Differing {
 /// What a party keeps.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    pub(super) models: Vec<KeptModel>,
+    pub(super) models: Vec<Model>,
     /// Why the store cannot be read.
     pub(super) failure: Option<String>,
 }
@@ -64,14 +64,6 @@ pub(super) struct Known {
     when: Instant,
     changed: Vec<SystemTime>,
     kept: Arc<Kept>,
-}
-
-/// A model.
-#[derive(Debug)]
-pub(super) struct KeptModel {
-    pub(super) name: String,
-    /// The protocol and the digest, or what is wrong with the file.
-    pub(super) content: Result<(String, [u8; 32]), String>,
 }
 
 /// When the folder of the store, and each folder in it, was changed last.
@@ -120,8 +112,8 @@ pub fn own_standing(config: &Config, trust: Option<&Trust>) -> Result<Standing, 
 
 fn standing(config: &Config, trust: Option<&Trust>, kept: &Kept) -> Standing {
     let models = kept.models.iter().filter_map(|model| {
-        let (_, digest) = model.content.as_ref().ok()?;
-        Some((model.name.clone(), *digest))
+        let (_, digest) = model.served()?;
+        Some((model.name.clone(), digest))
     });
     Standing {
         software: env!("CARGO_PKG_VERSION").into(),
@@ -133,24 +125,10 @@ fn standing(config: &Config, trust: Option<&Trust>, kept: &Kept) -> Standing {
 }
 
 fn read(store: &Store) -> Kept {
-    let names = match store.names() {
-        Ok(names) => names,
-        Err(error) => return Kept { models: Vec::new(), failure: Some(error.to_string()) },
-    };
-    let models = names.into_iter().filter_map(|name| {
-        let content = match store.current(&name) {
-            // What was removed, or never committed, is none.
-            Ok(None) => return None,
-            Ok(Some(kept)) => match (kept.trouble, kept.version.content) {
-                (Some(trouble), _) => Err(trouble),
-                (None, Content::Deployed { digest, protocol, .. }) => Ok((protocol.to_string(), digest)),
-                (None, Content::Removed) => return None,
-            },
-            Err(error) => Err(error.to_string()),
-        };
-        Some(KeptModel { name, content })
-    });
-    Kept { models: models.collect(), failure: None }
+    match store.models() {
+        Ok(models) => Kept { models, failure: None },
+        Err(error) => Kept { models: Vec::new(), failure: Some(error.to_string()) },
+    }
 }
 
 /// Milliseconds since 1970.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use cryptflow_operator::{Audit, Cause, Files, Memory, Model, Party, Peer, Places, Session, State, Watched};
+use cryptflow_operator::{
+    Audit, Cause, Files, Memory, Model, Party, Peer, Places, Session, State, Version, Watched,
+};
 
 use super::peers::causes;
 use super::standing::{Kept, clock};
@@ -11,6 +13,7 @@ use super::{Running, locked, resident};
 use crate::code::Code;
 use crate::service::Service;
 use crate::site::Site;
+use crate::versions::{self, Content};
 
 impl Watched for Service {
     fn state(&self) -> State {
@@ -35,7 +38,7 @@ impl Watched for Service {
                 waiting: occupancy.waiting,
             },
             peers: self.peers(site),
-            models: kept.models.iter().map(model).collect(),
+            models: kept.models.iter().filter_map(model).collect(),
             audit: Audit { entries, head: hex::encode(head), writable },
             memory,
             files: Files {
@@ -117,9 +120,9 @@ impl Service {
             found.push(of_this(Code::Busy, None, "this party is being stopped".into(), advice));
         }
         for model in &kept.models {
-            if let Err(damage) = &model.content {
+            if let Some(damage) = model.damage() {
                 let advice = "whoever deployed it deploys it again: cryptflow deploy --replace";
-                found.push(of_this(Code::DamagedModel, Some(&model.name), damage.clone(), advice));
+                found.push(of_this(Code::DamagedModel, Some(&model.name), damage.into(), advice));
             }
         }
         let own = self.watch.standing(site);
@@ -149,13 +152,46 @@ fn session(running: &Running) -> Session {
     }
 }
 
-fn model(kept: &super::standing::KeptModel) -> Model {
-    let name = kept.name.clone();
-    match &kept.content {
-        Ok((protocol, digest)) => {
-            Model { name, protocol: protocol.clone(), digest: hex::encode(digest), damage: None }
+/// A model, where anything is kept of it but that it was removed.
+fn model(kept: &versions::Model) -> Option<Model> {
+    let all = kept.versions.as_deref().unwrap_or_default();
+    if kept.versions.is_ok() && all.iter().all(|kept| kept.version.content == Content::Removed) {
+        return None;
+    }
+    let used = versions::used(all).map(|used| used.version.generation);
+    let (protocol, digest) = kept.served().unzip();
+    Some(Model {
+        name: kept.name.clone(),
+        protocol: protocol.map(|protocol| protocol.to_string()).unwrap_or_default(),
+        digest: digest.map(hex::encode).unwrap_or_default(),
+        damage: kept.damage().map(String::from),
+        used,
+        versions: all.iter().map(|kept| version(kept, used)).collect(),
+    })
+}
+
+fn version(kept: &versions::Kept, used: Option<u64>) -> Version {
+    let versions::Version { generation, content, time, client, .. } = &kept.version;
+    let (protocol, digest, bytes) = match content {
+        Content::Deployed { digest, protocol, bytes } => {
+            (Some(protocol.to_string()), Some(hex::encode(digest)), Some(*bytes))
         }
-        Err(damage) => Model { name, damage: Some(damage.clone()), ..Model::default() },
+        Content::Removed => (None, None, None),
+    };
+    let state = match kept.committed {
+        false => "staged",
+        true if used == Some(*generation) => "used",
+        true => "previous",
+    };
+    Version {
+        generation: *generation,
+        state,
+        protocol,
+        digest,
+        bytes,
+        time: *time,
+        client: client.clone(),
+        damage: kept.trouble.clone(),
     }
 }
 

@@ -49,6 +49,7 @@ mod same_program;
 mod session;
 #[cfg(unix)]
 mod several;
+mod standing;
 mod tensorflow_graphs;
 mod tensorflow_operations;
 mod wrong_use;

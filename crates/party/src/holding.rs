@@ -57,7 +57,7 @@ impl Promise<'_> {
     ///
     /// # Errors
     /// The key cannot sign.
-    pub(crate) fn sign(&self, identity: &Identity, party: usize) -> Result<Held, SessionError> {
+    pub fn sign(&self, identity: &Identity, party: usize) -> Result<Held, SessionError> {
         Ok(Held {
             deployment: self.deployment,
             certificate: identity.certificate().to_vec(),

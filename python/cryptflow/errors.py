@@ -89,7 +89,13 @@ class ProgramError(Error):
 
 
 class PartyError(Error, RuntimeError):
-    """A party did not start, failed, or is gone."""
+    """A party did not start, failed, refuses, or is gone."""
+
+    @property
+    def word(self) -> str:
+        """What the parties call it, as `cryptflow --json` prints it: `busy`, `unreachable`, `unknown-model`, … Empty where
+        there is no word for it. `code` is `party-` and this word."""
+        return self.code.partition("-")[2]
 
 
 class SiteError(Error, ValueError):

@@ -24,8 +24,16 @@ class Site:
     ----------
     config
         The site's configuration, or the folder of its `cryptflow.toml`.
+    patience
+        Seconds for which `model` and `predict` go on asking where parties are busy, and wait in their lines. A party that
+        is away is waited for, too, for 15 s of them at most. 0 asks once.
     insecure_simulated_tee
         Accept evidence of the simulated root of trust in this folder: proves nothing, protects nothing.
+
+    Attributes
+    ----------
+    patience
+        As above: it may be set at any time, and holds for what is asked for from then on.
 
     Raises
     ------
@@ -33,9 +41,16 @@ class Site:
         The configuration, or a file that it names, is missing or wrong.
     """
 
+    patience: float
+
     def __init__(
-        self, config: str | os.PathLike[str] = ".", *, insecure_simulated_tee: str | os.PathLike[str] | None = None
+        self,
+        config: str | os.PathLike[str] = ".",
+        *,
+        patience: float = 60.0,
+        insecure_simulated_tee: str | os.PathLike[str] | None = None,
     ) -> None:
+        self.patience = patience
         path = os.fspath(config)
         if os.path.isdir(path):
             path = os.path.join(path, "cryptflow.toml")
@@ -47,13 +62,15 @@ class Site:
         return self._native.parties
 
     def status(self) -> list[dict[str, Any]]:
-        """What each party says of itself; `{"error": …}` of one that cannot be reached."""
-        return [json.loads(said) if said is not None else {"error": error} for said, error in self._native.status()]
+        """What each party says of itself; `{"error": …, "code": …}`, a text and a word, of one that cannot be reached."""
+        return [json.loads(said) for said in self._native.status()]
 
-    def deploy(self, program: Program, name: str, *, protocol: str = "mirror", replace: bool = False) -> str:
+    def deploy(
+        self, program: Program, name: str, *, protocol: str = "mirror", replace: bool = False, progress: Wanted = None
+    ) -> str:
         """Shares a program's weights into the stores of the parties; no party learns them.
 
-        All of them keep their parts, or none does.
+        All of them keep their parts, or none does: also where this is broken off (Ctrl-C, or an exception of `progress`).
 
         Parameters
         ----------
@@ -65,11 +82,14 @@ class Site:
             The protocol that it will be used with.
         replace
             In the place of another model of this name.
+        progress
+            Who is told how far it is: as in `Program.run`, in bytes that have arrived at the parties.
 
         Returns
         -------
         str
-            The digest of program and weights, by which clients know it.
+            The digest of program and weights, by which clients know it. Where parties have several lanes, the model is
+            brought to each, with a sharing of its own, and this is the digest of the first.
 
         Raises
         ------
@@ -78,7 +98,8 @@ class Site:
         PartyError
             A party cannot be reached, does not allow it, or keeps another model under this name.
         """
-        return self._native.deploy(program._native, name, protocol, replace)
+        with Progress(progress, DEBUG) as bar:
+            return self._native.deploy(program._native, name, protocol, replace, bar.callback())
 
     def model(self, name: str, *, digest: str | None = None) -> DeployedModel:
         """A model that the parties keep.
@@ -93,14 +114,14 @@ class Site:
         Returns
         -------
         DeployedModel
-            What the parties keep of it, without the weights.
+            What the parties keep of it, without the weights. It has this site's patience.
 
         Raises
         ------
         PartyError
             A party cannot be reached, does not allow it, or keeps no such model; or the parties keep different ones.
         """
-        return DeployedModel(self._native.model(name), name, digest)
+        return DeployedModel(self._native.model(name, self.patience), name, digest, self.patience)
 
     def __repr__(self) -> str:
         return f"<Site: parties {', '.join(self.parties)}>"
@@ -113,16 +134,20 @@ class DeployedModel:
     ----------
     last
         What the last prediction took, and what the parties proved.
+    patience
+        Seconds for which a prediction waits for its session: as the site's, when this was asked for. It may be set.
     """
 
     last: RunReport | None
+    patience: float
 
-    def __init__(self, native: _native.Deployed, name: str, digest: str | None) -> None:
+    def __init__(self, native: _native.Deployed, name: str, digest: str | None, patience: float) -> None:
         from cryptflow.errors import PartyError
 
         if digest is not None and digest != native.digest:
-            raise PartyError(f"the parties keep {native.digest} under the name {name}, not {digest}", "party-digest")
+            raise PartyError(f"the parties keep {native.digest} under the name {name}, not {digest}", "party-different-model")
         self._native = native
+        self.patience = patience
         self.name = name
         self.last = None
 
@@ -173,7 +198,7 @@ class DeployedModel:
             An output left its bounds: the answer may be wrong.
         """
         with Progress(progress, DEBUG) as bar:
-            arrays, report, told = self._native.run(given(x), raw, bar.callback())
+            arrays, report, told = self._native.run(given(x), raw, self.patience, bar.callback())
         for text in told:
             warnings.warn(in_python(text), BoundsWarning, stacklevel=2)
         self.last = RunReport(json.loads(report))

@@ -87,6 +87,19 @@ impl Together {
     }
 }
 
+/// One of those who do something together. Where it ends without a word, as a thread does that panics or is unwound,
+/// it has failed: nobody waits for it.
+struct Doing<'a> {
+    together: &'a Together,
+    failed: bool,
+}
+
+impl Drop for Doing<'_> {
+    fn drop(&mut self) {
+        self.together.done(self.failed);
+    }
+}
+
 impl Site {
     /// Shares a model's weights into the parties' stores: all use it from then on, or none does.
     ///
@@ -241,8 +254,10 @@ impl Alone<'_> {
         let (stage, together, count) = (&stage, &Together::default(), self.channels.len());
         let one = |index: usize, channel: &mut Channel| {
             channel.extend(Instant::now() + deadline.saturating_add(GRACE));
+            let mut doing = Doing { together, failed: true };
             let staged = stage(index, channel, together);
-            together.done(!matches!(staged, Ok(Some(_))));
+            doing.failed = !matches!(staged, Ok(Some(_)));
+            drop(doing);
             // The others may need hours; who is silent for long is taken for gone.
             let staged = staged?;
             while !together.is_over(count) {

@@ -58,7 +58,7 @@ impl<'a> Patience<'a> {
     }
 
     /// The same, which is over as soon as nobody wants what is waited for.
-    pub(crate) fn unless(self, gone: &'a dyn Fn() -> bool) -> Patience<'a> {
+    pub fn unless(self, gone: &'a dyn Fn() -> bool) -> Patience<'a> {
         Patience { gone: Some(gone), ..self }
     }
 

@@ -1,6 +1,8 @@
 //! What goes wrong, as the exceptions of the package: `cryptflow.errors` has the classes, and knows
 //! them by the codes that are given here.
 
+use std::borrow::Cow;
+
 use cryptflow::compiling::CompilingError;
 use cryptflow::error::Error;
 use cryptflow::examples::ExamplesError;
@@ -11,6 +13,7 @@ use cryptflow::refusals::Refused;
 use cryptflow_athos::check::Why;
 use cryptflow_athos::compile::CompileError;
 use cryptflow_import::ImportError;
+use cryptflow_party::code::Code;
 use pyo3::prelude::*;
 
 use crate::arrays::ArrayError;
@@ -18,14 +21,14 @@ use crate::arrays::ArrayError;
 /// Why something was not done.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: &'static str,
+    code: Cow<'static, str>,
     text: String,
     nodes: Vec<Refused>,
 }
 
 impl Failure {
     pub(crate) fn new(code: &'static str, text: impl ToString) -> Failure {
-        Failure { code, text: text.to_string(), nodes: Vec::new() }
+        Failure { code: code.into(), text: text.to_string(), nodes: Vec::new() }
     }
 
     /// A compiled model, or what should be one.
@@ -33,9 +36,14 @@ impl Failure {
         Failure::new("program", error)
     }
 
-    /// A session that ended before its time.
-    pub(crate) fn party(error: impl ToString) -> Failure {
-        Failure::new("party", error)
+    /// What a party did not do, or a session that ended before its time: with the word that the parties have for it.
+    pub(crate) fn party(error: impl Into<Error>) -> Failure {
+        let error = error.into();
+        let code = match error.code() {
+            Code::Failed => "party".into(),
+            code => format!("party-{code}").into(),
+        };
+        Failure { code, ..Failure::new("party", error) }
     }
 
     /// With more to say.
@@ -45,7 +53,7 @@ impl Failure {
 
     /// A session does not outlive it.
     pub(crate) fn ends_session(&self) -> bool {
-        matches!(self.code, "party" | "internal")
+        matches!(self.code.split('-').next(), Some("party" | "internal"))
     }
 
     /// What was given is not what it should be.
@@ -65,7 +73,7 @@ impl Failure {
         let nodes: Vec<_> = self.nodes.into_iter().map(node).collect();
         let made = py
             .import("cryptflow.errors")
-            .and_then(|errors| errors.getattr("of")?.call1((self.code, self.text, nodes)));
+            .and_then(|errors| errors.getattr("of")?.call1((&*self.code, self.text, nodes)));
         match made {
             Ok(exception) => PyErr::from_value(exception),
             Err(error) => error,
@@ -77,7 +85,7 @@ impl From<CompilingError> for Failure {
     fn from(error: CompilingError) -> Failure {
         let text = error.to_string();
         match error {
-            CompilingError::Unsupported(nodes) => Failure { code: "unsupported", text, nodes },
+            CompilingError::Unsupported(nodes) => Failure { nodes, ..Failure::new("unsupported", text) },
             CompilingError::Import(error) => error.into(),
             CompilingError::RowsMixed { .. } => Failure::new("rows-mixed", text),
             CompilingError::Prepare { .. } => Failure::option(text),
@@ -98,7 +106,7 @@ impl From<ImportError> for Failure {
                 let node = |n: cryptflow_import::UnsupportedNode| {
                     Refused::new(&n.name, &n.op, &Why::Import(n.reason))
                 };
-                Failure { code: "unsupported", text, nodes: nodes.into_iter().map(node).collect() }
+                Failure { nodes: nodes.into_iter().map(node).collect(), ..Failure::new("unsupported", text) }
             }
             // Whatever else is wrong is wrong with the file, or with what was said of it.
             _ => Failure::new("model", text),
@@ -155,7 +163,7 @@ impl From<JobError> for Failure {
 
 impl From<LaunchError> for Failure {
     fn from(error: LaunchError) -> Failure {
-        Failure::party(error)
+        Failure::new("party", error)
     }
 }
 

@@ -220,7 +220,7 @@ impl Parties {
 }
 
 fn ended() -> Failure {
-    Failure::party("the parties have been ended; start others: with cryptflow.local() as parties: …")
+    Failure::new("party", "the parties have been ended; start others: with cryptflow.local() as parties: …")
 }
 
 #[pymethods]

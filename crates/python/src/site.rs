@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cryptflow::Error;
 use cryptflow::client::Client;
 use cryptflow::patience::Patience;
 use cryptflow::remote;
 use cryptflow::report::Report;
+use cryptflow_party::config::LONGEST;
 use cryptflow_party::deployment::{Deployment, check_name};
 use pyo3::prelude::*;
 
@@ -40,18 +41,23 @@ impl Site {
         self.site.parties()
     }
 
-    /// Of each party, what it says of itself, as JSON; or why it says nothing.
-    fn status(&self, py: Python<'_>) -> PyResult<Vec<(Option<String>, Option<String>)>> {
+    /// Of each party, what it says of itself, as JSON; or why it says nothing, and the word for that.
+    fn status(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         waiting::work(py, None, |_| {
             let said = |status: Result<_, _>| match status {
-                Ok(status) => serde_json::to_string(&status).map(|json| (Some(json), None)),
-                Err(error) => Ok((None, Some(Error::new(error).to_string()))),
+                Ok(status) => serde_json::to_string(&status),
+                Err(error) => {
+                    let error = Error::from(error);
+                    let (text, code) = (error.to_string(), error.code());
+                    serde_json::to_string(&serde_json::json!({ "error": text, "code": code }))
+                }
             };
             self.site.status().into_iter().map(said).collect::<Result<_, _>>().map_err(Failure::bug)
         })
     }
 
-    /// Shares the weights of a program into the stores of the parties; returns the digest.
+    /// Shares the weights of a program into the stores of the parties, at all of their lanes; returns the digest, of
+    /// the first lane.
     fn deploy(
         &self,
         py: Python<'_>,
@@ -59,22 +65,44 @@ impl Site {
         name: &str,
         protocol: &str,
         replace: bool,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
         check_name(name).map_err(|e| Failure::option(e).raise(py))?;
         let protocol = self::protocol(py, protocol)?;
         let model = &program.get().model;
-        waiting::work(py, None, |_| {
+        waiting::work(py, progress, |teller| {
             let weights = model.weights()?;
-            let deployed = self.site.deploy(name, &model.program, weights, protocol, replace, &|_, _| ());
-            Ok(deployed.map_err(Failure::party)?.deployment.map(|digest| hex(&digest)).unwrap_or_default())
+            let lanes = self.site.each_lane().map_err(|e| Failure::new("site", e))?;
+            let mut digest = None;
+            let several = lanes.len() > 1;
+            for (lane, site) in lanes.into_iter().enumerate() {
+                let at = if several { format!(" of lane {lane}") } else { String::new() };
+                let told = |arrived: u64, all: u64| {
+                    teller.go_on();
+                    let count = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+                    teller.tell(count(arrived), count(all), || format!("bytes at the parties{at}"));
+                };
+                let deployed = site.deploy(name, &model.program, weights, protocol, replace, &told);
+                teller.go_on();
+                let deployed = deployed.map_err(|error| {
+                    let failure = Failure::party(error);
+                    if several { failure.and(|text| format!("lane {lane}: {text}")) } else { failure }
+                })?;
+                digest = digest.or(deployed.deployment);
+            }
+            Ok(digest.map(|digest| hex(&digest)).unwrap_or_default())
         })
     }
 
-    /// A model that the parties keep.
-    fn model(&self, py: Python<'_>, name: &str) -> PyResult<Deployed> {
-        waiting::work(py, None, |_| {
+    /// A model that the parties keep. It waits so many seconds for parties that are busy, or away for a moment.
+    fn model(&self, py: Python<'_>, name: &str, patience: f64) -> PyResult<Deployed> {
+        let limit = seconds(py, patience)?;
+        waiting::work(py, None, |teller| {
+            let mut told = |_: &str| teller.go_on();
+            let gone = || teller.is_stopped();
+            let mut patience = Patience::of(limit, &mut told).unless(&gone);
             let cryptflow::deployed::Described { deployment, program, .. } =
-                self.site.found(name).map_err(Failure::party)?;
+                self.site.found_in_time(name, &mut patience).map_err(Failure::party)?;
             let model = Model {
                 program,
                 weights: None,
@@ -116,14 +144,16 @@ impl Deployed {
         self.deployment.protocol.name()
     }
 
-    /// Runs it, in a session of its own.
+    /// Runs it, in a session of its own, for which it waits so many seconds at most.
     fn run(
         &self,
         py: Python<'_>,
         inputs: Vec<Bytes>,
         raw: bool,
+        patience: f64,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Outcome> {
+        let limit = seconds(py, patience)?;
         let Deployed { site, deployment, model } = self;
         waiting::work(py, progress, |teller| {
             let rows = model.job(inputs)?;
@@ -133,7 +163,8 @@ impl Deployed {
                 teller.go_on();
                 teller.tell(0, total, || what.into());
             };
-            let mut patience = Patience::of(Patience::USUAL, &mut told);
+            let gone = || teller.is_stopped();
+            let mut patience = Patience::of(limit, &mut told).unless(&gone);
             let opened =
                 site.open(deployment, &model.program, protocol, &mut patience).map_err(Failure::party)?;
             let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
@@ -151,6 +182,13 @@ impl Deployed {
             model.outcome(&rows, &given, report, raw)
         })
     }
+}
+
+/// A patience of so many seconds.
+fn seconds(py: Python<'_>, patience: f64) -> PyResult<Duration> {
+    let limit = Duration::try_from_secs_f64(patience).ok().filter(|limit| *limit <= LONGEST);
+    let wrong = || format!("patience={patience}: give a number of seconds, a year's at most");
+    limit.ok_or_else(|| Failure::option(wrong()).raise(py))
 }
 
 fn hex(digest: &[u8]) -> String {

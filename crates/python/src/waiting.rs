@@ -50,11 +50,16 @@ impl Teller {
         }
     }
 
+    /// Whether nobody wants its work any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Ends the thread where nobody wants its work any more. There is no other way out of a
     /// compiler that knows of no such wish; what unwinds frees all that it holds, and no panic is
     /// reported.
     pub(crate) fn go_on(&self) {
-        if self.stopped.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             resume_unwind(Box::new(Stopped));
         }
     }

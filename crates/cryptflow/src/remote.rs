@@ -17,7 +17,7 @@ use cryptflow_party::watch::{Measured, measure};
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Channel, Route};
-use cryptflow_wire::{Guard, Link, LinkOptions, Role};
+use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Role};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -338,7 +338,7 @@ impl Site {
         manifest: &Manifest,
         instance: &Instance,
     ) -> std::result::Result<Vec<Met>, Vec<SessionError>> {
-        each(self.with_each(|index| {
+        let met = self.with_each(|index| {
             let mut channel = self.connect_to(&manifest.session, index)?;
             let Some(trust) = &self.trust else { return Ok(Met { channel, proved: None }) };
             let (own, peer) = (Role::Client, Role::Party(index as u8));
@@ -347,7 +347,43 @@ impl Site {
             let proved = attest(&mut channel, trust, instance, &terms)?;
             let guard = instance.guard(&proved.instance, manifest.session, own, peer, &terms.exporter)?;
             Ok(Met { channel, proved: Some((terms, proved, guard)) })
-        }))
+        });
+        let (there, errors) = parted(met);
+        if errors.is_empty() {
+            return Ok(there);
+        }
+        self.leave(there, &errors);
+        Err(errors)
+    }
+
+    /// Leaves the parties that are at a session, which comes to nothing as others are not, or are refused: they hear why.
+    fn leave(&self, met: Vec<Met>, errors: &[SessionError]) {
+        let code = errors.first().map_or(Code::Gone, Code::from);
+        let why: Vec<String> = errors.iter().map(SessionError::to_string).collect();
+        let reason = code.reason(format!("the client gave up: {}", why.join("; ")));
+        // One to which no link can be made finds its connection closed. All hear it before anybody is waited for.
+        let links = met.into_iter().filter_map(|met| self.link(met, Arc::default()).ok());
+        let links: Vec<Link> =
+            links.inspect(|(link, _)| link.abort(reason.clone())).map(|(link, _)| link).collect();
+        drop(links);
+    }
+
+    /// The link to a party that is at a session, and what it has proved.
+    fn link(
+        &self,
+        Met { channel, proved }: Met,
+        clock: Arc<Clock>,
+    ) -> std::result::Result<(Link, Option<(Terms, Proved)>), SessionError> {
+        let options = LinkOptions {
+            deadline: self.config.session.deadline.saturating_add(GRACE),
+            stall_limit: self.config.session.idle.saturating_add(GRACE),
+            ..LinkOptions::default()
+        };
+        let (proved, guard) = match proved {
+            Some((terms, proved, guard)) => (Some((terms, proved)), Some(guard)),
+            None => (None, None),
+        };
+        Ok((channel.into_link(clock, options, guard)?, proved))
     }
 
     /// The links of a session to which everybody has come.
@@ -358,25 +394,17 @@ impl Site {
         manifest: Manifest,
         instance: Instance,
     ) -> Result<Opened> {
-        let clock = Arc::default();
-        let options = LinkOptions {
-            deadline: self.config.session.deadline.saturating_add(GRACE),
-            stall_limit: self.config.session.idle.saturating_add(GRACE),
-            ..LinkOptions::default()
-        };
+        let clock: Arc<Clock> = Arc::default();
         let mut links = Vec::with_capacity(met.len());
         let (mut evidence, mut all_terms, mut peers) = (Vec::new(), Vec::new(), Vec::new());
-        for Met { channel, proved } in met {
-            let mut guard = None;
-            if let Some((terms, proved, its_guard)) = proved {
+        for met in met {
+            let (link, proved) = self.link(met, Arc::clone(&clock))?;
+            if let Some((terms, proved)) = proved {
                 evidence.extend(proved.appraisal);
                 all_terms.push(terms);
                 peers.push(proved.instance);
-                guard = Some(its_guard);
             }
-            links.push(
-                channel.into_link(Arc::clone(&clock), options.clone(), guard).map_err(SessionError::from)?,
-            );
+            links.push(link);
         }
         let renewal = self.trust.clone().map(|trust| Renewal {
             trust,
@@ -450,6 +478,12 @@ impl Renewal {
 pub(crate) fn each<T>(
     results: Vec<std::result::Result<T, SessionError>>,
 ) -> std::result::Result<Vec<T>, Vec<SessionError>> {
+    let (right, wrong) = parted(results);
+    if wrong.is_empty() { Ok(right) } else { Err(wrong) }
+}
+
+/// What went right, and what went wrong.
+fn parted<T>(results: Vec<std::result::Result<T, SessionError>>) -> (Vec<T>, Vec<SessionError>) {
     let (mut right, mut wrong) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
         match result {
@@ -457,7 +491,7 @@ pub(crate) fn each<T>(
             Err(error) => wrong.push(error),
         }
     }
-    if wrong.is_empty() { Ok(right) } else { Err(wrong) }
+    (right, wrong)
 }
 
 /// The same, for people.

@@ -227,7 +227,7 @@ impl From<&SessionError> for Code {
             SessionError::Store(error) => Code::from(error),
             SessionError::Stock(error) => Code::from(error),
             SessionError::Weights { .. } => Code::DamagedModel,
-            SessionError::NoRoom(_) | SessionError::Locked { .. } => Code::Busy,
+            SessionError::NoRoom(_) | SessionError::Locked { .. } | SessionError::Stopping(_) => Code::Busy,
             SessionError::NotLocked(_) => Code::BadMessage,
             SessionError::Operands(_) => Code::BadInput,
             SessionError::Process(_) => Code::Process,

@@ -254,7 +254,7 @@ pub enum Obstacle {
     #[error("{0} clients wait here already (session.max_waiting)")]
     Crowded(usize),
     /// The party is about to stop.
-    #[error("this party is being stopped, and begins no session any more")]
+    #[error("this party is being stopped, and begins nothing any more")]
     Leaving,
     /// A session's number that was used already.
     #[error("a session of this number was begun before; none is repeated")]
@@ -405,6 +405,12 @@ pub enum SessionError {
         /// Who.
         client: String,
     },
+    /// The party stops, and a client was changing a model.
+    #[error(
+        "this party is being stopped in the middle of a change of the model {0:?}, which it breaks off: try again when it runs \
+         again"
+    )]
+    Stopping(String),
     /// A model was to be changed by a client that has not asked for the right to do so alone.
     #[error("the model {0:?} was to be changed by a client that has not kept the others out")]
     NotLocked(String),

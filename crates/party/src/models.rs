@@ -59,18 +59,22 @@ impl Asking<'_> {
                 Ok(Tell::Versions(self.versions(Some(&name))?))
             }
             Ask::Deploy { generation, deployment, salts, lengths, replace } => {
-                self.may_change(lock, &deployment.name)?;
-                held(self.take(channel, Offer { generation, deployment, salts, lengths, replace })?)
+                let lock = self.may_change(lock, &deployment.name)?;
+                held(self.take(channel, lock, Offer { generation, deployment, salts, lengths, replace })?)
             }
             Ask::Restore { name, generation, deployment } => {
-                self.may_change(lock, &name)?;
+                self.may_change(lock, &name)?.stands()?;
                 held(self.restore(&name, generation, deployment)?)
             }
             Ask::Remove { name, generation } => {
-                self.may_change(lock, &name)?;
+                self.may_change(lock, &name)?.stands()?;
                 held(self.promise(&name, generation, Content::Removed)?)
             }
-            Ask::Still => Ok(Tell::Ready),
+            Ask::Still => match lock {
+                // Whoever waits for other parties hears so of this one.
+                Some(lock) => lock.stands().map(|()| Tell::Ready),
+                None => Ok(Tell::Ready),
+            },
             Ask::Commit { name, generation, held } => {
                 self.may_use(&name)?;
                 self.commit(&name, generation, &held)?;
@@ -120,17 +124,15 @@ impl Asking<'_> {
         self.permit(Right::Deploy, model).or_else(|_| self.permit(Right::Predict, model))
     }
 
-    /// Whether a client may change a model, now and alone.
-    fn may_change(&self, lock: &Option<Lock>, model: &str) -> Result<(), SessionError> {
+    /// A client's right to change a model, now and alone.
+    fn may_change<'l>(&self, lock: &'l Option<Lock>, model: &str) -> Result<&'l Lock, SessionError> {
         self.permit(Right::Deploy, model)?;
-        match lock.as_ref().is_some_and(|lock| lock.is_for(model)) {
-            true => Ok(()),
-            false => Err(SessionError::NotLocked(model.into())),
-        }
+        let lock = lock.as_ref().filter(|lock| lock.is_for(model));
+        lock.ok_or_else(|| SessionError::NotLocked(model.into()))
     }
 
     /// Takes this party's part of a model onto the disk. Returns what it has signed of that.
-    fn take(&self, channel: &mut Channel, offer: Offer) -> Result<Held, SessionError> {
+    fn take(&self, channel: &mut Channel, lock: &Lock, offer: Offer) -> Result<Held, SessionError> {
         let Offer { generation, deployment, salts, lengths, replace } = offer;
         let (session, store, index) = (&self.site.config.session, &self.site.store, self.site.index);
         let (name, protocol) = (&deployment.name, deployment.protocol);
@@ -145,6 +147,7 @@ impl Asking<'_> {
         self.check_lengths(name, &program, &lengths)?;
         let told = Told { commitments: deployment.commitments.clone(), salts };
         let mut arriving = Arriving::new(protocol, index, &told);
+        lock.stands()?;
         let mut file = store.receive(&deployment, &told.salts, &lengths, self.site.config.reserve)?;
         say(channel, &Tell::Ready)?;
         channel.extend_while_it_flows(session.deadline);
@@ -152,6 +155,7 @@ impl Asking<'_> {
             arriving.tensor(length);
             let mut left = length;
             while left > 0 {
+                lock.stands()?;
                 let piece = channel.recv(PIECE.min(usize::try_from(left).unwrap_or(PIECE)))?;
                 if piece.is_empty() {
                     let (peer, reason) = (channel.peer().into(), "a piece of a weight is empty".into());

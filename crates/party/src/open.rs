@@ -130,7 +130,7 @@ impl Service {
 
     /// Tells a client to come again. That there was no room is nothing to write down; that too many wait
     /// is, now and then.
-    fn put_off(&self, channel: &mut Channel, client: &str, obstacle: &Obstacle) {
+    pub(crate) fn put_off(&self, channel: &mut Channel, client: &str, obstacle: &Obstacle) {
         self.watch.refused(Code::from(obstacle));
         let after = obstacle.passes().unwrap_or_default().as_millis();
         let after = after.try_into().unwrap_or(u32::MAX);

@@ -24,7 +24,7 @@ use crate::live::Live;
 use crate::lock::{LockError, SiteLock};
 use crate::locks::{Lock, Locks};
 use crate::log::{Level, Log};
-use crate::messages::SessionError;
+use crate::messages::{Obstacle, SessionError};
 use crate::models::{Asking, listed};
 use crate::numbers::Numbers;
 use crate::open::Wanted;
@@ -476,9 +476,15 @@ impl Service {
                     self.warn(&reason);
                     say(&mut channel, &Tell::Refused { code: Code::UnfitParts, reason })
                 }
+                Err(SessionError::Manifest(obstacle @ Obstacle::Leaving)) => {
+                    self.put_off(&mut channel, name, &obstacle);
+                    Ok(())
+                }
                 Err(error) => self.refuse(&mut channel, Code::from(&error), error.to_string()),
             };
-            if lock.take().is_some() {
+            if let Some(lock) = lock.take() {
+                // A party that stops is gone as soon as nobody has such a right.
+                let _until_it_has_heard = lock.stands().is_err().then_some(lock);
                 // It may still be sending a part, and shall hear why that is of no use.
                 channel.drain(site.deadline());
             }

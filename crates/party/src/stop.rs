@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::config::Config;
 use crate::service::Service;
 
-/// How long sessions may take to end that were told to.
+/// How long sessions, and changes of models, may take to end that were told to.
 const SOON: Duration = Duration::from_secs(3);
 
 /// Serves until the process is told to stop; `read` is what reads the configuration again.
@@ -70,25 +70,34 @@ pub(crate) fn run(
 }
 
 impl Service {
-    /// Begins no more sessions, and leaves those that run the time that is configured; then ends them.
-    /// What happens is written down.
+    /// Begins no more sessions and no more changes of models, and leaves those that are under way the time that is
+    /// configured; then ends them. What happens is written down.
     pub fn stop(&self) {
         let drain = self.site().config.session.drain;
         self.seats.close();
-        let running = self.seats.occupancy().taken;
-        self.record("stopping", json!({ "sessions": running }));
-        if running > 0 {
+        let (running, changing) = (self.seats.occupancy().taken, self.locks.close());
+        self.record("stopping", json!({ "sessions": running, "changes": changing }));
+        if running > 0 || changing > 0 {
+            let changes =
+                if changing > 0 { format!(", and {changing} changes of models,") } else { String::new() };
             self.log(&format!(
-                "stopping: {running} sessions have {} s to end; told again, this party ends at once",
+                "stopping: {running} sessions{changes} have {} s to end; told again, this party ends at once",
                 drain.as_secs()
             ));
         }
-        let mut ended = 0;
-        if !self.seats.emptied(Instant::now() + drain) {
+        let drained = Instant::now() + drain;
+        let (mut ended, mut broken_off) = (0, 0);
+        if !self.seats.emptied(drained) {
             ended = self.live.end(|_, _| Some(Code::Gone.reason("the operator of a party has stopped it")));
-            self.seats.emptied(Instant::now() + SOON);
         }
-        self.record("stopped", json!({ "sessions_ended": ended }));
+        if !self.locks.emptied(drained) {
+            // Whoever changes one says something every second, and hears it then.
+            broken_off = self.locks.end();
+        }
+        let soon = Instant::now() + SOON;
+        self.seats.emptied(soon);
+        self.locks.emptied(soon);
+        self.record("stopped", json!({ "sessions_ended": ended, "changes_broken_off": broken_off }));
         self.log("stopped");
     }
 }

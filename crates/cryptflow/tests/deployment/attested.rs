@@ -105,4 +105,12 @@ fn simulated_evidence_is_refused_by_who_was_not_told_to_accept_it() {
         ["predict", "tiny", "--input", input.to_str().unwrap(), "--config", config.to_str().unwrap()];
     let error = outcome(crate::sites::cryptflow(&arguments)).unwrap_err();
     assert!(error.contains("--insecure-simulated-tee"), "{error}");
+    // The parties' operators learn who has refused, and what.
+    for party in 0..3 {
+        let said = format!("refuses: the evidence of P{party} is refused");
+        sites.await_log(party, &said);
+        let log = std::fs::read_to_string(sites.site(&format!("p{party}")).join("audit.jsonl")).unwrap();
+        let ended = log.lines().find(|line| line.contains("\"event\":\"ended\""));
+        assert!(ended.is_some_and(|line| line.contains(&said)), "{log}");
+    }
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptflow::remote::Site;
+use cryptflow_party::code::Code;
 use cryptflow_party::commitments::commit;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::greeting::{Ask, ready, say};
 use cryptflow_party::holding::Held;
+use cryptflow_party::messages::SessionError;
 use cryptflow_party::store::read_part;
 use cryptflow_program::{LinearTerm, Operation, Program, file, validate};
 use cryptflow_protocols::ProtocolName;
@@ -558,4 +560,67 @@ fn before_anything_comes(sites: &Sites, reserve_mb: f64) -> String {
     sites.signal(1, "-HUP");
     sites.await_log_after(1, log, "models.reserve_mb is another");
     sites.deploy("mirror").unwrap_err()
+}
+
+/// The owner says to a party that it is there.
+fn still(owner: &mut Owner, party: usize) -> Result<(), SessionError> {
+    let channel = &mut owner.channels[party];
+    channel.extend(Instant::now() + PATIENCE);
+    say(channel, &Ask::Still).and_then(|()| ready(channel))
+}
+
+/// A party that is told to stop lets a deployment end, and begins no other.
+#[test]
+fn a_party_that_is_told_to_stop_lets_a_deployment_end() {
+    let mut sites = running();
+    let site = site(&sites);
+    let (mut owner, held) = staged(&site, &[0, 1, 2]);
+    sites.signal(1, "-TERM");
+    sites.await_log(1, "stopping: 0 sessions, and 1 changes of models, have 60 s to end");
+    let mut other = greeted(&site, 1).unwrap();
+    say(&mut other, &Ask::Lock { name: "other".into() }).unwrap();
+    let error = ready(&mut other).unwrap_err();
+    assert!(error.passes(), "{error}");
+    assert!(error.to_string().contains("P1 cannot now: this party is being stopped"), "{error}");
+    still(&mut owner, 1).unwrap();
+    for party in 0..3 {
+        commit_at(&mut owner, party, &held);
+    }
+    let generation = owner.generation;
+    drop(owner);
+    assert_eq!(sites.await_end(1), Some(0));
+    sites.start_with(1, Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    assert_eq!(version(&sites).0, generation);
+    used(&sites);
+}
+
+/// The time is limited, and whoever deploys hears why nothing comes of it.
+#[test]
+fn a_deployment_is_told_that_its_party_stops() {
+    let mut sites = running();
+    let before = version(&sites);
+    sites.kill(1);
+    sites.edit("p1", "[session]\n", "[session]\ndrain_seconds = 0.5\n");
+    sites.start_with(1, Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    let site = site(&sites);
+    let (mut owner, _) = staged(&site, &[0, 1]);
+    sites.signal(1, "-TERM");
+    let end = Instant::now() + PATIENCE;
+    let error = loop {
+        match still(&mut owner, 1) {
+            Ok(()) => assert!(Instant::now() < end, "P1 goes on for ever"),
+            Err(error) => break error,
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(Code::from(&error), Code::Busy, "{error}");
+    let said = "P1 refuses: this party is being stopped in the middle of a change of the model \"tiny\"";
+    assert!(error.to_string().contains(said), "{error}");
+    drop(owner);
+    assert_eq!(sites.await_end(1), Some(0));
+    let log = std::fs::read_to_string(sites.site("p1").join("audit.jsonl")).unwrap();
+    assert!(log.contains("\"changes_broken_off\":1"), "{log}");
+    sites.start_with(1, Path::new(env!("CARGO_BIN_EXE_cryptflow")));
+    assert_eq!(used(&sites), before.1);
+    sites.deploy("mirror").unwrap();
 }

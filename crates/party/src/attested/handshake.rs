@@ -4,7 +4,8 @@
 //! 2. Each end that is a party sends evidence whose report data hashes what both know: version,
 //!    session, roles, program, policy, both public keys, the prover's session key, the TLS
 //!    exporter, and the verifier's nonce.
-//! 3. Each end says whether it accepts the other's.
+//! 3. Each end says whether it accepts the other's, and hears what the other says, whichever it is: who left with that
+//!    unread would break the connection, and take back what it has said.
 //!
 //! Evidence comes after the TLS handshake, not within it: it is bound to a connection whose ends
 //! are known, so it can be neither relayed to another connection nor used again on this one.
@@ -194,8 +195,9 @@ pub fn attest(
     };
     let judged = failure.map_or(judged, Err);
     port.say(encode(&Verdict { refused: judged.as_ref().err().map(ToString::to_string) })?)?;
+    let heard = port.hear(LIMIT);
     let appraisal = judged?;
-    let verdict: Verdict = decode(&port.hear(LIMIT)?, &peer.to_string())?;
+    let verdict: Verdict = decode(&heard?, &peer.to_string())?;
     match verdict.refused {
         Some(reason) => Err(SessionError::Refused {
             peer: peer.to_string(),

@@ -47,6 +47,19 @@ pub(super) enum Whose {
     Its,
     /// Those of the two others.
     Others,
+    /// All three.
+    Each,
+}
+
+impl Whose {
+    /// Whether it is that of one party, where the fault happens to another, or the same.
+    fn is(self, log: usize, party: usize) -> bool {
+        match self {
+            Whose::Its => log == party,
+            Whose::Others => log != party,
+            Whose::Each => true,
+        }
+    }
 }
 
 const ALL: [&[Row]; 8] = [
@@ -90,7 +103,7 @@ fn run(row: &Row, sites: &mut Sites, party: usize) -> Result<(), String> {
     let heard = heard(row, party, &asked);
     if let Some((whose, said)) = row.operator {
         let said = said.replace('#', &party.to_string());
-        for log in (0..3).filter(|&log| (log == party) == matches!(whose, Whose::Its)) {
+        for log in (0..3).filter(|&log| whose.is(log, party)) {
             sites.says_after(log, before[log], &said)?;
         }
     }

@@ -129,7 +129,7 @@ pub(super) const CLOCKS_ATTESTED: &[Row] = &[
             &["evidence"],
             &["the evidence of P# is refused", "has expired", "if this machine's clock is right"],
         )),
-        operator: None,
+        operator: Some((Whose::Its, "refuses: the evidence of P# is refused")),
         mend: acts::nothing,
     },
 ];
@@ -142,7 +142,7 @@ pub(super) const ATTESTED: &[Row] = &[Row {
         &["evidence"],
         &["the evidence of P# is refused", "runs something else than the policy lists"],
     )),
-    operator: None,
+    operator: Some((Whose::Each, "the evidence of P# is refused")),
     mend: acts::restart,
 }];
 

@@ -4,6 +4,7 @@
 
 pub(crate) use headroom::{SMALLEST_RING, at_one_shift};
 
+mod alike;
 pub(crate) mod choice;
 mod headroom;
 pub(crate) mod search;

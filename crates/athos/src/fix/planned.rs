@@ -2,6 +2,7 @@
 //! of it (thresholds, say) are made for one.
 
 pub(crate) mod bounds;
+mod contents;
 mod farthest;
 mod guard;
 pub(crate) mod lower;
@@ -19,6 +20,7 @@ use super::bounded::examples::Opened;
 use super::bounded::sensitivity::Needs;
 use super::whole::wholes;
 use super::{Coarsest, Defect, FixError};
+use contents::Contents;
 use lower::precision::Wanted;
 use lower::{Seen, Setting, extra_bits, lower};
 use plan::{Operation, Plan, PlanOutput};
@@ -35,6 +37,8 @@ pub(crate) struct Planner<'a> {
     needs: Needs,
     /// What rounding was seen to do.
     rounding: Rounding,
+    /// What the weights of all plans hold.
+    contents: Contents,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -50,6 +54,7 @@ impl<'a> Planner<'a> {
             guard: false,
             needs: Needs::default(),
             rounding: Rounding::default(),
+            contents: Contents::default(),
             plans: HashMap::new(),
             general: None,
         }
@@ -91,7 +96,7 @@ impl<'a> Planner<'a> {
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
-        let mut plan = lower(graph, seen, wanted, setting).map_err(FixError::Unsupported)?;
+        let mut plan = lower(graph, seen, wanted, setting, &mut self.contents).map_err(FixError::Unsupported)?;
         if self.guard {
             guard::guard(&mut plan, scale, *margin);
         }
@@ -188,7 +193,9 @@ fn rounds(op: &Op) -> bool {
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
     let seen = Seen { ranges: &any, least: &[], rounding: None };
-    let plan = lower(graph, seen, Wanted::default(), Setting::unknown()).map_err(FixError::Unsupported)?;
+    let mut contents = Contents::default();
+    let plan = lower(graph, seen, Wanted::default(), Setting::unknown(), &mut contents);
+    let plan = plan.map_err(FixError::Unsupported)?;
     let wholes = wholes(graph);
     let origins = plan.outputs.iter().map(|output| origin(&plan, output, &wholes));
     Ok(origins.collect::<Option<_>>().ok_or(Defect::NoOrigin)?)

@@ -7,6 +7,7 @@
 
 use cryptflow_operation::{Activation, Bounds, Form, Linear, Rectifier, Truncating, bits};
 
+use super::alike;
 use super::choice::Choice;
 use crate::fix::options::{WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
 use crate::fix::planned::plan::{Operation, Plan, PlanStep, Reals};
@@ -56,18 +57,21 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<V
             if shift == 0 || kept + shift > choice.ring_bits {
                 return Err(misfit(&step.name, kept + shift.max(1), choice));
             }
-            return Ok(shift);
+            return Ok((shift, shift));
         }
         let Some(wish) = wish(plan, bounds, step, needed[step.output], choice) else {
-            return Ok(0);
+            return Ok((0, 0));
         };
         let shift = wish.wanted.min(choice.ring_bits.saturating_sub(wish.kept));
         if shift < wish.coarsest || wish.kept + shift > choice.ring_bits {
             return Err(misfit(&step.name, wish.kept + wish.coarsest, choice));
         }
-        Ok(shift)
+        Ok((shift, wish.coarsest))
     };
-    plan.steps.iter().map(shift).collect()
+    let all = plan.steps.iter().map(shift).collect::<Result<Vec<_>, _>>()?;
+    let (mut shifts, coarsest): (Vec<u32>, Vec<u32>) = all.into_iter().unzip();
+    alike::align(plan, &mut shifts, &coarsest);
+    Ok(shifts)
 }
 
 /// Whether weights of two layers can be precise enough at one shift: the products of both have then as

@@ -23,9 +23,11 @@ pub(crate) mod precision;
 mod product;
 mod reduce;
 mod select;
+mod shared_weights;
 mod softmax;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
@@ -35,7 +37,8 @@ use cryptflow_graph::ranges::{images, sure};
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
-use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue, PlanWeight};
+use super::contents::Contents;
+use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue};
 use super::rounding::Rounding;
 use crate::fix::units::exp2;
 use crate::fix::whole::wholes;
@@ -124,6 +127,8 @@ pub(crate) struct Lowering<'a> {
     /// Elements of the largest value.
     most: usize,
     plan: Plan,
+    /// What weights hold, of other plans as well.
+    contents: &'a mut Contents,
     /// The integers that each value of the plan stays within.
     bounds: Vec<Bounds>,
     /// Fractional bits that each node's value should have beyond those of activations.
@@ -164,6 +169,7 @@ pub(crate) fn lower<'a>(
     seen: Seen<'a>,
     wanted: Wanted<'a>,
     setting: Setting,
+    contents: &'a mut Contents,
 ) -> Result<Plan, Vec<Unsupported>> {
     let (images, wholes) = (images(graph), wholes(graph));
     let floors = floor::floors(graph, seen, &images, setting);
@@ -173,6 +179,7 @@ pub(crate) fn lower<'a>(
         setting,
         most: floor::most(graph),
         plan: Plan::default(),
+        contents,
         bounds: Vec::new(),
         extra: precision::extra_bits(graph, &ranges, &floors, wanted, setting),
         needs: wanted.needs,
@@ -197,7 +204,7 @@ pub(crate) fn lower<'a>(
     if !state.refused.is_empty() {
         return Err(state.refused);
     }
-    merge::sums_of_linear_maps(&mut state.plan);
+    merge::sums_of_linear_maps(&mut state.plan, state.contents);
     Ok(state.plan)
 }
 
@@ -434,9 +441,10 @@ impl Lowering<'_> {
         self.extra[id.0]
     }
 
-    fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<std::sync::Arc<Vec<f32>>>) -> usize {
-        self.plan.weights.push(PlanWeight::new(name.to_string(), shape, data.into()));
-        self.plan.weights.len() - 1
+    /// A weight of the plan, which has the same numbers in the same shape once.
+    fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<Arc<Vec<f32>>>) -> usize {
+        let kept = self.contents.keep(data.into());
+        self.plan.weight(name, shape, kept)
     }
 
     /// An operand as a secret value. A constant becomes one, as a weight would: it is the model's,

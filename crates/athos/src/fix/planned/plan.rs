@@ -2,6 +2,7 @@
 //! widens, and quantising turns it into a fixed-point program for one scale and one ring; the
 //! search for a scale repeats only the last step.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cryptflow_graph::{NodeId, Range};
@@ -11,6 +12,7 @@ use cryptflow_operation::{
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
+use super::contents::Kept;
 use crate::fix::units::exp2;
 
 /// A value of the plan.
@@ -80,13 +82,6 @@ pub(crate) struct PlanWeight {
     pub(crate) data: Arc<Vec<f32>>,
     /// The largest magnitude of an element.
     pub(crate) largest: f32,
-}
-
-impl PlanWeight {
-    pub(crate) fn new(name: String, shape: Vec<usize>, data: Arc<Vec<f32>>) -> PlanWeight {
-        let largest = data.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-        PlanWeight { name, shape, data, largest }
-    }
 }
 
 /// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and
@@ -236,6 +231,8 @@ pub(crate) struct Plan {
     pub(crate) inputs: usize,
     pub(crate) values: Vec<PlanValue>,
     pub(crate) weights: Vec<PlanWeight>,
+    /// Where the weights are that hold these numbers in this shape.
+    known_weights: HashMap<(usize, Vec<usize>), usize>,
     pub(crate) steps: Vec<PlanStep>,
     pub(crate) outputs: Vec<PlanOutput>,
     /// The value that says whether any left its bounds, see [`super::guard`].
@@ -249,6 +246,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The weight that holds these numbers in this shape; it is called after its first use.
+    pub(crate) fn weight(&mut self, name: &str, shape: Vec<usize>, kept: Kept) -> usize {
+        let Kept { id, data, largest } = kept;
+        *self.known_weights.entry((id, shape)).or_insert_with_key(|(_, shape)| {
+            self.weights.push(PlanWeight { name: name.to_string(), shape: shape.clone(), data, largest });
+            self.weights.len() - 1
+        })
+    }
+
     /// The coarsest rounding, in fractional bits less those of activations, that goes into the result
     /// of an operation with so many.
     pub(crate) fn noise(&self, op: &Operation, inputs: &[usize], extra: i32) -> i32 {

@@ -13,6 +13,7 @@ mod judged;
 mod near_zero;
 mod property;
 mod refused;
+mod repeated;
 mod secret;
 mod small;
 mod ties;

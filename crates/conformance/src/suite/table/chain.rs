@@ -1,4 +1,4 @@
-//! Small programs, in which values are used twice and results become operands.
+//! Small programs, in which values and weights are used twice and results become operands.
 
 use cryptflow_operation::{MaxPool, Operation, SumPool};
 use cryptflow_ring::{Conv2d, LinearMap, Movement};
@@ -29,7 +29,7 @@ fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) ->
     // |x| <= 4 units, |w| <= 1/16 of a unit, |bias| <= a unit: a sum grows by 36/16 a layer.
     let unit = 1i64 << shift;
     let x = p.input(random.edgy(144, -4 * unit, 4 * unit));
-    let weights = [0; 3].map(|_| p.weight(random.uniform(144, unit / 16)));
+    let weights = [0; 2].map(|_| p.weight(random.uniform(144, unit / 16)));
     let bias = p.weight(random.uniform(4, unit << shift));
     let linear = |p: &mut Problem, x: usize, w: usize, bias: Option<usize>| {
         p.linear(vec![(conv.clone(), x, w)], bias, shift)
@@ -38,7 +38,7 @@ fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) ->
     let right = linear(&mut p, x, weights[1], None);
     let sum = p.step(Operation::Add, &[left, right]);
     let active = p.step(relu(compare_bits, true), &[sum]);
-    let deep = linear(&mut p, active, weights[2], Some(bias));
+    let deep = linear(&mut p, active, weights[0], Some(bias));
     let residual = p.step(Operation::Add, &[deep, active]);
     let again = p.step(relu(compare_bits, false), &[residual]);
     let input = [1, 6, 6, 4];

@@ -51,6 +51,9 @@ struct Direction<'a> {
     layer: &'a Layer,
     /// What the last state is multiplied with, `[gates · hidden, hidden]`.
     recurrence: NodeId,
+    /// What a GRU multiplies the state with that it has reset before: the recurrence's rows for the last
+    /// gate. Others use all of it.
+    candidate: NodeId,
     /// The bias of the recurrence alone, `[gates · hidden]`: where it does not go with the input's.
     bias: Option<NodeId>,
     /// Weights of the cell on the gates, of an LSTM, `[3 · hidden]`.
@@ -210,7 +213,12 @@ impl Layer {
                 projected = to.add_part(&format!("biased_{i}"), Arithmetic::Add, &[projected, bias])?;
             }
         }
-        let direction = Direction { layer: self, recurrence, bias, peephole, activations };
+        let mut candidate = recurrence;
+        if self.gates == 3 && !self.linear_before_reset {
+            let last = along(&[rows, hidden], 0, 2 * hidden, hidden, 1);
+            candidate = to.add_part("candidate_weights", last, &[recurrence])?;
+        }
+        let direction = Direction { layer: self, recurrence, candidate, bias, peephole, activations };
         self.unroll(to, &direction, backwards, projected, state, step)
     }
 
@@ -393,9 +401,7 @@ fn gated_step(
         to.times("candidate_reset", reset, all)?
     } else {
         let left = to.times("left", reset, h)?;
-        let rows = to.shape(d.recurrence).to_vec();
-        let w = to.add_part("candidate_weights", along(&rows, 0, 2 * n, n, 1), &[d.recurrence])?;
-        to.add_part("candidate_recurrence", WITH_TRANSPOSED, &[left, w])?
+        to.add_part("candidate_recurrence", WITH_TRANSPOSED, &[left, d.candidate])?
     };
     let sum = to.plus("candidate_sum", own_input, from_state)?;
     let candidate = to.add_part("candidate", d.activations[1], &[sum])?;

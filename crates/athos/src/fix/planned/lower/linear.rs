@@ -106,9 +106,9 @@ impl Lowering<'_> {
             .map_err(|_| malformed("its constant is not a matrix"))?;
         let (inner, columns) = if transposed { (second, first) } else { (first, second) };
         let data = if transposed {
-            Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)])?
+            Movement::Transpose { permutation: vec![1, 0] }.apply(&[(&w.shape, &w.data)])?.into()
         } else {
-            w.data.to_vec()
+            w.data
         };
         let rows = self.plan.values[x].shape.split_last().map_or(1, |(_, rows)| rows.iter().product());
         let name = self.graph.node(weight_id).name.clone();

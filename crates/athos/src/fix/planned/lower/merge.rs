@@ -1,16 +1,17 @@
 //! Sums of linear maps: `conv(x) + conv(y)` is one linear operation with two terms, opened once.
 
-use super::super::plan::{self, Operation, Plan};
+use super::super::contents::Contents;
+use super::super::plan::{self, Operation, Plan, PlanWeight};
 use crate::fix::chosen::at_one_shift;
 
 /// Merges every sum or difference of two linear results that nothing else uses into one linear
 /// step.
-pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
+pub(super) fn sums_of_linear_maps(plan: &mut Plan, contents: &mut Contents) {
     let uses = plan.uses();
     let mut maker: Vec<Option<usize>> = vec![None; plan.values.len()];
     let mut gone = vec![false; plan.steps.len()];
     for index in 0..plan.steps.len() {
-        if let Some(op) = merged(plan, &maker, &uses, index) {
+        if let Some(op) = merged(plan, &maker, &uses, index, contents) {
             let [left, right] = [0, 1].map(|i| maker[plan.steps[index].inputs[i]]);
             let mut inputs = Vec::new();
             for step in [left, right].into_iter().flatten() {
@@ -26,7 +27,13 @@ pub(super) fn sums_of_linear_maps(plan: &mut Plan) {
     plan.steps.retain(|_| keep.next().unwrap_or(true));
 }
 
-fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize) -> Option<Operation> {
+fn merged(
+    plan: &mut Plan,
+    maker: &[Option<usize>],
+    uses: &[usize],
+    index: usize,
+    contents: &mut Contents,
+) -> Option<Operation> {
     let step = &plan.steps[index];
     let minus = match step.op {
         Operation::Add => false,
@@ -58,10 +65,9 @@ fn merged(plan: &mut Plan, maker: &[Option<usize>], uses: &[usize], index: usize
     for mut term in other.terms {
         term.input += first;
         if minus {
-            let mut negated = plan.weights[term.weight].clone();
-            negated.data = negated.data.iter().map(|w| -w).collect::<Vec<f32>>().into();
-            plan.weights.push(negated);
-            term.weight = plan.weights.len() - 1;
+            let PlanWeight { name, shape, data, .. } = plan.weights[term.weight].clone();
+            let negated = data.iter().map(|w| -w).collect::<Vec<f32>>();
+            term.weight = plan.weight(&name, shape, contents.keep(negated.into()));
         }
         terms.push(term);
     }

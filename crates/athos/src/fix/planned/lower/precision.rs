@@ -10,6 +10,7 @@ use cryptflow_graph::{
 
 use super::Setting;
 use super::floor::{self, Floor};
+use super::shared_weights;
 
 /// The most fractional bits beyond those of activations that steepness is given where nothing says
 /// how small an operand gets.
@@ -86,7 +87,9 @@ pub(super) fn extra_bits(
         let fewest = if known.is_some() { FEWEST } else { 0 };
         apart.max(least.unwrap_or(fewest)).max(fewest).min(fits(index))
     };
-    least.enumerate().map(extra).collect()
+    let mut all: Vec<i32> = least.enumerate().map(extra).collect();
+    shared_weights::align(graph, &mut all, &fits);
+    all
 }
 
 /// Whether a node's value is a factor of a product of two secrets, as it is, moved, or added up.

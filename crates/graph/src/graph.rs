@@ -75,6 +75,8 @@ pub struct Graph {
     /// What the source model calls each output; as many as `outputs`. It may differ from the name
     /// of the node, where a pass has removed an Identity at the end.
     pub output_names: Vec<String>,
+    /// Loops that were unrolled, by their names: what a step of one computes is called `LOOP/STEP/PART`.
+    pub loops: Vec<String>,
 }
 
 impl Graph {

@@ -9,6 +9,7 @@ mod graph;
 pub mod operations;
 mod range;
 pub mod ranges;
+pub mod unrolled;
 
 pub use graph::{Array, Graph, Node, NodeId};
 pub use operations::{

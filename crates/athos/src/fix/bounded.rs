@@ -1,6 +1,7 @@
 //! The first stage: a graph, and what each of its values may be.
 
 pub(crate) mod agreement;
+mod alike;
 mod calibrate;
 pub(crate) mod columns;
 pub(crate) mod examples;
@@ -58,6 +59,8 @@ impl<'a> Bounded<'a> {
         let seen = calibrate(graph, &inputs, &watch, &mut |done| {
             progress(Progress::Calibrating { done, total });
         })?;
+        let mut ranges = seen.ranges;
+        alike::align(graph, &mut ranges);
         let first = || graph.inputs.first().and_then(|&id| graph.node(id).shape.first()).copied();
         let rows = match options.batch {
             Batch::Rows => first().unwrap_or(1),
@@ -68,7 +71,7 @@ impl<'a> Bounded<'a> {
         let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
         Ok(Bounded {
             graph,
-            ranges: seen.ranges,
+            ranges,
             least: seen.least,
             margin,
             more_where_cheap: options.margin.is_none(),

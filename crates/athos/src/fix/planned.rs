@@ -9,6 +9,8 @@ pub(crate) mod lower;
 pub(crate) mod plan;
 pub(crate) mod rounding;
 mod schedule;
+mod shared;
+mod tables;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,12 +22,12 @@ use super::bounded::examples::Opened;
 use super::bounded::sensitivity::Needs;
 use super::whole::wholes;
 use super::{Coarsest, Defect, FixError};
-use contents::Contents;
 use lower::precision::Wanted;
 use lower::{Seen, Setting, extra_bits, lower};
 use plan::{Operation, Plan, PlanOutput};
 use rounding::Rounding;
 use schedule::schedule;
+use shared::Shared;
 
 /// Makes plans of one graph, and keeps them.
 pub(crate) struct Planner<'a> {
@@ -37,8 +39,8 @@ pub(crate) struct Planner<'a> {
     needs: Needs,
     /// What rounding was seen to do.
     rounding: Rounding,
-    /// What the weights of all plans hold.
-    contents: Contents,
+    /// What plans have in common.
+    shared: Shared,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -54,7 +56,7 @@ impl<'a> Planner<'a> {
             guard: false,
             needs: Needs::default(),
             rounding: Rounding::default(),
-            contents: Contents::default(),
+            shared: Shared::default(),
             plans: HashMap::new(),
             general: None,
         }
@@ -96,7 +98,7 @@ impl<'a> Planner<'a> {
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
-        let mut plan = lower(graph, seen, wanted, setting, &mut self.contents).map_err(FixError::Unsupported)?;
+        let mut plan = lower(graph, seen, wanted, setting, &mut self.shared).map_err(FixError::Unsupported)?;
         if self.guard {
             guard::guard(&mut plan, scale, *margin);
         }
@@ -193,8 +195,8 @@ fn rounds(op: &Op) -> bool {
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
     let seen = Seen { ranges: &any, least: &[], rounding: None };
-    let mut contents = Contents::default();
-    let plan = lower(graph, seen, Wanted::default(), Setting::unknown(), &mut contents);
+    let mut shared = Shared::default();
+    let plan = lower(graph, seen, Wanted::default(), Setting::unknown(), &mut shared);
     let plan = plan.map_err(FixError::Unsupported)?;
     let wholes = wholes(graph);
     let origins = plan.outputs.iter().map(|output| origin(&plan, output, &wholes));

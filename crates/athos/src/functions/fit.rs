@@ -1,5 +1,9 @@
 //! Cutting a range into pieces on each of which a polynomial is close enough to a function.
 
+use std::sync::LazyLock;
+
+use super::DEGREES;
+
 /// A function to be tabulated.
 pub struct Wanted<'a> {
     /// The function, of real numbers; defined and finite wherever an operand may be.
@@ -21,17 +25,20 @@ impl Wanted<'_> {
         x as f64 / f64::from(self.from_scale).exp2()
     }
 
-    /// The error that is allowed at an operand: half a unit of the result, or, where the function
+    /// Whether so large an error is allowed at an operand: half a unit of the result, or, where the function
     /// is steep, what a quarter of a unit of the operand makes. Integers have no units that are rounded.
-    fn allowed(&self, x: i64) -> f64 {
+    fn allows(&self, error: f64, x: i64) -> bool {
         let half = 0.5 / f64::from(self.to_scale).exp2();
+        if error <= half {
+            return true;
+        }
         let step = (x + 1).min(self.high) - (x - 1).max(self.low);
         if step == 0 || self.from_scale == 0 {
-            return half;
+            return false;
         }
         let across =
             (self.at)(self.real((x + 1).min(self.high))) - (self.at)(self.real((x - 1).max(self.low)));
-        half.max(0.25 * (across / step as f64).abs())
+        error <= half.max(0.25 * (across / step as f64).abs())
     }
 }
 
@@ -48,6 +55,28 @@ pub(super) struct Piece {
 
 /// Points of a piece at which the error is looked at, at most.
 const POINTS: i64 = 48;
+
+/// Where these points are in a long piece, from 0 to 1: more of them at the ends, where a polynomial first leaves
+/// the function.
+static PLACES: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    (0..=POINTS).map(|i| 0.5 - 0.5 * (std::f64::consts::PI * i as f64 / POINTS as f64).cos()).collect()
+});
+
+/// Chebyshev points of a piece, and one more, at most.
+const MOST_POINTS: usize = DEGREES.len() + 1;
+
+/// For each number of points n the values of cos(i·angle) at the k-th of them, `[n][i][k]`: the points
+/// themselves are those for i = 1.
+static COSINES: LazyLock<Vec<Vec<[f64; MOST_POINTS]>>> = LazyLock::new(|| {
+    let of = |n: usize, i: usize| {
+        let mut row = [0.0; MOST_POINTS];
+        for (k, cosine) in row.iter_mut().enumerate().take(n) {
+            *cosine = (i as f64 * (std::f64::consts::PI * (k as f64 + 0.5) / n as f64)).cos();
+        }
+        row
+    };
+    (0..MOST_POINTS).map(|n| (0..n.max(2)).map(|i| of(n, i)).collect()).collect()
+});
 
 /// Pieces of polynomials of this degree, each as long as it can be; none where more than `most` are
 /// needed.
@@ -116,20 +145,23 @@ fn fitted(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
     let half = (end - start) as f64 / 2.0;
     // What lies at one place is a constant.
     let n = if end == start { 1 } else { degree + 1 };
-    let angle = |k: usize| std::f64::consts::PI * (k as f64 + 0.5) / n as f64;
-    let values: Vec<f64> = (0..n).map(|k| (wanted.at)(unit * (middle + half * angle(k).cos()))).collect();
+    let cosines = &COSINES[n];
+    let mut values = [0.0; MOST_POINTS];
+    for (k, value) in values.iter_mut().enumerate().take(n) {
+        *value = (wanted.at)(unit * (middle + half * cosines[1][k]));
+    }
     // Coefficients of the Chebyshev polynomials, then of the powers.
     let chebyshev = |i: usize| {
-        let sum: f64 = values.iter().enumerate().map(|(k, v)| v * (i as f64 * angle(k)).cos()).sum();
+        let sum: f64 = values[..n].iter().zip(&cosines[i]).map(|(v, cosine)| v * cosine).sum();
         sum * if i == 0 { 1.0 } else { 2.0 } / n as f64
     };
-    let mut powers = vec![0.0; n];
-    let (mut before, mut polynomial) = (vec![0.0; n], vec![0.0; n]);
+    let mut powers = [0.0; MOST_POINTS];
+    let (mut before, mut polynomial) = ([0.0; MOST_POINTS], [0.0; MOST_POINTS]);
     polynomial[0] = 1.0;
     for i in 0..n {
         let c = chebyshev(i);
         powers.iter_mut().zip(&polynomial).for_each(|(p, t)| *p += c * t);
-        let mut next = vec![0.0; n];
+        let mut next = [0.0; MOST_POINTS];
         for k in 0..n {
             let factor = if i == 0 { 1.0 } else { 2.0 };
             next[k] =
@@ -141,7 +173,7 @@ fn fitted(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
     let half = half.max(0.5);
     let (slope, offset) = (scale / half, (centre as f64 - middle) / half);
     let mut coefficients = vec![0.0; degree + 1];
-    for &p in powers.iter().rev() {
+    for &p in powers[..n].iter().rev() {
         for i in (0..=degree).rev() {
             let below = if i == 0 { 0.0 } else { coefficients[i - 1] };
             coefficients[i] = coefficients[i] * offset + below * slope;
@@ -155,17 +187,16 @@ fn fitted(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
 fn close(wanted: &Wanted<'_>, piece: &Piece) -> bool {
     let length = piece.end - piece.start;
     let points = length.min(POINTS);
+    let places = &*PLACES;
     (0..=points).all(|i| {
-        // More of them at the ends, where a polynomial first leaves the function.
         let x = if length <= POINTS {
             piece.start + i
         } else {
-            let place = 0.5 - 0.5 * (std::f64::consts::PI * i as f64 / points as f64).cos();
-            piece.start + (place * length as f64).round() as i64
+            piece.start + (places[i as usize] * length as f64).round() as i64
         };
         let value = piece.at(x);
         let error = (value - (wanted.at)(wanted.real(x))).abs();
-        error <= wanted.allowed(x)
+        wanted.allows(error, x)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use cryptflow_operation::Bounds;
 
+use super::DEGREES;
 use super::fit::{Piece, Wanted};
 
 /// A function in integers. For an operand X, the number of thresholds that it reaches is its piece.
@@ -168,10 +169,10 @@ impl Table {
             let shift = self.from_scale + self.normaliser_scale - self.power_scale;
             base = round(t * i128::from(self.normalisers[piece]), shift);
         }
-        let mut powers = vec![base];
+        let mut powers = [base; DEGREES.len()];
         for i in 2..=self.degree {
             let (a, b) = (powers[i / 2 - 1], powers[i - i / 2 - 1]);
-            powers.push(round(a * b, self.power_scale));
+            powers[i - 1] = round(a * b, self.power_scale);
         }
         let sum: i128 = powers.iter().zip(&self.factors).map(|(p, row)| p * i128::from(row[piece])).sum();
         let shift = self.factor_scale + self.power_scale - self.to_scale;

@@ -48,6 +48,12 @@ const DRAWS: std::ops::RangeInclusive<u64> = 2..=8;
 /// Work that a judgement may take, of [`Plan::work`].
 const BUDGET_OF_DRAWS: u64 = 24_000_000_000;
 
+/// How often the next scale is guessed from an error; then the middle of what is left comes next.
+const GUESSES: u32 = 4;
+
+/// Bits that are guessed at a time, at most.
+const MOST_GUESSED: f64 = 8.0;
+
 /// Bits by which a scale may have to exceed the one that a single run was enough for.
 const MORE: u32 = 4;
 
@@ -395,15 +401,20 @@ impl Search<'_> {
         }
         let mut tried = Tried { agrees: None, coarse: Vec::new(), misfit: None };
         let mut next = DEFAULT_SCALE.clamp(low, high);
+        let mut guesses = GUESSES;
         while low <= high {
+            // Errors are as large as the unit: how large they are says how many bits there are too many.
+            let mut guess = None;
             match self.trial(Choice { scale: next, ..choice }) {
                 Ok(agreement) if agreement.holds() => {
                     tried.agrees = Some(next);
                     high = next - 1;
+                    guess = Some(next.saturating_sub(bits(1.0 / agreement.part()).max(1)));
                 }
                 Ok(agreement) => {
                     tried.coarse.push((next, agreement));
                     low = next + 1;
+                    guess = Some(next + bits(agreement.part()) + 1);
                 }
                 // The plan for the first scale was made: what another has no plan for does not fit
                 // there.
@@ -416,7 +427,11 @@ impl Search<'_> {
             if low > high && low <= *BEYOND.start() && tried.agrees.is_none() && tried.misfit.is_none() {
                 (low, high) = BEYOND.into_inner();
             }
-            next = (low + high) / 2;
+            next = match guess.filter(|_| guesses > 0) {
+                Some(guess) => guess.clamp(low.min(high), high),
+                None => (low + high) / 2,
+            };
+            guesses = guesses.saturating_sub(1);
         }
         Ok(tried)
     }
@@ -506,6 +521,11 @@ struct Tried {
     coarse: Vec<(u32, Agreement)>,
     /// Why another one cannot be.
     misfit: Option<FixError>,
+}
+
+/// The whole bits of a factor.
+fn bits(factor: f64) -> u32 {
+    factor.log2().clamp(0.0, MOST_GUESSED) as u32
 }
 
 /// What is closer to the float model comes first.

@@ -37,9 +37,9 @@ use cryptflow_graph::ranges::{images, sure};
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
-use super::contents::Contents;
 use super::plan::{self, Limits, Operation, Plan, PlanOutput, PlanStep, PlanValue};
 use super::rounding::Rounding;
+use super::shared::Shared;
 use crate::fix::units::exp2;
 use crate::fix::whole::wholes;
 use crate::fix::{Refusal, Unsupported};
@@ -127,8 +127,8 @@ pub(crate) struct Lowering<'a> {
     /// Elements of the largest value.
     most: usize,
     plan: Plan,
-    /// What weights hold, of other plans as well.
-    contents: &'a mut Contents,
+    /// What it has in common with other plans.
+    shared: &'a mut Shared,
     /// The integers that each value of the plan stays within.
     bounds: Vec<Bounds>,
     /// Fractional bits that each node's value should have beyond those of activations.
@@ -169,7 +169,7 @@ pub(crate) fn lower<'a>(
     seen: Seen<'a>,
     wanted: Wanted<'a>,
     setting: Setting,
-    contents: &'a mut Contents,
+    shared: &'a mut Shared,
 ) -> Result<Plan, Vec<Unsupported>> {
     let (images, wholes) = (images(graph), wholes(graph));
     let floors = floor::floors(graph, seen, &images, setting);
@@ -179,7 +179,7 @@ pub(crate) fn lower<'a>(
         setting,
         most: floor::most(graph),
         plan: Plan::default(),
-        contents,
+        shared,
         bounds: Vec::new(),
         extra: precision::extra_bits(graph, &ranges, &floors, wanted, setting),
         needs: wanted.needs,
@@ -204,7 +204,7 @@ pub(crate) fn lower<'a>(
     if !state.refused.is_empty() {
         return Err(state.refused);
     }
-    merge::sums_of_linear_maps(&mut state.plan, state.contents);
+    merge::sums_of_linear_maps(&mut state.plan, &mut state.shared.contents);
     Ok(state.plan)
 }
 
@@ -443,7 +443,7 @@ impl Lowering<'_> {
 
     /// A weight of the plan, which has the same numbers in the same shape once.
     fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<Arc<Vec<f32>>>) -> usize {
-        let kept = self.contents.keep(data.into());
+        let kept = self.shared.contents.keep(data.into());
         self.plan.weight(name, shape, kept)
     }
 

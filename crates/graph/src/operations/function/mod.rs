@@ -184,6 +184,11 @@ impl Function {
         Function { parameters, ..self }
     }
 
+    /// What tells it from all others: its title, and the bits of its parameters.
+    pub fn key(&self) -> (&'static str, [u32; 2]) {
+        (self.entry.title, self.parameters.map(f32::to_bits))
+    }
+
     fn parameters(&self) -> [f64; 2] {
         self.parameters.map(f64::from)
     }

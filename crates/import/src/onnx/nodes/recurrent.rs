@@ -248,6 +248,7 @@ impl Layer {
         step: Step,
     ) -> Result<Pass, Fault> {
         let (steps, batch) = (self.steps, self.batch);
+        to.graph.loops.push(to.name.clone());
         let mut hiddens = Vec::with_capacity(steps);
         for i in 0..steps {
             let t = if backwards { steps - 1 - i } else { i };

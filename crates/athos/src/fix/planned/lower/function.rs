@@ -3,12 +3,13 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::functions::{Table, Wanted, beside_jumps, breaks, domain, table};
+use crate::functions::{Table, Wanted, beside_jumps, breaks, domain};
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
 use super::super::bounds::{ROUNDING, own_bounds, smallest_bound};
 use super::super::plan::{self, FunctionReport, Limits, Operation, PlanValue};
+use super::super::tables::{Asked, Made};
 use super::floor::{FEW, Floor, divides, is_few};
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
@@ -169,7 +170,9 @@ impl Lowering<'_> {
         breaks.sort_unstable();
         breaks.dedup();
         let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks };
-        let table = table(&request).ok_or_else(too_many)?;
+        let asked = Asked::new(function, domain, zero_below, wanted.tie, &request);
+        let made = self.shared.tables.get(asked, &request, [first, last]).ok_or_else(too_many)?;
+        let table = &made.table;
         self.plan.functions.push(FunctionReport {
             name: self.graph.node(id).name.clone(),
             function: function.name().to_string(),
@@ -177,10 +180,10 @@ impl Lowering<'_> {
             high: domain.high,
             pieces: table.pieces(),
             degree: table.degree,
-            largest_error: table.largest_error(&clamped, first, last),
+            largest_error: made.largest_error,
             zero_below,
         });
-        let y = self.tabulated(id, x, &table, wanted.extra, wanted.whole);
+        let y = self.tabulated(id, x, &made, wanted.extra, wanted.whole);
         let seen = seen_results(&clamped, wanted.seen);
         self.plan.values[y].seen = Some(seen);
         // Where the function is not defined beyond, nothing that is right goes there.
@@ -191,7 +194,7 @@ impl Lowering<'_> {
             goes_on(domain.high, 1.0).filter(|_| ends.high < room.high),
         ];
         let stuck = stuck.into_iter().flatten().map(|at| function.at(at));
-        if let Some(bounds) = short_of(table.bounds(), stuck, seen, exp2(to_scale)) {
+        if let Some(bounds) = short_of(made.bounds, stuck, seen, exp2(to_scale)) {
             self.short_of_ends.insert(y, bounds);
         }
         Ok(y)
@@ -297,10 +300,11 @@ impl Lowering<'_> {
     }
 
     /// The steps of a table.
-    fn tabulated(&mut self, id: NodeId, x: usize, table: &Table, extra: i32, whole: bool) -> usize {
+    fn tabulated(&mut self, id: NodeId, x: usize, made: &Made, extra: i32, whole: bool) -> usize {
+        let table = &made.table;
         let shape = self.shape(x);
         let count: usize = shape.iter().product();
-        let result = self.integers(id, shape.clone(), table.bounds(), table.to_scale);
+        let result = self.integers(id, shape.clone(), made.bounds, table.to_scale);
         let result = PlanValue { node: whole.then_some(id), extra, ..result };
         let only = table.thresholds.is_empty();
         let thresholds = if only { vec![self.bounds[x].low] } else { table.thresholds.clone() };

@@ -288,7 +288,81 @@ def known():
         case(op, lambda c, op=op: getattr(raw, op)(input=c.a(x), name="output"))
 
 
+def control():
+    """Lists of tensors, loops and branches."""
+    x, row = (3, 4), (4,)
+    listed = lambda a: raw.TensorListFromTensor(tensor=a, element_shape=tf.constant(row))
+    stacked = lambda handle: raw.TensorListStack(input_handle=handle, element_shape=tf.constant(row), element_dtype=tf.float32, name="output")
+    item = lambda handle, i: raw.TensorListGetItem(
+        input_handle=handle, index=tf.constant(i), element_shape=tf.constant(row), element_dtype=tf.float32, name="output")
+    reserved = lambda n: raw.TensorListReserve(element_shape=tf.constant(row), num_elements=tf.constant(n), element_dtype=tf.float32)
+    empty = lambda: raw.EmptyTensorList(element_shape=tf.constant(row), max_num_elements=tf.constant(-1), element_dtype=tf.float32)
+    case("TensorListFromTensor", lambda c: item(listed(c.a(x)), 2))
+    case("TensorListGetItem", lambda c: item(listed(c.a(x)), 0))
+    case("TensorListGetItem", lambda c: item(reserved(2), 1) + c.a(row), "unwritten")
+    case("TensorListStack", lambda c: stacked(listed(c.a(x))))
+    case("TensorListReserve", lambda c: stacked(raw.TensorListSetItem(input_handle=reserved(3), index=tf.constant(1), item=c.a(row))))
+    case("TensorListSetItem", lambda c: stacked(raw.TensorListSetItem(input_handle=listed(c.a(x)), index=tf.constant(2), item=c.b(row))))
+    push = lambda c: raw.TensorListPushBack(input_handle=raw.TensorListPushBack(input_handle=empty(), tensor=c.b(row)), tensor=c.a(row))
+    case("EmptyTensorList", lambda c: stacked(push(c)))
+    case("TensorListPushBack", lambda c: item(push(c), 1))
+    case("TensorListPopBack", lambda c: raw.TensorListPopBack(
+        input_handle=push(c), element_shape=tf.constant(row), element_dtype=tf.float32, name="output")[1])
+    case("TensorListResize", lambda c: stacked(raw.TensorListResize(input_handle=push(c), size=tf.constant(3))))
+
+    def length(c):
+        a = c.a(x)
+        return a * tf.cast(raw.TensorListLength(input_handle=listed(a)), tf.float32)
+
+    case("TensorListLength", length)
+
+    def renamed(to):
+        def edit(graph):
+            for node in graph.node:
+                if node.op.removeprefix("Stateless") == to.removeprefix("Stateless"):
+                    node.op = to
+
+        return edit
+
+    def branches(c):
+        v1.disable_control_flow_v2()
+        a = c.a(x)
+        y = v1.cond(tf.constant(False), lambda: a * 2.0, lambda: tf.constant(f32(3)) - a)
+        v1.enable_control_flow_v2()
+        return y
+
+    case("Switch", branches)
+    case("Merge", branches)
+    for op in ["While", "StatelessWhile"]:
+        def loop(c, op=op):
+            c.edit = renamed(op)
+            v1.enable_control_flow_v2()
+            a = c.a(x)
+            return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 0.5 + a), [tf.constant(0), a])[1]
+
+        case(op, loop)
+    for op in ["If", "StatelessIf"]:
+        for kind in ["known", "secret", "otherwise"]:
+            def branch(c, op=op, kind=kind):
+                c.edit = renamed(op)
+                v1.enable_control_flow_v2()
+                a = c.a(x)
+                total = tf.reduce_sum(a)
+                condition = {"known": tf.size(a) > 5, "secret": total > -100.0, "otherwise": total > 100.0}[kind]
+                return tf.cond(condition, lambda: a * 2.0, lambda: 1.0 - a)
+
+            case(op, branch, kind)
+    for op in ["Case", "StatelessCase"]:
+        def choice(c, op=op):
+            c.edit = renamed(op)
+            v1.enable_control_flow_v2()
+            a = c.a(x)
+            return tf.switch_case(tf.rank(a), [lambda: a, lambda: a * 2.0, lambda: 1.0 - a])
+
+        case(op, choice)
+
+
 if __name__ == "__main__":
-    for family in [elementary, arithmetic, linear, pools_and_reductions, movements, known, matrices]:
+    for family in [elementary, arithmetic, linear, pools_and_reductions, movements, known, matrices, control]:
         family()
     main(FILE.with_name("tensorflow_operations.npz"), CASES)

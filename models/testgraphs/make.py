@@ -347,6 +347,17 @@ def transformer_block(x):
     return y + project(tf.nn.gelu(project(layer_norm(y), 16)), 8)
 
 
+@graph((2, 3))
+def branches(x):
+    """Branches of TensorFlow 1 on known conditions; what is constant in the one that is not taken is dead."""
+    v1.disable_control_flow_v2()
+    never, always = v1.placeholder_with_default(False, ()), tf.constant(True)
+    y = v1.cond(never, lambda: tf.nn.relu(x) * 7.0, lambda: x + tf.constant([[0.5, -0.25, 2.0]]))
+    z = v1.cond(always, lambda: tf.constant(3.0), lambda: tf.constant(-100.0))
+    v1.enable_control_flow_v2()
+    return y * z
+
+
 def freeze(build, shapes):
     """The frozen GraphDef, with placeholders x (x0, x1 if several) and outputs y (y0, y1)."""
     with tf.Graph().as_default() as g:
@@ -417,6 +428,25 @@ def keras_transformer(folder):
     write(folder, "keras_transformer", definition, {"x": rng.uniform(-1, 1, (1, 6, 8)).astype(np.float32)}, [output])
 
 
+def loop(folder):
+    """A loop over the steps of a sequence and a branch, frozen with their functions."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    w, r = tf.Variable(vector(12).reshape(3, 4)), tf.Variable(vector(16).reshape(4, 4))
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 5, 3), tf.float32, "x")])
+    def call(x):
+        h, rows = tf.zeros((1, 4)), tf.TensorArray(tf.float32, 5)
+        for t in tf.range(5):
+            h = tf.sigmoid(x[:, t] @ w + h @ r)
+            rows = rows.write(t, tf.cond(tf.reduce_sum(h) > 2.0, lambda: h, lambda: -h))
+        return rows.stack()
+
+    frozen = convert_variables_to_constants_v2(call.get_concrete_function(), lower_control_flow=False)
+    definition, output = frozen.graph.as_graph_def(), frozen.outputs[0].op.name
+    write(folder, "loop", definition, {"x": rng.uniform(-1, 1, (1, 5, 3)).astype(np.float32)}, [output])
+
+
 def resnet(depth, folder):
     """ResNet for CIFAR-10 of 6n + 2 layers with seeded random weights; batch norms keep the activations near 1."""
     assert (depth - 2) % 6 == 0, "the depth must be 6n + 2"
@@ -459,6 +489,8 @@ def main():
     keras_small(DATA)
     rng = np.random.default_rng(1)
     keras_transformer(DATA)
+    rng = np.random.default_rng(2)
+    loop(DATA)
     files = list(DATA.glob("*.pb"))
     print(f"{len(files)} graphs, the largest of {max(f.stat().st_size for f in files)} bytes")
 

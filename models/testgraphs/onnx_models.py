@@ -349,6 +349,61 @@ def integers(b):
     b.output(b.node("ArgMax", y, axis=2, keepdims=0), b.node("Div", x, b.ints(2)))
 
 
+def body(name, inputs, outputs, *nodes):
+    """The graph of a loop or a branch; inputs have the types that ONNX wants, or none."""
+    known = lambda n: helper.make_tensor_value_info(n, *inputs[n]) if inputs.get(n) else helper.make_empty_tensor_value_info(n)
+    nodes = [helper.make_node(op, operands, results, **attributes) for op, operands, results, attributes in nodes]
+    return helper.make_graph(nodes, name, [known(n) for n in inputs], [helper.make_empty_tensor_value_info(n) for n in outputs])
+
+
+@model
+def loops(b):
+    """Loops over sequences: backwards and along another axis, as often as a shape says, and until a known condition."""
+    x = b.input((1, 5, 3))
+    w, r, zeros = b.weight(3, 4), b.weight(4, 4), b.constant(np.zeros((1, 4), np.float32))
+    cell = [("MatMul", ["row", w], ["a"], {}), ("MatMul", ["h", r], ["c"], {}), ("Add", ["a", "c"], ["s"], {}),
+            ("Tanh", ["s"], ["next"], {}), ("Neg", ["next"], ["out"], {})]
+    step = body("step", {"h": None, "row": None}, ["next", "out"], *cell)
+    scanned = b.node("Scan", zeros, x, n=2, body=step, num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1],
+                     scan_output_axes=[1], scan_output_directions=[1])
+    given = {"i": (TensorProto.INT64, []), "go": (TensorProto.BOOL, []), "h": None}
+    step = body("step", given, ["still", "next", "out"], ("Gather", [x, "i"], ["row"], {"axis": 1}), *cell,
+                ("Identity", ["go"], ["still"], {}))
+    steps = b.node("Gather", b.node("Shape", x), b.constant(np.array(1)))
+    looped = b.node("Loop", steps, "", zeros, n=2, body=step)
+    given = {"i": (TensorProto.INT64, []), "go": (TensorProto.BOOL, []), "v": None, "n": (TensorProto.INT64, [])}
+    step = body("step", given, ["still", "v2", "n2"], ("Mul", ["v", b.constant(np.float32(1.5))], ["v2"], {}),
+                ("Add", ["n", b.constant(np.array(1))], ["n2"], {}), ("Less", ["n2", b.constant(np.array(4))], ["still"], {}))
+    ended = b.node("Loop", "", b.constant(np.array(True)), x, b.constant(np.array(0)), n=2, body=step)
+    b.output(*scanned, *looped, ended[0])
+
+
+@model
+def branches(b):
+    """Branches on a known condition and on secret ones, with values of the graph around them."""
+    x = b.input((2, 3))
+    y = b.node("Mul", x, b.constant(np.float32(2)))
+    one = body("one", {}, ["p", "q"], ("Relu", [x], ["p"], {}), ("Add", [y, y], ["q"], {}))
+    other = body("other", {}, ["p2", "q2"], ("Neg", [y], ["p2"], {}), ("Add", [y, y], ["q2"], {}))
+    sum_of = lambda v: b.node("ReduceSum", v, keepdims=0)
+    zero = b.constant(np.float32(0))
+    secret = b.node("If", b.node("Greater", sum_of(x), zero), n=2, then_branch=one, else_branch=other)
+    against = b.node("If", b.node("LessOrEqual", sum_of(x), zero), n=2, then_branch=one, else_branch=other)
+    known = b.node("If", b.node("Greater", b.node("Size", x), b.constant(np.array(7))), n=2, then_branch=one, else_branch=other)
+    low, high = b.node("ReduceMin", y, axes=[1], keepdims=1), b.node("ReduceMean", y, axes=[1], keepdims=1)
+    b.output(*secret, *against, known[0], b.node("Min", b.node("Max", x, low), high))
+
+
+@model
+def clipped(b):
+    """Limits that are computed."""
+    x = b.input((4, 5))
+    low = b.node("ReduceMean", x, keepdims=0)
+    high = b.node("Add", low, b.constant(np.float32(0.25)))
+    b.output(b.node("Clip", x, low, high), b.node("Clip", x, low), b.node("Clip", x, "", high),
+             b.node("Clip", x, b.constant(np.float32(-0.5)), high))
+
+
 def main():
     for name in sys.argv[1:] or MODELS:
         b = Builder(name)

@@ -147,6 +147,41 @@ def no_signature(folder):
     tf.saved_model.save(m, str(folder))
 
 
+def recurrent(folder):
+    """Keras' recurrent layers as they are exported by default, with loops over lists of tensors."""
+    layers = tf.keras.layers
+    tf.keras.utils.set_random_seed(4)
+    x = tf.keras.Input((5, 3), name="series")
+    y = layers.LSTM(4, return_sequences=True)(x)
+    y = layers.Bidirectional(layers.GRU(3))(y)
+    model = tf.keras.Model(x, layers.Dense(2)(y))
+    model.export(str(folder), verbose=False)
+
+
+class Loops(tf.Module):
+    """A loop that reads variables and ends by a known count, a branch on a known flag, and one on a secret."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(normal(3, 4), name="w")
+        self.r = tf.Variable(normal(4, 4), name="r")
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 6, 3), tf.float32, "series")])
+    def call(self, series):
+        h, rows = tf.zeros((1, 4)), tf.TensorArray(tf.float32, 6)
+        for t in tf.range(6):
+            h = tf.tanh(series[:, t] @ self.w + h @ self.r)
+            rows = rows.write(t, h)
+        low = tf.cond(tf.reduce_sum(h) > 0.0, lambda: h * 2.0, lambda: tf.nn.relu(h) - 1.0)
+        known = tf.cond(tf.size(series) > 4, lambda: h + 1.0, lambda: h @ self.r)
+        return {"rows": rows.stack(), "chosen": low, "known": known}
+
+
+def loops(folder):
+    m = Loops()
+    tf.saved_model.save(m, str(folder), signatures={"serving_default": m.call})
+
+
 def answers(folder):
     """TensorFlow's answers to random inputs, from what was saved."""
     arrays = {}
@@ -177,7 +212,7 @@ def frozen(folder):
 
 def main():
     """All of them, or those that are named."""
-    makes = (keras, module, simple_save, builder, sharded, partitioned, no_signature)
+    makes = (keras, module, simple_save, builder, sharded, recurrent, loops, partitioned, no_signature)
     for make in [m for m in makes if len(sys.argv) == 1 or m.__name__ in sys.argv]:
         folder = DATA / make.__name__
         shutil.rmtree(folder, ignore_errors=True)

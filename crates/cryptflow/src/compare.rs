@@ -78,16 +78,22 @@ impl FloatModel {
         Meaning::of_outputs(&self.graph)
     }
 
-    /// Reads the graph (of this signature, if it is a SavedModel and has another than the default),
-    /// with the program's input shapes, up to the values that the program opens.
+    /// Reads the graph (of this signature, if it is a SavedModel and has another than the default; with
+    /// inputs bound as `set` says), with the program's input shapes, up to the values that the program opens.
     ///
     /// # Errors
     /// The file is no model, or not the one that the program was compiled from.
-    pub fn read(path: &Path, program: &Program, signature: Option<&str>) -> Result<FloatModel> {
+    pub fn read(
+        path: &Path,
+        program: &Program,
+        signature: Option<&str>,
+        set: &[(String, String)],
+    ) -> Result<FloatModel> {
         let value = |id: cryptflow_program::ValueId| {
             program.values.get(id.0).ok_or_else(|| Error::new("the compiled model is malformed"))
         };
-        let mut options = ImportOptions { signature: signature.map(Into::into), ..ImportOptions::default() };
+        let (signature, set) = (signature.map(Into::into), set.to_vec());
+        let mut options = ImportOptions { signature, set, ..ImportOptions::default() };
         let mut shapes = Vec::new();
         for input in &program.inputs {
             let shape = &value(input.value)?.shape;

@@ -85,12 +85,14 @@ pub fn compile(
     runner: &dyn FixedRunner,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompilingError> {
+    // One graph after the other: each has all weights.
+    let two = of_two(wanted);
     let mut graph = import::from_path(&wanted.model, &wanted.import).map_err(|error| match error {
         ImportError::Unsupported(nodes) => CompilingError::Unsupported(refused(wanted, &nodes)),
         other => CompilingError::Import(other),
     })?;
     passes::optimise(&mut graph);
-    let batch = batch(&graph, wanted)?;
+    let batch = batch(&graph, two)?;
     prepared(&graph, &wanted.preprocessing)?;
     let bounds = match examples {
         Some(read) => {
@@ -126,15 +128,19 @@ fn prepared(graph: &Graph, preprocessing: &Preprocessing) -> Result<(), Compilin
     }
 }
 
-/// What the first axis of the inputs is. Of a model that takes any number of rows, which is
-/// compiled for one at a time, two are looked at.
-fn batch(graph: &Graph, wanted: &Wanted) -> Result<Batch, CompilingError> {
-    let options = &wanted.import;
-    let two = match options.batch {
-        None => import::from_path(&wanted.model, &ImportOptions { batch: Some(2), ..options.clone() }).ok(),
+/// What the first axis of the inputs is where a model that takes any number of rows takes two; it is compiled
+/// for one at a time.
+fn of_two(wanted: &Wanted) -> Option<FirstAxis> {
+    let options = ImportOptions { batch: Some(2), ..wanted.import.clone() };
+    match wanted.import.batch {
+        None => import::from_path(&wanted.model, &options).ok().as_ref().map(rows::first_axis),
         Some(_) => None,
-    };
-    match (rows::first_axis(graph), two.as_ref().map(rows::first_axis)) {
+    }
+}
+
+/// What the first axis of the inputs is.
+fn batch(graph: &Graph, two: Option<FirstAxis>) -> Result<Batch, CompilingError> {
+    match (rows::first_axis(graph), two) {
         (FirstAxis::Mixed { .. }, _) => Ok(Batch::Whole),
         (FirstAxis::Rows, Some(FirstAxis::Mixed { node })) => Err(CompilingError::RowsMixed { node }),
         (FirstAxis::Rows, Some(FirstAxis::Rows) | None) => Ok(Batch::Rows),

@@ -38,6 +38,9 @@ pub enum NotationError {
     /// A bandwidth.
     #[error("it must be a number of Mbit/s, or one with its unit, as in 200mbit or 1gbit")]
     Megabits,
+    /// What an input is bound to.
+    #[error("it must be the name of an input and a value, as in is_training=false or sr=16000")]
+    Set,
     /// A time.
     #[error("seconds since 1970, or a date such as 2026-03-01")]
     Time,
@@ -173,6 +176,20 @@ pub fn input(text: &str) -> Result<(String, Vec<usize>), NotationError> {
     };
     let name = name.strip_suffix(":0").unwrap_or(name);
     if name.is_empty() { Err(NotationError::Input) } else { Ok((name.to_string(), numbers)) }
+}
+
+/// An input, and what it is bound to: `sr=16000`.
+///
+/// # Errors
+/// How it is written.
+pub fn set(text: &str) -> Result<(String, String), NotationError> {
+    let (name, value) = text.rsplit_once('=').ok_or(NotationError::Set)?;
+    let name = name.strip_suffix(":0").unwrap_or(name);
+    if name.is_empty() || value.is_empty() {
+        Err(NotationError::Set)
+    } else {
+        Ok((name.into(), value.into()))
+    }
 }
 
 /// Seconds since 1970, or a date of 1970 or later: `2026-03-01`, midnight in UTC.

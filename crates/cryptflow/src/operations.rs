@@ -49,7 +49,7 @@ pub fn page() -> Result<String> {
             text += &format!("| `{}` | {title} | {note} |\n", entry.name);
         }
         if framework == Framework::Onnx {
-            text += "\n`If` is taken where its condition is known when compiling, and functions of the model are put in the places of their calls.\n";
+            text += "\nFunctions of the model are put in the places of their calls.\n";
         }
     }
     text += &COSTS.replace("{PROTOCOL}", PRICED.facts().title);

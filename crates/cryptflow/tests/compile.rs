@@ -273,9 +273,10 @@ fn a_saved_model_and_its_signatures() {
     assert!(worst(&softmax, &want) < 1e-2, "{softmax:?} and {want:?}");
 
     // What `run --compare` does.
-    let float = FloatModel::read(&saved("keras"), &model.program, None).unwrap();
+    let float = FloatModel::read(&saved("keras"), &model.program, None, &[]).unwrap();
     assert!(worst(logits, &float.run(vec![x]).unwrap()[0]) < 1e-2);
-    let error = FloatModel::read(&saved("keras"), &model.program, Some("other")).map(|_| ()).unwrap_err();
+    let error =
+        FloatModel::read(&saved("keras"), &model.program, Some("other"), &[]).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("has no signature \"other\""), "{error}");
 
     // The other signature has other inputs and outputs.

@@ -54,7 +54,7 @@ pub(crate) fn onnx_models() -> Vec<Vec<u8>> {
     files_of("onnx", "onnx")
 }
 
-const SAVED: [&str; 5] = ["keras", "module", "builder", "simple_save", "sharded"];
+const SAVED: [&str; 6] = ["keras", "module", "builder", "simple_save", "sharded", "loops"];
 
 /// Puts a SavedModel of the tests into a folder, but for one file, whose path is returned.
 fn saved(folder: &Path, name: &str, other: &str) -> std::path::PathBuf {

@@ -35,7 +35,12 @@ impl<M: Message> Node<'_, M> {
                 return Ok(vec![Value::Int(Ints { shape, data: vec![data[0]; n] })]);
             }
             Value::Tensor(id) => self.number_of(*id),
-            Value::Int(_) | Value::Opaque(_) | Value::Absent | Value::Unknown => None,
+            Value::Int(_)
+            | Value::List(_)
+            | Value::Opaque(_)
+            | Value::Absent
+            | Value::Dead
+            | Value::Unknown => None,
         };
         let number = number.ok_or(
             "fills a tensor with a value that is not one constant. Broadcasting (BroadcastTo, Expand) repeats what depends on \

@@ -2,6 +2,7 @@
 //! and ONNX models.
 
 mod arithmetic;
+mod bound;
 mod budget;
 mod builder;
 mod compose;
@@ -22,6 +23,7 @@ mod survey;
 mod table;
 mod tensor;
 pub mod tensorflow;
+mod unrolled;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +47,9 @@ pub struct ImportOptions {
     pub signature: Option<String>,
     /// The first dimension of inputs that leave it open (`-1`); 1 where it is not given.
     pub batch: Option<usize>,
+    /// Inputs that are public, by name, and the numbers that they are bound to, as a user writes them: `false`, `16000`,
+    /// `1,0,1`.
+    pub set: Vec<(String, String)>,
 }
 
 /// A node that cannot be imported.
@@ -205,7 +210,14 @@ pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportEr
 pub(crate) fn operations() -> Vec<docs::Entry> {
     let entry = |framework, name, doc| docs::Entry { framework, name, doc };
     let tensorflow = tensorflow::rows().map(|row| entry(Framework::TensorFlow, row.name, row.doc));
-    tensorflow.chain(onnx::rows().map(|row| entry(Framework::Onnx, row.name, row.doc))).collect()
+    let onnx = onnx::rows().map(|row| entry(Framework::Onnx, row.name, row.doc));
+    let of = |framework, docs: &'static [(&'static str, docs::Doc)]| {
+        docs.iter().map(move |&(name, doc)| docs::Entry { framework, name, doc })
+    };
+    // What has bodies of its own is in no table.
+    let control =
+        of(Framework::TensorFlow, tensorflow::control::DOCS).chain(of(Framework::Onnx, onnx::CONTROL));
+    tensorflow.chain(onnx).chain(control).collect()
 }
 
 /// What lies at a path.

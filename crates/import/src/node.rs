@@ -1,6 +1,7 @@
 //! A node of a model while it is imported: its operands, and what it becomes.
 
 use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
 use cryptflow_ring::Movement;
 
@@ -21,10 +22,14 @@ pub(crate) enum Value {
     Tensor(NodeId),
     /// Integers and flags that are known: shapes, axes and the like.
     Int(Ints),
+    /// A list of tensors; absent where nothing was written yet.
+    List(Rc<Vec<Value>>),
     /// A constant that nothing can compute on (strings): its type.
     Opaque(String),
     /// An operand that is left out.
     Absent,
+    /// What a branch gives that is not taken.
+    Dead,
     /// The result of a node that could not be imported.
     Unknown,
 }
@@ -119,7 +124,7 @@ impl<M: Message> Node<'_, M> {
     /// An operand, whatever it is; an unknown one ends the import of this node.
     pub(crate) fn operand(&self, i: usize) -> Result<&Value, Fault> {
         match self.operands.get(i) {
-            Some(Value::Unknown) => Err(Fault::Unknown),
+            Some(Value::Unknown | Value::Dead) => Err(Fault::Unknown),
             None | Some(Value::Absent) => Err(Fault::from(format!(
                 "operand {i} is needed, but the node has none: the file is damaged, or of another version"
             ))),
@@ -156,7 +161,8 @@ impl<M: Message> Node<'_, M> {
             },
             Value::Opaque(dtype) => Err(opaque(dtype)),
             Value::Absent => Err("lacks an operand: the file is damaged".into()),
-            Value::Unknown => Err(Fault::Unknown),
+            Value::List(_) => Err(of_a_list()),
+            Value::Unknown | Value::Dead => Err(Fault::Unknown),
         }
     }
 
@@ -170,7 +176,8 @@ impl<M: Message> Node<'_, M> {
             )
             .into()),
             Value::Opaque(dtype) => Err(opaque(dtype)),
-            Value::Absent | Value::Unknown => Err(Fault::Unknown),
+            Value::List(_) => Err(of_a_list()),
+            Value::Absent | Value::Dead | Value::Unknown => Err(Fault::Unknown),
         }
     }
 
@@ -195,7 +202,7 @@ impl<M: Message> Node<'_, M> {
                 )
                 .into()),
             },
-            Value::Opaque(_) | Value::Absent | Value::Unknown => {
+            Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => {
                 Err(format!("operand {i} must be integers").into())
             }
         }
@@ -228,7 +235,7 @@ impl<M: Message> Node<'_, M> {
                 ))
             }),
             Value::Int(ints) => ints.to_array(),
-            Value::Opaque(_) | Value::Absent | Value::Unknown => {
+            Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => {
                 Err(format!("operand {i} must be numbers").into())
             }
         }
@@ -254,7 +261,8 @@ impl<M: Message> Node<'_, M> {
             Value::Int(ints) => Ok(ints.shape.clone()),
             Value::Opaque(dtype) => Err(opaque(dtype)),
             Value::Absent => Err("lacks an operand: the file is damaged".into()),
-            Value::Unknown => Err(Fault::Unknown),
+            Value::List(_) => Err(of_a_list()),
+            Value::Unknown | Value::Dead => Err(Fault::Unknown),
         }
     }
 
@@ -340,7 +348,8 @@ impl<M: Message> Node<'_, M> {
                 Value::Int(ints) => Value::Int(ints.moved(&step, &[])?),
                 Value::Opaque(dtype) => return Err(opaque(dtype)),
                 Value::Absent => return Err("lacks an operand: the file is damaged".into()),
-                Value::Unknown => return Err(Fault::Unknown),
+                Value::List(_) => return Err(of_a_list()),
+                Value::Unknown | Value::Dead => return Err(Fault::Unknown),
             };
         }
         Ok(value)
@@ -350,6 +359,10 @@ impl<M: Message> Node<'_, M> {
     pub(crate) fn move_part(&mut self, part: &str, movement: Movement, id: NodeId) -> Result<NodeId, Fault> {
         self.add_part(part, movement, &[id])
     }
+}
+
+fn of_a_list() -> Fault {
+    Fault::from("computes on a list of tensors, which only what reads and writes lists can use")
 }
 
 fn opaque(dtype: &str) -> Fault {

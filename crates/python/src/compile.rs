@@ -52,12 +52,14 @@ pub(crate) struct Import {
     outputs: Vec<String>,
     signature: Option<String>,
     batch: Option<usize>,
+    #[serde(default)]
+    set: Vec<(String, String)>,
 }
 
 impl From<Import> for ImportOptions {
     fn from(import: Import) -> ImportOptions {
-        let Import { inputs, outputs, signature, batch } = import;
-        ImportOptions { inputs, outputs, signature, batch }
+        let Import { inputs, outputs, signature, batch, set } = import;
+        ImportOptions { inputs, outputs, signature, batch, set }
     }
 }
 
@@ -82,7 +84,7 @@ fn compiled(
     examples: Option<Vec<Bytes>>,
     teller: &Teller,
 ) -> Result<Model, Failure> {
-    let signature = options.import.signature.clone();
+    let (signature, set) = (options.import.signature.clone(), options.import.set.clone());
     let wanted = Wanted {
         model: path.clone(),
         import: options.import.into(),
@@ -117,9 +119,10 @@ fn compiled(
         teller.tell(done, total, || progress.to_string());
     })?;
     let float = match options.keep_float {
-        true => {
-            Some(FloatModel::read(&path, &compiled.program, signature.as_deref()).map_err(Failure::program)?)
-        }
+        true => Some(
+            FloatModel::read(&path, &compiled.program, signature.as_deref(), &set)
+                .map_err(Failure::program)?,
+        ),
         false => None,
     };
     Ok(Model {

@@ -219,7 +219,7 @@ impl Program {
             let read;
             let float = match (path, &model.float) {
                 (Some(path), _) => {
-                    read = FloatModel::read(&path, &model.program, signature.as_deref())
+                    read = FloatModel::read(&path, &model.program, signature.as_deref(), &[])
                         .map_err(|e| Failure::new("model", e))?;
                     &read
                 }

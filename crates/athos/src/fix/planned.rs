@@ -98,7 +98,8 @@ impl<'a> Planner<'a> {
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
-        let mut plan = lower(graph, seen, wanted, setting, &mut self.shared).map_err(FixError::Unsupported)?;
+        let mut plan =
+            lower(graph, seen, wanted, setting, &mut self.shared).map_err(FixError::Unsupported)?;
         if self.guard {
             guard::guard(&mut plan, scale, *margin);
         }

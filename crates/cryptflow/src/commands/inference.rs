@@ -9,6 +9,7 @@ use crate::first_beyond::first_beyond;
 use crate::input;
 use crate::job::{self, Given};
 use crate::labels::Labels;
+use crate::notation;
 use crate::remote::Renewal;
 use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
 use crate::results::Results;
@@ -47,6 +48,9 @@ pub(crate) struct Files {
     /// The signature of the SavedModel to compare with, where it was compiled with one.
     #[arg(long, value_name = "NAME", requires = "compare")]
     signature: Option<String>,
+    /// What inputs of the model to compare with are bound to, where it was compiled so.
+    #[arg(long, value_name = "NAME=VALUE", requires = "compare", value_parser = notation::set)]
+    set: Vec<(String, String)>,
     /// Print the report as one JSON object.
     #[arg(long)]
     json: bool,
@@ -104,7 +108,7 @@ impl<'a> Job<'a> {
             written::check_names(path, &outputs)?;
         }
         let float = match &files.compare {
-            Some(path) => Some(FloatModel::read(path, program, files.signature.as_deref())?),
+            Some(path) => Some(FloatModel::read(path, program, files.signature.as_deref(), &files.set)?),
             None => None,
         };
         let meanings = match &float {

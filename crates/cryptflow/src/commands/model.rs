@@ -21,6 +21,9 @@ pub(crate) struct Model {
     /// The shape of an input, as in `x=1,224,224,3`; a name that is no input cuts the graph there.
     #[arg(long, value_name = "NAME=SHAPE", value_parser = notation::input)]
     input: Vec<(String, Vec<usize>)>,
+    /// An input that is no secret, and what it is: `is_training=false`, `sr=16000`. The model is compiled for it.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = notation::set)]
+    set: Vec<(String, String)>,
     /// A node to compute; the ones at the end of the graph, if none is named.
     #[arg(long, value_name = "NAME")]
     output: Vec<String>,
@@ -39,6 +42,7 @@ impl Model {
             outputs: self.output.clone(),
             signature: self.signature.clone(),
             batch: self.batch,
+            set: self.set.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use prost::Message as _;
 
+use super::control::is_control;
 use super::external::Folder;
 use super::messages::{AttributeProto, DataType, FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::nodes::{self, Node, Number};
@@ -17,15 +18,10 @@ use crate::node::Value;
 use crate::survey::{Framework, NodeStatus, Survey, SurveyedNode};
 use crate::table::advice;
 use crate::tensor::Constant;
-use crate::value::{Fault, Ints};
+use crate::unrolled::{MAX_DEPTH, MAX_NODES};
+use crate::value::Fault;
 use crate::{ImportError, NodeRefusal, UnsupportedNode};
 use cryptflow_graph::{Graph, NodeId, Op};
-
-/// Functions that call functions, and branches in branches, go no deeper.
-const MAX_DEPTH: usize = 32;
-
-/// A model has no more nodes after its functions have been put in the places of their calls.
-const MAX_NODES: usize = 1 << 18;
 
 /// The values that nodes can name: those of this graph, and of the graphs around it.
 #[derive(Default)]
@@ -35,7 +31,7 @@ pub(super) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn inside(outer: &'a Scope<'a>) -> Scope<'a> {
+    pub(super) fn inside(outer: &'a Scope<'a>) -> Scope<'a> {
         Scope { own: HashMap::new(), outer: Some(outer) }
     }
 
@@ -82,9 +78,9 @@ fn operands<'n>(node: &'n NodeProto, names: &mut HashSet<&'n str>) {
 /// Turns nodes into those of a [`Graph`], and remembers those that it cannot.
 pub(super) struct Importer<'a> {
     functions: HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>,
-    folder: Folder,
-    graph: Graph,
-    numbers: HashMap<NodeId, Number>,
+    pub(super) folder: Folder,
+    pub(super) graph: Graph,
+    pub(super) numbers: HashMap<NodeId, Number>,
     unsupported: Vec<UnsupportedNode>,
     /// The shapes that the model says its values have.
     declared: HashMap<&'a str, Vec<usize>>,
@@ -92,12 +88,13 @@ pub(super) struct Importer<'a> {
     ends: HashMap<String, String>,
     /// What was said of each node, in the order in which they were looked at.
     seen: Vec<SurveyedNode>,
-    budget: Budget,
-    opset: i64,
+    pub(super) budget: Budget,
+    pub(super) opset: i64,
     /// What the names of nodes begin with: the call in whose function they are.
-    prefix: String,
+    pub(super) prefix: String,
     depth: usize,
-    count: usize,
+    /// Nodes so far, those of functions and of steps of loops counted.
+    pub(super) count: usize,
 }
 
 impl<'a> Importer<'a> {
@@ -156,7 +153,9 @@ impl<'a> Importer<'a> {
                 _ => Some(first),
             },
             Some(Value::Unknown) => self.ends.get(first),
-            Some(Value::Int(_) | Value::Opaque(_) | Value::Absent) | None => None,
+            Some(Value::Int(_) | Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead) | None => {
+                None
+            }
         };
         if let Some(end) = end.cloned() {
             let results = node.output.iter().filter(|name| !name.is_empty());
@@ -197,6 +196,25 @@ impl<'a> Importer<'a> {
         };
         self.numbers.insert(id, number);
         Value::Tensor(id)
+    }
+
+    /// An input of the model that is bound to a public value.
+    pub(super) fn bound(
+        &mut self,
+        name: &str,
+        dtype: i32,
+        text: &str,
+        shape: Option<Vec<usize>>,
+    ) -> Result<Value, ImportError> {
+        let number = DataType::try_from(dtype).ok().and_then(|dtype| match dtype {
+            DataType::Undefined => Some(Number::Float),
+            dtype => Number::of(dtype),
+        });
+        let bound = match number {
+            Some(number) => crate::bound::bound(text, number != Number::Float, shape),
+            None => Err("is an input of a type that cannot be bound to a number".into()),
+        };
+        self.constant(name, bound)
     }
 
     /// The constants of a graph that are needed and not given.
@@ -258,8 +276,11 @@ impl<'a> Importer<'a> {
             } else {
                 let before = self.graph.nodes.len();
                 self.node(node, scope, names).and_then(|results| {
-                    let ints = results.iter().filter_map(Value::ints);
-                    self.budget.take_results(&self.graph, before, ints)?;
+                    // What loops and branches make was taken as it was made.
+                    if !is_control(&node.op_type) {
+                        let ints = results.iter().filter_map(Value::ints);
+                        self.budget.take_results(&self.graph, before, ints)?;
+                    }
                     Ok(results)
                 })
             };
@@ -317,8 +338,8 @@ impl<'a> Importer<'a> {
         if !nodes::is_onnx(&node.domain) {
             return Err(Fault::operation(&nodes::foreign(&node.domain)));
         }
-        if node.op_type == "If" {
-            return self.nested(|importer| importer.condition(node, &operands, scope));
+        if is_control(&node.op_type) {
+            return self.nested(|importer| importer.control(node, &operands, scope));
         }
         let row = nodes::rows().find(|row| row.name == node.op_type);
         let row = row.ok_or_else(|| Fault::operation(advice(nodes::ADVICE, &node.op_type)))?;
@@ -338,7 +359,7 @@ impl<'a> Importer<'a> {
     }
 
     /// What a value's numbers are in the model.
-    fn number(&self, value: &Value) -> Number {
+    pub(super) fn number(&self, value: &Value) -> Number {
         match value {
             Value::Tensor(id) => self.numbers.get(id).copied().unwrap_or(Number::Float),
             Value::Int(_) => Number::Integer,
@@ -384,29 +405,6 @@ impl<'a> Importer<'a> {
         (self.opset, self.prefix) = outer;
         result.map_err(Fault::Fatal)?;
         Ok(wanted.iter().map(|name| scope.get(name).cloned().unwrap_or(Value::Unknown)).collect())
-    }
-
-    /// Takes the branch of a condition that is known.
-    fn condition(
-        &mut self,
-        node: &NodeProto,
-        operands: &[Value],
-        scope: &Scope<'_>,
-    ) -> Result<Vec<Value>, Fault> {
-        let condition = match operands.first() {
-            Some(Value::Int(Ints { data, .. })) if data.len() == 1 => data[0] != 0,
-            Some(Value::Unknown) => return Err(Fault::Unknown),
-            _ => return Err(advice(nodes::ADVICE, "If").into()),
-        };
-        let branch = if condition { "then_branch" } else { "else_branch" };
-        let graph = node.attribute.iter().find(|a| a.name == branch).and_then(|a| a.g.as_ref());
-        let graph = graph.ok_or_else(|| format!("lacks its {branch}: the file is damaged"))?;
-        let wanted: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
-        let names = needed(&graph.node, &wanted, |_| false);
-        let mut inside = Scope::inside(scope);
-        self.initializers(graph, &mut inside, &names).map_err(Fault::Fatal)?;
-        self.nodes(&graph.node, &mut inside, &names).map_err(Fault::Fatal)?;
-        Ok(wanted.iter().map(|name| inside.get(name).cloned().unwrap_or(Value::Unknown)).collect())
     }
 
     /// Declares a value an output.

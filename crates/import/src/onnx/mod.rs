@@ -6,6 +6,7 @@
 //! but the one at the input.
 
 mod body;
+mod control;
 mod decode;
 mod external;
 pub mod messages;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use body::{Importer, Scope, needed};
+pub(super) use control::DOCS as CONTROL;
 use messages::{GraphProto, ValueInfoProto};
 pub(super) use nodes::rows;
 
@@ -97,6 +99,26 @@ impl<'a> Model<'a> {
                 _ => importer.input(&name, shape.clone(), dtype),
             };
             scope.set(&name, value);
+        }
+        for (name, text) in &self.options.set {
+            let inputs = || self.graph.input.iter().map(|i| i.name.as_str()).collect();
+            let input = self.info(name).ok_or_else(|| unknown("an input to bind", name, inputs()))?;
+            let shape = match input
+                .r#type
+                .as_ref()
+                .and_then(|t| t.tensor_type.as_ref())
+                .and_then(|t| t.shape.as_ref())
+            {
+                Some(_) => match self.shape_of(input, &given) {
+                    Ok(shape) => Some(shape),
+                    // What is open takes as many numbers as there are.
+                    Err(Fault::Unsupported(_) | Fault::Unknown) => None,
+                    Err(Fault::Fatal(error)) => return Err(error),
+                },
+                None => None,
+            };
+            let value = importer.bound(name, dtype(input), text, shape)?;
+            scope.set(name, value);
         }
         importer.initializers(self.graph, &mut scope, &names)?;
         for input in &self.graph.input {

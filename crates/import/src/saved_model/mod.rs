@@ -19,6 +19,7 @@ use inline::Inliner;
 use messages::SignatureDef;
 
 use super::survey::Survey;
+use super::tensorflow::control::is_control;
 use super::tensorflow::messages::{Attr, AttrValue, GraphDef, NodeDef};
 use super::tensorflow::{Origin, import_def, survey_def};
 use super::{ImportError, ImportOptions};
@@ -174,7 +175,9 @@ fn flatten(
     let variables = folder.join("variables").join("variables");
     variables::fill(&mut nodes, &outputs, &variables)?;
     let names = outputs.iter().filter_map(|&(i, _)| nodes.get(i)).map(|n| n.name.clone()).collect();
-    Ok((GraphDef { node: nodes, ..GraphDef::default() }, names))
+    // What loops and branches run.
+    let library = nodes.iter().any(|node| is_control(&node.op)).then(|| graph.library.clone()).flatten();
+    Ok((GraphDef { node: nodes, library, ..GraphDef::default() }, names))
 }
 
 /// Puts placeholders in the places of the inputs, also where the signature cuts the graph in the

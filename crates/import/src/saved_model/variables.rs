@@ -10,6 +10,7 @@ use super::bundle::Bundle;
 use super::inline::{Flat, is_assignment};
 use super::messages::TrackableObjectGraph;
 use crate::near;
+use crate::tensorflow::control::is_control;
 use crate::tensorflow::messages::{Attr, AttrValue, NodeDef, TensorProto};
 
 /// The tensor of a checkpoint that describes the objects it was made from.
@@ -27,8 +28,12 @@ pub(super) fn fill(nodes: &mut [NodeDef], outputs: &[Flat], prefix: &Path) -> Re
     let mut constants: Vec<(usize, TensorProto)> = Vec::new();
     let mut copies: Vec<(usize, usize)> = Vec::new();
     let mut first: HashMap<usize, usize> = HashMap::new();
-    for i in graph.needed(outputs) {
-        let Some(variable) = graph.variable_read_by(i) else { continue };
+    let needed = graph.needed(outputs);
+    let handed_on = graph.handed_on(&needed);
+    for i in needed {
+        let Some(variable) = graph.variable_read_by(i).or(handed_on.contains(&i).then_some(i)) else {
+            continue;
+        };
         if let Some(&first) = first.get(&variable) {
             copies.push((i, first));
             continue;
@@ -220,6 +225,16 @@ impl<'a> Links<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The variables that loops and branches get, which read them themselves.
+    fn handed_on(&self, needed: &[usize]) -> HashSet<usize> {
+        let control = needed.iter().filter(|&&i| self.node(i).is_some_and(|n| is_control(&n.op)));
+        let operands = control.flat_map(|&i| {
+            let count = self.node(i).map_or(0, |n| n.input.len());
+            (0..count).filter_map(move |o| self.source(self.operand(i, o)?)).map(|(node, _)| node)
+        });
+        operands.filter(|&node| self.node(node).is_some_and(|n| n.op == "VarHandleOp")).collect()
     }
 
     /// For each variable that a node assigns a value from the checkpoint: the value's name there.

@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message as _;
 
+use super::control::{Run, is_control};
 use super::decode;
+use super::functions::Library;
 use super::messages::{Attr, GraphDef, NodeDef};
 use super::nodes::{self, Origin};
 use crate::budget::Budget;
@@ -85,9 +87,13 @@ struct Importer<'a> {
     by_name: HashMap<&'a str, usize>,
     /// The shapes that the options give, by node.
     given: HashMap<usize, &'a [usize]>,
+    /// What the options bind inputs to, by node.
+    set: HashMap<usize, &'a str>,
     /// Nodes, and which of their results.
     outputs: Vec<Source>,
-    functions: HashSet<&'a str>,
+    library: Library<'a>,
+    /// Whether there are branches of TensorFlow 1, whose constants belong to a branch by control operands.
+    branches: bool,
 }
 
 impl<'a> Importer<'a> {
@@ -105,14 +111,29 @@ impl<'a> Importer<'a> {
                 return Err(ImportError::Duplicate(node.name.clone()));
             }
         }
-        let library = def.library.iter().flat_map(|l| &l.function);
-        let functions = library.filter_map(|f| f.signature.as_ref()).map(|s| s.name.as_str()).collect();
-        let mut importer =
-            Importer { def, options, origin, by_name, given: HashMap::new(), outputs: Vec::new(), functions };
+        let mut importer = Importer {
+            def,
+            options,
+            origin,
+            by_name,
+            given: HashMap::new(),
+            set: HashMap::new(),
+            outputs: Vec::new(),
+            library: Library::new(def),
+            branches: def.node.iter().any(|node| node.op == "Merge"),
+        };
         for (name, shape) in &options.inputs {
             let placeholders = |n: &NodeDef| n.op.starts_with("Placeholder");
             let i = importer.find(name, "an input", placeholders)?;
             importer.given.insert(i, shape);
+        }
+        for (name, text) in &options.set {
+            let inputs = |n: &NodeDef| n.op.starts_with("Placeholder");
+            let i = importer.find(name, "an input to bind", inputs)?;
+            if !inputs(&def.node[i]) {
+                return Err(unknown("an input to bind", name, importer.named(inputs)));
+            }
+            importer.set.insert(i, text);
         }
         for name in &options.outputs {
             let (plain, port) = match name.rsplit_once(':') {
@@ -143,10 +164,12 @@ impl<'a> Importer<'a> {
         wanted: impl Fn(&NodeDef) -> bool,
     ) -> Result<usize, ImportError> {
         let plain = name.strip_suffix(":0").unwrap_or(name);
-        self.by_name.get(plain).copied().ok_or_else(|| {
-            let nodes = self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str());
-            unknown(role, name, nodes.collect())
-        })
+        self.by_name.get(plain).copied().ok_or_else(|| unknown(role, name, self.named(wanted)))
+    }
+
+    /// The names of nodes of a kind.
+    fn named(&self, wanted: impl Fn(&NodeDef) -> bool) -> Vec<&str> {
+        self.def.node.iter().filter(|n| wanted(n)).map(|n| n.name.as_str()).collect()
     }
 
     /// The nodes that no other node uses, in the order of the file.
@@ -166,7 +189,7 @@ impl<'a> Importer<'a> {
     /// The data operands of a node, or the reference that leads nowhere. Control operands (`^name`)
     /// only say what runs first: nothing here has side effects.
     fn operands(&self, i: usize) -> Result<Vec<Source>, Fault> {
-        if self.given.contains_key(&i) {
+        if self.given.contains_key(&i) || self.set.contains_key(&i) {
             return Ok(Vec::new());
         }
         let data = self.def.node[i].input.iter().filter(|input| !input.starts_with('^'));
@@ -243,6 +266,7 @@ impl<'a> Importer<'a> {
         let (order, looped) = self.order();
         let mut graph = Graph::default();
         let mut budget = Budget::of_file(self.def.encoded_len());
+        let mut written_out = 0;
         let mut values: Vec<Option<Vec<Value>>> = vec![None; self.def.node.len()];
         let mut statuses = Vec::with_capacity(order.len());
         // Of nodes without a result, where a model could end instead.
@@ -254,8 +278,11 @@ impl<'a> Importer<'a> {
                 ))
             } else {
                 let before = graph.nodes.len();
-                self.node(i, &mut graph, &values, &mut budget).and_then(|results| {
-                    budget.take_results(&graph, before, results.iter().filter_map(Value::ints))?;
+                self.node(i, &mut graph, &values, &mut budget, &mut written_out).and_then(|results| {
+                    // What loops and branches make was taken as it was made.
+                    if !is_control(&self.def.node[i].op) {
+                        budget.take_results(&graph, before, results.iter().filter_map(Value::ints))?;
+                    }
                     Ok(results)
                 })
             };
@@ -320,6 +347,8 @@ impl<'a> Importer<'a> {
             let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
             match values[i].as_ref().and_then(|v| v.get(port)) {
                 Some(Value::Tensor(id)) => graph.add_output(name, *id),
+                // What branches are taken by is used by no node, and was not asked for.
+                Some(Value::Int(_) | Value::Dead) if self.branches && self.options.outputs.is_empty() => {}
                 // Shapes and the like, which are known now.
                 Some(Value::Int(ints)) => match ints.to_array() {
                     Ok(array) => {
@@ -328,7 +357,9 @@ impl<'a> Importer<'a> {
                     }
                     Err(_) => missing.push((i, NO_VALUE)),
                 },
-                Some(Value::Opaque(_) | Value::Absent | Value::Unknown) => missing.push((i, NO_TENSOR)),
+                Some(Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown) => {
+                    missing.push((i, NO_TENSOR));
+                }
                 None => missing.push((i, NO_VALUE)),
             }
         }
@@ -373,7 +404,12 @@ impl<'a> Importer<'a> {
                 match state[i] {
                     Visit::New => {
                         state[i] = Visit::Open;
-                        for (j, _) in self.operands(i).unwrap_or_default().into_iter().rev() {
+                        let mut before: Vec<usize> =
+                            self.operands(i).unwrap_or_default().into_iter().map(|(j, _)| j).collect();
+                        if self.branches && !self.given.contains_key(&i) {
+                            before.extend(self.control_operands(i));
+                        }
+                        for j in before.into_iter().rev() {
                             match state[j] {
                                 Visit::New => stack.push(j),
                                 Visit::Open => {
@@ -397,31 +433,66 @@ impl<'a> Importer<'a> {
         (order, looped)
     }
 
+    /// Whether a node is on a branch that is not taken: one of its operands is, or what it waits for.
+    fn is_dead(&self, i: usize, values: &[Option<Vec<Value>>]) -> bool {
+        if !self.branches || self.def.node[i].op == "Merge" {
+            return false;
+        }
+        let dead = |node: usize, port: usize| match values[node].as_deref() {
+            Some([Value::Dead]) => true,
+            Some(results) => results.get(port) == Some(&Value::Dead),
+            None => false,
+        };
+        let waits = self.control_operands(i).into_iter().any(|node| {
+            // A node that only passes on what a Switch gives is dead with it.
+            dead(node, 0)
+        });
+        waits || self.operands(i).unwrap_or_default().into_iter().any(|(node, port)| dead(node, port))
+    }
+
+    /// The nodes that a node waits for without using them.
+    fn control_operands(&self, i: usize) -> Vec<usize> {
+        let names = self.def.node[i].input.iter().filter_map(|input| input.strip_prefix('^'));
+        names.filter_map(|name| self.by_name.get(name).copied()).collect()
+    }
+
     fn node(
         &self,
         i: usize,
         graph: &mut Graph,
         values: &[Option<Vec<Value>>],
         budget: &mut Budget,
+        written_out: &mut usize,
     ) -> Result<Vec<Value>, Fault> {
         let def = &self.def.node[i];
         if let Some(&shape) = self.given.get(&i) {
             fits(shape)?;
             return Ok(vec![Value::Tensor(graph.add_input(def.name.clone(), shape.to_vec()))]);
         }
+        if let Some(text) = self.set.get(&i) {
+            let builder = Builder::new(graph, budget, def.name.clone());
+            let message = nodes::Message { def, batch: self.options.batch };
+            return nodes::bound(&mut nodes::Node { message, operands: Vec::new(), builder }, text);
+        }
         let called = match (def.op.as_str(), def.attr.get("f").and_then(|f| f.value.as_ref())) {
             ("PartitionedCall" | "StatefulPartitionedCall", Some(Attr::Func(f))) => Some(f.name.as_str()),
-            (op, _) => self.functions.get(op).copied(),
+            (op, _) => self.library.name(op),
         };
         if let Some(name) = called {
             return Err(Fault::operation(&nodes::function_call(&format!("{name:?}"), self.origin)));
         }
         let row = nodes::rows().find(|row| row.name == def.op);
-        let row = row.ok_or_else(|| Fault::operation(&nodes::advice(&def.op, self.origin)))?;
+        if row.is_none() && !is_control(&def.op) {
+            return Err(Fault::operation(&nodes::advice(&def.op, self.origin)));
+        }
+        if self.is_dead(i, values) {
+            return Ok(vec![Value::Dead]);
+        }
         let mut operands = Vec::new();
         for (node, port) in self.operands(i)? {
             operands.push(match &values[node] {
                 None => Value::Unknown,
+                Some(results) if results.as_slice() == [Value::Dead] => Value::Dead,
                 Some(results) => results.get(port).cloned().ok_or_else(|| {
                     let source = &self.def.node[node];
                     Fault::from(format!(
@@ -436,6 +507,11 @@ impl<'a> Importer<'a> {
         // Known integers are copied.
         budget.take_work(operands.iter().filter_map(Value::ints).map(|i| i.data.len()).sum())?;
         let message = nodes::Message { def, batch: self.options.batch };
+        let Some(row) = row else {
+            let (library, batch, origin) = (&self.library, self.options.batch, self.origin);
+            let mut run = Run { library, graph, budget, batch, origin, count: written_out, depth: 0 };
+            return run.control(def, operands, &def.name);
+        };
         row.import(&mut nodes::Node {
             message,
             operands,

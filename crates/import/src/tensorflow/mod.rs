@@ -1,6 +1,8 @@
 //! The importer of TensorFlow's frozen graphs, and of graphs that have been made like them.
 
+pub(crate) mod control;
 mod decode;
+mod functions;
 mod graph_def;
 pub mod messages;
 mod nodes;

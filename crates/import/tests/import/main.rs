@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod constants;
+mod control;
 mod graph_def;
 mod onnx_errors;
 mod saved_models;

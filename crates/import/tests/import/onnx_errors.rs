@@ -59,7 +59,7 @@ fn plain(model: &ModelProto) -> Result<Graph, ImportError> {
 #[test]
 fn nodes_that_cannot_be_imported_are_all_reported() {
     let found = plain(&model(vec![
-        node("Loop", &["x"], &["a"]),
+        node("SequenceMap", &["x"], &["a"]),
         node("Relu", &["a"], &["b"]),
         node("NoSuchThing", &["x"], &["c"]),
         node("Det", &["x"], &["unused"]),
@@ -68,7 +68,7 @@ fn nodes_that_cannot_be_imported_are_all_reported() {
     ]));
     let Err(ImportError::Unsupported(nodes)) = &found else { panic!("{found:?}") };
     let names: Vec<&str> = nodes.iter().map(|n| n.name.as_str()).collect();
-    assert_eq!(names, ["the_Loop", "the_NoSuchThing", "the_FusedConv"]);
+    assert_eq!(names, ["the_SequenceMap", "the_NoSuchThing", "the_FusedConv"]);
     let text = found.unwrap_err().to_string();
     for part in ["3 nodes", "Unroll it", "no such operator", "\"com.microsoft\""] {
         assert!(text.contains(part), "{part}: {text}");
@@ -173,7 +173,9 @@ fn faults_of_nodes_say_what_is_wrong() {
         ("not a permutation", with(node("Transpose", &["x"], &["y"]), ints("perm", &[0, 0]))),
         ("cannot become", with(node("Reshape", &["x"], &["y"]), ints("shape", &[2, 2]))),
         ("would show them", node("Gather", &["x", "x"], &["y"])),
-        ("not known when compiling", node("If", &["x"], &["y"])),
+        ("lacks its then_branch", node("If", &["x"], &["y"])),
+        ("lacks its body", node("Loop", &["", ""], &["y"])),
+        ("lacks its body", node("Scan", &["x"], &["y"])),
         ("depends on an input", node("Reshape", &["x", "x"], &["y"])),
         ("one to three more axes", node("MaxPool", &["x"], &["y"])),
         (

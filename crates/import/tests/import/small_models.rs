@@ -61,6 +61,8 @@ pub(crate) fn saved_models() -> Vec<SmallModel> {
         ("simple_save", "serving_default"),
         ("builder", "serving_default"),
         ("sharded", "serving_default"),
+        ("recurrent", "serving_default"),
+        ("loops", "serving_default"),
     ];
     let model = |(name, signature): (&str, &str)| {
         let path = data().join("saved_models").join(name);

@@ -70,7 +70,7 @@ fn unsupported_nodes_say_what_to_do() {
         ("must be frozen", |b| {
             b.node("y", "ReadVariableOp", &["x"], &[]);
         }),
-        ("control flow", |b| {
+        ("decides by a value", |b| {
             b.node("y", "Switch", &["x", "x"], &[]);
         }),
         ("Inline functions", |b| {

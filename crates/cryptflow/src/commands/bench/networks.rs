@@ -89,7 +89,7 @@ pub(super) fn compile(files: &Files, scale: Scale, weight_bits: u32, runs: usize
         .map_err(|e| Error::at(&files.model, e))?;
     let seconds = begun.elapsed().as_secs_f64();
 
-    let float = FloatModel::read(&files.model, &compiled.program, None)?;
+    let float = FloatModel::read(&files.model, &compiled.program, None, &[])?;
     let examples: Vec<Vec<f32>> =
         rows.into_iter().filter_map(|row| row.into_iter().next()).map(|x| x.data.to_vec()).collect();
     let expected = examples.iter().map(|x| {

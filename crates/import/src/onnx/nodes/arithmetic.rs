@@ -34,7 +34,7 @@ pub(super) const TABLE: &[Row] = &[
     row(
         "Clip",
         clip,
-        doc::CLIP.note("the limits are constants; with one of them only, a ReLU or the larger of two"),
+        doc::CLIP.note("a limit that is no constant is a maximum or a minimum; one limit alone is a ReLU or the larger of two"),
     ),
     row("PRelu", p_relu, doc::RELU.note("and linear maps by the slopes; products, where these are secret")),
     row("Relu", |n| n.of_one(Activation::Relu), doc::RELU),
@@ -223,6 +223,13 @@ fn mean(node: &mut Node<'_>) -> Results {
 /// Between two limits, either of which may be missing: attributes up to version 6, operands since
 /// 11.
 fn clip(node: &mut Node<'_>) -> Results {
+    let secret = |node: &Node<'_>, i: usize| match node.operands.get(i) {
+        Some(Value::Tensor(id)) => node.constant_of(*id).is_none(),
+        _ => false,
+    };
+    if secret(node, 1) || secret(node, 2) {
+        return clip_to_values(node);
+    }
     let limit = |node: &Node<'_>, i: usize, name: &str| -> Result<Option<f32>, Fault> {
         if node.has(i) {
             return node.known_number(i).map(Some);
@@ -261,6 +268,20 @@ fn clip(node: &mut Node<'_>) -> Results {
             node.result(Arithmetic::Add, &[nothing, high])
         }
     }
+}
+
+/// Between limits that are computed: the upper one wins.
+fn clip_to_values(node: &mut Node<'_>) -> Results {
+    let mut x = node.tensor(0)?;
+    if node.has(1) {
+        let low = node.tensor(1)?;
+        if !node.has(2) {
+            return node.result(Arithmetic::Maximum, &[x, low]);
+        }
+        x = node.add_part("above", Arithmetic::Maximum, &[x, low])?;
+    }
+    let high = node.tensor(2)?;
+    node.result(Arithmetic::Minimum, &[x, high])
 }
 
 /// `slope · x + (1 − slope) · relu(x)`, with slopes that broadcast to x.

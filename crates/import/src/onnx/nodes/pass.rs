@@ -94,7 +94,7 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
             Number::Integer => known(id).map(Ints::cut_off),
             Number::Flag => known(id).map(Ints::flags),
         },
-        Value::Opaque(_) | Value::Absent | Value::Unknown => None,
+        Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => None,
     };
     Ok(vec![match (value, ints) {
         (Value::Tensor(_), Some(ints)) => Value::Int(ints),

@@ -5,12 +5,7 @@ use crate::table::Advice;
 /// Why operators are not supported, and what to do.
 pub(in crate::onnx) const ADVICE: Advice = &[
     (
-        "If",
-        "decides by a value that is not known when compiling. Data-dependent control flow would show \
-         secrets: export the model so that both branches are computed and Where chooses",
-    ),
-    (
-        "Loop Scan SequenceMap",
+        "SequenceMap",
         "is a loop, for which there is no rule here. Unroll it: export the model with fixed lengths \
          (torch.onnx.export of a traced model does so), or simplify it with onnxsim",
     ),

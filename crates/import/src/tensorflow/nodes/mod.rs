@@ -7,7 +7,9 @@ mod blocks;
 mod convolution;
 mod division;
 mod element;
+mod flow;
 mod gather;
+mod list;
 mod matrix;
 mod movement;
 mod neuron;
@@ -27,6 +29,7 @@ use crate::node::{self, Results, Value};
 use crate::table::{self, Import};
 use crate::value::Fault;
 
+pub(super) use pass::bound;
 pub(crate) use refused::Origin;
 use refused::advice_on;
 pub(super) use refused::{advice, function_call};
@@ -65,6 +68,8 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
         resize::TABLE,
         gather::TABLE,
         matrix::TABLE,
+        list::TABLE,
+        flow::TABLE,
     ];
     table::rows(TABLES, |entry| entry.tensorflow, ())
 }

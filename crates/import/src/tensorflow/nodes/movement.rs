@@ -122,7 +122,7 @@ fn concat_v2(node: &mut Node<'_>) -> Results {
     concat(node, last, 0..last)
 }
 
-fn pack(node: &mut Node<'_>) -> Results {
+pub(super) fn pack(node: &mut Node<'_>) -> Results {
     let mut parts = Vec::new();
     let mut axis = 0;
     for i in 0..node.operands.len() {

@@ -37,7 +37,7 @@ fn placeholder(node: &mut Node<'_>) -> Results {
     if switch || !dtype.is_float() && !dtype.is_integer() {
         return Err(format!(
             "is an input of the type {dtype:?}, and only numbers can be shared between parties. If it is a switch \
-             between training and inference, freeze the graph for inference"
+             between training and inference, bind it to a public value (--set {name}=false), or freeze the graph for inference"
         )
         .into());
     }
@@ -73,6 +73,24 @@ fn placeholder(node: &mut Node<'_>) -> Results {
         node.graph.add_input(name, shape)
     };
     Ok(vec![Value::Tensor(id)])
+}
+
+/// A placeholder that is bound to a public value.
+pub(in crate::tensorflow) fn bound(node: &mut Node<'_>, text: &str) -> Results {
+    let dtype = node.attr_type("dtype")?;
+    let flag = dtype == DataType::Bool;
+    if !flag && !dtype.is_float() && !dtype.is_integer() {
+        return Err(format!("is an input of the type {dtype:?}, which cannot be bound to a number").into());
+    }
+    let dims = match node.attr("shape") {
+        Some(Attr::Shape(shape)) => tensor::static_shape(shape),
+        _ => None,
+    };
+    let batch = node.message.batch.unwrap_or(1);
+    let length = |(axis, &dim): (usize, &i64)| usize::try_from(dim).ok().or((axis == 0).then_some(batch));
+    let shape = dims.and_then(|dims| dims.iter().enumerate().map(length).collect());
+    let constant = crate::bound::bound(text, flag || dtype.is_integer(), shape)?;
+    node.constant_result(constant)
 }
 
 fn constant(node: &mut Node<'_>) -> Results {

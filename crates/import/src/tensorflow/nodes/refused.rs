@@ -10,9 +10,8 @@ const ADVICE: Advice = &[
         "looks something up in a table. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
     ),
     (
-        "While StatelessWhile Enter Exit NextIteration LoopCond TensorListReserve TensorListFromTensor \
-         TensorListStack TensorListGetItem TensorListSetItem EmptyTensorList TensorListPushBack \
-         TensorListPopBack TensorListConcatV2 TensorListGather TensorListLength TensorListElementShape \
+        "Enter Exit NextIteration LoopCond \
+         TensorListConcatV2 TensorListGather TensorListElementShape \
          TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3 TensorArrayGatherV3 TensorArrayScatterV3 \
          TensorArraySizeV3",
         "is part of a loop, as recurrent layers (LSTM, GRU, RNN) have one over their time steps. Unroll it: build the \
@@ -20,7 +19,7 @@ const ADVICE: Advice = &[
          trained weights over (set_weights), and export the model again",
     ),
     (
-        "Switch Merge RefSwitch If StatelessIf Case StatelessCase Where",
+        "RefSwitch RefMerge Where",
         "decides what to compute. Data-dependent control flow would show secrets: export the model for \
          inference (training=False), so that branches on the training phase disappear",
     ),

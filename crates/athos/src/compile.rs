@@ -96,8 +96,12 @@ pub fn compile(
         digits: bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default(),
     };
     let name = options.name.as_ref().unwrap_or(&graph.name);
-    let quantised = quantise(&decision.chosen, name, &outside)?;
-    let report = report(&bounded, &decision, &quantised, runner)?;
+    let mut quantised = quantise(&decision.chosen, name, &outside)?;
+    let report = report(&bounded, &decision, &mut quantised, runner)?;
+    if quantised.weights.is_empty() {
+        // The runs of the report have used them up.
+        quantised = quantise(&decision.chosen, name, &outside)?;
+    }
     Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
 }
 

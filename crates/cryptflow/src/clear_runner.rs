@@ -1,6 +1,7 @@
 //! Runs programs on plain integers for the compiler: the engine over [`Clear`], which rounds as
 //! shares are rounded, with every value shown on the way.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
@@ -21,15 +22,19 @@ impl FixedRunner for ClearRunner {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: &'a [Vec<i64>],
+        weights: Cow<'a, [Vec<i64>]>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         fits_this_machine(program).map_err(RunError::new)?;
-        let weights = weights.iter().map(|data| ClearValue::from_signed(data, program.ring_bits)).collect();
+        // As words, which is what products are computed of; what is given away becomes them where it lies.
+        let weights = match weights {
+            Cow::Owned(all) => all.into_iter().map(ClearValue::from_words).collect(),
+            Cow::Borrowed(all) => all.iter().map(|data| ClearValue::from_signed(data, 64)).collect(),
+        };
         Ok(Box::new(Loaded { program, weights, runs: Cell::new(0) }))
     }
 }
 
-/// A program with its weights as ring elements.
+/// A program with its weights as words.
 struct Loaded<'a> {
     program: &'a Checked,
     weights: Vec<ClearValue>,

@@ -49,6 +49,11 @@ impl ClearValue {
         ClearValue { data: x.iter().map(|&v| reduce(v as u64, bits)).collect(), bits }
     }
 
+    /// Integers as words, elements of Z_2^64, in the memory that they have.
+    pub fn from_words(x: Vec<i64>) -> ClearValue {
+        ClearValue { data: x.into_iter().map(|v| v as u64).collect(), bits: 64 }
+    }
+
     /// The signed integers that the elements stand for, in [−2^(bits−1), 2^(bits−1)).
     pub fn signed(&self) -> Vec<i64> {
         self.data.iter().map(|&v| sign_extend(v, self.bits)).collect()

@@ -151,7 +151,7 @@ impl FixedRunner for Watched<'_> {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: &'a [Vec<i64>],
+        weights: std::borrow::Cow<'a, [Vec<i64>]>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         let loaded = self.runner.load(program, weights)?;
         Ok(Box::new(WatchedProgram { loaded, teller: self.teller }))

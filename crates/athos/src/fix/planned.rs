@@ -12,9 +12,11 @@ mod schedule;
 mod shared;
 mod tables;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use cryptflow_graph::ranges::images;
 use cryptflow_graph::{Activation, Arithmetic, Graph, Op, Pool, Pooling, Range};
 
 use super::bounded::Bounded;
@@ -41,6 +43,8 @@ pub(crate) struct Planner<'a> {
     rounding: Rounding,
     /// What plans have in common.
     shared: Shared,
+    /// What the float model allows for, by node, once it was asked for.
+    images: OnceCell<Vec<Range>>,
     plans: HashMap<u32, Rc<Plan>>,
     /// The plan for every scale, if there is one.
     general: Option<Rc<Plan>>,
@@ -57,6 +61,7 @@ impl<'a> Planner<'a> {
             needs: Needs::default(),
             rounding: Rounding::default(),
             shared: Shared::default(),
+            images: OnceCell::new(),
             plans: HashMap::new(),
             general: None,
         }
@@ -94,7 +99,8 @@ impl<'a> Planner<'a> {
             return Ok(plan.clone());
         }
         let Bounded { graph, ranges, least, margin, .. } = self.bounded;
-        let seen = Seen { ranges, least, rounding: Some(&self.rounding) };
+        let images = self.images.get_or_init(|| images(graph));
+        let seen = Seen { ranges, images, least, rounding: Some(&self.rounding) };
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
         let wanted = Wanted { digits: &digits, needs: &self.needs.all };
@@ -146,7 +152,8 @@ impl Planner<'_> {
     fn extra(&self, scale: u32) -> Vec<i32> {
         let Bounded { graph, ranges, least, .. } = self.bounded;
         let wanted = Wanted { digits: &[], needs: &self.needs.all };
-        extra_bits(graph, Seen { ranges, least, rounding: None }, wanted, self.setting(scale))
+        let images = self.images.get_or_init(|| images(graph));
+        extra_bits(graph, Seen { ranges, images, least, rounding: None }, wanted, self.setting(scale))
     }
 
     fn setting(&self, scale: u32) -> Setting {
@@ -195,7 +202,8 @@ fn rounds(op: &Op) -> bool {
 /// [`FixError::Unsupported`], with every node that cannot be computed whatever its range.
 pub(crate) fn opened(graph: &Graph) -> Result<Vec<Opened>, FixError> {
     let any = vec![Range { low: -1.0, high: 1.0 }; graph.nodes.len()];
-    let seen = Seen { ranges: &any, least: &[], rounding: None };
+    let images = images(graph);
+    let seen = Seen { ranges: &any, images: &images, least: &[], rounding: None };
     let mut shared = Shared::default();
     let plan = lower(graph, seen, Wanted::default(), Setting::unknown(), &mut shared);
     let plan = plan.map_err(FixError::Unsupported)?;

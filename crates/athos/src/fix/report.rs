@@ -134,19 +134,21 @@ pub struct LayerReport {
 }
 
 /// Reports on a program. Where there are examples, it is run on some of them beside the float
-/// model.
+/// model, and its weights are used up.
 ///
 /// # Errors
 /// Where it cannot be run.
 pub(crate) fn report(
     bounded: &Bounded<'_>,
     decision: &Decision,
-    quantised: &Quantised,
+    quantised: &mut Quantised,
     runner: &dyn FixedRunner,
 ) -> Result<CompileReport, FixError> {
-    let (plan, program) = (&decision.chosen.plan, &quantised.program);
+    let plan = &decision.chosen.plan;
+    let weight_bits = layers::weight_bits(quantised);
     let measured = measure::measure(bounded, decision, quantised, runner)?;
-    let (layers, exceeded) = layers::describe(plan, quantised, &measured.differences);
+    let (layers, exceeded) = layers::describe(plan, quantised, &weight_bits, &measured.differences);
+    let program = &quantised.program;
     let mut report = CompileReport {
         scale: program.scale,
         scale_reason: format!("{}{}", unlike(program), decision.scale_reason),

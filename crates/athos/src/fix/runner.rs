@@ -1,5 +1,6 @@
 //! What runs programs on plain integers: the compiler knows no protocol, its caller brings one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use cryptflow_program::{Checked, ValueId};
@@ -19,14 +20,14 @@ impl RunError {
 /// Runs programs on plain integers: what the compiler compares with the float model.
 pub trait FixedRunner {
     /// A program and its weights (by id), to be run on several examples: what need not be done for
-    /// each of them is done once.
+    /// each of them is done once. Weights that are given away need not be there twice.
     ///
     /// # Errors
     /// What failed.
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: &'a [Vec<i64>],
+        weights: Cow<'a, [Vec<i64>]>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError>;
 
     /// Runs a program once, see [`LoadedProgram::run`].
@@ -40,7 +41,7 @@ pub trait FixedRunner {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        self.load(program, weights)?.run(inputs, observe)
+        self.load(program, Cow::Borrowed(weights))?.run(inputs, observe)
     }
 }
 

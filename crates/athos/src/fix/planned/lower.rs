@@ -33,7 +33,7 @@ use cryptflow_operation::Bounds;
 use cryptflow_program::OutputTransform;
 use cryptflow_ring::Window;
 
-use cryptflow_graph::ranges::{images, sure};
+use cryptflow_graph::ranges::sure;
 use cryptflow_graph::{Array, Function, Graph, NodeId, Op, Range};
 
 use super::bounds::{own_bounds, result_bounds};
@@ -95,6 +95,8 @@ impl Setting {
 pub(crate) struct Seen<'a> {
     /// What they may be, without margin.
     pub(crate) ranges: &'a [Range],
+    /// What the float model allows for.
+    pub(crate) images: &'a [Range],
     /// The least of what is divided by, beside what is next to nothing, where both were seen.
     pub(crate) least: &'a [Option<f64>],
     /// What rounding was seen to do.
@@ -118,7 +120,7 @@ pub(crate) struct Lowering<'a> {
     /// What values may be, by node, without margin.
     ranges: Vec<Range>,
     /// What the float model allows for, by node.
-    images: Vec<Range>,
+    images: &'a [Range],
     /// How close to zero functions of each node are made for.
     floors: Vec<Floor>,
     /// What rounding was seen to do.
@@ -155,9 +157,9 @@ pub(crate) struct Lowering<'a> {
 
 /// For each node the fractional bits that its value has beyond those of activations.
 pub(crate) fn extra_bits(graph: &Graph, seen: Seen<'_>, wanted: Wanted<'_>, setting: Setting) -> Vec<i32> {
-    let images = images(graph);
-    let floors = floor::floors(graph, seen, &images, setting);
-    precision::extra_bits(graph, &floor::made_for(graph, seen, &floors, &images), &floors, wanted, setting)
+    let floors = floor::floors(graph, seen, seen.images, setting);
+    let made_for = floor::made_for(graph, seen, &floors, seen.images);
+    precision::extra_bits(graph, &made_for, &floors, wanted, setting)
 }
 
 /// Makes the plan of a graph whose nodes take values in these ranges, as precisely as is wanted.
@@ -171,9 +173,9 @@ pub(crate) fn lower<'a>(
     setting: Setting,
     shared: &'a mut Shared,
 ) -> Result<Plan, Vec<Unsupported>> {
-    let (images, wholes) = (images(graph), wholes(graph));
-    let floors = floor::floors(graph, seen, &images, setting);
-    let ranges = floor::made_for(graph, seen, &floors, &images);
+    let (images, wholes) = (seen.images, wholes(graph));
+    let floors = floor::floors(graph, seen, images, setting);
+    let ranges = floor::made_for(graph, seen, &floors, images);
     let mut state = Lowering {
         graph,
         setting,

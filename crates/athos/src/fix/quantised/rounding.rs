@@ -1,11 +1,12 @@
 //! What rounding does to a program's values, on examples that are all within what it was made for.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use cryptflow_graph::{Array, Graph, NodeId, Range, float};
 use cryptflow_operation::Bounds;
 
-use super::{Outside, quantise, trial};
+use super::{Outside, Quantised, quantise, trial};
 
 use crate::fix::FixError;
 use crate::fix::bounded::gap::Magnitudes;
@@ -50,8 +51,8 @@ pub(crate) fn rounding(
     if names.is_empty() && !watched.contains(&true) {
         return Ok(rounding);
     }
-    let quantised = quantise(chosen, "trial", &Outside::default())?;
-    let loaded = runner.load(&quantised.program, &quantised.weights)?;
+    let Quantised { program, weights, values } = quantise(chosen, "trial", &Outside::default())?;
+    let loaded = runner.load(&program, Cow::Owned(weights))?;
     let mut looks: HashMap<NodeId, Looks> = HashMap::new();
     for (turn, &index) in with.indices.iter().enumerate() {
         let example = &with.examples.inputs[index];
@@ -63,8 +64,8 @@ pub(crate) fn rounding(
         let mut before: HashMap<usize, Vec<i64>> = HashMap::new();
         for _ in 0..runs {
             let mut observe = |value: usize, numbers: &[i64]| {
-                let Some(&planned) = quantised.values.get(value) else { return };
-                let declared = &quantised.program.values[value];
+                let Some(&planned) = values.get(value) else { return };
+                let declared = &program.values[value];
                 let (seen, unit) = (Bounds::of(numbers.iter().copied()), exp2(declared.scale));
                 if let Some(name) = names.get(&planned)
                     && (seen.low < declared.low || seen.high > declared.high)
@@ -85,13 +86,13 @@ pub(crate) fn rounding(
                     before.insert(value, some(numbers).collect());
                 }
             };
-            trial::run(&quantised, loaded.as_ref(), example, &mut observe)?;
+            trial::run(&program, loaded.as_ref(), example, &mut observe)?;
         }
     }
     rounding.errors = looks.into_iter().map(|(node, looks)| (node, looks.error())).collect();
     // A client rounds what it gives, and the parties have the same of what is the same.
     for (index, &id) in graph.inputs.iter().enumerate() {
-        let unit = quantised.program.values.get(index).map_or(1.0, |value| exp2(value.scale));
+        let unit = program.values.get(index).map_or(1.0, |value| exp2(value.scale));
         rounding.errors.insert(id, Error::Always(0.5 / unit));
         if by.contains(&id) {
             let seen = rounding.magnitudes.entry(id).or_insert_with(Magnitudes::plain);

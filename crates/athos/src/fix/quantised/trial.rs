@@ -1,6 +1,9 @@
 //! A trial: a program run on examples, and compared with the float model.
 
+use std::borrow::Cow;
+
 use cryptflow_graph::Array;
+use cryptflow_program::Checked;
 
 use super::{Outside, Quantised, quantise};
 
@@ -22,12 +25,12 @@ pub(crate) fn compare(
     runner: &dyn FixedRunner,
 ) -> Result<Agreement, FixError> {
     let outside = Outside { digits: with.examples.digits(), ..Outside::default() };
-    let quantised = quantise(chosen, "trial", &outside)?;
+    let Quantised { program, weights, .. } = quantise(chosen, "trial", &outside)?;
     let mut agreement = Agreement::default();
-    let loaded = runner.load(&quantised.program, &quantised.weights)?;
+    let loaded = runner.load(&program, Cow::Owned(weights))?;
     for &index in with.indices.iter().cycle().take(with.indices.len() * with.draws) {
-        let outputs = run(&quantised, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
-        with.examples.add_to(&mut agreement, index, &outputs, &quantised.program);
+        let outputs = run(&program, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
+        with.examples.add_to(&mut agreement, index, &outputs, &program);
         // The others will not make it agree.
         if !agreement.holds() && !with.to_the_end {
             break;
@@ -41,12 +44,12 @@ pub(crate) fn compare(
 /// # Errors
 /// Where it cannot be run.
 pub(crate) fn run(
-    quantised: &Quantised,
+    program: &Checked,
     loaded: &dyn LoadedProgram,
     example: &[Array],
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
-    let unit = |index: usize| exp2(quantised.program.values.get(index).map_or(0, |v| v.scale));
+    let unit = |index: usize| exp2(program.values.get(index).map_or(0, |v| v.scale));
     let inputs: Vec<Vec<i64>> = example
         .iter()
         .enumerate()

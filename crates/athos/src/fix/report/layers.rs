@@ -9,10 +9,20 @@ use crate::fix::planned::plan::Plan;
 use crate::fix::quantised::Quantised;
 use crate::fix::units::exp2;
 
+/// For each weight the signed bits that its largest element takes.
+pub(super) fn weight_bits(quantised: &Quantised) -> Vec<u32> {
+    let bits = |data: &Vec<i64>| {
+        let Bounds { low, high } = Bounds::of(data.iter().copied());
+        bits::ring_bits(low, high)
+    };
+    quantised.weights.iter().map(bits).collect()
+}
+
 /// The layers in the order in which they run, and warnings of those that left their bounds.
 pub(super) fn describe(
     plan: &Plan,
     quantised: &Quantised,
+    weight_bits: &[u32],
     differences: &[Difference],
 ) -> (Vec<LayerReport>, Vec<String>) {
     let program = &quantised.program;
@@ -34,7 +44,14 @@ pub(super) fn describe(
             continue;
         }
         let range = plan.values[quantised.values[id]].range;
-        layers.push(layer(quantised, step, range.magnitude(), difference, there[id], !follows[id]));
+        layers.push(layer(
+            (quantised, weight_bits),
+            step,
+            range.magnitude(),
+            difference,
+            there[id],
+            !follows[id],
+        ));
     }
     (layers, exceeded)
 }
@@ -42,7 +59,7 @@ pub(super) fn describe(
 /// One layer whose values have this magnitude by their range, and so many bits in which they are
 /// exact. `bounded`: its bounds are its own, so that its margin counts.
 fn layer(
-    quantised: &Quantised,
+    (quantised, weight_bits): (&Quantised, &[u32]),
     step: &Step,
     magnitude: f64,
     difference: &Difference,
@@ -62,10 +79,7 @@ fn layer(
         // Nothing else has weights.
         _ => None,
     };
-    let weight_bits = weight.and_then(|w| quantised.weights.get(w)).map(|data| {
-        let Bounds { low, high } = Bounds::of(data.iter().copied());
-        bits::ring_bits(low, high)
-    });
+    let weight_bits = weight.and_then(|w| weight_bits.get(w)).copied();
     let measured = difference.count > 0;
     LayerReport {
         name: step.name.clone(),

@@ -2,6 +2,7 @@
 //! that shares no code with the kernels. It fails on every value that leaves its bounds or its
 //! ring, and on every comparison that sees too few bits.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
@@ -158,7 +159,7 @@ impl FixedRunner for Naive {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: &'a [Vec<i64>],
+        weights: Cow<'a, [Vec<i64>]>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         Ok(Box::new(Loaded { naive: self, program, weights }))
     }
@@ -167,7 +168,7 @@ impl FixedRunner for Naive {
 struct Loaded<'a> {
     naive: &'a Naive,
     program: &'a Checked,
-    weights: &'a [Vec<i64>],
+    weights: Cow<'a, [Vec<i64>]>,
 }
 
 impl LoadedProgram for Loaded<'_> {
@@ -176,7 +177,7 @@ impl LoadedProgram for Loaded<'_> {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        let Loaded { naive, program, weights } = *self;
+        let Loaded { naive, program, weights } = self;
         let rings = program.rings();
         let mut values: Vec<Option<Vec<i64>>> = vec![None; program.values.len()];
         for (input, data) in program.inputs.iter().zip(inputs) {

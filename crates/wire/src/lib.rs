@@ -32,6 +32,7 @@ mod patience;
 mod pump;
 mod reading;
 mod reason;
+mod shared;
 mod stream;
 pub mod tcp;
 #[cfg(test)]

@@ -9,10 +9,11 @@ use crate::clock::Clock;
 use crate::error::WireError;
 use crate::guard::Guard;
 use crate::kept;
-use crate::link::{Bell, Link, Shared};
+use crate::link::Link;
 use crate::meter::LinkMeter;
 use crate::options::LinkOptions;
 use crate::reason::Reason;
+use crate::shared::{Bell, Shared};
 use crate::waits::Wait;
 
 /// The links of one party that fail together.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use crate::emulate::Line;
 use crate::error::WireError;
 use crate::frame::{FrameKind, Header, encode_reason};
-use crate::link::{Bell, LINGER, Outgoing, Shared, State, held};
 use crate::reading::{ended, read};
 use crate::reason::Reason;
+use crate::shared::{Bell, LINGER, Outgoing, Shared, State, held};
 use crate::stream::{Control, Sink};
 
 /// Longer than any wait: whoever waits is woken by changes, not by time.

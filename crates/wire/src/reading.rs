@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::error::WireError;
 use crate::frame::{FrameError, FrameKind, Header, MAX_REASON, decode_reason};
-use crate::link::{Bell, End, Incoming, Shared, State, held};
 use crate::pump::{FOREVER, lost};
 use crate::reason::{Kind, Reason};
+use crate::shared::{Bell, End, Incoming, Shared, State, held};
 use crate::stream::Source;
 
 /// What reads a link's messages. Whoever uses it has set [`State::reading`].

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::link::Shared;
+use crate::shared::Shared;
 
 /// Waits for sockets, and can be woken by others.
 #[cfg(unix)]

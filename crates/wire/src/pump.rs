@@ -213,7 +213,7 @@ fn receive(shared: &Shared) {
     while take_turn(shared) {
         let read = read(shared, true);
         let mut state = shared.lock();
-        (state.reading, state.lent) = (false, false);
+        state.reading = false;
         // Users who came meanwhile wait for other links alone.
         shared.ring(&state, Bell::Came);
         if let Err(end) = read {

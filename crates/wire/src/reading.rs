@@ -226,6 +226,8 @@ pub(crate) fn await_message<'a>(
     drop(state);
     shared.offer_all_kept();
     state = shared.lock();
+    // Whatever the receiver thread reads just now is the last of what it was lent.
+    state.lent = false;
     if state.users_read() {
         let read;
         (state, read) = read_now(shared, state);

@@ -112,7 +112,7 @@ pub(crate) struct State {
     pub(crate) reading: bool,
     /// Users read, each while it waits, and the receiver thread does not.
     pub(crate) by_users: bool,
-    /// But for the next message, as no user waits.
+    /// But not just now, until one waits for a message again.
     pub(crate) lent: bool,
     /// Users who wait for what the network brings, and must be woken for anything else.
     pub(crate) polling: usize,
@@ -210,7 +210,7 @@ impl Shared {
         self.wait(state, Bell::Went, limit)
     }
 
-    /// Has the receiver thread read a message where users do, as none of them waits.
+    /// Has the receiver thread read where users do, as none of them waits.
     pub(crate) fn lend(&self, state: &mut State) {
         if state.users_read() {
             state.lent = true;

@@ -211,15 +211,14 @@ fn write_failed(shared: &Shared, error: &io::Error) {
 /// The receiver thread: reads ahead, up to the link's limit, where users do not read themselves.
 fn receive(shared: &Shared) {
     while take_turn(shared) {
-        let read = read(shared, true);
+        if let Err(end) = read(shared, true) {
+            // It is still this thread that reads: a user would find the stream's end, and not why.
+            return ended(shared, end);
+        }
         let mut state = shared.lock();
         state.reading = false;
         // Users who came meanwhile wait for other links alone.
         shared.ring(&state, Bell::Came);
-        if let Err(end) = read {
-            drop(state);
-            return ended(shared, end);
-        }
     }
 }
 

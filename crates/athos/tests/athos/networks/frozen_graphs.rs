@@ -75,7 +75,7 @@ const TABLE: [Row; 12] = [
         Some("logits"),
         "logits",
         2,
-        &[("average pool", 1), ("concat", 8), ("conv", 26), ("max pool", 3), ("relu", 26), ("reshape", 1)],
+        &[("average pool", 1), ("concat", 8), ("conv", 26), ("max pool", 3), ("relu", 24), ("reshape", 1)],
     ),
     row(
         "resnet50",

@@ -31,7 +31,7 @@ const TABLE: [Row; 6] = [
             ("concat", 8),
             ("conv", 26),
             ("max pool", 3),
-            ("relu", 26),
+            ("relu", 24),
             ("reshape", 1),
             ("transpose", 1),
         ],

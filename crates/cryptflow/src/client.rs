@@ -1,13 +1,14 @@
 //! The client's side of a session: shares weights and inputs, waits until every party holds them,
 //! and opens the outputs. It is no party: all that it has is a link to each.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use cryptflow_engine::worth_threads;
 use cryptflow_mpc::Owner;
 use cryptflow_party::attested::{Discord, Statement, consistent};
 use cryptflow_party::code::Code;
-use cryptflow_party::commitments::{Told, What, commit, digest};
+use cryptflow_party::commitments::{Told, What, at_once, commit, digest};
 use cryptflow_party::edition::{Edition, spoken};
 use cryptflow_party::messages::{
     BATCH_LIMIT, BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, receive, send,
@@ -33,18 +34,25 @@ pub struct Client<'a> {
     program: &'a Program,
     protocol: ProtocolName,
     edition: Edition,
+    /// Batches that may run at once.
+    most: usize,
+    /// Of how many batches the parties take the next inputs to be.
+    runs: Cell<usize>,
     /// Outputs are opened only if the parties' statements go together.
     attested: bool,
     /// The parties give a time line of each batch.
     profiled: bool,
 }
 
-/// What came out of a batch.
+/// The outputs of a batch, in the program's order: fixed-point numbers at their value's scale. None where the
+/// program's guard found that a value left its bounds: then there are no outputs.
+pub type Outputs = Option<Vec<Vec<i64>>>;
+
+/// What came out of a batch, or of several that ran at once.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The outputs, in the program's order: fixed-point numbers at their value's scale. None where
-    /// the program's guard found that a value left its bounds: then there are no outputs.
-    pub outputs: Option<Vec<Vec<i64>>>,
+    /// Of each batch, in order.
+    pub outputs: Vec<Outputs>,
     /// Time to share the inputs, until every party held its parts.
     pub share: Duration,
     /// From then until the client held the outputs.
@@ -55,10 +63,18 @@ pub struct Answer {
     pub profiles: Vec<Profile>,
 }
 
-/// A batch whose inputs were given to the parties.
+impl Answer {
+    /// The outputs of the one batch that was asked for.
+    pub fn of_one(self) -> Outputs {
+        self.outputs.into_iter().next().flatten()
+    }
+}
+
+/// Batches whose inputs were given to the parties.
 #[derive(Debug)]
 #[must_use = "the parties wait for what follows"]
 pub struct HandedIn {
+    runs: usize,
     committed: [u8; 32],
     word: Word,
     took: Duration,
@@ -75,10 +91,11 @@ enum Word {
     Due,
 }
 
-/// A batch that runs.
+/// Batches that run.
 #[derive(Debug)]
 #[must_use = "the parties send what comes out"]
 pub struct Underway {
+    runs: usize,
     committed: [u8; 32],
     share: Duration,
     begun: Instant,
@@ -121,11 +138,11 @@ impl<'a> Client<'a> {
         manifest: Manifest,
     ) -> Result<Client<'a>, SessionError> {
         supported(manifest.protocol, program)?;
-        let client = Client::over(links, program, &manifest, false)?;
+        let mut client = Client::over(links, program, &manifest, false)?;
         let json = serde_json::to_string(program).map_err(Obstacle::from)?;
-        client.attempt(|client| {
+        client.most = client.attempt(|client| {
             client.tell(&Request::Setup { manifest, program: json })?;
-            client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
+            client.await_ready()
         })?;
         Ok(client)
     }
@@ -142,11 +159,21 @@ impl<'a> Client<'a> {
         manifest: &Manifest,
         attested: bool,
     ) -> Result<Client<'a>, SessionError> {
-        let client = Client::over(links, program, manifest, attested)?;
-        client.attempt(|client| {
-            client.await_all("agrees on the manifest", |reply| matches!(reply, Reply::Ready))
-        })?;
+        let mut client = Client::over(links, program, manifest, attested)?;
+        client.most = client.attempt(Client::await_ready)?;
         Ok(client)
+    }
+
+    /// The same client, which has no more batches run at once than these.
+    #[must_use]
+    pub fn at_once_at_most(mut self, batches: usize) -> Client<'a> {
+        self.most = self.most.min(batches).max(1);
+        self
+    }
+
+    /// Batches that may run at once, as far as the parties take them: at least one.
+    pub fn at_once(&self) -> usize {
+        self.most
     }
 
     fn over(
@@ -164,7 +191,8 @@ impl<'a> Client<'a> {
             breaker.read_by_users();
         }
         let (protocol, owner) = (manifest.protocol, manifest.protocol.owner(program.ring_bits));
-        Ok(Client { links, breaker, owner, program, protocol, edition, attested, profiled: false })
+        let (most, runs, profiled) = (1, Cell::new(1), false);
+        Ok(Client { links, breaker, owner, program, protocol, edition, most, runs, attested, profiled })
     }
 
     /// What ends the session for everybody, from wherever it is used.
@@ -177,7 +205,7 @@ impl<'a> Client<'a> {
         self.edition
     }
 
-    /// Has the parties give a time line of each batch from now on.
+    /// Has the parties give a time line of each batch from now on; no batches run at once then.
     ///
     /// # Errors
     /// The session's messages know of none, as a party is older; the session goes on. A party that is gone.
@@ -185,7 +213,7 @@ impl<'a> Client<'a> {
         if self.edition < Edition::Seven {
             return Err(SessionError::NoProfile(self.edition));
         }
-        self.profiled = true;
+        (self.profiled, self.most) = (true, 1);
         self.attempt(|client| client.tell(&Request::Profile))
     }
 
@@ -261,19 +289,47 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Client::infer`].
     pub fn hand_in(&self, inputs: &[Vec<i64>]) -> Result<HandedIn, SessionError> {
+        self.check_inputs(inputs)?;
+        self.hand_in_runs(1, inputs)
+    }
+
+    /// The same of several batches that run at once, no more than [`Client::at_once`].
+    ///
+    /// # Errors
+    /// As [`Client::infer`].
+    pub fn hand_in_at_once(&self, batches: &[Vec<Vec<i64>>]) -> Result<HandedIn, SessionError> {
+        if batches.is_empty() || batches.len() > self.most {
+            let (given, most) = (batches.len(), self.most);
+            return Err(SessionError::Operands(format!("{given} batches at once, and 1 to {most} may be")));
+        }
+        batches.iter().try_for_each(|inputs| self.check_inputs(inputs))?;
+        let of =
+            |input: usize| batches.iter().filter_map(|batch| batch.get(input)).flatten().copied().collect();
+        let inputs: Vec<Vec<i64>> = (0..self.program.inputs.len()).map(of).collect();
+        self.hand_in_runs(batches.len(), &inputs)
+    }
+
+    fn check_inputs(&self, inputs: &[Vec<i64>]) -> Result<(), SessionError> {
         let shape = |id: usize| self.program.values.get(id).map(|v| elements(&v.shape)).unwrap_or_default();
-        check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)?;
+        check("input", self.program.inputs.iter().map(|i| (i.name.as_str(), shape(i.value.0))), inputs)
+    }
+
+    /// Each input has so many batches, one after another.
+    fn hand_in_runs(&self, runs: usize, inputs: &[Vec<i64>]) -> Result<HandedIn, SessionError> {
         self.attempt(|client| {
             let (begun, before) = (Instant::now(), client.sent());
             let (shared, told) = client.share(inputs)?;
-            let committed = digest(What::Inputs, &commitments_of(&told));
+            let committed = at_once(digest(What::Inputs, &commitments_of(&told)), runs);
+            if client.runs.replace(runs) != runs {
+                client.tell(&Request::AtOnce { runs: u32::try_from(runs).unwrap_or(u32::MAX) })?;
+            }
             let small = shared.iter().all(|parts| parts.iter().map(Vec::len).sum::<usize>() <= BATCH_LIMIT);
             if small && client.edition >= Edition::Seven {
                 for (link, (told, parts)) in client.links.iter().zip(told.into_iter().zip(shared)) {
                     let parts = parts.into_iter().map(ByteBuf::from).collect();
                     send(link, &Request::Batch { told, parts })?;
                 }
-                return Ok(HandedIn { committed, word: Word::Given, took: begun.elapsed() });
+                return Ok(HandedIn { runs, committed, word: Word::Given, took: begun.elapsed() });
             }
             client.hand_out(shared, told, |told| Request::Inputs { told })?;
             // Parties that have theirs wait for the others either way: for what is sent at once, not for long.
@@ -281,7 +337,7 @@ impl<'a> Client<'a> {
             if let Word::Follows = word {
                 client.tell(&Request::Go)?;
             }
-            Ok(HandedIn { committed, word, took: begun.elapsed() })
+            Ok(HandedIn { runs, committed, word, took: begun.elapsed() })
         })
     }
 
@@ -302,7 +358,7 @@ impl<'a> Client<'a> {
             if let Word::Due = batch.word {
                 client.tell(&Request::Go)?;
             }
-            Ok(Underway { committed: batch.committed, share, begun: Instant::now() })
+            Ok(Underway { runs: batch.runs, committed: batch.committed, share, begun: Instant::now() })
         })
     }
 
@@ -328,7 +384,7 @@ impl<'a> Client<'a> {
             if client.attested {
                 agreed(statements, batch.committed)?;
             }
-            let outputs = client.open(&parts)?;
+            let outputs = client.open(batch.runs, &parts)?;
             Ok(Answer { outputs, share: batch.share, online: batch.begun.elapsed(), records, profiles })
         })
     }
@@ -410,6 +466,21 @@ impl<'a> Client<'a> {
         })
     }
 
+    /// Waits until all parties agree on the manifest; how many batches all of them take at once.
+    fn await_ready(&self) -> Result<usize, SessionError> {
+        let mut most = usize::MAX;
+        for link in &self.links {
+            most = most.min(match receive(link)? {
+                Reply::Ready if self.edition < Edition::Eight => 1,
+                Reply::ReadyFor { runs } if runs > 0 && self.edition >= Edition::Eight => {
+                    usize::try_from(runs).unwrap_or(usize::MAX)
+                }
+                _ => return Err(unexpected(link, "not that it agrees on the manifest")),
+            });
+        }
+        Ok(most)
+    }
+
     fn outputs_of(
         &self,
         link: &Link,
@@ -446,9 +517,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The outputs; none where the guard says that there are none.
-    fn open(&self, parts: &[Vec<Vec<u8>>]) -> Result<Option<Vec<Vec<i64>>>, SessionError> {
-        let opened = self.program.opened().enumerate().map(|(i, id)| {
+    /// The outputs of so many runs; none of one whose guard says that there are none.
+    fn open(&self, runs: usize, parts: &[Vec<Vec<u8>>]) -> Result<Vec<Outputs>, SessionError> {
+        let mut opened = vec![Vec::new(); runs];
+        for (i, id) in self.program.opened().enumerate() {
             let len = self.program.values.get(id.0).map(|v| elements(&v.shape)).unwrap_or_default();
             // A dealer who is not there has nothing to say.
             let of_output: Vec<&[u8]> = (0..self.protocol.facts().parties)
@@ -456,14 +528,16 @@ impl<'a> Client<'a> {
                     parts.get(party).and_then(|party| party.get(i)).map(Vec::as_slice).unwrap_or_default()
                 })
                 .collect();
-            Ok(self.owner.open(len, &of_output)?)
-        });
-        Ok(outputs_of(self.program, opened.collect::<Result<Vec<Vec<i64>>, SessionError>>()?))
+            let all = self.owner.open(len.saturating_mul(runs), &of_output)?;
+            let mut each = all.chunks(len.max(1));
+            opened.iter_mut().for_each(|run| run.push(each.next().unwrap_or_default().to_vec()));
+        }
+        Ok(opened.into_iter().map(|run| outputs_of(self.program, run)).collect())
     }
 }
 
 /// The outputs, of all that was opened; none where the program's guard says that there are none.
-pub(crate) fn outputs_of(program: &Program, mut opened: Vec<Vec<i64>>) -> Option<Vec<Vec<i64>>> {
+pub(crate) fn outputs_of(program: &Program, mut opened: Vec<Vec<i64>>) -> Outputs {
     let within = match program.guard {
         Some(_) => opened.pop().is_some_and(|flag| flag.iter().all(|&outside| outside == 0)),
         None => true,

@@ -1,6 +1,7 @@
 //! Rows of inputs, and the runs of a program that they take.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::{Checked, Program, Step, Value, ValueId};
@@ -101,9 +102,9 @@ impl<'a> Job<'a> {
         self.runs() * self.program.steps.len()
     }
 
-    /// One run after another, in a session whose parties hold the weights: the parties have the inputs of
-    /// the next one before they have answered. Where they attest, `renewal` has them prove themselves
-    /// again when that is due, between two runs. `progress` is told the step that begins, and how many
+    /// All runs, in a session whose parties hold the weights: as many at once as the client may have, and the parties
+    /// have the inputs of the next ones before they have answered. Where they attest, `renewal` has them prove themselves
+    /// again when that is due, in between. `progress` is told the step that begins, and how many
     /// were done before it. Adds to the report what it took.
     ///
     /// # Errors
@@ -116,29 +117,35 @@ impl<'a> Job<'a> {
         renewal: &mut Option<Renewal>,
     ) -> Result<Given> {
         let mut given = self.nothing();
-        let hand_in = |run| Ok::<_, Error>(client.hand_in(&fixed::inputs(self.program, &self.batch(run))?)?);
+        let hand_in = |runs: &Range<usize>| {
+            let inputs = runs.clone().map(|run| fixed::inputs(self.program, &self.batch(run)));
+            Ok::<_, Error>(client.hand_in_at_once(&inputs.collect::<Result<Vec<_>>>()?)?)
+        };
         let mut ahead = None;
-        for run in 0..self.runs() {
+        let mut groups = groups(self.runs(), client.at_once()).peekable();
+        while let Some(runs) = groups.next() {
             let batch = match ahead.take() {
                 Some(batch) => batch,
                 None => {
                     renew_where_due(renewal, client)?;
-                    hand_in(run)?
+                    hand_in(&runs)?
                 }
             };
             let underway = client.begin_batch(batch)?;
             let due = renewal.as_ref().is_some_and(Renewal::is_due);
-            if run + 1 < self.runs() && !due {
-                ahead = Some(hand_in(run + 1)?);
+            if let Some(next) = groups.peek().filter(|_| !due) {
+                ahead = Some(hand_in(next)?);
             }
-            let done = run * self.program.steps.len();
+            let done = runs.start * self.program.steps.len();
             let answer = client.answer(underway, &mut |step| {
                 if let Some(begun) = self.program.steps.get(step) {
-                    progress(done + step, begun);
+                    progress(done + step * runs.len(), begun);
                 }
             })?;
             report.add(&answer);
-            self.add(&mut given, run, answer.outputs.as_deref())?;
+            for (run, outputs) in runs.zip(&answer.outputs) {
+                self.add(&mut given, run, outputs.as_deref())?;
+            }
         }
         Ok(given)
     }
@@ -219,6 +226,14 @@ impl<'a> Job<'a> {
         }
         Ok(())
     }
+}
+
+/// Runs, as few times as it takes with so many at once, and about as many each time.
+fn groups(runs: usize, at_once: usize) -> impl Iterator<Item = Range<usize>> {
+    let times = runs.div_ceil(at_once.max(1)).max(1);
+    let (size, more) = (runs / times, runs % times);
+    let first = move |time: usize| time * size + time.min(more);
+    (0..times).map(move |time| first(time)..first(time + 1)).filter(|group| !group.is_empty())
 }
 
 /// What each input must be, with the shapes that the program was compiled for.

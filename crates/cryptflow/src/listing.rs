@@ -155,7 +155,7 @@ pub fn listing<'a>(
             })
         })
         .collect();
-    let Demand { memory, work } = demand(program);
+    let Demand { memory, work, .. } = demand(program);
     let totals = Totals {
         steps: layers.len(),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),

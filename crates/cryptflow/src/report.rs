@@ -85,6 +85,8 @@ pub struct Report {
     /// How many batches there were.
     #[serde(skip)]
     pub batches: usize,
+    /// The most batches that ran at once: their rounds are those of one.
+    pub batches_at_once: usize,
 }
 
 /// What it took to find out whether inputs were within their bounds, in all batches.
@@ -192,7 +194,8 @@ impl Report {
 
     /// Adds what a batch took.
     pub fn add(&mut self, answer: &Answer) {
-        self.batches += 1;
+        self.batches += answer.outputs.len();
+        self.batches_at_once = self.batches_at_once.max(answer.outputs.len());
         if let Some(batch) = Batch::of(answer) {
             let kept: usize = self.profiled.iter().map(Batch::waits).sum();
             self.profiled.push(if kept < MOST_WAITS { batch } else { batch.without_waits() });
@@ -271,7 +274,12 @@ impl Report {
         if !links.is_empty() {
             writeln!(out, "links    {}", links.join(", "))?;
         }
-        writeln!(out, "rounds   {}", self.rounds)?;
+        let at_once = match self.batches_at_once {
+            0 | 1 => String::new(),
+            most if most == self.batches => ", of all batches at once".into(),
+            most => format!(", of up to {most} batches at once"),
+        };
+        writeln!(out, "rounds   {}{at_once}", self.rounds)?;
         if let Some(DealtAhead { left }) = self.dealt_ahead {
             let runs = plural(self.batches, "run");
             writeln!(out, "dealt    ahead: {runs} taken, {left} left; each serves once")?;

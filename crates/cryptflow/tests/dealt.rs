@@ -124,7 +124,9 @@ fn a_run_is_the_online_half_alone() {
         links.iter().all(|(link, n)| !link.starts_with("p2") && (!link.ends_with("p2") || n == 0)),
         "{links:?}"
     );
+    // Each was dealt for one batch.
     assert_eq!(json["rounds"].as_u64(), Some((all.rounds + anew.rounds) * 3));
+    assert_eq!(json["batches_at_once"], 1);
     assert_eq!(json["peak_rss"].as_object().unwrap().len(), 2, "the dealer is not there");
     assert_eq!(json["dealt_ahead"]["left"], 1);
     assert_eq!(scene.left(), [1, 1]);
@@ -366,7 +368,7 @@ fn inputs_are_held_to_their_bounds_without_the_dealer() {
     let client = Client::begin_as(links, &program, manifest(deployment, true)).unwrap();
     let rows = common::rows(common::BATCH);
     let answer = client.infer(&[fixed::encode(&rows.concat(), common::SCALE)], &mut |_| ()).unwrap();
-    let logits = fixed::decode(&answer.outputs.unwrap()[0], common::SCALE);
+    let logits = fixed::decode(&answer.outputs[0].as_ref().unwrap()[0], common::SCALE);
     let expected = rows.iter().flat_map(common::expected);
     assert!(logits.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 16.0 / 4096.0), "{logits:?}");
     let costs = ProtocolName::Mirror.costs(program.ring_bits);

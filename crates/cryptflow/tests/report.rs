@@ -20,7 +20,7 @@ fn answer() -> Answer {
         check: None,
     };
     Answer {
-        outputs: Some(vec![]),
+        outputs: vec![Some(vec![])],
         share: Duration::from_millis(500),
         online: Duration::from_millis(1500),
         records: vec![record(7, [0, 10, 0]), record(8, [20, 0, 0]), record(0, [300, 4000, 0])],
@@ -57,6 +57,7 @@ fn json_has_the_fields_that_programs_read() {
         ("/bytes/links/p2_p1", "8000"),
         ("/bytes/links/p0_p2", "0"),
         ("/rounds", "16"),
+        ("/batches_at_once", "1"),
         ("/peak_rss/p0", "123"),
         ("/peak_rss/p1", "null"),
         ("/network/rtt_ms", "40.0"),

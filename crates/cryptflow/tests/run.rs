@@ -103,6 +103,34 @@ fn three_processes_give_the_right_answer() {
     }
 }
 
+/// Three batches in the rounds of one, unless somebody wants fewer at once.
+#[test]
+fn batches_share_rounds_as_far_as_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, input) = common::write(folder.path(), 5);
+    // (how many, how many ran at once, how often the parties ran)
+    let table = [(None, 3, 1), (Some("1"), 1, 3), (Some("2"), 2, 2), (Some("100"), 3, 1)];
+    let mut of_one = None;
+    for (wanted, at_once, times) in table {
+        let mut arguments = vec!["run", text(&model), "--input", text(&input), "--json"];
+        arguments.extend(wanted.iter().flat_map(|wanted| ["--at-once", wanted]));
+        let output = run(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["batches_at_once"], at_once, "{wanted:?}");
+        let rounds = json["rounds"].as_u64().unwrap();
+        // Where one begins, another party may be a round behind.
+        let of_one = *of_one.get_or_insert(rounds);
+        assert!((of_one * times..=(of_one + 1) * times).contains(&rounds), "{wanted:?}: {rounds}");
+        assert_eq!(json["top"].as_array().unwrap().len(), 5);
+    }
+    let none = run(&["run", text(&model), "--input", text(&input), "--at-once", "0"]);
+    assert!(!none.status.success());
+    let shown = run(&["run", text(&model), "--input", text(&input)]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(", of all batches at once"), "{shown}");
+}
+
 #[test]
 fn bad_arguments_are_errors_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();

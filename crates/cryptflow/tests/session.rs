@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use cryptflow::client::Client;
 use cryptflow::fixed;
+use cryptflow_engine::estimate;
 use cryptflow_party as party;
 use cryptflow_party::commitments::commit;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
+use cryptflow_program::{repeat, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
@@ -45,7 +47,7 @@ fn answers_are_right_in_every_protocol() {
                 let mut steps = vec![];
                 let input = fixed::encode(&batch.concat(), common::SCALE);
                 let answer = client.infer(&[input], &mut |step| steps.push(step)).unwrap();
-                let logits = fixed::decode(&answer.outputs.unwrap()[0], common::SCALE);
+                let logits = fixed::decode(&answer.outputs[0].as_ref().unwrap()[0], common::SCALE);
                 let expected: Vec<f32> = batch.iter().flat_map(common::expected).collect();
                 for (a, b) in logits.iter().zip(&expected) {
                     assert!(
@@ -83,13 +85,111 @@ fn a_batch_is_handed_in_while_another_runs() {
         let underway = client.begin_batch(ahead.take().unwrap()).unwrap();
         ahead = batches.get(i + 1).map(|next| hand_in(next));
         let answer = client.answer(underway, &mut |_| ()).unwrap();
-        let logits = fixed::decode(&answer.outputs.unwrap()[0], common::SCALE);
+        let logits = fixed::decode(&answer.outputs[0].as_ref().unwrap()[0], common::SCALE);
         let expected = batch.iter().flat_map(common::expected);
         assert!(logits.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 16.0 / 4096.0), "batch {i}");
         assert_eq!(answer.records.len(), 3);
     }
     client.finish().unwrap();
     handles.into_iter().for_each(|handle| handle.join().unwrap().unwrap());
+}
+
+/// Several batches at once give what each gives, in the rounds of one, for what the formula says: in every protocol, and
+/// with another number of batches each time.
+#[test]
+fn batches_run_at_once() {
+    let (program, weights) = common::program();
+    let program = validate(program).unwrap();
+    for &protocol in ProtocolName::ALL {
+        let (links, handles) = parties(local::mesh);
+        let client = Client::begin(links, &program, protocol).unwrap();
+        client.deploy(&weights).unwrap();
+        assert!(client.at_once() >= 5, "{protocol}");
+        let costs = protocol.costs(program.ring_bits);
+        let one = estimate(&program, &*costs).unwrap().total;
+        for batches in [1, 5, 2, 1] {
+            let rows = common::rows(batches * common::BATCH);
+            let each =
+                rows.chunks(common::BATCH).map(|batch| vec![fixed::encode(&batch.concat(), common::SCALE)]);
+            let handed_in = client.hand_in_at_once(&each.collect::<Vec<_>>()).unwrap();
+            let mut steps = vec![];
+            let answer =
+                client.answer(client.begin_batch(handed_in).unwrap(), &mut |step| steps.push(step)).unwrap();
+            assert_eq!(answer.outputs.len(), batches);
+            for (outputs, rows) in answer.outputs.iter().zip(rows.chunks(common::BATCH)) {
+                let logits = fixed::decode(&outputs.as_ref().unwrap()[0], common::SCALE);
+                let expected: Vec<f32> = rows.iter().flat_map(common::expected).collect();
+                assert_eq!(logits.len(), expected.len());
+                let far = logits.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 16.0 / 4096.0);
+                assert!(!far, "{protocol}, {batches} at once: {logits:?}, {expected:?}");
+            }
+            assert!(steps.iter().all(|&step| step < program.steps.len()));
+            let all = repeat(&program, batches).unwrap();
+            let cost = estimate(all.program(), &*costs).unwrap().total;
+            let sent: u64 = answer.records.iter().flat_map(|record| &record.sent).sum();
+            let rounds = answer.records.iter().map(|record| record.rounds).max().unwrap();
+            assert_eq!(sent, cost.total(), "{protocol}, {batches} at once");
+            // A round before, parties compare what they were told; and one that was ahead at the end of a batch counts less.
+            let counted = cost.rounds..=cost.rounds + 2;
+            assert!(counted.contains(&rounds), "{protocol}, {batches} at once: {rounds}");
+            assert!(cost.total() <= batches as u64 * one.total() && cost.rounds == one.rounds, "{protocol}");
+            for record in &answer.records {
+                assert_eq!(record.steps.len(), program.steps.len());
+                let by_step: u64 = record.steps.iter().flat_map(|step| &step.sent).sum();
+                assert_eq!(by_step, record.sent.iter().sum::<u64>());
+            }
+        }
+        let none = client.hand_in_at_once(&[]).unwrap_err().to_string();
+        assert!(none.contains("0 batches at once, and 1 to"), "{none}");
+        client.at_once_at_most(3).finish().unwrap();
+        handles.into_iter().for_each(|handle| handle.join().unwrap().unwrap());
+    }
+}
+
+/// What a client may not ask for: and parties that are asked for different numbers of batches compute nothing.
+#[test]
+fn numbers_of_batches_that_no_party_takes() {
+    let (program, weights) = common::program();
+    // (version, how many each party is asked for, what one of them says at least)
+    let table = [
+        (Edition::Seven, [2; 3], "this session speaks version 7 of the messages"),
+        (Edition::Eight, [0; 3], "0 batches at once, and this party takes 1 to"),
+        (Edition::Eight, [u32::MAX; 3], "4294967295 batches at once, and this party takes 1 to"),
+        (Edition::Eight, [2, 3, 2], "of different inputs: nothing was computed of them"),
+        (Edition::Eight, [1, 2, 1], "of different inputs: nothing was computed of them"),
+    ];
+    for (edition, asked, expected) in table {
+        let (links, handles) = parties(local::mesh);
+        let protocol = ProtocolName::Mirror;
+        let manifest = Manifest { version: edition.number(), ..Manifest::new(&program, protocol).unwrap() };
+        let owner = protocol.owner(program.ring_bits);
+        let share = |tensors: &[Vec<i64>], weights: bool| {
+            let mut shared = vec![Vec::new(); 3];
+            for tensor in tensors {
+                let words: Vec<u64> = tensor.iter().map(|&v| v as u64).collect();
+                let parts = if weights { owner.share_weight(&words) } else { owner.share_value(&words) };
+                shared.iter_mut().zip(parts.unwrap()).for_each(|(shared, part)| shared.push(part));
+            }
+            (commit(protocol, &shared).unwrap(), shared)
+        };
+        let (weights_told, weights) = share(&weights, true);
+        // As long as two batches are: for whoever expects another number, it is no part of these.
+        let (told, input) = share(&[vec![0; 2 * 4 * common::BATCH]], false);
+        for (party, link) in links.iter().enumerate() {
+            let send = |request: &Request| link.send(postcard::to_stdvec(request).unwrap()).is_ok();
+            let text = serde_json::to_string(&program).unwrap();
+            let parts = input[party].iter().cloned().map(serde_bytes::ByteBuf::from).collect();
+            // A party that has found out may be gone already.
+            let _ = send(&Request::Setup { manifest: manifest.clone(), program: text })
+                && send(&Request::Weights { told: weights_told[party].clone() })
+                && weights[party].iter().all(|part| link.send(part.clone()).is_ok())
+                && send(&Request::AtOnce { runs: asked[party] })
+                && send(&Request::Batch { told: told[party].clone(), parts });
+        }
+        let errors: Vec<String> =
+            handles.into_iter().map(|handle| handle.join().unwrap().unwrap_err().to_string()).collect();
+        assert!(errors.iter().any(|error| error.contains(expected)), "{asked:?}: {errors:?}");
+    }
 }
 
 #[test]

@@ -15,6 +15,16 @@ pub struct StepRecord {
     pub sent: Vec<u64>,
 }
 
+impl StepRecord {
+    /// Adds what another step took after this one.
+    pub fn add(&mut self, other: &StepRecord) {
+        self.seconds += other.seconds;
+        self.rounds += other.rounds;
+        self.sent.resize(self.sent.len().max(other.sent.len()), 0);
+        self.sent.iter_mut().zip(&other.sent).for_each(|(sum, more)| *sum += more);
+    }
+}
+
 /// Somebody who watches a program run, over a protocol whose parties hold a `Value` of each secret.
 pub trait Observer<Value> {
     /// A step (counted from 0) begins.
@@ -57,12 +67,7 @@ impl Timeline {
                 sums.len() - 1
             });
             if let Some((_, sum)) = sums.get_mut(at) {
-                sum.seconds += record.seconds;
-                sum.rounds += record.rounds;
-                sum.sent.resize(record.sent.len(), 0);
-                for (a, b) in sum.sent.iter_mut().zip(&record.sent) {
-                    *a += b;
-                }
+                sum.add(record);
             }
         }
         sums.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));

@@ -165,6 +165,8 @@ pub(crate) fn session_messages() -> Vec<Vec<u8>> {
         said(&Request::Go),
         said(&Request::Deal { runs: 7 }),
         said(&Reply::Dealt { run: 3 }),
+        said(&Request::AtOnce { runs: 3 }),
+        said(&Reply::ReadyFor { runs: 3 }),
         said(&Reply::Progress { step: 3 }),
         said(&Reply::Outputs { parts: vec![vec![1, 2, 3].into(), Vec::new().into()], record, statement }),
         said(&Reply::Finished { peak_rss: Some(1 << 30) }),

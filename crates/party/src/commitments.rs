@@ -182,6 +182,17 @@ pub fn digest(what: What, commitments: &[[u8; 32]]) -> [u8; DIGEST] {
     *hasher.finalize().as_bytes()
 }
 
+/// What parties compare before several batches run at once: the digest of the inputs' list, and how many there are,
+/// as all must run the same program. Of one batch it is the digest itself.
+pub fn at_once(inputs: [u8; DIGEST], runs: usize) -> [u8; DIGEST] {
+    if runs == 1 {
+        return inputs;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("cryptflow batches at once v1");
+    hasher.update(&inputs).update(&(runs as u64).to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
 /// Compares the digest of a list with the other parties', of whom each has checked its own parts.
 /// `owner` is who told them.
 ///

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::edition::Edition;
 use crate::lanes::{self, Lane};
-use crate::limits::Limits;
+use crate::limits::{AtOnce, Limits};
 use crate::seats::Capacity;
 use cryptflow_aramis::evidence::in_enclave;
+use cryptflow_program::Checked;
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::{Fingerprint, Keys, NoFingerprint};
 use cryptflow_wire::{Role, tls::Identity};
@@ -178,6 +179,11 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// How many runs of a program a session computes at once: no more than leaves as much memory for each of the others.
+    pub fn at_once(&self, program: &Checked) -> AtOnce {
+        self.run.at_once(program, self.memory / self.max_sessions.max(1) as u64)
+    }
+
     /// What there is for all sessions together.
     pub(crate) fn capacity(&self) -> Capacity {
         Capacity {

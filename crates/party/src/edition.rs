@@ -41,13 +41,15 @@ editions! {
     Six = 6,
     /// Small inputs and the word to begin are one message ([`crate::messages::Request::Batch`]).
     Seven = 7,
+    /// Several batches may run at once ([`crate::messages::Request::AtOnce`]): a party says how many when it is ready.
+    Eight = 8,
 }
 
 impl Edition {
     /// The oldest that this release speaks.
     pub const OLDEST: Edition = Edition::Six;
     /// The newest.
-    pub const NEWEST: Edition = Edition::Seven;
+    pub const NEWEST: Edition = Edition::Eight;
 
     /// The one of this number, where this release speaks it.
     pub fn of(number: u32) -> Option<Edition> {

@@ -4,6 +4,7 @@
 //! two other parties, and hands out its parts of the outputs. It holds no importer, no client and
 //! no command for people: what is attested is small.
 
+mod at_once;
 pub mod attested;
 pub mod audit;
 pub mod code;

@@ -1,10 +1,17 @@
 //! What a party computes at most for one session: a program is a file from somebody else, and a
 //! kilobyte of it may ask for more memory than there is.
 
-use cryptflow_program::{Program, demand};
+use cryptflow_program::{Checked, Demand, Program, demand, repeat};
 
 /// Operations of a run, where nothing is configured: some hundred times a ResNet50.
 const USUAL_WORK: u64 = 1_000_000_000_000;
+
+/// Bytes that runs at once take together, at most, beyond what one session holds anyway. More gain nothing: what
+/// a step sends is far more then than a network holds back while a round is waited for.
+const AT_ONCE_MEMORY: u64 = 256 << 20;
+
+/// Runs at once, at most.
+const AT_ONCE: usize = 256;
 
 /// Memory that is shared out where the system does not say what it has.
 const USUAL_MEMORY: u64 = 8 << 30;
@@ -74,6 +81,35 @@ impl Limits {
             return Err(Excess::Work { needed: demand.work as f64, allowed: self.work as f64 });
         }
         Ok(())
+    }
+}
+
+/// Runs that are computed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// How many, at most: one at least.
+    pub runs: usize,
+    /// Bytes that so many take, as the program says beforehand.
+    pub memory: u64,
+}
+
+impl Limits {
+    /// How many runs of a program are computed at once by a session whose share of the memory is this: one, where more
+    /// would not stay within that or the limits, or have no form together.
+    pub fn at_once(self, program: &Checked, share: u64) -> AtOnce {
+        let Demand { memory, held, work } = demand(program);
+        let (each, room) = (memory.saturating_sub(held), self.memory.min(share).saturating_sub(held));
+        let fit = [room.min(AT_ONCE_MEMORY).checked_div(each), self.work.checked_div(work)];
+        let fit = fit.into_iter().flatten().min().unwrap_or(1);
+        let most = usize::try_from(fit).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
+        let runs = if most > 1 && repeat(program, 2).is_err() { 1 } else { most };
+        AtOnce { runs, memory: held.saturating_add(each.saturating_mul(runs as u64)) }
+    }
+
+    /// The same for parties that share this machine with one another and their client.
+    pub fn at_once_here(program: &Checked) -> AtOnce {
+        let memory = memory_of_this_machine().unwrap_or(USUAL_MEMORY);
+        Limits { memory, work: u64::MAX }.at_once(program, memory / 8)
     }
 }
 

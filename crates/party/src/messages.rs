@@ -2,8 +2,9 @@
 //!
 //! | client | party |
 //! |---|---|
-//! | [`Request::Setup`], where the program was not deployed before | [`Reply::Ready`], once the parties agree on the manifest |
+//! | [`Request::Setup`], where the program was not deployed before | [`Reply::Ready`], once the parties agree on the manifest; from version 8 on [`Reply::ReadyFor`] |
 //! | [`Request::Weights`], then one part a weight, where they were not deployed before | [`Reply::WeightsHeld`] |
+//! | from version 8 on, before inputs of another number of batches than those before: [`Request::AtOnce`] | |
 //! | [`Request::Inputs`], then one part an input | [`Reply::InputsHeld`] |
 //! | [`Request::Go`]; where the parts are long, once all hold them | [`Reply::Progress`] (P0 only), then [`Reply::Outputs`] |
 //! | from version 7 on, where the parts are small, in place of both: [`Request::Batch`] | as after Go |
@@ -156,6 +157,12 @@ pub enum Request {
         /// How many.
         runs: u32,
     },
+    /// From here on, inputs are those of so many batches, one after another, which run at once, and so are outputs:
+    /// from [`crate::edition::Edition::Eight`] on. Without it, of one.
+    AtOnce {
+        /// How many: no more than any party has said to take.
+        runs: u32,
+    },
 }
 
 /// From a party to the client.
@@ -192,6 +199,11 @@ pub enum Reply {
     Dealt {
         /// Which, from 1.
         run: u32,
+    },
+    /// [`Reply::Ready`], from [`crate::edition::Edition::Eight`] on.
+    ReadyFor {
+        /// How many batches the party computes at once, at most; at least one.
+        runs: u32,
     },
 }
 

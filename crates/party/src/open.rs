@@ -4,7 +4,6 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use cryptflow_program::demand;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use serde_json::json;
@@ -232,7 +231,7 @@ impl Service {
         };
         let program = deployment.parse()?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
-        let memory = demand(&program).memory;
+        let memory = site.config.session.at_once(&program).memory;
         let mut demands = self.demands.lock().unwrap_or_else(PoisonError::into_inner);
         if demands.len() >= DEMANDS {
             // They are found again.

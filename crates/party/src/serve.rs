@@ -12,12 +12,13 @@ use cryptflow_protocols::{ProtocolName, Visitor};
 use cryptflow_wire::{Breaker, Link, Links};
 use serde_bytes::ByteBuf;
 
+use crate::at_once::Runs;
 use crate::attested::Accord;
 use crate::commitments::{self, Told, Unfit, What};
 use crate::deployment::{CHANGED, Deployment, Part};
 use crate::difference::Difference;
 use crate::edition::{Edition, spoken};
-use crate::limits::fits_this_machine;
+use crate::limits::{Limits, fits_this_machine};
 use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, part_limit, receive,
     receive_short, send, unexpected,
@@ -37,6 +38,8 @@ const PROGRESS: Duration = Duration::from_millis(40);
 pub struct Job {
     /// The program.
     pub program: Checked,
+    /// How many runs of it are computed at once, at most.
+    pub at_once: usize,
     /// The protocol.
     pub protocol: ProtocolName,
     /// The session's number.
@@ -201,7 +204,13 @@ fn set_up(links: &Links, client: &Link, supply: Supply) -> Result<Job, SessionEr
         }
         Supply::Live | Supply::Ahead { .. } => None,
     };
+    let at_once = match &supply {
+        Supply::Live => Limits::at_once_here(&program).runs,
+        // What a stock has was dealt for one run at a time.
+        Supply::Ahead { .. } | Supply::Stock(_) => 1,
+    };
     Ok(Job {
+        at_once,
         program,
         protocol,
         session,
@@ -274,6 +283,7 @@ fn run<D: Definition>(
 ) -> Result<(), SessionError> {
     let Job {
         program,
+        at_once,
         protocol: name,
         edition,
         weights: mut raw_weights,
@@ -283,7 +293,8 @@ fn run<D: Definition>(
         mut supply,
         ..
     } = job;
-    let program = &program;
+    let (one, most) = (&program, at_once);
+    let mut runs = Runs::of(one, most);
     let deployed = raw_weights.is_some();
     let mut running: Option<D::Protocol> = None;
     let mut weights: Option<Vec<WeightOf<D>>> = None;
@@ -295,7 +306,6 @@ fn run<D: Definition>(
     let owner = client.peer();
     let teller = (links.index() == Party::P0.index()).then_some(client);
     let (watch, mut profiled) = (links.watch(), false);
-    let long = program.inputs.iter().map(|input| input_len(program, input)).sum::<usize>() > LONG;
     let fit = |what, told: &Told, parts: &[Vec<u8>]| {
         let party = links.index();
         if commitments::check(name, party, told, parts) {
@@ -303,7 +313,12 @@ fn run<D: Definition>(
         }
         Err(SessionError::from(Unfit::Part { owner: owner.into(), party, what }))
     };
-    send(client, &Reply::Ready)?;
+    let ready = if edition < Edition::Eight {
+        Reply::Ready
+    } else {
+        Reply::ReadyFor { runs: u32::try_from(most).unwrap_or(u32::MAX) }
+    };
+    send(client, &ready)?;
     loop {
         reporter.enter(Phase::Wait);
         // A batch to run.
@@ -312,8 +327,8 @@ fn run<D: Definition>(
                 return Err(unexpected(client, "this session has its weights"));
             }
             Request::Weights { told } => {
-                let mut parts = Vec::with_capacity(program.weights.len());
-                for weight in &program.weights {
+                let mut parts = Vec::with_capacity(one.weights.len());
+                for weight in &one.weights {
                     parts.push(client.recv_any(part_limit(elements(&weight.shape)))?);
                 }
                 weights_told = Some(fit(What::Weights, &told, &parts)?);
@@ -321,15 +336,26 @@ fn run<D: Definition>(
                 send(client, &Reply::WeightsHeld)?;
                 continue;
             }
+            Request::AtOnce { .. } if edition < Edition::Eight => {
+                return Err(unexpected(client, not_spoken(edition)));
+            }
+            Request::AtOnce { .. } if inputs.is_some() => {
+                return Err(unexpected(client, "it has given inputs for another number of batches"));
+            }
+            Request::AtOnce { runs: asked } => {
+                runs.ask(asked).map_err(|reason| unexpected(client, reason))?;
+                continue;
+            }
             Request::Inputs { told } => {
-                if long {
+                let program = runs.program();
+                if program.inputs.iter().map(|input| input_len(program, input)).sum::<usize>() > LONG {
                     reporter.enter(Phase::Take);
                 }
                 let mut parts = Vec::with_capacity(program.inputs.len());
                 for input in &program.inputs {
                     parts.push(client.recv_any(part_limit(input_len(program, input)))?);
                 }
-                let digest = fit(What::Inputs, &told, &parts)?;
+                let digest = commitments::at_once(fit(What::Inputs, &told, &parts)?, runs.count());
                 inputs = Some((parts, digest));
                 send(client, &Reply::InputsHeld)?;
                 continue;
@@ -339,15 +365,14 @@ fn run<D: Definition>(
                 None => return Err(unexpected(client, "it starts a program without inputs")),
             },
             Request::Batch { .. } if edition < Edition::Seven => {
-                let reason = format!("this session speaks version {edition} of the messages");
-                return Err(unexpected(client, reason));
+                return Err(unexpected(client, not_spoken(edition)));
             }
             Request::Batch { told, parts } => {
-                if parts.len() != program.inputs.len() {
+                if parts.len() != one.inputs.len() {
                     return Err(unexpected(client, format!("parts of {} inputs", parts.len())));
                 }
                 let parts: Vec<_> = parts.into_iter().map(ByteBuf::into_vec).collect();
-                let digest = fit(What::Inputs, &told, &parts)?;
+                let digest = commitments::at_once(fit(What::Inputs, &told, &parts)?, runs.count());
                 (parts, digest)
             }
             Request::Attest => match &accord {
@@ -358,8 +383,7 @@ fn run<D: Definition>(
                 None => return Err(unexpected(client, "this session is not attested")),
             },
             Request::Profile if edition < Edition::Seven => {
-                let reason = format!("this session speaks version {edition} of the messages");
-                return Err(unexpected(client, reason));
+                return Err(unexpected(client, not_spoken(edition)));
             }
             Request::Profile => {
                 profiled = true;
@@ -376,7 +400,7 @@ fn run<D: Definition>(
                     return Err(unexpected(client, "runs are dealt ahead once the weights are there"));
                 };
                 commitments::compare(&links, owner, What::Weights, compared)?;
-                let order = Order { program, stock: scope.session, runs, check_inputs };
+                let order = Order { program: one, stock: scope.session, runs, check_inputs };
                 let job = Ahead { definition, name, links: &links, client, supply: &supply };
                 job.deal(&order, told, parts)?;
                 continue;
@@ -385,7 +409,7 @@ fn run<D: Definition>(
         if let Supply::Ahead { .. } = supply {
             return Err(unexpected(client, "this session deals ahead, and runs nothing"));
         }
-        reporter.run_begins(program.steps.len());
+        reporter.run_begins(one.steps.len());
         if let Some(digest) = weights_told.take() {
             commitments::compare(&links, owner, What::Weights, digest)?;
         }
@@ -413,19 +437,19 @@ fn run<D: Definition>(
         let _kept_ahead = kept.as_ref().map(Links::read_ahead);
         let weights = match (&mut weights, raw_weights.take()) {
             (Some(weights), _) => weights,
-            (weights, raw) => weights.insert(take_weights(protocol, program, raw.unwrap_or_default())?),
+            (weights, raw) => weights.insert(take_weights(protocol, one, raw.unwrap_or_default())?),
         };
         let profiler = profiled.then(|| Profiler::begin(&watch));
         // That a run has begun is no news to its client.
         let watcher = Watcher {
             client: teller,
             last: Instant::now(),
+            runs: &runs,
             steps: vec![],
             reporter: &mut reporter,
             profiler,
         };
-        let (parts, record, profile) =
-            batch(protocol, program, weights, parts, client, check_inputs, watcher)?;
+        let (parts, record, profile) = batch(protocol, weights, parts, client, check_inputs, watcher)?;
         if let Some(kept) = &kept {
             finished(kept, D::FACTS.dealer)?;
         }
@@ -441,6 +465,10 @@ fn run<D: Definition>(
             send(client, &Reply::Profile(profile))?;
         }
     }
+}
+
+fn not_spoken(edition: Edition) -> String {
+    format!("this session speaks version {edition} of the messages")
 }
 
 /// A party's part of a weight.
@@ -531,14 +559,14 @@ fn take_inputs<P: Protocol>(
 
 fn batch<P: Protocol>(
     protocol: &mut P,
-    program: &Checked,
     weights: &[P::Weight],
     inputs: Vec<Vec<u8>>,
     client: &Link,
     check_inputs: bool,
     mut watcher: Watcher<'_>,
 ) -> Result<(Vec<Vec<u8>>, BatchRecord, Option<Profile>), SessionError> {
-    let party = protocol.party();
+    let runs = watcher.runs;
+    let (party, program) = (protocol.party(), runs.program());
     let (begun, before) = (Instant::now(), protocol.metered());
     let inputs = take_inputs(protocol, program, inputs)?;
     let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
@@ -555,7 +583,7 @@ fn batch<P: Protocol>(
         steps,
         check,
     };
-    reporter.run_ends(&record);
+    reporter.runs_end(runs.count(), &record);
     Ok((parts, record, profile))
 }
 
@@ -586,6 +614,8 @@ fn checked<P: Protocol>(
 struct Watcher<'a> {
     client: Option<&'a Link>,
     last: Instant,
+    runs: &'a Runs<'a>,
+    /// By the step of one run.
     steps: Vec<StepRecord>,
     reporter: &'a mut Reporter,
     profiler: Option<Profiler<'a>>,
@@ -593,6 +623,7 @@ struct Watcher<'a> {
 
 impl<Value> Observer<Value> for Watcher<'_> {
     fn started(&mut self, index: usize, step: &Step) {
+        let index = self.runs.origin(index);
         self.reporter.step(index, &step.name);
         if let Some(profiler) = &mut self.profiler {
             profiler.started();
@@ -605,12 +636,16 @@ impl<Value> Observer<Value> for Watcher<'_> {
         }
     }
 
-    fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
+    fn finished(&mut self, index: usize, _step: &Step, record: &StepRecord) {
         if let Some(profiler) = &mut self.profiler {
             profiler.finished();
         }
         self.reporter.took(record);
-        self.steps.push(record.clone());
+        // Movements come between the steps of several runs: they belong to the step that they are for.
+        match self.steps.get_mut(self.runs.origin(index)) {
+            Some(step) => step.add(record),
+            None => self.steps.push(record.clone()),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::difference::Difference;
 use crate::edition::Edition;
 use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
+use crate::limits::AtOnce;
 use crate::messages::{Manifest, Obstacle, SessionError};
 use crate::rendezvous::{GLANCE, Rendezvous};
 use crate::serve::{Job, Supply, agree, check, converse};
@@ -70,6 +71,7 @@ pub(crate) struct Session {
     order: Order,
     edition: Edition,
     program: Checked,
+    at_once: AtOnce,
     part: Part,
 }
 
@@ -126,12 +128,18 @@ impl Session {
         let edition = check(manifest, &program)?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(index, &program, CHANGED)?;
-        Ok(Session { site, room, ending, order, edition, program, part })
+        let at_once = site.config.session.at_once(&program);
+        Ok(Session { site, room, ending, order, edition, program, at_once, part })
     }
 
     /// The program.
     pub(crate) fn program(&self) -> &Checked {
         &self.program
+    }
+
+    /// Bytes that it takes, as many runs as may being computed at once.
+    pub(crate) fn memory(&self) -> u64 {
+        self.at_once.memory
     }
 
     /// Comes together with everybody, shows them the head of this party's log, tells what they show of
@@ -197,6 +205,7 @@ impl Session {
         let weights = Some(self.part.weights);
         let edition = self.edition;
         let job = Job {
+            at_once: self.at_once.runs,
             program: self.program,
             protocol,
             session,

@@ -27,6 +27,8 @@ const STEP: u64 = 40_000;
 pub struct Demand {
     /// Bytes, at most at one time.
     pub memory: u64,
+    /// Of these, what several runs at once ([`crate::repeat`]) have in common.
+    pub held: u64,
     /// Operations, in the time of a multiplication.
     pub work: u64,
 }
@@ -51,7 +53,7 @@ pub fn demand(program: &Program) -> Demand {
         work = work.saturating_add(step.operation.macs()).saturating_add(elements).saturating_add(STEP);
         live = live.saturating_sub(sum(step.last_uses.iter().map(|&id| size(id))));
     }
-    Demand { memory, work }
+    Demand { memory, held, work }
 }
 
 /// Bytes of the material of a step's comparisons.

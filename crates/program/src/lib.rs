@@ -8,6 +8,7 @@ pub mod file;
 pub mod guard;
 pub mod liveness;
 pub mod program;
+mod repeat;
 mod validate;
 mod whole_file;
 
@@ -21,5 +22,6 @@ pub use digest::{Digest, digest, weights_digest};
 pub use program::{
     Batch, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId, Weight,
 };
+pub use repeat::{NotRepeatable, Repeated, repeat};
 pub use validate::{Invalid, validate};
 pub use whole_file::{write_secret, write_whole};

@@ -33,6 +33,11 @@ impl Invalid {
 /// # Errors
 /// The first thing that is wrong.
 pub fn validate(program: Program) -> Result<Checked, Invalid> {
+    validate_runs(program, 1)
+}
+
+/// The same of so many runs at once, each of which has a guard of its own.
+pub(crate) fn validate_runs(program: Program, runs: usize) -> Result<Checked, Invalid> {
     header(&program)?;
     let elements = tensors(&program)?;
     let mut state =
@@ -63,9 +68,9 @@ pub fn validate(program: Program) -> Result<Checked, Invalid> {
         if state.dead.get(guard.0) == Some(&true) {
             return fail("is freed before the end");
         }
-        let is_flag = |value: &Value| value.scale == 0 && value.shape.iter().all(|&extent| extent == 1);
-        if !program.values.get(guard.0).is_some_and(is_flag) {
-            return fail("is not one whole number");
+        let is_whole = program.values.get(guard.0).is_some_and(|value| value.scale == 0);
+        if !is_whole || elements.get(guard.0) != Some(&runs) {
+            return fail("is not one whole number for each run");
         }
     }
     Ok(Checked::new(program, rings, elements))

@@ -1,5 +1,6 @@
 //! What every command that runs a model does: inputs in, batches, outputs and a report out.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::client::Client;
@@ -38,6 +39,10 @@ pub(crate) struct Files {
     /// arg-max or a top-k), or what the model itself returns, with these applied.
     #[arg(long, value_name = "FORM", default_value = "opened", requires = "output")]
     output_form: OutputForm,
+    /// How many batches the parties compute at once, at most: they take the rounds of one, and memory for all. Without
+    /// it, as many as the parties have room for.
+    #[arg(long, value_name = "BATCHES")]
+    at_once: Option<NonZeroUsize>,
     /// Names of the classes: a name a line. They go with every output of so many classes.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -84,6 +89,7 @@ pub(crate) struct Job<'a> {
     job: job::Job<'a>,
     /// What the numbers of each output say, as far as that is known.
     meanings: Vec<Meaning>,
+    at_once: Option<NonZeroUsize>,
     labels: Option<Labels>,
     /// The outputs that the labels are for.
     named: Vec<bool>,
@@ -130,7 +136,8 @@ impl<'a> Job<'a> {
         };
         let named = labels.as_ref().map(|labels| named(&rows, labels.count())).unwrap_or_default();
         let job = job::Job::read(program, &mut |specs| input::columns(&files.input, specs));
-        Ok(Job { program, job: job.map_err(Error::new)?, meanings, labels, named, float })
+        let (job, at_once) = (job.map_err(Error::new)?, files.at_once);
+        Ok(Job { program, job, meanings, at_once, labels, named, float })
     }
 
     /// How many runs it takes.
@@ -157,6 +164,10 @@ impl<'a> Job<'a> {
         weights: Option<&[Vec<i64>]>,
         renewal: &mut Option<Renewal>,
     ) -> Result<Vec<Results>> {
+        let client = match self.at_once {
+            Some(most) => client.at_once_at_most(most.get()),
+            None => client,
+        };
         let mut progress = |done: usize, step: &Step| {
             bar.set_position(done as u64);
             bar.set_message(format!("{} {}", step.operation.name(), step.name));

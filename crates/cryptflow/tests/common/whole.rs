@@ -7,12 +7,15 @@ use cryptflow::fixed;
 use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, compile};
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_athos::{answer, passes};
-use cryptflow_engine::{Silent, execute};
+use cryptflow_engine::{Silent, estimate, execute};
 use cryptflow_graph::{Array, Graph};
 use cryptflow_mirror::{Mirror, MirrorOwner, Tuning};
+use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_mpc::keys::Scope;
-use cryptflow_mpc::{Error, Owner, Protocol};
+use cryptflow_mpc::{Error, Owner, Party, Protocol};
 use cryptflow_porthos::{Porthos, PorthosOwner, Truncation};
+use cryptflow_program::{Checked, repeat};
+use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{LinkOptions, Links, local};
 
 /// What a protocol's parties computed: for each output its name, its elements, and what one unit of
@@ -32,8 +35,8 @@ pub(crate) fn run(
     let bounds = Bounds::Examples(examples(inputs));
     let compiled = compile(&graph, bounds, options, &ClearRunner, &mut |_| ()).map_err(|e| e.to_string())?;
     let program = &compiled.program;
-    let numbers: Vec<Vec<f32>> = inputs.iter().map(|x| x.data.to_vec()).collect();
-    let fixed = fixed::inputs(program, &numbers).map_err(|e| e.to_string())?;
+    let fixed = fixed_inputs(&compiled, inputs)?;
+    at_once(&compiled, &examples(inputs)).map_err(|e| format!("several runs at once: {e}"))?;
     let clear =
         ClearRunner.run(program, &compiled.weights, &fixed, &mut |_, _| ()).map_err(|e| e.to_string())?;
     let mut answers = Vec::new();
@@ -54,6 +57,52 @@ pub(crate) fn run(
         answers.push(Answers { protocol, outputs: outputs.collect::<Result<_, String>>()? });
     }
     Ok((compiled, answers))
+}
+
+fn fixed_inputs(compiled: &Compiled, inputs: &[Array]) -> Result<Vec<Vec<i64>>, String> {
+    let numbers: Vec<Vec<f32>> = inputs.iter().map(|x| x.data.to_vec()).collect();
+    fixed::inputs(&compiled.program, &numbers).map_err(|e| e.to_string())
+}
+
+/// Runs at once give what each gives alone, where rounding is the same; in every protocol, they cost no more bytes
+/// than they do one after another, and rounds that do not grow with their number.
+fn at_once(compiled: &Compiled, examples: &[Vec<Array>]) -> Result<(), String> {
+    const RUNS: usize = 3;
+    let program = &compiled.program;
+    let all = repeat(program, RUNS).map_err(|e| e.to_string())?;
+    let (mut together, mut apart) = (vec![Vec::new(); program.inputs.len()], Vec::new());
+    for example in examples.iter().take(RUNS) {
+        let fixed = fixed_inputs(compiled, example)?;
+        together.iter_mut().zip(&fixed).for_each(|(all, one)| all.extend_from_slice(one));
+        apart.push(exactly(program, &compiled.weights, &fixed)?);
+    }
+    let together = exactly(all.program(), &compiled.weights, &together)?;
+    for (index, opened) in together.iter().enumerate() {
+        let apart: Vec<i64> = apart.iter().flat_map(|run| run[index].iter().copied()).collect();
+        if *opened != apart {
+            return Err(format!("output {index} is {opened:?}, and {apart:?} one after another"));
+        }
+    }
+    for &protocol in ProtocolName::ALL {
+        let costs = protocol.costs(program.ring_bits);
+        let cost =
+            |program: &Checked| estimate(program, &*costs).map(|all| all.total).map_err(|e| e.to_string());
+        let (one, all) = (cost(program)?, cost(all.program())?);
+        if all.total() > RUNS as u64 * one.total() || all.rounds > one.rounds + one.rounds / 4 + 4 {
+            return Err(format!("{protocol}: {RUNS} cost {all:?}, one {one:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// On plain integers, rounded to the nearest.
+fn exactly(program: &Checked, weights: &[Vec<i64>], inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, String> {
+    let ring = program.ring_bits;
+    let values =
+        |data: &[Vec<i64>]| data.iter().map(|x| ClearValue::from_signed(x, ring)).collect::<Vec<_>>();
+    let mut clear = Clear::checked(Party::P0, ring);
+    let opened = execute(&mut clear, program, &values(weights), values(inputs), &mut Silent);
+    Ok(opened.map_err(|e| e.to_string())?.iter().map(ClearValue::signed).collect())
 }
 
 /// Forty inputs like the one that is there: its elements, turned round, scaled by steps up to the

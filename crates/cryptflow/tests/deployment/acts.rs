@@ -288,11 +288,13 @@ impl Hostile {
 
     fn goes_too_early(&mut self, random: &mut Random) -> Result {
         let (opened, _) = self.session()?;
-        let request = random.one_of(&[0, 1, 2]);
+        let request = random.one_of(&[0, 1, 2, 3, 4]);
         for link in &opened.links {
             match request {
                 0 => send(link, &Request::Go)?,
                 1 => send(link, &Request::Attest)?,
+                2 => send(link, &Request::AtOnce { runs: 0 })?,
+                3 => send(link, &Request::AtOnce { runs: u32::MAX })?,
                 _ => send(link, &Request::Weights { told: Told::default() })?,
             }
         }

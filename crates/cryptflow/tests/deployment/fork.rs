@@ -138,7 +138,7 @@ impl Session {
         let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
         let answer = self.client.infer(&[input], &mut |_| ())?;
         let logits = cryptflow::fixed::decode(
-            &answer.outputs.ok_or_else(|| "no outputs".to_string()).unwrap()[0],
+            &answer.of_one().ok_or_else(|| "no outputs".to_string()).unwrap()[0],
             common::SCALE,
         );
         let expected: Vec<f32> = rows.iter().flat_map(common::expected).collect();

@@ -74,7 +74,7 @@ pub fn open(sites: &Sites) -> (Site, Opened, u32) {
     let (deployment, program) = site.describe("tiny").unwrap();
     let opened = site.open(&deployment, &program, ProtocolName::Mirror, &mut Patience::none()).unwrap();
     for link in &opened.links {
-        assert!(matches!(receive::<Reply>(link).unwrap(), Reply::Ready));
+        assert!(matches!(receive::<Reply>(link).unwrap(), Reply::ReadyFor { .. }));
     }
     (site, opened, program.ring_bits)
 }

@@ -87,7 +87,7 @@ impl Open {
         let rows = common::rows(common::BATCH);
         let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
         let answer = self.client.infer(&[input], &mut |_| ()).map_err(|error| error.to_string())?;
-        assert!(answer.outputs.is_some());
+        assert!(answer.of_one().is_some());
         Ok(())
     }
 }

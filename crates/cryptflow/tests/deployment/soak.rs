@@ -60,7 +60,7 @@ fn served(site: &Site) -> Result<Duration, String> {
     let input = cryptflow::fixed::encode(&rows.concat(), common::SCALE);
     let answer = client.infer(&[input], &mut |_| ()).map_err(|e| text(&e))?;
     client.finish().map_err(|e| text(&e))?;
-    let outputs = answer.outputs.ok_or("no outputs")?;
+    let outputs = answer.of_one().ok_or("no outputs")?;
     let logits = cryptflow::fixed::decode(&outputs[0], common::SCALE);
     let expected: Vec<f32> = rows.iter().flat_map(common::expected).collect();
     match logits.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 16.0 / 4096.0) {

@@ -10,4 +10,5 @@ mod net;
 #[allow(dead_code, reason = "the engine runs one of the two truncations")]
 mod porthos;
 mod programs;
+mod repeat;
 mod secrecy;

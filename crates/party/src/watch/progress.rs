@@ -144,13 +144,13 @@ impl Reporter {
         add(&mut self.progress.sent, &record.sent);
     }
 
-    /// A run is done; it took this, all in all.
-    pub(crate) fn run_ends(&mut self, record: &BatchRecord) {
+    /// So many runs at once are done; they took this, all in all.
+    pub(crate) fn runs_end(&mut self, runs: usize, record: &BatchRecord) {
         let (rounds, sent) = std::mem::take(&mut self.before);
         self.progress.rounds = rounds + record.rounds;
         self.progress.sent = sent;
         add(&mut self.progress.sent, &record.sent);
-        self.progress.runs += 1;
+        self.progress.runs += runs as u64;
         self.short = record.seconds < PAUSE.as_secs_f64();
     }
 }

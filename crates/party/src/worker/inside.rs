@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Instant;
 
 use cryptflow_engine::devote_process;
-use cryptflow_program::demand;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Route};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -89,7 +88,7 @@ fn serve(
         Ok(session) => session,
         Err(error) => return report(Report::Refused { code: Code::from(&error), reason: error.to_string() }),
     };
-    let most = demand(session.program()).memory.saturating_mul(2).saturating_add(BESIDE);
+    let most = session.memory().saturating_mul(2).saturating_add(BESIDE);
     limit(Resource::Data, most);
     devote_process(session.program());
     report(Report::Prepared);

@@ -10,6 +10,7 @@ mod deployment;
 mod doors;
 mod editions;
 mod lanes;
+mod limits;
 mod messages;
 mod numbers;
 mod seats;

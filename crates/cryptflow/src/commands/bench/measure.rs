@@ -81,10 +81,6 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         let answer = client
             .infer(&[fixed::encode_input(example, input.scale, placeholder)], &mut |_| ())
             .map_err(Error::new)?;
-        let outputs = answer.outputs.ok_or_else(|| Error::new("a value left its bounds in a run"))?;
-        if let Some(beyond) = outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
-            eprintln!("warning: run {run}: the output left its bounds, by {}", number(beyond.by()));
-        }
         taken.seconds.push(answer.online.as_secs_f64());
         let sent: Vec<u64> = answer.records.iter().map(|r| r.sent.iter().sum()).collect();
         taken.bytes = sent.iter().sum();
@@ -92,6 +88,10 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         taken.dealt = dealer.and_then(|dealer| sent.get(dealer.index())).copied().unwrap_or(0);
         taken.online = taken.bytes - taken.dealt;
         taken.rounds = answer.records.iter().map(|r| r.rounds).max().unwrap_or(0);
+        let outputs = answer.of_one().ok_or_else(|| Error::new("a value left its bounds in a run"))?;
+        if let Some(beyond) = outputs.first().and_then(|numbers| Beyond::of(output, numbers)) {
+            eprintln!("warning: run {run}: the output left its bounds, by {}", number(beyond.by()));
+        }
         if run < job.examples.len() {
             secure.push(outputs.first().map(|y| fixed::decode(y, output.scale)).unwrap_or_default());
             float.push(expected.clone());

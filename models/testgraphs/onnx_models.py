@@ -404,6 +404,131 @@ def clipped(b):
              b.node("Clip", x, b.constant(np.float32(-0.5)), high))
 
 
+def ml(b, op, *inputs, **attributes):
+    """An operator of classical machine learning."""
+    b.extra_opsets = [helper.make_opsetid("ai.onnx.ml", 5 if op == "TreeEnsemble" else 3)]
+    given = {k: v for k, v in attributes.items() if not (isinstance(v, list) and not v)}
+    return b.node(op, *inputs, domain="ai.onnx.ml", **given)
+
+
+def trees(random, count, depth, columns, targets, kind, modes=("BRANCH_LEQ",), positive=True):
+    """Attributes of trees that are full, but for the last branch of each, which ends one level above."""
+    keys = ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")
+    nodes, leaves = {k: [] for k in keys}, {k: [] for k in ("treeids", "nodeids", "ids", "weights")}
+    for tree in range(count):
+        ends = (1 << depth) - 2
+        for node in range((1 << depth + 1) - 1):
+            level = (node + 1).bit_length() - 1
+            if node > 2 * ends:
+                continue
+            leaf = level == depth or node == ends
+            row = (tree, node, 0, "LEAF", 0.0, 0, 0)
+            if not leaf:
+                row = (tree, node, int(random.integers(columns)), modes[(node + tree) % len(modes)],
+                       float(np.float32(random.uniform(-0.8, 0.8))), 2 * node + 1, 2 * node + 2)
+            for key, value in zip(keys, row):
+                nodes[key].append(value)
+            for target in range(targets if leaf else 0):
+                weight = random.uniform(0, 1) if positive else random.normal()
+                for key, value in zip(leaves, (tree, node, target, float(np.float32(weight)))):
+                    leaves[key].append(value)
+    return {f"nodes_{k}": v for k, v in nodes.items()} | {f"{kind}_{k}": v for k, v in leaves.items()}
+
+
+@model
+def tree_regressors(b):
+    """Every question that a split can ask, and everything that can be made of what trees give."""
+    x = b.input((6, 4))
+    modes = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT")
+    outputs = [ml(b, "TreeEnsembleRegressor", x, aggregate_function=aggregate, n_targets=targets, base_values=base,
+                  **trees(b.random, 5, 3, 4, targets, "target", modes, positive=False))
+               for aggregate, targets, base in
+               [("SUM", 1, [0.5]), ("AVERAGE", 2, [0.25, -1.0]), ("MIN", 1, []), ("MAX", 1, [1.0]), ("SUM", 3, [])]]
+    # Numbers that are equal to thresholds, or not.
+    whole = b.node("Floor", b.node("Mul", x, b.constant(np.float32(3))))
+    equal = trees(b.random, 3, 2, 4, 1, "target", ("BRANCH_EQ", "BRANCH_NEQ", "BRANCH_LEQ"))
+    equal["nodes_values"] = [float(round(v * 2)) for v in equal["nodes_values"]]
+    outputs.append(ml(b, "TreeEnsembleRegressor", whole, n_targets=1, **equal))
+    stump = trees(b.random, 4, 1, 4, 1, "target")
+    outputs.append(ml(b, "TreeEnsembleRegressor", x, n_targets=1, **stump))
+    b.output(*outputs)
+
+
+@model
+def tree_classifiers(b):
+    """Probabilities that are sums of leaves, and scores that become probabilities."""
+    x = b.input((6, 4))
+    outputs = []
+    for post, classes, targets, base in [("NONE", 3, 3, []), ("SOFTMAX", 3, 3, [0.1, 0.2, -0.3]), ("LOGISTIC", 3, 3, []),
+                                         ("LOGISTIC", 2, 1, [0.2]), ("NONE", 2, 1, [])]:
+        made = trees(b.random, 4, 3, 4, targets, "class", positive=post == "NONE")
+        if post == "NONE":
+            made["class_weights"] = [w / 8 for w in made["class_weights"]]
+        outputs += ml(b, "TreeEnsembleClassifier", x, n=2, post_transform=post, classlabels_int64s=list(range(classes)),
+                      base_values=base, **made)
+    b.output(*outputs)
+
+
+@model
+def tree_ensemble(b):
+    """Trees in tensors, and sets of numbers."""
+    x = b.input((6, 3))
+    whole = b.node("Floor", b.node("Mul", x, b.constant(np.float32(4))))
+    floats = lambda *v: numpy_helper.from_array(np.array(v, np.float32), "t")
+    modes = numpy_helper.from_array(np.array([0, 6, 4, 3], np.uint8), "modes")
+    b.output(ml(b, "TreeEnsemble", whole, n_targets=2, aggregate_function=1, post_transform=0, tree_roots=[0, 3],
+                nodes_featureids=[0, 1, 2, 0], nodes_modes=modes, nodes_splits=floats(0, 0, 1, -1),
+                nodes_truenodeids=[1, 0, 1, 4], nodes_falsenodeids=[2, 1, 3, 5], nodes_trueleafs=[0, 1, 1, 1],
+                nodes_falseleafs=[0, 1, 1, 1], leaf_targetids=[0, 1, 0, 1, 0, 1], leaf_weights=floats(1, 2, -3, 4, 0.5, 0.25),
+                membership_values=floats(-2, 0, 3, np.nan)))
+
+
+@model
+def linear_machines(b):
+    """Linear models, and what stands before them."""
+    x = b.input((5, 4))
+    floats = lambda n: [float(v) for v in b.random.normal(0, 1, n).astype(np.float32)]
+    scaled = ml(b, "Scaler", x, offset=floats(4), scale=[0.5, 2.0, 1.0, 3.0])
+    outputs = [ml(b, "Normalizer", x, norm=norm) for norm in ("MAX", "L1", "L2")]
+    outputs.append(ml(b, "LinearRegressor", scaled, targets=2, coefficients=floats(8), intercepts=floats(2)))
+    for post, classes, rows in [("NONE", 3, 3), ("SOFTMAX", 3, 3), ("LOGISTIC", 3, 3), ("LOGISTIC", 2, 1)]:
+        label, scores = ml(b, "LinearClassifier", scaled, n=2, post_transform=post, classlabels_ints=list(range(classes)),
+                           coefficients=floats(4 * rows), intercepts=floats(rows), multi_class=1)
+        outputs += [label, ml(b, "Normalizer", scores, norm="L1") if classes == 3 and post != "NONE" else scores]
+    b.output(*outputs)
+
+
+@model
+def kernel_machines(b):
+    """Support vectors, with each kernel."""
+    x = b.input((5, 3))
+    floats = lambda n: [float(v) for v in b.random.normal(0, 1, n).astype(np.float32)]
+    outputs = []
+    for kernel, parameters in [("LINEAR", [0, 0, 0]), ("POLY", [0.5, 1, 3]), ("RBF", [0.7, 0, 0]), ("SIGMOID", [0.5, 0.25, 0])]:
+        outputs.append(ml(b, "SVMRegressor", x, kernel_type=kernel, kernel_params=list(map(float, parameters)), n_supports=6,
+                          coefficients=floats(6), support_vectors=floats(18), rho=floats(1)))
+        outputs += ml(b, "SVMClassifier", x, n=2, kernel_type=kernel, kernel_params=list(map(float, parameters)),
+                      classlabels_ints=[0, 1, 2], vectors_per_class=[2, 1, 3], coefficients=floats(12), support_vectors=floats(18),
+                      rho=floats(3), post_transform="NONE")
+    for extra in ({}, {"prob_a": [-1.5], "prob_b": [0.25]}):
+        outputs += ml(b, "SVMClassifier", x, n=2, kernel_type="RBF", kernel_params=[0.7, 0.0, 0.0], classlabels_ints=[0, 1],
+                      vectors_per_class=[2, 3], coefficients=floats(5), support_vectors=floats(15), rho=floats(1),
+                      post_transform="NONE", **extra)[:1 if extra else 2]
+    b.output(*outputs)
+
+
+@model
+def prepared_columns(b):
+    """Columns picked, encoded and put together."""
+    x = b.input((5, 4))
+    whole = b.node("Floor", b.node("Mul", x, b.constant(np.float32(2))))
+    picked = ml(b, "ArrayFeatureExtractor", x, b.ints(2, 0))
+    hot = ml(b, "OneHotEncoder", whole, cats_int64s=[-2, -1, 0, 1], zeros=1)
+    imputed = ml(b, "Imputer", whole, imputed_value_floats=[0.5, 1.5, 2.5, 3.5], replaced_value_float=-1.0)
+    b.output(picked, hot, imputed, ml(b, "Binarizer", x, threshold=0.25), ml(b, "FeatureVectorizer", picked, imputed, inputdimensions=[2, 4]),
+             ml(b, "LabelEncoder", whole, keys_floats=[-1.0, 0.0, 1.0], values_floats=[3.0, 0.5, -2.0], default_float=7.0))
+
+
 def main():
     for name in sys.argv[1:] or MODELS:
         b = Builder(name)

@@ -243,11 +243,69 @@ pub struct Written<'a> {
     pub tensor: &'a Tensor,
     /// The type.
     pub kind: WrittenAs,
+    /// What its elements are indices of, where not they are written but what they stand for.
+    pub names: Option<Names<'a>>,
+}
+
+/// What indices stand for.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// Numbers, written as `int64`.
+    Numbers(&'a [i64]),
+    /// Texts, written as `<U` of the longest one's length.
+    Texts(&'a [String]),
+}
+
+impl Names<'_> {
+    /// Characters of the longest text; at least one, as NumPy has it.
+    fn width(texts: &[String]) -> usize {
+        texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1)
+    }
+
+    fn encode(self, indices: &[f32], bytes: &mut Vec<u8>) -> std::io::Result<()> {
+        for index in indices {
+            let at = index.round() as usize;
+            let none = || {
+                let message = format!("there is no name for the index {index}");
+                std::io::Error::new(std::io::ErrorKind::InvalidInput, message)
+            };
+            match self {
+                Names::Numbers(numbers) => bytes.extend(numbers.get(at).ok_or_else(none)?.to_le_bytes()),
+                Names::Texts(texts) => {
+                    let end = bytes.len() + 4 * Names::width(texts);
+                    bytes.extend(
+                        texts.get(at).ok_or_else(none)?.chars().flat_map(|c| u32::from(c).to_le_bytes()),
+                    );
+                    bytes.resize(end, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Written<'_> {
+    fn descr(&self) -> String {
+        match self.names {
+            None => self.kind.descr().into(),
+            Some(Names::Numbers(_)) => "<i8".into(),
+            Some(Names::Texts(texts)) => format!("<U{}", Names::width(texts)),
+        }
+    }
+
+    /// Bytes of an element.
+    fn size(&self) -> usize {
+        match self.names {
+            None => self.kind.size(),
+            Some(Names::Numbers(_)) => 8,
+            Some(Names::Texts(texts)) => 4 * Names::width(texts),
+        }
+    }
 }
 
 impl<'a> From<&'a Tensor> for Written<'a> {
     fn from(tensor: &'a Tensor) -> Written<'a> {
-        Written { tensor, kind: WrittenAs::Float32 }
+        Written { tensor, kind: WrittenAs::Float32, names: None }
     }
 }
 
@@ -257,18 +315,22 @@ pub fn write_npy<'a>(mut writer: impl Write, tensor: impl Into<Written<'a>>) -> 
 }
 
 /// Compiled here, once, where it is optimised.
-fn write(writer: &mut dyn Write, Written { tensor, kind }: Written<'_>) -> std::io::Result<()> {
+fn write(writer: &mut dyn Write, written: Written<'_>) -> std::io::Result<()> {
+    let Written { tensor, kind, names } = written;
     let count = tensor.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if count != Some(tensor.data.len()) {
         let found = tensor.data.len();
         let message = format!("a tensor of shape {:?} cannot have {found} elements", tensor.shape);
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
     }
-    writer.write_all(&header::encode(kind.descr(), &tensor.shape)?)?;
+    writer.write_all(&header::encode(&written.descr(), &tensor.shape)?)?;
     let mut buffer = Vec::with_capacity(1 << 16);
     for chunk in tensor.data.chunks(1 << 14) {
         buffer.clear();
-        kind.encode(chunk, &mut buffer);
+        match names {
+            Some(names) => names.encode(chunk, &mut buffer)?,
+            None => kind.encode(chunk, &mut buffer),
+        }
         writer.write_all(&buffer)?;
     }
     Ok(())

@@ -94,6 +94,7 @@ pub fn compile(
         factors,
         batch: options.batch,
         digits: bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default(),
+        classes: graph.class_names.clone(),
     };
     let name = options.name.as_ref().unwrap_or(&graph.name);
     let mut quantised = quantise(&decision.chosen, name, &outside)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cryptflow_athos::fix::counted;
+use cryptflow_program::ClassNames;
 
 /// Names of a model's classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,15 @@ impl Labels {
         }
         // As many lines as classes, and none twice: all are there.
         Ok(Labels { names: names.into_iter().flatten().collect() })
+    }
+
+    /// The names that a program has for the classes of an output.
+    pub fn of(classes: &ClassNames) -> Labels {
+        let names = match classes {
+            ClassNames::Numbers(numbers) => numbers.iter().map(ToString::to_string).collect(),
+            ClassNames::Texts(texts) => texts.clone(),
+        };
+        Labels { names }
     }
 
     /// How many classes they are for.

@@ -49,7 +49,8 @@ pub fn page() -> Result<String> {
             text += &format!("| `{}` | {title} | {note} |\n", entry.name);
         }
         if framework == Framework::Onnx {
-            text += "\nFunctions of the model are put in the places of their calls.\n";
+            text += "\nFunctions of the model are put in the places of their calls. Operators of `ai.onnx.ml` (linear models, trees, \
+                     support vector machines, and what stands before and behind them) are in the same list.\n";
         }
     }
     text += &COSTS.replace("{PROTOCOL}", PRICED.facts().title);

@@ -6,7 +6,7 @@ use cryptflow::report::{Answers, Kind, Known, OutputReport, Report, Rows, named}
 use cryptflow::results::Results;
 use cryptflow_arrays::npy::WrittenAs;
 use cryptflow_athos::Meaning;
-use cryptflow_program::OutputTransform;
+use cryptflow_program::{ClassNames, OutputTransform};
 
 const ARG_MAX: Option<OutputTransform> = Some(OutputTransform::ArgMax);
 const SOFTMAX: Option<OutputTransform> = Some(OutputTransform::Softmax);
@@ -34,7 +34,7 @@ fn text(answers: &Answers) -> String {
 
 /// What is known of an output that a transform and a meaning say all of.
 fn known(transform: Option<OutputTransform>, meaning: Meaning) -> Known<'static> {
-    Known { transform, meaning, labels: None }
+    Known { transform, meaning, ..Known::default() }
 }
 
 fn labels(names: &str, classes: usize) -> Labels {
@@ -408,4 +408,23 @@ fn probabilities_are_those_of_the_softmax() {
     let report = OutputReport::new(&results, None, known(SOFTMAX, Meaning::Numbers)).unwrap();
     let top = report.verdicts.top.unwrap().remove(0);
     assert_eq!(top.iter().map(|class| class.probability).collect::<Vec<_>>(), [0.5, 0.5, 0.0].map(Some));
+}
+
+/// Names of classes are written in place of their indices, and of nothing else.
+#[test]
+fn indices_are_written_as_names() {
+    let classes = ClassNames::Texts(vec!["no".into(), "yes".into()]);
+    let table = [
+        (Some(OutputTransform::ArgMax), Meaning::Indices, true),
+        (Some(OutputTransform::Class { of: 2 }), Meaning::Numbers, true),
+        (None, Meaning::Indices, true),
+        (Some(OutputTransform::Softmax), Meaning::Distribution, false),
+        (None, Meaning::Numbers, false),
+    ];
+    for (transform, meaning, named) in table {
+        let known = Known { classes: Some(&classes), ..known(transform, meaning) };
+        assert_eq!(known.written_names().is_some(), named, "{transform:?}, {meaning:?}");
+    }
+    let labels = Labels::of(&ClassNames::Numbers(vec![7, -1]));
+    assert_eq!((labels.count(), labels.name(1)), (2, Some("-1")));
 }

@@ -1,5 +1,6 @@
 //! The graph: floating-point operations on tensors of static shape, named as in the source model.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::operations::{Op, OpError};
@@ -46,6 +47,38 @@ impl Array {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
+/// What the classes of a model are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClassNames {
+    /// By numbers that need not be their indices.
+    Numbers(Vec<i64>),
+    /// By texts.
+    Texts(Vec<String>),
+}
+
+impl ClassNames {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            ClassNames::Numbers(numbers) => numbers.len(),
+            ClassNames::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether each is called after its index, so that there is nothing to look up.
+    pub fn are_indices(&self) -> bool {
+        match self {
+            ClassNames::Numbers(numbers) => numbers.iter().zip(0..).all(|(&number, index)| number == index),
+            ClassNames::Texts(_) => false,
+        }
+    }
+}
+
 /// A node: one operation with one result.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -75,6 +108,9 @@ pub struct Graph {
     /// What the source model calls each output; as many as `outputs`. It may differ from the name
     /// of the node, where a pass has removed an Identity at the end.
     pub output_names: Vec<String>,
+    /// What classes are called, by the name of the output that holds their indices, or their numbers along
+    /// its last axis.
+    pub class_names: BTreeMap<String, ClassNames>,
     /// Loops that were unrolled, by their names: what a step of one computes is called `LOOP/STEP/PART`.
     pub loops: Vec<String>,
 }

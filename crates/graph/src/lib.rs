@@ -11,7 +11,7 @@ mod range;
 pub mod ranges;
 pub mod unrolled;
 
-pub use graph::{Array, Graph, Node, NodeId};
+pub use graph::{Array, ClassNames, Graph, Node, NodeId};
 pub use operations::{
     Activation, Arithmetic, Comparison, Function, Linear, Op, OpError, Order, Pool, Pooling, Reduce,
     Reduction,

@@ -7,8 +7,8 @@ use crate::{Framework, operations};
 use cryptflow_graph::Range;
 use cryptflow_graph::operations::{Breaks, OpError};
 use cryptflow_graph::{
-    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, Op, Order, Pool, Pooling, Reduce,
-    Reduction,
+    Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling,
+    Reduce, Reduction,
 };
 
 /// What an operation becomes. The page says it once for all names that become the same.
@@ -84,6 +84,8 @@ enum Sample {
     WithWeight(fn() -> Op, &'static [usize]),
     /// One of two secrets, where a third is not negative.
     Choice,
+    /// A hundred trees of depth 6.
+    Trees,
 }
 
 impl Example {
@@ -113,6 +115,7 @@ impl Example {
                 let weight = graph.add_constant("w", Array::new(shape.to_vec(), data)?);
                 graph.add("y", op(), &[x, weight])?
             }
+            Sample::Trees => trees(&mut graph, x)?,
             Sample::Choice => {
                 let [a, b] = ["a", "b"].map(|name| graph.add_input(name, self.shape.to_vec()));
                 let zero = graph.add_constant("zero", Array::scalar(0.0));
@@ -125,6 +128,40 @@ impl Example {
         let ranges = vec![Range { low, high }; graph.inputs.len()];
         Ok((graph, ranges))
     }
+}
+
+/// What a hundred trees of depth 6 become, each of whose splits asks for another threshold.
+fn trees(graph: &mut Graph, x: NodeId) -> Result<NodeId, OpError> {
+    const TREES: usize = 100;
+    const DEPTH: usize = 6;
+    let (splits, leaves) = (TREES * ((1 << DEPTH) - 1), TREES << DEPTH);
+    let columns = graph.node(x).shape.last().copied().unwrap_or(1);
+    let indices = (0..splits).map(|i| i % columns).collect();
+    let gathered = graph.add("columns", Movement::Gather { axis: 1, indices }, &[x])?;
+    let thresholds = (0..splits).map(|i| (i % 509) as f32 / 64.0 - 4.0).collect();
+    let thresholds = graph.add_constant("thresholds", Array::vector(thresholds));
+    let yes = graph.add("yes", Arithmetic::Compare(Comparison::LessEqual), &[gathered, thresholds])?;
+    let one = graph.add_constant("one", Array::scalar(1.0));
+    let no = graph.add("no", Arithmetic::Sub, &[one, yes])?;
+    let answers = graph.add("answers", Movement::Concat { axis: 1 }, &[no, yes])?;
+    let mut indices = Vec::with_capacity(leaves * DEPTH);
+    for (tree, leaf) in (0..TREES).flat_map(|tree| (0..1usize << DEPTH).map(move |leaf| (tree, leaf))) {
+        for level in 0..DEPTH {
+            // Nodes of a tree are numbered level by level.
+            let node = (1 << level) - 1 + (leaf >> (DEPTH - level));
+            let turn = leaf >> (DEPTH - 1 - level) & 1;
+            indices.push(turn * splits + tree * ((1 << DEPTH) - 1) + node);
+        }
+    }
+    let ways = graph.add("ways", Movement::Gather { axis: 1, indices }, &[answers])?;
+    let ways = graph.add("of_leaves", Movement::Reshape { shape: vec![1, leaves, DEPTH] }, &[ways])?;
+    let sum = Reduce { kind: Reduction::Sum, axes: vec![2], keep_dims: false };
+    let otherwise = graph.add("otherwise", sum, &[ways])?;
+    let zero = graph.add_constant("none", Array::scalar(0.0));
+    let reached = graph.add("leaves", Arithmetic::Compare(Comparison::LessEqual), &[otherwise, zero])?;
+    let weights = (0..leaves).map(|i| (i % 101) as f32 / 512.0 - 0.0625).collect();
+    let weights = graph.add_constant("weights", Array::new(vec![leaves, 1], weights)?);
+    graph.add("y", Linear::MatMul { transpose_a: false, transpose_b: false }, &[reached, weights])
 }
 
 const VECTOR: &[usize] = &[1, 4096];
@@ -217,6 +254,15 @@ pub(crate) const COMPARISON: Doc = example(
 );
 pub(crate) const CHOICE: Doc =
     example("choice", "a constant condition, a constant that is one number", VECTOR, Sample::Choice);
+pub(crate) const TREES: Doc = Doc {
+    meaning: Meaning {
+        title: "trees",
+        public: "their shape, and which column each split looks at",
+        range: ANY,
+        example: Some(Example { shape: &[1, 30], range: (-4.0, 4.0), sample: Sample::Trees }),
+    },
+    note: "",
+};
 pub(crate) const MAX_POOL: Doc = example(
     "maximum over windows",
     "windows",
@@ -256,24 +302,36 @@ pub(crate) const POWER: Doc = of(Function::power(1.5));
 /// Notes that several names have.
 pub(crate) mod notes {
     pub(crate) const ADDED: &str = "a constant is part of a layer beside it, or else a linear map";
+    pub(crate) const CATEGORIES: &str = "of numbers with the categories; texts are encoded before the input";
+    pub(crate) const CLASSIFIER: &str = "the class is the largest of the scores, found by the client at the end of a model, \
+         which looks up its name, too; softmax and the sigmoid of one score are the client's; not with the post transform `PROBIT`";
     pub(crate) const CLIENT: &str = "at the end of a model the client computes it, for nothing";
     pub(crate) const CONDITION: &str = "a movement, where the condition is known when compiling";
     pub(crate) const CONVERTED: &str = "from floats to integers the fraction is cut off, in steps as `Floor` has them; to flags, a comparison \
          with zero";
     pub(crate) const EINSUM: &str =
         "of any number of operands, one after another; a product, where two are secret";
+    pub(crate) const EXTRACTED: &str =
+        "with known indices; names of classes with secret ones, which the client looks up";
     pub(crate) const FINITE: &str = "known of constants; a number in fixed point is always finite";
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";
     pub(crate) const HALVES: &str = "of the halves of an axis, until one element is left";
+    pub(crate) const IMPUTED: &str = "of a number that stands for what is missing; nothing where that is NaN, which is not shared: the client puts a number there";
     pub(crate) const INFERENCE: &str = "in inference, by constants; the first result only";
+    pub(crate) const KERNELS: &str = "of kernels, linear, polynomial, RBF or sigmoid: products, exponentials or hyperbolic tangents for \
+         each support vector; calibrated probabilities of two classes only";
     pub(crate) const LEAST: &str = "of the smallest; of equal ones the first; at the end of a model the client sees all and \
          finds it, for nothing";
     pub(crate) const LOG_SOFTMAX: &str =
         "its logarithm: a maximum, exponentials, a sum and a logarithm, at the end of a model too";
+    pub(crate) const NORMS: &str =
+        "by the L1, L2 or largest norm of a row; nothing behind a softmax, which sums to one";
     pub(crate) const PLACEHOLDER: &str = "of numbers; only the first length may be left open";
     pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
+    pub(crate) const RELABELLED: &str =
+        "of numbers with the keys; names of classes are looked up by the client; no texts as input";
     pub(crate) const REPLACED: &str = "the indices are public; not with a `reduction`";
     pub(crate) const SECRETS: &str = "a product, where both operands are secret";
     pub(crate) const SORTED: &str = "at the end of a model, where the client sees all and picks them, for nothing; inside of it for k = 1 only";

@@ -38,6 +38,7 @@ impl<M: Message> Node<'_, M> {
             Value::Int(_)
             | Value::List(_)
             | Value::Opaque(_)
+            | Value::Label(..)
             | Value::Absent
             | Value::Dead
             | Value::Unknown => None,

@@ -7,10 +7,10 @@ use cryptflow_ring::Movement;
 
 use super::builder::Builder;
 use super::reduction::Reducing;
-use super::tensor::Constant;
+use super::tensor::{Constant, Opaque};
 use super::value::{Fault, Ints, MAX_ELEMENTS, axis};
 use cryptflow_graph::operations::Parameter;
-use cryptflow_graph::{Array, NodeId, Op};
+use cryptflow_graph::{Array, ClassNames, NodeId, Op};
 
 /// Integers beyond this are not all floats.
 const EXACT: u64 = 1 << 24;
@@ -24,8 +24,10 @@ pub(crate) enum Value {
     Int(Ints),
     /// A list of tensors; absent where nothing was written yet.
     List(Rc<Vec<Value>>),
-    /// A constant that nothing can compute on (strings): its type.
-    Opaque(String),
+    /// A constant that nothing can compute on (strings).
+    Opaque(Opaque),
+    /// Indices of classes, and what the client calls these.
+    Label(NodeId, Rc<ClassNames>),
     /// An operand that is left out.
     Absent,
     /// What a branch gives that is not taken.
@@ -160,6 +162,7 @@ impl<M: Message> Node<'_, M> {
                 _ => self.add_integers(part, ints),
             },
             Value::Opaque(dtype) => Err(opaque(dtype)),
+            Value::Label(..) => Err(of_names()),
             Value::Absent => Err("lacks an operand: the file is damaged".into()),
             Value::List(_) => Err(of_a_list()),
             Value::Unknown | Value::Dead => Err(Fault::Unknown),
@@ -176,6 +179,7 @@ impl<M: Message> Node<'_, M> {
             )
             .into()),
             Value::Opaque(dtype) => Err(opaque(dtype)),
+            Value::Label(..) => Err(of_names()),
             Value::List(_) => Err(of_a_list()),
             Value::Absent | Value::Dead | Value::Unknown => Err(Fault::Unknown),
         }
@@ -202,6 +206,7 @@ impl<M: Message> Node<'_, M> {
                 )
                 .into()),
             },
+            Value::Label(..) => Err(of_names()),
             Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => {
                 Err(format!("operand {i} must be integers").into())
             }
@@ -235,6 +240,7 @@ impl<M: Message> Node<'_, M> {
                 ))
             }),
             Value::Int(ints) => ints.to_array(),
+            Value::Label(..) => Err(of_names()),
             Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => {
                 Err(format!("operand {i} must be numbers").into())
             }
@@ -259,6 +265,7 @@ impl<M: Message> Node<'_, M> {
         match value {
             Value::Tensor(id) => Ok(self.shape(*id).to_vec()),
             Value::Int(ints) => Ok(ints.shape.clone()),
+            Value::Label(index, _) => Ok(self.shape(*index).to_vec()),
             Value::Opaque(dtype) => Err(opaque(dtype)),
             Value::Absent => Err("lacks an operand: the file is damaged".into()),
             Value::List(_) => Err(of_a_list()),
@@ -337,13 +344,17 @@ impl<M: Message> Node<'_, M> {
         let mut value = value.clone();
         while let Some((i, step)) = steps.next() {
             value = match &value {
-                Value::Tensor(id) => {
+                Value::Tensor(id) | Value::Label(id, _) => {
                     let op = Op::Movement(step);
                     let name = match steps.peek() {
                         None => name.clone(),
                         Some(_) => format!("{name}/{}_{i}", op.name()),
                     };
-                    Value::Tensor(self.add_as(name, op, &[*id])?)
+                    let moved = self.add_as(name, op, &[*id])?;
+                    match &value {
+                        Value::Label(_, names) => Value::Label(moved, Rc::clone(names)),
+                        _ => Value::Tensor(moved),
+                    }
                 }
                 Value::Int(ints) => Value::Int(ints.moved(&step, &[])?),
                 Value::Opaque(dtype) => return Err(opaque(dtype)),
@@ -365,6 +376,13 @@ fn of_a_list() -> Fault {
     Fault::from("computes on a list of tensors, which only what reads and writes lists can use")
 }
 
-fn opaque(dtype: &str) -> Fault {
+fn of_names() -> Fault {
+    Fault::from(
+        "computes with names of classes, which the client looks up when the parties are done. End the model before it \
+         (--output NAME)",
+    )
+}
+
+fn opaque(dtype: &Opaque) -> Fault {
     Fault::from(format!("has elements of the type {dtype}, on which nothing can be computed here"))
 }

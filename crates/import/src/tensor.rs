@@ -1,6 +1,8 @@
 //! Constants, and their elements as files of either framework hold them: as bytes, or as a list of
 //! numbers.
 
+use std::rc::Rc;
+
 use crate::value::{Fault, Ints, MAX_ELEMENTS};
 use cryptflow_arrays::{Encoding, Numbers};
 use cryptflow_graph::Array;
@@ -11,9 +13,30 @@ pub(crate) enum Constant {
     Float(Array),
     /// Integers and flags.
     Int(Ints),
-    /// Strings, complex numbers and the like, and their type: they may be there, but nothing can
-    /// compute on them.
-    Opaque(String),
+    /// Strings, complex numbers and the like: they may be there, but nothing can compute on them.
+    Opaque(Opaque),
+}
+
+/// Elements on which nothing can be computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opaque {
+    /// Their type.
+    pub(crate) dtype: String,
+    /// What they are, where they are texts that can name something.
+    pub(crate) texts: Rc<Vec<String>>,
+}
+
+impl Opaque {
+    /// Elements of a type that are not looked at.
+    pub(crate) fn of(dtype: impl Into<String>) -> Opaque {
+        Opaque { dtype: dtype.into(), texts: Rc::default() }
+    }
+}
+
+impl std::fmt::Display for Opaque {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.dtype)
+    }
 }
 
 impl Constant {

@@ -25,6 +25,11 @@ pub(crate) fn truth(graph: &Graph, condition: &Value) -> Option<bool> {
             _ => None,
         },
         Value::Tensor(id) => number(*id),
-        Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => None,
+        Value::List(_)
+        | Value::Opaque(_)
+        | Value::Label(..)
+        | Value::Absent
+        | Value::Dead
+        | Value::Unknown => None,
     }
 }

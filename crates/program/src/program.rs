@@ -170,6 +170,20 @@ pub struct Output {
     /// equal to it, as rounding leads equal ones apart.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub equal: u64,
+    /// What the client calls the classes whose indices it is told, or whose numbers lie along the last axis.
+    /// None where they are called after their indices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassNames>,
+}
+
+/// What the classes of a model are called. The parties see it, as they see the names of outputs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassNames {
+    /// By numbers that need not be their indices.
+    Numbers(Vec<i64>),
+    /// By texts.
+    Texts(Vec<String>),
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -2,7 +2,7 @@
 
 use cryptflow::input::Given;
 use cryptflow::results::Results;
-use cryptflow_arrays::npy::{self, NpyError, Written, WrittenAs};
+use cryptflow_arrays::npy::{self, Names, NpyError, Written, WrittenAs};
 
 /// An array that Python gives: the input that it is for, where that is said; what to call it where
 /// something is wrong with it; and its bytes.
@@ -29,9 +29,13 @@ pub(crate) fn given(arrays: Vec<Bytes>) -> Result<Vec<Given>, ArrayError> {
 }
 
 /// The bytes of all results of an output.
-pub(crate) fn written(results: &Results, kind: WrittenAs) -> std::io::Result<Vec<u8>> {
+pub(crate) fn written(
+    results: &Results,
+    kind: WrittenAs,
+    names: Option<Names<'_>>,
+) -> std::io::Result<Vec<u8>> {
     let tensor = results.tensor();
     let mut bytes = Vec::new();
-    npy::write_npy(&mut bytes, Written { tensor: &tensor, kind })?;
+    npy::write_npy(&mut bytes, Written { tensor: &tensor, kind, names })?;
     Ok(bytes)
 }

@@ -20,11 +20,12 @@ pub(crate) fn meanings(report: Option<&serde_json::Value>) -> Vec<Meaning> {
 }
 
 /// What is known of each output.
-pub(crate) fn known<'a>(program: &Program, meanings: &[Meaning]) -> Vec<Known<'a>> {
-    let known = |(index, output): (usize, &cryptflow_program::Output)| Known {
+pub(crate) fn known<'a>(program: &'a Program, meanings: &[Meaning]) -> Vec<Known<'a>> {
+    let known = |(index, output): (usize, &'a cryptflow_program::Output)| Known {
         transform: output.transform,
         meaning: meanings.get(index).copied().unwrap_or_default(),
         labels: None,
+        classes: output.classes.as_ref(),
     };
     program.outputs.iter().enumerate().map(known).collect()
 }
@@ -44,10 +45,10 @@ pub(crate) fn outcome(
     let json = serde_json::to_string(&report).map_err(Failure::bug)?;
     let arrays = results.iter().zip(known).map(|(results, known)| {
         let bytes = if raw {
-            arrays::written(results, Default::default())
+            arrays::written(results, Default::default(), None)
         } else {
             let answered = results.answered(known.transform).map_err(Failure::program)?;
-            arrays::written(&answered, known.written_as())
+            arrays::written(&answered, known.written_as(), known.written_names())
         };
         Ok((results.name.clone(), bytes.map_err(Failure::bug)?))
     });

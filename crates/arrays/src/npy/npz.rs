@@ -59,7 +59,7 @@ pub fn write_npz<'a, A: Into<Written<'a>>>(
     for (name, array) in arrays {
         let array = array.into();
         // Beyond this, sizes in the archive need 64 bits.
-        let large = (array.tensor.data.len() * array.kind.size()) as u64 >= u64::from(u32::MAX) - (1 << 16);
+        let large = (array.tensor.data.len() * array.size()) as u64 >= u64::from(u32::MAX) - (1 << 16);
         let options =
             SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
         archive.start_file(format!("{name}.npy"), options)?;

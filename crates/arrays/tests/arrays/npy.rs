@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use cryptflow_arrays::npy::{
-    Elements, NpyArray, NpyError, Tensor, Written, WrittenAs, read_npy, read_npz, read_npz_member, write_npy,
-    write_npz,
+    Elements, Names, NpyArray, NpyError, Tensor, Written, WrittenAs, read_npy, read_npz, read_npz_member,
+    write_npy, write_npz,
 };
 
 /// A file with this element type, order, shape text and bytes of elements.
@@ -135,7 +135,7 @@ fn numbers_are_written_in_the_type_that_is_wanted() {
         (WrittenAs::Bool, "|b1", 1, [0.0, 1.0, 1.0, 1.0, 1.0]),
     ];
     for (kind, descr, size, expected) in table {
-        let written = Written { tensor: &tensor, kind };
+        let written = Written { tensor: &tensor, kind, names: None };
         let mut bytes = Vec::new();
         write_npy(&mut bytes, written).unwrap();
         assert_eq!((bytes.len() - 5 * size) % 64, 0, "{kind:?}");
@@ -235,4 +235,29 @@ fn an_archive_that_cannot_be_written_says_why() {
     let tensor = Tensor { shape: vec![1], data: vec![1.0] };
     let error = write_npz(Full, [("y", &tensor)]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+}
+
+/// Indices of classes are written as what these are called.
+#[test]
+fn names_in_place_of_indices() {
+    let tensor = Tensor { shape: vec![3], data: vec![1.0, 0.0, 0.9] };
+    let texts = ["ab", "ćde"].map(String::from);
+    let written = |names| {
+        let mut bytes = Vec::new();
+        let kind = WrittenAs::Int64;
+        write_npy(&mut bytes, Written { tensor: &tensor, kind, names: Some(names) }).map(|()| bytes)
+    };
+    let bytes = written(Names::Texts(&texts)).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("'descr': '<U3'"));
+    let cells: Vec<u32> = ["ćde", "ab\0", "ćde"].iter().flat_map(|s| s.chars().map(u32::from)).collect();
+    let cells: Vec<u8> = cells.iter().flat_map(|c| c.to_le_bytes()).collect();
+    assert_eq!(&bytes[bytes.len() - cells.len()..], cells);
+
+    let bytes = written(Names::Numbers(&[-7, 1 << 40])).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("'descr': '<i8'"));
+    let cells: Vec<u8> = [1i64 << 40, -7, 1 << 40].iter().flat_map(|n| n.to_le_bytes()).collect();
+    assert_eq!(&bytes[bytes.len() - cells.len()..], cells);
+
+    let error = written(Names::Numbers(&[5])).unwrap_err().to_string();
+    assert!(error.contains("no name for the index 1"), "{error}");
 }

@@ -5,12 +5,16 @@ pub(crate) mod rounding;
 pub(crate) mod trial;
 mod weights;
 
+use std::collections::BTreeMap;
+
+use cryptflow_graph::ClassNames;
 use cryptflow_operation::{
     Activation, Bounds, Compare, Form, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
     ScalePublic,
 };
 use cryptflow_program::{
-    Batch, Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId, liveness, validate,
+    self as program, Batch, Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId,
+    liveness, validate,
 };
 
 use super::chosen::Chosen;
@@ -39,6 +43,8 @@ pub(crate) struct Outside {
     pub(crate) batch: Batch,
     /// The fractional bits of outputs that mean something, in order.
     pub(crate) digits: Vec<Option<u32>>,
+    /// What classes are called, by the name of the output.
+    pub(crate) classes: BTreeMap<String, ClassNames>,
 }
 
 /// Makes the program.
@@ -50,7 +56,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
     let mut writer = Writer::new(chosen);
     let steps: Vec<Step> =
         chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
-    let (inputs, outputs) = (writer.inputs(outside), writer.outputs(&outside.digits));
+    let (inputs, outputs) = (writer.inputs(outside), writer.outputs(outside));
     let guard = chosen.plan.guard.and_then(|value| writer.ids[value]);
     let Writer { values, weights, .. } = writer;
     let (declared, data) = weights.finish();
@@ -202,11 +208,11 @@ impl<'a> Writer<'a> {
         (0..plan.inputs).map(input).collect()
     }
 
-    fn outputs(&self, digits: &[Option<u32>]) -> Vec<Output> {
+    fn outputs(&self, outside: &Outside) -> Vec<Output> {
         let Chosen { plan, choice, .. } = self.chosen;
         let guarded = plan.guard.is_some();
         let output = |(index, o): (usize, &PlanOutput)| {
-            let digits = digits.get(index).copied().flatten();
+            let digits = outside.digits.get(index).copied().flatten();
             let scale = plan.values[o.value].scale(choice.scale);
             let digits = match o.spare {
                 0 => digits,
@@ -225,6 +231,10 @@ impl<'a> Writer<'a> {
                 transform: o.transform,
                 digits,
                 equal: o.equal << if guarded { GUARD } else { 0 },
+                classes: outside.classes.get(&o.name).map(|names| match names {
+                    ClassNames::Numbers(numbers) => program::ClassNames::Numbers(numbers.clone()),
+                    ClassNames::Texts(texts) => program::ClassNames::Texts(texts.clone()),
+                }),
             })
         };
         plan.outputs.iter().enumerate().filter_map(output).collect()

@@ -1,5 +1,5 @@
 //! Activations that are written out in smaller operations (a GELU of products and an error
-//! function, a swish of a product and a sigmoid, a hard swish of a clipped ReLU) become one
+//! function, a swish of a product and a sigmoid, a sigmoid of an exponential) become one
 //! function, so that one approximation serves.
 //!
 //! There are many ways to write one function down, so they are not told apart by their form:
@@ -31,7 +31,7 @@ pub fn run(graph: &mut Graph) -> PassReport {
         let id = NodeId(index);
         let last = match &graph.node(id).op {
             Op::Arithmetic(Arithmetic::Mul | Arithmetic::Div) => true,
-            Op::Function(function) => *function == Function::LOG,
+            Op::Function(function) => [Function::LOG, Function::RECIPROCAL].contains(function),
             // No function that is looked for ends in another operation.
             _ => false,
         };

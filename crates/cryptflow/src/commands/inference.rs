@@ -16,7 +16,7 @@ use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
 use crate::results::Results;
 use clap::Args;
 use cryptflow_athos::Meaning;
-use cryptflow_program::{Checked, Output, Step, file};
+use cryptflow_program::{Checked, Step, file};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::overwriting;
@@ -91,6 +91,8 @@ pub(crate) struct Job<'a> {
     meanings: Vec<Meaning>,
     at_once: Option<NonZeroUsize>,
     labels: Option<Labels>,
+    /// What the program itself calls the classes of each output.
+    own: Vec<Option<Labels>>,
     /// The outputs that the labels are for.
     named: Vec<bool>,
     float: Option<FloatModel>,
@@ -136,8 +138,9 @@ impl<'a> Job<'a> {
         };
         let named = labels.as_ref().map(|labels| named(&rows, labels.count())).unwrap_or_default();
         let job = job::Job::read(program, &mut |specs| input::columns(&files.input, specs));
+        let own = program.outputs.iter().map(|output| output.classes.as_ref().map(Labels::of)).collect();
         let (job, at_once) = (job.map_err(Error::new)?, files.at_once);
-        Ok(Job { program, job, meanings, at_once, labels, named, float })
+        Ok(Job { program, job, meanings, at_once, labels, own, named, float })
     }
 
     /// How many runs it takes.
@@ -198,13 +201,17 @@ impl<'a> Job<'a> {
                 first_beyond(self.program, weights, self.job.batches(), self.job.columns())?;
             report.looked_inside = true;
         }
-        let known = |index: usize, output: &Output| Known {
-            transform: output.transform,
-            meaning: self.meanings.get(index).copied().unwrap_or_default(),
-            labels: self.labels.as_ref().filter(|_| self.named.get(index) == Some(&true)),
-        };
-        let known: Vec<Known<'_>> =
-            self.program.outputs.iter().enumerate().map(|(index, output)| known(index, output)).collect();
+        let known: Vec<Known<'_>> = (self.program.outputs.iter().enumerate())
+            .map(|(index, output)| Known {
+                transform: output.transform,
+                meaning: self.meanings.get(index).copied().unwrap_or_default(),
+                labels: match &self.labels {
+                    Some(labels) => Some(labels).filter(|_| self.named.get(index) == Some(&true)),
+                    None => self.own.get(index).and_then(Option::as_ref),
+                },
+                classes: output.classes.as_ref(),
+            })
+            .collect();
         let outputs = known.iter().zip(results).enumerate().map(|(index, (&known, results))| {
             OutputReport::new(results, float.as_ref().and_then(|float| float.get(index)), known)
         });

@@ -52,14 +52,17 @@ pub(super) fn check_names(path: &Path, outputs: &[(&str, &Value)]) -> Result<()>
 /// Writes all outputs by name, or the only one.
 pub(super) fn write(path: &Path, results: &[Results], known: &[Known<'_>], form: OutputForm) -> Result<()> {
     let written = results.iter().zip(known).map(|(results, known)| {
-        let (results, kind) = match form {
-            OutputForm::Opened => (results.clone(), Default::default()),
-            OutputForm::Model => (results.answered(known.transform).map_err(Error::new)?, known.written_as()),
+        let (results, kind, names) = match form {
+            OutputForm::Opened => (results.clone(), Default::default(), None),
+            OutputForm::Model => {
+                let answered = results.answered(known.transform).map_err(Error::new)?;
+                (answered, known.written_as(), known.written_names())
+            }
         };
-        Ok((results.tensor(), kind))
+        Ok((results.tensor(), kind, names))
     });
-    let written: Vec<(Tensor, _)> = written.collect::<Result<_>>()?;
-    let written = written.iter().map(|(tensor, kind)| Written { tensor, kind: *kind });
+    let written: Vec<(Tensor, _, _)> = written.collect::<Result<_>>()?;
+    let written = written.iter().map(|(tensor, kind, names)| Written { tensor, kind: *kind, names: *names });
     if output::is_archive(path) {
         let named: Vec<_> = results.iter().map(|results| results.name.as_str()).zip(written).collect();
         return output::write_npz(path, &named).map_err(Error::new);

@@ -180,6 +180,7 @@ impl Building {
             transform: None,
             digits: None,
             equal: 0,
+            classes: None,
         });
         liveness::fill_last_uses(&mut self.program);
         let len = self.program.values.first().map_or(0, |x| x.shape.iter().product());

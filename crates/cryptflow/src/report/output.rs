@@ -1,9 +1,9 @@
 //! What one output says.
 
-use cryptflow_arrays::npy::WrittenAs;
+use cryptflow_arrays::npy::{Names, WrittenAs};
 use cryptflow_athos::Meaning;
 use cryptflow_graph::OpError;
-use cryptflow_program::OutputTransform;
+use cryptflow_program::{ClassNames, OutputTransform};
 use serde::Serialize;
 
 use super::bounds::OutOfBounds;
@@ -83,6 +83,21 @@ pub struct Known<'a> {
     pub meaning: Meaning,
     /// Names of classes; they go with outputs of so many.
     pub labels: Option<&'a Labels>,
+    /// What the program calls the classes.
+    pub classes: Option<&'a ClassNames>,
+}
+
+impl<'a> Known<'a> {
+    /// What is written in place of indices of classes; none where numbers are written as they are.
+    pub fn written_names(&self) -> Option<Names<'a>> {
+        match (self.written_as(), self.classes?) {
+            (WrittenAs::Int64 | WrittenAs::Int32, ClassNames::Numbers(numbers)) => {
+                Some(Names::Numbers(numbers))
+            }
+            (WrittenAs::Int64 | WrittenAs::Int32, ClassNames::Texts(texts)) => Some(Names::Texts(texts)),
+            (WrittenAs::Float32 | WrittenAs::Bool, _) => None,
+        }
+    }
 }
 
 impl Known<'_> {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use cryptflow_arrays::npy::{Elements, NpyArray, WrittenAs};
+use cryptflow_arrays::npy::{Elements, Names, NpyArray, WrittenAs};
 use cryptflow_athos::{Meaning, answer};
 use cryptflow_gateway::{Answer, Datatype, Failure, Model, Tensor, TensorSpec};
 use cryptflow_graph::Array;
@@ -35,6 +35,8 @@ pub(super) struct Served {
     pub(super) warning: Option<String>,
     /// Names of classes, and the outputs that they are for.
     labels: Option<(Labels, Vec<bool>)>,
+    /// What the program itself calls the classes of each output.
+    own: Vec<Option<Labels>>,
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
@@ -79,14 +81,18 @@ impl Served {
                 Some((labels, named))
             }
         };
-        Ok(Served { deployment, program, warning, labels })
+        let own = program.outputs.iter().map(|output| output.classes.as_ref().map(Labels::of)).collect();
+        Ok(Served { deployment, program, warning, labels, own })
     }
 
     /// What a client makes of an output. What the numbers mean beside that is in the model's own file, which
     /// the gateway does not have.
-    fn known(&self, index: usize, output: &Output) -> Known<'_> {
-        let labels = self.labels.as_ref().filter(|(_, named)| named.get(index) == Some(&true));
-        Known { transform: output.transform, labels: labels.map(|(labels, _)| labels), ..Known::default() }
+    fn known<'a>(&'a self, index: usize, output: &'a Output) -> Known<'a> {
+        let labels = match &self.labels {
+            Some((labels, named)) => Some(labels).filter(|_| named.get(index) == Some(&true)),
+            None => self.own.get(index).and_then(Option::as_ref),
+        };
+        Known { transform: output.transform, labels, classes: output.classes.as_ref(), ..Known::default() }
     }
 
     /// What is told of it.
@@ -156,7 +162,14 @@ impl Served {
         for (index, (results, output)) in given.results.iter().zip(&self.program.outputs).enumerate() {
             let known = self.known(index, output);
             reports.push(OutputReport::new(results, None, known).map_err(defect)?);
-            let tensor = results.answered(known.transform).map_err(defect)?.tensor();
+            let mut tensor = results.answered(known.transform).map_err(defect)?.tensor();
+            // Texts are told by the report: a tensor of these has their indices.
+            if let Some(Names::Numbers(numbers)) = known.written_names() {
+                for index in &mut tensor.data {
+                    let number = numbers.get(index.round() as usize);
+                    *index = *number.ok_or_else(|| defect("a class has no name"))? as f32;
+                }
+            }
             outputs.push(Tensor {
                 name: output.name.clone(),
                 datatype: datatype(known.written_as()),

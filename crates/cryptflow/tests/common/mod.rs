@@ -67,6 +67,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         transform: Some(OutputTransform::Softmax),
         digits: None,
         equal: 0,
+        classes: None,
     }];
     let steps: Vec<Step> = operations
         .into_iter()

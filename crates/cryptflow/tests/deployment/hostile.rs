@@ -59,6 +59,7 @@ pub fn repeating(elements: usize) -> Program {
             transform: None,
             digits: None,
             equal: 0,
+            classes: None,
         }],
         guard: None,
         values: vec![value("x", 1), value("many", elements), value("y", 1)],

@@ -60,6 +60,7 @@ pub(crate) fn program(
             transform: None,
             digits: None,
             equal: 0,
+            classes: None,
         }],
         guard: None,
         values,

@@ -332,7 +332,14 @@ impl Making {
         let opened = self.program.values.len().saturating_sub(3)..self.program.values.len();
         for value in opened.map(ValueId) {
             let (name, transform) = (format!("y{}", value.0), None);
-            self.program.outputs.push(Output { name, value, transform, digits: None, equal: 0 });
+            self.program.outputs.push(Output {
+                name,
+                value,
+                transform,
+                digits: None,
+                equal: 0,
+                classes: None,
+            });
         }
         if self.random.below(2) == 0 {
             let x = ValueId(0);

@@ -153,9 +153,15 @@ impl<'a> Importer<'a> {
                 _ => Some(first),
             },
             Some(Value::Unknown) => self.ends.get(first),
-            Some(Value::Int(_) | Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead) | None => {
-                None
-            }
+            Some(
+                Value::Int(_)
+                | Value::List(_)
+                | Value::Opaque(_)
+                | Value::Label(..)
+                | Value::Absent
+                | Value::Dead,
+            )
+            | None => None,
         };
         if let Some(end) = end.cloned() {
             let results = node.output.iter().filter(|name| !name.is_empty());
@@ -335,13 +341,14 @@ impl<'a> Importer<'a> {
         if let Some(function) = self.functions.get(&key) {
             return self.nested(|importer| importer.call(function, node, operands));
         }
-        if !nodes::is_onnx(&node.domain) {
+        let own = nodes::is_onnx(&node.domain);
+        if !own && !nodes::is_classical(&node.domain) {
             return Err(Fault::operation(&nodes::foreign(&node.domain)));
         }
-        if is_control(&node.op_type) {
+        if own && is_control(&node.op_type) {
             return self.nested(|importer| importer.control(node, &operands, scope));
         }
-        let row = nodes::rows().find(|row| row.name == node.op_type);
+        let row = nodes::row_of(&node.domain, &node.op_type);
         let row = row.ok_or_else(|| Fault::operation(advice(nodes::ADVICE, &node.op_type)))?;
         let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
         let numbers: Vec<Number> = operands.iter().map(|v| self.number(v)).collect();
@@ -412,6 +419,10 @@ impl<'a> Importer<'a> {
         let value = value.cloned();
         match value {
             Some(Value::Tensor(id)) => self.graph.add_output(name, id),
+            Some(Value::Label(id, names)) => {
+                self.graph.add_output(name, id);
+                self.graph.class_names.insert(name.into(), (*names).clone());
+            }
             Some(Value::Int(ints)) => {
                 if let Ok(array) = ints.to_array() {
                     let id = self.graph.add_constant(name, array);

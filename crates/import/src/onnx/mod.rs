@@ -1,5 +1,5 @@
-//! The importer of ONNX models: opset 7 and later of ONNX's own operators, and the model's own
-//! functions.
+//! The importer of ONNX models: opset 7 and later of ONNX's own operators, those of `ai.onnx.ml`, and
+//! the model's own functions.
 //!
 //! ONNX keeps pictures as batch, channels, height, width, and the graph keeps them with channels
 //! last: an importer of a layer puts transposes around it, which the passes take away again, all
@@ -64,7 +64,10 @@ fn read<T>(
     let Some(graph) = &model.graph else {
         return Err(ImportError::Empty(Emptiness::NoGraph));
     };
-    let own = model.opset_import.iter().find(|o| nodes::is_onnx(&o.domain)).map_or(1, |o| o.version);
+    let version = |of: fn(&str) -> bool| model.opset_import.iter().find(|o| of(&o.domain)).map(|o| o.version);
+    // Trees alone need none of ONNX's own operators, and their exporters say no version of these.
+    let classical = version(nodes::is_classical).map(|_| *OPSETS.end());
+    let own = version(nodes::is_onnx).or(classical).unwrap_or(1);
     if !OPSETS.contains(&own) {
         return Err(ImportError::Opset { found: own, first: *OPSETS.start(), last: *OPSETS.end() });
     }

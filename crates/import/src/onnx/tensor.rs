@@ -1,21 +1,30 @@
 //! Constants, as ONNX's tensor messages hold them.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use cryptflow_arrays::{Encoding, Numbers, bfloat, half};
 
 use super::external::Folder;
 use super::messages::{DataType, SparseTensorProto, TensorProto};
 use crate::budget::MAX_GROWN;
-use crate::tensor::{self, Constant, checked_shape, floats, integers};
+use crate::tensor::{self, Constant, Opaque, checked_shape, floats, integers};
 use crate::value::Fault;
 
 /// The constant in a message, or what is wrong with it.
 pub(super) fn read_constant(tensor: &TensorProto, folder: &Folder) -> Result<Constant, Fault> {
     let Ok(dtype) = DataType::try_from(tensor.data_type) else {
-        return Ok(Constant::Opaque(format!("number {} (8-bit floats and the like)", tensor.data_type)));
+        let dtype = format!("number {} (8-bit floats and the like)", tensor.data_type);
+        return Ok(Constant::Opaque(Opaque::of(dtype)));
     };
-    let Some(encoding) = encoding(dtype) else { return Ok(Constant::Opaque(format!("{dtype:?}"))) };
+    if dtype == DataType::String {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let texts = Rc::new(tensor.string_data.iter().map(text).collect());
+        return Ok(Constant::Opaque(Opaque { dtype: format!("{dtype:?}"), texts }));
+    }
+    let Some(encoding) = encoding(dtype) else {
+        return Ok(Constant::Opaque(Opaque::of(format!("{dtype:?}"))));
+    };
     let (shape, n) = checked_shape(&tensor.dims)?;
     let content: Cow<'_, [u8]> = if tensor.data_location == 1 {
         folder.elements(tensor, n * encoding.width())?.into()

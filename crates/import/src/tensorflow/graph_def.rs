@@ -357,7 +357,14 @@ impl<'a> Importer<'a> {
                     }
                     Err(_) => missing.push((i, NO_VALUE)),
                 },
-                Some(Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown) => {
+                Some(
+                    Value::List(_)
+                    | Value::Opaque(_)
+                    | Value::Label(..)
+                    | Value::Absent
+                    | Value::Dead
+                    | Value::Unknown,
+                ) => {
                     missing.push((i, NO_TENSOR));
                 }
                 None => missing.push((i, NO_VALUE)),

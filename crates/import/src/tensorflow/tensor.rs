@@ -4,7 +4,7 @@ use cryptflow_arrays::{Encoding, Numbers, bfloat, half};
 
 use super::messages::{DataType, TensorProto, TensorShapeProto};
 use crate::budget::MAX_GROWN;
-use crate::tensor::{self, Constant, checked_shape, floats, integers};
+use crate::tensor::{self, Constant, Opaque, checked_shape, floats, integers};
 use crate::value::Fault;
 
 /// The static shape that a message gives, if it does.
@@ -19,7 +19,9 @@ pub(super) fn read_constant(tensor: &TensorProto) -> Result<Constant, Fault> {
     let dims = static_shape(tensor.tensor_shape.as_ref().unwrap_or(&TensorShapeProto::default()))
         .ok_or("the constant has no static shape")?;
     let (shape, n) = checked_shape(&dims)?;
-    let Some(encoding) = dtype.encoding() else { return Ok(Constant::Opaque(format!("{dtype:?}"))) };
+    let Some(encoding) = dtype.encoding() else {
+        return Ok(Constant::Opaque(Opaque::of(format!("{dtype:?}"))));
+    };
     let elements = match tensor.tensor_content.as_slice() {
         [] => fill_up(listed(tensor, encoding), n)?,
         content => tensor::read(encoding, content, n)?,

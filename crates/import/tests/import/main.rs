@@ -6,6 +6,7 @@ mod constants;
 mod control;
 mod graph_def;
 mod onnx_errors;
+mod onnx_ml;
 mod saved_models;
 mod small_files;
 mod small_models;

@@ -36,6 +36,7 @@ fn program(elements: usize) -> Checked {
             transform: None,
             digits: None,
             equal: 0,
+            classes: None,
         }],
         guard: None,
         values: vec![value("x", 64), value("y", 128)],

@@ -67,6 +67,7 @@ pub(crate) fn program() -> Program {
             transform: Some(OutputTransform::Softmax),
             digits: None,
             equal: 0,
+            classes: None,
         }],
         guard: None,
         values: vec![

@@ -26,7 +26,21 @@ fn f(g: &mut Graph, function: Function, x: NodeId) -> NodeId {
 
 #[test]
 fn functions_that_are_written_out() {
-    let table: [(&str, Build); 11] = [
+    let table: [(&str, Build); 13] = [
+        ("sigmoid", |g, x| {
+            // An exponential alone would be larger than fixed point holds.
+            let n = by(g, Arithmetic::Mul, x, -1.0);
+            let e = f(g, Function::EXP, n);
+            let d = by(g, Arithmetic::Add, e, 1.0);
+            f(g, Function::RECIPROCAL, d)
+        }),
+        ("sigmoid", |g, x| {
+            let n = by(g, Arithmetic::Mul, x, -1.0);
+            let e = f(g, Function::EXP, n);
+            let d = by(g, Arithmetic::Add, e, 1.0);
+            let one = scalar(g, 1.0);
+            add(g, Arithmetic::Div, &[one, d])
+        }),
         ("gelu", |g, x| {
             let z = by(g, Arithmetic::Div, x, std::f32::consts::SQRT_2);
             let e = f(g, Function::ERF, z);

@@ -53,6 +53,7 @@ impl Function {
     pub const SIGMOID: Function = Function::of(&Entry {
         value: |x, _| sigmoid(x),
         image: |_, _| between(0.0, 1.0),
+        written_out: true,
         ..smooth("sigmoid", "sigmoid").in_both(&["Sigmoid"])
     });
 

@@ -71,6 +71,13 @@ impl Node<'_> {
         Ok(self.message.attribute(name, AttributeType::Floats)?.map(|a| a.floats.clone()))
     }
 
+    /// Texts; what is no UTF-8 in them is replaced.
+    pub(super) fn attr_strings(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let found = self.message.attribute(name, AttributeType::Strings)?;
+        Ok(found.map(|a| a.strings.iter().map(text).collect()))
+    }
+
     pub(super) fn attr_tensor(&self, name: &str) -> Result<Option<&TensorProto>, Fault> {
         Ok(self.message.attribute(name, AttributeType::Tensor)?.and_then(|a| a.t.as_ref()))
     }

@@ -5,6 +5,7 @@ mod arithmetic;
 mod attributes;
 mod convolution;
 mod gather;
+mod ml;
 mod movement;
 mod normalisation;
 mod pad;
@@ -46,6 +47,8 @@ pub(crate) enum Gives {
     All(Number),
     /// The first result has what operand 0 has, and the others this.
     Second(Number),
+    /// The first result has this, and the others are floats.
+    First(Number),
     /// What the attribute with this name says.
     Attribute(&'static str),
 }
@@ -82,6 +85,8 @@ impl Row {
             Gives::All(number) => number,
             Gives::Second(_) if result == 0 => operand(0),
             Gives::Second(number) => number,
+            Gives::First(number) if result == 0 => number,
+            Gives::First(_) => Number::Float,
             Gives::Attribute(name) => {
                 let to = node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
                 let to = to.and_then(|t| DataType::try_from(i32::try_from(t).ok()?).ok());
@@ -105,6 +110,19 @@ impl Number {
 
 /// The rows of all operators.
 pub(crate) fn rows() -> impl Iterator<Item = Row> {
+    own_rows().chain(ml::TABLES.iter().copied().flatten().copied())
+}
+
+/// The row of an operator of one of the two domains.
+pub(super) fn row_of(domain: &str, name: &str) -> Option<Row> {
+    if is_classical(domain) {
+        return ml::TABLES.iter().copied().flatten().copied().find(|row| row.name == name);
+    }
+    own_rows().find(|row| row.name == name)
+}
+
+/// The rows of ONNX's own operators.
+fn own_rows() -> impl Iterator<Item = Row> {
     const TABLES: &[&[Row]] = &[
         pass::TABLE,
         convolution::TABLE,
@@ -126,6 +144,11 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
 /// Whether a domain is ONNX's own.
 pub(super) fn is_onnx(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
+}
+
+/// Whether a domain is that of ONNX's classical machine learning.
+pub(super) fn is_classical(domain: &str) -> bool {
+    domain == ml::DOMAIN
 }
 
 /// What ONNX says of a node.

@@ -1,10 +1,12 @@
 //! Constants, and nodes that pass their operand on.
 
+use std::rc::Rc;
+
 use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::docs as doc;
 use crate::onnx::messages::DataType;
 use crate::onnx::tensor;
-use crate::tensor::Constant;
+use crate::tensor::{Constant, Opaque};
 use crate::value::{Fault, Ints};
 use cryptflow_graph::{Arithmetic, Array, Comparison, Function, Op};
 
@@ -40,9 +42,20 @@ fn constant(node: &mut Node<'_>) -> Results {
         return node.constant_result(Constant::Float(Array::scalar(number)));
     }
     if node.has_attribute("value_string") || node.has_attribute("value_strings") {
-        return Ok(vec![Value::Opaque("String".into())]);
+        return Ok(vec![Value::Opaque(texts(node))]);
     }
     Err(Node::wrong("value"))
+}
+
+/// Texts, which may name classes.
+fn texts(node: &Node<'_>) -> Opaque {
+    let given = |name| node.message.def.attribute.iter().find(|a| a.name == name);
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let texts = match given("value_string") {
+        Some(one) => vec![text(&one.s)],
+        None => given("value_strings").map(|all| all.strings.iter().map(text).collect()).unwrap_or_default(),
+    };
+    Opaque { dtype: "String".into(), texts: Rc::new(texts) }
 }
 
 /// In inference every element passes; the mask is all ones.
@@ -94,6 +107,8 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
             Number::Integer => known(id).map(Ints::cut_off),
             Number::Flag => known(id).map(Ints::flags),
         },
+        // Names stay what they are.
+        Value::Label(..) => return Ok(vec![value]),
         Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => None,
     };
     Ok(vec![match (value, ints) {

@@ -20,7 +20,7 @@ pub(in crate::onnx) const ADVICE: Advice = &[
         "works on a list of tensors, and only tensors are supported. Split and Concat work on tensors",
     ),
     (
-        "StringNormalizer StringConcat StringSplit RegexFullMatch TfIdfVectorizer LabelEncoder \
+        "StringNormalizer StringConcat StringSplit RegexFullMatch TfIdfVectorizer \
          CategoryMapper DictVectorizer",
         "works on text. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
     ),
@@ -64,11 +64,6 @@ pub(in crate::onnx) const ADVICE: Advice = &[
 /// What is said of operators that are not ONNX's own.
 pub(in crate::onnx) fn foreign(domain: &str) -> String {
     let more = match domain {
-        "ai.onnx.ml" => {
-            "of classical machine learning (what scikit-learn's models are exported to), for which there is no rule here. A \
-             scaler or an encoder: do that before the input, and cut the graph behind it with --input NAME=SHAPE. A linear \
-             model: export it with MatMul and Add, from PyTorch or Keras. Trees are not supported"
-        }
         "com.microsoft" | "com.microsoft.nchwc" => {
             "of ONNX Runtime, which its optimiser and its quantisation make. Give the model as it was exported, before they \
              changed it"

@@ -1,10 +1,12 @@
 //! Reductions over axes: the axes are brought together, and one window covers them.
 
+use cryptflow_operation::Bounds;
 use cryptflow_ring::Movement;
 
 use cryptflow_graph::{NodeId, Reduce, Reduction};
 
-use super::super::plan::{self, PlanValue};
+use super::super::bounds::own_bounds;
+use super::super::plan::{self, Limits, PlanValue};
 use super::pool::multiple;
 use super::{Lowered, Lowering, Refusal, column, malformed, no_axis};
 
@@ -45,12 +47,25 @@ impl Lowering<'_> {
         let out = vec![input[0], 1, 1, input[3]];
         let range = self.range(id);
         let sums = if mean { multiple(range, count) } else { range };
-        let mut y = self.step(id, plan::sum_pool(input, column(count)), &[x], out.clone(), sums, false);
+        let blank = PlanValue { extra: self.plan.values[x].extra, ..self.blank(id, out.clone(), sums) };
+        let limits = self.sum_of_integers(x, count, &blank);
+        let mut y =
+            self.step_to(id, plan::sum_pool(input, column(count)), &[x], PlanValue { limits, ..blank });
         if mean {
             let value = PlanValue { extra: self.extra_of(id), ..self.blank(id, out, range) };
             y = self.step_to(id, plan::scale_public(vec![1.0 / count as f64]), &[y], value);
         }
         Ok(self.reshaped(id, y))
+    }
+
+    /// What bounds the sum of so many elements, as which it has these: integers that are not rounded cannot leave
+    /// theirs, which for flags are narrower than what was seen of them and the margin.
+    fn sum_of_integers(&self, x: usize, count: usize, sum: &PlanValue) -> Limits {
+        let (own, seen) = (self.bounds[x], own_bounds(sum, self.setting.scale, self.setting.margin));
+        let times = |bound: i64| bound.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
+        let sure = Bounds { low: times(own.low), high: times(own.high) };
+        let narrower = sure.low >= seen.low && sure.high <= seen.high;
+        if self.is_whole(x) && narrower { Limits::Proved(sure) } else { Limits::Seen }
     }
 
     /// A value with these axes brought together: `[before, elements of the axes, 1, after]`, and

@@ -489,7 +489,8 @@ def linear_machines(b):
     x = b.input((5, 4))
     floats = lambda n: [float(v) for v in b.random.normal(0, 1, n).astype(np.float32)]
     scaled = ml(b, "Scaler", x, offset=floats(4), scale=[0.5, 2.0, 1.0, 3.0])
-    outputs = [ml(b, "Normalizer", x, norm=norm) for norm in ("MAX", "L1", "L2")]
+    # ONNX Runtime takes the largest number, not the largest absolute value as ONNX's reference and scikit-learn do.
+    outputs = [ml(b, "Normalizer", b.node("Abs", x), norm="MAX")] + [ml(b, "Normalizer", x, norm=norm) for norm in ("L1", "L2")]
     outputs.append(ml(b, "LinearRegressor", scaled, targets=2, coefficients=floats(8), intercepts=floats(2)))
     for post, classes, rows in [("NONE", 3, 3), ("SOFTMAX", 3, 3), ("LOGISTIC", 3, 3), ("LOGISTIC", 2, 1)]:
         label, scores = ml(b, "LinearClassifier", scaled, n=2, post_transform=post, classlabels_ints=list(range(classes)),

@@ -326,8 +326,7 @@ pub(crate) mod notes {
          finds it, for nothing";
     pub(crate) const LOG_SOFTMAX: &str =
         "its logarithm: a maximum, exponentials, a sum and a logarithm, at the end of a model too";
-    pub(crate) const NORMS: &str =
-        "by the L1, L2 or largest norm of a row; nothing behind a softmax, which sums to one";
+    pub(crate) const NORMS: &str = "by the L1 or L2 norm of a row, or its largest absolute value, as in ONNX's reference; nothing behind a softmax, which sums to one";
     pub(crate) const PLACEHOLDER: &str = "of numbers; only the first length may be left open";
     pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
     pub(crate) const RELABELLED: &str =

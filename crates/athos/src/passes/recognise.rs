@@ -39,6 +39,10 @@ pub fn run(graph: &mut Graph) -> PassReport {
             continue;
         }
         let Some((x, function, operations)) = found(graph, id, &points) else { continue };
+        // What was a part of a function that was found already is in use no more.
+        if !graph.needed()[index] {
+            continue;
+        }
         let node = &mut graph.nodes[index];
         report.changed(&node.name, format!("{operations} operations are {}", function.name()));
         node.op = Op::Function(function);

@@ -46,12 +46,13 @@ def test_snippets(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         if before.exists():
             exec(compile(before.read_text(encoding="utf-8"), str(before), "exec"), names)
         for index, snippet in enumerate(SNIPPET.findall(text)):
-            if re.search(r"\btorch\.", snippet) and importlib.util.find_spec("torch") is None:
+            needed = {"torch": r"\btorch\.", "skl2onnx": r"\bfrom skl2onnx\b"}
+            if any(re.search(use, snippet) and importlib.util.find_spec(name) is None for name, use in needed.items()):
                 left_out.append(index + 1)
                 continue
             exec(compile(snippet, f"{page}, snippet {index + 1}", "exec"), names)
     if left_out:
-        pytest.skip(f"all ran but {left_out} of {page}, which need PyTorch")
+        pytest.skip(f"all ran but {left_out} of {page}, which need PyTorch or skl2onnx")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cryptflow_athos::Meaning;
-use cryptflow_graph::{Array, Graph, float};
+use cryptflow_graph::{Array, Graph, NodeId, float};
 use cryptflow_import::{ImportOptions, from_path};
 use cryptflow_program::Program;
 use serde::Serialize;
@@ -100,12 +100,28 @@ impl FloatModel {
             options.inputs.push((input.name.clone(), shape.clone()));
             shapes.push(shape.clone());
         }
+        options.outputs = program.outputs.iter().map(|output| output.name.clone()).collect();
+        let mut graph = from_path(path, &options).map_err(|e| Error::import(path, &e))?;
+        // The logits, where the model goes on to a softmax or an arg-max; they may be a part of what one of its
+        // nodes is made of.
+        let mut logits = Vec::with_capacity(program.outputs.len());
         for output in &program.outputs {
-            // The logits, where the model goes on to a softmax or an arg-max.
-            let logits = output.transform.map(|_| value(output.value)).transpose()?;
-            options.outputs.push(logits.map_or(&output.name, |value| &value.name).clone());
+            logits.push(output.transform.map(|_| value(output.value)).transpose()?.map(|value| &value.name));
         }
-        let graph = from_path(path, &options).map_err(|e| Error::import(path, &e))?;
+        let node = |name: &String| graph.nodes.iter().position(|node| node.name == *name).map(NodeId);
+        let of_output = |(logits, &own): (&Option<&String>, &NodeId)| logits.map_or(Some(own), node);
+        match logits.iter().zip(&graph.outputs).map(of_output).collect::<Option<Vec<NodeId>>>() {
+            Some(found) => graph.outputs = found,
+            // The graph may have it under another name than the model.
+            None => {
+                for (output, logits) in options.outputs.iter_mut().zip(logits) {
+                    if let Some(logits) = logits {
+                        output.clone_from(logits);
+                    }
+                }
+                graph = from_path(path, &options).map_err(|e| Error::import(path, &e))?;
+            }
+        }
         for (output, &id) in program.outputs.iter().zip(&graph.outputs) {
             let (compiled, found) = (&value(output.value)?.shape, &graph.node(id).shape);
             if compiled != found {

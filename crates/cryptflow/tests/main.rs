@@ -23,6 +23,7 @@ mod attest;
 mod bench;
 mod bounds;
 mod check;
+mod classical;
 mod columns;
 mod compile;
 #[cfg(unix)]

@@ -110,7 +110,8 @@ pub(super) fn by_tensors(node: &Node<'_>) -> Result<Read, Fault> {
     let mut splits = Vec::with_capacity(count);
     for i in 0..count {
         let branches = [branch(leaves[0][i], yes[i])?, branch(leaves[1][i], no[i])?];
-        let mode = MODES.get(modes[i] as usize).copied().ok_or_else(|| Node::wrong("nodes_modes"))?;
+        let mode = (modes[i] >= 0.0).then(|| MODES.get(modes[i] as usize)).flatten();
+        let mode = mode.ok_or_else(|| Node::wrong("nodes_modes"))?;
         let numbers = match question(mode) {
             Some((Question::Member, _)) => sets.next().ok_or_else(damaged)?.to_vec(),
             Some(_) | None => vec![values[i]],

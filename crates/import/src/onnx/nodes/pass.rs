@@ -120,6 +120,8 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
         },
         (Value::Tensor(id), None) => {
             let op = match (node.number(0), to) {
+                // An index is whole, whatever exporters cast it to on its way.
+                (Number::Float, Number::Integer) if node.index_of(id).is_some() => Op::Identity,
                 (Number::Float, Number::Integer) => Op::Function(Function::TRUNCATE),
                 (Number::Float | Number::Integer, Number::Flag) => {
                     let zero = node.add_number("zero", 0.0);

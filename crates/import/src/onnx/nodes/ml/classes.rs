@@ -30,6 +30,20 @@ impl Node<'_> {
         if names.are_indices() { Value::Tensor(index) } else { Value::Label(index, Rc::new(names)) }
     }
 
+    /// How many classes an index may be of, where a value is one as it was found.
+    pub(in crate::onnx::nodes) fn index_of(&self, x: NodeId) -> Option<usize> {
+        let found = self.graph.node(x);
+        match (&found.op, found.inputs.as_slice()) {
+            (Op::Order(Order::ArgMax { axis }), [scores]) => self.shape(*scores).get(*axis).copied(),
+            (Op::Order(Order::TopK { axis, indices: true, .. }), [scores]) => {
+                self.shape(*scores).get(*axis).copied()
+            }
+            (Op::Movement(Movement::Reshape { .. }) | Op::Identity, [x]) => self.index_of(*x),
+            // What is computed from an index is none.
+            _ => None,
+        }
+    }
+
     /// Notes what the columns of a value are called, for the client.
     pub(super) fn name_columns(&mut self, value: String, names: &ClassNames) {
         self.graph.class_names.insert(value, names.clone());

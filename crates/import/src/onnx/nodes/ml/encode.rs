@@ -13,7 +13,7 @@ use crate::onnx::nodes::{Gives, Number, Row, row};
 use crate::onnx::tensor::read_constant;
 use crate::tensor::Constant;
 use crate::value::Fault;
-use cryptflow_graph::{Arithmetic, Array, ClassNames, Comparison, NodeId, Op, Order};
+use cryptflow_graph::{Arithmetic, Array, ClassNames, Comparison, NodeId};
 
 pub(super) const TABLE: &[Row] = &[
     row("OneHotEncoder", one_hot, doc::COMPARISON.note(doc::notes::CATEGORIES))
@@ -96,7 +96,7 @@ fn label(node: &mut Node<'_>) -> Results {
         (_, Names::Texts(_), _) => Err(TEXTS.into()),
         (_, Names::Numbers(keys), values @ Names::Texts(_)) => {
             let x = node.tensor(0)?;
-            let Some(classes) = classes(node, x) else {
+            let Some(classes) = node.index_of(x) else {
                 return Err(
                     "names numbers that are no indices of classes, which the client could not look up".into(),
                 );
@@ -105,19 +105,6 @@ fn label(node: &mut Node<'_>) -> Results {
             renamed(node, x, &places, &values)
         }
         (_, Names::Numbers(keys), Names::Numbers(values)) => renumbered(node, &keys, &values),
-    }
-}
-
-/// How many classes an index may be of, where it is one.
-fn classes(node: &Node<'_>, x: NodeId) -> Option<usize> {
-    let found = node.graph.node(x);
-    match (&found.op, found.inputs.as_slice()) {
-        (Op::Order(Order::ArgMax { axis }), [scores]) => node.shape(*scores).get(*axis).copied(),
-        (Op::Order(Order::TopK { axis, indices: true, .. }), [scores]) => {
-            node.shape(*scores).get(*axis).copied()
-        }
-        (Op::Movement(Movement::Reshape { .. }) | Op::Identity, [x]) => classes(node, *x),
-        _ => None,
     }
 }
 

@@ -132,6 +132,27 @@ fn a_label_is_left_to_the_client() {
     assert_eq!(graph.node(graph.outputs[0]).op, Op::Order(Order::ArgMax { axis: 1 }));
 }
 
+/// Exporters cast labels to floats and back: nothing is cut off of an index.
+#[test]
+fn an_index_that_is_cast_stays_one() {
+    let cast = |from: &str, to: &str, dtype: DataType| {
+        let dtype = AttributeProto {
+            name: "to".into(),
+            i: dtype as i64,
+            r#type: AttributeType::Int as i32,
+            ..AttributeProto::default()
+        };
+        NodeProto { domain: String::new(), ..node("Cast", &[from], &[to], vec![dtype]) }
+    };
+    let nodes = vec![
+        linear(ints("classlabels_ints", &[0, 1, 2])),
+        cast("label", "float", DataType::Float),
+        cast("float", "whole", DataType::Int64),
+    ];
+    let graph = import(&classical(nodes, &["whole"])).unwrap();
+    assert!(!graph.nodes.iter().any(|node| matches!(node.op, Op::Function(_))), "{graph:?}");
+}
+
 #[test]
 fn nothing_computes_with_names() {
     let nodes = vec![

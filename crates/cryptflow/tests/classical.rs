@@ -8,8 +8,7 @@ use cryptflow_athos::compile::{Bounds, CompileOptions, Compiled, Scale, compile}
 use cryptflow_athos::passes;
 use cryptflow_graph::Range;
 use cryptflow_import::{ImportOptions, from_path};
-use cryptflow_operation::Operation;
-use cryptflow_program::OutputTransform;
+use cryptflow_program::{Operation, OutputTransform};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../import/tests/data/onnx").join(name)
@@ -49,5 +48,6 @@ fn all_trees_are_compared_at_once() {
             _ => None,
         })
         .collect();
-    assert!(matches!(*compared, [10.., 1..=4]), "{compared:?}");
+    let &[splits, leaves] = compared.as_slice() else { panic!("{compared:?}") };
+    assert!(splits > 10 && leaves <= 4, "{compared:?}");
 }

@@ -4,6 +4,7 @@ use cryptflow_ring::Movement;
 
 use super::Node;
 use super::scores::{Post, Scores};
+use crate::budget::check_made;
 use crate::compose::kept;
 use crate::docs as doc;
 use crate::node::{Results, Value};
@@ -217,7 +218,7 @@ fn classifier(node: &mut Node<'_>) -> Results {
     if weights.len() != (classes - 1).saturating_mul(count) || bias.len() != pairs.len() {
         return Err(Node::wrong("coefficients"));
     }
-    fits(&[pairs.len(), count])?;
+    check_made(&[pairs.len(), count])?;
     let begins: Vec<usize> = counts.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
     let of_pair = |&(i, j): &(usize, usize)| {
         let mut row = vec![0.0; count];

@@ -18,6 +18,7 @@ use super::Node;
 use super::forest::{Forest, Question, Read, Split, damaged};
 use super::read_trees::{by_node_numbers, by_tensors, numbers};
 use super::scores::{Post, Scores, classified};
+use crate::budget::check_made;
 use crate::compose::kept;
 use crate::docs as doc;
 use crate::node::{Results, Value};
@@ -177,7 +178,7 @@ fn sums(forest: &Forest, targets: &[usize], base: &[f32]) -> Result<Scores, Faul
         let of_leaf = |gives: &Vec<(usize, f32)>| gives.iter().filter(|g| g.0 == target).map(|g| g.1).sum();
         forest.leaves.iter().map(|leaf| of_leaf(&leaf.gives)).collect()
     };
-    fits(&[targets.len(), forest.leaves.len()])?;
+    check_made(&[targets.len(), forest.leaves.len()])?;
     let bias = (0..targets.len()).map(|at| base_of(base, at, targets.len())).collect::<Result<_, _>>()?;
     Ok(Scores { weights: targets.iter().map(of_target).collect(), bias })
 }
@@ -196,6 +197,7 @@ fn by_trees(forest: &Forest, target: usize) -> Result<Scores, Fault> {
             );
         }
         if trees.last().is_none_or(|tree| tree.0 != leaf.tree) {
+            check_made(&[trees.len() + 1, forest.leaves.len()])?;
             trees.push((leaf.tree, vec![0.0; forest.leaves.len()], 0));
         }
         let Some((_, weights, leaves)) = trees.last_mut() else { continue };
@@ -205,7 +207,6 @@ fn by_trees(forest: &Forest, target: usize) -> Result<Scores, Fault> {
     if trees.is_empty() || trees.iter().any(|(tree, _, leaves)| sizes.get(tree) != Some(leaves)) {
         return Err("takes the largest or smallest of trees some of whose leaves give nothing".into());
     }
-    fits(&[trees.len(), forest.leaves.len()])?;
     Ok(Scores { bias: vec![0.0; trees.len()], weights: trees.into_iter().map(|tree| tree.1).collect() })
 }
 
@@ -321,6 +322,7 @@ fn memberships(node: &mut Node<'_>, x: NodeId, forest: &Forest, members: &[usize
     let &[rows, count] = node.shape(equal) else { return Err(damaged()) };
     let filled = Movement::Pad { before: vec![0, 0], after: vec![0, 1] };
     let equal = node.move_part("members/filled", filled, equal)?;
+    check_made(&[splits.len(), most])?;
     fits(&[rows, splits.len(), most])?;
     let place = |begin: usize, len: usize, i: usize| if i < len { begin + i } else { count };
     let indices =

@@ -9,11 +9,26 @@ use crate::share::{Masked, low_bits};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// max(a, b) = b + relu(a − b) in their own ring. Exact where −2^(c−1) <= a − b < 2^(c−1).
-    fn maximum(&mut self, a: &Masked, b: &Masked, compare_bits: u32) -> Result<Masked, Error> {
-        let difference = a.sub(b);
+    /// max(a, b) = b + relu(a − b) in their own ring, of the first and the second half of `pairs`, which
+    /// keeps the maxima. Exact where −2^(c−1) <= a − b < 2^(c−1).
+    fn maxima(&mut self, pairs: &mut Masked, compare_bits: u32) -> Result<(), Error> {
+        let (half, mask) = (pairs.len() / 2, low_bits(pairs.bits));
+        let difference = |v: &[u64]| {
+            let (a, b) = v.split_at(half);
+            a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b) & mask).collect()
+        };
+        let difference = Masked { a: difference(&pairs.a), b: difference(&pairs.b), bits: pairs.bits };
         let positive = self.relu(&difference, compare_bits, false)?;
-        Ok(positive.add(b))
+        let mask = low_bits(positive.bits);
+        for (v, positive) in [(&mut pairs.a, &positive.a), (&mut pairs.b, &positive.b)] {
+            let (a, b) = v.split_at_mut(half);
+            for ((a, b), positive) in a.iter_mut().zip(b).zip(positive) {
+                *a = positive.wrapping_add(*b) & mask;
+            }
+            v.truncate(half);
+        }
+        pairs.bits = positive.bits;
+        Ok(())
     }
 
     /// Maximum over windows of NHWC, one axis after the other. A tap in the padding is read as
@@ -52,51 +67,34 @@ impl Mirror {
         compare_bits: u32,
     ) -> Result<Masked, Error> {
         let count = taps.first().map_or(0, Vec::len);
-        // Candidate t of every output.
-        let mut candidates: Vec<Masked> = (0..count)
-            .map(|t| {
-                let pick = |v: &[u64]| {
-                    let mut out = Vec::with_capacity(outer * taps.len() * inner);
-                    for o in 0..outer {
-                        for positions in taps {
-                            let at = (o * len + positions[t]) * inner;
-                            out.extend_from_slice(&v[at..at + inner]);
-                        }
+        let each = outer * taps.len() * inner;
+        // Candidate t of every output, one candidate after another.
+        let pick = |v: &[u64]| {
+            let mut out = Vec::with_capacity(count * each);
+            for t in 0..count {
+                for row in v.chunks_exact((len * inner).max(1)).take(outer) {
+                    for positions in taps {
+                        out.extend_from_slice(&row[positions[t] * inner..][..inner]);
                     }
-                    out
-                };
-                Masked { a: pick(&x.a), b: pick(&x.b), bits: x.bits }
-            })
-            .collect();
+                }
+            }
+            out
+        };
+        let mut candidates = Masked { a: pick(&x.a), b: pick(&x.b), bits: x.bits };
         planted!(self.session.tuning, RewoundTournament: self.session.mark());
-        while candidates.len() > 1 {
+        let mut left = count;
+        while left > 1 {
             planted!(self.session.tuning, RewoundTournament: self.session.rewind());
-            let odd = if candidates.len() % 2 == 1 { candidates.pop() } else { None };
-            let half = candidates.len() / 2;
-            let second = concat(candidates.split_off(half), x.bits);
-            let first = concat(candidates, x.bits);
-            let winners = self.maximum(&first, &second, compare_bits)?;
-            let each = winners.len() / half;
-            candidates = (0..half)
-                .map(|i| Masked {
-                    a: winners.a[i * each..(i + 1) * each].to_vec(),
-                    b: winners.b[i * each..(i + 1) * each].to_vec(),
-                    bits: winners.bits,
-                })
-                .collect();
-            candidates.extend(odd);
+            // The last of an odd number waits.
+            let paired = left / 2 * 2 * each;
+            let odd = [candidates.a.split_off(paired), candidates.b.split_off(paired)];
+            self.maxima(&mut candidates, compare_bits)?;
+            candidates.a.extend_from_slice(&odd[0]);
+            candidates.b.extend_from_slice(&odd[1]);
+            left = left.div_ceil(2);
         }
-        Ok(candidates.pop().unwrap_or(Masked { a: Vec::new(), b: Vec::new(), bits: x.bits }))
+        Ok(candidates)
     }
-}
-
-fn concat(parts: Vec<Masked>, bits: u32) -> Masked {
-    let mut out = Masked { a: Vec::new(), b: Vec::new(), bits };
-    for part in parts {
-        out.a.extend(part.a);
-        out.b.extend(part.b);
-    }
-    out
 }
 
 impl Masked {

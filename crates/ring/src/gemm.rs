@@ -24,7 +24,7 @@
 //! `cargo bench -p cryptflow-ring --bench gemm -- table` measures the machine at hand, beside naive
 //! loops.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
@@ -125,17 +125,34 @@ struct Panels {
     inner: usize,
 }
 
+/// Words of panels that a thread keeps for the next product, at most: small products would else spend a part of
+/// their time on new memory.
+const KEPT: usize = 1 << 16;
+
+thread_local! {
+    /// Memory of panels that were used. Whoever needs it takes it out: a thread that waits for others may begin
+    /// another product.
+    static USED: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+}
+
 impl Panels {
     fn pack(w: &Columns<'_>, width: usize) -> Panels {
         let padded = w.columns.next_multiple_of(LANES);
-        let mut words = vec![0; padded * w.inner];
-        words.par_chunks_mut(DEPTH * padded).enumerate().for_each(|(block, words)| {
+        let mut words = USED.take();
+        // What was there before stays, and is overwritten below as far as it is needed.
+        let len = padded * w.inner;
+        if words.len() < len {
+            words.resize(len, 0);
+        }
+        words[..len].par_chunks_mut(DEPTH * padded).enumerate().for_each(|(block, words)| {
             let depth = words.len() / padded;
             for first in (0..w.columns).step_by(width) {
                 let columns = width.min(w.columns - first);
                 let panel = &mut words[first * depth..];
                 for (k, line) in panel.chunks_mut(width.min(padded - first)).take(depth).enumerate() {
-                    w.copy(block * DEPTH + k, first, &mut line[..columns]);
+                    let (line, padding) = line.split_at_mut(columns);
+                    w.copy(block * DEPTH + k, first, line);
+                    padding.fill(0);
                 }
             }
         });
@@ -146,6 +163,14 @@ impl Panels {
     fn panel(&self, k: usize, first: usize) -> (&[u64], usize) {
         let depth = DEPTH.min(self.inner - k);
         (&self.words[k * self.padded + first * depth..], depth)
+    }
+}
+
+impl Drop for Panels {
+    fn drop(&mut self) {
+        if self.words.len() <= KEPT {
+            USED.set(std::mem::take(&mut self.words));
+        }
     }
 }
 
@@ -197,7 +222,11 @@ fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>,
     let width = kernel.lanes * LANES;
     let panels = Panels::pack(w, width);
     let row_blocks = rows.div_ceil(BLOCK_ROWS);
-    let wanted = 2 * rayon::current_num_threads();
+    // Two tasks a thread even out; for one thread a split would copy the left operand twice.
+    let wanted = match rayon::current_num_threads() {
+        1 => 1,
+        threads => 2 * threads,
+    };
     let splits = wanted.div_ceil(row_blocks).min(w.columns.div_ceil(width));
     let split_columns = w.columns.div_ceil(splits).next_multiple_of(width);
     let tasks = row_blocks * splits;

@@ -95,7 +95,10 @@ fn expand_plain(plane: &[u64], out: &mut [u64]) {
 pub fn write_plane(plane: &[u64], n: usize, out: &mut Vec<u8>) {
     assert!(plane.len() == plane_words(n), "a plane of {n} elements has not {} words", plane.len());
     let begin = out.len();
-    out.extend(plane.iter().flat_map(|word| word.to_le_bytes()));
+    out.resize(begin + 8 * plane.len(), 0);
+    for (bytes, word) in out[begin..].as_chunks_mut().0.iter_mut().zip(plane) {
+        *bytes = word.to_le_bytes();
+    }
     out.truncate(begin + plane_bytes(n));
     if let Some(last) = out[begin..].last_mut().filter(|_| !n.is_multiple_of(8)) {
         *last &= 0xff >> (8 - n % 8);
@@ -111,10 +114,14 @@ pub fn read_plane(bytes: &[u8], n: usize, plane: &mut [u64]) {
     assert!(plane.len() == plane_words(n), "a plane of {n} elements has not {} words", plane.len());
     let need = plane_bytes(n);
     assert!(bytes.len() >= need, "a plane of {n} elements needs {need} bytes, not {}", bytes.len());
-    for (word, bytes) in plane.iter_mut().zip(bytes[..need].chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        *word = u64::from_le_bytes(whole);
+    let (whole, rest) = bytes[..need].as_chunks();
+    for (word, bytes) in plane.iter_mut().zip(whole) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    if let Some(last) = plane.get_mut(whole.len()) {
+        let mut bytes = [0; 8];
+        bytes[..rest.len()].copy_from_slice(rest);
+        *last = u64::from_le_bytes(bytes);
     }
     if let Some(last) = plane.last_mut().filter(|_| !n.is_multiple_of(64)) {
         *last &= u64::MAX >> (64 - n % 64);

@@ -102,7 +102,7 @@ impl Session {
         let half = cut(n);
         let (words, head) = (plane_words(n), plane_words(half));
         let tail = words - head;
-        let [mut to0, mut to1] = [Sealed::new(0), Sealed::new(0)];
+        let [mut to0, mut to1] = [n - half, half].map(|n| Sealed::new(count * plane_bytes(n)));
         let Some((k02, k12)) = pads else { return [to0, to1] };
         let (mut low, mut high) = (Vec::with_capacity(head * count), Vec::with_capacity(tail * count));
         for plane in planes.chunks_exact(words.max(1)) {

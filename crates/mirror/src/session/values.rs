@@ -78,7 +78,8 @@ impl Session {
         values: impl Fn(usize, Range<usize>, &mut [u64]),
     ) -> [Sealed; 2] {
         let half = cut(block.len());
-        let [mut to0, mut to1] = [Sealed::new(0), Sealed::new(0)];
+        let bytes = |n: usize| dealt.iter().map(|&bits| packed_len(n, bits)).sum();
+        let [mut to0, mut to1] = [block.len() - half, half].map(|n| Sealed::new(bytes(n)));
         let (mut v, mut pad) = (vec![0; block.len()], vec![0; block.len()]);
         for (i, (&bits, [k02, k12])) in dealt.iter().zip(pads).enumerate() {
             values(i, block.clone(), &mut v);

@@ -3,10 +3,11 @@
 use cryptflow_mpc::definition::{Definition, Facts, Piece};
 use cryptflow_mpc::keys::{Fresh, Keys, Scope, agree_with};
 use cryptflow_mpc::{Error, Party};
+use cryptflow_ring::Words;
 use cryptflow_wire::Links;
 
 use crate::mirror::{PARTIES, variant};
-use crate::share::SEED;
+use crate::share::{Part, SEED, difference, mirrored, read_part};
 use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
 
 /// Mirror, as a protocol that can be chosen.
@@ -38,6 +39,21 @@ impl Definition for MirrorDefinition {
         unprotected: None,
         weight_bits: None,
     };
+
+    fn prepare_weight(
+        &self,
+        party: Party,
+        ring_bits: u32,
+        name: &str,
+        len: usize,
+        part: &[u8],
+    ) -> Result<Option<Words>, Error> {
+        let part = read_part(name, part, party == Party::P2, len, ring_bits)?;
+        Ok(Some(match part {
+            Part::Evaluator(seed, m) => mirrored(&seed, m, ring_bits),
+            Part::Dealer(seeds) => difference(&seeds, len, ring_bits),
+        }))
+    }
 
     fn begin(&self, links: Links, scope: &Scope) -> Result<Mirror, Error> {
         Mirror::new(links, scope, self.tuning)

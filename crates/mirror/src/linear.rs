@@ -44,9 +44,9 @@ impl Mirror {
             }
             let x = term.x.mirrored(self.session.is_dealer());
             match &term.w.part {
-                WeightPart::Evaluator(w) => bilinear_into(term.map, &x, w, ring, &mut z)?,
-                #[cfg(test)]
-                WeightPart::Fixed(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
+                WeightPart::Evaluator(w) | WeightPart::Difference(w) => {
+                    bilinear_into(term.map, &x, w, ring, &mut z)?;
+                }
                 WeightPart::Dealer(seeds) => {
                     let e = seeds.difference(term.w.len, ring, &mut self.session.room);
                     bilinear_into(term.map, &x, &*e, ring, &mut z)?;

@@ -6,11 +6,10 @@ use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::pack::pack;
 use cryptflow_ring::{Movement, Window, Words, pool};
 use cryptflow_wire::Links;
-use rayon::prelude::*;
 
 use crate::MirrorDefinition;
-use crate::session::{CHUNK, Session};
-use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, low_bits, read_part};
+use crate::session::Session;
+use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part};
 use crate::tuning::Tuning;
 
 /// What keys are derived for.
@@ -86,16 +85,16 @@ impl Protocol for Mirror {
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<MirroredWeight, Error> {
         let bits = self.session.ring_bits;
         let part = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
-            Part::Evaluator(seed, mut m) => {
-                let (mask, r) = (low_bits(bits), expand(&seed, len, bits));
-                m.par_iter_mut()
-                    .with_min_len(CHUNK)
-                    .zip(&r)
-                    .for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
-                WeightPart::Evaluator(Words::of_ring(m, bits))
-            }
+            Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, bits)),
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds))),
         };
+        Ok(MirroredWeight { part, len })
+    }
+
+    fn take_weight(&mut self, words: Words) -> Result<MirroredWeight, Error> {
+        let len = words.len();
+        let dealer = self.session.is_dealer();
+        let part = if dealer { WeightPart::Difference(words) } else { WeightPart::Evaluator(words) };
         Ok(MirroredWeight { part, len })
     }
 

@@ -79,9 +79,8 @@ pub(crate) enum WeightPart {
     Evaluator(Words),
     /// P2: r0 and r1 are streams of their own.
     Dealer(Box<Expanded>),
-    /// P2's e, written down: for tests that enumerate masks.
-    #[cfg(test)]
-    Fixed(Vec<u64>),
+    /// P2's e, written down: it was derived before.
+    Difference(Words),
 }
 
 /// P2's part of a weight: the seeds of e. Where that is small, e itself, once it was needed: each run of a
@@ -101,10 +100,7 @@ impl Expanded {
         if let Some(e) = self.kept.get() {
             return Cow::Borrowed(e);
         }
-        let [mut e, r1] = self.seeds.each_ref().map(|seed| expand(seed, len, bits));
-        let mask = low_bits(bits);
-        e.par_iter_mut().with_min_len(CHUNK).zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
-        let e = Words::of_ring(e, bits);
+        let e = difference(&self.seeds, len, bits);
         match room.checked_sub(len) {
             None => Cow::Owned(e),
             Some(left) => {
@@ -218,6 +214,24 @@ pub(crate) enum Part {
     Evaluator(Prf, Vec<u64>),
     /// P2: the seeds of both masks.
     Dealer([Prf; 2]),
+}
+
+/// An evaluator's w − e or w + e, from its seed and w's m: m − 2·r mod 2^bits.
+pub(crate) fn mirrored(seed: &Prf, mut m: Vec<u64>, bits: u32) -> Words {
+    let (mask, r) = (low_bits(bits), expand(seed, m.len(), bits));
+    m.par_iter_mut()
+        .with_min_len(CHUNK)
+        .zip(&r)
+        .for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
+    Words::of_ring(m, bits)
+}
+
+/// P2's e = r0 − r1 mod 2^bits.
+pub(crate) fn difference(seeds: &[Prf; 2], len: usize, bits: u32) -> Words {
+    let [mut e, r1] = seeds.each_ref().map(|seed| expand(seed, len, bits));
+    let mask = low_bits(bits);
+    e.par_iter_mut().with_min_len(CHUNK).zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
+    Words::of_ring(e, bits)
 }
 
 /// Reads an owner's part.

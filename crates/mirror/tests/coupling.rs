@@ -38,7 +38,7 @@ impl Sharing<Mirror> for Written {
     fn weight(&self, party: Party, bits: u32, w: &[u64], masks: &Masks) -> MirroredWeight {
         let mirrored = self.value(party, bits, w, masks).mirrored(party == Party::P2);
         let part = if party == Party::P2 {
-            WeightPart::Fixed(mirrored)
+            WeightPart::Difference(mirrored.into())
         } else {
             WeightPart::Evaluator(mirrored.into())
         };

@@ -6,6 +6,7 @@ mod cost;
 mod coupling;
 #[cfg(debug_assertions)]
 mod planted;
+mod prepared;
 mod scope;
 mod secrecy;
 mod subject;

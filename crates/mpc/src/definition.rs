@@ -1,6 +1,7 @@
 //! [`Definition`]: what a protocol says of itself, once. Whoever runs, offers, prices or documents
 //! protocols takes it from there.
 
+use cryptflow_ring::Words;
 use cryptflow_wire::Links;
 
 use crate::keys::{Fresh, Scope};
@@ -84,6 +85,24 @@ pub trait Definition: Default {
     /// # Errors
     /// A link fails, there is another number of parties, or they do not mean the same.
     fn begin(&self, links: Links, scope: &Scope) -> Result<Self::Protocol, Error>;
+
+    /// What a party computes with of a weight, made of its part ([`crate::Owner::share_weight`]) alone: the
+    /// same in all sessions of a model, which can have it in common ([`Protocol::take_weight`]). Nothing in a
+    /// protocol whose weights are each session's own.
+    ///
+    /// # Errors
+    /// The part is not one of such a weight.
+    fn prepare_weight(
+        &self,
+        party: Party,
+        ring_bits: u32,
+        name: &str,
+        len: usize,
+        part: &[u8],
+    ) -> Result<Option<Words>, Error> {
+        let _ = (party, ring_bits, name, len, part);
+        Ok(None)
+    }
 
     /// Agrees with these parties on keys of one run that is dealt ahead, the scope's: the dealer with each
     /// evaluator. They serve in [`Definition::begin_ahead`], of that run alone.

@@ -2,7 +2,7 @@
 //! secret does.
 
 use cryptflow_operation::{Bounds, Operation};
-use cryptflow_ring::GeometryError;
+use cryptflow_ring::{GeometryError, Words};
 use cryptflow_wire::WireError;
 
 use crate::{Operands, Party};
@@ -106,6 +106,14 @@ pub trait Protocol {
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
     /// Takes this party's part of a weight, as [`Owner::share_weight`] made it.
     fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Weight, Error>;
+    /// Takes what [`crate::Definition::prepare_weight`] has made of this party's part.
+    ///
+    /// # Errors
+    /// The protocol prepares none.
+    fn take_weight(&mut self, words: Words) -> Result<Self::Weight, Error> {
+        let _ = words;
+        Err(Error::Share { name: "a weight".into(), reason: "this protocol prepares none".into() })
+    }
     /// Whether every element of these inputs is within its bounds. Exact for every element of the ring,
     /// where bounds hold at most half of it. One bit comes out; a party that only deals need not hear
     /// it, and goes on in any case.

@@ -9,6 +9,7 @@ use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
 use cryptflow_protocols::{ProtocolName, Visitor};
+use cryptflow_ring::Words;
 use cryptflow_wire::{Breaker, Link, Links};
 use serde_bytes::ByteBuf;
 
@@ -46,9 +47,9 @@ pub struct Job {
     pub session: [u8; 32],
     /// The messages that its client and the parties speak.
     pub edition: Edition,
-    /// This party's parts of the weights, where they were deployed before; the client brings them
+    /// What this party has of the weights, where they were deployed before; the client brings them
     /// otherwise.
-    pub weights: Option<Vec<Vec<u8>>>,
+    pub weights: Option<Weights>,
     /// Whether inputs that are not within their bounds are refused, before each run.
     pub check_inputs: bool,
     /// What the parties keep agreeing on, where they attest what they run.
@@ -57,6 +58,14 @@ pub struct Job {
     pub reporter: Reporter,
     /// Where what the dealer sends comes from.
     pub supply: Supply,
+}
+
+/// A party's parts of a program's weights, by id.
+pub enum Weights {
+    /// As their owner has made them.
+    Parts(Vec<Vec<u8>>),
+    /// What the protocol makes of them ([`Definition::prepare_weight`]), in memory that sessions have in common.
+    Prepared(Vec<Words>),
 }
 
 /// Where what the dealer sends comes from, or goes.
@@ -200,7 +209,7 @@ fn set_up(links: &Links, client: &Link, supply: Supply) -> Result<Job, SessionEr
                 return Err(stock.different("program, or other weights").into());
             }
             stock.serves(protocol, &deployment, check_inputs)?;
-            Some(part.weights)
+            Some(Weights::Parts(part.weights))
         }
         Supply::Live | Supply::Ahead { .. } => None,
     };
@@ -332,7 +341,7 @@ fn run<D: Definition>(
                     parts.push(client.recv_any(part_limit(elements(&weight.shape)))?);
                 }
                 weights_told = Some(fit(What::Weights, &told, &parts)?);
-                (raw_weights, brought) = (Some(parts), Some(told));
+                (raw_weights, brought) = (Some(Weights::Parts(parts)), Some(told));
                 send(client, &Reply::WeightsHeld)?;
                 continue;
             }
@@ -394,7 +403,7 @@ fn run<D: Definition>(
             }
             Request::Setup { .. } => return Err(unexpected(client, "the session has begun already")),
             Request::Deal { runs } => {
-                let (Some(parts), Some(told), Some(compared)) =
+                let (Some(Weights::Parts(parts)), Some(told), Some(compared)) =
                     (raw_weights.take(), brought.take(), weights_told.take())
                 else {
                     return Err(unexpected(client, "runs are dealt ahead once the weights are there"));
@@ -420,11 +429,12 @@ fn run<D: Definition>(
                 None
             }
         };
-        // From here on the others may be ahead of this party.
-        let _ahead = links.read_ahead();
-        if weights.is_none() && raw_weights.is_none() {
+        let raw = raw_weights.take();
+        if weights.is_none() && raw.is_none() {
             return Err(unexpected(client, "it starts a program without weights"));
         }
+        // From here on the others may be ahead of this party.
+        let _ahead = links.read_ahead();
         let (protocol, kept) = match (&mut supply, &mut running) {
             (Supply::Stock(stock), running) => {
                 let (protocol, links) = take(definition, &links, stock, scope)?;
@@ -435,9 +445,10 @@ fn run<D: Definition>(
         };
         // The file is read ahead as a dealer is.
         let _kept_ahead = kept.as_ref().map(Links::read_ahead);
-        let weights = match (&mut weights, raw_weights.take()) {
+        let taken = raw.map(|raw| take_weights(protocol, one, raw)).transpose()?;
+        let weights = match (&mut weights, taken) {
             (Some(weights), _) => weights,
-            (weights, raw) => weights.insert(take_weights(protocol, one, raw.unwrap_or_default())?),
+            (weights, taken) => weights.insert(taken.unwrap_or_default()),
         };
         let profiler = profiled.then(|| Profiler::begin(&watch));
         // That a run has begun is no news to its client.
@@ -538,12 +549,19 @@ fn input_len(program: &Program, input: &Input) -> usize {
 fn take_weights<P: Protocol>(
     protocol: &mut P,
     program: &Program,
-    raw: Vec<Vec<u8>>,
+    raw: Weights,
 ) -> Result<Vec<P::Weight>, SessionError> {
-    let parts = program.weights.iter().zip(raw);
-    parts
-        .map(|(weight, part)| Ok(protocol.receive_weight(&weight.name, elements(&weight.shape), part)?))
-        .collect()
+    match raw {
+        Weights::Parts(parts) => {
+            let parts = program.weights.iter().zip(parts);
+            parts
+                .map(|(weight, part)| {
+                    Ok(protocol.receive_weight(&weight.name, elements(&weight.shape), part)?)
+                })
+                .collect()
+        }
+        Weights::Prepared(words) => words.into_iter().map(|words| Ok(protocol.take_weight(words)?)).collect(),
+    }
 }
 
 fn take_inputs<P: Protocol>(

@@ -8,21 +8,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cryptflow_program::Checked;
+use cryptflow_ring::{Common, Words};
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
 use serde::{Deserialize, Serialize};
 
 use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::audit::{self, Head};
-use crate::deployment::{CHANGED, Part};
+use crate::deployment::CHANGED;
 use crate::difference::Difference;
 use crate::edition::Edition;
 use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
 use crate::limits::AtOnce;
-use crate::messages::{Manifest, Obstacle, SessionError};
+use crate::messages::{Manifest, Obstacle, SessionError, elements};
 use crate::rendezvous::{GLANCE, Rendezvous};
-use crate::serve::{Job, Supply, agree, check, converse};
+use crate::serve::{Job, Supply, Weights, agree, check, converse};
 use crate::site::Site;
 use crate::watch::Reporter;
 
@@ -72,7 +73,7 @@ pub(crate) struct Session {
     edition: Edition,
     program: Checked,
     at_once: AtOnce,
-    part: Part,
+    weights: Weights,
 }
 
 /// What the links of a session are made with, where they are attested.
@@ -92,7 +93,7 @@ struct Meeting<'a> {
 
 impl Session {
     /// Reads what was deployed, and finds out whether this party can, and will, run what it is asked
-    /// for.
+    /// for. The weights may be in memory that sessions have in `common`.
     ///
     /// # Errors
     /// Why not.
@@ -101,6 +102,7 @@ impl Session {
         room: Arc<Rendezvous>,
         ending: Arc<Ending>,
         order: Order,
+        common: Option<Common>,
     ) -> Result<Session, SessionError> {
         let refused = |difference| Err(Obstacle::Different(difference).into());
         let (model, manifest, index) = (&order.model, &order.manifest, site.index);
@@ -129,7 +131,11 @@ impl Session {
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(index, &program, CHANGED)?;
         let at_once = site.config.session.at_once(&program);
-        Ok(Session { site, room, ending, order, edition, program, at_once, part })
+        let weights = match common {
+            Some(common) => Weights::Prepared(found(common, &program)?),
+            None => Weights::Parts(part.weights),
+        };
+        Ok(Session { site, room, ending, order, edition, program, at_once, weights })
     }
 
     /// The program.
@@ -202,7 +208,7 @@ impl Session {
             .filter_map(|(j, appraisal)| appraisal.as_ref().map(|appraisal| format!("P{j}: {appraisal}")))
             .collect();
         let Manifest { protocol, session, check_inputs, .. } = *manifest;
-        let weights = Some(self.part.weights);
+        let weights = Some(self.weights);
         let edition = self.edition;
         let job = Job {
             at_once: self.at_once.runs,
@@ -334,4 +340,15 @@ impl Session {
         ready(&mut channel)?;
         Ok(channel)
     }
+}
+
+/// The weights of a program, as they were prepared in this memory.
+fn found(common: Common, program: &Checked) -> Result<Vec<Words>, SessionError> {
+    let refused = |reason: String| SessionError::Process(format!("the weights that it was given: {reason}"));
+    let words = common.tensors().map_err(|e| refused(e.to_string()))?;
+    let due = program.weights.iter().map(|weight| elements(&weight.shape));
+    if !due.eq(words.iter().map(Words::len)) {
+        return Err(refused("they are not the program's".into()));
+    }
+    Ok(words)
 }

@@ -11,6 +11,7 @@
 //! [`slice::copy_from_slice`] where the caller breaks them.
 
 pub mod bilinear;
+mod common;
 mod gemm;
 pub mod geometry;
 pub mod movement;
@@ -23,6 +24,7 @@ pub mod small_field;
 mod words;
 
 pub use bilinear::{bilinear, bilinear_into};
+pub use common::{Common, Misshapen, Place};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};
 pub use movement::Movement;
 pub use pack::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};

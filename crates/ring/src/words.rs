@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 
+use crate::common::Place;
+
 /// Elements of a ring of at most 64 bits, in words of 32 bits where these hold it: half of the memory, and where a
 /// product reads each of them once, half of the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Words {
     /// Rings of up to 64 bits.
     Wide(Vec<u64>),
     /// Rings of up to 32 bits.
     Narrow(Vec<u32>),
+    /// Either, in memory that other processes read, too.
+    Common(Place),
 }
 
 impl Words {
@@ -24,10 +28,7 @@ impl Words {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        match self {
-            Words::Wide(words) => words.len(),
-            Words::Narrow(words) => words.len(),
-        }
+        self.borrowed().len()
     }
 
     /// True where there are no elements.
@@ -40,6 +41,7 @@ impl Words {
         match self {
             Words::Wide(words) => Elements::Wide(words),
             Words::Narrow(words) => Elements::Narrow(words),
+            Words::Common(place) => place.borrowed(),
         }
     }
 }

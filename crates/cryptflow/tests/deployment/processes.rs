@@ -349,3 +349,47 @@ fn sessions_that_share_the_process_of_their_party() {
     spares(&sites, 1, &[]);
     assert!(audit(&sites, 0).contains("finished"));
 }
+
+/// The memory that a process has with other sessions of its model, as the system names it: its device and file.
+fn common_weights(id: u32) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
+    let lines = maps.lines().filter(|line| line.contains("cryptflow-weights"));
+    let file = |line: &str| line.split_whitespace().skip(3).take(2).collect::<Vec<_>>().join(" ");
+    let protected = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+    lines
+        .map(|line| {
+            assert_eq!(protected(line), "r--s");
+            file(line)
+        })
+        .collect()
+}
+
+#[test]
+fn sessions_of_a_model_have_its_weights_in_common() {
+    let sites = started();
+    let first = Open::new(&sites, &[]);
+    let second = Open::new(&sites, &[&first]);
+    for session in [&first, &second] {
+        session.run().unwrap();
+    }
+    let memory: Vec<Vec<String>> = first.processes.map(common_weights).into();
+    assert!(memory.iter().all(|files| files.len() == 1), "{memory:?}");
+    assert_eq!(memory, second.processes.map(common_weights));
+    // Each party has its own: what they hold must not meet.
+    assert_eq!(memory.iter().collect::<HashSet<_>>().len(), 3, "{memory:?}");
+
+    // A session outlives the one that was first, and whoever comes after has what is there.
+    let processes = first.processes;
+    drop(first);
+    await_that("the first session ends", || processes.iter().all(|&id| !lives(id)));
+    let third = Open::new(&sites, &[&second]);
+    assert_eq!(memory, third.processes.map(common_weights));
+    [&second, &third].into_iter().for_each(|session| session.run().unwrap());
+
+    // With the last one it goes.
+    drop((second, third));
+    await_that("nobody has sessions", || (0..3).all(|party| running(&sites, party) == 0));
+    let fourth = Open::new(&sites, &[]);
+    fourth.run().unwrap();
+    assert!(memory.iter().zip(fourth.processes).all(|(before, id)| *before != common_weights(id)));
+}

@@ -188,7 +188,7 @@ fn transcript(
                 let (a, b, part) = match party {
                     Party::P0 => (m, r0, WeightPart::Evaluator(vec![w.wrapping_sub(e)].into())),
                     Party::P1 => (m, r1, WeightPart::Evaluator(vec![w.wrapping_add(e)].into())),
-                    _ => (r0, r1, WeightPart::Fixed(vec![e])),
+                    _ => (r0, r1, WeightPart::Difference(vec![e].into())),
                 };
                 let x = Masked { a: vec![a; n], b: vec![b; n], bits: problem.bits };
                 (problem.step)(&mut mirror, &x, &MirroredWeight { part, len: 1 });

@@ -27,7 +27,7 @@ const LONGEST: usize = 16 << 20;
 pub(crate) enum Instruction {
     /// What the party is.
     Site(Source),
-    /// What to prepare.
+    /// What to prepare. Where sessions have the model's weights in common, the memory comes with it.
     Prepare(Order),
     /// The session is written down: the head of the party's log. The connection over which the client
     /// has asked for it comes with it.

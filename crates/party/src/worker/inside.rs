@@ -2,7 +2,7 @@
 //! session, and with the party.
 
 use std::net::TcpStream;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use cryptflow_engine::devote_process;
+use cryptflow_ring::Common;
 use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Arrival, Route};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -69,10 +70,19 @@ pub fn session_process(
     let ending = Ending::new();
     let (order, begin) = listen(&control, &site, &ending);
     // Without an order the party is gone.
-    let Ok((order, room)) = order.recv() else { return Ok(()) };
+    let Ok((order, room, common)) = order.recv() else { return Ok(()) };
     let teller = Teller::begin(&control, site.config.session.deadline / 4);
-    serve(&control, &teller, begin, || Session::prepare(site, room, ending, order));
+    serve(&control, &teller, begin, || {
+        let common = common.map(mapped).transpose()?;
+        Session::prepare(site, room, ending, order, common)
+    });
     Ok(())
+}
+
+/// Memory that the party has handed over.
+fn mapped(memory: OwnedFd) -> Result<Common, SessionError> {
+    let refused = |error| SessionError::Process(format!("the weights that it was given: {error}"));
+    Common::mapped(memory).map_err(refused)
 }
 
 /// Prepares a session, and runs it.
@@ -100,12 +110,15 @@ fn serve(
     report(Report::Ended(ended.map_err(|error| (Code::from(&error), error.to_string()))));
 }
 
+/// An order, where those who come to it are let in, and its model's weights, where sessions have them in common.
+type Ordered = (Order, Arc<Rendezvous>, Option<OwnedFd>);
+
 /// Listens to the party, in a thread of its own, as long as there is one.
 fn listen(
     control: &Arc<Control>,
     site: &Arc<Site>,
     ending: &Arc<Ending>,
-) -> (Receiver<(Order, Arc<Rendezvous>)>, Receiver<(Head, Wish)>) {
+) -> (Receiver<Ordered>, Receiver<(Head, Wish)>) {
     let ((orders, order), (begins, begin)) = (mpsc::channel(), mpsc::channel());
     let (control, site, ending) = (Arc::clone(control), Arc::clone(site), Arc::clone(ending));
     thread::spawn(move || {
@@ -116,7 +129,7 @@ fn listen(
                     let room = Arc::new(order.rendezvous(&site));
                     inside = Some((Arc::clone(&room), Route::to_session(&order.manifest.session)));
                     // Where nobody takes it, this process is about to end.
-                    let _ = orders.send((order, room));
+                    let _ = orders.send((order, room, came));
                 }
                 (Instruction::Begin(head), _) => {
                     let Some(Ok(wish)) = came.map(|asked| Wish::over(asked.into())) else { break };

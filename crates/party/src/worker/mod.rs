@@ -7,6 +7,8 @@
 //! before it is answered.
 
 #[cfg(unix)]
+mod commons;
+#[cfg(unix)]
 mod control;
 #[cfg(unix)]
 mod inside;
@@ -141,8 +143,9 @@ impl Workers {
             Process::Shared => {
                 let room = Arc::new(order.rendezvous(site));
                 let ending = Ending::new();
-                let prepare =
-                    || Session::prepare(Arc::clone(site), Arc::clone(&room), Arc::clone(&ending), order);
+                let prepare = || {
+                    Session::prepare(Arc::clone(site), Arc::clone(&room), Arc::clone(&ending), order, None)
+                };
                 let session = Box::new(surviving(prepare)?);
                 let entrance = Entrance::Thread { room, site: Arc::clone(site) };
                 Ok(Worker::Thread { session, entrance, ending })

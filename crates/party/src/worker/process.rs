@@ -18,6 +18,7 @@ use std::time::Duration;
 use cryptflow_wire::Reason;
 use cryptflow_wire::tls::Arrival;
 
+use super::commons::{Commons, InCommon};
 use super::control::{Control, Instruction, Report};
 use super::{ALLOCATOR, News, SessionCommand};
 use crate::audit::Head;
@@ -45,6 +46,7 @@ pub(crate) struct Pool {
     spares: Mutex<Spares>,
     /// Somebody is about to start more of them.
     soon: AtomicBool,
+    commons: Commons,
 }
 
 #[derive(Default)]
@@ -68,7 +70,7 @@ impl Spares {
 
 impl Pool {
     pub(crate) fn new(command: SessionCommand) -> Pool {
-        Pool { command, spares: Mutex::default(), soon: AtomicBool::new(false) }
+        Pool { command, spares: Mutex::default(), soon: AtomicBool::new(false), commons: Commons::default() }
     }
 
     fn spares(&self) -> MutexGuard<'_, Spares> {
@@ -140,10 +142,11 @@ impl Pool {
         let patience = site.config.session.deadline;
         let socket = running.door.control.socket();
         socket.set_read_timeout(Some(patience)).map_err(none)?;
-        running.tell(&Instruction::Prepare(order), None)?;
+        let weights = self.commons.of(site, &order);
+        running.tell(&Instruction::Prepare(order), weights.memory())?;
         loop {
             match running.hear(patience)? {
-                Report::Prepared => return Ok(Prepared { running, patience }),
+                Report::Prepared => return Ok(Prepared { running, patience, _weights: weights }),
                 Report::Refused { code, reason } => return Err(SessionError::Reported { code, reason }),
                 Report::Alive => {}
                 Report::Shown(_) | Report::Settled { .. } | Report::Progress(_) | Report::Ended(_) => {
@@ -159,6 +162,8 @@ pub(crate) struct Prepared {
     running: Running,
     /// How long the process may say nothing.
     patience: Duration,
+    /// For other sessions of the model, as long as this one lasts.
+    _weights: Arc<InCommon>,
 }
 
 impl Prepared {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bilinear;
+mod common;
 mod kernels;
 mod movement;
 mod pool;

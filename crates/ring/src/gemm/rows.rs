@@ -94,15 +94,16 @@ fn window(
     let pixels = if w.dilation[1] == 1 && conv.groups == 1 { w.kernel[1] } else { 1 };
     let run = pixels * group_in;
     let runs_per_line = w.kernel[1] / pixels;
-    let mut at = inner.start;
+    let index = inner.start / run;
+    let mut next = ([index / runs_per_line, index % runs_per_line], inner.start % run);
     let mut line = line;
-    while at < inner.end {
-        let (index, begin) = (at / run, at % run);
-        let end = run.min(begin + inner.end - at);
+    while !line.is_empty() {
+        let ([ky, kx], begin) = next;
+        // Whatever follows begins at its beginning.
+        next = (if kx + 1 < runs_per_line { [ky, kx + 1] } else { [ky + 1, 0] }, 0);
+        let end = run.min(begin + line.len());
         let (part, rest) = std::mem::take(&mut line).split_at_mut(end - begin);
         line = rest;
-        at += end - begin;
-        let (ky, kx) = (index / runs_per_line, index % runs_per_line);
         let y = (oy * w.stride[0] + ky * w.dilation[0]).wrapping_sub(w.padding[0][0]);
         if y >= height {
             part.fill(0);
@@ -114,8 +115,9 @@ fn window(
         let left = w.padding[1][0].saturating_sub(column).min(pixels);
         let right = (width + w.padding[1][0]).saturating_sub(column).min(pixels).max(left);
         let real = (left * group_in).clamp(begin, end)..(right * group_in).clamp(begin, end);
-        part[..real.start - begin].fill(0);
-        part[real.end - begin..].fill(0);
+        if real != (begin..end) {
+            part.fill(0);
+        }
         if !real.is_empty() {
             let first = (image * height + y) * width + column + left - w.padding[1][0];
             let from = first * channels + group * group_in + (real.start - left * group_in);

@@ -235,6 +235,33 @@ def known():
     case("Range", lambda c: c.a(x) + raw.Range(start=tf.constant(f32(0.5)), limit=tf.constant(f32(3)), delta=tf.constant(f32(1))))
     case("OneHot", lambda c: c.a(x) + raw.OneHot(
         indices=tf.constant([2, 0]), depth=tf.constant(3), on_value=tf.constant(f32(1)), off_value=tf.constant(f32(-0.5))))
+    ids = np.asarray([[3, 0, 1], [2, 2, 0]], np.int32)
+    table = lambda c: tf.constant(c.draw((4, 5)))
+    case("GatherV2", lambda c: raw.GatherV2(params=table(c), indices=c.placeholder(ids, "ids"), axis=tf.constant(0), name="output"), "ids")
+    case("GatherV2", lambda c: raw.GatherV2(
+        params=tf.constant(c.draw((2, 4, 3))), indices=c.placeholder(ids, "ids")[:, 1], axis=tf.constant(1), name="output"), "ids", "axis")
+    case("GatherV2", lambda c: raw.GatherV2(
+        params=table(c), indices=raw.ArgMax(input=c.a((3, 4)), dimension=tf.constant(1)), axis=tf.constant(0), name="output"), "found")
+
+    def resource(c):
+        def edit(graph):
+            for node in graph.node:
+                if node.op == "GatherV2":
+                    node.op = "ResourceGather"
+                    del node.input[2]
+                    node.attr["dtype"].CopyFrom(node.attr["Tparams"])
+                    for name in ["Taxis", "Tparams"]:
+                        del node.attr[name]
+
+        c.edit = edit
+        return raw.GatherV2(params=table(c), indices=c.placeholder(ids, "ids"), axis=tf.constant(0), name="output")
+
+    case("ResourceGather", resource)
+    case("OneHot", lambda c: raw.OneHot(
+        indices=c.placeholder(ids, "ids"), depth=tf.constant(4), on_value=tf.constant(f32(2)), off_value=tf.constant(f32(-0.5)), axis=1, name="output"), "ids")
+    case("OneHot", lambda c: raw.OneHot(
+        indices=raw.ArgMax(input=c.a((3, 4)), dimension=tf.constant(1)), depth=tf.constant(4), on_value=tf.constant(f32(1)), off_value=tf.constant(f32(0)),
+        name="output"), "found")
     case("Shape", lambda c: raw.Reshape(tensor=c.a((3, 2)), shape=raw.Shape(input=c.placeholder(c.draw(x), "b"))))
     case("ShapeN", lambda c: raw.Reshape(tensor=c.a((3, 2)), shape=raw.ShapeN(input=[c.placeholder(c.draw((4,)), "b"), c.placeholder(c.draw(x), "d")])[1]))
     for op in ["Rank", "Size"]:

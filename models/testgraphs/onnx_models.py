@@ -530,6 +530,27 @@ def prepared_columns(b):
              ml(b, "LabelEncoder", whole, keys_floats=[-1.0, 0.0, 1.0], values_floats=[3.0, 0.5, -2.0], default_float=7.0))
 
 
+@model
+def embeddings(b):
+    """Words and their kinds, looked up in tables; a mask from where words are; elements and classes that are looked up; counts."""
+    ids, kinds = b.input((1, 6), dtype=TensorProto.INT64), b.input((1, 6), "kinds", dtype=TensorProto.INT64)
+    b.feeds["x"][:, -2:] = 0
+    words = b.node("Gather", b.weight(30, 8, scale=1), ids)
+    both = b.node("Add", words, b.node("Gather", b.weight(4, 8, scale=1), b.node("Unsqueeze", b.node("Squeeze", kinds, b.ints(0)), b.ints(0))))
+    placed = b.node("Add", both, b.weight(1, 6, 8))
+    there = b.node("Cast", b.node("Not", b.node("Equal", ids, b.ints(0))), to=TensorProto.FLOAT)
+    mask = b.node("Mul", b.node("Sub", b.constant(np.float32(1)), b.node("Unsqueeze", there, b.ints(1))), b.constant(np.float32(-10000)))
+    scores = b.node("Add", b.node("MatMul", placed, b.node("Transpose", placed, perm=[0, 2, 1])), mask)
+    mixed = b.node("MatMul", b.node("Softmax", scores, axis=-1), placed)
+    positions = b.node("Mul", b.node("CumSum", b.node("Cast", there, to=TensorProto.INT64), b.constant(np.array(1))),
+                       b.node("Cast", there, to=TensorProto.INT64))
+    placed = b.node("Gather", b.weight(8, 3, scale=1), positions)
+    elements = b.node("GatherElements", b.weight(1, 7, scale=1), ids, axis=1)
+    one_hot = b.node("OneHot", kinds, b.constant(np.array(4)), b.constant(np.array([0, 1], np.float32)), axis=1)
+    first = b.node("Gather", b.weight(3, 5, scale=1), b.node("Squeeze", b.node("Slice", ids, b.ints(0), b.ints(1), b.ints(1)), b.ints(1)), axis=1)
+    b.output(b.node("Mul", mixed, b.constant(np.float32(0.5))), placed, elements, one_hot, first)
+
+
 def main():
     for name in sys.argv[1:] or MODELS:
         b = Builder(name)

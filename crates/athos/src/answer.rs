@@ -96,7 +96,7 @@ impl Meaning {
             Op::Function(function) if is_sigmoid(*function) => Meaning::Probabilities,
             Op::Activation(Activation::Softmax | Activation::MaskedSoftmax) => Meaning::Distribution,
             Op::Order(Order::ArgMax { .. } | Order::TopK { indices: true, .. }) => Meaning::Indices,
-            Op::Arithmetic(Arithmetic::Compare(_)) => Meaning::Flags,
+            Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(Order::OneHot { .. }) => Meaning::Flags,
             // The k best of several numbers, the same numbers elsewhere.
             Op::Order(Order::TopK { indices: false, .. }) => {
                 inputs.first().map_or(Meaning::Numbers, |&x| Meaning::of(graph, x).apart())

@@ -9,6 +9,7 @@ use cryptflow_program::Program;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::job::given_shape;
 use crate::labels::top;
 use crate::report::Ranked;
 
@@ -96,9 +97,9 @@ impl FloatModel {
         let mut options = ImportOptions { signature, set, ..ImportOptions::default() };
         let mut shapes = Vec::new();
         for input in &program.inputs {
-            let shape = &value(input.value)?.shape;
+            let shape = given_shape(program, input)?.to_vec();
             options.inputs.push((input.name.clone(), shape.clone()));
-            shapes.push(shape.clone());
+            shapes.push(shape);
         }
         options.outputs = program.outputs.iter().map(|output| output.name.clone()).collect();
         let mut graph = from_path(path, &options).map_err(|e| Error::import(path, &e))?;

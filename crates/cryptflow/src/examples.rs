@@ -1,6 +1,6 @@
 //! Examples of inputs, in batches as the graph wants them.
 
-use cryptflow_graph::{Array, Graph, Node, OpError};
+use cryptflow_graph::{Array, Graph, Node, NodeId, OpError};
 use cryptflow_program::{Batch, Preprocessing};
 
 use crate::batches::{Batches, Reader};
@@ -31,15 +31,16 @@ pub fn read(
 ) -> Result<Vec<Vec<Array>>, ExamplesError> {
     let nodes: Vec<&Node> = graph.inputs.iter().map(|&id| graph.node(id)).collect();
     let batches = Batches::new(batch, nodes.iter().map(|node| node.shape.as_slice()));
-    let spec = |node: &&Node| InputSpec {
+    let spec = |&id: &NodeId| InputSpec {
         factors: Vec::new(),
-        name: node.name.clone(),
-        shape: node.shape.clone(),
+        name: graph.node(id).name.clone(),
+        shape: graph.node(id).shape.clone(),
         low: f64::NEG_INFINITY,
         high: f64::INFINITY,
+        classes: graph.classes(id),
         preprocessing: preprocessing.clone(),
     };
-    let mut columns = batches.read_by(nodes.iter().map(spec).collect(), read)?;
+    let mut columns = batches.read_by(graph.inputs.iter().map(spec).collect(), read)?;
     for column in &mut columns {
         let mut chosen = spread(column.len(), most.max(1)).into_iter();
         column.retain(|_| chosen.next().unwrap_or(false));

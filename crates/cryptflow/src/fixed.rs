@@ -1,7 +1,7 @@
 //! Between the numbers that people have and the fixed-point numbers that parties compute on.
 
 use cryptflow_athos::decoded;
-use cryptflow_program::{Input, Program};
+use cryptflow_program::Program;
 
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ pub fn inputs(program: &Program, batch: &[Vec<f32>]) -> Result<Vec<Vec<i64>>> {
         let value = program.values.get(input.value.0);
         let value =
             value.ok_or_else(|| Error::new("an input of the model has no value; compile it again"))?;
-        Ok(encode_input(data, value.scale, input))
+        Ok(input.integers(data, value.scale))
     });
     encoded.collect()
 }
@@ -24,18 +24,6 @@ pub fn inputs(program: &Program, batch: &[Vec<f32>]) -> Result<Vec<Vec<i64>>> {
 pub fn encode(x: &[f32], scale: u32) -> Vec<i64> {
     let unit = unit(scale);
     x.iter().map(|&v| (f64::from(v) * unit).round() as i64).collect()
-}
-
-/// An input as the integers that parties compute on, see [`Input::factors`].
-pub fn encode_input(x: &[f32], scale: u32, input: &Input) -> Vec<i64> {
-    if input.factors.is_empty() {
-        return encode(x, scale);
-    }
-    let unit = unit(scale);
-    x.iter()
-        .zip(input.factors.iter().cycle())
-        .map(|(&v, f)| (f64::from(v) * f * unit).round() as i64)
-        .collect()
 }
 
 /// The numbers that fixed-point numbers stand for.

@@ -38,6 +38,8 @@ pub struct InputSpec {
     /// What each column of the last axis is multiplied with before it is held against these ends;
     /// none where all are one.
     pub factors: Vec<f64>,
+    /// How many ids there are, where the numbers are ids: 0 and up, whole.
+    pub classes: Option<usize>,
     /// How pictures and bytes become numbers.
     pub preprocessing: Preprocessing,
 }
@@ -196,6 +198,23 @@ pub enum InputError {
         /// What to do.
         advice: String,
     },
+    /// A number that is no id.
+    #[error(
+        "{name}: element {element} is {value}, and the input {input:?} takes ids: whole numbers from 0 to {last}, as the \
+         model's own tokenizer or list of categories gives them"
+    )]
+    Id {
+        /// The row.
+        name: String,
+        /// Index in the row.
+        element: usize,
+        /// The value.
+        value: f32,
+        /// Name of the input.
+        input: String,
+        /// The last id.
+        last: usize,
+    },
     /// `NAME=FILE` with a name that the model does not know.
     #[error("{given}: there is no such file, and the model has no input {name:?}; {}", inputs_are(inputs))]
     UnknownInput {
@@ -344,6 +363,12 @@ fn push(rows: &mut Vec<Row>, name: String, data: Vec<f32>, spec: &InputSpec) -> 
     for (element, &value) in data.iter().enumerate() {
         if !value.is_finite() {
             return Err(InputError::NotFinite { name, element, value });
+        }
+        if let Some(classes) = spec.classes
+            && !(value.fract() == 0.0 && value >= 0.0 && (value as usize) < classes)
+        {
+            let last = classes.saturating_sub(1);
+            return Err(InputError::Id { name, element, value, input: spec.name.clone(), last });
         }
         let scaled = f64::from(value) * spec.factor(element);
         let outside = (spec.low - scaled).max(scaled - spec.high);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_program::{Checked, Program, Step, Value, ValueId};
+use cryptflow_program::{Checked, Input, Program, Step, Value, ValueId};
 
 use crate::batches::{Batches, Reader};
 use crate::clear_runner::ClearRunner;
@@ -244,17 +244,27 @@ pub fn specs(program: &Program) -> Result<Vec<InputSpec>> {
     if program.inputs.is_empty() {
         return Err(Error::new("the model has no inputs: it gives the same whatever it is run on"));
     }
-    let spec = |input: &cryptflow_program::Input| {
+    let spec = |input: &Input| {
         Ok(InputSpec {
             name: input.name.clone(),
-            shape: value(program, input.value, "an input")?.shape.clone(),
+            shape: given_shape(program, input)?.to_vec(),
             low: input.low,
             high: input.high,
             factors: input.factors.clone(),
+            classes: input.classes,
             preprocessing: input.preprocessing.clone(),
         })
     };
     program.inputs.iter().map(spec).collect()
+}
+
+/// The shape of what is given for an input, with the axis of a batch.
+///
+/// # Errors
+/// The program declares no value for it.
+pub fn given_shape<'a>(program: &'a Program, input: &Input) -> Result<&'a [usize]> {
+    let shape = input.given_shape(program);
+    shape.ok_or_else(|| Error::new("an input of the model has no value; compile it again"))
 }
 
 /// The names and values of the outputs.

@@ -8,6 +8,7 @@ use cryptflow_arrays::npy::{Tensor, write_npy, write_npz};
 fn spec(name: &str, shape: &[usize]) -> InputSpec {
     InputSpec {
         factors: Vec::new(),
+        classes: None,
         name: name.into(),
         shape: shape.to_vec(),
         low: -100.0,

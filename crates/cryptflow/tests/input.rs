@@ -10,11 +10,31 @@ use png::{BitDepth, ColorType};
 fn spec(shape: &[usize]) -> InputSpec {
     InputSpec {
         factors: Vec::new(),
+        classes: None,
         name: "x".into(),
         shape: shape.to_vec(),
         low: -5000.0,
         high: 5000.0,
         preprocessing: Preprocessing::default(),
+    }
+}
+
+#[test]
+fn what_is_no_id_is_refused() {
+    let spec = InputSpec { classes: Some(3), low: 0.0, high: 2.0, ..spec(&[2]) };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ids.npy");
+    for (given, wrong) in
+        [([0.0, 2.0], None), ([0.0, 3.0], Some(1)), ([-1.0, 0.0], Some(0)), ([0.5, 1.0], Some(0))]
+    {
+        let mut bytes = Vec::new();
+        write_npy(&mut bytes, &Tensor { shape: vec![1, 2], data: given.to_vec() }).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        match (read(std::slice::from_ref(&path), &spec), wrong) {
+            (Ok(rows), None) => assert_eq!(rows[0].data, given),
+            (Err(InputError::Id { element, last: 2, .. }), Some(wrong)) => assert_eq!(element, wrong),
+            (found, _) => panic!("{given:?}: {found:?}"),
+        }
     }
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn file(bytes: &[u8], folder: &Path) {
             low: -1e3,
             high: 1e3,
             factors: Vec::new(),
+            classes: None,
             preprocessing,
         };
         let other = InputSpec { name: "other".into(), shape: Vec::new(), ..spec.clone() };

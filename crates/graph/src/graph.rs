@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::operations::{Op, OpError};
+use crate::operations::{Op, OpError, Order};
 
 /// A constant tensor: contiguous, row-major. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +199,17 @@ impl Graph {
             // Nothing else is one.
             _ => None,
         }
+    }
+
+    /// How long the rows are that a client makes of the ids of an input, where it gives them in this
+    /// form: as long as the longest that a node needs. None of other inputs.
+    pub fn classes(&self, input: NodeId) -> Option<usize> {
+        let of = |node: &Node| match node.op {
+            Op::Order(Order::OneHot { classes }) if node.inputs == [input] => Some(classes),
+            // Nothing else needs them as rows.
+            _ => None,
+        };
+        self.nodes.iter().filter_map(of).max()
     }
 
     /// For each node, whether an output depends on it.

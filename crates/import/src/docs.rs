@@ -317,6 +317,10 @@ pub(crate) mod notes {
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";
+    pub(crate) const LOOKED_UP: &str = "by indices that are secret, too: a linear map of rows with a one at the index, which the client makes \
+         of inputs; of indices that are computed, a comparison for each place";
+    pub(crate) const ONE_HOT: &str =
+        "of known indices for nothing, and of inputs, which the client gives in this form";
     pub(crate) const HALVES: &str = "of the halves of an axis, until one element is left";
     pub(crate) const IMPUTED: &str = "of a number that stands for what is missing; nothing where that is NaN, which is not shared: the client puts a number there";
     pub(crate) const INFERENCE: &str = "in inference, by constants; the first result only";

@@ -2,11 +2,11 @@
 //! are.
 
 use crate::budget::{MAX_GROWN, check_made};
-use crate::compose::{count_floats, count_integers};
+use crate::compose::{self, Ids, count_floats, count_integers};
 use crate::movement::reshape_to;
 use crate::node::{Message, Node, Results, Value};
 use crate::value::{Ints, axis};
-use cryptflow_graph::Array;
+use cryptflow_graph::{Arithmetic, Array};
 use cryptflow_ring::Movement;
 
 impl<M: Message> Node<'_, M> {
@@ -66,5 +66,22 @@ impl<M: Message> Node<'_, M> {
         };
         let indices = (0..n).map(on).collect();
         self.moved(values, [Movement::Gather { axis: 0, indices }, reshape_to(shape)])
+    }
+
+    /// The same of ids that are secret: two known numbers, off and on.
+    pub(crate) fn one_hot_of(&mut self, ids: Ids, [off, on]: [f32; 2]) -> Results {
+        let depth = usize::try_from(self.int(1)?).map_err(|_| "has a negative depth")?;
+        let rank = self.shape(ids.node).len();
+        let at = axis(self.attr_int("axis", -1)?, rank + 1)?;
+        self.composed(|c| {
+            let mut rows = compose::rows(c, ids, depth)?;
+            for (op, number, neutral) in [(Arithmetic::Mul, on - off, 1.0), (Arithmetic::Add, off, 0.0)] {
+                if number != neutral {
+                    let number = c.add_numbered_constant(Array::scalar(number));
+                    rows = c.add_numbered(op, &[rows, number])?;
+                }
+            }
+            c.transpose((0..at).chain([rank]).chain(at..rank).collect(), rows)
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Movements that operations of both frameworks are, of floats and of known integers alike.
 
-use cryptflow_graph::Op;
+use cryptflow_graph::NodeId;
 use cryptflow_ring::Movement;
 
 use crate::node::{Message, Node, Results, Value};
@@ -80,30 +80,21 @@ impl<M: Message> Node<'_, M> {
 
     /// Known indices; those that depend on an input would show it.
     pub(crate) fn indices(&self, i: usize) -> Result<Ints, Fault> {
-        self.ints(i).map_err(|fault| match (fault, self.found_by(i)) {
-            (Fault::Unsupported(_), Some(found)) => Fault::from(format!(
-                "picks elements by the place that {found} has found, which would show it. End the model before it (--output \
-                 {found}): whoever opens the place looks it up"
-            )),
-            (Fault::Unsupported(_), None) => Fault::from(
-                "picks elements by indices that depend on an input, which would show them (as the look-up of a word in an \
-                 embedding does). Do the look-up before the input, and cut the graph behind it with --input NAME=SHAPE",
+        self.ints(i).map_err(|fault| match fault {
+            Fault::Unsupported(_) => Fault::from(
+                "picks elements by several indices each that depend on an input, which would show them. Do the look-up \
+                 before the input, and cut the graph behind it with --input NAME=SHAPE; a Gather along one axis can be \
+                 by secret ids",
             ),
-            (other, _) => other,
+            other => other,
         })
     }
 
-    /// The arg-max, or the like, that operand `i` is, as it is or moved.
-    fn found_by(&self, i: usize) -> Option<String> {
-        let Ok(Value::Tensor(id)) = self.operand(i) else { return None };
-        let mut node = self.graph.node(*id);
-        loop {
-            match (&node.op, node.inputs.as_slice()) {
-                (Op::Order(_), _) => return Some(node.name.clone()),
-                (Op::Identity | Op::Movement(_), &[operand]) => node = self.graph.node(operand),
-                // Nothing else is a place.
-                _ => return None,
-            }
+    /// The node of indices that are secret; nothing where they are known.
+    pub(crate) fn secret_indices(&self, i: usize) -> Option<NodeId> {
+        match self.operand(i) {
+            Ok(Value::Tensor(id)) if self.constant_of(*id).is_none() => Some(*id),
+            Ok(_) | Err(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@ mod checked;
 mod demand;
 mod digest;
 pub mod file;
+mod given;
 pub mod guard;
 pub mod liveness;
 pub mod program;

@@ -122,6 +122,11 @@ pub struct Input {
     /// they have to be: powers of two. Empty where all are one. `low` and `high` are of the products.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub factors: Vec<f64>,
+    /// Of ids (of words, of categories): how many there are. A client makes a row of so many integers
+    /// of each id, one at its place and zeros elsewhere, so that the last axis of the value is one
+    /// that what is given does not have. `low` and `high` are of the ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
 }
 
 /// What a client still applies to an opened output, in the clear.

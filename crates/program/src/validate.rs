@@ -176,6 +176,17 @@ fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
         {
             return fail("its preprocessing has a number that is infinite, or divides by zero".into());
         }
+        if let Some(classes) = input.classes {
+            if value.shape.last() != Some(&classes) {
+                return fail(format!("has rows of {classes} for its ids, and the shape {:?}", value.shape));
+            }
+            if (value.scale, value.low, value.high) != (0, 0, 1) {
+                return fail("has ids, and is not made of zeros and ones".into());
+            }
+            if !input.factors.is_empty() || input.low < 0.0 || input.high > (classes - 1) as f64 {
+                return fail(format!("has other ids than 0 to {}", classes - 1));
+            }
+        }
         if let Some(slot) = state.defined.get_mut(index) {
             *slot = true;
         }

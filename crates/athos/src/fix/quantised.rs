@@ -197,13 +197,23 @@ impl<'a> Writer<'a> {
 
     fn inputs(&self, outside: &Outside) -> Vec<Input> {
         let Chosen { plan, choice, bounds, .. } = self.chosen;
-        let input = |i: usize| Input {
-            name: plan.values[i].name.clone(),
-            value: ValueId(i),
-            low: bounds[i].low as f64 / exp2(plan.values[i].scale(choice.scale)),
-            high: bounds[i].high as f64 / exp2(plan.values[i].scale(choice.scale)),
-            preprocessing: outside.preprocessing.get(i).cloned().unwrap_or_default(),
-            factors: outside.factors.get(i).cloned().unwrap_or_default(),
+        let input = |i: usize| {
+            let real = |units: i64| units as f64 / exp2(plan.values[i].scale(choice.scale));
+            let classes = plan.ids.get(&i).copied();
+            // Of ids, what is given is bounded by how many there are.
+            let (low, high) = match classes {
+                Some(classes) => (0.0, classes.saturating_sub(1) as f64),
+                None => (real(bounds[i].low), real(bounds[i].high)),
+            };
+            Input {
+                name: plan.values[i].name.clone(),
+                value: ValueId(i),
+                low,
+                high,
+                preprocessing: outside.preprocessing.get(i).cloned().unwrap_or_default(),
+                factors: outside.factors.get(i).cloned().unwrap_or_default(),
+                classes,
+            }
         };
         (0..plan.inputs).map(input).collect()
     }

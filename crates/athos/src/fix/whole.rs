@@ -23,7 +23,9 @@ fn is_whole(node: &Node, known: &[bool]) -> bool {
     match &node.op {
         Op::Input => false,
         Op::Constant(array) => array.data.iter().all(|v| v.fract() == 0.0),
-        Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(Order::ArgMax { .. }) => true,
+        Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(Order::ArgMax { .. } | Order::OneHot { .. }) => {
+            true
+        }
         Op::Order(Order::TopK { indices, .. }) => *indices || all(),
         Op::Arithmetic(Arithmetic::Select) => node.inputs.iter().skip(1).all(|id| known[id.0]),
         Op::Arithmetic(

@@ -98,8 +98,16 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         listing.name, listing.ring_bits, listing.scale, listing.digest
     );
     for input in listing.inputs {
-        let dimensions = program.values.get(input.value.0).map_or(String::new(), |v| shape(&v.shape));
-        text += &format!("input {} {dimensions}, from {:.4} to {:.4}\n", input.name, input.low, input.high);
+        let dimensions = input.given_shape(program).map_or(String::new(), shape);
+        text += &match input.classes {
+            Some(classes) => {
+                let last = classes.saturating_sub(1);
+                format!("input {} {dimensions}, ids from 0 to {last}, shared as one-hot rows\n", input.name)
+            }
+            None => {
+                format!("input {} {dimensions}, from {:.4} to {:.4}\n", input.name, input.low, input.high)
+            }
+        };
     }
     for output in listing.outputs {
         let dimensions = program.values.get(output.value.0).map_or(String::new(), |v| shape(&v.shape));

@@ -89,6 +89,7 @@ impl Building {
                 high: 1.0,
                 preprocessing: Preprocessing::default(),
                 factors: Vec::new(),
+                classes: None,
             }],
             outputs: Vec::new(),
             guard: None,

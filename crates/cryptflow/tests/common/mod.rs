@@ -93,6 +93,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
             high: 10.0,
             preprocessing: Default::default(),
             factors: Vec::new(),
+            classes: None,
         }],
         outputs,
         guard: None,

@@ -52,6 +52,7 @@ pub fn repeating(elements: usize) -> Program {
             high: 2.0,
             preprocessing: Default::default(),
             factors: Vec::new(),
+            classes: None,
         }],
         outputs: vec![Output {
             name: "y".into(),

@@ -57,6 +57,14 @@ pub(crate) fn judge(case: &Case) -> [Verdict; 4] {
             .iter()
             .map(|&id| inputs.iter().find(|(name, _)| *name == graph.node(id).name).unwrap().1.clone())
             .collect();
+        let refused = graph.inputs.iter().zip(&inputs).any(|(&id, x)| {
+            let none = |classes| x.data.iter().any(|&v| v < 0.0 || v >= classes as f32);
+            graph.classes(id).is_some_and(none)
+        });
+        if refused {
+            refusals[0] = Some("a client gives no ids that count from the end, or that there are not".into());
+            continue;
+        }
         let known = graph.outputs.iter().all(|&id| matches!(graph.node(id).op, Op::Constant(_)));
         if floats.is_none() {
             let verdict = match as_floats(&graph, &inputs, &expected, case) {

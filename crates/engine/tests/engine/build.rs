@@ -53,6 +53,7 @@ pub(crate) fn program(
             high: 100.0,
             preprocessing: Default::default(),
             factors: Vec::new(),
+            classes: None,
         }],
         outputs: vec![Output {
             name: "y".into(),

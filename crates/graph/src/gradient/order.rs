@@ -1,4 +1,4 @@
-//! Gradients of arg-max and top-k: places do not change with values, and chosen elements go back.
+//! Gradients of arg-max, top-k and one-hot rows: places do not change with values, and chosen elements go back.
 
 use super::Step;
 use crate::graph::Array;
@@ -7,7 +7,7 @@ use crate::operations::{OpError, Order};
 
 pub(super) fn towards(order: &Order, step: &Step<'_>) -> Result<Option<Array>, OpError> {
     match *order {
-        Order::ArgMax { .. } | Order::TopK { indices: true, .. } => Ok(None),
+        Order::ArgMax { .. } | Order::TopK { indices: true, .. } | Order::OneHot { .. } => Ok(None),
         Order::TopK { axis, k, largest, indices: false } => {
             let x = step.only(order.name())?;
             let mut back = vec![0.0; x.data.len()];

@@ -105,7 +105,7 @@ pub enum Op {
     Pool(Pool),
     /// A reduction over axes.
     Reduce(Reduce),
-    /// Arg-max or top-k.
+    /// Arg-max, top-k, or ids as one-hot rows.
     Order(Order),
     /// A movement of elements: reshape, transpose, pad, slice, concatenation, broadcast.
     Movement(Movement),

@@ -1,4 +1,4 @@
-//! What is largest along an axis: arg-max and top-k.
+//! Places along an axis: what is largest there (arg-max and top-k), and ids as rows with a one at their place.
 
 use super::transposed::{BeforeTranspose, reduced};
 use super::{OpError, operands};
@@ -6,7 +6,7 @@ use crate::graph::Array;
 use crate::range::Range;
 use crate::ranges::Operands;
 
-/// What is largest along an axis.
+/// What is largest along an axis, or a place along one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// Index of the largest element along an axis, the lowest one of several. The result holds
@@ -28,6 +28,13 @@ pub enum Order {
         /// Where they are, not what they are.
         indices: bool,
     },
+    /// Ids, the operand's integers, as rows along a new last axis: one at the place that the id says,
+    /// zero elsewhere. What is no place on the axis is zero everywhere. A client gives an input in this
+    /// form, so its ids stay secret.
+    OneHot {
+        /// How long the new axis is.
+        classes: usize,
+    },
 }
 
 impl Order {
@@ -36,13 +43,20 @@ impl Order {
         match self {
             Order::ArgMax { .. } => "arg max",
             Order::TopK { .. } => "top k",
+            Order::OneHot { .. } => "one-hot",
         }
     }
 
     pub(super) fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, OpError> {
         let [x] = operands(self.name(), "one", inputs)?;
         let mut shape = x.to_vec();
-        let (Order::ArgMax { axis } | Order::TopK { axis, .. }) = *self;
+        let axis = match *self {
+            Order::ArgMax { axis } | Order::TopK { axis, .. } => axis,
+            Order::OneHot { classes } => {
+                shape.push(classes);
+                return Ok(shape);
+            }
+        };
         let Some(length) = shape.get_mut(axis) else {
             return Err(OpError::shape(self.name(), format!("the operand {x:?} has no axis {axis}")));
         };
@@ -59,6 +73,7 @@ impl Order {
             Order::ArgMax { .. } => {
                 shape.remove(axis);
             }
+            Order::OneHot { .. } => {}
         }
         Ok(shape)
     }
@@ -68,6 +83,7 @@ impl Order {
         let (axis, k, largest, indices) = match *self {
             Order::ArgMax { axis } => (axis, 1, true, true),
             Order::TopK { axis, k, largest, indices } => (axis, k, largest, indices),
+            Order::OneHot { classes } => return Array::new(result, one_hot(&x.data, classes)),
         };
         let mut out = vec![0.0; result.iter().product()];
         for_each_best(x, axis, k, largest, |at, from, to| {
@@ -82,6 +98,7 @@ impl Order {
                 Range { low: 0.0, high: f64::INFINITY }
             }
             Order::TopK { indices: false, .. } => x,
+            Order::OneHot { .. } => Range { low: 0.0, high: 1.0 },
         }
     }
 
@@ -92,6 +109,7 @@ impl Order {
             Order::ArgMax { axis } => up_to(length(*axis).saturating_sub(1)),
             Order::TopK { indices: true, axis, .. } => up_to(length(*axis)),
             Order::TopK { indices: false, .. } => given.filled(given.whole(0)),
+            Order::OneHot { .. } => up_to(1),
         }
     }
 
@@ -101,10 +119,22 @@ impl Order {
                 let (_, left) = reduced(&[*axis], false, permutation)?;
                 Some(BeforeTranspose::of_first(Order::ArgMax { axis: *permutation.get(*axis)? }, &left))
             }
-            // The client sorts along the axis that it is told.
-            Order::TopK { .. } => None,
+            // The client sorts along the axis that it is told, and makes rows of ids as it is given them.
+            Order::TopK { .. } | Order::OneHot { .. } => None,
         }
     }
+}
+
+/// Rows of so many numbers, one for each id.
+fn one_hot(ids: &[f32], classes: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; ids.len() * classes];
+    for (id, row) in ids.iter().zip(rows.chunks_mut(classes.max(1))) {
+        let id = id.round();
+        if let Some(one) = (id >= 0.0).then(|| row.get_mut(id as usize)).flatten() {
+            *one = 1.0;
+        }
+    }
+    rows
 }
 
 /// Shows each of the `k` best elements along an axis: its index along the axis, where it is, and

@@ -377,6 +377,7 @@ fn the_first_of_equal_elements() {
 fn orders() {
     for axis in 0..3 {
         one(Order::ArgMax { axis }, &[&[2, 3, 2]]);
+        one(Order::OneHot { classes: 2 + axis }, &[&[2, 3, 2]]);
         for (k, largest, indices) in [(1, true, false), (2, true, false), (2, false, false), (2, true, true)]
         {
             one(Order::TopK { axis, k, largest, indices }, &[&[2, 3, 2]]);

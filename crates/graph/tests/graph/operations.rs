@@ -333,6 +333,13 @@ fn top_k_sorts_and_takes_the_first_of_several() {
     }
 }
 
+#[test]
+fn ids_have_rows_with_a_one_at_their_place() {
+    let x = Array::new(vec![2, 2], vec![0.0, 2.0, 3.0, -1.0]).unwrap();
+    let want = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+    close(&Op::Order(Order::OneHot { classes: 3 }).evaluate(&[&x]).unwrap(), &[2, 2, 3], &want, "three ids");
+}
+
 /// Each function at a few points, with values computed elsewhere to more digits than a float has.
 #[test]
 fn functions_at_points() {

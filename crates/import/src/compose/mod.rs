@@ -1,10 +1,11 @@
 //! What importers compose of the graph's operations, because the graph has no operation of its own
 //! for it: three-dimensional and transposed convolutions, three-dimensional pools, sums of
-//! products, linear maps along an axis. Channels come last throughout.
+//! products, linear maps along an axis, tables that secret ids are looked up in. Channels come last throughout.
 
 mod along;
 mod convolution;
 mod count;
+mod look_up;
 mod pool;
 mod product;
 mod transposed;
@@ -18,6 +19,7 @@ use cryptflow_graph::{Linear, NodeId, Reduce, Reduction};
 pub(super) use along::{Weights, along, local_response};
 pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
+pub(super) use look_up::{Ids, elements_looked_up, looked_up, rows};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul, numpy_product};
 pub(super) use transposed::{Transposed, transposed};

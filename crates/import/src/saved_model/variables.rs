@@ -227,10 +227,11 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// The variables that loops and branches get, which read them themselves.
+    /// The variables that loops, branches and look-ups get, which read them themselves.
     fn handed_on(&self, needed: &[usize]) -> HashSet<usize> {
-        let control = needed.iter().filter(|&&i| self.node(i).is_some_and(|n| is_control(&n.op)));
-        let operands = control.flat_map(|&i| {
+        let reads = |op: &str| is_control(op) || op == "ResourceGather";
+        let readers = needed.iter().filter(|&&i| self.node(i).is_some_and(|n| reads(&n.op)));
+        let operands = readers.flat_map(|&i| {
             let count = self.node(i).map_or(0, |n| n.input.len());
             (0..count).filter_map(move |o| self.source(self.operand(i, o)?)).map(|(node, _)| node)
         });

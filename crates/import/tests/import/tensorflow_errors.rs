@@ -112,9 +112,6 @@ fn unsupported_nodes_say_what_to_do() {
         ("filter is computed from an input", |b| {
             b.node("y", "Conv2D", &["x", "x"], &[]);
         }),
-        ("indices that depend on an input", |b| {
-            b.floats("c", &[4], &[1.0; 4]).node("y", "Gather", &["c", "x"], &[]);
-        }),
         ("known when compiling", |b| {
             b.node("y", "Reshape", &["x", "x"], &[]);
         }),

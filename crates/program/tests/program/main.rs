@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod file;
+mod given;
 mod sample;
 mod validate;
 mod whole_file;

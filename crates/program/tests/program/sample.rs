@@ -60,6 +60,7 @@ pub(crate) fn program() -> Program {
                 ..Default::default()
             },
             factors: vec![1.0, 4.0],
+            classes: None,
         }],
         outputs: vec![Output {
             name: "softmax".into(),

@@ -83,6 +83,13 @@ const BROKEN: &[Breakage] = &[
     ("input range", "real numbers", |p| p.inputs[0].low = f64::NAN),
     ("input divides by zero", "preprocessing", |p| p.inputs[0].preprocessing.std = vec![0.0]),
     ("input too large", "need 41 bits", |p| p.values[0].high = 1 << 39),
+    ("ids without rows", "rows of 7", |p| p.inputs[0].classes = Some(7)),
+    ("ids with fractions", "zeros and ones", |p| p.inputs[0].classes = p.values[0].shape.last().copied()),
+    ("ids that there are not", "other ids than 0 to 1", |p| {
+        (p.inputs[0].classes, p.inputs[0].high) = (Some(2), 2.0);
+        (p.values[0].scale, p.values[0].low, p.values[0].high) = (0, 0, 1);
+        p.inputs[0].factors.clear();
+    }),
     ("output id", "never computed", |p| p.outputs[0].value = ValueId(99)),
     ("output freed", "freed before the end", |p| p.steps[10].last_uses.push(ValueId(11))),
     ("used before computed", "before it is computed", |p| p.steps.swap(0, 1)),

@@ -31,7 +31,11 @@ pub(crate) fn factors(bounded: &Bounded<'_>) -> Vec<Vec<f64>> {
         let shape = &graph.node(id).shape;
         let columns = shape.last().copied().unwrap_or(1);
         match &bounded.examples {
-            Some(examples) if (2..=3).contains(&shape.len()) && COLUMNS.contains(&columns) => {
+            Some(examples)
+                if (2..=3).contains(&shape.len())
+                    && COLUMNS.contains(&columns)
+                    && graph.classes(id).is_none() =>
+            {
                 powers(&ranges(examples.inputs.iter().filter_map(|e| e.get(index)), columns))
             }
             _ => Vec::new(),

@@ -13,6 +13,7 @@ mod flags;
 mod floor;
 mod function;
 pub(crate) mod gaps;
+mod ids;
 mod linear;
 mod merge;
 mod movement;
@@ -147,6 +148,8 @@ pub(crate) struct Lowering<'a> {
     /// Functions' results that have bounds within which no operand was beyond what the function is made
     /// for.
     short_of_ends: HashMap<usize, Bounds>,
+    /// Inputs that are given as ids: the value of their rows.
+    rows_of_ids: HashMap<NodeId, usize>,
     /// What the client would apply, computed after all because a node inside of the graph uses it.
     inside: HashMap<NodeId, usize>,
     /// Outputs that have [`PlanOutput::spare`] bits.
@@ -194,6 +197,7 @@ pub(crate) fn lower<'a>(
         sure: sure_counts(graph, &wholes),
         wholes,
         short_of_ends: HashMap::new(),
+        rows_of_ids: HashMap::new(),
         inside: HashMap::new(),
         spared: HashSet::new(),
         refused: Vec::new(),
@@ -218,6 +222,10 @@ impl Lowering<'_> {
                 self.refuse(id, reason);
                 continue;
             }
+            if let Some(classes) = self.graph.classes(id) {
+                self.lower_ids(id, classes);
+                continue;
+            }
             let blank = self.blank(id, self.own_shape(id), self.range(id));
             let extra = self.extra_of(id);
             // What clients may send is said by the margin alone.
@@ -226,6 +234,7 @@ impl Lowering<'_> {
             self.lowered[id.0] = Lowered::Value(value);
         }
         self.plan.inputs = self.graph.inputs.len();
+        self.count_ids();
     }
 
     /// Every node that an output needs becomes steps, or is refused; those that use a refused one

@@ -230,6 +230,8 @@ pub struct FunctionReport {
 pub(crate) struct Plan {
     pub(crate) inputs: usize,
     pub(crate) values: Vec<PlanValue>,
+    /// Of inputs that are given as ids, how many ids there are.
+    pub(crate) ids: HashMap<usize, usize>,
     pub(crate) weights: Vec<PlanWeight>,
     /// Where the weights are that hold these numbers in this shape.
     known_weights: HashMap<(usize, Vec<usize>), usize>,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use cryptflow_graph::Array;
-use cryptflow_program::Checked;
+use cryptflow_program::{Checked, Input};
 
 use super::{Outside, Quantised, quantise};
 
@@ -12,7 +12,6 @@ use crate::fix::bounded::agreement::Agreement;
 use crate::fix::chosen::Chosen;
 use crate::fix::chosen::search::Touchstone;
 use crate::fix::runner::{FixedRunner, LoadedProgram};
-use crate::fix::units::exp2;
 
 /// Makes the program of a choice and runs it, as often as the touchstone says: to the end, or until an
 /// example is found on which it does not agree.
@@ -49,12 +48,13 @@ pub(crate) fn run(
     example: &[Array],
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
-    let unit = |index: usize| exp2(program.values.get(index).map_or(0, |v| v.scale));
     let inputs: Vec<Vec<i64>> = example
         .iter()
-        .enumerate()
-        .map(|(index, array)| {
-            array.data.iter().map(|&v| (f64::from(v) * unit(index)).round() as i64).collect()
+        .zip(&program.inputs)
+        .map(|(array, input)| {
+            // Examples have been multiplied with the factors of their columns.
+            let input = Input { factors: Vec::new(), ..input.clone() };
+            input.integers(&array.data, program.scale_of(input.value))
         })
         .collect();
     Ok(loaded.run(&inputs, &mut |id, data| observe(id.0, data))?)

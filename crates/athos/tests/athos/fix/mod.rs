@@ -8,6 +8,7 @@ mod executor;
 mod flags;
 mod graphs;
 mod hidden;
+mod ids;
 mod integers;
 mod judged;
 mod near_zero;

@@ -78,9 +78,8 @@ fn run(job: &Job<'_>, links: Vec<Link>, processes: &[u32]) -> Result<Taken> {
         let (Some(example), Some(expected)) = (job.examples.get(index), job.expected.get(index)) else {
             return Err(Error::new("there are no examples, or no answers to them"));
         };
-        let answer = client
-            .infer(&[fixed::encode_input(example, input.scale, placeholder)], &mut |_| ())
-            .map_err(Error::new)?;
+        let answer =
+            client.infer(&[placeholder.integers(example, input.scale)], &mut |_| ()).map_err(Error::new)?;
         taken.seconds.push(answer.online.as_secs_f64());
         let sent: Vec<u64> = answer.records.iter().map(|r| r.sent.iter().sum()).collect();
         taken.bytes = sent.iter().sum();

@@ -2,14 +2,15 @@
 
 use cryptflow_ring::Movement;
 
-use super::{Node, Results, Row, Value, row};
+use super::{Node, Number, Results, Row, Value, row};
+use crate::compose::{self, Ids};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, axis, fits, place};
 use cryptflow_graph::NodeId;
 
 pub(super) const TABLE: &[Row] = &[
-    row("Gather", gather, doc::MOVEMENT.note("the indices are public")),
-    row("GatherElements", gather_elements, doc::MOVEMENT.note("the indices are public")),
+    row("Gather", gather, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
+    row("GatherElements", gather_elements, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
     row("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
     row("ScatterElements", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
     row("Scatter", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
@@ -42,9 +43,19 @@ fn picked(node: &mut Node<'_>, value: &Value, places: &[Option<usize>], shape: V
     node.moved(value, steps)
 }
 
+/// Integers that are secret, and that elements are picked by.
+pub(super) fn ids(node: &Node<'_>, operand: usize) -> Option<Ids> {
+    let id = node.secret_indices(operand).filter(|_| node.number(operand) == Number::Integer)?;
+    Some(Ids { node: id, from_end: true })
+}
+
 fn gather(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
+    if let Some(ids) = ids(node, 1) {
+        let table = node.tensor(0)?;
+        return node.composed(|c| compose::looked_up(c, table, at, ids));
+    }
     let wanted = node.indices(1)?;
     let places = wanted.data.iter().map(|&i| place(i, from[at])).collect::<Result<Vec<_>, _>>()?;
     node.gathered(&value, at, places, &wanted.shape)
@@ -69,6 +80,10 @@ fn element_places(wanted: &Ints, from: &[usize], at: usize) -> Result<Vec<usize>
 fn gather_elements(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
+    if let Some(ids) = ids(node, 1) {
+        let x = node.tensor(0)?;
+        return node.composed(|c| compose::elements_looked_up(c, x, at, ids));
+    }
     let wanted = node.indices(1)?;
     let places: Vec<_> = element_places(&wanted, &from, at)?.into_iter().map(Some).collect();
     picked(node, &value, &places, wanted.shape)

@@ -1,5 +1,6 @@
 //! Values that follow from shapes alone, or from other known values.
 
+use super::gather::ids;
 use super::{Gives, Node, Number, Results, Row, Value, row};
 use crate::budget::check_made;
 use crate::docs as doc;
@@ -15,7 +16,7 @@ pub(super) const TABLE: &[Row] = &[
     row("ConstantOfShape", filled, doc::KNOWN).gives(Gives::All(Number::Float)),
     row("Range", |n| n.counted(), doc::KNOWN).gives(Gives::All(Number::Float)),
     row("EyeLike", identity_matrix, doc::KNOWN).gives(Gives::All(Number::Float)),
-    row("OneHot", one_hot, doc::KNOWN.note("of known indices")).gives(Gives::Like(2)),
+    row("OneHot", one_hot, doc::COMPARISON.note(doc::notes::ONE_HOT)).gives(Gives::Like(2)),
     row("NonZero", non_zero, doc::KNOWN.note("of known values")),
 ];
 
@@ -66,6 +67,12 @@ fn identity_matrix(node: &mut Node<'_>) -> Results {
 /// Negative indices count from the end.
 fn one_hot(node: &mut Node<'_>) -> Results {
     let depth = node.int(1)?;
+    if let Some(ids) = ids(node, 0) {
+        let values = node.known(2)?;
+        let [off, on] =
+            <[f32; 2]>::try_from(values.data.as_slice()).map_err(|_| "needs two values, off and on")?;
+        return node.one_hot_of(ids, [off, on]);
+    }
     let indices = node.ints(0)?.map(|i| if i < 0 { i.saturating_add(depth) } else { i });
     let (values, shape) = node.shaped(2)?;
     if shape != [2] {

@@ -1,22 +1,22 @@
 //! Elements at known places, and sums along an axis.
 
 use super::{Node, Results, Row, Value, row};
-use crate::compose;
+use crate::compose::{self, Ids};
 use crate::docs as doc;
 use crate::value::Ints;
 use cryptflow_graph::Array;
 
 pub(super) const TABLE: &[Row] = &[
-    row("GatherV2", gather, doc::MOVEMENT.note("the indices are public; not with `batch_dims`")),
-    row("Gather", gather, doc::MOVEMENT.note("the indices are public")),
-    row("OneHot", one_hot, doc::KNOWN.note("of known indices")),
+    row("GatherV2", gather, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
+    row("Gather", gather, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
+    row("ResourceGather", gather, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
+    row("OneHot", one_hot, doc::COMPARISON.note(doc::notes::ONE_HOT)),
     row("Cumsum", |n| n.cumulated(), doc::LINEAR.note(doc::notes::TRIANGLE)),
     row("LRN", lrn, doc::POWER.note("of a sum of squares of neighbours, and a product; channels last")),
 ];
 
 fn gather(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
-    let indices = node.indices(1)?;
     let axis = if node.has(2) { node.int(2)? } else { 0 };
     let axis = crate::value::axis(axis, from.len())?;
     if node.attr_int("batch_dims", 0)? != 0 {
@@ -24,6 +24,11 @@ fn gather(node: &mut Node<'_>) -> Results {
              indices to match"
             .into());
     }
+    if let Some(ids) = node.secret_indices(1) {
+        let table = node.tensor(0)?;
+        return node.composed(|c| compose::looked_up(c, table, axis, Ids { node: ids, from_end: false }));
+    }
+    let indices = node.indices(1)?;
     // Negative ones are none here.
     let place = |&i: &i64| usize::try_from(i).ok().filter(|&i| i < from[axis]);
     let places = indices.data.iter().map(place).collect::<Option<Vec<_>>>();
@@ -32,6 +37,10 @@ fn gather(node: &mut Node<'_>) -> Results {
 }
 
 fn one_hot(node: &mut Node<'_>) -> Results {
+    if let Some(ids) = node.secret_indices(0) {
+        let [on, off] = [node.known_number(2)?, node.known_number(3)?];
+        return node.one_hot_of(Ids { node: ids, from_end: false }, [off, on]);
+    }
     let values = match (node.operand(2)?, node.operand(3)?) {
         (Value::Int(_), Value::Int(_)) => Value::Int(Ints::vector(vec![node.int(3)?, node.int(2)?])),
         _ => {

@@ -73,7 +73,6 @@ const VARIABLES: &[&str] = &[
     "Variable",
     "VariableV2",
     "AssignVariableOp",
-    "ResourceGather",
     "VarIsInitializedOp",
     "Assign",
     "RestoreV2",

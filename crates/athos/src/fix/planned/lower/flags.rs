@@ -6,7 +6,7 @@
 //! its way (a choice between flags) becomes a flag again where it is used, by a comparison with a
 //! half.
 
-use cryptflow_graph::{Arithmetic, Graph, NodeId, Op, Reduce, Reduction};
+use cryptflow_graph::{Arithmetic, Graph, NodeId, Op, Order, Reduce, Reduction};
 use cryptflow_operation::Bounds;
 
 use super::super::plan::{self, Operation, PlanValue};
@@ -30,7 +30,7 @@ pub(super) fn booleans(graph: &Graph) -> Vec<bool> {
     for (index, node) in graph.nodes.iter().enumerate() {
         let all = |ids: &[NodeId]| ids.iter().all(|i| known[i.0]);
         known[index] = match &node.op {
-            Op::Arithmetic(Arithmetic::Compare(_)) => true,
+            Op::Arithmetic(Arithmetic::Compare(_)) | Op::Order(Order::OneHot { .. }) => true,
             Op::Constant(array) => array.data.iter().all(|&v| v == 0.0 || v == 1.0),
             Op::Arithmetic(Arithmetic::Mul | Arithmetic::Maximum | Arithmetic::Minimum)
             | Op::Identity

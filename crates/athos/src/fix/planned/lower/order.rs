@@ -1,4 +1,5 @@
-//! What is largest along an axis: arg-max and top-k, which are the client's at outputs.
+//! What is largest along an axis: arg-max and top-k, which are the client's at outputs. Ids as one-hot rows are
+//! the client's at inputs, see [`super::ids`].
 
 use cryptflow_graph::{Activation, NodeId, Op, Order};
 use cryptflow_program::OutputTransform;
@@ -39,6 +40,7 @@ impl Lowering<'_> {
         match *order {
             Order::ArgMax { axis } => self.arg_max(id, axis),
             Order::TopK { axis, k, largest, indices } => self.top_k(id, axis, k, largest, indices),
+            Order::OneHot { classes } => self.one_hot(id, classes),
         }
     }
 

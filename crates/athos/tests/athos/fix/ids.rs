@@ -47,7 +47,8 @@ fn ids_are_given_as_rows_and_looked_up() {
     };
     let examples: Vec<Vec<Array>> = (0..40).map(row).collect();
     let options = CompileOptions::default();
-    let model = compile(&graph, Bounds::Examples(examples.clone()), &options, &Naive::noisy(2), &mut |_| ()).unwrap();
+    let model =
+        compile(&graph, Bounds::Examples(examples.clone()), &options, &Naive::noisy(2), &mut |_| ()).unwrap();
     let input = &model.program.inputs[0];
     assert_eq!((input.classes, input.low, input.high), (Some(9), 0.0, 8.0));
     assert_eq!(input.given_shape(&model.program), Some(&[1, IDS][..]));

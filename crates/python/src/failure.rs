@@ -122,7 +122,7 @@ impl From<InputError> for Failure {
             | InputError::Empty { .. }
             | InputError::Preprocess { .. } => "input-shape",
             InputError::NotFinite { .. } => "input-not-finite",
-            InputError::Range { .. } => "input-range",
+            InputError::Range { .. } | InputError::Id { .. } => "input-range",
             InputError::Rows { .. } => "input-rows",
             InputError::UnknownName { .. } | InputError::MissingArray { .. } | InputError::TooMany { .. } => {
                 "input-name"

@@ -323,6 +323,7 @@ impl Making {
                 high: 10.0,
                 preprocessing: Default::default(),
                 factors: Vec::new(),
+                classes: None,
             });
         }
         for _ in 0..STEPS {

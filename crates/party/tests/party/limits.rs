@@ -29,6 +29,7 @@ fn program(elements: usize) -> Checked {
             high: 0.25,
             preprocessing: Default::default(),
             factors: Vec::new(),
+            classes: None,
         }],
         outputs: vec![Output {
             name: "y".into(),

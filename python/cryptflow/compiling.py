@@ -33,6 +33,7 @@ def compile(
     weight_bits: int | None = None,
     hide_logits: bool = False,
     guard: bool = False,
+    network: str = "lan",
     name: str | None = None,
     resize: tuple[int, int] | None = None,
     crop: tuple[int, int] | None = None,
@@ -85,6 +86,10 @@ def compile(
     guard
         Have the parties compare every value with its bounds, and give no output where one is outside: an input
         unlike the calibration data gets an `InputError` (`input-held-back`) and never a wrong answer.
+    network
+        The network between the parties: `"lan"` (one room), `"wan"` (two cities: 40 ms and 100 Mbit/s), or its
+        round trip in milliseconds and the Mbit/s of a link, as in `"40,200"`. The slower a round trip, the more bytes
+        are spent on fewer rounds.
     name
         The model's name in reports.
     resize
@@ -144,6 +149,7 @@ def compile(
         "weight-bits": weight_bits,
         "hide-logits": hide_logits or None,
         "guard": guard or None,
+        "network": None if network == "lan" else network,
     }
     options: dict[str, Any] = {
         "import": imported(inputs, outputs, signature, batch),
@@ -157,6 +163,7 @@ def compile(
         "weight_bits": weight_bits,
         "hide_logits": hide_logits,
         "guard": guard,
+        "network": network,
         "name": name,
         "preprocessing": {
             "resize": _pair(resize, "resize"),

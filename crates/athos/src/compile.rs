@@ -93,6 +93,7 @@ pub fn compile(
         preprocessing: options.preprocessing.clone(),
         factors,
         batch: options.batch,
+        bits_per_round: options.bits_per_round,
         digits: bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default(),
         classes: graph.class_names.clone(),
     };

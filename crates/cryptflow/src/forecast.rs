@@ -60,7 +60,7 @@ pub fn forecast(
     network: Option<Network>,
     machines: Machines,
 ) -> Result<Forecast> {
-    let costs = protocol.costs(program.ring_bits);
+    let costs = protocol.costs(program.ring_bits, program.bits_per_round);
     let estimate = estimate(program, costs.as_ref()).map_err(Error::new)?;
     let agreement = commitments::cost(protocol.facts().parties);
     let slowed = match machines {

@@ -103,6 +103,9 @@ pub struct Listing<'a> {
     pub ring_bits: u32,
     /// Fractional bits of activations.
     pub scale: u32,
+    /// What a round is worth, in bits that a link carries meanwhile, where the program is for no local network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits_per_round: Option<u64>,
     /// The inputs.
     pub inputs: &'a [Input],
     /// The outputs.
@@ -127,7 +130,7 @@ pub fn listing<'a>(
     report: Option<&'a serde_json::Value>,
     protocol: ProtocolName,
 ) -> Result<Listing<'a>> {
-    let costs = protocol.costs(program.ring_bits);
+    let costs = protocol.costs(program.ring_bits, program.bits_per_round);
     let estimate = estimate(program, costs.as_ref()).map_err(Error::new)?;
     let dealer = protocol.facts().dealer;
     let rings = program.rings();
@@ -183,6 +186,7 @@ pub fn listing<'a>(
         protocol: protocol.name(),
         ring_bits: program.ring_bits,
         scale: program.scale,
+        bits_per_round: program.bits_per_round,
         inputs: &program.inputs,
         outputs: &program.outputs,
         layers,

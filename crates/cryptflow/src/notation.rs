@@ -41,9 +41,41 @@ pub enum NotationError {
     /// What an input is bound to.
     #[error("it must be the name of an input and a value, as in is_training=false or sr=16000")]
     Set,
+    /// A network.
+    #[error(
+        "it must be lan, wan, or a round trip and what a link carries, in milliseconds and Mbit/s or with their units, as in 40,100 or 40ms,1gbit"
+    )]
+    Network,
     /// A time.
     #[error("seconds since 1970, or a date such as 2026-03-01")]
     Time,
+}
+
+/// What a round is worth on a network, in the bits that a link carries meanwhile; none on a local one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundWorth(pub Option<u64>);
+
+/// A network: `lan`, `wan` (40 ms and 100 Mbit/s), or its round trip, as [`milliseconds`], and what a link
+/// carries, as [`megabits`]: `40,100`.
+///
+/// # Errors
+/// How it is written.
+pub fn network(text: &str) -> Result<RoundWorth, NotationError> {
+    let parts: Vec<&str> = match text {
+        "lan" => return Ok(RoundWorth(None)),
+        "wan" => vec!["40", "100"],
+        other => other.split(',').collect(),
+    };
+    let (Some(ms), Some(mbit), 2) = (parts.first(), parts.get(1), parts.len()) else {
+        return Err(NotationError::Network);
+    };
+    let number =
+        |read: fn(&str) -> Result<f64, NotationError>, text| read(text).map_err(|_| NotationError::Network);
+    let (ms, mbit) = (number(milliseconds, ms)?, number(megabits, mbit)?);
+    let bits = ms * mbit * 1e3;
+    // An hour, and a link that carries a terabit in a second.
+    let is_one = ms >= 0.0 && mbit > 0.0 && ms <= 3.6e6 && mbit <= 1e6;
+    if is_one { Ok(RoundWorth(Some(bits.round() as u64))) } else { Err(NotationError::Network) }
 }
 
 /// `auto`, or a number of bits.

@@ -80,7 +80,9 @@ fn measure(example: &Example) -> Result<Measured> {
     let compiled =
         compile(&graph, Bounds::Ranges(ranges), &options, &ClearRunner, &mut |_| ()).map_err(Error::new)?;
     let program = &compiled.program;
-    let cost = estimate(program, PRICED.costs(program.ring_bits).as_ref()).map_err(Error::new)?.total;
+    let cost = estimate(program, PRICED.costs(program.ring_bits, program.bits_per_round).as_ref())
+        .map_err(Error::new)?
+        .total;
     let elements = |shape: &[usize]| shape.iter().product::<usize>();
     let unit = f64::from(program.scale).exp2();
     // Every input goes evenly through the range, each with another step.

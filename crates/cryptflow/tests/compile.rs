@@ -100,6 +100,67 @@ fn the_shipped_model() {
     assert_eq!(model.report.unwrap()["margin_bits"], 3.0);
 }
 
+/// Fewer rounds for more bytes, the same answers, and as many bytes as was said before, to the byte.
+#[test]
+fn a_slow_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, y) = (folder.path().join("digits.safetensors"), folder.path().join("y.npy"));
+    let (calibration, input) = (digits("calibration.npy"), digits("inputs.npy"));
+    let data = ["--calibrate", calibration.to_str().unwrap(), "--output", "logits", "--batch", "20"];
+    let mut found = Vec::new();
+    // (the network, what a round is worth)
+    for (network, worth) in [
+        (None, None),
+        (Some("lan"), None),
+        (Some("wan"), Some(4_000_000)),
+        (Some("1ms,1gbit"), Some(1_000_000)),
+    ] {
+        let network: Vec<&str> = network.into_iter().flat_map(|network| ["--network", network]).collect();
+        stdout(&compile(&digits("model.pb"), &model, &[&data[..], &network].concat()));
+        let parse = |output: &Output| serde_json::from_str::<Value>(&stdout(output)).unwrap();
+        let said = parse(&cryptflow(&[
+            "inspect".as_ref(),
+            model.as_os_str(),
+            "--json".as_ref(),
+            "--protocol".as_ref(),
+            "mirror".as_ref(),
+        ]));
+        assert_eq!(said["bits_per_round"].as_u64(), worth);
+        let inspected = stdout(&cryptflow(&["inspect".as_ref(), model.as_os_str()]));
+        assert_eq!(
+            inspected.contains("for a network on which a round is worth"),
+            worth.is_some(),
+            "{inspected}"
+        );
+        let run = [
+            "run".as_ref(),
+            model.as_os_str(),
+            "--input".as_ref(),
+            input.as_os_str(),
+            "--output".as_ref(),
+            y.as_os_str(),
+            "--json".as_ref(),
+        ];
+        let took = parse(&cryptflow(&run));
+        let of = |name: &str| said["totals"][name].as_u64().unwrap();
+        let (rounds, bytes) = (of("rounds"), of("online_bytes") + of("dealt_bytes"));
+        assert_eq!(took["bytes"]["total"], bytes, "{network:?}");
+        // Where a party begins late, another one's first message counts.
+        assert!((rounds..=rounds + 2).contains(&took["rounds"].as_u64().unwrap()), "{network:?}: {took}");
+        let got: Vec<f64> = floats(&y).into_iter().map(f64::from).collect();
+        let error = worst(&got, &floats(&digits("expected.npy")));
+        assert!(error < 0.25, "{network:?}: a logit is off by {error}");
+        found.push((rounds, bytes));
+    }
+    assert_eq!(found[0], found[1]);
+    let ((near, few), (far, more)) = (found[0], found[2]);
+    assert!(far + 2 <= near && more > few, "{found:?}");
+    assert!((far..=near).contains(&found[3].0), "{found:?}");
+    let wrong = compile(&digits("model.pb"), &model, &[&data[..], &["--network", "far"]].concat());
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(!wrong.status.success() && said.contains("lan, wan, or a round trip"), "{said}");
+}
+
 /// The marks of every column of a page's charts: bars that touch each other at most, and then
 /// lines.
 fn nothing_is_hidden(html: &str) {

@@ -112,7 +112,7 @@ fn a_run_is_the_online_half_alone() {
     }
 
     let program = checked().0;
-    let costs = ProtocolName::Mirror.costs(program.ring_bits);
+    let costs = ProtocolName::Mirror.costs(program.ring_bits, None);
     let all = estimate(&program, &*costs).unwrap().total;
     let anew = masked_anew(&program, &*costs);
     let online = (all.online(Some(Party::P2)) + anew.total()) * 3;
@@ -137,7 +137,7 @@ fn a_run_is_the_online_half_alone() {
 fn the_disk_holds_what_is_dealt() {
     let scene = Scene::new(1, 2);
     let program = checked().0;
-    let all = estimate(&program, &*ProtocolName::Mirror.costs(program.ring_bits)).unwrap().total;
+    let all = estimate(&program, &*ProtocolName::Mirror.costs(program.ring_bits, None)).unwrap().total;
     for party in 0..2 {
         let due = all.bytes.between(Party::P2, Party::new(party));
         let file = scene.dealt.join(format!("p{party}/000001.messages"));
@@ -371,7 +371,7 @@ fn inputs_are_held_to_their_bounds_without_the_dealer() {
     let logits = fixed::decode(&answer.outputs[0].as_ref().unwrap()[0], common::SCALE);
     let expected = rows.iter().flat_map(common::expected);
     assert!(logits.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 16.0 / 4096.0), "{logits:?}");
-    let costs = ProtocolName::Mirror.costs(program.ring_bits);
+    let costs = ProtocolName::Mirror.costs(program.ring_bits, None);
     let check = input_check(&program, &*costs);
     let all: Cost =
         estimate(&program, &*costs).unwrap().total + masked_anew(&program, &*costs) + check.clone();

@@ -33,7 +33,7 @@ fn kinds_of_work_hold_all_that_is_sent_and_multiplied() {
         for (ring_bits, of_ring) in [(32, 4), (48, 5), (64, 6)] {
             let network = calibrating(ring_bits, &sizes).unwrap();
             let program = &network.program;
-            let costs = estimate(program, protocol.costs(ring_bits).as_ref()).unwrap();
+            let costs = estimate(program, protocol.costs(ring_bits, None).as_ref()).unwrap();
             let mut sums = [0.0; cryptflow_bench::rates::KINDS];
             for (index, cost) in costs.steps.iter().enumerate() {
                 let work = work(program, index, cost);
@@ -60,7 +60,7 @@ fn kinds_of_work_hold_all_that_is_sent_and_multiplied() {
 #[test]
 fn a_forecast_is_the_sum_that_the_documents_say() {
     let (program, protocol) = (program(), ProtocolName::Mirror);
-    let costs = estimate(&program, protocol.costs(64).as_ref()).unwrap();
+    let costs = estimate(&program, protocol.costs(64, None).as_ref()).unwrap();
     let (rounds, bytes) = (costs.total.rounds as f64, costs.total.total());
     let mut of = OfProtocol { run: 0.5, alone: 0.25, process: 1e6, held: 0.5, ..OfProtocol::default() };
     let said =

@@ -3,7 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use cryptflow::local::network;
-use cryptflow::notation::{NotationError, input, megabits, milliseconds, range, ring, scale, size, time};
+use cryptflow::notation::{
+    self, NotationError, RoundWorth, input, megabits, milliseconds, range, ring, scale, size, time,
+};
 use cryptflow_athos::compile::{Ring, Scale};
 use cryptflow_wire::Network;
 
@@ -21,6 +23,24 @@ fn notations() {
     assert_eq!(input("scope/x:0=[2x3]"), Ok(("scope/x".into(), vec![2, 3])));
     assert_eq!(input("x="), Ok(("x".into(), vec![])));
     assert!(input("x").is_err() && input("=1").is_err() && input("x=a").is_err());
+}
+
+#[test]
+fn networks() {
+    for (text, bits) in [
+        ("lan", None),
+        ("wan", Some(4_000_000)),
+        ("40,200", Some(8_000_000)),
+        ("40ms,0.2gbit", Some(8_000_000)),
+        ("0, 1", Some(0)),
+    ] {
+        assert_eq!(notation::network(text), Ok(RoundWorth(bits)), "{text}");
+    }
+    for wrong in
+        ["", "man", "40", "40,100,1", "-1,100", "40,0", "nan,1", "1,inf", "inf,1", "40mbit,100", "40,100ms"]
+    {
+        assert!(notation::network(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn batches_run_at_once() {
         let client = Client::begin(links, &program, protocol).unwrap();
         client.deploy(&weights).unwrap();
         assert!(client.at_once() >= 5, "{protocol}");
-        let costs = protocol.costs(program.ring_bits);
+        let costs = protocol.costs(program.ring_bits, program.bits_per_round);
         let one = estimate(&program, &*costs).unwrap().total;
         for batches in [1, 5, 2, 1] {
             let rows = common::rows(batches * common::BATCH);

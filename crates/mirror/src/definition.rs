@@ -55,6 +55,14 @@ impl Definition for MirrorDefinition {
         }))
     }
 
+    fn for_network(mut self, bits_per_round: Option<u64>) -> MirrorDefinition {
+        if let Some(bits) = bits_per_round {
+            self.tuning.bits_per_round = bits;
+            self.tuning.chooses_wide = true;
+        }
+        self
+    }
+
     fn begin(&self, links: Links, scope: &Scope) -> Result<Mirror, Error> {
         Mirror::new(links, scope, self.tuning)
     }

@@ -18,6 +18,7 @@
 mod planted;
 
 mod ahead;
+mod choice;
 mod circuit;
 mod compare;
 pub mod cost;

@@ -45,6 +45,8 @@ pub enum Bug {
     BareFactors,
     /// So are the missing high bits of a lift.
     BareLift,
+    /// So is what is chosen in the large ring.
+    BareWideChoice,
     /// So is the sign of what is compared.
     BareSign,
     /// So are the nodes of a comparison's tree.

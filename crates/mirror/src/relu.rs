@@ -12,8 +12,7 @@ impl Mirror {
     pub(crate) fn relu(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
             let sign = mirror.sign(x, &[0], compare_bits)?;
-            let y = mirror.choose(x, &sign, None)?;
-            if widen { mirror.lift(y, 0) } else { Ok(y) }
+            mirror.chosen(x, &sign, None, widen)
         })
     }
 
@@ -28,9 +27,19 @@ impl Mirror {
     ) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
             let sign = mirror.sign(x, &[0, limit], compare_bits)?;
-            let y = mirror.choose(x, &sign, Some(limit))?;
-            if widen { mirror.lift(y, 0) } else { Ok(y) }
+            mirror.chosen(x, &sign, Some(limit), widen)
         })
+    }
+
+    /// The choice, and the lift where the result is to be wide.
+    fn chosen(&mut self, x: &Masked, sign: &Sign, limit: Option<u64>, widen: bool) -> Result<Masked, Error> {
+        let comparisons = if limit.is_some() { 2 } else { 1 };
+        let (tuning, ring) = (self.session.tuning, self.session.ring_bits);
+        if widen && tuning.wide_choice(x.len(), comparisons, x.bits, ring) {
+            return self.choose_wide(x, sign, limit);
+        }
+        let y = self.choose(x, sign, limit)?;
+        if widen { self.lift(y, 0) } else { Ok(y) }
     }
 
     /// (β ⊕ ρ)·x in masked form; P2 deals shares of ρ and ρ·r. With a limit, less (β' ⊕ ρ')·(x −
@@ -117,9 +126,12 @@ impl MirrorCosts {
     /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
     pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
         Cost::in_waves(x.len, self.tuning.wave, |n| {
-            self.sign(n, thresholds, compare_bits)
-                + self.choose(n, thresholds, x.bits)
-                + self.lift(n, x.bits, to)
+            let chosen = if self.tuning.wide_choice(n, thresholds, x.bits, to) {
+                self.choose_wide(n, thresholds, x.bits, to)
+            } else {
+                self.choose(n, thresholds, x.bits) + self.lift(n, x.bits, to)
+            };
+            self.sign(n, thresholds, compare_bits) + chosen
         })
     }
 }

@@ -85,7 +85,7 @@ impl Tree {
         let weight = |plan: &Tree| {
             let c = plan.cost();
             let bits = c.shared + (c.dealt + 2 * c.opened) * thresholds as u64;
-            bits.saturating_mul(len as u64) + c.rounds * tuning.bits_per_round
+            bits.saturating_mul(len as u64).saturating_add(c.rounds.saturating_mul(tuning.bits_per_round))
         };
         (0..=MAX_HEIGHT)
             .filter_map(|height| table.plan(height, bits as usize, false))

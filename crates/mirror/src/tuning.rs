@@ -11,6 +11,9 @@ use cryptflow_mpc::Error;
 pub struct Tuning {
     /// Bits of traffic that one round may cost.
     pub bits_per_round: u64,
+    /// Whether the choice of a ReLU that widens is made in the large ring where a round is worth what that takes: parties
+    /// of older releases cannot.
+    pub chooses_wide: bool,
     /// Elements of a block: one message each. A multiple of 128, so that halves of blocks are whole
     /// words of bit planes.
     pub block: usize,
@@ -28,6 +31,7 @@ impl Tuning {
     /// A local network: 0.2 ms at 3 Gbit/s. Halves of blocks are whole SIMD registers.
     pub const USUAL: Tuning = Tuning {
         bits_per_round: 600_000,
+        chooses_wide: false,
         block: 1 << 14,
         window: 8,
         wave: 1 << 20,
@@ -36,8 +40,10 @@ impl Tuning {
     };
 
     /// All of it, as keys are derived for it.
-    pub fn parameters(&self) -> [u64; 4] {
-        [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64]
+    pub fn parameters(&self) -> Vec<u64> {
+        let numbers = [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64];
+        // As before there was a choice, where there is none.
+        numbers.into_iter().chain(self.chooses_wide.then_some(1)).collect()
     }
 
     /// What a session cannot be run with.

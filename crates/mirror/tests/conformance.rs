@@ -2,6 +2,7 @@
 
 use cryptflow_conformance::suite::{self, Family, Traits, Transport};
 use cryptflow_mirror::{MirrorDefinition, Tuning};
+use cryptflow_mpc::Definition;
 
 fn traits() -> Traits {
     Traits {
@@ -38,6 +39,17 @@ fn on_a_million() {
 #[test]
 fn inputs_are_held_to_their_bounds() {
     suite::check_inputs(&MirrorDefinition::default(), &traits()).verdict().unwrap();
+}
+
+/// Comparisons of few levels, and choices in the large ring.
+#[test]
+fn on_a_network_where_rounds_are_dear() {
+    let short = Tuning { block: 128, window: 2, wave: 384, ..Tuning::USUAL };
+    for tuning in [Tuning::USUAL, short] {
+        let definition = MirrorDefinition { tuning }.for_network(Some(u64::MAX));
+        let families = [Family::Compare, Family::Activation, Family::Pool, Family::Chain];
+        suite::check(&definition, &traits(), Transport::InProcess, &families).verdict().unwrap();
+    }
 }
 
 /// Waves and blocks that short tensors cross: as many bytes and rounds as are declared, and the same

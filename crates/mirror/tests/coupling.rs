@@ -15,6 +15,9 @@ use crate::share::{Masked, MirroredWeight, WeightPart, low_bits};
 pub(crate) const SHORT: Tuning =
     Tuning { bits_per_round: 0, block: 128, window: 2, wave: 384, ..Tuning::USUAL };
 
+/// The same, for a network on which no bytes are too many for a round.
+pub(crate) const SHORT_WIDE: Tuning = Tuning { bits_per_round: u64::MAX, chooses_wide: true, ..SHORT };
+
 /// x = m − r0 − r1.
 pub(crate) struct Written;
 
@@ -75,11 +78,13 @@ pub(crate) fn coupled(
 #[test]
 fn every_view_is_one_under_other_secrets() {
     assert_eq!(Network::wrong_entries(), Vec::<&str>::new());
-    for ring_bits in [8, 17, 40, 64] {
+    for (ring_bits, tuning) in
+        [(8, SHORT), (17, SHORT), (40, SHORT), (64, SHORT), (17, SHORT_WIDE), (40, SHORT_WIDE)]
+    {
         for party in PARTIES {
             let began = std::time::Instant::now();
             let coupled =
-                coupled(SHORT, ring_bits, party, [1, 2]).unwrap_or_else(|e| panic!("{ring_bits} bits: {e}"));
+                coupled(tuning, ring_bits, party, [1, 2]).unwrap_or_else(|e| panic!("{ring_bits} bits: {e}"));
             println!("{ring_bits} {party} {coupled:?} {:?}", began.elapsed());
             assert!(coupled.hidden > 0 && coupled.moved > 0);
         }

@@ -5,7 +5,7 @@ use cryptflow_conformance::secrecy;
 use cryptflow_conformance::secrecy::PARTIES;
 use cryptflow_mirror::{MirrorDefinition, Tuning};
 
-use super::coupling::{SHORT, answers, coupled};
+use super::coupling::{SHORT, SHORT_WIDE, answers, coupled};
 use crate::planted::Bug;
 
 /// The ring of the runs.
@@ -31,7 +31,7 @@ enum Suite {
     Owners,
 }
 
-const BUGS: [(Bug, Suite); 33] = [
+const BUGS: [(Bug, Suite); 34] = [
     (Bug::RewoundWaves, Suite::Coupling),
     (Bug::RewoundThresholds, Suite::Coupling),
     (Bug::RewoundTournament, Suite::Coupling),
@@ -50,6 +50,7 @@ const BUGS: [(Bug, Suite); 33] = [
     (Bug::BareConstant, Suite::Coupling),
     (Bug::BareFactors, Suite::Coupling),
     (Bug::BareLift, Suite::Coupling),
+    (Bug::BareWideChoice, Suite::Coupling),
     (Bug::BareSign, Suite::Coupling),
     (Bug::BareNodes, Suite::Coupling),
     (Bug::BareInputCheck, Suite::Coupling),
@@ -72,7 +73,8 @@ fn every_bug_is_found() {
     let right = answers(SHORT, WIDE);
     for (bug, suite) in BUGS {
         let began = std::time::Instant::now();
-        let planted = Tuning { planted: Some(bug), ..SHORT };
+        let tuning = if bug == Bug::BareWideChoice { SHORT_WIDE } else { SHORT };
+        let planted = Tuning { planted: Some(bug), ..tuning };
         let found = match suite {
             Suite::Coupling => {
                 PARTIES.into_iter().find_map(|party| coupled(planted, RING, party, [1, 2]).err())

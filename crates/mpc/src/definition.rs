@@ -78,6 +78,11 @@ pub trait Definition: Default {
     /// What holds in every session.
     const FACTS: Facts;
 
+    /// With a round worth so many bits of the slowest link, if it is said: what follows are more bytes for fewer rounds, or
+    /// the other way round, where the protocol has a choice.
+    #[must_use]
+    fn for_network(self, bits_per_round: Option<u64>) -> Self;
+
     /// Begins a session, in a party's own thread: agrees on keys over the links, which must be
     /// authenticated and confidential. Keys follow from the scope, the protocol's name and its
     /// settings.

@@ -172,6 +172,7 @@ impl Visitor for Session<'_> {
     fn visit<D: Definition>(self, protocol: D) -> Result<(), SessionError> {
         let Job { program, session, .. } = &self.job;
         let (session, ring_bits) = (*session, program.ring_bits);
+        let protocol = protocol.for_network(program.bits_per_round);
         let program = digest(program).map_err(Obstacle::from)?.0;
         let scope = Scope { session, program, ring_bits };
         run(&protocol, self.links, self.client, self.job, &scope)

@@ -57,6 +57,11 @@ impl Definition for PorthosDefinition {
 
     const FACTS: Facts = Facts { weight_bits: Some(WEIGHT_BITS), ..COMMON };
 
+    /// It has no choice.
+    fn for_network(self, _: Option<u64>) -> Self {
+        self
+    }
+
     fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
         Porthos::new(links, scope, Truncation::Local, self.tuning)
     }
@@ -105,6 +110,11 @@ impl Definition for PorthosExactDefinition {
         usual: true,
         ..COMMON
     };
+
+    /// It has no choice.
+    fn for_network(self, _: Option<u64>) -> Self {
+        self
+    }
 
     fn begin(&self, links: Links, scope: &Scope) -> Result<Porthos, Error> {
         Porthos::new(links, scope, Truncation::Dealt, self.tuning)

@@ -97,16 +97,17 @@ impl ProtocolName {
         self.visit(Make(ring_bits))
     }
 
-    /// What operations cost under this protocol.
-    pub fn costs(self, ring_bits: u32) -> Box<dyn CostModel> {
-        struct Make(u32);
+    /// What operations cost under this protocol, in a program over Z_2^ring_bits that takes a round to be worth so much
+    /// (see [`Definition::for_network`]).
+    pub fn costs(self, ring_bits: u32, bits_per_round: Option<u64>) -> Box<dyn CostModel> {
+        struct Make(u32, Option<u64>);
         impl Visitor for Make {
             type Output = Box<dyn CostModel>;
             fn visit<D: Definition>(self, definition: D) -> Box<dyn CostModel> {
-                Box::new(definition.costs(self.0))
+                Box::new(definition.for_network(self.1).costs(self.0))
             }
         }
-        self.visit(Make(ring_bits))
+        self.visit(Make(ring_bits, bits_per_round))
     }
 
     /// See [`Definition::failure`].

@@ -7,6 +7,7 @@ use cryptflow::clear_runner::ClearRunner;
 use cryptflow::compare::FloatModel;
 use cryptflow::compiling::{self, Wanted};
 use cryptflow::input::{self, InputSpec};
+use cryptflow::notation::{self, RoundWorth};
 use cryptflow_athos::compile::{CompileOptions, Progress, Ring, Scale, Tolerance};
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_import::ImportOptions;
@@ -34,6 +35,7 @@ struct Options {
     weight_bits: Option<u32>,
     hide_logits: bool,
     guard: bool,
+    network: String,
     name: Option<String>,
     preprocessing: Preprocessing,
     /// What the model is called in the report.
@@ -85,6 +87,9 @@ fn compiled(
     teller: &Teller,
 ) -> Result<Model, Failure> {
     let (signature, set) = (options.import.signature.clone(), options.import.set.clone());
+    let network = notation::network(&options.network);
+    let RoundWorth(bits_per_round) =
+        network.map_err(|e| Failure::option(format_args!("network={:?}: {e}", options.network)))?;
     let wanted = Wanted {
         model: path.clone(),
         import: options.import.into(),
@@ -103,6 +108,7 @@ fn compiled(
             weight_bits: options.weight_bits,
             hide_logits: options.hide_logits,
             guard: options.guard,
+            bits_per_round,
             ..CompileOptions::default()
         },
     };

@@ -126,8 +126,8 @@ impl Program {
                 return Err(Failure::program("the file of this model holds no report: compile it again"));
             };
             let report: CompileReport = serde_json::from_value(report.clone()).map_err(Failure::program)?;
-            let cost =
-                estimate(program, protocol.costs(program.ring_bits).as_ref()).map_err(Failure::program)?;
+            let cost = estimate(program, protocol.costs(program.ring_bits, program.bits_per_round).as_ref())
+                .map_err(Failure::program)?;
             let (source, options) = (source.clone(), given.clone());
             let subject = Subject { program, report: &report, protocol, cost: &cost, source, options };
             Ok(compile_report::page(&subject))
@@ -140,7 +140,7 @@ impl Program {
     fn cost(&self, py: Python<'_>, protocol: &str) -> PyResult<(u64, u64, u64, u64)> {
         let protocol = self::protocol(py, protocol)?;
         let program = &self.model.program;
-        let costs = protocol.costs(program.ring_bits);
+        let costs = protocol.costs(program.ring_bits, program.bits_per_round);
         let cost = estimate(program, costs.as_ref()).map_err(|e| Failure::program(e).raise(py))?.total;
         let facts = protocol.facts();
         let parties = || (0..facts.parties).map(Party::new);

@@ -134,6 +134,8 @@ pub struct CompileOptions {
     pub guard: bool,
     /// What the first axis of the inputs is, see [`crate::rows`].
     pub batch: Batch,
+    /// What a round is worth on the network that the program is for, see [`cryptflow_program::Program::bits_per_round`].
+    pub bits_per_round: Option<u64>,
     /// How raw data becomes the inputs, in order; missing ones are left as they are.
     pub preprocessing: Vec<Preprocessing>,
 }

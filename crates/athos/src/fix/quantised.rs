@@ -41,6 +41,8 @@ pub(crate) struct Outside {
     pub(crate) factors: Vec<Vec<f64>>,
     /// What the first axis is.
     pub(crate) batch: Batch,
+    /// What a round is worth.
+    pub(crate) bits_per_round: Option<u64>,
     /// The fractional bits of outputs that mean something, in order.
     pub(crate) digits: Vec<Option<u32>>,
     /// What classes are called, by the name of the output.
@@ -66,6 +68,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
         ring_bits: chosen.choice.ring_bits,
         scale: chosen.choice.scale,
         batch: outside.batch,
+        bits_per_round: outside.bits_per_round,
         inputs,
         outputs,
         guard,

@@ -138,6 +138,7 @@ impl Network {
         let compare_bits = self.ring_bits.min(63) - 1;
         let wide = Activation { function: Rectifier::Relu, compare_bits, widen: false };
         all.push(step(Operation::Activation(wide), &[1], &SHAPE));
+        all.push(step(self.activation(Rectifier::ClippedRelu { limit: 2 }, true), &[2], &SHAPE));
         // What shares its mask with what was compared before.
         all.push(step(self.activation(Rectifier::Relu, true), &[2], &SHAPE));
         all

@@ -278,6 +278,11 @@ impl Definition for Toy {
 
     const FACTS: Facts = Facts { parties: PARTIES, ..ClearDefinition::FACTS };
 
+    /// It has no choice.
+    fn for_network(self, _: Option<u64>) -> Self {
+        self
+    }
+
     fn begin(&self, links: Links, scope: &Scope) -> Result<InsecureTwoParties, Error> {
         InsecureTwoParties::new(links, scope.ring_bits)
     }

@@ -195,6 +195,11 @@ impl Definition for Planted {
 
     const FACTS: Facts = ClearDefinition::FACTS;
 
+    /// It has no choice.
+    fn for_network(self, _: Option<u64>) -> Self {
+        self
+    }
+
     fn begin(&self, links: Links, scope: &Scope) -> Result<Chatty, Error> {
         let clear = Clear::new(Party::new(links.index()), scope.ring_bits);
         Ok(Chatty { clear, links, fault: self.0 })

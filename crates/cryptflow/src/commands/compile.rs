@@ -8,7 +8,7 @@ use crate::compile_report::{self, Subject};
 use crate::compiling::{self, CompilingError, Wanted};
 use crate::error::{Error, Result};
 use crate::input::{self, InputSpec};
-use crate::notation;
+use crate::notation::{self, RoundWorth};
 use crate::refusals;
 use clap::Args;
 use cryptflow_athos::compile::{CompileOptions, Compiled, Progress, Ring, Scale, Tolerance};
@@ -78,6 +78,11 @@ pub(crate) struct Arguments {
     /// `inspect` shows what it costs.
     #[arg(long)]
     guard: bool,
+    /// The network between the parties: `lan` (one machine, one room), `wan` (two cities: 40 ms and 100 Mbit/s), or what it is,
+    /// as MS,MBIT: the round trip, and what a link carries a second. The slower a round trip, the more bytes are
+    /// spent on fewer rounds.
+    #[arg(long, value_name = "lan|wan|MS,MBIT", value_parser = notation::network, default_value = "lan")]
+    network: RoundWorth,
     /// A page about the compiled model (HTML, one file): accuracy, errors, bits and bytes, layer by
     /// layer.
     #[arg(long, value_name = "FILE.html")]
@@ -164,7 +169,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let compiled = compiled.map_err(|error| refusal(&wanted.model, error))?;
     let report = serde_json::to_value(&compiled.report).map_err(Error::new)?;
     file::write(&arguments.out, &compiled.program, &compiled.weights, Some(&report)).map_err(Error::new)?;
-    let costs = PRICED.costs(compiled.program.ring_bits);
+    let costs = PRICED.costs(compiled.program.ring_bits, compiled.program.bits_per_round);
     let cost = estimate(&compiled.program, costs.as_ref()).map_err(Error::new)?;
     let price = price_of_a_bit(&compiled.program, costs.as_ref()).map_err(Error::new)?.iter().sum();
     if let Some(path) = &arguments.report {
@@ -200,6 +205,7 @@ impl Arguments {
                 weight_bits: self.weight_bits,
                 hide_logits: self.hide_logits,
                 guard: self.guard,
+                bits_per_round: self.network.0,
                 ..CompileOptions::default()
             },
         }

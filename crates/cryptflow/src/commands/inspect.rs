@@ -167,6 +167,12 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.online_bytes),
         t.rounds
     );
+    if let Some(bits) = listing.bits_per_round {
+        text += &format!(
+            "for a network on which a round is worth {} bits of a link (compile --network)\n",
+            count(bits)
+        );
+    }
     text += &match &t.guard {
         Some(guard) => format!(
             "guard: a run in which a value leaves its bounds gives no output; of the above it takes {} and {} rounds\n",

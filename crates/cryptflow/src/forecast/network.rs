@@ -82,6 +82,7 @@ impl Building {
             ring_bits,
             scale: SCALE,
             batch: Batch::default(),
+            bits_per_round: None,
             inputs: vec![Input {
                 name: "x".into(),
                 value: ValueId(0),

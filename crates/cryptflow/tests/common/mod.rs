@@ -86,6 +86,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         ring_bits: 64,
         scale: SCALE,
         batch: Default::default(),
+        bits_per_round: None,
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

@@ -84,7 +84,7 @@ fn at_once(compiled: &Compiled, examples: &[Vec<Array>]) -> Result<(), String> {
         }
     }
     for &protocol in ProtocolName::ALL {
-        let costs = protocol.costs(program.ring_bits);
+        let costs = protocol.costs(program.ring_bits, program.bits_per_round);
         let cost =
             |program: &Checked| estimate(program, &*costs).map(|all| all.total).map_err(|e| e.to_string());
         let (one, all) = (cost(program)?, cost(all.program())?);

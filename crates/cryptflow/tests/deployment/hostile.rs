@@ -45,6 +45,7 @@ pub fn repeating(elements: usize) -> Program {
         ring_bits: 64,
         scale: 8,
         batch: Default::default(),
+        bits_per_round: None,
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

@@ -46,6 +46,7 @@ pub(crate) fn program(
         ring_bits,
         scale: SCALE,
         batch: Default::default(),
+        bits_per_round: None,
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

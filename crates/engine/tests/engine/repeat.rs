@@ -69,6 +69,7 @@ impl Making {
             ring_bits: RING,
             scale: 4,
             batch: Default::default(),
+            bits_per_round: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             guard: None,

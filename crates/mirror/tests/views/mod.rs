@@ -447,6 +447,17 @@ fn problems() -> Vec<Problem> {
                 m.relu(x, 3, true).unwrap();
             },
         ),
+        problem(
+            "relu, chosen in the large ring",
+            3,
+            2,
+            vec![planes(1), dealt_planes(2), dealt(3), dealt(3), dealt(1), dealt(1), dealt(1), opened(3)],
+            all(2),
+            |m, x, _| {
+                m.session.tuning = Tuning { bits_per_round: u64::MAX, chooses_wide: true, ..Tuning::USUAL };
+                m.relu(x, 2, true).unwrap();
+            },
+        ),
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
             m.widen(x).unwrap();
         }),

@@ -31,6 +31,11 @@ impl Definition for ClearDefinition {
         weight_bits: None,
     };
 
+    /// It has no choice.
+    fn for_network(self, _: Option<u64>) -> Self {
+        self
+    }
+
     fn begin(&self, links: Links, scope: &Scope) -> Result<Clear, Error> {
         match links.parties() {
             PARTIES => Ok(Clear::new(Party::new(links.index()), scope.ring_bits)),

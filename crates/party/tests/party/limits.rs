@@ -22,6 +22,7 @@ fn program(elements: usize) -> Checked {
         ring_bits: 40,
         scale: 8,
         batch: Default::default(),
+        bits_per_round: None,
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

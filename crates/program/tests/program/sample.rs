@@ -49,6 +49,7 @@ pub(crate) fn program() -> Program {
         ring_bits: 40,
         scale: 8,
         batch: Default::default(),
+        bits_per_round: None,
         inputs: vec![Input {
             name: "x".into(),
             value: ValueId(0),

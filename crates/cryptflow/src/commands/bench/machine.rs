@@ -134,7 +134,7 @@ fn measure(protocol: ProtocolName, runs: usize, launch: &Launch<'_>) -> Result<F
     for bits in RINGS {
         let network = calibrating(bits, &SIZES)?;
         let session = launch(&network, runs)?;
-        let costs = protocol.costs(bits);
+        let costs = protocol.costs(bits, None);
         let costs = estimate(&network.program, costs.as_ref()).map_err(Error::new)?.steps;
         let works: Vec<Work> =
             costs.iter().enumerate().map(|(index, cost)| work(&network.program, index, cost)).collect();

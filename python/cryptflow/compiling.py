@@ -26,6 +26,7 @@ def compile(
     signature: str | None = None,
     batch: int | None = None,
     rows: int = 64,
+    accuracy: str = "exact",
     scale: int | None = None,
     ring: int | None = None,
     margin: float | None = None,
@@ -70,10 +71,13 @@ def compile(
         Rows that are computed at once.
     rows
         At most so many rows of the examples are used.
+    accuracy
+        `"exact"` keeps the numbers of the outputs, to within `tolerance`; `"labels"` keeps which class is the best,
+        with the fewest bytes.
     scale
         Fractional bits of activations: the fewest that keep the float model's answers, if not given.
     ring
-        Bits of the ring: the fewest that the values need, if not given.
+        Bits of the ring of all layers: for each the fewest that it needs, if not given.
     margin
         Bits by which bounds exceed the extremes of the examples (1, or 2 with fewer than 32 rows).
     tolerance
@@ -142,6 +146,7 @@ def compile(
     shown: dict[str, Any] = {
         "calibration": "given" if calibration is not None else None,
         "range": range,
+        "accuracy": accuracy if accuracy != "exact" else None,
         "scale": scale,
         "ring": ring,
         "margin": margin,
@@ -155,6 +160,7 @@ def compile(
         "import": imported(inputs, outputs, signature, batch),
         "rows": rows,
         "range": _pair(range, "range"),
+        "accuracy": accuracy,
         "scale": scale,
         "ring": ring,
         "margin": margin,

@@ -152,6 +152,10 @@ def test_options_are_those_of_the_command(digits: dict[str, np.ndarray]) -> None
     assert fixed.report.scale == 10 and fixed.report.ring_bits == 64 and fixed.name == "ten"
     hidden = cf.compile(DIGITS / "model.pb", digits["calibration"], hide_logits=True, tolerance=0.01, progress=False)
     assert hidden.estimate().rounds >= fixed.estimate().rounds
+    labels = cf.compile(DIGITS / "model.pb", digits["calibration"], accuracy="labels", progress=False)
+    assert labels.estimate().bytes < fixed.estimate().bytes and labels.report.data["decisions"]
+    with pytest.raises(cf.OptionError, match="`exact` or `labels`"):
+        cf.compile(DIGITS / "model.pb", digits["calibration"], accuracy="some")
     with pytest.raises(cf.OptionError, match="scale of 99"):
         cf.compile(DIGITS / "model.pb", digits["calibration"], scale=99)
     with pytest.raises(cf.OptionError, match=r"\(calibration=\).*\(range=\)") as caught:

@@ -3,8 +3,9 @@
 use cryptflow_graph::Graph;
 use cryptflow_program::Checked;
 
+use crate::fix::bounded::examples::Examples;
 use crate::fix::bounded::{Bounded, columns};
-use crate::fix::chosen::search::decide;
+use crate::fix::chosen::search::{Round, Try, decide};
 use crate::fix::planned::opened;
 use crate::fix::quantised::rounding::rounding;
 use crate::fix::quantised::{Outside, quantise, trial};
@@ -12,7 +13,7 @@ use crate::fix::report::{CompileReport, report};
 use crate::fix::{Already, FixError, FixedRunner, Unsupported};
 
 pub use crate::fix::options::{
-    Bounds, CompileOptions, DEFAULT_SCALE, DEFAULT_TOLERANCE, OptionError, Ring, Scale, Tolerance,
+    Accuracy, Bounds, CompileOptions, DEFAULT_SCALE, DEFAULT_TOLERANCE, OptionError, Ring, Scale, Tolerance,
 };
 pub use crate::fix::progress::Progress;
 
@@ -25,6 +26,9 @@ pub struct Compiled {
     pub weights: Vec<Vec<i64>>,
     /// What was decided and measured.
     pub report: CompileReport,
+    /// The program that keeps the numbers, where this one keeps the decisions alone ([`Accuracy::Labels`]): what
+    /// it saves is seen beside it.
+    pub exact: Option<Checked>,
 }
 
 /// Why a model was not compiled.
@@ -78,33 +82,51 @@ pub fn compile(
             bounded = Bounded::by_examples(&divided, examples, opened(&divided)?, options, progress)?;
         }
     }
+    if options.accuracy == Accuracy::Labels {
+        let decide = bounded.examples.as_ref().map(Examples::decide);
+        if !decide.ok_or(OptionError::NoExamplesOfDecisions)? {
+            return Err(OptionError::NoDecisions { outputs: graph.output_names.clone() }.into());
+        }
+    }
     let calibrated = bounded.examples.is_some();
     let already = Already { calibrated, smaller_scales: calibrated && options.scale == Scale::Auto };
-    let decision = decide(
-        &bounded,
-        options,
-        (&|chosen, with| trial::compare(chosen, with, runner), &|chosen, with| {
-            rounding(bounded.graph, chosen, with, runner)
-        }),
-        progress,
-    )
-    .map_err(|error| error.after(already))?;
-    let outside = Outside {
+    let decided = |bounded: &Bounded<'_>, accuracy: Accuracy, progress: &mut dyn FnMut(Progress)| {
+        let options = CompileOptions { accuracy, ..options.clone() };
+        let tries: (Try<'_>, Round<'_>) =
+            (&|chosen, with| trial::compare(chosen, with, runner), &|chosen, with| {
+                rounding(bounded.graph, chosen, with, runner)
+            });
+        decide(bounded, &options, tries, progress).map_err(|error| error.after(already))
+    };
+    let mut decision = decided(&bounded, Accuracy::Exact, progress)?;
+    let digits = |bounded: &Bounded<'_>| bounded.examples.as_ref().map(Examples::digits).unwrap_or_default();
+    let mut outside = Outside {
         preprocessing: options.preprocessing.clone(),
         factors,
         batch: options.batch,
         bits_per_round: options.bits_per_round,
-        digits: bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default(),
+        digits: digits(&bounded),
         classes: graph.class_names.clone(),
     };
     let name = options.name.as_ref().unwrap_or(&graph.name);
     let mut quantised = quantise(&decision.chosen, name, &outside)?;
+    let mut exact = None;
+    if options.accuracy == Accuracy::Labels {
+        // Its weights go before the others are made.
+        exact = Some(quantised.program);
+        let judged = |examples: Examples| examples.wanted((&options.tolerance, Accuracy::Labels));
+        bounded.examples = bounded.examples.take().map(judged);
+        progress(Progress::Relaxing);
+        decision = decided(&bounded, Accuracy::Labels, progress)?;
+        outside.digits = digits(&bounded);
+        quantised = quantise(&decision.chosen, name, &outside)?;
+    }
     let report = report(&bounded, &decision, &mut quantised, runner)?;
     if quantised.weights.is_empty() {
         // The runs of the report have used them up.
         quantised = quantise(&decision.chosen, name, &outside)?;
     }
-    Ok(Compiled { program: quantised.program, weights: quantised.weights, report })
+    Ok(Compiled { program: quantised.program, weights: quantised.weights, report, exact })
 }
 
 /// The nodes of a graph that cannot be compiled; empty if it can be. Needs neither examples nor

@@ -1,7 +1,9 @@
 //! The compiler's report as a page of HTML: one file that needs nothing else.
 
 use cryptflow_athos::fix::counted;
-use cryptflow_athos::fix::report::{AgreementReport, CompileReport, LayerReport, TrialReport};
+use cryptflow_athos::fix::report::{
+    AgreementReport, CompileReport, DecisionsReport, LayerReport, TrialReport,
+};
 use cryptflow_engine::Estimate;
 use cryptflow_figures::columns::{Columns, Mark, Series, columns};
 use cryptflow_figures::names::breakable;
@@ -128,6 +130,7 @@ fn summary(subject: &Subject<'_>) -> Markup {
         ("bounds", bounds),
     ];
     rows.extend(report.agreement.as_ref().map(|a| ("agreement with the float model", agreement(a))));
+    rows.extend(report.decisions.as_ref().map(|d| ("decisions", decisions(d))));
     rows.push((&cost_of_a_run, cost));
     rows.push(("options", if options.is_empty() { "none".into() } else { options.join(" ") }));
     html! {
@@ -149,6 +152,13 @@ fn agreement(a: &AgreementReport) -> String {
         a.tolerance,
         counted(a.examples, "example"),
         a.draws
+    )
+}
+
+fn decisions(d: &DecisionsReport) -> String {
+    format!(
+        "kept alone: the best class lies {:.2e} before the second in half of the examples, {:.2e} where it is closest",
+        d.median_margin, d.thinnest_margin
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cryptflow_athos::compile::{Ring, Scale};
+use cryptflow_athos::compile::{Accuracy, Ring, Scale};
 use time::{Date, Month, OffsetDateTime};
 
 /// How an argument is written that was written in another way.
@@ -11,6 +11,9 @@ pub enum NotationError {
     /// A number of bits.
     #[error("it must be `auto` or a number of bits")]
     Bits,
+    /// What is to be kept.
+    #[error("it must be `exact` or `labels`")]
+    Accuracy,
     /// A tolerance.
     #[error("it must be a part of what an output spans, as 1%, or an output's largest error, as NAME=0.01")]
     Tolerance,
@@ -92,6 +95,18 @@ pub fn scale(text: &str) -> Result<Scale, NotationError> {
 /// How it is written.
 pub fn ring(text: &str) -> Result<Ring, NotationError> {
     bits(text).map(|b| b.map_or(Ring::Auto, Ring::Bits))
+}
+
+/// `exact` or `labels`.
+///
+/// # Errors
+/// How it is written.
+pub fn accuracy(text: &str) -> Result<Accuracy, NotationError> {
+    match text {
+        "exact" => Ok(Accuracy::Exact),
+        "labels" => Ok(Accuracy::Labels),
+        _ => Err(NotationError::Accuracy),
+    }
 }
 
 /// Milliseconds, as `10`, `10ms`, `200us` or `1.5s`. Whether so long a time makes sense is for others to say.

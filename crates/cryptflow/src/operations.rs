@@ -177,7 +177,7 @@ What holds for all of them:
 const COSTS: &str = "
 ## What they cost
 
-Each line is from an example that was compiled on its own: in a ring of 64 bits, at 12 fractional bits, for elements from −4 to 4 (or in the
+Each line is from an example that was compiled on its own: in rings that are large enough for worst cases, at 12 fractional bits, for elements from −4 to 4 (or in the
 range that is named), some thousand elements of the result. Rounds and bytes are {PROTOCOL}'s, bytes between all parties for each element
 of the result, dealt ones included. In a model, comparisons look at fewer bits where the examples allow, and neighbours share rounds and
 truncations: `cryptflow inspect` has a model's real costs. Errors are the largest difference from the float model over the

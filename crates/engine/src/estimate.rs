@@ -62,6 +62,7 @@ fn steps<'a>(
     for (index, step) in program.steps.iter().enumerate() {
         let inputs: Vec<Layout> =
             step.inputs.iter().map(|id| layouts.get(id.0).copied().unwrap_or(none)).collect();
+        let ring_bits = program.ring_of(step.output);
         let place = Place { inputs: &inputs, len: program.elements(step.output), ring_bits };
         let (cost, layout) = model
             .cost(&priced(&step.operation), &place)

@@ -93,5 +93,5 @@ fn operands<'a, P: Protocol>(
         value.zip(shape).map(|(value, shape)| Operand { shape, value }).ok_or(Error::Operand { index, given })
     };
     let inputs = step.inputs.iter().enumerate().map(operand).collect::<Result<_, _>>()?;
-    Ok(Operands { inputs, weights })
+    Ok(Operands { inputs, weights, ring_bits: program.ring_of(step.output) })
 }

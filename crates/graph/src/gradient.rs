@@ -40,6 +40,31 @@ pub fn backward(
     starts: &[(NodeId, Array)],
     observe: &mut dyn FnMut(NodeId, &Array, &Array),
 ) -> Result<(), FloatError> {
+    walk(graph, inputs, starts, observe, None)
+}
+
+/// The same, which looks at weights, too: `of_weights` sees every constant that a linear layer multiplies its
+/// operand with, for each such layer, and the gradient towards it. It takes half as much again.
+///
+/// # Errors
+/// As [`backward`].
+pub fn backward_to_weights(
+    graph: &Graph,
+    inputs: &[Array],
+    starts: &[(NodeId, Array)],
+    observe: &mut dyn FnMut(NodeId, &Array, &Array),
+    of_weights: &mut dyn FnMut(NodeId, &Array),
+) -> Result<(), FloatError> {
+    walk(graph, inputs, starts, observe, Some(of_weights))
+}
+
+fn walk(
+    graph: &Graph,
+    inputs: &[Array],
+    starts: &[(NodeId, Array)],
+    observe: &mut dyn FnMut(NodeId, &Array, &Array),
+    mut of_weights: Option<&mut dyn FnMut(NodeId, &Array)>,
+) -> Result<(), FloatError> {
     let mut gradients: Vec<Option<Array>> = vec![None; graph.nodes.len()];
     for (id, start) in starts {
         let Some(node) = graph.nodes.get(id.0) else {
@@ -72,6 +97,10 @@ pub fn backward(
                 if graph.constant(id).is_none() {
                     let part = towards(&node.op, &step, operand).map_err(operation)?;
                     part.into_iter().for_each(|part| add(&mut gradients[id.0], part));
+                } else if let (Some(of_weights), Op::Linear(_), 0 | 1) = (&mut of_weights, &node.op, operand)
+                {
+                    let part = towards(&node.op, &step, operand).map_err(operation)?;
+                    part.into_iter().for_each(|part| of_weights(id, &part));
                 }
             }
         }

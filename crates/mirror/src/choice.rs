@@ -31,14 +31,15 @@ impl Tuning {
 }
 
 impl Mirror {
-    /// (β ⊕ ρ)·x over Z_2^K; with a limit, less (β' ⊕ ρ')·(x − limit), as [`Mirror::choose`]. One round.
+    /// (β ⊕ ρ)·x over Z_2^K, K the bits of `ring`; with a limit, less (β' ⊕ ρ')·(x − limit), as [`Mirror::choose`]. One round.
     pub(crate) fn choose_wide(
         &mut self,
         x: &Masked,
         sign: &Sign,
         limit: Option<u64>,
+        ring: u32,
     ) -> Result<Masked, Error> {
-        let (k, ring) = (x.bits, self.session.ring_bits);
+        let k = x.bits;
         let (missing, narrow) = (ring - k, low_bits(k));
         let comparisons = if limit.is_some() { 2 } else { 1 };
         let (first, shared) = (if self.session.is_first() { u64::MAX } else { 0 }, EACH * comparisons);

@@ -1,7 +1,7 @@
 //! Comparisons with public thresholds, as zeros and ones that can be computed with.
 //!
 //! `x − t` is masked as x is, under m − t: its sign is found as a ReLU finds it (`less_than.rs`), a
-//! bit β ⊕ ρ with β known to the evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, and β ⊕ ρ
+//! bit β ⊕ ρ with β known to the evaluators and ρ to P2. P2 deals shares of ρ over Z_2^K, K the bits of the ring that the result shall have, and β ⊕ ρ
 //! = β + (1 − 2β)·ρ is opened in masked form. Thresholds move m alone, so what is dealt of r's bits
 //! serves all of them.
 
@@ -13,17 +13,17 @@ use crate::share::{Masked, low_bits};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^K. Exact where
-    /// every x − t fits `compare_bits` signed bits.
+    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^ring. Exact
+    /// where every x − t fits `compare_bits` signed bits.
     pub(crate) fn compare(
         &mut self,
         x: &Masked,
         thresholds: &[i64],
         compare_bits: u32,
+        ring: u32,
     ) -> Result<Masked, Error> {
         let moved: Vec<u64> = thresholds.iter().map(|&t| t as u64).collect();
         let (len, wave) = (x.len(), self.session.tuning.compared(thresholds.len()));
-        let ring = self.session.ring_bits;
         let all = len * thresholds.len();
         let mut out = Masked { a: vec![0; all], b: vec![0; all], bits: ring };
         planted!(self.session.tuning, RewoundThresholds: self.session.mark());
@@ -31,7 +31,7 @@ impl Mirror {
             planted!(self.session.tuning, RewoundThresholds: self.session.rewind());
             let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits };
             let sign = self.sign(&part, &moved, compare_bits)?;
-            let bits = self.bits(&sign, part.len(), thresholds.len())?;
+            let bits = self.bits(&sign, part.len(), thresholds.len(), ring)?;
             if part.len() == len {
                 return Ok(bits);
             }
@@ -45,8 +45,7 @@ impl Mirror {
     }
 
     /// The bits of each element as numbers, threshold by threshold. One round.
-    fn bits(&mut self, sign: &Sign, len: usize, thresholds: usize) -> Result<Masked, Error> {
-        let ring = self.session.ring_bits;
+    fn bits(&mut self, sign: &Sign, len: usize, thresholds: usize, ring: u32) -> Result<Masked, Error> {
         let public = u64::from(self.session.is_first());
         // A block may hold the end of one threshold's elements and the begin of the next one's.
         let masks = |range: std::ops::Range<usize>, out: &mut [u64]| {
@@ -99,7 +98,7 @@ impl Masked {
 
 impl MirrorCosts {
     /// A comparison's cost: for each threshold its sign, then a bit of r dealt and the result
-    /// opened as numbers of the large ring.
+    /// opened as numbers of the ring that they go to.
     pub(crate) fn compare(&self, x: Layout, compare: &Compare, ring_bits: u32) -> Cost {
         let thresholds = compare.thresholds.len();
         let mut cost = Cost::FREE;

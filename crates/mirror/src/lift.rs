@@ -1,4 +1,4 @@
-//! From the ring after a truncation back to Z_2^K.
+//! From the ring after a truncation into a larger one, Z_2^K.
 
 use cryptflow_mpc::{Cost, Error, Layout};
 use rayon::prelude::*;
@@ -14,10 +14,10 @@ impl Mirror {
     /// As integers, with 0 <= x + offset <= 2^(k−1): x = m − r0 − r1 + 2^k (q + (1 − msb m)·msb r),
     /// where q is the wrap of r0 + r1. Offset 0 serves after a ReLU; 2^(k−2) for signed x, exact
     /// for |x| <= 2^(k−2).
-    pub(crate) fn lift(&mut self, x: Masked, offset: u64) -> Result<Masked, Error> {
-        let (k, ring) = (x.bits, self.session.ring_bits);
+    pub(crate) fn lift(&mut self, x: Masked, offset: u64, ring: u32) -> Result<Masked, Error> {
+        let k = x.bits;
         if k >= ring {
-            return Ok(x);
+            return Ok(if k == ring { x } else { x.reduced(ring) });
         }
         let (high_bits, mask) = (ring - k, low_bits(k));
         let len = x.len();
@@ -57,12 +57,12 @@ impl Mirror {
     }
 
     /// [`Mirror::lift`] for signed values.
-    pub(crate) fn widen(&mut self, x: &Masked) -> Result<Masked, Error> {
+    pub(crate) fn widen(&mut self, x: &Masked, ring: u32) -> Result<Masked, Error> {
         if x.bits < 2 {
             return Err(Error::Range { operation: "widen", reason: format!("a ring of {} bits", x.bits) });
         }
         let offset = 1 << (x.bits - 2);
-        self.in_waves(x, |mirror, x| mirror.lift(x.clone(), offset))
+        self.in_waves(x, |mirror, x| mirror.lift(x.clone(), offset, ring))
     }
 }
 

@@ -22,23 +22,22 @@ use crate::share::{Masked, MirroredWeight, WeightPart, low_bits};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
+    /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1), K the bits of the smallest ring of an
+    /// x; `otherwise` where there is none. P2's addend is dealt; one round.
     pub(crate) fn linear(
         &mut self,
         terms: &[Term<'_, Mirror>],
         bias: Option<&MirroredWeight>,
         shift: u32,
+        otherwise: u32,
     ) -> Result<Masked, Error> {
-        let ring = self.session.ring_bits;
+        let ring = terms.iter().map(|term| term.x.bits).min().unwrap_or(otherwise);
         let range = |reason: String| Error::Range { operation: "linear", reason };
         // Without a term it is a constant: the bias alone.
         let len = terms.first().map(|t| t.map.output_len()).or(bias.map(|b| b.len));
         let len = len.ok_or_else(|| range("it has neither a term nor a bias".into()))?;
         let mut z = vec![0; len];
         for term in terms {
-            if term.x.bits != ring {
-                return Err(range(format!("its input has {} bits, not {ring}: widen it first", term.x.bits)));
-            }
             if term.map.output_len() != len {
                 return Err(range("its terms have different shapes".into()));
             }
@@ -48,7 +47,8 @@ impl Mirror {
                     bilinear_into(term.map, &x, w, ring, &mut z)?;
                 }
                 WeightPart::Dealer(seeds) => {
-                    let e = seeds.difference(term.w.len, ring, &mut self.session.room);
+                    let (all, room) = (self.session.ring_bits, &mut self.session.room);
+                    let e = seeds.difference(term.w.len, all, room);
                     bilinear_into(term.map, &x, &*e, ring, &mut z)?;
                 }
             }
@@ -60,19 +60,18 @@ impl Mirror {
             _ => Cow::default(),
         };
         planted!(self.session.tuning, BareConstant: self.session.bare_next(terms.is_empty()));
-        self.open_truncated("linear", z, &bias, shift)
+        self.open_truncated("linear", (z, ring), &bias, shift)
     }
 
-    /// A party's local product, half a bias added, truncated and opened. P2's addend is dealt; one
-    /// round.
+    /// A party's local product over Z_2^ring, half a bias added, truncated and opened. P2's addend is
+    /// dealt; one round.
     pub(crate) fn open_truncated(
         &mut self,
         operation: &'static str,
-        mut z: Vec<u64>,
+        (mut z, ring): (Vec<u64>, u32),
         bias: &[u64],
         shift: u32,
     ) -> Result<Masked, Error> {
-        let ring = self.session.ring_bits;
         let s = shift + 1;
         if s >= ring {
             let reason = format!("a shift by {shift} bits leaves nothing of {ring} bits");

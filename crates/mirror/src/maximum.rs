@@ -18,7 +18,7 @@ impl Mirror {
             a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b) & mask).collect()
         };
         let difference = Masked { a: difference(&pairs.a), b: difference(&pairs.b), bits: pairs.bits };
-        let positive = self.relu(&difference, compare_bits, false)?;
+        let positive = self.relu(&difference, compare_bits, None)?;
         let mask = low_bits(positive.bits);
         for (v, positive) in [(&mut pairs.a, &positive.a), (&mut pairs.b, &positive.b)] {
             let (a, b) = v.split_at_mut(half);

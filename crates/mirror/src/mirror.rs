@@ -115,18 +115,21 @@ impl Protocol for Mirror {
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Mirror>) -> Result<Masked, Error> {
         let done = match operation {
-            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits),
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
-            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits),
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits),
             Operation::Combine(o) => on.x()?.combined(&o.factors, &o.offsets, self.session.is_dealer()),
             Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
-            Operation::Widen => self.widen(on.x()?),
-            Operation::Activation(o) => match o.function {
-                Rectifier::Relu => self.relu(on.x()?, o.compare_bits, o.widen),
-                Rectifier::ClippedRelu { limit } => {
-                    self.clipped_relu(on.x()?, limit, o.compare_bits, o.widen)
+            Operation::Widen => self.widen(on.x()?, on.ring_bits),
+            Operation::Activation(o) => {
+                let widen = o.widen.then_some(on.ring_bits);
+                match o.function {
+                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits, widen),
+                    Rectifier::ClippedRelu { limit } => {
+                        self.clipped_relu(on.x()?, limit, o.compare_bits, widen)
+                    }
                 }
-            },
+            }
             Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
             Operation::SumPool(o) => on.x()?.sum_pooled(o.input, &o.window),
             Operation::Add => same_length(on.x()?, on.y()?).map(|(x, y)| x.add(y)),

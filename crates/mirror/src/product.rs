@@ -17,7 +17,7 @@ use crate::Mirror;
 use crate::share::Masked;
 
 impl Mirror {
-    /// `map(x, y) / 2^shift` over Z_2^(K − shift − 1). P2's addend is dealt; one round.
+    /// `map(x, y) / 2^shift` over Z_2^(K − shift − 1), K the bits of the smaller of their rings. P2's addend is dealt; one round.
     pub(crate) fn product(
         &mut self,
         map: &LinearMap,
@@ -25,17 +25,13 @@ impl Mirror {
         y: &Masked,
         shift: u32,
     ) -> Result<Masked, Error> {
-        let ring = self.session.ring_bits;
-        if let Some(value) = [x, y].into_iter().find(|v| v.bits != ring) {
-            let reason = format!("an operand has {} bits, not {ring}: widen it first", value.bits);
-            return Err(Error::Range { operation: "product", reason });
-        }
+        let ring = x.bits.min(y.bits);
         let dealer = self.session.is_dealer();
         let (x, y) = (x.mirrored(dealer), y.mirrored(dealer));
         map.check()?;
         let mut z = vec![0; map.output_len()];
         bilinear_into(map, &x, &y, ring, &mut z)?;
         planted!(self.session.tuning, RewoundProducts: self.session.back(2));
-        self.open_truncated("product", z, &[], shift)
+        self.open_truncated("product", (z, ring), &[], shift)
     }
 }

@@ -8,8 +8,14 @@ use crate::share::Masked;
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^K if `widen`, else over x's ring.
-    pub(crate) fn relu(&mut self, x: &Masked, compare_bits: u32, widen: bool) -> Result<Masked, Error> {
+    /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^widen if there is such a ring, else
+    /// over x's.
+    pub(crate) fn relu(
+        &mut self,
+        x: &Masked,
+        compare_bits: u32,
+        widen: Option<u32>,
+    ) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
             let sign = mirror.sign(x, &[0], compare_bits)?;
             mirror.chosen(x, &sign, None, widen)
@@ -23,7 +29,7 @@ impl Mirror {
         x: &Masked,
         limit: u64,
         compare_bits: u32,
-        widen: bool,
+        widen: Option<u32>,
     ) -> Result<Masked, Error> {
         self.in_waves(x, |mirror, x| {
             let sign = mirror.sign(x, &[0, limit], compare_bits)?;
@@ -31,15 +37,26 @@ impl Mirror {
         })
     }
 
-    /// The choice, and the lift where the result is to be wide.
-    fn chosen(&mut self, x: &Masked, sign: &Sign, limit: Option<u64>, widen: bool) -> Result<Masked, Error> {
+    /// The choice, and the lift where the result is to be in a larger ring.
+    fn chosen(
+        &mut self,
+        x: &Masked,
+        sign: &Sign,
+        limit: Option<u64>,
+        widen: Option<u32>,
+    ) -> Result<Masked, Error> {
         let comparisons = if limit.is_some() { 2 } else { 1 };
-        let (tuning, ring) = (self.session.tuning, self.session.ring_bits);
-        if widen && tuning.wide_choice(x.len(), comparisons, x.bits, ring) {
-            return self.choose_wide(x, sign, limit);
+        let tuning = self.session.tuning;
+        match widen {
+            Some(ring) if tuning.wide_choice(x.len(), comparisons, x.bits, ring) => {
+                self.choose_wide(x, sign, limit, ring)
+            }
+            Some(ring) => {
+                let y = self.choose(x, sign, limit)?;
+                self.lift(y, 0, ring)
+            }
+            None => self.choose(x, sign, limit),
         }
-        let y = self.choose(x, sign, limit)?;
-        if widen { self.lift(y, 0) } else { Ok(y) }
     }
 
     /// (β ⊕ ρ)·x in masked form; P2 deals shares of ρ and ρ·r. With a limit, less (β' ⊕ ρ')·(x −

@@ -49,7 +49,7 @@ impl Mirror {
                     same.update(&sign.written(end, complement));
                 }
                 if narrow < ring {
-                    let lifted = self.lift(low, 1 << (narrow - 2))?;
+                    let lifted = self.lift(low, 1 << (narrow - 2), ring)?;
                     same.update(&differences(&part, &lifted, dealer));
                 }
             }

@@ -1,9 +1,8 @@
 //! [`Clear`]: fixed point without secrets. It is what every protocol is compared with, and what the
 //! compiler runs to see which values a program takes.
 //!
-//! Every party holds the plain values and nothing is sent. The rings are those of a protocol with
-//! two of them: inputs live in Z_2^K (*wide*), a truncation by `shift` bits leaves Z_2^(K − shift −
-//! 1), so that a value which would not fit there wraps here as well. [`Clear::checked`] turns each
+//! Every party holds the plain values and nothing is sent. The rings are those of a protocol that
+//! has many of them: a truncation by `shift` bits of values in Z_2^K leaves Z_2^(K − shift − 1), so that a value which would not fit there wraps here as well. [`Clear::checked`] turns each
 //! broken precondition into an [`Error::Range`] instead.
 
 mod checks;
@@ -88,6 +87,14 @@ pub fn sign_extend(v: u64, bits: u32) -> i64 {
     ((v << unused) as i64) >> unused
 }
 
+/// The ring that is left of one of so many bits, where a shift takes some.
+fn narrow(operation: &'static str, ring: u32, lost: u32) -> Result<u32, Error> {
+    ring.checked_sub(lost).filter(|&k| k >= 1).ok_or_else(|| Error::Range {
+        operation,
+        reason: format!("a shift by {lost} bits leaves nothing of a ring of {ring} bits"),
+    })
+}
+
 impl Clear {
     /// A party of a program over Z_2^ring_bits (at most 64). Values that do not fit wrap around, as
     /// they would in a protocol.
@@ -107,34 +114,9 @@ impl Clear {
         Clear { checked: true, ..Clear::new(party, ring_bits) }
     }
 
-    /// K: bits of the ring of wide values.
+    /// Bits of the ring of inputs and weights.
     pub fn ring_bits(&self) -> u32 {
         self.ring_bits
-    }
-
-    fn need_wide(&self, operation: &'static str, x: &ClearValue) -> Result<(), Error> {
-        if x.bits == self.ring_bits {
-            return Ok(());
-        }
-        Err(Error::Range {
-            operation,
-            reason: format!(
-                "its input lives in a ring of {} bits; widen it to {} bits",
-                x.bits, self.ring_bits
-            ),
-        })
-    }
-
-    /// The ring in which a product at double scale lands after a shift.
-    fn narrow(&self, operation: &'static str, lost: u32) -> Result<u32, Error> {
-        self.ring_bits.checked_sub(lost).filter(|&k| k >= 1).ok_or_else(|| Error::Range {
-            operation,
-            reason: format!("a shift by {lost} bits leaves nothing of a ring of {} bits", self.ring_bits),
-        })
-    }
-
-    fn widened(&self, x: ClearValue, widen: bool) -> ClearValue {
-        if widen { x.resized(self.ring_bits) } else { x }
     }
 
     fn pairwise(
@@ -185,18 +167,19 @@ impl Protocol for Clear {
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Clear>) -> Result<ClearValue, Error> {
         match operation {
-            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift),
+            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits),
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
-            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits),
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits),
             Operation::Combine(o) => self.combine(on.x()?, &o.factors, &o.offsets),
             Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
-            Operation::Widen => self.widen(on.x()?),
-            Operation::Activation(o) => match o.function {
-                Rectifier::Relu => self.relu(on.x()?, o.compare_bits, o.widen),
-                Rectifier::ClippedRelu { limit } => {
-                    self.clipped_relu(on.x()?, limit, o.compare_bits, o.widen)
-                }
-            },
+            Operation::Widen => self.widen(on.x()?, on.ring_bits),
+            Operation::Activation(o) => {
+                let activated = match o.function {
+                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits)?,
+                    Rectifier::ClippedRelu { limit } => self.clipped_relu(on.x()?, limit, o.compare_bits)?,
+                };
+                Ok(if o.widen { activated.resized(on.ring_bits) } else { activated })
+            }
             Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
             Operation::SumPool(o) => self.sum_pool(on.x()?, o.input, &o.window),
             Operation::Add => self.add(on.x()?, on.y()?),
@@ -212,20 +195,21 @@ impl Protocol for Clear {
 
 /// The operations. Preconditions are checked where the party was made to check them.
 impl Clear {
-    /// Rounded half up, unless asked otherwise: `(z + 2^(shift−1)) >> shift` for the signed K-bit z.
-    /// The result has K − shift − 1 bits.
+    /// Rounded half up, unless asked otherwise: `(z + 2^(shift−1)) >> shift` for the signed K-bit z,
+    /// K the bits of the smallest ring of an operand. The result has K − shift − 1 bits.
     fn linear(
         &mut self,
         terms: &[Term<'_, Clear>],
         bias: Option<&ClearValue>,
         shift: u32,
+        otherwise: u32,
     ) -> Result<ClearValue, Error> {
         const NAME: &str = "linear";
-        let bits = self.narrow(NAME, shift + 1)?;
+        let ring = terms.iter().map(|t| t.x.bits).min().unwrap_or(otherwise);
+        let bits = narrow(NAME, ring, shift + 1)?;
         let mut sum = checks::empty_sum(NAME, terms.iter().map(|t| t.map), bias.map(|b| b.data.len()))?;
         let mut bound = checks::SumBound::default();
         for term in terms {
-            self.need_wide(NAME, term.x)?;
             let (x, w) = (term.x.in_words(), term.w.in_words());
             bound.add_term(term.map, &x, &w);
             bilinear_into(term.map, &x, &*w, 64, &mut sum)?;
@@ -240,14 +224,14 @@ impl Clear {
             }
         }
         if self.checked {
-            checks::linear_range(terms, bias, &sum, bound, self.ring_bits, shift)?;
+            checks::linear_range(terms, bias, &sum, bound, ring, shift)?;
         }
-        let mut sum: Vec<i64> = sum.into_iter().map(|z| sign_extend(z, self.ring_bits)).collect();
+        let mut sum: Vec<i64> = sum.into_iter().map(|z| sign_extend(z, ring)).collect();
         self.rounding.shift(&mut sum, shift);
         Ok(ClearValue::from_signed(&sum, bits))
     }
 
-    /// As `linear`, with y in the place of the weights.
+    /// As `linear`, with y in the place of the weights, in the smaller of their rings.
     fn product(
         &mut self,
         map: &LinearMap,
@@ -255,11 +239,18 @@ impl Clear {
         y: &ClearValue,
         shift: u32,
     ) -> Result<ClearValue, Error> {
-        self.need_wide("product", y)?;
-        self.linear(&[Term { map, x, w: y }], None, shift)
+        let (one, other) =
+            if x.bits <= y.bits { (Cow::Borrowed(x), y) } else { (Cow::Owned(x.resized(y.bits)), y) };
+        self.linear(&[Term { map, x: &one, w: other }], None, shift, one.bits)
     }
 
-    fn compare(&self, x: &ClearValue, thresholds: &[i64], compare_bits: u32) -> Result<ClearValue, Error> {
+    fn compare(
+        &self,
+        x: &ClearValue,
+        thresholds: &[i64],
+        compare_bits: u32,
+        ring_bits: u32,
+    ) -> Result<ClearValue, Error> {
         const NAME: &str = "compare";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
         let signed = x.signed();
@@ -271,7 +262,7 @@ impl Clear {
             }
             data.extend(signed.iter().map(|&v| u64::from(v >= t)));
         }
-        Ok(ClearValue { data, bits: self.ring_bits })
+        Ok(ClearValue { data, bits: ring_bits })
     }
 
     fn combine(&self, x: &ClearValue, factors: &[i64], offsets: &[i64]) -> Result<ClearValue, Error> {
@@ -292,35 +283,34 @@ impl Clear {
         Ok(ClearValue { data: data.into_iter().map(|v| reduce(v, x.bits)).collect(), bits: x.bits })
     }
 
-    /// Rounded as `linear` does. The result has K − shift bits. Factors are signed (two's complement).
+    /// Rounded as `linear` does. The result has as many bits as x, less the shift. Factors are signed (two's complement).
     fn scale_public(&mut self, x: &ClearValue, factors: &[u64], shift: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "scale_public";
-        self.need_wide(NAME, x)?;
         checks::repeats(NAME, x.data.len(), factors.len())?;
-        let bits = self.narrow(NAME, shift)?;
+        let bits = narrow(NAME, x.bits, shift)?;
         let signed = x.signed();
         if self.checked {
             let products =
                 signed.iter().zip(factors.iter().cycle()).map(|(&v, &c)| v as i128 * c as i64 as i128);
-            let (half, unit) = (1i128 << (self.ring_bits - 1), 1i128 << shift);
+            let (half, unit) = (1i128 << (x.bits - 1), 1i128 << shift);
             checks::between(NAME, "x * factor", products, -half + unit, half - 1 - unit)?;
         }
         let products = signed.iter().zip(factors.iter().cycle());
         let mut products: Vec<i64> =
-            products.map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), self.ring_bits)).collect();
+            products.map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), x.bits)).collect();
         self.rounding.shift_public(&mut products, factors, shift);
         Ok(ClearValue::from_signed(&products, bits))
     }
 
-    fn widen(&self, x: &ClearValue) -> Result<ClearValue, Error> {
-        if self.checked && x.bits < self.ring_bits {
+    fn widen(&self, x: &ClearValue, ring_bits: u32) -> Result<ClearValue, Error> {
+        if self.checked && x.bits < ring_bits {
             let limit = if x.bits >= 2 { 1i128 << (x.bits - 2) } else { 0 };
             checks::between("widen", "x", x.signed().into_iter().map(i128::from), -limit, limit)?;
         }
-        Ok(x.resized(self.ring_bits))
+        Ok(x.resized(ring_bits))
     }
 
-    fn relu(&self, x: &ClearValue, compare_bits: u32, widen: bool) -> Result<ClearValue, Error> {
+    fn relu(&self, x: &ClearValue, compare_bits: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "relu";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
         let signed = x.signed();
@@ -328,16 +318,10 @@ impl Clear {
             checks::fits(NAME, signed.iter().map(|&v| v.into()), compare_bits)?;
         }
         let data = signed.into_iter().map(|v| reduce(v.max(0) as u64, x.bits)).collect();
-        Ok(self.widened(ClearValue { data, bits: x.bits }, widen))
+        Ok(ClearValue { data, bits: x.bits })
     }
 
-    fn clipped_relu(
-        &self,
-        x: &ClearValue,
-        limit: u64,
-        compare_bits: u32,
-        widen: bool,
-    ) -> Result<ClearValue, Error> {
+    fn clipped_relu(&self, x: &ClearValue, limit: u64, compare_bits: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "clipped_relu";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
         let top = checks::limit(NAME, limit, compare_bits)?;
@@ -347,7 +331,7 @@ impl Clear {
             checks::fits(NAME, signed.iter().map(|&v| i128::from(v) - i128::from(top)), compare_bits)?;
         }
         let data = signed.into_iter().map(|v| reduce(v.clamp(0, top) as u64, x.bits)).collect();
-        Ok(self.widened(ClearValue { data, bits: x.bits }, widen))
+        Ok(ClearValue { data, bits: x.bits })
     }
 
     fn max_pool(

@@ -109,7 +109,7 @@ pub struct Place<'a> {
     pub inputs: &'a [Layout],
     /// Elements of the result.
     pub len: usize,
-    /// K: bits of the program's ring.
+    /// Bits of the ring to which the step goes if it widens; see [`crate::Operands::ring_bits`].
     pub ring_bits: u32,
 }
 

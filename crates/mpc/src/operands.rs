@@ -19,6 +19,9 @@ pub struct Operands<'a, P: Protocol + ?Sized> {
     pub inputs: Vec<Operand<'a, P>>,
     /// The party's part of every weight of the program, by id.
     pub weights: &'a [P::Weight],
+    /// Bits of the ring to which the step brings its result, if it widens; or in which it works, if
+    /// it has no operands. At most those of the session's.
+    pub ring_bits: u32,
 }
 
 /// One term `map(x, w)` of a linear operation.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, smallest};
 
 /// What an activation computes of each element.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,8 +60,7 @@ impl Rules for Activation {
     rule!(takes 1);
 
     fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-        let narrow = operands.iter().copied().min().unwrap_or(ring_bits);
-        Some(if self.widen { ring_bits } else { narrow })
+        Some(if self.widen { ring_bits } else { smallest(operands, ring_bits) })
     }
 
     rule!(keeps the shape);

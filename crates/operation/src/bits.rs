@@ -3,20 +3,21 @@
 //!
 //! # The contract
 //! A value's bounds hold the value *as it is computed*, rounding included: `low <= x <= high`. With
-//! K the bits of the ring of wide values:
+//! K the bits of the ring of the operands, which are wide where the result is narrow (the smallest
+//! ring, where there are several), and W those of the ring that a step goes to which widens:
 //!
 //! | operation | ring of the result | what must hold |
 //! |---|---|---|
 //! | linear, shift s | narrow, k = K − s − 1 | the exact sum z fits doubled: [`largest_sum`]; so the result fits k bits |
 //! | product, shift s | narrow, k = K − s − 1 | as of linear |
-//! | compare | wide | x − t fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
+//! | compare | W | x − t fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
 //! | combine | its input's | the result fits it |
 //! | scale public, shift s | narrow, k = K − s | z fits K bits with a unit to spare; so the result fits k bits |
-//! | widen | wide | \|x\| <= 2^(k−2): [`widen_bits`] <= k |
-//! | ReLU | its input's, or wide | x fits c signed bits: [`signed_bits`] <= c <= k |
-//! | clipped ReLU | its input's, or wide | x and x − limit fit c signed bits: [`clipped_bits`] <= c <= k |
+//! | widen | W | \|x\| <= 2^(k−2): [`widen_bits`] <= k |
+//! | ReLU | its input's, or W | x fits c signed bits: [`signed_bits`] <= c <= k |
+//! | clipped ReLU | its input's, or W | x and x − limit fit c signed bits: [`clipped_bits`] <= c <= k |
 //! | max pool | its input's | a difference of two elements fits c signed bits: [`difference_bits`] <= c <= k |
-//! | sum pool | wide | the result fits K bits |
+//! | sum pool | its input's | the result fits K bits |
 //! | add, sub, movement | the smallest of its inputs' | the result fits it |
 //!
 //! Every value fits its ring symmetrically: |x| <= 2^(k−1) − 1. The widths are Mirror's, where a

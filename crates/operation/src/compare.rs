@@ -30,7 +30,7 @@ impl<F: Form> Named for Compare<F> {
 
 impl Rules for Compare {
     rule!(takes 1);
-    rule!(goes to the large ring);
+    rule!(goes to a ring of its own);
 
     fn shape(&self, site: &Site<'_>) -> Check {
         site.has_elements()?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bits;
 use crate::form::{Form, Integers};
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, Tensor, rule};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, Tensor, rule, smallest};
 
 /// One term `map(x, w)` of a linear operation: which of the step's operands, which weight, which
 /// map.
@@ -57,8 +57,8 @@ impl Rules for Linear {
         self.terms.is_empty() == (operands == 0)
     }
 
-    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
-        bits::linear_ring(ring_bits, self.shift)
+    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+        bits::linear_ring(smallest(operands, ring_bits), self.shift)
     }
 
     fn shape(&self, site: &Site<'_>) -> Check {

@@ -10,11 +10,12 @@ use crate::{Activation, Combine, Compare, Linear, MaxPool, Product, ScalePublic,
 
 /// An operation on secret values.
 ///
-/// *Wide* values live in Z_2^K, K the bits of the program's ring; a truncation leaves a *narrow*
-/// value, in a ring that is smaller by the bits shifted out (and one more, in Mirror). Linear maps,
-/// products, multiplications by public factors and sums over windows need wide operands;
-/// [`Operation::Widen`] and an activation that widens make them. Protocols with one ring treat
-/// `Widen` as the identity, at no cost.
+/// *Wide* values live in a ring that has room for what is computed of them, Z_2^K; a truncation
+/// leaves a *narrow* value, in a ring that is smaller by the bits shifted out (and one more, in
+/// Mirror). Linear maps, products, multiplications by public factors and sums over windows need wide
+/// operands; [`Operation::Widen`] and an activation that widens make them, each for the ring that
+/// the program says (that of all inputs, where it says nothing). Protocols with one ring treat `Widen` as
+/// the identity, at no cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "op")]
 #[serde(bound(
@@ -35,7 +36,7 @@ pub enum Operation<F: Form = Integers> {
     Combine(Combine),
     /// `x * factor / 2^shift` for public factors.
     ScalePublic(ScalePublic<F>),
-    /// Narrow to wide; the value is unchanged.
+    /// Narrow to wide, into a larger ring; the value is unchanged.
     Widen,
     /// ReLU or clipped ReLU, element by element.
     Activation(Activation<F>),

@@ -1,4 +1,4 @@
-//! What each party does on its own: sums, differences, movements; and the way into the large ring.
+//! What each party does on its own: sums, differences, movements; and the way into a larger ring.
 
 use cryptflow_ring::Movement;
 
@@ -28,7 +28,7 @@ impl Named for Widening {
 
 impl Rules for Widening {
     rule!(takes 1);
-    rule!(goes to the large ring);
+    rule!(goes to a ring of its own);
     rule!(keeps the shape);
     rule!(keeps the scale);
 

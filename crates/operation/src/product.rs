@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bits;
 use crate::form::{Form, Integers};
 use crate::linear::shifts_out;
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, too_few};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, smallest, too_few};
 
 /// `map(x, y) / 2^shift`, rounded, of two secret values. Wide operands, narrow result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ impl<F: Form> Named for Product<F> {
 impl Rules for Product {
     rule!(takes 2);
 
-    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
-        bits::linear_ring(ring_bits, self.shift)
+    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+        bits::linear_ring(smallest(operands, ring_bits), self.shift)
     }
 
     fn shape(&self, site: &Site<'_>) -> Check {

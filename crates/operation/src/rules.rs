@@ -129,7 +129,8 @@ pub struct Tensor<'a> {
     pub scale: u32,
     /// Bounds, in units.
     pub bounds: Bounds,
-    /// Whether it lives in the large ring.
+    /// Whether linear maps and sums over windows can take it: it is what nothing was shifted out of
+    /// since it was brought into its ring.
     pub wide: bool,
     /// Bits of its ring.
     pub ring: u32,
@@ -236,6 +237,12 @@ pub(crate) fn too_few(given: usize) -> Misfit {
     Misfit::new(Rule::Operands, format!("{given} operands are not what it takes"))
 }
 
+/// Bits of the smallest ring of the operands; where there are none, of the one that a step without
+/// operands works in.
+pub(crate) fn smallest(operands: &[u32], ring_bits: u32) -> u32 {
+    operands.iter().copied().min().unwrap_or(ring_bits)
+}
+
 /// A rule that several operations share, as the method that states it: each operation still names
 /// every one of its rules.
 macro_rules! rule {
@@ -246,10 +253,10 @@ macro_rules! rule {
     };
     (stays in the smallest ring) => {
         fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
-            Some(operands.iter().copied().min().unwrap_or(ring_bits))
+            Some($crate::rules::smallest(operands, ring_bits))
         }
     };
-    (goes to the large ring) => {
+    (goes to a ring of its own) => {
         fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
             Some(ring_bits)
         }
@@ -312,8 +319,8 @@ pub trait Named {
 pub trait Rules: Named {
     /// Whether it takes so many operands.
     fn takes(&self, operands: usize) -> bool;
-    /// Bits of the ring of its result, for operands in rings of these bits, in a program over
-    /// Z_2^ring_bits; none where a shift leaves nothing.
+    /// Bits of the ring of its result, for operands in rings of these bits; `ring_bits` are those of the
+    /// ring to which a step goes that widens, or has no operands. None where a shift leaves nothing.
     fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32>;
     /// Shapes go together, and attributes with them.
     ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bits;
 use crate::form::{Form, Integers};
 use crate::linear::shifts_out;
-use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
+use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, smallest};
 
 /// `x * factor / 2^shift`, rounded, for public factors. Wide operand, narrow result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ impl<F: Form> Named for ScalePublic<F> {
 impl Rules for ScalePublic {
     rule!(takes 1);
 
-    fn ring(&self, _: &[u32], ring_bits: u32) -> Option<u32> {
-        bits::scale_public_ring(ring_bits, self.shift)
+    fn ring(&self, operands: &[u32], ring_bits: u32) -> Option<u32> {
+        bits::scale_public_ring(smallest(operands, ring_bits), self.shift)
     }
 
     fn shape(&self, site: &Site<'_>) -> Check {

@@ -34,7 +34,9 @@ fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
                     let term = LinearTerm { input: 0, weight: WeightId(0), map: map.clone() };
                     let linear = Operation::Linear(Linear { terms: vec![term], bias: None, shift });
                     let inputs = vec![Operand { shape: &[], value: &value }];
-                    let z = party.apply(&linear, &Operands { inputs, weights: &[weight] }).unwrap();
+                    let z = party
+                        .apply(&linear, &Operands { inputs, weights: &[weight], ring_bits: 64 })
+                        .unwrap();
                     party.reveal(&z).unwrap()
                 })
             })

@@ -4,7 +4,7 @@
 //! | metadata | |
 //! |---|---|
 //! | `format` | `cryptflow` |
-//! | `version` | [`VERSION`] |
+//! | `version` | that of the program, [`VERSION`] at most |
 //! | `content` | `model` (with weights) or `public` (without) |
 //! | `program` | the [`Program`] as JSON |
 //! | `digest` | [`crate::digest`] of it, in hexadecimal |
@@ -28,7 +28,7 @@ pub use error::FileError;
 
 use crate::checked::Checked;
 use crate::digest::{of_json, weights_digest};
-use crate::program::{Program, VERSION};
+use crate::program::{OLDEST, Program, VERSION};
 use crate::validate::validate;
 use crate::whole_file::{self, write_secret, write_whole};
 
@@ -91,7 +91,7 @@ pub fn to_bytes(
     let json = serde_json::to_string::<Program>(program).map_err(FileError::form)?;
     let mut metadata = HashMap::from([
         ("format".to_string(), FORMAT.to_string()),
-        ("version".to_string(), VERSION.to_string()),
+        ("version".to_string(), program.version.to_string()),
         ("content".to_string(), if weights.is_some() { "model" } else { "public" }.to_string()),
         ("digest".to_string(), of_json(&json).to_string()),
         ("program".to_string(), json),
@@ -165,8 +165,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
     if texts.get("format").map(String::as_str) != Some(FORMAT) {
         return Err(FileError::NotCompiled);
     }
-    if text("version")? != VERSION.to_string() {
-        return Err(FileError::Version { found: text("version")?.to_string(), understood: VERSION });
+    let version = text("version")?;
+    if !(OLDEST..=VERSION).any(|understood| version == understood.to_string()) {
+        return Err(FileError::Version { found: version.to_string(), understood: VERSION });
     }
     let json = text("program")?;
     if of_json(json).to_string() != text("digest")? {

@@ -21,8 +21,8 @@ pub use cryptflow_operation::{
 pub use demand::{Demand, PROCESS, demand};
 pub use digest::{Digest, digest, weights_digest};
 pub use program::{
-    Batch, ClassNames, Input, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value, ValueId,
-    Weight,
+    Batch, ClassNames, Input, OLDEST, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value,
+    ValueId, Weight,
 };
 pub use repeat::{NotRepeatable, Repeated, repeat};
 pub use validate::{Invalid, validate};

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use cryptflow_operation::{Bounds, Operation};
 
-/// The version of [`Program`] and of its file that this crate writes and reads.
-pub const VERSION: u32 = 1;
+/// The newest version of [`Program`] and of its file that this crate reads, and the oldest one. A program
+/// is written in the oldest one that has what it says: [`Program::due_version`].
+pub const VERSION: u32 = 2;
+/// See [`VERSION`].
+pub const OLDEST: u32 = 1;
 
 /// Index of a value of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,8 +28,12 @@ pub struct Value {
     pub low: i64,
     /// Largest integer that the value may take, margin included.
     pub high: i64,
-    /// Whether it lives in Z_2^K (see [`Operation`]).
+    /// Whether it is wide (see [`Operation`]).
     pub wide: bool,
+    /// Bits of its ring, where it is wide and the ring is another one than that of the inputs,
+    /// [`Program::ring_bits`]: a smaller one. From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<u32>,
 }
 
 impl Value {
@@ -202,7 +209,7 @@ pub struct Program {
     pub version: u32,
     /// Name of the model.
     pub name: String,
-    /// K: linear operations work over Z_2^K.
+    /// Bits of the largest ring: that of the inputs, and of every wide value that has no other.
     pub ring_bits: u32,
     /// Fractional bits of activations.
     pub scale: u32,
@@ -233,6 +240,16 @@ impl Program {
     /// The values that are opened to the client, in this order: those of the outputs, and the guard.
     pub fn opened(&self) -> impl Iterator<Item = ValueId> + '_ {
         self.outputs.iter().map(|output| output.value).chain(self.guard)
+    }
+
+    /// Bits of the ring to which a step brings this value, if it widens.
+    pub fn ring_of(&self, value: ValueId) -> u32 {
+        self.values.get(value.0).and_then(|value| value.ring).unwrap_or(self.ring_bits)
+    }
+
+    /// The version that the program must have: the oldest one in which what it says can be said.
+    pub fn due_version(&self) -> u32 {
+        if self.values.iter().any(|value| value.ring.is_some()) { VERSION } else { OLDEST }
     }
 
     /// Fractional bits of a value; none of one that there is not.

@@ -7,7 +7,10 @@ use cryptflow_operation::{Site, Tensor, WeightTensor};
 use cryptflow_ring::movement::elements;
 
 use crate::checked::Checked;
-use crate::program::{Program, Step, VERSION, Value, ValueId};
+use crate::program::{OLDEST, Program, Step, VERSION, Value, ValueId};
+
+/// Bits of the smallest ring that wide values may be in.
+const SMALLEST_RING: u32 = 8;
 
 /// Why a program cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +46,7 @@ pub(crate) fn validate_runs(program: Program, runs: usize) -> Result<Checked, In
     let mut state =
         State { defined: vec![false; program.values.len()], dead: vec![false; program.values.len()] };
     inputs(&program, &mut state)?;
-    let mut rings = vec![program.ring_bits; program.values.len()];
+    let mut rings = rings(&program)?;
     let weights: Vec<WeightTensor<'_>> =
         program.weights.iter().map(|w| WeightTensor { shape: &w.shape, scale: w.scale }).collect();
     for (index, step) in program.steps.iter().enumerate() {
@@ -92,14 +95,35 @@ fn operation(
     let operands: Vec<u32> = inputs.iter().map(|x| x.ring).collect();
     let rules = step.operation.rules();
     let ring = rules
-        .ring(&operands, program.ring_bits)
-        .ok_or_else(|| format!("its shift leaves nothing of a ring of {} bits", program.ring_bits))?;
+        .ring(&operands, program.ring_of(step.output))
+        .ok_or_else(|| "its shift leaves nothing of its operands' ring".to_string())?;
     let out = tensor(step.output, Some(&ring))?;
     rules.check(&Site { inputs: &inputs, out, weights }).map_err(|misfit| misfit.to_string())?;
     if let Some(slot) = rings.get_mut(step.output.0) {
+        if out.wide && ring != *slot {
+            return Err(format!("its result is in a ring of {ring} bits, and {slot} are declared"));
+        }
         *slot = ring;
     }
     Ok(())
+}
+
+/// The rings that values are declared to be in: all but the narrow ones, whose rings follow.
+fn rings(program: &Program) -> Result<Vec<u32>, Invalid> {
+    for (index, value) in program.values.iter().enumerate() {
+        let Some(ring) = value.ring else { continue };
+        let fail = |reason: String| Err(Invalid::new(format!("value {index} ({})", value.name), reason));
+        if !value.wide {
+            return fail("is narrow, and the ring of such a value follows from its step".into());
+        }
+        if !(SMALLEST_RING..program.ring_bits).contains(&ring) {
+            let largest = program.ring_bits;
+            return fail(format!(
+                "a ring of its own has {SMALLEST_RING} bits and fewer than {largest}, not {ring}"
+            ));
+        }
+    }
+    Ok((0..program.values.len()).map(|value| program.ring_of(ValueId(value))).collect())
 }
 
 /// What the rules of an operation see of a value.
@@ -109,14 +133,16 @@ fn tensor_of(value: &Value, ring: u32) -> Tensor<'_> {
 
 fn header(program: &Program) -> Result<(), Invalid> {
     let fail = |reason: String| Err(Invalid::new("program", reason));
-    if program.version != VERSION {
-        return fail(format!(
-            "version {} is not {VERSION}, the one that is understood here",
-            program.version
-        ));
+    let version = program.version;
+    if !(OLDEST..=VERSION).contains(&version) {
+        return fail(format!("version {version} is not among those understood here, {OLDEST} to {VERSION}"));
     }
-    if !(8..=64).contains(&program.ring_bits) {
-        return fail(format!("a ring of {} bits is outside of 8 to 64", program.ring_bits));
+    let due = program.due_version();
+    if version != due {
+        return fail(format!("what it says makes it one of version {due}, and {version} is declared"));
+    }
+    if !(SMALLEST_RING..=64).contains(&program.ring_bits) {
+        return fail(format!("a ring of {} bits is outside of {SMALLEST_RING} to 64", program.ring_bits));
     }
     if program.scale >= program.ring_bits {
         return fail(format!("{} fractional bits do not fit {} bits", program.scale, program.ring_bits));
@@ -163,6 +189,9 @@ fn inputs(program: &Program, state: &mut State) -> Result<(), Invalid> {
         }
         if !value.wide {
             return fail("is not wide".into());
+        }
+        if value.ring.is_some() {
+            return fail("has a ring of its own: an input is in the largest one".into());
         }
         if let Err(misfit) = tensor_of(value, program.ring_bits).fits(program.ring_bits) {
             return fail(misfit.to_string());

@@ -27,6 +27,7 @@ struct Options {
     import: Import,
     rows: usize,
     range: Option<(f64, f64)>,
+    accuracy: String,
     scale: Option<u32>,
     ring: Option<u32>,
     margin: Option<f64>,
@@ -98,6 +99,8 @@ fn compiled(
         preprocessing: options.preprocessing,
         options: CompileOptions {
             name: options.name,
+            accuracy: notation::accuracy(&options.accuracy)
+                .map_err(|error| Failure::option(format_args!("accuracy={:?}: {error}", options.accuracy)))?,
             scale: options.scale.map_or(Scale::Auto, Scale::Bits),
             ring: options.ring.map_or(Ring::Auto, Ring::Bits),
             margin: options.margin,
@@ -120,7 +123,7 @@ fn compiled(
         teller.go_on();
         let (done, total) = match progress {
             Progress::Calibrating { done, total } => (done, total),
-            Progress::Tried { .. } | Progress::Measuring => (0, 0),
+            Progress::Tried { .. } | Progress::Relaxing | Progress::Measuring => (0, 0),
         };
         teller.tell(done, total, || progress.to_string());
     })?;

@@ -13,7 +13,7 @@ use cryptflow_program::Batch;
 
 use super::FixError;
 use super::interval::interval;
-use super::options::{CompileOptions, OptionError};
+use super::options::{Accuracy, CompileOptions, OptionError};
 use super::progress::Progress;
 use calibrate::calibrate;
 use examples::{Examples, Opened};
@@ -26,6 +26,8 @@ pub(crate) struct Bounded<'a> {
     pub(crate) graph: &'a Graph,
     /// What each node's value may be, by id; without margin.
     pub(crate) ranges: Vec<Range>,
+    /// The root mean square of each node's elements, by id; none where there are no examples.
+    pub(crate) typical: Vec<f64>,
     /// For each node that something is divided by the least that examples show of it beside what is
     /// next to nothing, where they show that as well; see [`gap`].
     pub(crate) least: Vec<Option<f64>>,
@@ -67,11 +69,12 @@ impl<'a> Bounded<'a> {
             Batch::Whole => 1,
         };
         let few = total * rows < MANY_EXAMPLES;
-        let examples = Examples::new(inputs, &seen.outputs, opened, &options.tolerance)?;
+        let examples = Examples::new(inputs, &seen.outputs, opened, (&options.tolerance, Accuracy::Exact))?;
         let margin = options.margin.unwrap_or(if few { 2.0 } else { 1.0 });
         Ok(Bounded {
             graph,
             ranges,
+            typical: seen.typical,
             least: seen.least,
             margin,
             more_where_cheap: options.margin.is_none(),
@@ -102,6 +105,7 @@ impl<'a> Bounded<'a> {
         Ok(Bounded {
             graph,
             ranges,
+            typical: Vec::new(),
             least,
             margin: 0.0,
             more_where_cheap: false,

@@ -27,6 +27,10 @@ pub(crate) struct Chosen {
     pub(crate) bounds: Vec<Bounds>,
     /// The bits that each step of the plan shifts out; zero where it shifts nothing.
     pub(crate) shifts: Vec<u32>,
+    /// Bits of the ring of each wide value of the plan.
+    pub(crate) rings: Vec<u32>,
+    /// Bits of the largest ring: that of the inputs.
+    pub(crate) ring_bits: u32,
 }
 
 impl Chosen {
@@ -36,13 +40,8 @@ impl Chosen {
     /// [`FixError::DoesNotFit`], where a value does not fit the ring.
     pub(crate) fn new(plan: Rc<Plan>, choice: Choice) -> Result<Chosen, FixError> {
         let bounds = value_bounds(&plan, choice.scale, choice.margin);
-        let shifts = headroom::shifts(&plan, &bounds, choice)?;
-        Ok(Chosen { plan, choice, bounds, shifts })
+        let room = headroom::room(&plan, &bounds, choice)?;
+        let headroom::Room { shifts, rings, ring_bits } = room;
+        Ok(Chosen { plan, choice, bounds, shifts, rings, ring_bits })
     }
-}
-
-/// The smallest ring that a plan can do with, and the smallest one in which no weight loses
-/// precision.
-fn ring_limits(plan: &Plan, choice: Choice) -> (u32, u32) {
-    headroom::limits(plan, &value_bounds(plan, choice.scale, choice.margin), choice)
 }

@@ -60,6 +60,17 @@ impl Ring {
     }
 }
 
+/// What a program must keep of the float model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accuracy {
+    /// The numbers of its outputs, to within the [`Tolerance`].
+    #[default]
+    Exact,
+    /// Its decisions alone, where an output is a choice among classes: which one is the largest. Other
+    /// outputs keep their numbers.
+    Labels,
+}
+
 /// The part of what a column of an output spans over the examples that errors should stay below.
 pub const DEFAULT_TOLERANCE: f64 = 1.0 / 2048.0;
 
@@ -118,6 +129,8 @@ pub struct CompileOptions {
     pub scale: Scale,
     /// Bits of the ring.
     pub ring: Ring,
+    /// What the program must keep of the float model.
+    pub accuracy: Accuracy,
     /// How far outputs may be from those of the float model.
     pub tolerance: Tolerance,
     /// Bits by which bounds exceed the extremes of the examples: 1 by default, 2 where there are
@@ -163,6 +176,26 @@ pub enum OptionError {
         /// Those that there are.
         outputs: Vec<String>,
     },
+    /// Decisions alone, of a model that takes none.
+    #[error(
+        "only decisions are to be kept (--accuracy labels), and no output of the model is a choice among classes; its outputs: {}",
+        .outputs.join(", ")
+    )]
+    NoDecisions {
+        /// Its outputs.
+        outputs: Vec<String>,
+    },
+    /// Decisions alone, with nothing to see them on.
+    #[error(
+        "only decisions are to be kept (--accuracy labels): give examples on which they are seen (--calibrate)"
+    )]
+    NoExamplesOfDecisions,
+    /// Decisions alone, at a scale that is not to be searched for.
+    #[error(
+        "only decisions are to be kept (--accuracy labels), and how many bits that takes is found by the compiler: it \
+         does not go together with --scale or --ring"
+    )]
+    FixedBitsOfDecisions,
     /// A margin that is negative, or larger than any ring has headroom for.
     #[error("a margin of {0} bits is outside of 0 to 20")]
     Margin(f64),
@@ -192,6 +225,9 @@ impl CompileOptions {
         let tolerances = self.tolerance.outputs.iter().map(|(_, error)| *error).chain([self.tolerance.share]);
         if let Some(wrong) = tolerances.into_iter().find(|t| !(t.is_finite() && *t > 0.0)) {
             return Err(OptionError::Tolerance(wrong));
+        }
+        if self.accuracy == Accuracy::Labels && (self.scale, self.ring) != (Scale::Auto, Ring::Auto) {
+            return Err(OptionError::FixedBitsOfDecisions);
         }
         match (self.scale, self.ring, self.weight_bits, self.margin) {
             (Scale::Bits(bits), ..) if !(1..=30).contains(&bits) => Err(OptionError::Scale(bits)),

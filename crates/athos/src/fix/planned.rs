@@ -39,6 +39,8 @@ pub(crate) struct Planner<'a> {
     guard: bool,
     /// What values need beside others, where it is known.
     needs: Needs,
+    /// By how many quarters of a bit values have more than the scale says, on average.
+    quarters: u32,
     /// What rounding was seen to do.
     rounding: Rounding,
     /// What plans have in common.
@@ -59,6 +61,7 @@ impl<'a> Planner<'a> {
             hide_logits,
             guard: false,
             needs: Needs::default(),
+            quarters: 0,
             rounding: Rounding::default(),
             shared: Shared::default(),
             images: OnceCell::new(),
@@ -85,6 +88,24 @@ impl<'a> Planner<'a> {
         self.general = None;
     }
 
+    /// Where values matter unequally, those that are closest to having a bit more have it, as many of them as
+    /// so many quarters say.
+    pub(crate) fn finer(&mut self, quarters: u32) {
+        self.quarters = quarters;
+        self.plans.clear();
+        self.general = None;
+    }
+
+    /// Those quarters.
+    pub(crate) fn quarters(&self) -> u32 {
+        self.quarters
+    }
+
+    /// Whether values matter unequally.
+    pub(crate) fn has_needs(&self) -> bool {
+        !self.needs.all.is_empty()
+    }
+
     /// The same without the plans that are there.
     fn anew(self) -> Planner<'a> {
         Planner { plans: HashMap::new(), general: None, ..self }
@@ -98,18 +119,21 @@ impl<'a> Planner<'a> {
         if let Some(plan) = self.general.as_ref().or_else(|| self.plans.get(&scale)) {
             return Ok(plan.clone());
         }
-        let Bounded { graph, ranges, least, margin, .. } = self.bounded;
+        let Bounded { graph, ranges, least, margin, typical, .. } = self.bounded;
         let images = self.images.get_or_init(|| images(graph));
         let seen = Seen { ranges, images, least, rounding: Some(&self.rounding) };
         let setting = self.setting(scale);
         let digits = self.bounded.examples.as_ref().map(|examples| examples.digits()).unwrap_or_default();
-        let wanted = Wanted { digits: &digits, needs: &self.needs.all };
+        let finer = self.part();
+        let wanted = Wanted { digits: &digits, needs: &self.needs.all, finer };
         let mut plan =
             lower(graph, seen, wanted, setting, &mut self.shared).map_err(FixError::Unsupported)?;
         if self.guard {
             guard::guard(&mut plan, scale, *margin);
         }
         schedule(&mut plan);
+        plan.know(typical);
+        plan.weigh(&self.needs.weights);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.
         let varies = digits.iter().any(Option::is_some) || !self.needs.all.is_empty();
@@ -151,9 +175,13 @@ impl Planner<'_> {
     /// For each node the fractional bits beyond this scale.
     fn extra(&self, scale: u32) -> Vec<i32> {
         let Bounded { graph, ranges, least, .. } = self.bounded;
-        let wanted = Wanted { digits: &[], needs: &self.needs.all };
+        let wanted = Wanted { digits: &[], needs: &self.needs.all, finer: self.part() };
         let images = self.images.get_or_init(|| images(graph));
         extra_bits(graph, Seen { ranges, images, least, rounding: None }, wanted, self.setting(scale))
+    }
+
+    fn part(&self) -> f64 {
+        f64::from(self.quarters) / 4.0
     }
 
     fn setting(&self, scale: u32) -> Setting {

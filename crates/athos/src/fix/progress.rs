@@ -21,6 +21,8 @@ pub enum Progress {
         /// How it compares with the float model.
         outcome: String,
     },
+    /// What keeps the numbers is known: the search goes on for what keeps the decisions alone.
+    Relaxing,
     /// The last run, for the report.
     Measuring,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Progress {
             Progress::Tried { scale, ring_bits, outcome } => {
                 write!(f, "{scale} fractional bits, ring of {ring_bits} bits: {outcome}")
             }
+            Progress::Relaxing => write!(f, "that keeps the numbers; what keeps the decisions:"),
             Progress::Measuring => write!(f, "measuring the error of every layer"),
         }
     }

@@ -13,7 +13,7 @@ use cryptflow_operation::{
     ScalePublic,
 };
 use cryptflow_program::{
-    self as program, Batch, Checked, Input, Output, Preprocessing, Program, Step, VERSION, Value, ValueId,
+    self as program, Batch, Checked, Input, OLDEST, Output, Preprocessing, Program, Step, Value, ValueId,
     liveness, validate,
 };
 
@@ -63,9 +63,9 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
     let Writer { values, weights, .. } = writer;
     let (declared, data) = weights.finish();
     let mut program = Program {
-        version: VERSION,
+        version: OLDEST,
         name: name.to_string(),
-        ring_bits: chosen.choice.ring_bits,
+        ring_bits: chosen.ring_bits,
         scale: chosen.choice.scale,
         batch: outside.batch,
         bits_per_round: outside.bits_per_round,
@@ -76,6 +76,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
         weights: declared,
         steps,
     };
+    program.version = program.due_version();
     set_compare_bits(&mut program);
     liveness::fill_last_uses(&mut program);
     let program = validate(program).map_err(Defect::from)?;
@@ -92,6 +93,7 @@ fn value(chosen: &Chosen, planned: usize) -> Value {
         low,
         high,
         wide: value.wide,
+        ring: (value.wide && chosen.rings[planned] < chosen.ring_bits).then_some(chosen.rings[planned]),
     }
 }
 

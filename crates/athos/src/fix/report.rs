@@ -6,9 +6,11 @@ mod measure;
 
 use std::collections::HashSet;
 
-use cryptflow_program::{OutputTransform, Program, liveness};
+use cryptflow_program::{OutputTransform, Program, ValueId, liveness};
 use serde::{Deserialize, Serialize};
 
+use super::bounded::agreement::Margins;
+use super::bounded::examples::Examples;
 use super::bounded::{Bounded, MANY_EXAMPLES};
 use super::chosen::search::{Decision, Trial};
 use super::quantised::Quantised;
@@ -31,7 +33,7 @@ pub struct CompileReport {
     pub scale: u32,
     /// Why.
     pub scale_reason: String,
-    /// K: bits of the large ring.
+    /// Bits of the largest ring.
     pub ring_bits: u32,
     /// Why.
     pub ring_reason: String,
@@ -47,6 +49,8 @@ pub struct CompileReport {
     pub peak_elements: u64,
     /// How fixed point compares with the float model, over the runs that it was judged by.
     pub agreement: Option<AgreementReport>,
+    /// Where only decisions were to be kept, how far the classes are apart that were decided between.
+    pub decisions: Option<DecisionsReport>,
     /// What the numbers of each output say.
     pub outputs: Vec<Meaning>,
     /// The programs that the search tried, in that order.
@@ -65,7 +69,7 @@ pub struct CompileReport {
 pub struct TrialReport {
     /// Its fractional bits.
     pub scale: u32,
-    /// Bits of its ring.
+    /// Bits of its largest ring.
     pub ring_bits: u32,
     /// How often each example was run.
     pub draws: usize,
@@ -101,6 +105,22 @@ pub struct AgreementReport {
     pub tolerance: f64,
     /// The output, and its column, that the error is of.
     pub place: String,
+}
+
+/// Decisions of the float model on the examples: how far the best class lies before the second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionsReport {
+    /// In the middle of all rows.
+    pub median_margin: f64,
+    /// Where it is least.
+    pub thinnest_margin: f64,
+}
+
+impl DecisionsReport {
+    fn of(margins: Margins) -> DecisionsReport {
+        DecisionsReport { median_margin: margins.median, thinnest_margin: margins.thinnest }
+    }
 }
 
 /// One layer.
@@ -153,13 +173,14 @@ pub(crate) fn report(
         scale: program.scale,
         scale_reason: format!("{}{}", unlike(program), decision.scale_reason),
         ring_bits: program.ring_bits,
-        ring_reason: decision.ring_reason.to_string(),
+        ring_reason: format!("{}{}", rings(program), decision.ring_reason),
         margin_bits: bounded.margin,
         examples: bounded.examples.as_ref().map_or(0, |examples| examples.inputs.len() * bounded.rows),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
         macs: plan.macs(),
         peak_elements: liveness::peak_elements(program),
         agreement: measured.agreement,
+        decisions: bounded.examples.as_ref().and_then(Examples::margins).map(DecisionsReport::of),
         outputs: Meaning::of_outputs(bounded.graph),
         trials: decision.trials.iter().map(TrialReport::of).collect(),
         functions: plan.functions.clone(),
@@ -167,6 +188,7 @@ pub(crate) fn report(
         warnings: exceeded,
     };
     report.warn_of_errors();
+    report.warn_of_numbers();
     report.warn_of_bounds(bounded);
     report.warn_of_logits(program);
     Ok(report)
@@ -184,9 +206,20 @@ fn unlike(program: &Program) -> String {
     }
 }
 
+/// The rings of wide values, where they are not all the same.
+fn rings(program: &Program) -> String {
+    let wide = (0..program.values.len()).filter(|&value| program.values[value].wide);
+    match wide.map(|value| program.ring_of(ValueId(value))).min() {
+        Some(least) if least < program.ring_bits => {
+            format!("values have {least} to {}, as the layers behind them need; ", program.ring_bits)
+        }
+        _ => String::new(),
+    }
+}
+
 impl TrialReport {
     fn of(trial: &Trial) -> TrialReport {
-        let (scale, ring_bits) = (trial.choice.scale, trial.choice.ring_bits);
+        let (scale, ring_bits) = (trial.choice.scale, trial.ring_bits);
         let report = TrialReport { scale, ring_bits, draws: trial.draws, ..TrialReport::default() };
         match &trial.result {
             Ok(a) => TrialReport {
@@ -226,6 +259,17 @@ impl CompileReport {
             "fixed point is not as close to the float model as is wanted: {} is off by {:.2e}, wanted are {:.2e}; if that is \
              good enough, say so with --tolerance",
             a.place, a.largest_error, a.tolerance
+        ));
+    }
+
+    /// Numbers that were not to be kept.
+    fn warn_of_numbers(&mut self) {
+        let (Some(decisions), Some(a)) = (&self.decisions, &self.agreement) else { return };
+        self.warnings.push(format!(
+            "only decisions were kept (--accuracy labels): scores are off by up to {:.2e}, and rows in which two classes \
+             are closer than twice that may be decided otherwise (in the examples they are {:.2e} apart, in half of them \
+             more than {:.2e})",
+            a.largest_error, decisions.thinnest_margin, decisions.median_margin
         ));
     }
 

@@ -210,12 +210,16 @@ impl Network {
                 if number == 5 {
                     let nothing = Activation { function: Rectifier::Relu, compare_bits: 1, widen: false };
                     let inputs = inputs.iter().map(|x| Operand { ..*x }).collect();
-                    let refused = party.apply(&Operation::Activation(nothing), &Operands { inputs, weights });
+                    let refused = party.apply(
+                        &Operation::Activation(nothing),
+                        &Operands { inputs, weights, ring_bits: self.ring_bits },
+                    );
                     if refused.is_ok() {
                         return Err(Error::Range { operation: "relu", reason: "it is not refused".into() });
                     }
                 }
-                let value = party.apply(&operation, &Operands { inputs, weights })?;
+                let value =
+                    party.apply(&operation, &Operands { inputs, weights, ring_bits: self.ring_bits })?;
                 values.push((value, shape));
             }
             for (value, _) in values.iter().rev().take(3) {

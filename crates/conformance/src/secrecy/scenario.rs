@@ -91,7 +91,7 @@ impl Scenario for Zoo {
             |function| Operation::Activation(Activation { function, compare_bits: 24, widen: true });
         let mut step = |operation: Operation, on: &[&P::Value]| {
             let inputs = on.iter().map(|&value| Operand { shape: &[], value }).collect();
-            party.apply(&operation, &Operands { inputs, weights: &weights })
+            party.apply(&operation, &Operands { inputs, weights: &weights, ring_bits: 64 })
         };
         let z = step(linear(0..1, bias), &[x])?;
         let again = step(linear(0..2, None), &[x, x])?;
@@ -151,7 +151,7 @@ impl Scenario for OneRelu {
         let relu = Operation::Activation(activation);
         let mut step = |value| {
             let inputs = vec![Operand { shape: &[], value }];
-            party.apply(&relu, &Operands { inputs, weights: &[] })
+            party.apply(&relu, &Operands { inputs, weights: &[], ring_bits: 64 })
         };
         inputs.iter().map(&mut step).collect()
     }

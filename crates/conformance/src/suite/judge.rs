@@ -213,7 +213,7 @@ fn costs<D: Definition>(
     let lengths = lengths(problem)?;
     for (i, step) in problem.steps.iter().enumerate() {
         let len = lengths.get(problem.inputs.len() + i).copied().unwrap_or(0);
-        let (declared, layout) = step.cost(&model, &layouts, problem.ring_bits, len)?;
+        let (declared, layout) = step.cost(&model, &layouts, len)?;
         layouts.push(layout);
         if layout.len != len {
             fail(step.name(), format!("the cost model speaks of {} elements, there are {len}", layout.len));

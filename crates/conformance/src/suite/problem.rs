@@ -15,6 +15,8 @@ pub(super) struct Step {
     pub(super) inputs: Vec<Id>,
     /// The operands' shapes; none where only their length matters.
     shapes: Vec<Vec<usize>>,
+    /// Bits of the ring to which it brings its result, if it widens.
+    ring_bits: u32,
 }
 
 /// A small program over Z_2^ring_bits, with its data. Every value that it computes is checked, not
@@ -56,7 +58,12 @@ impl Problem {
     }
 
     pub(super) fn step(&mut self, operation: Operation, inputs: &[Id]) -> Id {
-        self.push(Step { operation, inputs: inputs.to_vec(), shapes: Vec::new() })
+        self.step_to(operation, inputs, self.ring_bits)
+    }
+
+    /// A step that widens to this ring, and not to that of the problem.
+    pub(super) fn step_to(&mut self, operation: Operation, inputs: &[Id], ring_bits: u32) -> Id {
+        self.push(Step { operation, inputs: inputs.to_vec(), shapes: Vec::new(), ring_bits })
     }
 
     /// A linear map: of each term its map, its operand and its weight.
@@ -75,7 +82,8 @@ impl Problem {
     /// A movement of operands of these shapes.
     pub(super) fn movement(&mut self, movement: Movement, inputs: Vec<(Vec<usize>, Id)>) -> Id {
         let (shapes, inputs) = inputs.into_iter().unzip();
-        self.push(Step { operation: Operation::Movement(movement), inputs, shapes })
+        let ring_bits = self.ring_bits;
+        self.push(Step { operation: Operation::Movement(movement), inputs, shapes, ring_bits })
     }
 
     fn push(&mut self, step: Step) -> Id {
@@ -117,7 +125,7 @@ impl Step {
             Ok(Operand { shape: self.shapes.get(i).map_or(&[], Vec::as_slice), value: at(values, id)? })
         };
         let inputs = self.inputs.iter().enumerate().map(operand).collect::<Result<_, Error>>()?;
-        party.apply(&self.operation, &Operands { inputs, weights })
+        party.apply(&self.operation, &Operands { inputs, weights, ring_bits: self.ring_bits })
     }
 
     /// What the protocol says that it costs. `len` is the number of elements of the result.
@@ -125,11 +133,10 @@ impl Step {
         &self,
         costs: &dyn CostModel,
         layouts: &[Layout],
-        ring_bits: u32,
         len: usize,
     ) -> Result<(Cost, Layout), Error> {
         let inputs = self.inputs.iter().map(|&id| at(layouts, id).copied()).collect::<Result<Vec<_>, _>>()?;
-        costs.cost(&self.operation, &Place { inputs: &inputs, len, ring_bits })
+        costs.cost(&self.operation, &Place { inputs: &inputs, len, ring_bits: self.ring_bits })
     }
 }
 

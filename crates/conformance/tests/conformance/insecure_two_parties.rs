@@ -100,14 +100,16 @@ impl InsecureTwoParties {
         inputs: &[ClearValue],
         shapes: &[&[usize]],
         weights: &[ClearValue],
+        ring_bits: u32,
     ) -> Result<ClearValue, Error> {
         let inputs = inputs.iter().zip(shapes).map(|(value, shape)| Operand { shape, value }).collect();
-        self.clear.apply(operation, &Operands { inputs, weights })
+        self.clear.apply(operation, &Operands { inputs, weights, ring_bits })
     }
 
     /// The products from opened factors, then the truncation of their opened sum.
     fn linear(&mut self, o: &Linear, on: &Operands<'_, Self>) -> Result<ClearValue, Error> {
-        let (terms, bits) = (on.terms(o)?, self.clear.ring_bits());
+        let terms = on.terms(o)?;
+        let bits = terms.iter().map(|term| term.x.bits).min().unwrap_or(on.ring_bits);
         let factors: Vec<&Share> = terms.iter().flat_map(|term| [term.x, term.w]).collect();
         let opened = self.open(&factors)?;
         let bias = on.bias(o)?;
@@ -125,7 +127,7 @@ impl InsecureTwoParties {
         }
         let sum = self.open(&[&sum])?;
         let shift = Linear { terms: Vec::new(), bias: Some(WeightId(0)), shift: o.shift };
-        self.plainly(&Operation::Linear(shift), &[], &[], &sum)
+        self.plainly(&Operation::Linear(shift), &[], &[], &sum, bits)
     }
 }
 
@@ -179,11 +181,11 @@ impl Protocol for InsecureTwoParties {
         let shares: Vec<&Share> = on.inputs.iter().map(|x| x.value).collect();
         if is_local(operation) {
             let own: Vec<ClearValue> = shares.into_iter().map(|x| x.clone().plain()).collect();
-            let ClearValue { data, bits } = self.plainly(operation, &own, &shapes, &[])?;
+            let ClearValue { data, bits } = self.plainly(operation, &own, &shapes, &[], on.ring_bits)?;
             return Ok(Share { data, bits });
         }
         let opened = self.open(&shares)?;
-        let result = self.plainly(operation, &opened, &shapes, &[])?;
+        let result = self.plainly(operation, &opened, &shapes, &[], on.ring_bits)?;
         Ok(self.share(&result))
     }
 

@@ -131,7 +131,9 @@ impl Protocol for Chatty {
             self.exchange()?;
         }
         let inputs = on.inputs.iter().map(|x| Operand { shape: x.shape, value: x.value }).collect();
-        let mut value = self.clear.apply(operation, &Operands { inputs, weights: on.weights })?;
+        let mut value = self
+            .clear
+            .apply(operation, &Operands { inputs, weights: on.weights, ring_bits: on.ring_bits })?;
         let mask = u64::MAX >> (64 - value.bits);
         match (self.fault, operation, value.data.as_mut_slice()) {
             (Fault::OffByTwo, Operation::Linear(_), [.., last]) => *last = (*last + 2) & mask,

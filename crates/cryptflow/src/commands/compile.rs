@@ -11,7 +11,7 @@ use crate::input::{self, InputSpec};
 use crate::notation::{self, RoundWorth};
 use crate::refusals;
 use clap::Args;
-use cryptflow_athos::compile::{CompileOptions, Compiled, Progress, Ring, Scale, Tolerance};
+use cryptflow_athos::compile::{Accuracy, CompileOptions, Compiled, Progress, Ring, Scale, Tolerance};
 use cryptflow_athos::fix::counted;
 use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
 use cryptflow_figures::table::{bytes, count, table};
@@ -48,12 +48,16 @@ pub(crate) struct Arguments {
     /// The range of the inputs, where there are no examples.
     #[arg(long, value_name = "LOW,HIGH", value_parser = notation::range, allow_hyphen_values = true, conflicts_with = "calibrate")]
     range: Option<(f64, f64)>,
+    /// What the program keeps of the float model: `exact` keeps the numbers (see --tolerance), `labels` keeps
+    /// which class is the best, with the fewest bytes, and says what it saves.
+    #[arg(long, value_name = "exact|labels", default_value = "exact", value_parser = notation::accuracy)]
+    accuracy: Accuracy,
     /// Fractional bits of activations: `auto` is the smallest number that keeps the float model's
     /// answers.
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::scale)]
     scale: Scale,
-    /// Bits of the ring: `auto` is the smallest number that keeps the float model's answers. Fewer
-    /// bits are fewer bytes.
+    /// Bits of the ring of all layers: `auto` is for each the smallest number that keeps the float model's
+    /// answers. Fewer bits are fewer bytes.
     #[arg(long, value_name = "auto|BITS", default_value = "auto", value_parser = notation::ring)]
     ring: Ring,
     /// Bits by which bounds exceed the extremes of the examples (default: 1, or 2 with fewer than
@@ -198,6 +202,7 @@ impl Arguments {
             preprocessing: self.prepare.preprocessing(),
             options: CompileOptions {
                 name: self.name.clone(),
+                accuracy: self.accuracy,
                 scale: self.scale,
                 ring: self.ring,
                 margin: self.margin,
@@ -251,6 +256,9 @@ impl Arguments {
         }
         if let Some((low, high)) = self.range {
             add("range", format!("{low},{high}"));
+        }
+        if self.accuracy == Accuracy::Labels {
+            add("accuracy", "labels".into());
         }
         match self.scale {
             Scale::Auto => add("scale", "auto".into()),
@@ -310,6 +318,27 @@ fn refusal(model: &Path, error: CompilingError) -> Error {
     }
 }
 
+/// What it saves that only decisions are kept, and how far these are from being others.
+fn saved(compiled: &Compiled, cost: &Estimate) -> Result<Option<String>> {
+    let (Some(exact), Some(decisions)) = (&compiled.exact, &compiled.report.decisions) else {
+        return Ok(None);
+    };
+    let before = estimate(exact, PRICED.costs(exact.ring_bits, exact.bits_per_round).as_ref())
+        .map_err(Error::new)?
+        .total
+        .total();
+    let now = cost.total.total();
+    Ok(Some(format!(
+        "decisions alone are kept: {} in place of {} that keep the numbers ({:.1} %); classes are {:.3e} apart in half of \
+         the examples, {:.3e} where they are closest",
+        bytes(now),
+        bytes(before),
+        100.0 * now as f64 / before.max(1) as f64,
+        decisions.median_margin,
+        decisions.thinnest_margin
+    )))
+}
+
 fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u64) -> Result<()> {
     let (program, report) = (&compiled.program, &compiled.report);
     let dealer = PRICED.facts().dealer;
@@ -349,6 +378,7 @@ fn summary(arguments: &Arguments, compiled: &Compiled, cost: &Estimate, price: u
             ),
         ));
     }
+    rows.extend(saved(compiled, cost)?.map(|text| row("labels", text)));
     let thin: Vec<String> = report
         .thinnest()
         .iter()

@@ -2,9 +2,8 @@
 //! few, with weights of nobody. What a step takes does not depend on the numbers in it.
 
 use cryptflow_program::{
-    Activation, Batch, Checked, Input, Linear, LinearTerm, MaxPool, Operation, Output, Preprocessing,
-    Product, Program, Rectifier, Step, SumPool, VERSION, Value, ValueId, Weight, WeightId, liveness,
-    validate,
+    Activation, Batch, Checked, Input, Linear, LinearTerm, MaxPool, OLDEST, Operation, Output, Preprocessing,
+    Product, Program, Rectifier, Step, SumPool, Value, ValueId, Weight, WeightId, liveness, validate,
 };
 use cryptflow_ring::{Conv2d, LinearMap, Window};
 
@@ -77,7 +76,7 @@ struct Building {
 impl Building {
     fn new(ring_bits: u32, shift: u32, shape: [usize; 4]) -> Building {
         let mut program = Program {
-            version: VERSION,
+            version: OLDEST,
             name: "calibration".into(),
             ring_bits,
             scale: SCALE,
@@ -204,5 +203,5 @@ impl Building {
 
 fn value(name: &str, shape: Vec<usize>, wide: bool) -> Value {
     let limit = (1 << (VALUE_BITS - 1)) - 1;
-    Value { name: name.into(), shape, scale: SCALE, low: -limit, high: limit, wide }
+    Value { name: name.into(), shape, scale: SCALE, low: -limit, high: limit, wide, ring: None }
 }

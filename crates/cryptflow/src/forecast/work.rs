@@ -22,7 +22,7 @@ pub fn work(program: &Checked, index: usize, cost: &Cost) -> Work {
         | Operation::Movement(_) => elements_moved = moved(),
     }
     let products = step.operation.macs() as f64;
-    let ring = step.inputs.iter().filter_map(|id| program.rings().get(id.0)).max().copied();
+    let ring = step.inputs.iter().filter_map(|id| program.rings().get(id.0)).min().copied();
     let by_ring = match ring.unwrap_or(program.ring_bits) {
         ..=32 => [products, 0.0, 0.0],
         33..=51 => [0.0, products, 0.0],

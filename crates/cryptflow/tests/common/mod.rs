@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use cryptflow_arrays::npy::{Tensor, write_npy};
 use cryptflow_program::{
-    Activation, Input, Linear, LinearTerm, Operation, Output, OutputTransform, Program, Rectifier, Step,
-    VERSION, Value, ValueId, Weight, WeightId, file, liveness, validate,
+    Activation, Input, Linear, LinearTerm, OLDEST, Operation, Output, OutputTransform, Program, Rectifier,
+    Step, Value, ValueId, Weight, WeightId, file, liveness, validate,
 };
 use cryptflow_ring::LinearMap;
 
@@ -45,6 +45,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         low: -1000 * UNIT,
         high: 1000 * UNIT,
         wide,
+        ring: None,
     };
     let weight =
         |name: &str, shape: &[usize], scale: u32| Weight { name: name.into(), shape: shape.to_vec(), scale };
@@ -81,7 +82,7 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
         })
         .collect();
     let mut program = Program {
-        version: VERSION,
+        version: OLDEST,
         name: "tiny".into(),
         ring_bits: 64,
         scale: SCALE,

@@ -13,7 +13,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
 use cryptflow_party::messages::Manifest;
-use cryptflow_program::{Input, Operation, Output, Program, Step, VERSION, Value, ValueId, file, validate};
+use cryptflow_program::{Input, OLDEST, Operation, Output, Program, Step, Value, ValueId, file, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::Movement;
 use cryptflow_wire::tls::Channel;
@@ -30,6 +30,7 @@ pub fn repeating(elements: usize) -> Program {
         low: -64,
         high: 519,
         wide: true,
+        ring: None,
     };
     let step = |name: &str, movement, input, output| Step {
         name: name.into(),
@@ -40,7 +41,7 @@ pub fn repeating(elements: usize) -> Program {
     };
     let slice = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
     Program {
-        version: VERSION,
+        version: OLDEST,
         name: "repeating".into(),
         ring_bits: 64,
         scale: 8,

@@ -5,7 +5,8 @@ use cryptflow_program::Value;
 
 #[test]
 fn the_farthest_number_is_told() {
-    let value = Value { name: "y".into(), shape: vec![4], scale: 2, low: -8, high: 4, wide: true };
+    let value =
+        Value { name: "y".into(), shape: vec![4], scale: 2, low: -8, high: 4, wide: true, ring: None };
     let beyond = |value, elements| Some(Beyond { value, low: -2.0, high: 1.0, elements });
     let table: [(&[i64], Option<Beyond>, f64); 7] = [
         (&[], None, 0.0),

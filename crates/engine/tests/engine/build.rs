@@ -21,6 +21,7 @@ pub(crate) fn program(
         low: -1 << 20,
         high: 1 << 20,
         wide: true,
+        ring: None,
     };
     let mut values = vec![value("x".into(), input)];
     let mut built: Vec<Step> = Vec::new();

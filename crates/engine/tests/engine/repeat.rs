@@ -83,7 +83,7 @@ impl Making {
     fn value(&mut self, shape: &[usize], scale: u32, wide: bool) -> ValueId {
         let name = format!("v{}", self.program.values.len());
         let (low, high) = (-1 << 40, 1 << 40);
-        self.program.values.push(Value { name, shape: shape.to_vec(), scale, low, high, wide });
+        self.program.values.push(Value { name, shape: shape.to_vec(), scale, low, high, wide, ring: None });
         ValueId(self.program.values.len() - 1)
     }
 
@@ -103,6 +103,7 @@ impl Making {
             _ => all_wide,
         };
         let output = self.value(shape, scale, wide);
+        self.program.values[output.0].ring = self.ring(&operation, inputs).filter(|_| wide);
         let name = format!("{} {}", operation.name(), output.0);
         self.program.steps.push(Step {
             name,
@@ -112,6 +113,15 @@ impl Making {
             last_uses: Vec::new(),
         });
         if wide { output } else { self.step(Operation::Widen, &[output], shape, scale) }
+    }
+
+    /// The ring of a wide result, if it is another one than that of inputs: what is widened goes to one of several.
+    fn ring(&self, operation: &Operation, inputs: &[ValueId]) -> Option<u32> {
+        let ring = match operation {
+            Operation::Widen | Operation::Compare(_) => RING - (self.program.values.len() % 3) as u32,
+            _ => inputs.iter().filter_map(|id| self.program.values[id.0].ring).min()?,
+        };
+        (ring < RING).then_some(ring)
     }
 
     fn moved(&mut self, movement: Movement, inputs: &[ValueId]) -> ValueId {
@@ -354,6 +364,7 @@ impl Making {
             self.program.guard = Some(flag);
         }
         liveness::fill_last_uses(&mut self.program);
+        self.program.version = self.program.due_version();
         (validate(self.program).unwrap(), self.weights)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cryptflow_graph::float::run;
-use cryptflow_graph::gradient::backward;
+use cryptflow_graph::gradient::{backward, backward_to_weights};
 use cryptflow_graph::operations::{Breaks, Domain, End, catalogue};
 use cryptflow_graph::{
     Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Pool, Pooling,
@@ -528,4 +528,28 @@ fn starts_must_fit() {
         error(NodeId(1), Array::scalar(1.0)),
         "a gradient is given for node 1, but the graph has 1 nodes"
     );
+}
+
+/// Constants that layers multiply with are seen once for each layer, with what a change of them does; others are not.
+#[test]
+fn weights_are_seen_where_they_are_asked_for() {
+    let mut g = Graph::default();
+    let product = Linear::MatMul { transpose_a: false, transpose_b: false };
+    let x = g.add_input("x", vec![1, 2]);
+    let w = g.add_constant("w", Array::new(vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
+    let bias = g.add_constant("bias", Array::vector(vec![5.0, 6.0]));
+    let y = g.add("y", product.clone(), &[x, w, bias]).unwrap();
+    let z = g.add("z", product, &[y, w]).unwrap();
+    g.add_output("z", z);
+    let input = [Array::new(vec![1, 2], vec![1.0, -1.0]).unwrap()];
+    let start = Array::new(vec![1, 2], vec![1.0, 10.0]).unwrap();
+    let mut seen = Vec::new();
+    let mut nodes = 0;
+    backward_to_weights(&g, &input, &[(z, start)], &mut |_, _, _| nodes += 1, &mut |id, gradient| {
+        seen.push((id, gradient.data.to_vec()));
+    })
+    .unwrap();
+    assert_eq!(nodes, 3);
+    // y = [3, 4]: yᵀ · start; and what reaches y, start · wᵀ = [21, 43]: xᵀ · that.
+    assert_eq!(seen, [(w, vec![3.0, 30.0, 4.0, 40.0]), (w, vec![21.0, 43.0, -21.0, -43.0])]);
 }

@@ -319,7 +319,7 @@ fn compare_twice(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
     let map = LinearMap::Scale { rows: x.len(), channels: 1 };
-    mirror.linear(&[Term { map: &map, x, w }], Some(w), 1).unwrap()
+    mirror.linear(&[Term { map: &map, x, w }], Some(w), 1, x.bits()).unwrap()
 }
 
 fn product(mirror: &mut Mirror, x: &Masked, y: &Masked) -> Masked {
@@ -368,7 +368,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(4), opened(4)],
             all(3),
             |m, x, _| {
-                m.compare(x, &[1], 3).unwrap();
+                m.compare(x, &[1], 3, 4).unwrap();
             },
         ),
         problem(
@@ -383,7 +383,7 @@ fn problems() -> Vec<Problem> {
             ],
             all(2),
             |m, x, _| {
-                m.compare(x, &[0, 1], 2).unwrap();
+                m.compare(x, &[0, 1], 2, 2).unwrap();
             },
         ),
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
@@ -444,7 +444,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
             all(3),
             |m, x, _| {
-                m.relu(x, 3, true).unwrap();
+                m.relu(x, 3, Some(4)).unwrap();
             },
         ),
         problem(
@@ -455,11 +455,11 @@ fn problems() -> Vec<Problem> {
             all(2),
             |m, x, _| {
                 m.session.tuning = Tuning { bits_per_round: u64::MAX, chooses_wide: true, ..Tuning::USUAL };
-                m.relu(x, 2, true).unwrap();
+                m.relu(x, 2, Some(3)).unwrap();
             },
         ),
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
-            m.widen(x).unwrap();
+            m.widen(x, 5).unwrap();
         }),
         problem(
             "clipped relu",
@@ -468,7 +468,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(2), dealt_planes(2), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
             all(2),
             |m, x, _| {
-                m.clipped_relu(x, 1, 2, false).unwrap();
+                m.clipped_relu(x, 1, 2, None).unwrap();
             },
         ),
     ]

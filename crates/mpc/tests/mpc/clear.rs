@@ -22,7 +22,7 @@ fn apply(
     weights: &[ClearValue],
 ) -> Result<ClearValue, Error> {
     let inputs = inputs.iter().map(|&value| Operand { shape: &[], value }).collect();
-    clear.clone().apply(operation, &Operands { inputs, weights })
+    clear.clone().apply(operation, &Operands { inputs, weights, ring_bits: clear.ring_bits() })
 }
 
 /// x · w of one row and one column, plus the bias.
@@ -169,11 +169,15 @@ fn widths_follow_the_rings() {
     assert_eq!(of(&scale_public(&[1 << 4, -(1 << 4)], 4), &[&wide]).unwrap(), value(&[5, 7], 44));
     let inputs = [&wide, &narrow].map(|value| Operand { shape: &[2], value });
     let concat = Operation::Movement(Movement::Concat { axis: 0 });
-    let both = clear.clone().apply(&concat, &Operands { inputs: inputs.into(), weights: &[] }).unwrap();
+    let both = clear
+        .clone()
+        .apply(&concat, &Operands { inputs: inputs.into(), weights: &[], ring_bits: clear.ring_bits() })
+        .unwrap();
     assert_eq!(both, value(&[5, -7, 100, -128], 8));
-    for result in [product(&clear, &narrow, &[1, 1], None, 1), of(&scale_public(&[1], 1), &[&narrow])] {
-        assert!(matches!(result, Err(Error::Range { .. })), "narrow operands are refused");
-    }
+    // What a shift leaves is of the ring of the operand.
+    assert_eq!(product(&clear, &narrow, &[1, 0], None, 2).unwrap(), value(&[25], 5));
+    assert_eq!(of(&scale_public(&[1], 1), &[&narrow]).unwrap(), value(&[50, -64], 7));
+    assert!(matches!(product(&clear, &narrow, &[1, 1], None, 8), Err(Error::Range { .. })));
 }
 
 #[test]

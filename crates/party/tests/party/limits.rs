@@ -15,6 +15,7 @@ fn program(elements: usize) -> Checked {
         low: -high,
         high,
         wide: true,
+        ring: None,
     };
     let mut program = Program {
         version: 1,

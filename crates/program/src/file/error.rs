@@ -45,7 +45,7 @@ pub enum FileError {
     Missing(&'static str),
     /// Another version of the form.
     #[error(
-        "it was compiled by another version (its form is {found}, {understood} is understood here); compile the model again"
+        "it was compiled by another version (its form is {found}, those up to {understood} are understood here); compile the model again"
     )]
     Version {
         /// Its version.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use cryptflow_program::file::{FileError, check_writable, from_bytes, read, to_bytes, write, write_public};
-use cryptflow_program::weights_digest;
+use cryptflow_program::{Checked, validate, weights_digest};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -33,6 +33,27 @@ fn written_and_read() {
     assert_eq!((public.program, public.weights, public.report), (program, None, None));
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["m.safetensors"], "nothing but the file is left");
+}
+
+/// A program says the oldest version in which it can be said, so that files that were written before are read, and
+/// those that need no more are read by who knows no more.
+#[test]
+fn files_have_the_version_of_their_program() {
+    let version = |program: &Checked| {
+        let bytes = to_bytes(program, None, None).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!(from_bytes(&bytes).unwrap().program, *program);
+        header.metadata().as_ref().unwrap()["version"].clone()
+    };
+    let mut program = sample::program();
+    assert_eq!(version(&validate(program.clone()).unwrap()), "1");
+    let json = serde_json::to_string(&program).unwrap();
+    assert!(!json.contains("\"ring\""), "{json}");
+    program.version = 2;
+    for (value, ring) in [(6, 30), (8, 30)] {
+        program.values[value].ring = Some(ring);
+    }
+    assert_eq!(version(&validate(program).unwrap()), "2");
 }
 
 #[test]
@@ -206,7 +227,7 @@ fn every_way_to_be_wrong_has_its_error() {
     assert!(matches!(e, FileError::NotCompiled), "{e}");
     let e = rewritten(|m, _| drop(m.insert("format".into(), "gguf".into())));
     assert!(matches!(e, FileError::NotCompiled), "{e}");
-    let e = rewritten(|m, _| drop(m.insert("version".into(), "2".into())));
+    let e = rewritten(|m, _| drop(m.insert("version".into(), "3".into())));
     assert!(
         matches!(e, FileError::Version { .. }) && e.to_string().contains("compile the model again"),
         "{e}"

@@ -1,14 +1,14 @@
 //! A small valid program that has every operation, and its weights.
 
 use cryptflow_program::{
-    Activation, Checked, Input, Linear, LinearTerm, MaxPool, Operation, Output, OutputTransform,
-    Preprocessing, Program, Rectifier, ScalePublic, Step, SumPool, VERSION, Value, ValueId, Weight, WeightId,
+    Activation, Checked, Input, Linear, LinearTerm, MaxPool, OLDEST, Operation, Output, OutputTransform,
+    Preprocessing, Program, Rectifier, ScalePublic, Step, SumPool, Value, ValueId, Weight, WeightId,
     liveness, validate,
 };
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 
 fn value(name: &str, shape: &[usize], low: i64, high: i64, wide: bool) -> Value {
-    Value { name: name.into(), shape: shape.into(), scale: 8, low, high, wide }
+    Value { name: name.into(), shape: shape.into(), scale: 8, low, high, wide, ring: None }
 }
 
 fn step(name: &str, operation: Operation, inputs: &[usize], output: usize) -> Step {
@@ -44,7 +44,7 @@ pub(crate) fn program() -> Program {
         Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, widen })
     };
     let mut program = Program {
-        version: VERSION,
+        version: OLDEST,
         name: "sample".into(),
         ring_bits: 40,
         scale: 8,

@@ -59,6 +59,12 @@ fn activation(p: &mut Program, step: usize) -> &mut u32 {
     }
 }
 
+/// A value has a ring of its own, which makes the program one of version 2.
+fn own_ring(p: &mut Program, value: usize, ring: u32) {
+    p.version = 2;
+    p.values[value].ring = Some(ring);
+}
+
 fn map(p: &mut Program, step: usize) -> &mut LinearMap {
     match &mut p.steps[step].operation {
         Operation::Linear(Linear { terms, .. }) => &mut terms[0].map,
@@ -71,6 +77,19 @@ const BROKEN: &[Breakage] = &[
     ("version", "version", |p| p.version += 1),
     ("ring too large", "ring of 65", |p| p.ring_bits = 65),
     ("ring too small", "ring of 7", |p| p.ring_bits = 7),
+    ("version beyond the newest", "not among those", |p| p.version = 99),
+    ("own ring in version 1", "one of version 2, and 1 is declared", |p| p.values[3].ring = Some(36)),
+    ("own ring of the input", "is in the largest one", |p| own_ring(p, 0, 36)),
+    ("own ring of a narrow value", "follows from its step", |p| own_ring(p, 1, 29)),
+    ("own ring too small", "not 7", |p| own_ring(p, 3, 7)),
+    ("own ring that is the largest", "not 40", |p| own_ring(p, 3, 40)),
+    ("own ring that does not go on", "is in a ring of 36 bits, and 40 are declared", |p| own_ring(p, 3, 36)),
+    ("own ring where nothing widens", "is in a ring of 40 bits, and 36 are declared", |p| own_ring(p, 7, 36)),
+    ("own ring of which a shift leaves too little", "need 15 bits, and there are 13", |p| {
+        own_ring(p, 6, 24);
+        own_ring(p, 8, 24);
+    }),
+    ("own ring that bounds do not fit", "need 13 bits, and there are 12", |p| own_ring(p, 6, 12)),
     ("scale beyond the ring", "fractional", |p| p.scale = 40),
     ("no outputs", "no outputs", |p| p.outputs.clear()),
     ("empty shape", "no elements", |p| p.values[0].shape = vec![1, 0]),
@@ -217,6 +236,18 @@ fn each_breakage_is_found() {
         let error = validate(program).expect_err(name).to_string();
         assert!(error.contains(says), "{name}: {error}");
     }
+}
+
+/// Values with rings of their own: what is computed of one of them without widening is in its ring, and what is
+/// narrow has what a shift leaves of it.
+#[test]
+fn rings_of_their_own() {
+    let mut program = sample::program();
+    for (value, ring) in [(3, 36), (4, 36), (7, 36), (10, 36), (6, 30), (8, 30)] {
+        own_ring(&mut program, value, ring);
+    }
+    let rings = validate(program).unwrap().rings().to_vec();
+    assert_eq!(rings, [40, 29, 29, 36, 36, 24, 30, 36, 30, 19, 36, 19]);
 }
 
 /// Values exactly at a bound pass; one beyond fails.

@@ -5,10 +5,14 @@
 //! example. Other outputs agree where no number is off by more than a part of what its column (the
 //! last axis) spans over the examples: a risk of 0.004 beside a price of 1000 has its own measure.
 
-use crate::fix::options::Tolerance;
+use crate::fix::options::{Accuracy, Tolerance};
 
 /// The part of the median margin between the best and the second class that errors may come to.
 const OF_MARGIN: f64 = 1.0 / 128.0;
+
+/// The same where only decisions are to be kept: classes that are so close are rare, and examples show
+/// whether errors lead from one to the other.
+const OF_MARGIN_OF_LABELS: f64 = 1.0 / 32.0;
 
 /// The error of a logit at most, where its softmax is the answer and no tolerance was asked for.
 const OF_SOFTMAX: f64 = 1.0 / 32.0;
@@ -133,7 +137,12 @@ impl Allowed {
     }
 
     /// For an output of this name, of which these are the values in all examples.
-    pub(crate) fn of(name: &str, says: Says, examples: &[&[f32]], wanted: &Tolerance) -> Allowed {
+    pub(crate) fn of(
+        name: &str,
+        says: Says,
+        examples: &[&[f32]],
+        (wanted, accuracy): (&Tolerance, Accuracy),
+    ) -> Allowed {
         let columns = match says {
             Says::Classes(_) => 1,
             Says::Columns(n) => n.max(1),
@@ -141,16 +150,17 @@ impl Allowed {
         if let Some(error) = wanted.named(name) {
             return Allowed { says, columns: vec![error; columns], slack: 1.0 };
         }
-        let largest = examples.iter().copied().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()));
+        let largest = largest(examples);
         let columns = match says {
             Says::Classes(classes) => {
-                let mut margins: Vec<f64> =
-                    examples.iter().flat_map(|e| e.chunks_exact(classes.max(1)).map(margin)).collect();
-                margins.sort_by(f64::total_cmp);
-                let median = margins.get(margins.len() / 2).copied().unwrap_or(0.0);
+                let Margins { median, thinnest } = Margins::of(examples, classes, largest);
                 // Of two classes each may be off.
-                let thinnest = margins.iter().copied().find(|&m| m > largest * TIE).unwrap_or(median);
-                let error = (median * OF_MARGIN * wanted.beside_default()).min(thinnest / 2.0);
+                let error = match accuracy {
+                    Accuracy::Exact => (median * OF_MARGIN * wanted.beside_default()).min(thinnest / 2.0),
+                    Accuracy::Labels => {
+                        (median * OF_MARGIN_OF_LABELS * wanted.beside_default()).max(thinnest / 2.0)
+                    }
+                };
                 vec![error.max(largest * FLOATS)]
             }
             Says::Columns(_) => (0..columns).map(|c| span(examples, c, columns) * wanted.share).collect(),
@@ -171,6 +181,37 @@ impl Allowed {
         let columns = self.columns.iter().map(|&error| error.min(OF_SOFTMAX)).collect();
         Allowed { columns, ..self }
     }
+}
+
+/// How far the best class lies before the second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Margins {
+    /// In the middle of all rows.
+    pub(crate) median: f64,
+    /// Where it is least, ties not counted.
+    pub(crate) thinnest: f64,
+}
+
+impl Margins {
+    /// Of rows of so many classes whose numbers are no larger than `largest`.
+    fn of(examples: &[&[f32]], classes: usize, largest: f64) -> Margins {
+        let mut margins: Vec<f64> =
+            examples.iter().flat_map(|e| e.chunks_exact(classes.max(1)).map(margin)).collect();
+        margins.sort_by(f64::total_cmp);
+        let median = margins.get(margins.len() / 2).copied().unwrap_or(0.0);
+        let thinnest = margins.iter().copied().find(|&m| m > largest * TIE).unwrap_or(median);
+        Margins { median, thinnest }
+    }
+
+    /// Of an output's values in all examples.
+    pub(crate) fn of_output(examples: &[&[f32]], classes: usize) -> Margins {
+        Margins::of(examples, classes, largest(examples))
+    }
+}
+
+/// The largest magnitude of an output in all examples.
+fn largest(examples: &[&[f32]]) -> f64 {
+    examples.iter().copied().flatten().fold(0.0f64, |m, &v| m.max(f64::from(v).abs()))
 }
 
 /// What a column spans over all examples.

@@ -12,6 +12,8 @@ use crate::fix::{ExampleError, FixError};
 pub(crate) struct Calibration {
     /// The range of every node, by its id.
     pub(crate) ranges: Vec<Range>,
+    /// The root mean square of each node's elements, by its id.
+    pub(crate) typical: Vec<f64>,
     /// For a node that something is divided by, and that was next to nothing or far from it: the
     /// least that it was otherwise.
     pub(crate) least: Vec<Option<f64>>,
@@ -31,6 +33,8 @@ pub(crate) fn calibrate(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Calibration, FixError> {
     let mut ranges = vec![Range::EMPTY; graph.nodes.len()];
+    // Sums of squares, and of how many elements.
+    let mut squares = vec![(0.0f64, 0usize); graph.nodes.len()];
     let mut divisors: Vec<Option<Magnitudes>> = divides(graph);
     let mut outputs = Vec::with_capacity(examples.len());
     for (index, example) in examples.iter().enumerate() {
@@ -40,8 +44,11 @@ pub(crate) fn calibrate(
         float::run(graph, example, &mut |id, value| {
             // A constant is the same in all of them.
             if index == 0 || !matches!(graph.node(id).op, Op::Constant(_)) {
-                match extremes(&value.data) {
-                    Some(range) => ranges[id.0] = ranges[id.0].union(range),
+                match seen(&value.data) {
+                    Some((range, sum)) => {
+                        ranges[id.0] = ranges[id.0].union(range);
+                        squares[id.0] = (squares[id.0].0 + sum, squares[id.0].1 + value.data.len());
+                    }
                     None => broken = broken.or(Some(id)),
                 }
             }
@@ -60,15 +67,17 @@ pub(crate) fn calibrate(
         outputs.push(kept.into_iter().flatten().collect());
     }
     let least = divisors.iter().map(|of_node| of_node.as_ref().and_then(Magnitudes::least)).collect();
-    Ok(Calibration { ranges, least, outputs })
+    let typical = squares.into_iter().map(|(sum, count)| (sum / count.max(1) as f64).sqrt()).collect();
+    Ok(Calibration { ranges, typical, least, outputs })
 }
 
-/// The smallest and largest element; none where one is not a finite number.
-fn extremes(data: &[f32]) -> Option<Range> {
+/// The smallest and largest element, and the sum of the squares of all; none where one is not a
+/// finite number.
+fn seen(data: &[f32]) -> Option<(Range, f64)> {
     // In lanes, so that no element waits for the one before it.
     const LANES: usize = 16;
     let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    let mut sum = [0.0f32; LANES];
+    let (mut sum, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
     for chunk in data.chunks(LANES) {
         for (i, &v) in chunk.iter().enumerate() {
             low[i] = low[i].min(v);
@@ -76,9 +85,11 @@ fn extremes(data: &[f32]) -> Option<Range> {
             // `min` and `max` pass over NaN; a product with zero keeps it, and makes one of
             // infinity.
             sum[i] += v * 0.0;
+            squares[i] += v * v;
         }
     }
     let low = low.into_iter().fold(f32::INFINITY, f32::min);
     let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    (sum == [0.0; LANES]).then_some(Range { low: low.into(), high: high.into() })
+    let squares = squares.into_iter().map(f64::from).sum();
+    (sum == [0.0; LANES]).then_some((Range { low: low.into(), high: high.into() }, squares))
 }

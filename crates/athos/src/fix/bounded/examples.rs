@@ -4,10 +4,10 @@ use cryptflow_graph::{Array, Graph, NodeId};
 use cryptflow_program::{OutputTransform, Program};
 use cryptflow_ring::Movement;
 
-use super::agreement::{Agreement, Allowed, Says, margin};
+use super::agreement::{Agreement, Allowed, Margins, Says, margin};
 use crate::answer::{answer, numbers};
 use crate::fix::Defect;
-use crate::fix::options::Tolerance;
+use crate::fix::options::{Accuracy, Tolerance};
 
 /// An output as it is opened: the node whose value it is, and the movements from there to the
 /// opened value.
@@ -26,14 +26,18 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// What it says as it is opened, or as the client gives it on.
-    fn says(&self, answered: bool) -> Says {
+    /// What it says as it is opened, or as the client gives it on. Where decisions count, rows of numbers are
+    /// scores, whoever takes the largest of them.
+    fn says(&self, answered: bool, accuracy: Accuracy) -> Says {
         let last = self.shape.last().copied().unwrap_or(1);
         // A single axis is one of rows.
         let columns = Says::Columns(if self.shape.len() > 1 { last } else { 1 });
         match self.transform {
             Some(OutputTransform::Softmax) if last > 1 => Says::Classes(last),
             Some(OutputTransform::ArgMax | OutputTransform::TopK { .. }) if last > 1 && !answered => {
+                Says::Classes(last)
+            }
+            None if accuracy == Accuracy::Labels && self.shape.len() > 1 && last > 1 && !self.whole => {
                 Says::Classes(last)
             }
             // Indices are right or wrong, and no choice among classes any more.
@@ -76,6 +80,7 @@ pub(crate) struct Examples {
     /// For each output, what errors are allowed.
     allowed: Vec<Allowed>,
     tolerance: Tolerance,
+    accuracy: Accuracy,
 }
 
 impl Examples {
@@ -88,7 +93,7 @@ impl Examples {
         inputs: Vec<Vec<Array>>,
         values: &[Vec<Array>],
         opened: Vec<Opened>,
-        tolerance: &Tolerance,
+        wanted: (&Tolerance, Accuracy),
     ) -> Result<Examples, Defect> {
         let of_example = |values: &Vec<Array>| {
             if values.len() != opened.len() {
@@ -97,7 +102,35 @@ impl Examples {
             opened.iter().zip(values).map(|(opened, value)| opened.moved(value)).collect()
         };
         let outputs = values.iter().map(of_example).collect::<Result<_, _>>()?;
-        Ok(Examples::judged(inputs, opened, outputs, false, tolerance.clone()))
+        Ok(Examples::judged(inputs, opened, outputs, false, wanted))
+    }
+
+    /// The same examples, of which something else is wanted.
+    pub(crate) fn wanted(self, wanted: (&Tolerance, Accuracy)) -> Examples {
+        Examples::judged(self.inputs, self.opened, self.outputs, false, wanted)
+    }
+
+    /// Whether an output is a choice among classes, as decisions are to be kept.
+    pub(crate) fn decide(&self) -> bool {
+        let says = |opened: &Opened| opened.says(false, Accuracy::Labels);
+        self.opened.iter().any(|opened| matches!(says(opened), Says::Classes(_)))
+    }
+
+    /// How far classes are apart, where decisions are to be kept: of the output where that is least.
+    pub(crate) fn margins(&self) -> Option<Margins> {
+        if self.accuracy == Accuracy::Exact {
+            return None;
+        }
+        let of = |(index, opened): (usize, &Opened)| match opened.says(false, self.accuracy) {
+            Says::Classes(classes) => Some(Margins::of_output(&self.of_output(index), classes)),
+            Says::Columns(_) => None,
+        };
+        let all = self.opened.iter().enumerate().filter_map(of);
+        all.min_by(|one, other| one.thinnest.total_cmp(&other.thinnest))
+    }
+
+    fn of_output(&self, index: usize) -> Vec<&[f32]> {
+        self.outputs.iter().filter_map(|outputs| outputs.get(index)).map(Vec::as_slice).collect()
     }
 
     fn judged(
@@ -105,19 +138,21 @@ impl Examples {
         opened: Vec<Opened>,
         outputs: Vec<Vec<Vec<f32>>>,
         answered: bool,
-        tolerance: Tolerance,
+        (tolerance, accuracy): (&Tolerance, Accuracy),
     ) -> Examples {
         let allowed = |(index, opened): (usize, &Opened)| {
             let values: Vec<&[f32]> =
                 outputs.iter().filter_map(|outputs| outputs.get(index)).map(Vec::as_slice).collect();
-            let allowed = Allowed::of(&opened.name, opened.says(answered), &values, &tolerance);
+            let says = opened.says(answered, accuracy);
+            let allowed = Allowed::of(&opened.name, says, &values, (tolerance, accuracy));
+            let probabilities = accuracy == Accuracy::Exact && !answered && !tolerance.is_strict();
             match opened.transform {
-                Some(OutputTransform::Softmax) if !answered && !tolerance.is_strict() => allowed.of_softmax(),
+                Some(OutputTransform::Softmax) if probabilities => allowed.of_softmax(),
                 Some(_) | None => allowed,
             }
         };
         let allowed = opened.iter().enumerate().map(allowed).collect();
-        Examples { inputs, opened, outputs, allowed, tolerance }
+        Examples { inputs, opened, outputs, allowed, tolerance: tolerance.clone(), accuracy }
     }
 
     /// What outputs say where the parties compute what a client would have applied to them.
@@ -130,12 +165,12 @@ impl Examples {
         };
         let outputs = self.outputs.iter().map(all).collect::<Result<_, _>>()?;
         let (inputs, opened) = (self.inputs.clone(), self.opened.clone());
-        Ok(Examples::judged(inputs, opened, outputs, true, self.tolerance.clone()))
+        Ok(Examples::judged(inputs, opened, outputs, true, (&self.tolerance, self.accuracy)))
     }
 
     /// The examples with the thinnest margins, at most so many.
     pub(crate) fn hardest(&self, most: usize) -> Vec<usize> {
-        let classes = |opened: &Opened| match opened.says(false) {
+        let classes = |opened: &Opened| match opened.says(false, self.accuracy) {
             Says::Classes(classes) => Some(classes),
             Says::Columns(_) => None,
         };

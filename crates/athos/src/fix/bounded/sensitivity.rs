@@ -9,8 +9,11 @@
 //! of Information Theory, 10.3.3.)
 //!
 //! The sum over all outputs comes from one walk, for random signs in place of the single outputs.
+//!
+//! The same sum over the weights of a layer, `Σ (∂y/∂w)² / t²`, says what rounding them uses up: a twelfth of it, where they are
+//! rounded to integers. Such errors are the same at every place of a picture and in every run, and add up; the walk sees that.
 
-use cryptflow_graph::gradient::backward;
+use cryptflow_graph::gradient::backward_to_weights;
 use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
 
 use super::examples::Examples;
@@ -36,6 +39,9 @@ const OF_DECISIONS: f64 = 1.0 / 4096.0;
 pub(crate) struct Needs {
     /// For outputs, and for what decides.
     pub(crate) all: Vec<Option<f64>>,
+    /// For each constant that a layer multiplies with, the sum of squares over its elements; none where it is
+    /// zero, or nothing says. Empty where nothing was asked.
+    pub(crate) weights: Vec<Option<f64>>,
     /// For what decides alone: no trial on examples says whether it sees enough, as few of them are
     /// near a decision. Empty where nothing decides.
     pub(crate) decisions: Vec<Option<f64>>,
@@ -50,6 +56,7 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
     let walked =
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(1, MOST_EXAMPLES));
     let mut squares = [vec![0.0f64; graph.nodes.len()], Vec::new()];
+    let mut of_weights = vec![0.0f64; graph.nodes.len()];
     let mut signs = Signs(0x9e37_79b9_7f4a_7c15);
     for &index in &walked {
         let Some(inputs) = examples.inputs.get(index) else { continue };
@@ -57,10 +64,11 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
             [examples.tolerances(graph, &mut || signs.next()), decisions(graph, inputs, &mut signs, index)?];
         for (starts, squares) in starts.iter().zip(&mut squares).filter(|(starts, _)| !starts.is_empty()) {
             squares.resize(graph.nodes.len(), 0.0);
-            backward(graph, inputs, starts, &mut |id, _, gradient| {
-                squares[id.0] += gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
-            })
-            .map_err(|error| FixError::Example { index, error: error.into() })?;
+            let sum = |gradient: &Array| gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+            let mut observe = |id: NodeId, _: &Array, gradient: &Array| squares[id.0] += sum(gradient);
+            let mut weights = |id: NodeId, gradient: &Array| of_weights[id.0] += sum(gradient);
+            backward_to_weights(graph, inputs, starts, &mut observe, &mut weights)
+                .map_err(|error| FixError::Example { index, error: error.into() })?;
         }
     }
     let bits = |(node, sum): (&Node, f64)| {
@@ -69,7 +77,10 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
     };
     let [outputs, decisions] = squares;
     let both = outputs.iter().enumerate().map(|(i, sum)| sum + decisions.get(i).copied().unwrap_or(0.0));
+    let walks = walked.len().max(1) as f64;
+    let known = |sum: f64| (sum.is_finite() && sum > 0.0).then_some(sum / walks);
     Ok(Needs {
+        weights: of_weights.into_iter().map(known).collect(),
         all: graph.nodes.iter().zip(both).map(bits).collect(),
         decisions: graph.nodes.iter().zip(decisions.iter().copied()).map(bits).collect(),
     })

@@ -1,16 +1,24 @@
-//! How many bits each step may shift out.
+//! How many bits each step may shift out, and the rings that wide values need for that.
 //!
 //! A step that truncates by s bits leaves its result K − s − 1 bits (K − s where factors are
 //! public). What follows needs some of them: its comparisons, a lift, its own bounds, and that of
 //! every value that stays in this ring. Walking backwards gives the bits that each result needs;
 //! what the ring has left goes to the precision of the weights.
+//!
+//! Where wide values have rings of their own, it is the other way round: a choice says how much the rounding of
+//! all weights together may add to the errors of the outputs, and each ring has the bits for that. A bit more in a ring costs as much
+//! as there are elements to widen, and takes three quarters of what the layer's weights add (in squares); so all bits are worth the same where each layer adds in
+//! proportion to its operand's elements. What its weights add is known from a walk through the float model (see
+//! [`crate::fix::bounded::sensitivity`]). Where it is not, there is a rule of thumb: rounding weights to t fractional
+//! bits beyond what the operand's scale asks for leads to an error of the results, whose deviation is `√(n/12) · x / 2^t` units, for sums
+//! of n products with operands of about x units; it lies the same number of bits below a unit, which is what the results' own rounding is about.
 
 use cryptflow_operation::{Activation, Bounds, Form, Linear, Rectifier, Truncating, bits};
 
 use super::alike;
-use super::choice::Choice;
+use super::choice::{Choice, Rings};
 use crate::fix::options::{WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
-use crate::fix::planned::plan::{Operation, Plan, PlanStep, Reals};
+use crate::fix::planned::plan::{LinearTerm, Operation, Plan, PlanStep, Reals};
 use crate::fix::units::exp2;
 use crate::fix::{Already, FixError};
 
@@ -32,6 +40,9 @@ const SEEN_OUTSIDE: u32 = 2;
 /// Bits of the smallest ring.
 pub(crate) const SMALLEST_RING: u32 = 16;
 
+/// Bits of the smallest ring of a wide value's own.
+const SMALLEST_OWN: u32 = 8;
+
 /// What a truncating step wants.
 struct Wish {
     /// Bits to shift out, if the ring has headroom.
@@ -42,19 +53,34 @@ struct Wish {
     kept: u32,
 }
 
-/// For each step the bits that it shifts out; zero where it shifts nothing.
-pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<Vec<u32>, FixError> {
+/// What follows from a choice.
+pub(crate) struct Room {
+    /// For each step the bits that it shifts out; zero where it shifts nothing.
+    pub(crate) shifts: Vec<u32>,
+    /// For each wide value the bits of its ring.
+    pub(crate) rings: Vec<u32>,
+    /// Bits of the largest ring.
+    pub(crate) ring_bits: u32,
+}
+
+/// What follows from a choice.
+pub(crate) fn room(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<Room, FixError> {
     let needed = needed_bits(plan, bounds, choice);
     for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
         if needed[index] > choice.ring_bits {
             return Err(misfit(&value.name, needed[index], choice));
         }
     }
+    let (rings, ring_bits) = match choice.rings {
+        Rings::One => (vec![choice.ring_bits; plan.values.len()], choice.ring_bits),
+        Rings::Own(fine) => own_rings(plan, bounds, &needed, choice, fine),
+    };
     let shift = |step: &PlanStep| {
+        let ring = step.inputs.iter().map(|&input| rings[input]).min().unwrap_or(ring_bits);
         if let Operation::Product(_) = step.op {
             let shift = product_shift(plan, step, choice.scale);
             let kept = needed[step.output] + 1;
-            if shift == 0 || kept + shift > choice.ring_bits {
+            if shift == 0 || kept + shift > ring {
                 return Err(misfit(&step.name, kept + shift.max(1), choice));
             }
             return Ok((shift, shift));
@@ -62,8 +88,8 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<V
         let Some(wish) = wish(plan, bounds, step, needed[step.output], choice) else {
             return Ok((0, 0));
         };
-        let shift = wish.wanted.min(choice.ring_bits.saturating_sub(wish.kept));
-        if shift < wish.coarsest || wish.kept + shift > choice.ring_bits {
+        let shift = wish.wanted.min(ring.saturating_sub(wish.kept));
+        if shift < wish.coarsest || wish.kept + shift > ring {
             return Err(misfit(&step.name, wish.kept + wish.coarsest, choice));
         }
         Ok((shift, wish.coarsest))
@@ -71,7 +97,138 @@ pub(crate) fn shifts(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<V
     let all = plan.steps.iter().map(shift).collect::<Result<Vec<_>, _>>()?;
     let (mut shifts, coarsest): (Vec<u32>, Vec<u32>) = all.into_iter().unzip();
     alike::align(plan, &mut shifts, &coarsest);
-    Ok(shifts)
+    Ok(Room { shifts, rings, ring_bits })
+}
+
+/// For each wide value the ring that what is computed of it needs, and the largest of them, which is
+/// that of the inputs. No ring has more bits than the choice allows for: then weights are less precise, or
+/// do not fit.
+fn own_rings(plan: &Plan, bounds: &[Bounds], needed: &[u32], choice: Choice, fine: f64) -> (Vec<u32>, u32) {
+    let mut rings: Vec<u32> = needed.iter().map(|&bits| bits.max(SMALLEST_OWN)).collect();
+    let mut largest = SMALLEST_RING;
+    let aimed = aimed_bits(plan, bounds, needed, choice, fine);
+    for (step, aimed) in plan.steps.iter().zip(aimed).rev() {
+        let output = step.output;
+        let due = match &step.op {
+            Operation::Product(_) => needed[output] + 1 + product_shift(plan, step, choice.scale).max(1),
+            Operation::Linear(_) | Operation::ScalePublic(_) => {
+                let wish = wish(plan, bounds, step, needed[output], choice);
+                wish.map_or(0, |wish| wish.kept + aimed)
+            }
+            // In the ring of its operand.
+            Operation::Combine(_)
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_)
+                if plan.values[output].wide =>
+            {
+                rings[output]
+            }
+            Operation::Combine(_)
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_)
+            | Operation::Compare(_)
+            | Operation::Widen => 0,
+        };
+        let due = due.min(choice.ring_bits);
+        step.inputs.iter().for_each(|&input| rings[input] = rings[input].max(due));
+        // A step without operands works in the largest ring.
+        largest = largest.max(if step.inputs.is_empty() { due } else { 0 });
+    }
+    let wide = plan.values.iter().zip(&rings).filter(|(value, _)| value.wide).map(|(_, &ring)| ring);
+    let largest = wide.fold(largest, u32::max);
+    rings.iter_mut().take(plan.inputs).for_each(|ring| *ring = largest);
+    // What is not widened is in the smallest ring of its operands.
+    let wide =
+        |step: &&PlanStep| step.inputs.iter().chain([&step.output]).all(|&value| plan.values[value].wide);
+    for step in plan.steps.iter().filter(wide) {
+        match &step.op {
+            Operation::Widen | Operation::Compare(_) => {}
+            Operation::Linear(_)
+            | Operation::Product(_)
+            | Operation::ScalePublic(_)
+            | Operation::Combine(_)
+            | Operation::Activation(_)
+            | Operation::MaxPool(_)
+            | Operation::SumPool(_)
+            | Operation::Add
+            | Operation::Sub
+            | Operation::Movement(_) => {
+                let operands = step.inputs.iter().map(|&input| rings[input]);
+                rings[step.output] = operands.min().unwrap_or(largest);
+            }
+        }
+    }
+    (rings, largest)
+}
+
+/// For each step the bits that it should shift out, where its weights or factors are rounded.
+fn aimed_bits(plan: &Plan, bounds: &[Bounds], needed: &[u32], choice: Choice, fine: f64) -> Vec<u32> {
+    let weighed = weighed(plan);
+    let of_step = |step: &PlanStep| match wish(plan, bounds, step, needed[step.output], choice) {
+        Some(wish) => (wish.aimed(due_bits(plan, step, choice.scale, fine, weighed)), wish.coarsest),
+        None => (0, 0),
+    };
+    let (mut aimed, coarsest): (Vec<u32>, Vec<u32>) = plan.steps.iter().map(of_step).unzip();
+    // No ring has bits for what is lowered again.
+    alike::align(plan, &mut aimed, &coarsest);
+    aimed
+}
+
+/// The elements of the operands of a step.
+fn operands(plan: &Plan, step: &PlanStep) -> f64 {
+    let elements = |&value: &usize| plan.values[value].shape.iter().product::<usize>();
+    step.inputs.iter().map(elements).sum::<usize>().max(1) as f64
+}
+
+/// What rounding the weights of a step to integers adds to the errors of outputs, where nothing is shifted
+/// out: a mean square, as a part of what is allowed. None where it is not known.
+fn added(plan: &Plan, step: &PlanStep) -> Option<f64> {
+    let Operation::Linear(linear) = &step.op else { return None };
+    let of_term = |term: &LinearTerm| {
+        let rise = plan.values[step.output].extra - plan.values[step.inputs[term.input]].extra;
+        Some(plan.weights[term.weight].matters? * f64::from(-2 * rise).exp2() / 12.0)
+    };
+    let sum: Option<f64> = linear.terms.iter().map(of_term).sum();
+    sum.filter(|&sum| sum > 0.0)
+}
+
+/// The elements of all operands of layers of which it is known how much their weights matter.
+fn weighed(plan: &Plan) -> f64 {
+    plan.steps.iter().filter(|step| added(plan, step).is_some()).map(|step| operands(plan, step)).sum()
+}
+
+/// The bits to shift out so that rounding weights or factors adds no more than its part, so many bits below what is
+/// allowed; all layers together have operands of `weighed` elements.
+fn due_bits(plan: &Plan, step: &PlanStep, scale: u32, fine: f64, weighed: f64) -> f64 {
+    if let Some(added) = added(plan, step) {
+        return (added * weighed / operands(plan, step)).log2() / 2.0 + fine;
+    }
+    let units = |input: usize| plan.typical[input] * exp2(plan.values[input].scale(scale));
+    let squares: f64 = match step.op.truncating() {
+        Some(Truncating::Linear(linear)) => {
+            linear.terms.iter().map(|t| t.map.terms() as f64 * units(step.inputs[t.input]).powi(2)).sum()
+        }
+        // One factor for each element.
+        Some(Truncating::ScalePublic(_)) => step.inputs.iter().map(|&input| units(input).powi(2)).sum(),
+        // What is not rounded.
+        Some(Truncating::Product(_)) | None => 0.0,
+    };
+    (squares / 12.0).sqrt().max(1.0).log2() + fine
+}
+
+impl Wish {
+    /// So many bits, or as many as make sense.
+    fn aimed(&self, bits: f64) -> u32 {
+        (bits.ceil().clamp(0.0, 64.0) as u32).clamp(self.coarsest, self.wanted.max(self.coarsest))
+    }
 }
 
 /// Whether weights of two layers can be precise enough at one shift: the products of both have then as
@@ -83,22 +240,6 @@ pub(crate) fn at_one_shift(one: (f32, i32), other: (f32, i32)) -> bool {
     };
     let ((least, most), (other_least, other_most)) = (ends(one), ends(other));
     least.max(other_least) <= most.min(other_most)
-}
-
-/// The bits of the smallest ring that the plan can do with, and of the smallest one in which no
-/// weight loses precision.
-pub(crate) fn limits(plan: &Plan, bounds: &[Bounds], choice: Choice) -> (u32, u32) {
-    let needed = needed_bits(plan, bounds, choice);
-    let wide = plan.values.iter().zip(&needed).filter(|(v, _)| v.wide).map(|(_, &n)| n).max().unwrap_or(8);
-    let products = plan.steps.iter().filter(|s| matches!(s.op, Operation::Product(_)));
-    let products = products.map(|s| needed[s.output] + 1 + product_shift(plan, s, choice.scale)).max();
-    let wide = wide.max(products.unwrap_or(8));
-    plan.steps
-        .iter()
-        .filter_map(|step| wish(plan, bounds, step, needed[step.output], choice))
-        .fold((wide.max(SMALLEST_RING), wide.max(SMALLEST_RING)), |(least, most), wish| {
-            (least.max(wish.kept + wish.coarsest), most.max(wish.kept + wish.wanted))
-        })
 }
 
 /// What a step wants whose result needs so many bits; none if it does not truncate, or only as its

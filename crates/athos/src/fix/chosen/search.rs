@@ -1,18 +1,20 @@
 //! The search for the scale and the ring.
 //!
-//! **Scale.** The smallest number of fractional bits from 5 to 20, or to 28 where no other does, at which the fixed-point program
+//! **Scale.** The smallest number of fractional bits from 5 to 20 (from 1, where only decisions are to be kept), or to 28 where no other does, at which the fixed-point program
 //! agrees with the float model (see [`crate::fix::bounded::agreement`]) on the calibration examples
 //! (the hardest ones, where there are many: those with the thinnest margin between the best and the
 //! second class). It is that of the values that matter least; the others have more, by as much as
 //! they matter more (see [`crate::fix::bounded::sensitivity`]). Fewer bits make comparisons, and so
-//! ReLUs, cheaper.
+//! ReLUs, cheaper. Where values matter unequally, there is something between two numbers: some values have one more,
+//! others do not. The search looks for it in quarters of a bit.
 //!
 //! **Draws.** Rounding is random, and the largest error of one run is not that of the next. The search
 //! goes by one run of each example; what it comes to is judged by several, and the report says what
-//! these showed. Where they are worse, the search goes on from there.
+//! these showed. Where they are worse, the search goes on from there. Who picks the cheapest of many programs that were judged
+//! well picks one that was lucky: where a run costs little, the choice is judged by as many runs again.
 //!
-//! **Ring.** The smallest one in which the bounds fit and the program still agrees; where headroom
-//! is short, weights lose precision, layer by layer, before anything else does.
+//! **Rings.** Wide values have rings of their own, the smallest in which the bounds fit and the program still agrees
+//! (see [`super::headroom`]): weights lose precision, in each layer as much as its results can bear beside their own rounding.
 
 use std::cmp::Ordering;
 
@@ -20,17 +22,20 @@ use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
 use crate::fix::bounded::sensitivity::{Needs, needs};
-use crate::fix::options::{CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS};
+use crate::fix::options::{
+    Accuracy, CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS,
+};
 use crate::fix::planned::Planner;
 use crate::fix::planned::rounding::Rounding;
 use crate::fix::progress::Progress;
 use crate::fix::{Defect, FixError};
 
-use super::choice::Choice;
-use super::{Chosen, ring_limits};
+use super::Chosen;
+use super::choice::{Choice, Rings};
 
 /// The scales that are tried; and those that are where all of them are too coarse.
 const SCALES: std::ops::RangeInclusive<u32> = 5..=20;
+const SCALES_OF_LABELS: std::ops::RangeInclusive<u32> = 1..=20;
 const BEYOND: std::ops::RangeInclusive<u32> = 21..=28;
 
 /// Multiply-accumulate operations that one trial may take, over all its examples.
@@ -53,6 +58,8 @@ const GUESSES: u32 = 4;
 
 /// Bits that are guessed at a time, at most.
 const MOST_GUESSED: f64 = 8.0;
+/// Bits by which the error of rounded weights lies below what is allowed, with which programs are tried.
+const FINENESS: [f64; 15] = [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0];
 
 /// Bits by which a scale may have to exceed the one that a single run was enough for.
 const MORE: u32 = 4;
@@ -82,6 +89,8 @@ pub(crate) type Round<'a> = &'a dyn Fn(&Chosen, &Touchstone<'_>) -> Result<Round
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
     pub(crate) choice: Choice,
+    /// Bits of its largest ring.
+    pub(crate) ring_bits: u32,
     /// How often each example was to be run.
     pub(crate) draws: usize,
     pub(crate) result: Result<Agreement, FixError>,
@@ -125,17 +134,18 @@ pub(crate) fn decide(
 fn by_worst_cases(bounded: &Bounded<'_>, options: &CompileOptions) -> Result<Decision, FixError> {
     let scale = options.scale.first();
     let plan = Planner::new(bounded, options.hide_logits).plan(scale)?;
-    let mut choice = Choice {
+    let choice = Choice {
         scale,
         ring_bits: options.ring.first(),
+        rings: match options.ring {
+            Ring::Auto => Rings::AMPLE,
+            Ring::Bits(_) => Rings::One,
+        },
         margin: bounded.margin,
         may_round_weights: false,
         // Worst-case bounds allow for so much rounding of weights and no more.
         weight_bits: options.weight_bits.unwrap_or(WEIGHT_BITS).max(WORST_CASE_WEIGHT_BITS),
     };
-    if options.ring == Ring::Auto {
-        choice.ring_bits = ring_limits(&plan, choice).1.min(choice.ring_bits);
-    }
     let scale_reason = match options.scale {
         Scale::Bits(_) => "chosen by the user",
         Scale::Auto => "the default, as there are no examples to search with",
@@ -174,10 +184,15 @@ fn by_trials(
     let work = first.work().saturating_mul(hardest.len() as u64);
     let draws = (BUDGET_OF_DRAWS / work.max(1)).clamp(*DRAWS.start(), *DRAWS.end()) as usize;
     let touchstone = Touchstone { examples, indices: &hardest, draws: 1, to_the_end: false };
-    let mut search = Search { planner, touchstone, draws, try_out, progress, trials: Vec::new() };
+    let scales = match options.accuracy {
+        Accuracy::Exact => SCALES,
+        Accuracy::Labels => SCALES_OF_LABELS,
+    };
+    let mut search = Search { planner, touchstone, scales, draws, try_out, progress, trials: Vec::new() };
     let mut choice = Choice {
         scale: options.scale.first(),
         ring_bits: options.ring.first(),
+        rings: Rings::One,
         margin: bounded.margin,
         may_round_weights: true,
         weight_bits: options.weight_bits.unwrap_or(WEIGHT_BITS),
@@ -186,7 +201,7 @@ fn by_trials(
     if options.scale == Scale::Auto {
         search.foresee(choice, round)?;
         let found = match search.scale(choice) {
-            Ok(found) => found,
+            Ok(found) => search.between(choice, found)?,
             Err(error @ (FixError::NoScale { .. } | FixError::DoesNotFit { .. })) => {
                 // What matters most may ask for more bits than any ring has, and the same for all do.
                 needs_of_nodes = Needs::default();
@@ -205,7 +220,7 @@ fn by_trials(
         search.planner = search.planner.with_guard(true);
     }
     if options.ring == Ring::Auto {
-        (choice.ring_bits, agreement) = search.ring(choice, agreement)?;
+        (choice, agreement) = search.rings(choice, agreement)?;
     }
     let agreement = match agreement {
         Some(agreement) => agreement,
@@ -213,19 +228,24 @@ fn by_trials(
     };
     let scale_reason = match options.scale {
         Scale::Bits(_) => "chosen by the user",
+        Scale::Auto if agreement.holds() && options.accuracy == Accuracy::Labels => {
+            "the smallest that keeps the float model's decisions"
+        }
         Scale::Auto if agreement.holds() => "the smallest that agrees with the float model",
         Scale::Auto => "the one that comes closest to the float model",
     };
     let ring_reason = match options.ring {
         Ring::Bits(_) => "as chosen",
-        Ring::Auto if agreement.holds() => "the smallest in which bounds fit and the program agrees",
-        Ring::Auto => "the smallest in which bounds fit and weights keep their precision",
+        Ring::Auto if agreement.holds() => "each the smallest in which bounds fit and the program agrees",
+        Ring::Auto => "each the smallest in which bounds fit and weights keep their precision",
     };
     (search.progress)(Progress::Measuring);
     // The scale is found on the logits, where there are any: they say more than answers.
     let chosen = if options.hide_logits {
         let planner = Planner::new(bounded, true).with_needs(needs_of_nodes);
+        let quarters = search.planner.quarters();
         search.planner = planner.with_guard(options.guard);
+        search.planner.finer(quarters);
         search.planner.round(rounding);
         search.hidden(choice, options, &examples.answered()?)?
     } else {
@@ -250,6 +270,8 @@ struct Search<'a> {
     planner: Planner<'a>,
     /// What a trial is made on.
     touchstone: Touchstone<'a>,
+    /// The scales that are tried first.
+    scales: std::ops::RangeInclusive<u32>,
     /// How often a judgement runs each example.
     draws: usize,
     try_out: Try<'a>,
@@ -268,10 +290,20 @@ impl Search<'_> {
         self.tried(choice, Touchstone { draws: self.draws, to_the_end, ..self.touchstone })
     }
 
+    /// Several runs of each, and as many again where they take little time.
+    fn settled(&mut self, choice: Choice) -> Result<Agreement, FixError> {
+        let first = self.judgement(choice, false)?;
+        if !first.holds() || self.draws < *DRAWS.end() as usize {
+            return Ok(first);
+        }
+        self.tried(choice, Touchstone { draws: 2 * self.draws, ..self.touchstone })
+    }
+
     fn tried(&mut self, choice: Choice, touchstone: Touchstone<'_>) -> Result<Agreement, FixError> {
         let chosen = self.planner.plan(choice.scale).and_then(|plan| Chosen::new(plan, choice));
+        let ring_bits = chosen.as_ref().map_or(choice.ring_bits, |chosen| chosen.ring_bits);
         let result = chosen.and_then(|chosen| (self.try_out)(&chosen, &touchstone));
-        let trial = Trial { choice, draws: touchstone.draws, result: result.clone() };
+        let trial = Trial { choice, ring_bits, draws: touchstone.draws, result: result.clone() };
         (self.progress)(trial.progress());
         self.trials.push(trial);
         result
@@ -338,18 +370,11 @@ impl Search<'_> {
         answered: &Examples,
     ) -> Result<Chosen, FixError> {
         let touchstone = Touchstone { examples: answered, draws: self.draws, ..self.touchstone };
-        let ring = choice.ring_bits;
         let most = if options.scale == Scale::Auto { choice.scale + MORE } else { choice.scale };
         let mut best: Option<(f64, Chosen)> = None;
         while choice.scale <= most {
             let plan = self.planner.plan(choice.scale);
-            let chosen = plan.and_then(|plan| {
-                if options.ring == Ring::Auto {
-                    // What the parties compute beyond the logits may need more.
-                    choice.ring_bits = ring.max(ring_limits(&plan, choice).0).min(64);
-                }
-                Chosen::new(plan, choice)
-            });
+            let chosen = plan.and_then(|plan| Chosen::new(plan, choice));
             let chosen = match (chosen, best.is_some()) {
                 (Ok(chosen), _) => chosen,
                 (Err(error), false) => return Err(error),
@@ -392,9 +417,32 @@ impl Search<'_> {
         self.closest(choice, tried)
     }
 
+    /// A scale that agrees may be more than is needed, by less than a bit: then the one below it, with so many
+    /// quarters of a bit for all values.
+    fn between(&mut self, choice: Choice, found: (u32, Agreement)) -> Result<(u32, Agreement), FixError> {
+        let scale = found.0.saturating_sub(1);
+        if !self.planner.has_needs() || !found.1.holds() || scale < *self.scales.start() {
+            return Ok(found);
+        }
+        let mut best = (4, found.1);
+        let (mut low, mut high) = (1, 4);
+        while low < high {
+            let quarters = (low + high) / 2;
+            self.planner.finer(quarters);
+            match self.settled(Choice { scale, ..choice }) {
+                Ok(agreement) if agreement.holds() => (best, high) = ((quarters, agreement), quarters),
+                Ok(_) | Err(FixError::DoesNotFit { .. } | FixError::Unsupported(_)) => low = quarters + 1,
+                Err(error) => return Err(error),
+            }
+        }
+        let (quarters, agreement) = best;
+        self.planner.finer(quarters % 4);
+        Ok((scale + quarters / 4, agreement))
+    }
+
     /// Where single runs agree, and where they do not.
     fn scales(&mut self, choice: Choice) -> Result<Tried, FixError> {
-        let (mut low, mut high) = (*SCALES.start(), *SCALES.end());
+        let (mut low, mut high) = (*self.scales.start(), *self.scales.end());
         // Few examples are near a decision: what decides sees enough by calculation.
         while low < high && self.planner.error_of_decisions(low) > OF_DECISIONS {
             low += 1;
@@ -473,44 +521,49 @@ impl Search<'_> {
         }
     }
 
-    /// The smallest ring, up to 64 bits, in which the program of this scale agrees, and how well it
-    /// does there, where that is known. `ample` says how well it does where no weight loses
+    /// The smallest rings, each up to 64 bits, in which the program of this scale agrees, and how well
+    /// it does there, where that is known. `ample` says how well it does where no weight loses
     /// precision.
     ///
     /// # Errors
     /// Where it does not fit 64 bits.
-    fn ring(
+    fn rings(
         &mut self,
         choice: Choice,
         ample: Option<Agreement>,
-    ) -> Result<(u32, Option<Agreement>), FixError> {
+    ) -> Result<(Choice, Option<Agreement>), FixError> {
+        let with = |index: usize| Choice { rings: rings(index), ..choice };
         let plan = self.planner.plan(choice.scale)?;
-        let (least, most) = ring_limits(&plan, choice);
-        if least > 64 {
-            // The error names the layer.
-            self.trial(Choice { ring_bits: 64, ..choice })?;
+        // In ample rings every weight has full precision: nothing is to be gained from larger ones, and
+        // nothing is to be lost where the program does not agree.
+        let (mut low, mut high) = (0, FINENESS.len());
+        if let Err(error) = Chosen::new(plan, with(high)) {
+            // The trials show it, too.
+            self.trial(with(high))?;
+            return Err(error);
         }
-        // In the ample ring every weight has full precision: nothing is to be gained from a larger
-        // one, and nothing is to be lost where the program does not agree.
-        let (mut low, most) = (least, most.min(64));
-        let mut high = most;
         while low < high && ample.is_none_or(|ample| ample.holds()) {
             let middle = (low + high) / 2;
-            match self.trial(Choice { ring_bits: middle, ..choice }) {
+            match self.trial(with(middle)) {
                 Ok(agreement) if agreement.holds() => high = middle,
                 Ok(_) | Err(FixError::DoesNotFit { .. }) => low = middle + 1,
                 Err(error) => return Err(error),
             }
         }
-        for ring_bits in high..most {
-            match self.judgement(Choice { ring_bits, ..choice }, false) {
-                Ok(agreement) if agreement.holds() => return Ok((ring_bits, Some(agreement))),
+        for index in high..FINENESS.len() {
+            match self.settled(with(index)) {
+                Ok(agreement) if agreement.holds() => return Ok((with(index), Some(agreement))),
                 Ok(_) | Err(FixError::DoesNotFit { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok((most, ample))
+        Ok((with(FINENESS.len()), ample))
     }
+}
+
+/// The rings for weights of this fineness; ample ones beyond the last.
+fn rings(index: usize) -> Rings {
+    FINENESS.get(index).map_or(Rings::AMPLE, |&fine| Rings::Own(fine))
 }
 
 /// What single runs showed of scales.
@@ -550,6 +603,6 @@ impl Trial {
             }
             Err(e) => e.fact(),
         };
-        Progress::Tried { scale: self.choice.scale, ring_bits: self.choice.ring_bits, outcome }
+        Progress::Tried { scale: self.choice.scale, ring_bits: self.ring_bits, outcome }
     }
 }

@@ -452,6 +452,14 @@ impl Lowering<'_> {
         self.extra[id.0]
     }
 
+    /// A weight that has all elements of a constant.
+    fn weight_of(&mut self, constant: NodeId, shape: Vec<usize>, data: impl Into<Arc<Vec<f32>>>) -> usize {
+        let graph = self.graph;
+        let weight = self.weight(&graph.node(constant).name, shape, data);
+        self.plan.weights[weight].stand_for(&[constant]);
+        weight
+    }
+
     /// A weight of the plan, which has the same numbers in the same shape once.
     fn weight(&mut self, name: &str, shape: Vec<usize>, data: impl Into<Arc<Vec<f32>>>) -> usize {
         let kept = self.shared.contents.keep(data.into());

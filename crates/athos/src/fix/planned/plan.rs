@@ -82,6 +82,20 @@ pub(crate) struct PlanWeight {
     pub(crate) data: Arc<Vec<f32>>,
     /// The largest magnitude of an element.
     pub(crate) largest: f32,
+    /// The constants of the graph whose elements these are, as far as layers multiply with them.
+    pub(crate) constants: Vec<NodeId>,
+    /// How much an error of its elements adds to those of the outputs at each of its uses, on average, where
+    /// that is known; see [`crate::fix::bounded::sensitivity`].
+    pub(crate) matters: Option<f64>,
+}
+
+impl PlanWeight {
+    /// Notes that these constants of the graph have its elements, with either sign.
+    pub(crate) fn stand_for(&mut self, constants: &[NodeId]) {
+        let new = constants.iter().filter(|constant| !self.constants.contains(constant)).copied();
+        let new: Vec<NodeId> = new.collect();
+        self.constants.extend(new);
+    }
 }
 
 /// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and
@@ -243,6 +257,9 @@ pub(crate) struct Plan {
     pub(crate) gaps: Vec<Gap>,
     /// The scale that its integers are made for; none where it serves every scale.
     pub(crate) fitted: Option<u32>,
+    /// For each value the root mean square of its elements, about, as a real number; see
+    /// [`Plan::know`].
+    pub(crate) typical: Vec<f64>,
     /// What was approximated.
     pub(crate) functions: Vec<FunctionReport>,
 }
@@ -252,7 +269,8 @@ impl Plan {
     pub(crate) fn weight(&mut self, name: &str, shape: Vec<usize>, kept: Kept) -> usize {
         let Kept { id, data, largest } = kept;
         *self.known_weights.entry((id, shape)).or_insert_with_key(|(_, shape)| {
-            self.weights.push(PlanWeight { name: name.to_string(), shape: shape.clone(), data, largest });
+            let (name, shape, constants) = (name.to_string(), shape.clone(), Vec::new());
+            self.weights.push(PlanWeight { name, shape, data, largest, constants, matters: None });
             self.weights.len() - 1
         })
     }
@@ -273,6 +291,49 @@ impl Plan {
             | Operation::Add
             | Operation::Sub
             | Operation::Movement(_) => operands,
+        }
+    }
+
+    /// Notes how large the elements of values typically are, by what was seen of the graph's nodes; of
+    /// others it is what they are computed of, or the largest that they may be.
+    pub(crate) fn know(&mut self, nodes: &[f64]) {
+        let seen = |value: &PlanValue| value.node.and_then(|node| nodes.get(node.0)).copied();
+        let known: Vec<Option<f64>> = self.values.iter().map(seen).collect();
+        let mut typical: Vec<f64> =
+            self.values.iter().zip(&known).map(|(v, known)| known.unwrap_or(v.range.magnitude())).collect();
+        for step in self.steps.iter().filter(|step| known[step.output].is_none()) {
+            match &step.op {
+                Operation::Widen | Operation::Movement(_) | Operation::MaxPool(_) => {
+                    let operands = step.inputs.iter().map(|&input| typical[input]);
+                    typical[step.output] = operands.fold(0.0, f64::max);
+                }
+                Operation::Linear(_)
+                | Operation::Product(_)
+                | Operation::Compare(_)
+                | Operation::Combine(_)
+                | Operation::ScalePublic(_)
+                | Operation::Activation(_)
+                | Operation::SumPool(_)
+                | Operation::Add
+                | Operation::Sub => {}
+            }
+        }
+        self.typical = typical;
+    }
+
+    /// Notes how much the weights matter, by what is known of the graph's constants.
+    pub(crate) fn weigh(&mut self, constants: &[Option<f64>]) {
+        let mut uses = vec![0u32; self.weights.len()];
+        for step in &self.steps {
+            if let Operation::Linear(linear) = &step.op {
+                linear.terms.iter().for_each(|term| uses[term.weight] += 1);
+            }
+        }
+        for (weight, uses) in self.weights.iter_mut().zip(uses) {
+            let known = |node: &NodeId| constants.get(node.0).copied().flatten();
+            let all: Option<f64> = weight.constants.iter().map(known).sum();
+            weight.matters =
+                all.filter(|_| uses > 0 && !weight.constants.is_empty()).map(|all| all / f64::from(uses));
         }
     }
 

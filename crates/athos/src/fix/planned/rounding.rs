@@ -10,7 +10,7 @@ use crate::fix::decides;
 
 /// How many times the usual error, of all values together, equal ones are apart at most: nine of ten errors
 /// are no larger than usual, and ones that are twice as large are rare.
-const FARTHER: f64 = 2.2;
+pub(crate) const FARTHER: f64 = 2.2;
 
 /// What runs of a program showed of its rounding.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub(crate) struct Rounding {
 pub(crate) enum Error {
     /// By this, mostly, and by the same in each run: what was given is rounded, and nothing after that.
     Always(f64),
-    /// By no more than this, mostly.
+    /// By no more than this, mostly; and hardly ever by more than [`FARTHER`] times as much.
     Usually(f64),
 }
 

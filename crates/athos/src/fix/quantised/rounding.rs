@@ -14,7 +14,7 @@ use crate::fix::chosen::Chosen;
 use crate::fix::chosen::search::Touchstone;
 use crate::fix::planned::lower::gaps::quotients;
 use crate::fix::planned::plan::{Limits, PlanStep};
-use crate::fix::planned::rounding::{Error, Rounding, compared, watched};
+use crate::fix::planned::rounding::{Error, FARTHER, Rounding, compared, watched};
 use crate::fix::runner::FixedRunner;
 use crate::fix::units::exp2;
 
@@ -29,6 +29,10 @@ const SURELY: usize = 64;
 
 /// The part of all errors that are no larger than the usual one.
 const USUALLY: f64 = 0.9;
+
+/// The part of them that are no larger than what counts as equal allows for, however few others there are: where
+/// most elements are cut off, or multiplied with next to nothing, the usual error says little of the rest.
+const ALMOST_ALWAYS: f64 = 0.999;
 
 /// Runs a program on the touchstone's examples, twice on a few of them.
 ///
@@ -152,7 +156,8 @@ impl Looks {
 
     fn error(mut self) -> Error {
         self.off.sort_by(f64::total_cmp);
-        let usual = self.off.get((self.off.len() as f64 * USUALLY) as usize).copied().unwrap_or(0.0);
+        let part = |part: f64| self.off.get((self.off.len() as f64 * part) as usize).copied().unwrap_or(0.0);
+        let usual = part(USUALLY).max(part(ALMOST_ALWAYS) / FARTHER);
         match self.compared >= SURELY && self.same == self.compared {
             true => Error::Always(usual),
             false => Error::Usually(usual.max(self.unit / 2.0)),

@@ -64,7 +64,7 @@ pub(super) fn measure(
             (&answered, total)
         }
     };
-    let draws = decision.draws.max(1);
+    let draws = (total.examples / decision.measured.len().max(1)).max(1);
     measured.agreement = Some(AgreementReport {
         rows: total.rows / draws,
         flips: total.flips.div_ceil(draws),

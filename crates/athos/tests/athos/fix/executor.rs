@@ -59,7 +59,7 @@ impl Naive {
         let none = Vec::new();
         let x = inputs.first().copied().unwrap_or(&none);
         let shape = |i: usize| program.values[step.inputs[i].0].shape.as_slice();
-        let bits = step.inputs.first().map_or(program.ring_bits, |id| rings[id.0]);
+        let bits = step.inputs.iter().map(|id| rings[id.0]).min().unwrap_or(program.ring_bits);
         Ok(match &step.operation {
             Operation::Linear(Linear { terms, bias, shift }) => {
                 let len = program.values[step.output.0].shape.iter().product();
@@ -71,7 +71,7 @@ impl Naive {
                     let bias = &weights[bias.0];
                     sum.iter_mut().enumerate().for_each(|(i, s)| *s += i128::from(bias[i % bias.len()]));
                 }
-                let limit = bits::largest_sum(program.ring_bits, *shift);
+                let limit = bits::largest_sum(bits, *shift);
                 if let Some(z) = sum.iter().find(|z| z.abs() > limit) {
                     return Err(format!("{}: the sum {z} exceeds {limit}", step.name));
                 }
@@ -80,7 +80,7 @@ impl Naive {
             Operation::Product(Product { map, shift }) => {
                 let mut sum = vec![0i128; map.output_len()];
                 add_products(map, x, inputs[1], &mut sum);
-                let limit = bits::largest_sum(program.ring_bits, *shift);
+                let limit = bits::largest_sum(bits, *shift);
                 if let Some(z) = sum.iter().find(|z| z.abs() > limit) {
                     return Err(format!("{}: the sum {z} exceeds {limit}", step.name));
                 }

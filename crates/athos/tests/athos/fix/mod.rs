@@ -11,6 +11,7 @@ mod hidden;
 mod ids;
 mod integers;
 mod judged;
+mod labels;
 mod near_zero;
 mod property;
 mod refused;

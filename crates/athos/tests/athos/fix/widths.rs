@@ -1,7 +1,7 @@
 //! Where values are widened: the operations of each program, in order, `w` for a wide result.
 
-use cryptflow_athos::compile::CompileOptions;
-use cryptflow_program::{Activation, Operation};
+use cryptflow_athos::compile::{CompileOptions, Ring, Scale};
+use cryptflow_program::{Activation, Checked, Operation};
 
 use crate::fix::graphs::GRAPHS;
 use crate::fix::small::compiled;
@@ -32,7 +32,9 @@ const EXPECTED: &[(&str, &str)] = &[
 fn values_are_widened_once_where_it_is_cheapest() {
     for (name, expected) in EXPECTED {
         let graph = GRAPHS.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{name}")).1();
-        let program = compiled(&graph, &CompileOptions::default()).program;
+        // Of one scale, so that nothing is there to bring values to the same.
+        let options = CompileOptions { scale: Scale::Bits(12), ..CompileOptions::default() };
+        let program = compiled(&graph, &options).program;
         let steps: Vec<String> = program
             .steps
             .iter()
@@ -48,4 +50,30 @@ fn values_are_widened_once_where_it_is_cheapest() {
             }
         }
     }
+}
+
+/// What is widened goes to a ring that has room for the layers behind it, and not for all others': together these
+/// rings have no more bits than one for all, and in some program fewer.
+#[test]
+fn values_are_widened_as_far_as_is_needed() {
+    let lifted = |program: &Checked| -> u32 {
+        let widens = program.steps.iter().filter(|step| match &step.operation {
+            Operation::Activation(activation) => activation.widen,
+            Operation::Widen | Operation::Compare(_) => true,
+            _ => false,
+        });
+        widens.map(|step| program.rings()[step.output.0]).sum()
+    };
+    let mut fewer = 0;
+    for (name, graph) in GRAPHS {
+        let graph = graph();
+        let options = CompileOptions { scale: Scale::Bits(12), ..CompileOptions::default() };
+        let own = compiled(&graph, &options).program;
+        let one = compiled(&graph, &CompileOptions { ring: Ring::Bits(own.ring_bits), ..options }).program;
+        assert!(one.values.iter().all(|value| value.ring.is_none()) && one.version == 1, "{name}");
+        assert!(lifted(&own) <= lifted(&one), "{name}: {} and {}", lifted(&own), lifted(&one));
+        fewer += usize::from(lifted(&own) < lifted(&one));
+        assert_eq!(own.version == 2, own.values.iter().any(|value| value.ring.is_some()), "{name}");
+    }
+    assert!(fewer > 0, "all rings are the same");
 }

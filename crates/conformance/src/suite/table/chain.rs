@@ -6,8 +6,17 @@ use cryptflow_ring::{Conv2d, LinearMap, Movement};
 use super::super::problem::{Problem, clipped_relu, relu, scale_public};
 use super::{Make, window};
 
-/// Bits of the ring, bits of the scale, bits of comparisons.
-const WIDTHS: [[u32; 3]; 5] = [[64, 12, 32], [64, 12, 51], [63, 15, 24], [48, 10, 30], [37, 12, 24]];
+/// Bits of the ring of inputs, of that to which values are widened, of the scale, of comparisons.
+const WIDTHS: [[u32; 4]; 8] = [
+    [64, 64, 12, 32],
+    [64, 64, 12, 51],
+    [63, 63, 15, 24],
+    [48, 48, 10, 30],
+    [37, 37, 12, 24],
+    [64, 41, 12, 24],
+    [48, 37, 10, 26],
+    [37, 34, 12, 20],
+];
 const NONE: [[usize; 2]; 2] = [[0; 2]; 2];
 
 pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
@@ -16,8 +25,9 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
 
 /// Two convolutions of one input, residual sums, ReLUs, maxima, an average and a product with a
 /// public factor.
-fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) -> Problem {
-    let (mut p, mut random) = make.problem(&format!("residual block, comparing {compare_bits}"), ring_bits);
+fn residual_block(make: Make<'_>, [ring_bits, ring, shift, compare_bits]: [u32; 4]) -> Problem {
+    let name = format!("residual block, comparing {compare_bits}, widened to {ring}");
+    let (mut p, mut random) = make.problem(&name, ring_bits);
     let conv = LinearMap::Conv2d(Conv2d {
         batch: 1,
         input: [6, 6],
@@ -37,7 +47,7 @@ fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) ->
     let left = linear(&mut p, x, weights[0], Some(bias));
     let right = linear(&mut p, x, weights[1], None);
     let sum = p.step(Operation::Add, &[left, right]);
-    let active = p.step(relu(compare_bits, true), &[sum]);
+    let active = p.step_to(relu(compare_bits, true), &[sum], ring);
     let deep = linear(&mut p, active, weights[0], Some(bias));
     let residual = p.step(Operation::Add, &[deep, active]);
     let again = p.step(relu(compare_bits, false), &[residual]);
@@ -48,10 +58,10 @@ fn residual_block(make: Make<'_>, [ring_bits, shift, compare_bits]: [u32; 3]) ->
     let other = p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits }), &[residual]);
     let joined = p
         .movement(Movement::Concat { axis: 3 }, vec![(vec![1, 3, 3, 4], largest), (vec![1, 3, 3, 4], other)]);
-    let wide = p.step(Operation::Widen, &[joined]);
+    let wide = p.step_to(Operation::Widen, &[joined], ring);
     let all = window([3, 3], [1, 1], [1, 1], NONE);
     let summed = p.step(Operation::SumPool(SumPool { input: [1, 3, 3, 8], window: all }), &[wide]);
     let average = p.step(scale_public(&[unit / 9], shift), &[summed]);
-    p.step(clipped_relu(6 << shift, compare_bits, true), &[average]);
+    p.step_to(clipped_relu(6 << shift, compare_bits, true), &[average], ring - shift / 2);
     p
 }

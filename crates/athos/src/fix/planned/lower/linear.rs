@@ -46,8 +46,7 @@ impl Lowering<'_> {
             groups,
             window: window.clone(),
         };
-        let name = self.graph.node(filter_id).name.clone();
-        let weight = self.weight(&name, filter.shape.clone(), filter.data);
+        let weight = self.weight_of(filter_id, filter.shape.clone(), filter.data);
         let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::Conv2d(conv) }];
         let to = self.own_target(id, true);
         Ok(Lowered::Value(self.layer(id, plan::linear(terms, bias), x, self.own_shape(id), to)))
@@ -111,8 +110,7 @@ impl Lowering<'_> {
             w.data
         };
         let rows = self.plan.values[x].shape.split_last().map_or(1, |(_, rows)| rows.iter().product());
-        let name = self.graph.node(weight_id).name.clone();
-        let weight = self.weight(&name, vec![inner, columns], data);
+        let weight = self.weight_of(weight_id, vec![inner, columns], data);
         let terms = vec![LinearTerm { input: 0, weight, map: LinearMap::MatMul { rows, inner, columns } }];
         let to = self.own_target(id, whole);
         Ok(self.layer(id, plan::linear(terms, bias), x, out, to))

@@ -65,9 +65,10 @@ fn merged(
     for mut term in other.terms {
         term.input += first;
         if minus {
-            let PlanWeight { name, shape, data, .. } = plan.weights[term.weight].clone();
+            let PlanWeight { name, shape, data, constants, .. } = plan.weights[term.weight].clone();
             let negated = data.iter().map(|w| -w).collect::<Vec<f32>>();
             term.weight = plan.weight(&name, shape, contents.keep(negated.into()));
+            plan.weights[term.weight].stand_for(&constants);
         }
         terms.push(term);
     }

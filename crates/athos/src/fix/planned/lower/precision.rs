@@ -49,6 +49,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) digits: &'a [Option<u32>],
     /// For each node the bits that its elements need beside those of others, where that is known.
     pub(crate) needs: &'a [Option<f64>],
+    /// The part of a bit that all values have more, before their bits are rounded to whole ones.
+    pub(crate) finer: f64,
 }
 
 /// For each node the fractional bits that its value should have beyond those of activations.
@@ -70,7 +72,7 @@ pub(super) fn extra_bits(
     };
     // Where errors are known to matter unequally, what has the most bits that fit is no reason for
     // others to have no more.
-    let least = if wanted.needs.is_empty() { 0 } else { FEWEST };
+    let least = if wanted.needs.is_empty() { 0 } else { FEWEST.max(-(setting.scale as i32)) };
     let fits = |index: usize| headroom(ranges[index], bits(index), setting).max(least);
     // What a client gives has the scale that was asked for, where one was.
     let given = |index: usize| wanted.needs.is_empty() && matches!(graph.nodes[index].op, Op::Input);
@@ -83,8 +85,9 @@ pub(super) fn extra_bits(
     let extra = |(index, least): (usize, Option<i32>)| {
         let known = wanted.needs.get(index).copied();
         let need = known.flatten();
-        let apart = need.map_or(0, |need| (need - usual).round().clamp(-99.0, 99.0) as i32);
-        let fewest = if known.is_some() { FEWEST } else { 0 };
+        let apart = need.map_or(0, |need| (need - usual + wanted.finer).round().clamp(-99.0, 99.0) as i32);
+        // No value has fewer than none.
+        let fewest = if known.is_some() { FEWEST.max(-(setting.scale as i32)) } else { 0 };
         apart.max(least.unwrap_or(fewest)).max(fewest).min(fits(index))
     };
     let mut all: Vec<i32> = least.enumerate().map(extra).collect();

@@ -142,7 +142,7 @@ impl Panels {
         // What was there before stays, and is overwritten below as far as it is needed.
         let len = padded * w.inner;
         if words.len() < len {
-            words.resize(len, 0);
+            words = vec![0; len];
         }
         words[..len].par_chunks_mut(DEPTH * padded).enumerate().for_each(|(block, words)| {
             let depth = words.len() / padded;
@@ -152,7 +152,9 @@ impl Panels {
                 for (k, line) in panel.chunks_mut(width.min(padded - first)).take(depth).enumerate() {
                     let (line, padding) = line.split_at_mut(columns);
                     w.copy(block * DEPTH + k, first, line);
-                    padding.fill(0);
+                    if !padding.is_empty() {
+                        padding.fill(0);
+                    }
                 }
             }
         });

@@ -8,10 +8,12 @@ use crate::geometry::Conv2d;
 use crate::simd::for_this_machine;
 use crate::words::Elements;
 
-/// Columns of a thread's part of a few rows, at most: their sums stay in the first cache while the weights
-/// stream by. The wider a part, the longer the stretches of memory that are read one after another: rows of 500
+/// Bytes of a row of a thread's part of a few rows, at most: the sums of its columns stay in the first cache while
+/// the weights stream by. The wider a part, the longer the stretches of memory that are read one after another: rows of 500
 /// narrow weights that lie in the third cache are read three times as fast whole as in two parts.
-const PART: usize = 512;
+const PART_BYTES: usize = 2048;
+const WIDE_PART: usize = PART_BYTES / size_of::<u64>();
+const NARROW_PART: usize = PART_BYTES / size_of::<u32>();
 /// Fewer columns than this are not shared between threads.
 const LEAST_PART: usize = 64;
 /// Most rows that go through the weights together.
@@ -54,10 +56,10 @@ word!(u64);
 pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
     let shape = Shape { stride: w.stride, inner: w.inner, columns: w.columns };
     match w.w {
-        Elements::Wide(w) => few_rows_of(x, w, shape, out, part_of_rows),
+        Elements::Wide(w) => few_rows_of::<u64, WIDE_PART>(x, w, shape, out, part_of_rows),
         Elements::Narrow(w) => {
             let x: Vec<u32> = x.iter().map(|&x| Word::of(x)).collect();
-            few_rows_of(&x, w, shape, out, part_of_narrow_rows);
+            few_rows_of::<u32, NARROW_PART>(&x, w, shape, out, part_of_narrow_rows);
         }
     }
 }
@@ -70,12 +72,19 @@ struct Shape {
     columns: usize,
 }
 
-type Sums<W> = [[W; PART]; ROWS];
+type Sums<W, const PART: usize> = [[W; PART]; ROWS];
 
 /// Sums of so many columns from the first of these on, of the rows.
-type Part<W> = fn(x: &[W], w: &[W], shape: Shape, columns: [usize; 2], sums: &mut Sums<W>);
+type Part<W, const PART: usize> =
+    fn(x: &[W], w: &[W], shape: Shape, columns: [usize; 2], sums: &mut Sums<W, PART>);
 
-fn few_rows_of<W: Word>(x: &[W], w: &[W], shape: Shape, out: &Target<'_>, part_of_rows: Part<W>) {
+fn few_rows_of<W: Word, const PART: usize>(
+    x: &[W],
+    w: &[W],
+    shape: Shape,
+    out: &Target<'_>,
+    part_of_rows: Part<W, PART>,
+) {
     let inner = shape.inner;
     let each = shape.columns.div_ceil(rayon::current_num_threads()).next_multiple_of(LEAST_PART).min(PART);
     (0..shape.columns.div_ceil(each)).into_par_iter().for_each(|part| {
@@ -96,37 +105,49 @@ fn few_rows_of<W: Word>(x: &[W], w: &[W], shape: Shape, out: &Target<'_>, part_o
     });
 }
 
-fn part_of_rows(x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64>) {
+fn part_of_rows(x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64, WIDE_PART>) {
     for_this_machine!(part_of_rows_plain(
-        x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64>,
+        x: &[u64], w: &[u64], shape: Shape, columns: [usize; 2], sums: &mut Sums<u64, WIDE_PART>,
     ))
 }
 
-fn part_of_narrow_rows(x: &[u32], w: &[u32], shape: Shape, columns: [usize; 2], sums: &mut Sums<u32>) {
+fn part_of_narrow_rows(
+    x: &[u32],
+    w: &[u32],
+    shape: Shape,
+    columns: [usize; 2],
+    sums: &mut Sums<u32, NARROW_PART>,
+) {
     for_this_machine!(part_of_rows_plain(
-        x: &[u32], w: &[u32], shape: Shape, columns: [usize; 2], sums: &mut Sums<u32>,
+        x: &[u32], w: &[u32], shape: Shape, columns: [usize; 2], sums: &mut Sums<u32, NARROW_PART>,
     ))
 }
 
 #[inline(always)]
-fn part_of_rows_plain<W: Word>(x: &[W], w: &[W], shape: Shape, columns: [usize; 2], sums: &mut Sums<W>) {
+fn part_of_rows_plain<W: Word, const PART: usize>(
+    x: &[W],
+    w: &[W],
+    shape: Shape,
+    columns: [usize; 2],
+    sums: &mut Sums<W, PART>,
+) {
     match x.len() / shape.inner {
-        1 => rows_plain::<W, 1>(x, w, shape, columns, sums),
-        2 => rows_plain::<W, 2>(x, w, shape, columns, sums),
-        3 => rows_plain::<W, 3>(x, w, shape, columns, sums),
-        _ => rows_plain::<W, 4>(x, w, shape, columns, sums),
+        1 => rows_plain::<W, 1, PART>(x, w, shape, columns, sums),
+        2 => rows_plain::<W, 2, PART>(x, w, shape, columns, sums),
+        3 => rows_plain::<W, 3, PART>(x, w, shape, columns, sums),
+        _ => rows_plain::<W, 4, PART>(x, w, shape, columns, sums),
     }
 }
 
 /// `R` rows. Four weights of a column at a time, so that a sum is read and written once for four
 /// products.
 #[inline(always)]
-fn rows_plain<W: Word, const R: usize>(
+fn rows_plain<W: Word, const R: usize, const PART: usize>(
     x: &[W],
     w: &[W],
     Shape { stride, inner, .. }: Shape,
     [first, columns]: [usize; 2],
-    sums: &mut Sums<W>,
+    sums: &mut Sums<W, PART>,
 ) {
     let none = [W::default(); PART];
     for k in (0..inner).step_by(4) {

@@ -379,15 +379,22 @@ fn sessions_of_a_model_have_its_weights_in_common() {
     assert_eq!(memory.iter().collect::<HashSet<_>>().len(), 3, "{memory:?}");
 
     // A session outlives the one that was first, and whoever comes after has what is there.
+    let gone = |processes: [u32; 3]| {
+        await_that("its processes are gone", || {
+            (0..3).all(|party| !sites.children(party).contains(&processes[party]))
+        });
+    };
     let processes = first.processes;
     drop(first);
-    await_that("the first session ends", || processes.iter().all(|&id| !lives(id)));
+    gone(processes);
     let third = Open::new(&sites, &[&second]);
     assert_eq!(memory, third.processes.map(common_weights));
     [&second, &third].into_iter().for_each(|session| session.run().unwrap());
 
     // With the last one it goes.
+    let processes = [second.processes, third.processes];
     drop((second, third));
+    processes.into_iter().for_each(gone);
     await_that("nobody has sessions", || (0..3).all(|party| running(&sites, party) == 0));
     let fourth = Open::new(&sites, &[]);
     fourth.run().unwrap();

@@ -336,8 +336,9 @@ fn a_flood_over_one_link_hides_no_silence_of_another() {
     });
     assert_eq!(silent.recv(1).unwrap_err(), WireError::Silent { peer: "P0".into(), seconds: 0 });
     drop((silent, loud, stream));
-    // A system asks seldom whether a peer that took nothing takes something again.
-    end.shutdown(std::net::Shutdown::Both).unwrap();
+    // A system asks seldom whether a peer that took nothing takes something again; where it has asked, the
+    // stream has ended already.
+    let _ = end.shutdown(std::net::Shutdown::Both);
     flooding.join().unwrap();
 }
 

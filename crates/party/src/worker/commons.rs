@@ -70,7 +70,9 @@ fn made(site: &Site, order: &Order) -> Option<OwnedFd> {
     }
     part.check(site.index, &program, CHANGED).ok()?;
     let preparing = linux::Preparing { party: site.index, program: &program, parts: &part.weights };
-    let words = order.manifest.protocol.visit(preparing)?;
+    // Threads of its own, which end with it: the party's process computes nothing else.
+    let threads = rayon::ThreadPoolBuilder::new().build().ok()?;
+    let words = threads.install(|| order.manifest.protocol.visit(preparing))?;
     linux::sealed(&words).ok()
 }
 

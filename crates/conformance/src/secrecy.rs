@@ -225,7 +225,7 @@ fn play<D: Definition>(
     }
     let mut shared = Vec::new();
     for (parts, len) in parts.weights.iter().zip(weights) {
-        shared.push(party.receive_weight("a weight", len, parts[index].clone())?);
+        shared.push(party.receive_weight("a weight", len, parts[index].clone(), u64::BITS)?);
     }
     let outputs = scenario.play(party, values, shared)?;
     outputs.iter().map(|y| party.reveal(y)).collect()

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use cryptflow_mpc::{Cost, Error};
 
-use crate::share::{Masked, Part, expand, read_part};
+use crate::share::{Masked, Part, expand, read_part, unpacked};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
@@ -28,7 +28,9 @@ impl Mirror {
             return Err(Error::Share { name: name.into(), reason });
         }
         match read_part(name, &part, false, len, bits)? {
-            Part::Evaluator(seed, m) => self.mask_anew(len, &m, &expand(&seed, len, bits)),
+            Part::Evaluator(seed, m) => {
+                self.mask_anew(len, &unpacked(m, len, bits), &expand(&seed, len, bits))
+            }
             Part::Dealer(_) => self.mask_anew(len, &[], &[]),
         }
     }

@@ -47,11 +47,13 @@ impl Definition for MirrorDefinition {
         name: &str,
         len: usize,
         part: &[u8],
+        bits: u32,
     ) -> Result<Option<Words>, Error> {
+        let bits = bits.min(ring_bits);
         let part = read_part(name, part, party == Party::P2, len, ring_bits)?;
         Ok(Some(match part {
-            Part::Evaluator(seed, m) => mirrored(&seed, m, ring_bits),
-            Part::Dealer(seeds) => difference(&seeds, len, ring_bits),
+            Part::Evaluator(seed, m) => mirrored(&seed, m, len, [ring_bits, bits]),
+            Part::Dealer(seeds) => difference(&seeds, len, bits),
         }))
     }
 

@@ -36,6 +36,10 @@ impl Mirror {
         // Without a term it is a constant: the bias alone.
         let len = terms.first().map(|t| t.map.output_len()).or(bias.map(|b| b.len));
         let len = len.ok_or_else(|| range("it has neither a term nor a bias".into()))?;
+        let kept = terms.iter().map(|term| term.w.bits).chain(bias.map(|b| b.bits)).min().unwrap_or(ring);
+        if kept < ring {
+            return Err(range(format!("{kept} bits of a weight were kept, and its ring has {ring}")));
+        }
         let mut z = vec![0; len];
         for term in terms {
             if term.map.output_len() != len {
@@ -47,8 +51,7 @@ impl Mirror {
                     bilinear_into(term.map, &x, w, ring, &mut z)?;
                 }
                 WeightPart::Dealer(seeds) => {
-                    let (all, room) = (self.session.ring_bits, &mut self.session.room);
-                    let e = seeds.difference(term.w.len, all, room);
+                    let e = seeds.difference(term.w.len, &mut self.session.room);
                     bilinear_into(term.map, &x, &*e, ring, &mut z)?;
                 }
             }
@@ -57,7 +60,7 @@ impl Mirror {
         // product.
         let bias = match bias.map(|b| &b.part) {
             Some(WeightPart::Evaluator(b)) => b.borrowed().widened(),
-            _ => Cow::default(),
+            Some(WeightPart::Dealer(_) | WeightPart::Difference(_)) | None => Cow::default(),
         };
         planted!(self.session.tuning, BareConstant: self.session.bare_next(terms.is_empty()));
         self.open_truncated("linear", (z, ring), &bias, shift)

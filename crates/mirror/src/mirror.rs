@@ -9,7 +9,9 @@ use cryptflow_wire::Links;
 
 use crate::MirrorDefinition;
 use crate::session::Session;
-use crate::share::{Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part};
+use crate::share::{
+    Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part, unpacked,
+};
 use crate::tuning::Tuning;
 
 /// What keys are derived for.
@@ -76,26 +78,33 @@ impl Protocol for Mirror {
         }
         let bits = self.session.ring_bits;
         let [a, b] = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
-            Part::Evaluator(seed, m) => [m, expand(&seed, len, bits)],
+            Part::Evaluator(seed, m) => [unpacked(m, len, bits), expand(&seed, len, bits)],
             Part::Dealer(seeds) => seeds.map(|seed| expand(&seed, len, bits)),
         };
         Ok(Masked { a, b, bits })
     }
 
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<MirroredWeight, Error> {
-        let bits = self.session.ring_bits;
-        let part = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
-            Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, bits)),
-            Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds))),
+    fn receive_weight(
+        &mut self,
+        name: &str,
+        len: usize,
+        part: Vec<u8>,
+        bits: u32,
+    ) -> Result<MirroredWeight, Error> {
+        let from = self.session.ring_bits;
+        let bits = bits.min(from);
+        let part = match read_part(name, &part, self.session.is_dealer(), len, from)? {
+            Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits])),
+            Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds, bits))),
         };
-        Ok(MirroredWeight { part, len })
+        Ok(MirroredWeight { part, len, bits })
     }
 
     fn take_weight(&mut self, words: Words) -> Result<MirroredWeight, Error> {
-        let len = words.len();
+        let (len, bits) = (words.len(), words.borrowed().bits());
         let dealer = self.session.is_dealer();
         let part = if dealer { WeightPart::Difference(words) } else { WeightPart::Evaluator(words) };
-        Ok(MirroredWeight { part, len })
+        Ok(MirroredWeight { part, len, bits })
     }
 
     fn require_within(&mut self, inputs: &[(&Masked, Bounds)]) -> Result<(), Error> {

@@ -72,6 +72,8 @@ impl std::fmt::Debug for Masked {
 pub struct MirroredWeight {
     pub(crate) part: WeightPart,
     pub(crate) len: usize,
+    /// It is used in no larger ring.
+    pub(crate) bits: u32,
 }
 
 pub(crate) enum WeightPart {
@@ -87,25 +89,26 @@ pub(crate) enum WeightPart {
 /// session needs it again.
 pub(crate) struct Expanded {
     seeds: [Prf; 2],
+    /// Bits of the largest ring in which e is needed.
+    bits: u32,
     kept: OnceLock<Words>,
 }
 
 impl Expanded {
-    pub(crate) fn new(seeds: [Prf; 2]) -> Expanded {
-        Expanded { seeds, kept: OnceLock::new() }
+    pub(crate) fn new(seeds: [Prf; 2], bits: u32) -> Expanded {
+        Expanded { seeds, bits, kept: OnceLock::new() }
     }
 
-    /// e = r0 − r1 mod 2^bits. It is kept where `room`, in elements, allows for it.
-    pub(crate) fn difference(&self, len: usize, bits: u32, room: &mut usize) -> Cow<'_, Words> {
+    /// e = r0 − r1. It is kept where `room`, in elements, allows for it.
+    pub(crate) fn difference(&self, len: usize, room: &mut usize) -> Cow<'_, Words> {
         if let Some(e) = self.kept.get() {
             return Cow::Borrowed(e);
         }
-        let e = difference(&self.seeds, len, bits);
         match room.checked_sub(len) {
-            None => Cow::Owned(e),
+            None => Cow::Owned(Words::in_words(len, self.bits, difference_of(&self.seeds))),
             Some(left) => {
                 *room = left;
-                Cow::Borrowed(self.kept.get_or_init(|| e))
+                Cow::Borrowed(self.kept.get_or_init(|| difference(&self.seeds, len, self.bits)))
             }
         }
     }
@@ -209,39 +212,57 @@ impl Owner for MirrorOwner {
 }
 
 /// What an owner gives to a party.
-pub(crate) enum Part {
-    /// P0 and P1: the seed of their mask, and m.
-    Evaluator(Prf, Vec<u64>),
+pub(crate) enum Part<'a> {
+    /// P0 and P1: the seed of their mask, and m, packed.
+    Evaluator(Prf, &'a [u8]),
     /// P2: the seeds of both masks.
     Dealer([Prf; 2]),
 }
 
-/// An evaluator's w − e or w + e, from its seed and w's m: m − 2·r mod 2^bits.
-pub(crate) fn mirrored(seed: &Prf, mut m: Vec<u64>, bits: u32) -> Words {
-    let (mask, r) = (low_bits(bits), expand(seed, m.len(), bits));
-    m.par_iter_mut()
-        .with_min_len(CHUNK)
-        .zip(&r)
-        .for_each(|(m, r)| *m = m.wrapping_sub(r.wrapping_mul(2)) & mask);
-    Words::of_ring(m, bits)
+/// Words that are drawn from a seed at a time, beside what they are added to.
+const DRAWN: usize = 1 << 10;
+
+/// Calls `add(word, out)` for each of the words of `out` with that of a seed's stream; `first` is the number of the
+/// first of them.
+fn with_words(seed: &Prf, first: usize, out: &mut [u64], add: impl Fn(u64, &mut u64)) {
+    let mut drawn = [0; DRAWN];
+    for (i, out) in out.chunks_mut(DRAWN).enumerate() {
+        let drawn = &mut drawn[..out.len()];
+        seed.fill_words(0, (first + i * DRAWN) as u64, drawn);
+        out.iter_mut().zip(drawn).for_each(|(out, word)| add(*word, out));
+    }
+}
+
+/// An evaluator's w − e or w + e, from its seed and w's m, `len` elements that are packed in `from` bits: m − 2·r
+/// mod 2^bits, for `bits` no more than `from`.
+pub(crate) fn mirrored(seed: &Prf, m: &[u8], len: usize, [from, bits]: [u32; 2]) -> Words {
+    Words::filled(len, bits, |first, out| {
+        // It begins at a whole byte, as each 8 elements do.
+        unpack(&m[packed_len(first, from)..], from, out);
+        with_words(seed, first, out, |r, m| *m = m.wrapping_sub(r.wrapping_mul(2)));
+    })
 }
 
 /// P2's e = r0 − r1 mod 2^bits.
 pub(crate) fn difference(seeds: &[Prf; 2], len: usize, bits: u32) -> Words {
-    let [mut e, r1] = seeds.each_ref().map(|seed| expand(seed, len, bits));
-    let mask = low_bits(bits);
-    e.par_iter_mut().with_min_len(CHUNK).zip(&r1).for_each(|(e, r1)| *e = e.wrapping_sub(*r1) & mask);
-    Words::of_ring(e, bits)
+    Words::filled(len, bits, difference_of(seeds))
+}
+
+fn difference_of([r0, r1]: &[Prf; 2]) -> impl Fn(usize, &mut [u64]) + Sync {
+    |first, out| {
+        r0.fill_words(0, first as u64, out);
+        with_words(r1, first, out, |r1, e| *e = e.wrapping_sub(r1));
+    }
 }
 
 /// Reads an owner's part.
-pub(crate) fn read_part(
+pub(crate) fn read_part<'a>(
     name: &str,
-    bytes: &[u8],
+    bytes: &'a [u8],
     dealer: bool,
     len: usize,
     bits: u32,
-) -> Result<Part, Error> {
+) -> Result<Part<'a>, Error> {
     let due = SEED + if dealer { SEED } else { packed_len(len, bits) };
     let malformed = || Error::Share {
         name: name.into(),
@@ -255,9 +276,14 @@ pub(crate) fn read_part(
         let other = rest.first_chunk::<SEED>().ok_or_else(malformed)?;
         return Ok(Part::Dealer([Prf::new(*seed), Prf::new(*other)]));
     }
+    Ok(Part::Evaluator(Prf::new(*seed), rest))
+}
+
+/// All of m.
+pub(crate) fn unpacked(m: &[u8], len: usize, bits: u32) -> Vec<u64> {
     let mut words = vec![0; len];
     if len > 0 {
-        unpack(rest, bits, &mut words);
+        unpack(m, bits, &mut words);
     }
-    Ok(Part::Evaluator(Prf::new(*seed), words))
+    words
 }

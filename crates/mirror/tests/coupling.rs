@@ -45,7 +45,7 @@ impl Sharing<Mirror> for Written {
         } else {
             WeightPart::Evaluator(mirrored.into())
         };
-        MirroredWeight { part, len: w.len() }
+        MirroredWeight { part, len: w.len(), bits }
     }
 
     /// An evaluator's m stays, and its own mask; P2's two masks stay.

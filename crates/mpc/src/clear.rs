@@ -150,7 +150,13 @@ impl Protocol for Clear {
         owner::parse(name, len, &part, self.ring_bits)
     }
 
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
+    fn receive_weight(
+        &mut self,
+        name: &str,
+        len: usize,
+        part: Vec<u8>,
+        _bits: u32,
+    ) -> Result<ClearValue, Error> {
         owner::parse(name, len, &part, self.ring_bits)
     }
 

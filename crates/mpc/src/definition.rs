@@ -93,7 +93,7 @@ pub trait Definition: Default {
 
     /// What a party computes with of a weight, made of its part ([`crate::Owner::share_weight`]) alone: the
     /// same in all sessions of a model, which can have it in common ([`Protocol::take_weight`]). Nothing in a
-    /// protocol whose weights are each session's own.
+    /// protocol whose weights are each session's own. `bits` is as in [`Protocol::receive_weight`].
     ///
     /// # Errors
     /// The part is not one of such a weight.
@@ -104,8 +104,9 @@ pub trait Definition: Default {
         name: &str,
         len: usize,
         part: &[u8],
+        bits: u32,
     ) -> Result<Option<Words>, Error> {
-        let _ = (party, ring_bits, name, len, part);
+        let _ = (party, ring_bits, name, len, part, bits);
         Ok(None)
     }
 

@@ -104,8 +104,15 @@ pub trait Protocol {
     /// [`Owner::share_value`] made it. In a run that is dealt ahead it is masked anew, and the dealer has no
     /// part.
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
-    /// Takes this party's part of a weight, as [`Owner::share_weight`] made it.
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Weight, Error>;
+    /// Takes this party's part of a weight, as [`Owner::share_weight`] made it. `bits` are those of the largest ring
+    /// in which it is used: what lies above them need not be kept, and no linear map in a larger ring can have it.
+    fn receive_weight(
+        &mut self,
+        name: &str,
+        len: usize,
+        part: Vec<u8>,
+        bits: u32,
+    ) -> Result<Self::Weight, Error>;
     /// Takes what [`crate::Definition::prepare_weight`] has made of this party's part.
     ///
     /// # Errors

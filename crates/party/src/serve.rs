@@ -549,15 +549,16 @@ fn input_len(program: &Program, input: &Input) -> usize {
 
 fn take_weights<P: Protocol>(
     protocol: &mut P,
-    program: &Program,
+    program: &Checked,
     raw: Weights,
 ) -> Result<Vec<P::Weight>, SessionError> {
     match raw {
         Weights::Parts(parts) => {
-            let parts = program.weights.iter().zip(parts);
-            parts
-                .map(|(weight, part)| {
-                    Ok(protocol.receive_weight(&weight.name, elements(&weight.shape), part)?)
+            let named = program.weights.iter().zip(program.weight_rings());
+            named
+                .zip(parts)
+                .map(|((weight, bits), part)| {
+                    Ok(protocol.receive_weight(&weight.name, elements(&weight.shape), part, bits)?)
                 })
                 .collect()
         }

@@ -142,7 +142,7 @@ impl Protocol for Porthos {
         self.receive(name, len, &part)
     }
 
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Share, Error> {
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>, _bits: u32) -> Result<Share, Error> {
         self.receive(name, len, &part)
     }
 

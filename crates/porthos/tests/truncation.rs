@@ -30,7 +30,7 @@ fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
                         Porthos::new(links, &Scope::insecure_of_ring(64), truncation, Tuning::USUAL).unwrap();
                     assert!(party.party() < Party::new(3));
                     let value = party.receive_value("x", map.input_len(), input).unwrap();
-                    let weight = party.receive_weight("w", 1, one).unwrap();
+                    let weight = party.receive_weight("w", 1, one, 64).unwrap();
                     let term = LinearTerm { input: 0, weight: WeightId(0), map: map.clone() };
                     let linear = Operation::Linear(Linear { terms: vec![term], bias: None, shift });
                     let inputs = vec![Operand { shape: &[], value: &value }];

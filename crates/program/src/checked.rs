@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use cryptflow_operation::Truncating;
+
 use crate::program::{Program, ValueId};
 
 /// A program that keeps every rule: what [`crate::validate`] makes of a [`Program`], and all that
@@ -29,6 +31,26 @@ impl Checked {
     /// truncation.
     pub fn rings(&self) -> &[u32] {
         &self.rings
+    }
+
+    /// Bits of the largest ring in which each weight is used, as a factor or a bias: what a party's part of it has
+    /// above them is nothing to any step.
+    pub fn weight_rings(&self) -> Vec<u32> {
+        let mut rings = vec![1; self.program.weights.len()];
+        for step in &self.program.steps {
+            let linear = match step.operation.truncating() {
+                Some(Truncating::Linear(linear)) => linear,
+                Some(Truncating::Product(_) | Truncating::ScalePublic(_)) | None => continue,
+            };
+            let operands = step.inputs.iter().filter_map(|id| self.rings.get(id.0));
+            let ring = operands.min().copied().unwrap_or_else(|| self.program.ring_of(step.output));
+            for weight in linear.terms.iter().map(|term| term.weight).chain(linear.bias) {
+                if let Some(slot) = rings.get_mut(weight.0) {
+                    *slot = ring.max(*slot);
+                }
+            }
+        }
+        rings
     }
 
     /// Number of elements of a value of this program; zero for one that it does not have.

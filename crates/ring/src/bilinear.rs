@@ -18,11 +18,11 @@ pub fn bilinear(map: &LinearMap, x: &[u64], w: &[u64], bits: u32) -> Result<Vec<
     Ok(out)
 }
 
-/// As [`bilinear`], but adds to `out`: for a sum of several maps. The weights may be in narrow words, for a ring
-/// that these hold.
+/// As [`bilinear`], but adds to `out`: for a sum of several maps. The weights may be in any of their forms, for a ring
+/// that it holds.
 ///
 /// # Errors
-/// As [`bilinear`], where `out` has not the length of the map's result, and where `bits` is more than the words of
+/// As [`bilinear`], where `out` has not the length of the map's result, and where `bits` is more than elements of
 /// `w` have.
 pub fn bilinear_into<'a>(
     map: &LinearMap,
@@ -33,11 +33,7 @@ pub fn bilinear_into<'a>(
 ) -> Result<(), GeometryError> {
     map.check()?;
     let w = w.into();
-    let most = match w {
-        Elements::Wide(_) => 64,
-        Elements::Narrow(_) => 32,
-    };
-    if !(1..=most).contains(&bits) {
+    if !(1..=w.bits()).contains(&bits) {
         return Err(GeometryError::RingBits(bits));
     }
     let lengths = [

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::words::{Elements, Words};
+use crate::packed::Bits;
+use crate::words::{Elements, Form, Words};
 
 /// Tensors begin at multiples of this: the lines of a cache.
 const ALIGNED: usize = 64;
@@ -17,8 +18,9 @@ const ENTRY: usize = 16;
 
 /// Memory that does not change, with tensors of words in it.
 ///
-/// It begins with the number of tensors, and for each of them its number of elements and the bits of a word, 32
-/// or 64: all of them 64 bits long. The tensors follow in order, each at the next multiple of 64 bytes.
+/// It begins with the number of tensors, and for each of them its number of elements and the bits of each, 32 or 64
+/// for words and others for what is packed: all of these numbers 64 bits long. The tensors follow in order, each at
+/// the next multiple of 64 bytes.
 pub struct Common(Memory);
 
 enum Memory {
@@ -35,15 +37,16 @@ impl Common {
     pub fn write(tensors: &[Words], out: &mut impl Write) -> io::Result<()> {
         out.write_all(&(tensors.len() as u64).to_ne_bytes())?;
         for words in tensors {
-            let bits: u64 = if matches!(words.borrowed(), Elements::Narrow(_)) { 32 } else { 64 };
+            let words = words.borrowed();
             out.write_all(&(words.len() as u64).to_ne_bytes())?;
-            out.write_all(&bits.to_ne_bytes())?;
+            out.write_all(&u64::from(words.bits()).to_ne_bytes())?;
         }
         let mut end = 8 + ENTRY * tensors.len();
         for words in tensors {
             let bytes: &[u8] = match words.borrowed() {
                 Elements::Narrow(words) => bytemuck::cast_slice(words),
                 Elements::Wide(words) => bytemuck::cast_slice(words),
+                Elements::Packed(bits) => bits.whole(),
             };
             out.write_all(&[0; ALIGNED][..end.next_multiple_of(ALIGNED) - end])?;
             out.write_all(bytes)?;
@@ -99,26 +102,28 @@ impl Common {
         let mut places = Vec::new();
         for entry in (0..count).map(|i| 8 + ENTRY * i) {
             let (len, bits) = number(entry).zip(number(entry + 8)).ok_or(Misshapen)?;
-            let narrow = match bits {
-                32 => true,
-                64 => false,
+            let form = match u32::try_from(bits) {
+                Ok(32) => Form::Narrow,
+                Ok(64) => Form::Wide,
+                Ok(bits @ 1..64) => Form::Packed(bits),
                 _ => return Err(Misshapen),
             };
             let begin = end.checked_next_multiple_of(ALIGNED).ok_or(Misshapen)?;
-            end = len.checked_mul(bits / 8).and_then(|bytes| begin.checked_add(bytes)).ok_or(Misshapen)?;
+            end = form.bytes(len).and_then(|bytes| begin.checked_add(bytes)).ok_or(Misshapen)?;
             let bytes = self.bytes().get(begin..end).ok_or(Misshapen)?;
-            let lies_well = if narrow {
-                bytemuck::try_cast_slice::<u8, u32>(bytes).is_ok()
-            } else {
-                bytemuck::try_cast_slice::<u8, u64>(bytes).is_ok()
+            let lies_well = match form {
+                Form::Narrow => bytemuck::try_cast_slice::<u8, u32>(bytes).is_ok(),
+                Form::Wide => bytemuck::try_cast_slice::<u8, u64>(bytes).is_ok(),
+                Form::Packed(_) => true,
             };
             if !lies_well {
                 return Err(Misshapen);
             }
-            places.push((begin..end, narrow));
+            places.push((begin..end, form, len));
         }
         let common = Arc::new(self);
-        let place = |(range, narrow)| Words::Common(Place { common: Arc::clone(&common), range, narrow });
+        let place =
+            |(range, form, len)| Words::Common(Place { common: Arc::clone(&common), range, form, len });
         Ok(places.into_iter().map(place).collect())
     }
 }
@@ -139,17 +144,18 @@ pub struct Misshapen;
 pub struct Place {
     common: Arc<Common>,
     range: Range<usize>,
-    narrow: bool,
+    form: Form,
+    len: usize,
 }
 
 impl Place {
     pub(crate) fn borrowed(&self) -> Elements<'_> {
         // It was found to be there, and to lie well, when the table was read.
         let bytes = &self.common.bytes()[self.range.clone()];
-        if self.narrow {
-            Elements::Narrow(bytemuck::cast_slice(bytes))
-        } else {
-            Elements::Wide(bytemuck::cast_slice(bytes))
+        match self.form {
+            Form::Narrow => Elements::Narrow(bytemuck::cast_slice(bytes)),
+            Form::Wide => Elements::Wide(bytemuck::cast_slice(bytes)),
+            Form::Packed(bits) => Elements::Packed(Bits::new(bytes, bits, self.len)),
         }
     }
 }

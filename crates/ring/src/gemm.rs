@@ -1,7 +1,7 @@
 //! Matrix products over Z_2^64: `out += rows · columns`.
 //!
-//! The product is cut into blocks as in BLIS. The right operand is packed once into panels of a few
-//! vectors' width; the left operand is copied, a block of rows and [`DEPTH`] of the inner axis at a
+//! The product is cut into blocks as in BLIS. The right operand is packed into panels of a few
+//! vectors' width, each element once, and so many of its rows at a time that their panels stay in a cache; the left operand is copied, a block of rows and [`DEPTH`] of the inner axis at a
 //! time, so that it lies dense in the second cache (this copy is what turns a convolution's windows
 //! into rows: the whole image is never unrolled). A kernel then keeps a tile of the result in
 //! registers. Threads take blocks of rows, and of columns where the rows are few.
@@ -26,6 +26,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -65,6 +66,16 @@ impl<'a> Columns<'a> {
         self.w.copy_to(k * self.stride + first, out);
     }
 
+    /// At most `rows` rows from row `k` on, as words of 64 bits in `out`: short stretches are slow to unpack.
+    fn unpacked<'s>(&self, k: usize, rows: usize, out: &'s mut Vec<u64>) -> Columns<'s> {
+        let inner = rows.min(self.inner - k);
+        out.resize(inner * self.columns, 0);
+        for (i, row) in out.chunks_exact_mut(self.columns).enumerate() {
+            self.copy(k + i, 0, row);
+        }
+        Columns { w: Elements::Wide(out), stride: self.columns, inner, columns: self.columns }
+    }
+
     /// Columns `first .. first + len` of row `k`, through `scratch` where they do not lie there as such words.
     #[cfg(target_arch = "x86_64")]
     fn line<'s>(&self, k: usize, first: usize, len: usize, scratch: &'s mut [u64]) -> &'s [u64]
@@ -73,7 +84,7 @@ impl<'a> Columns<'a> {
     {
         match self.w {
             Elements::Wide(words) => &words[k * self.stride + first..][..len],
-            Elements::Narrow(_) => {
+            Elements::Narrow(_) | Elements::Packed(_) => {
                 let line = &mut scratch[..len];
                 self.copy(k, first, line);
                 line
@@ -116,18 +127,21 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The right operand in panels. For each block of `DEPTH` rows, for each panel of the kernel's
+/// Some rows of the right operand in panels. For each block of `DEPTH` of them, for each panel of the kernel's
 /// width, its rows one after another. The last panel is narrower, and padded with zeros to whole
 /// vectors.
 struct Panels {
     words: Vec<u64>,
     padded: usize,
-    inner: usize,
+    inner: Range<usize>,
 }
 
-/// Words of panels that a thread keeps for the next product, at most: small products would else spend a part of
-/// their time on new memory.
-const KEPT: usize = 1 << 16;
+/// Words of panels that are packed at a time, where [`DEPTH`] rows are not more: what was packed is then still in a
+/// cache when it is multiplied with, and however large the operand is, its panels are not.
+const PACKED: usize = 1 << 18;
+/// Words of panels that a thread keeps for the next product, at most: new memory would have to be cleared, to be
+/// overwritten.
+const KEPT: usize = PACKED;
 
 thread_local! {
     /// Memory of panels that were used. Whoever needs it takes it out: a thread that waits for others may begin
@@ -136,35 +150,46 @@ thread_local! {
 }
 
 impl Panels {
-    fn pack(w: &Columns<'_>, width: usize) -> Panels {
+    /// How many rows of it are packed at a time.
+    fn rows_at_a_time(w: &Columns<'_>) -> usize {
+        (PACKED / w.columns.next_multiple_of(LANES) / DEPTH * DEPTH).max(DEPTH)
+    }
+
+    fn pack(w: &Columns<'_>, width: usize, inner: Range<usize>) -> Panels {
         let padded = w.columns.next_multiple_of(LANES);
         let mut words = USED.take();
         // What was there before stays, and is overwritten below as far as it is needed.
-        let len = padded * w.inner;
+        let len = padded * inner.len();
         if words.len() < len {
             words = vec![0; len];
         }
         words[..len].par_chunks_mut(DEPTH * padded).enumerate().for_each(|(block, words)| {
             let depth = words.len() / padded;
+            let first_row = inner.start + block * DEPTH;
+            let mut unpacked = Vec::new();
+            let (w, first_row) = match w.w {
+                Elements::Wide(_) | Elements::Narrow(_) => (*w, first_row),
+                Elements::Packed(_) => (w.unpacked(first_row, depth, &mut unpacked), 0),
+            };
             for first in (0..w.columns).step_by(width) {
                 let columns = width.min(w.columns - first);
                 let panel = &mut words[first * depth..];
                 for (k, line) in panel.chunks_mut(width.min(padded - first)).take(depth).enumerate() {
                     let (line, padding) = line.split_at_mut(columns);
-                    w.copy(block * DEPTH + k, first, line);
+                    w.copy(first_row + k, first, line);
                     if !padding.is_empty() {
                         padding.fill(0);
                     }
                 }
             }
         });
-        Panels { words, padded, inner: w.inner }
+        Panels { words, padded, inner }
     }
 
-    /// The panel from column `first` on of the block from row `k` on, and its depth.
+    /// The panel from column `first` on of the block from row `k` of the operand on, and its depth.
     fn panel(&self, k: usize, first: usize) -> (&[u64], usize) {
-        let depth = DEPTH.min(self.inner - k);
-        (&self.words[k * self.padded + first * depth..], depth)
+        let depth = DEPTH.min(self.inner.end - k);
+        (&self.words[(k - self.inner.start) * self.padded + first * depth..], depth)
     }
 }
 
@@ -222,7 +247,6 @@ pub(crate) fn multiply_by(
 
 fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>, out: &Target<'_>) {
     let width = kernel.lanes * LANES;
-    let panels = Panels::pack(w, width);
     let row_blocks = rows.div_ceil(BLOCK_ROWS);
     // Two tasks a thread even out; for one thread a split would copy the left operand twice.
     let wanted = match rayon::current_num_threads() {
@@ -232,13 +256,17 @@ fn multiply_with(kernel: &Kernel, left: &Rows<'_>, rows: usize, w: &Columns<'_>,
     let splits = wanted.div_ceil(row_blocks).min(w.columns.div_ceil(width));
     let split_columns = w.columns.div_ceil(splits).next_multiple_of(width);
     let tasks = row_blocks * splits;
-    (0..tasks).into_par_iter().for_each(|task| {
-        let first_row = task / splits * BLOCK_ROWS;
-        let rows = first_row..rows.min(first_row + BLOCK_ROWS);
-        let first = (task % splits * split_columns).min(w.columns);
-        let columns = first..w.columns.min(first + split_columns);
-        SCRATCH.with_borrow_mut(|scratch| block(kernel, left, rows, &panels, columns, scratch, out));
-    });
+    let at_a_time = Panels::rows_at_a_time(w);
+    for k in (0..w.inner).step_by(at_a_time) {
+        let panels = Panels::pack(w, width, k..w.inner.min(k + at_a_time));
+        (0..tasks).into_par_iter().for_each(|task| {
+            let first_row = task / splits * BLOCK_ROWS;
+            let rows = first_row..rows.min(first_row + BLOCK_ROWS);
+            let first = (task % splits * split_columns).min(w.columns);
+            let columns = first..w.columns.min(first + split_columns);
+            SCRATCH.with_borrow_mut(|scratch| block(kernel, left, rows, &panels, columns, scratch, out));
+        });
+    }
 }
 
 thread_local! {
@@ -258,8 +286,8 @@ fn block(
 ) {
     let width = kernel.lanes * LANES;
     let mut tile = [0; TILE_LEN];
-    for k in (0..panels.inner).step_by(DEPTH) {
-        let inner = k..panels.inner.min(k + DEPTH);
+    for k in panels.inner.clone().step_by(DEPTH) {
+        let inner = k..panels.inner.end.min(k + DEPTH);
         // A row that is used for one panel only is not worth its copy.
         let dense = if columns.len() <= width { left.dense(rows.clone(), inner.clone()) } else { None };
         let (a, stride) = match dense {

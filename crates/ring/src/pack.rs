@@ -24,7 +24,22 @@ pub fn pack(words: &[u64], bits: u32, out: &mut Vec<u8>) {
     assert!((1..=64).contains(&bits), "elements of {bits} bits: a word holds 1 to 64");
     let begin = out.len();
     out.resize(begin + packed_len(words.len(), bits), 0);
-    let out = &mut out[begin..];
+    pack_into(words, bits, &mut out[begin..]);
+}
+
+/// [`pack`] to where its [`packed_len`] bytes shall be.
+///
+/// # Panics
+/// Where `bits` is not in 1..=64, or there is another number of bytes.
+pub(crate) fn pack_into(words: &[u64], bits: u32, out: &mut [u8]) {
+    assert!((1..=64).contains(&bits), "elements of {bits} bits: a word holds 1 to 64");
+    let need = packed_len(words.len(), bits);
+    assert!(
+        out.len() == need,
+        "{} elements of {bits} bits take {need} bytes, not {}",
+        words.len(),
+        out.len()
+    );
     if bits == 64 {
         return out.as_chunks_mut().0.iter_mut().zip(words).for_each(|(out, word)| *out = word.to_le_bytes());
     }

@@ -1,29 +1,103 @@
-//! [`Words`]: elements of a ring, in words no wider than it needs.
+//! [`Words`]: elements of a ring, in no more memory than it needs.
 
 use std::borrow::Cow;
 
-use crate::common::Place;
+use rayon::prelude::*;
 
-/// Elements of a ring of at most 64 bits, in words of 32 bits where these hold it: half of the memory, and where a
-/// product reads each of them once, half of the time.
+use crate::common::Place;
+use crate::packed::{Bits, Packed};
+
+/// Elements of a ring of at most 64 bits: in words of 32 bits where these hold it, in as many bits as it has where
+/// that is less than a word of 64. A tensor that is read once and multiplied is read the faster for it, too.
 #[derive(Clone, Debug)]
 pub enum Words {
     /// Rings of up to 64 bits.
     Wide(Vec<u64>),
     /// Rings of up to 32 bits.
     Narrow(Vec<u32>),
-    /// Either, in memory that other processes read, too.
+    /// Rings of some bits between the two, without gaps.
+    Packed(Packed),
+    /// Any of them, in memory that other processes read, too.
     Common(Place),
 }
 
-impl Words {
-    /// Elements of Z_2^`bits`, each below 2^`bits`.
-    pub fn of_ring(words: Vec<u64>, bits: u32) -> Words {
-        if bits > 32 {
-            return Words::Wide(words);
+/// How elements of a ring lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Wide,
+    Narrow,
+    Packed(u32),
+}
+
+/// Widest ring whose elements are packed: beyond it next to nothing is gained, and kernels unpack no more.
+const MOST_PACKED: u32 = 56;
+
+impl Form {
+    /// The densest for a ring.
+    pub(crate) fn of_ring(bits: u32) -> Form {
+        match bits {
+            0..=32 => Form::Narrow,
+            33..=MOST_PACKED => Form::Packed(bits),
+            _ => Form::Wide,
         }
-        // What lies above the ring is nothing to it.
-        Words::Narrow(words.iter().map(|&word| word as u32).collect())
+    }
+
+    /// Bytes of so many elements; nothing where no memory holds them.
+    pub(crate) fn bytes(self, len: usize) -> Option<usize> {
+        match self {
+            Form::Wide => len.checked_mul(size_of::<u64>()),
+            Form::Narrow => len.checked_mul(size_of::<u32>()),
+            Form::Packed(bits) => Packed::bytes(len, bits),
+        }
+    }
+}
+
+/// Elements that one thread makes at a time: they stay in the first cache. Packed, they are whole bytes.
+const CHUNK: usize = 1 << 11;
+
+impl Words {
+    /// Elements of Z_2^`bits`, each below 2^`bits`, in the form that takes least memory. `write(first, out)` writes
+    /// the elements from the `first` on; threads write different ones. What lies above the ring is nothing to it.
+    pub fn filled(len: usize, bits: u32, write: impl Fn(usize, &mut [u64]) + Sync) -> Words {
+        let Form::Packed(bits) = Form::of_ring(bits) else { return Words::in_words(len, bits, write) };
+        let mut packed = Packed::zeros(len, bits);
+        packed.chunks(CHUNK).enumerate().for_each(|(i, chunk)| {
+            let mut words = [0; CHUNK];
+            let words = &mut words[..CHUNK.min(len - i * CHUNK)];
+            write(i * CHUNK, words);
+            chunk.write(words);
+        });
+        Words::Packed(packed)
+    }
+
+    /// The same in whole words, of 32 bits or of 64: for what is soon read, and then gone.
+    pub fn in_words(len: usize, bits: u32, write: impl Fn(usize, &mut [u64]) + Sync) -> Words {
+        if bits > 32 {
+            let (mut out, mask) = (vec![0; len], u64::MAX >> (64 - bits.min(64)));
+            out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, out)| {
+                write(i * CHUNK, out);
+                out.iter_mut().for_each(|word| *word &= mask);
+            });
+            return Words::Wide(out);
+        }
+        let (mut out, mask) = (vec![0; len], if bits == 0 { 0 } else { u32::MAX >> (32 - bits) });
+        out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, out)| {
+            let mut words = [0; CHUNK];
+            let words = &mut words[..out.len()];
+            write(i * CHUNK, words);
+            out.iter_mut().zip(words).for_each(|(out, word)| *out = *word as u32 & mask);
+        });
+        Words::Narrow(out)
+    }
+
+    /// These elements of Z_2^`bits`, in the form that takes least memory.
+    pub fn of_ring(words: &[u64], bits: u32) -> Words {
+        Words::filled(words.len(), bits, |first, out| out.copy_from_slice(&words[first..][..out.len()]))
+    }
+
+    /// Bytes that so many elements of Z_2^`bits` take in that form, at most what a number holds.
+    pub fn bytes(len: usize, bits: u32) -> usize {
+        Form::of_ring(bits).bytes(len).unwrap_or(usize::MAX)
     }
 
     /// Number of elements.
@@ -41,6 +115,7 @@ impl Words {
         match self {
             Words::Wide(words) => Elements::Wide(words),
             Words::Narrow(words) => Elements::Narrow(words),
+            Words::Packed(packed) => Elements::Packed(packed.borrowed()),
             Words::Common(place) => place.borrowed(),
         }
     }
@@ -59,6 +134,8 @@ pub enum Elements<'a> {
     Wide(&'a [u64]),
     /// Rings of up to 32 bits.
     Narrow(&'a [u32]),
+    /// Rings of some bits between the two.
+    Packed(Bits<'a>),
 }
 
 impl<'a> Elements<'a> {
@@ -67,6 +144,7 @@ impl<'a> Elements<'a> {
         match self {
             Elements::Wide(words) => words.len(),
             Elements::Narrow(words) => words.len(),
+            Elements::Packed(bits) => bits.len(),
         }
     }
 
@@ -75,12 +153,23 @@ impl<'a> Elements<'a> {
         self.len() == 0
     }
 
+    /// Bits that each element has, at most: products are right modulo no larger ring.
+    pub fn bits(&self) -> u32 {
+        match self {
+            Elements::Wide(_) => u64::BITS,
+            Elements::Narrow(_) => u32::BITS,
+            Elements::Packed(bits) => bits.each(),
+        }
+    }
+
     /// The same in words of 64 bits, copied where they are not.
     pub fn widened(&self) -> Cow<'a, [u64]> {
-        match self {
-            Elements::Wide(words) => Cow::Borrowed(words),
-            Elements::Narrow(words) => Cow::Owned(words.iter().map(|&word| word.into()).collect()),
+        if let Elements::Wide(words) = self {
+            return Cow::Borrowed(words);
         }
+        let mut words = vec![0; self.len()];
+        self.copy_to(0, &mut words);
+        Cow::Owned(words)
     }
 
     /// All from the `first` on.
@@ -88,6 +177,7 @@ impl<'a> Elements<'a> {
         match self {
             Elements::Wide(words) => Elements::Wide(&words[first..]),
             Elements::Narrow(words) => Elements::Narrow(&words[first..]),
+            Elements::Packed(bits) => Elements::Packed(bits.from(first)),
         }
     }
 
@@ -99,6 +189,7 @@ impl<'a> Elements<'a> {
                 let words = &words[first..][..out.len()];
                 out.iter_mut().zip(words).for_each(|(out, &word)| *out = word.into());
             }
+            Elements::Packed(bits) => bits.read(first, out),
         }
     }
 }

@@ -188,7 +188,8 @@ fn solve<P: Protocol>(
     }
     let mut weights = Vec::new();
     for (part, data) in parts.weights.into_iter().zip(&problem.weights) {
-        weights.push(party.receive_weight(&problem.name, data.len(), part).map_err(|e| ("weight", e))?);
+        let weight = party.receive_weight(&problem.name, data.len(), part, u64::BITS);
+        weights.push(weight.map_err(|e| ("weight", e))?);
     }
     let mut record = Record { snapshots: vec![snapshot(party, watch)], revealed: Vec::new() };
     for step in &problem.steps {

@@ -158,7 +158,7 @@ impl Protocol for InsecureTwoParties {
         read(name, &part, len, self.clear.ring_bits())
     }
 
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Share, Error> {
+    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>, _bits: u32) -> Result<Share, Error> {
         self.receive_value(name, len, part)
     }
 

@@ -102,8 +102,14 @@ impl Protocol for Chatty {
         self.clear.receive_value(name, len, part)
     }
 
-    fn receive_weight(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<ClearValue, Error> {
-        self.clear.receive_weight(name, len, part)
+    fn receive_weight(
+        &mut self,
+        name: &str,
+        len: usize,
+        part: Vec<u8>,
+        bits: u32,
+    ) -> Result<ClearValue, Error> {
+        self.clear.receive_weight(name, len, part, bits)
     }
 
     fn require_within(&mut self, inputs: &[(&ClearValue, Bounds)]) -> Result<(), Error> {

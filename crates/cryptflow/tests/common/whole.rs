@@ -163,8 +163,9 @@ fn parties<P: Protocol>(
                     let weights: Vec<_> = weights
                         .iter()
                         .zip(&program.weights)
-                        .map(|(parts, w)| {
-                            party.receive_weight(&w.name, len(&w.shape), parts[i].clone()).unwrap()
+                        .zip(program.weight_rings())
+                        .map(|((parts, w), bits)| {
+                            party.receive_weight(&w.name, len(&w.shape), parts[i].clone(), bits).unwrap()
                         })
                         .collect();
                     let inputs: Vec<_> = inputs

@@ -201,9 +201,10 @@ fn copy(
         .weights
         .iter()
         .zip(weights)
-        .map(|(weight, part)| {
+        .zip(program.weight_rings())
+        .map(|((weight, part), bits)| {
             let len = weight.shape.iter().product();
-            mirror.receive_weight(&weight.name, len, part).unwrap()
+            mirror.receive_weight(&weight.name, len, part, bits).unwrap()
         })
         .collect();
     let input = mirror.receive_value("x", 4 * common::BATCH, input).unwrap();

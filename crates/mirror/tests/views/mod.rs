@@ -191,7 +191,7 @@ fn transcript(
                     _ => (r0, r1, WeightPart::Difference(vec![e].into())),
                 };
                 let x = Masked { a: vec![a; n], b: vec![b; n], bits: problem.bits };
-                (problem.step)(&mut mirror, &x, &MirroredWeight { part, len: 1 });
+                (problem.step)(&mut mirror, &x, &MirroredWeight { part, len: 1, bits: 64 });
             });
         }
     });

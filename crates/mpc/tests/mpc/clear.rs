@@ -215,6 +215,6 @@ fn shares_round_trip_and_malformed_ones_are_refused() {
     assert!(clear.open(4, &[&revealed, &revealed, &other]).is_err());
     assert!(clear.open(3, &[&revealed, &revealed, &revealed]).is_err());
     assert!(clear.receive_value("x", 5, parts[0].clone()).is_err());
-    assert!(clear.receive_weight("w", usize::MAX, parts[0].clone()).is_err());
-    assert!(clear.receive_weight("w", 1, vec![0xff; 8]).is_err());
+    assert!(clear.receive_weight("w", usize::MAX, parts[0].clone(), 64).is_err());
+    assert!(clear.receive_weight("w", 1, vec![0xff; 8], 64).is_err());
 }

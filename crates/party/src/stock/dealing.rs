@@ -69,8 +69,10 @@ pub(crate) fn deal<D: Definition>(
         if own == dealer {
             let keys = definition.agree_ahead(links, &evaluators, &scope)?;
             let mut protocol = definition.begin_ahead(links.clone(), &scope, keys)?;
-            for (weight, part) in order.program.weights.iter().zip(raw.take().unwrap_or_default()) {
-                weights.push(protocol.receive_weight(&weight.name, elements(&weight.shape), part)?);
+            let parts = raw.take().unwrap_or_default();
+            let named = order.program.weights.iter().zip(order.program.weight_rings());
+            for ((weight, bits), part) in named.zip(parts) {
+                weights.push(protocol.receive_weight(&weight.name, elements(&weight.shape), part, bits)?);
             }
             deal_run(&mut protocol, order, &weights)?;
         } else {

@@ -15,7 +15,7 @@ use crate::site::Site;
 /// Bytes of a model's weights that sessions have in common, at most. The party's own process makes them, and must
 /// not need the memory of a large model for it; and such weights fit no cache.
 #[cfg(target_os = "linux")]
-const MOST: u64 = 64 << 20;
+const MOST: usize = 64 << 20;
 
 /// A model's name, its deployment, and the protocol.
 type Model = (String, Option<[u8; 32]>, &'static str);
@@ -60,12 +60,13 @@ impl Commons {
 #[cfg(target_os = "linux")]
 fn made(site: &Site, order: &Order) -> Option<OwnedFd> {
     use crate::deployment::CHANGED;
+    use cryptflow_ring::Words;
 
     let part = site.store.get(&order.model, &order.manifest.deployment?).ok()??;
     let program = part.deployment.parse().ok()?;
-    let elements: u64 =
-        program.weights.iter().map(|weight| crate::messages::elements(&weight.shape) as u64).sum();
-    if elements.saturating_mul(if program.ring_bits > 32 { 8 } else { 4 }) > MOST {
+    let rings = program.weights.iter().zip(program.weight_rings());
+    let bytes = rings.map(|(weight, bits)| Words::bytes(crate::messages::elements(&weight.shape), bits));
+    if bytes.fold(0, usize::saturating_add) > MOST {
         return None;
     }
     part.check(site.index, &program, CHANGED).ok()?;
@@ -88,7 +89,7 @@ mod linux {
     use std::os::fd::OwnedFd;
 
     use cryptflow_mpc::{Definition, Party};
-    use cryptflow_program::Program;
+    use cryptflow_program::{Checked, Weight};
     use cryptflow_protocols::Visitor;
     use cryptflow_ring::{Common, Words};
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -98,7 +99,7 @@ mod linux {
     /// What a protocol makes of a party's parts of weights, where it makes anything.
     pub(super) struct Preparing<'a> {
         pub(super) party: usize,
-        pub(super) program: &'a Program,
+        pub(super) program: &'a Checked,
         pub(super) parts: &'a [Vec<u8>],
     }
 
@@ -107,11 +108,12 @@ mod linux {
 
         fn visit<D: Definition>(self, protocol: D) -> Option<Vec<Words>> {
             let (party, ring_bits) = (Party::new(self.party), self.program.ring_bits);
-            let prepare = |(weight, part): (&cryptflow_program::Weight, &Vec<u8>)| {
+            let prepare = |((weight, part), bits): ((&Weight, &Vec<u8>), u32)| {
                 let len = elements(&weight.shape);
-                protocol.prepare_weight(party, ring_bits, &weight.name, len, part).ok().flatten()
+                protocol.prepare_weight(party, ring_bits, &weight.name, len, part, bits).ok().flatten()
             };
-            self.program.weights.iter().zip(self.parts).map(prepare).collect()
+            let parts = self.program.weights.iter().zip(self.parts);
+            parts.zip(self.program.weight_rings()).map(prepare).collect()
         }
     }
 

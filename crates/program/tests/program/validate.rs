@@ -250,6 +250,19 @@ fn rings_of_their_own() {
     assert_eq!(rings, [40, 29, 29, 36, 36, 24, 30, 36, 30, 19, 36, 19]);
 }
 
+/// A weight is needed in the ring of what it is multiplied with, a bias in that of its products; one that nothing
+/// uses, in none.
+#[test]
+fn rings_of_weights() {
+    let mut program = sample::program();
+    assert_eq!(validate(program.clone()).unwrap().weight_rings(), [40, 40, 40]);
+    for (value, ring) in [(3, 36), (4, 36), (7, 36), (10, 36), (6, 30), (8, 30)] {
+        own_ring(&mut program, value, ring);
+    }
+    program.weights.push(program.weights[0].clone());
+    assert_eq!(validate(program).unwrap().weight_rings(), [40, 40, 30, 1]);
+}
+
 /// Values exactly at a bound pass; one beyond fails.
 #[test]
 fn bounds_at_their_edges() {

@@ -61,7 +61,44 @@ pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
             let x: Vec<u32> = x.iter().map(|&x| Word::of(x)).collect();
             few_rows_of::<u32, NARROW_PART>(&x, w, shape, out, part_of_narrow_rows);
         }
+        Elements::Packed(_) => few_rows_unpacked(x, w, out),
     }
+}
+
+/// Rows of weights that are unpacked at a time: they stay in the second cache.
+const UNPACKED: usize = 32;
+
+/// [`few_rows`] times weights that are packed.
+fn few_rows_unpacked(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
+    let (inner, rows) = (w.inner, x.len() / w.inner);
+    let each = w.columns.div_ceil(rayon::current_num_threads()).next_multiple_of(LEAST_PART).min(WIDE_PART);
+    (0..w.columns.div_ceil(each)).into_par_iter().for_each(|part| {
+        let first = part * each;
+        let columns = each.min(w.columns - first);
+        let mut unpacked = [0; UNPACKED * WIDE_PART];
+        let mut sums = vec![[[0; WIDE_PART]; ROWS]; rows.div_ceil(ROWS)];
+        for k in (0..inner).step_by(UNPACKED) {
+            let depth = UNPACKED.min(inner - k);
+            for (i, line) in unpacked.chunks_exact_mut(columns).take(depth).enumerate() {
+                w.copy(k + i, first, line);
+            }
+            let shape = Shape { stride: columns, inner: depth, columns };
+            for (x, sums) in x.chunks(ROWS * inner).zip(&mut sums) {
+                let mut now = [0; ROWS * UNPACKED];
+                let rows = x.chunks_exact(inner).zip(now.chunks_exact_mut(depth));
+                rows.for_each(|(x, now)| now.copy_from_slice(&x[k..k + depth]));
+                part_of_rows(&now[..x.len() / inner * depth], &unpacked, shape, [0, columns], sums);
+            }
+        }
+        for (r, sums) in sums.iter().flatten().take(rows).enumerate() {
+            #[allow(unsafe_code)]
+            // SAFETY: these columns are this thread's alone.
+            let line = unsafe { out.row(r, first, columns) };
+            for (o, s) in line.iter_mut().zip(sums) {
+                *o = o.wrapping_add(*s);
+            }
+        }
+    });
 }
 
 /// Of the weights, see [`Columns`].

@@ -78,8 +78,9 @@ fn agrees(map: &LinearMap, random: &mut Random) {
         let sums: Vec<u64> = before.iter().zip(&must).map(|(b, m)| b.wrapping_add(*m)).collect();
         assert_eq!(masked(&sum), masked(&sums), "{map:?} modulo 2^{bits}, added");
         let mut sum = before.clone();
-        let words = Words::of_ring(masked(&w), bits);
+        let words = Words::of_ring(&masked(&w), bits);
         assert_eq!(matches!(words, Words::Narrow(_)), bits <= 32);
+        assert_eq!(matches!(words, Words::Packed(_)), (33..=56).contains(&bits));
         bilinear_into(map, &x, &words, bits, &mut sum).unwrap();
         assert_eq!(
             masked(&sum),
@@ -224,5 +225,11 @@ fn maps_that_do_not_go_together_are_errors() {
         [(&x[1..], &w[..], 8, 64), (&x, &w[1..], 8, 64), (&x, &w, 7, 64), (&x, &w, 8, 0), (&x, &w, 8, 65)]
     {
         assert!(bilinear_into(&map, x, w, bits, &mut vec![0; out]).is_err());
+    }
+    // Weights that were kept for a smaller ring.
+    for (kept, bits) in [(30, 33), (40, 41), (56, 57)] {
+        let w = Words::of_ring(&w, kept);
+        assert!(bilinear_into(&map, &x, &w, kept, &mut [0; 8]).is_ok());
+        assert!(bilinear_into(&map, &x, &w, bits, &mut [0; 8]).is_err(), "{kept} bits of {bits}");
     }
 }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::super::Columns;
 use super::{DEPTH, Line, RUN, SIDE, TILES};
 use crate::simd::vectors::{swap_bytes_and_words, table, transpose_words};
+use crate::words::Elements;
 
 /// The right operand, encoded: for each block of `DEPTH`, for each 16 columns, for each byte, for
 /// each tile of the inner axis: 16 lines, of 16 columns of 4 bytes each. What is missing of the
@@ -29,9 +30,14 @@ impl Panels {
         let spare = &mut lines.spare_capacity_mut()[..len];
         spare.par_chunks_mut(TILES * tile_columns * per_tile).enumerate().for_each(|(block, lines)| {
             let tiles = lines.len() / (tile_columns * per_tile);
+            let mut unpacked = Vec::new();
+            let (w, first_k) = match w.w {
+                Elements::Wide(_) | Elements::Narrow(_) => (*w, block * DEPTH),
+                Elements::Packed(_) => (w.unpacked(block * DEPTH, DEPTH, &mut unpacked), 0),
+            };
             for (i, lines) in lines.chunks_exact_mut(tiles * per_tile).enumerate() {
                 // SAFETY: the machine has the instructions.
-                unsafe { encode_columns(w, block * DEPTH, i * SIDE, tiles, lines) };
+                unsafe { encode_columns(&w, first_k, i * SIDE, tiles, lines) };
             }
         });
         // SAFETY: `encode_columns` wrote every line of its chunk, and the chunks are all of `len`.

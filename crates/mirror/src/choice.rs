@@ -15,6 +15,7 @@
 use cryptflow_mpc::{Cost, Error};
 
 use crate::less_than::Sign;
+use crate::scratch::Scratch;
 use crate::share::{Masked, low_bits};
 use crate::tuning::Tuning;
 use crate::{Mirror, MirrorCosts};
@@ -69,7 +70,7 @@ impl Mirror {
                 }
             },
             |range, dealt, out| {
-                let mut beta = vec![0; out.len()];
+                let mut beta = Scratch::of(out.len());
                 for (i, of_one) in dealt.chunks_exact(EACH).take(comparisons).enumerate() {
                     // The second comparison is of x − limit, which is subtracted.
                     let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };

@@ -8,6 +8,7 @@ use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes, write_plane};
 
 use crate::circuit::{Circuit, Gate};
+use crate::scratch::Scratch;
 use crate::session::{Opened, Planes, Session};
 use crate::share::Masked;
 use crate::tree::Tree;
@@ -102,9 +103,10 @@ pub(crate) fn less_than_and_sign(
     // sign bit.
     let dealt = session.deal_planes(len, circuit.dealt() + 1, |index, block, out| {
         let words = plane_words(block.len());
-        let sum: Vec<u64> =
-            x.a[block.clone()].iter().zip(&x.b[block]).map(|(a, b)| a.wrapping_add(*b)).collect();
-        let mut r = vec![0; words * planes];
+        let (mut sum, mut r) = (Scratch::of(block.len()), Scratch::of(words * planes));
+        for ((sum, a), b) in sum.iter_mut().zip(&x.a[block.clone()]).zip(&x.b[block]) {
+            *sum = a.wrapping_add(*b);
+        }
         to_planes(&sum, 0, planes as u32, &mut r);
         let bit = |j: usize| &r[j * words..(j + 1) * words];
         for leaf in &circuit.leaves {
@@ -184,7 +186,8 @@ fn evaluate_leaves(
             let mut scratch = Vec::new();
             let each = m.chunks_exact_mut(words * planes).zip(state.chunks_exact_mut(circuit.slots * words));
             for (&t, (m, state)) in thresholds.iter().zip(each) {
-                let shifted: Vec<u64> = values.iter().map(|v| v.wrapping_sub(t)).collect();
+                let mut shifted = Scratch::of(values.len());
+                shifted.iter_mut().zip(values).for_each(|(out, v)| *out = v.wrapping_sub(t));
                 to_planes(&shifted, 0, planes as u32, m);
                 for leaf in &circuit.leaves {
                     let bit = |j: usize| {

@@ -30,6 +30,7 @@ mod maximum;
 mod mirror;
 mod product;
 mod relu;
+mod scratch;
 mod session;
 pub mod share;
 #[cfg(test)]

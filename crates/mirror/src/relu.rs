@@ -4,6 +4,7 @@ use cryptflow_mpc::{Cost, Error, Layout};
 use cryptflow_operation::{Activation, Rectifier};
 
 use crate::less_than::Sign;
+use crate::scratch::Scratch;
 use crate::share::Masked;
 use crate::{Mirror, MirrorCosts};
 
@@ -79,7 +80,7 @@ impl Mirror {
                 }
             },
             |range, dealt, out| {
-                let mut beta = vec![0; out.len()];
+                let mut beta = Scratch::of(out.len());
                 for (i, dealt) in dealt.chunks_exact(2).enumerate() {
                     // The second comparison is of x − limit, which is subtracted.
                     let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };

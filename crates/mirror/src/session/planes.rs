@@ -8,6 +8,7 @@ use cryptflow_ring::planes::{plane_bytes, plane_words, read_plane};
 use rayon::prelude::*;
 
 use super::{Pads, Sealed, Session, receive};
+use crate::scratch::Scratch;
 use crate::tuning::cut;
 
 /// Bit planes, block by block: `count` planes of each block, one after another.
@@ -61,7 +62,7 @@ impl Session {
                     || k02.next().zip(k12.next()),
                     |range, pads| {
                         let n = range.len();
-                        let mut planes = vec![0; plane_words(n) * count];
+                        let mut planes = Scratch::of(plane_words(n) * count);
                         values(range.start / block, range, &mut planes);
                         self.deal_block_planes(n, count, &planes, pads)
                     },
@@ -104,13 +105,13 @@ impl Session {
         let tail = words - head;
         let [mut to0, mut to1] = [n - half, half].map(|n| Sealed::new(count * plane_bytes(n)));
         let Some((k02, k12)) = pads else { return [to0, to1] };
-        let (mut low, mut high) = (Vec::with_capacity(head * count), Vec::with_capacity(tail * count));
-        for plane in planes.chunks_exact(words.max(1)) {
+        let (mut low, mut high) = (Scratch::of(head * count), Scratch::of(tail * count));
+        for (p, plane) in planes.chunks_exact(words.max(1)).enumerate() {
             let (first, second) = plane.split_at(head);
-            low.extend_from_slice(first);
-            high.extend_from_slice(second);
+            low[p * head..(p + 1) * head].copy_from_slice(first);
+            high[p * tail..(p + 1) * tail].copy_from_slice(second);
         }
-        let mut drawn = vec![0; words * count];
+        let mut drawn = Scratch::of(words * count);
         let (pad0, pad1) = drawn.split_at_mut(head * count);
         to0.planes(k12.after(head * count).hide_less(&Bits, &mut high, pad1), tail, n - half);
         to1.planes(k02.hide_less(&Bits, &mut low, pad0), head, half);
@@ -125,7 +126,7 @@ impl Session {
         let mut out = vec![0; words * count];
         let (own, own_words, theirs) =
             if first { (own, head, n - half) } else { (own.after(head * count), tail, half) };
-        let mut pad = vec![0; own_words * count];
+        let mut pad = Scratch::of(own_words * count);
         own.draw(&mut pad);
         let bytes = plane_bytes(theirs);
         for (p, plane) in out.chunks_exact_mut(words.max(1)).enumerate() {
@@ -150,7 +151,7 @@ impl Session {
                     .into_par_iter()
                     .map(|(block, (k02, k12))| {
                         let words = plane_words(block.len());
-                        let (mut out, mut other) = (vec![0; words * count], vec![0; words * count]);
+                        let (mut out, mut other) = (vec![0; words * count], Scratch::of(words * count));
                         k02.draw(&mut out);
                         k12.draw(&mut other);
                         xor(&mut out, &other);

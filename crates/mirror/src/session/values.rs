@@ -8,6 +8,7 @@ use cryptflow_ring::pack::{packed_len, unpack};
 use rayon::prelude::*;
 
 use super::{Pads, Sealed, Session, receive};
+use crate::scratch::Scratch;
 use crate::share::{Masked, low_bits};
 use crate::tuning::cut;
 
@@ -29,7 +30,7 @@ impl Session {
         dealt: &[u32],
         bits: u32,
         values: impl Fn(usize, Range<usize>, &mut [u64]) + Sync,
-        share: impl Fn(Range<usize>, &[Vec<u64>], &mut [u64]) + Sync,
+        share: impl Fn(Range<usize>, &[Scratch], &mut [u64]) + Sync,
     ) -> Result<Masked, Error> {
         let deal_pads: Vec<Pads> = dealt.iter().map(|_| self.dealt_pads()).collect();
         let pads = self.opened_pads();
@@ -80,7 +81,7 @@ impl Session {
         let half = cut(block.len());
         let bytes = |n: usize| dealt.iter().map(|&bits| packed_len(n, bits)).sum();
         let [mut to0, mut to1] = [block.len() - half, half].map(|n| Sealed::new(bytes(n)));
-        let (mut v, mut pad) = (vec![0; block.len()], vec![0; block.len()]);
+        let (mut v, mut pad) = (Scratch::of(block.len()), Scratch::of(block.len()));
         for (i, (&bits, [k02, k12])) in dealt.iter().zip(pads).enumerate() {
             values(i, block.clone(), &mut v);
             let (low, high) = v.split_at_mut(half);
@@ -99,7 +100,7 @@ impl Session {
         bits: u32,
         deal_pads: Vec<Pads>,
         own: Stream,
-        share: impl Fn(Range<usize>, &[Vec<u64>], &mut [u64]) + Sync,
+        share: impl Fn(Range<usize>, &[Scratch], &mut [u64]) + Sync,
     ) -> Result<Masked, Error> {
         let (block, first, mask) = (self.tuning.block, self.is_first(), low_bits(bits));
         let window = block * self.tuning.window;
@@ -149,7 +150,7 @@ impl Session {
                 })
                 .collect::<Result<_, _>>()?;
             m.par_chunks_mut(block).zip(messages).for_each(|(m, message)| {
-                let mut theirs = vec![0; m.len()];
+                let mut theirs = Scratch::of(m.len());
                 unpack(
                     planted!(self.tuning, MaskSentAlong: &message[..message.len() / 2]; &message),
                     bits,
@@ -165,12 +166,12 @@ impl Session {
 
     /// An evaluator's shares of a block's dealt values: its own pads in one half, P2's corrections in
     /// the other.
-    fn dealt_shares(&self, len: usize, dealt: &[u32], pads: Vec<Stream>, correction: &[u8]) -> Vec<Vec<u64>> {
+    fn dealt_shares(&self, len: usize, dealt: &[u32], pads: Vec<Stream>, correction: &[u8]) -> Vec<Scratch> {
         let (half, first) = (cut(len), self.is_first());
         let mut rest = correction;
         let mut all = Vec::with_capacity(dealt.len());
         for (&bits, own) in dealt.iter().zip(pads) {
-            let mut shares = vec![0; len];
+            let mut shares = Scratch::of(len);
             let (head, tail) = shares.split_at_mut(half);
             let (own, drawn, corrected) =
                 if first { (own, head, tail) } else { (own.after(half), tail, head) };

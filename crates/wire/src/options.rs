@@ -40,9 +40,9 @@ pub struct LinkOptions {
 impl Default for LinkOptions {
     fn default() -> LinkOptions {
         LinkOptions {
-            send_limit: 64 << 20,
+            send_limit: 16 << 20,
             receive_limit: 256 << 10,
-            read_ahead: 64 << 20,
+            read_ahead: 16 << 20,
             gather: 0,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),

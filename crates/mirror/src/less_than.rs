@@ -92,16 +92,16 @@ pub(crate) fn less_than_and_sign(
     let mut pads = Vec::with_capacity(circuit.levels.len());
     for level in &circuit.levels {
         planted!(session.tuning, BareNodes: session.bare_next(true));
-        pads.push(session.plane_pads(len, copies * Circuit::opened(level)));
+        pads.push(session.plane_pads(copies * Circuit::opened(level)));
     }
     planted!(session.tuning, BareSign: session.bare_next(true));
     planted!(session.tuning, BareInputCheck: session.bare_next(session.bare_signs));
     planted!(session.tuning, OnePadForThresholds: session.repeat_next_planes(copies));
-    let sign_pads = session.plane_pads(len, copies);
+    let sign_pads = session.plane_pads(copies);
 
     // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's
     // sign bit.
-    let dealt = session.deal_planes(len, circuit.dealt() + 1, |index, block, out| {
+    let dealing = session.deal_planes(len, circuit.dealt() + 1, pads, |block, masks, out| {
         let words = plane_words(block.len());
         let (mut sum, mut r) = (Scratch::of(block.len()), Scratch::of(words * planes));
         for ((sum, a), b) in sum.iter_mut().zip(&x.a[block.clone()]).zip(&x.b[block]) {
@@ -113,19 +113,21 @@ pub(crate) fn less_than_and_sign(
             let at = leaf.first * words..(leaf.first + (1 << leaf.bits) - 1) * words;
             leaf.monomials(|j| bit(leaf.low as usize + j), &mut out[at], words);
         }
-        for (level, pads) in circuit.levels.iter().zip(&pads) {
+        for (level, masks) in circuit.levels.iter().zip(masks) {
             let opened = Circuit::opened(level);
             for (copy, node) in (0..copies).flat_map(|copy| level.iter().map(move |node| (copy, node))) {
                 let first = copy * circuit.each + node.first;
                 let mask = |p: usize| {
                     let at = (copy * opened + node.first_opened + p) * words;
-                    &pads.known(index)[at..at + words]
+                    &masks[at..at + words]
                 };
                 node.products(mask, &mut out[first * words..(first + node.monomials.len()) * words], words);
             }
         }
         out[circuit.dealt() * words..].copy_from_slice(bit(circuit.bits as usize));
-    })?;
+    });
+    // P2 has nothing to do in the rounds that follow but to know the last pads.
+    let (dealt, pads) = dealing?;
 
     // The evaluators' leaves need no message.
     let mut blocks: Vec<Block> = Vec::new();
@@ -134,7 +136,7 @@ pub(crate) fn less_than_and_sign(
     }
     for (level, pads) in circuit.levels.iter().zip(pads) {
         let count = Circuit::opened(level);
-        let opened = session.open_planes(len, copies * count, pads, |index, out| {
+        let opened = session.open_planes(len, pads, |index, out| {
             let Block { state, words, .. } = &blocks[index];
             let words = *words;
             let each = out.chunks_exact_mut(count * words).zip(state.chunks_exact(circuit.slots * words));
@@ -151,7 +153,7 @@ pub(crate) fn less_than_and_sign(
     }
 
     // β = 1 ⊕ less ⊕ msb(m) ⊕ msb(r), opened under the last pads.
-    let opened = session.open_planes(len, copies, sign_pads, |index, out| {
+    let opened = session.open_planes(len, sign_pads, |index, out| {
         let Block { m, state, words } = &blocks[index];
         let words = *words;
         let sign_of_r = &dealt.blocks[index][circuit.dealt() * words..];

@@ -16,20 +16,40 @@ pub(crate) struct Planes {
     pub(crate) blocks: Vec<Vec<u64>>,
 }
 
-/// Pads of planes that will be opened, once: an evaluator's own, not yet drawn, or for P2 the sum of
-/// both evaluators'.
-pub(crate) enum PlanePads {
-    Evaluator(Stream),
-    Dealer(Planes),
+/// Pads of `count` planes that will be opened, once, and are not yet drawn: an evaluator's own, or both evaluators',
+/// whose sum P2 knows.
+pub(crate) struct PlanePads {
+    pads: Pads,
+    count: usize,
 }
 
-impl PlanePads {
-    /// A block's pads, which are P2's to know.
-    pub(crate) fn known(&self, block: usize) -> &[u64] {
-        match self {
-            PlanePads::Dealer(pads) => pads.blocks.get(block).map_or(&[], Vec::as_slice),
-            PlanePads::Evaluator(_) => &[],
-        }
+/// What P2 draws for each block of a tensor.
+struct OfBlocks {
+    keys: [std::vec::IntoIter<Stream>; 2],
+    count: usize,
+}
+
+/// What P2 draws for one block.
+struct OfBlock {
+    keys: [Stream; 2],
+    count: usize,
+}
+
+impl OfBlocks {
+    fn next(&mut self) -> Option<OfBlock> {
+        let [k02, k12] = &mut self.keys;
+        Some(OfBlock { keys: [k02.next()?, k12.next()?], count: self.count })
+    }
+}
+
+impl OfBlock {
+    /// The sum of both evaluators' pads, of planes of so many words.
+    fn sum_into(self, out: &mut [u64]) {
+        let [k02, k12] = self.keys;
+        let mut other = Scratch::of(out.len());
+        k02.draw(out);
+        k12.draw(&mut other);
+        xor(out, &other);
     }
 }
 
@@ -41,33 +61,43 @@ pub(crate) struct Opened {
 }
 
 impl Session {
-    /// P2 shares bits that it knows: `values` writes `count` planes of a block. Returns this
-    /// evaluator's shares.
+    /// P2 shares bits that it knows: `values(range, masks, out)` writes `count` planes of a block, where `masks` are
+    /// its planes of each of `opened`, the pads under which the evaluators will open something. P2 draws these block
+    /// by block, and keeps none of them. Returns this evaluator's shares, and an evaluator's pads, not yet drawn.
     ///
     /// As with values, P0's share of a block's first half is a pad, and P1's of the second.
     pub(crate) fn deal_planes(
         &mut self,
         len: usize,
         count: usize,
-        values: impl Fn(usize, Range<usize>, &mut [u64]) + Sync,
-    ) -> Result<Planes, Error> {
+        opened: Vec<PlanePads>,
+        values: impl Fn(Range<usize>, &[Scratch], &mut [u64]) + Sync,
+    ) -> Result<(Planes, Vec<PlanePads>), Error> {
         let block = self.tuning.block;
         let stride = plane_words(block) * count;
         planted!(self.tuning, OnePadForDealtPlanes: self.repeat_next_planes(count));
         match self.dealt_pads() {
             Pads::Dealer(keys) => {
-                let [mut k02, mut k12] = keys.map(|key| self.for_blocks(key, stride, len));
+                let mut own = self.of_blocks(keys, count, len);
+                let mut opened: Vec<OfBlocks> =
+                    opened.into_iter().filter_map(|pads| self.of_dealer(pads, len)).collect();
                 self.send_blocks(
                     len,
-                    || k02.next().zip(k12.next()),
-                    |range, pads| {
+                    || (own.next(), opened.iter_mut().filter_map(OfBlocks::next).collect::<Vec<_>>()),
+                    |range, (pads, opened)| {
                         let n = range.len();
+                        let masks = opened.into_iter().map(|pads| {
+                            let mut masks = Scratch::of(plane_words(n) * pads.count);
+                            pads.sum_into(&mut masks);
+                            masks
+                        });
+                        let masks: Vec<Scratch> = masks.collect();
                         let mut planes = Scratch::of(plane_words(n) * count);
-                        values(range.start / block, range, &mut planes);
+                        values(range, &masks, &mut planes);
                         self.deal_block_planes(n, count, &planes, pads)
                     },
                 )?;
-                Ok(Planes { blocks: Vec::new() })
+                Ok((Planes { blocks: Vec::new() }, Vec::new()))
             }
             Pads::Evaluator(own) => {
                 let (first, link) = (self.is_first(), self.dealer());
@@ -87,8 +117,22 @@ impl Session {
                         .collect();
                     all.extend(planes);
                 }
-                Ok(Planes { blocks: all })
+                Ok((Planes { blocks: all }, opened))
             }
+        }
+    }
+
+    /// Streams of both evaluators, cut for blocks of `count` planes.
+    fn of_blocks(&self, keys: [Stream; 2], count: usize, len: usize) -> OfBlocks {
+        let stride = plane_words(self.tuning.block) * count;
+        OfBlocks { keys: keys.map(|key| self.for_blocks(key, stride, len)), count }
+    }
+
+    /// The same of what will be opened; nothing of an evaluator's.
+    fn of_dealer(&self, PlanePads { pads, count }: PlanePads, len: usize) -> Option<OfBlocks> {
+        match pads {
+            Pads::Dealer(keys) => Some(self.of_blocks(keys, count, len)),
+            Pads::Evaluator(_) => None,
         }
     }
 
@@ -98,13 +142,13 @@ impl Session {
         n: usize,
         count: usize,
         planes: &[u64],
-        pads: Option<(Stream, Stream)>,
+        pads: Option<OfBlock>,
     ) -> [Sealed; 2] {
         let half = cut(n);
         let (words, head) = (plane_words(n), plane_words(half));
         let tail = words - head;
         let [mut to0, mut to1] = [n - half, half].map(|n| Sealed::new(count * plane_bytes(n)));
-        let Some((k02, k12)) = pads else { return [to0, to1] };
+        let Some(OfBlock { keys: [k02, k12], .. }) = pads else { return [to0, to1] };
         let (mut low, mut high) = (Scratch::of(head * count), Scratch::of(tail * count));
         for (p, plane) in planes.chunks_exact(words.max(1)).enumerate() {
             let (first, second) = plane.split_at(head);
@@ -139,44 +183,36 @@ impl Session {
     }
 
     /// The pads of `count` planes that will be opened.
-    pub(crate) fn plane_pads(&mut self, len: usize, count: usize) -> PlanePads {
-        let stride = plane_words(self.tuning.block) * count;
+    pub(crate) fn plane_pads(&mut self, count: usize) -> PlanePads {
         planted!(self.tuning, OnePadForPlanes: self.repeat_next_planes(count));
-        match self.opened_pads() {
-            Pads::Evaluator(own) => PlanePads::Evaluator(own),
-            Pads::Dealer([k02, k12]) => {
-                let keys = self.for_blocks(k02, stride, len).zip(self.for_blocks(k12, stride, len));
-                let blocks: Vec<_> = self.tuning.blocks(len).zip(keys).collect();
-                let blocks = blocks
-                    .into_par_iter()
-                    .map(|(block, (k02, k12))| {
-                        let words = plane_words(block.len());
-                        let (mut out, mut other) = (vec![0; words * count], Scratch::of(words * count));
-                        k02.draw(&mut out);
-                        k12.draw(&mut other);
-                        xor(&mut out, &other);
-                        out
-                    })
-                    .collect();
-                PlanePads::Dealer(Planes { blocks })
-            }
-        }
+        PlanePads { pads: self.opened_pads(), count }
     }
 
-    /// The evaluators open `count` planes under `pads`: `share` writes an evaluator's shares of a
+    /// Of each block, the sum of both evaluators' pads.
+    fn summed(&self, mut pads: OfBlocks, len: usize) -> Planes {
+        let blocks: Vec<_> = self.tuning.blocks(len).zip(std::iter::from_fn(|| pads.next())).collect();
+        let blocks = blocks.into_par_iter().map(|(block, pads)| {
+            let mut out = vec![0; plane_words(block.len()) * pads.count];
+            pads.sum_into(&mut out);
+            out
+        });
+        Planes { blocks: blocks.collect() }
+    }
+
+    /// The evaluators open planes under `pads`: `share` writes an evaluator's shares of a
     /// block's planes. One round. P2 has nothing to do but to know the pads.
     pub(crate) fn open_planes(
         &mut self,
         len: usize,
-        count: usize,
-        pads: PlanePads,
+        PlanePads { pads, count }: PlanePads,
         share: impl Fn(usize, &mut [u64]) + Sync,
     ) -> Result<Opened, Error> {
         let own = match pads {
-            PlanePads::Dealer(hidden) => {
+            Pads::Dealer(keys) => {
+                let hidden = self.summed(self.of_blocks(keys, count, len), len);
                 return Ok(Opened { public: Planes { blocks: Vec::new() }, hidden });
             }
-            PlanePads::Evaluator(own) => own,
+            Pads::Evaluator(own) => own,
         };
         let (link, block) = (self.peer(), self.tuning.block);
         let ranges: Vec<Range<usize>> = self.tuning.blocks(len).collect();

@@ -106,17 +106,7 @@ impl Mirror {
                 }
             });
         }
-        self.session.deal_and_open(
-            z.len(),
-            &[k],
-            k,
-            |_, range, out| out.copy_from_slice(&z[range]),
-            |range, addend, out| {
-                for ((out, z), a) in out.iter_mut().zip(&z[range]).zip(&addend[0]) {
-                    *out = z.wrapping_add(*a);
-                }
-            },
-        )
+        self.session.deal_and_open_sum(z, k)
     }
 
     /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing

@@ -32,18 +32,48 @@ impl Session {
         values: impl Fn(usize, Range<usize>, &mut [u64]) + Sync,
         share: impl Fn(Range<usize>, &[Scratch], &mut [u64]) + Sync,
     ) -> Result<Masked, Error> {
-        let deal_pads: Vec<Pads> = dealt.iter().map(|_| self.dealt_pads()).collect();
+        let (deal_pads, pads) = self.pads_of_values(dealt.len());
+        match pads {
+            Pads::Dealer(keys) => {
+                self.deal(len, dealt, deal_pads, values)?;
+                self.masks(keys, len, bits)
+            }
+            Pads::Evaluator(own) => self.open(vec![0; len], dealt, bits, deal_pads, own, share),
+        }
+    }
+
+    /// The same where P2 deals its z, and the evaluators open the sum of theirs and of their share of P2's: in the
+    /// memory of z.
+    pub(crate) fn deal_and_open_sum(&mut self, z: Vec<u64>, bits: u32) -> Result<Masked, Error> {
+        let len = z.len();
+        let (deal_pads, pads) = self.pads_of_values(1);
+        match pads {
+            Pads::Dealer(keys) => {
+                self.deal(len, &[bits], deal_pads, |_, range, out| out.copy_from_slice(&z[range]))?;
+                drop(z);
+                self.masks(keys, len, bits)
+            }
+            Pads::Evaluator(own) => self.open(z, &[bits], bits, deal_pads, own, |_, addends, z| {
+                for addends in addends {
+                    z.iter_mut().zip(addends).for_each(|(z, a)| *z = z.wrapping_add(*a));
+                }
+            }),
+        }
+    }
+
+    /// The pads of so many dealt values, and those of an opening.
+    fn pads_of_values(&mut self, dealt: usize) -> (Vec<Pads>, Pads) {
+        let deal_pads: Vec<Pads> = (0..dealt).map(|_| self.dealt_pads()).collect();
         let pads = self.opened_pads();
         let deal_pads = planted!(self.tuning, OnePadForDealt: super::planted::first(deal_pads); deal_pads);
         let pads = planted!(self.tuning, OpenedUnderDealtPad: super::planted::of(&deal_pads, pads); pads);
-        match pads {
-            Pads::Dealer([k02, k12]) => {
-                self.deal(len, dealt, deal_pads, values)?;
-                planted!(self.tuning, OpenedToHelper: self.hear(len, bits)?);
-                Ok(Masked { a: self.mask(k02, len, bits), b: self.mask(k12, len, bits), bits })
-            }
-            Pads::Evaluator(own) => self.open(len, dealt, bits, deal_pads, own, share),
-        }
+        (deal_pads, pads)
+    }
+
+    /// P2's view of what was opened under pads of these keys.
+    fn masks(&self, [k02, k12]: [Stream; 2], len: usize, bits: u32) -> Result<Masked, Error> {
+        planted!(self.tuning, OpenedToHelper: self.hear(len, bits)?);
+        Ok(Masked { a: self.mask(k02, len, bits), b: self.mask(k12, len, bits), bits })
     }
 
     /// P2's part.
@@ -92,17 +122,17 @@ impl Session {
         [to0, to1]
     }
 
-    /// An evaluator's part.
+    /// An evaluator's part. `m` is where the result goes, and what `share` finds there.
     fn open(
         &self,
-        len: usize,
+        mut m: Vec<u64>,
         dealt: &[u32],
         bits: u32,
         deal_pads: Vec<Pads>,
         own: Stream,
         share: impl Fn(Range<usize>, &[Scratch], &mut [u64]) + Sync,
     ) -> Result<Masked, Error> {
-        let (block, first, mask) = (self.tuning.block, self.is_first(), low_bits(bits));
+        let (len, block, first, mask) = (m.len(), self.tuning.block, self.is_first(), low_bits(bits));
         let window = block * self.tuning.window;
         let (dealer, peer) = (self.dealer(), self.peer());
         let mut dealt_pads = Vec::with_capacity(deal_pads.len());
@@ -113,7 +143,7 @@ impl Session {
         }
         let mut pads = self.for_blocks(own, block, len);
         let mut ranges = self.tuning.blocks(len);
-        let (mut m, mut r) = (vec![0; len], vec![0; len]);
+        let mut r = vec![0; len];
         for (m, r) in m.chunks_mut(window).zip(r.chunks_mut(window)) {
             // (the block, P2's message, the pads of what it dealt, the pad of the opening)
             let mut blocks: Vec<(Range<usize>, Vec<u8>, Vec<Stream>, Stream)> = Vec::new();

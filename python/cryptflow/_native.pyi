@@ -50,7 +50,7 @@ class Site:
     def deploy(
         self, program: Program, name: str, protocol: str, replace: bool, progress: _Progress | None
     ) -> str: ...
-    def model(self, name: str, patience: float) -> Deployed: ...
+    def model(self, name: str, patience: float, dealt: str) -> Deployed: ...
 
 @final
 class Deployed:
@@ -61,7 +61,7 @@ class Deployed:
     @property
     def protocol(self) -> str: ...
     def run(
-        self, inputs: Sequence[_Bytes], raw: bool, patience: float, progress: _Progress | None
+        self, inputs: Sequence[_Bytes], raw: bool, patience: float, dealt: str, progress: _Progress | None
     ) -> _Outcome: ...
 
 @final

@@ -27,13 +27,16 @@ class Site:
     patience
         Seconds for which `model` and `predict` go on asking where parties are busy, and wait in their lines. A party that
         is away is waited for, too, for 15 s of them at most. 0 asks once.
+    dealt
+        Whether predictions take runs that were dealt ahead (`cryptflow preprocess --config`), one a batch: ``"if-there"``
+        where there are enough, ``"only"`` or not at all, ``"never"``. The party that deals may be away then.
     insecure_simulated_tee
         Accept evidence of the simulated root of trust in this folder: proves nothing, protects nothing.
 
     Attributes
     ----------
-    patience
-        As above: it may be set at any time, and holds for what is asked for from then on.
+    patience, dealt
+        As above: they may be set at any time, and hold for what is asked for from then on.
 
     Raises
     ------
@@ -42,15 +45,18 @@ class Site:
     """
 
     patience: float
+    dealt: str
 
     def __init__(
         self,
         config: str | os.PathLike[str] = ".",
         *,
         patience: float = 60.0,
+        dealt: str = "if-there",
         insecure_simulated_tee: str | os.PathLike[str] | None = None,
     ) -> None:
         self.patience = patience
+        self.dealt = dealt
         path = os.fspath(config)
         if os.path.isdir(path):
             path = os.path.join(path, "cryptflow.toml")
@@ -114,14 +120,15 @@ class Site:
         Returns
         -------
         DeployedModel
-            What the parties keep of it, without the weights. It has this site's patience.
+            What the parties keep of it, without the weights. It has this site's patience, and its `dealt`.
 
         Raises
         ------
         PartyError
             A party cannot be reached, does not allow it, or keeps no such model; or the parties keep different ones.
         """
-        return DeployedModel(self._native.model(name, self.patience), name, digest, self.patience)
+        native = self._native.model(name, self.patience, self.dealt)
+        return DeployedModel(native, name, digest, self.patience, self.dealt)
 
     def __repr__(self) -> str:
         return f"<Site: parties {', '.join(self.parties)}>"
@@ -136,18 +143,24 @@ class DeployedModel:
         What the last prediction took, and what the parties proved.
     patience
         Seconds for which a prediction waits for its session: as the site's, when this was asked for. It may be set.
+    dealt
+        Whether predictions take runs that were dealt ahead: as the site's, when this was asked for. It may be set.
     """
 
     last: RunReport | None
     patience: float
+    dealt: str
 
-    def __init__(self, native: _native.Deployed, name: str, digest: str | None, patience: float) -> None:
+    def __init__(
+        self, native: _native.Deployed, name: str, digest: str | None, patience: float, dealt: str
+    ) -> None:
         from cryptflow.errors import PartyError
 
         if digest is not None and digest != native.digest:
             raise PartyError(f"the parties keep {native.digest} under the name {name}, not {digest}", "party-different-model")
         self._native = native
         self.patience = patience
+        self.dealt = dealt
         self.name = name
         self.last = None
 
@@ -198,7 +211,7 @@ class DeployedModel:
             An output left its bounds: the answer may be wrong.
         """
         with Progress(progress, DEBUG) as bar:
-            arrays, report, told = self._native.run(given(x), raw, self.patience, bar.callback())
+            arrays, report, told = self._native.run(given(x), raw, self.patience, self.dealt, bar.callback())
         for text in told:
             warnings.warn(in_python(text), BoundsWarning, stacklevel=2)
         self.last = RunReport(json.loads(report))

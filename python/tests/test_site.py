@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import close
-from organisations import free_port, organisations
+from organisations import command, free_port, organisations
 
 import cryptflow as cf
 
@@ -102,6 +102,25 @@ def test_patience(site: Path, program: cf.Program, digits: dict[str, np.ndarray]
     assert raised.value.word == "unreachable"
     again = pickle.loads(pickle.dumps(raised.value))
     assert (again.word, str(again)) == ("unreachable", str(raised.value))
+
+
+def test_runs_that_were_dealt_ahead(site: Path, program: cf.Program, digits: dict[str, np.ndarray]) -> None:
+    cf.Site(site).deploy(program, "ahead")
+    command("preprocess", "ahead", "--runs", 2, "--config", site / "cryptflow.toml")
+    model = cf.Site(site, dealt="only").model("ahead")
+    x = digits["inputs"][:1]
+    for left in (1, 0):
+        close(model.predict(x), program.plain(x))
+        assert model.last is not None and model.last.data["dealt_ahead"] == {"left": left}
+    with pytest.raises(cf.PartyError, match="none that was dealt ahead is left") as raised:
+        model.predict(x)
+    assert raised.value.word == "no-dealt-run"
+    model.dealt = "if-there"
+    close(model.predict(x), program.plain(x))
+    assert "dealt_ahead" not in model.last.data
+    model.dealt = "sometimes"
+    with pytest.raises(cf.OptionError, match="sometimes"):
+        model.predict(x)
 
 
 def test_what_is_no_site(tmp_path: Path) -> None:

@@ -58,7 +58,16 @@ impl Site {
     /// # Errors
     /// As [`Site::described`].
     pub fn described_in_time(&self, model: &str, patience: &mut Patience<'_>) -> Result<Described> {
-        let (mut channels, mut standing) = self.standing_over(model, patience)?;
+        let over = self.standing_over(model, patience)?;
+        self.described_over(over)
+    }
+
+    /// The newest version that all of these parties have committed.
+    pub(crate) fn described_over(
+        &self,
+        (mut channels, mut standing): (Vec<Channel>, Standing),
+    ) -> Result<Described> {
+        let model = &standing.name.clone();
         let mut refused = self.finish(&mut channels, &mut standing);
         let current = standing.current().ok_or_else(|| self.no_version(&standing, &refused))?;
         let (generation, digest) = match current.content {

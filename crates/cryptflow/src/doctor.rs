@@ -122,6 +122,7 @@ pub fn examine(path: &Path, lane: Option<Lane>, insecure_simulated: Option<&Path
         let of_lane = match config.role {
             Role::Party(index) => {
                 let mut of_lane = own::disk(config);
+                of_lane.extend(own::dealt(config, index.into()));
                 of_lane.extend(links::of_party(config, trust.as_ref(), index.into()));
                 of_lane
             }

@@ -8,7 +8,7 @@ use cryptflow_protocols::ProtocolName;
 use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
-use crate::remote::{NotOpened, Opened, Site};
+use crate::remote::{NotOpened, Opened, Site, Wish};
 
 impl Site {
     /// How many lanes each party has.
@@ -69,7 +69,7 @@ impl Site {
     ) -> Result<Opened> {
         let lanes = self.lanes();
         if lanes == 1 {
-            return Ok(self.open_here(deployment, program, protocol, patience)?);
+            return Ok(self.open_here(Wish::live(deployment, program, protocol), patience)?);
         }
         let first = chance(lanes)?;
         let mut waits = None;
@@ -83,7 +83,7 @@ impl Site {
                 }
                 Err(error) => return Err(error),
             };
-            match site.open_here(&deployment, program, protocol, &mut Patience::none()) {
+            match site.open_here(Wish::live(&deployment, program, protocol), &mut Patience::none()) {
                 Ok(opened) => return Ok(opened),
                 Err(NotOpened::Passing(error)) => {
                     patience.tell(&format!("lane {lane}: {error}"));
@@ -93,7 +93,7 @@ impl Site {
             }
         }
         let (site, deployment) = waits.ok_or_else(|| Error::new("no lane can be reached"))?;
-        Ok(site.open_here(&deployment, program, protocol, patience)?)
+        Ok(site.open_here(Wish::live(&deployment, program, protocol), patience)?)
     }
 
     /// A lane, and what is deployed there of a model that is known at some lane.

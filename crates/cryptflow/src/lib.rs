@@ -1,6 +1,7 @@
 //! CrypTFlow: private inference of TensorFlow models between three parties. The library behind the
 //! command.
 
+pub mod ahead;
 pub mod attest;
 pub mod batches;
 pub mod check_report;

@@ -13,6 +13,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_party::edition::{Edition, Spoken, spoken};
 use cryptflow_party::greeting::{Ask, Status, Tell, answer, greet, ready, ready_in_turn, say};
 use cryptflow_party::messages::{Manifest, Obstacle, Request, SessionError};
+use cryptflow_party::mode::Mode;
 use cryptflow_party::watch::{Measured, measure};
 use cryptflow_program::Program;
 use cryptflow_protocols::ProtocolName;
@@ -36,7 +37,28 @@ pub struct Site {
     spoken: Arc<Spoken>,
 }
 
-/// A session that all parties have taken.
+/// What is wanted of a session.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) program: &'a Program,
+    pub(crate) protocol: ProtocolName,
+    pub(crate) mode: Mode,
+}
+
+impl<'a> Wish<'a> {
+    /// A session whose dealer deals meanwhile.
+    pub(crate) fn live(deployment: &'a Deployment, program: &'a Program, protocol: ProtocolName) -> Wish<'a> {
+        Wish { deployment, program, protocol, mode: Mode::Live }
+    }
+
+    /// How many parties take part, the first ones.
+    fn parties(&self) -> usize {
+        self.mode.parties(self.protocol)
+    }
+}
+
+/// A session that all parties have taken who take part in it.
 pub struct Opened {
     /// What is run: each lane has a sharing of its own.
     pub deployment: Deployment,
@@ -148,16 +170,25 @@ impl Site {
         greet(&self.config, &self.spoken, index, patience, |channel, _| ask(channel))
     }
 
+    /// The same, of something that not all messages have: `ask` is told which are spoken.
+    pub(crate) fn greet_in<T>(
+        &self,
+        index: usize,
+        ask: impl FnMut(&mut Channel, Edition) -> std::result::Result<T, SessionError>,
+    ) -> std::result::Result<(Channel, T), SessionError> {
+        greet(&self.config, &self.spoken, index, self.config.session.deadline, ask)
+    }
+
     /// The newest messages that a party and this site speak, where the party was asked for anything not long ago.
     pub fn spoken(&self, index: usize) -> Option<Edition> {
         let spoken = self.spoken.by(&self.config.parties.get(index)?.address)?;
         Some(spoken.min(self.config.session.messages))
     }
 
-    /// The newest messages that all parties and this site speak. Parties of which that is not known are asked; all
-    /// are where it is to be found out `anew`.
-    fn edition(&self, anew: bool) -> std::result::Result<Edition, Vec<SessionError>> {
-        let editions = each(self.with_each(|index| {
+    /// The newest messages that the first parties, so many, and this site speak. Those of which that is not known are
+    /// asked; all are where it is to be found out `anew`.
+    fn edition(&self, anew: bool, parties: usize) -> std::result::Result<Edition, Vec<SessionError>> {
+        let editions = each(self.with_first(parties, |index| {
             if let Some(edition) = self.spoken(index).filter(|_| !anew) {
                 return Ok(edition);
             }
@@ -188,10 +219,18 @@ impl Site {
         &self,
         step: impl Fn(usize) -> std::result::Result<T, SessionError> + Sync,
     ) -> Vec<std::result::Result<T, SessionError>> {
+        self.with_first(self.config.parties.len(), step)
+    }
+
+    /// The same with the first ones, so many.
+    pub(crate) fn with_first<T: Send>(
+        &self,
+        parties: usize,
+        step: impl Fn(usize) -> std::result::Result<T, SessionError> + Sync,
+    ) -> Vec<std::result::Result<T, SessionError>> {
         let step = &step;
         thread::scope(|scope| {
-            let parties = 0..self.config.parties.len();
-            let threads: Vec<_> = parties.map(|index| scope.spawn(move || step(index))).collect();
+            let threads: Vec<_> = (0..parties).map(|index| scope.spawn(move || step(index))).collect();
             let joined =
                 threads.into_iter().map(|thread| thread.join().unwrap_or(Err(SessionError::Panicked)));
             joined.collect()
@@ -229,23 +268,23 @@ impl Site {
     /// A party cannot be reached, refuses, or proves something else than the policy demands.
     pub(crate) fn open_here(
         &self,
-        deployment: &Deployment,
-        program: &Program,
-        protocol: ProtocolName,
+        wish: Wish<'_>,
         patience: &mut Patience<'_>,
     ) -> std::result::Result<Opened, NotOpened> {
-        self.fits(protocol)?;
+        self.fits(wish.protocol)?;
         let (mut in_line, mut anew, instance) = (false, false, Instance::fresh().map_err(Error::new)?);
         loop {
             let of_version = |error: &SessionError| Code::from(error) == Code::DifferentVersion;
-            let errors = match self.ask_all(deployment, program, protocol, (in_line, anew), patience) {
+            let errors = match self.ask_all(wish, (in_line, anew), patience) {
                 // Whoever was asked waits, until everybody has come together.
-                Ok((asked, manifest)) => match self.meet(&manifest, &instance).inspect(|_| drop(asked)) {
-                    Ok(met) => return Ok(self.opened(deployment, met, manifest, instance)?),
-                    // One that has failed takes the others with it: theirs may be other reasons.
-                    Err(errors) if errors.iter().any(SessionError::passes) => errors,
-                    Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
-                },
+                Ok((asked, manifest)) => {
+                    match self.meet(wish.parties(), &manifest, &instance).inspect(|_| drop(asked)) {
+                        Ok(met) => return Ok(self.opened(wish.deployment, met, manifest, instance)?),
+                        // One that has failed takes the others with it: theirs may be other reasons.
+                        Err(errors) if errors.iter().any(SessionError::passes) => errors,
+                        Err(errors) => return Err(NotOpened::Lasting(joined(errors))),
+                    }
+                }
                 // A party is of another version than it was.
                 Err(errors) if !anew && errors.iter().any(of_version) => {
                     anew = true;
@@ -263,24 +302,33 @@ impl Site {
     /// found out `anew`, or as far as it is not known.
     fn ask_all(
         &self,
-        deployment: &Deployment,
-        program: &Program,
-        protocol: ProtocolName,
+        wish: Wish<'_>,
         (in_line, anew): (bool, bool),
         patience: &mut Patience<'_>,
     ) -> std::result::Result<(Vec<Channel>, Manifest), Vec<SessionError>> {
+        let Wish { deployment, program, protocol, mode } = wish;
+        let edition = self.edition(anew, wish.parties())?;
         let manifest = Manifest {
-            version: self.edition(anew)?.number(),
+            version: edition.number(),
             deployment: Some(deployment.digest()),
             policy: self.policy(),
             client: Some(self.config.identity.fingerprint().0),
             check_inputs: self.config.session.check_inputs,
             ..Manifest::new(program, protocol).map_err(|error| vec![error])?
         };
-        let ask = Ask::Open { name: deployment.name.clone(), manifest: manifest.clone(), wait: in_line };
+        let (name, wait) = (deployment.name.clone(), in_line);
+        let ask = match mode {
+            Mode::Live => Ask::Open { name, manifest: manifest.clone(), wait },
+            Mode::Deal | Mode::Dealt { .. } if edition < Edition::Nine => {
+                return Err(vec![SessionError::NotAhead(edition)]);
+            }
+            Mode::Deal | Mode::Dealt { .. } => Ask::OpenAs { name, manifest: manifest.clone(), mode, wait },
+        };
         let asked = match in_line {
-            true => self.ask_in_turn((&manifest, &ask), patience)?,
-            false => each(self.with_each(|index| self.ask(index, (&manifest, &ask), ready)))?,
+            true => self.ask_in_turn(wish.parties(), (&manifest, &ask), patience)?,
+            false => {
+                each(self.with_first(wish.parties(), |index| self.ask(index, (&manifest, &ask), ready)))?
+            }
         };
         Ok((asked, manifest))
     }
@@ -305,11 +353,12 @@ impl Site {
     /// kept from the others by somebody who waits for the first.
     fn ask_in_turn(
         &self,
+        parties: usize,
         ask: (&Manifest, &Ask),
         patience: &mut Patience<'_>,
     ) -> std::result::Result<Vec<Channel>, Vec<SessionError>> {
-        let mut asked = Vec::with_capacity(self.config.parties.len());
-        for index in 0..self.config.parties.len() {
+        let mut asked = Vec::with_capacity(parties);
+        for index in 0..parties {
             let name = self.config.party_name(index);
             let channel = self.ask(index, ask, |channel| {
                 ready_in_turn(channel, self.config.session.deadline, &mut |before| {
@@ -332,13 +381,14 @@ impl Site {
         Ok(asked)
     }
 
-    /// Comes to the session at all parties, which wait: for the client, and for one another.
+    /// Comes to the session at the parties that take part, which wait: for the client, and for one another.
     fn meet(
         &self,
+        parties: usize,
         manifest: &Manifest,
         instance: &Instance,
     ) -> std::result::Result<Vec<Met>, Vec<SessionError>> {
-        let met = self.with_each(|index| {
+        let met = self.with_first(parties, |index| {
             let mut channel = self.connect_to(&manifest.session, index)?;
             let Some(trust) = &self.trust else { return Ok(Met { channel, proved: None }) };
             let (own, peer) = (Role::Client, Role::Party(index as u8));
@@ -425,7 +475,7 @@ impl Site {
             model: deployment.name.clone(),
             messages: opened.manifest.version,
             deployment: hex::encode(deployment.digest()),
-            parties: self.parties(),
+            parties: self.parties().into_iter().take(opened.links.len()).collect(),
             security: match (self.trust.is_some(), simulated) {
                 (true, false) => "malicious",
                 (true, true) => "insecure-simulated",

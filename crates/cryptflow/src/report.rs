@@ -101,10 +101,13 @@ pub struct InputCheck {
 }
 
 /// Runs that were dealt ahead: the batches took one each.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DealtAhead {
-    /// How many are left.
+    /// How many are left that all evaluators have.
     pub left: u64,
+    /// How many each evaluator keeps, where they are organisations: `p0` says how many P0 keeps.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub at: BTreeMap<String, u64>,
 }
 
 /// A session between organisations.
@@ -280,7 +283,7 @@ impl Report {
             most => format!(", of up to {most} batches at once"),
         };
         writeln!(out, "rounds   {}{at_once}", self.rounds)?;
-        if let Some(DealtAhead { left }) = self.dealt_ahead {
+        if let Some(DealtAhead { left, .. }) = &self.dealt_ahead {
             let runs = plural(self.batches, "run");
             writeln!(out, "dealt    ahead: {runs} taken, {left} left; each serves once")?;
         }

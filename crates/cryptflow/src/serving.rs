@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use cryptflow_gateway::{Answer, Failure, Model, Models, Stop, Tensor};
 
+use crate::ahead::When;
 use crate::error::{Error, Result};
 use crate::remote::Site;
 use line::Line;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub idle: Duration,
     /// How long a request goes on trying while nothing of it was computed.
     pub patience: Duration,
+    /// When sessions take runs that were dealt ahead.
+    pub dealt: When,
 }
 
 /// Deployed models, each with sessions that stay open.

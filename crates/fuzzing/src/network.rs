@@ -12,6 +12,8 @@ use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Status, Tell};
 use cryptflow_party::holding::Held;
 use cryptflow_party::messages::{BatchRecord, Manifest, Reply, Request};
+use cryptflow_party::mode::Mode;
+use cryptflow_party::stock::Stocked;
 use cryptflow_party::versions::{Content, Kept, Model, Version};
 use cryptflow_party::watch::Standing;
 use cryptflow_porthos::PorthosOwner;
@@ -137,6 +139,20 @@ pub(crate) fn greeting_messages() -> Vec<Vec<u8>> {
         said(&Ask::Commit { name: "m".into(), generation: 3, held: held.clone() }),
         said(&Ask::Settle { name: "m".into(), common: vec![3, 2] }),
         said(&Ask::Open { name: "m".into(), manifest: manifest(), wait: true }),
+        said(&Ask::OpenAs {
+            name: "m".into(),
+            manifest: manifest(),
+            mode: Mode::Dealt { stock: [7; 32] },
+            wait: true,
+        }),
+        said(&Ask::Dealt { name: Some("m".into()) }),
+        said(&Tell::Dealt(vec![Stocked {
+            model: "m".into(),
+            deployment: [3; 32],
+            stock: [7; 32],
+            bytes: 1 << 20,
+            found: Err("it is a copy".into()),
+        }])),
         said(&Tell::Status(Box::new(status))),
         said(&Tell::Model(Box::new(deployment))),
         said(&Tell::Versions(vec![Model { name: "m".into(), versions: Ok(vec![kept]) }])),

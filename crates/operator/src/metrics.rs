@@ -58,6 +58,14 @@ pub fn metrics(state: &State) -> String {
     for model in &state.models {
         kept.sample(&[("model", &model.name)], model.versions.len());
     }
+    let mut runs = text.family("cryptflow_dealt_runs", "gauge", "Runs that were dealt ahead, and are left.");
+    for model in state.models.iter().filter(|model| model.is_there()) {
+        runs.sample(&[("model", &model.name)], model.dealt_runs);
+    }
+    let mut bytes = text.family("cryptflow_dealt_bytes", "gauge", "Bytes of runs that were dealt ahead.");
+    for model in state.models.iter().filter(|model| model.is_there()) {
+        bytes.sample(&[("model", &model.name)], model.dealt_bytes);
+    }
     peers(&mut text, state);
     text.family("cryptflow_audit_entries", "gauge", "Entries of the audit log.").value(audit.entries);
     text.family("cryptflow_audit_writable", "gauge", "1 where the last entry could be written.")

@@ -162,6 +162,10 @@ pub struct Model {
     pub used: Option<u64>,
     /// All versions that the party keeps, the newest first.
     pub versions: Vec<Version>,
+    /// Runs that were dealt ahead for the version that is used, and are left here.
+    pub dealt_runs: u64,
+    /// Bytes that these take.
+    pub dealt_bytes: u64,
 }
 
 impl Model {

@@ -142,6 +142,7 @@ impl From<&StoreError> for Code {
         match error {
             StoreError::Io { .. } | StoreError::NoSpace(_) => Code::Storage,
             StoreError::Damaged { .. } => Code::DamagedModel,
+            StoreError::Stock(error) => Code::from(error),
             StoreError::Unknown(_) => Code::UnknownModel,
             StoreError::Exists(_) => Code::ModelExists,
             StoreError::NotStaged { .. }
@@ -155,7 +156,10 @@ impl From<&StoreError> for Code {
 impl From<&StockError> for Code {
     fn from(error: &StockError) -> Code {
         match error {
-            StockError::Io { .. } | StockError::NoSpace { .. } | StockError::Exists(_) => Code::Storage,
+            StockError::Io { .. }
+            | StockError::NoSpace { .. }
+            | StockError::TooMuch { .. }
+            | StockError::Exists(_) => Code::Storage,
             StockError::None(_)
             | StockError::Damaged { .. }
             | StockError::Copied(_)
@@ -165,7 +169,9 @@ impl From<&StockError> for Code {
             | StockError::UsedUp(_) => Code::NoDealtRun,
             StockError::Amount { .. } => Code::BadMessage,
             StockError::Runs(_) => Code::BadInput,
-            StockError::Protocol(_) => Code::WrongProtocol,
+            StockError::Protocol(_) | StockError::Attested | StockError::NoEvaluator(_) => {
+                Code::WrongProtocol
+            }
         }
     }
 }
@@ -220,7 +226,9 @@ impl From<&SessionError> for Code {
             SessionError::Attestation(_) => Code::Evidence,
             SessionError::Transcript(_) => Code::Transcript,
             SessionError::Refused { code, .. } | SessionError::Reported { code, .. } => *code,
-            SessionError::NoCommonEdition { .. } | SessionError::NoProfile(_) => Code::DifferentVersion,
+            SessionError::NoCommonEdition { .. } | SessionError::NoProfile(_) | SessionError::NotAhead(_) => {
+                Code::DifferentVersion
+            }
             SessionError::Later { .. } => Code::Busy,
             SessionError::Forbidden(_) => Code::Forbidden,
             SessionError::Name(_) => Code::BadName,

@@ -61,6 +61,9 @@ pub struct Config {
     pub keep_versions: usize,
     /// Bytes of the store's disk that stay free when a model comes; a share of the disk where nothing is said.
     pub reserve: Option<u64>,
+    /// Bytes that runs which were dealt ahead may take on a party's disk, beside the reserve; nothing where only the
+    /// reserve bounds them.
+    pub dealt: Option<u64>,
     /// What is proved and demanded; nothing where this consortium trusts its members to be curious
     /// at most.
     pub attestation: Option<AttestationFiles>,
@@ -288,6 +291,7 @@ struct Session {
 struct Models {
     keep: Option<usize>,
     reserve_mb: Option<f64>,
+    dealt_mb: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -474,7 +478,8 @@ impl Config {
             operator,
             session: file.session.check(parties.len(), clients.len())?,
             keep_versions: file.models.keep.unwrap_or(2).max(1),
-            reserve: file.models.reserve()?,
+            reserve: megabytes("reserve_mb", file.models.reserve_mb)?,
+            dealt: megabytes("dealt_mb", file.models.dealt_mb)?,
             parties,
             clients,
             attestation,
@@ -532,13 +537,12 @@ impl Party {
     }
 }
 
-impl Models {
-    fn reserve(&self) -> Result<Option<u64>, String> {
-        match self.reserve_mb {
-            None => Ok(None),
-            Some(mb) if mb >= 0.0 => Ok(Some((mb * 1e6) as u64)),
-            Some(mb) => Err(format!("models.reserve_mb is {mb}: it must be a number, 0 or more")),
-        }
+/// Bytes, of a number under `[models]`.
+fn megabytes(name: &str, mb: Option<f64>) -> Result<Option<u64>, String> {
+    match mb {
+        None => Ok(None),
+        Some(mb) if mb >= 0.0 => Ok(Some((mb * 1e6) as u64)),
+        Some(mb) => Err(format!("models.{name} is {mb}: it must be a number, 0 or more")),
     }
 }
 

@@ -43,13 +43,15 @@ editions! {
     Seven = 7,
     /// Several batches may run at once ([`crate::messages::Request::AtOnce`]): a party says how many when it is ready.
     Eight = 8,
+    /// Runs may be dealt ahead, and sessions may take such runs ([`crate::mode::Mode`]).
+    Nine = 9,
 }
 
 impl Edition {
     /// The oldest that this release speaks.
     pub const OLDEST: Edition = Edition::Six;
     /// The newest.
-    pub const NEWEST: Edition = Edition::Eight;
+    pub const NEWEST: Edition = Edition::Nine;
 
     /// The one of this number, where this release speaks it.
     pub fn of(number: u32) -> Option<Edition> {

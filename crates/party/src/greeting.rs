@@ -12,6 +12,8 @@ use crate::deployment::Deployment;
 use crate::edition::{Edition, Spoken};
 use crate::holding::Held;
 use crate::messages::{Manifest, SessionError, decode};
+use crate::mode::Mode;
+use crate::stock::Stocked;
 use crate::versions::Model;
 use crate::watch::Standing;
 
@@ -132,6 +134,23 @@ pub enum Ask {
         /// them wait for each other.
         wait: bool,
     },
+    /// The same, of a session that is not live: from [`Edition::Nine`] on.
+    OpenAs {
+        /// Which model.
+        name: String,
+        /// What all must agree on.
+        manifest: Manifest,
+        /// What the session is for, on which all must agree, too.
+        mode: Mode,
+        /// As in [`Ask::Open`].
+        wait: bool,
+    },
+    /// What it keeps of runs that were dealt ahead, of a model or of all that the client may use:
+    /// [`Tell::Dealt`]. From [`Edition::Nine`] on.
+    Dealt {
+        /// Which.
+        name: Option<String>,
+    },
 }
 
 /// What a party answers.
@@ -168,6 +187,8 @@ pub enum Tell {
         /// Why.
         reason: String,
     },
+    /// What it keeps of runs that were dealt ahead for the versions of models that are used.
+    Dealt(Vec<Stocked>),
 }
 
 /// How a party is.

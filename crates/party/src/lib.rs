@@ -4,6 +4,7 @@
 //! two other parties, and hands out its parts of the outputs. It holds no importer, no client and
 //! no command for people: what is attested is small.
 
+mod ahead;
 mod at_once;
 pub mod attested;
 pub mod audit;
@@ -24,6 +25,7 @@ mod lock;
 mod locks;
 pub mod log;
 pub mod messages;
+pub mod mode;
 mod models;
 pub mod numbers;
 mod open;
@@ -47,13 +49,12 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 
+pub use ahead::{Keep, Supply};
 pub use audit::{Audit, AuditError};
 pub use difference::Difference;
 pub use lock::{LockError, SiteLock};
 pub use reload::ReloadError;
-pub use serve::{
-    Job, Supply, agree, check, converse, peak_rss, serve, serve_alone, serve_supplied, supported,
-};
+pub use serve::{Job, agree, check, converse, peak_rss, serve, serve_alone, serve_supplied, supported};
 pub use service::{Service, ServiceError};
 #[cfg(unix)]
 pub use worker::session_process;

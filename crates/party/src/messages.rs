@@ -379,6 +379,12 @@ pub enum SessionError {
         /// When to ask again, at the earliest.
         after: Duration,
     },
+    /// A session that has runs dealt ahead, or takes such, of messages that know of none.
+    #[error(
+        "this session speaks version {0} of the messages, in which no runs are dealt ahead: it takes participants of a \
+         newer release (`cryptflow status` shows what each party speaks)"
+    )]
+    NotAhead(Edition),
     /// A client without the right to do something.
     #[error("this client may not {0} here")]
     Forbidden(String),

@@ -15,6 +15,7 @@ use crate::locks::Lock;
 use crate::messages::{Obstacle, SessionError, elements, part_limit};
 use crate::service::{Service, allowed};
 use crate::site::Site;
+use crate::stock::Stocked;
 use crate::store::StoreError;
 use crate::versions::{Content, Model, Version};
 
@@ -85,7 +86,8 @@ impl Asking<'_> {
                 self.site.store.settle(&name, &common, self.site.config.keep_versions)?;
                 Ok(Tell::Ready)
             }
-            Ask::Status | Ask::Open { .. } | Ask::Probe { .. } | Ask::Standing => {
+            Ask::Dealt { name } => Ok(Tell::Dealt(self.dealt(name.as_deref())?)),
+            Ask::Status | Ask::Open { .. } | Ask::OpenAs { .. } | Ask::Probe { .. } | Ask::Standing => {
                 Err(SessionError::Message {
                     peer: channel.peer().into(),
                     reason: "this asks for nothing of a model".into(),
@@ -110,6 +112,21 @@ impl Asking<'_> {
                 Ok(vec![Model { name: name.into(), versions }])
             }
         }
+    }
+
+    fn dealt(&self, name: Option<&str>) -> Result<Vec<Stocked>, SessionError> {
+        let names = match name {
+            None => self.site.store.names()?.into_iter().filter(|name| allowed(self.client, name)).collect(),
+            Some(name) => {
+                self.may_use(name)?;
+                vec![name.to_string()]
+            }
+        };
+        let mut stocked = Vec::new();
+        for name in names {
+            stocked.extend(self.site.store.stocks(&name, &self.site.config)?);
+        }
+        Ok(stocked)
     }
 
     fn describe(&self, name: &str, digest: &[u8; 32]) -> Result<Tell, SessionError> {

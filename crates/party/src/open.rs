@@ -8,6 +8,7 @@ use cryptflow_wire::WireError;
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use serde_json::json;
 
+use crate::ahead;
 use crate::audit::{self, Head};
 use crate::code::Code;
 use crate::config::{ClientEntry, Right};
@@ -15,6 +16,7 @@ use crate::difference::Difference;
 use crate::edition::spoken;
 use crate::greeting::{Tell, say};
 use crate::messages::{Manifest, Obstacle, SessionError};
+use crate::mode::Mode;
 use crate::numbers::Begun;
 use crate::seats::{Need, Occupancy, Seat};
 use crate::service::Service;
@@ -41,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) model: String,
     /// What all must agree on.
     pub(crate) manifest: Manifest,
+    /// What the session is for.
+    pub(crate) mode: Mode,
     /// Whether it waits in line.
     pub(crate) wait: bool,
 }
@@ -49,6 +53,14 @@ impl Wanted {
     /// The client, as this party calls it now, and its rights: they may have changed since it came.
     fn of<'a>(&self, site: &'a Site) -> Result<(&'a str, &'a ClientEntry), SessionError> {
         site.config.client(self.client).ok_or_else(|| SessionError::Forbidden("do anything".into()))
+    }
+
+    /// What a client must be allowed to do for it: what is dealt ahead is kept by the parties, as models are.
+    fn right(&self) -> Right {
+        match self.mode {
+            Mode::Live | Mode::Dealt { .. } => Right::Predict,
+            Mode::Deal => Right::Deploy,
+        }
     }
 }
 
@@ -60,12 +72,19 @@ impl Service {
         let client = client.unwrap_or_else(|_| channel.peer().into());
         let name = format!("session {session:.8} of {client}, {}", wanted.model);
         let fields = {
-            let Wanted { model, manifest, .. } = &wanted;
-            let fields = json!({
+            let Wanted { model, manifest, mode, .. } = &wanted;
+            let mut fields = json!({
                 "session": session, "client": client, "model": model, "protocol": manifest.protocol,
                 "program": hex::encode(manifest.program), "policy": manifest.policy.map(hex::encode),
                 "messages": manifest.version,
             });
+            match mode {
+                Mode::Live => {}
+                Mode::Deal => fields["mode"] = mode.word().into(),
+                Mode::Dealt { stock } => {
+                    (fields["mode"], fields["stock"]) = (mode.word().into(), hex::encode(stock).into());
+                }
+            }
             move || fields.clone()
         };
         let (_seat, _number, worker) = match surviving(|| self.admit(&mut channel, &wanted)) {
@@ -165,8 +184,9 @@ impl Service {
         let site = self.site();
         self.consider(&site, wanted)?;
         let (client, _) = wanted.of(&site)?;
-        let Wanted { model, manifest, .. } = wanted;
-        let order = Order { client: client.into(), model: model.clone(), manifest: manifest.clone() };
+        let Wanted { model, manifest, mode, .. } = wanted;
+        let order =
+            Order { client: client.into(), model: model.clone(), manifest: manifest.clone(), mode: *mode };
         let worker = self.workers.prepare(&site, order)?;
         let number = self.numbers.begin(manifest.session)?;
         Ok((seat, number, worker))
@@ -245,7 +265,7 @@ impl Service {
     fn may_still(&self, wanted: &Wanted) -> Result<(), SessionError> {
         let site = self.site();
         let (_, rights) = wanted.of(&site)?;
-        self.permit(rights, Right::Predict, &wanted.model)
+        self.permit(rights, wanted.right(), &wanted.model)
     }
 
     /// Whether a client may ask for this, by all that can be said of it without a look at the model.
@@ -253,8 +273,9 @@ impl Service {
         let (index, session, manifest) = (site.index, &site.config.session, &wanted.manifest);
         let refused = |difference| Err(Obstacle::Different(difference).into());
         let (_, rights) = wanted.of(site)?;
-        self.permit(rights, Right::Predict, &wanted.model)?;
-        spoken(manifest.version, session.messages).map_err(Obstacle::from)?;
+        self.permit(rights, wanted.right(), &wanted.model)?;
+        let edition = spoken(manifest.version, session.messages).map_err(Obstacle::from)?;
+        ahead::consider(site, wanted.mode, manifest, edition)?;
         if !session.protocols.contains(&manifest.protocol) {
             let (party, protocol) = (format!("P{index}"), manifest.protocol);
             return Err(Obstacle::Protocol { party, protocol }.into());

@@ -96,6 +96,9 @@ fn changes(before: &Site, after: &Site) -> Vec<String> {
     if old.reserve != new.reserve {
         changes.push("models.reserve_mb is another".into());
     }
+    if old.dealt != new.dealt {
+        changes.push("models.dealt_mb is another".into());
+    }
     let policy = |site: &Site| site.trust.as_ref().map(|trust| trust.policy);
     if policy(before) != policy(after) {
         changes.push("the policy is another".into());

@@ -1,7 +1,6 @@
 //! A party's side of a session: takes its parts, runs the program with the other parties, and hands
 //! its parts of the outputs to the client.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations, worth_threads};
@@ -13,10 +12,11 @@ use cryptflow_ring::Words;
 use cryptflow_wire::{Breaker, Link, Links};
 use serde_bytes::ByteBuf;
 
+use crate::ahead::{Ahead, Supply, Weighed};
 use crate::at_once::Runs;
 use crate::attested::Accord;
 use crate::commitments::{self, Told, Unfit, What};
-use crate::deployment::{CHANGED, Deployment, Part};
+use crate::deployment::CHANGED;
 use crate::difference::Difference;
 use crate::edition::{Edition, spoken};
 use crate::limits::{Limits, fits_this_machine};
@@ -24,9 +24,10 @@ use crate::messages::{
     BatchRecord, Manifest, Obstacle, Reply, Request, SessionError, elements, part_limit, receive,
     receive_short, send, unexpected,
 };
+use crate::mode::Mode;
 use crate::profile::{Profile, Profiler};
-use crate::stock::{Label, Making, Order, Stock, StockError, WEIGHTS, deal, take};
-use crate::store::{read_part, write_part};
+use crate::stock::{Order, StockError, WEIGHTS, take};
+use crate::store::read_part;
 use crate::watch::{Phase, Reporter};
 
 /// Elements of a batch's inputs that may take a while to come.
@@ -66,29 +67,6 @@ pub enum Weights {
     Parts(Vec<Vec<u8>>),
     /// What the protocol makes of them ([`Definition::prepare_weight`]), in memory that sessions have in common.
     Prepared(Vec<Words>),
-}
-
-/// Where what the dealer sends comes from, or goes.
-pub enum Supply {
-    /// It deals while a program runs.
-    Live,
-    /// The session runs nothing: it has runs dealt ahead, for evaluators to keep.
-    Ahead {
-        /// Where an evaluator keeps them; nothing for the dealer.
-        folder: Option<PathBuf>,
-    },
-    /// From a stock. The dealer is not there.
-    Stock(Stock),
-}
-
-impl Supply {
-    /// From the stock in this folder, for a party.
-    ///
-    /// # Errors
-    /// There is none that can be used.
-    pub fn from_stock(folder: &std::path::Path, party: usize) -> Result<Supply, StockError> {
-        Stock::open(folder, party).map(Supply::Stock)
-    }
 }
 
 /// Serves one client's session, with a program and weights that the client brings, to its end. When
@@ -198,7 +176,8 @@ fn set_up(links: &Links, client: &Link, supply: Supply) -> Result<Job, SessionEr
     check(&manifest, &program)?;
     // The client is whoever started this party.
     fits_this_machine(&program).map_err(Obstacle::from)?;
-    agree(links, &manifest)?;
+    // Its parties were started for what they do, by the client.
+    agree(links, &manifest, Mode::Live)?;
     let Manifest { protocol, session, check_inputs, .. } = manifest;
     let weights = match &supply {
         Supply::Stock(stock) => {
@@ -267,8 +246,8 @@ pub fn supported(protocol: ProtocolName, program: &Program) -> Result<(), Sessio
 ///
 /// # Errors
 /// Two parties were not.
-pub fn agree(links: &Links, manifest: &Manifest) -> Result<(), SessionError> {
-    let own = manifest.digest();
+pub fn agree(links: &Links, manifest: &Manifest, mode: Mode) -> Result<(), SessionError> {
+    let own = mode.digest(manifest);
     for j in links.others() {
         links.to(j).send(own.to_vec())?;
     }
@@ -404,15 +383,21 @@ fn run<D: Definition>(
             }
             Request::Setup { .. } => return Err(unexpected(client, "the session has begun already")),
             Request::Deal { runs } => {
-                let (Some(Weights::Parts(parts)), Some(told), Some(compared)) =
-                    (raw_weights.take(), brought.take(), weights_told.take())
-                else {
-                    return Err(unexpected(client, "runs are dealt ahead once the weights are there"));
+                let weighed = match (raw_weights.take(), brought.take(), weights_told.take()) {
+                    (Some(Weights::Parts(parts)), None, None) if deployed => Weighed::Deployed(parts),
+                    (Some(Weights::Parts(parts)), Some(told), Some(compared)) => {
+                        commitments::compare(&links, owner, What::Weights, compared)?;
+                        Weighed::Brought(told, parts)
+                    }
+                    // Those that are prepared are for runs.
+                    (Some(_) | None, _, _) => {
+                        return Err(unexpected(client, "runs are dealt ahead once the weights are there"));
+                    }
                 };
-                commitments::compare(&links, owner, What::Weights, compared)?;
+                reporter.enter(Phase::Run);
                 let order = Order { program: one, stock: scope.session, runs, check_inputs };
                 let job = Ahead { definition, name, links: &links, client, supply: &supply };
-                job.deal(&order, told, parts)?;
+                job.deal(&order, weighed)?;
                 continue;
             }
         };
@@ -491,55 +476,6 @@ fn finished(kept: &Links, dealer: Option<Party>) -> Result<(), SessionError> {
     match dealer {
         Some(dealer) => Ok(kept.to(dealer.index()).finish()?),
         None => Ok(()),
-    }
-}
-
-/// A session that has runs dealt ahead.
-struct Ahead<'a, D> {
-    definition: &'a D,
-    name: ProtocolName,
-    links: &'a Links,
-    client: &'a Link,
-    supply: &'a Supply,
-}
-
-impl<D: Definition> Ahead<'_, D> {
-    /// Has them dealt. `told` and `parts` are what the client brought of the weights.
-    fn deal(&self, order: &Order<'_>, told: Told, parts: Vec<Vec<u8>>) -> Result<(), SessionError> {
-        let Supply::Ahead { folder } = self.supply else {
-            return Err(unexpected(self.client, "this session runs programs, and deals nothing ahead"));
-        };
-        if D::FACTS.dealer.is_none() || !D::FACTS.ahead {
-            return Err(StockError::Protocol(self.name).into());
-        }
-        order.check()?;
-        let index = self.links.index();
-        let mut part = Part {
-            deployment: Deployment {
-                name: String::new(),
-                program: serde_json::to_string(&**order.program).map_err(Obstacle::from)?,
-                protocol: self.name,
-                commitments: told.commitments,
-            },
-            salts: told.salts,
-            weights: parts,
-        };
-        let deployment = part.deployment.digest();
-        let making = match folder {
-            Some(folder) => {
-                let label = Label::new(order.stock, index, self.name, deployment, order.check_inputs);
-                let runs = order.due(self.definition, Party::new(index))?.saturating_mul(order.runs.into());
-                let weights = part.weights.iter().map(|weight| weight.len() as u64).sum::<u64>();
-                let making = Making::begin(folder, label, runs.saturating_add(weights))?;
-                write_part(&making.path(WEIGHTS), index, &part)?;
-                Some(making)
-            }
-            None => None,
-        };
-        let weights = std::mem::take(&mut part.weights);
-        deal(self.definition, self.links, order, weights, making.as_ref(), |run| {
-            send(self.client, &Reply::Dealt { run })
-        })
     }
 }
 

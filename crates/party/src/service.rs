@@ -25,6 +25,7 @@ use crate::lock::{LockError, SiteLock};
 use crate::locks::{Lock, Locks};
 use crate::log::{Level, Log};
 use crate::messages::{Obstacle, SessionError};
+use crate::mode::Mode;
 use crate::models::{Asking, listed};
 use crate::numbers::Numbers;
 use crate::open::Wanted;
@@ -455,7 +456,11 @@ impl Service {
                 }
                 Ask::Standing => Err(SessionError::Forbidden("ask what parties ask one another".into())),
                 Ask::Open { name: model, manifest, wait } => {
-                    self.open(channel, Wanted { client: key, model, manifest, wait });
+                    self.open(channel, Wanted { client: key, model, manifest, mode: Mode::Live, wait });
+                    return Ok(());
+                }
+                Ask::OpenAs { name: model, manifest, mode, wait } => {
+                    self.open(channel, Wanted { client: key, model, manifest, mode, wait });
                     return Ok(());
                 }
                 ask => {

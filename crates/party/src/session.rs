@@ -13,6 +13,7 @@ use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use cryptflow_wire::{Clock, Guard, Link, LinkOptions, Links, Role, WireError};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::{self, Supply};
 use crate::attested::{Accord, Instance, Proved, Terms, attest, role};
 use crate::audit::{self, Head};
 use crate::deployment::CHANGED;
@@ -22,8 +23,9 @@ use crate::ending::Ending;
 use crate::greeting::{Tell, ready, say};
 use crate::limits::AtOnce;
 use crate::messages::{Manifest, Obstacle, SessionError, elements};
+use crate::mode::Mode;
 use crate::rendezvous::{GLANCE, Rendezvous};
-use crate::serve::{Job, Supply, Weights, agree, check, converse};
+use crate::serve::{Job, Weights, agree, check, converse};
 use crate::site::Site;
 use crate::watch::Reporter;
 
@@ -36,9 +38,16 @@ pub(crate) struct Order {
     pub(crate) model: String,
     /// What all must agree on. It names the client's key.
     pub(crate) manifest: Manifest,
+    /// What the session is for.
+    pub(crate) mode: Mode,
 }
 
 impl Order {
+    /// How many parties take part, the first ones.
+    pub(crate) fn parties(&self) -> usize {
+        self.mode.parties(self.manifest.protocol)
+    }
+
     /// Who comes to this party for the session: its client, and the parties that dial.
     pub(crate) fn rendezvous(&self, site: &Site) -> Rendezvous {
         let parties = site.config.parties.iter().take(site.index).flat_map(|party| party.keys.iter());
@@ -74,6 +83,7 @@ pub(crate) struct Session {
     program: Checked,
     at_once: AtOnce,
     weights: Weights,
+    supply: Supply,
 }
 
 /// What the links of a session are made with, where they are attested.
@@ -130,12 +140,17 @@ impl Session {
         let edition = check(manifest, &program)?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
         part.check(index, &program, CHANGED)?;
-        let at_once = site.config.session.at_once(&program);
+        let at_once = match order.mode {
+            Mode::Live => site.config.session.at_once(&program),
+            // What is dealt ahead is dealt, and used, one run at a time.
+            Mode::Deal | Mode::Dealt { .. } => AtOnce { runs: 1, ..site.config.session.at_once(&program) },
+        };
+        let supply = ahead::supply(&site, &order)?;
         let weights = match common {
             Some(common) => Weights::Prepared(found(common, &program)?),
             None => Weights::Parts(part.weights),
         };
-        Ok(Session { site, room, ending, order, edition, program, at_once, weights })
+        Ok(Session { site, room, ending, order, edition, program, at_once, weights, supply })
     }
 
     /// The program.
@@ -154,7 +169,7 @@ impl Session {
     /// # Errors
     /// Whatever ended the session before its time.
     pub(crate) fn run(
-        self,
+        mut self,
         wish: Wish,
         head: &Head,
         reporter: Reporter,
@@ -175,7 +190,7 @@ impl Session {
         let client = channel.into_link(Arc::default(), patient, guard)?;
 
         let meeting = Meeting { options: &options, deadline, client: &client };
-        let (links, attested) = match self.link(instance, &meeting) {
+        let (links, attested, keys) = match self.link(instance, &meeting) {
             Ok(linked) => linked,
             Err(error) => {
                 client.abort(&error);
@@ -192,11 +207,12 @@ impl Session {
             }
             _ => None,
         };
-        let manifest = &self.order.manifest;
+        let (manifest, mode) = (&self.order.manifest, self.order.mode);
         let agreed = match &accord {
             Some(accord) => accord.agree(&links, manifest),
-            None => agree(&links, manifest),
+            None => agree(&links, manifest, mode),
         };
+        let agreed = agreed.and_then(|()| self.supply.between(manifest.protocol, &keys));
         if let Err(error) = agreed {
             breaker.abort_all(&error);
             return Err(error);
@@ -220,7 +236,7 @@ impl Session {
             check_inputs,
             accord,
             reporter,
-            supply: Supply::Live,
+            supply: self.supply,
         };
         converse(links, &client, job)?;
         Ok(appraisals)
@@ -261,23 +277,24 @@ impl Session {
         Ok(Some((terms, proved, guard)))
     }
 
-    /// The links to the other parties, in the same order everywhere: P0 with P1, P0 with P2, …, P1
+    /// The links to the other parties that take part, and the keys of all, in the same order everywhere: P0 with P1, P0 with P2, …, P1
     /// with P2, … The lower index dials.
     fn link(
         &self,
         instance: Option<Instance>,
         meeting: &Meeting<'_>,
-    ) -> Result<(Links, Option<Attested>), SessionError> {
+    ) -> Result<(Links, Option<Attested>, Vec<Fingerprint>), SessionError> {
         let clock: Arc<Clock> = Arc::default();
-        let (index, parties) = (self.site.index, self.site.config.parties.len());
+        let (index, parties) = (self.site.index, self.order.parties());
+        let mut keys = vec![self.site.config.identity.fingerprint(); parties];
         let mut peers: Vec<_> = (0..parties).map(|_| None).collect();
         let mut links: Vec<Link> = Vec::with_capacity(parties);
         for j in (0..parties).filter(|&j| j != index) {
             let linked = self.link_one(j, instance.as_ref(), meeting, &clock);
             match linked {
-                Ok((link, proved)) => {
+                Ok((link, key, proved)) => {
                     links.push(link);
-                    peers[j] = proved;
+                    (peers[j], keys[j]) = (proved, key);
                 }
                 Err(error) => {
                     links.iter().for_each(|link| link.abort(&error));
@@ -286,7 +303,7 @@ impl Session {
             }
         }
         let attested = instance.map(|instance| Attested { instance, peers });
-        Ok((Links::new(index, links, clock), attested))
+        Ok((Links::new(index, links, clock), attested, keys))
     }
 
     fn link_one(
@@ -295,7 +312,7 @@ impl Session {
         instance: Option<&Instance>,
         meeting: &Meeting<'_>,
         clock: &Arc<Clock>,
-    ) -> Result<(Link, Option<(Terms, Proved)>), SessionError> {
+    ) -> Result<(Link, Fingerprint, Option<(Terms, Proved)>), SessionError> {
         let Meeting { options, deadline, client } = *meeting;
         let (config, index) = (&self.site.config, self.site.index);
         let mut channel = if j > index {
@@ -322,7 +339,8 @@ impl Session {
             Some((terms, proved, guard)) => (Some((terms, proved)), Some(guard)),
             None => (None, None),
         };
-        Ok((channel.into_link(Arc::clone(clock), options.between(index, j), guard)?, proved))
+        let key = channel.peer_fingerprint();
+        Ok((channel.into_link(Arc::clone(clock), options.between(index, j), guard)?, key, proved))
     }
 
     fn dial(&self, j: usize, deadline: Instant, client: &Link) -> Result<Channel, SessionError> {

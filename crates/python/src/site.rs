@@ -1,14 +1,17 @@
 //! Three organisations: what a client's site has of them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptflow::Error;
+use cryptflow::ahead::When;
 use cryptflow::client::Client;
 use cryptflow::patience::Patience;
 use cryptflow::remote;
-use cryptflow::report::Report;
+use cryptflow::report::{DealtAhead, Report};
+use cryptflow_party::code::Code;
 use cryptflow_party::config::LONGEST;
 use cryptflow_party::deployment::{Deployment, check_name};
 use pyo3::prelude::*;
@@ -94,15 +97,16 @@ impl Site {
         })
     }
 
-    /// A model that the parties keep. It waits so many seconds for parties that are busy, or away for a moment.
-    fn model(&self, py: Python<'_>, name: &str, patience: f64) -> PyResult<Deployed> {
-        let limit = seconds(py, patience)?;
+    /// A model that the parties keep. It waits so many seconds for parties that are busy, or away for a moment; where
+    /// `dealt` says that runs are taken which were dealt ahead, and there are any, the party that deals may be away.
+    fn model(&self, py: Python<'_>, name: &str, patience: f64, dealt: &str) -> PyResult<Deployed> {
+        let (limit, dealt) = (seconds(py, patience)?, when(py, dealt)?);
         waiting::work(py, None, |teller| {
             let mut told = |_: &str| teller.go_on();
             let gone = || teller.is_stopped();
             let mut patience = Patience::of(limit, &mut told).unless(&gone);
             let cryptflow::deployed::Described { deployment, program, .. } =
-                self.site.found_in_time(name, &mut patience).map_err(Failure::party)?;
+                self.site.found_when(dealt, name, &mut patience).map_err(Failure::party)?;
             let model = Model {
                 program,
                 weights: None,
@@ -144,43 +148,77 @@ impl Deployed {
         self.deployment.protocol.name()
     }
 
-    /// Runs it, in a session of its own, for which it waits so many seconds at most.
+    /// Runs it, in a session of its own, for which it waits so many seconds at most; on runs that were dealt ahead, as
+    /// `dealt` says.
     fn run(
         &self,
         py: Python<'_>,
         inputs: Vec<Bytes>,
         raw: bool,
         patience: f64,
+        dealt: &str,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Outcome> {
-        let limit = seconds(py, patience)?;
+        let (limit, mut dealt) = (seconds(py, patience)?, when(py, dealt)?);
         let Deployed { site, deployment, model } = self;
         waiting::work(py, progress, |teller| {
             let rows = model.job(inputs)?;
             let (total, protocol) = (rows.steps(), deployment.protocol);
-            let begun = Instant::now();
-            let mut told = |what: &str| {
-                teller.go_on();
-                teller.tell(0, total, || what.into());
+            let runs = rows.runs() as u64;
+            let (client, given, mut report) = loop {
+                let begun = Instant::now();
+                let mut told = |what: &str| {
+                    teller.go_on();
+                    teller.tell(0, total, || what.into());
+                };
+                let gone = || teller.is_stopped();
+                let mut patience = Patience::of(limit, &mut told).unless(&gone);
+                let opened = site.open_when(dealt, deployment, &model.program, runs, &mut patience);
+                let (opened, left) = opened.map_err(Failure::party)?;
+                let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
+                let mut renewal = opened.renewal;
+                let client = Client::join(opened.links, &model.program, &opened.manifest, renewal.is_some());
+                let mut step = |done, step: &_| {
+                    teller.go_on();
+                    teller.tell(done, total, || job::step(step));
+                };
+                let given = client.map_err(Error::from).and_then(|client| {
+                    report.seconds.share = begun.elapsed().as_secs_f64();
+                    let given = rows.run(&client, &mut step, &mut report, &mut renewal)?;
+                    Ok((client, given))
+                });
+                match given {
+                    Ok((client, given)) => {
+                        report.dealt_ahead =
+                            left.map(|left| DealtAhead { left: left - runs, at: BTreeMap::new() });
+                        break (client, given, report);
+                    }
+                    // Others have taken what was left: nothing was computed that counts.
+                    Err(error)
+                        if dealt == When::IfThere && left.is_some() && error.code() == Code::NoDealtRun =>
+                    {
+                        dealt = When::Never;
+                    }
+                    Err(error) => return Err(Failure::party(error)),
+                }
             };
-            let gone = || teller.is_stopped();
-            let mut patience = Patience::of(limit, &mut told).unless(&gone);
-            let opened =
-                site.open(deployment, &model.program, protocol, &mut patience).map_err(Failure::party)?;
-            let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
-            let mut renewal = opened.renewal;
-            let client = Client::join(opened.links, &model.program, &opened.manifest, renewal.is_some());
-            let client = client.map_err(Failure::party)?;
-            report.seconds.share = begun.elapsed().as_secs_f64();
-            let mut step = |done, step: &_| {
-                teller.go_on();
-                teller.tell(done, total, || job::step(step));
-            };
-            let given = rows.run(&client, &mut step, &mut report, &mut renewal).map_err(Failure::party)?;
             report.bytes.share = client.sent();
             report.set_peak_rss(&client.finish().map_err(Failure::party)?);
             model.outcome(&rows, &given, report, raw)
         })
+    }
+}
+
+/// When runs that were dealt ahead are taken.
+fn when(py: Python<'_>, dealt: &str) -> PyResult<When> {
+    match dealt {
+        "if-there" => Ok(When::IfThere),
+        "only" => Ok(When::Only),
+        "never" => Ok(When::Never),
+        other => {
+            let wrong = format!("dealt={other:?}: give \"if-there\", \"only\" or \"never\"");
+            Err(Failure::option(wrong).raise(py))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use cryptflow_gateway::keys::{self, Keys};
 use cryptflow_gateway::{Options, Tls, serve};
 
+use crate::ahead::When;
 use crate::error::{Error, Result};
 use crate::serving::{Plan, Serving};
 
@@ -70,6 +71,10 @@ pub(crate) struct Arguments {
     /// the deadline of the configuration by default.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
+    /// Whether to take runs that were dealt ahead (`cryptflow preprocess --config`), a run a batch, one after another: the
+    /// party that deals need not be there then.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Never)]
+    dealt: When,
     /// How long a session that nobody uses stays open, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     idle: u32,
@@ -130,6 +135,7 @@ fn listen(arguments: Arguments) -> Result<()> {
         patience: arguments
             .patience
             .map_or(site.config().session.deadline, |s| Duration::from_secs(s.into())),
+        dealt: arguments.dealt,
     };
     let labels = arguments.labels.into_iter().collect();
     let models = Arc::new(Serving::new(site, arguments.models, plan, labels)?);

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { keep, deal, stock, .. } = arguments;
     let supply = || match stock {
         Some(folder) => Supply::from_stock(folder, index),
-        None if *deal || keep.is_some() => Ok(Supply::Ahead { folder: keep.clone() }),
+        None if *deal || keep.is_some() => Ok(Supply::ahead(keep.clone())),
         None => Ok(Supply::Live),
     };
     match local::run_party(index, parties, deadline, arguments.network.network()?, supply) {

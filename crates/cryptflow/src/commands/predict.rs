@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ahead::{Ready, When};
 use crate::client::Client;
 use crate::deployed::Described;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::profile::Clocks;
-use crate::report::Report;
+use crate::remote::{Opened, Site};
+use crate::report::{DealtAhead, Report};
 use clap::Args;
 use cryptflow_party::code::Code;
 use cryptflow_party::config::LONGEST;
@@ -35,6 +37,10 @@ pub(crate) struct Arguments {
     /// of them at most. 0 tries once.
     #[arg(long, value_name = "SECONDS", default_value_t = Patience::USUAL.as_secs_f64())]
     patience: f64,
+    /// Whether to take runs that were dealt ahead (`cryptflow preprocess --config`), a run a batch: each serves once,
+    /// and the party that deals need not be there.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::IfThere)]
+    dealt: When,
     #[command(flatten)]
     profiled: Profiled,
     #[command(flatten)]
@@ -57,8 +63,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let mut patience = Patience::of(limit, &mut told);
-    let Described { deployment, program, warning, .. } =
-        site.found_in_time(&arguments.model, &mut patience)?;
+    let (ready, found) = (dealt(arguments, &site, &mut patience)?, &mut None);
+    let Described { deployment, program, warning, .. } = match &ready {
+        Some(ready) => &ready.described,
+        None => found.insert(site.found_in_time(&arguments.model, &mut patience)?),
+    };
     let limit = limit.saturating_sub(waited.elapsed());
     if let Some(warning) = warning {
         eprintln!("warning: {warning}");
@@ -71,22 +80,75 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     let protocol = arguments.protocol.unwrap_or(deployment.protocol);
-    let job = Job::prepare(&program, &arguments.files, &arguments.profiled, Vec::new())?;
+    let job = Job::prepare(program, &arguments.files, &arguments.profiled, Vec::new())?;
     let bar = job.progress();
     bar.set_message("connecting");
 
-    let begun = Instant::now();
+    let runs = job.runs() as u64;
+    let run = |opened: Opened, begun: Instant, site: &Site| {
+        let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
+        let mut renewal = opened.renewal;
+        let mut client = Client::join(opened.links, job.program, &opened.manifest, renewal.is_some())?;
+        arguments.profiled.begin(&mut client)?;
+        report.seconds.share = begun.elapsed().as_secs_f64();
+        let results = job.run(client, &bar, &mut report, None, &mut renewal)?;
+        Ok::<_, Error>((results, report))
+    };
     let mut told = |what: &str| bar.set_message(what.to_string());
-    let opened = site.open(&deployment, job.program, protocol, &mut Patience::of(limit, &mut told))?;
-    let mut report = Report { session: Some(site.session(&opened)), ..Report::of(protocol) };
-    let mut renewal = opened.renewal;
-    let mut client = Client::join(opened.links, job.program, &opened.manifest, renewal.is_some())?;
-    arguments.profiled.begin(&mut client)?;
-    report.seconds.share = begun.elapsed().as_secs_f64();
-    let results = job.run(client, &bar, &mut report, None, &mut renewal)?;
+    let mut patience = Patience::of(limit, &mut told);
+    let taken = match &ready {
+        None => None,
+        Some(ready) => {
+            let begun = Instant::now();
+            let opened = ready.open(runs, &mut patience);
+            match opened.and_then(|(opened, _)| run(opened, begun, ready.site())) {
+                Ok((results, mut report)) => {
+                    report.dealt_ahead = Some(left(ready, runs));
+                    Some((results, report))
+                }
+                Err(error) if arguments.dealt != When::Only && error.code() == Code::NoDealtRun => {
+                    eprintln!("{error}: P{} deals while the model runs", ready.at.len());
+                    None
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let (results, mut report) = match taken {
+        Some(taken) => taken,
+        None => {
+            let begun = Instant::now();
+            run(site.open(deployment, job.program, protocol, &mut patience)?, begun, &site)?
+        }
+    };
     if report.session.as_ref().is_some_and(|session| session.insecure_simulated_tee) {
         eprintln!("INSECURE: the parties' evidence is simulated; it proves nothing");
     }
-    arguments.profiled.conclude(&program, &mut report, Clocks::Several)?;
+    arguments.profiled.conclude(program, &mut report, Clocks::Several)?;
     job.conclude(report, &results, &arguments.files, None)
+}
+
+/// Runs that were dealt ahead, where such are wanted, and where there are any, or must be.
+fn dealt(arguments: &Arguments, site: &Site, patience: &mut Patience<'_>) -> Result<Option<Ready>> {
+    let Arguments { model, protocol, dealt, profiled, .. } = arguments;
+    match dealt {
+        When::Only if profiled.is_wanted() => {
+            Err(Error::new("--dealt only: runs that were dealt ahead have no time line (--profile, --trace)"))
+        }
+        When::IfThere if profiled.is_wanted() => Ok(None),
+        When::IfThere | When::Only | When::Never => site.ready(*dealt, model, *protocol, 1, patience),
+    }
+}
+
+/// What is left of them, as the evaluators say, or as it was before, less what was taken.
+fn left(ready: &Ready, taken: u64) -> DealtAhead {
+    let (left, at) = match ready.now() {
+        Ok(now) => (now.left(), now.at),
+        Err(_) => (
+            ready.left().saturating_sub(taken),
+            ready.at.iter().map(|left| left.saturating_sub(taken)).collect(),
+        ),
+    };
+    let at = at.into_iter().enumerate().map(|(party, left)| (format!("p{party}"), left)).collect();
+    DealtAhead { left, at }
 }

@@ -34,9 +34,14 @@ impl Profiled {
         self.trace.iter().try_for_each(|path| file::check_writable(path).map_err(Error::new))
     }
 
+    /// Whether anything is.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.profile || self.trace.is_some()
+    }
+
     /// Asks the parties for what is shown.
     pub(crate) fn begin(&self, client: &mut Client<'_>) -> Result<()> {
-        match self.profile || self.trace.is_some() {
+        match self.is_wanted() {
             true => client.profile().map_err(Error::from),
             false => Ok(()),
         }

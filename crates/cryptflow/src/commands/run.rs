@@ -1,6 +1,7 @@
 //! `cryptflow run`: a compiled model on inputs that no party sees, between processes on this
 //! machine, one a party.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -81,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     report.network = network.map(Into::into);
     arguments.profiled.conclude(&program, &mut report, Clocks::One)?;
     if let Some(dealt) = &dealt {
-        report.dealt_ahead = Some(DealtAhead { left: dealt.left()? });
+        report.dealt_ahead = Some(DealtAhead { left: dealt.left()?, at: BTreeMap::new() });
     }
     job.conclude(report, &results, &arguments.files, Some(&weights))
 }

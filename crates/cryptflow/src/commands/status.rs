@@ -4,8 +4,10 @@ use crate::error::{Error, Result};
 use crate::mixed::older;
 use crate::usable::{Unusable, of_others, unusable};
 use clap::Args;
+use cryptflow_figures::table::bytes;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::Status;
+use cryptflow_party::stock::Stocked;
 use serde_json::json;
 
 use super::site::Where;
@@ -28,6 +30,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = arguments.site.site()?.at_lane(arguments.lane)?;
     let statuses = site.status();
+    // Those that are older say nothing of it, and whoever is away is named anyway.
+    let dealt: Vec<Vec<Stocked>> =
+        site.stocks(None).into_iter().map(std::result::Result::unwrap_or_default).collect();
     let policy = site.policy();
     let simulated = site.allows_insecure_simulated();
     let mut wrong = unusable(&statuses, policy);
@@ -41,6 +46,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                         object["messages"] = json!(site.spoken(index).map(Edition::number));
                         object["policy"] = json!(status.policy.map(hex::encode));
                         object["status"] = json!(status);
+                        let stocks = dealt.get(index).into_iter().flatten().map(|stock| {
+                            json!({ "model": stock.model, "stock": hex::encode(stock.stock), "left": stock.left(),
+                                "bytes": stock.bytes, "trouble": stock.found.as_ref().err() })
+                        });
+                        object["dealt_ahead"] = stocks.collect();
                     }
                     Err(error) => {
                         object["error"] = json!(error.to_string());
@@ -59,6 +69,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             if let Ok(status) = status {
                 let spoken = site.spoken(index);
                 lines.extend(described(status, spoken, policy.is_some()));
+                lines.extend(dealt.get(index).into_iter().flatten().map(|stock| {
+                    let (model, size) = (&stock.model, bytes(stock.bytes));
+                    match &stock.found {
+                        Ok(_) => format!("    dealt ahead for {model}: {} runs left, {size}", stock.left()),
+                        Err(reason) => format!("    dealt ahead for {model}: of no use: {reason}"),
+                    }
+                }));
                 let (name, own) = (site.config().party_name(index), site.config().session.messages);
                 lines.extend(
                     spoken

@@ -7,6 +7,7 @@ use cryptflow_figures::table::bytes;
 use cryptflow_party::attested::Trust;
 use cryptflow_party::code::Code;
 use cryptflow_party::config::Config;
+use cryptflow_party::store::Store;
 use cryptflow_wire::Role;
 use cryptflow_wire::tls::exposed;
 
@@ -124,6 +125,37 @@ pub(super) fn disk(config: &Config) -> Vec<Finding> {
                 let advice = "let this user at it, who must be the one that runs the party";
                 found.push(Finding::failed("disk", Code::Storage, message, advice));
             }
+        }
+    }
+    found
+}
+
+/// Runs that were dealt ahead, as a party keeps them.
+pub(super) fn dealt(config: &Config, party: usize) -> Vec<Finding> {
+    let store = Store::look_at(&config.store, party);
+    let mut found = Vec::new();
+    // What is wrong with the store is said elsewhere.
+    for name in store.names().unwrap_or_default() {
+        match store.stocks(&name, config) {
+            Err(error) => {
+                found.push(Finding::failed(
+                    "dealt ahead",
+                    Code::from(&error),
+                    error,
+                    "look at the folder's disk",
+                ));
+            }
+            Ok(stocks) => found.extend(stocks.into_iter().map(|stock| match &stock.found {
+                Ok(_) => Finding::ok(
+                    "dealt ahead",
+                    format!("{name}: {} runs are left, {}", stock.left(), bytes(stock.bytes)),
+                ),
+                Err(reason) => Finding::warning(
+                    "dealt ahead",
+                    format!("{name}: {reason}"),
+                    "remove that folder, and have runs dealt anew: cryptflow preprocess",
+                ),
+            })),
         }
     }
     found

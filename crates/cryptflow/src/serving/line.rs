@@ -4,6 +4,7 @@
 //! when it is needed and closed when nobody has asked for a while; a request that fails before anything of it
 //! was computed is tried again, in another session.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,11 +18,12 @@ use super::Plan;
 use super::model::{LabelsOf, Served};
 use super::question::{Found, Question};
 use super::queue::{Full, Next, Queue};
+use crate::ahead::When;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::patience::Patience;
 use crate::remote::Site;
-use crate::report::Report;
+use crate::report::{DealtAhead, Report};
 
 /// Waits between attempts: the first, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -162,7 +164,8 @@ impl Shared {
         if let Some(served) = self.known() {
             return Ok(served);
         }
-        let served = Arc::new(Served::new(self.site.found(&self.name)?, &self.labels)?);
+        let found = self.site.found_when(self.plan.dealt, &self.name, &mut Patience::none())?;
+        let served = Arc::new(Served::new(found, &self.labels)?);
         *self.served.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), Arc::clone(&served)));
         Ok(served)
@@ -243,7 +246,11 @@ impl Shared {
     /// was deployed since, which is returned; or until it fails: then with the request that it failed at.
     fn session(&self, work: Work) -> std::result::Result<Option<Work>, Box<(Work, Error)>> {
         let mut work = Some(work);
-        let result = self.conversation(&mut work);
+        let mut result = self.conversation(&mut work, self.plan.dealt);
+        let none_left = |error: &Error| error.code() == Code::NoDealtRun;
+        if self.plan.dealt == When::IfThere && work.is_some() && result.as_ref().is_err_and(none_left) {
+            result = self.conversation(&mut work, When::Never);
+        }
         match (result, work) {
             (Err(error), Some(work)) => Err(Box::new((work, error))),
             // One that fails with nothing to do is begun again when there is.
@@ -251,10 +258,13 @@ impl Shared {
         }
     }
 
-    fn conversation(&self, current: &mut Option<Work>) -> Result<()> {
+    fn conversation(&self, current: &mut Option<Work>, dealt: When) -> Result<()> {
         let served = self.served()?;
         let Served { deployment, program, .. } = &*served;
         let protocol = deployment.protocol;
+        // Of one that does not go with the model, it is said below.
+        let job = current.as_mut().and_then(|work| work.question.job(&served).ok());
+        let runs = job.map_or(1, |job| job.runs() as u64);
         let left = current.as_ref().map(|work| work.until.saturating_duration_since(Instant::now()));
         let stop = current.as_ref().map(|work| work.stop.clone());
         let mut happened = |event| {
@@ -266,7 +276,7 @@ impl Shared {
         let gone = || stop.as_ref().is_some_and(Stop::is_stopped);
         let mut told = |what: &str| happened(Event::Delayed { reason: what.into() });
         let mut patience = Patience::of(left.unwrap_or_default(), &mut told).unless(&gone);
-        let opened = self.site.open(deployment, program, protocol, &mut patience)?;
+        let (opened, mut runs_left) = self.site.open_when(dealt, deployment, program, runs, &mut patience)?;
         let session = self.site.session(&opened);
         let mut renewal = opened.renewal;
         let client = Client::join(opened.links, program, &opened.manifest, renewal.is_some())?;
@@ -287,6 +297,12 @@ impl Shared {
                         continue;
                     }
                 };
+                let runs = job.runs() as u64;
+                if runs_left.is_some_and(|left| left < runs) {
+                    // Another session takes from what else was dealt, or goes on without.
+                    let _ = client.finish();
+                    return Ok(());
+                }
                 if stop.is_stopped() {
                     // The session has nothing to do with it yet.
                     *current = None;
@@ -306,8 +322,18 @@ impl Shared {
                         *current = None;
                         return Ok(());
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        if error.code() == Code::NoDealtRun {
+                            // Others have taken what was left: nothing was computed.
+                            *lost -= 1;
+                        }
+                        return Err(error);
+                    }
                 };
+                if let Some(left) = &mut runs_left {
+                    *left -= runs;
+                    report.dealt_ahead = Some(DealtAhead { left: *left, at: BTreeMap::new() });
+                }
                 let exchanged = before.iter().zip(client.meters()).map(|(before, after)| Exchanged {
                     sent: after.sent_bytes - before.sent_bytes,
                     received: after.received_bytes - before.received_bytes,

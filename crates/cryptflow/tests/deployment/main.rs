@@ -13,6 +13,7 @@ mod several;
 
 mod acts;
 mod admission;
+mod ahead;
 mod attacks;
 mod attested;
 mod cluster;

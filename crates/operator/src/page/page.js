@@ -76,11 +76,12 @@ function code(text) {
 
 // The versions of a model, a row each; what is wrong with them all, where they cannot be read.
 function versions(model) {
-  if (model.versions.length === 0) return [[model.name, "–", element("span", model.damage, "bad"), "–", "–", "–", "–", "–"]];
+  if (model.versions.length === 0) return [[model.name, "–", element("span", model.damage, "bad"), "–", "–", "–", "–", "–", "–"]];
   return model.versions.map((x) => [model.name, x.generation,
     x.damage !== null ? element("span", `${x.state}: ${x.damage}`, "bad")
       : element("span", x.digest === null ? `${x.state === "staged" ? "staged: " : ""}removed` : x.state, x.state === "used" ? "good" : "quiet"),
     x.protocol || "–", x.digest === null ? "–" : code(x.digest), x.bytes === null ? "–" : size(x.bytes),
+    x.state === "used" && model.dealt_bytes > 0 ? `${model.dealt_runs} runs, ${size(model.dealt_bytes)}` : "–",
     new Date(x.time * 1000).toLocaleString(), x.client]);
 }
 
@@ -122,7 +123,7 @@ function show(said) {
   $("mixed").textContent = older.length === 0 ? "" : `${older.map((x) => `P${x.index}`).join(" and ")} ` +
     `${older.length === 1 ? "speaks" : "speak"} older messages than this party, which speaks version ${p.messages}: sessions speak ` +
     "the newest that all speak. They work; upgrade the others, or remove session.messages where it is set.";
-  table("models", [["name"], ["version", true], ["state"], ["protocol"], ["digest"], ["size", true], ["from"], ["by"]],
+  table("models", [["name"], ["version", true], ["state"], ["protocol"], ["digest"], ["size", true], ["dealt ahead", true], ["from"], ["by"]],
     s.models.flatMap(versions), "None is deployed here.");
   const rows = (of, unit) => Object.entries(of).map(([what, count]) => [what, unit(count)]);
   const count = (n) => n;

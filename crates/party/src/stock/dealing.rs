@@ -7,8 +7,11 @@ use cryptflow_program::{Checked, digest};
 use cryptflow_wire::{LinkOptions, Links};
 use zeroize::Zeroizing;
 
-use super::{Left, MOST_RUNS, Making, Portion, Stock, StockError, guard, number};
+use super::{Left, MOST_RUNS, Making, Portion, Stock, StockError, Taking, guard, number};
 use crate::messages::{Obstacle, SessionError, elements};
+
+/// Bytes that the files of a run take beside what is dealt, about.
+const BESIDE: u64 = 1024;
 
 /// What is to be dealt.
 pub(crate) struct Order<'a> {
@@ -27,6 +30,11 @@ impl Order<'_> {
         let check = if self.check_inputs { input_check(self.program, &costs) } else { Cost::FREE };
         let all = estimate(self.program, &costs)?.total + check;
         Ok(all.bytes.between(dealer, party))
+    }
+
+    /// What an evaluator keeps of one run: what it is sent, the key, and what sealing adds.
+    pub(crate) fn size<D: Definition>(&self, definition: &D, party: Party) -> Result<u64, SessionError> {
+        Ok(self.due(definition, party)?.saturating_add(BESIDE))
     }
 
     /// Whether so many runs can be dealt.
@@ -128,14 +136,14 @@ fn deal_run<P: Protocol>(
 pub(crate) fn take<D: Definition>(
     definition: &D,
     links: &Links,
-    stock: &mut Stock,
+    stock: &Stock,
     scope: &Scope,
 ) -> Result<(D::Protocol, Links), SessionError> {
     let (own, dealer) = (Party::new(links.index()), dealer::<D>()?);
-    let left = agree(links, stock)?;
+    let (taking, left) = agree(links, stock)?;
     let Portion { run, messages, secret } = match left.count() {
         0 => return Err(StockError::UsedUp(stock.folder.clone()).into()),
-        _ => stock.take(left.next)?,
+        _ => taking.take(left.next)?,
     };
     let number = number(stock.stock(), run);
     let name = format!("the file of what {dealer} dealt for run {run}");
@@ -152,16 +160,27 @@ pub(crate) fn take<D: Definition>(
     Ok((definition.begin_ahead(links.clone(), &scope, keys)?, links))
 }
 
-/// The evaluators tell each other what is left: the runs that all of them have.
-fn agree(links: &Links, stock: &Stock) -> Result<Left, SessionError> {
+/// The evaluators tell each other what is left: the runs that all of them have. Until one is taken, other sessions
+/// are kept out: at an evaluator once those before it have kept them out, so that no two sessions wait for each
+/// other.
+fn agree<'a>(links: &Links, stock: &'a Stock) -> Result<(Taking<'a>, Left), SessionError> {
     let said =
         |left: Left| [stock.stock().as_slice(), &left.next.to_le_bytes(), &left.last.to_le_bytes()].concat();
-    let mut left = stock.left;
-    for other in links.others() {
-        links.to(other).send(said(stock.left))?;
+    let none = said(Left { next: 1, last: 0 }).len();
+    let hear = |other| links.to(other).recv(none);
+    let mut heard = Vec::new();
+    for other in links.others().filter(|other| *other < links.index()) {
+        heard.push((other, hear(other)?));
     }
+    let taking = stock.taking()?;
     for other in links.others() {
-        let theirs = links.to(other).recv(said(stock.left).len())?;
+        links.to(other).send(said(taking.left))?;
+    }
+    for other in links.others().filter(|other| *other > links.index()) {
+        heard.push((other, hear(other)?));
+    }
+    let mut left = taking.left;
+    for (other, theirs) in heard {
         let (of, rest) = theirs.split_at(stock.stock().len());
         let (words, _) = rest.as_chunks::<8>();
         let &[next, last] = words else { return Err(StockError::UsedUp(stock.folder.clone()).into()) };
@@ -170,5 +189,5 @@ fn agree(links: &Links, stock: &Stock) -> Result<Left, SessionError> {
         }
         left = left.both(Left { next: u64::from_le_bytes(next), last: u64::from_le_bytes(last) });
     }
-    Ok(left)
+    Ok((taking, left))
 }

@@ -7,7 +7,8 @@
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,11 @@ use super::{LEDGER, StockError, synced};
 
 /// Longest ledger: so many lines no stock has.
 const LONGEST: u64 = 64 << 20;
+
+/// How long a session waits for others that take a run: they wait for one another, but not for clients.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// The first line.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
@@ -72,14 +78,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// Opens it, to take runs.
+    /// Opens it, to take a run, once nobody else does.
     pub(super) fn open(folder: &Path, stock: &[u8; 32]) -> Result<Ledger, StockError> {
         let mut file = Ledger::file(folder, OpenOptions::new().read(true).write(true))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StockError::Held(folder.into())),
-            Err(TryLockError::Error(source)) => {
-                return Err(StockError::Io { path: folder.join(LEDGER), source });
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(GLANCE),
+                Err(TryLockError::WouldBlock) => return Err(StockError::Held(folder.into())),
+                Err(TryLockError::Error(source)) => {
+                    return Err(StockError::Io { path: folder.join(LEDGER), source });
+                }
             }
         }
         let (taken, end) = read(&mut file, folder, stock)?;

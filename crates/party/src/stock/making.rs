@@ -1,6 +1,6 @@
 //! Making a stock.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use cryptflow_mpc::Party;
@@ -10,7 +10,8 @@ use cryptflow_wire::Keeper;
 use zeroize::Zeroizing;
 
 use super::ledger::Ledger;
-use super::{LABEL, Label, MESSAGES, SECRET, SECRET_LEN, StockError, file_of, guard, number, synced};
+use super::shelf::sweep_one;
+use super::{LABEL, Label, MAKING, MESSAGES, SECRET, SECRET_LEN, StockError, file_of, guard, number, synced};
 use crate::store::{free, restrict};
 
 /// What marks a folder as one that backups leave out (bford.info/cachedir).
@@ -18,10 +19,23 @@ const TAG: &str = "CACHEDIR.TAG";
 const TAGGED: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
                       # Dealt runs that serve once: a copy of this folder is refused.\n";
 
+/// A file that is there, and locked as long as it is open.
+fn locked(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
 /// A stock that grows.
 pub(crate) struct Making {
     folder: PathBuf,
     label: Label,
+    /// Locked as long as it grows.
+    growing: File,
 }
 
 impl Making {
@@ -40,7 +54,8 @@ impl Making {
         if let Some(free) = free(folder).filter(|free| *free < needed) {
             return Err(StockError::NoSpace { folder: folder.into(), needed, free });
         }
-        let making = Making { folder: folder.into(), label };
+        let growing = locked(&folder.join(MAKING)).map_err(fail)?;
+        let making = Making { folder: folder.into(), label, growing };
         making.write(TAG, TAGGED.as_bytes())?;
         Ledger::create(folder, &making.label.stock)?;
         let label = serde_json::to_vec_pretty(&making.label)
@@ -52,6 +67,18 @@ impl Making {
     /// The file of this name in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// It grows no more, as this came of it: what is whole stays, and nothing where no run is.
+    ///
+    /// # Errors
+    /// What it was given.
+    pub(crate) fn end<E>(self, made: Result<(), E>) -> Result<(), E> {
+        let Making { folder, growing, .. } = self;
+        drop(growing);
+        // What stays is found by the next dealing.
+        let _ = sweep_one(&folder);
+        made
     }
 
     /// Writes a run, message by message as `dealt` gives them, behind the key with the dealer. It is on the

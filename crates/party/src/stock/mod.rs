@@ -7,15 +7,18 @@
 //! | `N.messages` | what the dealer sent for run N, sealed; its first message is the evaluator's key with the dealer |
 //! | `N.secret` | what that is sealed with; it appears last |
 //! | `weights.part` | the evaluator's part of the weights, where they are kept nowhere else |
+//! | `making` | is there, and locked, as long as the stock grows |
 //! | `CACHEDIR.TAG` | has backups leave the folder out |
 //!
 //! Pads that served twice show what they hid. So a run is taken by a mark in the ledger that is on the disk
 //! before a byte of the run is read, and the ledger of a copy is refused. The files of a run that is taken
-//! lose their names, too, but it is the ledger that says what is. `making.rs` makes stocks, `dealing.rs` is what parties say to each other meanwhile.
+//! lose their names, too, but it is the ledger that says what is. `making.rs` makes stocks, `dealing.rs` is what parties say to each other meanwhile,
+//! `shelf.rs` is about all stocks of a model.
 
 mod dealing;
 mod ledger;
 mod making;
+mod shelf;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -32,6 +35,9 @@ use crate::limits::size;
 pub(crate) use dealing::{Order, deal, take};
 pub(crate) use making::Making;
 
+pub use shelf::Stocked;
+pub(crate) use shelf::{bytes, stocked, sweep};
+
 use ledger::Ledger;
 
 const FORMAT: &str = "cryptflow-stock-1";
@@ -39,9 +45,13 @@ const LABEL: &str = "stock.json";
 const LEDGER: &str = "ledger";
 const MESSAGES: &str = "messages";
 const SECRET: &str = "secret";
+const MAKING: &str = "making";
 
 /// The evaluator's part of the weights, in the folder.
 pub(crate) const WEIGHTS: &str = "weights.part";
+
+/// What differs where a stock was dealt to others.
+const KEYS: &str = "pair of parties: one of them has another key by now";
 
 /// Bytes of what a run's messages are sealed with.
 const SECRET_LEN: usize = 32;
@@ -67,6 +77,9 @@ pub struct Label {
     pub deployment: [u8; 32],
     /// Whether the runs begin with the check of inputs.
     pub check_inputs: bool,
+    /// What follows from the keys of all evaluators, where these belong to several organisations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<String>,
 }
 
 impl Label {
@@ -78,7 +91,12 @@ impl Label {
         deployment: [u8; 32],
         check_inputs: bool,
     ) -> Label {
-        Label { format: FORMAT.into(), stock, party, protocol, deployment, check_inputs }
+        Label { format: FORMAT.into(), stock, party, protocol, deployment, check_inputs, parties: None }
+    }
+
+    /// The same, for evaluators with these keys.
+    pub(crate) fn of(self, parties: Option<[u8; 32]>) -> Label {
+        Label { parties: parties.map(hex::encode), ..self }
     }
 
     fn read(folder: &Path) -> Result<Label, StockError> {
@@ -129,8 +147,8 @@ pub enum StockError {
         .0.display()
     )]
     Copied(PathBuf),
-    /// Somebody takes from it.
-    #[error("{}: another session uses these dealt runs", .0.display())]
+    /// Somebody takes from it, and does not come to an end.
+    #[error("{}: another session has been taking one of these dealt runs for long", .0.display())]
     Held(PathBuf),
     /// A stock for something else.
     #[error("{}: these runs were dealt for another {what}; have runs dealt for this one", folder.display())]
@@ -161,6 +179,25 @@ pub enum StockError {
         /// Bytes that are free.
         free: u64,
     },
+    /// More than the operator allows.
+    #[error(
+        "{} more of dealt runs would be kept here, and {} may be (models.dealt_mb), of which {} are taken",
+        size(*needed), size(*most), size(*taken)
+    )]
+    TooMuch {
+        /// Bytes of all runs.
+        needed: u64,
+        /// Bytes that all dealt runs of the party may take.
+        most: u64,
+        /// Bytes that they take.
+        taken: u64,
+    },
+    /// Parties that attest what they run.
+    #[error("attested parties deal while a program runs, and have nothing dealt ahead")]
+    Attested,
+    /// A party that takes no part in a session of dealt runs.
+    #[error("P{0} has nothing to do in a session of runs that were dealt ahead")]
+    NoEvaluator(usize),
     /// More or less was dealt than the protocol's formulas say.
     #[error("{dealer} dealt other than the program demands: {dealt} bytes of {due}")]
     Amount {
@@ -222,12 +259,19 @@ fn file_of(run: u64, kind: &str) -> String {
     format!("{run:06}.{kind}")
 }
 
-/// An evaluator's stock, which this session alone takes from.
+/// An evaluator's stock. Several sessions may take from it, one run at a time.
 pub struct Stock {
     folder: PathBuf,
     label: Label,
+    /// The last run that is known to be there.
+    last: u64,
+}
+
+/// A stock that nobody else takes from meanwhile.
+pub(crate) struct Taking<'a> {
+    stock: &'a Stock,
     ledger: Ledger,
-    left: Left,
+    pub(crate) left: Left,
 }
 
 /// What was dealt to an evaluator for one run.
@@ -241,16 +285,28 @@ impl Stock {
     /// Opens a party's stock.
     ///
     /// # Errors
-    /// There is none, it cannot be used, or another session uses it.
+    /// There is none, or it cannot be used.
     pub fn open(folder: &Path, party: usize) -> Result<Stock, StockError> {
         let label = Label::read(folder)?;
         if label.party != party {
             return Err(StockError::Different { folder: folder.into(), what: "party" });
         }
-        let ledger = Ledger::open(folder, &label.stock)?;
-        clear(folder, ledger.taken())?;
-        let left = left(folder, ledger.taken());
-        Ok(Stock { folder: folder.into(), label, ledger, left })
+        let mut stock = Stock { folder: folder.into(), label, last: 0 };
+        let taking = stock.taking()?;
+        clear(folder, taking.ledger.taken())?;
+        stock.last = taking.left.last;
+        Ok(stock)
+    }
+
+    /// Whether it was dealt to evaluators with these keys.
+    ///
+    /// # Errors
+    /// It was dealt to others.
+    pub(crate) fn between(&self, parties: &[u8; 32]) -> Result<(), StockError> {
+        match self.label.parties == Some(hex::encode(parties)) {
+            true => Ok(()),
+            false => Err(self.different(KEYS)),
+        }
     }
 
     /// Whether it is for this.
@@ -284,18 +340,36 @@ impl Stock {
         self.folder.join(name)
     }
 
+    /// Keeps other sessions from it, as soon as they are done.
+    ///
+    /// # Errors
+    /// They are not done for long, or it cannot be used.
+    fn taking(&self) -> Result<Taking<'_>, StockError> {
+        let ledger = Ledger::open(&self.folder, &self.label.stock)?;
+        let next = ledger.taken() + 1;
+        // Runs are dealt one after another, and none comes back.
+        let left =
+            if next <= self.last { Left { next, last: self.last } } else { left(&self.folder, next - 1) };
+        Ok(Taking { stock: self, ledger, left })
+    }
+
+    fn stock(&self) -> &[u8; 32] {
+        &self.label.stock
+    }
+}
+
+impl Taking<'_> {
     /// Takes a run, and wastes those before it. From here on nobody can take it again, whatever happens.
     ///
     /// # Errors
     /// It was taken, it is not there, or the disk fails: it is wasted then.
-    fn take(&mut self, run: u64) -> Result<Portion, StockError> {
-        let Left { next, last } = self.left;
+    fn take(mut self, run: u64) -> Result<Portion, StockError> {
+        let (Left { next, last }, folder) = (self.left, &self.stock.folder);
         if run < next || run > last {
-            return Err(StockError::UsedUp(self.folder.clone()));
+            return Err(StockError::UsedUp(folder.clone()));
         }
         self.ledger.mark(run)?;
-        self.left.next = run + 1;
-        let path = |run, kind| self.folder.join(file_of(run, kind));
+        let path = |run, kind| folder.join(file_of(run, kind));
         let open = |kind| {
             let path = path(run, kind);
             File::open(&path).map_err(|source| StockError::Io { path, source })
@@ -310,10 +384,6 @@ impl Stock {
         file.read_exact(secret.as_mut_slice())
             .map_err(|source| StockError::Io { path: path(run, SECRET), source })?;
         Ok(Portion { run, messages, secret })
-    }
-
-    fn stock(&self) -> &[u8; 32] {
-        &self.label.stock
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `N.staged` | version N, which this party has signed to hold; as JSON ([`Version`]) |
 //! | `N.version` | version N, committed, with what all parties have signed |
 //! | `DIGEST.arriving` | a part that arrives |
+//! | `DIGEST.dealt` | folder: runs that were dealt ahead for this deployment ([`crate::stock`]), as long as it is used |
 //!
 //! Beside the models, the folder `notes` has what the operator did to the store while the party ran ([`Removal`]).
 //!
@@ -18,6 +19,7 @@ mod file;
 mod notes;
 mod repair;
 mod room;
+mod stocks;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -29,10 +31,11 @@ use cryptflow_program::write_secret;
 pub use file::{PartWriter, read as read_part, write as write_part};
 pub use notes::Removal;
 pub use room::NoSpace;
-pub(crate) use room::free;
+pub(crate) use room::{free, room};
 
 use crate::deployment::{Deployment, Part, check_name};
 use crate::holding::Held;
+use crate::stock::StockError;
 use crate::versions::{Content, Kept, Model, Version, used};
 
 /// A folder of a model ends in this, the files in it in those.
@@ -99,6 +102,9 @@ pub enum StoreError {
         /// The newest that is here.
         newest: u64,
     },
+    /// Runs that were dealt ahead.
+    #[error(transparent)]
+    Stock(#[from] StockError),
     /// The disk has no room for a part.
     #[error(transparent)]
     NoSpace(#[from] NoSpace),
@@ -355,6 +361,8 @@ impl Store {
         self.write(name, &version, VERSION)?;
         let staged = self.record(name, generation, STAGED)?;
         removed(&staged)?;
+        // What stays of it is of no use, and is swept away when the party starts.
+        let _ = self.drop_stocks(name);
         if version.content == Content::Removed {
             // All parties have promised that there is no way back.
             self.keep_from(name, generation)?;

@@ -58,6 +58,8 @@ impl Store {
                 removed(&self.record(name, *generation, super::STAGED)?)?;
             }
         }
+        self.drop_stocks(name)?;
+        self.sweep_stocks(name)?;
         self.drop_parts(name, &versions.values().map(|(version, _)| version).collect::<Vec<_>>())?;
         if versions.is_empty() {
             // Only where nothing is left in it.

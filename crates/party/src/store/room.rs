@@ -44,7 +44,7 @@ pub(crate) fn free(folder: &Path) -> Option<u64> {
 
 /// Whether a folder's disk has room for so many bytes, and the reserve: what is configured, or a share of the disk. A
 /// system that does not say is taken to have it: what is full is found out while writing.
-pub(super) fn room(folder: &Path, needed: u64, reserve: Option<u64>) -> Result<(), StoreError> {
+pub(crate) fn room(folder: &Path, needed: u64, reserve: Option<u64>) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
         let Ok(system) = rustix::fs::statvfs(folder) else { return Ok(()) };

@@ -128,7 +128,9 @@ impl Service {
                 | Ask::Remove { .. }
                 | Ask::Still
                 | Ask::Settle { .. }
-                | Ask::Open { .. } => {
+                | Ask::Open { .. }
+                | Ask::OpenAs { .. }
+                | Ask::Dealt { .. } => {
                     let reason = "a party is no client here".to_string();
                     self.watch.refused(Code::Forbidden);
                     return say(&mut channel, &Tell::Refused { code: Code::Forbidden, reason });

@@ -13,6 +13,7 @@ use super::{Running, locked, resident};
 use crate::code::Code;
 use crate::service::Service;
 use crate::site::Site;
+use crate::stock::Stocked;
 use crate::versions::{self, Content};
 
 impl Watched for Service {
@@ -38,7 +39,7 @@ impl Watched for Service {
                 waiting: occupancy.waiting,
             },
             peers: self.peers(site),
-            models: kept.models.iter().filter_map(model).collect(),
+            models: kept.models.iter().filter_map(|kept| model(site, kept)).collect(),
             audit: Audit { entries, head: hex::encode(head), writable },
             memory,
             files: Files {
@@ -153,13 +154,15 @@ fn session(running: &Running) -> Session {
 }
 
 /// A model, where anything is kept of it but that it was removed.
-fn model(kept: &versions::Model) -> Option<Model> {
+fn model(site: &Site, kept: &versions::Model) -> Option<Model> {
     let all = kept.versions.as_deref().unwrap_or_default();
     if kept.versions.is_ok() && all.iter().all(|kept| kept.version.content == Content::Removed) {
         return None;
     }
     let used = versions::used(all).map(|used| used.version.generation);
     let (protocol, digest) = kept.served().unzip();
+    // Those that cannot be read are none that are left.
+    let stocks = site.store.stocks(&kept.name, &site.config).unwrap_or_default();
     Some(Model {
         name: kept.name.clone(),
         protocol: protocol.map(|protocol| protocol.to_string()).unwrap_or_default(),
@@ -167,6 +170,8 @@ fn model(kept: &versions::Model) -> Option<Model> {
         damage: kept.damage().map(String::from),
         used,
         versions: all.iter().map(|kept| version(kept, used)).collect(),
+        dealt_runs: stocks.iter().map(Stocked::left).sum(),
+        dealt_bytes: stocks.iter().map(|stock| stock.bytes).sum(),
     })
 }
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use crate::mode::Mode;
 use crate::session::Order;
 use crate::site::Site;
 
@@ -38,6 +39,10 @@ impl InCommon {
 impl Commons {
     /// For a session of this model. Whoever else comes meanwhile waits until they are made.
     pub(super) fn of(&self, site: &Site, order: &Order) -> Arc<InCommon> {
+        if order.mode == Mode::Deal {
+            // Its dealer deals of its part itself, and is no reason to keep memory for others.
+            return Arc::default();
+        }
         let manifest = &order.manifest;
         let model = (order.model.clone(), manifest.deployment, manifest.protocol.name());
         let common = {

@@ -28,7 +28,7 @@ pub(crate) enum Instruction {
     /// What the party is.
     Site(Source),
     /// What to prepare. Where sessions have the model's weights in common, the memory comes with it.
-    Prepare(Order),
+    Prepare(Box<Order>),
     /// The session is written down: the head of the party's log. The connection over which the client
     /// has asked for it comes with it.
     Begin(Head),

@@ -129,7 +129,7 @@ fn listen(
                     let room = Arc::new(order.rendezvous(&site));
                     inside = Some((Arc::clone(&room), Route::to_session(&order.manifest.session)));
                     // Where nobody takes it, this process is about to end.
-                    let _ = orders.send((order, room, came));
+                    let _ = orders.send((*order, room, came));
                 }
                 (Instruction::Begin(head), _) => {
                     let Some(Ok(wish)) = came.map(|asked| Wish::over(asked.into())) else { break };

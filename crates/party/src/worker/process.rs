@@ -143,7 +143,7 @@ impl Pool {
         let socket = running.door.control.socket();
         socket.set_read_timeout(Some(patience)).map_err(none)?;
         let weights = self.commons.of(site, &order);
-        running.tell(&Instruction::Prepare(order), weights.memory())?;
+        running.tell(&Instruction::Prepare(Box::new(order)), weights.memory())?;
         loop {
             match running.hear(patience)? {
                 Report::Prepared => return Ok(Prepared { running, patience, _weights: weights }),

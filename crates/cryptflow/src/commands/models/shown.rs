@@ -5,6 +5,7 @@ use crate::remote::Site;
 use crate::standing::Standing;
 use cryptflow_figures::table::{bytes, with_header};
 use cryptflow_figures::time::utc;
+use cryptflow_party::stock::Stocked;
 use cryptflow_party::versions::{Content, Kept, Version};
 use serde_json::{Value, json};
 
@@ -17,17 +18,20 @@ pub(super) fn list(site: &Site, json: bool) -> Result<()> {
     for standing in listing.standings.iter_mut().filter(|standing| !standing.unfinished().is_empty()) {
         *standing = site.finished(&standing.name)?;
     }
+    let dealt = Dealt::of(site, None);
     if json {
-        let models: Vec<Value> = listing.standings.iter().map(|standing| model(site, standing)).collect();
+        let models: Vec<Value> =
+            listing.standings.iter().map(|standing| model(site, standing, &dealt)).collect();
         let report = json!({ "models": models, "missing": listing.missing });
         return super::super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?);
     }
     let there = listing.standings.iter().filter(|standing| !is_gone(standing));
-    let rows: Vec<[String; 6]> = there.map(|standing| row(site, standing)).collect();
+    let rows: Vec<[String; 7]> = there.map(|standing| row(site, standing, &dealt)).collect();
     let mut text = match rows.is_empty() {
         true => "no model is deployed for this client\n".to_string(),
         false => {
-            with_header(["model", "version", "protocol", "digest", "deployed (UTC)", "state"], rows, 1..2)
+            let header = ["model", "version", "protocol", "digest", "deployed (UTC)", "dealt ahead", "state"];
+            with_header(header, rows, 1..2)
         }
     };
     for missing in &listing.missing {
@@ -42,8 +46,9 @@ pub(super) fn show(site: &Site, model: &str, json: bool) -> Result<()> {
     if standing.parties.iter().all(Vec::is_empty) {
         return Err(Error::new(format!("no model {model:?} is deployed")));
     }
+    let dealt = Dealt::of(site, Some(model));
     if json {
-        let report = self::model(site, &standing);
+        let report = self::model(site, &standing, &dealt);
         return super::super::print(&serde_json::to_string_pretty(&report).map_err(Error::new)?);
     }
     let current = standing.current().map(|version| version.generation);
@@ -71,7 +76,40 @@ pub(super) fn show(site: &Site, model: &str, json: bool) -> Result<()> {
     if let Some(reason) = half_done(site, &standing) {
         text += &format!("{reason}\n");
     }
+    for (party, stocks) in dealt.0.iter().enumerate() {
+        for stock in stocks.iter().flatten() {
+            let name = site.config().party_name(party);
+            let what = match &stock.found {
+                Ok(_) => {
+                    format!("{} runs that were dealt ahead are left, {}", stock.left(), bytes(stock.bytes))
+                }
+                Err(reason) => reason.clone(),
+            };
+            text += &format!("{name}: {what}\n");
+        }
+    }
     super::super::print(&text)
+}
+
+/// What each party says of runs that were dealt ahead; nothing where it cannot, as it is older, or away.
+struct Dealt(Vec<Option<Vec<Stocked>>>);
+
+impl Dealt {
+    fn of(site: &Site, model: Option<&str>) -> Dealt {
+        Dealt(site.stocks(model).into_iter().map(std::result::Result::ok).collect())
+    }
+
+    /// How many of a model are left at each party that keeps such, or can say that it keeps none; nothing where none is
+    /// kept anywhere.
+    fn left(&self, model: &str) -> Vec<(usize, u64)> {
+        let of = |stocks: &[Stocked]| -> Option<u64> {
+            let mut stocks = stocks.iter().filter(|stock| stock.model == model).peekable();
+            stocks.peek()?;
+            Some(stocks.map(Stocked::left).sum())
+        };
+        let each = self.0.iter().enumerate();
+        each.filter_map(|(party, stocks)| Some((party, of(stocks.as_ref()?)?))).collect()
+    }
 }
 
 /// Whether nothing is left of a model, but that it was removed.
@@ -92,18 +130,20 @@ fn all(standing: &Standing) -> Vec<&Version> {
     all
 }
 
-fn row(site: &Site, standing: &Standing) -> [String; 6] {
+fn row(site: &Site, standing: &Standing, dealt: &Dealt) -> [String; 7] {
     let said = half_done(site, standing);
     let name = standing.name.clone();
+    let left = dealt.left(&name);
+    let left = left.iter().map(|(party, left)| format!("P{party} {left}")).collect::<Vec<_>>().join(", ");
     match standing.current() {
         Some(version) => {
             let (protocol, digest, _) = content(version);
             let state = said.unwrap_or_else(|| "at all parties".into());
-            [name, version.generation.to_string(), protocol, digest, utc(version.time), state]
+            [name, version.generation.to_string(), protocol, digest, utc(version.time), left, state]
         }
         None => {
             let state = said.unwrap_or_else(|| "no version is at all parties: deploy it again".into());
-            [name, "none".into(), String::new(), String::new(), String::new(), state]
+            [name, "none".into(), String::new(), String::new(), String::new(), left, state]
         }
     }
 }
@@ -150,7 +190,7 @@ fn half_done(site: &Site, standing: &Standing) -> Option<String> {
 }
 
 /// A model as JSON.
-fn model(site: &Site, standing: &Standing) -> Value {
+fn model(site: &Site, standing: &Standing, dealt: &Dealt) -> Value {
     let versions = all(standing).into_iter().map(|version| {
         let parties: Vec<&str> = standing
             .parties
@@ -163,11 +203,14 @@ fn model(site: &Site, standing: &Standing) -> Value {
         }
         object
     });
+    let left = dealt.left(&standing.name).into_iter();
+    let left: serde_json::Map<_, _> = left.map(|(party, left)| (format!("p{party}"), json!(left))).collect();
     json!({
         "model": standing.name,
         "version": standing.current().map(|version| version.generation),
         "deployment": standing.deployment().map(hex::encode),
         "half_done": half_done(site, standing),
+        "dealt_ahead": left,
         "versions": versions.collect::<Vec<_>>(),
     })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cryptflow_import::Lookalike;
-use cryptflow_program::file;
+use cryptflow_model_file as file;
 
 use crate::error::{Error, Result};
 

@@ -72,14 +72,14 @@ fn bounds_that_are_worst_cases_are_not_to_be_calibrated_with_more() {
     let output = files.run(&run);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     // A file whose program promises less than it keeps.
-    let model = cryptflow_program::file::read(&files.path("m.safetensors")).unwrap();
+    let model = cryptflow_model_file::read(&files.path("m.safetensors")).unwrap();
     let mut program = model.program.into_program();
     let scores = program.outputs[0].value.0;
     (program.values[scores].low, program.values[scores].high) = (-1, 1);
     let program = cryptflow_program::validate(program).unwrap();
     let weights = model.weights.unwrap();
     let path = files.path("m.safetensors");
-    cryptflow_program::file::write(&path, &program, &weights, model.report.as_ref()).unwrap();
+    cryptflow_model_file::write(&path, &program, &weights, model.report.as_ref()).unwrap();
     let error = String::from_utf8(files.run(&run).stderr).unwrap();
     assert!(error.contains("bounds are worst cases") && error.contains("please report this"), "{error}");
     assert!(!error.contains("calibration data"), "{error}");

@@ -9,7 +9,7 @@ use cryptflow::compare::FloatModel;
 use cryptflow::fixed;
 use cryptflow_arrays::npy::{Elements, read_npy, read_npz};
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_program::file::{self, Model};
+use cryptflow_model_file::{self as file, Model};
 use serde_json::Value;
 
 fn digits(name: &str) -> PathBuf {

@@ -10,11 +10,12 @@ use std::time::Duration;
 use cryptflow::client::Client;
 use cryptflow::fixed;
 use cryptflow_engine::{estimate, input_check, masked_anew};
+use cryptflow_model_file as file;
 use cryptflow_mpc::{Cost, Party};
 use cryptflow_party::messages::{Manifest, SessionError};
 use cryptflow_party::stock::look;
 use cryptflow_party::{Supply, serve_supplied};
-use cryptflow_program::{Checked, file, validate};
+use cryptflow_program::{Checked, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, local};
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::fix::FixedRunner;
-use cryptflow_program::file;
+use cryptflow_model_file as file;
 use serde_json::Value;
 
 use crate::graph_def::graph;

@@ -145,11 +145,8 @@ fn bad_arguments_are_errors_before_anything_runs() {
     let truncated = file("truncated.safetensors", &std::fs::read(model).unwrap()[..300]);
     let labels = file("labels.txt", b"cat\ndog\n");
     let public = folder.path().join("public.safetensors");
-    cryptflow_program::file::write_public(
-        &public,
-        &cryptflow_program::validate(common::program().0).unwrap(),
-    )
-    .unwrap();
+    cryptflow_model_file::write_public(&public, &cryptflow_program::validate(common::program().0).unwrap())
+        .unwrap();
     let wrong_shape = folder.path().join("shape.npy");
     let tensor = cryptflow_arrays::npy::Tensor { shape: vec![2, 5], data: vec![0.0; 10] };
     cryptflow_arrays::npy::write_npy(&mut std::fs::File::create(&wrong_shape).unwrap(), &tensor).unwrap();

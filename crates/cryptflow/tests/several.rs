@@ -1,7 +1,7 @@
 //! A model with two inputs and several outputs, as a user compiles and runs it.
 
 use cryptflow_arrays::npy::{Tensor, write_npy, write_npz};
-use cryptflow_program::file;
+use cryptflow_model_file as file;
 use serde_json::Value;
 
 use crate::model::{Files, array, graph, rows, stdout};

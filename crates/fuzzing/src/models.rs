@@ -4,8 +4,8 @@ use std::path::Path;
 
 use cryptflow_athos::passes;
 use cryptflow_import::{self as import, ImportOptions};
+use cryptflow_model_file as file;
 use cryptflow_party::deployment::Deployment;
-use cryptflow_program::file;
 use cryptflow_protocols::ProtocolName;
 
 use crate::{read, repository, write};

@@ -28,11 +28,11 @@ impl fmt::Debug for Digest {
 /// # Errors
 /// Where the program cannot be written as JSON.
 pub fn digest(program: &Program) -> Result<Digest, serde_json::Error> {
-    Ok(of_json(&serde_json::to_string(program)?))
+    Ok(digest_of_json(&serde_json::to_string(program)?))
 }
 
 /// The digest of a program in its JSON form.
-pub(crate) fn of_json(json: &str) -> Digest {
+pub fn digest_of_json(json: &str) -> Digest {
     Digest(blake3::derive_key("cryptflow compiled program, public part", json.as_bytes()))
 }
 

@@ -1,10 +1,9 @@
 //! The compiled form of a model: fixed-point operations in the order in which they run, with
-//! shapes, scales and bounds, and the file that holds it. It knows neither TensorFlow nor parties.
+//! shapes, scales and bounds. Its file is the crate `model-file`'s. It knows neither TensorFlow nor parties.
 
 mod checked;
 mod demand;
 mod digest;
-pub mod file;
 mod given;
 pub mod guard;
 pub mod liveness;
@@ -19,11 +18,11 @@ pub use cryptflow_operation::{
     ScalePublic, SumPool, Truncating, WeightId, bits,
 };
 pub use demand::{Demand, PROCESS, demand};
-pub use digest::{Digest, digest, weights_digest};
+pub use digest::{Digest, digest, digest_of_json, weights_digest};
 pub use program::{
     Batch, ClassNames, Input, OLDEST, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value,
     ValueId, Weight,
 };
 pub use repeat::{NotRepeatable, Repeated, repeat};
 pub use validate::{Invalid, validate};
-pub use whole_file::{write_secret, write_whole};
+pub use whole_file::{check_writable, write_secret, write_whole};

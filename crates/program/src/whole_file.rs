@@ -62,7 +62,7 @@ fn write_for(
 ///
 /// # Errors
 /// Where `path` is a folder, or its folder does not exist or cannot be written to.
-pub(crate) fn check_writable(path: &Path) -> std::io::Result<()> {
+pub fn check_writable(path: &Path) -> std::io::Result<()> {
     check_kind(path)?;
     if device(path)?.is_none() {
         temporary(path, OWNER)?;

@@ -11,8 +11,9 @@ use cryptflow::listing::listing;
 use cryptflow::report::{Kind, Report, Rows};
 use cryptflow_athos::fix::report::CompileReport;
 use cryptflow_engine::estimate;
+use cryptflow_model_file as file;
 use cryptflow_mpc::Party;
-use cryptflow_program::{Checked, file};
+use cryptflow_program::Checked;
 use cryptflow_protocols::ProtocolName;
 use pyo3::prelude::*;
 

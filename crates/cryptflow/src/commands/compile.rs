@@ -15,7 +15,8 @@ use cryptflow_athos::compile::{Accuracy, CompileOptions, Compiled, Progress, Rin
 use cryptflow_athos::fix::counted;
 use cryptflow_engine::{Estimate, estimate, price_of_a_bit};
 use cryptflow_figures::table::{bytes, count, table};
-use cryptflow_program::{Batch, Preprocessing, file, write_whole};
+use cryptflow_model_file as file;
+use cryptflow_program::{Batch, Preprocessing, write_whole};
 use cryptflow_protocols::ProtocolName;
 use indicatif::{ProgressBar, ProgressStyle};
 

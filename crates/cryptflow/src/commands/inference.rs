@@ -16,7 +16,8 @@ use crate::report::{Answers, Known, OutputReport, Report, Rows, named};
 use crate::results::Results;
 use clap::Args;
 use cryptflow_athos::Meaning;
-use cryptflow_program::{Checked, Step, file};
+use cryptflow_model_file as file;
+use cryptflow_program::{Checked, Step};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::overwriting;

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::profile::{Clocks, layers, trace};
 use crate::report::Report;
 use clap::Args;
-use cryptflow_program::{Program, file, write_whole};
+use cryptflow_model_file as file;
+use cryptflow_program::{Program, write_whole};
 
 /// What is shown of where the time went.
 #[derive(Args, Default)]

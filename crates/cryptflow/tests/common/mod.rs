@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use cryptflow_arrays::npy::{Tensor, write_npy};
+use cryptflow_model_file as file;
 use cryptflow_program::{
     Activation, Input, Linear, LinearTerm, OLDEST, Operation, Output, OutputTransform, Program, Rectifier,
-    Step, Value, ValueId, Weight, WeightId, file, liveness, validate,
+    Step, Value, ValueId, Weight, WeightId, liveness, validate,
 };
 use cryptflow_ring::LinearMap;
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use cryptflow::patience::Patience;
 use cryptflow::remote::Site;
+use cryptflow_model_file as file;
 use cryptflow_party::deployment::Deployment;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say};
 use cryptflow_party::messages::Manifest;
-use cryptflow_program::{Input, OLDEST, Operation, Output, Program, Step, Value, ValueId, file, validate};
+use cryptflow_program::{Input, OLDEST, Operation, Output, Program, Step, Value, ValueId, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::Movement;
 use cryptflow_wire::tls::Channel;

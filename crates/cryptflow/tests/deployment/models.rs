@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptflow::remote::Site;
+use cryptflow_model_file as file;
 use cryptflow_party::code::Code;
 use cryptflow_party::commitments::commit;
 use cryptflow_party::deployment::Deployment;
@@ -14,7 +15,7 @@ use cryptflow_party::greeting::{Ask, ready, say};
 use cryptflow_party::holding::Held;
 use cryptflow_party::messages::SessionError;
 use cryptflow_party::store::read_part;
-use cryptflow_program::{LinearTerm, Operation, Program, file, validate};
+use cryptflow_program::{LinearTerm, Operation, Program, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_ring::LinearMap;
 use serde_json::Value;

@@ -1,7 +1,6 @@
-//! The compiled form and its file, from outside.
+//! The compiled form, from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod file;
 mod given;
 mod sample;
 mod validate;

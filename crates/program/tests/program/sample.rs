@@ -149,17 +149,3 @@ pub(crate) fn program() -> Program {
     liveness::fill_last_uses(&mut program);
     program
 }
-
-/// The same, checked.
-pub(crate) fn checked() -> Checked {
-    validate(program()).unwrap()
-}
-
-/// Weights of three widths: 8, 32 and 16 bits.
-pub(crate) fn weights() -> Vec<Vec<i64>> {
-    vec![
-        (0..54).map(|i| i * 4 - 100).collect(),
-        vec![-2_000_000_000, 7, 2_000_000_000],
-        (0..36).map(|i| i * 900 - 16000).collect(),
-    ]
-}

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use cryptflow_program::file::check_writable;
-use cryptflow_program::write_whole;
+use cryptflow_program::{check_writable, write_whole};
 
 #[test]
 fn whole_or_not_at_all() {

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView, View};
 const WIDTHS: [(Dtype, u32); 4] = [(Dtype::I8, 8), (Dtype::I16, 16), (Dtype::I32, 32), (Dtype::I64, 64)];
 
 /// A weight on its way into a file.
-pub(super) struct Narrow<'a> {
+pub(crate) struct Narrow<'a> {
     data: &'a [i64],
     shape: &'a [usize],
     dtype: Dtype,
@@ -17,7 +17,7 @@ pub(super) struct Narrow<'a> {
 }
 
 impl<'a> Narrow<'a> {
-    pub(super) fn new(data: &'a [i64], shape: &'a [usize]) -> Narrow<'a> {
+    pub(crate) fn new(data: &'a [i64], shape: &'a [usize]) -> Narrow<'a> {
         let needed = signed_width(data);
         let [.., widest] = WIDTHS;
         let (dtype, bits) = WIDTHS.into_iter().find(|&(_, bits)| bits >= needed).unwrap_or(widest);
@@ -46,7 +46,7 @@ impl View for Narrow<'_> {
 }
 
 /// A weight from a file, or the type of its elements, where these are not integers.
-pub(super) fn read(view: &TensorView<'_>) -> Result<Vec<i64>, Dtype> {
+pub(crate) fn read(view: &TensorView<'_>) -> Result<Vec<i64>, Dtype> {
     let (bytes, dtype) = (view.data(), view.dtype());
     let width = WIDTHS.into_iter().find(|&(of, _)| of == dtype);
     let (_, bits) = width.ok_or(dtype)?;

@@ -4,35 +4,49 @@
 //! | metadata | |
 //! |---|---|
 //! | `format` | `cryptflow` |
-//! | `version` | that of the program, [`VERSION`] at most |
+//! | `version` | that of the program, or [`PACKED`] |
 //! | `content` | `model` (with weights) or `public` (without) |
 //! | `program` | the [`Program`] as JSON |
-//! | `digest` | [`crate::digest`] of it, in hexadecimal |
+//! | `digest` | [`cryptflow_program::digest()`] of it, in hexadecimal |
 //! | `weights_digest` | [`weights_digest`], in hexadecimal; only with weights |
 //! | `report` | the compiler's report as JSON; only if there is one |
 //!
 //! Weight `i` is the tensor `weight.i`, in the smallest of I8, I16, I32 and I64 that holds it.
+//!
+//! Where program and report are long, as those of a loop with many steps are, both are tensors of the same names in place of
+//! metadata: the bytes of their JSON, compressed ([`packed`]). A file is then of the version [`PACKED`], and smaller by a factor of
+//! twenty and more.
 
 mod error;
 mod narrow;
+mod packed;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
+use cryptflow_program::{
+    Checked, OLDEST, Program, digest_of_json, validate, weights_digest, write_secret, write_whole,
+};
+use safetensors::tensor::{Dtype, TensorView, View};
 use safetensors::{SafeTensorError, SafeTensors};
 
 pub use error::FileError;
 
-use crate::checked::Checked;
-use crate::digest::{of_json, weights_digest};
-use crate::program::{OLDEST, Program, VERSION};
-use crate::validate::validate;
-use crate::whole_file::{self, write_secret, write_whole};
+/// The version of a file whose program and report are compressed.
+pub const PACKED: u32 = 3;
+
+/// The newest version of a file that this crate reads.
+pub const VERSION: u32 = PACKED;
+
+/// Bytes of program and report from which on they are compressed.
+const LONG: usize = 1 << 20;
 
 const FORMAT: &str = "cryptflow";
+const PROGRAM: &str = "program";
+const REPORT: &str = "report";
 
 /// A compiled model, as its file holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +90,7 @@ pub fn write_public(path: &Path, program: &Checked) -> Result<(), FileError> {
 /// # Errors
 /// Where the folder does not exist or cannot be written to.
 pub fn check_writable(path: &Path) -> Result<(), FileError> {
-    whole_file::check_writable(path).map_err(|e| FileError::io(path, "write", e))
+    cryptflow_program::check_writable(path).map_err(|e| FileError::io(path, "write", e))
 }
 
 /// The bytes of a file: with weights, or the public part.
@@ -89,17 +103,24 @@ pub fn to_bytes(
     report: Option<&serde_json::Value>,
 ) -> Result<Vec<u8>, FileError> {
     let json = serde_json::to_string::<Program>(program).map_err(FileError::form)?;
+    let mut texts = vec![(PROGRAM, json)];
+    texts.extend(report.map(|report| (REPORT, report.to_string())));
+    let is_long = texts.iter().map(|(_, text)| text.len()).sum::<usize>() >= LONG;
+    let version = if is_long { PACKED } else { program.version };
     let mut metadata = HashMap::from([
         ("format".to_string(), FORMAT.to_string()),
-        ("version".to_string(), program.version.to_string()),
+        ("version".to_string(), version.to_string()),
         ("content".to_string(), if weights.is_some() { "model" } else { "public" }.to_string()),
-        ("digest".to_string(), of_json(&json).to_string()),
-        ("program".to_string(), json),
+        ("digest".to_string(), digest_of_json(&texts[0].1).to_string()),
     ]);
-    if let Some(report) = report {
-        metadata.insert("report".to_string(), report.to_string());
-    }
     let mut tensors = Vec::new();
+    for (name, text) in texts {
+        if is_long {
+            tensors.push((name.to_string(), Stored::Bytes(packed::pack(&text)?)));
+        } else {
+            metadata.insert(name.to_string(), text);
+        }
+    }
     if let Some(weights) = weights {
         if weights.len() != program.weights.len() {
             let (given, weights) = (weights.len(), program.weights.len());
@@ -110,13 +131,49 @@ pub fn to_bytes(
                 let (name, shape) = (weight.name.clone(), weight.shape.clone());
                 return Err(FileError::WeightLength { index, name, len: data.len(), shape });
             }
-            tensors.push((tensor_name(index), narrow::Narrow::new(data, &weight.shape)));
+            tensors.push((tensor_name(index), Stored::Weight(narrow::Narrow::new(data, &weight.shape))));
         }
         metadata.insert("weights_digest".to_string(), weights_digest(weights).to_string());
     }
     let mut bytes = safetensors::serialize(tensors, Some(metadata)).map_err(FileError::form)?;
     sort_header(&mut bytes)?;
     Ok(bytes)
+}
+
+/// What a file holds as a tensor.
+enum Stored<'a> {
+    Weight(narrow::Narrow<'a>),
+    Bytes(packed::Bytes),
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Stored::Weight(weight) => weight.dtype(),
+            Stored::Bytes(_) => Dtype::U8,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Stored::Weight(weight) => weight.shape(),
+            Stored::Bytes(bytes) => &bytes.shape,
+        }
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Stored::Weight(weight) => weight.data(),
+            Stored::Bytes(bytes) => bytes.data.as_slice().into(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Stored::Weight(weight) => weight.data_len(),
+            Stored::Bytes(bytes) => bytes.data.len(),
+        }
+    }
 }
 
 /// Sorts the header's names, so that the same model has the same bytes every time.
@@ -148,7 +205,7 @@ pub fn read(path: &Path) -> Result<Model, FileError> {
 }
 
 /// Reads a compiled model from the bytes of its file. Allocates in proportion to their number,
-/// whatever they claim.
+/// whatever they claim; what is compressed in them, up to a thousand times as much, and [`packed::MOST`] at most.
 ///
 /// # Errors
 /// As [`read`].
@@ -169,27 +226,33 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Model, FileError> {
     if !(OLDEST..=VERSION).any(|understood| version == understood.to_string()) {
         return Err(FileError::Version { found: version.to_string(), understood: VERSION });
     }
-    let json = text("program")?;
-    if of_json(json).to_string() != text("digest")? {
-        return Err(FileError::Digest("program"));
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let is_packed = version == PACKED.to_string();
+    let long = |key: &'static str| match is_packed {
+        true => packed::unpack(key, &tensors),
+        false => Ok(texts.get(key).map(|text| Cow::Borrowed(text.as_str()))),
+    };
+    let json = long(PROGRAM)?.ok_or(FileError::Missing(PROGRAM))?;
+    if digest_of_json(&json).to_string() != text("digest")? {
+        return Err(FileError::Digest(PROGRAM));
     }
-    let program: Program = serde_json::from_str(json).map_err(FileError::json("program"))?;
+    let program: Program = serde_json::from_str(&json).map_err(FileError::json(PROGRAM))?;
     let program = validate(program)?;
-    let report = match texts.get("report") {
-        Some(report) => Some(serde_json::from_str(report).map_err(FileError::json("report"))?),
+    let report = match long(REPORT)? {
+        Some(report) => Some(serde_json::from_str(&report).map_err(FileError::json(REPORT))?),
         None => None,
     };
-    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let others: &[&str] = if is_packed { &[PROGRAM, REPORT] } else { &[] };
     let weights = match text("content")? {
         "model" => {
-            let weights = read_weights(&program, &tensors)?;
+            let weights = read_weights(&program, &tensors, others)?;
             if weights_digest(&weights).to_string() != text("weights_digest")? {
                 return Err(FileError::Digest("weights"));
             }
             Some(weights)
         }
         "public" => {
-            no_others(&tensors, 0)?;
+            no_others(&tensors, 0, others)?;
             None
         }
         other => return Err(FileError::Content { found: other.to_string() }),
@@ -217,7 +280,11 @@ fn tensor_name(index: usize) -> String {
     format!("weight.{index}")
 }
 
-fn read_weights(program: &Program, tensors: &SafeTensors<'_>) -> Result<Vec<Vec<i64>>, FileError> {
+fn read_weights(
+    program: &Program,
+    tensors: &SafeTensors<'_>,
+    others: &[&str],
+) -> Result<Vec<Vec<i64>>, FileError> {
     let mut weights = Vec::with_capacity(program.weights.len());
     for (index, weight) in program.weights.iter().enumerate() {
         let name = tensor_name(index);
@@ -229,14 +296,15 @@ fn read_weights(program: &Program, tensors: &SafeTensors<'_>) -> Result<Vec<Vec<
         }
         weights.push(narrow::read(&view).map_err(|dtype| wrong(format!("holds {dtype}, not integers")))?);
     }
-    no_others(tensors, program.weights.len())?;
+    no_others(tensors, program.weights.len(), others)?;
     Ok(weights)
 }
 
-/// No tensors beside the weights, of which there are so many.
-fn no_others(tensors: &SafeTensors<'_>, weights: usize) -> Result<(), FileError> {
+/// No tensors beside the weights, of which there are so many, and these.
+fn no_others(tensors: &SafeTensors<'_>, weights: usize, others: &[&str]) -> Result<(), FileError> {
     let known: std::collections::HashSet<String> = (0..weights).map(tensor_name).collect();
-    match tensors.names().into_iter().find(|name| !known.contains(*name)) {
+    let is_known = |name: &str| known.contains(name) || others.contains(&name);
+    match tensors.names().into_iter().find(|name| !is_known(name)) {
         Some(name) => Err(FileError::Extra { tensor: name.to_string() }),
         None => Ok(()),
     }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use crate::validate::Invalid;
+use cryptflow_program::Invalid;
 
 /// Why a compiled model could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,14 @@ pub enum FileError {
         /// Where, and what.
         source: serde_json::Error,
     },
+    /// Its program, or its report, is compressed in another way than this form has.
+    #[error("its {part} cannot be read: {reason}")]
+    Packed {
+        /// `program` or `report`.
+        part: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// A model that has no form as a file.
     #[error("the model cannot be written: {reason}")]
     Form {
@@ -120,15 +128,15 @@ pub enum FileError {
 }
 
 impl FileError {
-    pub(super) fn io(path: &Path, action: &'static str, reason: impl Display) -> FileError {
+    pub(crate) fn io(path: &Path, action: &'static str, reason: impl Display) -> FileError {
         FileError::Io { path: path.to_path_buf(), action, reason: reason.to_string() }
     }
 
-    pub(super) fn json(part: &'static str) -> impl Fn(serde_json::Error) -> FileError {
+    pub(crate) fn json(part: &'static str) -> impl Fn(serde_json::Error) -> FileError {
         move |source| FileError::Json { part, source }
     }
 
-    pub(super) fn form(reason: impl Display) -> FileError {
+    pub(crate) fn form(reason: impl Display) -> FileError {
         FileError::Form { reason: reason.to_string() }
     }
 }

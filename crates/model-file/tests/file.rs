@@ -1,14 +1,32 @@
 //! The file: written, read, damaged.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::sample;
+#[path = "../../program/tests/program/sample.rs"]
+mod sample;
 
 use std::collections::HashMap;
 use std::fs;
 
-use cryptflow_program::file::{FileError, check_writable, from_bytes, read, to_bytes, write, write_public};
+use cryptflow_model_file::{
+    FileError, PACKED, check_writable, from_bytes, read, to_bytes, write, write_public,
+};
 use cryptflow_program::{Checked, validate, weights_digest};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+
+/// The sample, checked.
+fn checked() -> Checked {
+    validate(sample::program()).unwrap()
+}
+
+/// Weights of three widths: 8, 32 and 16 bits.
+fn weights() -> Vec<Vec<i64>> {
+    vec![
+        (0..54).map(|i| i * 4 - 100).collect(),
+        vec![-2_000_000_000, 7, 2_000_000_000],
+        (0..36).map(|i| i * 900 - 16000).collect(),
+    ]
+}
 
 fn report() -> serde_json::Value {
     serde_json::json!({ "layers": [1, 2.5, "three"] })
@@ -18,7 +36,7 @@ fn report() -> serde_json::Value {
 fn written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
-    let (program, weights) = (sample::checked(), sample::weights());
+    let (program, weights) = (checked(), weights());
     write(&path, &program, &weights, Some(&report())).unwrap();
     let model = read(&path).unwrap();
     assert_eq!((&model.program, &model.weights, &model.report), (&program, &Some(weights), &Some(report())));
@@ -56,9 +74,68 @@ fn files_have_the_version_of_their_program() {
     assert_eq!(version(&validate(program).unwrap()), "2");
 }
 
+/// A program whose text is long.
+fn long() -> Checked {
+    let mut program = sample::program();
+    program.steps[0].name = "step/of/a/loop/".repeat(100_000);
+    validate(program).unwrap()
+}
+
+/// What is long is compressed: all of the file is a part of the text.
+#[test]
+fn long_programs_are_compressed() {
+    let (program, weights) = (long(), weights());
+    for (weights, report) in [(Some(weights), Some(report())), (None, None)] {
+        let bytes = to_bytes(&program, weights.as_deref(), report.as_ref()).unwrap();
+        assert!(bytes.len() < 100_000, "{}", bytes.len());
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!(header.metadata().as_ref().unwrap()["version"], PACKED.to_string());
+        let model = from_bytes(&bytes).unwrap();
+        assert_eq!((&model.program, model.weights, model.report), (&program, weights, report));
+    }
+    // A long report alone is reason enough.
+    let text = serde_json::json!("layer ".repeat(200_000));
+    let bytes = to_bytes(&checked(), None, Some(&text)).unwrap();
+    assert!(bytes.len() < 100_000);
+    assert_eq!(from_bytes(&bytes).unwrap().report, Some(text));
+}
+
+/// Bytes that are no text, are cut off, are another text, or are of another type.
+#[test]
+fn what_is_compressed_wrongly_has_its_error() {
+    let zlib = |bytes: &[u8]| {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let changed = |dtype: Option<Dtype>, change: &dyn Fn(&mut Vec<u8>)| {
+        rewritten_of(&long(), |_, tensors| {
+            let program = tensors.iter_mut().find(|(name, ..)| name == "program").unwrap();
+            change(&mut program.3);
+            program.1 = dtype.unwrap_or(program.1);
+            program.2 = vec![program.3.len()];
+        })
+    };
+    let e = changed(None, &|data| data.truncate(data.len() / 2));
+    assert!(matches!(e, FileError::Packed { part: "program", .. }), "{e}");
+    let e = changed(None, &|data| *data = zlib(&[0xff, 0xfe]));
+    assert!(matches!(e, FileError::Packed { part: "program", .. }), "{e}");
+    let e = changed(None, &|data| *data = b"{}".to_vec());
+    assert!(matches!(e, FileError::Packed { part: "program", .. }), "{e}");
+    let e = changed(Some(Dtype::I8), &|_| ());
+    assert!(e.to_string().contains("not bytes"), "{e}");
+    let e = changed(None, &|data| *data = zlib(b"{}"));
+    assert!(matches!(e, FileError::Digest("program")), "{e}");
+    let e = rewritten_of(&long(), |_, tensors| tensors.retain(|(name, ..)| name != "program"));
+    assert!(matches!(e, FileError::Missing("program")), "{e}");
+    // In the older form nothing is compressed.
+    let e = rewritten(|_, tensors| tensors.push(("program".into(), Dtype::U8, vec![1], vec![0])));
+    assert!(matches!(e, FileError::Extra { .. }), "{e}");
+}
+
 #[test]
 fn the_same_model_has_the_same_bytes() {
-    let (program, weights) = (sample::checked(), sample::weights());
+    let (program, weights) = (checked(), weights());
     let bytes = || to_bytes(&program, Some(&weights), Some(&report())).unwrap();
     let first = bytes();
     // The order of a hash map is another one in each.
@@ -79,9 +156,9 @@ fn every_width() {
         (&[i64::MIN, i64::MAX, -1], 8),
     ];
     for (data, width) in edges {
-        let mut weights = sample::weights();
+        let mut weights = weights();
         weights[1] = data.to_vec();
-        let bytes = to_bytes(&sample::checked(), Some(&weights), None).unwrap();
+        let bytes = to_bytes(&checked(), Some(&weights), None).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(tensors.tensor("weight.1").unwrap().data().len(), 3 * width, "{data:?}");
         assert_eq!(from_bytes(&bytes).unwrap().weights.unwrap(), weights);
@@ -93,20 +170,20 @@ fn nothing_is_half_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     fs::write(&path, "what was there").unwrap();
-    let mut weights = sample::weights();
+    let mut weights = weights();
     weights[0].pop();
     assert!(matches!(
-        write(&path, &sample::checked(), &weights, None),
+        write(&path, &checked(), &weights, None),
         Err(FileError::WeightLength { index: 0, .. })
     ));
     assert_eq!(fs::read_to_string(&path).unwrap(), "what was there");
 
     let nowhere = folder.path().join("no/such/folder/m.safetensors");
-    for result in [write(&nowhere, &sample::checked(), &sample::weights(), None), check_writable(&nowhere)] {
+    for result in [write(&nowhere, &checked(), &weights(), None), check_writable(&nowhere)] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("cannot write") && error.contains("no/such/folder"), "{error}");
     }
-    assert!(write(folder.path(), &sample::checked(), &sample::weights(), None).is_err());
+    assert!(write(folder.path(), &checked(), &weights(), None).is_err());
     assert!(check_writable(folder.path()).is_err());
     check_writable(&path).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -123,7 +200,7 @@ fn a_full_disk_is_an_error() {
     let status = std::process::Command::new("sh")
         .args([
             "-c",
-            "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact file::write_for_the_full_disk --nocapture --ignored",
+            "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact write_for_the_full_disk --nocapture --ignored",
         ])
         .arg(std::env::current_exe().unwrap())
         .env("TARGET_OF_TEST", &path)
@@ -138,7 +215,7 @@ fn a_full_disk_is_an_error() {
 #[ignore = "runs inside a_full_disk_is_an_error"]
 fn write_for_the_full_disk() {
     let path = std::path::PathBuf::from(std::env::var_os("TARGET_OF_TEST").unwrap());
-    let error = write(&path, &sample::checked(), &sample::weights(), None).unwrap_err();
+    let error = write(&path, &checked(), &weights(), None).unwrap_err();
     println!("refused: {error}");
 }
 
@@ -156,7 +233,7 @@ fn reading_what_is_not_there() {
 /// model.
 #[test]
 fn damage_is_found() {
-    let bytes = to_bytes(&sample::checked(), Some(&sample::weights()), None).unwrap();
+    let bytes = to_bytes(&checked(), Some(&weights()), None).unwrap();
     let model = from_bytes(&bytes).unwrap();
     for length in 0..bytes.len() {
         let error = from_bytes(&bytes[..length]).expect_err("a file that was cut off is read");
@@ -205,7 +282,11 @@ type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
 
 /// The file with its metadata and tensors changed, as another writer of safetensors could.
 fn rewritten(change: impl FnOnce(&mut Metadata, &mut Tensors)) -> FileError {
-    let bytes = to_bytes(&sample::checked(), Some(&sample::weights()), None).unwrap();
+    rewritten_of(&checked(), change)
+}
+
+fn rewritten_of(program: &Checked, change: impl FnOnce(&mut Metadata, &mut Tensors)) -> FileError {
+    let bytes = to_bytes(program, Some(&weights()), None).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
     let mut tensors: Tensors = SafeTensors::deserialize(&bytes)
@@ -227,7 +308,7 @@ fn every_way_to_be_wrong_has_its_error() {
     assert!(matches!(e, FileError::NotCompiled), "{e}");
     let e = rewritten(|m, _| drop(m.insert("format".into(), "gguf".into())));
     assert!(matches!(e, FileError::NotCompiled), "{e}");
-    let e = rewritten(|m, _| drop(m.insert("version".into(), "3".into())));
+    let e = rewritten(|m, _| drop(m.insert("version".into(), (PACKED + 1).to_string())));
     assert!(
         matches!(e, FileError::Version { .. }) && e.to_string().contains("compile the model again"),
         "{e}"
@@ -266,6 +347,6 @@ fn a_compiled_model_is_its_owners_alone() {
     let path = folder.path().join("m.safetensors");
     std::fs::write(&path, b"what was there").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    write(&path, &sample::checked(), &sample::weights(), None).unwrap();
+    write(&path, &checked(), &weights(), None).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -2,17 +2,25 @@
 //! shares are rounded, with every value shown on the way.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
-use cryptflow_engine::{Observer, execute};
+use cryptflow_engine::{Observer, Silent, execute};
 use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_party::limits::fits_this_machine;
-use cryptflow_program::{Checked, Step, ValueId};
+use cryptflow_program::{Checked, Repeated, Step, ValueId, demand, repeat};
 
 /// The same model compiles to the same program; the number of the run comes first.
 const SEED: [u8; 16] = *b"--------rounding";
+
+/// Steps from which on a program is long, and operations of each, in the time of a multiplication, up to which its steps
+/// are short: it takes more time to begin them than to compute.
+const LONG: usize = 512;
+const SHORT: u64 = 80_000;
+
+/// Runs at once of a long program of short steps.
+const AT_ONCE: usize = 16;
 
 /// The engine over [`Clear`], as the compiler wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,7 +38,7 @@ impl FixedRunner for ClearRunner {
             Cow::Owned(all) => all.into_iter().map(ClearValue::from_words).collect(),
             Cow::Borrowed(all) => all.iter().map(|data| ClearValue::from_signed(data, 64)).collect(),
         };
-        Ok(Box::new(Loaded { program, weights, runs: Cell::new(0) }))
+        Ok(Box::new(Loaded { program, weights, runs: Cell::new(0), repeated: OnceCell::new() }))
     }
 }
 
@@ -40,22 +48,84 @@ struct Loaded<'a> {
     weights: Vec<ClearValue>,
     /// Runs so far: each has errors of its own.
     runs: Cell<u64>,
+    /// [`AT_ONCE`] runs of it, where that can be and was asked for.
+    repeated: OnceCell<Option<Repeated>>,
+}
+
+impl Loaded<'_> {
+    /// A run with errors of its own.
+    fn execute(
+        &self,
+        program: &Checked,
+        inputs: Vec<ClearValue>,
+        observer: &mut dyn Observer<ClearValue>,
+    ) -> Result<Vec<ClearValue>, RunError> {
+        let mut seed = SEED;
+        seed[..8].copy_from_slice(&self.runs.replace(self.runs.get() + 1).to_le_bytes());
+        let mut clear = Clear::rounding_as_shares(Party::P0, program.ring_bits, seed);
+        execute(&mut clear, program, &self.weights, inputs, observer).map_err(RunError::new)
+    }
+
+    /// [`AT_ONCE`] runs as one program; none where it is no such program, or they have no room.
+    fn repeated(&self) -> Option<&Repeated> {
+        let make = || {
+            let steps = self.program.steps.len();
+            let is_wanted = steps >= LONG && demand(self.program).work / (steps as u64) < SHORT;
+            let repeated = is_wanted.then(|| repeat(self.program, AT_ONCE).ok()).flatten()?;
+            fits_this_machine(repeated.program()).is_ok().then_some(repeated)
+        };
+        self.repeated.get_or_init(make).as_ref()
+    }
+
+    /// So many examples as one run has, at most: the last one is there again where there are fewer.
+    fn run_at_once(
+        &self,
+        repeated: &Repeated,
+        examples: &[Vec<Vec<i64>>],
+    ) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
+        let runs = repeated.runs();
+        // All of the first input, one run after another, then all of the second.
+        let of_input = |index: usize| {
+            let of_run =
+                |run: usize| examples.get(run).or(examples.last()).and_then(|inputs| inputs.get(index));
+            let all: Vec<i64> = (0..runs).filter_map(of_run).flatten().copied().collect();
+            ClearValue::from_signed(&all, self.program.ring_bits)
+        };
+        let inputs = (0..self.program.inputs.len()).map(of_input).collect();
+        let outputs = self.execute(repeated.program(), inputs, &mut Silent)?;
+        let outputs: Vec<Vec<i64>> = outputs.iter().map(ClearValue::signed).collect();
+        let of_run = |run: usize| {
+            let part = |data: &Vec<i64>| {
+                let len = data.len() / runs;
+                data.iter().skip(run * len).take(len).copied().collect()
+            };
+            outputs.iter().map(part).collect()
+        };
+        Ok((0..examples.len()).map(of_run).collect())
+    }
 }
 
 impl LoadedProgram for Loaded<'_> {
+    fn at_once(&self) -> usize {
+        self.repeated().map_or(1, Repeated::runs)
+    }
+
+    fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
+        let Some(repeated) = self.repeated() else {
+            return examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect();
+        };
+        let all = examples.chunks(repeated.runs()).map(|examples| self.run_at_once(repeated, examples));
+        Ok(all.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     fn run(
         &self,
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        let Loaded { program, weights, runs } = self;
-        let ring = program.ring_bits;
+        let ring = self.program.ring_bits;
         let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
-        let mut seed = SEED;
-        seed[..8].copy_from_slice(&runs.replace(runs.get() + 1).to_le_bytes());
-        let mut clear = Clear::rounding_as_shares(Party::P0, ring, seed);
-        let outputs =
-            execute(&mut clear, program, weights, inputs, &mut Shown(observe)).map_err(RunError::new)?;
+        let outputs = self.execute(self.program, inputs, &mut Shown(observe))?;
         Ok(outputs.iter().map(ClearValue::signed).collect())
     }
 }

@@ -46,6 +46,7 @@ mod report;
 mod results;
 #[cfg(unix)]
 mod run;
+mod runner;
 mod same_program;
 mod session;
 #[cfg(unix)]

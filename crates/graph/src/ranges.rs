@@ -145,15 +145,25 @@ pub fn intervals(graph: &Graph, inputs: &[Range], rounding: &Rounding<'_>) -> Ve
 
 /// What the values of every node may be whatever the inputs are, by id, in exact numbers: what operations
 /// allow their results to be (a comparison is 0 or 1), and what follows from that. None where it takes an
-/// input's range to say.
-pub fn sure(graph: &Graph) -> Vec<Option<Range>> {
+/// input's range to say, and where neither the node is `wanted` nor one that is follows from it.
+pub fn sure(graph: &Graph, wanted: &[bool]) -> Vec<Option<Range>> {
     let images = images(graph);
+    let mut needed = wanted.to_vec();
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        if needed[index] {
+            node.inputs.iter().for_each(|id| needed[id.0] = true);
+        }
+    }
     let exact = Rounding { unit: 0.0, weight: 0.0, domain: &|_, operand| Some(operand) };
     let finite = |r: &Range| r.low.is_finite() && r.high.is_finite();
     let mut known: Vec<Option<Vec<Range>>> = Vec::with_capacity(graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let last = node.shape.last().copied().unwrap_or(1);
         let image = Some(images[index]).filter(finite);
+        if !needed[index] {
+            known.push(None);
+            continue;
+        }
         let operands: Option<Vec<&Vec<Range>>> = node.inputs.iter().map(|id| known[id.0].as_ref()).collect();
         let ranges = match (&node.op, operands) {
             (Op::Constant(array), _) => Some(of_constant(array)),

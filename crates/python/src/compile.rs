@@ -173,6 +173,19 @@ struct WatchedProgram<'a> {
 }
 
 impl LoadedProgram for WatchedProgram<'_> {
+    fn at_once(&self) -> usize {
+        self.loaded.at_once()
+    }
+
+    fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
+        let mut all = Vec::with_capacity(examples.len());
+        for examples in examples.chunks(self.at_once().max(1)) {
+            self.teller.go_on();
+            all.extend(self.loaded.run_several(examples)?);
+        }
+        Ok(all)
+    }
+
     fn run(
         &self,
         inputs: &[Vec<i64>],

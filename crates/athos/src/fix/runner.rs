@@ -47,6 +47,20 @@ pub trait FixedRunner {
 
 /// A program that is ready to run, see [`FixedRunner::load`].
 pub trait LoadedProgram {
+    /// How many examples are best run at once: more than one where a step computes little beside what it takes to
+    /// begin it.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Runs it on the inputs of several examples, and returns the outputs of each.
+    ///
+    /// # Errors
+    /// What failed.
+    fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
+        examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect()
+    }
+
     /// Runs it on inputs (in order), and returns its outputs, in order. `observe` sees every value
     /// that a step computes, as signed integers.
     ///

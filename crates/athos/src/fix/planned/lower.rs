@@ -179,6 +179,7 @@ pub(crate) fn lower<'a>(
     let (images, wholes) = (seen.images, wholes(graph));
     let floors = floor::floors(graph, seen, images, setting);
     let ranges = floor::made_for(graph, seen, &floors, images);
+    let sure = shared.sure.get_or_init(|| sure_counts(graph, &wholes)).clone();
     let mut state = Lowering {
         graph,
         setting,
@@ -194,7 +195,7 @@ pub(crate) fn lower<'a>(
         rounding: seen.rounding,
         lowered: vec![Lowered::Nothing; graph.nodes.len()],
         booleans: flags::booleans(graph),
-        sure: sure_counts(graph, &wholes),
+        sure,
         wholes,
         short_of_ends: HashMap::new(),
         rows_of_ids: HashMap::new(),
@@ -538,7 +539,11 @@ fn sure_counts(graph: &Graph, wholes: &[bool]) -> Vec<Option<Range>> {
     let counts = |(known, &whole): (Option<Range>, &bool)| {
         known.filter(|range| whole && range.magnitude() <= MOST_COUNTED)
     };
-    sure(graph).into_iter().zip(wholes).map(counts).collect()
+    // Constants are what they are: what an operation makes of integers is what is asked.
+    let wanted =
+        graph.nodes.iter().zip(wholes).map(|(node, &whole)| whole && !matches!(node.op, Op::Constant(_)));
+    let wanted: Vec<bool> = wanted.collect();
+    sure(graph, &wanted).into_iter().zip(wholes).map(counts).collect()
 }
 
 /// What no importer makes.

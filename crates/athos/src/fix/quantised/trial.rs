@@ -27,9 +27,13 @@ pub(crate) fn compare(
     let Quantised { program, weights, .. } = quantise(chosen, "trial", &outside)?;
     let mut agreement = Agreement::default();
     let loaded = runner.load(&program, Cow::Owned(weights))?;
-    for &index in with.indices.iter().cycle().take(with.indices.len() * with.draws) {
-        let outputs = run(&program, loaded.as_ref(), &with.examples.inputs[index], &mut |_, _| ())?;
-        with.examples.add_to(&mut agreement, index, &outputs, &program);
+    let turns: Vec<usize> = with.indices.repeat(with.draws);
+    for indices in turns.chunks(loaded.at_once().max(1)) {
+        let inputs = |&index: &usize| integers(&program, &with.examples.inputs[index]);
+        let all = loaded.run_several(&indices.iter().map(inputs).collect::<Vec<_>>())?;
+        for (&index, outputs) in indices.iter().zip(&all) {
+            with.examples.add_to(&mut agreement, index, outputs, &program);
+        }
         // The others will not make it agree.
         if !agreement.holds() && !with.to_the_end {
             break;
@@ -48,7 +52,12 @@ pub(crate) fn run(
     example: &[Array],
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
-    let inputs: Vec<Vec<i64>> = example
+    Ok(loaded.run(&integers(program, example), &mut |id, data| observe(id.0, data))?)
+}
+
+/// An example as the program's inputs.
+fn integers(program: &Checked, example: &[Array]) -> Vec<Vec<i64>> {
+    example
         .iter()
         .zip(&program.inputs)
         .map(|(array, input)| {
@@ -56,6 +65,5 @@ pub(crate) fn run(
             let input = Input { factors: Vec::new(), ..input.clone() };
             input.integers(&array.data, program.scale_of(input.value))
         })
-        .collect();
-    Ok(loaded.run(&inputs, &mut |id, data| observe(id.0, data))?)
+        .collect()
 }

@@ -1,0 +1,81 @@
+//! The compiler's runner: several examples at once have the answers that each has alone.
+
+use std::borrow::Cow;
+
+use cryptflow::clear_runner::ClearRunner;
+use cryptflow_athos::fix::FixedRunner;
+use cryptflow_program::{
+    Batch, Input, OLDEST, Operation, Output, Preprocessing, Program, Step, Value, ValueId, liveness, validate,
+};
+
+/// Doubles the first of two inputs, adds the second one, again and again: no step rounds.
+fn chain(steps: usize) -> Program {
+    let value = |name: String| Value {
+        name,
+        shape: vec![1, 3],
+        scale: 0,
+        low: -(1 << 40),
+        high: 1 << 40,
+        wide: true,
+        ring: None,
+    };
+    let input = |name: &str, value: usize| Input {
+        name: name.into(),
+        value: ValueId(value),
+        low: -9.0,
+        high: 9.0,
+        preprocessing: Preprocessing::default(),
+        factors: Vec::new(),
+        classes: None,
+    };
+    let output = |name: &str, value: usize| Output {
+        name: name.into(),
+        value: ValueId(value),
+        transform: None,
+        digits: None,
+        equal: 0,
+        classes: None,
+    };
+    let mut program = Program {
+        version: OLDEST,
+        name: "chain".into(),
+        ring_bits: 64,
+        scale: 0,
+        batch: Batch::default(),
+        bits_per_round: None,
+        inputs: vec![input("a", 0), input("b", 1)],
+        outputs: Vec::new(),
+        guard: None,
+        values: (0..2).map(|i| value(format!("in {i}"))).collect(),
+        weights: Vec::new(),
+        steps: Vec::new(),
+    };
+    for index in 0..steps {
+        let output = ValueId(program.values.len());
+        let other = if index % 2 == 0 { 1 } else { 0 };
+        let (name, inputs) = (format!("step {index}"), vec![ValueId(output.0 - 1), ValueId(other)]);
+        program.values.push(value(name.clone()));
+        program.steps.push(Step { name, operation: Operation::Add, inputs, output, last_uses: Vec::new() });
+    }
+    program.outputs = vec![output("y", program.values.len() - 1), output("z", 7)];
+    liveness::fill_last_uses(&mut program);
+    program
+}
+
+#[test]
+fn several_examples_at_once_have_their_own_answers() {
+    for (steps, is_long) in [(600, true), (20, false)] {
+        let program = validate(chain(steps)).unwrap();
+        let loaded = ClearRunner.load(&program, Cow::Owned(Vec::new())).unwrap();
+        assert_eq!(loaded.at_once() > 1, is_long, "{steps} steps");
+        let example = |i: i64| vec![vec![i, -i, 2 * i], vec![1, i * i, 7 - i]];
+        // None, a part, and more than fit one run.
+        for count in [0, 1, 5, 37] {
+            let examples: Vec<_> = (0..count).map(example).collect();
+            let several = loaded.run_several(&examples).unwrap();
+            let alone: Vec<_> =
+                examples.iter().map(|inputs| loaded.run(inputs, &mut |_, _| ()).unwrap()).collect();
+            assert_eq!(several, alone, "{steps} steps, {count} examples");
+        }
+    }
+}

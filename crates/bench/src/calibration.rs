@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::rates::Rates;
 
 /// The form of the file. One of another form is made anew.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,19 @@ pub struct OfProtocol {
     pub cryptflow: String,
     /// When (UTC).
     pub date: String,
+    /// What programs take that are worth more threads than one.
+    pub several: Pace,
+    /// What programs take that are worth one thread, which reads the links as well: a round is cheaper.
+    pub one: Pace,
+    /// Bytes that a party's process holds for the smallest program.
+    pub process: f64,
+    /// The part of what programs demand at most (`cryptflow_program::demand`) that parties came to hold.
+    pub held: f64,
+}
+
+/// What runs take whose programs are alike in size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
     /// Seconds by kind of work.
     pub rates: Rates,
     /// Seconds of a run beside its steps.
@@ -62,10 +75,6 @@ pub struct OfProtocol {
     /// The busiest party's part of the time, by its processor's time: what a step takes of it where each party has a
     /// machine like this one to itself.
     pub alone: f64,
-    /// Bytes that a party's process holds for the smallest program.
-    pub process: f64,
-    /// The part of what programs demand at most (`cryptflow_program::demand`) that parties came to hold.
-    pub held: f64,
 }
 
 /// Why there is no calibration.
@@ -121,8 +130,9 @@ impl Calibration {
             return Err(other(format!("its version is {}", read.version)));
         }
         let usable = |of: &OfProtocol| {
-            let numbers = [of.run, of.alone, of.process, of.held];
-            numbers.iter().chain(&of.rates.0).all(|number| number.is_finite() && *number >= 0.0)
+            let paces = [&of.several, &of.one];
+            let of_pace = paces.iter().flat_map(|pace| pace.rates.0.iter().chain([&pace.run, &pace.alone]));
+            of_pace.chain([&of.process, &of.held]).all(|number| number.is_finite() && *number >= 0.0)
         };
         match read.protocols.iter().find(|(_, of)| !usable(of)) {
             Some((name, _)) => Err(other(format!("a number of {name} is no time"))),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Kinds of work.
-pub const KINDS: usize = 8;
+pub const KINDS: usize = 9;
 
 /// What they are, as the calibration's file and reports have them.
 pub const NAMES: [&str; KINDS] = [
@@ -16,6 +16,7 @@ pub const NAMES: [&str; KINDS] = [
     "product in a ring of up to 51 bits",
     "product in a larger ring",
     "element that is moved or added",
+    "weight of a layer",
 ];
 
 /// How much of each kind of work a step is.

@@ -27,7 +27,8 @@ fn what_is_no_calibration_says_what_to_do() {
     let folder = std::env::temp_dir().join(format!("cryptflow-calibration-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("machine.json");
-    let of = OfProtocol { run: 1e-3, alone: 0.5, ..OfProtocol::default() };
+    let one = Pace { run: 1e-3, alone: 0.5, ..Pace::default() };
+    let of = OfProtocol { one, ..OfProtocol::default() };
     let good = Calibration {
         version: VERSION,
         cpu: "some".into(),
@@ -38,7 +39,7 @@ fn what_is_no_calibration_says_what_to_do() {
     let table = [
         (None, "there is no calibration of this machine yet"),
         (Some("{}".to_string()), "make one anew"),
-        (Some(text.replace("\"version\":1", "\"version\":2")), "its version is 2"),
+        (Some(text.replace("\"version\":2", "\"version\":1")), "its version is 1"),
         (Some(text.replace("0.001", "-0.001")), "a number of mirror is no time"),
         (Some(text[..text.len() / 2].to_string()), "make one anew"),
     ];

@@ -2,20 +2,23 @@
 
 use super::*;
 
-const TRUE: [f64; KINDS] = [60e-6, 2e-9, 3e-9, 2.5e-9, 0.1e-9, 0.12e-9, 0.4e-9, 1e-9];
+const TRUE: [f64; KINDS] = [60e-6, 2e-9, 3e-9, 2.5e-9, 0.1e-9, 0.12e-9, 0.4e-9, 1e-9, 2e-9];
 
 /// Steps as networks have them: of one family each, small and large.
 fn steps() -> Vec<Work> {
     let mut steps = Vec::new();
     for size in [1e2, 1e3, 1e4, 1e5, 1e6] {
-        for (ring, macs) in [(4, 20.0), (5, 300.0), (6, 150.0), (5, 20.0), (4, 300.0)] {
-            let mut work = [1.0, 5.0 * size, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        // The last one has a weight for each product.
+        for (ring, macs, weights) in
+            [(4, 20.0, 1.0), (5, 300.0, 2.0), (6, 150.0, 1.0), (5, 20.0, 0.1), (4, 300.0, 300.0)]
+        {
+            let mut work = [1.0, 5.0 * size, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, weights * size];
             work[ring] = macs * size;
             steps.push(work);
         }
-        steps.push([6.0, 0.0, 13.0 * size, 0.0, 0.0, 0.0, 0.0, 0.0]);
-        steps.push([2.0, 0.0, 0.0, 6.0 * size, 0.0, 0.0, 0.0, 0.0]);
-        steps.push([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0 * size]);
+        steps.push([6.0, 0.0, 13.0 * size, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        steps.push([2.0, 0.0, 0.0, 6.0 * size, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        steps.push([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0 * size, 0.0]);
     }
     steps
 }

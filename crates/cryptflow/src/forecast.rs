@@ -9,7 +9,7 @@ mod network;
 mod work;
 
 use cryptflow_bench::calibration::OfProtocol;
-use cryptflow_engine::estimate;
+use cryptflow_engine::{estimate, is_worth_threads};
 use cryptflow_mpc::{Cost, Party};
 use cryptflow_party::commitments;
 use cryptflow_program::{Checked, PROCESS, demand};
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-pub use network::{Measured, calibrating};
+pub use network::{LARGE, Measured, SMALL, SMALLEST, calibrating};
 pub use work::work;
 
 /// Where the parties are.
@@ -63,14 +63,15 @@ pub fn forecast(
     let costs = protocol.costs(program.ring_bits, program.bits_per_round);
     let estimate = estimate(program, costs.as_ref()).map_err(Error::new)?;
     let agreement = commitments::cost(protocol.facts().parties);
+    let pace = if is_worth_threads(program) { &calibration.several } else { &calibration.one };
     let slowed = match machines {
         Machines::One => 1.0,
-        Machines::Each => calibration.alone,
+        Machines::Each => pace.alone,
     };
     let line = Line { network, dealer: protocol.facts().dealer };
     let (mut now, mut computing, mut dealt) = (0.0, 0.0, 0.0);
     for (index, cost) in estimate.steps.iter().enumerate() {
-        let works = calibration.rates.seconds(&work(program, index, cost)) * slowed;
+        let works = pace.rates.seconds(&work(program, index, cost)) * slowed;
         let of_dealer = line.of_dealer(cost);
         if of_dealer > 0.0 {
             dealt += of_dealer;
@@ -79,11 +80,11 @@ pub fn forecast(
         now += works.max(line.of_others(cost)) + cost.rounds as f64 * line.there();
         computing += works;
     }
-    let beside = calibration.run + agreement.rounds as f64 * line.there();
+    let beside = pace.run + agreement.rounds as f64 * line.there();
     let most = demand(program).memory.saturating_sub(PROCESS) as f64;
     Ok(Forecast {
         seconds: now + beside,
-        computing: computing + calibration.run,
+        computing: computing + pace.run,
         bytes: estimate.total.total(),
         rounds: estimate.total.rounds,
         memory: (calibration.process + most * calibration.held) as u64,

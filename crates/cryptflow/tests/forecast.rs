@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cryptflow::forecast::{Forecast, Machines, calibrating, forecast, work};
-use cryptflow_bench::calibration::OfProtocol;
+use cryptflow::forecast::{Forecast, LARGE, Machines, SMALL, SMALLEST, calibrating, forecast, work};
+use cryptflow_bench::calibration::{OfProtocol, Pace};
 use cryptflow_bench::rates::Rates;
 use cryptflow_engine::estimate;
 use cryptflow_program::{Checked, PROCESS, demand, validate};
@@ -39,7 +39,7 @@ fn kinds_of_work_hold_all_that_is_sent_and_multiplied() {
                 let work = work(program, index, cost);
                 sums.iter_mut().zip(work).for_each(|(sum, amount)| *sum += amount);
             }
-            let [rounds, truncated, compared, widened, products @ .., moved] = sums;
+            let [rounds, truncated, compared, widened, products @ .., moved, read] = sums;
             assert_eq!(rounds, costs.total.rounds as f64);
             assert_eq!(truncated + compared + widened, costs.total.total() as f64, "{protocol}, {ring_bits}");
             assert!(truncated > 0.0 && compared > 0.0 && moved > 0.0);
@@ -47,6 +47,8 @@ fn kinds_of_work_hold_all_that_is_sent_and_multiplied() {
             let expected: Vec<f64> =
                 (4..7).map(|kind| if kind == of_ring { all as f64 } else { 0.0 }).collect();
             assert_eq!(products.as_slice(), expected, "{ring_bits}");
+            let weights: usize = network.weights.iter().map(Vec::len).sum();
+            assert_eq!(read, weights as f64);
             // The tensors of weights and inputs are those that the program declares.
             let lens = |tensors: &[Vec<i64>]| tensors.iter().map(Vec::len).collect::<Vec<_>>();
             let due: Vec<usize> = program.weights.iter().map(|w| w.shape.iter().product()).collect();
@@ -56,13 +58,30 @@ fn kinds_of_work_hold_all_that_is_sent_and_multiplied() {
     assert!(calibrating(64, &[]).is_err() && calibrating(12, &sizes).is_err());
 }
 
+/// Rates of programs that are worth several threads come from such networks, and say what these take; those of others
+/// from others.
+#[test]
+fn a_program_goes_by_the_rates_of_its_size() {
+    let protocol = ProtocolName::Mirror;
+    let pace = |run| Pace { run, alone: 1.0, ..Pace::default() };
+    let of = OfProtocol { several: pace(3.0), one: pace(1.0), ..OfProtocol::default() };
+    for ring_bits in [32, 48, 64] {
+        for (sizes, expected) in [(LARGE.as_slice(), 3.0), (&SMALL, 1.0), (&SMALLEST, 1.0)] {
+            let program = calibrating(ring_bits, sizes).unwrap().program;
+            let said = forecast(&program, protocol, &of, None, Machines::One).unwrap();
+            assert!(near(said.seconds, expected), "{ring_bits}, {sizes:?}: {said:?}");
+        }
+    }
+}
+
 /// The formula of a run, on rates and networks that make one part of it large at a time.
 #[test]
 fn a_forecast_is_the_sum_that_the_documents_say() {
     let (program, protocol) = (program(), ProtocolName::Mirror);
     let costs = estimate(&program, protocol.costs(64, None).as_ref()).unwrap();
     let (rounds, bytes) = (costs.total.rounds as f64, costs.total.total());
-    let mut of = OfProtocol { run: 0.5, alone: 0.25, process: 1e6, held: 0.5, ..OfProtocol::default() };
+    let one = Pace { run: 0.5, alone: 0.25, ..Pace::default() };
+    let mut of = OfProtocol { one, process: 1e6, held: 0.5, ..OfProtocol::default() };
     let said =
         |of: &OfProtocol, network, machines| forecast(&program, protocol, of, network, machines).unwrap();
 
@@ -71,13 +90,13 @@ fn a_forecast_is_the_sum_that_the_documents_say() {
     assert!(near(seconds, 0.5) && near(computing, 0.5));
     assert_eq!(memory, 1_000_000 + (demand(&program).memory - PROCESS) / 2);
     // A second for each round; on machines of their own, a quarter of it.
-    of.rates = Rates([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    of.one.rates = Rates([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let one = said(&of, None, Machines::One);
     assert!(near(one.seconds, 0.5 + rounds), "{one:?}");
     assert_eq!((one.rounds, one.bytes), (costs.total.rounds, bytes));
     assert!(near(said(&of, None, Machines::Each).seconds, 0.5 + 0.25 * rounds));
     // Half a round trip for each round, and for the one in which parties see that the inputs go together.
-    of.rates = Rates::default();
+    of.one.rates = Rates::default();
     let far = said(&of, network(2.0, 0), Machines::One);
     // What P2 deals is there after half a round trip: the first step waits for it.
     let waits = far.seconds - (0.5 + rounds + 1.0);
@@ -96,7 +115,7 @@ fn a_forecast_is_the_sum_that_the_documents_say() {
     assert!(slow.seconds >= 0.5 + f64::max(between, dealt) - 1e-6, "{slow:?}");
     assert!(slow.seconds <= 0.5 + between + dealt + 1e-6, "{slow:?}");
     // What computes while messages are under way costs nothing, as long as it is less.
-    of.rates = Rates([0.0, 1e-9, 1e-9, 1e-9, 0.0, 0.0, 0.0, 0.0]);
+    of.one.rates = Rates([0.0, 1e-9, 1e-9, 1e-9, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let both = said(&of, network(0.0, 1), Machines::One);
     assert!(near(both.seconds, slow.seconds) && both.computing > 0.5, "{both:?}");
 }
@@ -132,10 +151,10 @@ fn a_machine_is_measured_and_a_run_foretold() {
         "{said}"
     );
     let calibration: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
-    assert!(
-        calibration["protocols"]["mirror"]["rates"].as_array().unwrap().len()
-            == cryptflow_bench::rates::KINDS
-    );
+    for pace in ["several", "one"] {
+        let rates = &calibration["protocols"]["mirror"][pace]["rates"];
+        assert_eq!(rates.as_array().unwrap().len(), cryptflow_bench::rates::KINDS, "{pace}");
+    }
     assert!(calibration["loopback"]["bytes"].as_f64().unwrap() > 1e6);
     assert!(calibration["kernels"]["products"]["64"].as_f64().unwrap() > 1e6);
 
@@ -164,7 +183,7 @@ fn a_machine_is_measured_and_a_run_foretold() {
     // Another protocol, another machine, and what is no file of this kind.
     for (change, arguments, said) in [
         (None, &["--protocol", "porthos"][..], "`cryptflow bench machine --protocol porthos`"),
-        (Some(("\"version\": 1", "\"version\": 99")), &[], "its version is 99"),
+        (Some(("\"version\": 2", "\"version\": 99")), &[], "its version is 99"),
     ] {
         let before = std::fs::read_to_string(&kept).unwrap();
         if let Some((from, to)) = change {

@@ -15,6 +15,6 @@ pub use error::EngineError;
 pub use estimate::{Estimate, estimate, price_of_a_bit};
 pub use execute::execute;
 pub use inputs::{input_bounds, input_check, masked_anew};
-pub use threads::{devote_process, worth_threads};
+pub use threads::{devote_process, is_worth_threads, worth_threads};
 pub use timeline::{Observer, Silent, StepRecord, Timeline};
 pub use truncations::truncations;

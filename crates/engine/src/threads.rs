@@ -8,6 +8,12 @@ use cryptflow_program::{Program, demand};
 /// some microseconds, and a small network has hundreds of them.
 const WORTH_A_THREAD: u64 = 16_000_000;
 
+/// Whether a program is worth more threads than one, where the machine has them. Where it is not, whoever waits for a
+/// message reads the links as well.
+pub fn is_worth_threads(program: &Program) -> bool {
+    demand(program).work / WORTH_A_THREAD > 1
+}
+
 /// How many threads are worth waking for the steps of a program, at most as many as the machine has.
 pub fn worth_threads(program: &Program) -> usize {
     let most = available_parallelism().map_or(1, usize::from);

@@ -9,6 +9,14 @@ use cryptflow_ring::{Conv2d, LinearMap, Window};
 
 use crate::error::{Error, Result};
 
+/// Extents and channels of the pictures of networks that are worth more threads than one.
+pub const LARGE: [(usize, usize); 7] =
+    [(112, 16), (56, 32), (28, 64), (14, 128), (7, 256), (3, 128), (1, 128)];
+/// Those of networks that are worth one, as many small ones are.
+pub const SMALL: [(usize, usize); 5] = [(16, 8), (8, 16), (4, 32), (2, 64), (1, 256)];
+/// Those of the smallest network of all, whose runs are little more than what is beside steps.
+pub const SMALLEST: [(usize, usize); 1] = [(1, 4)];
+
 /// A network, and what a run of it needs.
 #[derive(Debug)]
 pub struct Measured {

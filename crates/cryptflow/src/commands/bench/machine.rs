@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use cryptflow_bench::calibration::{Calibration, CalibrationError, OfProtocol, VERSION, usual_path};
+use cryptflow_bench::calibration::{Calibration, CalibrationError, OfProtocol, Pace, VERSION, usual_path};
 use cryptflow_bench::machine::{Machine, cpu_seconds, now};
 use cryptflow_bench::median;
 use cryptflow_bench::rates::{NAMES, Rates, Work};
@@ -19,15 +19,11 @@ use cryptflow_protocols::ProtocolName;
 use super::super::{print, protocol};
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::forecast::{Measured, calibrating, work};
+use crate::forecast::{LARGE, Measured, SMALL, SMALLEST, calibrating, work};
 use crate::local::{Executable, Parties};
 
-/// Extents and channels of the calibrating networks' pictures.
-const SIZES: [(usize, usize); 7] = [(112, 16), (56, 32), (28, 64), (14, 128), (7, 256), (3, 128), (1, 128)];
 /// Bits of their rings: one for each kind of kernel.
 const RINGS: [u32; 3] = [32, 48, 64];
-/// The smallest network of all, whose runs are little more than what is beside steps.
-const SMALLEST: [(usize, usize); 1] = [(1, 4)];
 /// How often it runs for each run of another one.
 const OFTENER: usize = 5;
 
@@ -104,11 +100,18 @@ pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> 
     Ok(())
 }
 
-/// What was found with a protocol, and how well the rates say what the networks took: network by network, what they
-/// say and what was taken.
+/// What was found with a protocol, and how well the rates say what the networks took.
 struct Found {
     of: OfProtocol,
-    spread: Vec<(u32, f64, f64)>,
+    spread: Vec<Spread>,
+}
+
+/// How well rates say what a network took that they were found by.
+struct Spread {
+    network: &'static str,
+    ring_bits: u32,
+    said: f64,
+    took: f64,
 }
 
 /// A session with one network: what its runs took.
@@ -127,13 +130,46 @@ type Launch<'a> = dyn Fn(&Measured, usize) -> Result<Session> + 'a;
 
 fn measure(protocol: ProtocolName, runs: usize, launch: &Launch<'_>) -> Result<Found> {
     let smallest = calibrating(48, &SMALLEST)?;
-    let least = launch(&smallest, runs.saturating_mul(OFTENER))?;
+    let oftener = runs.saturating_mul(OFTENER);
+    let least = launch(&smallest, oftener)?;
     let process = least.memory.unwrap_or(PROCESS) as f64;
-    let (mut steps, mut spread, mut sessions): (Vec<(Work, f64)>, Vec<_>, Vec<_>) = Default::default();
-    let mut held = Vec::new();
+    let beside = (least.online - least.steps.iter().sum::<f64>()).max(0.0);
+    let mut spread = Vec::new();
+    let large = paced(protocol, ("large", &LARGE), process, &mut spread, &|network| launch(network, runs))?;
+    let small =
+        paced(protocol, ("small", &SMALL), process, &mut spread, &|network| launch(network, oftener))?;
+    Ok(Found {
+        of: OfProtocol {
+            cryptflow: env!("CARGO_PKG_VERSION").into(),
+            date: now(),
+            several: Pace { run: beside, ..large.pace },
+            one: Pace { run: beside, ..small.pace },
+            process,
+            held: large.held,
+        },
+        spread,
+    })
+}
+
+/// What networks of these sizes took.
+struct Paced {
+    /// Without what a run takes beside its steps.
+    pace: Pace,
+    held: f64,
+}
+
+/// Runs a network for each kind of kernel, and finds rates.
+fn paced(
+    protocol: ProtocolName,
+    (name, sizes): (&'static str, &[(usize, usize)]),
+    process: f64,
+    spread: &mut Vec<Spread>,
+    launch: &dyn Fn(&Measured) -> Result<Session>,
+) -> Result<Paced> {
+    let (mut steps, mut sessions, mut held) = (Vec::<(Work, f64)>::new(), Vec::new(), Vec::new());
     for bits in RINGS {
-        let network = calibrating(bits, &SIZES)?;
-        let session = launch(&network, runs)?;
+        let network = calibrating(bits, sizes)?;
+        let session = launch(&network)?;
         let costs = protocol.costs(bits, None);
         let costs = estimate(&network.program, costs.as_ref()).map_err(Error::new)?.steps;
         let works: Vec<Work> =
@@ -146,22 +182,13 @@ fn measure(protocol: ProtocolName, runs: usize, launch: &Launch<'_>) -> Result<F
     let rates = Rates::fit(&steps);
     for (bits, works, session) in &sessions {
         let said: f64 = works.iter().map(|work| rates.seconds(work)).sum();
-        spread.push((*bits, said, session.steps.iter().sum()));
+        let took = session.steps.iter().sum();
+        spread.push(Spread { network: name, ring_bits: *bits, said, took });
     }
     let busy = sessions.iter().filter_map(|(_, _, session)| session.busy);
     let (wall, cpu) = busy.fold((0.0, 0.0), |(wall, cpu), (w, c)| (wall + w, cpu + c));
-    Ok(Found {
-        of: OfProtocol {
-            cryptflow: env!("CARGO_PKG_VERSION").into(),
-            date: now(),
-            rates,
-            run: (least.online - least.steps.iter().sum::<f64>()).max(0.0),
-            alone: if wall > 0.0 { (cpu / wall).min(1.0) } else { 1.0 },
-            process,
-            held: median(&held),
-        },
-        spread,
-    })
+    let alone = if wall > 0.0 { (cpu / wall).min(1.0) } else { 1.0 };
+    Ok(Paced { pace: Pace { rates, run: 0.0, alone }, held: median(&held) })
 }
 
 fn session(
@@ -206,7 +233,7 @@ fn runs_of(client: Client<'_>, measured: &Measured, runs: usize, processes: &[u3
     })
 }
 
-fn text(calibration: &Calibration, protocol: ProtocolName, spread: &[(u32, f64, f64)]) -> String {
+fn text(calibration: &Calibration, protocol: ProtocolName, spread: &[Spread]) -> String {
     let Calibration { cpu, cores, kernels, loopback, protocols, .. } = calibration;
     let giga = |n: f64| format!("{:.2} G", n / 1e9);
     let products: Vec<String> =
@@ -226,14 +253,22 @@ fn text(calibration: &Calibration, protocol: ProtocolName, spread: &[(u32, f64, 
         seconds => format!("{} ms", number(seconds * 1e3)),
     };
     text += &format!("\n{protocol}, all parties on this machine:\n");
-    let rates = NAMES.iter().zip(of.rates.0).map(|(name, rate)| vec![format!("  {name}"), time(rate)]);
-    let rows: Vec<Vec<String>> =
-        rates.chain([vec!["  a run, beside its steps".into(), time(of.run)]]).collect();
+    let both = of.several.rates.0.iter().zip(of.one.rates.0);
+    let rates = NAMES
+        .iter()
+        .zip(both)
+        .map(|(name, (several, one))| vec![format!("  {name}"), time(*several), time(one)]);
+    let head = ["  programs that are worth", "several threads", "one"].map(String::from).to_vec();
+    let beside = vec!["  a run, beside its steps".into(), time(of.several.run), time(of.one.run)];
+    let alone = [of.several.alone, of.one.alone].map(|part| format!("{part:.2} of that"));
+    let alone = ["  each on one of its own".to_string()].into_iter().chain(alone).collect();
+    let rows: Vec<Vec<String>> = [head].into_iter().chain(rates).chain([beside, alone]).collect();
     text += &table(&rows, 1..);
-    text += &format!("each on one of its own: {:.2} of that\n", of.alone);
-    for (bits, said, took) in spread {
+    for Spread { network, ring_bits, said, took } in spread {
         text += &format!(
-            "the rates say {said:.3} s of the network in a ring of {bits} bits, which took {took:.3}\n"
+            "the rates say {} of the {network} network in a ring of {ring_bits} bits, which took {}\n",
+            time(*said),
+            time(*took)
         );
     }
     text

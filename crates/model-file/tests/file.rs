@@ -20,7 +20,7 @@ fn checked() -> Checked {
 }
 
 /// Weights of three widths: 8, 32 and 16 bits.
-fn weights() -> Vec<Vec<i64>> {
+fn sample_weights() -> Vec<Vec<i64>> {
     vec![
         (0..54).map(|i| i * 4 - 100).collect(),
         vec![-2_000_000_000, 7, 2_000_000_000],
@@ -36,7 +36,7 @@ fn report() -> serde_json::Value {
 fn written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
-    let (program, weights) = (checked(), weights());
+    let (program, weights) = (checked(), sample_weights());
     write(&path, &program, &weights, Some(&report())).unwrap();
     let model = read(&path).unwrap();
     assert_eq!((&model.program, &model.weights, &model.report), (&program, &Some(weights), &Some(report())));
@@ -84,7 +84,7 @@ fn long() -> Checked {
 /// What is long is compressed: all of the file is a part of the text.
 #[test]
 fn long_programs_are_compressed() {
-    let (program, weights) = (long(), weights());
+    let (program, weights) = (long(), sample_weights());
     for (weights, report) in [(Some(weights), Some(report())), (None, None)] {
         let bytes = to_bytes(&program, weights.as_deref(), report.as_ref()).unwrap();
         assert!(bytes.len() < 100_000, "{}", bytes.len());
@@ -135,7 +135,7 @@ fn what_is_compressed_wrongly_has_its_error() {
 
 #[test]
 fn the_same_model_has_the_same_bytes() {
-    let (program, weights) = (checked(), weights());
+    let (program, weights) = (checked(), sample_weights());
     let bytes = || to_bytes(&program, Some(&weights), Some(&report())).unwrap();
     let first = bytes();
     // The order of a hash map is another one in each.
@@ -156,7 +156,7 @@ fn every_width() {
         (&[i64::MIN, i64::MAX, -1], 8),
     ];
     for (data, width) in edges {
-        let mut weights = weights();
+        let mut weights = sample_weights();
         weights[1] = data.to_vec();
         let bytes = to_bytes(&checked(), Some(&weights), None).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -170,7 +170,7 @@ fn nothing_is_half_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
     fs::write(&path, "what was there").unwrap();
-    let mut weights = weights();
+    let mut weights = sample_weights();
     weights[0].pop();
     assert!(matches!(
         write(&path, &checked(), &weights, None),
@@ -179,11 +179,11 @@ fn nothing_is_half_written() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "what was there");
 
     let nowhere = folder.path().join("no/such/folder/m.safetensors");
-    for result in [write(&nowhere, &checked(), &weights(), None), check_writable(&nowhere)] {
+    for result in [write(&nowhere, &checked(), &sample_weights(), None), check_writable(&nowhere)] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("cannot write") && error.contains("no/such/folder"), "{error}");
     }
-    assert!(write(folder.path(), &checked(), &weights(), None).is_err());
+    assert!(write(folder.path(), &checked(), &sample_weights(), None).is_err());
     assert!(check_writable(folder.path()).is_err());
     check_writable(&path).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -215,7 +215,7 @@ fn a_full_disk_is_an_error() {
 #[ignore = "runs inside a_full_disk_is_an_error"]
 fn write_for_the_full_disk() {
     let path = std::path::PathBuf::from(std::env::var_os("TARGET_OF_TEST").unwrap());
-    let error = write(&path, &checked(), &weights(), None).unwrap_err();
+    let error = write(&path, &checked(), &sample_weights(), None).unwrap_err();
     println!("refused: {error}");
 }
 
@@ -233,7 +233,7 @@ fn reading_what_is_not_there() {
 /// model.
 #[test]
 fn damage_is_found() {
-    let bytes = to_bytes(&checked(), Some(&weights()), None).unwrap();
+    let bytes = to_bytes(&checked(), Some(&sample_weights()), None).unwrap();
     let model = from_bytes(&bytes).unwrap();
     for length in 0..bytes.len() {
         let error = from_bytes(&bytes[..length]).expect_err("a file that was cut off is read");
@@ -286,7 +286,7 @@ fn rewritten(change: impl FnOnce(&mut Metadata, &mut Tensors)) -> FileError {
 }
 
 fn rewritten_of(program: &Checked, change: impl FnOnce(&mut Metadata, &mut Tensors)) -> FileError {
-    let bytes = to_bytes(program, Some(&weights()), None).unwrap();
+    let bytes = to_bytes(program, Some(&sample_weights()), None).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
     let mut tensors: Tensors = SafeTensors::deserialize(&bytes)
@@ -347,6 +347,6 @@ fn a_compiled_model_is_its_owners_alone() {
     let path = folder.path().join("m.safetensors");
     std::fs::write(&path, b"what was there").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    write(&path, &checked(), &weights(), None).unwrap();
+    write(&path, &checked(), &sample_weights(), None).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

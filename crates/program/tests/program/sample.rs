@@ -1,9 +1,9 @@
 //! A small valid program that has every operation, and its weights.
 
 use cryptflow_program::{
-    Activation, Checked, Input, Linear, LinearTerm, MaxPool, OLDEST, Operation, Output, OutputTransform,
+    Activation, Input, Linear, LinearTerm, MaxPool, OLDEST, Operation, Output, OutputTransform,
     Preprocessing, Program, Rectifier, ScalePublic, Step, SumPool, Value, ValueId, Weight, WeightId,
-    liveness, validate,
+    liveness,
 };
 use cryptflow_ring::{Conv2d, LinearMap, Movement, Window};
 

@@ -64,6 +64,9 @@ pub(crate) struct Arguments {
 /// How often `--keep` looks what is left.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long it waits where that, or dealing, has failed.
+const PAUSE: Duration = Duration::from_secs(60);
+
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments, executable: &Executable) -> Result<()> {
     if let Some(config) = &arguments.config {
@@ -153,6 +156,7 @@ fn dealt(site: &Site, name: &str, runs: u32) -> Result<Made> {
 /// Keeps so many runs ready at each lane, as long as what goes wrong may pass.
 fn keep(site: &Site, name: &str, runs: u32) -> Result<()> {
     loop {
+        let mut pause = LOOK;
         for site in site.each_lane()? {
             let begun = Instant::now();
             let missing = site.missing(name, runs.into());
@@ -167,10 +171,14 @@ fn keep(site: &Site, name: &str, runs: u32) -> Result<()> {
                     super::print(&format!("{dealt} runs of {name} dealt ahead in {seconds:.3} s"))?;
                 }
                 Err(error) if error.lasts() => return Err(error),
-                Err(error) => eprintln!("{error}"),
+                // A disk that is full, say, is not filled again at once.
+                Err(error) => {
+                    eprintln!("{error}");
+                    pause = PAUSE;
+                }
             }
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(pause);
     }
 }
 

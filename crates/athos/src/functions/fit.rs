@@ -18,6 +18,8 @@ pub struct Wanted<'a> {
     pub to_scale: u32,
     /// Where other smooth parts begin, ascending, inside of the range.
     pub breaks: Vec<i64>,
+    /// How many elements are computed at once: what rounds are worth beside them.
+    pub elements: usize,
 }
 
 impl Wanted<'_> {
@@ -27,7 +29,7 @@ impl Wanted<'_> {
 
     /// Whether so large an error is allowed at an operand: half a unit of the result, or, where the function
     /// is steep, what a quarter of a unit of the operand makes. Integers have no units that are rounded.
-    fn allows(&self, error: f64, x: i64) -> bool {
+    pub(super) fn allows(&self, error: f64, x: i64) -> bool {
         let half = 0.5 / f64::from(self.to_scale).exp2();
         if error <= half {
             return true;

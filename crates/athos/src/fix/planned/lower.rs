@@ -9,6 +9,7 @@ mod arg_max;
 mod arithmetic;
 mod compare;
 mod constant;
+mod curve;
 mod flags;
 mod floor;
 mod function;

@@ -12,6 +12,9 @@ use cryptflow_ring::Movement;
 
 use super::plan::{Operation, Plan, PlanStep};
 
+/// Factors from which on a combination has many more bits than what it combines.
+const LARGE: u64 = 1 << 8;
+
 /// What is known of a value: does something need it wide, does something gain from it narrow?
 #[derive(Clone, Copy, Default)]
 struct Demand {
@@ -58,10 +61,12 @@ fn demands(plan: &Plan) -> Vec<Demand> {
             // Cutting leaves less to lift than there was.
             Operation::Movement(Movement::Slice { .. }) => Demand { wide: false, narrow: result.narrow },
             Operation::Movement(_) => result,
-            // Combinations of fewer values than they make are widened before, others after.
+            // Combinations of fewer values than they make are widened before, others after. Large factors make a
+            // result of more bits, which every value in its ring would be opened with.
             Operation::Combine(Combine { factors, offsets }) => {
                 let fewer = factors.len() <= offsets.len() * offsets.len();
-                Demand { wide: result.wide && fewer, narrow: result.narrow }
+                let large = factors.iter().any(|factor| factor.unsigned_abs() >= LARGE);
+                Demand { wide: result.wide && (fewer || large), narrow: result.narrow }
             }
             Operation::Activation(_) | Operation::Add | Operation::Sub | Operation::Widen => {
                 Demand::default()

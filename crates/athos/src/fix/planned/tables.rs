@@ -1,4 +1,4 @@
-//! Tables of functions, each made once for all plans of a graph, and for all steps that ask for the same.
+//! Functions in integers, each made once for all plans of a graph, and for all steps that ask for the same.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use cryptflow_graph::{Function, Range};
 use cryptflow_operation::Bounds;
 
-use crate::functions::{Table, Wanted, table};
+use crate::functions::{Form, Wanted, form};
 
 /// All that a table follows from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,7 @@ pub(crate) struct Asked {
     ends: [i64; 2],
     scales: [u32; 2],
     breaks: Vec<i64>,
+    elements: usize,
 }
 
 impl Asked {
@@ -40,14 +41,15 @@ impl Asked {
             ends: [wanted.low, wanted.high],
             scales: [wanted.from_scale, wanted.to_scale],
             breaks: wanted.breaks.clone(),
+            elements: wanted.elements,
         }
     }
 }
 
-/// A table, and what follows from it.
+/// A function in integers, and what follows from it.
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
-    pub(crate) table: Table,
+    pub(crate) form: Form,
     pub(crate) bounds: Bounds,
     /// The largest difference from the function within its domain.
     pub(crate) largest_error: f64,
@@ -69,9 +71,9 @@ impl Tables {
         [first, last]: [i64; 2],
     ) -> Option<Rc<Made>> {
         let make = || {
-            let table = table(wanted)?;
-            let (bounds, largest_error) = (table.bounds(), table.largest_error(wanted.at, first, last));
-            Some(Rc::new(Made { table, bounds, largest_error }))
+            let form = form(wanted)?;
+            let (bounds, largest_error) = (form.bounds(), form.largest_error(wanted, first, last));
+            Some(Rc::new(Made { form, bounds, largest_error }))
         };
         self.made.entry(asked).or_insert_with(make).clone()
     }

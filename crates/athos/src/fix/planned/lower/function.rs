@@ -3,7 +3,7 @@
 
 use cryptflow_ring::{LinearMap, Movement};
 
-use crate::functions::{Table, Wanted, beside_jumps, breaks, domain};
+use crate::functions::{Form, Table, Wanted, beside_jumps, breaks, domain};
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
@@ -169,21 +169,24 @@ impl Lowering<'_> {
         breaks.extend([first, last + 1].into_iter().chain(beside).filter(|&b| b > low && b <= high));
         breaks.sort_unstable();
         breaks.dedup();
-        let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks };
+        let elements = self.plan.values[x].shape.iter().product();
+        let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks, elements };
         let asked = Asked::new(function, domain, zero_below, wanted.tie, &request);
         let made = self.shared.tables.get(asked, &request, [first, last]).ok_or_else(too_many)?;
-        let table = &made.table;
         self.plan.functions.push(FunctionReport {
             name: self.graph.node(id).name.clone(),
             function: function.name().to_string(),
             low: domain.low,
             high: domain.high,
-            pieces: table.pieces(),
-            degree: table.degree,
+            pieces: made.form.pieces(),
+            degree: made.form.degree(),
             largest_error: made.largest_error,
             zero_below,
         });
-        let y = self.tabulated(id, x, &made, wanted.extra, wanted.whole);
+        let y = match &made.form {
+            Form::Table(table) => self.tabulated(id, x, &made, table, wanted),
+            Form::Curve(curve) => self.curved(id, x, &made, &curve.0, wanted),
+        };
         let seen = seen_results(&clamped, wanted.seen);
         self.plan.values[y].seen = Some(seen);
         // Where the function is not defined beyond, nothing that is right goes there.
@@ -300,8 +303,15 @@ impl Lowering<'_> {
     }
 
     /// The steps of a table.
-    fn tabulated(&mut self, id: NodeId, x: usize, made: &Made, extra: i32, whole: bool) -> usize {
-        let table = &made.table;
+    fn tabulated(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        made: &Made,
+        table: &Table,
+        wanted: &Approximation,
+    ) -> usize {
+        let &Approximation { extra, whole, .. } = wanted;
         let shape = self.shape(x);
         let count: usize = shape.iter().product();
         let result = self.integers(id, shape.clone(), made.bounds, table.to_scale);

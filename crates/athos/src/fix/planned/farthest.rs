@@ -3,6 +3,8 @@
 
 use cryptflow_operation::{Bounds, Combine, Linear, Product, Reach, ScalePublic, SumPool};
 
+use cryptflow_ring::LinearMap;
+
 use super::bounds::ROUNDING;
 use super::plan::{Operation, Plan, PlanStep, PlanWeight, Reals};
 
@@ -28,7 +30,15 @@ pub(super) fn farthest(plan: &Plan, step: &PlanStep, operands: &[Bounds], scale:
             sum_of_terms(plan, linear, value.scale(scale), &at).rounded()
         }
         Operation::Product(Product { map, .. }) => {
-            let square = step.inputs.first() == step.inputs.get(1) && map.terms() == 1;
+            // Of a value with itself, no product is negative.
+            let own = match map {
+                LinearMap::Scale { rows: 1, .. } | LinearMap::BatchMatMul { rows: 1, columns: 1, .. } => true,
+                LinearMap::Scale { .. }
+                | LinearMap::BatchMatMul { .. }
+                | LinearMap::MatMul { .. }
+                | LinearMap::Conv2d(_) => false,
+            };
+            let square = step.inputs.first() == step.inputs.get(1) && own;
             let one = if square { first.square() } else { first.times_any(second) };
             // Both operands' fractional bits are in it.
             let shifted = f64::from(value.extra - extra(0) - extra(1) - scale as i32).exp2();

@@ -15,6 +15,7 @@ mod floor;
 mod function;
 pub(crate) mod gaps;
 mod ids;
+mod inner;
 mod linear;
 mod merge;
 mod movement;
@@ -213,6 +214,9 @@ pub(crate) fn lower<'a>(
         return Err(state.refused);
     }
     merge::sums_of_linear_maps(&mut state.plan, &mut state.shared.contents);
+    if setting.known {
+        inner::sums_of_products(&mut state.plan, &state.bounds, setting.scale, setting.guard);
+    }
     Ok(state.plan)
 }
 

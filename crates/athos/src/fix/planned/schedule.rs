@@ -3,7 +3,8 @@
 //! Truncations leave values in a small ring; linear maps and sums over windows need the large one.
 //! Going back costs a lift, so each value is lifted once at most, where it is made: a ReLU does it
 //! on the way, other makers get a [`Operation::Widen`] behind them. Movements pass the demand on to
-//! their operands, sums do not (their result is widened), and a maximum over windows is taken in
+//! their operands, sums do not (their result is widened) but where they add a value that is spread over the elements of
+//! one that is wide anyhow (the mean of a row, which is subtracted from it), and a maximum over windows is taken in
 //! the small ring wherever that is at hand, because its comparisons are cheaper there and fewer
 //! elements are left to lift.
 
@@ -49,6 +50,57 @@ pub(crate) fn schedule(plan: &mut Plan) {
 }
 
 fn demands(plan: &Plan) -> Vec<Demand> {
+    // The step that makes each value.
+    let mut makers: Vec<Option<&PlanStep>> = vec![None; plan.values.len()];
+    for step in &plan.steps {
+        makers[step.output] = Some(step);
+    }
+    let first = walk(plan, |_| false);
+    // What is wide for others' sake, and has a value of fewer elements added, is cheaper added to wide: the fewer are
+    // widened.
+    walk(plan, |step| spreads(plan, &makers, &first, step))
+}
+
+/// Whether a sum is of one value that is wide anyhow and of another that is spread over its elements.
+fn spreads(plan: &Plan, makers: &[Option<&PlanStep>], first: &[Demand], step: &PlanStep) -> bool {
+    let elements = |value: usize| plan.values[value].shape.iter().product::<usize>();
+    let spread = |&value: &usize| {
+        let mut from = value;
+        while let Some(before) = behind(makers, from) {
+            from = before;
+        }
+        elements(from) < elements(value)
+    };
+    let (few, others): (Vec<usize>, Vec<usize>) = step.inputs.iter().copied().partition(spread);
+    !few.is_empty() && !others.is_empty() && others.iter().all(|&value| wide_anyhow(makers, first, value))
+}
+
+/// Whether a value, or what it is a movement or a combination of, is wanted wide.
+fn wide_anyhow(makers: &[Option<&PlanStep>], first: &[Demand], mut value: usize) -> bool {
+    loop {
+        if first[value].wide {
+            return true;
+        }
+        match behind(makers, value) {
+            Some(from) => value = from,
+            // Inputs are wide; of nothing else a wide form costs nothing.
+            None => return makers[value].is_none(),
+        }
+    }
+}
+
+/// The value of which another one is a movement or a combination; none where it is neither.
+fn behind(makers: &[Option<&PlanStep>], value: usize) -> Option<usize> {
+    let made = makers[value]?;
+    match (&made.op, made.inputs.as_slice()) {
+        (Operation::Movement(_) | Operation::Combine(_), &[from]) => Some(from),
+        // Steps that send, and those of several values.
+        _ => None,
+    }
+}
+
+/// What is demanded of each value, where some sums hand the demand for a wide result on.
+fn walk(plan: &Plan, spreads: impl Fn(&PlanStep) -> bool) -> Vec<Demand> {
     let mut demands = vec![Demand::default(); plan.values.len()];
     for step in plan.steps.iter().rev() {
         let result = demands[step.output];
@@ -67,6 +119,9 @@ fn demands(plan: &Plan) -> Vec<Demand> {
                 let fewer = factors.len() <= offsets.len() * offsets.len();
                 let large = factors.iter().any(|factor| factor.unsigned_abs() >= LARGE);
                 Demand { wide: result.wide && (fewer || large), narrow: result.narrow }
+            }
+            Operation::Add | Operation::Sub if result.wide && spreads(step) => {
+                Demand { wide: true, narrow: false }
             }
             Operation::Activation(_) | Operation::Add | Operation::Sub | Operation::Widen => {
                 Demand::default()

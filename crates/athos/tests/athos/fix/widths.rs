@@ -1,9 +1,10 @@
 //! Where values are widened: the operations of each program, in order, `w` for a wide result.
 
 use cryptflow_athos::compile::{CompileOptions, Ring, Scale};
-use cryptflow_program::{Activation, Checked, Operation};
+use cryptflow_graph::{Arithmetic, Reduce, Reduction};
+use cryptflow_program::{Activation, Checked, Operation, Step};
 
-use crate::fix::graphs::GRAPHS;
+use crate::fix::graphs::{Builder, GRAPHS};
 use crate::fix::small::compiled;
 
 const EXPECTED: &[(&str, &str)] = &[
@@ -76,4 +77,32 @@ fn values_are_widened_as_far_as_is_needed() {
         assert_eq!(own.version == 2, own.values.iter().any(|value| value.ring.is_some()), "{name}");
     }
     assert!(fewer > 0, "all rings are the same");
+}
+
+/// What a row has less its mean, squared and added up, is opened and widened once a row: the mean is widened in place of
+/// what it is subtracted from, and the squares are one inner product.
+#[test]
+fn rows_are_normalised_by_what_is_few() {
+    let (rows, columns) = (4, 16);
+    let mut b = Builder::new(5);
+    let x = b.input(&[rows, 8]);
+    let y = b.dense(x, 8, columns);
+    let mean =
+        |b: &mut Builder, x| b.add(Reduce { kind: Reduction::Mean, axes: vec![1], keep_dims: true }, &[x]);
+    let m = mean(&mut b, y);
+    let centred = b.add(Arithmetic::Sub, &[y, m]);
+    let squares = b.add(Arithmetic::Mul, &[centred, centred]);
+    let variance = mean(&mut b, squares);
+    let graph = b.output(variance);
+    let program = compiled(&graph, &CompileOptions::default()).program;
+    let elements = |step: &Step| program.values[step.output.0].shape.iter().product::<usize>();
+    let widened: Vec<usize> = program
+        .steps
+        .iter()
+        .filter(|step| matches!(step.operation, Operation::Widen) && elements(step) > rows)
+        .map(elements)
+        .collect();
+    assert_eq!(widened, [rows * columns], "the layer's own result");
+    let products = program.steps.iter().filter(|step| matches!(step.operation, Operation::Product(_)));
+    assert_eq!(products.map(elements).collect::<Vec<_>>(), [rows]);
 }

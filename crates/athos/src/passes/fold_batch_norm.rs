@@ -1,13 +1,13 @@
-//! Batch normalisations go into the layer before them, or into the layer behind them, or become
+//! Batch normalisations go into the layer before them, or into the layers behind them, or become
 //! diagonal layers.
 
+use super::PassReport;
 use super::affine::{Affine, Layer, become_layer, become_scale};
-use super::{PassReport, only_user};
 use cryptflow_graph::{Graph, Linear, NodeId, Op};
 
 /// Folds every batch normalisation (and every scale) into the convolution or matrix product before
-/// it, where that has no other use; else into the one behind it, where that is exact: it is the
-/// only use and sees no padding. A batch normalisation that fits nowhere becomes a `Linear::Scale`.
+/// it, where that has no other use; else into those behind it, where that is exact: they see no padding. For what else
+/// uses it, a diagonal layer stays, which layers need not wait for. A batch normalisation that fits nowhere becomes a `Linear::Scale`.
 pub fn run(graph: &mut Graph) -> PassReport {
     let mut report = PassReport::new("fold batch norm");
     for i in 0..graph.nodes.len() {
@@ -36,13 +36,17 @@ pub fn run(graph: &mut Graph) -> PassReport {
     report
 }
 
+/// Folds a map into all layers that use its result and take it up: what else uses it goes on with the map. Returns the
+/// layers' names; none where there is none.
 fn fold_forward(graph: &mut Graph, uses: &[Vec<NodeId>], id: NodeId, affine: &Affine) -> Option<String> {
-    let user = only_user(graph, uses, id)?;
-    let layer = Layer::of(graph, user)?;
-    if layer.x != id || !layer.takes(affine) {
-        return None;
+    let mut names: Vec<String> = Vec::new();
+    for &user in &uses[id.0] {
+        let Some(layer) = Layer::of(graph, user).filter(|layer| layer.x == id && layer.takes(affine)) else {
+            continue;
+        };
+        let new = layer.after(affine);
+        become_layer(graph, user, user, affine.operand, new);
+        names.push(graph.node(user).name.clone());
     }
-    let new = layer.after(affine);
-    become_layer(graph, user, user, affine.operand, new);
-    Some(graph.node(user).name.clone())
+    (!names.is_empty()).then(|| names.join(" and "))
 }

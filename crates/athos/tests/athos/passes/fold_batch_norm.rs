@@ -1,7 +1,7 @@
 //! Where normalisations go.
 
 use cryptflow_athos::passes::{dead_nodes, fold_batch_norm::run};
-use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Linear, NodeId};
+use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, Linear, NodeId};
 use cryptflow_ring::{Movement, Window};
 
 use super::harness;
@@ -120,4 +120,26 @@ fn where_a_normalisation_goes() {
         dead_nodes::run(&mut g);
         assert_eq!(harness::operations(&g), left, "{what}");
     }
+}
+
+/// A layer behind it does not wait for a normalisation that others need.
+#[test]
+fn layers_take_a_normalisation_up_beside_other_uses() {
+    let mut b = Builder { g: Graph::default(), random: harness::Random(7) };
+    let x = b.g.add_input("x", vec![1, 5, 6, 3]);
+    let x = b.relu(x);
+    let y = b.norm(x, true);
+    let layers = [b.conv("first", y, 0), b.conv("second", y, 0), b.conv("padded", y, 1)];
+    let root = b.g.add("tanh", Function::TANH, &[y]).unwrap();
+    let mut g = b.g;
+    for id in layers.into_iter().chain([root]) {
+        let name = g.node(id).name.clone();
+        g.add_output(name, id);
+    }
+    harness::preserving(run, &mut g);
+    let operand = |name: &str| {
+        let node = g.nodes.iter().find(|n| n.name == name).unwrap();
+        g.node(node.inputs[0]).name.clone()
+    };
+    assert_eq!(["first", "second", "padded", "tanh"].map(operand), ["relu", "relu", "norm", "norm"]);
 }

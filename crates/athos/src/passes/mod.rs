@@ -1,7 +1,8 @@
 //! Passes: each rewrites a graph into one that computes the same in fewer or cheaper steps.
 //!
 //! A pass edits nodes in place, so that the value under a name stays the value that the source
-//! model has under that name, appends new nodes at the end, and restores the order. What it leaves
+//! model has under that name, or some rows of it, or it times a number that came later, which the pass reports;
+//! appends new nodes at the end, and restores the order. What it leaves
 //! unused, [`dead_nodes`] removes.
 
 mod affine;
@@ -9,12 +10,14 @@ pub mod average_into_conv;
 pub mod average_into_weights;
 pub mod dead_nodes;
 pub mod endless;
+pub mod factor_into_weights;
 pub mod fold_arithmetic;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod inverse_root;
 pub mod log_softmax;
 pub mod padding_into_conv;
+pub mod pick_early;
 pub mod recognise;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
@@ -61,9 +64,10 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 14] = [
+pub const PASSES: [Pass; 16] = [
     fold_constants::run,
     remove_identities::run,
+    pick_early::run,
     // Before a mask is taken for an offset of channels.
     endless::run,
     // After what is written out has become a softmax.
@@ -75,6 +79,7 @@ pub const PASSES: [Pass; 14] = [
     inverse_root::run,
     sign_of_product::run,
     fold_arithmetic::run,
+    factor_into_weights::run,
     fold_batch_norm::run,
     padding_into_conv::run,
     relu_after_max_pool::run,

@@ -83,7 +83,7 @@ fn functions_are_listed() {
     for (row, (function, of, low, high)) in rows.iter().zip(table) {
         assert_eq!((row.function.as_str(), row.of.as_str()), (function, of), "{text}");
         assert!(row.low <= low && row.high >= high, "{function}: {} to {}", row.low, row.high);
-        assert!(row.pieces > 1 && row.degree > 1, "{function}: {} of {}", row.pieces, row.degree);
+        assert!(row.pieces > 1 || row.degree > 1, "{function}: {} of {}", row.pieces, row.degree);
         assert!(row.largest_error > 0.0 && row.largest_error < 2e-3, "{function}: {}", row.largest_error);
     }
 
@@ -102,10 +102,11 @@ fn functions_are_listed() {
         for (key, shown) in [("low", row.low), ("high", row.high)] {
             assert!((found[key].as_f64().unwrap() - shown).abs() <= 5e-5, "{key} of {}", row.function);
         }
-        // All thresholds are compared with at once.
+        // All thresholds are compared with at once, and one piece has none.
         let compares = |l: &&Value| l["operation"] == "compare" && l["name"] == found["name"];
         let thresholds = layers.iter().filter(compares).map(|l| l["shape"][0].as_u64().unwrap());
-        assert!(thresholds.into_iter().any(|n| n + 1 == row.pieces as u64), "{}: {layers:?}", row.function);
+        let all = thresholds.into_iter().any(|n| n + 1 == row.pieces as u64);
+        assert!(row.pieces == 1 || all, "{}: {layers:?}", row.function);
     }
 
     // Under Porthos as published a truncation can fail.

@@ -18,32 +18,39 @@ impl Mirror {
     }
 
     /// Takes an input from its owner, under fresh masks. P2, which deals, has no part of it. One round.
-    pub(crate) fn take_ahead(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Masked, Error> {
+    pub(crate) async fn take_ahead(
+        &mut self,
+        name: &str,
+        len: usize,
+        part: Vec<u8>,
+    ) -> Result<Masked, Error> {
         let bits = self.session.ring_bits;
         if self.session.is_dealer() {
             if part.is_empty() {
-                return self.mask_anew(len, &[], &[]);
+                return self.mask_anew(len, &[], &[]).await;
             }
             let reason = "the dealer has no part of an input of a run that it deals ahead".into();
             return Err(Error::Share { name: name.into(), reason });
         }
         match read_part(name, &part, false, len, bits)? {
             Part::Evaluator(seed, m) => {
-                self.mask_anew(len, &unpacked(m, len, bits), &expand(&seed, len, bits))
+                self.mask_anew(len, &unpacked(m, len, bits), &expand(&seed, len, bits)).await
             }
-            Part::Dealer(_) => self.mask_anew(len, &[], &[]),
+            Part::Dealer(_) => self.mask_anew(len, &[], &[]).await,
         }
     }
 
     /// Opens x = m − s0 − s1 under fresh masks; `own` is an evaluator's s. P2 has neither.
-    pub(crate) fn mask_anew(&mut self, len: usize, m: &[u64], own: &[u64]) -> Result<Masked, Error> {
+    pub(crate) async fn mask_anew(&mut self, len: usize, m: &[u64], own: &[u64]) -> Result<Masked, Error> {
         let (bits, first) = (self.session.ring_bits, self.session.is_first());
         let nothing = |_, _: Range<usize>, _: &mut [u64]| {};
-        self.session.deal_and_open(len, &[], bits, nothing, |range, _, out| {
-            for ((out, m), s) in out.iter_mut().zip(&m[range.clone()]).zip(&own[range]) {
-                *out = if first { m.wrapping_sub(*s) } else { s.wrapping_neg() };
-            }
-        })
+        self.session
+            .deal_and_open(len, &[], bits, nothing, |range, _, out| {
+                for ((out, m), s) in out.iter_mut().zip(&m[range.clone()]).zip(&own[range]) {
+                    *out = if first { m.wrapping_sub(*s) } else { s.wrapping_neg() };
+                }
+            })
+            .await
     }
 }
 

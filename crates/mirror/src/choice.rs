@@ -26,14 +26,17 @@ const EACH: usize = 3;
 impl Tuning {
     /// Whether a choice is made in the large ring, of so many elements and comparisons of each, from Z_2^from to Z_2^to.
     pub(crate) fn wide_choice(&self, len: usize, comparisons: usize, from: u32, to: u32) -> bool {
-        let more = u64::from(to.saturating_sub(from)).saturating_mul((EACH * comparisons) as u64);
-        self.chooses_wide && from < to && more.saturating_mul(len as u64) <= self.bits_per_round
+        let (from, to, comparisons) = (u64::from(from), u64::from(to), comparisons as u64);
+        let missing = to.saturating_sub(from);
+        let apart = self.comes_to(len, 2 * from * comparisons + 2 * missing, to, 2);
+        let wide = self.comes_to(len, (2 * to + missing) * comparisons + 2 * missing, to, 1);
+        self.chooses_wide && from < to && wide <= apart
     }
 }
 
 impl Mirror {
     /// (β ⊕ ρ)·x over Z_2^K, K the bits of `ring`; with a limit, less (β' ⊕ ρ')·(x − limit), as [`Mirror::choose`]. One round.
-    pub(crate) fn choose_wide(
+    pub(crate) async fn choose_wide(
         &mut self,
         x: &Masked,
         sign: &Sign,
@@ -47,54 +50,57 @@ impl Mirror {
         let mut dealt = [ring, ring, missing].repeat(comparisons);
         dealt.extend([missing; 2]);
         planted!(self.session.tuning, BareWideChoice: self.session.bare_next(true));
-        self.session.deal_and_open(
-            x.len(),
-            &dealt,
-            ring,
-            // Behind those of the comparisons, q and msb r.
-            |v, range, out| {
-                if v < shared {
-                    sign.masks(v / EACH, range.clone(), out);
-                } else {
-                    out.fill(u64::MAX);
-                }
-                let masks = x.a[range.clone()].iter().zip(&x.b[range]);
-                for (out, (r0, r1)) in out.iter_mut().zip(masks) {
-                    let sum = r0.wrapping_add(*r1);
-                    *out &= match (v < shared, v % EACH) {
-                        (true, 0) => 1,
-                        (true, 1) => sum & narrow,
-                        (false, 0) => sum >> k & 1,
-                        (true | false, _) => sum >> (k - 1) & 1,
-                    };
-                }
-            },
-            |range, dealt, out| {
-                let mut beta = Scratch::of(out.len());
-                for (i, of_one) in dealt.chunks_exact(EACH).take(comparisons).enumerate() {
-                    // The second comparison is of x − limit, which is subtracted.
-                    let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };
-                    sign.masks(i, range.clone(), &mut beta);
-                    let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
-                    let high = dealt[shared].iter().zip(&dealt[shared + 1]);
-                    let of_one = of_one[0].iter().zip(&of_one[1]).zip(&of_one[2]);
-                    let rows = x.zip(high).zip(of_one).zip(&beta);
-                    for (out, (((x, (wrap, top)), ((rho, rho_r), rho_top)), beta)) in out.iter_mut().zip(rows)
-                    {
-                        let (m, r) = (x.0.wrapping_sub(down) & narrow, x.1);
-                        let clear = (m >> (k - 1)).wrapping_sub(1);
-                        let high = wrap.wrapping_add(clear & top) << k;
-                        let plain = (m & first).wrapping_sub(*r).wrapping_add(high);
-                        let product = m.wrapping_mul(*rho).wrapping_sub(*rho_r);
-                        let product = product.wrapping_add((clear & rho_top) << k);
-                        // β·plain + (1 − 2β)·product without a branch: negate under the mask β.
-                        let y = (beta & plain).wrapping_add((product ^ beta).wrapping_sub(*beta));
-                        let y = (y ^ negate).wrapping_sub(negate);
-                        *out = if i == 0 { y } else { out.wrapping_add(y) };
+        self.session
+            .deal_and_open(
+                x.len(),
+                &dealt,
+                ring,
+                // Behind those of the comparisons, q and msb r.
+                |v, range, out| {
+                    if v < shared {
+                        sign.masks(v / EACH, range.clone(), out);
+                    } else {
+                        out.fill(u64::MAX);
                     }
-                }
-            },
-        )
+                    let masks = x.a[range.clone()].iter().zip(&x.b[range]);
+                    for (out, (r0, r1)) in out.iter_mut().zip(masks) {
+                        let sum = r0.wrapping_add(*r1);
+                        *out &= match (v < shared, v % EACH) {
+                            (true, 0) => 1,
+                            (true, 1) => sum & narrow,
+                            (false, 0) => sum >> k & 1,
+                            (true | false, _) => sum >> (k - 1) & 1,
+                        };
+                    }
+                },
+                |range, dealt, out| {
+                    let mut beta = Scratch::of(out.len());
+                    for (i, of_one) in dealt.chunks_exact(EACH).take(comparisons).enumerate() {
+                        // The second comparison is of x − limit, which is subtracted.
+                        let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };
+                        sign.masks(i, range.clone(), &mut beta);
+                        let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
+                        let high = dealt[shared].iter().zip(&dealt[shared + 1]);
+                        let of_one = of_one[0].iter().zip(&of_one[1]).zip(&of_one[2]);
+                        let rows = x.zip(high).zip(of_one).zip(&beta);
+                        for (out, (((x, (wrap, top)), ((rho, rho_r), rho_top)), beta)) in
+                            out.iter_mut().zip(rows)
+                        {
+                            let (m, r) = (x.0.wrapping_sub(down) & narrow, x.1);
+                            let clear = (m >> (k - 1)).wrapping_sub(1);
+                            let high = wrap.wrapping_add(clear & top) << k;
+                            let plain = (m & first).wrapping_sub(*r).wrapping_add(high);
+                            let product = m.wrapping_mul(*rho).wrapping_sub(*rho_r);
+                            let product = product.wrapping_add((clear & rho_top) << k);
+                            // β·plain + (1 − 2β)·product without a branch: negate under the mask β.
+                            let y = (beta & plain).wrapping_add((product ^ beta).wrapping_sub(*beta));
+                            let y = (y ^ negate).wrapping_sub(negate);
+                            *out = if i == 0 { y } else { out.wrapping_add(y) };
+                        }
+                    }
+                },
+            )
+            .await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{Mirror, MirrorCosts};
 impl Mirror {
     /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^ring. Exact
     /// where every x − t fits `compare_bits` signed bits.
-    pub(crate) fn compare(
+    pub(crate) async fn compare(
         &mut self,
         x: &Masked,
         thresholds: &[i64],
@@ -30,8 +30,8 @@ impl Mirror {
         for (begin, (a, b)) in (0..).step_by(wave).zip(x.a.chunks(wave).zip(x.b.chunks(wave))) {
             planted!(self.session.tuning, RewoundThresholds: self.session.rewind());
             let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits };
-            let sign = self.sign(&part, &moved, compare_bits)?;
-            let bits = self.bits(&sign, part.len(), thresholds.len(), ring)?;
+            let sign = self.sign(&part, &moved, compare_bits).await?;
+            let bits = self.bits(&sign, part.len(), thresholds.len(), ring).await?;
             if part.len() == len {
                 return Ok(bits);
             }
@@ -45,7 +45,7 @@ impl Mirror {
     }
 
     /// The bits of each element as numbers, threshold by threshold. One round.
-    fn bits(&mut self, sign: &Sign, len: usize, thresholds: usize, ring: u32) -> Result<Masked, Error> {
+    async fn bits(&mut self, sign: &Sign, len: usize, thresholds: usize, ring: u32) -> Result<Masked, Error> {
         let public = u64::from(self.session.is_first());
         // A block may hold the end of one threshold's elements and the begin of the next one's.
         let masks = |range: std::ops::Range<usize>, out: &mut [u64]| {
@@ -60,23 +60,25 @@ impl Mirror {
             }
         };
         planted!(self.session.tuning, OnePadForBits: self.session.repeat_next(len));
-        self.session.deal_and_open(
-            len * thresholds,
-            &[ring],
-            ring,
-            |_, range, out| {
-                masks(range, out);
-                out.iter_mut().for_each(|rho| *rho &= 1);
-            },
-            |range, rho, out| {
-                masks(range, out);
-                for (out, rho) in out.iter_mut().zip(&rho[0]) {
-                    let beta = *out;
-                    // Negate under the mask β, and let one evaluator add β.
-                    *out = (rho ^ beta).wrapping_sub(beta).wrapping_add(beta & public);
-                }
-            },
-        )
+        self.session
+            .deal_and_open(
+                len * thresholds,
+                &[ring],
+                ring,
+                |_, range, out| {
+                    masks(range, out);
+                    out.iter_mut().for_each(|rho| *rho &= 1);
+                },
+                |range, rho, out| {
+                    masks(range, out);
+                    for (out, rho) in out.iter_mut().zip(&rho[0]) {
+                        let beta = *out;
+                        // Negate under the mask β, and let one evaluator add β.
+                        *out = (rho ^ beta).wrapping_sub(beta).wrapping_add(beta & public);
+                    }
+                },
+            )
+            .await
     }
 }
 

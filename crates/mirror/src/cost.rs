@@ -58,6 +58,10 @@ impl CostModel for MirrorCosts {
         self.within(inputs, ring_bits)
     }
 
+    fn beside(&self) -> bool {
+        self.tuning.beside
+    }
+
     /// The result lives in the ring that the operation's rules say, which are Mirror's.
     fn cost(&self, operation: &Operation, place: &Place<'_>) -> Result<(Cost, Layout), Error> {
         let rings: Vec<u32> = place.inputs.iter().map(|x| x.bits).collect();

@@ -61,7 +61,14 @@ impl Definition for MirrorDefinition {
         if let Some(bits) = bits_per_round {
             self.tuning.bits_per_round = bits;
             self.tuning.chooses_wide = true;
+            self.tuning.deals_beside = true;
         }
+        self
+    }
+
+    fn one_by_one(mut self) -> MirrorDefinition {
+        self.tuning.beside = false;
+        self.tuning.deals_beside = false;
         self
     }
 

@@ -60,7 +60,12 @@ impl Mirror {
     /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t:
     /// exact where −2^(c−1) <= x − t < 2^(c−1). One round for each level of the comparison's tree,
     /// and one more to open β.
-    pub(crate) fn sign(&mut self, x: &Masked, thresholds: &[u64], compare_bits: u32) -> Result<Sign, Error> {
+    pub(crate) async fn sign(
+        &mut self,
+        x: &Masked,
+        thresholds: &[u64],
+        compare_bits: u32,
+    ) -> Result<Sign, Error> {
         if compare_bits < 2 || compare_bits > x.bits {
             return Err(Error::Range {
                 operation: "comparison",
@@ -68,7 +73,7 @@ impl Mirror {
             });
         }
         let circuit = self.session.circuit(compare_bits - 1, x.len(), thresholds.len());
-        less_than_and_sign(&mut self.session, x, thresholds, &circuit)
+        less_than_and_sign(&mut self.session, x, thresholds, &circuit).await
     }
 }
 
@@ -79,7 +84,7 @@ struct Block {
     words: usize,
 }
 
-pub(crate) fn less_than_and_sign(
+pub(crate) async fn less_than_and_sign(
     session: &mut Session,
     x: &Masked,
     thresholds: &[u64],
@@ -136,36 +141,40 @@ pub(crate) fn less_than_and_sign(
     }
     for (level, pads) in circuit.levels.iter().zip(pads) {
         let count = Circuit::opened(level);
-        let opened = session.open_planes(len, pads, |index, out| {
-            let Block { state, words, .. } = &blocks[index];
-            let words = *words;
-            let each = out.chunks_exact_mut(count * words).zip(state.chunks_exact(circuit.slots * words));
-            for (out, state) in each {
-                for node in level {
-                    for (p, slot) in node.opened.iter().enumerate() {
-                        let at = (node.first_opened + p) * words;
-                        out[at..at + words].copy_from_slice(&state[slot * words..(slot + 1) * words]);
+        let opened = session
+            .open_planes(len, pads, |index, out| {
+                let Block { state, words, .. } = &blocks[index];
+                let words = *words;
+                let each = out.chunks_exact_mut(count * words).zip(state.chunks_exact(circuit.slots * words));
+                for (out, state) in each {
+                    for node in level {
+                        for (p, slot) in node.opened.iter().enumerate() {
+                            let at = (node.first_opened + p) * words;
+                            out[at..at + words].copy_from_slice(&state[slot * words..(slot + 1) * words]);
+                        }
                     }
                 }
-            }
-        })?;
+            })
+            .await?;
         evaluate_level(level, circuit, &mut blocks, &opened, &dealt, first);
     }
 
     // β = 1 ⊕ less ⊕ msb(m) ⊕ msb(r), opened under the last pads.
-    let opened = session.open_planes(len, sign_pads, |index, out| {
-        let Block { m, state, words } = &blocks[index];
-        let words = *words;
-        let sign_of_r = &dealt.blocks[index][circuit.dealt() * words..];
-        let each = state.chunks_exact(circuit.slots * words).zip(m.chunks_exact(planes * words));
-        for (out, (state, m)) in out.chunks_exact_mut(words).zip(each) {
-            let less = &state[circuit.root * words..(circuit.root + 1) * words];
-            let sign_of_m = &m[circuit.bits as usize * words..];
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = less[i] ^ sign_of_r[i] ^ if first { !sign_of_m[i] } else { 0 };
+    let opened = session
+        .open_planes(len, sign_pads, |index, out| {
+            let Block { m, state, words } = &blocks[index];
+            let words = *words;
+            let sign_of_r = &dealt.blocks[index][circuit.dealt() * words..];
+            let each = state.chunks_exact(circuit.slots * words).zip(m.chunks_exact(planes * words));
+            for (out, (state, m)) in out.chunks_exact_mut(words).zip(each) {
+                let less = &state[circuit.root * words..(circuit.root + 1) * words];
+                let sign_of_m = &m[circuit.bits as usize * words..];
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = less[i] ^ sign_of_r[i] ^ if first { !sign_of_m[i] } else { 0 };
+                }
             }
-        }
-    })?;
+        })
+        .await?;
     let planes = if session.is_dealer() { opened.hidden } else { opened.public };
     Ok(Sign { planes, thresholds: copies, len, tuning: session.tuning })
 }

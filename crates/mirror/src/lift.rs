@@ -14,7 +14,7 @@ impl Mirror {
     /// As integers, with 0 <= x + offset <= 2^(k−1): x = m − r0 − r1 + 2^k (q + (1 − msb m)·msb r),
     /// where q is the wrap of r0 + r1. Offset 0 serves after a ReLU; 2^(k−2) for signed x, exact
     /// for |x| <= 2^(k−2).
-    pub(crate) fn lift(&mut self, x: Masked, offset: u64, ring: u32) -> Result<Masked, Error> {
+    pub(crate) async fn lift(&mut self, x: Masked, offset: u64, ring: u32) -> Result<Masked, Error> {
         let k = x.bits;
         if k >= ring {
             return Ok(if k == ring { x } else { x.reduced(ring) });
@@ -23,26 +23,29 @@ impl Mirror {
         let len = x.len();
         let shifted = |m: u64| m.wrapping_add(offset) & mask;
         planted!(self.session.tuning, BareLift: self.session.bare_next(true));
-        let high = self.session.deal_and_open(
-            len,
-            &[high_bits, high_bits],
-            high_bits,
-            // q, then msb r. x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit
-            // k.
-            |v, range, out| {
-                let bit = if v == 0 { k } else { k - 1 };
-                for ((out, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
-                    *out = r0.wrapping_add(*r1) >> bit & 1;
-                }
-            },
-            |range, dealt, out| {
-                let dealt = dealt[0].iter().zip(&dealt[1]);
-                for ((out, m), (wrap, top)) in out.iter_mut().zip(&x.a[range]).zip(dealt) {
-                    let clear = (shifted(*m) >> (k - 1)).wrapping_sub(1);
-                    *out = wrap.wrapping_add(clear & top);
-                }
-            },
-        )?;
+        let high = self
+            .session
+            .deal_and_open(
+                len,
+                &[high_bits, high_bits],
+                high_bits,
+                // q, then msb r. x.a and x.b are reduced mod 2^k, so the wrap of their sum is its bit
+                // k.
+                |v, range, out| {
+                    let bit = if v == 0 { k } else { k - 1 };
+                    for ((out, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
+                        *out = r0.wrapping_add(*r1) >> bit & 1;
+                    }
+                },
+                |range, dealt, out| {
+                    let dealt = dealt[0].iter().zip(&dealt[1]);
+                    for ((out, m), (wrap, top)) in out.iter_mut().zip(&x.a[range]).zip(dealt) {
+                        let clear = (shifted(*m) >> (k - 1)).wrapping_sub(1);
+                        *out = wrap.wrapping_add(clear & top);
+                    }
+                },
+            )
+            .await?;
         let mut y = x;
         let (dealer, ring_mask) = (self.session.is_dealer(), low_bits(ring));
         y.a.par_iter_mut().with_min_len(CHUNK).zip(&high.a).for_each(|(a, h)| {
@@ -57,12 +60,12 @@ impl Mirror {
     }
 
     /// [`Mirror::lift`] for signed values.
-    pub(crate) fn widen(&mut self, x: &Masked, ring: u32) -> Result<Masked, Error> {
+    pub(crate) async fn widen(&mut self, x: &Masked, ring: u32) -> Result<Masked, Error> {
         if x.bits < 2 {
             return Err(Error::Range { operation: "widen", reason: format!("a ring of {} bits", x.bits) });
         }
         let offset = 1 << (x.bits - 2);
-        self.in_waves(x, |mirror, x| mirror.lift(x.clone(), offset, ring))
+        self.in_waves(x, async |mirror, x| mirror.lift(x.clone(), offset, ring).await).await
     }
 }
 

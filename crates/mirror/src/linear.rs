@@ -24,7 +24,7 @@ use crate::{Mirror, MirrorCosts};
 impl Mirror {
     /// `(Σ map(x, w) + bias) / 2^shift` over Z_2^(K − shift − 1), K the bits of the smallest ring of an
     /// x; `otherwise` where there is none. P2's addend is dealt; one round.
-    pub(crate) fn linear(
+    pub(crate) async fn linear(
         &mut self,
         terms: &[Term<'_, Mirror>],
         bias: Option<&MirroredWeight>,
@@ -51,7 +51,7 @@ impl Mirror {
                     bilinear_into(term.map, &x, w, ring, &mut z)?;
                 }
                 WeightPart::Dealer(seeds) => {
-                    let e = seeds.difference(term.w.len, &mut self.session.room);
+                    let e = seeds.difference(term.w.len, &mut self.session.common().room);
                     bilinear_into(term.map, &x, &*e, ring, &mut z)?;
                 }
             }
@@ -63,12 +63,12 @@ impl Mirror {
             Some(WeightPart::Dealer(_) | WeightPart::Difference(_)) | None => Cow::default(),
         };
         planted!(self.session.tuning, BareConstant: self.session.bare_next(terms.is_empty()));
-        self.open_truncated("linear", (z, ring), &bias, shift)
+        self.open_truncated("linear", (z, ring), &bias, shift).await
     }
 
     /// A party's local product over Z_2^ring, half a bias added, truncated and opened. P2's addend is
     /// dealt; one round.
-    pub(crate) fn open_truncated(
+    pub(crate) async fn open_truncated(
         &mut self,
         operation: &'static str,
         (mut z, ring): (Vec<u64>, u32),
@@ -106,12 +106,17 @@ impl Mirror {
                 }
             });
         }
-        self.session.deal_and_open_sum(z, k)
+        self.session.deal_and_open_sum(z, k).await
     }
 
     /// `x * factors / 2^shift` for public factors, over Z_2^(K − shift): two addends, nothing
     /// dealt, the error in (−1, 1) with mean zero. One round.
-    pub(crate) fn scale_public(&mut self, x: &Masked, factors: &[u64], shift: u32) -> Result<Masked, Error> {
+    pub(crate) async fn scale_public(
+        &mut self,
+        x: &Masked,
+        factors: &[u64],
+        shift: u32,
+    ) -> Result<Masked, Error> {
         let range = |reason: String| Error::Range { operation: "scale public", reason };
         if factors.is_empty() || !x.len().is_multiple_of(factors.len()) {
             return Err(range(format!("{} factors do not go with {} elements", factors.len(), x.len())));
@@ -122,20 +127,22 @@ impl Mirror {
         let (k, mask, first) = (x.bits - shift, low_bits(x.bits), self.session.is_first());
         let nothing = |_, _: Range<usize>, _: &mut [u64]| {};
         planted!(self.session.tuning, BareFactors: self.session.bare_next(true));
-        self.session.deal_and_open(x.len(), &[], k, nothing, |range, _, out| {
-            for (i, out) in range.zip(out) {
-                let c = factors[i % factors.len()];
-                *out = if first {
-                    // Half a unit, less what the factor's low zero bits leave of the mean.
-                    let low = if c == 0 { 1 << shift } else { c & c.wrapping_neg() };
-                    let half = (1u64 << shift).saturating_sub(low);
-                    c.wrapping_mul(x.a[i].wrapping_sub(x.b[i])).wrapping_add(half)
-                } else {
-                    c.wrapping_mul(x.b[i]).wrapping_neg()
-                };
-                *out = (*out & mask) >> shift;
-            }
-        })
+        self.session
+            .deal_and_open(x.len(), &[], k, nothing, |range, _, out| {
+                for (i, out) in range.zip(out) {
+                    let c = factors[i % factors.len()];
+                    *out = if first {
+                        // Half a unit, less what the factor's low zero bits leave of the mean.
+                        let low = if c == 0 { 1 << shift } else { c & c.wrapping_neg() };
+                        let half = (1u64 << shift).saturating_sub(low);
+                        c.wrapping_mul(x.a[i].wrapping_sub(x.b[i])).wrapping_add(half)
+                    } else {
+                        c.wrapping_mul(x.b[i]).wrapping_neg()
+                    };
+                    *out = (*out & mask) >> shift;
+                }
+            })
+            .await
     }
 }
 

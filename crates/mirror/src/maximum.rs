@@ -11,14 +11,14 @@ use crate::{Mirror, MirrorCosts};
 impl Mirror {
     /// max(a, b) = b + relu(a − b) in their own ring, of the first and the second half of `pairs`, which
     /// keeps the maxima. Exact where −2^(c−1) <= a − b < 2^(c−1).
-    fn maxima(&mut self, pairs: &mut Masked, compare_bits: u32) -> Result<(), Error> {
+    async fn maxima(&mut self, pairs: &mut Masked, compare_bits: u32) -> Result<(), Error> {
         let (half, mask) = (pairs.len() / 2, low_bits(pairs.bits));
         let difference = |v: &[u64]| {
             let (a, b) = v.split_at(half);
             a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b) & mask).collect()
         };
         let difference = Masked { a: difference(&pairs.a), b: difference(&pairs.b), bits: pairs.bits };
-        let positive = self.relu(&difference, compare_bits, None)?;
+        let positive = self.relu(&difference, compare_bits, None).await?;
         let mask = low_bits(positive.bits);
         for (v, positive) in [(&mut pairs.a, &positive.a), (&mut pairs.b, &positive.b)] {
             let (a, b) = v.split_at_mut(half);
@@ -33,7 +33,7 @@ impl Mirror {
 
     /// Maximum over windows of NHWC, one axis after the other. A tap in the padding is read as
     /// another tap of the same window, which leaves the maximum unchanged.
-    pub(crate) fn max_pool(
+    pub(crate) async fn max_pool(
         &mut self,
         x: &Masked,
         input: [usize; 4],
@@ -51,13 +51,13 @@ impl Mirror {
             taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
         };
         let (rows, columns) = (axis(0, h)?, axis(1, w)?);
-        let across = self.max_along(x, n * h, w, c, &columns, compare_bits)?;
-        self.max_along(&across, n, h, columns.len() * c, &rows, compare_bits)
+        let across = self.max_along(x, n * h, w, c, &columns, compare_bits).await?;
+        self.max_along(&across, n, h, columns.len() * c, &rows, compare_bits).await
     }
 
     /// x of `[outer, len, inner]`: maximum over `taps[o]` along the middle axis for each output o,
     /// as a tournament.
-    fn max_along(
+    async fn max_along(
         &mut self,
         x: &Masked,
         outer: usize,
@@ -88,7 +88,7 @@ impl Mirror {
             // The last of an odd number waits.
             let paired = left / 2 * 2 * each;
             let odd = [candidates.a.split_off(paired), candidates.b.split_off(paired)];
-            self.maxima(&mut candidates, compare_bits)?;
+            self.maxima(&mut candidates, compare_bits).await?;
             candidates.a.extend_from_slice(&odd[0]);
             candidates.b.extend_from_slice(&odd[1]);
             left = left.div_ceil(2);

@@ -1,6 +1,7 @@
 //! A party of Mirror: the [`Protocol`] trait, each operation handed to the step that computes it.
 
 use cryptflow_mpc::keys::{Keys, Scope, Variant};
+use cryptflow_mpc::turn::alone;
 use cryptflow_mpc::{Cost, Definition, Error, Operand, Operands, Party, Protocol};
 use cryptflow_operation::{Bounds, Operation, Rectifier};
 use cryptflow_ring::pack::pack;
@@ -74,7 +75,7 @@ impl Protocol for Mirror {
 
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Masked, Error> {
         if self.ahead {
-            return self.take_ahead(name, len, part);
+            return alone(self.take_ahead(name, len, part));
         }
         let bits = self.session.ring_bits;
         let [a, b] = match read_part(name, &part, self.session.is_dealer(), len, bits)? {
@@ -108,7 +109,17 @@ impl Protocol for Mirror {
     }
 
     fn require_within(&mut self, inputs: &[(&Masked, Bounds)]) -> Result<(), Error> {
-        self.within(inputs)
+        alone(self.within(inputs))
+    }
+
+    async fn find_within(&mut self, inputs: &[(&Masked, Bounds)]) -> Result<(), Error> {
+        self.within(inputs).await
+    }
+
+    fn beside(&self) -> Option<Mirror> {
+        let beside =
+            || Mirror { session: self.session.beside(), ahead: self.ahead, start: self.start.clone() };
+        self.session.tuning.beside.then(beside)
     }
 
     /// A share of P0's or P1's, re-randomised by a zero share from the key that P2 does not have;
@@ -123,23 +134,27 @@ impl Protocol for Mirror {
     }
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Mirror>) -> Result<Masked, Error> {
+        alone(self.step(operation, on))
+    }
+
+    async fn step(&mut self, operation: &Operation, on: &Operands<'_, Mirror>) -> Result<Masked, Error> {
         let done = match operation {
-            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits),
-            Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
-            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits),
+            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits).await,
+            Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift).await,
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits).await,
             Operation::Combine(o) => on.x()?.combined(&o.factors, &o.offsets, self.session.is_dealer()),
-            Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
-            Operation::Widen => self.widen(on.x()?, on.ring_bits),
+            Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift).await,
+            Operation::Widen => self.widen(on.x()?, on.ring_bits).await,
             Operation::Activation(o) => {
                 let widen = o.widen.then_some(on.ring_bits);
                 match o.function {
-                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits, widen),
+                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits, widen).await,
                     Rectifier::ClippedRelu { limit } => {
-                        self.clipped_relu(on.x()?, limit, o.compare_bits, widen)
+                        self.clipped_relu(on.x()?, limit, o.compare_bits, widen).await
                     }
                 }
             }
-            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
+            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits).await,
             Operation::SumPool(o) => on.x()?.sum_pooled(o.input, &o.window),
             Operation::Add => same_length(on.x()?, on.y()?).map(|(x, y)| x.add(y)),
             Operation::Sub => same_length(on.x()?, on.y()?).map(|(x, y)| x.sub(y)),

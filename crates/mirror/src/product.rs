@@ -18,7 +18,7 @@ use crate::share::Masked;
 
 impl Mirror {
     /// `map(x, y) / 2^shift` over Z_2^(K − shift − 1), K the bits of the smaller of their rings. P2's addend is dealt; one round.
-    pub(crate) fn product(
+    pub(crate) async fn product(
         &mut self,
         map: &LinearMap,
         x: &Masked,
@@ -32,6 +32,6 @@ impl Mirror {
         let mut z = vec![0; map.output_len()];
         bilinear_into(map, &x, &y, ring, &mut z)?;
         planted!(self.session.tuning, RewoundProducts: self.session.back(2));
-        self.open_truncated("product", (z, ring), &[], shift)
+        self.open_truncated("product", (z, ring), &[], shift).await
     }
 }

@@ -11,35 +11,37 @@ use crate::{Mirror, MirrorCosts};
 impl Mirror {
     /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^widen if there is such a ring, else
     /// over x's.
-    pub(crate) fn relu(
+    pub(crate) async fn relu(
         &mut self,
         x: &Masked,
         compare_bits: u32,
         widen: Option<u32>,
     ) -> Result<Masked, Error> {
-        self.in_waves(x, |mirror, x| {
-            let sign = mirror.sign(x, &[0], compare_bits)?;
-            mirror.chosen(x, &sign, None, widen)
+        self.in_waves(x, async |mirror, x| {
+            let sign = mirror.sign(x, &[0], compare_bits).await?;
+            mirror.chosen(x, &sign, None, widen).await
         })
+        .await
     }
 
     /// `min(max(x, 0), limit) = relu(x) − relu(x − limit)`: both comparisons side by side, one
     /// opening.
-    pub(crate) fn clipped_relu(
+    pub(crate) async fn clipped_relu(
         &mut self,
         x: &Masked,
         limit: u64,
         compare_bits: u32,
         widen: Option<u32>,
     ) -> Result<Masked, Error> {
-        self.in_waves(x, |mirror, x| {
-            let sign = mirror.sign(x, &[0, limit], compare_bits)?;
-            mirror.chosen(x, &sign, Some(limit), widen)
+        self.in_waves(x, async |mirror, x| {
+            let sign = mirror.sign(x, &[0, limit], compare_bits).await?;
+            mirror.chosen(x, &sign, Some(limit), widen).await
         })
+        .await
     }
 
     /// The choice, and the lift where the result is to be in a larger ring.
-    fn chosen(
+    async fn chosen(
         &mut self,
         x: &Masked,
         sign: &Sign,
@@ -50,13 +52,13 @@ impl Mirror {
         let tuning = self.session.tuning;
         match widen {
             Some(ring) if tuning.wide_choice(x.len(), comparisons, x.bits, ring) => {
-                self.choose_wide(x, sign, limit, ring)
+                self.choose_wide(x, sign, limit, ring).await
             }
             Some(ring) => {
-                let y = self.choose(x, sign, limit)?;
-                self.lift(y, 0, ring)
+                let y = self.choose(x, sign, limit).await?;
+                self.lift(y, 0, ring).await
             }
-            None => self.choose(x, sign, limit),
+            None => self.choose(x, sign, limit).await,
         }
     }
 
@@ -65,58 +67,60 @@ impl Mirror {
     ///
     /// With x = plain0 + plain1, plain0 = m − r0 and plain1 = −r1:
     /// (β ⊕ ρ)·x = β·x + (1 − 2β)·ρ·x, and ρ·x = m·ρ − ρ·r.
-    fn choose(&mut self, x: &Masked, sign: &Sign, limit: Option<u64>) -> Result<Masked, Error> {
+    async fn choose(&mut self, x: &Masked, sign: &Sign, limit: Option<u64>) -> Result<Masked, Error> {
         let (len, bits) = (x.len(), x.bits);
         let (first, is_first) = (if self.session.is_first() { u64::MAX } else { 0 }, self.session.is_first());
         let dealt = vec![bits; if limit.is_some() { 4 } else { 2 }];
-        self.session.deal_and_open(
-            len,
-            &dealt,
-            bits,
-            |v, range, out| {
-                sign.masks(v / 2, range.clone(), out);
-                for ((rho, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
-                    *rho &= if v % 2 == 0 { 1 } else { r0.wrapping_add(*r1) };
-                }
-            },
-            |range, dealt, out| {
-                let mut beta = Scratch::of(out.len());
-                for (i, dealt) in dealt.chunks_exact(2).enumerate() {
-                    // The second comparison is of x − limit, which is subtracted.
-                    let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };
-                    let own_down = if is_first { down } else { 0 };
-                    sign.masks(i, range.clone(), &mut beta);
-                    let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
-                    let rows = x.zip(dealt[0].iter().zip(&dealt[1]));
-                    for ((out, beta), ((m, r), (rho, rho_r))) in out.iter_mut().zip(&beta).zip(rows) {
-                        let plain = (m & first).wrapping_sub(*r).wrapping_sub(own_down);
-                        let product = m.wrapping_sub(down).wrapping_mul(*rho).wrapping_sub(*rho_r);
-                        // β·plain + (1 − 2β)·product without a branch: negate under the mask β.
-                        let y = (beta & plain).wrapping_add((product ^ beta).wrapping_sub(*beta));
-                        let y = (y ^ negate).wrapping_sub(negate);
-                        *out = if i == 0 { y } else { out.wrapping_add(y) };
+        self.session
+            .deal_and_open(
+                len,
+                &dealt,
+                bits,
+                |v, range, out| {
+                    sign.masks(v / 2, range.clone(), out);
+                    for ((rho, r0), r1) in out.iter_mut().zip(&x.a[range.clone()]).zip(&x.b[range]) {
+                        *rho &= if v % 2 == 0 { 1 } else { r0.wrapping_add(*r1) };
                     }
-                }
-            },
-        )
+                },
+                |range, dealt, out| {
+                    let mut beta = Scratch::of(out.len());
+                    for (i, dealt) in dealt.chunks_exact(2).enumerate() {
+                        // The second comparison is of x − limit, which is subtracted.
+                        let (down, negate) = if i == 0 { (0, 0) } else { (limit.unwrap_or(0), u64::MAX) };
+                        let own_down = if is_first { down } else { 0 };
+                        sign.masks(i, range.clone(), &mut beta);
+                        let x = x.a[range.clone()].iter().zip(&x.b[range.clone()]);
+                        let rows = x.zip(dealt[0].iter().zip(&dealt[1]));
+                        for ((out, beta), ((m, r), (rho, rho_r))) in out.iter_mut().zip(&beta).zip(rows) {
+                            let plain = (m & first).wrapping_sub(*r).wrapping_sub(own_down);
+                            let product = m.wrapping_sub(down).wrapping_mul(*rho).wrapping_sub(*rho_r);
+                            // β·plain + (1 − 2β)·product without a branch: negate under the mask β.
+                            let y = (beta & plain).wrapping_add((product ^ beta).wrapping_sub(*beta));
+                            let y = (y ^ negate).wrapping_sub(negate);
+                            *out = if i == 0 { y } else { out.wrapping_add(y) };
+                        }
+                    }
+                },
+            )
+            .await
     }
 
     /// Runs a step on at most a wave's elements at a time: the material of a comparison is many
     /// times larger than its input.
-    pub(crate) fn in_waves(
+    pub(crate) async fn in_waves(
         &mut self,
         x: &Masked,
-        mut step: impl FnMut(&mut Mirror, &Masked) -> Result<Masked, Error>,
+        mut step: impl AsyncFnMut(&mut Mirror, &Masked) -> Result<Masked, Error>,
     ) -> Result<Masked, Error> {
         let wave = self.session.tuning.wave;
         if x.len() <= wave {
-            return step(self, x);
+            return step(self, x).await;
         }
         let mut out = Masked { a: Vec::with_capacity(x.len()), b: Vec::with_capacity(x.len()), bits: x.bits };
         planted!(self.session.tuning, RewoundWaves: self.session.mark());
         for (a, b) in x.a.chunks(wave).zip(x.b.chunks(wave)) {
             planted!(self.session.tuning, RewoundWaves: self.session.rewind());
-            let part = step(self, &Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits })?;
+            let part = step(self, &Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits }).await?;
             out.a.extend(part.a);
             out.b.extend(part.b);
             out.bits = part.bits;

@@ -11,7 +11,7 @@ mod values;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::same::{Roles, Same};
@@ -75,17 +75,22 @@ impl Sealed {
     }
 }
 
-/// A party's side of a session.
-pub(crate) struct Session {
-    pub(crate) party: Party,
-    pub(crate) ring_bits: u32,
-    pub(crate) tuning: Tuning,
-    links: Links,
+/// What steps beside each other have in common.
+pub(crate) struct Common {
     keys: Keys,
     /// Elements of weights that P2 may still write down.
     pub(crate) room: usize,
     /// What comparisons of the same form share.
     circuits: Circuits,
+}
+
+/// A party's side of a session, or a handle to it for a step that runs beside others.
+pub(crate) struct Session {
+    pub(crate) party: Party,
+    pub(crate) ring_bits: u32,
+    pub(crate) tuning: Tuning,
+    links: Links,
+    common: Arc<Mutex<Common>>,
     #[cfg(all(test, debug_assertions))]
     plant: planted::Plant,
     #[cfg(all(test, debug_assertions))]
@@ -99,14 +104,32 @@ impl Session {
             ring_bits,
             tuning,
             links,
-            keys,
-            room: ROOM,
-            circuits: Circuits::default(),
+            common: Arc::new(Mutex::new(Common { keys, room: ROOM, circuits: Circuits::default() })),
             #[cfg(all(test, debug_assertions))]
             plant: planted::Plant::default(),
             #[cfg(all(test, debug_assertions))]
             bare_signs: false,
         }
+    }
+
+    /// Another handle to the session, for a step beside this one.
+    pub(crate) fn beside(&self) -> Session {
+        Session {
+            party: self.party,
+            ring_bits: self.ring_bits,
+            tuning: self.tuning,
+            links: self.links.clone(),
+            common: Arc::clone(&self.common),
+            #[cfg(all(test, debug_assertions))]
+            plant: planted::Plant::default(),
+            #[cfg(all(test, debug_assertions))]
+            bare_signs: false,
+        }
+    }
+
+    /// One step computes at a time, so nobody waits for it.
+    pub(crate) fn common(&self) -> MutexGuard<'_, Common> {
+        self.common.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True for the evaluator that adds public constants.
@@ -127,7 +150,7 @@ impl Session {
     pub(crate) fn circuit(&mut self, bits: u32, len: usize, thresholds: usize) -> Arc<Circuit> {
         let tuning = self.tuning;
         let make = || Arc::new(Circuit::new(&Tree::best(bits, len, thresholds, tuning), thresholds));
-        Arc::clone(self.circuits.entry((bits, len, thresholds)).or_insert_with(make))
+        Arc::clone(self.common().circuits.entry((bits, len, thresholds)).or_insert_with(make))
     }
 
     /// The link to the other evaluator.
@@ -141,7 +164,7 @@ impl Session {
 
     /// Fresh streams from the keys with P2. All parties draw in the same order.
     fn pads(&mut self) -> Pads {
-        let mut draw = |other: Party| self.keys.with(other).stream();
+        let draw = |other: Party| self.common().keys.with(other).stream();
         match self.party {
             Party::P2 => Pads::Dealer([draw(Party::P0), draw(Party::P1)]),
             _ => Pads::Evaluator(draw(Party::P2)),
@@ -182,12 +205,12 @@ impl Session {
 
     /// Begins a question whether two parties hold the same.
     pub(crate) fn same(&mut self, roles: Roles) -> Same {
-        Same::begin(self.party, &mut self.keys, roles)
+        Same::begin(self.party, &mut self.common().keys, roles)
     }
 
     /// Its answer, for whom it is.
-    pub(crate) fn answered(&self, same: Same) -> Result<Option<bool>, Error> {
-        same.finish(&self.links)
+    pub(crate) async fn answered(&self, same: Same) -> Result<Option<bool>, Error> {
+        same.finish(&self.links).await
     }
 
     /// An evaluator's share of a value, re-randomised by a zero share from the key that P2 does not
@@ -197,9 +220,9 @@ impl Session {
         if self.is_dealer() {
             return None;
         }
-        let key = self.keys.with(if first { Party::P1 } else { Party::P0 });
-        planted!(self.tuning, OneShareOfZero: key.insecure_rewind(0));
-        let zero = key.stream();
+        let other = if first { Party::P1 } else { Party::P0 };
+        planted!(self.tuning, OneShareOfZero: self.common().keys.with(other).insecure_rewind(0));
+        let zero = self.common().keys.with(other).stream();
         let zero = planted!(self.tuning, NoShareOfZero: planted::bare(zero); zero);
         let mut pad = vec![0; x.len()];
         if first {

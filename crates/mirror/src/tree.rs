@@ -79,13 +79,13 @@ impl Tree {
     }
 
     /// The plan for `bits` bits and `len` elements, each compared with so many thresholds, that
-    /// minimises traffic plus rounds, a round counted as [`Tuning::bits_per_round`] bits.
+    /// comes to least: of each height the one with the least traffic is looked at.
     pub fn best(bits: u32, len: usize, thresholds: usize, tuning: Tuning) -> Tree {
         let table = Table::shared(thresholds);
         let weight = |plan: &Tree| {
             let c = plan.cost();
-            let bits = c.shared + (c.dealt + 2 * c.opened) * thresholds as u64;
-            bits.saturating_mul(len as u64).saturating_add(c.rounds.saturating_mul(tuning.bits_per_round))
+            let thresholds = thresholds as u64;
+            tuning.comes_to(len, c.shared + c.dealt * thresholds, c.opened * thresholds, c.rounds)
         };
         (0..=MAX_HEIGHT)
             .filter_map(|height| table.plan(height, bits as usize, false))

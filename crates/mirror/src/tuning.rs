@@ -14,6 +14,12 @@ pub struct Tuning {
     /// Whether the choice of a ReLU that widens is made in the large ring where a round is worth what that takes: parties
     /// of older releases cannot.
     pub chooses_wide: bool,
+    /// Whether what P2 deals is weighed by how long it occupies P2's links, which are used beside those between the evaluators, and not as traffic
+    /// alone: parties of older releases know no such thing.
+    pub deals_beside: bool,
+    /// Whether steps that do not depend on each other run beside each other, and share rounds: parties of older
+    /// releases cannot.
+    pub beside: bool,
     /// Elements of a block: one message each. A multiple of 128, so that halves of blocks are whole
     /// words of bit planes.
     pub block: usize,
@@ -32,6 +38,8 @@ impl Tuning {
     pub const USUAL: Tuning = Tuning {
         bits_per_round: 600_000,
         chooses_wide: false,
+        deals_beside: false,
+        beside: true,
         block: 1 << 14,
         window: 8,
         wave: 1 << 20,
@@ -42,8 +50,24 @@ impl Tuning {
     /// All of it, as keys are derived for it.
     pub fn parameters(&self) -> Vec<u64> {
         let numbers = [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64];
-        // As before there was a choice, where there is none.
-        numbers.into_iter().chain(self.chooses_wide.then_some(1)).collect()
+        // As before there was any of these, where there is none.
+        let newer = [self.chooses_wide, self.beside, self.deals_beside];
+        let newer = newer.iter().rev().fold(0, |bits, is| bits << 1 | u64::from(*is));
+        numbers.into_iter().chain((newer > 0).then_some(newer)).collect()
+    }
+
+    /// What a form of a step comes to, for choosing between several, in bits: so many of them dealt for each of `len` elements, so many opened by
+    /// each evaluator, in so many rounds. It is all traffic, and the rounds; or for how long the step occupies the link between the evaluators, with the rounds that they
+    /// wait, or else one of P2's two, which deals ahead while they wait (half of that time is left for the other steps' dealing), and a little for all traffic, so
+    /// that of two equals the smaller one is taken.
+    pub(crate) fn comes_to(&self, len: usize, dealt: u64, opened: u64, rounds: u64) -> u64 {
+        let all = |bits: u64| bits.saturating_mul(len as u64);
+        let (traffic, rounds) = (all(dealt + 2 * opened), rounds.saturating_mul(self.bits_per_round));
+        if self.deals_beside {
+            all(opened).saturating_add(rounds).max(all(dealt) / 4).saturating_add(traffic / 64)
+        } else {
+            traffic.saturating_add(rounds)
+        }
     }
 
     /// What a session cannot be run with.

@@ -24,7 +24,7 @@ const ENDS: usize = 2;
 
 impl Mirror {
     /// Exact for every element of Z_2^K, if the bounds hold at most half of them.
-    pub(crate) fn within(&mut self, values: &[(&Masked, Bounds)]) -> Result<(), Error> {
+    pub(crate) async fn within(&mut self, values: &[(&Masked, Bounds)]) -> Result<(), Error> {
         let ring = self.session.ring_bits;
         let mut same = self.session.same(ROLES);
         let dealer = self.session.is_dealer();
@@ -43,18 +43,18 @@ impl Mirror {
                 let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: ring };
                 let low = part.reduced(narrow);
                 planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = true);
-                let sign = self.sign(&low, &ends, narrow)?;
+                let sign = self.sign(&low, &ends, narrow).await?;
                 planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = false);
                 for (end, complement) in [dealer, false].into_iter().enumerate() {
                     same.update(&sign.written(end, complement));
                 }
                 if narrow < ring {
-                    let lifted = self.lift(low, 1 << (narrow - 2), ring)?;
+                    let lifted = self.lift(low, 1 << (narrow - 2), ring).await?;
                     same.update(&differences(&part, &lifted, dealer));
                 }
             }
         }
-        match self.session.answered(same)? {
+        match self.session.answered(same).await? {
             Some(false) => Err(Error::Outside),
             Some(true) | None => Ok(()),
         }

@@ -49,6 +49,23 @@ fn the_search_finds_plans_at_least_as_good() {
     assert!(cost.shared + cost.dealt + 2 * cost.opened <= 176);
 }
 
+/// Where dealing is weighed by how long it occupies P2's links, more of it is spent on a round than its traffic is worth, as long as these
+/// links keep up; and none where rounds cost nothing.
+#[test]
+fn dealing_beside_rounds_is_cheaper_than_traffic() {
+    let height = |bits_per_round, deals_beside, len| {
+        Tree::best(18, len, 1, Tuning { bits_per_round, deals_beside, ..Tuning::USUAL }).height()
+    };
+    for (len, by_traffic, beside) in [(25_000, 1, 1), (200_000, 2, 1), (800_000, 2, 2)] {
+        assert_eq!(
+            (height(4_000_000, false, len), height(4_000_000, true, len)),
+            (by_traffic, beside),
+            "{len}"
+        );
+    }
+    assert!(height(0, true, 800_000) > 1);
+}
+
 #[test]
 fn thresholds_share_their_leaves() {
     let rounds_free = Tuning { bits_per_round: 0, ..Tuning::USUAL };

@@ -141,6 +141,10 @@ pub trait CostModel {
     }
     /// What [`crate::Protocol::require_within`] costs, for inputs of these lengths with these bounds.
     fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost;
+    /// Whether steps run beside each other ([`crate::Protocol::beside`]), in which case the rounds of several are those of the longest.
+    fn beside(&self) -> bool {
+        false
+    }
     /// What [`crate::Protocol::apply`] costs, and the layout of its result.
     ///
     /// # Errors

@@ -110,6 +110,15 @@ pub trait Definition: Default {
         Ok(None)
     }
 
+    /// The same for a session with parties of older releases, in which steps run one by one ([`Protocol::beside`]).
+    #[must_use]
+    fn one_by_one(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
     /// Agrees with these parties on keys of one run that is dealt ahead, the scope's: the dealer with each
     /// evaluator. They serve in [`Definition::begin_ahead`], of that run alone.
     ///

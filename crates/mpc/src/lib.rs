@@ -12,6 +12,7 @@ pub mod protocol;
 pub mod same;
 pub mod stream;
 mod traffic;
+pub mod turn;
 
 pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout, Place};

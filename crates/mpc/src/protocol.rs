@@ -139,6 +139,42 @@ pub trait Protocol {
     /// What the protocol cannot compute exactly, shapes that do not go together, a link that fails.
     fn apply(&mut self, operation: &Operation, operands: &Operands<'_, Self>) -> Result<Self::Value, Error>;
 
+    /// Another handle to the same session, for a step beside others ([`Protocol::step`]): they have keys and links in common.
+    /// None where steps run one by one.
+    fn beside(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// As [`Protocol::apply`], and as [`Protocol::apply`] alone where there is no [`Protocol::beside`]: a step that gives way ([`crate::turn`]) as often as
+    /// its cost says that it takes rounds, at every party. Whoever runs several takes them in the same order at every party.
+    ///
+    /// # Errors
+    /// As [`Protocol::apply`].
+    fn step(
+        &mut self,
+        operation: &Operation,
+        operands: &Operands<'_, Self>,
+    ) -> impl Future<Output = Result<Self::Value, Error>>
+    where
+        Self: Sized,
+    {
+        async { self.apply(operation, operands) }
+    }
+
+    /// As [`Protocol::require_within`], beside steps.
+    ///
+    /// # Errors
+    /// As [`Protocol::require_within`].
+    fn find_within(&mut self, inputs: &[(&Self::Value, Bounds)]) -> impl Future<Output = Result<(), Error>>
+    where
+        Self: Sized,
+    {
+        async { self.require_within(inputs) }
+    }
+
     /// Rounds and bytes since the session began, as this party saw them: what it sent, and its
     /// round clock.
     fn metered(&self) -> crate::Cost;

@@ -7,6 +7,7 @@
 use cryptflow_wire::Links;
 
 use crate::keys::Keys;
+use crate::turn::turn;
 use crate::{Cost, Error, Party, Traffic};
 
 /// Bytes of a digest.
@@ -62,24 +63,38 @@ impl Same {
         }
     }
 
-    /// Whether both hold the same; nothing for a holder that is not told. Two rounds.
+    /// Whether both hold the same; nothing for a holder that is not told. Two rounds, in each of which all parties give way
+    /// once. What comes of a holder that waits for nobody is read where it is sent.
     ///
     /// # Errors
     /// A link fails.
-    pub fn finish(self, links: &Links) -> Result<Option<bool>, Error> {
+    pub async fn finish(self, links: &Links) -> Result<Option<bool>, Error> {
         let Roles { holders, judge, told } = self.roles;
         if let Some(hasher) = self.hasher {
             links.to(judge.index()).send(hasher.finalize().as_bytes().to_vec())?;
+            turn().await;
+            turn().await;
             if !told.contains(&self.party) {
                 return Ok(None);
             }
             return Ok(Some(links.to(judge.index()).recv(1)? == [1]));
         }
-        let [first, second] = holders;
-        let same = links.to(first.index()).recv(DIGEST)? == links.to(second.index()).recv(DIGEST)?;
+        let mut digests = [None, None];
+        for waits in [false, true] {
+            for (holder, digest) in holders.iter().zip(&mut digests) {
+                if told.contains(holder) == waits {
+                    *digest = Some(links.to(holder.index()).recv(DIGEST)?);
+                }
+            }
+            if !waits {
+                turn().await;
+            }
+        }
+        let same = digests[0] == digests[1];
         for holder in told {
             links.to(holder.index()).send(vec![u8::from(same)])?;
         }
+        turn().await;
         Ok(Some(same))
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use cryptflow_mpc::keys::Keys;
 use cryptflow_mpc::same::{Roles, Same};
 use cryptflow_mpc::stream::{Group, Hidden, Ring, Stream};
+use cryptflow_mpc::turn::alone;
 use cryptflow_mpc::{Error, Party};
 use cryptflow_ring::small_field::LANES;
 use cryptflow_wire::{Link, Links};
@@ -183,7 +184,7 @@ impl<const L: u32> Session<L> {
 
     /// Its answer, for whom it is.
     pub(crate) fn answered(&self, same: Same) -> Result<Option<bool>, Error> {
-        same.finish(&self.links)
+        alone(same.finish(&self.links))
     }
 
     /// A stream, cut for the blocks of a tensor, with a word for each element.

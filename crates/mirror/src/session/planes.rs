@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use cryptflow_mpc::Error;
 use cryptflow_mpc::stream::{Bits, Stream};
+use cryptflow_mpc::turn::turn;
 use cryptflow_ring::planes::{plane_bytes, plane_words, read_plane};
 use rayon::prelude::*;
 
@@ -200,8 +201,8 @@ impl Session {
     }
 
     /// The evaluators open planes under `pads`: `share` writes an evaluator's shares of a
-    /// block's planes. One round. P2 has nothing to do but to know the pads.
-    pub(crate) fn open_planes(
+    /// block's planes. One round, before the end of which all parties give way. P2 has nothing to do but to know the pads.
+    pub(crate) async fn open_planes(
         &mut self,
         len: usize,
         PlanePads { pads, count }: PlanePads,
@@ -209,6 +210,9 @@ impl Session {
     ) -> Result<Opened, Error> {
         let own = match pads {
             Pads::Dealer(keys) => {
+                if len * count > 0 {
+                    turn().await;
+                }
                 let hidden = self.summed(self.of_blocks(keys, count, len), len);
                 return Ok(Opened { public: Planes { blocks: Vec::new() }, hidden });
             }
@@ -236,6 +240,9 @@ impl Session {
                 hidden.push(drawn);
                 message.send(link)?;
             }
+        }
+        if len * count > 0 {
+            turn().await;
         }
         for (block, public) in ranges.iter().zip(&mut public) {
             let bytes = plane_bytes(block.len());

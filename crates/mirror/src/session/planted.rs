@@ -120,13 +120,16 @@ impl Session {
     /// Remembers how many streams were drawn.
     pub(crate) fn mark(&mut self) {
         let others = self.others();
-        self.plant.mark = others.map(|other| (other, self.keys.with(other).insecure_drawn())).collect();
+        let mut common = self.common();
+        let mark = others.map(|other| (other, common.keys.with(other).insecure_drawn())).collect();
+        drop(common);
+        self.plant.mark = mark;
     }
 
     /// Draws again what was drawn since then.
     pub(crate) fn rewind(&mut self) {
         for (other, drawn) in self.plant.mark.clone() {
-            self.keys.with(other).insecure_rewind(drawn);
+            self.common().keys.with(other).insecure_rewind(drawn);
         }
     }
 
@@ -134,8 +137,9 @@ impl Session {
     pub(crate) fn back(&mut self, streams: u64) {
         let dealer = self.is_dealer();
         for other in self.others().filter(|other| dealer || *other == Party::P2) {
-            let drawn = self.keys.with(other).insecure_drawn();
-            self.keys.with(other).insecure_rewind(drawn.saturating_sub(streams));
+            let mut common = self.common();
+            let key = common.keys.with(other);
+            key.insecure_rewind(key.insecure_drawn().saturating_sub(streams));
         }
     }
 
@@ -146,7 +150,7 @@ impl Session {
 
     /// Draws everything again.
     pub(crate) fn begin_again(&mut self) {
-        self.others().for_each(|other| self.keys.with(other).insecure_rewind(0));
+        self.others().for_each(|other| self.common().keys.with(other).insecure_rewind(0));
     }
 
     /// P2 hears what P0 opens.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use cryptflow_mpc::Error;
 use cryptflow_mpc::stream::{Ring, Stream};
+use cryptflow_mpc::turn::turn;
 use cryptflow_ring::pack::{packed_len, unpack};
 use rayon::prelude::*;
 
@@ -23,8 +24,9 @@ impl Session {
     ///
     /// Dealing: in the first half of a block P0's share is a pad and P1 is sent the correction, in
     /// the second the other way round. Opening: each evaluator sends its share under a pad that
-    /// only it and P2 know; the sum of both messages is m.
-    pub(crate) fn deal_and_open(
+    /// only it and P2 know; the sum of both messages is m. All parties give way once, before the other
+    /// evaluator's message is waited for.
+    pub(crate) async fn deal_and_open(
         &mut self,
         len: usize,
         dealt: &[u32],
@@ -36,28 +38,31 @@ impl Session {
         match pads {
             Pads::Dealer(keys) => {
                 self.deal(len, dealt, deal_pads, values)?;
-                self.masks(keys, len, bits)
+                self.masks(keys, len, bits).await
             }
-            Pads::Evaluator(own) => self.open(vec![0; len], dealt, bits, deal_pads, own, share),
+            Pads::Evaluator(own) => self.open(vec![0; len], dealt, bits, deal_pads, own, share).await,
         }
     }
 
     /// The same where P2 deals its z, and the evaluators open the sum of theirs and of their share of P2's: in the
     /// memory of z.
-    pub(crate) fn deal_and_open_sum(&mut self, z: Vec<u64>, bits: u32) -> Result<Masked, Error> {
+    pub(crate) async fn deal_and_open_sum(&mut self, z: Vec<u64>, bits: u32) -> Result<Masked, Error> {
         let len = z.len();
         let (deal_pads, pads) = self.pads_of_values(1);
         match pads {
             Pads::Dealer(keys) => {
                 self.deal(len, &[bits], deal_pads, |_, range, out| out.copy_from_slice(&z[range]))?;
                 drop(z);
-                self.masks(keys, len, bits)
+                self.masks(keys, len, bits).await
             }
-            Pads::Evaluator(own) => self.open(z, &[bits], bits, deal_pads, own, |_, addends, z| {
-                for addends in addends {
-                    z.iter_mut().zip(addends).for_each(|(z, a)| *z = z.wrapping_add(*a));
-                }
-            }),
+            Pads::Evaluator(own) => {
+                let sum = |_, addends: &[Scratch], z: &mut [u64]| {
+                    for addends in addends {
+                        z.iter_mut().zip(addends).for_each(|(z, a)| *z = z.wrapping_add(*a));
+                    }
+                };
+                self.open(z, &[bits], bits, deal_pads, own, sum).await
+            }
         }
     }
 
@@ -70,9 +75,12 @@ impl Session {
         (deal_pads, pads)
     }
 
-    /// P2's view of what was opened under pads of these keys.
-    fn masks(&self, [k02, k12]: [Stream; 2], len: usize, bits: u32) -> Result<Masked, Error> {
+    /// P2's view of what is opened under pads of these keys.
+    async fn masks(&self, [k02, k12]: [Stream; 2], len: usize, bits: u32) -> Result<Masked, Error> {
         planted!(self.tuning, OpenedToHelper: self.hear(len, bits)?);
+        if len > 0 {
+            turn().await;
+        }
         Ok(Masked { a: self.mask(k02, len, bits), b: self.mask(k12, len, bits), bits })
     }
 
@@ -123,7 +131,7 @@ impl Session {
     }
 
     /// An evaluator's part. `m` is where the result goes, and what `share` finds there.
-    fn open(
+    async fn open(
         &self,
         mut m: Vec<u64>,
         dealt: &[u32],
@@ -170,6 +178,9 @@ impl Session {
                 planted!(self.tuning, OpenedToHelper: self.open_to_helper(&message)?);
                 message.send(peer)?;
             }
+        }
+        if len > 0 {
+            turn().await;
         }
         for m in m.chunks_mut(window) {
             let messages: Vec<Vec<u8>> = m

@@ -14,6 +14,7 @@ use cryptflow_mpc::Party;
 use cryptflow_mpc::Term;
 use cryptflow_mpc::keys::{Key, Keys};
 use cryptflow_mpc::stream::Source;
+use cryptflow_mpc::turn::alone;
 use cryptflow_ring::LinearMap;
 use cryptflow_ring::pack::{packed_len, unpack};
 use cryptflow_ring::planes::plane_bytes;
@@ -310,21 +311,21 @@ fn leaves(sizes: &[u32]) -> Tree {
 }
 
 fn compare(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
-    less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(tree, 1)).unwrap();
+    alone(less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(tree, 1))).unwrap();
 }
 
 fn compare_twice(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
-    less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(tree, 2)).unwrap();
+    alone(less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(tree, 2))).unwrap();
 }
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
     let map = LinearMap::Scale { rows: x.len(), channels: 1 };
-    mirror.linear(&[Term { map: &map, x, w }], Some(w), 1, x.bits()).unwrap()
+    alone(mirror.linear(&[Term { map: &map, x, w }], Some(w), 1, x.bits())).unwrap()
 }
 
 fn product(mirror: &mut Mirror, x: &Masked, y: &Masked) -> Masked {
     let map = LinearMap::Scale { rows: 1, channels: x.len() };
-    mirror.product(&map, x, y, 1).unwrap()
+    alone(mirror.product(&map, x, y, 1)).unwrap()
 }
 
 fn problems() -> Vec<Problem> {
@@ -368,7 +369,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(4), opened(4)],
             all(3),
             |m, x, _| {
-                m.compare(x, &[1], 3, 4).unwrap();
+                alone(m.compare(x, &[1], 3, 4)).unwrap();
             },
         ),
         problem(
@@ -383,14 +384,14 @@ fn problems() -> Vec<Problem> {
             ],
             all(2),
             |m, x, _| {
-                m.compare(x, &[0, 1], 2, 2).unwrap();
+                alone(m.compare(x, &[0, 1], 2, 2)).unwrap();
             },
         ),
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
-            m.scale_public(x, &[3], 2).unwrap();
+            alone(m.scale_public(x, &[3], 2)).unwrap();
         }),
         problem("input masked anew", 4, 4, vec![opened(4)], all(4), |m, x, _| {
-            m.mask_anew(x.len(), &x.a, &x.b).unwrap();
+            alone(m.mask_anew(x.len(), &x.a, &x.b)).unwrap();
         }),
         problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
             compare(m, x, &Tree::Leaf(3));
@@ -444,7 +445,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
             all(3),
             |m, x, _| {
-                m.relu(x, 3, Some(4)).unwrap();
+                alone(m.relu(x, 3, Some(4))).unwrap();
             },
         ),
         problem(
@@ -455,11 +456,11 @@ fn problems() -> Vec<Problem> {
             all(2),
             |m, x, _| {
                 m.session.tuning = Tuning { bits_per_round: u64::MAX, chooses_wide: true, ..Tuning::USUAL };
-                m.relu(x, 2, Some(3)).unwrap();
+                alone(m.relu(x, 2, Some(3))).unwrap();
             },
         ),
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
-            m.widen(x, 5).unwrap();
+            alone(m.widen(x, 5)).unwrap();
         }),
         problem(
             "clipped relu",
@@ -468,7 +469,7 @@ fn problems() -> Vec<Problem> {
             vec![planes(2), dealt_planes(2), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
             all(2),
             |m, x, _| {
-                m.clipped_relu(x, 1, 2, None).unwrap();
+                alone(m.clipped_relu(x, 1, 2, None)).unwrap();
             },
         ),
     ]

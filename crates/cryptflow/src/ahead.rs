@@ -252,7 +252,7 @@ impl Site {
         let costs = protocol.costs(program.ring_bits, program.bits_per_round);
         let mut all = estimate(&program, &*costs).map_err(Error::new)?.total;
         if self.config().session.check_inputs {
-            all += cryptflow_engine::input_check(&program, &*costs);
+            all += cryptflow_engine::input_check(&program, &*costs).map_err(Error::new)?;
         }
         let of = |party| all.bytes.between(dealer, Party::new(party)).saturating_mul(runs.into());
         let bytes: Vec<u64> = (0..evaluators(self)).map(of).collect();

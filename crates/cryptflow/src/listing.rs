@@ -171,7 +171,7 @@ pub fn listing<'a>(
         online_bytes: estimate.total.online(dealer),
         bytes: estimate.total.total(),
         guard: program.guard.map(|_| guard_share(program, &estimate)),
-        input_check: input_check(program, costs.as_ref()).into(),
+        input_check: input_check(program, costs.as_ref()).map_err(Error::new)?.into(),
         agreement: commitments::cost(protocol.facts().parties).into(),
         dealt_ahead: protocol.facts().ahead.then(|| {
             let anew = masked_anew(program, costs.as_ref());

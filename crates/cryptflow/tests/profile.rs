@@ -114,6 +114,22 @@ fn a_time_line_has_parties_steps_and_waits() {
     assert_eq!(trace["traceEvents"], serde_json::json!([]));
 }
 
+/// Steps that ran at the same time are on threads of their own, and so are the waits.
+#[test]
+fn slices_of_a_thread_do_not_overlap() {
+    let mut batch = batch(0);
+    batch.parties.truncate(1);
+    batch.parties[0].profile.steps[1].begun = 0.5;
+    let trace = trace(&program(), &[batch], Clocks::One);
+    let events = trace["traceEvents"].as_array().unwrap().iter();
+    let of = |kind: &str| -> Vec<u64> {
+        let events = events.clone().filter(|event| event["cat"] == kind);
+        events.map(|event| event["tid"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((of("run"), of("step")), (vec![1], vec![1, 3, 1]));
+    assert!(of("wait").iter().all(|thread| *thread == 2));
+}
+
 #[test]
 fn a_time_line_of_something_else_is_none() {
     let (good, steps, parties) = (at(0, 0, [0.5; 3]).profile, 3, 2);

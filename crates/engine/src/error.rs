@@ -17,6 +17,9 @@ pub enum EngineError {
         /// Why it failed.
         source: cryptflow_mpc::Error,
     },
+    /// The inputs are not within their bounds, or it was not found out.
+    #[error(transparent)]
+    Inputs(cryptflow_mpc::Error),
     /// Another number of inputs or weights than the program has.
     #[error("the program needs {needed} {what}, and {given} were given")]
     Operands {

@@ -6,15 +6,15 @@ use cryptflow_mpc::{Cost, CostModel, Layout, Place};
 use cryptflow_program::{Checked, Operation};
 
 use crate::error::EngineError;
-use crate::execute;
+use crate::{beside, execute};
 
 /// What a program costs in a protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// Of each step, in order.
+    /// Of each step, in order; rounds are those by which it moves the round clock, as a run would have it: where steps run beside each
+    /// other, none of those in which an earlier one waits.
     pub steps: Vec<Cost>,
-    /// Of all steps. Exact in bytes; its rounds are those of the steps one after another, which is
-    /// what the engine does.
+    /// Of all steps, exact in bytes and in rounds.
     pub total: Cost,
 }
 
@@ -71,6 +71,12 @@ fn steps<'a>(
             *slot = layout;
         }
         steps.push(cost);
+    }
+    if model.beside() {
+        let turns: Vec<u64> = steps.iter().map(|step| step.rounds).collect();
+        for (step, rounds) in steps.iter_mut().zip(beside::rounds(program, &turns)) {
+            step.rounds = rounds;
+        }
     }
     let total = steps.iter().sum();
     Ok(Estimate { steps, total })

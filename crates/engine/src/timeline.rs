@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// What one step took, as one party saw it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Wall-clock time, waiting included.
+    /// Wall-clock time of its turns, waiting included.
     pub seconds: f64,
-    /// By how much the party's round clock moved.
+    /// By how much the party's round clock moved, in the turns of this step.
     pub rounds: u64,
     /// Payload bytes that the party sent, by receiver.
     pub sent: Vec<u64>,
@@ -32,6 +32,16 @@ pub trait Observer<Value> {
         let _ = (index, step);
     }
 
+    /// The party goes on with a step that had given way to those beside it.
+    fn resumed(&mut self, index: usize) {
+        let _ = index;
+    }
+
+    /// A step gives way.
+    fn paused(&mut self, index: usize) {
+        let _ = index;
+    }
+
     /// A step has made this party's part of its result.
     fn computed(&mut self, step: &Step, value: &Value) {
         let _ = (step, value);
@@ -49,10 +59,10 @@ pub struct Silent;
 
 impl<Value> Observer<Value> for Silent {}
 
-/// Keeps the record of every step.
+/// Keeps the record of every step, which may end in another order than the program's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
-    /// The records of the steps that are done, in order.
+    /// The records of the steps that are done, in the program's order.
     pub records: Vec<StepRecord>,
 }
 
@@ -76,7 +86,12 @@ impl Timeline {
 }
 
 impl<Value> Observer<Value> for Timeline {
-    fn finished(&mut self, _index: usize, _step: &Step, record: &StepRecord) {
-        self.records.push(record.clone());
+    fn finished(&mut self, index: usize, _step: &Step, record: &StepRecord) {
+        if self.records.len() <= index {
+            self.records.resize_with(index + 1, StepRecord::default);
+        }
+        if let Some(slot) = self.records.get_mut(index) {
+            *slot = record.clone();
+        }
     }
 }

@@ -232,9 +232,7 @@ impl<D: Definition> Ahead<'_, D> {
     ) -> Result<(Making, Vec<Vec<u8>>), SessionError> {
         let index = self.links.index();
         let runs = order.size(self.definition, Party::new(index))?.saturating_mul(order.runs.into());
-        let label = |deployment, parties| {
-            Label::new(order.stock, index, self.name, deployment, order.check_inputs).of(parties)
-        };
+        let label = |deployment, parties| Label::new(order, index, self.name, deployment).of(parties);
         match (weighed, &keep.service) {
             (Weighed::Brought(told, weights), None) => {
                 let mut part = Part {

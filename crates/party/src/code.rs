@@ -218,7 +218,9 @@ impl From<&SessionError> for Code {
             SessionError::Engine(EngineError::Operands { .. } | EngineError::Output { .. }) => {
                 Code::BadProgram
             }
-            SessionError::Protocol(error) => of_protocol(error),
+            SessionError::Engine(EngineError::Inputs(error)) | SessionError::Protocol(error) => {
+                of_protocol(error)
+            }
             SessionError::Message { .. } => Code::BadMessage,
             SessionError::Manifest(obstacle) => Code::from(obstacle),
             SessionError::Unfit(_) => Code::UnfitParts,

@@ -43,7 +43,8 @@ editions! {
     Seven = 7,
     /// Several batches may run at once ([`crate::messages::Request::AtOnce`]): a party says how many when it is ready.
     Eight = 8,
-    /// Runs may be dealt ahead, and sessions may take such runs ([`crate::mode::Mode`]).
+    /// Runs may be dealt ahead, and sessions may take such runs ([`crate::mode::Mode`]). Steps that do not depend on each other run
+    /// beside each other, and the check of inputs beside them ([`cryptflow_mpc::Protocol::beside`]).
     Nine = 9,
 }
 

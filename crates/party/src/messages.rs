@@ -326,7 +326,7 @@ pub enum SessionError {
     /// Inputs that are not within their bounds, by what the parties have found. A party that does not
     /// follow the protocol can have them find that of any input.
     #[error(
-        "an input of {owner} is not within the bounds that the program declares: nothing was computed of it. (Where it is \
+        "an input of {owner} is not within the bounds that the program declares: nothing of it is opened. (Where it is \
          within them, a party did not follow the protocol.)"
     )]
     Outside {

@@ -25,9 +25,9 @@ pub struct Profile {
 pub struct StepProfile {
     /// When it began.
     pub begun: f64,
-    /// How long it took, waiting included.
+    /// How long its turns took, waiting included: those of steps beside it came between.
     pub seconds: f64,
-    /// How long the party waited for each peer, by its index.
+    /// How long the party waited for each peer in these, by its index.
     pub waited: Vec<f64>,
 }
 
@@ -60,8 +60,8 @@ pub(crate) struct Profiler<'a> {
     watch: &'a Watch,
     begun: Instant,
     wall: u64,
-    /// When the step that runs began, and what had been waited for whom until then.
-    step: (Instant, Vec<Duration>),
+    /// When the turn of the step that runs began, and what had been waited for whom until then.
+    turn: (Instant, Vec<Duration>),
     steps: Vec<StepProfile>,
 }
 
@@ -71,24 +71,29 @@ impl Profiler<'_> {
         watch.keep_waits(KEPT);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (begun, wall) = (Instant::now(), u64::try_from(since.as_micros()).unwrap_or_default());
-        Profiler { watch, begun, wall, step: (begun, Vec::new()), steps: Vec::new() }
+        Profiler { watch, begun, wall, turn: (begun, Vec::new()), steps: Vec::new() }
     }
 
-    /// A step begins.
-    pub(crate) fn started(&mut self) {
-        self.step = (Instant::now(), self.watch.waited());
+    /// A step's turn begins.
+    pub(crate) fn resumed(&mut self) {
+        self.turn = (Instant::now(), self.watch.waited());
     }
 
-    /// It is done.
-    pub(crate) fn finished(&mut self) {
-        let (begun, before) = &self.step;
+    /// It ends: the step, counted from 0, gives way, or is done.
+    pub(crate) fn paused(&mut self, step: usize) {
+        let (begun, before) = &self.turn;
         let waited = self.watch.waited();
         let waited = waited.iter().zip(before).map(|(now, before)| now.saturating_sub(*before).as_secs_f64());
-        self.steps.push(StepProfile {
-            begun: (*begun - self.begun).as_secs_f64(),
-            seconds: begun.elapsed().as_secs_f64(),
-            waited: waited.collect(),
-        });
+        if self.steps.len() <= step {
+            self.steps.resize_with(step + 1, StepProfile::default);
+        }
+        let Some(step) = self.steps.get_mut(step) else { return };
+        if step.waited.is_empty() {
+            step.begun = (*begun - self.begun).as_secs_f64();
+            step.waited = vec![0.0; before.len()];
+        }
+        step.seconds += begun.elapsed().as_secs_f64();
+        step.waited.iter_mut().zip(waited).for_each(|(sum, more)| *sum += more);
     }
 
     /// The batch is done.

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use cryptflow_engine::{Observer, StepRecord, devote_process, execute, truncations, worth_threads};
+use cryptflow_engine::{
+    EngineError, Observer, StepRecord, devote_process, execute, execute_checked, truncations, worth_threads,
+};
 use cryptflow_mpc::keys::Scope;
 use cryptflow_mpc::{Definition, Party, Protocol};
 use cryptflow_program::{Checked, Input, Program, Step, digest, validate};
@@ -151,6 +153,12 @@ impl Visitor for Session<'_> {
         let Job { program, session, .. } = &self.job;
         let (session, ring_bits) = (*session, program.ring_bits);
         let protocol = protocol.for_network(program.bits_per_round);
+        // What was dealt ahead is taken in the order in which it was dealt.
+        let beside = match &self.job.supply {
+            Supply::Stock(stock) => stock.beside(),
+            Supply::Live | Supply::Ahead { .. } => self.job.edition >= Edition::Nine,
+        };
+        let protocol = if beside { protocol } else { protocol.one_by_one() };
         let program = digest(program).map_err(Obstacle::from)?.0;
         let scope = Scope { session, program, ring_bits };
         run(&protocol, self.links, self.client, self.job, &scope)
@@ -395,7 +403,8 @@ fn run<D: Definition>(
                     }
                 };
                 reporter.enter(Phase::Run);
-                let order = Order { program: one, stock: scope.session, runs, check_inputs };
+                let beside = edition >= Edition::Nine;
+                let order = Order { program: one, stock: scope.session, runs, check_inputs, beside };
                 let job = Ahead { definition, name, links: &links, client, supply: &supply };
                 job.deal(&order, weighed)?;
                 continue;
@@ -442,7 +451,7 @@ fn run<D: Definition>(
             client: teller,
             last: Instant::now(),
             runs: &runs,
-            steps: vec![],
+            steps: vec![StepRecord::default(); one.steps.len()],
             reporter: &mut reporter,
             profiler,
         };
@@ -525,9 +534,19 @@ fn batch<P: Protocol>(
     let (party, program) = (protocol.party(), runs.program());
     let (begun, before) = (Instant::now(), protocol.metered());
     let inputs = take_inputs(protocol, program, inputs)?;
-    let check = if check_inputs { Some(checked(protocol, program, &inputs, client)?) } else { None };
+    let (outputs, check) = if check_inputs {
+        let checked = execute_checked(protocol, program, weights, inputs, &mut watcher);
+        let (outputs, check) = checked.map_err(|error| match error {
+            EngineError::Inputs(cryptflow_mpc::Error::Outside) => {
+                SessionError::Outside { owner: client.peer().into() }
+            }
+            error => error.into(),
+        })?;
+        (outputs, Some(check))
+    } else {
+        (execute(protocol, program, weights, inputs, &mut watcher)?, None)
+    };
     check.iter().for_each(|check| watcher.reporter.took(check));
-    let outputs = execute(protocol, program, weights, inputs, &mut watcher)?;
     let Watcher { steps, reporter, profiler, .. } = watcher;
     let profile = profiler.map(Profiler::end);
     let parts = outputs.iter().map(|x| protocol.reveal(x)).collect::<Result<Vec<_>, _>>()?;
@@ -541,29 +560,6 @@ fn batch<P: Protocol>(
     };
     reporter.runs_end(runs.count(), &record);
     Ok((parts, record, profile))
-}
-
-/// Refuses inputs that are not within the bounds that the program declares; returns what it took to
-/// find out.
-fn checked<P: Protocol>(
-    protocol: &mut P,
-    program: &Checked,
-    inputs: &[P::Value],
-    client: &Link,
-) -> Result<StepRecord, SessionError> {
-    let (begun, before) = (Instant::now(), protocol.metered());
-    let bounds = cryptflow_engine::input_bounds(program);
-    let bounded: Vec<_> = inputs.iter().zip(bounds).map(|(input, (_, bounds))| (input, bounds)).collect();
-    protocol.require_within(&bounded).map_err(|error| match error {
-        cryptflow_mpc::Error::Outside => SessionError::Outside { owner: client.peer().into() },
-        error => error.into(),
-    })?;
-    let taken = protocol.metered().since(&before);
-    Ok(StepRecord {
-        seconds: begun.elapsed().as_secs_f64(),
-        rounds: taken.rounds,
-        sent: taken.bytes.sent(protocol.party()).to_vec(),
-    })
 }
 
 /// Tells the client and the operator which step runs, not too often, and keeps the time line.
@@ -582,7 +578,7 @@ impl<Value> Observer<Value> for Watcher<'_> {
         let index = self.runs.origin(index);
         self.reporter.step(index, &step.name);
         if let Some(profiler) = &mut self.profiler {
-            profiler.started();
+            profiler.resumed();
         }
         let Some(client) = self.client else { return };
         if self.last.elapsed() >= PROGRESS {
@@ -592,15 +588,26 @@ impl<Value> Observer<Value> for Watcher<'_> {
         }
     }
 
+    fn resumed(&mut self, _index: usize) {
+        if let Some(profiler) = &mut self.profiler {
+            profiler.resumed();
+        }
+    }
+
+    fn paused(&mut self, index: usize) {
+        if let Some(profiler) = &mut self.profiler {
+            profiler.paused(index);
+        }
+    }
+
     fn finished(&mut self, index: usize, _step: &Step, record: &StepRecord) {
         if let Some(profiler) = &mut self.profiler {
-            profiler.finished();
+            profiler.paused(index);
         }
         self.reporter.took(record);
         // Movements come between the steps of several runs: they belong to the step that they are for.
-        match self.steps.get_mut(self.runs.origin(index)) {
-            Some(step) => step.add(record),
-            None => self.steps.push(record.clone()),
+        if let Some(step) = self.steps.get_mut(self.runs.origin(index)) {
+            step.add(record);
         }
     }
 }

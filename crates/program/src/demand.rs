@@ -13,6 +13,12 @@ const PART: u64 = 16;
 /// parts: what a map makes of them, and the messages.
 const RUNNING: u64 = 24;
 
+/// Elements that steps beside each other compute on at a time, at most: those of a comparison's material for which
+/// there is room. A step of more runs alone.
+pub const MOST_BESIDE: u64 = WAVE;
+/// Elements that are made before steps that stand before them have ended, at most.
+pub const MOST_AHEAD: u64 = 1 << 20;
+
 /// Elements of which a protocol holds the material of a comparison at a time, at most, and bytes of it
 /// for each.
 const WAVE: u64 = 1 << 20;
@@ -53,7 +59,22 @@ pub fn demand(program: &Program) -> Demand {
         work = work.saturating_add(step.operation.macs()).saturating_add(elements).saturating_add(STEP);
         live = live.saturating_sub(sum(step.last_uses.iter().map(|&id| size(id))));
     }
-    Demand { memory, held, work }
+    Demand { memory: memory.saturating_add(beside(program)), held, work }
+}
+
+/// Bytes of what is made ahead of its turn, and held by steps beside others; none where each step uses what the one before it made.
+fn beside(program: &Program) -> u64 {
+    let one_by_one = |pair: &[Step]| match pair {
+        [before, step] => step.inputs.contains(&before.output),
+        _ => true,
+    };
+    if program.steps.windows(2).all(one_by_one) {
+        return 0;
+    }
+    let made = program.steps.iter().map(|step| program.values.get(step.output.0));
+    let made = sum(made.map(|value| value.map_or(0, |value| elements(&value.shape))));
+    let running = made.min(MOST_BESIDE).saturating_mul(2 * RUNNING);
+    made.min(MOST_AHEAD).saturating_mul(PART).saturating_add(running)
 }
 
 /// Bytes of the material of a step's comparisons.

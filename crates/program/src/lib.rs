@@ -17,7 +17,7 @@ pub use cryptflow_operation::{
     Activation, Bounds, Combine, Compare, Linear, LinearTerm, MaxPool, Operation, Product, Rectifier,
     ScalePublic, SumPool, Truncating, WeightId, bits,
 };
-pub use demand::{Demand, PROCESS, demand};
+pub use demand::{Demand, MOST_AHEAD, MOST_BESIDE, PROCESS, demand};
 pub use digest::{Digest, digest, digest_of_json, weights_digest};
 pub use program::{
     Batch, ClassNames, Input, OLDEST, Output, OutputTransform, Preprocessing, Program, Step, VERSION, Value,

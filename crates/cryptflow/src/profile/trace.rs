@@ -1,5 +1,5 @@
 //! A time line in the Trace Event Format, which Perfetto and `chrome://tracing` show: a process for each party,
-//! a slice for each batch, in it one for each step, and in that the waits.
+//! a slice for each batch, in it one for each step, and beside them those that run at the same time, and the waits.
 
 use cryptflow_program::Program;
 use serde_json::{Value, json};
@@ -15,8 +15,10 @@ pub enum Clocks {
     Several,
 }
 
-/// The only thread that is shown of a party.
-const THREAD: u32 = 1;
+/// The thread that is shown of a party's runs, and of the steps that run one by one.
+const THREAD: usize = 1;
+/// That of its waits. Those of steps beside others are above it: one for each step that runs at the same time.
+const WAITS: usize = 2;
 
 /// The time line of some batches.
 pub fn trace(program: &Program, batches: &[Batch], clocks: Clocks) -> Value {
@@ -38,16 +40,16 @@ pub fn trace(program: &Program, batches: &[Batch], clocks: Clocks) -> Value {
             };
             let origin = begun + later;
             // The clock of its steps runs a moment before its own.
-            let last = at.profile.steps.last().map_or(0.0, |step| step.begun + step.seconds);
+            let last = at.profile.steps.iter().map(|step| step.begun + step.seconds).fold(0.0, f64::max);
             let took = at.seconds.max(last);
             end = f64::max(end, origin + took * 1e6);
             let remark = if batch.left_out { " (single waits left out)" } else { "" };
             let name = format!("run {}{remark}", number + 1);
-            events.push(slice(party, name, "run", (origin, 0.0, took), json!({})));
+            events.push(slice((party, THREAD), name, "run", (origin, 0.0, took), json!({})));
             events.extend(steps(program, party, at, origin));
             events.extend(at.profile.waits.iter().map(|wait| {
                 let name = format!("waits for P{}", wait.peer);
-                slice(party, name, "wait", (origin, wait.begun, wait.seconds), json!({}))
+                slice((party, WAITS), name, "wait", (origin, wait.begun, wait.seconds), json!({}))
             }));
         }
     }
@@ -60,9 +62,13 @@ fn begin(batch: &Batch) -> Option<u64> {
 }
 
 /// What says how a party is called. No process has the number 0, which viewers take for the idle one.
-fn names(party: usize) -> [Value; 2] {
-    let named = |what: &str, name: String| json!({ "name": what, "ph": "M", "pid": party + 1, "tid": THREAD, "args": { "name": name } });
-    [named("process_name", format!("P{party}")), named("thread_name", "steps".into())]
+fn names(party: usize) -> [Value; 3] {
+    let named = |what: &str, thread: usize, name: String| json!({ "name": what, "ph": "M", "pid": party + 1, "tid": thread, "args": { "name": name } });
+    [
+        named("process_name", THREAD, format!("P{party}")),
+        named("thread_name", THREAD, "steps".into()),
+        named("thread_name", WAITS, "waits".into()),
+    ]
 }
 
 fn steps<'a>(
@@ -72,7 +78,18 @@ fn steps<'a>(
     origin: f64,
 ) -> impl Iterator<Item = Value> + 'a {
     let steps = program.steps.iter().zip(&at.profile.steps).enumerate();
+    let mut ends: Vec<f64> = Vec::new();
     steps.map(move |(index, (step, time))| {
+        // Slices of one thread do not overlap. A step that ran beside others took its turns between theirs: its slice is as long as
+        // these together.
+        let free = ends.iter().position(|end| *end <= time.begun).unwrap_or(ends.len());
+        if free == ends.len() {
+            ends.push(0.0);
+        }
+        if let Some(end) = ends.get_mut(free) {
+            *end = time.begun + time.seconds;
+        }
+        let thread = if free == 0 { THREAD } else { WAITS + free };
         let record = at.records.get(index).cloned().unwrap_or_default();
         let sent: serde_json::Map<String, Value> = (record.sent.iter().enumerate())
             .filter(|&(to, _)| to != party)
@@ -85,13 +102,19 @@ fn steps<'a>(
         if let Some(arguments) = arguments.as_object_mut() {
             arguments.extend(sent);
         }
-        slice(party, step.operation.name().into(), "step", (origin, time.begun, time.seconds), arguments)
+        slice(
+            (party, thread),
+            step.operation.name().into(),
+            "step",
+            (origin, time.begun, time.seconds),
+            arguments,
+        )
     })
 }
 
 /// A slice; times are microseconds, of which nanoseconds are kept, and seconds.
 fn slice(
-    party: usize,
+    (party, thread): (usize, usize),
     name: String,
     category: &str,
     (origin, begun, took): (f64, f64, f64),
@@ -99,7 +122,7 @@ fn slice(
 ) -> Value {
     let nanoseconds = |microseconds: f64| (microseconds * 1e3).round() / 1e3;
     json!({
-        "name": name, "cat": category, "ph": "X", "pid": party + 1, "tid": THREAD,
+        "name": name, "cat": category, "ph": "X", "pid": party + 1, "tid": thread,
         "ts": nanoseconds(origin + begun * 1e6), "dur": nanoseconds(took * 1e6), "args": arguments,
     })
 }

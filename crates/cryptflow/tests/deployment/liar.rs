@@ -334,7 +334,7 @@ fn a_client_whose_inputs_are_beyond_their_bounds() {
     sites.start();
     // As the model says.
     let end = 1000 << common::SCALE;
-    let refused = "an input of client alice is not within the bounds that the program declares: nothing was computed of it. \
+    let refused = "an input of client alice is not within the bounds that the program declares: nothing of it is opened. \
                    (Where it is within them, a party did not follow the protocol.)";
     for protocol in ["mirror", "porthos", "porthos-exact"] {
         sites.deploy(protocol).unwrap();

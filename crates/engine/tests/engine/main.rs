@@ -1,6 +1,7 @@
 //! Programs over the reference and over protocols, and what parties see of them: one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod beside;
 mod beyond;
 mod build;
 #[path = "../../../mirror/tests/subject.rs"]

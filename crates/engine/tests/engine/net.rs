@@ -12,7 +12,7 @@ use super::build::{SCALE, program};
 
 const RING: u32 = 40;
 
-/// Convolution, ReLU, max pooling, a residual block, average pooling, a last product.
+/// Convolution, ReLU, max pooling, a block of two branches (which run beside each other), average pooling, a last product.
 pub(crate) struct Net(Checked);
 
 fn window(kernel: usize, stride: usize, padding: usize) -> Window {
@@ -51,13 +51,14 @@ impl Net {
                 (Operation::MaxPool(pool), &[2], &pooled),
                 (linear(2, conv([3, 3], [3, 3], window(1, 1, 0)), None), &[3], &pooled),
                 (relu(false), &[4], &pooled),
-                (Operation::Add, &[5, 4], &pooled),
-                (Operation::Widen, &[6], &pooled),
-                (Operation::SumPool(sum), &[7], &mean),
-                (Operation::ScalePublic(ninth), &[8], &mean),
-                (Operation::Widen, &[9], &mean),
-                (Operation::Movement(flat), &[10], &[1, 3]),
-                (linear(3, last, None), &[11], &[1, 4]),
+                (linear(2, conv([3, 3], [3, 3], window(1, 1, 0)), None), &[3], &pooled),
+                (Operation::Add, &[5, 6], &pooled),
+                (Operation::Widen, &[7], &pooled),
+                (Operation::SumPool(sum), &[8], &mean),
+                (Operation::ScalePublic(ninth), &[9], &mean),
+                (Operation::Widen, &[10], &mean),
+                (Operation::Movement(flat), &[11], &[1, 3]),
+                (linear(3, last, None), &[12], &[1, 4]),
             ],
         ))
     }

@@ -280,5 +280,5 @@ fn estimates_follow_the_layouts() {
     assert_eq!(bytes, [2 * 55, 2 * 64, 0, 0, 2 * 64]);
     assert_eq!((estimate.total.total(), estimate.total.rounds), (366, 3));
     // Its one input has three elements.
-    assert_eq!(input_check(&program, &Toy).total(), 3 * 64);
+    assert_eq!(input_check(&program, &Toy).unwrap().total(), 3 * 64);
 }

@@ -1,6 +1,6 @@
 //! What parties do to have runs dealt ahead, and what evaluators do to take one.
 
-use cryptflow_engine::{Silent, estimate, execute, input_bounds, input_check};
+use cryptflow_engine::{Silent, estimate, execute, execute_checked, input_bounds, input_check};
 use cryptflow_mpc::keys::{Fresh, Scope};
 use cryptflow_mpc::{Cost, Definition, Party, Protocol};
 use cryptflow_program::{Checked, digest};
@@ -20,6 +20,8 @@ pub(crate) struct Order<'a> {
     pub(crate) stock: [u8; 32],
     pub(crate) runs: u32,
     pub(crate) check_inputs: bool,
+    /// Whether steps run beside each other in the runs.
+    pub(crate) beside: bool,
 }
 
 impl Order<'_> {
@@ -27,7 +29,7 @@ impl Order<'_> {
     pub(crate) fn due<D: Definition>(&self, definition: &D, party: Party) -> Result<u64, SessionError> {
         let dealer = dealer::<D>()?;
         let costs = definition.costs(self.program.ring_bits);
-        let check = if self.check_inputs { input_check(self.program, &costs) } else { Cost::FREE };
+        let check = if self.check_inputs { input_check(self.program, &costs)? } else { Cost::FREE };
         let all = estimate(self.program, &costs)?.total + check;
         Ok(all.bytes.between(dealer, party))
     }
@@ -116,15 +118,15 @@ fn deal_run<P: Protocol>(
 ) -> Result<(), SessionError> {
     let program = order.program;
     let bounds = input_bounds(program);
-    let inputs = program.inputs.iter().zip(&bounds);
+    let inputs = program.inputs.iter().zip(bounds);
     let inputs = inputs
-        .map(|(input, (len, _))| protocol.receive_value(&input.name, *len, Vec::new()))
+        .map(|(input, (len, _))| protocol.receive_value(&input.name, len, Vec::new()))
         .collect::<Result<Vec<_>, _>>()?;
     if order.check_inputs {
-        let bounded: Vec<_> = inputs.iter().zip(bounds).map(|(input, (_, bounds))| (input, bounds)).collect();
-        protocol.require_within(&bounded)?;
+        execute_checked(protocol, program, weights, inputs, &mut Silent)?;
+    } else {
+        execute(protocol, program, weights, inputs, &mut Silent)?;
     }
-    execute(protocol, program, weights, inputs, &mut Silent)?;
     Ok(())
 }
 

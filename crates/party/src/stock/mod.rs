@@ -40,7 +40,9 @@ pub(crate) use shelf::{bytes, stocked, sweep};
 
 use ledger::Ledger;
 
-const FORMAT: &str = "cryptflow-stock-1";
+const FORMAT: &str = "cryptflow-stock-2";
+/// As older releases wrote it.
+const OLDER_FORMAT: &str = "cryptflow-stock-1";
 const LABEL: &str = "stock.json";
 const LEDGER: &str = "ledger";
 const MESSAGES: &str = "messages";
@@ -80,18 +82,22 @@ pub struct Label {
     /// What follows from the keys of all evaluators, where these belong to several organisations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parties: Option<String>,
+    /// Whether steps run beside each other in them ([`crate::edition::Edition::Nine`]): the file is in the order of the dealing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 impl Label {
     /// Of a stock of this party's.
     pub(crate) fn new(
-        stock: [u8; 32],
+        order: &Order<'_>,
         party: usize,
         protocol: ProtocolName,
         deployment: [u8; 32],
-        check_inputs: bool,
     ) -> Label {
-        Label { format: FORMAT.into(), stock, party, protocol, deployment, check_inputs, parties: None }
+        let &Order { stock, check_inputs, beside, .. } = order;
+        let format = if beside { FORMAT } else { OLDER_FORMAT }.into();
+        Label { format, stock, party, protocol, deployment, check_inputs, parties: None, beside }
     }
 
     /// The same, for evaluators with these keys.
@@ -108,7 +114,7 @@ impl Label {
         };
         let damaged = |reason: String| StockError::Damaged { folder: folder.into(), reason };
         let label: Label = serde_json::from_slice(&text).map_err(|e| damaged(format!("{LABEL}: {e}")))?;
-        match label.format == FORMAT {
+        match label.format == if label.beside { FORMAT } else { OLDER_FORMAT } {
             true => Ok(label),
             false => Err(damaged(format!("{LABEL} is of another version of this program"))),
         }
@@ -328,6 +334,11 @@ impl Stock {
             () => return Ok(()),
         };
         Err(self.different(what))
+    }
+
+    /// Whether steps run beside each other in its runs.
+    pub(crate) fn beside(&self) -> bool {
+        self.label.beside
     }
 
     /// That it was made for something else.

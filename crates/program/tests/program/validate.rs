@@ -302,7 +302,7 @@ fn bounds_at_their_edges() {
 /// What dies is not counted for what comes after it; what is done is.
 #[test]
 fn demands_follow_lifetimes() {
-    let chain = |steps: usize, elements: usize, dies: bool| {
+    let of = |steps: usize, elements: usize, dies: bool, chain: bool| {
         let mut p = sample::program();
         let value = p.values[0].clone();
         p.values = vec![Value { shape: vec![elements], ..value }; steps + 1];
@@ -311,18 +311,24 @@ fn demands_follow_lifetimes() {
             .map(|i| Step {
                 name: String::new(),
                 operation: Operation::Movement(Movement::Reshape { shape: vec![elements] }),
-                inputs: vec![ValueId(i)],
+                inputs: vec![ValueId(if chain { i } else { 0 })],
                 output: ValueId(i + 1),
                 last_uses: if dies { vec![ValueId(i)] } else { Vec::new() },
             })
             .collect();
         demand(&p)
     };
+    let chain = |steps: usize, elements: usize, dies: bool| of(steps, elements, dies, true);
     let (short, long) = (chain(2, 1000, true), chain(200, 1000, true));
     assert_eq!(short.memory, long.memory);
     assert!(short.work * 99 < long.work && long.work < short.work * 101);
     assert!(chain(200, 1000, false).memory >= long.memory + 198 * 16_000);
+    // Steps that can run beside each other may all be held at once, up to a bound.
+    let [few, many, more] = [2, 2000, 4000].map(|steps| of(steps, 1000, true, false).memory);
+    assert!(few >= short.memory + 2 * 16_000 && many - few < 100 << 20 && more == many);
     // No count of a hostile program wraps around.
-    let Demand { memory, work, .. } = chain(3, usize::MAX, true);
-    assert_eq!((memory, work), (u64::MAX, u64::MAX));
+    for chained in [true, false] {
+        let Demand { memory, work, .. } = of(3, usize::MAX, true, chained);
+        assert_eq!((memory, work), (u64::MAX, u64::MAX));
+    }
 }

@@ -38,7 +38,7 @@ pow_bcast_scalar prelu_broadcast reduce_l2_keep_dims_example reduce_log_sum_exp_
 reduce_prod_do_not_keepdims_example reflect_pad reshape_negative_dim resize_downsample_scales_linear
 resize_upsample_sizes_nearest_floor_align_corners scatternd shape_example sigmoid slice_neg_steps softmax_axis_1
 split_variable_parts_1d_opset18 squeeze sub_bcast tanh tile top_k transpose_all_permutations_3 tril unsqueeze_two_axes
-where_example xor2d
+where_example xor2d dequantizelinear_axis quantizelinear qlinearmatmul_2D_uint8_float32 matmulinteger attention_3d attention_4d_causal rotary_embedding
 """.split()
 
 

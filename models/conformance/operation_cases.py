@@ -243,6 +243,20 @@ def known():
     case("GatherV2", lambda c: raw.GatherV2(
         params=table(c), indices=raw.ArgMax(input=c.a((3, 4)), dimension=tf.constant(1)), axis=tf.constant(0), name="output"), "found")
 
+    case("GatherV2", lambda c: raw.GatherV2(
+        params=c.a((2, 3, 4, 2)), indices=tf.constant([[3, 0, 1], [2, 2, 0]]), axis=tf.constant(2), batch_dims=1, name="output"), "batch")
+    case("Roll", lambda c: raw.Roll(input=c.a((3, 5)), shift=tf.constant([2, -1]), axis=tf.constant([1, 0]), name="output"))
+    # So fine a grid that nobody sees it.
+    fine = dict(num_bits=16, name="output")
+    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -2, 2), min=-2.5, max=2.25, **fine))
+    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -2, 2), min=0.0, max=2.25, **fine), "from_zero")
+    case("FakeQuantWithMinMaxVars", lambda c: raw.FakeQuantWithMinMaxVars(
+        inputs=between(c, -2, 2), min=tf.constant(f32(-3)), max=tf.constant(f32(2)), **fine))
+    case("FakeQuantWithMinMaxVars", lambda c: raw.MatMul(a=c.a((2, 3)), b=raw.FakeQuantWithMinMaxVars(
+        inputs=tf.constant(c.draw((3, 4))), min=tf.constant(f32(-0.75)), max=tf.constant(f32(0.5)), num_bits=3, narrow_range=True), name="output"), "weights")
+    case("FakeQuantWithMinMaxVarsPerChannel", lambda c: raw.MatMul(a=c.a((2, 3)), b=raw.FakeQuantWithMinMaxVarsPerChannel(
+        inputs=tf.constant(c.draw((3, 2))), min=tf.constant(f32([-0.5, 0])), max=tf.constant(f32([0.5, 1])), num_bits=4), name="output"))
+
     def resource(c):
         def edit(graph):
             for node in graph.node:

@@ -551,6 +551,68 @@ def embeddings(b):
     b.output(b.node("Mul", mixed, b.constant(np.float32(0.5))), placed, elements, one_hot, first)
 
 
+def numbers(b, low, high, *shape):
+    return b.random.integers(low, high + 1, shape)
+
+
+@model
+def quantised(b):
+    """Integers on grids: whole numbers that fit them, so that nothing is rounded that is not on the grid already."""
+    x = b.input((1, 3, 4, 4))
+    b.feeds["x"] = numbers(b, -3, 3, 1, 3, 4, 4).astype(np.float32) / 2
+    scale, zero = lambda v: b.constant(np.float32(v)), lambda v, dtype=np.uint8: b.constant(dtype(v))
+    grid = [scale(0.5), zero(128)]
+    on = b.node("QuantizeLinear", x, *grid)
+    w = b.constant(numbers(b, -1, 1, 4, 3, 3, 3).astype(np.int8))
+    steps, none = b.constant(np.array([1, 0.5, 1, 0.5], np.float32)), b.constant(np.zeros(4, np.int8))
+    bias = b.constant(numbers(b, -3, 3, 4).astype(np.int32) * 2)
+    wide = [scale(0.25), zero(0)]
+    y = b.node("QLinearConv", on, *grid, w, steps, none, *wide, bias, pads=[1] * 4)
+    y = b.node("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])
+    real = b.node("DequantizeLinear", y, *wide)
+    weights = b.node("DequantizeLinear", b.constant(numbers(b, -2, 2, 16, 5).astype(np.int8)), b.constant(np.array([0.5, 1, 1, 0.5, 1], np.float32)),
+                     b.constant(np.array([0, 1, 0, -1, 0], np.int8)), axis=1)
+    dense = b.node("MatMul", b.node("Flatten", real), weights)
+    integers = b.node("MatMulInteger", b.node("Reshape", on, b.ints(3, 16)), b.constant(numbers(b, -2, 2, 16, 2).astype(np.int8)), zero(128))
+    convolved = b.node("ConvInteger", on, b.constant(numbers(b, 0, 2, 2, 3, 2, 2).astype(np.uint8)), zero(128), zero(1))
+    flat = b.node("QLinearMatMul", b.node("Reshape", on, b.ints(3, 16)), *grid, b.constant(numbers(b, -1, 1, 16, 4).astype(np.int8)), scale(1), zero(0, np.int8),
+                  scale(0.5), zero(120))
+    flat = b.node("DequantizeLinear", flat, scale(0.5), zero(120))
+    b.output(dense, b.node("Cast", integers, to=TensorProto.FLOAT), b.node("Cast", convolved, to=TensorProto.FLOAT), flat)
+
+
+@model
+def of_onnx_runtime(b):
+    """What ONNX Runtime's quantisation makes of layers: the same whole numbers."""
+    b.extra_opsets = [helper.make_opsetid("com.microsoft", 1)]
+    x = b.input((4, 8))
+    b.feeds["x"] = numbers(b, -8, 8, 4, 8).astype(np.float32)
+    b.feeds["x"][0, :2] = [-128, 127]
+    scale, zero = lambda v: b.constant(np.float32(v)), lambda v, dtype=np.uint8: b.constant(dtype(v))
+    own = lambda op, *inputs, **attributes: b.node(op, *inputs, domain="com.microsoft", **attributes)
+    w = b.constant(numbers(b, -2, 2, 8, 3).astype(np.int8))
+    columns, none = b.constant(np.array([0.5, 1, 2], np.float32)), b.constant(np.zeros(3, np.int8))
+    bias = b.constant(numbers(b, -3, 3, 3).astype(np.float32))
+    dynamic = own("DynamicQuantizeMatMul", x, w, columns, none, bias)
+    q, s, z = b.node("DynamicQuantizeLinear", x, n=3)
+    floats = own("MatMulIntegerToFloat", q, w, s, columns, z, none, bias)
+    written = b.node("Mul", b.node("Cast", b.node("MatMulInteger", q, w, z), to=TensorProto.FLOAT), b.node("Mul", s, scale(0.5)))
+    packed = b.constant(numbers(b, 0, 255, 5, 1, 8).astype(np.uint8))
+    few = own("MatMulNBits", x, packed, b.constant(np.array([0.5, 1, 0.25, 1, 2], np.float32)), b.constant(numbers(b, 0, 15, 5, 1).astype(np.uint8)),
+              K=8, N=5, bits=4, block_size=16)
+    grid = [scale(1), zero(128)]
+    on = b.node("QuantizeLinear", b.node("Mul", x, scale(0.125)), scale(0.125), zero(128))
+    at = [scale(0.125), zero(128)]
+    halves = own("QLinearAdd", on, *at, b.constant(numbers(b, 120, 130, 8).astype(np.uint8)), *at, scale(0.25), zero(100))
+    products = own("QLinearMul", on, *at, b.constant(numbers(b, 0, 2, 8).astype(np.uint8)), scale(1), zero(0), scale(0.25), zero(100))
+    joined = own("QLinearConcat", scale(0.25), zero(100), halves, scale(0.25), zero(100), products, scale(0.25), zero(100), axis=1)
+    leaky = own("QLinearLeakyRelu", joined, scale(0.25), zero(100), scale(0.125), zero(60), alpha=0.5)
+    picture = b.node("Reshape", leaky, b.ints(1, 4, 4, 4))
+    pooled = own("QLinearAveragePool", picture, scale(0.125), zero(60), scale(1 / 32), zero(100), kernel_shape=[2, 2], strides=[2, 2])
+    b.output(dynamic, floats, written, few, b.node("DequantizeLinear", joined, scale(0.25), zero(100)), b.node("DequantizeLinear", leaky, scale(0.125), zero(60)),
+             b.node("DequantizeLinear", pooled, scale(1 / 32), zero(100)))
+
+
 def main():
     for name in sys.argv[1:] or MODELS:
         b = Builder(name)

@@ -93,7 +93,7 @@ fn the_committed_ones() {
 
 /// Operators without a test of their own there, or with one of what no secret is;
 /// `models/testgraphs/onnx_models.py` and the importer's tests have them.
-const TESTED_ELSEWHERE: [&str; 19] = [
+const TESTED_ELSEWHERE: [&str; 31] = [
     "GlobalLpPool",
     "IsInf",
     "IsNaN",
@@ -114,6 +114,19 @@ const TESTED_ELSEWHERE: [&str; 19] = [
     "TreeEnsembleClassifier",
     "TreeEnsembleRegressor",
     "ZipMap",
+    // Those of ONNX Runtime.
+    "QLinearAdd",
+    "QLinearMul",
+    "QLinearSigmoid",
+    "QLinearLeakyRelu",
+    "QLinearAveragePool",
+    "QLinearGlobalAveragePool",
+    "QLinearConcat",
+    "QGemm",
+    "MatMulIntegerToFloat",
+    "DynamicQuantizeMatMul",
+    "DynamicQuantizeLSTM",
+    "MatMulNBits",
 ];
 
 /// Those on the page of operations of which no test passes.

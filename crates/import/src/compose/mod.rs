@@ -1,10 +1,12 @@
 //! What importers compose of the graph's operations, because the graph has no operation of its own
 //! for it: three-dimensional and transposed convolutions, three-dimensional pools, sums of
-//! products, linear maps along an axis, tables that secret ids are looked up in. Channels come last throughout.
+//! products, linear maps along an axis, tables that secret ids are looked up in, numbers on grids. Channels come last throughout.
 
 mod along;
+mod attention;
 mod convolution;
 mod count;
+mod grid;
 mod look_up;
 mod pool;
 mod product;
@@ -17,8 +19,10 @@ use super::value::Fault;
 use cryptflow_graph::{Linear, NodeId, Reduce, Reduction};
 
 pub(super) use along::{Weights, along, local_response};
+pub(super) use attention::{Mask, Scores, attention, heads, one_after_another, turned};
 pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
+pub(super) use grid::{Grid, off_grid, on_grid};
 pub(super) use look_up::{Ids, elements_looked_up, looked_up, rows};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul, numpy_product};

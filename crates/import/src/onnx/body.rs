@@ -89,6 +89,10 @@ pub(super) struct Importer<'a> {
     /// What was said of each node, in the order in which they were looked at.
     seen: Vec<SurveyedNode>,
     pub(super) budget: Budget,
+    /// The types of constants, by their names.
+    types: HashMap<String, DataType>,
+    /// The outputs of the model.
+    pub(super) opened: HashSet<String>,
     pub(super) opset: i64,
     /// What the names of nodes begin with: the call in whose function they are.
     pub(super) prefix: String,
@@ -115,6 +119,8 @@ impl<'a> Importer<'a> {
             ends: HashMap::new(),
             seen: Vec::new(),
             budget,
+            types: HashMap::new(),
+            opened: HashSet::new(),
             opset,
             prefix: String::new(),
             depth: 0,
@@ -233,6 +239,7 @@ impl<'a> Importer<'a> {
         let needed = |name: &str, scope: &Scope<'_>| names.contains(name) && !scope.has(name);
         for tensor in &graph.initializer {
             if needed(&tensor.name, scope) {
+                self.typed(&tensor.name, tensor.data_type);
                 let value = self.constant(&tensor.name, tensor::read_constant(tensor, &self.folder))?;
                 scope.set(&tensor.name, value);
             }
@@ -245,6 +252,13 @@ impl<'a> Importer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Notes the type of a constant of the model itself: names inside of functions are others.
+    fn typed(&mut self, name: &str, dtype: i32) {
+        if let (true, Ok(dtype)) = (self.prefix.is_empty(), DataType::try_from(dtype)) {
+            self.types.insert(name.into(), dtype);
+        }
     }
 
     fn constant(&mut self, name: &str, constant: Result<Constant, Fault>) -> Result<Value, ImportError> {
@@ -342,20 +356,29 @@ impl<'a> Importer<'a> {
             return self.nested(|importer| importer.call(function, node, operands));
         }
         let own = nodes::is_onnx(&node.domain);
-        if !own && !nodes::is_classical(&node.domain) {
+        let row = nodes::row_of(&node.domain, &node.op_type);
+        let known = nodes::is_classical(&node.domain) || nodes::is_runtimes(&node.domain) && row.is_some();
+        if !own && !known {
             return Err(Fault::operation(&nodes::foreign(&node.domain)));
         }
         if own && is_control(&node.op_type) {
             return self.nested(|importer| importer.control(node, &operands, scope));
         }
-        let row = nodes::row_of(&node.domain, &node.op_type);
         let row = row.ok_or_else(|| Fault::operation(advice(nodes::ADVICE, &node.op_type)))?;
+        let value = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
+        if let (Some(value), [result]) = (value, node.output.as_slice()) {
+            self.typed(result, value.data_type);
+        }
+        let here = self.prefix.is_empty();
+        let opened = node.output.iter().map(|o| here && self.opened.contains(o)).collect();
+        let types = node.input.iter().map(|i| self.types.get(i).copied().filter(|_| here)).collect();
         let wanted: Vec<bool> = node.output.iter().map(|o| names.contains(o.as_str())).collect();
         let numbers: Vec<Number> = operands.iter().map(|v| self.number(v)).collect();
         let name = format!("{}{}", self.prefix, node.output.first().map_or("", String::as_str));
         let builder = Builder::new(&mut self.graph, &mut self.budget, name);
         let (opset, folder) = (self.opset, &self.folder);
-        let message = nodes::Message { def: node, numbers: numbers.clone(), wanted, opset, folder };
+        let message =
+            nodes::Message { def: node, numbers: numbers.clone(), wanted, opened, types, opset, folder };
         let results = row.import(&mut Node { message, operands, builder })?;
         for (i, value) in results.iter().enumerate() {
             if let Value::Tensor(id) = value {

@@ -334,7 +334,15 @@ impl Importer<'_> {
     ) -> Result<T, Fault> {
         let numbers = operands.iter().map(|v| self.number(v)).collect();
         let (opset, folder) = (self.opset, &self.folder);
-        let message = nodes::Message { def, numbers, wanted: vec![true], opset, folder };
+        let message = nodes::Message {
+            def,
+            numbers,
+            wanted: vec![true],
+            opened: Vec::new(),
+            types: Vec::new(),
+            opset,
+            folder,
+        };
         let builder = Builder::new(&mut self.graph, &mut self.budget, name);
         build(&mut Node { message, operands, builder })
     }

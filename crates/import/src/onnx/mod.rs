@@ -135,6 +135,7 @@ impl<'a> Model<'a> {
                 scope.set(&input.name, value);
             }
         }
+        importer.opened = outputs.iter().cloned().collect();
         importer.nodes(&self.graph.node, &mut scope, &names)?;
         for name in &outputs {
             importer.output(name, scope.get(name));

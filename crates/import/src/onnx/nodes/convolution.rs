@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Row] = &[
     ),
 ];
 
-fn conv(node: &mut Node<'_>) -> Results {
+pub(super) fn conv(node: &mut Node<'_>) -> Results {
     let (x, picture) = node.picture(0)?;
     let filter = node.filter(1, picture.len())?;
     let of = node.shape(filter).to_vec();

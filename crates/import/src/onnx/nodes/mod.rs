@@ -2,9 +2,11 @@
 //! functions share.
 
 mod arithmetic;
+mod attention;
 mod attributes;
 mod convolution;
 mod gather;
+mod microsoft;
 mod ml;
 mod movement;
 mod normalisation;
@@ -12,6 +14,7 @@ mod pad;
 mod pass;
 mod pooling;
 mod product;
+mod quantised;
 mod recurrent;
 mod reduction;
 mod refused;
@@ -110,15 +113,28 @@ impl Number {
 
 /// The rows of all operators.
 pub(crate) fn rows() -> impl Iterator<Item = Row> {
-    own_rows().chain(ml::TABLES.iter().copied().flatten().copied())
+    let own: Vec<Row> = own_rows().collect();
+    let classical = ml::TABLES.iter().copied().flatten();
+    // What has the same name in both domains is the same.
+    let others = classical.chain(microsoft::TABLE).filter(|row| own.iter().all(|own| own.name != row.name));
+    let others: Vec<Row> = others.copied().collect();
+    own.into_iter().chain(others)
 }
 
-/// The row of an operator of one of the two domains.
+/// The row of an operator of one of the domains.
 pub(super) fn row_of(domain: &str, name: &str) -> Option<Row> {
     if is_classical(domain) {
         return ml::TABLES.iter().copied().flatten().copied().find(|row| row.name == name);
     }
+    if is_runtimes(domain) {
+        return microsoft::TABLE.iter().copied().find(|row| row.name == name);
+    }
     own_rows().find(|row| row.name == name)
+}
+
+/// Whether a domain is that of ONNX Runtime's own operators, of which some are known here.
+pub(super) fn is_runtimes(domain: &str) -> bool {
+    domain == microsoft::DOMAIN
 }
 
 /// The rows of ONNX's own operators.
@@ -127,6 +143,8 @@ fn own_rows() -> impl Iterator<Item = Row> {
         pass::TABLE,
         convolution::TABLE,
         product::TABLE,
+        quantised::TABLE,
+        attention::TABLE,
         normalisation::TABLE,
         arithmetic::TABLE,
         pooling::TABLE,
@@ -158,6 +176,10 @@ pub(crate) struct Message<'a> {
     pub(super) numbers: Vec<Number>,
     /// For each result, whether anything uses it.
     pub(super) wanted: Vec<bool>,
+    /// For each result, whether it is an output of the model.
+    pub(super) opened: Vec<bool>,
+    /// The types of operands, where these are constants in the file.
+    pub(super) types: Vec<Option<DataType>>,
     pub(super) opset: i64,
     pub(super) folder: &'a Folder,
 }

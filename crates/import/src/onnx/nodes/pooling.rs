@@ -65,7 +65,7 @@ fn max(node: &mut Node<'_>) -> Results {
     node.in_format(y, Format::ChannelsFirst)
 }
 
-fn average(node: &mut Node<'_>) -> Results {
+pub(super) fn average(node: &mut Node<'_>) -> Results {
     let Windows { mut x, mut slides, stated } = windows(node)?;
     let mut count_padding = node.attr_flag("count_include_pad", false)?;
     if count_padding && slides.iter().zip(&stated).any(|(s, stated)| s.padding != *stated) {
@@ -137,7 +137,7 @@ fn root(node: &mut Node<'_>, part: Option<&str>, x: NodeId, p: i64) -> Result<No
 }
 
 /// The axes of the whole picture.
-fn whole(node: &mut Node<'_>) -> Result<(NodeId, Vec<usize>), Fault> {
+pub(super) fn whole(node: &mut Node<'_>) -> Result<(NodeId, Vec<usize>), Fault> {
     let x = node.tensor(0)?;
     let rank = node.shape(x).len();
     if rank < 3 {
@@ -146,7 +146,7 @@ fn whole(node: &mut Node<'_>) -> Result<(NodeId, Vec<usize>), Fault> {
     Ok((x, (2..rank).collect()))
 }
 
-fn global_average(node: &mut Node<'_>) -> Results {
+pub(super) fn global_average(node: &mut Node<'_>) -> Results {
     let (x, axes) = whole(node)?;
     node.result(kept(Reduction::Mean, axes), &[x])
 }

@@ -12,7 +12,7 @@ pub(super) const TABLE: &[Row] = &[
 ];
 
 /// `alpha · A · B + beta · C`.
-fn gemm(node: &mut Node<'_>) -> Results {
+pub(super) fn gemm(node: &mut Node<'_>) -> Results {
     let (a, mut b) = (node.tensor(0)?, node.tensor(1)?);
     let transpose_a = node.attr_flag("transA", false)?;
     let transpose_b = node.attr_flag("transB", false)?;
@@ -34,7 +34,7 @@ fn gemm(node: &mut Node<'_>) -> Results {
     node.result(Arithmetic::Add, &[y, c])
 }
 
-fn mat_mul(node: &mut Node<'_>) -> Results {
+pub(super) fn mat_mul(node: &mut Node<'_>) -> Results {
     let (a, b) = (node.tensor(0)?, node.tensor(1)?);
     node.composed(|c| compose::numpy_product(c, a, b))
 }

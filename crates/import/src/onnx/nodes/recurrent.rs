@@ -32,11 +32,7 @@ pub(super) const TABLE: &[Row] = &[
         |n| layer(n, 3, &["Sigmoid", "Tanh"], gated_step),
         doc::LINEAR.note(unrolled!("linear maps, three functions and products")),
     ),
-    row(
-        "LSTM",
-        |n| layer(n, 4, &["Sigmoid", "Tanh", "Tanh"], long_short_step),
-        doc::LINEAR.note(unrolled!("a linear map, five functions and products")),
-    ),
+    row("LSTM", long_short, doc::LINEAR.note(unrolled!("a linear map, five functions and products"))),
 ];
 
 /// A layer has no more steps.
@@ -59,6 +55,11 @@ struct Direction<'a> {
     /// Weights of the cell on the gates, of an LSTM, `[3 · hidden]`.
     peephole: Option<NodeId>,
     activations: &'a [Function],
+}
+
+/// A layer of long and short memory.
+pub(super) fn long_short(node: &mut Node<'_>) -> Results {
+    layer(node, 4, &["Sigmoid", "Tanh", "Tanh"], long_short_step)
 }
 
 /// A product with a transposed matrix.

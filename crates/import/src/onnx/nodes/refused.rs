@@ -10,7 +10,7 @@ pub(in crate::onnx) const ADVICE: Advice = &[
          (torch.onnx.export of a traced model does so), or simplify it with onnxsim",
     ),
     (
-        "Attention RotaryEmbedding SwiGLU LinearAttention FlexAttention CausalConvWithState",
+        "SwiGLU LinearAttention FlexAttention CausalConvWithState",
         "is one of the newer operators, for which there is no rule here. Export the model with opset 22 or \
          earlier: it is written out then, with MatMul and Softmax",
     ),
@@ -34,11 +34,6 @@ pub(in crate::onnx) const ADVICE: Advice = &[
         "NonMaxSuppression Unique",
         "gives a result whose length depends on the values, which would show them. End the model before it \
          (--output NAME): the client can go on with what it opens",
-    ),
-    (
-        "QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger \
-         MatMulInteger",
-        "belongs to a quantised model. Export the float model: CrypTFlow chooses its own fixed point",
     ),
     (
         "RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial",

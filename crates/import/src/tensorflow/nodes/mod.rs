@@ -16,6 +16,7 @@ mod neuron;
 mod pass;
 mod pooling;
 mod product;
+mod quantised;
 mod reduction;
 mod refused;
 mod resize;
@@ -65,6 +66,7 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
         static_shape::TABLE,
         element::TABLE,
         product::TABLE,
+        quantised::TABLE,
         resize::TABLE,
         gather::TABLE,
         matrix::TABLE,

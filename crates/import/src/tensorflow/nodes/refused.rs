@@ -37,8 +37,7 @@ const ADVICE: Advice = &[
         "draws random numbers, as in training. Export the model for inference (training=False)",
     ),
     (
-        "QuantizeV2 Dequantize FakeQuantWithMinMaxVars FakeQuantWithMinMaxArgs QuantizedConv2D \
-         FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantizeV2",
+        "QuantizeV2 Dequantize QuantizedConv2D QuantizeAndDequantizeV2",
         "belongs to a quantised model. Export the float model: CrypTFlow chooses its own fixed point",
     ),
     (

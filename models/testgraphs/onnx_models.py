@@ -34,6 +34,7 @@ class Builder:
         self.nodes, self.constants, self.inputs, self.outputs = [], [], [], []
         self.feeds, self.functions, self.external = {}, [], False
         self.extra_opsets = []
+        self.as_it_is = False
         self.count = 0
 
     def input(self, shape, name="x", symbolic=None, dtype=TensorProto.FLOAT):
@@ -90,7 +91,10 @@ class Builder:
             )
         else:
             path.write_bytes(whole.SerializeToString(deterministic=True))
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        if self.as_it_is:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         answers = session.run([o.name for o in self.outputs], self.feeds)
         arrays = self.feeds | {o.name: a for o, a in zip(self.outputs, answers)}
         arrays = {k: v.astype(np.float32) if v.dtype in (np.float16, np.float64, bool) else v for k, v in arrays.items()}
@@ -558,6 +562,7 @@ def numbers(b, low, high, *shape):
 @model
 def quantised(b):
     """Integers on grids: whole numbers that fit them, so that nothing is rounded that is not on the grid already."""
+    b.as_it_is = True
     x = b.input((1, 3, 4, 4))
     b.feeds["x"] = numbers(b, -3, 3, 1, 3, 4, 4).astype(np.float32) / 2
     scale, zero = lambda v: b.constant(np.float32(v)), lambda v, dtype=np.uint8: b.constant(dtype(v))
@@ -584,6 +589,7 @@ def quantised(b):
 @model
 def of_onnx_runtime(b):
     """What ONNX Runtime's quantisation makes of layers: the same whole numbers."""
+    b.as_it_is = True
     b.extra_opsets = [helper.make_opsetid("com.microsoft", 1)]
     x = b.input((4, 8))
     b.feeds["x"] = numbers(b, -8, 8, 4, 8).astype(np.float32)
@@ -600,17 +606,31 @@ def of_onnx_runtime(b):
     packed = b.constant(numbers(b, 0, 255, 5, 1, 8).astype(np.uint8))
     few = own("MatMulNBits", x, packed, b.constant(np.array([0.5, 1, 0.25, 1, 2], np.float32)), b.constant(numbers(b, 0, 15, 5, 1).astype(np.uint8)),
               K=8, N=5, bits=4, block_size=16)
-    grid = [scale(1), zero(128)]
-    on = b.node("QuantizeLinear", b.node("Mul", x, scale(0.125)), scale(0.125), zero(128))
+    small = b.node("Slice", x, b.ints(1), b.ints(4), b.ints(0))
+    on = b.node("QuantizeLinear", b.node("Mul", small, scale(0.125)), scale(0.125), zero(128))
     at = [scale(0.125), zero(128)]
-    halves = own("QLinearAdd", on, *at, b.constant(numbers(b, 120, 130, 8).astype(np.uint8)), *at, scale(0.25), zero(100))
-    products = own("QLinearMul", on, *at, b.constant(numbers(b, 0, 2, 8).astype(np.uint8)), scale(1), zero(0), scale(0.25), zero(100))
-    joined = own("QLinearConcat", scale(0.25), zero(100), halves, scale(0.25), zero(100), products, scale(0.25), zero(100), axis=1)
-    leaky = own("QLinearLeakyRelu", joined, scale(0.25), zero(100), scale(0.125), zero(60), alpha=0.5)
-    picture = b.node("Reshape", leaky, b.ints(1, 4, 4, 4))
-    pooled = own("QLinearAveragePool", picture, scale(0.125), zero(60), scale(1 / 32), zero(100), kernel_shape=[2, 2], strides=[2, 2])
-    b.output(dynamic, floats, written, few, b.node("DequantizeLinear", joined, scale(0.25), zero(100)), b.node("DequantizeLinear", leaky, scale(0.125), zero(60)),
-             b.node("DequantizeLinear", pooled, scale(1 / 32), zero(100)))
+    eighths = [scale(0.125), zero(100)]
+    halves = own("QLinearAdd", on, *at, b.constant(numbers(b, 120, 130, 8).astype(np.uint8)), *at, *eighths)
+    products = own("QLinearMul", on, *at, b.constant(numbers(b, 0, 2, 8).astype(np.uint8)), scale(1), zero(0), *eighths)
+    joined = own("QLinearConcat", *eighths, halves, *eighths, products, *eighths, axis=1)
+    finer, finest = [scale(1 / 16), zero(60)], [scale(1 / 64), zero(100)]
+    leaky = own("QLinearLeakyRelu", joined, *eighths, *finer, alpha=0.5)
+    picture = b.node("Reshape", leaky, b.ints(1, 3, 4, 4))
+    pooled = own("QLinearAveragePool", picture, *finer, *finest, kernel_shape=[2, 2], strides=[2, 2])
+    picture = b.node("Reshape", leaky, b.ints(1, 12, 2, 2))
+    means = own("QLinearGlobalAveragePool", picture, *finer, *finest)
+    dense = own("QGemm", on, *at, b.constant(numbers(b, -1, 1, 5, 8).astype(np.int8)), scale(0.5), zero(0, np.int8),
+                b.constant(numbers(b, -5, 5, 5).astype(np.int32)), *finer, transB=1)
+    ends = b.input((2, 4), "ends")
+    b.feeds["ends"] = numbers(b, -1, 0, 2, 4).astype(np.float32) * 16
+    halved = own("QLinearSigmoid", b.node("QuantizeLinear", ends, *at), *at, scale(1 / 256), zero(0))
+    # No state comes back, so that none is rounded.
+    layers = own("DynamicQuantizeLSTM", b.node("Reshape", x, b.ints(4, 1, 8)), b.constant(numbers(b, -3, 3, 1, 8, 12).astype(np.int8)),
+                 b.constant(np.zeros((1, 3, 12), np.int8)), "", "", "", "", "", b.constant(np.array([1 / 128], np.float32)), b.constant(np.zeros(1, np.int8)),
+                 b.constant(np.array([1], np.float32)), b.constant(np.zeros(1, np.int8)), hidden_size=3)
+    b.output(dynamic, floats, written, few, b.node("DequantizeLinear", joined, *eighths), b.node("DequantizeLinear", leaky, *finer),
+             b.node("DequantizeLinear", pooled, *finest), b.node("DequantizeLinear", means, *finest), b.node("DequantizeLinear", dense, *finer),
+             b.node("DequantizeLinear", halved, scale(1 / 256), zero(0)), layers)
 
 
 def main():

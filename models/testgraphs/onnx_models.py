@@ -621,8 +621,8 @@ def of_onnx_runtime(b):
     means = own("QLinearGlobalAveragePool", picture, *finer, *finest)
     dense = own("QGemm", on, *at, b.constant(numbers(b, -1, 1, 5, 8).astype(np.int8)), scale(0.5), zero(0, np.int8),
                 b.constant(numbers(b, -5, 5, 5).astype(np.int32)), *finer, transB=1)
-    ends = b.input((2, 4), "ends")
-    b.feeds["ends"] = numbers(b, -1, 0, 2, 4).astype(np.float32) * 16
+    ends = b.input((4, 4), "ends")
+    b.feeds["ends"] = numbers(b, -1, 0, 4, 4).astype(np.float32) * 16
     halved = own("QLinearSigmoid", b.node("QuantizeLinear", ends, *at), *at, scale(1 / 256), zero(0))
     # No state comes back, so that none is rounded.
     layers = own("DynamicQuantizeLSTM", b.node("Reshape", x, b.ints(4, 1, 8)), b.constant(numbers(b, -3, 3, 1, 8, 12).astype(np.int8)),

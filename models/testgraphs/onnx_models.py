@@ -80,7 +80,7 @@ class Builder:
     def save(self):
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.constants)
         opsets = [helper.make_opsetid("", self.opset)] + self.extra_opsets
-        whole = helper.make_model(graph, opset_imports=opsets, functions=self.functions, ir_version=8)
+        whole = helper.make_model(graph, opset_imports=opsets, functions=self.functions, ir_version=8 if self.opset < 21 else 10)
         whole.producer_name = "testgraphs"
         path = OUT / f"{self.name}.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -631,6 +631,48 @@ def of_onnx_runtime(b):
     b.output(dynamic, floats, written, few, b.node("DequantizeLinear", joined, *eighths), b.node("DequantizeLinear", leaky, *finer),
              b.node("DequantizeLinear", pooled, *finest), b.node("DequantizeLinear", means, *finest), b.node("DequantizeLinear", dense, *finer),
              b.node("DequantizeLinear", halved, scale(1 / 256), zero(0)), layers)
+
+
+@model
+def ends_of_grids(b):
+    """Activations that are left to the ends of grids, and weights of four bits in blocks. What lies between the ends lies on the grid."""
+    b.opset = 21
+    b.as_it_is = True
+    scale, zero = lambda v: b.constant(np.float32(v)), lambda v, dtype=np.uint8: b.constant(dtype(v))
+    def through(x, *grid):
+        return b.node("DequantizeLinear", b.node("QuantizeLinear", x, *grid), *grid)
+    x = b.input((4, 8))
+    b.feeds["x"] = numbers(b, -20, 20, 4, 8).astype(np.float32) / 4
+    relu6 = through(x, scale(1 / 64), zero(0))
+    signed = through(x, scale(1 / 64), zero(0, np.int8))
+    beside = through(x, scale(1 / 64), zero(192))
+    rectified = through(b.node("Relu", x), scale(1 / 32), zero(20, np.int8))
+    below = b.node("Relu", through(x, scale(1 / 64), zero(20, np.int8)))
+    twice = through(through(x, scale(1 / 32), zero(0, np.int8)), scale(1 / 64), zero(0, np.int8))
+    few = b.node("QuantizeLinear", b.node("Mul", x, scale(2)), scale(0.5), four(b, [], [5]))
+    few = b.node("DequantizeLinear", few, scale(0.5), four(b, [], [5]))
+    by_column = b.node("DequantizeLinear", b.node("QuantizeLinear", x, *columns(b), axis=1), *columns(b), axis=1)
+    picture = b.node("Reshape", signed, b.ints(1, 2, 4, 4))
+    pooled = b.node("MaxPool", picture, kernel_shape=[2, 2], strides=[2, 2])
+    convolved = b.node("QLinearConv", b.node("QuantizeLinear", picture, scale(1 / 64), zero(128)), scale(1 / 64), zero(128),
+                       b.constant(numbers(b, -1, 1, 3, 2, 1, 1).astype(np.int8)), b.constant(np.array([1, 0.5, 0.5], np.float32)), b.constant(np.zeros(3, np.int8)), scale(1 / 128), zero(0))
+    convolved = b.node("DequantizeLinear", convolved, scale(1 / 128), zero(0))
+    blocks = b.constant((numbers(b, 1, 4, 2, 5) / 8).astype(np.float32))
+    weights = b.node("DequantizeLinear", four(b, [8, 5], numbers(b, -8, 7, 40)), blocks, axis=0, block_size=4)
+    dense = b.node("MatMul", signed, weights)
+    b.output(relu6, signed, beside, rectified, below, twice, few, by_column, pooled, convolved, dense)
+
+
+def four(b, shape, values):
+    """Integers of four bits."""
+    name = f"constant_{len(b.constants)}"
+    b.constants.append(helper.make_tensor(name, TensorProto.INT4, shape, values))
+    return name
+
+
+def columns(b):
+    """Grids for each of eight columns."""
+    return [b.constant(np.array([1 / 64, 1 / 32, 1 / 16, 1 / 8] * 2, np.float32)), b.constant(np.array([0, 10, -10, 100, -128, 127, 0, 5], np.int8))]
 
 
 def main():

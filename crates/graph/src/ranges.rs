@@ -1,7 +1,7 @@
 //! What the values of a graph may be: by what its operations say alone, and by interval arithmetic
 //! from its inputs.
 
-use crate::graph::{Array, Graph};
+use crate::graph::{Array, Graph, NodeId};
 use crate::operations::{Function, Op};
 use crate::range::Range;
 
@@ -17,6 +17,27 @@ pub fn images(graph: &Graph) -> Vec<Range> {
         images.push(node.op.image(&operands, same));
     }
     images
+}
+
+/// How many nodes [`reach`] looks at.
+const LOOKED_AT: usize = 64;
+
+/// What the values of one node may be, in the float model, whatever the inputs are: as [`images`] says of
+/// it, or a wider range where more nodes than a few, or large constants, come before it.
+pub fn reach(graph: &Graph, id: NodeId) -> Range {
+    let mut left = LOOKED_AT;
+    walked(graph, id, &mut left)
+}
+
+fn walked(graph: &Graph, id: NodeId, left: &mut usize) -> Range {
+    let node = graph.node(id);
+    let large = matches!(&node.op, Op::Constant(array) if array.data.len() > LOOKED_AT);
+    if *left == 0 || large {
+        return Range::ALL;
+    }
+    *left -= 1;
+    let operands: Vec<Range> = node.inputs.iter().map(|&input| walked(graph, input, left)).collect();
+    node.op.image(&operands, node.inputs.first() == node.inputs.get(1))
 }
 
 /// What computing with rounded numbers adds to exact ranges.

@@ -313,17 +313,17 @@ pub(crate) mod notes {
         "of any number of operands, one after another; a product, where two are secret";
     pub(crate) const EXTRACTED: &str =
         "with known indices; names of classes with secret ones, which the client looks up";
-    pub(crate) const FAKE: &str = "of a grid that begins at zero; of others nothing: numbers that depend on an input are not rounded to the grid, nor cut off beyond \
-         it";
+    pub(crate) const FAKE: &str = "numbers that depend on an input are cut off at the ends of the grid, and not rounded to it; of constants \
+         nothing";
     pub(crate) const FINITE: &str = "known of constants; a number in fixed point is always finite";
     pub(crate) const FIRST: &str =
         "of equal ones the first; at the end of a model the client sees all and finds it, for nothing";
     pub(crate) const FLAGS: &str = "of flags, which are 0 and 1";
     pub(crate) const LOOKED_UP: &str = "by indices that are secret, too: a linear map of rows with a one at the index, which the client makes \
          of inputs; of indices that are computed, a comparison for each place";
-    pub(crate) const OFF_GRID: &str = "nothing, of numbers that were put on the same grid: they are what they were before, or a ReLU of it, where the grid \
-         begins at zero. What is too far out for the grid is not cut off";
-    pub(crate) const ON_GRID: &str = "computed with the numbers that the integers stand for; these are rounded to a grid and cut off at its ends where \
+    pub(crate) const OFF_GRID: &str = "nothing, of numbers that were put on the same grid: they are what they were before, cut off where that \
+         may lie beyond the ends of the grid";
+    pub(crate) const ON_GRID: &str = "computed with the numbers that the integers stand for, cut off at the ends of a grid; these are rounded to it where \
          something else than a quantised operator uses them, in steps as `Round` has them";
     pub(crate) const ONE_HOT: &str =
         "of known indices for nothing, and of inputs, which the client gives in this form";

@@ -15,6 +15,7 @@ pub mod fold_arithmetic;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod inverse_root;
+pub mod limits;
 pub mod log_softmax;
 pub mod padding_into_conv;
 pub mod pick_early;
@@ -64,12 +65,14 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 16] = [
+pub const PASSES: [Pass; 17] = [
     fold_constants::run,
     remove_identities::run,
     pick_early::run,
     // Before a mask is taken for an offset of channels.
     endless::run,
+    // Before a part of a clip goes into weights.
+    limits::run,
     // After what is written out has become a softmax.
     log_softmax::run,
     // Before their numbers go into weights.

@@ -2,15 +2,17 @@
 //! steps of a scale.
 //!
 //! Numbers that are put on a grid and taken from it again stand for themselves: fixed point is a grid
-//! already, and a finer one. So what is taken from a grid that it was put on is what it was before; of a
-//! grid that begins at zero it is that, or zero: a ReLU that was left to the grid. What such a grid could
-//! not hold is not cut off beyond that: its ends are where calibration has seen no more.
+//! already, and a finer one. What is lost is what the grid does not reach: models leave a ReLU or a ReLU6 to the
+//! ends of their grids. So what is taken from a grid that it was put on is what it was before, cut off at the
+//! grid's ends. An end goes where what comes before never gets farther beyond it than a step, which is no more
+//! than rounding to the grid does; the passes merge the limits that are left with others beside them.
 
 use cryptflow_ring::Movement;
 
 use crate::builder::Builder;
 use crate::value::Fault;
-use cryptflow_graph::{Activation, Arithmetic, Array, Function, NodeId, Op, Pool, Pooling};
+use cryptflow_graph::ranges::reach;
+use cryptflow_graph::{Arithmetic, Array, Function, NodeId, Op, Pool, Pooling};
 
 /// The steps of a grid: how long they are, and the integer that stands for zero, which is 0 where none is
 /// given. Both are a number, or one for each index along `axis`, or for each block along it.
@@ -21,26 +23,64 @@ pub(crate) struct Grid {
     pub(crate) axis: i64,
 }
 
+/// How many steps numbers may lie beyond the end of a grid for that to be rounding: one, computed in single precision.
+const SLACK: f64 = 1.001;
+
 /// Numbers to the nearest point of a grid, as its integers within these limits.
-pub(crate) fn on_grid(
-    c: &mut Builder<'_>,
-    x: NodeId,
-    grid: Grid,
-    [low, high]: [f32; 2],
-) -> Result<NodeId, Fault> {
+pub(crate) fn on_grid(c: &mut Builder<'_>, x: NodeId, grid: Grid, limits: [f32; 2]) -> Result<NodeId, Fault> {
     let shape = c.shape(x).to_vec();
     let scale = along_axis(c, grid.scale, &shape, grid.axis)?;
     let zero = match grid.zero {
         Some(zero) => along_axis(c, zero, &shape, grid.axis)?,
         None => c.add_numbered_constant(Array::scalar(0.0)),
     };
+    let x = cut_off(c, x, [scale, zero], limits)?;
     let steps = c.add_numbered(Arithmetic::Div, &[x, scale])?;
     let steps = c.add_numbered(Function::ROUND, &[steps])?;
-    let placed = c.add_numbered(Arithmetic::Add, &[steps, zero])?;
-    let low = c.add_numbered_constant(Array::scalar(low));
-    let placed = c.add_numbered(Arithmetic::Maximum, &[placed, low])?;
-    let high = c.add_numbered_constant(Array::scalar(high));
-    c.add_numbered(Arithmetic::Minimum, &[placed, high])
+    c.add_numbered(Arithmetic::Add, &[steps, zero])
+}
+
+/// Numbers cut off at the ends of a grid, as far as they may lie beyond these.
+fn cut_off(
+    c: &mut Builder<'_>,
+    x: NodeId,
+    [scale, zero]: [NodeId; 2],
+    limits: [f32; 2],
+) -> Result<NodeId, Fault> {
+    let reach = reach(c.graph, x);
+    let mut ends = Vec::with_capacity(2);
+    for limit in limits {
+        let limit = c.add_numbered_constant(Array::scalar(limit));
+        let distance = c.add_numbered(Arithmetic::Sub, &[limit, zero])?;
+        ends.push(c.add_numbered(Arithmetic::Mul, &[distance, scale])?);
+    }
+    let steps = c.constant_of(scale).map(|steps| steps.data.to_vec());
+    // Whether the numbers get so far beyond an end, on this side of it, that it is not rounding.
+    let cuts = |end: NodeId, beyond: &dyn Fn(f64) -> f64| match (c.constant_of(end), &steps) {
+        (Some(end), Some(steps)) => {
+            // There is an end for each step, or one step for all.
+            let far = |(&end, &step): (&f32, &f32)| beyond(end.into()) > SLACK * f64::from(step);
+            end.data.iter().zip(steps.iter().cycle()).any(far)
+        }
+        // What is not known when importing may be anywhere.
+        (None, _) | (_, None) => true,
+    };
+    let low = cuts(ends[0], &|end| end - reach.low);
+    let high = cuts(ends[1], &|end| reach.high - end);
+    let [from, to] = [0, 1].map(|i| c.number_of(ends[i]));
+    if let (Some(from), Some(to)) = (from, to)
+        && from < to
+    {
+        return super::within(c, x, low.then_some(from), high.then_some(to));
+    }
+    let mut cut = x;
+    if low {
+        cut = c.add_numbered(Arithmetic::Maximum, &[cut, ends[0]])?;
+    }
+    if high {
+        cut = c.add_numbered(Arithmetic::Minimum, &[cut, ends[1]])?;
+    }
+    Ok(cut)
 }
 
 /// The numbers that integers on a grid stand for.
@@ -91,11 +131,24 @@ fn along_axis(c: &mut Builder<'_>, x: NodeId, shape: &[usize], axis: i64) -> Res
 
 /// Numbers that were put on the grid that they are taken from, and only moved there: what they were before.
 fn as_before(c: &mut Builder<'_>, x: NodeId, grid: Grid) -> Result<Option<NodeId>, Fault> {
+    if c.constant_of(x).is_some() {
+        return Ok(None);
+    }
+    let shape = c.shape(x).to_vec();
+    let scale = along_axis(c, grid.scale, &shape, grid.axis)?;
+    let zero = match grid.zero {
+        Some(zero) => along_axis(c, zero, &shape, grid.axis)?,
+        None => c.add_numbered_constant(Array::scalar(0.0)),
+    };
+    let asked = [scale, zero];
     let mut moved = Vec::new();
     let mut at = x;
-    let (before, low) = loop {
-        if let Some(found) = put_on(c, at, grid) {
-            break found;
+    let mut real = loop {
+        // Numbers of several grids that moved are on these no more.
+        if let Some((before, own)) = put_on(c, at)
+            && own.iter().zip(&asked).all(|(own, asked)| alike(c, *own, *asked, moved.is_empty()))
+        {
+            break before;
         }
         let node = c.graph.node(at);
         match (&node.op, node.inputs.as_slice()) {
@@ -110,46 +163,35 @@ fn as_before(c: &mut Builder<'_>, x: NodeId, grid: Grid) -> Result<Option<NodeId
             _ => return Ok(None),
         }
     };
-    let mut real = before;
-    if low && !is_positive(c, before) {
-        real = c.add_numbered(Activation::Relu, &[before])?;
-    }
     for op in moved.into_iter().rev() {
         real = c.add_numbered(op, &[real])?;
     }
     Ok(Some(real))
 }
 
-/// What was put on a grid to become this value, if it is the same grid, and whether that begins at zero.
-fn put_on(c: &Builder<'_>, id: NodeId, grid: Grid) -> Option<(NodeId, bool)> {
-    let number = |id: NodeId| c.number_of(id);
+/// What was put on a grid to become this value, cut off at its ends, and that grid's scale and zero.
+fn put_on(c: &Builder<'_>, id: NodeId) -> Option<(NodeId, [NodeId; 2])> {
     let of = |id: NodeId, op: Op| match (c.graph.node(id), c.graph.node(id).inputs.as_slice()) {
         (node, &[a, b]) if node.op == op => Some((a, b)),
         // It is something else.
         _ => None,
     };
-    let (placed, _) = of(id, Arithmetic::Minimum.into())?;
-    let (placed, low) = of(placed, Arithmetic::Maximum.into())?;
-    let (rounded, zero) = of(placed, Arithmetic::Add.into())?;
+    let (rounded, zero) = of(id, Arithmetic::Add.into())?;
     let node = c.graph.node(rounded);
     let &[steps] = node.inputs.as_slice() else { return None };
     if node.op != Op::Function(Function::ROUND) {
         return None;
     }
     let (before, scale) = of(steps, Arithmetic::Div.into())?;
-    let asked = grid.zero.map_or(Some(0.0), number)?;
-    let same = number(scale)? == number(grid.scale)? && number(zero)? == asked;
-    same.then_some((before, number(low)? == asked))
+    Some((before, [scale, zero]))
 }
 
-/// Whether a value is known not to be negative.
-fn is_positive(c: &Builder<'_>, id: NodeId) -> bool {
-    let node = c.graph.node(id);
-    match &node.op {
-        Op::Activation(_) => true,
-        Op::Function(function) => *function == Function::SIGMOID,
-        Op::Identity | Op::Movement(_) | Op::Pool(_) => node.inputs.iter().all(|&i| is_positive(c, i)),
-        // Of others it is not asked.
-        _ => false,
+/// Whether two constants are the same number, or the same numbers along an axis where that counts.
+fn alike(c: &Builder<'_>, a: NodeId, b: NodeId, several: bool) -> bool {
+    match (c.constant_of(a), c.constant_of(b)) {
+        (Some(a), Some(b)) if several && a.data.len() > 1 => a == b,
+        (Some(a), Some(b)) => a.data.len() == 1 && a.data == b.data,
+        // What is computed may be anything.
+        (None, _) | (_, None) => false,
     }
 }

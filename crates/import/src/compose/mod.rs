@@ -1,12 +1,14 @@
 //! What importers compose of the graph's operations, because the graph has no operation of its own
 //! for it: three-dimensional and transposed convolutions, three-dimensional pools, sums of
-//! products, linear maps along an axis, tables that secret ids are looked up in, numbers on grids. Channels come last throughout.
+//! products, linear maps along an axis, tables that secret ids are looked up in, numbers on grids
+//! and within limits. Channels come last throughout.
 
 mod along;
 mod attention;
 mod convolution;
 mod count;
 mod grid;
+mod limits;
 mod look_up;
 mod pool;
 mod product;
@@ -23,6 +25,7 @@ pub(super) use attention::{Mask, Scores, attention, heads, one_after_another, tu
 pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
 pub(super) use grid::{Grid, off_grid, on_grid};
+pub(super) use limits::within;
 pub(super) use look_up::{Ids, elements_looked_up, looked_up, rows};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul, numpy_product};

@@ -345,6 +345,10 @@ pub enum DataType {
     Complex128 = 15,
     /// The upper half of single precision.
     Bfloat16 = 16,
+    /// 4 bits, no sign.
+    Uint4 = 21,
+    /// 4 bits.
+    Int4 = 22,
 }
 
 impl DataType {
@@ -355,7 +359,7 @@ impl DataType {
 
     /// Integers, without flags.
     pub fn is_integer(self) -> bool {
-        use DataType::{Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
-        matches!(self, Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64)
+        use DataType::{Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32, Uint64};
+        matches!(self, Int4 | Uint4 | Int8 | Int16 | Int32 | Int64 | Uint8 | Uint16 | Uint32 | Uint64)
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn read_constant(tensor: &TensorProto, folder: &Folder) -> Result<Con
         let texts = Rc::new(tensor.string_data.iter().map(text).collect());
         return Ok(Constant::Opaque(Opaque { dtype: format!("{dtype:?}"), texts }));
     }
+    if let DataType::Int4 | DataType::Uint4 = dtype {
+        return halves(tensor, folder, dtype == DataType::Int4);
+    }
     let Some(encoding) = encoding(dtype) else {
         return Ok(Constant::Opaque(Opaque::of(format!("{dtype:?}"))));
     };
@@ -37,6 +40,28 @@ pub(super) fn read_constant(tensor: &TensorProto, folder: &Folder) -> Result<Con
         tensor::read(encoding, &content, n)?
     };
     Constant::new(shape, elements)
+}
+
+/// Integers of four bits: two to a byte, the lower half first.
+fn halves(tensor: &TensorProto, folder: &Folder, signed: bool) -> Result<Constant, Fault> {
+    let (shape, n) = checked_shape(&tensor.dims)?;
+    let bytes = n.div_ceil(2);
+    let content: Cow<'_, [u8]> = if tensor.data_location == 1 {
+        folder.elements(tensor, bytes)?.into()
+    } else if tensor.raw_data.is_empty() {
+        tensor.int32_data.iter().map(|&v| v as u8).collect()
+    } else {
+        tensor.raw_data.as_slice().into()
+    };
+    if content.len() != bytes {
+        return Err(format!("{n} elements of four bits lie in {} bytes", content.len()).into());
+    }
+    let number = |half: u8| {
+        let low = half & 15;
+        i64::from(if signed { (low << 4) as i8 >> 4 } else { low as i8 })
+    };
+    let elements = content.iter().flat_map(|&byte| [number(byte), number(byte >> 4)]).take(n).collect();
+    Constant::new(shape, Numbers::Integers(elements))
 }
 
 /// How elements of a type lie in memory, where they are numbers.
@@ -56,6 +81,8 @@ fn encoding(dtype: DataType) -> Option<Encoding> {
         DataType::Uint64 => Encoding::Uint64,
         DataType::Bool => Encoding::Flag,
         DataType::Undefined | DataType::String | DataType::Complex64 | DataType::Complex128 => return None,
+        // Two of them are a byte: `halves` reads them.
+        DataType::Int4 | DataType::Uint4 => return None,
     })
 }
 

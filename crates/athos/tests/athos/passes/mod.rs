@@ -10,6 +10,7 @@ mod fold_batch_norm;
 mod fold_constants;
 mod harness;
 mod inverse_root;
+mod limits;
 mod log_softmax;
 mod padding_into_conv;
 mod pick_early;

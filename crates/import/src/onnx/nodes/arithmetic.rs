@@ -1,6 +1,7 @@
 //! Arithmetic: of numbers, of known integers; activations and other functions of one number.
 
 use super::{Gives, Node, Number, Results, Row, Value, row};
+use crate::compose;
 use crate::docs as doc;
 use crate::value::{Fault, Ints, fits, floor_remainder};
 use cryptflow_graph::operations::{ENDLESS, broadcast};
@@ -241,33 +242,16 @@ fn clip(node: &mut Node<'_>) -> Results {
     let low = low.filter(|v| *v > -ENDLESS);
     let high = high.filter(|v| *v < ENDLESS);
     let x = node.tensor(0)?;
-    match (low, high) {
-        (None, None) => node.result(Op::Identity, &[x]),
-        (Some(0.0), None) => node.result(Activation::Relu, &[x]),
-        (Some(0.0), Some(limit)) if limit > 0.0 => node.result(Activation::ClippedRelu { limit }, &[x]),
-        (Some(low), None) => {
-            let low = node.add_number("min", low);
-            node.result(Arithmetic::Maximum, &[x, low])
-        }
-        (None, Some(high)) => {
-            let high = node.add_number("max", high);
-            node.result(Arithmetic::Minimum, &[x, high])
-        }
-        (Some(low), Some(high)) if low < high => {
-            // low + min(max(x − low, 0), high − low): one step of a protocol.
-            let offset = node.add_number("min", low);
-            let above = node.add_part("above", Arithmetic::Sub, &[x, offset])?;
-            let cut = node.add_part("cut", Activation::ClippedRelu { limit: high - low }, &[above])?;
-            node.result(Arithmetic::Add, &[cut, offset])
-        }
-        (Some(_), Some(high)) => {
-            // The upper limit wins.
-            let zero = node.add_number("zero", 0.0);
-            let high = node.add_number("max", high);
-            let nothing = node.add_part("nothing", Arithmetic::Mul, &[x, zero])?;
-            node.result(Arithmetic::Add, &[nothing, high])
-        }
+    if let (Some(low), Some(high)) = (low, high)
+        && low >= high
+    {
+        // The upper limit wins.
+        let zero = node.add_number("zero", 0.0);
+        let high = node.add_number("max", high);
+        let nothing = node.add_part("nothing", Arithmetic::Mul, &[x, zero])?;
+        return node.result(Arithmetic::Add, &[nothing, high]);
     }
+    node.composed(|c| compose::within(c, x, low, high))
 }
 
 /// Between limits that are computed: the upper one wins.

@@ -141,6 +141,8 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
 /// An integer in a type of fewer bits: the low ones of it.
 fn wrapped(v: i64, dtype: Option<DataType>) -> i64 {
     match dtype {
+        Some(DataType::Int4) => i64::from((v as i8) << 4 >> 4),
+        Some(DataType::Uint4) => v & 15,
         Some(DataType::Int8) => (v as i8).into(),
         Some(DataType::Int16) => (v as i16).into(),
         Some(DataType::Int32) => (v as i32).into(),

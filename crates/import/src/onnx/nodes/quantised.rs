@@ -31,6 +31,8 @@ pub(super) const TABLE: &[Row] = &[
 /// The integers of a type: what a grid of that type can hold.
 pub(super) fn limits(dtype: DataType) -> Option<[f32; 2]> {
     match dtype {
+        DataType::Uint4 => Some([0.0, 15.0]),
+        DataType::Int4 => Some([-8.0, 7.0]),
         DataType::Uint8 => Some([0.0, 255.0]),
         DataType::Int8 => Some([-128.0, 127.0]),
         DataType::Uint16 => Some([0.0, 65535.0]),

@@ -1,16 +1,17 @@
 //! Quantisation that a model was trained for: numbers that are put on a grid and taken from it at once.
-//! What is constant is put there; what depends on an input goes on as it is, as fixed point is a finer grid
-//! already, but for a ReLU where the grid begins at zero.
+//! What is constant is put there; what depends on an input is cut off at the grid's ends, and else goes on as it is,
+//! as fixed point is a finer grid already.
 
 use super::{Node, Results, Row, row};
+use crate::compose;
 use crate::docs as doc;
 use crate::value::Fault;
-use cryptflow_graph::{Activation, Array, Op};
+use cryptflow_graph::{Arithmetic, Array};
 
 pub(super) const TABLE: &[Row] = &[
-    row("FakeQuantWithMinMaxArgs", by_attributes, doc::RELU.note(doc::notes::FAKE)),
-    row("FakeQuantWithMinMaxVars", by_operands, doc::RELU.note(doc::notes::FAKE)),
-    row("FakeQuantWithMinMaxVarsPerChannel", by_operands, doc::RELU.note(doc::notes::FAKE)),
+    row("FakeQuantWithMinMaxArgs", by_attributes, doc::CLIP.note(doc::notes::FAKE)),
+    row("FakeQuantWithMinMaxVars", by_operands, doc::CLIP.note(doc::notes::FAKE)),
+    row("FakeQuantWithMinMaxVarsPerChannel", by_operands, doc::CLIP.note(doc::notes::FAKE)),
 ];
 
 fn by_attributes(node: &mut Node<'_>) -> Results {
@@ -51,8 +52,12 @@ fn fake(node: &mut Node<'_>, lows: &[f32], highs: &[f32]) -> Results {
         let value = node.add_known(Array::new(array.shape, data)?);
         return Ok(vec![super::Value::Tensor(value)]);
     }
-    if grids.iter().all(|[low, ..]| *low == 0.0) {
-        return node.result(Activation::Relu, &[x]);
+    if let [[low, high, _]] = grids.as_slice() {
+        let (low, high) = (Some(*low), Some(*high));
+        return node.composed(|c| compose::within(c, x, low, high));
     }
-    node.result(Op::Identity, &[x])
+    let ends = |i: usize| Array::vector(grids.iter().map(|grid| grid[i]).collect());
+    let [low, high] = [node.add_constant("min", ends(0)), node.add_constant("max", ends(1))];
+    let above = node.add_part("above", Arithmetic::Maximum, &[x, low])?;
+    node.result(Arithmetic::Minimum, &[above, high])
 }

@@ -248,14 +248,14 @@ def known():
     case("Roll", lambda c: raw.Roll(input=c.a((3, 5)), shift=tf.constant([2, -1]), axis=tf.constant([1, 0]), name="output"))
     # So fine a grid that nobody sees it.
     fine = dict(num_bits=16, name="output")
-    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -4, 4), min=-2.5, max=2.25, **fine))
-    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -4, 4), min=0.0, max=2.25, **fine), "from_zero")
+    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -1, 1), min=-0.5, max=0.45, **fine))
+    case("FakeQuantWithMinMaxArgs", lambda c: raw.FakeQuantWithMinMaxArgs(inputs=between(c, -1, 1), min=0.0, max=0.45, **fine), "from_zero")
     case("FakeQuantWithMinMaxVars", lambda c: raw.FakeQuantWithMinMaxVars(
-        inputs=between(c, -4, 4), min=tf.constant(f32(-3)), max=tf.constant(f32(2)), **fine))
+        inputs=between(c, -1, 1), min=tf.constant(f32(-0.6)), max=tf.constant(f32(0.4)), **fine))
     case("FakeQuantWithMinMaxVars", lambda c: raw.MatMul(a=c.a((2, 3)), b=raw.FakeQuantWithMinMaxVars(
         inputs=tf.constant(c.draw((3, 4))), min=tf.constant(f32(-0.75)), max=tf.constant(f32(0.5)), num_bits=3, narrow_range=True), name="output"), "weights")
     case("FakeQuantWithMinMaxVarsPerChannel", lambda c: raw.FakeQuantWithMinMaxVarsPerChannel(
-        inputs=between(c, -4, 4), min=tf.constant(f32([-1, -2, 0, -3])), max=tf.constant(f32([1, 0.5, 3, 2])), **fine), "of_inputs")
+        inputs=between(c, -1, 1), min=tf.constant(f32([-0.2, -0.4, 0, -0.6])), max=tf.constant(f32([0.2, 0.1, 0.6, 0.4])), **fine), "of_inputs")
     case("FakeQuantWithMinMaxVarsPerChannel", lambda c: raw.MatMul(a=c.a((2, 3)), b=raw.FakeQuantWithMinMaxVarsPerChannel(
         inputs=tf.constant(c.draw((3, 2))), min=tf.constant(f32([-0.5, 0])), max=tf.constant(f32([0.5, 1])), num_bits=4), name="output"))
 

@@ -112,7 +112,14 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
         Value::List(_) | Value::Opaque(_) | Value::Absent | Value::Dead | Value::Unknown => None,
     };
     Ok(vec![match (value, ints) {
+        (Value::Tensor(_), Some(ints)) if few_bits(dtype) => Value::Int(ints.map(|v| wrapped(v, dtype))),
         (Value::Tensor(_), Some(ints)) => Value::Int(ints),
+        (Value::Tensor(_), None) if few_bits(dtype) => {
+            return Err(
+                "converts what depends on an input to integers of four bits, for which there is no rule here"
+                    .into(),
+            );
+        }
         (_, Some(ints)) => match to {
             Number::Flag => Value::Int(ints.map(|v| (v != 0).into())),
             Number::Integer => Value::Int(ints.map(|v| wrapped(v, dtype))),
@@ -136,6 +143,11 @@ fn converted(node: &mut Node<'_>, to: Number, dtype: Option<DataType>) -> Result
         }
         _ => return Err(Fault::Unknown),
     }])
+}
+
+/// Whether a type has so few integers that what is converted to it is likely to be none of them.
+fn few_bits(dtype: Option<DataType>) -> bool {
+    matches!(dtype, Some(DataType::Int4 | DataType::Uint4))
 }
 
 /// An integer in a type of fewer bits: the low ones of it.

@@ -9,6 +9,9 @@ use cryptflow_ring::Movement;
 use super::split::{HIDING, Split, Splitter};
 use super::{Done, whole};
 
+/// The most operations that are looked at to know what a mask holds.
+const MOST_LOOKED_AT: usize = 64;
+
 /// Takes what is hidden from a softmax out of it.
 pub(super) fn without_hidden(graph: &mut Graph, id: NodeId) -> Option<Done> {
     let x = match &graph.node(id).op {
@@ -23,11 +26,9 @@ pub(super) fn without_hidden(graph: &mut Graph, id: NodeId) -> Option<Done> {
 /// Softmax of `x`, which has hidden places, as the node.
 fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
     let endless = Splitter::new(graph, id, ENDLESS).split(x, 1.0);
-    // Beside a number that is only large, the rest of a row that is hidden as a whole would be lost in
-    // floats: all weights are the same.
-    let (split, evens_out) = match endless {
-        Some(split) => (split, false),
-        None => (Splitter::new(graph, id, HIDING).split(x, 1.0)?, true),
+    let split = match endless {
+        Some(split) => split,
+        None => Splitter::new(graph, id, HIDING).split(x, 1.0)?,
     };
     let Split { clean, hidden, infinite } = split;
     let name = graph.node(id).name.clone();
@@ -40,9 +41,11 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
         if own != shape {
             return None;
         }
-        let (op, inputs) = match evens_out {
-            true => evened_out(graph, id, clean, hidden)?,
-            false => (op, vec![clean, hidden]),
+        // Beside a number that is large, the rest of a row that is hidden as a whole is lost in floats: all weights
+        // are the same. Infinity leaves nothing.
+        let (op, inputs) = match infinite {
+            false => evened_out(graph, id, clean, hidden)?,
+            true => (op, vec![clean, hidden]),
         };
         let node = &mut graph.nodes[id.0];
         (node.op, node.inputs) = (op, inputs);
@@ -74,21 +77,52 @@ fn softmax(graph: &mut Graph, id: NodeId, x: NodeId) -> Option<Done> {
     Some(Done::Changed("hidden places have no weight"))
 }
 
-/// The softmax of what is not hidden, with the same weight everywhere in a row that is hidden as a
-/// whole: that of such a row adds up to zero. The last operation, and its operands.
+/// The softmax of what is not hidden, with the same weight everywhere in a row that is hidden as a whole. The last
+/// operation, and its operands.
 fn evened_out(graph: &mut Graph, id: NodeId, clean: NodeId, hidden: NodeId) -> Option<(Op, Vec<NodeId>)> {
     let (name, shape) = (graph.node(id).name.clone(), graph.node(id).shape.clone());
-    let (&n, rows) = shape.split_last()?;
-    let sum = Reduce { kind: Reduction::Sum, axes: vec![rows.len()], keep_dims: true };
-    let half = graph.add_constant(format!("{name}/half"), Array::scalar(0.5));
+    let n = *shape.last()?;
     let even = graph.add_constant(format!("{name}/even"), Array::scalar(1.0 / n as f32));
+    let kept = graph.add(format!("{name}/kept"), Activation::MaskedSoftmax, &[clean, hidden]).ok()?;
+    // Where places are hidden by flags, a mask of few rows says it, while scores are still computed; else the
+    // weights of such a row, which add up to nothing.
+    let by_flags = !graph.node(hidden).shape.is_empty() && are_flags(graph, hidden);
+    let counted = if by_flags { hidden } else { kept };
+    let (&columns, rows) = graph.node(counted).shape.split_last()?;
+    let sum = Reduce { kind: Reduction::Sum, axes: vec![rows.len()], keep_dims: true };
+    let limit = if by_flags { columns as f32 - 0.5 } else { 0.5 };
+    let limit = graph.add_constant(format!("{name}/limit"), Array::scalar(limit));
     let mut add =
         |part: &str, op: Op, inputs: &[NodeId]| graph.add(format!("{name}/{part}"), op, inputs).ok();
-    let kept = add("kept", Op::Activation(Activation::MaskedSoftmax), &[clean, hidden])?;
-    let seen = add("seen", Op::Reduce(sum), &[kept])?;
-    let none = add("all_hidden", Op::Arithmetic(Arithmetic::Compare(Comparison::Greater)), &[half, seen])?;
+    let sum = add("counted", Op::Reduce(sum), &[counted])?;
+    let sides = if by_flags { [sum, limit] } else { [limit, sum] };
+    let none = add("all_hidden", Op::Arithmetic(Arithmetic::Compare(Comparison::Greater)), &sides)?;
     let rest = add("rest", Op::Arithmetic(Arithmetic::Mul), &[none, even])?;
     Some((Op::Arithmetic(Arithmetic::Add), vec![kept, rest]))
+}
+
+/// Whether what is not zero where a place is hidden is one there: no sum of several flags.
+fn are_flags(graph: &Graph, hidden: NodeId) -> bool {
+    let mut open = vec![hidden];
+    for _ in 0..MOST_LOOKED_AT {
+        let Some(id) = open.pop() else { return true };
+        let node = graph.node(id);
+        let flags = match &node.op {
+            Op::Arithmetic(Arithmetic::Add) => false,
+            Op::Identity | Op::Movement(_) | Op::Arithmetic(Arithmetic::Select) => {
+                open.extend(&node.inputs);
+                true
+            }
+            Op::Constant(array) => array.data.iter().all(|&v| v == 0.0 || v == 1.0),
+            // What hides by being multiplied with a huge number, or by being a condition, is a flag.
+            Op::Input | Op::Linear(_) | Op::Arithmetic(_) | Op::Function(_) | Op::Activation(_) => true,
+            Op::Pool(_) | Op::Reduce(_) | Op::Order(_) => true,
+        };
+        if !flags {
+            return false;
+        }
+    }
+    false
 }
 
 /// The operand of a softmax along the last axis that is written out, with the division as its last

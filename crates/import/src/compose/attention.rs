@@ -74,21 +74,32 @@ pub(crate) fn attention(
         seen = c.add_numbered(Function::TANH, &[seen])?;
         seen = c.add_numbered(Arithmetic::Mul, &[seen, back])?;
     }
+    let mut hidden = None;
     match scores.mask {
         Some((mask, Mask::Added)) => seen = c.add_numbered(Arithmetic::Add, &[seen, mask])?,
         Some((mask, Mask::Seen)) => {
-            let hidden = c.add_numbered_constant(Array::scalar(f32::NEG_INFINITY));
-            seen = c.add_numbered(Arithmetic::Select, &[mask, seen, hidden])?;
+            let one = c.add_numbered_constant(Array::scalar(1.0));
+            hidden = Some(c.add_numbered(Arithmetic::Sub, &[one, mask])?);
         }
         None => {}
     }
     if let Some(before) = scores.causal {
-        let later = |i: usize| if i % keys > i / keys + before { f32::NEG_INFINITY } else { 0.0 };
+        let later = |i: usize| f32::from(u8::from(i % keys > i / keys + before));
         let later = Array::new(vec![queries, keys], (0..queries * keys).map(later).collect())?;
         let later = c.add_numbered_constant(later);
-        seen = c.add_numbered(Arithmetic::Add, &[seen, later])?;
+        hidden = Some(match hidden {
+            None => later,
+            Some(hidden) => {
+                let one = c.add_numbered_constant(Array::scalar(1.0));
+                c.add_numbered(Arithmetic::Select, &[later, one, hidden])?
+            }
+        });
     }
-    let chances = c.add_numbered(Activation::Softmax, &[seen])?;
+    // A query that sees nothing gets zeros.
+    let chances = match hidden {
+        None => c.add_numbered(Activation::Softmax, &[seen])?,
+        Some(hidden) => c.add_numbered(Activation::MaskedSoftmax, &[seen, hidden])?,
+    };
     matmul(c, (chances, false), (v, false), 2)
 }
 

@@ -34,11 +34,23 @@ pub(crate) fn on_grid(c: &mut Builder<'_>, x: NodeId, grid: Grid, limits: [f32; 
         Some(zero) => along_axis(c, zero, &shape, grid.axis)?,
         None => c.add_numbered_constant(Array::scalar(0.0)),
     };
-    let x = cut_off(c, x, [scale, zero], limits)?;
+    // What is taken from the grid again. It stands right before the division, where `put_on` finds it.
+    let real = cut_off(c, x, [scale, zero], limits)?;
+    let name = format!("{}{WITHIN}", c.name);
+    c.add_as(name, Op::Identity, &[real])?;
+    // What nothing takes from it: a layer before divides, and integers are cut off.
     let steps = c.add_numbered(Arithmetic::Div, &[x, scale])?;
     let steps = c.add_numbered(Function::ROUND, &[steps])?;
-    c.add_numbered(Arithmetic::Add, &[steps, zero])
+    let mut placed = c.add_numbered(Arithmetic::Add, &[steps, zero])?;
+    for (limit, op) in limits.into_iter().zip([Arithmetic::Maximum, Arithmetic::Minimum]) {
+        let limit = c.add_numbered_constant(Array::scalar(limit));
+        placed = c.add_numbered(op, &[placed, limit])?;
+    }
+    Ok(placed)
 }
+
+/// How the name ends of the numbers that are put on a grid, cut off at its ends.
+const WITHIN: &str = "/within";
 
 /// Numbers cut off at the ends of a grid, as far as they may lie beyond these.
 fn cut_off(
@@ -176,14 +188,19 @@ fn put_on(c: &Builder<'_>, id: NodeId) -> Option<(NodeId, [NodeId; 2])> {
         // It is something else.
         _ => None,
     };
-    let (rounded, zero) = of(id, Arithmetic::Add.into())?;
+    let (placed, _) = of(id, Arithmetic::Minimum.into())?;
+    let (placed, _) = of(placed, Arithmetic::Maximum.into())?;
+    let (rounded, zero) = of(placed, Arithmetic::Add.into())?;
     let node = c.graph.node(rounded);
     let &[steps] = node.inputs.as_slice() else { return None };
     if node.op != Op::Function(Function::ROUND) {
         return None;
     }
-    let (before, scale) = of(steps, Arithmetic::Div.into())?;
-    Some((before, [scale, zero]))
+    let (_, scale) = of(steps, Arithmetic::Div.into())?;
+    let real = NodeId(steps.0.checked_sub(1)?);
+    let node = c.graph.node(real);
+    let grid = node.name.strip_suffix(WITHIN).filter(|_| node.op == Op::Identity)?;
+    c.graph.node(steps).name.starts_with(grid).then_some((real, [scale, zero]))
 }
 
 /// Whether two constants are the same number, or the same numbers along an axis where that counts.

@@ -193,8 +193,9 @@ impl<'a> Importer<'a> {
         let known = DataType::try_from(dtype);
         let number = match known {
             Ok(DataType::Undefined) => Some(Number::Float),
+            // Four bits hold weights: no file has an input of them.
+            Ok(DataType::Int4 | DataType::Uint4) | Err(_) => None,
             Ok(dtype) => Number::of(dtype),
-            Err(_) => None,
         };
         let Some(number) = number else {
             let of = known.map_or_else(|_| format!("number {dtype}"), |t| format!("{t:?}"));
@@ -476,7 +477,10 @@ impl<'a> Importer<'a> {
 
     /// What was said of every node, and what can be imported.
     pub(super) fn survey(mut self) -> Survey {
-        self.graph.add_ends();
+        // What else has no use, the importer has found a shorter way for.
+        if !self.unsupported.is_empty() {
+            self.graph.add_ends();
+        }
         Survey { framework: Framework::Onnx, nodes: self.seen, graph: self.graph }
     }
 

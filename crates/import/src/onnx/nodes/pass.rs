@@ -93,7 +93,8 @@ fn cast_like(node: &mut Node<'_>) -> Results {
         }
         _ => node.number(1),
     };
-    converted(node, number, None)
+    let dtype = node.message.types.get(1).copied().flatten();
+    converted(node, number, dtype.filter(|_| few_bits(dtype)))
 }
 
 /// Floats that become integers lose their fraction; what becomes a flag is compared with zero.

@@ -23,6 +23,7 @@ pub mod recognise;
 pub mod relu_after_max_pool;
 pub mod remove_identities;
 pub mod sign_of_product;
+pub mod sorted;
 pub mod transposes;
 
 use cryptflow_graph::{Graph, NodeId};
@@ -65,12 +66,13 @@ impl PassReport {
 pub type Pass = fn(&mut Graph) -> PassReport;
 
 /// The passes, in the order in which they run. [`dead_nodes`] runs after each of them.
-pub const PASSES: [Pass; 17] = [
+pub const PASSES: [Pass; 18] = [
     fold_constants::run,
     remove_identities::run,
     pick_early::run,
     // Before a mask is taken for an offset of channels.
     endless::run,
+    sorted::run,
     // Before a part of a clip goes into weights.
     limits::run,
     // After what is written out has become a softmax.

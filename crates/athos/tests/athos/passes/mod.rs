@@ -18,4 +18,5 @@ mod recognise;
 mod relu_after_max_pool;
 mod remove_identities;
 mod sign_of_product;
+mod sorted;
 mod transposes;

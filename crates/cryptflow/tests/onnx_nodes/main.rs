@@ -93,10 +93,11 @@ fn the_committed_ones() {
 
 /// Operators without a test of their own there, or with one of what no secret is;
 /// `models/testgraphs/onnx_models.py` and the importer's tests have them.
-const TESTED_ELSEWHERE: [&str; 31] = [
+const TESTED_ELSEWHERE: [&str; 42] = [
     "GlobalLpPool",
     "IsInf",
     "IsNaN",
+    "QLinearConv",
     // Those of `ai.onnx.ml`.
     "ArrayFeatureExtractor",
     "Binarizer",
@@ -127,6 +128,16 @@ const TESTED_ELSEWHERE: [&str; 31] = [
     "DynamicQuantizeMatMul",
     "DynamicQuantizeLSTM",
     "MatMulNBits",
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+    "EmbedLayerNormalization",
+    "FastGelu",
+    "BiasGelu",
+    "QuickGelu",
+    "FusedMatMul",
+    "MultiHeadAttention",
+    "GroupQueryAttention",
 ];
 
 /// Those on the page of operations of which no test passes.

@@ -83,48 +83,73 @@ fn mask(node: &mut Node<'_>, i: usize, keys: NodeId) -> Result<Option<(NodeId, M
     Ok(Some((mask, holds)))
 }
 
-fn rotary(node: &mut Node<'_>) -> Results {
-    let x = node.tensor(0)?;
-    let mut angles = [node.tensor(1)?, node.tensor(2)?];
-    let apart = node.shape(x).len() == 4;
-    let length = node.shape(x).get(if apart { 2 } else { 1 }).copied().unwrap_or(0);
-    if node.has(3) {
-        let known = node.ints(3).ok();
-        for angles in &mut angles {
-            let name = format!("{}/angles_{}", node.name, angles.0);
-            *angles = match &known {
-                Some(places) => {
-                    let from = node.shape(*angles).to_vec();
-                    let [rows, pairs] =
-                        <[usize; 2]>::try_from(from.as_slice()).map_err(|_| "has no table of angles")?;
-                    let indices = places
-                        .data
-                        .iter()
-                        .map(|&i| crate::value::place(i, rows))
-                        .collect::<Result<_, _>>()?;
-                    let c = &mut node.under(name);
-                    let found = c.move_elements(Movement::Gather { axis: 0, indices }, *angles)?;
-                    c.reshape([&places.shape[..], &[pairs]].concat(), found)?
-                }
-                None => {
-                    let ids = Ids { node: node.tensor(3)?, from_end: false };
-                    compose::looked_up(&mut node.under(name), *angles, 0, ids)?
-                }
-            };
-        }
-    }
-    for angles in angles {
-        if node.shape(angles).len() != 3 || node.shape(angles)[1] != length {
+/// How pairs of numbers are turned.
+#[derive(Clone, Copy)]
+pub(super) struct Turning {
+    /// The operands that hold cosines and sines: a row for each place, or for each place of each row of the batch.
+    pub(super) tables: [usize; 2],
+    /// The operand that says the place of each element, or the first one of all; they are counted from zero where
+    /// none does.
+    pub(super) places: Option<usize>,
+    /// Whether pairs lie side by side, or half of them behind the other.
+    pub(super) side_by_side: bool,
+}
+
+/// Pairs of numbers of each head turned by the angles of their places: `[batch, heads, length, size]`.
+pub(super) fn turned_by(node: &mut Node<'_>, x: NodeId, turning: Turning) -> Result<NodeId, Fault> {
+    let length = node.shape(x).get(2).copied().unwrap_or(0);
+    let mut angles = [node.tensor(turning.tables[0])?, node.tensor(turning.tables[1])?];
+    for (angles, table) in angles.iter_mut().zip(turning.tables) {
+        let name = format!("{}/angles_{table}_{}", node.name, x.0);
+        *angles = of_places(node, name, *angles, turning.places, length)?;
+        if node.shape(*angles).len() != 3 || node.shape(*angles)[1] != length {
             return Err(
-                format!("has angles of the shape {:?} for {length} places", node.shape(angles)).into()
+                format!("has angles of the shape {:?} for {length} places", node.shape(*angles)).into()
             );
         }
     }
+    let name = format!("{}/turned_{}", node.name, x.0);
+    compose::turned(&mut node.under(name), x, angles, turning.side_by_side)
+}
+
+/// The angles of places, of which a table has a row for each.
+fn of_places(
+    node: &mut Node<'_>,
+    name: String,
+    angles: NodeId,
+    places: Option<usize>,
+    length: usize,
+) -> Result<NodeId, Fault> {
+    let from = node.shape(angles).to_vec();
+    let Ok([rows, pairs]) = <[usize; 2]>::try_from(from.as_slice()) else { return Ok(angles) };
+    let (shape, indices) = match places {
+        None => (vec![1, length], (0..length as i64).collect()),
+        Some(places) => match node.ints(places) {
+            Ok(first) if first.data.len() == 1 && length > 1 => {
+                let first = first.data[0];
+                (vec![1, length], (0..length as i64).map(|i| first.saturating_add(i)).collect())
+            }
+            Ok(all) => (all.shape, all.data),
+            Err(_) => {
+                let ids = Ids { node: node.tensor(places)?, from_end: false };
+                return compose::looked_up(&mut node.under(name), angles, 0, ids);
+            }
+        },
+    };
+    let indices = indices.iter().map(|&i| crate::value::place(i, rows)).collect::<Result<_, _>>()?;
+    let c = &mut node.under(name);
+    let found = c.move_elements(Movement::Gather { axis: 0, indices }, angles)?;
+    c.reshape([&shape[..], &[pairs]].concat(), found)
+}
+
+fn rotary(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let apart = node.shape(x).len() == 4;
+    let places = if node.has(3) { Some(3) } else { None };
     let side_by_side = node.attr_flag("interleaved", false)?;
+    let name = format!("{}/heads", node.name);
     let heads = count(node, "num_heads")?;
-    node.composed(|c| {
-        let x = if apart { x } else { compose::heads(c, x, heads)? };
-        let y = compose::turned(c, x, angles, side_by_side)?;
-        if apart { Ok(y) } else { compose::one_after_another(c, y) }
-    })
+    let own = if apart { x } else { compose::heads(&mut node.under(name), x, heads)? };
+    let y = turned_by(node, own, Turning { tables: [1, 2], places, side_by_side })?;
+    node.composed(|c| if apart { Ok(y) } else { compose::one_after_another(c, y) })
 }

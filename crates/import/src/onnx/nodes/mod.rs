@@ -5,7 +5,10 @@ mod arithmetic;
 mod attention;
 mod attributes;
 mod convolution;
+mod fourier;
+mod fused;
 mod gather;
+mod heads;
 mod microsoft;
 mod ml;
 mod movement;
@@ -19,6 +22,7 @@ mod recurrent;
 mod reduction;
 mod refused;
 mod resize;
+mod sample;
 mod static_shape;
 mod window;
 
@@ -115,8 +119,8 @@ impl Number {
 pub(crate) fn rows() -> impl Iterator<Item = Row> {
     let own: Vec<Row> = own_rows().collect();
     let classical = ml::TABLES.iter().copied().flatten();
-    // What has the same name in both domains is the same.
-    let others = classical.chain(microsoft::TABLE).filter(|row| own.iter().all(|own| own.name != row.name));
+    // What has the same name in both domains is the same to a reader.
+    let others = classical.chain(runtimes()).filter(|row| own.iter().all(|own| own.name != row.name));
     let others: Vec<Row> = others.copied().collect();
     own.into_iter().chain(others)
 }
@@ -127,9 +131,14 @@ pub(super) fn row_of(domain: &str, name: &str) -> Option<Row> {
         return ml::TABLES.iter().copied().flatten().copied().find(|row| row.name == name);
     }
     if is_runtimes(domain) {
-        return microsoft::TABLE.iter().copied().find(|row| row.name == name);
+        return runtimes().copied().find(|row| row.name == name);
     }
     own_rows().find(|row| row.name == name)
+}
+
+/// The rows of ONNX Runtime's own operators.
+fn runtimes() -> impl Iterator<Item = &'static Row> {
+    [microsoft::TABLE, fused::TABLE, heads::TABLE].into_iter().flatten()
 }
 
 /// Whether a domain is that of ONNX Runtime's own operators, of which some are known here.
@@ -154,6 +163,8 @@ fn own_rows() -> impl Iterator<Item = Row> {
         pad::TABLE,
         gather::TABLE,
         resize::TABLE,
+        sample::TABLE,
+        fourier::TABLE,
         static_shape::TABLE,
     ];
     table::rows(TABLES, |entry| entry.onnx, Gives::Like(0))

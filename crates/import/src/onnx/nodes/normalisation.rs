@@ -19,6 +19,8 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row("GroupNormalization", group, doc::NORMALISATION),
     row("RMSNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
+    // ONNX Runtime's name for it, among ONNX's own.
+    row("SimplifiedLayerNormalization", root_mean_square, doc::NORMALISATION.note("without the mean")),
     row("MeanVarianceNormalization", mean_variance, doc::NORMALISATION),
     row("LpNormalization", by_norm, doc::NORMALISATION.note("in the norms 1 (a quotient) and 2")),
     row(
@@ -104,28 +106,53 @@ fn layer(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
+    let scale = node.tensor(1)?;
+    let bias = if node.has(2) { Some(node.tensor(2)?) } else { None };
+    Ok(layer_of(node, x, axes, epsilon, (scale, bias))?.map(Value::Tensor).to_vec())
+}
+
+/// `scale · (x − mean) / sqrt(variance + epsilon) + bias` over these axes as the node's first result, the mean, and
+/// what is multiplied with.
+pub(super) fn layer_of(
+    node: &mut Node<'_>,
+    x: NodeId,
+    axes: Vec<usize>,
+    epsilon: f32,
+    (scale, bias): (NodeId, Option<NodeId>),
+) -> Result<[NodeId; 3], Fault> {
     let mean = node.add_part("mean", kept(Reduction::Mean, axes.clone()), &[x])?;
     let centred = node.add_part("centred", Arithmetic::Sub, &[x, mean])?;
     let factor = root_mean_square_factor(node, centred, axes, epsilon)?;
     let y = node.add_part("standardised", Arithmetic::Mul, &[centred, factor])?;
-    let scale = node.tensor(1)?;
-    let y = if node.has(2) {
-        let bias = node.tensor(2)?;
-        let y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
-        node.add(Arithmetic::Add, &[y, bias])?
-    } else {
-        node.add(Arithmetic::Mul, &[y, scale])?
+    let y = match bias {
+        Some(bias) => {
+            let y = node.add_part("scaled", Arithmetic::Mul, &[y, scale])?;
+            node.add(Arithmetic::Add, &[y, bias])?
+        }
+        None => node.add(Arithmetic::Mul, &[y, scale])?,
     };
-    Ok(vec![Value::Tensor(y), Value::Tensor(mean), Value::Tensor(factor)])
+    Ok([y, mean, factor])
 }
 
 fn root_mean_square(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let axes = trailing(node, node.shape(x).len())?;
     let epsilon = node.attr_float("epsilon", 1e-5)?;
-    let y = by_root_mean_square(node, x, axes, epsilon)?;
     let scale = node.tensor(1)?;
-    node.result(Arithmetic::Mul, &[y, scale])
+    Ok(root_mean_square_of(node, x, axes, epsilon, scale)?.map(Value::Tensor).to_vec())
+}
+
+/// `scale · x / sqrt(mean(x²) + epsilon)` over these axes as the node's first result, and what is multiplied with.
+pub(super) fn root_mean_square_of(
+    node: &mut Node<'_>,
+    x: NodeId,
+    axes: Vec<usize>,
+    epsilon: f32,
+    scale: NodeId,
+) -> Result<[NodeId; 2], Fault> {
+    let factor = root_mean_square_factor(node, x, axes, epsilon)?;
+    let y = node.add_part("standardised", Arithmetic::Mul, &[x, factor])?;
+    Ok([node.add(Arithmetic::Mul, &[y, scale])?, factor])
 }
 
 /// Groups of channels; scale and bias for each group up to version 20, for each channel since 21.

@@ -663,6 +663,27 @@ def ends_of_grids(b):
     b.output(relu6, signed, beside, rectified, below, twice, few, by_column, pooled, convolved, dense)
 
 
+@model
+def sorted_inside(b):
+    """The largest of several, which something else uses."""
+    x = b.input((2, 3, 7))
+    values, places = b.node("TopK", x, b.ints(3), n=2, axis=2)
+    low, where = b.node("TopK", b.node("Relu", x), b.ints(2), n=2, axis=1, largest=0)
+    found = b.node("GatherElements", x, places, axis=2)
+    b.output(b.node("Mul", values, b.constant(np.float32(0.5))), b.node("Add", b.node("Cast", where, to=TensorProto.FLOAT), low), b.node("Neg", found))
+
+
+@model
+def picked_by_secret_places(b):
+    """As CLIP picks the place of the last word: rows by computed places, and the place of the row."""
+    x = b.input((2, 4, 3))
+    best = b.node("ArgMax", b.node("ReduceSum", x, b.ints(2), keepdims=0), axis=1, keepdims=1)
+    places = b.node("Concat", b.constant(np.array([[0], [1]], np.int64)), best, axis=1)
+    rows = b.node("GatherND", x, places)
+    first = b.node("GatherND", b.node("Transpose", x, perm=[1, 0, 2]), b.node("Reshape", best, b.ints(2, 1, 1)))
+    b.output(b.node("Mul", rows, b.constant(np.float32(2))), b.node("Neg", first))
+
+
 def four(b, shape, values):
     """Integers of four bits."""
     name = f"constant_{len(b.constants)}"
@@ -673,6 +694,48 @@ def four(b, shape, values):
 def columns(b):
     """Grids for each of eight columns."""
     return [b.constant(np.array([1 / 64, 1 / 32, 1 / 16, 1 / 8] * 2, np.float32)), b.constant(np.array([0, 10, -10, 100, -128, 127, 0, 5], np.int8))]
+
+
+@model
+def fused_by_onnx_runtime(b):
+    """What ONNX Runtime's optimiser and its builder of language models make of transformers."""
+    b.as_it_is = True
+    b.extra_opsets = [helper.make_opsetid("com.microsoft", 1)]
+    own = lambda op, *inputs, **attributes: b.node(op, *inputs, domain="com.microsoft", **attributes)
+    x = b.input((2, 5, 8))
+    batch, length = 2, 5
+    ones = lambda: b.weight(8, positive=True)
+    summed = own("SkipLayerNormalization", x, b.weight(5, 8, scale=1), ones(), b.weight(8), b.weight(8), epsilon=1e-5, n=4)
+    simple = b.node("SimplifiedLayerNormalization", summed[3], ones(), epsilon=1e-6)
+    again = own("SkipSimplifiedLayerNormalization", simple, x, ones(), epsilon=1e-5, n=4)
+    words = b.input((batch, length), "words", dtype=TensorProto.INT32)
+    b.feeds["words"] = numbers(b, 0, 6, batch, length).astype(np.int32)
+    embedded = own("EmbedLayerNormalization", words, b.constant(numbers(b, 0, 1, batch, length).astype(np.int32)), b.weight(7, 8, scale=1), b.weight(6, 8, scale=1),
+                   b.weight(2, 8, scale=1), ones(), b.weight(8), epsilon=1e-5, n=2)[0]
+    fast = own("FastGelu", x, b.weight(8))
+    biased = own("BiasGelu", x, b.weight(8))
+    bare = own("Gelu", x)
+    quick = own("QuickGelu", x, alpha=1.5)
+    product = own("FusedMatMul", x, simple, alpha=0.25, transB=1)
+    seen = b.input((batch, length), "seen", dtype=TensorProto.INT32)
+    b.feeds["seen"] = np.array([[1, 1, 1, 0, 0], [1] * 5], np.int32)
+    packed = own("Attention", x, b.weight(8, 24, scale=0.5), b.weight(24), seen, num_heads=2)
+    causal = own("Attention", x, b.weight(8, 20, scale=0.5), b.weight(20), num_heads=2, unidirectional=1, qkv_hidden_sizes=[8, 8, 4])
+    lengths = b.input((batch,), "lengths", dtype=TensorProto.INT32)
+    b.feeds["lengths"] = np.array([2, 5], np.int32)
+    of_heads = own("MultiHeadAttention", x, simple, again[3], b.weight(24), lengths, b.weight(1, 2, 5, 5, scale=0.5), num_heads=2)
+    plain = own("MultiHeadAttention", x, simple, again[0], num_heads=4, scale=0.5)
+    table = [b.constant(f(np.outer(np.arange(9), [1, 0.3])).astype(np.float32)) for f in (np.cos, np.sin)]
+    turned = own("RotaryEmbedding", x, b.ints(2), *table)
+    sides = own("RotaryEmbedding", x, b.constant(np.tile(np.arange(5) + 1, (2, 1))), *table, interleaved=1)
+    q, k, v = [b.node("MatMul", x, b.weight(8, n, scale=0.5)) for n in (32, 16, 16)]
+    nothing = [b.constant(np.zeros((batch, 1, 0, 16), np.float32)) for _ in range(2)]
+    wider = [b.constant(f(np.outer(np.arange(9), 0.7 ** np.arange(8))).astype(np.float32)) for f in (np.cos, np.sin)]
+    total = [b.constant(np.array([length - 1] * batch, np.int32)), b.constant(np.int32(length))]
+    grouped = own("GroupQueryAttention", q, k, v, *nothing, *total, *wider, num_heads=2, kv_num_heads=1, do_rotary=1, n=3)[0]
+    all_of_it = b.node("Concat", q, k, v, axis=2)
+    window = own("GroupQueryAttention", all_of_it, "", "", *nothing, *total, num_heads=2, kv_num_heads=1, local_window_size=2, softcap=2.0, n=3)[0]
+    b.output(summed[0], summed[3], simple, again[0], embedded, fast, biased, bare, quick, product, packed, causal, of_heads, plain, turned, sides, grouped, window)
 
 
 def main():

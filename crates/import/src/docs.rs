@@ -341,9 +341,11 @@ pub(crate) mod notes {
     pub(crate) const POWERS: &str = "of a sum of squares; in other norms, 1 to 16, powers of absolute values";
     pub(crate) const RELABELLED: &str =
         "of numbers with the keys; names of classes are looked up by the client; no texts as input";
-    pub(crate) const REPLACED: &str = "the indices are public; not with a `reduction`";
+    pub(crate) const REPLACED: &str =
+        "the indices are public; with a `reduction` sums, products, or the larger of two";
     pub(crate) const SECRETS: &str = "a product, where both operands are secret";
-    pub(crate) const SORTED: &str = "at the end of a model, where the client sees all and picks them, for nothing; inside of it for k = 1 only";
+    pub(crate) const SORTED: &str = "at the end of a model, where the client sees all and picks them, for nothing; inside of it a comparison of each element with each \
+         other one, and with k places";
     pub(crate) const STACK: &str = "a product, where both operands are secret; a constant stack, or one on the left of a stack, has at \
          most 64 matrices";
     pub(crate) const TRIANGLE: &str = "by a triangle of ones";

@@ -7,6 +7,7 @@ use cryptflow_ring::Movement;
 use super::product::numpy_product;
 use crate::builder::Builder;
 use crate::value::{Fault, fits};
+use cryptflow_graph::ranges::reach;
 use cryptflow_graph::{Arithmetic, Array, Comparison, Function, NodeId, Op, Order};
 
 /// Ids that are looked up.
@@ -43,6 +44,40 @@ pub(crate) fn looked_up(c: &mut Builder<'_>, table: NodeId, axis: usize, ids: Id
     let (n, b) = (wanted.len(), before.len());
     let there = (n..n + b).chain(0..n).chain(n + b..n + b + after.len()).collect();
     c.transpose(there, found)
+}
+
+/// For each row of ids the slice of a value that begins at these places of its first axes.
+pub(crate) fn slices_looked_up(c: &mut Builder<'_>, x: NodeId, ids: NodeId) -> Result<NodeId, Fault> {
+    let (from, wanted) = (c.shape(x).to_vec(), c.shape(ids).to_vec());
+    let Some((&depth, lead)) = wanted.split_last() else {
+        return Err("has a single index; rows of indices are needed".into());
+    };
+    if depth == 0 || depth > from.len() {
+        return Err(format!("has indices of the shape {wanted:?} for {from:?}").into());
+    }
+    if reach(c.graph, ids).low < 0.0 {
+        return Err("picks elements by several indices each that depend on an input, and may count from the end. Where they                     do not, say so in the model, with a maximum with zero"
+            .into());
+    }
+    let (lines, slice) = from.split_at(depth);
+    // Which slice of all.
+    let mut flat = None;
+    for (k, &length) in lines.iter().enumerate() {
+        let own = c.cut(lead.len(), k, 1, 1, ids)?;
+        flat = Some(match flat {
+            None => own,
+            Some(so_far) => {
+                let length = c.add_numbered_constant(Array::scalar(length as f32));
+                let before = c.add_numbered(Arithmetic::Mul, &[so_far, length])?;
+                c.add_numbered(Arithmetic::Add, &[before, own])?
+            }
+        });
+    }
+    let flat = flat.ok_or("picks nothing")?;
+    let flat = c.reshape(lead.to_vec(), flat)?;
+    let count = fits(lines)?;
+    let table = c.reshape([&[count], slice].concat(), x)?;
+    looked_up(c, table, 0, Ids { node: flat, from_end: false })
 }
 
 /// For each id the element of a value that stands in its line along an axis, at the id: the axes of both are

@@ -26,7 +26,7 @@ pub(super) use convolution::{Convolution, convolution, window};
 pub(super) use count::{count_floats, count_integers};
 pub(super) use grid::{Grid, off_grid, on_grid};
 pub(super) use limits::within;
-pub(super) use look_up::{Ids, elements_looked_up, looked_up, rows};
+pub(super) use look_up::{Ids, elements_looked_up, looked_up, rows, slices_looked_up};
 pub(super) use pool::pool;
 pub(super) use product::{einsum, matmul, numpy_product};
 pub(super) use transposed::{Transposed, transposed};

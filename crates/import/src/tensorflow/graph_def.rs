@@ -250,9 +250,11 @@ impl<'a> Importer<'a> {
             }
         }
         if statuses.iter().all(|(_, status)| *status == NodeStatus::Imported) {
+            // What else has no use, the importer has found a shorter way for.
             self.after_cut(&mut graph);
+        } else {
+            graph.add_ends();
         }
-        graph.add_ends();
         self.order_inputs(&mut graph);
         let nodes = statuses.into_iter().map(|(i, status)| {
             let def = &self.def.node[i];

@@ -81,7 +81,7 @@ fn advice_has_names_and_shapes_filled_in() {
         vec![
             node("Relu", &["x"], &["h"]),
             node("NoSuchThing", &["h"], &["odd"]),
-            node("GridSample", &["odd"], &["more"]),
+            node("AffineGrid", &["odd"], &["more"]),
             node("Relu", &["more"], &["y"]),
         ]
     };

@@ -3,18 +3,20 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Number, Results, Row, Value, row};
+use crate::builder::Builder;
 use crate::compose::{self, Ids};
 use crate::docs as doc;
 use crate::value::{Fault, Ints, axis, fits, place};
-use cryptflow_graph::NodeId;
+use cryptflow_graph::{Arithmetic, Array, NodeId};
 
 pub(super) const TABLE: &[Row] = &[
     row("Gather", gather, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
     row("GatherElements", gather_elements, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
-    row("GatherND", gather_nd, doc::MOVEMENT.note("the indices are public")),
+    row("GatherND", gather_nd, doc::MOVEMENT.note(doc::notes::LOOKED_UP)),
     row("ScatterElements", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
     row("Scatter", scatter_elements, doc::MOVEMENT.note(doc::notes::REPLACED)),
     row("ScatterND", scatter_nd, doc::MOVEMENT.note(doc::notes::REPLACED)),
+    row("Col2Im", columns_to_pictures, doc::SUM.note("of what lies over each other, of known windows")),
     row("Compress", compress, doc::MOVEMENT.note("the condition is public")),
     row("ReverseSequence", reverse_sequence, doc::MOVEMENT.note("the lengths are public")),
     row("Trilu", triangle, doc::MOVEMENT),
@@ -115,6 +117,10 @@ fn slice_places(wanted: &Ints, from: &[usize], batch: usize) -> Result<(Vec<usiz
 
 fn gather_nd(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
+    if let Some(ids) = ids(node, 1).filter(|_| node.attr_int("batch_dims", 0).is_ok_and(|batch| batch == 0)) {
+        let x = node.tensor(0)?;
+        return node.composed(|c| compose::slices_looked_up(c, x, ids.node));
+    }
     let wanted = node.indices(1)?;
     let batch = usize::try_from(node.attr_int("batch_dims", 0)?).map_err(|_| Node::wrong("batch_dims"))?;
     let (starts, slice) = slice_places(&wanted, &from, batch)?;
@@ -126,18 +132,78 @@ fn gather_nd(node: &mut Node<'_>) -> Results {
     picked(node, &value, &places, shape)
 }
 
+/// Elements put in these places of the operand: in the place of what is there, or combined with it.
+fn put(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]) -> Results {
+    let reduction = match node.attr_text("reduction", "none")? {
+        "none" => return replaced(node, value, updates, places),
+        "add" => Arithmetic::Add,
+        "mul" => Arithmetic::Mul,
+        "max" => Arithmetic::Maximum,
+        "min" => Arithmetic::Minimum,
+        _ => return Err(Node::wrong("reduction")),
+    };
+    let x = node.tensor_of(value, "elements")?;
+    let updates = node.tensor(updates)?;
+    node.composed(|c| combined(c, x, updates, places, &reduction))
+}
+
+/// Several elements may go to one place: one after another, in as many steps as there are for one place.
+const MOST_FOR_ONE_PLACE: usize = 256;
+
+/// The elements of a value, combined with those of another one in these places.
+fn combined(
+    c: &mut Builder<'_>,
+    x: NodeId,
+    updates: NodeId,
+    places: &[usize],
+    reduction: &Arithmetic,
+) -> Result<NodeId, Fault> {
+    let shape = c.shape(x).to_vec();
+    let (n, count) = (fits(&shape)?, fits(c.shape(updates))?);
+    if count != places.len() {
+        return Err(format!("puts {count} elements in {} places", places.len()).into());
+    }
+    // In each step the element that goes to a place, if one does.
+    let mut steps: Vec<Vec<Option<usize>>> = Vec::new();
+    let mut taken = vec![0; n];
+    for (i, &place) in places.iter().enumerate() {
+        let step = taken[place];
+        taken[place] += 1;
+        if step == steps.len() {
+            if step == MOST_FOR_ONE_PLACE {
+                return Err(format!("puts more than {MOST_FOR_ONE_PLACE} elements in one place").into());
+            }
+            steps.push(vec![None; n]);
+        }
+        steps[step][place] = Some(i);
+    }
+    let mut all = c.reshape(vec![n], x)?;
+    let row = c.reshape(vec![count], updates)?;
+    for step in steps {
+        let part = if matches!(reduction, Arithmetic::Maximum | Arithmetic::Minimum) {
+            // Where nothing goes, what is there.
+            let both = c.add_numbered(Movement::Concat { axis: 0 }, &[all, row])?;
+            let indices = step.iter().enumerate().map(|(i, from)| from.map_or(i, |from| n + from)).collect();
+            c.move_elements(Movement::Gather { axis: 0, indices }, both)?
+        } else {
+            let with_zero = c.move_elements(Movement::Pad { before: vec![0], after: vec![1] }, row)?;
+            let indices = step.iter().map(|from| from.unwrap_or(count)).collect();
+            let part = c.move_elements(Movement::Gather { axis: 0, indices }, with_zero)?;
+            if *reduction == Arithmetic::Mul {
+                let ones = step.iter().map(|from| f32::from(u8::from(from.is_none()))).collect();
+                let ones = c.add_numbered_constant(Array::vector(ones));
+                c.add_numbered(Arithmetic::Add, &[part, ones])?
+            } else {
+                part
+            }
+        };
+        all = c.add_numbered(reduction.clone(), &[all, part])?;
+    }
+    c.reshape(shape, all)
+}
+
 /// The operand with other elements put in these places; of several for one place the last one.
 fn replaced(node: &mut Node<'_>, value: &Value, updates: usize, places: &[usize]) -> Results {
-    match node.attr_text("reduction", "none")? {
-        "none" => {}
-        other => {
-            return Err(format!(
-                "combines what it puts with what is there ({other}), which is not supported. Put the elements into zeros, and \
-                 combine with Add or Mul"
-            )
-            .into());
-        }
-    }
     let from = node.shape_of_value(value)?;
     let n = fits(&from)?;
     let of_updates = node.operand(updates)?.clone();
@@ -168,7 +234,7 @@ fn scatter_elements(node: &mut Node<'_>) -> Results {
     let (value, from) = node.shaped(0)?;
     let at = node.attr_axis("axis", 0, from.len())?;
     let places = element_places(&node.indices(1)?, &from, at)?;
-    replaced(node, &value, 2, &places)
+    put(node, &value, 2, &places)
 }
 
 fn scatter_nd(node: &mut Node<'_>) -> Results {
@@ -177,7 +243,72 @@ fn scatter_nd(node: &mut Node<'_>) -> Results {
     let run = fits(&slice)?;
     fits(&[starts.len(), run])?;
     let places: Vec<usize> = starts.iter().flat_map(|&s| s..s + run).collect();
-    replaced(node, &value, 2, &places)
+    put(node, &value, 2, &places)
+}
+
+/// Columns, of which each holds the window of one place, put where they lie in a picture, and summed where they
+/// lie over each other.
+fn columns_to_pictures(node: &mut Node<'_>) -> Results {
+    let x = node.tensor(0)?;
+    let (image, block) = (node.lengths(1)?, node.lengths(2)?);
+    let &[batch, rows, columns] = node.shape(x) else {
+        return Err(format!("has columns of the shape {:?}", node.shape(x)).into());
+    };
+    let rank = image.len();
+    let window: usize = fits(&block)?.max(1);
+    let channels = rows / window;
+    let given = |node: &Node<'_>, name: &str, n: usize, default: usize| -> Result<Vec<usize>, Fault> {
+        match node.attr_ints(name)? {
+            None => Ok(vec![default; n]),
+            Some(values) if values.len() == n => {
+                values.iter().map(|&v| usize::try_from(v).map_err(|_| Node::wrong(name))).collect()
+            }
+            Some(_) => Err(Node::wrong(name)),
+        }
+    };
+    let strides_of = given(node, "strides", rank, 1)?;
+    let dilations = given(node, "dilations", rank, 1)?;
+    let pads = given(node, "pads", 2 * rank, 0)?;
+    let mut counts = Vec::with_capacity(rank);
+    for a in 0..rank.min(block.len()) {
+        let padded = image[a].saturating_add(pads[a]).saturating_add(pads[rank + a]);
+        let extent = block[a].saturating_sub(1).saturating_mul(dilations[a]).saturating_add(1);
+        if strides_of[a] == 0 || extent > padded {
+            return Err(format!("puts windows of {block:?} in {image:?}").into());
+        }
+        counts.push((padded - extent) / strides_of[a] + 1);
+    }
+    if block.len() != rank || rows != channels * window || fits(&counts)? != columns {
+        return Err(format!("puts {columns} windows of {block:?} in {image:?}").into());
+    }
+    let (taps, of_image, of_counts) = (strides(&block), strides(&image), strides(&counts));
+    let size = fits(&image)?;
+    let whole = fits(&[batch, channels, size])?;
+    fits(&[batch, rows, columns])?;
+    // What lies outside of the picture is put behind it, and cut off.
+    let place = |i: usize| {
+        let (column, row) = (i % columns, i / columns);
+        let (tap, picture) = (row % window, row / window);
+        let mut at = 0;
+        for a in 0..rank {
+            let tap = tap / taps[a] % block[a] * dilations[a];
+            let padded = column / of_counts[a] % counts[a] * strides_of[a] + tap;
+            let inside = padded.checked_sub(pads[a]).filter(|&p| p < image[a])?;
+            at += inside * of_image[a];
+        }
+        Some(picture * size + at)
+    };
+    let all: Vec<Option<usize>> = (0..batch * rows * columns).map(place).collect();
+    let kept: Vec<usize> = (0..all.len()).filter(|&i| all[i].is_some()).collect();
+    let places: Vec<usize> = all.into_iter().flatten().collect();
+    let zeros = node.add_constant("zeros", Array::filled(vec![whole], 0.0)?);
+    let shape = [&[batch, channels], &image[..]].concat();
+    node.composed(|c| {
+        let row = c.reshape(vec![batch * rows * columns], x)?;
+        let row = c.move_elements(Movement::Gather { axis: 0, indices: kept }, row)?;
+        let sum = combined(c, zeros, row, &places, &Arithmetic::Add)?;
+        c.reshape(shape, sum)
+    })
 }
 
 /// The elements of an axis, or of all as a row, where a known condition holds.

@@ -25,7 +25,7 @@ pub(in crate::onnx) const ADVICE: Advice = &[
         "works on text. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
     ),
     (
-        "ImageDecoder GridSample AffineGrid RoiAlign MaxRoiPool DFT STFT MelWeightMatrix HannWindow \
+        "ImageDecoder AffineGrid RoiAlign MaxRoiPool MelWeightMatrix HannWindow \
          HammingWindow BlackmanWindow",
         "prepares data or samples by computed places, for which there is no rule here. If it prepares the \
          input, do that before: cut the graph behind it with --input NAME=SHAPE",

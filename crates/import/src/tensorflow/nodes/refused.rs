@@ -24,7 +24,7 @@ const ADVICE: Advice = &[
          inference (training=False), so that branches on the training phase disappear",
     ),
     (
-        "ResizeBicubic ResizeArea CropAndResize DecodeJpeg DecodePng",
+        "CropAndResize DecodeJpeg DecodePng",
         "prepares pictures. Do that before the input: cut the graph behind it with --input NAME=SHAPE",
     ),
     (

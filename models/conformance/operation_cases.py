@@ -55,6 +55,9 @@ def elementary():
     ]:
         case(op, lambda c, op=op, low=low, high=high: getattr(raw, op)(x=between(c, low, high), name="output")
              if op != "Identity" else raw.Identity(input=between(c, low, high), name="output"))
+    case("Atan2", lambda c: raw.Atan2(
+        y=c.placeholder(f32([[0.5, -2, 1, -1, 3, -0.5]])), x=c.placeholder(f32([[2, 0.5, -1, -3, 0, 1]]), "b"), name="output"))
+    case("Bucketize", lambda c: as_float(raw.Bucketize(input=between(c, -3, 3), boundaries=[-2.5, -1, 0, 0, 1.5])))
     case("Reciprocal", lambda c: raw.Reciprocal(x=between(c, -4, -0.3), name="output"), "negative")
     for op in ["Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu"]:
         case(op, lambda c, op=op: getattr(raw, op)(features=between(c, -8, 8), name="output"))
@@ -133,6 +136,11 @@ def linear():
     case("Cumsum", lambda c: raw.Cumsum(x=c.a((3, 4)), axis=tf.constant(1), exclusive=True, reverse=True, name="output"))
     case("ResizeBilinear", lambda c: raw.ResizeBilinear(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 8]), half_pixel_centers=True, name="output"))
     case("ResizeBilinear", lambda c: raw.ResizeBilinear(images=c.a((1, 3, 4, 2)), size=tf.constant([5, 7]), align_corners=True, name="output"), "corners")
+    for op in ["ResizeBicubic", "ResizeArea"]:
+        case(op, lambda c, op=op: getattr(raw, op)(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 5]), name="output"))
+        case(op, lambda c, op=op: getattr(raw, op)(images=c.a((1, 6, 5, 2)), size=tf.constant([4, 3]), name="output"), "smaller")
+        case(op, lambda c, op=op: getattr(raw, op)(images=c.a((1, 3, 4, 2)), size=tf.constant([5, 7]), align_corners=True, name="output"), "corners")
+    case("ResizeBicubic", lambda c: raw.ResizeBicubic(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 9]), half_pixel_centers=True, name="output"), "centres")
     case("ResizeNearestNeighbor", lambda c: raw.ResizeNearestNeighbor(images=c.a((1, 3, 4, 2)), size=tf.constant([6, 8]), name="output"))
 
 

@@ -110,7 +110,7 @@ fn longest(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
     }
     // A single number always fits: a constant.
     let mut best = fitted(wanted, degree, start, start);
-    let (mut good, mut bad) = (0i64, end - start);
+    let (mut good, mut bad) = (0i64, end.saturating_sub(start));
     let mut step = 1;
     while good + step < bad {
         let piece = fitted(wanted, degree, start, start + good + step);
@@ -138,13 +138,15 @@ fn longest(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
 
 /// The polynomial through the Chebyshev points of a piece.
 fn fitted(wanted: &Wanted<'_>, degree: usize, start: i64, end: i64) -> Piece {
-    let centre = start + (end - start) / 2;
-    let radius = (end - centre).max(centre - start);
+    // Of bounds that no ring holds, whose table is refused, too.
+    let span = end.saturating_sub(start);
+    let centre = start.saturating_add(span / 2);
+    let radius = end.saturating_sub(centre).max(centre.saturating_sub(start));
     let reach = radius.max(1).ilog2() + u32::from(!(radius.max(1) as u64).is_power_of_two());
     let scale = f64::from(reach).exp2();
     let unit = 1.0 / f64::from(wanted.from_scale).exp2();
     let middle = (start as f64 + end as f64) / 2.0;
-    let half = (end - start) as f64 / 2.0;
+    let half = (end as f64 - start as f64) / 2.0;
     // What lies at one place is a constant.
     let n = if end == start { 1 } else { degree + 1 };
     let cosines = &COSINES[n];

@@ -16,8 +16,8 @@ pub(crate) fn data() -> PathBuf {
 
 /// A model, how to import it, and what its inputs and outputs are.
 pub(crate) struct SmallModel {
-    path: PathBuf,
-    options: ImportOptions,
+    pub(crate) path: PathBuf,
+    pub(crate) options: ImportOptions,
     values: BTreeMap<String, Array>,
 }
 

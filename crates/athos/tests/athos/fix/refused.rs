@@ -4,7 +4,7 @@ use cryptflow_athos::compile::{Bounds, CompileError, CompileOptions, compile, un
 use cryptflow_athos::fix::{FixError, Refusal};
 use cryptflow_athos::functions::Undefined;
 use cryptflow_graph::Range;
-use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Op, Order};
+use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, Op, Order};
 
 use crate::fix::executor::Naive;
 
@@ -21,6 +21,7 @@ fn every_unsupported_node_is_named_once() {
     let sum = g.add("sum2", Arithmetic::Add, &[sum, quotient]).unwrap();
     let one = g.add_constant("one", Array::scalar(1.0));
     let inverse = g.add("inverse", Arithmetic::Div, &[one, x]).unwrap();
+    // Written out by the passes, which did not run here.
     let most = Op::Order(Order::TopK { axis: 1, k: 2, largest: true, indices: false });
     let mean = g.add("mean", most, &[x]).unwrap();
     let floor = g.add("of the largest", Activation::Relu, &[mean]).unwrap();
@@ -50,6 +51,23 @@ fn every_unsupported_node_is_named_once() {
     assert!(texts[2].contains("it uses mean, a top-k inside the graph"), "{texts:?}");
     assert!(matches!(nodes[0].reason, Refusal::Undefined(Undefined::Outside { end: 0.0, .. })));
     assert!(matches!(nodes[2].reason, Refusal::Missing(_)));
+}
+
+/// Bounds of a function's operand that are as large as integers get: an error, and no overflow on the way.
+#[test]
+fn bounds_that_no_ring_holds() {
+    let mut g = Graph::default();
+    let mut x = g.add_input("x", vec![1, 4]);
+    for i in 0..3 {
+        let large = g.add_constant(format!("large_{i}"), Array::scalar(3e8));
+        x = g.add(format!("scaled_{i}"), Arithmetic::Mul, &[x, large]).unwrap();
+        x = g.add(format!("relu_{i}"), Activation::Relu, &[x]).unwrap();
+    }
+    let y = g.add("y", Function::SIGMOID, &[x]).unwrap();
+    g.add_output("y", y);
+    let bounds = Bounds::Ranges(vec![Range { low: -1.0, high: 1.0 }]);
+    let compiled = compile(&g, bounds, &CompileOptions::default(), &Naive::exact(), &mut |_| ());
+    assert!(matches!(compiled, Err(CompileError::Fix(_))));
 }
 
 /// Nothing stands for infinity where it means a value; the node is named, with or without examples.

@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::product::matmul;
+use crate::budget::check_made;
 use crate::builder::Builder;
 use crate::value::Fault;
 use cryptflow_graph::{Activation, Arithmetic, Array, Function, NodeId};
@@ -84,6 +85,7 @@ pub(crate) fn attention(
         None => {}
     }
     if let Some(before) = scores.causal {
+        check_made(&[queries, keys])?;
         let later = |i: usize| f32::from(u8::from(i % keys > i / keys + before));
         let later = Array::new(vec![queries, keys], (0..queries * keys).map(later).collect())?;
         let later = c.add_numbered_constant(later);

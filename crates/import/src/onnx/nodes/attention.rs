@@ -18,8 +18,13 @@ pub(super) const TABLE: &[Row] = &[
     row("RotaryEmbedding", rotary, doc::PRODUCT.note("a linear map, where the angles are known")),
 ];
 
-fn count(node: &Node<'_>, name: &str) -> Result<usize, Fault> {
-    usize::try_from(node.attr_int(name, 0)?).map_err(|_| Node::wrong(name))
+/// Nothing has more heads.
+const MOST: usize = 1 << 16;
+
+/// An attribute that counts heads.
+pub(super) fn count(node: &Node<'_>, name: &str) -> Result<usize, Fault> {
+    let count = usize::try_from(node.attr_int(name, 0)?).ok();
+    count.filter(|&count| count <= MOST).ok_or_else(|| Node::wrong(name))
 }
 
 fn attention(node: &mut Node<'_>) -> Results {
@@ -122,10 +127,15 @@ fn of_places(
 ) -> Result<NodeId, Fault> {
     let from = node.shape(angles).to_vec();
     let Ok([rows, pairs]) = <[usize; 2]>::try_from(from.as_slice()) else { return Ok(angles) };
+    let too_long = || Fault::from(format!("has {length} places, and angles for {rows}"));
     let (shape, indices) = match places {
+        None if length > rows => return Err(too_long()),
         None => (vec![1, length], (0..length as i64).collect()),
         Some(places) => match node.ints(places) {
             Ok(first) if first.data.len() == 1 && length > 1 => {
+                if length > rows {
+                    return Err(too_long());
+                }
                 let first = first.data[0];
                 (vec![1, length], (0..length as i64).map(|i| first.saturating_add(i)).collect())
             }

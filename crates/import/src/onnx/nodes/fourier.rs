@@ -5,9 +5,10 @@ use std::f64::consts::TAU;
 use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, row};
+use crate::budget::check_made;
 use crate::compose::{self, Weights};
 use crate::docs as doc;
-use crate::value::{Fault, axis, fits};
+use crate::value::{Fault, axis};
 
 pub(super) const TABLE: &[Row] = &[
     row("DFT", transform, doc::LINEAR.note("of all numbers of an axis; not the inverse of one side")),
@@ -53,6 +54,14 @@ fn parts(shape: &[usize]) -> Result<usize, Fault> {
     }
 }
 
+/// An operand that is one length.
+fn length(node: &Node<'_>, i: usize) -> Result<usize, Fault> {
+    match node.lengths(i)?.as_slice() {
+        [length] => Ok(*length),
+        several => Err(format!("operand {i} must be one length, not {}", several.len()).into()),
+    }
+}
+
 fn transform(node: &mut Node<'_>) -> Results {
     let x = node.tensor(0)?;
     let shape = node.shape(x).to_vec();
@@ -67,7 +76,7 @@ fn transform(node: &mut Node<'_>) -> Results {
     if along == last {
         return Err("transforms the axis of real and imaginary parts".into());
     }
-    let length = if node.has(1) { node.lengths(1)?.iter().product() } else { shape[along] };
+    let length = if node.has(1) { length(node, 1)? } else { shape[along] };
     let (inverse, one_sided) = (node.attr_flag("inverse", false)?, node.attr_flag("onesided", false)?);
     if inverse && one_sided {
         return Err("is the inverse of one side of a transform, for which there is no rule here".into());
@@ -103,10 +112,10 @@ fn of_frames(node: &mut Node<'_>) -> Results {
         [batch, given, _] => (batch, given, parts(&shape)?),
         ref other => return Err(format!("transforms a signal of the shape {other:?}").into()),
     };
-    let step: usize = node.lengths(1)?.iter().product();
+    let step = length(node, 1)?;
     let window = if node.has(2) { Some(node.known(2)?) } else { None };
     let length = match (node.has(3), &window) {
-        (true, _) => node.lengths(3)?.iter().product(),
+        (true, _) => length(node, 3)?,
         (false, Some(window)) => window.data.len(),
         (false, None) => return Err("says neither a window nor the length of a frame".into()),
     };
@@ -118,7 +127,7 @@ fn of_frames(node: &mut Node<'_>) -> Results {
     let by_window = |at: usize| window.as_ref().map_or(1.0, |w| f64::from(w.data[at]));
     let weights = Transform { length, frequencies, inverse: false }.weights(length, parts, &by_window)?;
     let frames = (given - length) / step + 1;
-    fits(&[batch, frames, length, parts])?;
+    check_made(&[frames, length])?;
     let indices = (0..frames).flat_map(|frame| (0..length).map(move |at| frame * step + at)).collect();
     node.composed(|c| {
         let x = c.reshape(vec![batch, given, parts], x)?;

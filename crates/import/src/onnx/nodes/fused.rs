@@ -85,6 +85,9 @@ fn embedded(node: &mut Node<'_>) -> Results {
         rows_of(node, 8, 3)?
     } else {
         let table = node.tensor(3)?;
+        if node.shape(table).first().is_none_or(|&rows| length > rows) {
+            return Err(format!("has {length} words for {:?} places", node.shape(table)).into());
+        }
         let indices = (0..length).collect();
         node.move_part("places", Movement::Gather { axis: 0, indices }, table)?
     };

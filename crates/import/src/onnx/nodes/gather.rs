@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Number, Results, Row, Value, row};
+use crate::budget::check_made;
 use crate::builder::Builder;
 use crate::compose::{self, Ids};
 use crate::docs as doc;
@@ -173,6 +174,7 @@ fn combined(
             if step == MOST_FOR_ONE_PLACE {
                 return Err(format!("puts more than {MOST_FOR_ONE_PLACE} elements in one place").into());
             }
+            check_made(&[step + 1, n])?;
             steps.push(vec![None; n]);
         }
         steps[step][place] = Some(i);
@@ -283,7 +285,7 @@ fn columns_to_pictures(node: &mut Node<'_>) -> Results {
     }
     let (taps, of_image, of_counts) = (strides(&block), strides(&image), strides(&counts));
     let size = fits(&image)?;
-    let whole = fits(&[batch, channels, size])?;
+    let whole = check_made(&[batch, channels, size])?;
     fits(&[batch, rows, columns])?;
     // What lies outside of the picture is put behind it, and cut off.
     let place = |i: usize| {

@@ -1,7 +1,8 @@
 //! Attention of ONNX Runtime (`com.microsoft`), which its optimiser and its builder of language models make.
 
-use super::attention::{Turning, turned_by};
+use super::attention::{Turning, count, turned_by};
 use super::{Gives, Node, Number, Results, Row, Value, row};
+use crate::budget::check_made;
 use crate::compose::{self, Mask, Scores};
 use crate::docs as doc;
 use crate::value::Fault;
@@ -28,11 +29,6 @@ pub(super) const TABLE: &[Row] = &[
     .gives(FLOATS),
     row("RotaryEmbedding", rotary, doc::PRODUCT.note("a linear map, where the angles are known")),
 ];
-
-/// An attribute that counts something.
-fn count(node: &Node<'_>, name: &str) -> Result<usize, Fault> {
-    usize::try_from(node.attr_int(name, 0)?).map_err(|_| Node::wrong(name))
-}
 
 /// `scale`, or what it is where none is given.
 fn scale(node: &Node<'_>, size: usize) -> Result<f32, Fault> {
@@ -69,6 +65,7 @@ fn shown(node: &mut Node<'_>, i: usize, [batch, queries, keys]: [usize; 3]) -> R
     let c = &mut node.under(name);
     if shape == [batch] && !(batch == 1 && keys == 1) {
         let lengths = c.reshape(vec![batch, 1, 1, 1], mask)?;
+        check_made(&[keys])?;
         let places = Array::new(vec![1, 1, 1, keys], (0..keys).map(|k| k as f32).collect())?;
         let places = c.add_numbered_constant(places);
         let seen = c.add_numbered(Arithmetic::Compare(Comparison::Less), &[places, lengths])?;
@@ -280,7 +277,10 @@ fn of_groups(node: &mut Node<'_>) -> Results {
         (mask, None) => mask,
         (None, Some(window)) => {
             // So many places, with the query's own.
-            let far = |i: usize| if i / length >= i % length + window { f32::NEG_INFINITY } else { 0.0 };
+            check_made(&[length, length])?;
+            let far = |i: usize| {
+                if i / length >= i % length + window.min(length) { f32::NEG_INFINITY } else { 0.0 }
+            };
             let far = Array::new(vec![length, length], (0..length * length).map(far).collect())?;
             Some((node.add_constant("window", far), Mask::Added))
         }

@@ -3,6 +3,7 @@
 use cryptflow_ring::Movement;
 
 use super::{Node, Results, Row, row};
+use crate::budget::check_made;
 use crate::docs as doc;
 use crate::value::{Fault, fits};
 use cryptflow_graph::{Arithmetic, Array};
@@ -155,7 +156,7 @@ fn grid_sample(node: &mut Node<'_>) -> Results {
     let of_one = samples / batch;
     // Combinations of neighbours along all axes.
     let combinations = u32::try_from(rank).ok().and_then(|rank| taps.checked_pow(rank)).unwrap_or(usize::MAX);
-    fits(&[combinations, samples, channels])?;
+    check_made(&[combinations, samples])?;
     let mut rows = vec![vec![0; samples]; combinations];
     let mut weights = vec![vec![0.0f32; samples]; combinations];
     for (sample, numbers) in grid.data.chunks_exact(rank).enumerate() {

@@ -280,11 +280,11 @@ fn columns_to_pictures(node: &mut Node<'_>) -> Results {
         }
         counts.push((padded - extent) / strides_of[a] + 1);
     }
-    if block.len() != rank || rows != channels * window || fits(&counts)? != columns {
+    let size = fits(&image)?;
+    if block.len() != rank || size == 0 || rows != channels * window || fits(&counts)? != columns {
         return Err(format!("puts {columns} windows of {block:?} in {image:?}").into());
     }
     let (taps, of_image, of_counts) = (strides(&block), strides(&image), strides(&counts));
-    let size = fits(&image)?;
     let whole = check_made(&[batch, channels, size])?;
     fits(&[batch, rows, columns])?;
     // What lies outside of the picture is put behind it, and cut off.

@@ -40,7 +40,8 @@ fn scale(node: &Node<'_>, size: usize) -> Result<f32, Fault> {
 fn parts<const N: usize>(node: &mut Node<'_>, x: NodeId, sizes: [usize; N]) -> Result<[NodeId; N], Fault> {
     let shape = node.shape(x).to_vec();
     let last = shape.len().checked_sub(1).ok_or("has an operand that is one number")?;
-    if shape[last] != sizes.iter().sum::<usize>() {
+    let sum = sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
+    if sum != Some(shape[last]) {
         return Err(format!("has an operand of the shape {shape:?} for parts of {sizes:?}").into());
     }
     let name = format!("{}/parts", node.name);

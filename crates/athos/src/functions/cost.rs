@@ -13,6 +13,10 @@ const RESULT: f64 = 26.0;
 /// Rounds of a comparison, on to a value.
 const COMPARISON_ROUNDS: f64 = 5.0;
 
+/// Fewer elements than these count as so many: for a handful, rounds would have hundreds of pieces of straight lines in
+/// place of a few that are curved, of which each is off by another part of a unit, and examples show only some.
+const FEWEST: usize = 1 << 12;
+
 /// What costs depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -25,7 +29,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new(low: i64, high: i64, elements: usize) -> Place {
         let apart = high.saturating_sub(low).max(1);
-        Place { bits: f64::from(apart.ilog2() + 2), round: ROUND / elements.max(1) as f64 }
+        Place { bits: f64::from(apart.ilog2() + 2), round: ROUND / elements.max(FEWEST) as f64 }
     }
 
     /// Thresholds at one operand: leaves of the tree are dealt once, products and opened bits are each threshold's, and

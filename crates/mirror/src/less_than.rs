@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use cryptflow_mpc::turn::turn;
 use cryptflow_mpc::{Cost, Error};
 use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes, write_plane};
 
@@ -133,6 +134,13 @@ pub(crate) async fn less_than_and_sign(
     });
     // P2 has nothing to do in the rounds that follow but to know the last pads.
     let (dealt, pads) = dealing?;
+
+    // It gives way as often as the evaluators, which go on in the same order as it does.
+    if session.is_dealer() {
+        for _ in circuit.levels.iter().filter(|level| len * copies * Circuit::opened(level) > 0) {
+            turn().await;
+        }
+    }
 
     // The evaluators' leaves need no message.
     let mut blocks: Vec<Block> = Vec::new();

@@ -105,6 +105,8 @@ fn products_of_all_shapes() {
         [5, 520, 33],
         [33, 70, 260],
         [2, 1100, 17],
+        // More than the panels that are packed at a time.
+        [10, 2100, 130],
     ];
     for _ in 0..60 {
         shapes.push([random.within(1, 40), random.within(1, 40), random.within(1, 40)]);

@@ -146,3 +146,30 @@ pub(super) fn encode_rows(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Words;
+
+    #[test]
+    fn packed_words_are_encoded_as_others_are() {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi");
+        if !has {
+            println!("skipped: this machine has no AVX-512 with VBMI");
+            return;
+        }
+        for [inner, columns] in [[1, 1], [5, 17], [64, 16], [300, 40], [129, 33]] {
+            let words: Vec<u64> = (0..inner * columns)
+                .map(|i| (!(i as u64)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24)
+                .collect();
+            let packed = Words::of_ring(&words, 40);
+            let encode = |w| Panels::encode(&Columns { w, stride: columns, inner, columns }, 5).lines;
+            let [due, found] = [encode((&words).into()), encode(packed.borrowed())]
+                .map(|lines| lines.iter().map(|line| line.0).collect::<Vec<_>>());
+            assert!(due == found, "{inner} rows of {columns} columns");
+        }
+    }
+}

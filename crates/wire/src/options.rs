@@ -42,7 +42,7 @@ impl Default for LinkOptions {
         LinkOptions {
             send_limit: 16 << 20,
             receive_limit: 256 << 10,
-            read_ahead: 16 << 20,
+            read_ahead: 4 << 20,
             gather: 0,
             max_message: 16 << 30,
             deadline: Duration::from_secs(60),

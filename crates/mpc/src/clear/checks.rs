@@ -149,7 +149,10 @@ pub(super) fn linear_range(
     }
     let dropped = 61u32.saturating_sub(128 - bound.sensitivity.leading_zeros());
     if dropped == 0 || bound.largest >> dropped >= 1 << 62 {
-        return Err(range(NAME, "x and w are so large that the sums may exceed 2^64".into()));
+        if bound.largest >= 1 << 126 {
+            return Err(range(NAME, "x and w are so large that the sums may exceed 2^126".into()));
+        }
+        return between(NAME, "z", exact(terms, bias, sum.len())?.into_iter(), low, high);
     }
     let mut high_sum = vec![0u64; sum.len()];
     for term in terms {
@@ -168,4 +171,35 @@ pub(super) fn linear_range(
         }
     }
     Ok(())
+}
+
+/// Bits of a limb of [`exact`], and how many a word has.
+const LIMB: u32 = 16;
+const LIMBS: u32 = u64::BITS / LIMB;
+
+/// The sums as integers that are below 2^126, from products of parts of the operands, of which none wraps.
+fn exact(
+    terms: &[Term<'_, Clear>],
+    bias: Option<&ClearValue>,
+    len: usize,
+) -> Result<Vec<i128>, GeometryError> {
+    // The highest part has the sign.
+    let limb = |v: &ClearValue, i: u32| -> Vec<u64> {
+        let part =
+            |v: i64| if i + 1 == LIMBS { v >> (LIMB * i) } else { v >> (LIMB * i) & ((1 << LIMB) - 1) };
+        v.signed().into_iter().map(|v| part(v) as u64).collect()
+    };
+    let bias = bias.map_or_else(Vec::new, ClearValue::signed);
+    let of_bias = |i: usize| i.checked_rem(bias.len()).and_then(|channel| bias.get(channel)).copied();
+    let mut sums: Vec<i128> = (0..len).map(|i| of_bias(i).unwrap_or(0).into()).collect();
+    for term in terms {
+        let w: Vec<Vec<u64>> = (0..LIMBS).map(|j| limb(term.w, j)).collect();
+        for (i, j) in (0..LIMBS).flat_map(|i| (0..LIMBS).map(move |j| (i, j))) {
+            let Some(w) = w.get(j as usize) else { continue };
+            for (sum, p) in sums.iter_mut().zip(bilinear(term.map, &limb(term.x, i), w, 64)?) {
+                *sum = sum.wrapping_add(i128::from(p as i64) << (LIMB * (i + j)));
+            }
+        }
+    }
+    Ok(sums)
 }

@@ -110,6 +110,26 @@ fn sums_outside_of_the_range_of_linear_are_found() {
     }
 }
 
+/// Operands whose largest products never meet in one sum.
+#[test]
+fn sums_are_what_they_are_however_large_operands_are() {
+    let clear = Clear::checked(Party::P1, 64);
+    let large = 1i64 << 44;
+    // (x, w, the sum, where it is in range)
+    let problems: [([i64; 3], [i64; 3], Option<i64>); 6] = [
+        ([large, -3, 0], [5, large, 0], Some(2 * large)),
+        ([large, large, 1], [large, -large, 7], Some(7)),
+        ([-large, 1, 1], [9, -large, 3], Some(3 - 10 * large)),
+        ([large, 0, 0], [large, 0, 0], None),
+        ([i64::MAX, 1, 0], [0, i64::MAX / 4, 0], Some(i64::MAX / 4)),
+        ([i64::MAX, i64::MAX, 1], [i64::MAX, -i64::MAX, 1], None),
+    ];
+    for (x, w, expected) in problems {
+        let result = product(&clear, &value(&x, 64), &w, None, 0);
+        assert_eq!(result.ok().map(|sum| sum.signed()), expected.map(|sum| vec![sum]), "{x:?} {w:?}");
+    }
+}
+
 /// Name, operation, how many operands (all of them x), bits of x, and for some x the result, or none
 /// where x breaks the precondition.
 type Row = (&'static str, Operation, usize, u32, &'static [(i64, Option<i64>)]);

@@ -14,7 +14,7 @@
 //! Weight `i` is the tensor `weight.i`, in the smallest of I8, I16, I32 and I64 that holds it.
 //!
 //! Where program and report are long, as those of a loop with many steps are, both are tensors of the same names in place of
-//! metadata: the bytes of their JSON, compressed ([`packed`]). A file is then of the version [`PACKED`], and smaller by a factor of
+//! metadata: the bytes of their JSON, compressed (zlib). A file is then of the version [`PACKED`], and smaller by a factor of
 //! twenty and more.
 
 mod error;
@@ -205,7 +205,7 @@ pub fn read(path: &Path) -> Result<Model, FileError> {
 }
 
 /// Reads a compiled model from the bytes of its file. Allocates in proportion to their number,
-/// whatever they claim; what is compressed in them, up to a thousand times as much, and [`packed::MOST`] at most.
+/// whatever they claim; what is compressed in them, up to a thousand times as much, and half a gigabyte at most.
 ///
 /// # Errors
 /// As [`read`].

@@ -30,7 +30,7 @@ const NODES: &[(&str, &str, &[&str])] = &[
     ("x", "Placeholder", &[]),
     ("gate", "Sigmoid", &["x"]),
     ("shares", "Softmax", &["x"]),
-    ("behind", "Relu", &["shares"]),
+    ("behind", "Neg", &["shares"]),
 ];
 
 /// A row of the table of functions: the function, its node, and the numbers.

@@ -40,7 +40,7 @@ pub struct LinkOptions {
 impl Default for LinkOptions {
     fn default() -> LinkOptions {
         LinkOptions {
-            send_limit: 16 << 20,
+            send_limit: 64 << 20,
             receive_limit: 256 << 10,
             read_ahead: 4 << 20,
             gather: 0,

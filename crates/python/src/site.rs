@@ -84,6 +84,10 @@ impl Site {
                     teller.go_on();
                     let count = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
                     teller.tell(count(arrived), count(all), || format!("bytes at the parties{at}"));
+                    if arrived >= all {
+                        // The parties commit now.
+                        teller.heard_out();
+                    }
                 };
                 let deployed = site.deploy(name, &model.program, weights, protocol, replace, &told);
                 teller.go_on();

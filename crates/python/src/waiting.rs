@@ -23,10 +23,18 @@ const STACK: usize = 16 << 20;
 /// How far the work is: so many of so many, and what is being done.
 pub(crate) type Told = (usize, usize, String);
 
+/// What the waiting side hears of.
+pub(crate) enum Event {
+    /// How far the work is.
+    Told(Told),
+    /// The work waits until all that was told before was heard: until this is dropped.
+    Awaited(Sender<()>),
+}
+
 /// What the working side has of the waiting one.
 #[derive(Clone)]
 pub(crate) struct Teller {
-    events: Sender<Told>,
+    events: Sender<Event>,
     /// Somebody listens.
     heard: bool,
     stopped: Arc<AtomicBool>,
@@ -37,7 +45,7 @@ struct Stopped;
 
 impl Teller {
     /// Both sides; `heard` says whether anybody wants to be told.
-    pub(crate) fn new(heard: bool) -> (Teller, Receiver<Told>) {
+    pub(crate) fn new(heard: bool) -> (Teller, Receiver<Event>) {
         let (events, told) = mpsc::channel();
         (Teller { events, heard, stopped: Arc::default() }, told)
     }
@@ -46,8 +54,19 @@ impl Teller {
     pub(crate) fn tell(&self, done: usize, total: usize, what: impl FnOnce() -> String) {
         if self.heard {
             // The other side may have given up already.
-            let _ = self.events.send((done, total, what()));
+            let _ = self.events.send(Event::Told((done, total, what())));
         }
+    }
+
+    /// Waits until all that was told was heard, and goes on where the work is still wanted: what follows cannot be taken
+    /// back.
+    pub(crate) fn heard_out(&self) {
+        let (awaited, heard) = mpsc::channel();
+        if self.events.send(Event::Awaited(awaited)).is_ok() {
+            // Nothing comes: the other end goes.
+            let _ = heard.recv();
+        }
+        self.go_on();
     }
 
     /// Whether nobody wants its work any more.
@@ -69,7 +88,7 @@ impl Teller {
 /// Where Python raises, `stop` is called, and the exception is returned once the work has ended.
 pub(crate) fn follow(
     py: Python<'_>,
-    told: Receiver<Told>,
+    told: Receiver<Event>,
     callback: Option<&Bound<'_, PyAny>>,
     stop: &(dyn Fn() + Sync),
 ) -> PyResult<()> {
@@ -83,7 +102,11 @@ pub(crate) fn follow(
             Err(RecvTimeoutError::Disconnected) => return raised.map_or(Ok(()), Err),
             _ if raised.is_some() => continue,
             Err(RecvTimeoutError::Timeout) => py.check_signals(),
-            Ok((done, total, what)) => match callback {
+            Ok(Event::Awaited(awaited)) => {
+                drop(awaited);
+                Ok(())
+            }
+            Ok(Event::Told((done, total, what))) => match callback {
                 Some(callback) => callback.call1((done, total, what)).map(drop),
                 None => Ok(()),
             },

@@ -103,6 +103,7 @@ pub fn to_bytes(
     report: Option<&serde_json::Value>,
 ) -> Result<Vec<u8>, FileError> {
     let json = serde_json::to_string::<Program>(program).map_err(FileError::form)?;
+    let digest = digest_of_json(&json);
     let mut texts = vec![(PROGRAM, json)];
     texts.extend(report.map(|report| (REPORT, report.to_string())));
     let is_long = texts.iter().map(|(_, text)| text.len()).sum::<usize>() >= LONG;
@@ -111,7 +112,7 @@ pub fn to_bytes(
         ("format".to_string(), FORMAT.to_string()),
         ("version".to_string(), version.to_string()),
         ("content".to_string(), if weights.is_some() { "model" } else { "public" }.to_string()),
-        ("digest".to_string(), digest_of_json(&texts[0].1).to_string()),
+        ("digest".to_string(), digest.to_string()),
     ]);
     let mut tensors = Vec::new();
     for (name, text) in texts {

@@ -189,6 +189,11 @@ fn seen_by_heads(
     let mask = with_bias(node, masks.added, mask)?;
     let causal = causal.then_some(keys.saturating_sub(queries));
     let scores = Scores { scale, mask, causal, cap: None };
+    with_keys(node, [q, k, v], scores)
+}
+
+/// What attention gives, and the keys and values that it was computed of.
+fn with_keys(node: &mut Node<'_>, [q, k, v]: [NodeId; 3], scores: Scores) -> Results {
     let mut results = node.composed(|c| {
         let y = compose::attention(c, [q, k, v], scores)?;
         compose::one_after_another(c, y)
@@ -289,12 +294,7 @@ fn of_groups(node: &mut Node<'_>) -> Results {
     };
     let cap = node.attr_float("softcap", 0.0)?;
     let scores = Scores { scale: scale(node, size)?, mask, causal: Some(0), cap: (cap > 0.0).then_some(cap) };
-    let mut results = node.composed(|c| {
-        let y = compose::attention(c, [q, k, v], scores)?;
-        compose::one_after_another(c, y)
-    })?;
-    results.extend([k, v].map(Value::Tensor));
-    Ok(results)
+    with_keys(node, [q, k, v], scores)
 }
 
 fn rotary(node: &mut Node<'_>) -> Results {

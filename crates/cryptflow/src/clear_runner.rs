@@ -2,7 +2,8 @@
 //! shares are rounded, with every value shown on the way.
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, Silent, execute};
@@ -10,6 +11,7 @@ use cryptflow_mpc::Party;
 use cryptflow_mpc::clear::{Clear, ClearValue};
 use cryptflow_party::limits::fits_this_machine;
 use cryptflow_program::{Checked, Repeated, Step, ValueId, demand, repeat};
+use rayon::prelude::*;
 
 /// The same model compiles to the same program; the number of the run comes first.
 const SEED: [u8; 16] = *b"--------rounding";
@@ -21,6 +23,9 @@ const SHORT: u64 = 80_000;
 
 /// Runs at once of a long program of short steps.
 const AT_ONCE: usize = 16;
+
+/// Of these so many beside each other at most: each holds the values of its runs.
+const MOST_BESIDE: usize = 4;
 
 /// The engine over [`Clear`], as the compiler wants it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +43,7 @@ impl FixedRunner for ClearRunner {
             Cow::Owned(all) => all.into_iter().map(ClearValue::from_words).collect(),
             Cow::Borrowed(all) => all.iter().map(|data| ClearValue::from_signed(data, 64)).collect(),
         };
-        Ok(Box::new(Loaded { program, weights, runs: Cell::new(0), repeated: OnceCell::new() }))
+        Ok(Box::new(Loaded { program, weights, runs: AtomicU64::new(0), repeated: OnceLock::new() }))
     }
 }
 
@@ -47,21 +52,27 @@ struct Loaded<'a> {
     program: &'a Checked,
     weights: Vec<ClearValue>,
     /// Runs so far: each has errors of its own.
-    runs: Cell<u64>,
+    runs: AtomicU64,
     /// [`AT_ONCE`] runs of it, where that can be and was asked for.
-    repeated: OnceCell<Option<Repeated>>,
+    repeated: OnceLock<Option<Repeated>>,
 }
 
 impl Loaded<'_> {
-    /// A run with errors of its own.
+    /// The first of so many runs, of which each has a number of its own.
+    fn next(&self, runs: usize) -> u64 {
+        self.runs.fetch_add(runs as u64, Ordering::Relaxed)
+    }
+
+    /// A run with errors of its own, by its number.
     fn execute(
         &self,
+        number: u64,
         program: &Checked,
         inputs: Vec<ClearValue>,
         observer: &mut dyn Observer<ClearValue>,
     ) -> Result<Vec<ClearValue>, RunError> {
         let mut seed = SEED;
-        seed[..8].copy_from_slice(&self.runs.replace(self.runs.get() + 1).to_le_bytes());
+        seed[..8].copy_from_slice(&number.to_le_bytes());
         let mut clear = Clear::rounding_as_shares(Party::P0, program.ring_bits, seed);
         execute(&mut clear, program, &self.weights, inputs, observer).map_err(RunError::new)
     }
@@ -80,6 +91,7 @@ impl Loaded<'_> {
     /// So many examples as one run has, at most: the last one is there again where there are fewer.
     fn run_at_once(
         &self,
+        number: u64,
         repeated: &Repeated,
         examples: &[Vec<Vec<i64>>],
     ) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
@@ -92,7 +104,7 @@ impl Loaded<'_> {
             ClearValue::from_signed(&all, self.program.ring_bits)
         };
         let inputs = (0..self.program.inputs.len()).map(of_input).collect();
-        let outputs = self.execute(repeated.program(), inputs, &mut Silent)?;
+        let outputs = self.execute(number, repeated.program(), inputs, &mut Silent)?;
         let outputs: Vec<Vec<i64>> = outputs.iter().map(ClearValue::signed).collect();
         let of_run = |run: usize| {
             let part = |data: &Vec<i64>| {
@@ -110,12 +122,25 @@ impl LoadedProgram for Loaded<'_> {
         self.repeated().map_or(1, Repeated::runs)
     }
 
+    fn beside(&self) -> usize {
+        if self.repeated().is_some() { rayon::current_num_threads().min(MOST_BESIDE) } else { 1 }
+    }
+
     fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
         let Some(repeated) = self.repeated() else {
             return examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect();
         };
-        let all = examples.chunks(repeated.runs()).map(|examples| self.run_at_once(repeated, examples));
+        let groups: Vec<&[Vec<Vec<i64>>]> = examples.chunks(repeated.runs()).collect();
+        let first = self.next(groups.len());
+        let all = groups.par_iter().enumerate().map(|(group, examples)| {
+            // Each group is the run that it would be after the others.
+            self.run_at_once(first + group as u64, repeated, examples)
+        });
         Ok(all.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    fn pass_over(&self, examples: usize) {
+        self.next(examples.div_ceil(self.at_once()));
     }
 
     fn run(
@@ -125,7 +150,7 @@ impl LoadedProgram for Loaded<'_> {
     ) -> Result<Vec<Vec<i64>>, RunError> {
         let ring = self.program.ring_bits;
         let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
-        let outputs = self.execute(self.program, inputs, &mut Shown(observe))?;
+        let outputs = self.execute(self.next(1), self.program, inputs, &mut Shown(observe))?;
         Ok(outputs.iter().map(ClearValue::signed).collect())
     }
 }

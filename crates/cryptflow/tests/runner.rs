@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::{
-    Batch, Input, OLDEST, Operation, Output, Preprocessing, Program, Step, Value, ValueId, liveness, validate,
+    Batch, Input, OLDEST, Operation, Output, Preprocessing, Program, ScalePublic, Step, Value, ValueId,
+    liveness, validate,
 };
 
-/// Doubles the first of two inputs, adds the second one, again and again: no step rounds.
+/// Doubles the first of two inputs, adds the second one, again and again; what that comes to is there rounded as well.
 fn chain(steps: usize) -> Program {
     let value = |name: String| Value {
         name,
@@ -57,7 +58,13 @@ fn chain(steps: usize) -> Program {
         program.values.push(value(name.clone()));
         program.steps.push(Step { name, operation: Operation::Add, inputs, output, last_uses: Vec::new() });
     }
-    program.outputs = vec![output("y", program.values.len() - 1), output("z", 7)];
+    // A step that rounds what was added up.
+    let x = ValueId(program.values.len() - 1);
+    let operation = Operation::ScalePublic(ScalePublic { factors: vec![3], shift: 4 });
+    let (name, output_of) = ("rounded".to_string(), ValueId(program.values.len()));
+    program.values.push(Value { wide: false, ..value(name.clone()) });
+    program.steps.push(Step { name, operation, inputs: vec![x], output: output_of, last_uses: Vec::new() });
+    program.outputs = vec![output("y", x.0), output("z", 7), output("rounded", output_of.0)];
     liveness::fill_last_uses(&mut program);
     program
 }
@@ -75,7 +82,30 @@ fn several_examples_at_once_have_their_own_answers() {
             let several = loaded.run_several(&examples).unwrap();
             let alone: Vec<_> =
                 examples.iter().map(|inputs| loaded.run(inputs, &mut |_, _| ()).unwrap()).collect();
-            assert_eq!(several, alone, "{steps} steps, {count} examples");
+            for (several, alone) in several.iter().zip(&alone) {
+                assert_eq!(several[..2], alone[..2], "{steps} steps, {count} examples");
+            }
+            assert_eq!(several.len(), alone.len());
         }
+    }
+}
+
+#[test]
+fn groups_beside_each_other_are_rounded_as_one_after_another() {
+    for steps in [600, 20] {
+        let program = validate(chain(steps)).unwrap();
+        let load = || ClearRunner.load(&program, Cow::Owned(Vec::new())).unwrap();
+        let size = load().at_once();
+        let examples: Vec<_> =
+            (0..3 * size as i64).map(|i| vec![vec![i, -i, 2 * i], vec![1, i * i, 7 - i]]).collect();
+        let (beside, in_turn, passed) = (load(), load(), load());
+        let all = beside.run_several(&examples).unwrap();
+        let groups = examples.chunks(size).map(|group| in_turn.run_several(group).unwrap());
+        assert_eq!(all, groups.collect::<Vec<_>>().concat(), "{steps} steps");
+        passed.pass_over(2 * size);
+        assert_eq!(passed.run_several(&examples[2 * size..]).unwrap(), all[2 * size..], "{steps} steps");
+        // Runs do differ in what rounding does.
+        let differs = |_: usize| in_turn.run_several(&examples[..size]).unwrap() != all[..size];
+        assert!((0..9).any(differs), "{steps} steps");
     }
 }

@@ -48,6 +48,11 @@ impl ClearValue {
         ClearValue { data: x.iter().map(|&v| reduce(v as u64, bits)).collect(), bits }
     }
 
+    /// The same, in the memory that they have.
+    fn of_signed(x: Vec<i64>, bits: u32) -> ClearValue {
+        ClearValue { data: x.into_iter().map(|v| reduce(v as u64, bits)).collect(), bits }
+    }
+
     /// Integers as words, elements of Z_2^64, in the memory that they have.
     pub fn from_words(x: Vec<i64>) -> ClearValue {
         ClearValue { data: x.into_iter().map(|v| v as u64).collect(), bits: 64 }
@@ -60,7 +65,13 @@ impl ClearValue {
 
     /// The same integers modulo 2^64.
     fn in_words(&self) -> Cow<'_, [u64]> {
-        if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.resized(64).data) }
+        if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.words(64).collect()) }
+    }
+
+    /// The elements in another ring, see [`ClearValue::resized`].
+    fn words(&self, bits: u32) -> impl Iterator<Item = u64> + '_ {
+        let from = self.bits;
+        self.data.iter().map(move |&v| reduce(sign_extend(v, from) as u64, bits))
     }
 
     /// The same integers modulo a smaller or larger power of two; sign-extended where the ring
@@ -71,7 +82,7 @@ impl ClearValue {
             std::cmp::Ordering::Less => {
                 ClearValue { data: self.data.iter().map(|&v| reduce(v, bits)).collect(), bits }
             }
-            std::cmp::Ordering::Greater => ClearValue::from_signed(&self.signed(), bits),
+            std::cmp::Ordering::Greater => ClearValue { data: self.words(bits).collect(), bits },
         }
     }
 }
@@ -217,12 +228,16 @@ impl Clear {
         let mut bound = checks::SumBound::default();
         for term in terms {
             let (x, w) = (term.x.in_words(), term.w.in_words());
-            bound.add_term(term.map, &x, &w);
+            if self.checked {
+                bound.add_term(term.map, &x, &w);
+            }
             bilinear_into(term.map, &x, &*w, 64, &mut sum)?;
         }
         if let Some(bias) = bias {
             let bias = bias.resized(64);
-            bound.add_bias(&bias.data);
+            if self.checked {
+                bound.add_bias(&bias.data);
+            }
             for row in sum.chunks_mut(bias.data.len().max(1)) {
                 for (s, &b) in row.iter_mut().zip(&bias.data) {
                     *s = s.wrapping_add(b);
@@ -234,7 +249,7 @@ impl Clear {
         }
         let mut sum: Vec<i64> = sum.into_iter().map(|z| sign_extend(z, ring)).collect();
         self.rounding.shift(&mut sum, shift);
-        Ok(ClearValue::from_signed(&sum, bits))
+        Ok(ClearValue::of_signed(sum, bits))
     }
 
     /// As `linear`, with y in the place of the weights, in the smaller of their rings.
@@ -285,8 +300,9 @@ impl Clear {
                 checks::fits(NAME, sums, x.bits)?;
             }
         }
-        let data = crate::combine::combined(&x.data, n, factors, offsets);
-        Ok(ClearValue { data: data.into_iter().map(|v| reduce(v, x.bits)).collect(), bits: x.bits })
+        let mut data = crate::combine::combined(&x.data, n, factors, offsets);
+        data.iter_mut().for_each(|v| *v = reduce(*v, x.bits));
+        Ok(ClearValue { data, bits: x.bits })
     }
 
     /// Rounded as `linear` does. The result has as many bits as x, less the shift. Factors are signed (two's complement).
@@ -305,7 +321,7 @@ impl Clear {
         let mut products: Vec<i64> =
             products.map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), x.bits)).collect();
         self.rounding.shift_public(&mut products, factors, shift);
-        Ok(ClearValue::from_signed(&products, bits))
+        Ok(ClearValue::of_signed(products, bits))
     }
 
     fn widen(&self, x: &ClearValue, ring_bits: u32) -> Result<ClearValue, Error> {
@@ -319,11 +335,10 @@ impl Clear {
     fn relu(&self, x: &ClearValue, compare_bits: u32) -> Result<ClearValue, Error> {
         const NAME: &str = "relu";
         checks::compare_bits(NAME, compare_bits, x.bits)?;
-        let signed = x.signed();
         if self.checked {
-            checks::fits(NAME, signed.iter().map(|&v| v.into()), compare_bits)?;
+            checks::fits(NAME, x.signed().into_iter().map(i128::from), compare_bits)?;
         }
-        let data = signed.into_iter().map(|v| reduce(v.max(0) as u64, x.bits)).collect();
+        let data = x.data.iter().map(|&v| if sign_extend(v, x.bits) < 0 { 0 } else { v }).collect();
         Ok(ClearValue { data, bits: x.bits })
     }
 
@@ -386,16 +401,19 @@ impl Clear {
         self.pairwise("sub", x, y, u64::wrapping_sub, |a, b| a - b)
     }
 
-    fn movement(&self, movement: &Movement, inputs: &[Operand<'_, Clear>]) -> Result<ClearValue, Error> {
+    fn movement<'a>(&self, movement: &Movement, inputs: &[Operand<'a, Clear>]) -> Result<ClearValue, Error> {
         let bits = inputs.iter().map(|x| x.value.bits).min().unwrap_or(self.ring_bits);
         if self.checked {
             for x in inputs {
                 checks::fits("movement", x.value.signed().into_iter().map(i128::from), bits)?;
             }
         }
-        let resized: Vec<ClearValue> = inputs.iter().map(|x| x.value.resized(bits)).collect();
-        let parts: Vec<(&[usize], &[u64])> =
-            inputs.iter().zip(&resized).map(|(x, v)| (x.shape, v.data.as_slice())).collect();
+        let in_ring = |x: &Operand<'a, Clear>| match x.value.bits == bits {
+            true => Cow::Borrowed(x.value.data.as_slice()),
+            false => Cow::Owned(x.value.resized(bits).data),
+        };
+        let data: Vec<Cow<'a, [u64]>> = inputs.iter().map(in_ring).collect();
+        let parts: Vec<(&[usize], &[u64])> = inputs.iter().zip(&data).map(|(x, v)| (x.shape, &**v)).collect();
         Ok(ClearValue { data: movement.apply(&parts)?, bits })
     }
 }

@@ -31,8 +31,12 @@ pub fn combined(x: &[u64], n: usize, factors: &[i64], offsets: &[i64]) -> Vec<u6
         let start = out.len();
         out.resize(start + n, offset as u64);
         for (&factor, tensor) in row.iter().zip(x.chunks_exact(n.max(1))) {
-            for (sum, v) in out[start..].iter_mut().zip(tensor) {
-                *sum = sum.wrapping_add(v.wrapping_mul(factor as u64));
+            let sums = out[start..].iter_mut().zip(tensor);
+            // Public numbers: many are zero or one.
+            match factor {
+                0 => {}
+                1 => sums.for_each(|(sum, v)| *sum = sum.wrapping_add(*v)),
+                _ => sums.for_each(|(sum, v)| *sum = sum.wrapping_add(v.wrapping_mul(factor as u64))),
             }
         }
     }

@@ -177,9 +177,17 @@ impl LoadedProgram for WatchedProgram<'_> {
         self.loaded.at_once()
     }
 
+    fn beside(&self) -> usize {
+        self.loaded.beside()
+    }
+
+    fn pass_over(&self, examples: usize) {
+        self.loaded.pass_over(examples);
+    }
+
     fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
         let mut all = Vec::with_capacity(examples.len());
-        for examples in examples.chunks(self.at_once().max(1)) {
+        for examples in examples.chunks((self.at_once() * self.beside()).max(1)) {
             self.teller.go_on();
             all.extend(self.loaded.run_several(examples)?);
         }

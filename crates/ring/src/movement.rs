@@ -408,9 +408,18 @@ fn plane<T: Copy>(x: &[T], from: usize, out: &mut [T], to: usize, rows: Axis, in
     }
     for r0 in (0..rows.len).step_by(TILE) {
         for c0 in (0..inner.len).step_by(TILE) {
+            let width = TILE.min(inner.len - c0);
             for r in r0..rows.len.min(r0 + TILE) {
-                for c in c0..inner.len.min(c0 + TILE) {
-                    out[to + r * rows.to + c * inner.to] = x[source(r, c)];
+                let line = &mut out[to + r * rows.to + c0 * inner.to..];
+                let places = line.iter_mut().step_by(inner.to.max(1)).take(width);
+                match usize::try_from(inner.from) {
+                    Ok(distance) if distance > 0 => {
+                        places.zip(x[source(r, c0)..].iter().step_by(distance)).for_each(|(to, &v)| *to = v);
+                    }
+                    // Backwards, or the same one each time.
+                    Ok(_) | Err(_) => {
+                        places.enumerate().for_each(|(c, to)| *to = x[source(r, c0 + c)]);
+                    }
                 }
             }
         }

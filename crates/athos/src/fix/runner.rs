@@ -53,13 +53,23 @@ pub trait LoadedProgram {
         1
     }
 
-    /// Runs it on the inputs of several examples, and returns the outputs of each.
+    /// How many times as many run beside each other, on threads of their own.
+    fn beside(&self) -> usize {
+        1
+    }
+
+    /// Runs it on the inputs of several examples, and returns the outputs of each: so many at once as that is best, one
+    /// group after another or beside each other, which changes no answer.
     ///
     /// # Errors
     /// What failed.
     fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
         examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect()
     }
+
+    /// Passes over so many examples, a multiple of those that are run at once: what is run then is rounded as it would be
+    /// after them. Where all runs are rounded in the same way, there is nothing to do.
+    fn pass_over(&self, examples: usize);
 
     /// Runs it on inputs (in order), and returns its outputs, in order. `observe` sees every value
     /// that a step computes, as signed integers.

@@ -5,6 +5,13 @@
 //! program will be off must see that.
 
 use cryptflow_ring::Prf;
+use rayon::prelude::*;
+
+/// Elements whose words are drawn together: they stay in the first cache.
+const CHUNK: usize = 512;
+
+/// Elements from which on several threads pay.
+const MANY: usize = 1 << 16;
 
 /// How what is shifted out is rounded.
 #[derive(Clone)]
@@ -35,13 +42,13 @@ impl Rounding {
     pub(super) fn shift(&mut self, z: &mut [i64], shift: u32) {
         match self {
             Rounding::OfShares(draws) if (1..63).contains(&shift) => {
-                let low = |word: u64| i128::from(word & ((2 << shift) - 1));
-                let half = (1i128 << shift) - 2;
-                let pairs = draws.pairs(z.len());
-                for (z, [first, dealt]) in z.iter_mut().zip(pairs) {
-                    let lost = low(first) + low(dealt & !1);
-                    *z = (((2 * i128::from(*z) + half - lost) >> (shift + 1)) + 1) as i64;
-                }
+                let low = |word: u64| word & ((2 << shift) - 1);
+                let (below, half) = ((1i64 << shift) - 1, (1i64 << (shift - 1)) - 1);
+                draws.beside(z, |z, _, [first, dealt]| {
+                    // Half of what is lost of twice the sum, which is no more than a word has.
+                    let lost = (low(first) + low(dealt & !1)).div_ceil(2) as i64;
+                    *z = (*z >> shift) + (((*z & below) + half - lost) >> shift) + 1;
+                });
             }
             Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
         }
@@ -51,14 +58,15 @@ impl Rounding {
     pub(super) fn shift_public(&mut self, z: &mut [i64], factors: &[u64], shift: u32) {
         match self {
             Rounding::OfShares(draws) if (1..63).contains(&shift) => {
-                let pairs = draws.pairs(z.len());
-                for ((z, &factor), [word, _]) in z.iter_mut().zip(factors.iter().cycle()).zip(pairs) {
+                let of = |at: usize| factors.get(at % factors.len().max(1)).copied().unwrap_or(0);
+                draws.beside(z, |z, at, [word, _]| {
+                    let factor = of(at);
                     // A share is a multiple of the factor.
                     let step = if factor == 0 { 1 << shift } else { factor & factor.wrapping_neg() };
                     let lost = i128::from(word & ((1 << shift) - 1) & !(step - 1));
                     let half = i128::from((1u64 << shift).saturating_sub(step));
                     *z = ((i128::from(*z) + half - lost) >> shift) as i64;
-                }
+                });
             }
             Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
         }
@@ -66,12 +74,22 @@ impl Rounding {
 }
 
 impl Draws {
-    /// Two words for each element.
-    fn pairs(&mut self, len: usize) -> Vec<[u64; 2]> {
-        let mut words = vec![0; 2 * len];
-        self.prf.fill_words(self.streams, 0, &mut words);
+    /// Calls `f` with each element, its place and two words.
+    fn beside(&mut self, z: &mut [i64], f: impl Fn(&mut i64, usize, [u64; 2]) + Sync) {
+        let (prf, stream) = (&self.prf, self.streams);
         self.streams += 1;
-        words.as_chunks::<2>().0.to_vec()
+        let of_chunk = |(chunk, z): (usize, &mut [i64])| {
+            let (mut words, first) = ([0; 2 * CHUNK], chunk * CHUNK);
+            let words = &mut words[..2 * z.len()];
+            prf.fill_words(stream, 2 * first as u64, words);
+            for ((at, z), &pair) in z.iter_mut().enumerate().zip(words.as_chunks::<2>().0) {
+                f(z, first + at, pair);
+            }
+        };
+        match z.len() {
+            0..MANY => z.chunks_mut(CHUNK).enumerate().for_each(of_chunk),
+            _ => z.par_chunks_mut(CHUNK).enumerate().for_each(of_chunk),
+        }
     }
 }
 

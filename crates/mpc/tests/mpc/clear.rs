@@ -1,10 +1,11 @@
 //! The plaintext reference: its results by hand, and its checks at every bound and one beyond.
 
+use cryptflow_mpc::clear::shifted_as_shares;
 use cryptflow_mpc::{Clear, ClearValue, Error, Operand, Operands, Owner, Party, Protocol};
 use cryptflow_operation::{
     Activation, Linear, LinearTerm, MaxPool, Operation, Rectifier, ScalePublic, SumPool, WeightId,
 };
-use cryptflow_ring::{LinearMap, Movement, Window};
+use cryptflow_ring::{LinearMap, Movement, Prf, Window};
 
 fn value(x: &[i64], bits: u32) -> ClearValue {
     ClearValue::from_signed(x, bits)
@@ -80,6 +81,27 @@ fn linear_rounds_half_up_and_lands_in_the_smaller_ring() {
                 "{x} * {w} >> {shift}"
             );
         }
+    }
+}
+
+#[test]
+fn shares_of_any_sum_are_shifted_as_the_formula_says() {
+    let seed = [7; 16];
+    let sums: Vec<i64> = [0, 1, -1, 2, 12_345_678_901, i64::MAX, i64::MIN, i64::MAX - 1, 1 << 62, -(1 << 62)]
+        .into_iter()
+        .chain((0..2000).map(|i| i * 0x1234_5678_9abc - (1 << 50)))
+        .collect();
+    let mut words = vec![0; 2 * sums.len()];
+    Prf::new(seed).fill_words(0, 0, &mut words);
+    for shift in 1..63 {
+        let low = |word: u64| i128::from(word & ((2 << shift) - 1));
+        // Twice the sum is shared three ways; what each share loses is lost.
+        let shifted = |(&z, words): (&i64, &[u64])| {
+            let lost = low(words[0]) + low(words[1] & !1);
+            (((2 * i128::from(z) + (1i128 << shift) - 2 - lost) >> (shift + 1)) + 1) as i64
+        };
+        let expected: Vec<i64> = sums.iter().zip(words.chunks(2)).map(shifted).collect();
+        assert_eq!(shifted_as_shares(&sums, shift, seed), expected, "a shift by {shift}");
     }
 }
 

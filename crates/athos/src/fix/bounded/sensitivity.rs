@@ -15,6 +15,7 @@
 
 use cryptflow_graph::gradient::backward_to_weights;
 use cryptflow_graph::{Array, Graph, Node, NodeId, Op};
+use rayon::prelude::*;
 
 use super::examples::Examples;
 use crate::fix::decides;
@@ -58,17 +59,31 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
     let mut squares = [vec![0.0f64; graph.nodes.len()], Vec::new()];
     let mut of_weights = vec![0.0f64; graph.nodes.len()];
     let mut signs = Signs(0x9e37_79b9_7f4a_7c15);
+    // All signs in the order of the examples, however their walks lie in time.
+    let mut begun = Vec::with_capacity(walked.len());
     for &index in &walked {
         let Some(inputs) = examples.inputs.get(index) else { continue };
         let starts =
             [examples.tolerances(graph, &mut || signs.next()), decisions(graph, inputs, &mut signs, index)?];
-        for (starts, squares) in starts.iter().zip(&mut squares).filter(|(starts, _)| !starts.is_empty()) {
+        begun.push((index, inputs, starts));
+    }
+    let walk = |(index, inputs, starts): &(usize, &Vec<Array>, [Starts; 2])| {
+        let mut sums = [const { Sums::NONE }; 2];
+        for (starts, sums) in starts.iter().zip(&mut sums).filter(|(starts, _)| !starts.is_empty()) {
+            let Sums { values, weights } = sums;
+            let mut observe = |id: NodeId, _: &Array, gradient: &Array| values.push((id, squared(gradient)));
+            let mut of_weights = |id: NodeId, gradient: &Array| weights.push((id, squared(gradient)));
+            backward_to_weights(graph, inputs, starts, &mut observe, &mut of_weights)
+                .map_err(|error| FixError::Example { index: *index, error: error.into() })?;
+        }
+        Ok(sums)
+    };
+    for sums in begun.par_iter().map(walk).collect::<Result<Vec<_>, FixError>>()? {
+        for (sums, squares) in sums.into_iter().zip(&mut squares).filter(|(sums, _)| !sums.values.is_empty())
+        {
             squares.resize(graph.nodes.len(), 0.0);
-            let sum = |gradient: &Array| gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
-            let mut observe = |id: NodeId, _: &Array, gradient: &Array| squares[id.0] += sum(gradient);
-            let mut weights = |id: NodeId, gradient: &Array| of_weights[id.0] += sum(gradient);
-            backward_to_weights(graph, inputs, starts, &mut observe, &mut weights)
-                .map_err(|error| FixError::Example { index, error: error.into() })?;
+            sums.values.into_iter().for_each(|(id, sum)| squares[id.0] += sum);
+            sums.weights.into_iter().for_each(|(id, sum)| of_weights[id.0] += sum);
         }
     }
     let bits = |(node, sum): (&Node, f64)| {
@@ -86,13 +101,25 @@ pub(crate) fn needs(graph: &Graph, examples: &Examples, multiplications: u64) ->
     })
 }
 
+/// Where a walk begins, and with which gradients.
+type Starts = Vec<(NodeId, Array)>;
+
+/// Sums of the squares of gradients, as a walk comes by.
+struct Sums {
+    values: Vec<(NodeId, f64)>,
+    weights: Vec<(NodeId, f64)>,
+}
+
+impl Sums {
+    const NONE: Sums = Sums { values: Vec::new(), weights: Vec::new() };
+}
+
+fn squared(gradient: &Array) -> f64 {
+    gradient.data.iter().map(|&g| f64::from(g).powi(2)).sum()
+}
+
 /// Where a value decides: a comparison does not change with its operands, nor does what rounds.
-fn decisions(
-    graph: &Graph,
-    inputs: &[Array],
-    signs: &mut Signs,
-    index: usize,
-) -> Result<Vec<(NodeId, Array)>, FixError> {
+fn decisions(graph: &Graph, inputs: &[Array], signs: &mut Signs, index: usize) -> Result<Starts, FixError> {
     let mut watched = vec![false; graph.nodes.len()];
     // What an output chooses, the client does.
     let chosen = |i: usize| graph.outputs.contains(&NodeId(i)) && matches!(graph.nodes[i].op, Op::Order(_));

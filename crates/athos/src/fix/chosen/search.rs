@@ -17,6 +17,7 @@
 //! (see [`super::headroom`]): weights lose precision, in each layer as much as its results can bear beside their own rounding.
 
 use std::cmp::Ordering;
+use std::rc::{Rc, Weak};
 
 use crate::fix::bounded::Bounded;
 use crate::fix::bounded::agreement::Agreement;
@@ -26,6 +27,7 @@ use crate::fix::options::{
     Accuracy, CompileOptions, DEFAULT_SCALE, Ring, Scale, WEIGHT_BITS, WORST_CASE_WEIGHT_BITS,
 };
 use crate::fix::planned::Planner;
+use crate::fix::planned::plan::Plan;
 use crate::fix::planned::rounding::Rounding;
 use crate::fix::progress::Progress;
 use crate::fix::{Defect, FixError};
@@ -77,6 +79,8 @@ pub(crate) struct Touchstone<'a> {
     pub(crate) draws: usize,
     /// Whether the runs go on where one has shown that the program does not agree.
     pub(crate) to_the_end: bool,
+    /// What a run of each has shown of the same program, where that is known: it need not be made again.
+    pub(crate) known: Option<Agreement>,
 }
 
 /// Makes the program, runs it on the examples, and says how far it is from the float model.
@@ -183,12 +187,13 @@ fn by_trials(
         examples.hardest(usize::try_from(affordable).unwrap_or(MOST_EXAMPLES).clamp(2, MOST_EXAMPLES));
     let work = first.work().saturating_mul(hardest.len() as u64);
     let draws = (BUDGET_OF_DRAWS / work.max(1)).clamp(*DRAWS.start(), *DRAWS.end()) as usize;
-    let touchstone = Touchstone { examples, indices: &hardest, draws: 1, to_the_end: false };
+    let touchstone = Touchstone { examples, indices: &hardest, draws: 1, to_the_end: false, known: None };
     let scales = match options.accuracy {
         Accuracy::Exact => SCALES,
         Accuracy::Labels => SCALES_OF_LABELS,
     };
-    let mut search = Search { planner, touchstone, scales, draws, try_out, progress, trials: Vec::new() };
+    let (singles, trials) = (Vec::new(), Vec::new());
+    let mut search = Search { planner, touchstone, scales, draws, try_out, progress, singles, trials };
     let mut choice = Choice {
         scale: options.scale.first(),
         ring_bits: options.ring.first(),
@@ -276,7 +281,16 @@ struct Search<'a> {
     draws: usize,
     try_out: Try<'a>,
     progress: &'a mut dyn FnMut(Progress),
+    /// What a run of each example showed of programs.
+    singles: Vec<Single>,
     trials: Vec<Trial>,
+}
+
+/// What a run of each example showed of the program that a choice makes of a plan.
+struct Single {
+    plan: Weak<Plan>,
+    choice: Choice,
+    agreement: Agreement,
 }
 
 impl Search<'_> {
@@ -302,7 +316,16 @@ impl Search<'_> {
     fn tried(&mut self, choice: Choice, touchstone: Touchstone<'_>) -> Result<Agreement, FixError> {
         let chosen = self.planner.plan(choice.scale).and_then(|plan| Chosen::new(plan, choice));
         let ring_bits = chosen.as_ref().map_or(choice.ring_bits, |chosen| chosen.ring_bits);
-        let result = chosen.and_then(|chosen| (self.try_out)(&chosen, &touchstone));
+        let result = chosen.and_then(|chosen| {
+            let plan = Rc::downgrade(&chosen.plan);
+            let same = |single: &&Single| single.choice == choice && single.plan.ptr_eq(&plan);
+            let known = self.singles.iter().find(same).map(|single| single.agreement);
+            let agreement = (self.try_out)(&chosen, &Touchstone { known, ..touchstone })?;
+            if touchstone.draws == 1 && agreement.examples == touchstone.indices.len() {
+                self.singles.push(Single { plan, choice, agreement });
+            }
+            Ok(agreement)
+        });
         let trial = Trial { choice, ring_bits, draws: touchstone.draws, result: result.clone() };
         (self.progress)(trial.progress());
         self.trials.push(trial);

@@ -25,18 +25,31 @@ pub(crate) fn compare(
 ) -> Result<Agreement, FixError> {
     let outside = Outside { digits: with.examples.digits(), ..Outside::default() };
     let Quantised { program, weights, .. } = quantise(chosen, "trial", &outside)?;
-    let mut agreement = Agreement::default();
     let loaded = runner.load(&program, Cow::Owned(weights))?;
-    let turns: Vec<usize> = with.indices.repeat(with.draws);
-    for indices in turns.chunks(loaded.at_once().max(1)) {
-        let inputs = |&index: &usize| integers(&program, &with.examples.inputs[index]);
-        let all = loaded.run_several(&indices.iter().map(inputs).collect::<Vec<_>>())?;
-        for (&index, outputs) in indices.iter().zip(&all) {
-            with.examples.add_to(&mut agreement, index, outputs, &program);
-        }
+    let at_once = loaded.at_once().max(1);
+    let mut turns: Vec<usize> = with.indices.repeat(with.draws);
+    let mut agreement = Agreement::default();
+    // What single runs showed, those of several begin with.
+    if let Some(known) = with.known.filter(|known| known.examples.is_multiple_of(at_once)) {
+        loaded.pass_over(known.examples);
+        turns.drain(..known.examples.min(turns.len()));
+        agreement = known;
+    }
+    for indices in turns.chunks(at_once * loaded.beside().max(1)) {
         // The others will not make it agree.
         if !agreement.holds() && !with.to_the_end {
             break;
+        }
+        let inputs = |&index: &usize| integers(&program, &with.examples.inputs[index]);
+        let all = loaded.run_several(&indices.iter().map(inputs).collect::<Vec<_>>())?;
+        for (indices, all) in indices.chunks(at_once).zip(all.chunks(at_once)) {
+            for (&index, outputs) in indices.iter().zip(all) {
+                with.examples.add_to(&mut agreement, index, outputs, &program);
+            }
+            // Beside each other or not, as many are judged.
+            if !agreement.holds() && !with.to_the_end {
+                break;
+            }
         }
     }
     Ok(agreement)

@@ -123,7 +123,10 @@ pub fn share<D: Definition + Sync>(
     let inputs = scenario.inputs(secret);
     let values = inputs.iter().map(|x| three(owner.share_value(x)?)).collect::<Result<_, _>>()?;
     let weights = scenario.weights(secret);
-    let weights = weights.iter().map(|w| three(owner.share_weight(w)?)).collect::<Result<_, _>>()?;
+    let weights = weights
+        .iter()
+        .map(|w| three(owner.share_weight(w, scenario.ring_bits())?))
+        .collect::<Result<_, _>>()?;
     Ok(Parts { values, weights })
 }
 

@@ -16,7 +16,7 @@ use cryptflow_party::messages::{
 };
 use cryptflow_party::profile::Profile;
 use cryptflow_party::supported;
-use cryptflow_program::Program;
+use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Breaker, Link, LinkMeter};
 use serde_bytes::ByteBuf;
@@ -31,7 +31,7 @@ pub struct Client<'a> {
     links: Vec<Link>,
     breaker: Breaker,
     owner: Box<dyn Owner>,
-    program: &'a Program,
+    program: &'a Checked,
     protocol: ProtocolName,
     edition: Edition,
     /// Batches that may run at once.
@@ -108,7 +108,7 @@ impl<'a> Client<'a> {
     /// A party is gone or does not agree.
     pub fn begin(
         links: Vec<Link>,
-        program: &'a Program,
+        program: &'a Checked,
         protocol: ProtocolName,
     ) -> Result<Client<'a>, SessionError> {
         Client::begin_as(links, program, Manifest::new(program, protocol)?)
@@ -120,7 +120,7 @@ impl<'a> Client<'a> {
     /// An evaluator is gone, does not agree, or has no such runs.
     pub fn begin_dealt(
         links: Vec<Link>,
-        program: &'a Program,
+        program: &'a Checked,
         protocol: ProtocolName,
         deployment: [u8; 32],
     ) -> Result<Client<'a>, SessionError> {
@@ -134,12 +134,12 @@ impl<'a> Client<'a> {
     /// A party is gone or does not agree.
     pub fn begin_as(
         links: Vec<Link>,
-        program: &'a Program,
+        program: &'a Checked,
         manifest: Manifest,
     ) -> Result<Client<'a>, SessionError> {
         supported(manifest.protocol, program)?;
         let mut client = Client::over(links, program, &manifest, false)?;
-        let json = serde_json::to_string(program).map_err(Obstacle::from)?;
+        let json = serde_json::to_string::<Program>(program).map_err(Obstacle::from)?;
         client.most = client.attempt(|client| {
             client.tell(&Request::Setup { manifest, program: json })?;
             client.await_ready()
@@ -155,7 +155,7 @@ impl<'a> Client<'a> {
     /// A party is gone or does not agree.
     pub fn join(
         links: Vec<Link>,
-        program: &'a Program,
+        program: &'a Checked,
         manifest: &Manifest,
         attested: bool,
     ) -> Result<Client<'a>, SessionError> {
@@ -178,7 +178,7 @@ impl<'a> Client<'a> {
 
     fn over(
         links: Vec<Link>,
-        program: &'a Program,
+        program: &'a Checked,
         manifest: &Manifest,
         attested: bool,
     ) -> Result<Client<'a>, SessionError> {
@@ -242,8 +242,8 @@ impl<'a> Client<'a> {
         check("weight", shapes, weights)?;
         self.attempt(|client| {
             let mut shared = client.nothing();
-            for weight in weights {
-                add(&mut shared, client.owner.share_weight(words(weight))?);
+            for (weight, bits) in weights.iter().zip(shared_in(client.program, client.edition)) {
+                add(&mut shared, client.owner.share_weight(words(weight), bits)?);
             }
             let told = commit(client.protocol, &shared)?;
             client.hand_out(shared, told, |told| Request::Weights { told })?;
@@ -572,6 +572,17 @@ fn add(shared: &mut [Vec<Vec<u8>>], parts: Vec<Vec<u8>>) {
 }
 
 /// Signed integers in two's complement.
+/// Bits of the ring in which each weight is shared: those that its steps need, or those of the program, where a party reads
+/// no other parts.
+pub(crate) fn shared_in(program: &Checked, edition: Edition) -> Vec<u32> {
+    match edition {
+        Edition::Six | Edition::Seven | Edition::Eight | Edition::Nine => {
+            vec![program.ring_bits; program.weights.len()]
+        }
+        Edition::Ten => program.weight_rings(),
+    }
+}
+
 pub(crate) fn words(x: &[i64]) -> &[u64] {
     bytemuck::cast_slice(x)
 }

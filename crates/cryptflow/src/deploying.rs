@@ -14,15 +14,16 @@ use std::time::{Duration, Instant};
 use cryptflow_party::code::Code;
 use cryptflow_party::commitments::{Told, commit};
 use cryptflow_party::deployment::Deployment;
+use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, PIECE, held, ready, say, versions};
 use cryptflow_party::holding::Held;
 use cryptflow_party::messages::SessionError;
 use cryptflow_party::versions::Kept;
-use cryptflow_program::Program;
+use cryptflow_program::{Checked, Program};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::tls::Channel;
 
-use crate::client::words;
+use crate::client::{shared_in, words};
 use crate::deployed::only;
 use crate::error::{Error, Result};
 use crate::remote::{GRACE, Site, all};
@@ -108,28 +109,21 @@ impl Site {
     pub fn deploy(
         &self,
         name: &str,
-        program: &Program,
+        program: &Checked,
         weights: &[Vec<i64>],
         protocol: ProtocolName,
         replace: bool,
         progress: Progress<'_>,
     ) -> Result<Changed> {
         self.fits(protocol)?;
-        let owner = protocol.owner(program.ring_bits);
-        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.facts().parties];
-        for weight in weights {
-            for (parts, part) in parts.iter_mut().zip(owner.share_weight(words(weight)).map_err(Error::new)?)
-            {
-                parts.push(part);
-            }
-        }
+        let mut alone = self.alone(name)?;
+        let parts = alone.share(program, weights, protocol)?;
         let told = commit(protocol, &parts)?;
         let commitments = told.first().map(|told| told.commitments.clone()).unwrap_or_default();
-        let program = serde_json::to_string(program).map_err(Error::new)?;
+        let program = serde_json::to_string::<Program>(program).map_err(Error::new)?;
         let deployment = Deployment { name: name.into(), program, protocol, commitments };
         let total: u64 = parts.iter().flatten().map(|part| part.len() as u64).sum();
         let (arrived, silence) = (AtomicU64::new(0), self.config().session.deadline.saturating_add(GRACE));
-        let alone = self.alone(name)?;
         let generation = alone.standing.next();
         alone.change(generation, Some(deployment.digest()), |index, channel, together| {
             let (Some(Told { salts, .. }), Some(parts)) = (told.get(index), parts.get(index)) else {
@@ -228,6 +222,33 @@ impl Site {
 }
 
 impl Alone<'_> {
+    /// Shares weights as all parties read them, who are told meanwhile that the client is there: each party's parts.
+    fn share(
+        &mut self,
+        program: &Checked,
+        weights: &[Vec<i64>],
+        protocol: ProtocolName,
+    ) -> Result<Vec<Vec<Vec<u8>>>> {
+        let owner = protocol.owner(program.ring_bits);
+        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); protocol.facts().parties];
+        // All parties were greeted just now.
+        let spoken = (0..self.channels.len()).map(|party| self.site.spoken(party).unwrap_or(Edition::OLDEST));
+        let edition = spoken.min().unwrap_or(Edition::OLDEST);
+        let mut heard = Instant::now();
+        for (weight, bits) in weights.iter().zip(shared_in(program, edition)) {
+            let shared = owner.share_weight(words(weight), bits).map_err(Error::new)?;
+            parts.iter_mut().zip(shared).for_each(|(parts, part)| parts.push(part));
+            if heard.elapsed() >= STILL {
+                heard = Instant::now();
+                for channel in &mut self.channels {
+                    channel.extend(heard + self.site.config().session.deadline.saturating_add(GRACE));
+                    say(channel, &Ask::Still).and_then(|()| ready(channel))?;
+                }
+            }
+        }
+        Ok(parts)
+    }
+
     /// Has the parties give up what is older than what all of them have.
     fn settle(&mut self) -> Result<()> {
         let common = self.standing.settled();

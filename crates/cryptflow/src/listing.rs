@@ -1,7 +1,7 @@
 //! What a compiled model does, layer by layer, and what it costs.
 
 use cryptflow_engine::{Estimate, estimate, input_check, masked_anew, truncations};
-use cryptflow_mpc::Cost;
+use cryptflow_mpc::{Cost, CostModel};
 use cryptflow_party::commitments;
 use cryptflow_program::{Checked, Demand, Input, Output, demand, digest, guard, liveness};
 use cryptflow_protocols::ProtocolName;
@@ -48,6 +48,8 @@ pub struct Totals {
     pub steps: usize,
     /// Elements of all weights.
     pub parameters: u64,
+    /// Bytes of each party's parts of all weights, by its index: what whoever shares them sends it.
+    pub weight_bytes: Vec<u64>,
     /// Multiply-accumulate operations.
     pub macs: u64,
     /// Elements that are alive at one time, at most.
@@ -162,6 +164,7 @@ pub fn listing<'a>(
     let totals = Totals {
         steps: layers.len(),
         parameters: program.weights.iter().map(|w| w.shape.iter().product::<usize>() as u64).sum(),
+        weight_bytes: weight_bytes(program, costs.as_ref()),
         macs: layers.iter().map(|l| l.macs).sum(),
         peak_elements: liveness::peak_elements(program),
         memory,
@@ -194,6 +197,17 @@ pub fn listing<'a>(
         forecast: None,
         report,
     })
+}
+
+/// Bytes of each party's parts of all weights.
+fn weight_bytes(program: &Checked, costs: &dyn CostModel) -> Vec<u64> {
+    let mut all = Vec::new();
+    for (weight, bits) in program.weights.iter().zip(program.weight_rings()) {
+        let parts = costs.weight(weight.shape.iter().product(), program.ring_bits, bits);
+        all.resize(parts.len(), 0);
+        all.iter_mut().zip(parts).for_each(|(all, part)| *all += part);
+    }
+    all
 }
 
 /// What the steps of the guard take.

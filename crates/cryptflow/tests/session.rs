@@ -10,7 +10,7 @@ use cryptflow_party as party;
 use cryptflow_party::commitments::commit;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
-use cryptflow_program::{repeat, validate};
+use cryptflow_program::{VERSION, repeat, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
@@ -34,6 +34,7 @@ fn parties(mesh: Mesh) -> (Vec<Link>, Vec<JoinHandle<Result<(), SessionError>>>)
 #[test]
 fn answers_are_right_in_every_protocol() {
     let (program, weights) = common::program();
+    let program = validate(program).unwrap();
     let rows = common::rows(6);
     let meshes: [(&str, Mesh); 2] = [("local", local::mesh), ("tcp", cryptflow_wire::tcp::mesh_on_loopback)];
     for (name, mesh) in meshes {
@@ -73,6 +74,7 @@ fn answers_are_right_in_every_protocol() {
 #[test]
 fn a_batch_is_handed_in_while_another_runs() {
     let (program, weights) = common::program();
+    let program = validate(program).unwrap();
     let rows = common::rows(8 * common::BATCH);
     let (links, handles) = parties(cryptflow_wire::tcp::mesh_on_loopback);
     let client = Client::begin(links, &program, ProtocolName::Mirror).unwrap();
@@ -167,7 +169,11 @@ fn numbers_of_batches_that_no_party_takes() {
             let mut shared = vec![Vec::new(); 3];
             for tensor in tensors {
                 let words: Vec<u64> = tensor.iter().map(|&v| v as u64).collect();
-                let parts = if weights { owner.share_weight(&words) } else { owner.share_value(&words) };
+                let parts = if weights {
+                    owner.share_weight(&words, program.ring_bits)
+                } else {
+                    owner.share_value(&words)
+                };
                 shared.iter_mut().zip(parts.unwrap()).for_each(|(shared, part)| shared.push(part));
             }
             (commit(protocol, &shared).unwrap(), shared)
@@ -205,9 +211,20 @@ fn everybody_hears_of_a_failure() {
         let (mut program, mut weights) = common::program();
         change(&mut program, &mut weights);
         let (links, handles) = parties(local::mesh);
-        let result =
-            Client::begin(links, &program, ProtocolName::Clear).and_then(|client| client.deploy(&weights));
-        let error = result.unwrap_err().to_string();
+        let error = match validate(program.clone()) {
+            Ok(program) => Client::begin(links, &program, ProtocolName::Clear)
+                .and_then(|client| client.deploy(&weights))
+                .unwrap_err()
+                .to_string(),
+            // No client of ours says that.
+            Err(_) => {
+                let text = serde_json::to_string(&program).unwrap();
+                let manifest = Manifest::new(&program, ProtocolName::Clear).unwrap();
+                let setup = Request::Setup { manifest, program: text };
+                links.iter().for_each(|link| link.send(postcard::to_stdvec(&setup).unwrap()).unwrap());
+                links[0].recv_any(1000).unwrap_err().to_string()
+            }
+        };
         assert!(error.contains(expected), "{error}\nnot: {expected}");
         for handle in handles {
             assert!(handle.join().unwrap().is_err());
@@ -230,7 +247,7 @@ fn a_party_that_fails_says_why() {
         for (i, w) in weights.iter().enumerate() {
             let mut words = words(w);
             words.resize(words.len() + if i == 0 { 2 } else { 0 }, 0);
-            let parts = owner.share_weight(&words).unwrap();
+            let parts = owner.share_weight(&words, program.ring_bits).unwrap();
             shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
         }
         let input = owner.share_value(&[0; 4 * common::BATCH]).unwrap();
@@ -274,7 +291,7 @@ fn parties_that_were_told_of_different_weights_compute_nothing() {
         let mut shared = vec![Vec::new(); 3];
         for weight in &weights {
             let words: Vec<u64> = weight.iter().map(|&v| v as u64).collect();
-            let parts = owner.share_weight(&words).unwrap();
+            let parts = owner.share_weight(&words, program.ring_bits).unwrap();
             shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
         }
         let told = commit(protocol, &shared).unwrap();
@@ -310,7 +327,7 @@ fn batches_that_do_not_belong_here() {
     let mut shared = vec![Vec::new(); 3];
     for weight in &weights {
         let words: Vec<u64> = weight.iter().map(|&v| v as u64).collect();
-        let parts = owner.share_weight(&words).unwrap();
+        let parts = owner.share_weight(&words, program.ring_bits).unwrap();
         shared.iter_mut().zip(parts).for_each(|(shared, part)| shared.push(part));
     }
     let weights_told = commit(protocol, &shared).unwrap();
@@ -345,9 +362,60 @@ fn batches_that_do_not_belong_here() {
     }
 }
 
+/// A session of messages up to version 9 has its weights in the program's ring, as older parties read them; both give the
+/// same, and take what the formula says.
+#[test]
+fn weights_are_shared_in_the_ring_that_their_steps_need() {
+    let (mut program, weights) = common::program();
+    // What the second layer reads is in a ring of 40 bits, the program's has 64.
+    program.version = VERSION;
+    program.values[2].ring = Some(40);
+    let program = validate(program).unwrap();
+    assert_eq!(program.weight_rings(), [64, 64, 40]);
+    let rows = common::rows(common::BATCH);
+    let input = fixed::encode(&rows.concat(), common::SCALE);
+    let expected: Vec<f32> = rows.iter().flat_map(common::expected).collect();
+    for &protocol in ProtocolName::ALL {
+        let costs = protocol.costs(program.ring_bits, None);
+        let parts = |rings: &[u32]| -> Vec<u64> {
+            let each = program.weights.iter().zip(rings);
+            let each = each.map(|(w, bits)| costs.weight(w.shape.iter().product(), 64, *bits));
+            each.fold(vec![0; 3], |all, part| all.iter().zip(part).map(|(a, b)| a + b).collect())
+        };
+        let said = [parts(&[64; 3]), parts(&program.weight_rings())];
+        if protocol == ProtocolName::Mirror {
+            // Two parts of 9 elements, 24 bits less each.
+            assert_eq!(said.each_ref().map(|said| said.iter().sum::<u64>()), [2 * 240 + 96, 2 * 213 + 96]);
+        }
+        let sent = [Edition::Nine, Edition::Ten].map(|edition| {
+            let (links, handles) = parties(local::mesh);
+            let manifest =
+                Manifest { version: edition.number(), ..Manifest::new(&program, protocol).unwrap() };
+            let client = Client::begin_as(links, &program, manifest).unwrap();
+            let before = client.meters();
+            client.deploy(&weights).unwrap();
+            let meters = client.meters();
+            let sent: Vec<u64> =
+                meters.iter().zip(before).map(|(m, b)| m.sent_bytes - b.sent_bytes).collect();
+            let outputs = client.infer(std::slice::from_ref(&input), &mut |_| ()).unwrap().of_one().unwrap();
+            let logits = fixed::decode(&outputs[0], common::SCALE);
+            let far = logits.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 16.0 / 4096.0);
+            assert!(!far, "{protocol}, {edition}: {logits:?}, {expected:?}");
+            client.finish().unwrap();
+            handles.into_iter().for_each(|handle| handle.join().unwrap().unwrap());
+            sent
+        });
+        for party in 0..3 {
+            let saved = said[0][party] - said[1][party];
+            assert_eq!(sent[0][party] - sent[1][party], saved, "{protocol}, P{party}");
+        }
+    }
+}
+
 #[test]
 fn a_client_that_goes_frees_the_parties() {
     let (program, weights) = common::program();
+    let program = validate(program).unwrap();
     let (links, handles) = parties(local::mesh);
     let client = Client::begin(links, &program, ProtocolName::Mirror).unwrap();
     client.deploy(&weights).unwrap();
@@ -370,6 +438,7 @@ fn parties_that_were_asked_for_different_things_run_nothing() {
     let [a, b, c] = <[Link; 3]>::try_from(links).ok().unwrap();
     let (spare, _kept) = local::pair(LinkOptions::default()).unwrap();
     let begin = |links: Vec<Link>, program: cryptflow_program::Program| {
+        let program = validate(program).unwrap();
         thread::spawn(move || Client::begin(links, &program, ProtocolName::Clear).map(|_| ()).unwrap_err())
     };
     let (spare2, _kept2) = local::pair(LinkOptions::default()).unwrap();

@@ -6,6 +6,7 @@ use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
 use cryptflow_operation::{Bounds, Operation};
 use cryptflow_ring::pack::packed_len;
 
+use crate::share::weight_parts;
 use crate::tuning::{Tuning, cut};
 
 /// What Mirror's operations cost under a tuning.
@@ -48,6 +49,10 @@ impl MirrorCosts {
 impl CostModel for MirrorCosts {
     fn input(&self, len: usize, ring_bits: u32) -> Layout {
         Layout { len, bits: ring_bits }
+    }
+
+    fn weight(&self, len: usize, ring_bits: u32, bits: u32) -> Vec<u64> {
+        weight_parts(len, ring_bits, bits).to_vec()
     }
 
     fn input_ahead(&self, len: usize, ring_bits: u32) -> Cost {

@@ -7,7 +7,7 @@ use cryptflow_ring::Words;
 use cryptflow_wire::Links;
 
 use crate::mirror::{PARTIES, variant};
-use crate::share::{Part, SEED, difference, mirrored, read_part};
+use crate::share::{Part, SEED, difference, mirrored, read_weight};
 use crate::{Mirror, MirrorCosts, MirrorOwner, Tuning};
 
 /// Mirror, as a protocol that can be chosen.
@@ -50,9 +50,9 @@ impl Definition for MirrorDefinition {
         bits: u32,
     ) -> Result<Option<Words>, Error> {
         let bits = bits.min(ring_bits);
-        let part = read_part(name, part, party == Party::P2, len, ring_bits)?;
+        let (part, from) = read_weight(name, part, party == Party::P2, len, [ring_bits, bits])?;
         Ok(Some(match part {
-            Part::Evaluator(seed, m) => mirrored(&seed, m, len, [ring_bits, bits]),
+            Part::Evaluator(seed, m) => mirrored(&seed, m, len, [from, bits]),
             Part::Dealer(seeds) => difference(&seeds, len, bits),
         }))
     }

@@ -11,7 +11,7 @@ use cryptflow_wire::Links;
 use crate::MirrorDefinition;
 use crate::session::Session;
 use crate::share::{
-    Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part, unpacked,
+    Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part, read_weight, unpacked,
 };
 use crate::tuning::Tuning;
 
@@ -92,9 +92,10 @@ impl Protocol for Mirror {
         part: Vec<u8>,
         bits: u32,
     ) -> Result<MirroredWeight, Error> {
-        let from = self.session.ring_bits;
-        let bits = bits.min(from);
-        let part = match read_part(name, &part, self.session.is_dealer(), len, from)? {
+        let ring = self.session.ring_bits;
+        let bits = bits.min(ring);
+        let (part, from) = read_weight(name, &part, self.session.is_dealer(), len, [ring, bits])?;
+        let part = match part {
             Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits])),
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds, bits))),
         };

@@ -165,26 +165,40 @@ fn part(seed: &[u8; SEED], words: &[u64], bits: u32) -> Vec<u8> {
 }
 
 impl MirrorOwner {
-    fn share_with(&self, x: &[u64], seed0: &[u8; SEED], seed1: &[u8; SEED]) -> Vec<Vec<u8>> {
-        let [r0, r1] = [seed0, seed1].map(|seed| expand(&Prf::new(*seed), x.len(), self.ring_bits));
-        let m: Vec<u64> =
-            x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
-        let helper = [seed0.as_slice(), seed1.as_slice()].concat();
-        vec![part(seed0, &m, self.ring_bits), part(seed1, &m, self.ring_bits), helper]
+    /// Shares x over Z_2^bits, with two fresh seeds.
+    fn share_in(&self, x: &[u64], bits: u32) -> Result<Vec<Vec<u8>>, Error> {
+        let seed0 = planted!(self, ConstantSeed: Zeroizing::new([7; SEED]); fresh_seed()?);
+        let seed1 = planted!(self, OneSeedForBothMasks: seed0.clone(); fresh_seed()?);
+        Ok(share_with(x, bits, &seed0, &seed1))
     }
+}
+
+fn share_with(x: &[u64], bits: u32, seed0: &[u8; SEED], seed1: &[u8; SEED]) -> Vec<Vec<u8>> {
+    let [r0, r1] = [seed0, seed1].map(|seed| expand(&Prf::new(*seed), x.len(), bits));
+    let m: Vec<u64> =
+        x.iter().zip(&r0).zip(&r1).map(|((x, r0), r1)| x.wrapping_add(*r0).wrapping_add(*r1)).collect();
+    let helper = [seed0.as_slice(), seed1.as_slice()].concat();
+    vec![part(seed0, &m, bits), part(seed1, &m, bits), helper]
+}
+
+/// Bits of the ring in which a weight of `len` elements is shared, in a program over Z_2^ring_bits in which no step uses
+/// more than `bits` of it: these, where its part gets shorter by that, and otherwise the program's. So the length of a
+/// part, to which its owner has committed, says in which of the two it is.
+pub(crate) fn shared_bits(len: usize, ring_bits: u32, bits: u32) -> u32 {
+    let own = bits.clamp(1, ring_bits);
+    if packed_len(len, own) < packed_len(len, ring_bits) { own } else { ring_bits }
 }
 
 impl Owner for MirrorOwner {
     /// A seed to P0 and P2, one to P1 and P2, and m = x + r0 + r1 to P0 and P1.
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        let seed0 = planted!(self, ConstantSeed: Zeroizing::new([7; SEED]); fresh_seed()?);
-        let seed1 = planted!(self, OneSeedForBothMasks: seed0.clone(); fresh_seed()?);
-        Ok(self.share_with(x, &seed0, &seed1))
+        self.share_in(x, self.ring_bits)
     }
 
-    /// As a value: the mirrored form, all that is kept of it, follows.
-    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
-        planted!(self, ConstantWeightSeeds: Ok(self.share_with(w, &[1; SEED], &[2; SEED])); self.share_value(w))
+    /// As a value, in a ring of its own: the mirrored form, all that is kept of it, follows.
+    fn share_weight(&self, w: &[u64], bits: u32) -> Result<Vec<Vec<u8>>, Error> {
+        let bits = shared_bits(w.len(), self.ring_bits, bits);
+        planted!(self, ConstantWeightSeeds: Ok(share_with(w, bits, &[1; SEED], &[2; SEED])); self.share_in(w, bits))
     }
 
     /// The sum of what P0 and P1 sent: shares re-randomised by a zero share that P2 does not know.
@@ -277,6 +291,27 @@ pub(crate) fn read_part<'a>(
         return Ok(Part::Dealer([Prf::new(*seed), Prf::new(*other)]));
     }
     Ok(Part::Evaluator(Prf::new(*seed), rest))
+}
+
+/// Bytes of each party's part of a weight; the arguments are those of [`shared_bits`].
+pub(crate) fn weight_parts(len: usize, ring_bits: u32, bits: u32) -> [u64; PARTIES] {
+    let evaluator = SEED + packed_len(len, shared_bits(len, ring_bits, bits));
+    [evaluator, evaluator, 2 * SEED].map(|bytes| bytes as u64)
+}
+
+/// Reads an owner's part of a weight, and the bits of the ring in which it was shared: its own, or that of its program,
+/// as owners of older releases share all.
+pub(crate) fn read_weight<'a>(
+    name: &str,
+    bytes: &'a [u8],
+    dealer: bool,
+    len: usize,
+    [ring_bits, bits]: [u32; 2],
+) -> Result<(Part<'a>, u32), Error> {
+    let own = shared_bits(len, ring_bits, bits);
+    let whole = !dealer && bytes.len() == SEED + packed_len(len, ring_bits);
+    let from = if whole { ring_bits } else { own };
+    Ok((read_part(name, bytes, dealer, len, from)?, from))
 }
 
 /// All of m.

@@ -9,43 +9,40 @@ use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol, Term};
 use cryptflow_ring::{LinearMap, Prf};
 use cryptflow_wire::{LinkOptions, local};
 
-use crate::share::{Masked, low_bits};
+use crate::share::{Masked, low_bits, weight_parts};
 use crate::{Mirror, Tuning};
 
 #[test]
 fn is_the_mirrored_form() {
     let definition = MirrorDefinition::default();
-    // The ring that it was shared in, and the one that it is needed in.
+    // The program's ring, and the one that it is needed in: it is shared in either.
     for [ring, bits] in
         [[8, 8], [28, 28], [32, 32], [33, 33], [51, 51], [64, 64], [64, 33], [43, 30], [51, 38], [40, 64]]
     {
-        let needed = bits;
-        let bits = ring.min(needed);
-        let w: Vec<u64> =
-            (0..300u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & low_bits(ring)).collect();
-        let parts = definition.owner(ring).share_weight(&w).unwrap();
-        let [less, more, e] = [Party::P0, Party::P1, Party::P2].map(|party| {
-            let part = &parts[party.index()];
-            let words = definition.prepare_weight(party, ring, "w", w.len(), part, needed).unwrap();
-            words.expect("it prepares weights").borrowed().widened().into_owned()
-        });
-        assert!(e.iter().any(|e| *e != 0), "{bits} of {ring} bits");
-        for (i, w) in w.iter().enumerate() {
-            assert_eq!(
-                less[i].wrapping_add(e[i]) & low_bits(bits),
-                *w & low_bits(bits),
-                "{bits} of {ring} bits"
-            );
-            assert_eq!(
-                more[i].wrapping_sub(e[i]) & low_bits(bits),
-                *w & low_bits(bits),
-                "{bits} of {ring} bits"
-            );
-        }
-        for (party, part) in [Party::P0, Party::P1, Party::P2].into_iter().zip(&parts) {
-            let short = &part[..part.len() - 1];
-            assert!(definition.prepare_weight(party, ring, "w", w.len(), short, needed).is_err());
-        }
+        is_the_mirrored_form_of(&definition, [ring, bits], ring);
+        is_the_mirrored_form_of(&definition, [ring, bits], bits);
+    }
+}
+
+fn is_the_mirrored_form_of(definition: &MirrorDefinition, [ring, needed]: [u32; 2], shared: u32) {
+    let bits = ring.min(needed);
+    let w: Vec<u64> = (0..300u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & low_bits(ring)).collect();
+    let parts = definition.owner(ring).share_weight(&w, shared).unwrap();
+    let said = weight_parts(w.len(), ring, shared);
+    assert_eq!(parts.iter().map(|part| part.len() as u64).collect::<Vec<_>>(), said);
+    let [less, more, e] = [Party::P0, Party::P1, Party::P2].map(|party| {
+        let part = &parts[party.index()];
+        let words = definition.prepare_weight(party, ring, "w", w.len(), part, needed).unwrap();
+        words.expect("it prepares weights").borrowed().widened().into_owned()
+    });
+    assert!(e.iter().any(|e| *e != 0), "{bits} of {ring} bits");
+    for (i, w) in w.iter().enumerate() {
+        assert_eq!(less[i].wrapping_add(e[i]) & low_bits(bits), *w & low_bits(bits), "{bits} of {ring} bits");
+        assert_eq!(more[i].wrapping_sub(e[i]) & low_bits(bits), *w & low_bits(bits), "{bits} of {ring} bits");
+    }
+    for (party, part) in [Party::P0, Party::P1, Party::P2].into_iter().zip(&parts) {
+        let short = &part[..part.len() - 1];
+        assert!(definition.prepare_weight(party, ring, "w", w.len(), short, needed).is_err());
     }
 }
 
@@ -56,7 +53,7 @@ fn nothing_is_made_of_bits_that_were_not_kept() {
     let key = |other| (Party::new(other), Key::insecure_from_source(Arc::new(Prf::new([other as u8; 16]))));
     let keys = Keys::insecure_from_keys(Party::P0, [key(1), key(2)]).unwrap();
     let mut mirror = Mirror::insecure_with_keys(links, keys, 40, Tuning::USUAL).unwrap();
-    let part = MirrorDefinition::default().owner(40).share_weight(&[5]).unwrap().swap_remove(0);
+    let part = MirrorDefinition::default().owner(40).share_weight(&[5], 40).unwrap().swap_remove(0);
     for bits in [20, 33, 39] {
         let w = mirror.receive_weight("w", 1, part.clone(), bits).unwrap();
         let x = Masked { a: vec![1], b: vec![1], bits: 40 };

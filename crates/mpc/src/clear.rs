@@ -424,6 +424,10 @@ impl CostModel for Clear {
         Layout { len, bits: ring_bits }
     }
 
+    fn weight(&self, len: usize, _ring_bits: u32, _bits: u32) -> Vec<u64> {
+        vec![len as u64 * owner::WORD as u64; owner::PARTIES]
+    }
+
     fn input_check(&self, _inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {
         Cost::FREE
     }

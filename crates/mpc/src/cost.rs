@@ -133,6 +133,9 @@ impl Place<'_> {
 pub trait CostModel {
     /// The layout of a fresh input, in a program over Z_2^ring_bits.
     fn input(&self, len: usize, ring_bits: u32) -> Layout;
+    /// Bytes of each party's part of a weight ([`crate::Owner::share_weight`]), by the party's index: of `len` elements
+    /// that are used in rings of up to `bits` bits, in a program over Z_2^ring_bits.
+    fn weight(&self, len: usize, ring_bits: u32, bits: u32) -> Vec<u64>;
     /// What it costs to take an input in a run that is dealt ahead: to mask it anew. Nothing where the
     /// protocol has no such runs.
     fn input_ahead(&self, len: usize, ring_bits: u32) -> Cost {

@@ -93,7 +93,7 @@ pub trait Definition: Default {
 
     /// What a party computes with of a weight, made of its part ([`crate::Owner::share_weight`]) alone: the
     /// same in all sessions of a model, which can have it in common ([`Protocol::take_weight`]). Nothing in a
-    /// protocol whose weights are each session's own. `bits` is as in [`Protocol::receive_weight`].
+    /// protocol whose weights are each session's own. `part` and `bits` are as in [`Protocol::receive_weight`].
     ///
     /// # Errors
     /// The part is not one of such a weight.

@@ -104,8 +104,9 @@ pub trait Protocol {
     /// [`Owner::share_value`] made it. In a run that is dealt ahead it is masked anew, and the dealer has no
     /// part.
     fn receive_value(&mut self, name: &str, len: usize, part: Vec<u8>) -> Result<Self::Value, Error>;
-    /// Takes this party's part of a weight, as [`Owner::share_weight`] made it. `bits` are those of the largest ring
-    /// in which it is used: what lies above them need not be kept, and no linear map in a larger ring can have it.
+    /// Takes this party's part of a weight, as [`Owner::share_weight`] made it: for `bits`, those of the largest ring
+    /// in which it is used, or for the program's ring. What lies above `bits` need not be kept, and no linear map in a
+    /// larger ring can have it.
     fn receive_weight(
         &mut self,
         name: &str,
@@ -186,8 +187,9 @@ pub trait Protocol {
 pub trait Owner {
     /// Shares an input: a part for each party.
     fn share_value(&self, x: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
-    /// Shares a weight: a part for each party.
-    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error>;
+    /// Shares a weight: a part for each party. `bits` are those of the largest ring in which it is used: what lies
+    /// above them may be left out. How long the parts are, [`crate::CostModel::weight`] says.
+    fn share_weight(&self, w: &[u64], bits: u32) -> Result<Vec<Vec<u8>>, Error>;
     /// Puts together what the parties' [`Protocol::reveal`] sent, one part of each: signed
     /// integers.
     fn open(&self, len: usize, parts: &[&[u8]]) -> Result<Vec<i64>, Error>;

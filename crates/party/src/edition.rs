@@ -46,13 +46,16 @@ editions! {
     /// Runs may be dealt ahead, and sessions may take such runs ([`crate::mode::Mode`]). Steps that do not depend on each other run
     /// beside each other, and the check of inputs beside them ([`cryptflow_mpc::Protocol::beside`]).
     Nine = 9,
+    /// Weights are shared in the ring that their steps need, where their parts get shorter by that, and no longer in the
+    /// largest of the program ([`cryptflow_mpc::Owner::share_weight`]).
+    Ten = 10,
 }
 
 impl Edition {
     /// The oldest that this release speaks.
     pub const OLDEST: Edition = Edition::Six;
     /// The newest.
-    pub const NEWEST: Edition = Edition::Nine;
+    pub const NEWEST: Edition = Edition::Ten;
 
     /// The one of this number, where this release speaks it.
     pub fn of(number: u32) -> Option<Edition> {

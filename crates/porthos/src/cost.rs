@@ -14,6 +14,7 @@ use cryptflow_mpc::{Cost, CostModel, Error, Layout, Place};
 use cryptflow_operation::{Bounds, Operation, Rectifier};
 
 use crate::session::WORD;
+use crate::share::SEED;
 use crate::truncation::Truncation;
 use crate::tuning::{Tuning, cut};
 
@@ -48,6 +49,10 @@ impl PorthosCosts {
 impl CostModel for PorthosCosts {
     fn input(&self, len: usize, _ring_bits: u32) -> Layout {
         Layout { len, bits: 64 }
+    }
+
+    fn weight(&self, len: usize, _ring_bits: u32, _bits: u32) -> Vec<u64> {
+        vec![SEED as u64, (len * WORD) as u64, 0]
     }
 
     fn input_check(&self, inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {

@@ -76,7 +76,8 @@ impl Owner for PorthosOwner {
         Ok(self.share_with(x, &seed))
     }
 
-    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
+    /// Modulo 2^64, wherever it is used.
+    fn share_weight(&self, w: &[u64], _bits: u32) -> Result<Vec<Vec<u8>>, Error> {
         planted!(self, ConstantWeightSeed: Ok(self.share_with(w, &[7; SEED])); self.share_value(w))
     }
 

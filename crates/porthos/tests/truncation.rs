@@ -16,7 +16,7 @@ use crate::truncation::{failure_probability, truncate};
 fn truncated(x: &[i64], shift: u32, truncation: Truncation) -> Vec<i64> {
     let owner = PorthosOwner::new(64);
     let words: Vec<u64> = x.iter().map(|&v| v as u64).collect();
-    let (inputs, ones) = (owner.share_value(&words).unwrap(), owner.share_weight(&[1]).unwrap());
+    let (inputs, ones) = (owner.share_value(&words).unwrap(), owner.share_weight(&[1], 64).unwrap());
     let map = LinearMap::MatMul { rows: x.len(), inner: 1, columns: 1 };
     let links = local::mesh(3, LinkOptions::default()).unwrap();
     let parts: Vec<Vec<u8>> = thread::scope(|scope| {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use cryptflow_mpc::definition::Facts;
-use cryptflow_mpc::{Definition, Error, Owner, Party};
+use cryptflow_mpc::{CostModel, Definition, Error, Owner, Party};
 use cryptflow_ring::pack::unpack;
 
 use super::{TOO_FAR, far_from_uniform};
@@ -25,9 +25,22 @@ pub fn check_owner<D: Definition>(definition: &D, ring_bits: u32, part_bits: u32
     let owner = definition.owner(ring_bits);
     let named = |what: &str, found: Result<(), String>| found.map_err(|found| format!("{what}: {found}"));
     named("a value", check_sharing(&D::FACTS, part_bits, &|x| owner.share_value(x)))?;
-    named("a weight", check_sharing(&D::FACTS, part_bits, &|w| owner.share_weight(w)))?;
+    named("a weight", check_sharing(&D::FACTS, part_bits, &|w| owner.share_weight(w, ring_bits)))?;
+    // One that is used in a smaller ring, in as many bits as its parts are said to have then.
+    let (used, costs) = (ring_bits * 3 / 4, definition.costs(ring_bits));
+    let told = costs.weight(LEN, ring_bits, used);
+    let made = owner.share_weight(&[1; LEN], used).map_err(|e| e.to_string())?;
+    let made: Vec<u64> = made.iter().map(|part| part.len() as u64).collect();
+    if made != told {
+        return Err(format!("the parts of a weight have {made:?} bytes, and {told:?} were said"));
+    }
+    let whole = costs.weight(LEN, ring_bits, ring_bits);
+    let words = |parts: &[u64]| parts.iter().max().map_or(0, |part| part / (LEN as u64 / 8));
+    let narrower = u64::from(part_bits).saturating_sub(words(&whole) - words(&told)) as u32;
+    let weight = |w: &[u64]| owner.share_weight(w, used);
+    named("a weight in a ring of its own", check_sharing(&D::FACTS, narrower, &weight))?;
     // What one is shared with serves no other.
-    let mixed = |x: &[u64]| if x[0] == 0 { owner.share_value(x) } else { owner.share_weight(x) };
+    let mixed = |x: &[u64]| if x[0] == 0 { owner.share_value(x) } else { owner.share_weight(x, ring_bits) };
     named("a value and a weight", check_sharing(&D::FACTS, part_bits, &mixed))
 }
 

@@ -102,6 +102,25 @@ impl Problem {
         self.step(scale_public(&[1i64.wrapping_shl(shift)], shift), &[x])
     }
 
+    /// Bits of the largest ring in which each weight is used, as `Checked::weight_rings` says it of a program.
+    pub(super) fn weight_rings(&self) -> Vec<u32> {
+        let mut rings = vec![self.ring_bits; self.inputs.len()];
+        let mut of = vec![1; self.weights.len()];
+        for step in &self.steps {
+            let operands: Vec<u32> = step.inputs.iter().filter_map(|&id| rings.get(id).copied()).collect();
+            if let Operation::Linear(linear) = &step.operation {
+                let ring = operands.iter().copied().min().unwrap_or(step.ring_bits);
+                for weight in linear.terms.iter().map(|term| term.weight).chain(linear.bias) {
+                    if let Some(slot) = of.get_mut(weight.0) {
+                        *slot = ring.max(*slot);
+                    }
+                }
+            }
+            rings.push(step.operation.rules().ring(&operands, step.ring_bits).unwrap_or(self.ring_bits));
+        }
+        of
+    }
+
     /// Elements that are shared or computed, roughly: what a session should not hold too many of.
     pub(super) fn weight_of_data(&self) -> usize {
         let elements: usize = self.inputs.iter().chain(&self.weights).map(Vec::len).sum();

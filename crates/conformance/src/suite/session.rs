@@ -97,8 +97,8 @@ fn share<D: Definition + Sync>(owner: &D::Owner, problem: &Problem) -> Result<Ve
         let made = owner.share_value(&elements(x, problem.ring_bits))?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.inputs.push(part));
     }
-    for w in &problem.weights {
-        let made = owner.share_weight(&elements(w, problem.ring_bits))?;
+    for (w, bits) in problem.weights.iter().zip(problem.weight_rings()) {
+        let made = owner.share_weight(&elements(w, problem.ring_bits), bits)?;
         parts.iter_mut().zip(made).for_each(|(party, part)| party.weights.push(part));
     }
     Ok(parts)
@@ -187,8 +187,9 @@ fn solve<P: Protocol>(
         values.push(party.receive_value(&problem.name, data.len(), part).map_err(|e| ("input", e))?);
     }
     let mut weights = Vec::new();
-    for (part, data) in parts.weights.into_iter().zip(&problem.weights) {
-        let weight = party.receive_weight(&problem.name, data.len(), part, u64::BITS);
+    let weights_of = problem.weights.iter().zip(problem.weight_rings());
+    for (part, (data, bits)) in parts.weights.into_iter().zip(weights_of) {
+        let weight = party.receive_weight(&problem.name, data.len(), part, bits);
         weights.push(weight.map_err(|e| ("weight", e))?);
     }
     let mut record = Record { snapshots: vec![snapshot(party, watch)], revealed: Vec::new() };

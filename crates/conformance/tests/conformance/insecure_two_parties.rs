@@ -222,7 +222,7 @@ impl Owner for ToyOwner {
         Ok(vec![bytes(&pad), bytes(&rest)])
     }
 
-    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
+    fn share_weight(&self, w: &[u64], _bits: u32) -> Result<Vec<Vec<u8>>, Error> {
         self.share_value(w)
     }
 
@@ -249,6 +249,10 @@ fn opened(elements: usize) -> Cost {
 impl CostModel for ToyCosts {
     fn input(&self, len: usize, ring_bits: u32) -> Layout {
         self.0.input(len, ring_bits)
+    }
+
+    fn weight(&self, len: usize, _ring_bits: u32, _bits: u32) -> Vec<u64> {
+        vec![(len * WORD) as u64; PARTIES]
     }
 
     fn input_check(&self, inputs: &[(usize, Bounds)], _ring_bits: u32) -> Cost {

@@ -177,6 +177,10 @@ impl CostModel for Costs {
         self.clear.input(len, ring_bits)
     }
 
+    fn weight(&self, len: usize, ring_bits: u32, bits: u32) -> Vec<u64> {
+        self.clear.weight(len, ring_bits, bits)
+    }
+
     fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
         self.clear.input_check(inputs, ring_bits)
     }

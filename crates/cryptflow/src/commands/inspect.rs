@@ -167,6 +167,11 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
         bytes(t.online_bytes),
         t.rounds
     );
+    if t.weight_bytes.iter().any(|&part| part > 0) {
+        let parts =
+            t.weight_bytes.iter().enumerate().map(|(party, part)| format!("P{party} {}", bytes(*part)));
+        text += &format!("the weights, shared once for all runs: {}\n", parts.collect::<Vec<_>>().join(", "));
+    }
     if let Some(bits) = listing.bits_per_round {
         text += &format!(
             "for a network on which a round is worth {} bits of a link (compile --network)\n",

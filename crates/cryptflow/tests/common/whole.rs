@@ -147,8 +147,12 @@ fn parties<P: Protocol>(
     inputs: &[Vec<i64>],
 ) -> Vec<Vec<i64>> {
     let program = &compiled.program;
-    let weights: Vec<Vec<Vec<u8>>> =
-        compiled.weights.iter().map(|w| owner.share_weight(&unsigned(w)).unwrap()).collect();
+    let weights: Vec<Vec<Vec<u8>>> = compiled
+        .weights
+        .iter()
+        .zip(program.weight_rings())
+        .map(|(w, bits)| owner.share_weight(&unsigned(w), bits).unwrap())
+        .collect();
     let inputs: Vec<Vec<Vec<u8>>> = inputs.iter().map(|x| owner.share_value(&unsigned(x)).unwrap()).collect();
     let links = local::mesh(3, LinkOptions::default()).unwrap();
     let parts: Vec<Vec<Vec<u8>>> = std::thread::scope(|scope| {

@@ -15,7 +15,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, answer, ready, say};
 use cryptflow_party::messages::{Manifest, Reply, Request, SessionError, receive, send};
-use cryptflow_program::{Checked, Program};
+use cryptflow_program::{Checked, Program, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::LinkOptions;
 use cryptflow_wire::tls::Channel;
@@ -333,7 +333,7 @@ impl Hostile {
         let mut parts = vec![Vec::new(); 3];
         for weight in weights {
             let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-            let shared = owner.share_weight(&words)?;
+            let shared = owner.share_weight(&words, program.ring_bits)?;
             parts.iter_mut().zip(shared).for_each(|(all, part)| all.push(part));
         }
         Ok((program, commit(ProtocolName::Mirror, &parts)?, parts))
@@ -395,6 +395,7 @@ impl Hostile {
 
     fn deploys(&self) -> Result {
         let (program, weights) = common::program();
+        let program = validate(program).map_err(|invalid| format!("{invalid}"))?;
         self.site.deploy(&self.model, &program, &weights, ProtocolName::Mirror, true, &|_, _| ())?;
         Ok(())
     }

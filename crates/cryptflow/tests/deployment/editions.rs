@@ -92,17 +92,17 @@ fn one_party_after_another_is_upgraded() {
     let mut sites = Sites::new(false);
     sites.start();
     sites.deploy("mirror").unwrap();
-    assert_eq!(of_status(&sites), json!([9, 9, 9]));
-    assert_eq!(session(&sites), 9);
+    assert_eq!(of_status(&sites), json!([10, 10, 10]));
+    assert_eq!(session(&sites), 10);
     let layers = profiled(&sites).unwrap()["layers"].as_array().unwrap().len();
     assert_eq!(layers, 3);
-    assert_eq!(of_doctor(&sites, "client", 1), ("ok".into(), "version 9".into()));
+    assert_eq!(of_doctor(&sites, "client", 1), ("ok".into(), "version 10".into()));
     let (site, gateway) = (Site::read(&sites.config("client"), None).unwrap(), Gateway::start(&sites, &[]));
-    assert_eq!(opened(&site).unwrap(), 9);
+    assert_eq!(opened(&site).unwrap(), 10);
     gateway.answers(2);
     for older in 0..3 {
         pin(&sites, older, true);
-        let expected: Vec<u32> = (0..3).map(|party| if party == older { 6 } else { 9 }).collect();
+        let expected: Vec<u32> = (0..3).map(|party| if party == older { 6 } else { 10 }).collect();
         assert_eq!(of_status(&sites), json!(expected));
         assert_eq!(session(&sites), 6);
         let error = profiled(&sites).unwrap_err();
@@ -113,7 +113,7 @@ fn one_party_after_another_is_upgraded() {
         gateway.answers(3);
         let said = outcome(sites.client(&["status"])).unwrap();
         let line =
-            format!("P{older} speaks version 6 of the messages, and this site version 9: sessions speak 6");
+            format!("P{older} speaks version 6 of the messages, and this site version 10: sessions speak 6");
         assert!(said.contains(&line), "{said}");
         for role in ["client", "p0", "p2"].into_iter().filter(|role| *role != format!("p{older}")) {
             let (outcome, message) = of_doctor(&sites, role, older);
@@ -121,7 +121,7 @@ fn one_party_after_another_is_upgraded() {
             assert_eq!(message, line, "{role}");
         }
         pin(&sites, older, false);
-        assert_eq!(session(&sites), 9);
+        assert_eq!(session(&sites), 10);
     }
     // Whoever speaks something newer and comes again is nobody who was refused.
     for party in ["p0", "p1", "p2"] {
@@ -145,8 +145,8 @@ fn the_operator_sees_who_is_older() {
         let state = &said["state"];
         let peers: Vec<&Value> =
             state["peers"].as_array().unwrap().iter().map(|peer| &peer["messages"]).collect();
-        if peers == [&json!(9), &json!(6)] {
-            assert_eq!(state["party"]["messages"], 9);
+        if peers == [&json!(10), &json!(6)] {
+            assert_eq!(state["party"]["messages"], 10);
             assert_eq!(said["ready"], true, "{said}");
             return;
         }
@@ -181,7 +181,7 @@ fn attested_parties_are_upgraded_one_after_another() {
     sites.deploy("mirror").unwrap();
     assert_eq!(session(&sites), 6);
     pin(&sites, 1, false);
-    assert_eq!(session(&sites), 9);
+    assert_eq!(session(&sites), 10);
 }
 
 /// Says this version, and then asks for this; the refusal.
@@ -207,24 +207,24 @@ fn who_speaks_nothing_in_common_hears_what_to_do() {
     };
     let table = [
         (5, "upgrade the other side"),
-        (10, "upgrade this party, or have the other side speak an older one (session.messages)"),
+        (11, "upgrade this party, or have the other side speak an older one (session.messages)"),
         (0, "upgrade the other side"),
         (u32::MAX, "upgrade this party"),
     ];
     for (version, advice) in table {
         let reason = refused(connect(), version, &Ask::Status);
         let both = format!(
-            "the other side speaks version {version} of the messages, and this party versions 6 to 9"
+            "the other side speaks version {version} of the messages, and this party versions 6 to 10"
         );
         assert!(reason.contains(&both) && reason.contains(advice), "{reason}");
     }
     let log = std::fs::read_to_string(sites.site("p1").join("audit.jsonl")).unwrap();
-    assert!(log.contains("the other side speaks version 5") && !log.contains("speaks version 10"), "{log}");
+    assert!(log.contains("the other side speaks version 5") && !log.contains("speaks version 11"), "{log}");
 
     // A session of messages that a party does not speak, whoever has greeted it how.
     let (deployment, program) = site.describe("tiny").unwrap();
     pin(&sites, 1, true);
-    for version in [5, 7, 9, 10] {
+    for version in [5, 7, 10, 11] {
         let manifest = Manifest {
             version,
             deployment: Some(deployment.digest()),
@@ -257,7 +257,7 @@ fn a_party_that_speaks_nothing_in_common_is_named() {
             // What is lost on the way is another matter.
             let _ = channel.recv(1 << 20);
             let reason = format!(
-                "the other side speaks version {version} of the messages, and this party versions 10 to 11"
+                "the other side speaks version {version} of the messages, and this party versions 11 to 12"
             );
             let _ = say(&mut channel, &Tell::Refused { code: Code::DifferentVersion, reason });
         }
@@ -266,7 +266,7 @@ fn a_party_that_speaks_nothing_in_common_is_named() {
     assert_eq!(code, 1, "{said:#}");
     assert_eq!(said["parties"][1]["code"], "different-version");
     let error = said["parties"][1]["error"].as_str().unwrap();
-    for part in ["P1", "versions 6 to 9", "versions 10 to 11", "upgrade the older of the two"] {
+    for part in ["P1", "versions 6 to 10", "versions 11 to 12", "upgrade the older of the two"] {
         assert!(error.contains(part), "{part}: {error}");
     }
     for role in ["client", "p0"] {
@@ -278,7 +278,7 @@ fn a_party_that_speaks_nothing_in_common_is_named() {
         assert!(found["advice"].as_str().unwrap().contains("upgrade the older of the two"), "{found}");
     }
     let error = sites.predict().unwrap_err();
-    assert!(error.contains("versions 6 to 9") && error.contains("versions 10 to 11"), "{error}");
+    assert!(error.contains("versions 6 to 10") && error.contains("versions 11 to 12"), "{error}");
 }
 
 #[test]
@@ -289,8 +289,8 @@ fn what_a_site_is_to_speak_is_something_that_this_release_speaks() {
     for role in ["p0", "client"] {
         sites.edit(role, "[session]\n", "[session]\nmessages = 6\n");
         assert_eq!(read(role).unwrap().session.messages, Edition::Six);
-        sites.edit(role, "messages = 6", "messages = 10");
+        sites.edit(role, "messages = 6", "messages = 11");
         let error = read(role).map(drop).unwrap_err().to_string();
-        assert!(error.contains("session.messages is 10: this release speaks versions 6 to 9"), "{error}");
+        assert!(error.contains("session.messages is 11: this release speaks versions 6 to 10"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use cryptflow_party::deployment::Deployment;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::greeting::{Ask, Greeting, Tell, answer, ready, say, versions};
 use cryptflow_party::messages::{Manifest, Request, SessionError};
-use cryptflow_program::{Checked, Program};
+use cryptflow_program::Checked;
 use cryptflow_wire::tls::{Channel, Fingerprint, Route};
 use cryptflow_wire::{Guard, LinkOptions, Role};
 
@@ -126,7 +126,7 @@ pub fn open(sites: &Sites, at: &[usize; 3]) -> Result<Session, SessionError> {
         all_terms.push(terms);
     }
     // Tests leak a program or two.
-    let program: &'static Program = Box::leak(Box::new(program));
+    let program: &'static Checked = Box::leak(Box::new(program));
     let client = Client::join(links, program, &manifest, true)?;
     Ok(Session { client, manifest, trust: alice.trust, instance, terms: all_terms })
 }

@@ -175,7 +175,7 @@ fn weights(victim_lies: fn(&mut Parts)) -> [Vec<Parts>; 2] {
     let mut both = [vec![Vec::new(); 3], vec![Vec::new(); 3]];
     for (i, weight) in weights.iter().enumerate() {
         let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-        let honest = owner.share_weight(&words).unwrap();
+        let honest = owner.share_weight(&words, program.ring_bits).unwrap();
         let mut lied = honest.clone();
         if i == 2 {
             victim_lies(&mut lied);

@@ -94,7 +94,10 @@ fn staged(site: &Site, at: &[usize]) -> (Owner, Vec<Held>) {
     let mut parts = vec![Vec::new(); 3];
     for weight in &weights {
         let words: Vec<u64> = weight.iter().map(|&w| w as u64).collect();
-        parts.iter_mut().zip(shares.share_weight(&words).unwrap()).for_each(|(all, part)| all.push(part));
+        parts
+            .iter_mut()
+            .zip(shares.share_weight(&words, program.ring_bits).unwrap())
+            .for_each(|(all, part)| all.push(part));
     }
     let told = commit(ProtocolName::Mirror, &parts).unwrap();
     let program = serde_json::to_string(&program).unwrap();

@@ -48,7 +48,7 @@ type Found = Result<(Vec<u8>, Cost, Timeline, Option<Cost>), EngineError>;
 fn run(definition: &MirrorDefinition, program: &Checked, input: &[i64], check: bool) -> Vec<Found> {
     let owner = definition.owner(RING);
     let identity: Vec<u64> = (0..16).map(|i| if i % 5 == 0 { 1 << SCALE } else { 0 }).collect();
-    let weights = [0, 1].map(|_| owner.share_weight(&identity).unwrap());
+    let weights = [0, 1].map(|_| owner.share_weight(&identity, RING).unwrap());
     let words: Vec<u64> = input.iter().map(|x| *x as u64 & ((1 << RING) - 1)).collect();
     let input = owner.share_value(&words).unwrap();
     let party = |index: usize, links: Links| -> Found {

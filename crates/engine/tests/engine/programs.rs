@@ -247,6 +247,10 @@ impl CostModel for Toy {
         Layout { len, bits: ring_bits }
     }
 
+    fn weight(&self, len: usize, ring_bits: u32, _bits: u32) -> Vec<u64> {
+        vec![len as u64 * u64::from(ring_bits); 2]
+    }
+
     fn input_check(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
         toy(Layout { len: inputs.iter().map(|(len, _)| len).sum(), bits: ring_bits }).0
     }

@@ -7,7 +7,7 @@ use crate::{Error, Owner};
 /// compared with.
 pub(super) const PARTIES: usize = 3;
 
-const WORD: usize = size_of::<u64>();
+pub(super) const WORD: usize = size_of::<u64>();
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     bytes.as_chunks::<WORD>().0.iter().map(|&c| u64::from_le_bytes(c))
@@ -45,7 +45,8 @@ impl Owner for Clear {
         Ok(vec![bytes(x, self.ring_bits); PARTIES])
     }
 
-    fn share_weight(&self, w: &[u64]) -> Result<Vec<Vec<u8>>, Error> {
+    /// In the program's ring, wherever it is used.
+    fn share_weight(&self, w: &[u64], _bits: u32) -> Result<Vec<Vec<u8>>, Error> {
         self.share_value(w)
     }
 

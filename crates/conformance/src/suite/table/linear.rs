@@ -92,6 +92,7 @@ pub(super) fn problems(make: Make<'_>) -> Vec<Problem> {
     }
     for ring_bits in RINGS {
         all.push(exact_constant(make, ring_bits));
+        all.push(own_rings(make, ring_bits));
         for shift in SHIFTS {
             for (i, (name, map)) in maps().into_iter().enumerate() {
                 if i % 5 == 3 {
@@ -152,6 +153,31 @@ fn exact_constant(make: Make<'_>, ring_bits: u32) -> Problem {
     let quarter = 1i64 << (ring_bits - 2);
     let bias = p.weight(random.edgy(200, -quarter + 1, quarter - 4));
     p.linear(vec![], Some(bias), 0);
+    p
+}
+
+/// Weights that are used in smaller rings than that of the program, each in its own; a bias from the first to the last
+/// that the smaller ring holds; one weight in both.
+fn own_rings(make: Make<'_>, ring_bits: u32) -> Problem {
+    let shift = 3;
+    let (mut p, mut random) = make.problem("weights in rings of their own", ring_bits);
+    let rings = [ring_bits - 1, ring_bits - ring_bits / 4];
+    let (low, high) = make.sums(400, rings[1], shift);
+    let limit = high.min(-low) / 2;
+    let (x, w) = operands(limit, 3);
+    let nothing = p.input(vec![0; 6]);
+    let x = p.input(random.edgy(6, -x, x));
+    let map = LinearMap::MatMul { rows: 2, inner: 3, columns: 100 };
+    let shared = p.weight(random.edgy(300, -w, w));
+    for ring in rings {
+        let (low, high) = make.sums(200, ring, shift);
+        let (nothing, x) = (p.narrow(nothing, ring), p.narrow(x, ring));
+        let (own, bias) = (p.weight(random.edgy(300, -w, w)), p.weight(random.edgy(100, low, high)));
+        p.linear(vec![(map.clone(), nothing, own)], Some(bias), shift);
+        let small = p.weight(random.edgy(100, -limit, limit));
+        p.linear(vec![(map.clone(), x, own)], Some(small), shift);
+        p.linear(vec![(map.clone(), x, shared)], None, shift);
+    }
     p
 }
 

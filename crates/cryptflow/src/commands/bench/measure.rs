@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cryptflow_program::Program;
+use cryptflow_program::Checked;
 use cryptflow_wire::{Link, Network};
 
 use crate::client::Client;
@@ -21,7 +21,7 @@ use cryptflow_protocols::ProtocolName;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job<'a> {
     /// The program: one input, batches of one row.
-    pub(super) program: &'a Program,
+    pub(super) program: &'a Checked,
     /// Its weights.
     pub(super) weights: &'a [Vec<i64>],
     /// The examples; run after run takes the next one, and begins again after the last.

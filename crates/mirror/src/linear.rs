@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use cryptflow_mpc::{Cost, Error, Layout, Term};
+use cryptflow_ring::Drawn;
 use cryptflow_ring::bilinear::bilinear_into;
 use rayon::prelude::*;
 
@@ -50,10 +51,20 @@ impl Mirror {
                 WeightPart::Evaluator(w) | WeightPart::Difference(w) => {
                     bilinear_into(term.map, &x, w, ring, &mut z)?;
                 }
-                WeightPart::Dealer(seeds) => {
-                    let e = seeds.difference(term.w.len, &mut self.session.common().room);
-                    bilinear_into(term.map, &x, &*e, ring, &mut z)?;
-                }
+                WeightPart::Dealer(seeds) => match seeds.kept(term.w.len, &mut self.session.common().room) {
+                    Some(e) => bilinear_into(term.map, &x, e, ring, &mut z)?,
+                    // All of it would be a layer's weights once more, to be read once.
+                    None => {
+                        let draw = seeds.draw();
+                        bilinear_into(
+                            term.map,
+                            &x,
+                            Drawn::new(term.w.len, term.w.bits, &draw),
+                            ring,
+                            &mut z,
+                        )?;
+                    }
+                },
             }
         }
         // Both evaluators add their half of the bias: twice the bias, as there is twice the

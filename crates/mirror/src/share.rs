@@ -8,7 +8,6 @@
 //! Owners share values and weights alike, in masked form: each of its three pieces goes to two
 //! parties, who can compare what they were given.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use cryptflow_mpc::{Error, Owner, keys};
@@ -99,18 +98,17 @@ impl Expanded {
         Expanded { seeds, bits, kept: OnceLock::new() }
     }
 
-    /// e = r0 − r1. It is kept where `room`, in elements, allows for it.
-    pub(crate) fn difference(&self, len: usize, room: &mut usize) -> Cow<'_, Words> {
-        if let Some(e) = self.kept.get() {
-            return Cow::Borrowed(e);
+    /// e = r0 − r1, where it is kept, or `room`, in elements, allows for that.
+    pub(crate) fn kept(&self, len: usize, room: &mut usize) -> Option<&Words> {
+        if self.kept.get().is_none() {
+            *room = room.checked_sub(len)?;
         }
-        match room.checked_sub(len) {
-            None => Cow::Owned(Words::in_words(len, self.bits, difference_of(&self.seeds))),
-            Some(left) => {
-                *room = left;
-                Cow::Borrowed(self.kept.get_or_init(|| difference(&self.seeds, len, self.bits)))
-            }
-        }
+        Some(self.kept.get_or_init(|| difference(&self.seeds, len, self.bits)))
+    }
+
+    /// Makes the elements of e from a number of it on.
+    pub(crate) fn draw(&self) -> impl Fn(usize, &mut [u64]) + Sync {
+        difference_of(&self.seeds)
     }
 }
 

@@ -9,7 +9,7 @@ use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol, Term};
 use cryptflow_ring::{LinearMap, Prf};
 use cryptflow_wire::{LinkOptions, local};
 
-use crate::share::{Masked, low_bits, weight_parts};
+use crate::share::{Expanded, Masked, low_bits, weight_parts};
 use crate::{Mirror, Tuning};
 
 #[test]
@@ -43,6 +43,26 @@ fn is_the_mirrored_form_of(definition: &MirrorDefinition, [ring, needed]: [u32; 
     for (party, part) in [Party::P0, Party::P1, Party::P2].into_iter().zip(&parts) {
         let short = &part[..part.len() - 1];
         assert!(definition.prepare_weight(party, ring, "w", w.len(), short, needed).is_err());
+    }
+}
+
+/// P2's e is the same whether it is written down or made where it is read, from anywhere on; it is written down where
+/// there is room, which is taken once.
+#[test]
+fn masks_are_made_where_they_are_read() {
+    let expanded = || Expanded::new([3, 4].map(|seed| Prf::new([seed; 16])), 40);
+    let (len, mut room) = (5000, 7000);
+    let (first, second) = (expanded(), expanded());
+    let kept = first.kept(len, &mut room).unwrap().borrowed().widened().into_owned();
+    assert!(second.kept(len, &mut room).is_none());
+    assert!(first.kept(len, &mut room).is_some());
+    assert_eq!(room, 2000);
+    let draw = second.draw();
+    for (from, count) in [(0, len), (1, 2048), (2047, 2), (1023, 1026), (4999, 1), (5000, 0)] {
+        let mut made = vec![0; count];
+        draw(from, &mut made);
+        let made: Vec<u64> = made.iter().map(|e| e & low_bits(40)).collect();
+        assert_eq!(made, kept[from..][..count], "{count} from {from} on");
     }
 }
 

@@ -47,6 +47,8 @@ impl Common {
                 Elements::Narrow(words) => bytemuck::cast_slice(words),
                 Elements::Wide(words) => bytemuck::cast_slice(words),
                 Elements::Packed(bits) => bits.whole(),
+                // No tensor that lies in memory is one.
+                Elements::Drawn(_) => return Err(io::ErrorKind::InvalidInput.into()),
             };
             out.write_all(&[0; ALIGNED][..end.next_multiple_of(ALIGNED) - end])?;
             out.write_all(bytes)?;

@@ -70,8 +70,12 @@ impl<'a> Columns<'a> {
     fn unpacked<'s>(&self, k: usize, rows: usize, out: &'s mut Vec<u64>) -> Columns<'s> {
         let inner = rows.min(self.inner - k);
         out.resize(inner * self.columns, 0);
-        for (i, row) in out.chunks_exact_mut(self.columns).enumerate() {
-            self.copy(k + i, 0, row);
+        if self.stride == self.columns {
+            self.copy(k, 0, out);
+        } else {
+            for (i, row) in out.chunks_exact_mut(self.columns).enumerate() {
+                self.copy(k + i, 0, row);
+            }
         }
         Columns { w: Elements::Wide(out), stride: self.columns, inner, columns: self.columns }
     }
@@ -84,7 +88,7 @@ impl<'a> Columns<'a> {
     {
         match self.w {
             Elements::Wide(words) => &words[k * self.stride + first..][..len],
-            Elements::Narrow(_) | Elements::Packed(_) => {
+            Elements::Narrow(_) | Elements::Packed(_) | Elements::Drawn(_) => {
                 let line = &mut scratch[..len];
                 self.copy(k, first, line);
                 line
@@ -169,7 +173,7 @@ impl Panels {
             let mut unpacked = Vec::new();
             let (w, first_row) = match w.w {
                 Elements::Wide(_) | Elements::Narrow(_) => (*w, first_row),
-                Elements::Packed(_) => (w.unpacked(first_row, depth, &mut unpacked), 0),
+                Elements::Packed(_) | Elements::Drawn(_) => (w.unpacked(first_row, depth, &mut unpacked), 0),
             };
             for first in (0..w.columns).step_by(width) {
                 let columns = width.min(w.columns - first);

@@ -12,6 +12,7 @@
 
 pub mod bilinear;
 mod common;
+mod drawn;
 mod gemm;
 pub mod geometry;
 pub mod movement;
@@ -26,6 +27,7 @@ mod words;
 
 pub use bilinear::{bilinear, bilinear_into};
 pub use common::{Common, Misshapen, Place};
+pub use drawn::{Draw, Drawn};
 pub use geometry::{Conv2d, GeometryError, LinearMap, Window};
 pub use movement::Movement;
 pub use pack::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};

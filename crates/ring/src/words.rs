@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::common::Place;
+use crate::drawn::Drawn;
 use crate::packed::{Bits, Packed};
 
 /// Elements of a ring of at most 64 bits: in words of 32 bits where these hold it, in as many bits as it has where
@@ -136,6 +137,8 @@ pub enum Elements<'a> {
     Narrow(&'a [u32]),
     /// Rings of some bits between the two.
     Packed(Bits<'a>),
+    /// Any ring: they lie nowhere.
+    Drawn(Drawn<'a>),
 }
 
 impl<'a> Elements<'a> {
@@ -145,6 +148,7 @@ impl<'a> Elements<'a> {
             Elements::Wide(words) => words.len(),
             Elements::Narrow(words) => words.len(),
             Elements::Packed(bits) => bits.len(),
+            Elements::Drawn(drawn) => drawn.len(),
         }
     }
 
@@ -159,6 +163,7 @@ impl<'a> Elements<'a> {
             Elements::Wide(_) => u64::BITS,
             Elements::Narrow(_) => u32::BITS,
             Elements::Packed(bits) => bits.each(),
+            Elements::Drawn(drawn) => drawn.each(),
         }
     }
 
@@ -178,6 +183,7 @@ impl<'a> Elements<'a> {
             Elements::Wide(words) => Elements::Wide(&words[first..]),
             Elements::Narrow(words) => Elements::Narrow(&words[first..]),
             Elements::Packed(bits) => Elements::Packed(bits.from(first)),
+            Elements::Drawn(drawn) => Elements::Drawn(drawn.from(first)),
         }
     }
 
@@ -190,6 +196,7 @@ impl<'a> Elements<'a> {
                 out.iter_mut().zip(words).for_each(|(out, &word)| *out = word.into());
             }
             Elements::Packed(bits) => bits.read(first, out),
+            Elements::Drawn(drawn) => drawn.read(first, out),
         }
     }
 }
@@ -203,6 +210,12 @@ impl<'a> From<&'a [u64]> for Elements<'a> {
 impl<'a> From<&'a Vec<u64>> for Elements<'a> {
     fn from(words: &'a Vec<u64>) -> Elements<'a> {
         Elements::Wide(words)
+    }
+}
+
+impl<'a> From<Drawn<'a>> for Elements<'a> {
+    fn from(drawn: Drawn<'a>) -> Elements<'a> {
+        Elements::Drawn(drawn)
     }
 }
 

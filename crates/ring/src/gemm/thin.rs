@@ -61,14 +61,14 @@ pub(crate) fn few_rows(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
             let x: Vec<u32> = x.iter().map(|&x| Word::of(x)).collect();
             few_rows_of::<u32, NARROW_PART>(&x, w, shape, out, part_of_narrow_rows);
         }
-        Elements::Packed(_) => few_rows_unpacked(x, w, out),
+        Elements::Packed(_) | Elements::Drawn(_) => few_rows_unpacked(x, w, out),
     }
 }
 
 /// Rows of weights that are unpacked at a time: they stay in the second cache.
 const UNPACKED: usize = 32;
 
-/// [`few_rows`] times weights that are packed.
+/// [`few_rows`] times weights that are packed, or made here.
 fn few_rows_unpacked(x: &[u64], w: &Columns<'_>, out: &Target<'_>) {
     let (inner, rows) = (w.inner, x.len() / w.inner);
     let each = w.columns.div_ceil(rayon::current_num_threads()).next_multiple_of(LEAST_PART).min(WIDE_PART);

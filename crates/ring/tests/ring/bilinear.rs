@@ -1,6 +1,8 @@
 //! Linear maps against the definition, one element of the result at a time.
 
-use cryptflow_ring::{Conv2d, GeometryError, LinearMap, Window, Words, bilinear, bilinear_into};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cryptflow_ring::{Conv2d, Drawn, GeometryError, LinearMap, Window, Words, bilinear, bilinear_into};
 
 use super::random::Random;
 
@@ -87,6 +89,16 @@ fn agrees(map: &LinearMap, random: &mut Random) {
             masked(&sums),
             "{map:?} modulo 2^{bits}, in words no wider than they must be"
         );
+        // Made where they are read, each once.
+        let (mut sum, made) = (before.clone(), AtomicUsize::new(0));
+        let draw = |first: usize, out: &mut [u64]| {
+            made.fetch_add(out.len(), Ordering::Relaxed);
+            out.copy_from_slice(&w[first..][..out.len()]);
+        };
+        bilinear_into(map, &x, Drawn::new(w.len(), bits, &draw), bits, &mut sum).unwrap();
+        assert_eq!(masked(&sum), masked(&sums), "{map:?} modulo 2^{bits}, of weights that lie nowhere");
+        let due = if x.is_empty() || sum.is_empty() { 0 } else { w.len() };
+        assert_eq!(made.into_inner(), due, "{map:?} modulo 2^{bits}");
     }
 }
 
@@ -233,5 +245,7 @@ fn maps_that_do_not_go_together_are_errors() {
         let w = Words::of_ring(&w, kept);
         assert!(bilinear_into(&map, &x, &w, kept, &mut [0; 8]).is_ok());
         assert!(bilinear_into(&map, &x, &w, bits, &mut [0; 8]).is_err(), "{kept} bits of {bits}");
+        let nothing = |_: usize, out: &mut [u64]| out.fill(0);
+        assert!(bilinear_into(&map, &x, Drawn::new(12, kept, &nothing), bits, &mut [0; 8]).is_err());
     }
 }

@@ -33,7 +33,9 @@ impl Panels {
             let mut unpacked = Vec::new();
             let (w, first_k) = match w.w {
                 Elements::Wide(_) | Elements::Narrow(_) => (*w, block * DEPTH),
-                Elements::Packed(_) => (w.unpacked(block * DEPTH, DEPTH, &mut unpacked), 0),
+                Elements::Packed(_) | Elements::Drawn(_) => {
+                    (w.unpacked(block * DEPTH, DEPTH, &mut unpacked), 0)
+                }
             };
             for (i, lines) in lines.chunks_exact_mut(tiles * per_tile).enumerate() {
                 // SAFETY: the machine has the instructions.

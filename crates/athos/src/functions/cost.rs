@@ -49,7 +49,9 @@ impl Place {
                 1 => widened + 3.0 * RESULT + self.round,
                 _ => {
                     let products = degree as f64 * 3.0 * TABLE_RING + 3.0 * RESULT;
-                    widened + products + self.round * (3.0 + 2.0 * levels(degree))
+                    // The square, and pairs; and from degree 4 on pairs of these.
+                    let before = if degree < 4 { 1.0 } else { 2.0 };
+                    widened + products + self.round * (3.0 + 2.0 * before)
                 }
             }
     }

@@ -2,7 +2,6 @@
 
 use cryptflow_operation::Bounds;
 
-use super::DEGREES;
 use super::fit::{Piece, Wanted};
 
 /// A function in integers. For an operand X, the number of thresholds that it reaches is its piece.
@@ -10,8 +9,10 @@ use super::fit::{Piece, Wanted};
 ///
 /// * degree 0: `Y = constants`;
 /// * degree 1: `T = X − centres`, `Y = constants + factors[0]·T / 2^…`;
-/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, and
-///   `Y = constants + Σ factors[i]·U^(i+1)`.
+/// * more: `U = (X − centres) · normalisers`, within −1 to 1 at `power_scale` bits, `S = U²`, and pairs of coefficients
+///   `W_j = factors[2j − 1] + factors[2j]·U`, so that `Y = constants + factors[0]·U + S·W_1 + S²·W_2 + S³·W_3`, in as few
+///   products after each other as there can be: up to degree 3 the sum follows at once; from degree 4 on
+///   `W_1 + S·W_2`, or `S²` and `W_2 + S·W_3`, come before it.
 ///
 /// Every division by a power of two rounds, and may be off by a unit more in a protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,7 @@ pub struct Table {
     pub(crate) power_scale: u32,
     /// For each power from 1 on, one number a piece; at `factor_scale`.
     pub(crate) factors: Vec<Vec<i64>>,
+    /// That of powers from degree 2 on: what they are multiplied with is multiplied again.
     pub(crate) factor_scale: u32,
     /// At `to_scale`.
     pub(crate) constants: Vec<i64>,
@@ -45,6 +47,9 @@ pub struct Table {
 /// Bits of the largest product, with headroom for its sign, for rounding, for the bit that a
 /// truncation costs, and for the room of what the result is an operand of.
 const PRODUCT_BITS: f64 = 54.0;
+
+/// Bits that powers and factors have beyond those of the result, if there is room for them.
+const FINER: u32 = 6;
 
 /// A number in units, where it fits a word.
 fn rounded(v: f64, unit: f64) -> Option<i64> {
@@ -91,12 +96,18 @@ impl Table {
         Some(table)
     }
 
-    /// The factors that bring every piece's operands to within −1 and 1.
+    /// The factors that bring every piece's operands to within −1 and 1; none where products leave too few bits.
     fn normalise(&mut self, wanted: &Wanted<'_>, pieces: &[Piece]) -> Option<()> {
         let reach = pieces.iter().map(|p| p.reach).max()?;
         // Finer than the result, because every product rounds; coarse enough for the products of
         // what is largest.
-        self.power_scale = (wanted.to_scale + 8).min(24);
+        let sum = |p: &Piece| p.coefficients.iter().skip(1).map(|c| c.abs()).sum::<f64>();
+        let largest = pieces.iter().map(sum).fold(1.0, f64::max).log2().ceil();
+        let most = ((PRODUCT_BITS - largest) / 2.0).floor();
+        if most <= f64::from(wanted.to_scale) / 2.0 {
+            return None;
+        }
+        self.power_scale = (wanted.to_scale + FINER).min(most as u32);
         let one = reach.max(wanted.from_scale).max(self.power_scale + 1);
         self.normaliser_scale = one - wanted.from_scale;
         self.normalisers = pieces.iter().map(|p| 1i64 << (one - p.reach)).collect();
@@ -121,6 +132,10 @@ impl Table {
             .fold(f64::MIN_POSITIVE, f64::max);
         // Fine enough that rounding the factors does not matter, but no finer than the products
         // have headroom for.
+        if degree > 1 {
+            self.factor_scale = self.power_scale;
+            return self.round_factors(all);
+        }
         let fine = f64::from(wanted.to_scale) + 3.0 + largest_power.log2().max(0.0).ceil();
         let products = (largest * largest_power).log2().ceil().max(0.0);
         let headroom = (PRODUCT_BITS - f64::from(self.power_scale) - products).floor();
@@ -130,11 +145,23 @@ impl Table {
             return None;
         }
         self.factor_scale = scale as u32;
-        let unit = scale.exp2();
+        self.round_factors(all)
+    }
+
+    fn round_factors(&mut self, all: Vec<Vec<f64>>) -> Option<()> {
+        let unit = f64::from(self.factor_scale).exp2();
         for row in all {
             self.factors.push(row.into_iter().map(|c| rounded(c, unit)).collect::<Option<_>>()?);
         }
         Some(())
+    }
+
+    /// How far from zero pairs of coefficients are, and sums of them with powers of U, those from U² on: for bounds.
+    pub(crate) fn largest_pair(&self) -> i64 {
+        let of_piece = |p: usize| self.factors.iter().skip(1).map(|row| row[p].abs()).sum::<i64>();
+        let most = (0..self.pieces()).map(of_piece).max().unwrap_or(0);
+        // Powers of U do not exceed U by more than rounding.
+        most + most / 64 + 16
     }
 
     /// How many pieces there are.
@@ -169,12 +196,17 @@ impl Table {
             let shift = self.from_scale + self.normaliser_scale - self.power_scale;
             base = round(t * i128::from(self.normalisers[piece]), shift);
         }
-        let mut powers = [base; DEGREES.len()];
-        for i in 2..=self.degree {
-            let (a, b) = (powers[i / 2 - 1], powers[i - i / 2 - 1]);
-            powers[i - 1] = round(a * b, self.power_scale);
-        }
-        let sum: i128 = powers.iter().zip(&self.factors).map(|(p, row)| p * i128::from(row[piece])).sum();
+        let factor = |i: usize| self.factors.get(i).map_or(0, |row| i128::from(row[piece]));
+        let times = |a: i128, b: i128| round(a * b, self.power_scale);
+        let pair = |j: usize| factor(2 * j - 1) + times(base, factor(2 * j));
+        let square = times(base, base);
+        let sum = base * factor(0)
+            + match self.degree {
+                0 | 1 => 0,
+                2 | 3 => square * pair(1),
+                4 | 5 => square * (pair(1) + times(square, pair(2))),
+                _ => square * pair(1) + times(square, square) * (pair(2) + times(square, pair(3))),
+            };
         let shift = self.factor_scale + self.power_scale - self.to_scale;
         (constant + round(sum, shift)) as i64
     }

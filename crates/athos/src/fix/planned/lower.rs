@@ -21,6 +21,7 @@ mod merge;
 mod movement;
 mod order;
 mod own_size;
+mod pairs;
 mod pool;
 pub(crate) mod precision;
 mod product;

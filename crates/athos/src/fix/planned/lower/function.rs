@@ -11,6 +11,7 @@ use super::super::bounds::{ROUNDING, own_bounds, smallest_bound};
 use super::super::plan::{self, FunctionReport, Limits, Operation, PlanValue};
 use super::super::tables::{Asked, Made};
 use super::floor::{FEW, Floor, divides, is_few};
+use super::pairs::Pairs;
 use super::{Lowered, Lowering, Refusal};
 use crate::fix::units::exp2;
 
@@ -344,43 +345,17 @@ impl Lowering<'_> {
             self.step_to(id, plan::elementwise(count), &[away, factors], products)
         } else {
             let normalisers = pick(self, &[&table.normalisers], table.normaliser_scale);
-            let powers = self.powers(id, away, normalisers, table);
+            let first = self.integers(id, vec![1, count], Bounds::within(table.reach), table.power_scale);
+            let first = self.step_to(id, plan::elementwise(count), &[away, normalisers], first);
             let factors = self.moved(id, Movement::Reshape { shape: vec![table.degree, count] }, factors);
-            let factors = self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, factors);
-            let map = LinearMap::BatchMatMul { batch: count, rows: 1, inner: table.degree, columns: 1 };
+            let (powers, factors) = Pairs { id, table, count, first, factors }.sum(self);
+            let terms = self.shape(powers)[0];
+            let [powers, factors] = [powers, factors]
+                .map(|rows| self.moved(id, Movement::Transpose { permutation: vec![1, 0] }, rows));
+            let map = LinearMap::BatchMatMul { batch: count, rows: 1, inner: terms, columns: 1 };
             self.step_to(id, plan::product(map), &[powers, factors], products)
         };
         self.step_to(id, Operation::Add, &[products, constants], result)
-    }
-
-    /// U to U^degree, for each element one after another: `[elements, degree]`. The rounds are
-    /// those of a tree.
-    fn powers(&mut self, id: NodeId, away: usize, normalisers: usize, table: &Table) -> usize {
-        let count: usize = self.plan.values[away].shape.iter().product();
-        let bounds = Bounds::within(table.reach + table.reach / 64 + 8);
-        let value =
-            |this: &Self, columns: usize| this.integers(id, vec![count, columns], bounds, table.power_scale);
-        let first = value(self, 1);
-        let mut all = self.step_to(id, plan::elementwise(count), &[away, normalisers], first);
-        let mut have = 1;
-        while have < table.degree {
-            // The next ones are the last one times each that is there.
-            let more = have.min(table.degree - have);
-            let take = |begin: usize, columns: usize| Movement::Slice {
-                begin: vec![0, begin],
-                size: vec![count, columns],
-                stride: vec![1, 1],
-            };
-            let left = self.moved(id, take(0, more), all);
-            let last = self.moved(id, take(have - 1, 1), all);
-            let right = self.moved(id, Movement::Broadcast { shape: vec![count, more] }, last);
-            let next = value(self, more);
-            let next = self.step_to(id, plan::elementwise(count * more), &[left, right], next);
-            let together = value(self, have + more);
-            all = self.step_to(id, Operation::Movement(Movement::Concat { axis: 1 }), &[all, next], together);
-            have += more;
-        }
-        all
     }
 }
 

@@ -11,7 +11,8 @@ use cryptflow_wire::Links;
 use crate::MirrorDefinition;
 use crate::session::Session;
 use crate::share::{
-    Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part, read_weight, unpacked,
+    Expanded, Masked, MirroredWeight, Part, SEED, WeightPart, expand, mirrored, mirrored_in_place, read_part,
+    read_weight, unpacked,
 };
 use crate::tuning::Tuning;
 
@@ -89,14 +90,20 @@ impl Protocol for Mirror {
         &mut self,
         name: &str,
         len: usize,
-        part: Vec<u8>,
+        mut part: Vec<u8>,
         bits: u32,
     ) -> Result<MirroredWeight, Error> {
         let ring = self.session.ring_bits;
         let bits = bits.min(ring);
-        let (part, from) = read_weight(name, &part, self.session.is_dealer(), len, [ring, bits])?;
-        let part = match part {
-            Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits])),
+        let (read, from) = read_weight(name, &part, self.session.is_dealer(), len, [ring, bits])?;
+        let part = match read {
+            Part::Evaluator(seed, m) if from != bits => {
+                WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits]))
+            }
+            Part::Evaluator(seed, _) => {
+                part.drain(..SEED);
+                WeightPart::Evaluator(mirrored_in_place(&seed, part, len, bits))
+            }
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds, bits))),
         };
         Ok(MirroredWeight { part, len, bits })

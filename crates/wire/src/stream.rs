@@ -165,7 +165,7 @@ pub(crate) struct StreamSource {
     opener: Option<Sealer>,
     /// The header that is read just now, and its tag.
     header: [u8; HEADER_LEN + TAG_LEN],
-    /// The part of a payload that is read just now, and its tag.
+    /// The part of a payload that is read just now, and its tag, where nothing is kept of it.
     part: Vec<u8>,
     /// How much of either is there.
     filled: usize,
@@ -197,16 +197,16 @@ impl StreamSource {
         let mut left = match self.left {
             Some(left) => left,
             None => {
-                self.payload = Vec::with_capacity(if keep { len.min(TRUSTED) } else { 0 });
+                self.payload = Vec::with_capacity(if keep { len.min(TRUSTED) + tag_len } else { 0 });
                 *self.left.insert(len)
             }
         };
         while left > 0 {
             let due = PART.min(left);
-            if self.part.len() < due + tag_len {
-                self.part.resize(due + tag_len, 0);
-            }
-            let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
+            // What is kept is read to where it belongs; its tag goes again.
+            let (into, begun) = if keep { (&mut self.payload, len - left) } else { (&mut self.part, 0) };
+            into.resize(begun + due + tag_len, 0);
+            let part = into.get_mut(begun..).unwrap_or_default();
             if !fill(&mut *self.intake, part, &mut self.filled, alive)? {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -215,9 +215,7 @@ impl StreamSource {
             if let Some(opener) = &mut self.opener {
                 opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
             }
-            if keep {
-                self.payload.extend_from_slice(part);
-            }
+            into.truncate(begun + due);
             left -= due;
             self.left = Some(left);
         }

@@ -12,7 +12,7 @@ use crate::outlet::Outlet;
 /// is still in the core's own cache when it is opened after it was read.
 const PART: usize = 128 << 10;
 /// Payloads up to this length are allocated when they are announced (the system commits the memory
-/// when it is written to); longer ones grow as they arrive.
+/// when it is written to); longer ones once so much of them has arrived.
 const TRUSTED: usize = 64 << 20;
 
 /// Where frames are written to.
@@ -205,6 +205,11 @@ impl StreamSource {
             let due = PART.min(left);
             // What is kept is read to where it belongs; its tag goes again.
             let (into, begun) = if keep { (&mut self.payload, len - left) } else { (&mut self.part, 0) };
+            if keep && into.capacity() < begun + due + tag_len {
+                // So much has come that the rest is believed. To grow bit by bit would leave holes of all sizes behind.
+                into.try_reserve_exact(begun + left + tag_len - into.len())
+                    .map_err(|_| ErrorKind::OutOfMemory)?;
+            }
             into.resize(begun + due + tag_len, 0);
             let part = into.get_mut(begun..).unwrap_or_default();
             if !fill(&mut *self.intake, part, &mut self.filled, alive)? {

@@ -73,8 +73,6 @@ def unfit(values):
 
 # ONNX's reference implementation divides by the length before it is cut to a whole number; ONNX's text and ONNX Runtime take the whole one, as the importer does.
 OTHERWISE = {f"test_resize_downsample_scales_{mode}_align_corners": "corners that are not aligned" for mode in ("linear", "cubic")}
-# The steps of a grid are its only floats: as secrets they are rounded, which moves integers on the grid by one.
-OTHERWISE["test_qlinearconv"] = "a grid whose steps are secret"
 
 
 def numbers(value):

@@ -80,6 +80,8 @@ pub enum Family {
     Length,
     /// Small programs: residual blocks, values used twice, sums of sums.
     Chain,
+    /// Comparisons that do not look at their lowest bits, at both bounds and close to where they decide.
+    Skipped,
     /// Rings of a few bits: every value, under many masks.
     SmallRing,
     /// Every operation on a million random values that include the edges of every bound.
@@ -98,6 +100,7 @@ impl Family {
         Family::Placement,
         Family::Length,
         Family::Chain,
+        Family::Skipped,
         Family::SmallRing,
     ];
 }

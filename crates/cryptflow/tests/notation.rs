@@ -28,7 +28,7 @@ fn notations() {
 #[test]
 fn networks() {
     for (text, bits) in [
-        ("lan", None),
+        ("lan", Some(2_500_000)),
         ("wan", Some(4_000_000)),
         ("40,200", Some(8_000_000)),
         ("40ms,0.2gbit", Some(8_000_000)),

@@ -10,7 +10,7 @@ use cryptflow_party as party;
 use cryptflow_party::commitments::commit;
 use cryptflow_party::edition::Edition;
 use cryptflow_party::messages::{Manifest, Request, SessionError};
-use cryptflow_program::{VERSION, repeat, validate};
+use cryptflow_program::{repeat, validate};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Link, LinkOptions, Links, local};
 
@@ -368,8 +368,8 @@ fn batches_that_do_not_belong_here() {
 fn weights_are_shared_in_the_ring_that_their_steps_need() {
     let (mut program, weights) = common::program();
     // What the second layer reads is in a ring of 40 bits, the program's has 64.
-    program.version = VERSION;
     program.values[2].ring = Some(40);
+    program.version = program.due_version();
     let program = validate(program).unwrap();
     assert_eq!(program.weight_rings(), [64, 64, 40]);
     let rows = common::rows(common::BATCH);

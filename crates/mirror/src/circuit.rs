@@ -95,9 +95,14 @@ impl Circuit {
         circuit
     }
 
-    /// Planes dealt.
+    /// Planes dealt for its leaves and nodes.
     pub(crate) fn dealt(&self) -> usize {
         self.shared + self.copies * self.each
+    }
+
+    /// Planes dealt in all: where the sign of r is no part of a mask, one more.
+    pub(crate) fn planes(&self, masks_signs: bool) -> usize {
+        self.dealt() + usize::from(!masks_signs)
     }
 
     /// Planes that each evaluator opens in a level, for each comparison.
@@ -310,7 +315,7 @@ fn and_assign(x: &mut [u64], y: &[u64]) {
     }
 }
 
-fn xor_assign(x: &mut [u64], y: &[u64]) {
+pub(crate) fn xor_assign(x: &mut [u64], y: &[u64]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x ^= y;
     }

@@ -6,23 +6,22 @@
 //! serves all of them.
 
 use cryptflow_mpc::{Cost, Error, Layout};
-use cryptflow_operation::Compare;
+use cryptflow_operation::{Compare, Looks};
 
 use crate::less_than::Sign;
 use crate::share::{Masked, low_bits};
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^ring. Exact
-    /// where every x − t fits `compare_bits` signed bits.
+    /// `[x >= t]` for each t, the elements for one after those for another, over Z_2^ring, as exact as [`Compare`] says.
     pub(crate) async fn compare(
         &mut self,
         x: &Masked,
         thresholds: &[i64],
-        compare_bits: u32,
+        looks: Looks,
         ring: u32,
     ) -> Result<Masked, Error> {
-        let moved: Vec<u64> = thresholds.iter().map(|&t| t as u64).collect();
+        let moved: Vec<u64> = thresholds.iter().map(|&t| t.wrapping_add(looks.below()) as u64).collect();
         let (len, wave) = (x.len(), self.session.tuning.compared(thresholds.len()));
         let all = len * thresholds.len();
         let mut out = Masked { a: vec![0; all], b: vec![0; all], bits: ring };
@@ -30,7 +29,7 @@ impl Mirror {
         for (begin, (a, b)) in (0..).step_by(wave).zip(x.a.chunks(wave).zip(x.b.chunks(wave))) {
             planted!(self.session.tuning, RewoundThresholds: self.session.rewind());
             let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: x.bits };
-            let sign = self.sign(&part, &moved, compare_bits).await?;
+            let sign = self.sign(&part, &moved, looks).await?;
             let bits = self.bits(&sign, part.len(), thresholds.len(), ring).await?;
             if part.len() == len {
                 return Ok(bits);
@@ -107,7 +106,7 @@ impl MirrorCosts {
         let wave = self.tuning.compared(thresholds);
         for start in (0..x.len).step_by(wave) {
             let n = wave.min(x.len - start);
-            cost += self.sign(n, thresholds, compare.compare_bits)
+            cost += self.sign(n, thresholds, compare.looks())
                 + self.deal_values(thresholds * n, ring_bits)
                 + self.open_values(thresholds * n, ring_bits);
         }

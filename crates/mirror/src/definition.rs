@@ -2,7 +2,7 @@
 
 use cryptflow_mpc::definition::{Definition, Facts, Piece};
 use cryptflow_mpc::keys::{Fresh, Keys, Scope, agree_with};
-use cryptflow_mpc::{Error, Party};
+use cryptflow_mpc::{Error, Older, Party};
 use cryptflow_ring::Words;
 use cryptflow_wire::Links;
 
@@ -16,6 +16,10 @@ pub struct MirrorDefinition {
     /// What a round is worth. All parties must have the same: keys follow from it.
     pub tuning: Tuning,
 }
+
+/// What a round is worth on a network that is so slow that what P2 deals comes beside the rounds, and is not waited for. Where rounds are
+/// cheaper, all traffic is work for somebody, whoever sends it.
+const SLOW: u64 = 3_000_000;
 
 impl Definition for MirrorDefinition {
     type Protocol = Mirror;
@@ -61,14 +65,17 @@ impl Definition for MirrorDefinition {
         if let Some(bits) = bits_per_round {
             self.tuning.bits_per_round = bits;
             self.tuning.chooses_wide = true;
-            self.tuning.deals_beside = true;
+            self.tuning.deals_beside = bits >= SLOW;
         }
         self
     }
 
-    fn one_by_one(mut self) -> MirrorDefinition {
-        self.tuning.beside = false;
-        self.tuning.deals_beside = false;
+    fn with_older(mut self, release: Older) -> MirrorDefinition {
+        self.tuning.masks_signs = false;
+        if release == Older::OneByOne {
+            self.tuning.beside = false;
+            self.tuning.deals_beside = false;
+        }
         self
     }
 

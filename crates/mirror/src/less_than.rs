@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use cryptflow_mpc::turn::turn;
 use cryptflow_mpc::{Cost, Error};
+use cryptflow_operation::Looks;
 use cryptflow_ring::planes::{expand_masks, plane_bytes, plane_words, to_planes, write_plane};
 
-use crate::circuit::{Circuit, Gate};
+use crate::circuit::{Circuit, Gate, xor_assign};
 use crate::scratch::Scratch;
 use crate::session::{Opened, Planes, Session};
 use crate::share::Masked;
@@ -58,23 +59,21 @@ impl Sign {
 }
 
 impl Mirror {
-    /// [x >= t] under masks for each public threshold, from the low `compare_bits` bits of x − t:
-    /// exact where −2^(c−1) <= x − t < 2^(c−1). One round for each level of the comparison's tree,
-    /// and one more to open β.
-    pub(crate) async fn sign(
-        &mut self,
-        x: &Masked,
-        thresholds: &[u64],
-        compare_bits: u32,
-    ) -> Result<Sign, Error> {
-        if compare_bits < 2 || compare_bits > x.bits {
-            return Err(Error::Range {
-                operation: "comparison",
-                reason: format!("{compare_bits} bits are to be compared of a value of {} bits", x.bits),
-            });
-        }
-        let circuit = self.session.circuit(compare_bits - 1, x.len(), thresholds.len());
-        less_than_and_sign(&mut self.session, x, thresholds, &circuit).await
+    /// [x >= t] under masks for each public threshold, from the bits of x − t that the comparison looks at, c low ones without the
+    /// lowest s: exact where −2^(c−1) <= x − t < 2^(c−1), but for −2^s < x − t < 0, where it may be one as well (the carry out of the
+    /// skipped bits of x − t and of r, floor((x − t + r) / 2^s) − floor(r / 2^s), is part of what is compared). One round for each
+    /// level of the comparison's tree, and one more to open β.
+    pub(crate) async fn sign(&mut self, x: &Masked, thresholds: &[u64], looks: Looks) -> Result<Sign, Error> {
+        let Some(compared) = looks.compared().filter(|_| looks.bits <= x.bits) else {
+            let Looks { bits, skipped } = looks;
+            let reason = format!(
+                "{bits} bits are to be compared, without the lowest {skipped}, of a value of {} bits",
+                x.bits
+            );
+            return Err(Error::Range { operation: "comparison", reason });
+        };
+        let circuit = self.session.circuit(compared, x.len(), thresholds.len());
+        less_than_and_sign(&mut self.session, x, thresholds, &circuit, looks.skipped).await
     }
 }
 
@@ -90,6 +89,7 @@ pub(crate) async fn less_than_and_sign(
     x: &Masked,
     thresholds: &[u64],
     circuit: &Circuit,
+    skipped: u32,
 ) -> Result<Sign, Error> {
     let (len, first) = (x.len(), session.is_first());
     // Bits of m or r: the compared ones and, above them, the sign.
@@ -105,15 +105,16 @@ pub(crate) async fn less_than_and_sign(
     planted!(session.tuning, OnePadForThresholds: session.repeat_next_planes(copies));
     let sign_pads = session.plane_pads(copies);
 
-    // P2 deals the monomials of r's bits, the products of the masks of what will be opened, and r's
-    // sign bit.
-    let dealing = session.deal_planes(len, circuit.dealt() + 1, pads, |block, masks, out| {
+    // P2 deals the monomials of r's bits and the products of the masks of what will be opened. The sign of r is a part of
+    // the mask ρ of what is found; parties of older releases have it dealt.
+    let masks_signs = session.tuning.masks_signs;
+    let dealing = session.deal_planes(len, circuit.planes(masks_signs), pads, |block, masks, out| {
         let words = plane_words(block.len());
         let (mut sum, mut r) = (Scratch::of(block.len()), Scratch::of(words * planes));
         for ((sum, a), b) in sum.iter_mut().zip(&x.a[block.clone()]).zip(&x.b[block]) {
             *sum = a.wrapping_add(*b);
         }
-        to_planes(&sum, 0, planes as u32, &mut r);
+        to_planes(&sum, skipped, planes as u32, &mut r);
         let bit = |j: usize| &r[j * words..(j + 1) * words];
         for leaf in &circuit.leaves {
             let at = leaf.first * words..(leaf.first + (1 << leaf.bits) - 1) * words;
@@ -130,7 +131,9 @@ pub(crate) async fn less_than_and_sign(
                 node.products(mask, &mut out[first * words..(first + node.monomials.len()) * words], words);
             }
         }
-        out[circuit.dealt() * words..].copy_from_slice(bit(circuit.bits as usize));
+        if !masks_signs {
+            out[circuit.dealt() * words..].copy_from_slice(bit(circuit.bits as usize));
+        }
     });
     // P2 has nothing to do in the rounds that follow but to know the last pads.
     let (dealt, pads) = dealing?;
@@ -145,7 +148,7 @@ pub(crate) async fn less_than_and_sign(
     // The evaluators' leaves need no message.
     let mut blocks: Vec<Block> = Vec::new();
     if !session.is_dealer() {
-        blocks = evaluate_leaves(x, thresholds, circuit, &dealt, session);
+        blocks = evaluate_leaves(x, thresholds, circuit, skipped, &dealt, session);
     }
     for (level, pads) in circuit.levels.iter().zip(pads) {
         let count = Circuit::opened(level);
@@ -167,22 +170,34 @@ pub(crate) async fn less_than_and_sign(
         evaluate_level(level, circuit, &mut blocks, &opened, &dealt, first);
     }
 
-    // β = 1 ⊕ less ⊕ msb(m) ⊕ msb(r), opened under the last pads.
-    let opened = session
+    // β = 1 ⊕ less ⊕ msb(m), opened under the last pads; ρ is these and msb(r), or msb(r) is in β where it was dealt.
+    let mut opened = session
         .open_planes(len, sign_pads, |index, out| {
             let Block { m, state, words } = &blocks[index];
             let words = *words;
             let sign_of_r = &dealt.blocks[index][circuit.dealt() * words..];
+            let sign_of_r = |i: usize| sign_of_r.get(i).copied().unwrap_or(0);
             let each = state.chunks_exact(circuit.slots * words).zip(m.chunks_exact(planes * words));
             for (out, (state, m)) in out.chunks_exact_mut(words).zip(each) {
                 let less = &state[circuit.root * words..(circuit.root + 1) * words];
                 let sign_of_m = &m[circuit.bits as usize * words..];
                 for (i, out) in out.iter_mut().enumerate() {
-                    *out = less[i] ^ sign_of_r[i] ^ if first { !sign_of_m[i] } else { 0 };
+                    *out = less[i] ^ sign_of_r(i) ^ if first { !sign_of_m[i] } else { 0 };
                 }
             }
         })
         .await?;
+    if masks_signs && session.is_dealer() {
+        for (hidden, block) in opened.hidden.blocks.iter_mut().zip(session.tuning.blocks(len)) {
+            let words = plane_words(block.len());
+            let (mut sum, mut sign) = (Scratch::of(block.len()), Scratch::of(words));
+            for ((sum, a), b) in sum.iter_mut().zip(&x.a[block.clone()]).zip(&x.b[block]) {
+                *sum = a.wrapping_add(*b);
+            }
+            to_planes(&sum, skipped + circuit.bits, 1, &mut sign);
+            hidden.chunks_exact_mut(words).for_each(|hidden| xor_assign(hidden, &sign));
+        }
+    }
     let planes = if session.is_dealer() { opened.hidden } else { opened.public };
     Ok(Sign { planes, thresholds: copies, len, tuning: session.tuning })
 }
@@ -191,6 +206,7 @@ fn evaluate_leaves(
     x: &Masked,
     thresholds: &[u64],
     circuit: &Circuit,
+    skipped: u32,
     dealt: &Planes,
     session: &Session,
 ) -> Vec<Block> {
@@ -207,7 +223,7 @@ fn evaluate_leaves(
             for (&t, (m, state)) in thresholds.iter().zip(each) {
                 let mut shifted = Scratch::of(values.len());
                 shifted.iter_mut().zip(values).for_each(|(out, v)| *out = v.wrapping_sub(t));
-                to_planes(&shifted, 0, planes as u32, m);
+                to_planes(&shifted, skipped, planes as u32, m);
                 for leaf in &circuit.leaves {
                     let bit = |j: usize| {
                         let at = (leaf.low as usize + j) * words;
@@ -252,11 +268,12 @@ fn evaluate_level(
 
 impl MirrorCosts {
     /// A comparison's cost. Its tree: every level one round; leaves (once for all thresholds),
-    /// products and r's sign bit dealt; then β opened.
-    pub(crate) fn sign(&self, len: usize, thresholds: usize, compare_bits: u32) -> Cost {
-        let tree = Tree::best(compare_bits.saturating_sub(1).max(1), len, thresholds, self.tuning);
+    /// products dealt; then β opened.
+    pub(crate) fn sign(&self, len: usize, thresholds: usize, looks: Looks) -> Cost {
+        let tree = Tree::best(looks.compared().unwrap_or(1), len, thresholds, self.tuning);
         let circuit = Circuit::new(&tree, thresholds);
-        let mut cost = self.dealt(len, |n| (circuit.dealt() + 1) * plane_bytes(n));
+        let dealt = circuit.planes(self.tuning.masks_signs);
+        let mut cost = self.dealt(len, |n| dealt * plane_bytes(n));
         for level in &circuit.levels {
             let count = thresholds * Circuit::opened(level);
             cost += self.opened(len, |n| count * plane_bytes(n));

@@ -1,7 +1,7 @@
 //! Maximum of two values, and over windows.
 
 use cryptflow_mpc::{Cost, Error, Layout};
-use cryptflow_operation::MaxPool;
+use cryptflow_operation::{Looks, MaxPool};
 use cryptflow_ring::Window;
 use cryptflow_ring::pool::taps;
 
@@ -10,15 +10,15 @@ use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
     /// max(a, b) = b + relu(a − b) in their own ring, of the first and the second half of `pairs`, which
-    /// keeps the maxima. Exact where −2^(c−1) <= a − b < 2^(c−1).
-    async fn maxima(&mut self, pairs: &mut Masked, compare_bits: u32) -> Result<(), Error> {
+    /// keeps the maxima: b where a is larger by so little that skipped bits do not tell.
+    async fn maxima(&mut self, pairs: &mut Masked, looks: Looks) -> Result<(), Error> {
         let (half, mask) = (pairs.len() / 2, low_bits(pairs.bits));
         let difference = |v: &[u64]| {
             let (a, b) = v.split_at(half);
             a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b) & mask).collect()
         };
         let difference = Masked { a: difference(&pairs.a), b: difference(&pairs.b), bits: pairs.bits };
-        let positive = self.relu(&difference, compare_bits, None).await?;
+        let positive = self.relu(&difference, looks, None).await?;
         let mask = low_bits(positive.bits);
         for (v, positive) in [(&mut pairs.a, &positive.a), (&mut pairs.b, &positive.b)] {
             let (a, b) = v.split_at_mut(half);
@@ -38,7 +38,7 @@ impl Mirror {
         x: &Masked,
         input: [usize; 4],
         window: &Window,
-        compare_bits: u32,
+        looks: Looks,
     ) -> Result<Masked, Error> {
         let [n, h, w, c] = input;
         if x.len() != n * h * w * c {
@@ -51,8 +51,8 @@ impl Mirror {
             taps(len, window.kernel[i], window.stride[i], window.dilation[i], window.padding[i])
         };
         let (rows, columns) = (axis(0, h)?, axis(1, w)?);
-        let across = self.max_along(x, n * h, w, c, &columns, compare_bits).await?;
-        self.max_along(&across, n, h, columns.len() * c, &rows, compare_bits).await
+        let across = self.max_along(x, n * h, w, c, &columns, looks).await?;
+        self.max_along(&across, n, h, columns.len() * c, &rows, looks).await
     }
 
     /// x of `[outer, len, inner]`: maximum over `taps[o]` along the middle axis for each output o,
@@ -64,7 +64,7 @@ impl Mirror {
         len: usize,
         inner: usize,
         taps: &[Vec<usize>],
-        compare_bits: u32,
+        looks: Looks,
     ) -> Result<Masked, Error> {
         let count = taps.first().map_or(0, Vec::len);
         let each = outer * taps.len() * inner;
@@ -88,7 +88,7 @@ impl Mirror {
             // The last of an odd number waits.
             let paired = left / 2 * 2 * each;
             let odd = [candidates.a.split_off(paired), candidates.b.split_off(paired)];
-            self.maxima(&mut candidates, compare_bits).await?;
+            self.maxima(&mut candidates, looks).await?;
             candidates.a.extend_from_slice(&odd[0]);
             candidates.b.extend_from_slice(&odd[1]);
             left = left.div_ceil(2);
@@ -125,17 +125,17 @@ impl MirrorCosts {
                 .map_or((0, 0), |t| (t.len(), t.first().map_or(0, Vec::len)))
         };
         let ((rows, row_taps), (columns, column_taps)) = (along(0, h), along(1, w));
-        self.tournament(n * h * columns * c, column_taps, x.bits, pool.compare_bits)
-            + self.tournament(n * rows * columns * c, row_taps, x.bits, pool.compare_bits)
+        self.tournament(n * h * columns * c, column_taps, x.bits, pool.looks())
+            + self.tournament(n * rows * columns * c, row_taps, x.bits, pool.looks())
     }
 
     /// The tournament over `taps` candidates of `len` outputs.
-    fn tournament(&self, len: usize, taps: usize, bits: u32, compare_bits: u32) -> Cost {
+    fn tournament(&self, len: usize, taps: usize, bits: u32, looks: Looks) -> Cost {
         let mut cost = Cost::FREE;
         let mut candidates = taps;
         while candidates > 1 {
             let pairs = candidates / 2;
-            cost += self.rectify(Layout { len: pairs * len, bits }, 1, compare_bits, bits);
+            cost += self.rectify(Layout { len: pairs * len, bits }, 1, looks, bits);
             candidates -= pairs;
         }
         cost

@@ -11,8 +11,7 @@ use cryptflow_wire::Links;
 use crate::MirrorDefinition;
 use crate::session::Session;
 use crate::share::{
-    Expanded, Masked, MirroredWeight, Part, SEED, WeightPart, expand, mirrored, mirrored_in_place, read_part,
-    read_weight, unpacked,
+    Expanded, Masked, MirroredWeight, Part, WeightPart, expand, mirrored, read_part, read_weight, unpacked,
 };
 use crate::tuning::Tuning;
 
@@ -90,20 +89,14 @@ impl Protocol for Mirror {
         &mut self,
         name: &str,
         len: usize,
-        mut part: Vec<u8>,
+        part: Vec<u8>,
         bits: u32,
     ) -> Result<MirroredWeight, Error> {
         let ring = self.session.ring_bits;
         let bits = bits.min(ring);
-        let (read, from) = read_weight(name, &part, self.session.is_dealer(), len, [ring, bits])?;
-        let part = match read {
-            Part::Evaluator(seed, m) if from != bits => {
-                WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits]))
-            }
-            Part::Evaluator(seed, _) => {
-                part.drain(..SEED);
-                WeightPart::Evaluator(mirrored_in_place(&seed, part, len, bits))
-            }
+        let (part, from) = read_weight(name, &part, self.session.is_dealer(), len, [ring, bits])?;
+        let part = match part {
+            Part::Evaluator(seed, m) => WeightPart::Evaluator(mirrored(&seed, m, len, [from, bits])),
             Part::Dealer(seeds) => WeightPart::Dealer(Box::new(Expanded::new(seeds, bits))),
         };
         Ok(MirroredWeight { part, len, bits })
@@ -149,20 +142,20 @@ impl Protocol for Mirror {
         let done = match operation {
             Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits).await,
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift).await,
-            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits).await,
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.looks(), on.ring_bits).await,
             Operation::Combine(o) => on.x()?.combined(&o.factors, &o.offsets, self.session.is_dealer()),
             Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift).await,
             Operation::Widen => self.widen(on.x()?, on.ring_bits).await,
             Operation::Activation(o) => {
                 let widen = o.widen.then_some(on.ring_bits);
                 match o.function {
-                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits, widen).await,
+                    Rectifier::Relu => self.relu(on.x()?, o.looks(), widen).await,
                     Rectifier::ClippedRelu { limit } => {
-                        self.clipped_relu(on.x()?, limit, o.compare_bits, widen).await
+                        self.clipped_relu(on.x()?, limit, o.looks(), widen).await
                     }
                 }
             }
-            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits).await,
+            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.looks()).await,
             Operation::SumPool(o) => on.x()?.sum_pooled(o.input, &o.window),
             Operation::Add => same_length(on.x()?, on.y()?).map(|(x, y)| x.add(y)),
             Operation::Sub => same_length(on.x()?, on.y()?).map(|(x, y)| x.sub(y)),

@@ -1,7 +1,7 @@
 //! ReLU: compare, choose, open, lift.
 
 use cryptflow_mpc::{Cost, Error, Layout};
-use cryptflow_operation::{Activation, Rectifier};
+use cryptflow_operation::{Activation, Looks, Rectifier};
 
 use crate::less_than::Sign;
 use crate::scratch::Scratch;
@@ -9,16 +9,16 @@ use crate::share::Masked;
 use crate::{Mirror, MirrorCosts};
 
 impl Mirror {
-    /// `max(x, 0)`, exact for −2^(c−1) <= x < 2^(c−1); over Z_2^widen if there is such a ring, else
-    /// over x's.
+    /// `max(x, 0)`, as exact as [`Activation`] says, and never negative within its range, so that it can be lifted; over Z_2^widen if there is such a
+    /// ring, else over x's.
     pub(crate) async fn relu(
         &mut self,
         x: &Masked,
-        compare_bits: u32,
+        looks: Looks,
         widen: Option<u32>,
     ) -> Result<Masked, Error> {
         self.in_waves(x, async |mirror, x| {
-            let sign = mirror.sign(x, &[0], compare_bits).await?;
+            let sign = mirror.sign(x, &[looks.below() as u64], looks).await?;
             mirror.chosen(x, &sign, None, widen).await
         })
         .await
@@ -30,11 +30,13 @@ impl Mirror {
         &mut self,
         x: &Masked,
         limit: u64,
-        compare_bits: u32,
+        looks: Looks,
         widen: Option<u32>,
     ) -> Result<Masked, Error> {
         self.in_waves(x, async |mirror, x| {
-            let sign = mirror.sign(x, &[0, limit], compare_bits).await?;
+            // What skipped bits lose makes x − limit count as zero from above the limit in the first case, and as more than
+            // that from below it in the second: so the result never exceeds the limit.
+            let sign = mirror.sign(x, &[looks.below() as u64, limit], looks).await?;
             mirror.chosen(x, &sign, Some(limit), widen).await
         })
         .await
@@ -142,18 +144,18 @@ impl MirrorCosts {
             Rectifier::Relu => 1,
             Rectifier::ClippedRelu { .. } => 2,
         };
-        self.rectify(x, thresholds, activation.compare_bits, to)
+        self.rectify(x, thresholds, activation.looks(), to)
     }
 
     /// `thresholds` comparisons of each of `x.len` elements, a choice and a lift.
-    pub(crate) fn rectify(&self, x: Layout, thresholds: usize, compare_bits: u32, to: u32) -> Cost {
+    pub(crate) fn rectify(&self, x: Layout, thresholds: usize, looks: Looks, to: u32) -> Cost {
         Cost::in_waves(x.len, self.tuning.wave, |n| {
             let chosen = if self.tuning.wide_choice(n, thresholds, x.bits, to) {
                 self.choose_wide(n, thresholds, x.bits, to)
             } else {
                 self.choose(n, thresholds, x.bits) + self.lift(n, x.bits, to)
             };
-            self.sign(n, thresholds, compare_bits) + chosen
+            self.sign(n, thresholds, looks) + chosen
         })
     }
 }

@@ -255,13 +255,6 @@ pub(crate) fn mirrored(seed: &Prf, m: &[u8], len: usize, [from, bits]: [u32; 2])
     })
 }
 
-/// The same of m that lies in memory of its own, in as many bits as are kept of it: what comes of it takes its place.
-pub(crate) fn mirrored_in_place(seed: &Prf, m: Vec<u8>, len: usize, bits: u32) -> Words {
-    Words::changed(m, len, bits, |first, out| {
-        with_words(seed, first, out, |r, m| *m = m.wrapping_sub(r.wrapping_mul(2)));
-    })
-}
-
 /// P2's e = r0 − r1 mod 2^bits.
 pub(crate) fn difference(seeds: &[Prf; 2], len: usize, bits: u32) -> Words {
     Words::filled(len, bits, difference_of(seeds))

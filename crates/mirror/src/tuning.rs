@@ -20,6 +20,8 @@ pub struct Tuning {
     /// Whether steps that do not depend on each other run beside each other, and share rounds: parties of older
     /// releases cannot.
     pub beside: bool,
+    /// Whether the sign of r is a part of the mask of what a comparison finds, and not dealt: parties of older releases deal it.
+    pub masks_signs: bool,
     /// Elements of a block: one message each. A multiple of 128, so that halves of blocks are whole
     /// words of bit planes.
     pub block: usize,
@@ -40,6 +42,7 @@ impl Tuning {
         chooses_wide: false,
         deals_beside: false,
         beside: true,
+        masks_signs: true,
         block: 1 << 14,
         window: 8,
         wave: 1 << 20,
@@ -51,7 +54,7 @@ impl Tuning {
     pub fn parameters(&self) -> Vec<u64> {
         let numbers = [self.bits_per_round, self.block as u64, self.window as u64, self.wave as u64];
         // As before there was any of these, where there is none.
-        let newer = [self.chooses_wide, self.beside, self.deals_beside];
+        let newer = [self.chooses_wide, self.beside, self.deals_beside, self.masks_signs];
         let newer = newer.iter().rev().fold(0, |bits, is| bits << 1 | u64::from(*is));
         numbers.into_iter().chain((newer > 0).then_some(newer)).collect()
     }

@@ -11,7 +11,7 @@
 
 use cryptflow_mpc::same::{self, Roles};
 use cryptflow_mpc::{Cost, Error, Party};
-use cryptflow_operation::Bounds;
+use cryptflow_operation::{Bounds, Looks};
 
 use crate::mirror::PARTIES;
 use crate::share::{Masked, low_bits};
@@ -43,7 +43,7 @@ impl Mirror {
                 let part = Masked { a: a.to_vec(), b: b.to_vec(), bits: ring };
                 let low = part.reduced(narrow);
                 planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = true);
-                let sign = self.sign(&low, &ends, narrow).await?;
+                let sign = self.sign(&low, &ends, Looks::at_all(narrow)).await?;
                 planted!(self.session.tuning, BareInputCheck: self.session.bare_signs = false);
                 for (end, complement) in [dealer, false].into_iter().enumerate() {
                     same.update(&sign.written(end, complement));
@@ -87,7 +87,7 @@ impl MirrorCosts {
     pub(crate) fn within(&self, inputs: &[(usize, Bounds)], ring_bits: u32) -> Cost {
         let compared = |(len, bounds): &(usize, Bounds)| {
             let narrow = narrow(*bounds).min(ring_bits);
-            let step = |n| self.sign(n, ENDS, narrow) + self.lift(n, narrow, ring_bits);
+            let step = |n| self.sign(n, ENDS, Looks::at_all(narrow)) + self.lift(n, narrow, ring_bits);
             Cost::in_waves(*len, self.tuning.compared(ENDS), step)
         };
         inputs.iter().fold(same::cost(PARTIES, ROLES), |cost, input| cost + compared(input))

@@ -20,7 +20,7 @@ fn bytes_of_an_activation() {
         };
         let (linear, narrow) = cost(&Operation::Product(Product { map, shift: 12 }), &[x, x]);
         let function = Rectifier::Relu;
-        let relu = Activation { function, compare_bits: compare, widen: true };
+        let relu = Activation { function, compare_bits: compare, skipped: 0, widen: true };
         let (relu, wide) = cost(&Operation::Activation(relu), &[narrow]);
         assert_eq!(wide, Layout { len: n, bits: ring });
         let both = linear.clone() + relu;

@@ -9,7 +9,7 @@ use cryptflow_mpc::{Definition, Error, Owner, Party, Protocol, Term};
 use cryptflow_ring::{LinearMap, Prf};
 use cryptflow_wire::{LinkOptions, local};
 
-use crate::share::{Expanded, Masked, WeightPart, low_bits, weight_parts};
+use crate::share::{Expanded, Masked, low_bits, weight_parts};
 use crate::{Mirror, Tuning};
 
 #[test]
@@ -43,33 +43,6 @@ fn is_the_mirrored_form_of(definition: &MirrorDefinition, [ring, needed]: [u32; 
     for (party, part) in [Party::P0, Party::P1, Party::P2].into_iter().zip(&parts) {
         let short = &part[..part.len() - 1];
         assert!(definition.prepare_weight(party, ring, "w", w.len(), short, needed).is_err());
-    }
-}
-
-/// What a party makes of its part for one session is what it prepares for several.
-#[test]
-fn is_the_same_in_each_session() {
-    let definition = MirrorDefinition::default();
-    for [ring, bits] in [[40, 20], [40, 32], [40, 33], [56, 56], [57, 57], [64, 43], [64, 60]] {
-        let w: Vec<u64> = (0..5000u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        for shared in [ring, bits] {
-            let parts = definition.owner(ring).share_weight(&w, shared).unwrap();
-            for party in [Party::P0, Party::P1] {
-                let (index, part) = (party.index(), &parts[party.index()]);
-                let links = local::mesh(3, LinkOptions::default()).unwrap().swap_remove(index);
-                let key = |other| (Party::new(other), Key::insecure_from_source(Arc::new(Prf::new([9; 16]))));
-                let keys =
-                    Keys::insecure_from_keys(party, [key((index + 1) % 3), key((index + 2) % 3)]).unwrap();
-                let mut mirror = Mirror::insecure_with_keys(links, keys, ring, Tuning::USUAL).unwrap();
-                let made = mirror.receive_weight("w", w.len(), part.clone(), bits).unwrap();
-                let WeightPart::Evaluator(made) = made.part else { panic!("{party} evaluates") };
-                let prepared =
-                    definition.prepare_weight(party, ring, "w", w.len(), part, bits).unwrap().unwrap();
-                let [made, prepared] =
-                    [&made, &prepared].map(|words| words.borrowed().widened().into_owned());
-                assert_eq!(made, prepared, "{party}, {bits} of {ring} bits, shared in {shared}");
-            }
-        }
     }
 }
 

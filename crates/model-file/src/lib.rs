@@ -39,7 +39,7 @@ pub use error::FileError;
 pub const PACKED: u32 = 3;
 
 /// The newest version of a file that this crate reads.
-pub const VERSION: u32 = PACKED;
+pub const VERSION: u32 = cryptflow_program::VERSION;
 
 /// Bytes of program and report from which on they are compressed.
 const LONG: usize = 1 << 20;

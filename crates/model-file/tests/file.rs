@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::fs;
 
 use cryptflow_model_file::{
-    FileError, PACKED, check_writable, from_bytes, read, to_bytes, write, write_public,
+    FileError, PACKED, VERSION, check_writable, from_bytes, read, to_bytes, write, write_public,
 };
-use cryptflow_program::{Checked, validate, weights_digest};
+use cryptflow_program::{Activation, Checked, Operation, Program, Rectifier, validate, weights_digest};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -71,7 +71,19 @@ fn files_have_the_version_of_their_program() {
     for (value, ring) in [(6, 30), (8, 30)] {
         program.values[value].ring = Some(ring);
     }
-    assert_eq!(version(&validate(program).unwrap()), "2");
+    assert_eq!(version(&validate(program.clone()).unwrap()), "2");
+    program.version = 4;
+    for step in &mut program.steps {
+        if let Operation::Activation(Activation {
+            function: Rectifier::ClippedRelu { .. }, skipped, ..
+        }) = &mut step.operation
+        {
+            *skipped = 3;
+        }
+    }
+    let program = validate(program).unwrap();
+    assert_eq!(version(&program), "4");
+    assert_eq!(serde_json::to_string::<Program>(&program).unwrap().matches("\"skipped\"").count(), 1);
 }
 
 /// A program whose text is long.
@@ -308,7 +320,7 @@ fn every_way_to_be_wrong_has_its_error() {
     assert!(matches!(e, FileError::NotCompiled), "{e}");
     let e = rewritten(|m, _| drop(m.insert("format".into(), "gguf".into())));
     assert!(matches!(e, FileError::NotCompiled), "{e}");
-    let e = rewritten(|m, _| drop(m.insert("version".into(), (PACKED + 1).to_string())));
+    let e = rewritten(|m, _| drop(m.insert("version".into(), (VERSION + 1).to_string())));
     assert!(
         matches!(e, FileError::Version { .. }) && e.to_string().contains("compile the model again"),
         "{e}"

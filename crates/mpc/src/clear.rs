@@ -13,7 +13,7 @@ mod rounding;
 
 use std::borrow::Cow;
 
-use cryptflow_operation::{Bounds, Operation, Rectifier};
+use cryptflow_operation::{Bounds, Looks, Operation, Rectifier};
 use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
@@ -186,18 +186,18 @@ impl Protocol for Clear {
         match operation {
             Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits),
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
-            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.compare_bits, on.ring_bits),
+            Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.looks(), on.ring_bits),
             Operation::Combine(o) => self.combine(on.x()?, &o.factors, &o.offsets),
             Operation::ScalePublic(o) => self.scale_public(on.x()?, &o.factors, o.shift),
             Operation::Widen => self.widen(on.x()?, on.ring_bits),
             Operation::Activation(o) => {
                 let activated = match o.function {
-                    Rectifier::Relu => self.relu(on.x()?, o.compare_bits)?,
-                    Rectifier::ClippedRelu { limit } => self.clipped_relu(on.x()?, limit, o.compare_bits)?,
+                    Rectifier::Relu => self.relu(on.x()?, o.looks())?,
+                    Rectifier::ClippedRelu { limit } => self.clipped_relu(on.x()?, limit, o.looks())?,
                 };
                 Ok(if o.widen { activated.resized(on.ring_bits) } else { activated })
             }
-            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.compare_bits),
+            Operation::MaxPool(o) => self.max_pool(on.x()?, o.input, &o.window, o.looks()),
             Operation::SumPool(o) => self.sum_pool(on.x()?, o.input, &o.window),
             Operation::Add => self.add(on.x()?, on.y()?),
             Operation::Sub => self.sub(on.x()?, on.y()?),
@@ -266,22 +266,28 @@ impl Clear {
     }
 
     fn compare(
-        &self,
+        &mut self,
         x: &ClearValue,
         thresholds: &[i64],
-        compare_bits: u32,
+        looks: Looks,
         ring_bits: u32,
     ) -> Result<ClearValue, Error> {
         const NAME: &str = "compare";
-        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        checks::compare_bits(NAME, looks, x.bits)?;
         let signed = x.signed();
         let mut data = Vec::with_capacity(signed.len() * thresholds.len());
         for &t in thresholds {
             if self.checked {
                 let differences = signed.iter().map(|&v| i128::from(v) - i128::from(t));
-                checks::fits(NAME, differences, compare_bits)?;
+                checks::compared(NAME, looks, differences)?;
             }
-            data.extend(signed.iter().map(|&v| u64::from(v >= t)));
+            match self.rounding.below(signed.len(), looks.skipped) {
+                None => data.extend(signed.iter().map(|&v| u64::from(v >= t))),
+                Some(below) => {
+                    let reaches = |(&v, below): (&i64, i64)| u64::from(v.saturating_sub(below) >= t);
+                    data.extend(signed.iter().zip(below).map(reaches));
+                }
+            }
         }
         Ok(ClearValue { data, bits: ring_bits })
     }
@@ -332,51 +338,80 @@ impl Clear {
         Ok(x.resized(ring_bits))
     }
 
-    fn relu(&self, x: &ClearValue, compare_bits: u32) -> Result<ClearValue, Error> {
+    fn relu(&mut self, x: &ClearValue, looks: Looks) -> Result<ClearValue, Error> {
         const NAME: &str = "relu";
-        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        checks::compare_bits(NAME, looks, x.bits)?;
         if self.checked {
-            checks::fits(NAME, x.signed().into_iter().map(i128::from), compare_bits)?;
+            checks::compared(NAME, looks, x.signed().into_iter().map(i128::from))?;
         }
-        let data = x.data.iter().map(|&v| if sign_extend(v, x.bits) < 0 { 0 } else { v }).collect();
+        let data = match self.rounding.below(x.data.len(), looks.skipped) {
+            None => x.data.iter().map(|&v| if sign_extend(v, x.bits) < 0 { 0 } else { v }).collect(),
+            Some(below) => {
+                let stays = |(&v, below): (&u64, i64)| if sign_extend(v, x.bits) < below { 0 } else { v };
+                x.data.iter().zip(below).map(stays).collect()
+            }
+        };
         Ok(ClearValue { data, bits: x.bits })
     }
 
-    fn clipped_relu(&self, x: &ClearValue, limit: u64, compare_bits: u32) -> Result<ClearValue, Error> {
+    fn clipped_relu(&mut self, x: &ClearValue, limit: u64, looks: Looks) -> Result<ClearValue, Error> {
         const NAME: &str = "clipped_relu";
-        checks::compare_bits(NAME, compare_bits, x.bits)?;
-        let top = checks::limit(NAME, limit, compare_bits)?;
+        checks::compare_bits(NAME, looks, x.bits)?;
+        let top = checks::limit(NAME, limit, looks.bits)?;
         let signed = x.signed();
         if self.checked {
-            checks::fits(NAME, signed.iter().map(|&v| v.into()), compare_bits)?;
-            checks::fits(NAME, signed.iter().map(|&v| i128::from(v) - i128::from(top)), compare_bits)?;
+            checks::compared(NAME, looks, signed.iter().map(|&v| v.into()))?;
+            let from_top = signed.iter().map(|&v| i128::from(v) - i128::from(top));
+            checks::fits(NAME, from_top, looks.bits)?;
         }
-        let data = signed.into_iter().map(|v| reduce(v.clamp(0, top) as u64, x.bits)).collect();
+        let clipped: Vec<i64> = match [(); 2].map(|()| self.rounding.below(signed.len(), looks.skipped)) {
+            [Some(low), Some(high)] => {
+                // What is next to the limit from below may count as it.
+                let clipped = |(v, (low, high)): (i64, (i64, i64))| match v {
+                    v if v < low => 0,
+                    v if v >= top - high => top,
+                    v => v,
+                };
+                signed.into_iter().zip(low.into_iter().zip(high)).map(clipped).collect()
+            }
+            [None, _] | [_, None] => signed.into_iter().map(|v| v.clamp(0, top)).collect(),
+        };
+        let data = clipped.into_iter().map(|v| reduce(v as u64, x.bits)).collect();
         Ok(ClearValue { data, bits: x.bits })
     }
 
     fn max_pool(
-        &self,
+        &mut self,
         x: &ClearValue,
         input: [usize; 4],
         window: &Window,
-        compare_bits: u32,
+        looks: Looks,
     ) -> Result<ClearValue, Error> {
         const NAME: &str = "max_pool";
-        checks::compare_bits(NAME, compare_bits, x.bits)?;
+        checks::compare_bits(NAME, looks, x.bits)?;
         let signed = x.signed();
         let (mut data, mut spread) = (Vec::new(), Vec::new());
         pool::each_window(&signed, input, window, |taps| {
             let (Some(&low), Some(&high)) = (taps.iter().min(), taps.iter().max()) else {
                 return Err(Error::Range { operation: NAME, reason: "a window sees only padding".into() });
             };
-            data.push(reduce(high as u64, x.bits));
+            let largest = match self.rounding.below(taps.len(), looks.skipped) {
+                None => high,
+                Some(below) => {
+                    // The one so far stays where it is larger by enough.
+                    let stays = |largest: i64, (&tap, below): (&i64, i64)| {
+                        if largest.saturating_sub(below) >= tap { largest } else { tap }
+                    };
+                    taps.iter().zip(below).fold(low, stays)
+                }
+            };
+            data.push(reduce(largest as u64, x.bits));
             if self.checked {
                 spread.push(i128::from(high) - i128::from(low));
             }
             Ok(())
         })?;
-        checks::fits(NAME, spread.into_iter(), compare_bits)?;
+        checks::compared(NAME, looks, spread.into_iter().flat_map(|d| [d, -d]))?;
         Ok(ClearValue { data, bits: x.bits })
     }
 

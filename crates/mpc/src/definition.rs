@@ -66,6 +66,15 @@ impl Facts {
     }
 }
 
+/// What parties of older releases do otherwise, the oldest first: each does what those behind it do as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Older {
+    /// Steps run one by one ([`Protocol::beside`]).
+    OneByOne,
+    /// The signs of what a comparison knows are dealt, and not a part of the masks of what it finds.
+    DealtSigns,
+}
+
 /// A protocol's description of itself. The value holds its settings.
 pub trait Definition: Default {
     /// A party of it.
@@ -110,12 +119,13 @@ pub trait Definition: Default {
         Ok(None)
     }
 
-    /// The same for a session with parties of older releases, in which steps run one by one ([`Protocol::beside`]).
+    /// The same for a session with parties of such a release.
     #[must_use]
-    fn one_by_one(self) -> Self
+    fn with_older(self, release: Older) -> Self
     where
         Self: Sized,
     {
+        let _ = release;
         self
     }
 

@@ -16,7 +16,7 @@ pub mod turn;
 
 pub use clear::{Clear, ClearValue};
 pub use cost::{Cost, CostModel, Layout, Place};
-pub use definition::Definition;
+pub use definition::{Definition, Older};
 pub use operands::{Operand, Operands, Term};
 pub use party::Party;
 pub use protocol::{Error, Owner, Protocol};

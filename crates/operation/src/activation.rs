@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bits;
+use crate::bits::{self, Looks};
 use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule, smallest};
 
@@ -20,20 +20,31 @@ pub enum Rectifier<F: Form = Integers> {
     },
 }
 
-/// An activation. Exact where −2^(c−1) <= x < 2^(c−1) (for clipped ReLU also for x − limit),
-/// c = `compare_bits`.
+/// An activation. For −2^(c−1) + 2^s − 1 <= x < 2^(c−1) (of a clipped ReLU also of x − limit), c = `compare_bits` and s =
+/// `skipped`, it is exact, but for 0 < x < 2^s − 1 (it may be zero there, too) and limit − 2^s < x < limit (it may be the limit).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(bound(
-    serialize = "F::Limit: Serialize, F::CompareBits: Serialize, F::Widens: Serialize",
-    deserialize = "F::Limit: Deserialize<'de>, F::CompareBits: Deserialize<'de>, F::Widens: Deserialize<'de>"
+    serialize = "F::Limit: Serialize, F::CompareBits: Serialize, F::Skipped: Serialize, F::Widens: Serialize",
+    deserialize = "F::Limit: Deserialize<'de>, F::CompareBits: Deserialize<'de>, F::Skipped: Deserialize<'de>, \
+                   F::Widens: Deserialize<'de>"
 ))]
 pub struct Activation<F: Form = Integers> {
     /// Which one.
     pub function: Rectifier<F>,
     /// Bits that the comparison looks at.
     pub compare_bits: F::CompareBits,
+    /// The lowest bits of what is compared that the comparison does not look at: see [`crate::Compare`]. From version 4 on.
+    #[serde(default, skip_serializing_if = "F::looks_at_all")]
+    pub skipped: F::Skipped,
     /// Whether the result is wide.
     pub widen: F::Widens,
+}
+
+impl Activation {
+    /// What its comparisons look at.
+    pub fn looks(&self) -> Looks {
+        Looks { bits: self.compare_bits, skipped: self.skipped }
+    }
 }
 
 impl<F: Form> Named for Activation<F> {
@@ -72,10 +83,10 @@ impl Rules for Activation {
 
     fn compared(&self, x: Bounds) -> Option<u32> {
         let needed = match self.function {
-            Rectifier::Relu => bits::signed_bits(x.low, x.high),
-            Rectifier::ClippedRelu { limit } => bits::clipped_bits(x.low, x.high, limit),
+            Rectifier::Relu => bits::threshold_bits(x.low, x.high, &[0], self.skipped),
+            Rectifier::ClippedRelu { limit } => bits::clipped_bits(x.low, x.high, limit, self.skipped),
         };
-        Some(needed.max(bits::SMALLEST_COMPARISON))
+        Some(needed.max(bits::smallest_comparison(self.skipped)))
     }
 
     fn exact(&self, site: &Site<'_>) -> Check {
@@ -87,8 +98,12 @@ impl Rules for Activation {
                 let reason = format!("its limit {limit} is zero, or does not fit a ring of {} bits", x.ring);
                 return Err(Misfit::new(Rule::Ring, reason));
             }
+            Rectifier::ClippedRelu { limit } if limit < bits::smallest_limit(self.skipped) => {
+                let reason = format!("its comparisons skip {} bits, and its limit is {limit}", self.skipped);
+                return Err(Misfit::new(Rule::Ring, reason));
+            }
             Rectifier::Relu | Rectifier::ClippedRelu { .. } => {}
         }
-        site.compares(self.compared(x.bounds), self.compare_bits)
+        site.compares(self.compared(x.bounds), self.compare_bits, self.skipped)
     }
 }

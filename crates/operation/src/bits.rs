@@ -10,21 +10,70 @@
 //! |---|---|---|
 //! | linear, shift s | narrow, k = K − s − 1 | the exact sum z fits doubled: [`largest_sum`]; so the result fits k bits |
 //! | product, shift s | narrow, k = K − s − 1 | as of linear |
-//! | compare | W | x − t fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
+//! | compare | W | x − t − (2^s − 1) fits c signed bits for the first and the last t: [`threshold_bits`] <= c <= k |
 //! | combine | its input's | the result fits it |
 //! | scale public, shift s | narrow, k = K − s | z fits K bits with a unit to spare; so the result fits k bits |
 //! | widen | W | \|x\| <= 2^(k−2): [`widen_bits`] <= k |
-//! | ReLU | its input's, or W | x fits c signed bits: [`signed_bits`] <= c <= k |
-//! | clipped ReLU | its input's, or W | x and x − limit fit c signed bits: [`clipped_bits`] <= c <= k |
-//! | max pool | its input's | a difference of two elements fits c signed bits: [`difference_bits`] <= c <= k |
+//! | ReLU | its input's, or W | x − (2^s − 1) fits c signed bits, and x: [`threshold_bits`] <= c <= k |
+//! | clipped ReLU | its input's, or W | x − (2^s − 1) and x − limit fit c signed bits: [`clipped_bits`] <= c <= k |
+//! | max pool | its input's | a difference of two elements, less 2^s − 1, fits c signed bits: [`difference_bits`] <= c <= k |
 //! | sum pool | its input's | the result fits K bits |
 //! | add, sub, movement | the smallest of its inputs' | the result fits it |
+//!
+//! s is the number of the lowest bits that a comparison skips, and c >= s + 2.
 //!
 //! Every value fits its ring symmetrically: |x| <= 2^(k−1) − 1. The widths are Mirror's, where a
 //! truncation costs one bit more than it shifts out; a protocol with one ring has bits to spare.
 
 /// The smallest number of bits that a comparison may look at.
 pub const SMALLEST_COMPARISON: u32 = 2;
+
+/// What a comparison looks at: so many low bits of a difference, but for the lowest of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    /// Bits of the difference, its sign included.
+    pub bits: u32,
+    /// The lowest of these, which it does not look at.
+    pub skipped: u32,
+}
+
+impl Looks {
+    /// At all of so many bits.
+    pub const fn at_all(bits: u32) -> Looks {
+        Looks { bits, skipped: 0 }
+    }
+
+    /// What it takes from a difference first: [`skipped_below`].
+    pub const fn below(self) -> i64 {
+        skipped_below(self.skipped)
+    }
+
+    /// Bits that are compared, without the sign; none where too few are left.
+    pub fn compared(self) -> Option<u32> {
+        self.bits.checked_sub(self.skipped)?.checked_sub(1).filter(|&bits| bits > 0)
+    }
+}
+
+/// The smallest number of bits that a comparison may have which skips the lowest of them.
+pub const fn smallest_comparison(skipped: u32) -> u32 {
+    SMALLEST_COMPARISON.saturating_add(skipped)
+}
+
+/// The smallest limit of a clipped ReLU whose comparisons skip so many bits: what is close to zero is not close to the limit.
+pub const fn smallest_limit(skipped: u32) -> u64 {
+    if skipped == 0 {
+        1
+    } else if skipped >= u64::BITS - 2 {
+        u64::MAX
+    } else {
+        2 << skipped
+    }
+}
+
+/// What a comparison that skips the lowest bits takes from a difference first, so that none below zero passes.
+pub const fn skipped_below(skipped: u32) -> i64 {
+    if skipped >= i64::BITS - 1 { i64::MAX } else { (1 << skipped) - 1 }
+}
 
 /// Bits of the ring that a linear operation leaves after shifting out `shift` bits; none if nothing
 /// remains.
@@ -75,20 +124,22 @@ pub fn widen_bits(low: i64, high: i64) -> u32 {
     2 + largest.max(1).checked_sub(1).map_or(0, |x| 64 - x.leading_zeros())
 }
 
-/// Signed bits that a clipped ReLU's comparisons need: of x and of x − limit.
-pub fn clipped_bits(low: i64, high: i64, limit: u64) -> u32 {
-    signed_bits_wide(i128::from(low) - i128::from(limit), i128::from(high))
+/// Signed bits that a clipped ReLU's comparisons need which skip so many: of x − (2^s − 1) and of x − limit.
+pub fn clipped_bits(low: i64, high: i64, limit: u64, skipped: u32) -> u32 {
+    let most = i128::from(limit).max(skipped_below(skipped).into());
+    signed_bits_wide(i128::from(low) - most, i128::from(high))
 }
 
-/// Signed bits that comparisons of such a value with these thresholds need.
-pub fn threshold_bits(low: i64, high: i64, thresholds: &[i64]) -> u32 {
+/// Signed bits that comparisons of such a value with these thresholds need which skip so many.
+pub fn threshold_bits(low: i64, high: i64, thresholds: &[i64], skipped: u32) -> u32 {
     let least = thresholds.iter().copied().min().unwrap_or(0);
     let most = thresholds.iter().copied().max().unwrap_or(0);
-    signed_bits_wide(i128::from(low) - i128::from(most), i128::from(high) - i128::from(least))
+    let moved = i128::from(most) + i128::from(skipped_below(skipped));
+    signed_bits_wide(i128::from(low) - moved, i128::from(high) - i128::from(least))
 }
 
-/// Signed bits that the difference of any two values within the bounds needs.
-pub fn difference_bits(low: i64, high: i64) -> u32 {
+/// Signed bits that comparisons of any two values within the bounds need which skip so many.
+pub fn difference_bits(low: i64, high: i64, skipped: u32) -> u32 {
     let difference = i128::from(high) - i128::from(low);
-    signed_bits_wide(-difference, difference)
+    signed_bits_wide(-difference - i128::from(skipped_below(skipped)), difference)
 }

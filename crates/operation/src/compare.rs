@@ -2,20 +2,36 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bits;
+use crate::bits::{self, Looks};
 use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
 /// For each public threshold t, one after another along a new first axis, 1 where `x >= t` and 0
-/// elsewhere: integers, whose scale is 0. Exact where every x − t fits `compare_bits` signed bits.
-/// The result is wide.
+/// elsewhere: integers, whose scale is 0. Exact where every x − t, less 2^s − 1, fits `compare_bits` signed bits, s = `skipped`, but
+/// for t <= x < t + 2^s − 1, where it may be 0 as well. The result is wide.
+///
+/// What is looked at is x − t − (2^s − 1), shifted right by s bits, in the parties' shares: a carry out of the bits that are
+/// not looked at is lost. It is at least 0 for x >= t + 2^s − 1, and below 0 for x < t.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
+#[serde(bound(
+    serialize = "F::CompareBits: Serialize, F::Skipped: Serialize",
+    deserialize = "F::CompareBits: Deserialize<'de>, F::Skipped: Deserialize<'de>"
+))]
 pub struct Compare<F: Form = Integers> {
     /// The thresholds, in units of the value's scale.
     pub thresholds: Vec<i64>,
     /// Bits that a comparison looks at.
     pub compare_bits: F::CompareBits,
+    /// The lowest bits of a difference that a comparison does not look at. From version 4 on.
+    #[serde(default, skip_serializing_if = "F::looks_at_all")]
+    pub skipped: F::Skipped,
+}
+
+impl Compare {
+    /// What its comparisons look at.
+    pub fn looks(&self) -> Looks {
+        Looks { bits: self.compare_bits, skipped: self.skipped }
+    }
 }
 
 impl<F: Form> Named for Compare<F> {
@@ -54,10 +70,11 @@ impl Rules for Compare {
     }
 
     fn compared(&self, x: Bounds) -> Option<u32> {
-        Some(bits::threshold_bits(x.low, x.high, &self.thresholds).max(bits::SMALLEST_COMPARISON))
+        let needed = bits::threshold_bits(x.low, x.high, &self.thresholds, self.skipped);
+        Some(needed.max(bits::smallest_comparison(self.skipped)))
     }
 
     fn exact(&self, site: &Site<'_>) -> Check {
-        site.compares(self.compared(site.first()?.bounds), self.compare_bits)
+        site.compares(self.compared(site.first()?.bounds), self.compare_bits, self.skipped)
     }
 }

@@ -25,11 +25,18 @@ pub trait Form: Clone + Debug + PartialEq + 'static {
     type Shift: Copy + Debug + PartialEq;
     /// Bits that a comparison looks at.
     type CompareBits: Copy + Debug + PartialEq;
+    /// The lowest bits of a difference that a comparison does not look at.
+    type Skipped: Copy + Debug + PartialEq + Default;
     /// Whether a step also brings its result into the large ring.
     type Widens: Copy + Debug + PartialEq;
 
     /// A limit in units of 2^−scale, at least one.
     fn limit_units(limit: Self::Limit, scale: u32) -> u64;
+
+    /// Whether a comparison is one that looks at everything, which is not written down.
+    fn looks_at_all(skipped: &Self::Skipped) -> bool {
+        *skipped == Self::Skipped::default()
+    }
 }
 
 /// Fixed point: what a program holds, and what its file holds.
@@ -43,6 +50,7 @@ impl Form for Integers {
     type Limit = u64;
     type Shift = u32;
     type CompareBits = u32;
+    type Skipped = u32;
     type Widens = bool;
 
     fn limit_units(limit: u64, _scale: u32) -> u64 {

@@ -21,6 +21,7 @@ mod rules;
 mod scale_public;
 
 pub use activation::{Activation, Rectifier};
+pub use bits::Looks;
 pub use combine::Combine;
 pub use compare::Compare;
 pub use form::{Form, Integers, WeightId};

@@ -20,10 +20,10 @@ use crate::{Activation, Combine, Compare, Linear, MaxPool, Product, ScalePublic,
 #[serde(rename_all = "snake_case", tag = "op")]
 #[serde(bound(
     serialize = "F::Weight: Serialize, F::Bias: Serialize, F::Factor: Serialize, F::Limit: Serialize, \
-                 F::Shift: Serialize, F::CompareBits: Serialize, F::Widens: Serialize",
+                 F::Shift: Serialize, F::CompareBits: Serialize, F::Skipped: Serialize, F::Widens: Serialize",
     deserialize = "F::Weight: Deserialize<'de>, F::Bias: Deserialize<'de>, F::Factor: Deserialize<'de>, \
                    F::Limit: Deserialize<'de>, F::Shift: Deserialize<'de>, F::CompareBits: Deserialize<'de>, \
-                   F::Widens: Deserialize<'de>"
+                   F::Skipped: Deserialize<'de>, F::Widens: Deserialize<'de>"
 ))]
 pub enum Operation<F: Form = Integers> {
     /// Weighted sums: `(Σ map(x, w) + bias) / 2^shift`.
@@ -73,13 +73,14 @@ macro_rules! described {
     };
 }
 
-/// Where an operation keeps the bits that its comparisons look at, by reference or to be changed.
+/// Where an operation keeps what it says of its comparisons, by reference or to be changed: the bits that they look at, or
+/// those that they skip.
 macro_rules! compared {
-    ($operation:expr) => {
+    ($operation:expr, $field:ident) => {
         match $operation {
-            Operation::Compare(Compare { compare_bits, .. })
-            | Operation::Activation(Activation { compare_bits, .. })
-            | Operation::MaxPool(MaxPool { compare_bits, .. }) => Some(compare_bits),
+            Operation::Compare(Compare { $field, .. })
+            | Operation::Activation(Activation { $field, .. })
+            | Operation::MaxPool(MaxPool { $field, .. }) => Some($field),
             Operation::Linear(_)
             | Operation::Product(_)
             | Operation::Combine(_)
@@ -168,13 +169,18 @@ impl Operation {
 
     /// Bits that its comparisons look at; none where it compares nothing.
     pub fn compare_bits(&self) -> Option<u32> {
-        compared!(self).copied()
+        compared!(self, compare_bits).copied()
+    }
+
+    /// The lowest of them, which its comparisons do not look at; none where it compares nothing.
+    pub fn skipped(&self) -> Option<u32> {
+        compared!(self, skipped).copied()
     }
 
     /// Gives a comparison the bits that it looks at; operations that compare nothing stay as they
     /// are.
     pub fn set_compare_bits(&mut self, bits: u32) {
-        if let Some(compared) = compared!(self) {
+        if let Some(compared) = compared!(self, compare_bits) {
             *compared = bits;
         }
     }

@@ -3,14 +3,18 @@
 use cryptflow_ring::Window;
 use serde::{Deserialize, Serialize};
 
-use crate::bits;
+use crate::bits::{self, Looks};
 use crate::form::{Form, Integers};
 use crate::rules::{Bounds, Check, Misfit, Named, Reach, Rule, Rules, Site, rule};
 
-/// Maximum over windows of NHWC; padding never wins. Exact where every difference of two elements
-/// of a window fits `compare_bits` signed bits. The result is in the operand's ring.
+/// Maximum over windows of NHWC; padding never wins. Every difference of two elements of a window, less 2^s − 1, s =
+/// `skipped`, must fit `compare_bits` signed bits. The result is one of the window's elements, exact without skipped bits; it is less than the largest
+/// by less than 2^s − 1 for each level of the tournament along both axes. It is in the operand's ring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(bound(serialize = "F::CompareBits: Serialize", deserialize = "F::CompareBits: Deserialize<'de>"))]
+#[serde(bound(
+    serialize = "F::CompareBits: Serialize, F::Skipped: Serialize",
+    deserialize = "F::CompareBits: Deserialize<'de>, F::Skipped: Deserialize<'de>"
+))]
 pub struct MaxPool<F: Form = Integers> {
     /// Shape of the operand, NHWC.
     pub input: [usize; 4],
@@ -18,6 +22,9 @@ pub struct MaxPool<F: Form = Integers> {
     pub window: Window,
     /// Bits that a comparison looks at.
     pub compare_bits: F::CompareBits,
+    /// The lowest bits of what is compared that the comparison does not look at: see [`crate::Compare`]. From version 4 on.
+    #[serde(default, skip_serializing_if = "F::looks_at_all")]
+    pub skipped: F::Skipped,
 }
 
 /// Sum over windows of NHWC (padding counts as zero), without division: the factor is folded into
@@ -28,6 +35,13 @@ pub struct SumPool {
     pub input: [usize; 4],
     /// The window.
     pub window: Window,
+}
+
+impl MaxPool {
+    /// What its comparisons look at.
+    pub fn looks(&self) -> Looks {
+        Looks { bits: self.compare_bits, skipped: self.skipped }
+    }
 }
 
 impl<F: Form> Named for MaxPool<F> {
@@ -60,11 +74,12 @@ impl Rules for MaxPool {
     rule!(is as wide as all operands);
 
     fn compared(&self, x: Bounds) -> Option<u32> {
-        Some(bits::difference_bits(x.low, x.high).max(bits::SMALLEST_COMPARISON))
+        let needed = bits::difference_bits(x.low, x.high, self.skipped);
+        Some(needed.max(bits::smallest_comparison(self.skipped)))
     }
 
     fn exact(&self, site: &Site<'_>) -> Check {
-        site.compares(self.compared(site.first()?.bounds), self.compare_bits)
+        site.compares(self.compared(site.first()?.bounds), self.compare_bits, self.skipped)
     }
 }
 

@@ -214,10 +214,14 @@ impl<'a> Site<'a> {
         Err(Misfit::new(Rule::Width, "it takes wide operands, and one is narrow"))
     }
 
-    /// A comparison that needs `needed` bits of its operand, and looks at `looked_at`, is exact.
-    pub(crate) fn compares(&self, needed: Option<u32>, looked_at: u32) -> Check {
+    /// A comparison that needs `needed` bits of its operand, and has `looked_at` of which it skips the lowest, is as exact as it says.
+    pub(crate) fn compares(&self, needed: Option<u32>, looked_at: u32, skipped: u32) -> Check {
         let x = self.first()?;
         let needed = needed.unwrap_or(crate::bits::SMALLEST_COMPARISON);
+        if looked_at < crate::bits::smallest_comparison(skipped) {
+            let reason = format!("it compares {looked_at} bits, and skips {skipped} of them");
+            return Err(Misfit::new(Rule::Ring, reason));
+        }
         if needed > looked_at {
             let reason = format!(
                 "values from {} to {} are compared on {needed} bits, and it looks at {looked_at}",

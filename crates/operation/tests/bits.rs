@@ -24,7 +24,7 @@ fn bits_at_the_edges() {
         assert_eq!(signed_bits_wide(low.into(), high.into()), signed, "wide signed bits of {low}..{high}");
         assert_eq!(ring_bits(low, high), ring, "ring bits of {low}..{high}");
         assert_eq!(widen_bits(low, high), widen, "widen bits of {low}..{high}");
-        assert_eq!(difference_bits(low, high), difference, "difference bits of {low}..{high}");
+        assert_eq!(difference_bits(low, high, 0), difference, "difference bits of {low}..{high}");
     }
 }
 
@@ -43,7 +43,7 @@ fn bits_agree_with_their_definitions() {
             let k = widen_bits(low, high);
             assert!(low.abs().max(high) <= 1 << (k - 2) && (k == 2 || low.abs().max(high) > 1 << (k - 3)));
             let limit = 48;
-            let c = clipped_bits(low, high, limit);
+            let c = clipped_bits(low, high, limit, 0);
             assert_eq!(c, signed_bits(low, high).max(signed_bits(low - 48, high - 48)));
         }
     }
@@ -67,5 +67,27 @@ fn rings_and_sums() {
         let rounded = (largest_sum(ring, shift) + (1 << (shift - 1))) >> shift;
         let k = linear_ring(ring, shift).unwrap();
         assert!(rounded < i128::from(largest(k)), "K = {ring}, s = {shift}");
+    }
+}
+
+/// x, r and their sum modulo 2^c, without the lowest s bits: as a comparison sees them.
+#[test]
+fn what_a_comparison_that_skips_bits_decides() {
+    for (c, skipped) in [(5u32, 0u32), (5, 1), (5, 2), (6, 3), (6, 4)] {
+        let (all, half) = (1i64 << c, 1i64 << (c - 1));
+        let below = skipped_below(skipped);
+        for x in -half + below..half {
+            assert!(threshold_bits(x, x, &[0], skipped) <= c, "{x} fits {c} bits");
+            let mut passed = 0;
+            for r in 0..all {
+                let m = (x - below + r).rem_euclid(all);
+                let seen = ((m >> skipped) - (r >> skipped)).rem_euclid(all >> skipped);
+                passed += i64::from(seen < half >> skipped);
+            }
+            // As often as a number from 0 to 2^s - 1 is no larger than x.
+            let due = all * (x + 1).clamp(0, below + 1) / (below + 1);
+            assert_eq!(passed, due, "{x} on {c} bits without {skipped}");
+        }
+        assert!(threshold_bits(-half, half - 1, &[0], skipped) == c + u32::from(skipped > 0));
     }
 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cryptflow_mpc::Older;
+
 use crate::code::Code;
 use crate::messages::SessionError;
 
@@ -47,7 +49,7 @@ editions! {
     /// beside each other, and the check of inputs beside them ([`cryptflow_mpc::Protocol::beside`]).
     Nine = 9,
     /// Weights are shared in the ring that their steps need, where their parts get shorter by that, and no longer in the
-    /// largest of the program ([`cryptflow_mpc::Owner::share_weight`]).
+    /// largest of the program ([`cryptflow_mpc::Owner::share_weight`]). Signs are not dealt ([`Older::DealtSigns`]).
     Ten = 10,
 }
 
@@ -56,6 +58,15 @@ impl Edition {
     pub const OLDEST: Edition = Edition::Six;
     /// The newest.
     pub const NEWEST: Edition = Edition::Ten;
+
+    /// What protocols do otherwise where this is spoken.
+    pub fn older(self) -> Option<Older> {
+        match self {
+            Edition::Six | Edition::Seven | Edition::Eight => Some(Older::OneByOne),
+            Edition::Nine => Some(Older::DealtSigns),
+            Edition::Ten => None,
+        }
+    }
 
     /// The one of this number, where this release speaks it.
     pub fn of(number: u32) -> Option<Edition> {

@@ -154,11 +154,11 @@ impl Visitor for Session<'_> {
         let (session, ring_bits) = (*session, program.ring_bits);
         let protocol = protocol.for_network(program.bits_per_round);
         // What was dealt ahead is taken in the order in which it was dealt.
-        let beside = match &self.job.supply {
-            Supply::Stock(stock) => stock.beside(),
-            Supply::Live | Supply::Ahead { .. } => self.job.edition >= Edition::Nine,
+        let older = match &self.job.supply {
+            Supply::Stock(stock) => stock.older(),
+            Supply::Live | Supply::Ahead { .. } => self.job.edition.older(),
         };
-        let protocol = if beside { protocol } else { protocol.one_by_one() };
+        let protocol = older.into_iter().fold(protocol, D::with_older);
         let program = digest(program).map_err(Obstacle::from)?.0;
         let scope = Scope { session, program, ring_bits };
         run(&protocol, self.links, self.client, self.job, &scope)
@@ -403,8 +403,8 @@ fn run<D: Definition>(
                     }
                 };
                 reporter.enter(Phase::Run);
-                let beside = edition >= Edition::Nine;
-                let order = Order { program: one, stock: scope.session, runs, check_inputs, beside };
+                let older = edition.older();
+                let order = Order { program: one, stock: scope.session, runs, check_inputs, older };
                 let job = Ahead { definition, name, links: &links, client, supply: &supply };
                 job.deal(&order, weighed)?;
                 continue;

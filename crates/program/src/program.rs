@@ -6,9 +6,13 @@ use cryptflow_operation::{Bounds, Operation};
 
 /// The newest version of [`Program`] and of its file that this crate reads, and the oldest one. A program
 /// is written in the oldest one that has what it says: [`Program::due_version`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = SKIPPING;
 /// See [`VERSION`].
 pub const OLDEST: u32 = 1;
+/// The version from which on values have rings of their own.
+const RINGS: u32 = 2;
+/// The version from which on comparisons skip bits. (Version 3 is one of files alone.)
+const SKIPPING: u32 = 4;
 
 /// Index of a value of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -249,7 +253,13 @@ impl Program {
 
     /// The version that the program must have: the oldest one in which what it says can be said.
     pub fn due_version(&self) -> u32 {
-        if self.values.iter().any(|value| value.ring.is_some()) { VERSION } else { OLDEST }
+        if self.steps.iter().any(|step| step.operation.skipped().is_some_and(|bits| bits > 0)) {
+            SKIPPING
+        } else if self.values.iter().any(|value| value.ring.is_some()) {
+            RINGS
+        } else {
+            OLDEST
+        }
     }
 
     /// Fractional bits of a value; none of one that there is not.

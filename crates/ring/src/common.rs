@@ -4,7 +4,6 @@
 //! it, nor make it shorter, for as long as it is open anywhere. Many processes that read the same weights then
 //! have them once in the processor's third cache.
 
-use std::borrow::Borrow;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,47 +35,20 @@ impl Common {
     /// # Errors
     /// Where `out` takes no more.
     pub fn write(tensors: &[Words], out: &mut impl Write) -> io::Result<()> {
-        let shapes: Vec<_> = tensors.iter().map(|words| (words.len(), words.borrowed().bits())).collect();
-        Common::write_each(&shapes, tensors.iter().map(Ok::<_, io::Error>), out)
-    }
-
-    /// The same of tensors that are made one after another, so that no two of them need be there at a time: `shapes` are their
-    /// numbers of elements, and the bits of their rings.
-    ///
-    /// # Errors
-    /// Those of the tensors; where one has another shape than was said, or `out` takes no more.
-    pub fn write_each<T: Borrow<Words>, E>(
-        shapes: &[(usize, u32)],
-        tensors: impl IntoIterator<Item = Result<T, E>>,
-        out: &mut impl Write,
-    ) -> Result<(), E>
-    where
-        E: From<io::Error>,
-    {
-        out.write_all(&(shapes.len() as u64).to_ne_bytes())?;
-        let each = |bits| match Form::of_ring(bits) {
-            Form::Wide => u64::BITS,
-            Form::Narrow => u32::BITS,
-            Form::Packed(bits) => bits,
-        };
-        for (len, bits) in shapes {
-            out.write_all(&(*len as u64).to_ne_bytes())?;
-            out.write_all(&u64::from(each(*bits)).to_ne_bytes())?;
+        out.write_all(&(tensors.len() as u64).to_ne_bytes())?;
+        for words in tensors {
+            let words = words.borrowed();
+            out.write_all(&(words.len() as u64).to_ne_bytes())?;
+            out.write_all(&u64::from(words.bits()).to_ne_bytes())?;
         }
-        let mut end = 8 + ENTRY * shapes.len();
-        let (mut tensors, other) = (tensors.into_iter(), || io::Error::from(io::ErrorKind::InvalidInput));
-        for (len, bits) in shapes {
-            let words = tensors.next().ok_or_else(other)??;
-            let words = words.borrow();
-            if (words.len(), words.borrowed().bits()) != (*len, each(*bits)) {
-                return Err(other().into());
-            }
+        let mut end = 8 + ENTRY * tensors.len();
+        for words in tensors {
             let bytes: &[u8] = match words.borrowed() {
                 Elements::Narrow(words) => bytemuck::cast_slice(words),
                 Elements::Wide(words) => bytemuck::cast_slice(words),
                 Elements::Packed(bits) => bits.whole(),
                 // No tensor that lies in memory is one.
-                Elements::Drawn(_) => return Err(other().into()),
+                Elements::Drawn(_) => return Err(io::ErrorKind::InvalidInput.into()),
             };
             out.write_all(&[0; ALIGNED][..end.next_multiple_of(ALIGNED) - end])?;
             out.write_all(bytes)?;

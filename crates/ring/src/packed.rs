@@ -30,12 +30,6 @@ impl Packed {
         Packed { bytes: vec![0; packed_len(len, bits)], bits, len }
     }
 
-    /// Those that lie in these bytes, which are as many as they take. `bits` is one of 1 to 64.
-    pub(crate) fn of(bytes: Vec<u8>, bits: u32, len: usize) -> Packed {
-        assert_eq!(bytes.len(), packed_len(len, bits), "bytes of {len} elements of {bits} bits");
-        Packed { bytes, bits, len }
-    }
-
     /// So many elements at a time, a multiple of [`GROUP`], to be written.
     pub(crate) fn chunks(&mut self, elements: usize) -> impl IndexedParallelIterator<Item = Chunk<'_>> {
         debug_assert!(elements.is_multiple_of(GROUP));
@@ -57,11 +51,6 @@ pub(crate) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// Reads all of them.
-    pub(crate) fn read(&mut self, words: &mut [u64]) {
-        unpack(self.bytes, self.bits, words);
-    }
-
     /// Writes all of them.
     pub(crate) fn write(self, words: &[u64]) {
         pack_into(words, self.bits, self.bytes);

@@ -102,47 +102,24 @@ fn next(redraw: &mut impl FnMut() -> u8, smallest: u8) -> u8 {
     }
 }
 
-/// The low seven bits of each byte.
-const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
-
-/// Whether zero is fit is told by `zero_is_fit`: 0x80 or 0. One word of sixteen or of eight has an unfit byte: which ones is
-/// found out without a branch, as nobody foresees it.
-fn sample(random: &mut GroupWords, zero_is_fit: u8, mut next: impl FnMut() -> u8) {
-    let mut unfit = [0; GROUP / 8];
-    find_unfit(random, u64::from_le_bytes([zero_is_fit; 8]), &mut unfit);
-    let (mut places, mut count) = ([0u16; GROUP / 8], 0);
-    for (i, unfit) in unfit.iter().enumerate() {
-        places[count] = i as u16;
-        count += usize::from(*unfit != 0);
-    }
-    for place in &places[..count] {
-        let place = usize::from(*place);
-        let (word, mut unfit) = (&mut random[place], unfit[place]);
-        while unfit != 0 {
-            let at = unfit.trailing_zeros() - 7;
-            *word = (*word & !(0xff << at)) | (u64::from(next()) << at);
-            unfit &= unfit - 1;
-        }
-    }
-    if cfg!(target_endian = "big") {
-        random.iter_mut().for_each(|word| *word = word.to_le());
-    }
-}
-
-/// Leaves the low seven bits of each byte, and tells the unfit ones: their high bits in `unfit`.
-fn find_unfit(random: &mut GroupWords, zero_is_fit: u64, unfit: &mut GroupWords) {
-    for_this_machine!(find_unfit_here(random: &mut GroupWords, zero_is_fit: u64, unfit: &mut GroupWords))
-}
-
+/// Whether zero is fit is told by `zero_is_fit`: 0x80 or 0.
 #[inline(always)]
-fn find_unfit_here(random: &mut GroupWords, zero_is_fit: u64, unfit: &mut GroupWords) {
-    for (word, unfit) in random.iter_mut().zip(unfit) {
+fn sample(random: &mut GroupWords, zero_is_fit: u8, mut next: impl FnMut() -> u8) {
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let zero_is_fit = u64::from_le_bytes([zero_is_fit; 8]);
+    for word in random {
         *word &= LOW;
         // The high bit of a byte of v + 127 is clear for v = 0 alone; that of v + 1 is set for v =
         // 127 alone.
         let zero = !((*word + LOW) | zero_is_fit);
         let prime = *word + u64::from_le_bytes([1; 8]);
-        *unfit = (zero | prime) & !LOW;
+        let mut unfit = (zero | prime) & !LOW;
+        while unfit != 0 {
+            let at = unfit.trailing_zeros() - 7;
+            *word = (*word & !(0xff << at)) | (u64::from(next()) << at);
+            unfit &= unfit - 1;
+        }
+        *word = word.to_le();
     }
 }
 

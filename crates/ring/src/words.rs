@@ -71,35 +71,6 @@ impl Words {
         Words::Packed(packed)
     }
 
-    /// The elements that lie in `bytes` as [`crate::pack()`] leaves them, `bits` bits each, changed: `change(first, out)`
-    /// is given those from the `first` on, and writes what comes of them; threads change different ones. Where that takes
-    /// as many bits in memory, they are changed where they lie.
-    ///
-    /// # Panics
-    /// Where `bits` is not in 1..=64, or `bytes` has not [`crate::packed_len`] bytes.
-    pub fn changed(
-        bytes: Vec<u8>,
-        len: usize,
-        bits: u32,
-        change: impl Fn(usize, &mut [u64]) + Sync,
-    ) -> Words {
-        let mut packed = Packed::of(bytes, bits, len);
-        if Form::of_ring(bits) != Form::Packed(bits) {
-            return Words::filled(len, bits, |first, out| {
-                packed.borrowed().read(first, out);
-                change(first, out);
-            });
-        }
-        packed.chunks(CHUNK).enumerate().for_each(|(i, mut chunk)| {
-            let mut words = [0; CHUNK];
-            let words = &mut words[..CHUNK.min(len - i * CHUNK)];
-            chunk.read(words);
-            change(i * CHUNK, words);
-            chunk.write(words);
-        });
-        Words::Packed(packed)
-    }
-
     /// The same in whole words, of 32 bits or of 64: for what is soon read, and then gone.
     pub fn in_words(len: usize, bits: u32, write: impl Fn(usize, &mut [u64]) + Sync) -> Words {
         if bits > 32 {

@@ -12,7 +12,7 @@ use crate::outlet::Outlet;
 /// is still in the core's own cache when it is opened after it was read.
 const PART: usize = 128 << 10;
 /// Payloads up to this length are allocated when they are announced (the system commits the memory
-/// when it is written to); longer ones once so much of them has arrived.
+/// when it is written to); longer ones grow as they arrive.
 const TRUSTED: usize = 64 << 20;
 
 /// Where frames are written to.
@@ -165,7 +165,7 @@ pub(crate) struct StreamSource {
     opener: Option<Sealer>,
     /// The header that is read just now, and its tag.
     header: [u8; HEADER_LEN + TAG_LEN],
-    /// The part of a payload that is read just now, and its tag, where nothing is kept of it.
+    /// The part of a payload that is read just now, and its tag.
     part: Vec<u8>,
     /// How much of either is there.
     filled: usize,
@@ -197,21 +197,16 @@ impl StreamSource {
         let mut left = match self.left {
             Some(left) => left,
             None => {
-                self.payload = Vec::with_capacity(if keep { len.min(TRUSTED) + tag_len } else { 0 });
+                self.payload = Vec::with_capacity(if keep { len.min(TRUSTED) } else { 0 });
                 *self.left.insert(len)
             }
         };
         while left > 0 {
             let due = PART.min(left);
-            // What is kept is read to where it belongs; its tag goes again.
-            let (into, begun) = if keep { (&mut self.payload, len - left) } else { (&mut self.part, 0) };
-            if keep && into.capacity() < begun + due + tag_len {
-                // So much has come that the rest is believed. To grow bit by bit would leave holes of all sizes behind.
-                into.try_reserve_exact(begun + left + tag_len - into.len())
-                    .map_err(|_| ErrorKind::OutOfMemory)?;
+            if self.part.len() < due + tag_len {
+                self.part.resize(due + tag_len, 0);
             }
-            into.resize(begun + due + tag_len, 0);
-            let part = into.get_mut(begun..).unwrap_or_default();
+            let part = self.part.get_mut(..due + tag_len).unwrap_or_default();
             if !fill(&mut *self.intake, part, &mut self.filled, alive)? {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -220,7 +215,9 @@ impl StreamSource {
             if let Some(opener) = &mut self.opener {
                 opener.open_part(part, &tag.try_into().map_err(|_| ErrorKind::UnexpectedEof)?)?;
             }
-            into.truncate(begun + due);
+            if keep {
+                self.payload.extend_from_slice(part);
+            }
             left -= due;
             self.left = Some(left);
         }

@@ -6,6 +6,7 @@ mod calibrate;
 pub(crate) mod columns;
 pub(crate) mod examples;
 pub(crate) mod gap;
+pub(crate) mod near;
 pub(crate) mod sensitivity;
 
 use cryptflow_graph::{Array, Graph, NodeId, Range};
@@ -17,6 +18,7 @@ use super::options::{Accuracy, CompileOptions, OptionError};
 use super::progress::Progress;
 use calibrate::calibrate;
 use examples::{Examples, Opened};
+use near::Near;
 
 /// Examples from which on calibrated bounds are trusted with the smaller margin.
 pub(crate) const MANY_EXAMPLES: usize = 32;
@@ -31,6 +33,8 @@ pub(crate) struct Bounded<'a> {
     /// For each node that something is divided by the least that examples show of it beside what is
     /// next to nothing, where they show that as well; see [`gap`].
     pub(crate) least: Vec<Option<f64>>,
+    /// For each node that compares, what examples show close to where it decides; none elsewhere.
+    pub(crate) near: Vec<Option<Near>>,
     /// Bits by which values may exceed their ranges.
     pub(crate) margin: f64,
     /// Whether values may have more where that costs next to nothing: the user did not say how much.
@@ -76,6 +80,7 @@ impl<'a> Bounded<'a> {
             ranges,
             typical: seen.typical,
             least: seen.least,
+            near: seen.near,
             margin,
             more_where_cheap: options.margin.is_none(),
             examples: Some(examples),
@@ -107,6 +112,7 @@ impl<'a> Bounded<'a> {
             ranges,
             typical: Vec::new(),
             least,
+            near: Vec::new(),
             margin: 0.0,
             more_where_cheap: false,
             examples: None,

@@ -8,6 +8,7 @@ mod alike;
 pub(crate) mod choice;
 mod headroom;
 pub(crate) mod search;
+mod skipped;
 
 use std::rc::Rc;
 
@@ -27,6 +28,8 @@ pub(crate) struct Chosen {
     pub(crate) bounds: Vec<Bounds>,
     /// The bits that each step of the plan shifts out; zero where it shifts nothing.
     pub(crate) shifts: Vec<u32>,
+    /// The lowest bits that each step of the plan does not look at where it compares; zero where it compares nothing.
+    pub(crate) skipped: Vec<u32>,
     /// Bits of the ring of each wide value of the plan.
     pub(crate) rings: Vec<u32>,
     /// Bits of the largest ring: that of the inputs.
@@ -40,8 +43,9 @@ impl Chosen {
     /// [`FixError::DoesNotFit`], where a value does not fit the ring.
     pub(crate) fn new(plan: Rc<Plan>, choice: Choice) -> Result<Chosen, FixError> {
         let bounds = value_bounds(&plan, choice.scale, choice.margin);
-        let room = headroom::room(&plan, &bounds, choice)?;
+        let skipped = skipped::skipped(&plan, &bounds, choice.scale);
+        let room = headroom::room(&plan, &bounds, &skipped, choice)?;
         let headroom::Room { shifts, rings, ring_bits } = room;
-        Ok(Chosen { plan, choice, bounds, shifts, rings, ring_bits })
+        Ok(Chosen { plan, choice, bounds, shifts, skipped, rings, ring_bits })
     }
 }

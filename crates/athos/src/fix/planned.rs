@@ -119,7 +119,7 @@ impl<'a> Planner<'a> {
         if let Some(plan) = self.general.as_ref().or_else(|| self.plans.get(&scale)) {
             return Ok(plan.clone());
         }
-        let Bounded { graph, ranges, least, margin, typical, .. } = self.bounded;
+        let Bounded { graph, ranges, least, margin, typical, near, .. } = self.bounded;
         let images = self.images.get_or_init(|| images(graph));
         let seen = Seen { ranges, images, least, rounding: Some(&self.rounding) };
         let setting = self.setting(scale);
@@ -133,6 +133,7 @@ impl<'a> Planner<'a> {
         }
         schedule(&mut plan);
         plan.know(typical);
+        plan.see(near);
         plan.weigh(&self.needs.weights);
         let plan = Rc::new(plan);
         // What outputs have beyond activations depends on the scale as well.

@@ -56,8 +56,7 @@ pub(crate) struct Outside {
 /// compiled.
 pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result<Quantised, FixError> {
     let mut writer = Writer::new(chosen);
-    let steps: Vec<Step> =
-        chosen.plan.steps.iter().zip(&chosen.shifts).map(|(step, &shift)| writer.step(step, shift)).collect();
+    let steps: Vec<Step> = (0..chosen.plan.steps.len()).map(|index| writer.step(index)).collect();
     let (inputs, outputs) = (writer.inputs(outside), writer.outputs(outside));
     let guard = chosen.plan.guard.and_then(|value| writer.ids[value]);
     let Writer { values, weights, .. } = writer;
@@ -129,8 +128,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn step(&mut self, step: &PlanStep, shift: u32) -> Step {
-        let operation = self.operation(step, shift);
+    fn step(&mut self, index: usize) -> Step {
+        let chosen = self.chosen;
+        let step = &chosen.plan.steps[index];
+        let operation = self.operation(step, chosen.shifts[index], chosen.skipped[index]);
         let output = ValueId(self.values.len());
         self.values.push(step.output);
         self.ids[step.output] = Some(output);
@@ -139,14 +140,14 @@ impl<'a> Writer<'a> {
     }
 
     /// The operation in integers. Comparisons get their bits when all bounds are written.
-    fn operation(&mut self, step: &PlanStep, shift: u32) -> Operation {
+    fn operation(&mut self, step: &PlanStep, shift: u32, skipped: u32) -> Operation {
         match &step.op {
             plan::Operation::Linear(linear) => Operation::Linear(self.linear(step, linear, shift)),
             plan::Operation::Product(Product { map, .. }) => {
                 Operation::Product(Product { map: map.clone(), shift })
             }
             plan::Operation::Compare(Compare { thresholds, .. }) => {
-                Operation::Compare(Compare { thresholds: thresholds.clone(), compare_bits: 0 })
+                Operation::Compare(Compare { thresholds: thresholds.clone(), compare_bits: 0, skipped })
             }
             plan::Operation::Combine(combine) => Operation::Combine(combine.clone()),
             plan::Operation::ScalePublic(ScalePublic { factors, .. }) => {
@@ -156,11 +157,14 @@ impl<'a> Writer<'a> {
             }
             plan::Operation::Widen => Operation::Widen,
             plan::Operation::Activation(Activation { function, .. }) => {
-                Operation::Activation(self.activation(step, function))
+                Operation::Activation(self.activation(step, function, skipped))
             }
-            plan::Operation::MaxPool(MaxPool { input, window, .. }) => {
-                Operation::MaxPool(MaxPool { input: *input, window: window.clone(), compare_bits: 0 })
-            }
+            plan::Operation::MaxPool(MaxPool { input, window, .. }) => Operation::MaxPool(MaxPool {
+                input: *input,
+                window: window.clone(),
+                compare_bits: 0,
+                skipped,
+            }),
             plan::Operation::SumPool(pool) => Operation::SumPool(pool.clone()),
             plan::Operation::Add => Operation::Add,
             plan::Operation::Sub => Operation::Sub,
@@ -179,7 +183,7 @@ impl<'a> Writer<'a> {
         Linear { terms, bias, shift }
     }
 
-    fn activation(&self, step: &PlanStep, function: &Rectifier<Reals>) -> Activation {
+    fn activation(&self, step: &PlanStep, function: &Rectifier<Reals>, skipped: u32) -> Activation {
         let Chosen { plan, choice, .. } = self.chosen;
         let wide = |planned: usize| plan.values[planned].wide;
         let scale = plan.values[step.output].scale(choice.scale);
@@ -191,7 +195,7 @@ impl<'a> Writer<'a> {
         };
         // In the large ring already: nothing to widen.
         let from_wide = step.inputs.first().is_some_and(|&input| wide(input));
-        Activation { function, compare_bits: 0, widen: wide(step.output) && !from_wide }
+        Activation { function, compare_bits: 0, skipped, widen: wide(step.output) && !from_wide }
     }
 
     /// By how many fractional bits a step's result exceeds one of its operands.

@@ -61,7 +61,7 @@ network! { net:
     },
     Operation::Product(_) => step(net.product(), &[0, 1], &SHAPE),
     Operation::Compare(_) => {
-        let compare = Compare { thresholds: vec![-3, 0, 2], compare_bits: net.compare_bits() };
+        let compare = Compare { thresholds: vec![-3, 0, 2], compare_bits: net.compare_bits(), skipped: 0 };
         step(Operation::Compare(compare), &[2], &[3, LEN])
     },
     Operation::Combine(_) => {
@@ -81,7 +81,7 @@ network! { net:
     },
     Operation::MaxPool(_) => {
         let window = Window { kernel: [3, 1], stride: [1, 1], dilation: [1, 1], padding: [[1, 1], [0, 0]] };
-        let pool = MaxPool { input: SHAPE, window, compare_bits: net.compare_bits() };
+        let pool = MaxPool { input: SHAPE, window, compare_bits: net.compare_bits(), skipped: 0 };
         step(Operation::MaxPool(pool), &[1], &SHAPE)
     },
     Operation::SumPool(_) => {
@@ -123,7 +123,7 @@ impl Network {
     }
 
     fn activation(&self, function: Rectifier, widen: bool) -> Operation {
-        Operation::Activation(Activation { function, compare_bits: self.compare_bits(), widen })
+        Operation::Activation(Activation { function, compare_bits: self.compare_bits(), skipped: 0, widen })
     }
 
     /// Every operation once, and what has another form or uses a value again.
@@ -136,7 +136,7 @@ impl Network {
         all.push(step(self.product(), &[0, 12], &SHAPE));
         // As many bits as there are, of a value in the large ring.
         let compare_bits = self.ring_bits.min(63) - 1;
-        let wide = Activation { function: Rectifier::Relu, compare_bits, widen: false };
+        let wide = Activation { function: Rectifier::Relu, compare_bits, skipped: 0, widen: false };
         all.push(step(Operation::Activation(wide), &[1], &SHAPE));
         all.push(step(self.activation(Rectifier::ClippedRelu { limit: 2 }, true), &[2], &SHAPE));
         // What shares its mask with what was compared before.
@@ -208,7 +208,8 @@ impl Network {
                 };
                 let inputs = operands.iter().map(operand).collect::<Result<Vec<_>, Error>>()?;
                 if number == 5 {
-                    let nothing = Activation { function: Rectifier::Relu, compare_bits: 1, widen: false };
+                    let nothing =
+                        Activation { function: Rectifier::Relu, compare_bits: 1, skipped: 0, widen: false };
                     let inputs = inputs.iter().map(|x| Operand { ..*x }).collect();
                     let refused = party.apply(
                         &Operation::Activation(nothing),

@@ -87,8 +87,9 @@ impl Scenario for Zoo {
             Operation::Linear(Linear { terms: inputs.map(term).collect(), bias, shift: 12 })
         };
         let product = |shift| Operation::Product(Product { map: elements.clone(), shift });
-        let activation =
-            |function| Operation::Activation(Activation { function, compare_bits: 24, widen: true });
+        let activation = |function| {
+            Operation::Activation(Activation { function, compare_bits: 24, skipped: 0, widen: true })
+        };
         let mut step = |operation: Operation, on: &[&P::Value]| {
             let inputs = on.iter().map(|&value| Operand { shape: &[], value }).collect();
             party.apply(&operation, &Operands { inputs, weights: &weights, ring_bits: 64 })
@@ -101,12 +102,12 @@ impl Scenario for Zoo {
         let wide = step(Operation::Widen, &[&z])?;
         let clipped = step(activation(Rectifier::ClippedRelu { limit: 6 << 12 }), &[&again])?;
         let window = Window { kernel: [3, 1], stride: [2, 2], dilation: [1, 1], padding: [[0, 1], [0, 0]] };
-        let pool = MaxPool { input: SHAPE, window, compare_bits: 24 };
+        let pool = MaxPool { input: SHAPE, window, compare_bits: 24, skipped: 0 };
         let pooled = step(Operation::MaxPool(pool), &[&z])?;
         let scale = ScalePublic { factors: vec![1365], shift: 12 };
         let scaled = step(Operation::ScalePublic(scale), &[&y])?;
         let square = step(product(12), &[&wide, &wide])?;
-        let compare = Compare { thresholds: vec![-1000, 0, 1 << 20], compare_bits: 24 };
+        let compare = Compare { thresholds: vec![-1000, 0, 1 << 20], compare_bits: 24, skipped: 0 };
         let bits = step(Operation::Compare(compare), &[&z])?;
         let combine = Combine { factors: vec![3, -1, 2], offsets: vec![7] };
         let chosen = step(Operation::Combine(combine), &[&bits])?;
@@ -147,7 +148,7 @@ impl Scenario for OneRelu {
         inputs: Vec<P::Value>,
         _weights: Vec<P::Weight>,
     ) -> Result<Vec<P::Value>, Error> {
-        let activation = Activation { function: Rectifier::Relu, compare_bits: 24, widen: true };
+        let activation = Activation { function: Rectifier::Relu, compare_bits: 24, skipped: 0, widen: true };
         let relu = Operation::Activation(activation);
         let mut step = |value| {
             let inputs = vec![Operand { shape: &[], value }];

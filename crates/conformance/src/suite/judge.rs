@@ -1,6 +1,7 @@
 //! Was a problem solved, at the declared cost?
 
-use cryptflow_operation::{Linear, Truncating};
+use cryptflow_operation::bits::skipped_below;
+use cryptflow_operation::{Activation, Linear, Operation, Rectifier, Truncating};
 use cryptflow_ring::bilinear;
 
 use super::problem::{Problem, Step, elements, plain};
@@ -82,7 +83,7 @@ fn compare(
         value.map(ClearValue::signed).unwrap_or_default()
     };
     match step.operation.truncating() {
-        None => exact(expected, opened),
+        None => compared(&step.operation, &signed(0), expected, opened),
         Some(Truncating::Linear(linear)) => {
             // A constant that is not shifted is not rounded either.
             let rounded = linear.shift > 0 || !linear.terms.is_empty();
@@ -118,6 +119,69 @@ fn compare(
             mean(opened, products(), shift, traits.bias)
         }
     }
+}
+
+/// What is not rounded is exact, but where a comparison skips bits: close to where it decides, on one side.
+fn compared(operation: &Operation, x: &[i64], expected: &[i64], opened: &[i64]) -> Result<(), String> {
+    let Some(below) = operation.skipped().map(skipped_below).filter(|&below| below > 0) else {
+        return exact(expected, opened);
+    };
+    let close = |x: i64, from: i64| x >= from && x - from < below;
+    // What else an element may be; what it loses at most, and on average over masks.
+    type Other<'a> = (Box<dyn Fn(usize, i64) -> bool + 'a>, f64, f64);
+    let all = below as f64;
+    let (other, most, share): Other<'_> = match operation {
+        Operation::Activation(Activation { function: Rectifier::Relu, .. }) => {
+            (Box::new(|i, found| found == 0 && close(x[i], 0)), all, 0.25)
+        }
+        Operation::Activation(Activation { function: Rectifier::ClippedRelu { limit }, .. }) => {
+            let limit = *limit as i64;
+            let other = move |i: usize, found| {
+                (found == 0 && close(x[i], 0)) || (found == limit && close(x[i], limit - below))
+            };
+            (Box::new(other), all, 0.25)
+        }
+        Operation::Compare(compare) => {
+            let other = |i: usize, found| {
+                let (threshold, i) = (compare.thresholds[i / x.len()], i % x.len());
+                found == 0 && close(x[i], threshold)
+            };
+            (Box::new(other), 1.0, 0.5)
+        }
+        Operation::MaxPool(pool) => {
+            let levels: u32 = pool.window.kernel.iter().map(|taps| taps.next_power_of_two().ilog2()).sum();
+            let other =
+                move |i: usize, found| (0..i64::from(levels) * below).contains(&(expected[i] - found));
+            (Box::new(other), all, f64::from(levels) / 4.0)
+        }
+        Operation::Linear(_)
+        | Operation::Product(_)
+        | Operation::Combine(_)
+        | Operation::ScalePublic(_)
+        | Operation::Widen
+        | Operation::SumPool(_)
+        | Operation::Add
+        | Operation::Sub
+        | Operation::Movement(_) => (Box::new(|_, _| false), 0.0, 0.0),
+    };
+    if expected.len() != opened.len() {
+        return Err(format!("{} elements, due are {}", opened.len(), expected.len()));
+    }
+    let mut lost = 0i128;
+    for (i, (&due, &found)) in expected.iter().zip(opened).enumerate() {
+        if due != found && !other(i, found) {
+            return Err(format!("element {i} is {found}, due is {due}, or what skipped bits make of it"));
+        }
+        lost += i128::from(due.abs_diff(found));
+    }
+    // No more than the compiler sees: x (1 − x/T) on average over masks, which is a quarter of T at most, and half of the bits
+    // of what is spread evenly.
+    let n = expected.len() as f64;
+    let allowed = n * most * share + 5.0 * most * n.sqrt();
+    if lost as f64 > allowed {
+        return Err(format!("{lost} units are lost in all, {allowed:.0} may be"));
+    }
+    Ok(())
 }
 
 /// `Σ map(x, w) + bias`, as integers that fit 64 bits.

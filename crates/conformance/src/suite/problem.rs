@@ -161,13 +161,13 @@ impl Step {
 
 /// `max(x, 0)`.
 pub(super) fn relu(compare_bits: u32, widen: bool) -> Operation {
-    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, widen })
+    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, skipped: 0, widen })
 }
 
 /// `min(max(x, 0), limit)`.
 pub(super) fn clipped_relu(limit: u64, compare_bits: u32, widen: bool) -> Operation {
     let function = Rectifier::ClippedRelu { limit };
-    Operation::Activation(Activation { function, compare_bits, widen })
+    Operation::Activation(Activation { function, compare_bits, skipped: 0, widen })
 }
 
 /// Products with public factors.

@@ -9,6 +9,7 @@ mod million;
 mod placement;
 mod pool;
 mod product;
+mod skipped;
 mod small_ring;
 mod widen;
 
@@ -39,6 +40,7 @@ pub(super) fn problems<'a>(family: Family, traits: &'a Traits) -> Box<dyn Iterat
         Family::Placement => Box::new(placement::problems(make).into_iter()),
         Family::Length => Box::new(length::problems(make)),
         Family::Chain => Box::new(chain::problems(make).into_iter()),
+        Family::Skipped => Box::new(skipped::problems(make).into_iter()),
         Family::SmallRing => Box::new(small_ring::problems(make).into_iter()),
         Family::Million => Box::new(million::problems(make)),
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::forecast::{Forecast, Machines, forecast};
 use crate::listing::{Listing, listing};
 use crate::local;
-use crate::notation;
+use crate::notation::{self, RoundWorth};
 use clap::Args;
 use cryptflow_athos::fix::report::FunctionReport;
 use cryptflow_bench::calibration::Calibration;
@@ -172,7 +172,7 @@ fn text(listing: &Listing<'_>, program: &Program) -> String {
             t.weight_bytes.iter().enumerate().map(|(party, part)| format!("P{party} {}", bytes(*part)));
         text += &format!("the weights, shared once for all runs: {}\n", parts.collect::<Vec<_>>().join(", "));
     }
-    if let Some(bits) = listing.bits_per_round {
+    if let Some(bits) = listing.bits_per_round.filter(|&bits| RoundWorth(Some(bits)) != RoundWorth::LAN) {
         text += &format!(
             "for a network on which a round is worth {} bits of a link (compile --network)\n",
             count(bits)

@@ -149,7 +149,8 @@ impl Building {
     }
 
     fn relu(&mut self, x: &Picture, widen: bool) -> Picture {
-        let activation = Activation { function: Rectifier::Relu, compare_bits: VALUE_BITS + 1, widen };
+        let activation =
+            Activation { function: Rectifier::Relu, compare_bits: VALUE_BITS + 1, skipped: 0, widen };
         self.step(Operation::Activation(activation), &[x], x.extent, x.channels, widen)
     }
 
@@ -157,7 +158,7 @@ impl Building {
         let window = Window { kernel: [2; 2], stride: [2; 2], dilation: [1; 2], padding: [[0; 2]; 2] };
         let input = [1, x.extent, x.extent, x.channels];
         // Differences of two values are compared.
-        let pool = MaxPool { input, window, compare_bits: VALUE_BITS + 2 };
+        let pool = MaxPool { input, window, compare_bits: VALUE_BITS + 2, skipped: 0 };
         self.step(Operation::MaxPool(pool), &[x], x.extent / 2, x.channels, false)
     }
 

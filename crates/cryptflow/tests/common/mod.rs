@@ -61,7 +61,12 @@ pub(crate) fn program() -> (Program, Vec<Vec<i64>>) {
             shift: SCALE,
         })
     };
-    let relu = Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 32, widen: true });
+    let relu = Operation::Activation(Activation {
+        function: Rectifier::Relu,
+        compare_bits: 32,
+        skipped: 0,
+        widen: true,
+    });
     let operations = [("hidden", layer(4, 0, Some(1))), ("hidden/relu", relu), ("logits", layer(3, 2, None))];
     let outputs = vec![Output {
         name: "softmax".into(),

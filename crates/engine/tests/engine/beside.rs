@@ -20,7 +20,12 @@ fn matmul(weight: usize) -> Operation {
 }
 
 fn relu() -> Operation {
-    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 22, widen: false })
+    Operation::Activation(Activation {
+        function: Rectifier::Relu,
+        compare_bits: 22,
+        skipped: 0,
+        widen: false,
+    })
 }
 
 /// A product of the input; beside it a product, a ReLU and a reshape; and their sum.

@@ -30,13 +30,13 @@ fn conv(input: [usize; 2], channels: [usize; 2], window: Window) -> LinearMap {
 }
 
 fn relu(widen: bool) -> Operation {
-    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 24, widen })
+    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 24, skipped: 0, widen })
 }
 
 impl Net {
     pub(crate) fn new() -> Net {
         let (first, pooled, mean) = ([1, 6, 6, 3], [1, 3, 3, 3], [1, 1, 1, 3]);
-        let pool = MaxPool { input: first, window: window(2, 2, 0), compare_bits: 24 };
+        let pool = MaxPool { input: first, window: window(2, 2, 0), compare_bits: 24, skipped: 0 };
         let sum = SumPool { input: pooled, window: window(3, 1, 0) };
         let ninth = ScalePublic { factors: vec![28], shift: SCALE };
         let flat = Movement::Reshape { shape: vec![1, 3] };

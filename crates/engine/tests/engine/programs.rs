@@ -24,7 +24,7 @@ fn linear(map: LinearMap, bias: Option<usize>) -> Operation {
 }
 
 fn relu() -> Operation {
-    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 32, widen: true })
+    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 32, skipped: 0, widen: true })
 }
 
 fn matmul() -> LinearMap {
@@ -59,7 +59,7 @@ fn window(kernel: usize, stride: usize) -> Window {
 fn a_bit_has_its_price() {
     let costs = cryptflow_mirror::MirrorCosts::default();
     let with = |bits: u32| {
-        let relu = Activation { function: Rectifier::Relu, compare_bits: bits, widen: true };
+        let relu = Activation { function: Rectifier::Relu, compare_bits: bits, skipped: 0, widen: true };
         let steps = [
             (linear(matmul(), None), &[0usize][..], &[1usize, 2][..]),
             (Operation::Activation(relu), &[1], &[1, 2]),
@@ -117,7 +117,12 @@ fn programs_compute_what_their_steps_say() {
                 &[],
                 &[
                     (
-                        Operation::MaxPool(MaxPool { input: image, window: window(2, 2), compare_bits: 32 }),
+                        Operation::MaxPool(MaxPool {
+                            input: image,
+                            window: window(2, 2),
+                            compare_bits: 32,
+                            skipped: 0,
+                        }),
                         &[0],
                         &[1, 2, 2, 1],
                     ),
@@ -125,6 +130,7 @@ fn programs_compute_what_their_steps_say() {
                         Operation::Activation(Activation {
                             function: Rectifier::ClippedRelu { limit: 10 << SCALE },
                             compare_bits: 32,
+                            skipped: 0,
                             widen: true,
                         }),
                         &[1],

@@ -199,7 +199,7 @@ impl Making {
                 let many = 1 + self.random.below(3);
                 let thresholds = self.random.integers(many, 9);
                 let shape = [&[thresholds.len()], shape.as_slice()].concat();
-                let compare = Compare { thresholds, compare_bits: 50 };
+                let compare = Compare { thresholds, compare_bits: 50, skipped: 0 };
                 self.step(Operation::Compare(compare), &[x], &shape, 0);
             }
             10 | 11 => {
@@ -226,7 +226,7 @@ impl Making {
                     _ => Rectifier::ClippedRelu { limit: 5 },
                 };
                 let widen = self.random.below(2) == 0;
-                let activation = Activation { function, compare_bits: 50, widen };
+                let activation = Activation { function, compare_bits: 50, skipped: 0, widen };
                 self.step(Operation::Activation(activation), &[x], &shape, scale);
             }
             14 => {
@@ -246,7 +246,7 @@ impl Making {
                 let [h, w] = window.output([input[1], input[2]]).unwrap();
                 match self.random.below(3) {
                     0 => {
-                        let pool = MaxPool { input, window, compare_bits: 50 };
+                        let pool = MaxPool { input, window, compare_bits: 50, skipped: 0 };
                         self.step(Operation::MaxPool(pool), &[x], &[input[0], h, w, input[3]], scale);
                     }
                     1 => {
@@ -359,7 +359,7 @@ impl Making {
             let flat = self.moved(Movement::Reshape { shape: vec![n] }, &[x]);
             let first = Movement::Slice { begin: vec![0], size: vec![1], stride: vec![1] };
             let first = self.moved(first, &[flat]);
-            let compare = Compare { thresholds: vec![0], compare_bits: 50 };
+            let compare = Compare { thresholds: vec![0], compare_bits: 50, skipped: 0 };
             let flag = self.step(Operation::Compare(compare), &[first], &[1, 1], 0);
             self.program.guard = Some(flag);
         }

@@ -15,6 +15,7 @@ use cryptflow_mpc::Term;
 use cryptflow_mpc::keys::{Key, Keys};
 use cryptflow_mpc::stream::Source;
 use cryptflow_mpc::turn::alone;
+use cryptflow_operation::Looks;
 use cryptflow_ring::LinearMap;
 use cryptflow_ring::pack::{packed_len, unpack};
 use cryptflow_ring::planes::plane_bytes;
@@ -311,11 +312,11 @@ fn leaves(sizes: &[u32]) -> Tree {
 }
 
 fn compare(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
-    alone(less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(tree, 1))).unwrap();
+    alone(less_than_and_sign(&mut mirror.session, x, &[0], &Circuit::new(tree, 1), 0)).unwrap();
 }
 
 fn compare_twice(mirror: &mut Mirror, x: &Masked, tree: &Tree) {
-    alone(less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(tree, 2))).unwrap();
+    alone(less_than_and_sign(&mut mirror.session, x, &[0, 3], &Circuit::new(tree, 2), 0)).unwrap();
 }
 
 fn multiply(mirror: &mut Mirror, x: &Masked, w: &MirroredWeight) -> Masked {
@@ -366,10 +367,10 @@ fn problems() -> Vec<Problem> {
             "comparison with a threshold",
             4,
             3,
-            vec![planes(1), dealt_planes(4), dealt(4), opened(4)],
+            vec![planes(1), dealt_planes(3), dealt(4), opened(4)],
             all(3),
             |m, x, _| {
-                alone(m.compare(x, &[1], 3, 4)).unwrap();
+                alone(m.compare(x, &[1], Looks::at_all(3), 4)).unwrap();
             },
         ),
         problem(
@@ -378,13 +379,13 @@ fn problems() -> Vec<Problem> {
             2,
             vec![
                 planes(2),
-                dealt_planes(2),
+                dealt_planes(1),
                 Use::Values { bits: 2, dealt: true, copies: 2 },
                 Use::Values { bits: 2, dealt: false, copies: 2 },
             ],
             all(2),
             |m, x, _| {
-                alone(m.compare(x, &[0, 1], 2, 2)).unwrap();
+                alone(m.compare(x, &[0, 1], Looks::at_all(2), 2)).unwrap();
             },
         ),
         problem("public factor", 4, 4, vec![opened(2)], all(4), |m, x, _| {
@@ -393,14 +394,14 @@ fn problems() -> Vec<Problem> {
         problem("input masked anew", 4, 4, vec![opened(4)], all(4), |m, x, _| {
             alone(m.mask_anew(x.len(), &x.a, &x.b)).unwrap();
         }),
-        problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(8)], all(4), |m, x, _| {
+        problem("leaf of three bits", 4, 4, vec![planes(1), dealt_planes(7)], all(4), |m, x, _| {
             compare(m, x, &Tree::Leaf(3));
         }),
         problem(
             "node of two leaves",
             4,
             4,
-            vec![planes(2), planes(1), dealt_planes(6)],
+            vec![planes(2), planes(1), dealt_planes(5)],
             all(4),
             |m, x, _| compare(m, x, &leaves(&[1, 2])),
         ),
@@ -408,7 +409,7 @@ fn problems() -> Vec<Problem> {
             "leaf of three bits, two thresholds",
             4,
             4,
-            vec![planes(2), dealt_planes(8)],
+            vec![planes(2), dealt_planes(7)],
             all(4),
             |m, x, _| {
                 compare_twice(m, x, &Tree::Leaf(3));
@@ -418,7 +419,7 @@ fn problems() -> Vec<Problem> {
             "node of two leaves, two thresholds",
             4,
             4,
-            vec![planes(4), planes(2), dealt_planes(7)],
+            vec![planes(4), planes(2), dealt_planes(6)],
             all(4),
             |m, x, _| compare_twice(m, x, &leaves(&[1, 2])),
         ),
@@ -426,7 +427,7 @@ fn problems() -> Vec<Problem> {
             "node of three leaves",
             4,
             4,
-            vec![planes(4), planes(1), dealt_planes(9)],
+            vec![planes(4), planes(1), dealt_planes(8)],
             all(4),
             |m, x, _| compare(m, x, &leaves(&[1, 1, 1])),
         ),
@@ -434,7 +435,7 @@ fn problems() -> Vec<Problem> {
             "two levels",
             4,
             4,
-            vec![planes(3), planes(2), planes(1), dealt_planes(7)],
+            vec![planes(3), planes(2), planes(1), dealt_planes(6)],
             all(4),
             |m, x, _| compare(m, x, &Tree::Branch(vec![Tree::Leaf(1), leaves(&[1, 1])])),
         ),
@@ -442,21 +443,42 @@ fn problems() -> Vec<Problem> {
             "relu, widened",
             4,
             3,
-            vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
+            vec![planes(1), dealt_planes(3), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
             all(3),
             |m, x, _| {
-                alone(m.relu(x, 3, Some(4))).unwrap();
+                alone(m.relu(x, Looks::at_all(3), Some(4))).unwrap();
+            },
+        ),
+        problem(
+            "relu whose sign is dealt, as older releases do",
+            3,
+            3,
+            vec![planes(1), dealt_planes(4), dealt(3), dealt(3), opened(3)],
+            all(3),
+            |m, x, _| {
+                m.session.tuning.masks_signs = false;
+                alone(m.relu(x, Looks::at_all(3), None)).unwrap();
+            },
+        ),
+        problem(
+            "relu that skips a bit, widened",
+            4,
+            3,
+            vec![planes(1), dealt_planes(1), dealt(3), dealt(3), opened(3), dealt(1), dealt(1), opened(1)],
+            all(3),
+            |m, x, _| {
+                alone(m.relu(x, Looks { bits: 3, skipped: 1 }, Some(4))).unwrap();
             },
         ),
         problem(
             "relu, chosen in the large ring",
             3,
             2,
-            vec![planes(1), dealt_planes(2), dealt(3), dealt(3), dealt(1), dealt(1), dealt(1), opened(3)],
+            vec![planes(1), dealt_planes(1), dealt(3), dealt(3), dealt(1), dealt(1), dealt(1), opened(3)],
             all(2),
             |m, x, _| {
                 m.session.tuning = Tuning { bits_per_round: u64::MAX, chooses_wide: true, ..Tuning::USUAL };
-                alone(m.relu(x, 2, Some(3))).unwrap();
+                alone(m.relu(x, Looks::at_all(2), Some(3))).unwrap();
             },
         ),
         problem("widen", 5, 4, vec![dealt(1), dealt(1), opened(1)], all(4), |m, x, _| {
@@ -466,10 +488,10 @@ fn problems() -> Vec<Problem> {
             "clipped relu",
             2,
             2,
-            vec![planes(2), dealt_planes(2), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
+            vec![planes(2), dealt_planes(1), dealt(2), dealt(2), dealt(2), dealt(2), opened(2)],
             all(2),
             |m, x, _| {
-                alone(m.clipped_relu(x, 1, 2, None)).unwrap();
+                alone(m.clipped_relu(x, 1, Looks::at_all(2), None)).unwrap();
             },
         ),
     ]

@@ -2,6 +2,9 @@
 
 use cryptflow_ring::{GeometryError, LinearMap, bilinear};
 
+use cryptflow_operation::Looks;
+use cryptflow_operation::bits::smallest_comparison;
+
 use super::{Clear, ClearValue};
 use crate::{Error, Term};
 
@@ -45,15 +48,28 @@ pub(super) fn fits(
     }
 }
 
-/// A comparison looks at 2 to all bits of its operand.
-pub(super) fn compare_bits(operation: &'static str, compare_bits: u32, bits: u32) -> Result<(), Error> {
-    if (2..=bits).contains(&compare_bits) {
+/// A comparison looks at 2 to all bits of its operand, those that it skips beside.
+pub(super) fn compare_bits(operation: &'static str, looks: Looks, bits: u32) -> Result<(), Error> {
+    let (Looks { bits: compare_bits, skipped }, least) = (looks, smallest_comparison(looks.skipped));
+    if (least..=bits).contains(&compare_bits) {
         return Ok(());
     }
     Err(range(
         operation,
-        format!("a comparison on {compare_bits} bits in a ring of {bits} bits: 2 to {bits} are possible"),
+        format!(
+            "a comparison on {compare_bits} bits without the lowest {skipped} in a ring of {bits} bits: {least} to {bits} are possible"
+        ),
     ))
+}
+
+/// Every difference can be compared: it fits, and less what a comparison takes from it first it does.
+pub(super) fn compared(
+    operation: &'static str,
+    looks: Looks,
+    differences: impl Iterator<Item = i128>,
+) -> Result<(), Error> {
+    let below = i128::from(looks.below());
+    fits(operation, differences.flat_map(|d| [d, d - below]), looks.bits)
 }
 
 /// The limit of a clipped ReLU is itself a value that can be compared.

@@ -4,6 +4,7 @@
 //! own, and so the result is off by −1, 0 or +1 unit, at random. A compiler that is to say how far a
 //! program will be off must see that.
 
+use cryptflow_operation::bits::skipped_below;
 use cryptflow_ring::Prf;
 use rayon::prelude::*;
 
@@ -69,6 +70,23 @@ impl Rounding {
                 });
             }
             Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
+        }
+    }
+}
+
+impl Rounding {
+    /// What each of so many comparisons takes from a difference, 0 to 2^skipped − 1, and then looks whether it is at
+    /// least zero: none where all of it is looked at, or rounding is to the nearest. The bits that a comparison skips lose a carry in
+    /// shares as what is shifted out does.
+    pub(super) fn below(&mut self, len: usize, skipped: u32) -> Option<Vec<i64>> {
+        match self {
+            Rounding::OfShares(draws) if skipped > 0 => {
+                let most = skipped_below(skipped) as u64;
+                let mut below = vec![0; len];
+                draws.beside(&mut below, |below, _, [word, _]| *below = (word & most) as i64);
+                Some(below)
+            }
+            Rounding::OfShares(_) | Rounding::Nearest => None,
         }
     }
 }

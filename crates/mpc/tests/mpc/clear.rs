@@ -47,7 +47,7 @@ fn product_of_one(clear: &Clear, x: i64, w: i64, bias: Option<i64>, shift: u32) 
 }
 
 fn relu(compare_bits: u32, widen: bool) -> Operation {
-    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, widen })
+    Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, skipped: 0, widen })
 }
 
 fn scale_public(factors: &[i64], shift: u32) -> Operation {
@@ -158,7 +158,12 @@ type Row = (&'static str, Operation, usize, u32, &'static [(i64, Option<i64>)]);
 
 #[test]
 fn element_wise_operations_at_their_bounds() {
-    let clipped = Activation { function: Rectifier::ClippedRelu { limit: 10 }, compare_bits: 6, widen: true };
+    let clipped = Activation {
+        function: Rectifier::ClippedRelu { limit: 10 },
+        compare_bits: 6,
+        skipped: 0,
+        widen: true,
+    };
     let problems: [Row; 8] = [
         ("widen", Operation::Widen, 1, 8, &[(64, Some(64)), (-64, Some(-64)), (65, None), (-65, None)]),
         ("widen", Operation::Widen, 1, 48, &[(i64::MAX >> 16, Some(i64::MAX >> 16)), (-1, Some(-1))]),
@@ -227,7 +232,7 @@ fn pools_see_no_padding() {
     let clear = Clear::checked(Party::P0, 64);
     let x = value(&[-1, -2, -3, -4], 20);
     let max_pool = |input, window, compare_bits| {
-        apply(&clear, &Operation::MaxPool(MaxPool { input, window, compare_bits }), &[&x], &[])
+        apply(&clear, &Operation::MaxPool(MaxPool { input, window, compare_bits, skipped: 0 }), &[&x], &[])
     };
     let sum_pool = |input, window| apply(&clear, &Operation::SumPool(SumPool { input, window }), &[&x], &[]);
     let square = [1, 2, 2, 1];

@@ -2,7 +2,7 @@
 
 use cryptflow_engine::{Silent, estimate, execute, execute_checked, input_bounds, input_check};
 use cryptflow_mpc::keys::{Fresh, Scope};
-use cryptflow_mpc::{Cost, Definition, Party, Protocol};
+use cryptflow_mpc::{Cost, Definition, Older, Party, Protocol};
 use cryptflow_program::{Checked, digest};
 use cryptflow_wire::{LinkOptions, Links};
 use zeroize::Zeroizing;
@@ -20,8 +20,8 @@ pub(crate) struct Order<'a> {
     pub(crate) stock: [u8; 32],
     pub(crate) runs: u32,
     pub(crate) check_inputs: bool,
-    /// Whether steps run beside each other in the runs.
-    pub(crate) beside: bool,
+    /// Which release's form the runs have, if it is an older one's.
+    pub(crate) older: Option<Older>,
 }
 
 impl Order<'_> {

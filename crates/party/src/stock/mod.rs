@@ -24,7 +24,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use cryptflow_mpc::Party;
+use cryptflow_mpc::{Older, Party};
 use cryptflow_protocols::ProtocolName;
 use cryptflow_wire::{Guard, Role};
 use serde::{Deserialize, Serialize};
@@ -40,9 +40,16 @@ pub(crate) use shelf::{bytes, stocked, sweep};
 
 use ledger::Ledger;
 
-const FORMAT: &str = "cryptflow-stock-2";
-/// As older releases wrote it.
-const OLDER_FORMAT: &str = "cryptflow-stock-1";
+const FORMAT: &str = "cryptflow-stock-3";
+
+/// As a release of this form writes it.
+fn format(older: Option<Older>) -> &'static str {
+    match older {
+        Some(Older::OneByOne) => "cryptflow-stock-1",
+        Some(Older::DealtSigns) => "cryptflow-stock-2",
+        None => FORMAT,
+    }
+}
 const LABEL: &str = "stock.json";
 const LEDGER: &str = "ledger";
 const MESSAGES: &str = "messages";
@@ -95,9 +102,16 @@ impl Label {
         protocol: ProtocolName,
         deployment: [u8; 32],
     ) -> Label {
-        let &Order { stock, check_inputs, beside, .. } = order;
-        let format = if beside { FORMAT } else { OLDER_FORMAT }.into();
+        let &Order { stock, check_inputs, older, .. } = order;
+        let (format, beside) = (format(older).into(), older != Some(Older::OneByOne));
         Label { format, stock, party, protocol, deployment, check_inputs, parties: None, beside }
+    }
+
+    /// Which release's form the runs have, if it is an older one's; nothing where nobody knows.
+    fn older(&self) -> Option<Option<Older>> {
+        [None, Some(Older::DealtSigns), Some(Older::OneByOne)]
+            .into_iter()
+            .find(|&older| self.format == format(older))
     }
 
     /// The same, for evaluators with these keys.
@@ -114,7 +128,7 @@ impl Label {
         };
         let damaged = |reason: String| StockError::Damaged { folder: folder.into(), reason };
         let label: Label = serde_json::from_slice(&text).map_err(|e| damaged(format!("{LABEL}: {e}")))?;
-        match label.format == if label.beside { FORMAT } else { OLDER_FORMAT } {
+        match label.older().is_some_and(|older| label.beside == (older != Some(Older::OneByOne))) {
             true => Ok(label),
             false => Err(damaged(format!("{LABEL} is of another version of this program"))),
         }
@@ -336,9 +350,9 @@ impl Stock {
         Err(self.different(what))
     }
 
-    /// Whether steps run beside each other in its runs.
-    pub(crate) fn beside(&self) -> bool {
-        self.label.beside
+    /// Which release's form its runs have, if it is an older one's.
+    pub(crate) fn older(&self) -> Option<Older> {
+        self.label.older().flatten()
     }
 
     /// That it was made for something else.

@@ -13,14 +13,10 @@ use crate::mode::Mode;
 use crate::session::Order;
 use crate::site::Site;
 
-/// Of the memory that there is for sessions, the weights of a model take one in so many at most, to be in common. The party's
-/// own process makes them, where nobody else's end must come of it, and holds its part of them meanwhile.
+/// Bytes of a model's weights that sessions have in common, at most. The party's own process makes them, and must
+/// not need the memory of a large model for it; and such weights fit no cache.
 #[cfg(target_os = "linux")]
-const SHARE: u64 = 4;
-/// Bytes of what a party that only deals makes of a model's weights, at most. Its part is seeds; beyond what fits a cache,
-/// to draw from them again is as fast as to read, and takes no memory.
-#[cfg(target_os = "linux")]
-const MOST_OF_SEEDS: u64 = 64 << 20;
+const MOST: usize = 64 << 20;
 
 /// A model's name, its deployment, and the protocol.
 type Model = (String, Option<[u8; 32]>, &'static str);
@@ -71,25 +67,19 @@ fn made(site: &Site, order: &Order) -> Option<OwnedFd> {
     use crate::deployment::CHANGED;
     use cryptflow_ring::Words;
 
-    let (digest, protocol) = (order.manifest.deployment?, order.manifest.protocol);
-    let program = site.store.deployment(&order.model, &digest).ok()??.parse().ok()?;
-    let shapes: Vec<(usize, u32)> = {
-        let rings = program.weights.iter().zip(program.weight_rings());
-        rings.map(|(weight, bits)| (crate::messages::elements(&weight.shape), bits)).collect()
-    };
-    let bytes = shapes.iter().map(|&(len, bits)| Words::bytes(len, bits) as u64);
-    let deals = protocol.facts().dealer.is_some_and(|dealer| dealer.index() == site.index);
-    let share = site.config.session.memory / SHARE;
-    if bytes.fold(0, u64::saturating_add) > if deals { share.min(MOST_OF_SEEDS) } else { share } {
+    let part = site.store.get(&order.model, &order.manifest.deployment?).ok()??;
+    let program = part.deployment.parse().ok()?;
+    let rings = program.weights.iter().zip(program.weight_rings());
+    let bytes = rings.map(|(weight, bits)| Words::bytes(crate::messages::elements(&weight.shape), bits));
+    if bytes.fold(0, usize::saturating_add) > MOST {
         return None;
     }
-    let part = site.store.get(&order.model, &digest).ok()??;
     part.check(site.index, &program, CHANGED).ok()?;
-    let preparing =
-        linux::Preparing { party: site.index, program: &program, shapes: &shapes, parts: part.weights };
+    let preparing = linux::Preparing { party: site.index, program: &program, parts: &part.weights };
     // Threads of its own, which end with it: the party's process computes nothing else.
     let threads = rayon::ThreadPoolBuilder::new().build().ok()?;
-    threads.install(|| protocol.visit(preparing))
+    let words = threads.install(|| order.manifest.protocol.visit(preparing))?;
+    linux::sealed(&words).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -109,37 +99,34 @@ mod linux {
     use cryptflow_ring::{Common, Words};
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
-    /// What a protocol makes of a party's parts of weights, where it makes anything: each part goes when that is done.
+    use crate::messages::elements;
+
+    /// What a protocol makes of a party's parts of weights, where it makes anything.
     pub(super) struct Preparing<'a> {
         pub(super) party: usize,
         pub(super) program: &'a Checked,
-        /// Elements of each weight, and the bits that are needed of it.
-        pub(super) shapes: &'a [(usize, u32)],
-        pub(super) parts: Vec<Vec<u8>>,
+        pub(super) parts: &'a [Vec<u8>],
     }
 
     impl Visitor for Preparing<'_> {
-        type Output = Option<OwnedFd>;
+        type Output = Option<Vec<Words>>;
 
-        fn visit<D: Definition>(self, protocol: D) -> Option<OwnedFd> {
+        fn visit<D: Definition>(self, protocol: D) -> Option<Vec<Words>> {
             let (party, ring_bits) = (Party::new(self.party), self.program.ring_bits);
-            let prepare = |((weight, part), &(len, bits)): ((&Weight, Vec<u8>), &(usize, u32))| {
-                let made = protocol.prepare_weight(party, ring_bits, &weight.name, len, &part, bits);
-                made.map_err(io::Error::other)?.ok_or_else(|| io::ErrorKind::Unsupported.into())
+            let prepare = |((weight, part), bits): ((&Weight, &Vec<u8>), u32)| {
+                let len = elements(&weight.shape);
+                protocol.prepare_weight(party, ring_bits, &weight.name, len, part, bits).ok().flatten()
             };
             let parts = self.program.weights.iter().zip(self.parts);
-            sealed(self.shapes, parts.zip(self.shapes).map(prepare)).ok()
+            parts.zip(self.program.weight_rings()).map(prepare).collect()
         }
     }
 
     /// Memory with these tensors, which nobody can change any more.
-    fn sealed(
-        shapes: &[(usize, u32)],
-        words: impl Iterator<Item = io::Result<Words>>,
-    ) -> io::Result<OwnedFd> {
+    pub(super) fn sealed(words: &[Words]) -> io::Result<OwnedFd> {
         let memory = memfd_create("cryptflow-weights", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let mut out = BufWriter::new(File::from(memory));
-        Common::write_each(shapes, words, &mut out)?;
+        Common::write(words, &mut out)?;
         out.flush()?;
         let memory = OwnedFd::from(out.into_inner().map_err(|e| e.into_error())?);
         fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;

@@ -41,7 +41,7 @@ pub(crate) fn program() -> Program {
     };
     let term = |input, weight, map| LinearTerm { input, weight: WeightId(weight), map };
     let relu = |compare_bits, widen| {
-        Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, widen })
+        Operation::Activation(Activation { function: Rectifier::Relu, compare_bits, skipped: 0, widen })
     };
     let mut program = Program {
         version: OLDEST,
@@ -108,6 +108,7 @@ pub(crate) fn program() -> Program {
                     input: [1, 4, 4, 3],
                     window: window(2, 2, 0),
                     compare_bits: 14,
+                    skipped: 0,
                 }),
                 &[1],
                 2,
@@ -126,6 +127,7 @@ pub(crate) fn program() -> Program {
                 Operation::Activation(Activation {
                     function: Rectifier::ClippedRelu { limit: 6 << 8 },
                     compare_bits: 13,
+                    skipped: 0,
                     widen: false,
                 }),
                 &[3],

@@ -203,8 +203,12 @@ const BROKEN: &[Breakage] = &[
         p.values[8].wide = false;
         p.values[6].wide = false;
         p.steps[7].operation = Operation::Movement(Movement::Reshape { shape: vec![1, 3] });
-        p.steps[5].operation =
-            Operation::Activation(Activation { function: Rectifier::Relu, compare_bits: 13, widen: false });
+        p.steps[5].operation = Operation::Activation(Activation {
+            function: Rectifier::Relu,
+            compare_bits: 13,
+            skipped: 0,
+            widen: false,
+        });
     }),
     ("linear declared wide", "its result is narrow", |p| p.values[9].wide = true),
     ("activation declared narrow", "its result is wide", |p| p.values[3].wide = false),

@@ -37,31 +37,6 @@ fn what_was_written_is_there() {
     }
 }
 
-/// Tensors that are made one after another: those that were announced, all of them, and no error of theirs is lost.
-#[test]
-fn what_is_made_is_what_was_announced() {
-    let shapes = [(0, 20), (5, 64), (64, 33), (1000, 28)];
-    let make = |&(len, bits): &(usize, u32)| Ok(Words::of_ring(&vec![1; len], bits));
-    let write = |made: Vec<std::io::Result<Words>>| {
-        let mut bytes = Vec::new();
-        Common::write_each(&shapes, made, &mut bytes).map(|()| bytes)
-    };
-    let all = || -> Vec<std::io::Result<Words>> { shapes.iter().map(make).collect() };
-    let due: Vec<Words> = all().into_iter().map(Result::unwrap).collect();
-    assert_eq!(write(all()).unwrap(), written(&due));
-    let changes: [fn(&mut Vec<std::io::Result<Words>>); 4] = [
-        |made| drop(made.pop()),
-        |made| made[1] = Ok(Words::of_ring(&[1; 6], 64)),
-        |made| made[2] = Ok(Words::of_ring(&[1; 64], 34)),
-        |made| made[3] = Err(std::io::ErrorKind::Unsupported.into()),
-    ];
-    for change in changes {
-        let mut made = all();
-        change(&mut made);
-        assert!(write(made).is_err());
-    }
-}
-
 #[test]
 fn products_are_the_same() {
     let mut random = Random(12);

@@ -3,7 +3,7 @@
 use cryptflow_ring::planes::{
     expand_masks, from_planes, plane_bytes, plane_words, read_plane, to_planes, write_plane,
 };
-use cryptflow_ring::{Words, pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
+use cryptflow_ring::{pack, pack_signed, packed_len, signed_width, unpack, unpack_signed};
 
 use super::random::Random;
 
@@ -137,25 +137,4 @@ fn integers_take_the_width_that_holds_them() {
         assert_eq!(back, values);
     }
     assert_eq!(signed_width(&[]), 8);
-}
-
-/// Elements that are changed where they lie, or on their way to another form.
-#[test]
-fn packed_elements_are_changed() {
-    let mut random = Random(10);
-    for bits in [1, 20, 32, 33, 40, 56, 57, 64] {
-        for n in [0, 1, 7, 2048, 2049, 5000] {
-            let words = random.words(n);
-            let mut bytes = Vec::new();
-            pack(&words, bits, &mut bytes);
-            let changed = Words::changed(bytes, n, bits, |first, out| {
-                out.iter_mut()
-                    .zip(first..)
-                    .for_each(|(word, i)| *word = word.wrapping_mul(3).wrapping_sub(i as u64));
-            });
-            let must: Vec<u64> =
-                words.iter().zip(0..).map(|(w, i)| w.wrapping_mul(3).wrapping_sub(i) & low(bits)).collect();
-            assert_eq!(changed.borrowed().widened(), must, "{n} of {bits} bits");
-        }
-    }
 }

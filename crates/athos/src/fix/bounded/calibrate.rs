@@ -5,6 +5,7 @@ use cryptflow_graph::float;
 use cryptflow_graph::{Array, Graph, NodeId, Op, Range};
 
 use super::gap::{Magnitudes, divides};
+use super::near::{Near, decides};
 use crate::fix::{ExampleError, FixError};
 
 /// What the examples showed.
@@ -17,6 +18,8 @@ pub(crate) struct Calibration {
     /// For a node that something is divided by, and that was next to nothing or far from it: the
     /// least that it was otherwise.
     pub(crate) least: Vec<Option<f64>>,
+    /// For each node that compares, what is close to where it decides.
+    pub(crate) near: Vec<Option<Near>>,
     /// The outputs of the graph, for each example.
     pub(crate) outputs: Vec<Vec<Array>>,
 }
@@ -36,6 +39,11 @@ pub(crate) fn calibrate(
     // Sums of squares, and of how many elements.
     let mut squares = vec![(0.0f64, 0usize); graph.nodes.len()];
     let mut divisors: Vec<Option<Magnitudes>> = divides(graph);
+    let mut near = decides(graph);
+    let mut looking: Vec<Vec<usize>> = vec![Vec::new(); graph.nodes.len()];
+    for (id, node) in graph.nodes.iter().enumerate().filter(|(id, _)| near[*id].is_some()) {
+        node.inputs.iter().for_each(|input| looking[input.0].push(id));
+    }
     let mut outputs = Vec::with_capacity(examples.len());
     for (index, example) in examples.iter().enumerate() {
         progress(index);
@@ -55,6 +63,9 @@ pub(crate) fn calibrate(
             if let Some(magnitudes) = &mut divisors[id.0] {
                 magnitudes.add(&value.data);
             }
+            for &node in &looking[id.0] {
+                near[node].iter_mut().for_each(|near| near.see(value));
+            }
             for (slot, _) in kept.iter_mut().zip(watch).filter(|(_, watched)| **watched == id) {
                 *slot = Some(value.clone());
             }
@@ -68,7 +79,7 @@ pub(crate) fn calibrate(
     }
     let least = divisors.iter().map(|of_node| of_node.as_ref().and_then(Magnitudes::least)).collect();
     let typical = squares.into_iter().map(|(sum, count)| (sum / count.max(1) as f64).sqrt()).collect();
-    Ok(Calibration { ranges, typical, least, outputs })
+    Ok(Calibration { ranges, typical, least, near, outputs })
 }
 
 /// The smallest and largest element, and the sum of the squares of all; none where one is not a

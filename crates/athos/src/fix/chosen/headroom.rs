@@ -64,8 +64,13 @@ pub(crate) struct Room {
 }
 
 /// What follows from a choice.
-pub(crate) fn room(plan: &Plan, bounds: &[Bounds], choice: Choice) -> Result<Room, FixError> {
-    let needed = needed_bits(plan, bounds, choice);
+pub(crate) fn room(
+    plan: &Plan,
+    bounds: &[Bounds],
+    skipped: &[u32],
+    choice: Choice,
+) -> Result<Room, FixError> {
+    let needed = needed_bits(plan, bounds, skipped, choice);
     for (index, value) in plan.values.iter().enumerate().filter(|(_, v)| v.wide) {
         if needed[index] > choice.ring_bits {
             return Err(misfit(&value.name, needed[index], choice));
@@ -330,28 +335,35 @@ fn misfit(name: &str, needed: u32, choice: Choice) -> FixError {
 
 /// Bits of the ring that each value needs where it is: for its own bounds, and for what is done
 /// with it in that ring.
-fn needed_bits(plan: &Plan, bounds: &[Bounds], Choice { scale, margin, .. }: Choice) -> Vec<u32> {
+fn needed_bits(
+    plan: &Plan,
+    bounds: &[Bounds],
+    skipped: &[u32],
+    Choice { scale, margin, .. }: Choice,
+) -> Vec<u32> {
     let mut needed: Vec<u32> = bounds.iter().map(|b| bits::ring_bits(b.low, b.high).max(2)).collect();
     // Worst cases are not exceeded.
     if margin > 0.0 {
         plan.outputs.iter().for_each(|output| needed[output.value] += SEEN_OUTSIDE);
     }
-    for step in plan.steps.iter().rev() {
+    for (step, &skipped) in plan.steps.iter().zip(skipped).rev() {
         for &input in &step.inputs {
             let Bounds { low, high } = bounds[input];
             let narrow = !plan.values[step.output].wide;
             let (bits, same_ring) = match &step.op {
                 Operation::Widen => (bits::widen_bits(low, high), false),
                 Operation::Activation(Activation { function: Rectifier::Relu, .. }) => {
-                    (bits::signed_bits(low, high), narrow)
+                    (bits::threshold_bits(low, high, &[0], skipped), narrow)
                 }
                 Operation::Activation(Activation { function: Rectifier::ClippedRelu { limit }, .. }) => {
                     let limit = Reals::limit_units(*limit, plan.values[input].scale(scale));
                     let own = bits::signed_bits_wide(0, limit.into());
-                    (bits::clipped_bits(low, high, limit).max(own), narrow)
+                    (bits::clipped_bits(low, high, limit, skipped).max(own), narrow)
                 }
-                Operation::MaxPool(_) => (bits::difference_bits(low, high), true),
-                Operation::Compare(compare) => (bits::threshold_bits(low, high, &compare.thresholds), false),
+                Operation::MaxPool(_) => (bits::difference_bits(low, high, skipped), true),
+                Operation::Compare(compare) => {
+                    (bits::threshold_bits(low, high, &compare.thresholds, skipped), false)
+                }
                 Operation::Add | Operation::Sub | Operation::Movement(_) | Operation::Combine(_) => (0, true),
                 // Their operands are wide, and their results in a ring of their own.
                 Operation::Linear(_)

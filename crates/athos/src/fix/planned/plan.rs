@@ -13,6 +13,7 @@ use cryptflow_program::OutputTransform;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
 use super::contents::Kept;
+use crate::fix::bounded::near::Near;
 use crate::fix::units::exp2;
 
 /// A value of the plan.
@@ -98,6 +99,16 @@ impl PlanWeight {
     }
 }
 
+/// The lowest bits that a comparison does not look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Skips {
+    /// There are none: it is exact.
+    #[default]
+    Nothing,
+    /// As many as lose no more than rounding does, by what examples show close to where it decides.
+    LikeRounding,
+}
+
 /// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and
 /// the bits that comparisons look at; whether an activation widens is for [`super::schedule`] to
 /// say.
@@ -112,6 +123,7 @@ impl Form for Reals {
     type Limit = f64;
     type Shift = ();
     type CompareBits = ();
+    type Skipped = Skips;
     type Widens = ();
 
     fn limit_units(limit: f64, scale: u32) -> u64 {
@@ -141,9 +153,9 @@ pub(crate) fn elementwise(elements: usize) -> Operation {
     product(LinearMap::Scale { rows: 1, channels: elements })
 }
 
-/// Comparisons with thresholds.
+/// Exact comparisons with thresholds.
 pub(crate) fn compare(thresholds: Vec<i64>) -> Operation {
-    Operation::Compare(Compare { thresholds, compare_bits: () })
+    Operation::Compare(Compare { thresholds, compare_bits: (), skipped: Skips::Nothing })
 }
 
 /// Integer combinations along the first axis.
@@ -156,18 +168,19 @@ pub(crate) fn scale_public(factors: Vec<f64>) -> Operation {
     Operation::ScalePublic(ScalePublic { factors, shift: () })
 }
 
-/// A ReLU.
+/// An exact ReLU.
 pub(crate) fn relu() -> Operation {
-    activation(Rectifier::Relu)
+    activation(Rectifier::Relu, Skips::Nothing)
 }
 
-/// A ReLU up to a limit.
+/// An exact ReLU up to a limit.
 pub(crate) fn clipped_relu(limit: f64) -> Operation {
-    activation(Rectifier::ClippedRelu { limit })
+    activation(Rectifier::ClippedRelu { limit }, Skips::Nothing)
 }
 
-fn activation(function: Rectifier<Reals>) -> Operation {
-    Operation::Activation(Activation { function, compare_bits: (), widen: () })
+/// A ReLU or a clipped one, as exact as that.
+pub(crate) fn activation(function: Rectifier<Reals>, skipped: Skips) -> Operation {
+    Operation::Activation(Activation { function, compare_bits: (), skipped, widen: () })
 }
 
 /// The same elements in another shape.
@@ -175,9 +188,9 @@ pub(crate) fn reshape(shape: &[usize]) -> Operation {
     Operation::Movement(Movement::Reshape { shape: shape.to_vec() })
 }
 
-/// The largest over windows of a value of this shape.
-pub(crate) fn max_pool(input: [usize; 4], window: Window) -> Operation {
-    Operation::MaxPool(MaxPool { input, window, compare_bits: () })
+/// The largest over windows of a value of this shape, as exact as that.
+pub(crate) fn max_pool(input: [usize; 4], window: Window, skipped: Skips) -> Operation {
+    Operation::MaxPool(MaxPool { input, window, compare_bits: (), skipped })
 }
 
 /// The sum over windows of a value of this shape.
@@ -260,6 +273,8 @@ pub(crate) struct Plan {
     /// For each value the root mean square of its elements, about, as a real number; see
     /// [`Plan::know`].
     pub(crate) typical: Vec<f64>,
+    /// For each step that skips what loses no more than rounding, what examples show close to where it decides.
+    pub(crate) near: HashMap<usize, Near>,
     /// What was approximated.
     pub(crate) functions: Vec<FunctionReport>,
 }
@@ -319,6 +334,46 @@ impl Plan {
             }
         }
         self.typical = typical;
+    }
+
+    /// Notes what examples show close to where nodes decide, of the steps that go by it. A step whose result is more than added up,
+    /// averaged and multiplied by weights stays exact: what is next to zero may matter more than its size there.
+    pub(crate) fn see(&mut self, nodes: &[Option<Near>]) {
+        let mut benign = vec![true; self.values.len()];
+        for step in self.steps.iter().rev() {
+            let passes = match &step.op {
+                Operation::Linear(_) | Operation::ScalePublic(_) | Operation::SumPool(_) => true,
+                Operation::Combine(_)
+                | Operation::Widen
+                | Operation::Activation(_)
+                | Operation::MaxPool(_)
+                | Operation::Add
+                | Operation::Sub
+                | Operation::Movement(_) => benign[step.output],
+                Operation::Product(_) | Operation::Compare(_) => false,
+            };
+            step.inputs.iter().for_each(|&input| benign[input] &= passes);
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            let goes_by_it = match &step.op {
+                Operation::Activation(Activation { skipped, .. })
+                | Operation::MaxPool(MaxPool { skipped, .. })
+                | Operation::Compare(Compare { skipped, .. }) => *skipped == Skips::LikeRounding,
+                Operation::Linear(_)
+                | Operation::Product(_)
+                | Operation::Combine(_)
+                | Operation::ScalePublic(_)
+                | Operation::Widen
+                | Operation::SumPool(_)
+                | Operation::Add
+                | Operation::Sub
+                | Operation::Movement(_) => false,
+            };
+            let node = self.values[step.output].node.filter(|_| goes_by_it && benign[step.output]);
+            if let Some(near) = node.and_then(|node| nodes.get(node.0)?.as_ref()) {
+                self.near.insert(index, near.clone());
+            }
+        }
     }
 
     /// Notes how much the weights matter, by what is known of the graph's constants.

@@ -86,7 +86,7 @@ impl Naive {
                 }
                 sum.into_iter().map(|z| self.rounded(z, *shift)).collect()
             }
-            Operation::Compare(Compare { thresholds, compare_bits }) => {
+            Operation::Compare(Compare { thresholds, compare_bits, .. }) => {
                 let mut out = Vec::new();
                 for &t in thresholds {
                     for &v in x {
@@ -131,7 +131,7 @@ impl Naive {
                 }
                 x.iter().map(|&v| v.clamp(0, limit)).collect()
             }
-            Operation::MaxPool(MaxPool { input, window, compare_bits }) => {
+            Operation::MaxPool(MaxPool { input, window, compare_bits, .. }) => {
                 let mut out = Vec::new();
                 for seen in windows(*input, window, x) {
                     let (low, high) = (seen.iter().min().unwrap(), *seen.iter().max().unwrap());

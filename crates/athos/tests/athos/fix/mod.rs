@@ -17,6 +17,7 @@ mod property;
 mod refused;
 mod repeated;
 mod secret;
+mod skipped;
 mod small;
 mod ties;
 mod widths;

@@ -53,9 +53,11 @@ fn residual_block(make: Make<'_>, [ring_bits, ring, shift, compare_bits]: [u32; 
     let again = p.step(relu(compare_bits, false), &[residual]);
     let input = [1, 6, 6, 4];
     let pool = window([2, 2], [2, 2], [1, 1], NONE);
-    let largest = p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits }), &[again]);
+    let largest =
+        p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits, skipped: 0 }), &[again]);
     let pool = window([3, 3], [2, 2], [1, 1], [[0, 1], [0, 1]]);
-    let other = p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits }), &[residual]);
+    let other =
+        p.step(Operation::MaxPool(MaxPool { input, window: pool, compare_bits, skipped: 0 }), &[residual]);
     let joined = p
         .movement(Movement::Concat { axis: 3 }, vec![(vec![1, 3, 3, 4], largest), (vec![1, 3, 3, 4], other)]);
     let wide = p.step_to(Operation::Widen, &[joined], ring);

@@ -32,9 +32,9 @@ fn thresholds(make: Make<'_>, ring_bits: u32, bits: u32, compare_bits: u32) -> P
     let seen = data.iter().copied().nth(77).unwrap_or(0);
     let x = p.input(data);
     let x = p.narrow(x, bits);
-    p.step(Operation::Compare(Compare { thresholds: vec![0], compare_bits }), &[x]);
+    p.step(Operation::Compare(Compare { thresholds: vec![0], compare_bits, skipped: 0 }), &[x]);
     let thresholds = vec![low, low + 1, 0, seen, high, high];
-    p.step(Operation::Compare(Compare { thresholds, compare_bits }), &[x]);
+    p.step(Operation::Compare(Compare { thresholds, compare_bits, skipped: 0 }), &[x]);
     p
 }
 
@@ -43,8 +43,10 @@ fn piecewise(make: Make<'_>, ring_bits: u32) -> Problem {
     let (mut p, mut random) = make.problem("a function in pieces", ring_bits);
     let n = 200;
     let x = p.input(random.edgy(n, -4000, 4000));
-    let bits = p
-        .step(Operation::Compare(Compare { thresholds: vec![-3000, -100, 0, 2500], compare_bits: 14 }), &[x]);
+    let bits = p.step(
+        Operation::Compare(Compare { thresholds: vec![-3000, -100, 0, 2500], compare_bits: 14, skipped: 0 }),
+        &[x],
+    );
     let factors = vec![1, 2, -3, 400, 0, 0, 100, -100];
     let chosen = p.step(Operation::Combine(Combine { factors, offsets: vec![-7, 5] }), &[bits]);
     let doubled = p.step(Operation::Combine(Combine { factors: vec![1, 1], offsets: vec![0, 9] }), &[x]);

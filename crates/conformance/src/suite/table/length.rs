@@ -31,10 +31,10 @@ fn all_operations(make: Make<'_>, n: usize, ring_bits: u32, bits: u32, compare_b
     p.linear(vec![(map, rows, w)], None, 12);
     p.step(scale_public(&[13], 3), &[x]);
     p.step(Operation::Combine(Combine { factors: vec![1, -1], offsets: vec![2, 3] }), &[x]);
-    p.step(Operation::Compare(Compare { thresholds: vec![0], compare_bits }), &[x]);
+    p.step(Operation::Compare(Compare { thresholds: vec![0], compare_bits, skipped: 0 }), &[x]);
     if n <= 1 << 15 {
         let thresholds = vec![-(limit / 2), 0, limit / 2];
-        p.step(Operation::Compare(Compare { thresholds, compare_bits }), &[x]);
+        p.step(Operation::Compare(Compare { thresholds, compare_bits, skipped: 0 }), &[x]);
     }
     if n > 0 {
         let small = p.step(scale_public(&[1], bits / 3), &[y]);
@@ -49,7 +49,10 @@ fn all_operations(make: Make<'_>, n: usize, ring_bits: u32, bits: u32, compare_b
     p.step(clipped_relu((limit / 2) as u64 + 1, compare_bits, true), &[a]);
     let pair = p.movement(Movement::Concat { axis: 0 }, vec![(vec![1, n], a), (vec![1, n], b)]);
     let two = window([2, 1], [1, 1], [1, 1], NONE);
-    p.step(Operation::MaxPool(MaxPool { input: [1, 2, 1, n], window: two, compare_bits }), &[pair]);
+    p.step(
+        Operation::MaxPool(MaxPool { input: [1, 2, 1, n], window: two, compare_bits, skipped: 0 }),
+        &[pair],
+    );
     let one = window([1, 1], [1, 1], [1, 1], NONE);
     p.step(Operation::SumPool(SumPool { input: [n, 1, 1, 1], window: one }), &[x]);
     p.step(Operation::Add, &[a, b]);

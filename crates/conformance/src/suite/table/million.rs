@@ -105,7 +105,7 @@ fn operand(
 /// With two thresholds for each element, whose results lie one tensor after the other.
 fn comparison(make: Make<'_>, ring_bits: u32) -> Problem {
     let (mut p, x, compare_bits, limit) = operand(make, "comparison", ring_bits, 24, true);
-    p.step(Operation::Compare(Compare { thresholds: vec![0, limit], compare_bits }), &[x]);
+    p.step(Operation::Compare(Compare { thresholds: vec![0, limit], compare_bits, skipped: 0 }), &[x]);
     p
 }
 
@@ -136,7 +136,7 @@ fn max_pool(make: Make<'_>, ring_bits: u32) -> Problem {
     let x = p.input(random.edgy(MILLION, -limit, limit));
     let x = p.narrow(x, bits);
     let window = window([2, 2], [2, 2], [1, 1], NONE);
-    p.step(Operation::MaxPool(MaxPool { input: [1, ROWS, ROWS, 1], window, compare_bits }), &[x]);
+    p.step(Operation::MaxPool(MaxPool { input: [1, ROWS, ROWS, 1], window, compare_bits, skipped: 0 }), &[x]);
     p
 }
 

@@ -70,7 +70,7 @@ fn max_pool(make: Make<'_>, name: &str, widths: [u32; 3], input: [usize; 4], win
     let inputs = ranges.map(|(from, to)| p.input(random.edgy(n, from.max(low), to.min(high))));
     let inputs = inputs.map(|x| p.narrow(x, bits));
     for x in inputs {
-        p.step(Operation::MaxPool(MaxPool { input, window: window.clone(), compare_bits }), &[x]);
+        p.step(Operation::MaxPool(MaxPool { input, window: window.clone(), compare_bits, skipped: 0 }), &[x]);
     }
     p
 }

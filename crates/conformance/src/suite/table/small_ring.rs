@@ -68,6 +68,9 @@ fn maximum(make: Make<'_>, bits: u32, ring_bits: u32, compare_bits: u32) -> Prob
     let x = p.input(data);
     let x = p.narrow(x, bits);
     let pair = window([1, 2], [1, 1], [1, 1], [[0; 2]; 2]);
-    p.step(Operation::MaxPool(MaxPool { input: [rows, 1, 2, 1], window: pair, compare_bits }), &[x]);
+    p.step(
+        Operation::MaxPool(MaxPool { input: [rows, 1, 2, 1], window: pair, compare_bits, skipped: 0 }),
+        &[x],
+    );
     p
 }

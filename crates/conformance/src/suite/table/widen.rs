@@ -65,8 +65,11 @@ fn of_several_rings(make: Make<'_>, ring_bits: u32) -> Problem {
         p.step(product.clone(), &[left, right]);
     }
     p.step(Operation::Add, &[small, larger]);
-    let compare =
-        Compare { thresholds: vec![-limit, 0, limit / 2], compare_bits: make.compare_bits(narrow - 1) };
+    let compare = Compare {
+        thresholds: vec![-limit, 0, limit / 2],
+        compare_bits: make.compare_bits(narrow - 1),
+        skipped: 0,
+    };
     p.step_to(Operation::Compare(compare), &[a], least);
     p.step_to(relu(make.compare_bits(narrow - 1), true), &[a], narrow - 2);
     p.step_to(Operation::Widen, &[a], narrow - 2);

@@ -3,8 +3,9 @@
 use cryptflow_program::OutputTransform;
 
 use cryptflow_graph::{Activation, NodeId};
+use cryptflow_operation::Rectifier;
 
-use super::super::plan;
+use super::super::plan::{self, Skips};
 use super::{Lowered, Lowering, Refusal, malformed};
 
 impl Lowering<'_> {
@@ -13,12 +14,16 @@ impl Lowering<'_> {
         match activation {
             Activation::Relu => {
                 let x = self.secret(operand)?;
-                Ok(self.last_step(id, plan::relu(), &[x]))
+                Ok(self.last_step(id, plan::activation(Rectifier::Relu, Skips::LikeRounding), &[x]))
             }
             Activation::ClippedRelu { limit } if *limit > 0.0 => {
                 let x = self.secret(operand)?;
                 let x = self.holding(id, x, (*limit).into());
-                Ok(self.last_step(id, plan::clipped_relu((*limit).into()), &[x]))
+                Ok(self.last_step(
+                    id,
+                    plan::activation(Rectifier::ClippedRelu { limit: (*limit).into() }, Skips::LikeRounding),
+                    &[x],
+                ))
             }
             Activation::ClippedRelu { limit } => Err(malformed(format!("its limit {limit} is not positive"))),
             Activation::Softmax => {

@@ -4,7 +4,7 @@
 use cryptflow_graph::{Activation, NodeId, Op, Order};
 use cryptflow_program::OutputTransform;
 
-use super::super::plan::{self, Limits, PlanValue};
+use super::super::plan::{self, Limits, PlanValue, Skips};
 use super::arithmetic::negative;
 use super::precision::{GUARD, VALUE_BITS, headroom};
 use super::{Lowered, Lowering, Refusal, column, no_axis};
@@ -48,7 +48,7 @@ impl Lowering<'_> {
     /// `[before, 1, 1, after]`.
     pub(super) fn largest(&mut self, id: NodeId, x: usize, [before, count, after]: [usize; 3]) -> usize {
         let range = self.plan.values[x].range;
-        let op = plan::max_pool([before, count, 1, after], column(count));
+        let op = plan::max_pool([before, count, 1, after], column(count), Skips::Nothing);
         self.step(id, op, &[x], vec![before, 1, 1, after], range, false)
     }
 

@@ -4,7 +4,7 @@ use cryptflow_ring::Window;
 
 use cryptflow_graph::{NodeId, Pool, Pooling, Range};
 
-use super::super::plan;
+use super::super::plan::{self, Skips};
 use super::{Lowered, Lowering, Refusal, malformed};
 
 impl Lowering<'_> {
@@ -20,7 +20,7 @@ impl Lowering<'_> {
         let x = self.secret(self.operand(id, 0)?)?;
         let input = self.nhwc(x)?;
         taps(input, window)?;
-        Ok(self.last_step(id, plan::max_pool(input, window.clone()), &[x]))
+        Ok(self.last_step(id, plan::max_pool(input, window.clone(), Skips::LikeRounding), &[x]))
     }
 
     fn sum_pool(&mut self, id: NodeId, window: &Window) -> Result<Lowered, Refusal> {

@@ -65,7 +65,7 @@ pub fn compile(
     let divided;
     let mut factors = vec![Vec::new(); graph.inputs.len()];
     let mut bounded = match bounds {
-        Bounds::Ranges(ranges) => Bounded::by_worst_cases(graph, &ranges, options.scale.first())?,
+        Bounds::Ranges(ranges) => Bounded::by_worst_cases(graph, &ranges, options)?,
         Bounds::Examples(examples) if !examples.is_empty() => {
             Bounded::by_examples(graph, examples, opened(graph)?, options, progress)?
         }

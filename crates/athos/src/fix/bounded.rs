@@ -16,6 +16,7 @@ use super::FixError;
 use super::interval::interval;
 use super::options::{Accuracy, CompileOptions, OptionError};
 use super::progress::Progress;
+use crate::functions::LOCAL_ROUND;
 use calibrate::calibrate;
 use examples::{Examples, Opened};
 use near::Near;
@@ -45,6 +46,10 @@ pub(crate) struct Bounded<'a> {
     pub(crate) rows: usize,
     /// Whether there are so few that their extremes say little.
     pub(crate) few: bool,
+    /// Whether the program will say if a value left its bounds.
+    pub(crate) guarded: bool,
+    /// What a round is worth on the network that the program is for.
+    pub(crate) bits_per_round: u64,
 }
 
 impl<'a> Bounded<'a> {
@@ -86,17 +91,19 @@ impl<'a> Bounded<'a> {
             examples: Some(examples),
             rows,
             few,
+            guarded: options.guard,
+            bits_per_round: options.bits_per_round.unwrap_or(LOCAL_ROUND),
         })
     }
 
-    /// By whatever inputs in these ranges lead to, at so many fractional bits.
+    /// By whatever inputs in these ranges lead to, at the first of the scales.
     ///
     /// # Errors
     /// Ranges that are none, or not one for each input.
     pub(crate) fn by_worst_cases(
         graph: &'a Graph,
         inputs: &[Range],
-        scale: u32,
+        options: &CompileOptions,
     ) -> Result<Bounded<'a>, OptionError> {
         if inputs.len() != graph.inputs.len() {
             return Err(OptionError::RangeCount { given: inputs.len(), inputs: graph.inputs.len() });
@@ -105,7 +112,7 @@ impl<'a> Bounded<'a> {
         if let Some(range) = inputs.iter().find(|r| !usable(r)) {
             return Err(OptionError::NoRange(*range));
         }
-        let ranges = interval(graph, inputs, scale);
+        let ranges = interval(graph, inputs, options.scale.first());
         let least = vec![None; graph.nodes.len()];
         Ok(Bounded {
             graph,
@@ -118,6 +125,8 @@ impl<'a> Bounded<'a> {
             examples: None,
             rows: 1,
             few: false,
+            guarded: false,
+            bits_per_round: options.bits_per_round.unwrap_or(LOCAL_ROUND),
         })
     }
 }

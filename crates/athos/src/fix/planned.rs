@@ -186,7 +186,7 @@ impl Planner<'_> {
     }
 
     fn setting(&self, scale: u32) -> Setting {
-        let Bounded { margin, more_where_cheap, .. } = *self.bounded;
+        let Bounded { margin, more_where_cheap, guarded, bits_per_round, .. } = *self.bounded;
         Setting {
             scale,
             margin,
@@ -194,6 +194,8 @@ impl Planner<'_> {
             known: true,
             hide_logits: self.hide_logits,
             guard: self.guard,
+            guarded,
+            bits_per_round,
         }
     }
 

@@ -1,8 +1,10 @@
 //! What forms of a function cost, in bits of traffic for an element: Mirror's formulas (`tree.rs`, `compare.rs`,
 //! `relu.rs`, `linear.rs` and `lift.rs` there), for the rings that functions usually take, and rounds with them.
 
-/// Bits that a round is worth: as Mirror has it on a local network.
-const ROUND: f64 = 600_000.0;
+use super::Wanted;
+
+/// Bits that a round is worth on a local network, as Mirror has it: where a program is for no other.
+pub(crate) const LOCAL_ROUND: u64 = 600_000;
 
 /// Bits of the ring in which tables are computed.
 const TABLE_RING: f64 = 54.0;
@@ -27,9 +29,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(low: i64, high: i64, elements: usize) -> Place {
-        let apart = high.saturating_sub(low).max(1);
-        Place { bits: f64::from(apart.ilog2() + 2), round: ROUND / elements.max(FEWEST) as f64 }
+    pub(super) fn new(wanted: &Wanted<'_>) -> Place {
+        let apart = wanted.high.saturating_sub(wanted.low).max(1);
+        let round = wanted.bits_per_round as f64 / wanted.elements.max(FEWEST) as f64;
+        Place { bits: f64::from(apart.ilog2() + 2), round }
     }
 
     /// Thresholds at one operand: leaves of the tree are dealt once, products and opened bits are each threshold's, and

@@ -42,8 +42,8 @@ const EVEN: f64 = 1e-9;
 impl Curve {
     /// The cheapest curve that costs no more bits than this for an element; none where there is none.
     pub(crate) fn cheapest(wanted: &Wanted<'_>, most: f64) -> Option<Curve> {
-        let Wanted { low, high, elements, .. } = *wanted;
-        let place = Place::new(low, high, elements);
+        let Wanted { low, high, .. } = *wanted;
+        let place = Place::new(wanted);
         let mut best: Option<(f64, Curve)> = None;
         for ends in [Ends::Within, Ends::NotBelow, Ends::NotAbove, Ends::Between, Ends::Rectified] {
             let Some(before) = cost_before(ends, &place) else { continue };

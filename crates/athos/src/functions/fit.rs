@@ -20,6 +20,8 @@ pub struct Wanted<'a> {
     pub breaks: Vec<i64>,
     /// How many elements are computed at once: what rounds are worth beside them.
     pub elements: usize,
+    /// What a round is worth on the network that this is for, in the bits that its slowest link carries meanwhile.
+    pub bits_per_round: u64,
 }
 
 impl Wanted<'_> {

@@ -20,6 +20,7 @@ pub use form::{Form, form};
 pub(crate) use polynomial::{Polynomial, Reach};
 pub use table::Table;
 
+pub(crate) use cost::LOCAL_ROUND;
 use cost::Place;
 
 /// The degrees that are tried, those first that are likely the best: what they cost bounds how far
@@ -32,7 +33,7 @@ pub const MOST_PIECES: usize = 4096;
 /// The cheapest table for a function over a range, and the bits that it costs an element, about; none where even
 /// [`MOST_PIECES`] are not enough.
 pub fn table(wanted: &Wanted<'_>) -> Option<(f64, Table)> {
-    let place = Place::new(wanted.low, wanted.high, wanted.elements);
+    let place = Place::new(wanted);
     let mut best: Option<(f64, Table)> = None;
     for degree in DEGREES {
         let base = place.table(degree);

@@ -49,7 +49,9 @@ fn with<T>(case: &Case, scale: u32, f: impl FnOnce(&Wanted<'_>, &Form) -> T) -> 
     let (low, high) = ((case.low / unit).ceil() as i64, (case.high / unit).floor() as i64);
     let at = |x: f64| case.function.at(x);
     let breaks = breaks(case.function, low, high, unit, 0).unwrap();
-    let wanted = Wanted { at: &at, low, high, from_scale: scale, to_scale: scale, breaks, elements: 1 << 20 };
+    let (elements, bits_per_round) = (1 << 20, 600_000);
+    let wanted =
+        Wanted { at: &at, low, high, from_scale: scale, to_scale: scale, breaks, elements, bits_per_round };
     f(&wanted, &form(&wanted).unwrap())
 }
 

@@ -16,6 +16,7 @@ mod function;
 pub(crate) mod gaps;
 mod ids;
 mod inner;
+mod late_division;
 mod linear;
 mod merge;
 mod movement;
@@ -47,6 +48,7 @@ use super::shared::Shared;
 use crate::fix::units::exp2;
 use crate::fix::whole::wholes;
 use crate::fix::{Refusal, Unsupported};
+use crate::functions::LOCAL_ROUND;
 use floor::{Floor, is_few};
 use precision::{GUARD, Wanted};
 
@@ -78,6 +80,10 @@ pub(crate) struct Setting {
     pub(crate) hide_logits: bool,
     /// Whether the program says if a value left its bounds.
     pub(crate) guard: bool,
+    /// Whether it will: what rounding does to values is measured before it does.
+    pub(crate) guarded: bool,
+    /// What a round is worth on the network that the program is for.
+    pub(crate) bits_per_round: u64,
 }
 
 impl Setting {
@@ -90,6 +96,8 @@ impl Setting {
             known: false,
             hide_logits: false,
             guard: false,
+            guarded: false,
+            bits_per_round: LOCAL_ROUND,
         }
     }
 }
@@ -213,6 +221,9 @@ pub(crate) fn lower<'a>(
     state.lower_outputs();
     if !state.refused.is_empty() {
         return Err(state.refused);
+    }
+    if !setting.guarded {
+        late_division::without_unused(&mut state.plan);
     }
     merge::sums_of_linear_maps(&mut state.plan, &mut state.shared.contents);
     if setting.known {

@@ -8,8 +8,8 @@ use cryptflow_graph::{
     Activation, Arithmetic, Array, Comparison, Function, Graph, Linear, NodeId, Op, Order, Reduce, Reduction,
     float,
 };
-use cryptflow_program::validate;
-use cryptflow_ring::Movement;
+use cryptflow_program::{Operation, Program, validate};
+use cryptflow_ring::{LinearMap, Movement};
 
 use crate::fix::executor::Naive;
 use crate::fix::graphs::Random;
@@ -204,6 +204,7 @@ fn composed() -> Vec<Case> {
             let two = g.add_constant("two", Array::scalar(2.0));
             g.add("y", Arithmetic::Mul, &[y, two]).unwrap()
         }),
+        built("fractions times a matrix", (-3.0, 3.0), 6.0, &[&[3, 10], &[10, 4]], fractions_times_a_matrix),
         built("softmax of what is not hidden", (-3.0, 3.0), 6.0, &[&[3, 10]], |g, x| {
             let hidden = (0..30).map(|i| f32::from(i % 10 > 3 * (i / 10) || i == 13)).collect();
             let hidden = g.add_constant("hidden", Array::new(vec![3, 10], hidden).unwrap());
@@ -353,4 +354,29 @@ fn worst_cases_hold() {
             run.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         }
     }
+}
+
+fn fractions_times_a_matrix(g: &mut Graph, x: &[NodeId]) -> NodeId {
+    let fractions = g.add("softmax", Activation::Softmax, &x[..1]).unwrap();
+    let times = Op::Linear(Linear::MatMul { transpose_a: false, transpose_b: false });
+    g.add("y", times, &[fractions, x[1]]).unwrap()
+}
+
+/// Rows are divided behind the product with the matrix, where they have 4 elements in place of 10.
+#[test]
+fn fractions_are_divided_behind_their_product() {
+    let case = built("", (-3.0, 3.0), 6.0, &[&[3, 10], &[10, 4]], fractions_times_a_matrix);
+    let model = compiled(&case, Bounds::Examples(examples(&case, 40, 5)));
+    let program: &Program = &model.program;
+    let matrix = program.steps.iter().position(|step| match &step.operation {
+        Operation::Product(product) => matches!(product.map, LinearMap::MatMul { rows: 3, .. }),
+        _ => false,
+    });
+    let divided = program.steps.iter().skip(matrix.unwrap()).any(|step| match &step.operation {
+        Operation::Product(product) => {
+            matches!(product.map, LinearMap::Scale { rows: 1, .. }) && product.map.output_len() == 12
+        }
+        _ => false,
+    });
+    assert!(divided);
 }

@@ -171,7 +171,8 @@ impl Lowering<'_> {
         breaks.sort_unstable();
         breaks.dedup();
         let elements = self.plan.values[x].shape.iter().product();
-        let request = Wanted { at: &clamped, low, high, from_scale, to_scale, breaks, elements };
+        let (at, bits_per_round) = (&clamped, self.setting.bits_per_round);
+        let request = Wanted { at, low, high, from_scale, to_scale, breaks, elements, bits_per_round };
         let asked = Asked::new(function, domain, zero_below, wanted.tie, &request);
         let made = self.shared.tables.get(asked, &request, [first, last]).ok_or_else(too_many)?;
         self.plan.functions.push(FunctionReport {

@@ -7,7 +7,7 @@ use cryptflow_ring::{LinearMap, Movement};
 use super::super::plan::{self, Operation, Plan, PlanStep};
 
 /// The most bits of a ring that an inner product may take: what is added up within it is not rounded before.
-const MOST_BITS: u32 = 62;
+pub(super) const MOST_BITS: u32 = 62;
 
 /// What an inner product is made of.
 struct Inner {

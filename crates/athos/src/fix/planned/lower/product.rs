@@ -75,6 +75,11 @@ impl Lowering<'_> {
         let bias =
             if self.has_bias(id) { Some(self.known(id, 2, "its bias is not a constant")?.1) } else { None };
         let to = self.own_target(id, bias.is_none());
+        if bias.is_none()
+            && let Some(product) = self.divided_last(id, [x, y], &map, &to)
+        {
+            return Ok(Lowered::Value(product));
+        }
         let product = self.secret_product(id, plan::product(map), [x, y], self.own_shape(id), to);
         match bias {
             None => Ok(Lowered::Value(product)),

@@ -8,7 +8,7 @@ use crate::fix::bounded::{Bounded, columns};
 use crate::fix::chosen::search::{Round, Try, decide};
 use crate::fix::planned::opened;
 use crate::fix::quantised::rounding::rounding;
-use crate::fix::quantised::{Outside, quantise, trial};
+use crate::fix::quantised::{Outside, Quantised, quantise, trial};
 use crate::fix::report::{CompileReport, report};
 use crate::fix::{Already, FixError, FixedRunner, Unsupported};
 
@@ -54,12 +54,33 @@ pub enum CompileError {
 /// # Errors
 /// See [`CompileError`]; nodes that cannot be compiled are all in one [`FixError::Unsupported`].
 pub fn compile(
-    graph: &Graph,
+    graph: impl Into<Graph>,
     bounds: Bounds,
     options: &CompileOptions,
     runner: &dyn FixedRunner,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
+    let graph = graph.into();
+    let Written { quantised, report, exact } = written(&graph, bounds, options, runner, progress)?;
+    // Whoever gave the graph away needs no memory for its weights beside those of the program.
+    drop(graph);
+    Ok(Compiled { program: quantised.program, weights: quantised.numbers.into_all(), report, exact })
+}
+
+/// What the stages come to.
+struct Written {
+    quantised: Quantised,
+    report: CompileReport,
+    exact: Option<Checked>,
+}
+
+fn written(
+    graph: &Graph,
+    bounds: Bounds,
+    options: &CompileOptions,
+    runner: &dyn FixedRunner,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written, CompileError> {
     options.check(graph)?;
     let graph = &*options.as_given(graph);
     let divided;
@@ -112,7 +133,6 @@ pub fn compile(
     let mut quantised = quantise(&decision.chosen, name, &outside)?;
     let mut exact = None;
     if options.accuracy == Accuracy::Labels {
-        // Its weights go before the others are made.
         exact = Some(quantised.program);
         let judged = |examples: Examples| examples.wanted((&options.tolerance, Accuracy::Labels));
         bounded.examples = bounded.examples.take().map(judged);
@@ -121,12 +141,8 @@ pub fn compile(
         outside.digits = digits(&bounded);
         quantised = quantise(&decision.chosen, name, &outside)?;
     }
-    let report = report(&bounded, &decision, &mut quantised, runner)?;
-    if quantised.weights.is_empty() {
-        // The runs of the report have used them up.
-        quantised = quantise(&decision.chosen, name, &outside)?;
-    }
-    Ok(Compiled { program: quantised.program, weights: quantised.weights, report, exact })
+    let report = report(&bounded, &decision, &quantised, runner)?;
+    Ok(Written { quantised, report, exact })
 }
 
 /// The nodes of a graph that cannot be compiled; empty if it can be. Needs neither examples nor

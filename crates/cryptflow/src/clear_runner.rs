@@ -1,14 +1,13 @@
 //! Runs programs on plain integers for the compiler: the engine over [`Clear`], which rounds as
 //! shares are rounded, with every value shown on the way.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
 use cryptflow_engine::{Observer, Silent, execute};
 use cryptflow_mpc::Party;
-use cryptflow_mpc::clear::{Clear, ClearValue};
+use cryptflow_mpc::clear::{Clear, ClearValue, ClearWeight, ShortWeights};
 use cryptflow_party::limits::fits_this_machine;
 use cryptflow_program::{Checked, Repeated, Step, ValueId, demand, repeat};
 use rayon::prelude::*;
@@ -35,22 +34,18 @@ impl FixedRunner for ClearRunner {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: Cow<'a, [Vec<i64>]>,
+        weights: &mut dyn Iterator<Item = Vec<i64>>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         fits_this_machine(program).map_err(RunError::new)?;
-        // As words, which is what products are computed of; what is given away becomes them where it lies.
-        let weights = match weights {
-            Cow::Owned(all) => all.into_iter().map(ClearValue::from_words).collect(),
-            Cow::Borrowed(all) => all.iter().map(|data| ClearValue::from_signed(data, 64)).collect(),
-        };
+        let weights = weights.map(ClearWeight::of_integers).collect();
         Ok(Box::new(Loaded { program, weights, runs: AtomicU64::new(0), repeated: OnceLock::new() }))
     }
 }
 
-/// A program with its weights as words.
+/// A program with its weights.
 struct Loaded<'a> {
     program: &'a Checked,
-    weights: Vec<ClearValue>,
+    weights: Vec<ClearWeight>,
     /// Runs so far: each has errors of its own.
     runs: AtomicU64,
     /// [`AT_ONCE`] runs of it, where that can be and was asked for.
@@ -73,8 +68,20 @@ impl Loaded<'_> {
     ) -> Result<Vec<ClearValue>, RunError> {
         let mut seed = SEED;
         seed[..8].copy_from_slice(&number.to_le_bytes());
-        let mut clear = Clear::rounding_as_shares(Party::P0, program.ring_bits, seed);
+        let mut clear = ShortWeights(Clear::rounding_as_shares(Party::P0, program.ring_bits, seed));
         execute(&mut clear, program, &self.weights, inputs, observer).map_err(RunError::new)
+    }
+
+    /// A run of one example.
+    fn run_alone(
+        &self,
+        inputs: &[Vec<i64>],
+        observer: &mut dyn Observer<ClearValue>,
+    ) -> Result<Vec<Vec<i64>>, RunError> {
+        let ring = self.program.ring_bits;
+        let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
+        let outputs = self.execute(self.next(1), self.program, inputs, observer)?;
+        Ok(outputs.iter().map(ClearValue::signed).collect())
     }
 
     /// [`AT_ONCE`] runs as one program; none where it is no such program, or they have no room.
@@ -128,7 +135,7 @@ impl LoadedProgram for Loaded<'_> {
 
     fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
         let Some(repeated) = self.repeated() else {
-            return examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect();
+            return examples.iter().map(|inputs| self.run_alone(inputs, &mut Silent)).collect();
         };
         let groups: Vec<&[Vec<Vec<i64>>]> = examples.chunks(repeated.runs()).collect();
         let first = self.next(groups.len());
@@ -143,23 +150,26 @@ impl LoadedProgram for Loaded<'_> {
         self.next(examples.div_ceil(self.at_once()));
     }
 
-    fn run(
+    fn run_watched(
         &self,
         inputs: &[Vec<i64>],
+        watched: &dyn Fn(ValueId) -> bool,
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        let ring = self.program.ring_bits;
-        let inputs = inputs.iter().map(|data| ClearValue::from_signed(data, ring)).collect();
-        let outputs = self.execute(self.next(1), self.program, inputs, &mut Shown(observe))?;
-        Ok(outputs.iter().map(ClearValue::signed).collect())
+        self.run_alone(inputs, &mut Shown { watched, observe })
     }
 }
 
-/// Shows every value that a step computes.
-struct Shown<'a>(&'a mut dyn FnMut(ValueId, &[i64]));
+/// Shows every value that a step computes and that is watched.
+struct Shown<'a> {
+    watched: &'a dyn Fn(ValueId) -> bool,
+    observe: &'a mut dyn FnMut(ValueId, &[i64]),
+}
 
 impl Observer<ClearValue> for Shown<'_> {
     fn computed(&mut self, step: &Step, value: &ClearValue) {
-        (self.0)(step.output, &value.signed());
+        if (self.watched)(step.output) {
+            (self.observe)(step.output, &value.signed());
+        }
     }
 }

@@ -105,7 +105,7 @@ pub fn compile(
     };
     let preprocessing = vec![wanted.preprocessing.clone(); graph.inputs.len()];
     let options = CompileOptions { batch, preprocessing, ..wanted.options.clone() };
-    athos(&graph, bounds, &options, runner, progress).map_err(|error| match error {
+    athos(graph, bounds, &options, runner, progress).map_err(|error| match error {
         CompileError::Fix(FixError::Unsupported(nodes)) => {
             let node = |n: Unsupported| Refused::new(&n.name, &n.operation, &Why::Compute(n.reason));
             CompilingError::Unsupported(nodes.into_iter().map(node).collect())

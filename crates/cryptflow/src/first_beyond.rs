@@ -1,8 +1,6 @@
 //! Where inside of a model a value leaves its bounds first. Opened outputs do not tell; plain
 //! integers do, and whoever has the weights can compute with them.
 
-use std::borrow::Cow;
-
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram};
 use cryptflow_engine::Beyond;
 use cryptflow_program::{Checked, guard::counts};
@@ -44,7 +42,7 @@ pub fn first_beyond(
     batches: &Batches,
     columns: &[Vec<Row>],
 ) -> Result<Option<FirstBeyond>> {
-    let loaded = ClearRunner.load(program, Cow::Borrowed(weights)).map_err(Error::new)?;
+    let loaded = ClearRunner.load(program, &mut weights.iter().cloned()).map_err(Error::new)?;
     let counts = counts(program);
     let rows = columns.first().map_or(0, Vec::len);
     let mut first: Option<FirstBeyond> = None;

@@ -1,6 +1,5 @@
 //! Rows of inputs, and the runs of a program that they take.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use cryptflow_athos::fix::FixedRunner;
@@ -156,7 +155,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// The program cannot be run.
     pub fn simulate(&self, weights: &[Vec<i64>], progress: &mut dyn FnMut(usize, &Step)) -> Result<Given> {
-        let loaded = ClearRunner.load(self.program, Cow::Borrowed(weights)).map_err(Error::new)?;
+        let loaded = ClearRunner.load(self.program, &mut weights.iter().cloned()).map_err(Error::new)?;
         let mut given = self.nothing();
         let mut done = 0;
         for run in 0..self.runs() {

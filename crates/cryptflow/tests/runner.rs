@@ -1,7 +1,5 @@
 //! The compiler's runner: several examples at once have the answers that each has alone.
 
-use std::borrow::Cow;
-
 use cryptflow::clear_runner::ClearRunner;
 use cryptflow_athos::fix::FixedRunner;
 use cryptflow_program::{
@@ -73,7 +71,7 @@ fn chain(steps: usize) -> Program {
 fn several_examples_at_once_have_their_own_answers() {
     for (steps, is_long) in [(600, true), (20, false)] {
         let program = validate(chain(steps)).unwrap();
-        let loaded = ClearRunner.load(&program, Cow::Owned(Vec::new())).unwrap();
+        let loaded = ClearRunner.load(&program, &mut std::iter::empty()).unwrap();
         assert_eq!(loaded.at_once() > 1, is_long, "{steps} steps");
         let example = |i: i64| vec![vec![i, -i, 2 * i], vec![1, i * i, 7 - i]];
         // None, a part, and more than fit one run.
@@ -94,7 +92,7 @@ fn several_examples_at_once_have_their_own_answers() {
 fn groups_beside_each_other_are_rounded_as_one_after_another() {
     for steps in [600, 20] {
         let program = validate(chain(steps)).unwrap();
-        let load = || ClearRunner.load(&program, Cow::Owned(Vec::new())).unwrap();
+        let load = || ClearRunner.load(&program, &mut std::iter::empty()).unwrap();
         let size = load().at_once();
         let examples: Vec<_> =
             (0..3 * size as i64).map(|i| vec![vec![i, -i, 2 * i], vec![1, i * i, 7 - i]]).collect();

@@ -115,6 +115,13 @@ pub struct Graph {
     pub loops: Vec<String>,
 }
 
+/// A copy that has the elements of constants in common with it.
+impl From<&Graph> for Graph {
+    fn from(graph: &Graph) -> Graph {
+        graph.clone()
+    }
+}
+
 impl Graph {
     /// The node with this index.
     pub fn node(&self, id: NodeId) -> &Node {

@@ -22,9 +22,10 @@ mod narrow;
 mod packed;
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use cryptflow_program::{
@@ -71,8 +72,13 @@ pub fn write(
     weights: &[Vec<i64>],
     report: Option<&serde_json::Value>,
 ) -> Result<(), FileError> {
-    let bytes = to_bytes(program, Some(weights), report)?;
-    write_secret(path, |writer| writer.write_all(&bytes)).map_err(|e| FileError::io(path, "write", e))
+    let (header, tensors) = parts(program, Some(weights), report)?;
+    // One tensor after another: all of them would be there twice.
+    let write = |writer: &mut dyn Write| {
+        writer.write_all(&header)?;
+        tensors.iter().try_for_each(|tensor| writer.write_all(&tensor.data()))
+    };
+    write_secret(path, write).map_err(|e| FileError::io(path, "write", e))
 }
 
 /// Writes the public part of a compiled model: what a party and a client need, without weights and
@@ -102,6 +108,17 @@ pub fn to_bytes(
     weights: Option<&[Vec<i64>]>,
     report: Option<&serde_json::Value>,
 ) -> Result<Vec<u8>, FileError> {
+    let (mut bytes, tensors) = parts(program, weights, report)?;
+    tensors.iter().for_each(|tensor| bytes.extend_from_slice(&tensor.data()));
+    Ok(bytes)
+}
+
+/// The header of a file, and what follows it, in order.
+fn parts<'a>(
+    program: &'a Checked,
+    weights: Option<&'a [Vec<i64>]>,
+    report: Option<&serde_json::Value>,
+) -> Result<(Vec<u8>, Vec<Stored<'a>>), FileError> {
     let json = serde_json::to_string::<Program>(program).map_err(FileError::form)?;
     let digest = digest_of_json(&json);
     let mut texts = vec![(PROGRAM, json)];
@@ -136,9 +153,35 @@ pub fn to_bytes(
         }
         metadata.insert("weights_digest".to_string(), weights_digest(weights).to_string());
     }
-    let mut bytes = safetensors::serialize(tensors, Some(metadata)).map_err(FileError::form)?;
-    sort_header(&mut bytes)?;
-    Ok(bytes)
+    let announced = tensors.iter().map(|(name, tensor)| (name, Announced(tensor)));
+    let mut header = safetensors::serialize(announced, Some(metadata)).map_err(FileError::form)?;
+    header.shrink_to_fit();
+    sort_header(&mut header)?;
+    // As the header has them: the widest elements first, then by name.
+    let widest_first = |(name, tensor): &(String, Stored<'_>)| (Reverse(tensor.dtype()), name.clone());
+    tensors.sort_by_cached_key(widest_first);
+    Ok((header, tensors.into_iter().map(|(_, tensor)| tensor).collect()))
+}
+
+/// A tensor that the header tells of, and that comes later.
+struct Announced<'a>(&'a Stored<'a>);
+
+impl View for Announced<'_> {
+    fn dtype(&self) -> Dtype {
+        self.0.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.data_len()
+    }
 }
 
 /// What a file holds as a tensor.

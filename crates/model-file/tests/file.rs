@@ -41,6 +41,9 @@ fn written_and_read() {
     let model = read(&path).unwrap();
     assert_eq!((&model.program, &model.weights, &model.report), (&program, &Some(weights), &Some(report())));
     let bytes = fs::read(&path).unwrap();
+    // Written part by part, it is the same file.
+    let weights = sample_weights();
+    assert_eq!(bytes, to_bytes(&program, Some(&weights), Some(&report())).unwrap());
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let dtypes: Vec<Dtype> =
         (0..3).map(|i| tensors.tensor(&format!("weight.{i}")).unwrap().dtype()).collect();

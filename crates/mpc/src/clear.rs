@@ -7,22 +7,25 @@
 
 mod checks;
 mod definition;
+mod each;
 mod owner;
 mod pool;
 mod rounding;
+mod weight;
 
 use std::borrow::Cow;
 
 use cryptflow_operation::{Bounds, Looks, Operation, Rectifier};
-use cryptflow_ring::bilinear::bilinear_into;
 use cryptflow_ring::{LinearMap, Movement, Window};
 
 use rounding::Rounding;
+use weight::{Factor, Summand};
 
 use crate::{Cost, CostModel, Error, Layout, Operand, Operands, Party, Place, Protocol, Term};
 
 pub use definition::ClearDefinition;
 pub use rounding::shifted_as_shares;
+pub use weight::{ClearWeight, ShortWeights};
 
 /// The plaintext reference.
 #[derive(Clone)]
@@ -48,11 +51,6 @@ impl ClearValue {
         ClearValue { data: x.iter().map(|&v| reduce(v as u64, bits)).collect(), bits }
     }
 
-    /// The same, in the memory that they have.
-    fn of_signed(x: Vec<i64>, bits: u32) -> ClearValue {
-        ClearValue { data: x.into_iter().map(|v| reduce(v as u64, bits)).collect(), bits }
-    }
-
     /// Integers as words, elements of Z_2^64, in the memory that they have.
     pub fn from_words(x: Vec<i64>) -> ClearValue {
         ClearValue { data: x.into_iter().map(|v| v as u64).collect(), bits: 64 }
@@ -65,13 +63,13 @@ impl ClearValue {
 
     /// The same integers modulo 2^64.
     fn in_words(&self) -> Cow<'_, [u64]> {
-        if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.words(64).collect()) }
+        if self.bits == 64 { Cow::Borrowed(&self.data) } else { Cow::Owned(self.in_ring(64)) }
     }
 
     /// The elements in another ring, see [`ClearValue::resized`].
-    fn words(&self, bits: u32) -> impl Iterator<Item = u64> + '_ {
+    fn in_ring(&self, bits: u32) -> Vec<u64> {
         let from = self.bits;
-        self.data.iter().map(move |&v| reduce(sign_extend(v, from) as u64, bits))
+        each::of(&self.data, |v| reduce(sign_extend(v, from) as u64, bits))
     }
 
     /// The same integers modulo a smaller or larger power of two; sign-extended where the ring
@@ -79,10 +77,8 @@ impl ClearValue {
     fn resized(&self, bits: u32) -> ClearValue {
         match bits.cmp(&self.bits) {
             std::cmp::Ordering::Equal => self.clone(),
-            std::cmp::Ordering::Less => {
-                ClearValue { data: self.data.iter().map(|&v| reduce(v, bits)).collect(), bits }
-            }
-            std::cmp::Ordering::Greater => ClearValue { data: self.words(bits).collect(), bits },
+            std::cmp::Ordering::Less => ClearValue { data: each::of(&self.data, |v| reduce(v, bits)), bits },
+            std::cmp::Ordering::Greater => ClearValue { data: self.in_ring(bits), bits },
         }
     }
 }
@@ -135,7 +131,7 @@ impl Clear {
         operation: &'static str,
         x: &ClearValue,
         y: &ClearValue,
-        f: impl Fn(u64, u64) -> u64,
+        f: impl Fn(u64, u64) -> u64 + Sync,
         exact: impl Fn(i128, i128) -> i128,
     ) -> Result<ClearValue, Error> {
         checks::same_length(operation, x.data.len(), y.data.len())?;
@@ -144,7 +140,7 @@ impl Clear {
             let sums = x.signed().into_iter().zip(y.signed()).map(|(a, b)| exact(a.into(), b.into()));
             checks::fits(operation, sums, bits)?;
         }
-        let data = x.data.iter().zip(&y.data).map(|(&a, &b)| reduce(f(a, b), bits)).collect();
+        let data = each::of_two(&x.data, &y.data, |a, b| reduce(f(a, b), bits));
         Ok(ClearValue { data, bits })
     }
 }
@@ -183,8 +179,29 @@ impl Protocol for Clear {
     }
 
     fn apply(&mut self, operation: &Operation, on: &Operands<'_, Clear>) -> Result<ClearValue, Error> {
+        self.computed(operation, on, Factor::Value)
+    }
+
+    fn metered(&self) -> Cost {
+        Cost { rounds: 0, bytes: [[0; owner::PARTIES]; owner::PARTIES].into() }
+    }
+}
+
+/// The operations. Preconditions are checked where the party was made to check them.
+impl Clear {
+    /// The result of an operation, whatever weights are kept in.
+    fn computed<'a, P: Protocol<Value = ClearValue>>(
+        &mut self,
+        operation: &'a Operation,
+        on: &Operands<'a, P>,
+        factor: impl Fn(&'a P::Weight) -> Factor<'a>,
+    ) -> Result<ClearValue, Error> {
         match operation {
-            Operation::Linear(o) => self.linear(&on.terms(o)?, on.bias(o)?, o.shift, on.ring_bits),
+            Operation::Linear(o) => {
+                let summand = |term: &Term<'a, P>| Summand { map: term.map, x: term.x, w: factor(term.w) };
+                let terms: Vec<Summand<'a>> = on.terms(o)?.iter().map(summand).collect();
+                self.linear(&terms, on.bias(o)?.map(&factor), o.shift, on.ring_bits)
+            }
             Operation::Product(o) => self.product(&o.map, on.x()?, on.y()?, o.shift),
             Operation::Compare(o) => self.compare(on.x()?, &o.thresholds, o.looks(), on.ring_bits),
             Operation::Combine(o) => self.combine(on.x()?, &o.factors, &o.offsets),
@@ -205,36 +222,30 @@ impl Protocol for Clear {
         }
     }
 
-    fn metered(&self) -> Cost {
-        Cost { rounds: 0, bytes: [[0; owner::PARTIES]; owner::PARTIES].into() }
-    }
-}
-
-/// The operations. Preconditions are checked where the party was made to check them.
-impl Clear {
     /// Rounded half up, unless asked otherwise: `(z + 2^(shift−1)) >> shift` for the signed K-bit z,
     /// K the bits of the smallest ring of an operand. The result has K − shift − 1 bits.
     fn linear(
         &mut self,
-        terms: &[Term<'_, Clear>],
-        bias: Option<&ClearValue>,
+        terms: &[Summand<'_>],
+        bias: Option<Factor<'_>>,
         shift: u32,
         otherwise: u32,
     ) -> Result<ClearValue, Error> {
         const NAME: &str = "linear";
+        let bias = bias.map(|bias| ClearValue { data: bias.words().into_owned(), bits: 64 });
+        let bias = bias.as_ref();
         let ring = terms.iter().map(|t| t.x.bits).min().unwrap_or(otherwise);
         let bits = narrow(NAME, ring, shift + 1)?;
         let mut sum = checks::empty_sum(NAME, terms.iter().map(|t| t.map), bias.map(|b| b.data.len()))?;
         let mut bound = checks::SumBound::default();
         for term in terms {
-            let (x, w) = (term.x.in_words(), term.w.in_words());
+            let x = term.x.in_words();
             if self.checked {
-                bound.add_term(term.map, &x, &w);
+                bound.add_term(term.map, &x, &term.w.words());
             }
-            bilinear_into(term.map, &x, &*w, 64, &mut sum)?;
+            term.w.add_product(term.map, &x, &mut sum)?;
         }
         if let Some(bias) = bias {
-            let bias = bias.resized(64);
             if self.checked {
                 bound.add_bias(&bias.data);
             }
@@ -247,9 +258,8 @@ impl Clear {
         if self.checked {
             checks::linear_range(terms, bias, &sum, bound, ring, shift)?;
         }
-        let mut sum: Vec<i64> = sum.into_iter().map(|z| sign_extend(z, ring)).collect();
-        self.rounding.shift(&mut sum, shift);
-        Ok(ClearValue::of_signed(sum, bits))
+        self.rounding.shift(&mut sum, ring, shift, bits);
+        Ok(ClearValue { data: sum, bits })
     }
 
     /// As `linear`, with y in the place of the weights, in the smaller of their rings.
@@ -262,7 +272,7 @@ impl Clear {
     ) -> Result<ClearValue, Error> {
         let (one, other) =
             if x.bits <= y.bits { (Cow::Borrowed(x), y) } else { (Cow::Owned(x.resized(y.bits)), y) };
-        self.linear(&[Term { map, x: &one, w: other }], None, shift, one.bits)
+        self.linear(&[Summand { map, x: &one, w: Factor::Value(other) }], None, shift, one.bits)
     }
 
     fn compare(
@@ -274,18 +284,20 @@ impl Clear {
     ) -> Result<ClearValue, Error> {
         const NAME: &str = "compare";
         checks::compare_bits(NAME, looks, x.bits)?;
-        let signed = x.signed();
-        let mut data = Vec::with_capacity(signed.len() * thresholds.len());
-        for &t in thresholds {
+        let len = x.data.len();
+        let mut data = vec![0; len * thresholds.len()];
+        for (&t, out) in thresholds.iter().zip(data.chunks_exact_mut(len.max(1))) {
             if self.checked {
-                let differences = signed.iter().map(|&v| i128::from(v) - i128::from(t));
+                let differences = x.signed().into_iter().map(|v| i128::from(v) - i128::from(t));
                 checks::compared(NAME, looks, differences)?;
             }
-            match self.rounding.below(signed.len(), looks.skipped) {
-                None => data.extend(signed.iter().map(|&v| u64::from(v >= t))),
+            match self.rounding.below(len, looks.skipped) {
+                None => each::into(out, &x.data, |v| u64::from(sign_extend(v, x.bits) >= t)),
                 Some(below) => {
-                    let reaches = |(&v, below): (&i64, i64)| u64::from(v.saturating_sub(below) >= t);
-                    data.extend(signed.iter().zip(below).map(reaches));
+                    let reaches =
+                        |(&v, below): (&u64, i64)| sign_extend(v, x.bits).saturating_sub(below) >= t;
+                    let all = x.data.iter().zip(below).map(reaches);
+                    out.iter_mut().zip(all).for_each(|(out, reaches)| *out = u64::from(reaches));
                 }
             }
         }
@@ -324,10 +336,9 @@ impl Clear {
             checks::between(NAME, "x * factor", products, -half + unit, half - 1 - unit)?;
         }
         let products = signed.iter().zip(factors.iter().cycle());
-        let mut products: Vec<i64> =
-            products.map(|(&v, &c)| sign_extend((v as u64).wrapping_mul(c), x.bits)).collect();
-        self.rounding.shift_public(&mut products, factors, shift);
-        Ok(ClearValue::of_signed(products, bits))
+        let mut products: Vec<u64> = products.map(|(&v, &c)| (v as u64).wrapping_mul(c)).collect();
+        self.rounding.shift_public(&mut products, factors, x.bits, shift, bits);
+        Ok(ClearValue { data: products, bits })
     }
 
     fn widen(&self, x: &ClearValue, ring_bits: u32) -> Result<ClearValue, Error> {
@@ -345,7 +356,7 @@ impl Clear {
             checks::compared(NAME, looks, x.signed().into_iter().map(i128::from))?;
         }
         let data = match self.rounding.below(x.data.len(), looks.skipped) {
-            None => x.data.iter().map(|&v| if sign_extend(v, x.bits) < 0 { 0 } else { v }).collect(),
+            None => each::of(&x.data, |v| if sign_extend(v, x.bits) < 0 { 0 } else { v }),
             Some(below) => {
                 let stays = |(&v, below): (&u64, i64)| if sign_extend(v, x.bits) < below { 0 } else { v };
                 x.data.iter().zip(below).map(stays).collect()
@@ -436,14 +447,18 @@ impl Clear {
         self.pairwise("sub", x, y, u64::wrapping_sub, |a, b| a - b)
     }
 
-    fn movement<'a>(&self, movement: &Movement, inputs: &[Operand<'a, Clear>]) -> Result<ClearValue, Error> {
+    fn movement<'a, P: Protocol<Value = ClearValue>>(
+        &self,
+        movement: &Movement,
+        inputs: &[Operand<'a, P>],
+    ) -> Result<ClearValue, Error> {
         let bits = inputs.iter().map(|x| x.value.bits).min().unwrap_or(self.ring_bits);
         if self.checked {
             for x in inputs {
                 checks::fits("movement", x.value.signed().into_iter().map(i128::from), bits)?;
             }
         }
-        let in_ring = |x: &Operand<'a, Clear>| match x.value.bits == bits {
+        let in_ring = |x: &Operand<'a, P>| match x.value.bits == bits {
             true => Cow::Borrowed(x.value.data.as_slice()),
             false => Cow::Owned(x.value.resized(bits).data),
         };

@@ -160,7 +160,7 @@ impl FixedRunner for Watched<'_> {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: std::borrow::Cow<'a, [Vec<i64>]>,
+        weights: &mut dyn Iterator<Item = Vec<i64>>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
         let loaded = self.runner.load(program, weights)?;
         Ok(Box::new(WatchedProgram { loaded, teller: self.teller }))
@@ -194,14 +194,16 @@ impl LoadedProgram for WatchedProgram<'_> {
         Ok(all)
     }
 
-    fn run(
+    fn run_watched(
         &self,
         inputs: &[Vec<i64>],
+        watched: &dyn Fn(ValueId) -> bool,
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        self.loaded.run(inputs, &mut |id, value| {
+        let each_step = |id| {
             self.teller.go_on();
-            observe(id, value);
-        })
+            watched(id)
+        };
+        self.loaded.run_watched(inputs, &each_step, observe)
     }
 }

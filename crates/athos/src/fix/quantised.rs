@@ -22,13 +22,13 @@ use super::planned::lower::precision::GUARD;
 use super::planned::plan::{self, PlanOutput, PlanStep, Reals};
 use super::units::exp2;
 use super::{Defect, FixError};
-use weights::Weights;
+use weights::{Numbers, Weights};
 
 /// A quantised plan. Value `i` of the program is value `values[i]` of the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Quantised {
     pub(crate) program: Checked,
-    pub(crate) weights: Vec<Vec<i64>>,
+    pub(crate) numbers: Numbers,
     pub(crate) values: Vec<usize>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
     let (inputs, outputs) = (writer.inputs(outside), writer.outputs(outside));
     let guard = chosen.plan.guard.and_then(|value| writer.ids[value]);
     let Writer { values, weights, .. } = writer;
-    let (declared, data) = weights.finish();
+    let (declared, numbers) = weights.finish();
     let mut program = Program {
         version: OLDEST,
         name: name.to_string(),
@@ -79,7 +79,7 @@ pub(crate) fn quantise(chosen: &Chosen, name: &str, outside: &Outside) -> Result
     set_compare_bits(&mut program);
     liveness::fill_last_uses(&mut program);
     let program = validate(program).map_err(Defect::from)?;
-    Ok(Quantised { program, weights: data, values })
+    Ok(Quantised { program, numbers, values })
 }
 
 /// A value as the program declares it.
@@ -109,7 +109,7 @@ fn set_compare_bits(program: &mut Program) {
 /// Writes steps, one after another.
 struct Writer<'a> {
     chosen: &'a Chosen,
-    weights: Weights<'a>,
+    weights: Weights,
     /// The plan's values, in the order in which the program has them.
     values: Vec<usize>,
     /// Where the program has each value of the plan.

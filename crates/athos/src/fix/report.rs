@@ -154,14 +154,14 @@ pub struct LayerReport {
 }
 
 /// Reports on a program. Where there are examples, it is run on some of them beside the float
-/// model, and its weights are used up.
+/// model.
 ///
 /// # Errors
 /// Where it cannot be run.
 pub(crate) fn report(
     bounded: &Bounded<'_>,
     decision: &Decision,
-    quantised: &mut Quantised,
+    quantised: &Quantised,
     runner: &dyn FixedRunner,
 ) -> Result<CompileReport, FixError> {
     let plan = &decision.chosen.plan;

@@ -1,6 +1,5 @@
 //! What runs programs on plain integers: the compiler knows no protocol, its caller brings one.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use cryptflow_program::{Checked, ValueId};
@@ -19,15 +18,15 @@ impl RunError {
 
 /// Runs programs on plain integers: what the compiler compares with the float model.
 pub trait FixedRunner {
-    /// A program and its weights (by id), to be run on several examples: what need not be done for
-    /// each of them is done once. Weights that are given away need not be there twice.
+    /// A program and its weights (one after another, by id), to be run on several examples: what need not be done for
+    /// each of them is done once. A weight is there once, in the form in which the runner keeps it.
     ///
     /// # Errors
     /// What failed.
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: Cow<'a, [Vec<i64>]>,
+        weights: &mut dyn Iterator<Item = Vec<i64>>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError>;
 
     /// Runs a program once, see [`LoadedProgram::run`].
@@ -41,7 +40,7 @@ pub trait FixedRunner {
         inputs: &[Vec<i64>],
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
-        self.load(program, Cow::Borrowed(weights))?.run(inputs, observe)
+        self.load(program, &mut weights.iter().cloned())?.run(inputs, observe)
     }
 }
 
@@ -64,7 +63,7 @@ pub trait LoadedProgram {
     /// # Errors
     /// What failed.
     fn run_several(&self, examples: &[Vec<Vec<i64>>]) -> Result<Vec<Vec<Vec<i64>>>, RunError> {
-        examples.iter().map(|inputs| self.run(inputs, &mut |_, _| ())).collect()
+        examples.iter().map(|inputs| self.run_watched(inputs, &|_| false, &mut |_, _| ())).collect()
     }
 
     /// Passes over so many examples, a multiple of those that are run at once: what is run then is rounded as it would be
@@ -79,6 +78,19 @@ pub trait LoadedProgram {
     fn run(
         &self,
         inputs: &[Vec<i64>],
+        observe: &mut dyn FnMut(ValueId, &[i64]),
+    ) -> Result<Vec<Vec<i64>>, RunError> {
+        self.run_watched(inputs, &|_| true, observe)
+    }
+
+    /// The same, where `observe` sees no values but those that are watched: to show one takes as long as to compute it.
+    ///
+    /// # Errors
+    /// What failed.
+    fn run_watched(
+        &self,
+        inputs: &[Vec<i64>],
+        watched: &dyn Fn(ValueId) -> bool,
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError>;
 }

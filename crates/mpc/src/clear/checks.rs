@@ -5,8 +5,9 @@ use cryptflow_ring::{GeometryError, LinearMap, bilinear};
 use cryptflow_operation::Looks;
 use cryptflow_operation::bits::smallest_comparison;
 
-use super::{Clear, ClearValue};
-use crate::{Error, Term};
+use super::ClearValue;
+use super::weight::{Factor, Summand};
+use crate::Error;
 
 fn range(operation: &'static str, reason: String) -> Error {
     Error::Range { operation, reason }
@@ -145,7 +146,7 @@ impl SumBound {
 /// they wrapped there, they are computed once more from the high bits of x, which shows them to
 /// within the sensitivity.
 pub(super) fn linear_range(
-    terms: &[Term<'_, Clear>],
+    terms: &[Summand<'_>],
     bias: Option<&ClearValue>,
     sum: &[u64],
     bound: SumBound,
@@ -194,13 +195,9 @@ const LIMB: u32 = 16;
 const LIMBS: u32 = u64::BITS / LIMB;
 
 /// The sums as integers that are below 2^126, from products of parts of the operands, of which none wraps.
-fn exact(
-    terms: &[Term<'_, Clear>],
-    bias: Option<&ClearValue>,
-    len: usize,
-) -> Result<Vec<i128>, GeometryError> {
+fn exact(terms: &[Summand<'_>], bias: Option<&ClearValue>, len: usize) -> Result<Vec<i128>, GeometryError> {
     // The highest part has the sign.
-    let limb = |v: &ClearValue, i: u32| -> Vec<u64> {
+    let limb = |v: Factor<'_>, i: u32| -> Vec<u64> {
         let part =
             |v: i64| if i + 1 == LIMBS { v >> (LIMB * i) } else { v >> (LIMB * i) & ((1 << LIMB) - 1) };
         v.signed().into_iter().map(|v| part(v) as u64).collect()
@@ -212,7 +209,7 @@ fn exact(
         let w: Vec<Vec<u64>> = (0..LIMBS).map(|j| limb(term.w, j)).collect();
         for (i, j) in (0..LIMBS).flat_map(|i| (0..LIMBS).map(move |j| (i, j))) {
             let Some(w) = w.get(j as usize) else { continue };
-            for (sum, p) in sums.iter_mut().zip(bilinear(term.map, &limb(term.x, i), w, 64)?) {
+            for (sum, p) in sums.iter_mut().zip(bilinear(term.map, &limb(Factor::Value(term.x), i), w, 64)?) {
                 *sum = sum.wrapping_add(i128::from(p as i64) << (LIMB * (i + j)));
             }
         }

@@ -8,11 +8,11 @@ use cryptflow_operation::bits::skipped_below;
 use cryptflow_ring::Prf;
 use rayon::prelude::*;
 
+use super::each::MANY;
+use super::{reduce, sign_extend};
+
 /// Elements whose words are drawn together: they stay in the first cache.
 const CHUNK: usize = 512;
-
-/// Elements from which on several threads pay.
-const MANY: usize = 1 << 16;
 
 /// How what is shifted out is rounded.
 #[derive(Clone)]
@@ -36,11 +36,11 @@ impl Rounding {
         Rounding::OfShares(Box::new(Draws { prf: Prf::new(seed), streams: 0 }))
     }
 
-    /// Sums as a linear operation shifts them.
+    /// Sums, of a ring of so many bits, as a linear operation shifts them into another one.
     ///
     /// Twice the sum is shared three ways, and each share shifted by f + 1 bits; the second one's low
     /// bits are what the others leave of the sum's.
-    pub(super) fn shift(&mut self, z: &mut [i64], shift: u32) {
+    pub(super) fn shift(&mut self, z: &mut [u64], from: u32, shift: u32, to: u32) {
         match self {
             Rounding::OfShares(draws) if (1..63).contains(&shift) => {
                 let low = |word: u64| word & ((2 << shift) - 1);
@@ -48,15 +48,16 @@ impl Rounding {
                 draws.beside(z, |z, _, [first, dealt]| {
                     // Half of what is lost of twice the sum, which is no more than a word has.
                     let lost = (low(first) + low(dealt & !1)).div_ceil(2) as i64;
-                    *z = (*z >> shift) + (((*z & below) + half - lost) >> shift) + 1;
+                    let sum = sign_extend(*z, from);
+                    *z = reduce(((sum >> shift) + (((sum & below) + half - lost) >> shift) + 1) as u64, to);
                 });
             }
-            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
+            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, from, shift, to),
         }
     }
 
     /// Products with public factors, as two shares are shifted.
-    pub(super) fn shift_public(&mut self, z: &mut [i64], factors: &[u64], shift: u32) {
+    pub(super) fn shift_public(&mut self, z: &mut [u64], factors: &[u64], from: u32, shift: u32, to: u32) {
         match self {
             Rounding::OfShares(draws) if (1..63).contains(&shift) => {
                 let of = |at: usize| factors.get(at % factors.len().max(1)).copied().unwrap_or(0);
@@ -66,10 +67,10 @@ impl Rounding {
                     let step = if factor == 0 { 1 << shift } else { factor & factor.wrapping_neg() };
                     let lost = i128::from(word & ((1 << shift) - 1) & !(step - 1));
                     let half = i128::from((1u64 << shift).saturating_sub(step));
-                    *z = ((i128::from(*z) + half - lost) >> shift) as i64;
+                    *z = reduce(((i128::from(sign_extend(*z, from)) + half - lost) >> shift) as u64, to);
                 });
             }
-            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, shift),
+            Rounding::OfShares(_) | Rounding::Nearest => nearest(z, from, shift, to),
         }
     }
 }
@@ -93,10 +94,10 @@ impl Rounding {
 
 impl Draws {
     /// Calls `f` with each element, its place and two words.
-    fn beside(&mut self, z: &mut [i64], f: impl Fn(&mut i64, usize, [u64; 2]) + Sync) {
+    fn beside<T: Send>(&mut self, z: &mut [T], f: impl Fn(&mut T, usize, [u64; 2]) + Sync) {
         let (prf, stream) = (&self.prf, self.streams);
         self.streams += 1;
-        let of_chunk = |(chunk, z): (usize, &mut [i64])| {
+        let of_chunk = |(chunk, z): (usize, &mut [T])| {
             let (mut words, first) = ([0; 2 * CHUNK], chunk * CHUNK);
             let words = &mut words[..2 * z.len()];
             prf.fill_words(stream, 2 * first as u64, words);
@@ -114,15 +115,14 @@ impl Draws {
 /// Sums shifted as [`Clear::rounding_as_shares`](super::Clear::rounding_as_shares) shifts those of a
 /// linear operation.
 pub fn shifted_as_shares(z: &[i64], shift: u32, seed: [u8; 16]) -> Vec<i64> {
-    let mut shifted = z.to_vec();
-    Rounding::of_shares(seed).shift(&mut shifted, shift);
-    shifted
+    let mut shifted: Vec<u64> = z.iter().map(|&z| z as u64).collect();
+    Rounding::of_shares(seed).shift(&mut shifted, u64::BITS, shift, u64::BITS);
+    shifted.into_iter().map(|z| z as i64).collect()
 }
 
 /// `(z + 2^(shift−1)) >> shift`, the sum without overflow.
-fn nearest(z: &mut [i64], shift: u32) {
-    if shift > 0 {
-        let half = 1i128 << (shift - 1);
-        z.iter_mut().for_each(|z| *z = ((i128::from(*z) + half) >> shift) as i64);
-    }
+fn nearest(z: &mut [u64], from: u32, shift: u32, to: u32) {
+    let half = if shift > 0 { 1i128 << (shift - 1) } else { 0 };
+    let rounded = |z: u64| ((i128::from(sign_extend(z, from)) + half) >> shift) as u64;
+    z.iter_mut().for_each(|z| *z = reduce(rounded(*z), to));
 }

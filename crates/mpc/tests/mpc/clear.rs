@@ -1,6 +1,6 @@
 //! The plaintext reference: its results by hand, and its checks at every bound and one beyond.
 
-use cryptflow_mpc::clear::shifted_as_shares;
+use cryptflow_mpc::clear::{ClearWeight, ShortWeights, shifted_as_shares};
 use cryptflow_mpc::{Clear, ClearValue, Error, Operand, Operands, Owner, Party, Protocol};
 use cryptflow_operation::{
     Activation, Linear, LinearTerm, MaxPool, Operation, Rectifier, ScalePublic, SumPool, WeightId,
@@ -103,6 +103,27 @@ fn shares_of_any_sum_are_shifted_as_the_formula_says() {
         let expected: Vec<i64> = sums.iter().zip(words.chunks(2)).map(shifted).collect();
         assert_eq!(shifted_as_shares(&sums, shift, seed), expected, "a shift by {shift}");
     }
+}
+
+#[test]
+fn weights_in_less_memory_give_the_same_results() {
+    let [short, long, bias] = [vec![3, -7, i64::from(i32::MIN)], vec![1 << 40, -5, 2], vec![1 << 35]];
+    let maps = [0, 1].map(|weight| LinearTerm {
+        input: 0,
+        weight: WeightId(weight),
+        map: LinearMap::MatMul { rows: 1, inner: 3, columns: 1 },
+    });
+    let linear = Operation::Linear(Linear { terms: maps.to_vec(), bias: Some(WeightId(2)), shift: 9 });
+    let weights = [short, long, bias];
+    let kept = weights.clone().map(ClearWeight::of_integers);
+    assert!(matches!(kept, [ClearWeight::Short(_), ClearWeight::Elements(_), ClearWeight::Elements(_)]));
+    let x = value(&[-1000, 77, 4], 61);
+    let rounding = || Clear::rounding_as_shares(Party::P0, 61, [3; 16]);
+    let plain = weights.map(|weight| value(&weight, 64));
+    let expected = apply(&rounding(), &linear, &[&x], &plain).unwrap();
+    let inputs = vec![Operand { shape: &[], value: &x }];
+    let operands = Operands { inputs, weights: &kept, ring_bits: 61 };
+    assert_eq!(ShortWeights(rounding()).apply(&linear, &operands).unwrap(), expected);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What rounding does to a program's values, on examples that are all within what it was made for.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use cryptflow_graph::{Array, Graph, NodeId, Range, float};
@@ -55,8 +54,13 @@ pub(crate) fn rounding(
     if names.is_empty() && !watched.contains(&true) {
         return Ok(rounding);
     }
-    let Quantised { program, weights, values } = quantise(chosen, "trial", &Outside::default())?;
-    let loaded = runner.load(&program, Cow::Owned(weights))?;
+    let Quantised { program, numbers, values } = quantise(chosen, "trial", &Outside::default())?;
+    let loaded = runner.load(&program, &mut numbers.each())?;
+    let looked_at = |value: usize| {
+        let Some(&planned) = values.get(value) else { return false };
+        let of_node = |node: NodeId| by.contains(&node) || watched[node.0];
+        names.contains_key(&planned) || plan.values[planned].node.is_some_and(of_node)
+    };
     let mut looks: HashMap<NodeId, Looks> = HashMap::new();
     for (turn, &index) in with.indices.iter().enumerate() {
         let example = &with.examples.inputs[index];
@@ -90,7 +94,7 @@ pub(crate) fn rounding(
                     before.insert(value, some(numbers).collect());
                 }
             };
-            trial::run(&program, loaded.as_ref(), example, &mut observe)?;
+            trial::run(&program, loaded.as_ref(), example, &looked_at, &mut observe)?;
         }
     }
     rounding.errors = looks.into_iter().map(|(node, looks)| (node, looks.error())).collect();

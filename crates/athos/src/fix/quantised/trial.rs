@@ -1,7 +1,5 @@
 //! A trial: a program run on examples, and compared with the float model.
 
-use std::borrow::Cow;
-
 use cryptflow_graph::Array;
 use cryptflow_program::{Checked, Input};
 
@@ -24,8 +22,8 @@ pub(crate) fn compare(
     runner: &dyn FixedRunner,
 ) -> Result<Agreement, FixError> {
     let outside = Outside { digits: with.examples.digits(), ..Outside::default() };
-    let Quantised { program, weights, .. } = quantise(chosen, "trial", &outside)?;
-    let loaded = runner.load(&program, Cow::Owned(weights))?;
+    let Quantised { program, numbers, .. } = quantise(chosen, "trial", &outside)?;
+    let loaded = runner.load(&program, &mut numbers.each())?;
     let at_once = loaded.at_once().max(1);
     let mut turns: Vec<usize> = with.indices.repeat(with.draws);
     let mut agreement = Agreement::default();
@@ -55,7 +53,7 @@ pub(crate) fn compare(
     Ok(agreement)
 }
 
-/// Runs a program on one example. `observe` sees every value that a step computes, by its id.
+/// Runs a program on one example. `observe` sees every value that a step computes and that is watched, by its id.
 ///
 /// # Errors
 /// Where it cannot be run.
@@ -63,9 +61,11 @@ pub(crate) fn run(
     program: &Checked,
     loaded: &dyn LoadedProgram,
     example: &[Array],
+    watched: &dyn Fn(usize) -> bool,
     observe: &mut dyn FnMut(usize, &[i64]),
 ) -> Result<Vec<Vec<i64>>, FixError> {
-    Ok(loaded.run(&integers(program, example), &mut |id, data| observe(id.0, data))?)
+    let inputs = integers(program, example);
+    Ok(loaded.run_watched(&inputs, &|id| watched(id.0), &mut |id, data| observe(id.0, data))?)
 }
 
 /// An example as the program's inputs.

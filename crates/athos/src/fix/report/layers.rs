@@ -11,11 +11,11 @@ use crate::fix::units::exp2;
 
 /// For each weight the signed bits that its largest element takes.
 pub(super) fn weight_bits(quantised: &Quantised) -> Vec<u32> {
-    let bits = |data: &Vec<i64>| {
+    let bits = |data: Vec<i64>| {
         let Bounds { low, high } = Bounds::of(data.iter().copied());
         bits::ring_bits(low, high)
     };
-    quantised.weights.iter().map(bits).collect()
+    quantised.numbers.each().map(bits).collect()
 }
 
 /// The layers in the order in which they run, and warnings of those that left their bounds.

@@ -1,6 +1,5 @@
 //! The program beside the float model: how far each value is off.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use cryptflow_graph::{Array, Graph, NodeId, float};
@@ -13,7 +12,7 @@ use crate::fix::bounded::agreement::Agreement;
 use crate::fix::bounded::examples::Examples;
 use crate::fix::chosen::search::{Decision, MEASURED};
 use crate::fix::planned::plan::Plan;
-use crate::fix::quantised::{Outside, Quantised, quantise, trial};
+use crate::fix::quantised::{Quantised, trial};
 use crate::fix::runner::FixedRunner;
 use crate::fix::units::exp2;
 
@@ -36,14 +35,14 @@ pub(super) struct Difference {
 }
 
 /// Runs the program beside the float model on the examples that the decision names; on none, if
-/// there are none. Where it is run its weights are used up, so that they are not there twice.
+/// there are none.
 ///
 /// # Errors
 /// Where one of them cannot be run.
 pub(super) fn measure(
     bounded: &Bounded<'_>,
     decision: &Decision,
-    quantised: &mut Quantised,
+    quantised: &Quantised,
     runner: &dyn FixedRunner,
 ) -> Result<Measured, FixError> {
     let differences = vec![Difference::default(); quantised.program.values.len()];
@@ -84,18 +83,12 @@ impl Measured {
         examples: &Examples,
         indices: &[usize],
         decision: &Decision,
-        quantised: &mut Quantised,
+        quantised: &Quantised,
         runner: &dyn FixedRunner,
     ) -> Result<Agreement, FixError> {
-        let weights = match std::mem::take(&mut quantised.weights) {
-            // They were used up.
-            none if none.is_empty() => quantise(&decision.chosen, "trial", &Outside::default())?.weights,
-            weights => weights,
-        };
-        let (quantised, plan) = (&*quantised, &decision.chosen.plan);
-        let program = &quantised.program;
+        let (program, plan) = (&quantised.program, &decision.chosen.plan);
         let mut total = Agreement::default();
-        let loaded = runner.load(program, Cow::Owned(weights))?;
+        let loaded = runner.load(program, &mut quantised.numbers.each())?;
         for (turn, &index) in indices.iter().enumerate() {
             let floats = match turn {
                 0..MEASURED => floats(graph, plan, quantised, &examples.inputs[index])?,
@@ -111,7 +104,8 @@ impl Measured {
                 let unit = program.values.get(value).map_or(1.0, |v| exp2(v.scale));
                 difference.add(data, float.map(|a| a.data.as_slice()), unit);
             };
-            let outputs = trial::run(program, loaded.as_ref(), &examples.inputs[index], &mut observe)?;
+            let outputs =
+                trial::run(program, loaded.as_ref(), &examples.inputs[index], &|_| true, &mut observe)?;
             examples.add_to(&mut total, index, &outputs, program);
         }
         Ok(total)

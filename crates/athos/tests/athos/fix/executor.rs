@@ -2,7 +2,6 @@
 //! that shares no code with the kernels. It fails on every value that leaves its bounds or its
 //! ring, and on every comparison that sees too few bits.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use cryptflow_athos::fix::{FixedRunner, LoadedProgram, RunError};
@@ -159,25 +158,26 @@ impl FixedRunner for Naive {
     fn load<'a>(
         &'a self,
         program: &'a Checked,
-        weights: Cow<'a, [Vec<i64>]>,
+        weights: &mut dyn Iterator<Item = Vec<i64>>,
     ) -> Result<Box<dyn LoadedProgram + 'a>, RunError> {
-        Ok(Box::new(Loaded { naive: self, program, weights }))
+        Ok(Box::new(Loaded { naive: self, program, weights: weights.collect() }))
     }
 }
 
 struct Loaded<'a> {
     naive: &'a Naive,
     program: &'a Checked,
-    weights: Cow<'a, [Vec<i64>]>,
+    weights: Vec<Vec<i64>>,
 }
 
 impl LoadedProgram for Loaded<'_> {
     // All runs are rounded to the nearest.
     fn pass_over(&self, _examples: usize) {}
 
-    fn run(
+    fn run_watched(
         &self,
         inputs: &[Vec<i64>],
+        watched: &dyn Fn(ValueId) -> bool,
         observe: &mut dyn FnMut(ValueId, &[i64]),
     ) -> Result<Vec<Vec<i64>>, RunError> {
         let Loaded { naive, program, weights } = self;
@@ -196,7 +196,9 @@ impl LoadedProgram for Loaded<'_> {
                 let (low, high) = (declared.low, declared.high);
                 return Err(RunError::new(format_args!("{}: {v} is outside of {low} to {high}", step.name)));
             }
-            observe(step.output, &result);
+            if watched(step.output) {
+                observe(step.output, &result);
+            }
             values[step.output.0] = Some(result);
             for id in &step.last_uses {
                 values[id.0] = None;

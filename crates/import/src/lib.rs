@@ -200,7 +200,7 @@ pub fn from_path(path: &Path, options: &ImportOptions) -> Result<Graph, ImportEr
     let mut graph = match Place::of(path)? {
         Place::SavedModel => saved_model::import(path, options),
         Place::TensorFlow(bytes) => tensorflow::import(&bytes, options),
-        Place::Onnx(bytes) => onnx::import(&bytes, Some(folder(path)), options),
+        Place::Onnx(bytes) => onnx::import_given(bytes, Some(folder(path)), options),
     }?;
     graph.name = name(path)?;
     Ok(graph)

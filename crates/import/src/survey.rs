@@ -67,7 +67,7 @@ pub fn survey(path: &Path, options: &ImportOptions) -> Result<Survey, ImportErro
     let mut survey = match Place::of(path)? {
         Place::SavedModel => saved_model::survey(path, options),
         Place::TensorFlow(bytes) => tensorflow::survey(&bytes, options),
-        Place::Onnx(bytes) => onnx::survey(&bytes, Some(folder(path)), options),
+        Place::Onnx(bytes) => onnx::survey(bytes, Some(folder(path)), options),
     }?;
     survey.graph.name = super::name(path)?;
     Ok(survey)

@@ -13,6 +13,7 @@ pub mod messages;
 mod nodes;
 mod tensor;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -38,21 +39,30 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 /// reported together. Truncated or foreign bytes are errors; nothing larger than the bytes justify
 /// is allocated.
 pub fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Result<Graph, ImportError> {
-    read(bytes, folder, options, |importer| importer.finish())
+    read(bytes.into(), folder, options, |importer| importer.finish())
+}
+
+/// The same of bytes that are given away: they go before constants are made of what was read in them.
+pub(super) fn import_given(
+    bytes: Vec<u8>,
+    folder: Option<&Path>,
+    options: &ImportOptions,
+) -> Result<Graph, ImportError> {
+    read(bytes.into(), folder, options, |importer| importer.finish())
 }
 
 /// What can be said of every node of a model.
 pub(super) fn survey(
-    bytes: &[u8],
+    bytes: Vec<u8>,
     folder: Option<&Path>,
     options: &ImportOptions,
 ) -> Result<Survey, ImportError> {
-    read(bytes, folder, options, |importer| Ok(importer.survey()))
+    read(bytes.into(), folder, options, |importer| Ok(importer.survey()))
 }
 
 /// Imports a model as far as it goes; `finish` says what comes of it.
 fn read<T>(
-    bytes: &[u8],
+    bytes: Cow<'_, [u8]>,
     folder: Option<&Path>,
     options: &ImportOptions,
     finish: impl FnOnce(Importer<'_>) -> Result<T, ImportError>,
@@ -60,7 +70,9 @@ fn read<T>(
     if let Some(signature) = &options.signature {
         return Err(ImportError::NotASavedModel(signature.clone()));
     }
-    let model = decode::model(bytes)?;
+    let model = decode::model(&bytes)?;
+    let budget = Budget::of_file(bytes.len());
+    drop(bytes);
     let Some(graph) = &model.graph else {
         return Err(ImportError::Empty(Emptiness::NoGraph));
     };
@@ -71,7 +83,6 @@ fn read<T>(
     if !OPSETS.contains(&own) {
         return Err(ImportError::Opset { found: own, first: *OPSETS.start(), last: *OPSETS.end() });
     }
-    let budget = Budget::of_file(bytes.len());
     finish(Model { graph, options }.run(Importer::new(&model, own, folder, budget))?)
 }
 

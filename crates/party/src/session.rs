@@ -124,32 +124,33 @@ impl Session {
                 _ => Difference::Policy(index),
             });
         }
-        let kept = match &manifest.deployment {
-            Some(digest) => site.store.get(model, digest)?,
-            None => None,
-        };
-        let kept = kept.filter(|part| manifest.deployment == Some(part.deployment.digest()));
-        let Some(part) = kept else {
-            return refused(Difference::Model { party: index, model: model.into() });
-        };
-        if !part.deployment.protocol.shares_like(manifest.protocol) {
-            let (deployed, asked) = (part.deployment.protocol, manifest.protocol);
+        let another = || Difference::Model { party: index, model: model.into() };
+        let Some(digest) = &manifest.deployment else { return refused(another()) };
+        let kept = site.store.deployment(model, digest)?.filter(|kept| kept.digest() == *digest);
+        let Some(deployment) = kept else { return refused(another()) };
+        if !deployment.protocol.shares_like(manifest.protocol) {
+            let (deployed, asked) = (deployment.protocol, manifest.protocol);
             return refused(Difference::Sharing { model: model.into(), deployed, asked });
         }
-        let program = part.deployment.parse()?;
+        let program = deployment.parse()?;
         let edition = check(manifest, &program)?;
         site.config.session.run.admit(&program).map_err(Obstacle::from)?;
-        part.check(index, &program, CHANGED)?;
+        let weights = match common {
+            // The party has made them of its part, and has found before that this is the one that was deployed.
+            Some(common) => Weights::Prepared(found(common, &program)?),
+            None => {
+                let kept = site.store.get(model, digest)?.filter(|part| part.deployment == deployment);
+                let Some(part) = kept else { return refused(another()) };
+                part.check(index, &program, CHANGED)?;
+                Weights::Parts(part.weights)
+            }
+        };
         let at_once = match order.mode {
             Mode::Live => site.config.session.at_once(&program),
             // What is dealt ahead is dealt, and used, one run at a time.
             Mode::Deal | Mode::Dealt { .. } => AtOnce { runs: 1, ..site.config.session.at_once(&program) },
         };
         let supply = ahead::supply(&site, &order)?;
-        let weights = match common {
-            Some(common) => Weights::Prepared(found(common, &program)?),
-            None => Weights::Parts(part.weights),
-        };
         Ok(Session { site, room, ending, order, edition, program, at_once, weights, supply })
     }
 

@@ -32,6 +32,11 @@ pub(crate) struct Curve {
     pub(crate) polynomial: Polynomial,
     /// Bits by which a unit of the operand is coarser than one of the result; for [`Ends::Rectified`].
     pub(crate) raised: u32,
+    /// The lowest bits that the ReLUs skip which cut the operand off: within 2^s units of the ends the function hardly changes.
+    pub(crate) skipped: u32,
+    /// Those that the ReLU skips which folds it: the polynomial goes on so far beyond zero, where it and the operand, which is not
+    /// folded there, make the same of it.
+    pub(crate) skipped_at_fold: u32,
     low: i64,
     high: i64,
 }
@@ -54,6 +59,11 @@ impl Curve {
             }
             let rest = |y: f64| (wanted.at)(-y);
             let at: &dyn Fn(f64) -> f64 = if ends == Ends::Rectified { &rest } else { wanted.at };
+            let skipped = skipped(wanted, at, ends, [from, to]);
+            let (from, skipped_at_fold) = match (ends, fold_bits(wanted, to)) {
+                (Ends::Rectified, bits) => (1 - (1i64 << bits), bits),
+                (Ends::Within | Ends::NotBelow | Ends::NotAbove | Ends::Between, _) => (from, 0),
+            };
             let within = Wanted { at, low: from, high: to, breaks: Vec::new(), ..*wanted };
             for plan in PLANS {
                 let least = before + place.polynomial(plan.0, plan.1, 2 * wanted.to_scale);
@@ -65,7 +75,8 @@ impl Curve {
                 let cost = before + place.polynomial(plan.0, plan.1, polynomial.ring());
                 if cost < affordable {
                     let raised = wanted.to_scale.saturating_sub(wanted.from_scale);
-                    best = Some((cost, Curve { ends, polynomial, raised, low, high }));
+                    best =
+                        Some((cost, Curve { ends, polynomial, raised, skipped, skipped_at_fold, low, high }));
                 }
                 break;
             }
@@ -84,6 +95,11 @@ impl Curve {
         }
     }
 
+    /// What is lost where ReLUs skip bits, in units of the result.
+    pub(crate) fn lost(&self) -> f64 {
+        if self.skipped > 0 { LOST_AT_ENDS } else { 0.0 }
+    }
+
     /// The smallest and the largest result over all operands, with headroom for the rounding of truncations.
     pub(crate) fn bounds(&self) -> Bounds {
         let Polynomial { low, high, .. } = self.polynomial;
@@ -93,6 +109,33 @@ impl Curve {
         let slack = 12 + (high - low) / 256;
         Bounds { low: low - slack, high: high + slack }
     }
+}
+
+/// Units of the result that what is next to the ends of a curve may be off by for counting as these.
+const LOST_AT_ENDS: f64 = 0.5;
+
+/// The bits that ReLUs may skip which cut an operand off at the ends of a range.
+fn skipped(wanted: &Wanted<'_>, at: &dyn Fn(f64) -> f64, ends: Ends, [from, to]: [i64; 2]) -> u32 {
+    let most = u64::try_from((to - from) / 16).unwrap_or(0).checked_ilog2().unwrap_or(0);
+    let lost = LOST_AT_ENDS / f64::from(wanted.to_scale).exp2();
+    let still = |end: i64, sign: i64, bits: u32| {
+        let value = |x: i64| at(wanted.real(x));
+        places(0, 1i64 << bits).all(|by| (value(end + sign * by) - value(end)).abs() <= lost)
+    };
+    let all = |bits: &u32| match ends {
+        Ends::Within => false,
+        Ends::NotBelow => still(from, 1, *bits),
+        Ends::NotAbove | Ends::Rectified => still(to, -1, *bits),
+        Ends::Between => still(from, 1, *bits) && still(to, -1, *bits),
+    };
+    (1..=most).rev().find(all).unwrap_or(0)
+}
+
+/// The bits that the ReLU may skip which folds an operand, for a polynomial up to `to`: a thirty-second of its range, where
+/// the function goes on beyond zero as it was.
+fn fold_bits(wanted: &Wanted<'_>, to: i64) -> u32 {
+    let bits = u64::try_from(to / 32).unwrap_or(0).checked_ilog2().unwrap_or(0);
+    if wanted.breaks.iter().any(|&b| b.unsigned_abs() <= 1 << bits) { 0 } else { bits }
 }
 
 /// What it costs to bring an operand into the range.

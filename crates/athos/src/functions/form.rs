@@ -73,7 +73,7 @@ impl Form {
                 let cut = curve.polynomial.high.max(-curve.polynomial.low);
                 let inner = places(-cut, cut).filter(|x| (low..=high).contains(x));
                 let error = |x: i64| (curve.at(x) as f64 / unit - (wanted.at)(wanted.real(x))).abs();
-                places(low, high).chain(inner).map(error).fold(0.0, f64::max) + 1.0 / unit
+                places(low, high).chain(inner).map(error).fold(0.0, f64::max) + (1.0 + curve.lost()) / unit
             }
         }
     }

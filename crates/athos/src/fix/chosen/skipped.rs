@@ -46,6 +46,7 @@ pub(super) fn skipped(plan: &Plan, bounds: &[Bounds], scale: u32) -> Vec<u32> {
         let Some((skips, all, _)) = needed(0) else { return 0 };
         let most = match skips {
             Skips::Nothing => 0,
+            Skips::Units(bits) => bits,
             Skips::LikeRounding => plan.near.get(&index).map_or(0, |near| like_rounding(near, units)),
         };
         // They cost no bit of the ring, leave some to be compared, and keep zero and a limit apart.

@@ -107,6 +107,8 @@ pub(crate) enum Skips {
     Nothing,
     /// As many as lose no more than rounding does, by what examples show close to where it decides.
     LikeRounding,
+    /// So many: what is computed of its result allows for it.
+    Units(u32),
 }
 
 /// Numbers that are real: no scale is chosen yet. What follows from scales is nothing: shifts, and
@@ -171,11 +173,6 @@ pub(crate) fn scale_public(factors: Vec<f64>) -> Operation {
 /// An exact ReLU.
 pub(crate) fn relu() -> Operation {
     activation(Rectifier::Relu, Skips::Nothing)
-}
-
-/// An exact ReLU up to a limit.
-pub(crate) fn clipped_relu(limit: f64) -> Operation {
-    activation(Rectifier::ClippedRelu { limit }, Skips::Nothing)
 }
 
 /// A ReLU or a clipped one, as exact as that.

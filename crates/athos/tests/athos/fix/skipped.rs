@@ -1,7 +1,7 @@
 //! Comparisons that do not look at their lowest bits: where what they lose is less than rounding loses, and nowhere else.
 
 use cryptflow_athos::compile::{Bounds, CompileOptions, Scale, compile};
-use cryptflow_graph::{Activation, Arithmetic, Array, Graph, Linear, NodeId, Op, Range};
+use cryptflow_graph::{Activation, Arithmetic, Array, Function, Graph, Linear, NodeId, Op, Range};
 use cryptflow_program::Program;
 
 use crate::fix::executor::Naive;
@@ -91,6 +91,35 @@ fn what_is_not_looked_at() {
         for (skips, bits) in found {
             assert!((least..=most).contains(&skips), "{skips} of {bits} bits are skipped at {scale}");
             assert!(skips + 2 <= bits);
+        }
+    }
+}
+
+/// What all of a row are compared with drops out of a softmax, and a GELU is folded where it makes no difference: few bits of
+/// them are looked at, whatever examples show, and in worst cases as well.
+#[test]
+fn softmax_and_curves_allow_for_it() {
+    let softmax = |g: &mut Graph, x| {
+        let hidden = layer(g, x);
+        let hidden = add(g, Activation::Softmax, &[hidden]);
+        layer(g, hidden)
+    };
+    let gelu = |g: &mut Graph, x| {
+        let hidden = layer(g, x);
+        let hidden = add(g, Function::GELU, &[hidden]);
+        layer(g, hidden)
+    };
+    for (build, scale) in [(softmax as fn(&mut Graph, NodeId) -> NodeId, 12), (gelu, 12)] {
+        let graph = graph(build);
+        let options = CompileOptions { scale: Scale::Bits(scale), ..CompileOptions::default() };
+        let examples: Vec<Vec<Array>> =
+            (0..8).map(|seed| vec![Random(seed).array(&[ROWS, COLUMNS], -2.0, 2.0)]).collect();
+        let range = Range { low: -2.0, high: 2.0 };
+        for bounds in [Bounds::Examples(examples), Bounds::Ranges(vec![range])] {
+            let model = compile(&graph, bounds, &options, &Naive::exact(), &mut |_| ()).unwrap();
+            let found = skipped(&model.program);
+            let Some((skips, _)) = found.first() else { panic!("nothing is compared") };
+            assert!(*skips >= 5, "{found:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The steps of a function that is one polynomial of an operand which ReLUs have cut off or folded.
 
 use cryptflow_graph::NodeId;
-use cryptflow_operation::Bounds;
+use cryptflow_operation::{Bounds, Rectifier};
 use cryptflow_ring::{LinearMap, Movement};
 
-use super::super::plan::{self, Limits, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue, Skips};
 use super::super::tables::Made;
 use super::Lowering;
 use super::function::Approximation;
@@ -67,38 +67,41 @@ impl Lowering<'_> {
             let bounds = Bounds { low: a.min(b), high: a.max(b) };
             moved(this, plan::combine(vec![sign], vec![by]), &[x], bounds)
         };
-        let positive = |this: &mut Self, x: usize| {
+        let positive = |this: &mut Self, x: usize, skipped: u32| {
             let bounds = this.bounds[x].map(|end| end.max(0));
-            moved(this, plan::relu(), &[x], bounds)
+            moved(this, plan::activation(Rectifier::Relu, Skips::Units(skipped)), &[x], bounds)
         };
+        let skipped = curve.skipped;
         // What the polynomial's operand is: `sign · value + base`.
         let mut rectified = None;
         let (value, sign, base) = match curve.ends {
             Ends::Within => (x, 1, 0),
             Ends::NotBelow => {
                 let above = shifted(self, x, 1, -low);
-                (positive(self, above), 1, low)
+                (positive(self, above, skipped), 1, low)
             }
             Ends::NotAbove => {
                 let below = shifted(self, x, -1, high);
-                (positive(self, below), -1, high)
+                (positive(self, below, skipped), -1, high)
             }
             Ends::Between => {
                 let above = shifted(self, x, 1, -low);
                 let bounds = Bounds { low: 0, high: high - low };
                 let limit = (high - low) as f64 / exp2(scale);
-                (moved(self, plan::clipped_relu(limit), &[above], bounds), 1, low)
+                let op = plan::activation(Rectifier::ClippedRelu { limit }, Skips::Units(skipped));
+                (moved(self, op, &[above], bounds), 1, low)
             }
             Ends::Rectified => {
                 let own = self.bounds[x];
-                let above = positive(self, x);
+                let above = positive(self, x, curve.skipped_at_fold);
                 let twice = self.bounds[above].map(|end| end.saturating_mul(2));
                 let twice = moved(self, plan::combine(vec![2], vec![0]), &[above], twice);
                 let largest = i64::try_from(own.magnitude()).unwrap_or(i64::MAX);
-                let size = moved(self, Operation::Sub, &[twice, x], Bounds { low: 0, high: largest });
+                let size =
+                    moved(self, Operation::Sub, &[twice, x], Bounds { low: low.min(0), high: largest });
                 let below = shifted(self, size, -1, high);
                 rectified = Some(above);
-                (positive(self, below), -1, high)
+                (positive(self, below, skipped), -1, high)
             }
         };
         let bounds = Bounds { low: (low - centre) * factor, high: (high - centre) * factor };

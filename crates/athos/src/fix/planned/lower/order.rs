@@ -46,9 +46,20 @@ impl Lowering<'_> {
 
     /// The largest of `count` elements along the middle axis of `[before, count, 1, after]`:
     /// `[before, 1, 1, after]`.
-    pub(super) fn largest(&mut self, id: NodeId, x: usize, [before, count, after]: [usize; 3]) -> usize {
+    pub(super) fn largest(&mut self, id: NodeId, x: usize, along: [usize; 3]) -> usize {
+        self.largest_but(id, x, along, Skips::Nothing)
+    }
+
+    /// The same, as exact as that.
+    pub(super) fn largest_but(
+        &mut self,
+        id: NodeId,
+        x: usize,
+        [before, count, after]: [usize; 3],
+        skips: Skips,
+    ) -> usize {
         let range = self.plan.values[x].range;
-        let op = plan::max_pool([before, count, 1, after], column(count), Skips::Nothing);
+        let op = plan::max_pool([before, count, 1, after], column(count), skips);
         self.step(id, op, &[x], vec![before, 1, 1, after], range, false)
     }
 

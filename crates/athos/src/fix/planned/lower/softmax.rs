@@ -6,7 +6,7 @@ use cryptflow_ring::Movement;
 use cryptflow_graph::{Function, NodeId, Range};
 use cryptflow_operation::Bounds;
 
-use super::super::plan::{self, Limits, Operation, PlanValue};
+use super::super::plan::{self, Limits, Operation, PlanValue, Skips};
 use super::floor::Floor;
 use super::function::Approximation;
 use super::{Lowered, Lowering, Refusal, column, malformed};
@@ -15,11 +15,20 @@ use crate::fix::units::exp2;
 /// Fractional bits that the terms and their sum have beyond those of activations.
 const EXTRA: i32 = 2;
 
+/// Fractional bits of the largest element of a row, as far as softmax asks: what all are compared with may be less than the largest
+/// by a unit of so many for each level of a tournament. It is the same for all of a row, and drops out.
+const OF_LARGEST: u32 = 5;
+
+/// By how much it may be less, among so many.
+fn missed(n: usize) -> f64 {
+    f64::from(n.max(1).next_power_of_two().ilog2()) / exp2(OF_LARGEST)
+}
+
 impl Lowering<'_> {
     /// The softmax of a value along its last axis, as the node's value.
     ///
-    /// The operands of the exponential are at most zero, where they underflow it is zero; the sum
-    /// is from 1 to the number of elements, so that its reciprocal has no pole.
+    /// The operands of the exponential are at most a little above zero, where they underflow it is zero; the sum
+    /// is from 1 to little more than the number of elements, so that its reciprocal has no pole.
     pub(super) fn softmax_inside(&mut self, id: NodeId, x: usize) -> Result<usize, Refusal> {
         self.softmax_above(id, x, None)
     }
@@ -28,14 +37,14 @@ impl Lowering<'_> {
     fn softmax_above(&mut self, id: NodeId, x: usize, least: Option<i64>) -> Result<usize, Refusal> {
         let [rows, n] = self.rows(x)?;
         let folded = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, x);
-        let mut largest = self.largest(id, folded, [rows, n, 1]);
+        let mut largest = self.about_largest(id, folded, [rows, n]);
         if let Some(least) = least {
             // Beside it, the exponentials of a row that is hidden are all zero.
             largest = self.at_least(id, largest, least);
         }
         let largest = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, largest);
-        let below = self.below(id, x, folded, largest);
-        let terms = self.exponentials(id, x, below)?;
+        let below = self.below(id, x, folded, largest, n);
+        let terms = self.exponentials(id, x, below, n)?;
         let reciprocal = self.reciprocals(id, terms, [rows, n], least.is_some())?;
         let reciprocal = self.moved(id, Movement::Broadcast { shape: vec![rows, n, 1, 1] }, reciprocal);
         let product = self.fractions(id, terms, reciprocal);
@@ -108,12 +117,12 @@ impl Lowering<'_> {
         let flat = self.moved(id, Movement::Reshape { shape: vec![rows * n] }, x);
         let filled = self.moved(id, gather(stand), flat);
         let filled = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, filled);
-        let largest = self.largest(id, filled, [rows, n, 1]);
+        let largest = self.about_largest(id, filled, [rows, n]);
         let largest = self.moved(id, Movement::Reshape { shape: vec![rows] }, largest);
         let largest = self.moved(id, gather(own_row.clone()), largest);
         let own = self.moved(id, gather(kept.to_vec()), flat);
-        let below = self.below(id, x, own, largest);
-        let terms = self.exponentials(id, x, below)?;
+        let below = self.below(id, x, own, largest, n);
+        let terms = self.exponentials(id, x, below, n)?;
         let all = self.scattered(id, terms, kept, rows * n);
         let all = self.moved(id, Movement::Reshape { shape: vec![rows, n, 1, 1] }, all);
         let reciprocal = self.reciprocals(id, all, [rows, n], false)?;
@@ -135,21 +144,29 @@ impl Lowering<'_> {
         self.moved(id, Movement::Gather { axis: 0, indices }, padded)
     }
 
-    /// Elements of `x` less the largest of their rows: never above zero, and no further below than
-    /// the bounds of `x` are apart.
-    fn below(&mut self, id: NodeId, x: usize, elements: usize, largest: usize) -> usize {
+    /// The largest of each row of `n`, or little less.
+    fn about_largest(&mut self, id: NodeId, x: usize, [rows, n]: [usize; 2]) -> usize {
+        self.plan.fitted = Some(self.setting.scale);
         let own = self.plan.values[x].scale(self.setting.scale);
-        let bounds = Bounds { low: -self.bounds[x].apart(), high: 0 };
+        self.largest_but(id, x, [rows, n, 1], Skips::Units(own.saturating_sub(OF_LARGEST)))
+    }
+
+    /// Elements of `x` less the largest of their rows of `n`, or about that: hardly above zero, and no further below than
+    /// the bounds of `x` are apart.
+    fn below(&mut self, id: NodeId, x: usize, elements: usize, largest: usize, n: usize) -> usize {
+        let own = self.plan.values[x].scale(self.setting.scale);
+        let above = (missed(n) * exp2(own)).ceil() as i64;
+        let bounds = Bounds { low: -self.bounds[x].apart(), high: above.min(self.bounds[x].apart()) };
         let below = self.integers(id, self.shape(elements), bounds, own);
         self.step_to(id, Operation::Sub, &[elements, largest], below)
     }
 
-    /// The exponentials of what lies below the largest elements of `x`.
-    fn exponentials(&mut self, id: NodeId, x: usize, below: usize) -> Result<usize, Refusal> {
+    /// The exponentials of what lies below the largest elements of `x`, in rows of `n`.
+    fn exponentials(&mut self, id: NodeId, x: usize, below: usize, n: usize) -> Result<usize, Refusal> {
         let Range { low, high } = self.plan.values[x].range;
         let exp = Approximation {
             function: Function::EXP,
-            seen: Range { low: -(high - low).max(0.0), high: 0.0 },
+            seen: Range { low: -(high - low).max(0.0), high: missed(n).min((high - low).max(0.0)) },
             results: None,
             extra: EXTRA,
             whole: false,
@@ -183,9 +200,9 @@ impl Lowering<'_> {
         [rows, n]: [usize; 2],
         empty: bool,
     ) -> Result<usize, Refusal> {
-        // One term is e^0; what rounding leaves of it is within an eighth.
+        // One term is e^0 or a little more; what rounding leaves of it is within an eighth.
         let units = exp2(self.setting.scale.saturating_add_signed(EXTRA));
-        let most = n as f64 * 1.125;
+        let most = n as f64 * 1.125 * missed(n).exp();
         let bounds = Bounds { low: (0.875 * units) as i64, high: (most * units).ceil() as i64 };
         let least = bounds.low;
         // Each term of nothing may be off by a unit.

@@ -9,6 +9,7 @@ pub(crate) mod choice;
 mod headroom;
 pub(crate) mod search;
 mod skipped;
+mod traffic;
 
 use std::rc::Rc;
 

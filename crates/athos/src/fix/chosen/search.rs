@@ -14,7 +14,9 @@
 //! well picks one that was lucky: where a run costs little, the choice is judged by as many runs again.
 //!
 //! **Rings.** Wide values have rings of their own, the smallest in which the bounds fit and the program still agrees
-//! (see [`super::headroom`]): weights lose precision, in each layer as much as its results can bear beside their own rounding.
+//! (see [`super::headroom`]): weights lose precision, in each layer as much as its results can bear beside their own rounding. A scale
+//! that is a quarter of a bit finer may leave room for smaller ones; of both the program is taken whose messages come to less
+//! ([`super::traffic`]).
 
 use std::cmp::Ordering;
 use std::rc::{Rc, Weak};
@@ -62,6 +64,9 @@ const GUESSES: u32 = 4;
 const MOST_GUESSED: f64 = 8.0;
 /// Bits by which the error of rounded weights lies below what is allowed, with which programs are tried.
 const FINENESS: [f64; 15] = [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0];
+
+/// Quarters of a bit by which a scale may be finer for smaller rings.
+const FINER: usize = 2;
 
 /// Bits by which a scale may have to exceed the one that a single run was enough for.
 const MORE: u32 = 4;
@@ -219,13 +224,17 @@ fn by_trials(
         agreement = Some(found.1);
     }
     let rounding;
+    let mut finer = false;
     (choice, agreement, rounding) = search.rounded(choice, agreement, round, options.scale == Scale::Auto)?;
     // Where values are within their bounds, the guard changes nothing but what has to fit the ring.
     if options.guard {
         search.planner = search.planner.with_guard(true);
     }
     if options.ring == Ring::Auto {
-        (choice, agreement) = search.rings(choice, agreement)?;
+        let before = (choice.scale, search.planner.quarters());
+        let may_be_finer = options.scale == Scale::Auto && !rounding.compares;
+        (choice, agreement) = search.cheapest_rings(choice, agreement, may_be_finer)?;
+        finer = (choice.scale, search.planner.quarters()) != before;
     }
     let agreement = match agreement {
         Some(agreement) => agreement,
@@ -235,6 +244,9 @@ fn by_trials(
         Scale::Bits(_) => "chosen by the user",
         Scale::Auto if agreement.holds() && options.accuracy == Accuracy::Labels => {
             "the smallest that keeps the float model's decisions"
+        }
+        Scale::Auto if agreement.holds() && finer => {
+            "that agrees with the float model, and leaves enough for smaller rings"
         }
         Scale::Auto if agreement.holds() => "the smallest that agrees with the float model",
         Scale::Auto => "the one that comes closest to the float model",
@@ -542,6 +554,45 @@ impl Search<'_> {
             }),
             (None, None) => Err(Defect::NoTrial.into()),
         }
+    }
+
+    /// The smallest rings; or those of a scale that is some quarters of a bit finer, where they take less: the smallest scale may
+    /// leave so little of what is allowed that no weight can be rounded.
+    ///
+    /// # Errors
+    /// Where it does not fit 64 bits.
+    fn cheapest_rings(
+        &mut self,
+        choice: Choice,
+        ample: Option<Agreement>,
+        may_be_finer: bool,
+    ) -> Result<(Choice, Option<Agreement>), FixError> {
+        let mut best = self.rings(choice, ample)?;
+        if !may_be_finer || !self.planner.has_needs() || best.1.is_none_or(|agreement| !agreement.holds()) {
+            return Ok(best);
+        }
+        let mut taken = Chosen::new(self.planner.plan(choice.scale)?, best.0)?.traffic();
+        for _ in 0..FINER {
+            let quarters = self.planner.quarters();
+            let finer = Choice { scale: best.0.scale + (quarters + 1) / 4, rings: choice.rings, ..best.0 };
+            self.planner.finer((quarters + 1) % 4);
+            let found = match self.rings(finer, best.1) {
+                Ok((found, Some(agreement))) if agreement.holds() => {
+                    let traffic = Chosen::new(self.planner.plan(found.scale)?, found)?.traffic();
+                    (traffic < taken).then_some(((found, Some(agreement)), traffic))
+                }
+                Ok(_) | Err(FixError::DoesNotFit { .. } | FixError::Unsupported(_)) => None,
+                Err(error) => return Err(error),
+            };
+            match found {
+                Some((found, traffic)) => (best, taken) = (found, traffic),
+                None => {
+                    self.planner.finer(quarters);
+                    break;
+                }
+            }
+        }
+        Ok(best)
     }
 
     /// The smallest rings, each up to 64 bits, in which the program of this scale agrees, and how well

@@ -60,7 +60,7 @@ fn other_runs_err_no_more_than_the_report_says() {
     assert!(far <= 1, "{agreement:?}, and other runs {others:?}");
 }
 
-/// The last judgement is what the report says: no other number is said to have been good enough.
+/// A judgement by several runs is what the report says: no other number is said to have been good enough.
 #[test]
 fn the_report_says_what_was_judged() {
     let graph = prices();
@@ -72,11 +72,12 @@ fn the_report_says_what_was_judged() {
             Ok(model) => {
                 let (report, agreement) = (&model.report, model.report.agreement.clone().unwrap());
                 assert!(agrees, "{agreement:?}");
-                let judged = report.trials.iter().rfind(|trial| trial.draws > 1).unwrap();
-                assert_eq!(
-                    (judged.scale, judged.largest_error, judged.agrees),
-                    (report.scale, agreement.largest_error, true)
-                );
+                let said = (report.scale, agreement.largest_error, true);
+                let judged = report.trials.iter().filter(|trial| trial.draws > 1);
+                let judged: Vec<_> =
+                    judged.map(|trial| (trial.scale, trial.largest_error, trial.agrees)).collect();
+                // A finer scale that takes no less may have been judged behind it.
+                assert!(judged.contains(&said), "{said:?} of {judged:?}");
             }
             Err(error) => assert!(!agrees, "{error}"),
         }

@@ -221,7 +221,7 @@ pub struct Program {
     #[serde(default, skip_serializing_if = "Batch::is_rows")]
     pub batch: Batch,
     /// What a round is worth, in the bits that the slowest link carries meanwhile, where a protocol can have fewer rounds
-    /// for more bytes: of the network that the program is for. None where that is a local one, as the protocol takes it.
+    /// for more bytes: of the network that the program is for. None in programs that do not say: a local one, as the protocol takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_round: Option<u64>,
     /// The inputs, in the order in which they are shared.
